@@ -260,12 +260,12 @@ def test_what_is_supposed_counts_as_known_always(text: str, kind: type) -> None:
     ("text", "told"),
     [
         ("milestone", ["cannot suppose 'milestone'"]),
-        ("milestone=soon", ["'soon' is no day"]),
-        ("milestone=2026-W18-1", ["'2026-W18-1' is no day"]),
+        ("milestone=soon", ["'soon' is not a day"]),
+        ("milestone=2026-W18-1", ["'2026-W18-1' is not a day"]),
         ("answer:chat-1:perhaps=2026-04-29", ["cannot suppose 'answer:chat-1:perhaps=2026-04-29'"]),
         (
             "launch:chat-9:third:rumoured=soon",
-            ["unknown product 'chat-9'", "unknown cloud 'third'", "unknown stage 'rumoured'", "'soon' is no day"],
+            ["unknown product 'chat-9'", "unknown cloud 'third'", "unknown stage 'rumoured'", "'soon' is not a day"],
         ),
         ("grant:taker:api=2026-01-01", ["unknown party 'taker'"]),
     ],

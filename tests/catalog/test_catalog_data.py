@@ -56,7 +56,7 @@ BAD_LINES = [
     ("oci,,sight,no,,,s", "unknown capability 'sight'"),
     ("oci,,vision,maybe,,,s", "unknown has 'maybe'"),
     ("oci,,vision,no,,,", "source is empty"),
-    ("oci,,vision,no,2026-02-30,,s", "from: '2026-02-30' is no day"),
+    ("oci,,vision,no,2026-02-30,,s", "from: '2026-02-30' is not a day"),
     ("oci,,vision,no,2026-02-02,2026-02-02,s", "the line never holds"),
     ("oci,,vision,no,,", "a line does not fit"),
 ]
@@ -123,7 +123,7 @@ def test_a_version_tells_since_when() -> None:
     [
         ("azure,vision,,,s\n", "unknown surface 'azure'"),
         ("azure-dated,sight,,,s\n", "unknown capability 'sight'"),
-        ("azure-dated,vision,2024-13-01,,s\n", "preview: '2024-13-01' is no day"),
+        ("azure-dated,vision,2024-13-01,,s\n", "preview: '2024-13-01' is not a day"),
         ("azure-dated,vision,,,\n", "source is empty"),
         ("azure-dated,mcp,,,s\nazure-dated,mcp,,,s\n", "a second line for mcp on azure-dated"),
     ],

@@ -117,7 +117,7 @@ REFUSED = [
     ("price gpt-5.5 --cloud azure --tokens in=1,cached=2", "the parts of input_tokens sum to 2, more than its 1"),
     ("price gpt-5.5 --cloud azure --tokens in=one", "'in=one' is no usage"),
     ("price gpt-5.5", "no cloud"),
-    ("price gpt-5.5 --cloud azure --at today", "'today' is no day"),
+    ("price gpt-5.5 --cloud azure --at today", "'today' is not a day"),
     ("price check", "no book"),
 ]
 

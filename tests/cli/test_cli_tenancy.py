@@ -111,7 +111,7 @@ BAD = [
         "key create --organisation acme --seller nobody --segment none --role king --expires 2020-01-01",
         ["'nobody'", "'none'", "'king'", "2020-01-01 has begun"],
     ),
-    ("key create --organisation acme --seller openai --expires tomorrow", ["'tomorrow' is no day"]),
+    ("key create --organisation acme --seller openai --expires tomorrow", ["'tomorrow' is not a day"]),
     ("key create --organisation acme", ["seller"]),
     (f"key rotate {NO_KEY}", ["there is no active key"]),
     ("key rotate KEY --grace-hours 100000", ["100000 hours of grace"]),
@@ -155,7 +155,7 @@ def test_bad_input_is_refused_whole_with_every_problem(clauseway: Commands) -> N
 @pytest.mark.parametrize("name", ["", " ", "a\nb", " a", "x" * 201])
 def test_names_that_are_none(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["organisation", "create", name]) == 3
-    assert "is no name" in capsys.readouterr().err
+    assert "is not a name" in capsys.readouterr().err
     assert run(["organisation", "create", "acme"]) == 0
     assert run(["project", "create", "acme", name]) == 3
 

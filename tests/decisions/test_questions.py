@@ -58,10 +58,10 @@ seller=nobody                                     | --seller     | unknown name 
 action=license; product=ip.models; to=amazon; seller=openai | --seller | it has no meaning here
 action=contract-compute; product=compute.new; seller=openai | --seller | it has no meaning here
 region=us\teast                                   | --region     | 'us\\teast' is no region
-as_of=2026-5-1                                    | --as-of      | '2026-5-1' is no day
-as_of=2026-02-30                                  | --as-of      | '2026-02-30' is no day
+as_of=2026-5-1                                    | --as-of      | '2026-5-1' is not a day
+as_of=2026-02-30                                  | --as-of      | '2026-02-30' is not a day
 as_of=9999-12-31                                  | --as-of      | 9999-12-31 is no day to ask about
-known_at=yesterday                                | --known-at   | 'yesterday' is no day
+known_at=yesterday                                | --known-at   | 'yesterday' is not a day
 known_at=2026-04-27T25:00:00                      | --known-at   | '2026-04-27T25:00:00' is no instant
 known_at=0001-01-01T00:00:00+14:00                | --known-at   | '0001-01-01T00:00:00+14:00' is no instant
 reading=R1:maybe                                  | --reading R1 | unknown name 'maybe'
@@ -69,8 +69,8 @@ reading=R9:and                                    | --reading    | unknown name 
 reading=R2:and                                    | --reading    | unknown name 'R2'
 suppose=                                          | --suppose    | cannot suppose ''
 suppose=milestone                                 | --suppose    | cannot suppose 'milestone'
-suppose=milestone=                                | --suppose    | '' is no day
-suppose=milestone=soon                            | --suppose    | 'soon' is no day
+suppose=milestone=                                | --suppose    | '' is not a day
+suppose=milestone=soon                            | --suppose    | 'soon' is not a day
 suppose=milestone:declared=2027-01-01             | --suppose    | cannot suppose 'milestone:declared=2027-01-01'
 suppose=launch:new-model:azure=2026-05-01         | --suppose    | cannot suppose 'launch:new-model:azure=2026-05-01'
 suppose=launch:new-model:moon:preview=2026-05-01  | --suppose    | unknown cloud 'moon'

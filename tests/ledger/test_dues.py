@@ -37,7 +37,7 @@ from clauseway.ledger import (
     references,
     reversal_of,
     statement_of,
-    told_of,
+    summary_of,
     uncounted,
 )
 from clauseway.ledger.forecast import assumed_growth, forecast
@@ -74,7 +74,7 @@ class History:
         if found:
             corrections = [change for one in found for change in one.corrections]
             receipts = [one.receipt for one in self.closed]
-            restated = uncounted(map(told_of, self.closed), map(told_of, self.restatements))
+            restated = uncounted(map(summary_of, self.closed), map(summary_of, self.restatements))
             open_ = corrected(open_, corrections, receipts, restated)
         for settlement in [*(one.restatement for one in found), open_]:
             if settlement is not None:
@@ -238,7 +238,7 @@ def test_a_forecast_goes_on_from_what_is_due(
 ) -> None:
     history = lived(of, sales, [(False, 0, False)] * 6)
     told = forecast(
-        history.closed, of, read_assumptions((), {}), through=2026, known=LATER, growth=NO_GROWTH
+        history.closed, of, read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH
     )  # fmt: skip
     for one in told.outlooks:
         due = [each for month_ in history.closed for each in dues(month_) if each.term == one.term]
@@ -263,7 +263,7 @@ def test_another_rate_ahead_leaves_the_settled_months_as_they_are(
     was, will = share(rate=before, cap=cap), share(rate=ahead, cap=cap)
     past = [settled([one for one in lines if one.event_day < days.end], days, was) for days in MONTHS[: len(lines)]]
     told = [
-        forecast(past, [one], read_assumptions((), {}), through=2026, known=LATER, growth=NO_GROWTH).outlooks[0]
+        forecast(past, [one], read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH).outlooks[0]
         for one in (was, will)
     ]
     same, other = told

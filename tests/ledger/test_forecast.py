@@ -45,7 +45,7 @@ def ahead(
     through: int = 2026,
     known: date = LATER,
 ) -> Outlook:
-    found = forecast(past, shares, read_assumptions((), {}), through=through, known=known, growth=growth)
+    found = forecast(past, shares, read_assumptions((), {}), through=through, known_at=known, growth=growth)
     [one] = found.outlooks
     return one
 

@@ -244,13 +244,13 @@ def test_rates_that_cannot_be_read_are_told_at_once() -> None:
             "rates.csv",
         )
     assert [(problem.line, problem.what) for problem in refused.value.problems] == [
-        (2, "'2026-06-31' is no day"),
-        (3, "'eur' and 'USD' are no pair"),
-        (4, "'0' is no rate"),
+        (2, "'2026-06-31' is not a day"),
+        (3, "'eur' and 'USD' are not a pair"),
+        (4, "'0' is not a rate"),
         (6, "a second rate of the pair on 2026-06-01"),
         (7, "2 fields"),
     ]
-    with pytest.raises(InvalidInput, match="the columns are others"):
+    with pytest.raises(InvalidInput, match="unexpected columns"):
         read_rates("day,rate\n", "rates.csv")
     with pytest.raises(InvalidInput, match="no rate of EUR in USD on 2026-05-31"):
         RATES.at(date(2026, 5, 31), "EUR", "USD")

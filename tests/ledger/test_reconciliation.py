@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.ledger.reconciliation import BESIDE, Billed, Charge, Found, Metered, Tolerance, reconcile
+from clauseway.ledger.reconciliation import BESIDE, Billed, Charge, Comparison, Metered, Tolerance, reconcile
 from clauseway.metering import Unit
 from clauseway.values import Interval, exact_sum
 
@@ -54,7 +54,7 @@ def billed(used: list[Metered], offset: int = 0) -> list[Billed]:
     ]
 
 
-def compared(used: list[Metered], rows: list[Billed]) -> Found:
+def compared(used: list[Metered], rows: list[Billed]) -> Comparison:
     return reconcile(used, rows, days=MAY, tolerance=Tolerance())
 
 

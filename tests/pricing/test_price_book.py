@@ -135,11 +135,11 @@ def test_a_correction_holds_from_when_it_was_recorded() -> None:
 
 REFUSED = [
     ("gpt,aws,,,input_token,2026-01-01,,2026-01-01,1,list", "unknown unit 'input_token'"),
-    ("gpt,aws,,,input_tokens,2026-01-32,,2026-01-01,1,list", "begin: '2026-01-32' is no day"),
+    ("gpt,aws,,,input_tokens,2026-01-32,,2026-01-01,1,list", "begin: '2026-01-32' is not a day"),
     ("gpt,aws,,,input_tokens,2026-01-01,2026-01-01,2026-01-01,1,list", "never in force"),
     ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,-1,list", "a minus sign stands where no number is below zero"),
-    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,one,list", "'one' is no price"),
-    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,Infinity,list", "'Infinity' is no price"),
+    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,one,list", "'one' is not a price"),
+    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,Infinity,list", "'Infinity' is not a price"),
     ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,0.0000001,list", "more decimal places than the 6 that are kept"),
     ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,1,", "without a source"),
     ("gpt,aws,input_tokens,2026-01-01,,2026-01-01,1,list", "8 fields"),

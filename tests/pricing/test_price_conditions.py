@@ -122,9 +122,9 @@ def test_the_first_book_goes_before_the_others_for_all_of_a_model() -> None:
 
 REFUSED = [
     ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,talk,,,", "unknown endpoint 'talk'"),
-    ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,,-5,,", "'-5' is no length of a context"),
-    ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,,,25-26,", "'25-26' is no time window"),
-    ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,,,monday,", "'monday' is no time window"),
+    ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,,-5,,", "'-5' is not a length of a context"),
+    ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,,,25-26,", "'25-26' is not a time window"),
+    ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,,,monday,", "'monday' is not a time window"),
     ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,1,x,,,,,,10", "a price and a discount in one line"),
     ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,,x,,,,,,110", "a discount of 110"),
     ("gpt,,,,input_tokens,2026-01-01,,2026-01-01,,x,,,,,,0.0000001", "a discount of 0.0000001"),

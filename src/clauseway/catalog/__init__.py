@@ -1,8 +1,9 @@
-"""Catalog: parties, clouds and their operators, product classes, products, and which action takes which class.
+"""Catalog: parties, clouds and their operators, product classes, products, and which action takes
+which class.
 
-Beside it, as dated data with a source per line: what each surface lacks (`capabilities`), what each model can hold,
-under which names it is asked for and when a name is retired where (`models`). Text is an argument; whoever uses it
-reads the files of `data`.
+Beside it, as dated data with a source per line: the capabilities that each surface lacks
+(`capabilities`), the limits of each model, the names under which clients ask for it and the
+retirements of names (`models`). Text is an argument; the caller reads the files of `data`.
 
 Knows nothing of agreements' terms. Host cloud and seller are two fields everywhere.
 """

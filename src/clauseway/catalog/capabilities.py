@@ -1,12 +1,14 @@
-"""What a surface may have or lack, by the value that a request asks for; and the dated matrix of who lacks what.
+"""The capabilities that a surface may have or lack, named by the value that a request asks for; and
+their dated matrix.
 
-A surface is a way to reach models: the same model lacks different things on each. The matrix says `yes` or `no` for a
-(surface, product, capability) from a day on, each with its source. An entry that names a product goes before one that
-names none; among those, the latest start up to the day. What no entry speaks of is taken to be there: a body passes
-through unchanged, and a cloud that cannot do it says so itself.
+A surface is a way to reach models: the same model lacks different things on each. The matrix says
+`yes` or `no` for a (surface, product, capability) from a day on, each with its source. An entry
+that names a product goes before an entry that names none; among those, the latest start up to the
+day wins. A capability without an entry is taken to be there: a body passes through unchanged, and a
+cloud that cannot do it says so itself.
 
-Where a surface has versions that are dated, which one is called decides too: a second table says from which version on
-what is there.
+Where a surface has dated versions, the called version decides too: a second table says from which
+version on a capability is there.
 """
 
 import re
@@ -21,7 +23,8 @@ from clauseway.values import FOREVER, Interval, Problem
 
 
 class Capability(StrEnum):
-    """Named as in the matrix and in a deployment's configuration. The order is that of the bits and only grows."""
+    """Named as in the matrix and in a deployment's configuration. The order is that of the bits and
+    only grows."""
 
     TOOLS = "tools"
     PARALLEL_TOOL_CALLS = "parallel-tool-calls"
@@ -47,7 +50,7 @@ class Capability(StrEnum):
     SHELL = "shell"
     TOOL_SEARCH = "tool-search"
     REASONING_SUMMARY = "reasoning-summary"
-    STORED_STATE = "stored-state"  # what is stored, or follows what was
+    STORED_STATE = "stored-state"  # a response is stored, or follows a stored one
     CONVERSATIONS = "conversations"
     PROMPT_TEMPLATES = "prompt-templates"
     PROMPT_CACHE_KEY = "prompt-cache-key"
@@ -55,7 +58,9 @@ class Capability(StrEnum):
     PREDICTED_OUTPUT = "predicted-output"
     EU_DATA_ZONE = "eu-data-zone"  # asked for by a tenant's residency, not by a request
     CLIENT_TOOL_SEARCH = "client-tool-search"  # the caller looks tools up, the model asks it to
-    BATCH = "batch"  # files of requests: where a cloud has deployments of a kind of their own for them, only those
+    # Files of requests: if a cloud has a kind of deployment for them, only deployments of that
+    # kind.
+    BATCH = "batch"
 
 
 BITS: Mapping[Capability, int] = {
@@ -92,18 +97,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reason(self) -> str:
-        """Since when and by which source, in words."""
+        """Return the begin and the source, in words."""
         since = f"since {self.interval.begin}; " if self.interval.begin != date.min else ""
         return f"{since}{self.source}"
 
 
 class Matrix(msgspec.Struct, frozen=True):
-    """All entries, in the order in which they stand."""
+    """All entries, in the order of the file."""
 
     entries: tuple[Entry, ...]
 
     def lacking(self, surface: str, product: str, day: date) -> Mapping[Capability, Entry]:
-        """What a product lacks on a surface that day, each with the entry that says so."""
+        """Return the capabilities that a product lacks on a surface that day, each with the entry
+        that says so."""
         in_force = [
             entry
             for entry in self.entries
@@ -114,17 +120,20 @@ class Matrix(msgspec.Struct, frozen=True):
         return {capability: entry for capability, entry in latest.items() if not entry.has}
 
     def days(self, surface: str, product: str) -> list[date]:
-        """The days on which that may change, in order; the first is the first day of all."""
-        found = {date.min}
+        """Return the days on which they may change, in order, beginning with the first day of
+        all."""
+        days = {date.min}
         for entry in self.entries:
             if entry.surface == surface and entry.product in ("", product):
-                found |= {entry.interval.begin, entry.interval.end}
-        return sorted(found - {FOREVER})
+                days |= {entry.interval.begin, entry.interval.end}
+        return sorted(days - {FOREVER})
 
 
 class Since(msgspec.Struct, frozen=True, kw_only=True):
-    """From which dated version of a surface's API on a capability is there: the first preview, and the first version
-    for good; `date.max` for none."""
+    """The dated versions of a surface's API from which a capability is there.
+
+    `preview` is the first preview, `stable` the first stable version; `date.max` for none.
+    """
 
     surface: str
     capability: Capability
@@ -134,7 +143,7 @@ class Since(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reason(self) -> str:
-        """Which versions have it and by which source, in words."""
+        """Return the versions that have it and the source, in words."""
         firsts = [(self.preview, "-preview"), (self.stable, "")]
         named = " or ".join(f"{first}{kind}" for first, kind in firsts if first != date.max)
         return (
@@ -145,12 +154,13 @@ class Since(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """What came with which version."""
+    """The capabilities that came with each version."""
 
     lines: tuple[Since, ...]
 
     def lacking(self, surface: str, version: str) -> Mapping[Capability, Since]:
-        """What a version (`2024-10-21`, `2025-04-01-preview`) is too old for; nothing of one that is not dated."""
+        """Return the capabilities that a version (`2024-10-21`, `2025-04-01-preview`) is too old
+        for; none if it is not dated."""
         written = _VERSION.fullmatch(version)
         if written is None:
             return {}
@@ -166,7 +176,7 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 def parse_versions(text: str, name: str) -> Versions:
-    """Read what came with which version. Raises InvalidInput with every problem."""
+    """Read the table of versions. Raise InvalidInput with every problem."""
     rows = read_rows(text, name, _VERSION_COLUMNS)
     lines = [_since(row) for row in rows]
     seen: set[tuple[str, str]] = set()
@@ -191,12 +201,17 @@ def _since(row: Row) -> Since | None:
     if row.problems:
         return None
     return Since(
-        surface=surface, capability=Capability(capability), preview=preview, stable=stable, source=source
-    )  # fmt: skip
+        surface=surface,
+        capability=Capability(capability),
+        preview=preview,
+        stable=stable,
+        source=source,
+    )
 
 
 def parse_matrix(text: str, name: str) -> Matrix:
-    """Read a matrix from its text. Raises InvalidInput with every problem; `name` is the file they are said of."""
+    """Read a matrix from its text. Raise InvalidInput with every problem; `name` is the file that
+    problems name."""
     rows = read_rows(text, name, _COLUMNS)
     entries = [_entry(row) for row in rows]
     refuse_any(rows, *_twice([entry for entry in entries if entry is not None], name))
@@ -223,16 +238,18 @@ def _entry(row: Row) -> Entry | None:
 
 
 def _twice(entries: Iterable[Entry], name: str) -> list[Problem]:
-    """Two entries for one thing that begin on one day."""
+    """Return a problem for each second entry that begins on the same day."""
     seen: dict[tuple[str, str, str, date], int] = {}
     problems = []
     for entry in entries:
         key = (entry.surface, entry.product, entry.capability, entry.interval.begin)
         if key in seen:
-            what = f"a second entry for {entry.capability} on {entry.surface}"
+            message = f"a second entry for {entry.capability} on {entry.surface}"
             why = f"line {seen[key]} begins on the same day"
             problems.append(
-                Problem(what=what, why=why, where=name, line=entry.line, todo="Keep one of them.")
+                Problem(
+                    what=message, why=why, where=name, line=entry.line, todo="Keep one of them."
+                )
             )
         seen.setdefault(key, entry.line)
     return problems

@@ -1,6 +1,8 @@
-"""The things an agreement speaks about, as data that each agreement's folder declares.
+"""The parties, clouds, classes and products that an agreement speaks about, as data that its folder
+declares.
 
-A class may belong to a wider one (`api.stateless` to `api`); a scope that names the wider one holds for all in it.
+A class may belong to a wider one (`api.stateless` to `api`); a scope that names the wider one holds
+for all in it.
 """
 
 from collections.abc import Mapping
@@ -8,12 +10,13 @@ from datetime import date
 
 import msgspec
 
-# The region of a place that lies in none of those defined.
+# The region of a place that lies in no defined region.
 ELSEWHERE = "elsewhere"
 
 
 class ProductClass(msgspec.Struct, frozen=True, kw_only=True):
-    """A class of products. `actions` are those that may be asked of it; `within` is the wider class, if any."""
+    """A class of products. `actions` are those that may be asked of it; `within` is the wider
+    class, if any."""
 
     id: str
     within: str = ""
@@ -21,7 +24,8 @@ class ProductClass(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
-    """A product. `first_shipped_by` is the latest day by which it had first shipped, where no launch record says so."""
+    """A product. `first_shipped_by` is the latest day by which it had first shipped, if no launch
+    record names it."""
 
     id: str
     product_class: str
@@ -31,7 +35,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that may be named in a question or a fact. All mappings are by identifier.
 
-    `regions`: the places of each region, by cloud. Empty where terms tell no regions apart: then any text is one.
+    `regions`: the places of each region, by cloud. Empty where terms do not tell regions apart:
+    then any text is a region.
     """
 
     parties: frozenset[str]
@@ -41,33 +46,37 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     classes: Mapping[str, ProductClass]
     products: Mapping[str, Product]
     regions: Mapping[str, Mapping[str, frozenset[str]]] = msgspec.field(default_factory=dict)
-    # What rights of first refusal are about, as facts of kind offer name it; None where that is not known.
+    # The subjects of rights of first refusal, as facts of kind offer name them; None if not known.
     subjects: frozenset[str] | None = None
 
     def class_of(self, name: str) -> str:
-        """The class of a product, or the class itself when a class is named."""
+        """Return the class of a product, or the class itself when a class is named."""
         return self.products[name].product_class if name in self.products else name
 
     def belongs(self, name: str, scope: str) -> bool:
-        """Whether a product or class lies in `scope`, itself a product, a class or a wider class."""
+        """True if a product or class lies in `scope`, itself a product, a class or a wider
+        class."""
         return scope in self.lineage(name)
 
     def lineage(self, name: str) -> frozenset[str]:
-        """Everything a product or class lies in: itself, its class and each wider class."""
-        found = [name]
+        """Return everything a product or class lies in: itself, its class and each wider class."""
+        lineage = [name]
         at = self.class_of(name)
         while at:
-            found.append(at)
+            lineage.append(at)
             at = self.classes[at].within
-        return frozenset(found)
+        return frozenset(lineage)
 
     def own_cloud(self, party: str) -> frozenset[str]:
-        """The clouds that a party operates."""
+        """Return the clouds that a party operates."""
         return frozenset(cloud for cloud, operator in self.operators.items() if operator == party)
 
     def region_of(self, cloud: str, place: str) -> str:
-        """The region of a place of a cloud, or the region itself when one is named. Empty where nothing tells regions
-        apart, or no place is given. Raises KeyError for a place of which nothing says where it lies."""
+        """Return the region of a place of a cloud, or the region itself when a region is named.
+
+        Empty if no term tells regions apart, or no place is given. Raise KeyError for a place whose
+        region is not known.
+        """
         if not self.regions or not place:
             return ""
         if place in self.regions or place == ELSEWHERE:
@@ -78,7 +87,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         raise KeyError(place)
 
     def places_of(self, cloud: str) -> frozenset[str]:
-        """The places of a cloud of which it is said in which region they lie."""
+        """Return the places of a cloud whose region is known."""
         return frozenset(
             place for places in self.regions.values() for place in places.get(cloud, ())
         )

@@ -1,8 +1,9 @@
-"""Models as data: what each can hold, under which names it is asked for, and when a name is retired where.
+"""Models as data: their limits, the names under which clients ask for them, and the retirements of
+names.
 
-A product is what the agreement speaks of; clients ask for names. A name is the product's own, an alias that means it,
-or a dated snapshot of it. A snapshot, or the product itself, is retired by a vendor from a day on; its successor is
-named, so that whoever asks learns what to ask for.
+A product is the agreement's word; clients ask for names. A name is the product's own, an alias that
+means it, or a dated snapshot of it. A vendor retires a snapshot, or the product itself, from a day
+on; the successor is named, so that a client learns which name to ask for.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +18,14 @@ from clauseway.values import FOREVER, Problem
 KINDS = ("text", "embedding", "image", "speech", "transcription", "moderation")
 _ROLES = ("alias", "snapshot")
 _MODEL_COLUMNS = (
-    "product", "surface", "kind", "context_tokens_max", "output_tokens_max", "image_tokens_max", "source",
-)  # fmt: skip
+    "product",
+    "surface",
+    "kind",
+    "context_tokens_max",
+    "output_tokens_max",
+    "image_tokens_max",
+    "source",
+)
 _NAME_COLUMNS = ("name", "product", "role", "from", "source")
 _RETIREMENT_COLUMNS = ("name", "vendor", "day", "successor", "source")
 # A vendor is a surface, or all whose names begin with it and a hyphen.
@@ -26,7 +33,7 @@ VENDORS = tuple(dict.fromkeys(part for name in SURFACES for part in (name.partit
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """What a product can hold on a surface (empty: on all), in tokens; 0 where it is not known.
+    """The limits of a product on a surface (empty: on all), in tokens; 0 if not known.
 
     `image_tokens_max` is the most that one image in a request counts for.
     """
@@ -41,7 +48,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Name(msgspec.Struct, frozen=True, kw_only=True):
-    """A name that clients may ask for: an alias of a product, or a dated snapshot of it, from a day on."""
+    """A name that clients may ask for: an alias of a product, or a dated snapshot of it, from a day
+    on."""
 
     name: str
     product: str
@@ -51,7 +59,8 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retirement(msgspec.Struct, frozen=True, kw_only=True):
-    """From `day` on a name is not served by a vendor (empty: by none) any more. `successor` may be empty."""
+    """From `day` on a vendor (empty: every vendor) no longer serves a name. `successor` may be
+    empty."""
 
     name: str
     vendor: str
@@ -64,25 +73,27 @@ class Retirement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """For whoever asked for it."""
+        """Return the answer to a client that asks for the name."""
         where = f" by {self.vendor}" if self.vendor else ""
         then = (
             f" Its successor is {self.successor!r}."
             if self.successor
             else " No successor is recorded."
         )
-        return f"The model {self.name!r} was retired{where} on {self.day}.{then} (Source: {self.source}.)"
+        retired = f"The model {self.name!r} was retired{where} on {self.day}."
+        return f"{retired}{then} (Source: {self.source}.)"
 
 
 class Models(msgspec.Struct, frozen=True):
-    """All of it. `models` is by product and surface."""
+    """All models, names and retirements. `models` is by product and surface."""
 
     models: Mapping[tuple[str, str], Model]
     names: tuple[Name, ...]
     retirements: tuple[Retirement, ...]
 
     def of(self, product: str, surface: str) -> Model:
-        """What a product can hold there; a text model of unknown size where nothing is known of it."""
+        """Return a product's limits on a surface; a text model of unknown size if nothing is known
+        of it."""
         unknown = Model(
             product=product,
             surface="",
@@ -95,7 +106,7 @@ class Models(msgspec.Struct, frozen=True):
         return self.models.get((product, surface)) or self.models.get((product, "")) or unknown
 
     def named(self, products: Iterable[str]) -> dict[str, str]:
-        """Each name that clients may ask for → its product, the products' own names first."""
+        """Map each name that clients may ask for to its product, the products' own names first."""
         wanted = sorted(products)
         own = {product: product for product in wanted}
         return own | {
@@ -106,23 +117,24 @@ class Models(msgspec.Struct, frozen=True):
 
     @property
     def snapshots(self) -> Mapping[str, str]:
-        """Each snapshot → its product."""
+        """Map each snapshot to its product."""
         return {name.name: name.product for name in self.names if name.is_snapshot}
 
 
 def parse_models(models: str, names: str, retirements: str) -> Models:
-    """Read the three files from their text. Raises InvalidInput with every problem in the first that has any."""
+    """Read the three files from their text. Raise InvalidInput with every problem in the first file
+    that has any."""
     rows = read_rows(models, "models.csv", _MODEL_COLUMNS)
-    found = {(row.text("product"), row.text("surface")): _model(row) for row in rows}
+    limits = {(row.text("product"), row.text("surface")): _model(row) for row in rows}
     refuse_any(rows, *_twice(rows, ("product", "surface"), "models.csv"))
     rows = read_rows(names, "names.csv", _NAME_COLUMNS)
-    products = sorted({product for product, _ in found})
+    products = sorted({product for product, _ in limits})
     listed = tuple(_name(row, products) for row in rows)
     refuse_any(rows, *_twice(rows, ("name",), "names.csv"))
     rows = read_rows(retirements, "retirements.csv", _RETIREMENT_COLUMNS)
     ended = tuple(_retirement(row) for row in rows)
     refuse_any(rows, *_twice(rows, ("name", "vendor"), "retirements.csv"))
-    return Models(found, listed, ended)
+    return Models(limits, listed, ended)
 
 
 def _model(row: Row) -> Model:
@@ -164,12 +176,12 @@ def _twice(rows: Iterable[Row], columns: tuple[str, ...], name: str) -> list[Pro
     for row in rows:
         key = tuple(row.text(column) for column in columns)
         if key in seen:
-            what, why = (
+            message, why = (
                 f"a second line for {' '.join(key).strip()}",
                 f"line {seen[key]} is the first",
             )
             problems.append(
-                Problem(what=what, why=why, where=name, line=row.line, todo="Keep one of them.")
+                Problem(what=message, why=why, where=name, line=row.line, todo="Keep one of them.")
             )
         seen.setdefault(key, row.line)
     return problems

@@ -1,4 +1,5 @@
-"""The catalog's data files: CSV with a header, `#` for remarks, every problem found at once with its line."""
+"""The catalog's data files: CSV with a header, `#` for remarks, every problem found at once with
+its line."""
 
 import csv
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ class Row:
         return self.fields[column]
 
     def stated(self, column: str) -> str:
-        """A field that may not be empty."""
+        """Return a field that may not be empty."""
         if not self.fields[column]:
             self.refuse(
                 f"{column} is empty", "nothing could be made of the line", f"Write its {column}."
@@ -39,7 +40,8 @@ class Row:
         return self.fields[column]
 
     def stated_day(self, column: str) -> date:
-        """A day that may not be left out; FOREVER, and a problem, where it is none."""
+        """Return a day that may not be left out; FOREVER, and a problem, if the field holds no
+        day."""
         try:
             return parse_day(self.fields[column], column)
         except InvalidInput as invalid:
@@ -48,11 +50,11 @@ class Row:
             return FOREVER
 
     def day(self, column: str, otherwise: date) -> date:
-        """A day, or `otherwise` where the field is empty."""
+        """Return a day, or `otherwise` if the field is empty."""
         return self.stated_day(column) if self.fields[column] else otherwise
 
     def interval(self, begin: str, end: str) -> Interval:
-        """The days from `begin` (empty: always) until before `end` (empty: further on)."""
+        """Return the days from `begin` (empty: always) until before `end` (empty: for ever)."""
         interval = Interval(self.day(begin, date.min), self.day(end, FOREVER))
         if interval.is_empty and not self.problems:
             why = f"it begins {interval.begin} and ends {interval.end}"
@@ -60,27 +62,28 @@ class Row:
         return interval
 
     def count(self, column: str) -> int:
-        """A whole number, 0 where the field is empty."""
+        """Return a whole number, 0 if the field is empty."""
         text = self.fields[column]
         try:
             return read_whole(text) if text else 0
         except BadNumber as error:
-            self.refuse(f"{column}: {text!r} is no number", error.why, error.todo)
+            self.refuse(f"{column}: {text!r} is not a number", error.why, error.todo)
             return 0
 
-    def one_of(self, column: str, known: Sequence[str]) -> str:
+    def one_of(self, column: str, allowed: Sequence[str]) -> str:
         value = self.fields[column]
-        if value not in known:
+        if value not in allowed:
             self.refuse(
                 f"unknown {column} {value!r}",
                 "nothing defines it",
-                f"Write one of: {', '.join(known)}.",
+                f"Write one of: {', '.join(allowed)}.",
             )
         return value
 
 
 def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
-    """The lines of a file with these columns. Raises InvalidInput where it has others; `name` is the file."""
+    """Read the lines of a file with these columns. Raise InvalidInput if it has others; `name` is
+    the file."""
     lines = [
         (number, line)
         for number, line in enumerate(text.splitlines(), 1)
@@ -88,10 +91,12 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
     ]
     todo = f"Write {','.join(columns)}."
     if not lines or _fields(lines[0][1]) != list(columns):
-        number, found = lines[0] if lines else (1, "")
-        what = "the first line names other columns"
+        number, first_line = lines[0] if lines else (1, "")
+        message = "the first line does not name the columns"
         raise InvalidInput(
-            Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo)
+            Problem(
+                what=message, why=f"it reads {first_line!r}", where=name, line=number, todo=todo
+            )
         )
     rows, problems = [], []
     for number, line in lines[1:]:
@@ -109,7 +114,7 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
 
 
 def refuse_any(rows: Sequence[Row], *more: Problem) -> None:
-    """Raise InvalidInput with every problem of the rows, where there is one."""
+    """Raise InvalidInput with every problem of the rows, if there is one."""
     problems = [*(problem for row in rows for problem in row.problems), *more]
     if problems:
         raise InvalidInput(*sorted(problems, key=lambda problem: problem.line))

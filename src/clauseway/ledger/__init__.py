@@ -1,15 +1,17 @@
-"""Ledger: revenue, shares of it and their caps *on sums*, statements, and the balanced journal they are posted to.
+"""Ledger: revenue, shares of it and their caps *on sums*, statements, and the balanced journal they
+are posted to.
 
     revenue lines ─────┐
     credits, disputes ─┤
-    shares             ├─▶ settle ─▶ Settlement ─▶ statement_of ─▶ what a party reads
+    shares             ├─▶ settle ─▶ Settlement ─▶ statement_of ─▶ Statement for a party
     assumptions        ┘        ▲         └──────▶ accruals ─┐
     closed settlements ─▶ closing         invoices, payments ┴─▶ Entry… (debits = credits)
 
-A share is due on the cumulative base since it began; what a period owes is the difference between its two ends. So no
-order of arrival, batch size or split of periods can change the sum. Undisclosed figures are filled by named assumptions
-only, and every statement names those it stands on. A closed period is never rewritten: what is known later becomes a
-correction or a restatement (`closing`). What people tell the ledger are vouchers, each by an id of theirs.
+A share is due on the cumulative base since it began; a period owes the difference between the sums
+at its two ends. So no order of arrival, batch size or split of periods can change the sum.
+Undisclosed figures are filled by named assumptions only, and every statement names the assumptions
+it stands on. A closed period is never rewritten: facts known later become a correction or a
+restatement (`closing`). People report to the ledger by vouchers, each with an id of their own.
 
 Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and days are arguments.
 """
@@ -26,7 +28,7 @@ from clauseway.ledger.closing import (
     never_closed,
     restated,
     stated,
-    told_of,
+    summary_of,
     uncounted,
 )
 from clauseway.ledger.dues import Due, dues
@@ -112,6 +114,6 @@ __all__ = [
     "settle",
     "stated",
     "statement_of",
-    "told_of",
+    "summary_of",
     "uncounted",
 ]

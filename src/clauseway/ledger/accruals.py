@@ -1,12 +1,14 @@
 """Accruals: a settlement as journal entries, in the books of payer and payee at once.
 
-    payer   debit expense  · credit payable      · of what is disputed, credit payable:disputed
-    payee   debit receivable · credit income     · of what is disputed, debit receivable:disputed
+    payer   debit expense    · credit payable · the disputed part: credit payable:disputed
+    payee   debit receivable · credit income  · the disputed part: debit receivable:disputed
 
-Expense and income are what is due if every open dispute is rejected; what is payable is what is due while they last.
-What was accrued for a line before is not rewritten: an accrual posts the difference, so settling a period again on more
-usage posts a correction, and settling it again on the same posts nothing. What a period owes for closed ones is posted
-beside, dated in the open period; a restatement is posted like any accrual, dated in the period that it restates.
+Expense and income are the amounts due if every open dispute is rejected; payable and receivable are
+the amounts due while disputes last. Earlier accruals of a line are not rewritten: an accrual posts
+the difference, so settling a period again on more usage posts a correction, and settling it again
+on the same usage posts nothing. Amounts that a period owes for closed periods are posted
+separately, dated in the open period; a restatement is posted like any accrual, dated in the period
+that it restates.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +26,8 @@ _ZERO = Decimal(0)
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What should stand in the journal for one reference: `due` is payable, `disputed` may be."""
+    """The balances that the journal should show for one reference: `due` is payable, `disputed` may
+    become so."""
 
     payer: str
     payee: str
@@ -47,15 +50,18 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def accruals(settlement: Settlement, posted: Iterable[Entry] = ()) -> list[Entry]:
-    """The entries that bring the journal from `posted` to the settlement, one per share line that changed.
+    """Return the entries that bring the journal from `posted` to the settlement, one for each share
+    line that changed.
 
-    `posted` are the entries journalled so far, of any period; those that `references` names are enough.
+    `posted` are the entries journalled so far, of any period. Entries whose references begin as
+    `references` says are enough.
     """
     before: dict[str, list[Entry]] = {}
     for entry in posted:
         before.setdefault(entry.reference, []).append(entry)
     wanted = dict(_wanted(settlement))
     begins = references(settlement.period)
+    # Lines accrued before that the settlement no longer has are reversed.
     gone = [name for name in before if name.startswith(begins) and name not in wanted]
     entries = [
         _accrual(settlement, wanted[name], name, before.get(name, []))
@@ -67,13 +73,14 @@ def accruals(settlement: Settlement, posted: Iterable[Entry] = ()) -> list[Entry
 
 
 def references(period: Interval) -> tuple[str, str]:
-    """How the references begin of everything that a settlement of a period posts."""
+    """Return how the references begin of all entries that a settlement of a period posts: accruals,
+    corrections."""
     return f"accrual|{period.begin}|{period.end}|", f"correction|{period.begin}|{period.end}|"
 
 
 def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
     accrued, corrected = references(settlement.period)
-    disputed = {one.line: one.amount for one in settlement.disputed}
+    disputed = {dispute.line: dispute.amount for dispute in settlement.disputed}
     for share in settlement.shares:
         for line in share.lines:
             wanted = _Wanted(
@@ -87,19 +94,19 @@ def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
             )
             yield f"{accrued}{line.id}", wanted
     last_day = settlement.period.end - timedelta(days=1)
-    for one in settlement.disputed:
-        if one.line in disputed:  # a line that stands on nothing but what is disputed
-            narration = f"{one.payer} to {one.payee}: {one.line}"
+    for dispute in settlement.disputed:
+        if dispute.line in disputed:  # all sales of the line are disputed
+            narration = f"{dispute.payer} to {dispute.payee}: {dispute.line}"
             yield (
-                f"{accrued}{one.line}",
+                f"{accrued}{dispute.line}",
                 _Wanted(
-                    payer=one.payer,
-                    payee=one.payee,
+                    payer=dispute.payer,
+                    payee=dispute.payee,
                     due=_ZERO,
-                    disputed=one.amount,
+                    disputed=dispute.amount,
                     day=last_day,
                     narration=narration,
-                    citation=one.citation,
+                    citation=dispute.citation,
                 ),
             )
     for change in settlement.corrections:
@@ -123,6 +130,7 @@ def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
 def _accrual(
     settlement: Settlement, wanted: _Wanted, reference: str, before: Sequence[Entry]
 ) -> Entry:
+    # Post the difference from the balances that earlier entries of the line left.
     held = balances(before)
     legs = {
         account: amount - held.get(account, _ZERO) for account, amount in wanted.balances().items()
@@ -133,7 +141,7 @@ def _accrual(
 
 
 def _reversal(settlement: Settlement, reference: str, before: Sequence[Entry]) -> Entry:
-    """What was accrued for a line that the settlement no longer has, taken back."""
+    """Return the entry that takes back the accruals of a line that the settlement no longer has."""
     legs = {account: -balance for account, balance in balances(before).items()}
     citations = before[0].postings[0].citations
     return _entry(

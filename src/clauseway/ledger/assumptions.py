@@ -1,16 +1,21 @@
-"""Assumptions: the only thing that fills an undisclosed figure, each accepted by name and named on every statement.
+"""Assumptions: the only source of values for undisclosed figures, each accepted by name and named
+on every statement.
 
     --assume share-openai-microsoft          accept the reported value
-    --assume cap=25000000000                 take another value; so are `cap='USD 25 billion'`, `share-…=20%`, `=0.2`
+    --assume cap=25000000000                 take another value
+                                             (also `cap='USD 25 billion'`, `share-…=20%`, `=0.2`)
     --assume wholesale=90%                   and `wholesale=amazon:80%` for one seller
     --assume cap-counts=all-payments:1_500_000_000
-                                             all payments ever count, with what had been paid before the share began
-    --assume revenue-owner=host              a sale is the revenue of whoever operates its host cloud, not its seller's
+                                             all payments ever count, with the amount paid before
+                                             the share began
+    --assume revenue-owner=host              a sale is the revenue of its host cloud's operator,
+                                             not its seller's
 
-A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default. Of a *placeholder*
-nobody reported a value: the agreement writes one to calculate with, and it must be accepted too. Another value than the
-declared one is *given*, by whoever settles, and never called reported. What a term states itself (`15 %`) is no
-figure and needs no acceptance.
+A *reported* figure must be accepted before a settlement may use it; a figure of *ours* holds by
+default. Nobody reported a value for a *placeholder*: the agreement writes a value to calculate
+with, and it must be accepted too. A value other than the declared value is *given*, by the person
+who settles, and is never called reported. A percentage or sum that a term states itself (`15 %`) is
+no figure and needs no acceptance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,21 +30,22 @@ from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
 REPORTED, PLACEHOLDER, OURS, GIVEN = "reported", "placeholder", "ours", "given"
 _DECLARED_IN_WORDS = {REPORTED: "was reported", PLACEHOLDER: "was a placeholder", OURS: "is ours"}
-# An estimate that was accepted for usage that was lost; no figure of an agreement.
+# An accepted estimate of lost usage; not a figure of an agreement.
 ESTIMATED = "estimated"
-# Something that the books themselves say of how they were kept.
+# A remark of the books on how they were kept.
 STATED = "stated"
 ALL_PAYMENTS = "all-payments"
-# No figure of an agreement: what is not known of the usage that was settled.
+# Not a figure of an agreement: the lengths of settled requests are not known.
 LENGTHS = "request-lengths"
 OWNERS = ("seller", "host")
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure's value as used. `accepted` says that somebody named it; `value` is written as a person writes it.
+    """A figure's value as used. `accepted` says that somebody named it; `value` is written as a
+    person writes it.
 
-    `standing` is `reported`, `placeholder`, `ours` or `given`. Of a given value, `declared` and `declared_standing` are
-    those of the agreement, which it replaces.
+    `standing` is `reported`, `placeholder`, `ours` or `given`. A given value replaces the
+    agreement's, which is kept in `declared` and `declared_standing`.
     """
 
     name: str
@@ -53,61 +59,66 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def standing_in_words(self) -> str:
-        """`reported`, `placeholder`, `ours`, or `given (20 % was reported)`."""
+        """Return `reported`, `placeholder`, `ours`, or `given (20 % was reported)`."""
         if self.standing != GIVEN:
             return self.standing
         return f"{GIVEN} ({self.declared} {_DECLARED_IN_WORDS[self.declared_standing]})"
 
     @property
     def in_words(self) -> str:
-        """The value with its standing: `20 % (reported)`, `18 %, given (20 % was reported)`."""
+        """Return the value with its standing: `20 % (reported)`, `18 %, given (20 % was
+        reported)`."""
         words = self.standing_in_words
         return f"{self.value}, {words}" if self.standing == GIVEN else f"{self.value} ({words})"
 
     @property
     def standing_of_figure(self) -> str:
-        """The standing that the agreement gives the figure, whichever value is used."""
+        """Return the standing that the agreement gives the figure, whichever value is used."""
         return self.declared_standing or self.standing
 
 
 class Assumptions:
-    """Every figure with its value, and which were accepted. Frozen once read; values were checked when it was."""
+    """Every figure with its value, and which figures were accepted. Frozen, with all values checked
+    when read."""
 
     def __init__(
         self, all_: Mapping[str, Assumption], wholesale: Mapping[str, Decimal], opening: Decimal
     ) -> None:
         self._all = all_
         self._wholesale = wholesale
-        self.opening_balance = (
-            opening  # USD paid before the share began, where all payments count toward its cap
-        )
+        # USD paid before the share began, where all payments count toward its cap.
+        self.opening_balance = opening
 
     def percentage(self, name: str) -> Decimal:
-        """The rate that a figure names or a term states, as a fraction of one."""
+        """Return the rate that a figure names or a term states, as a fraction of one."""
         return parse_percentage(self._all[name].value if name in self._all else name, commas=True)
 
     def amount(self, name: str) -> Decimal:
-        """The sum that a figure names or a term states, in USD and whole cents."""
+        """Return the sum that a figure names or a term states, in USD and whole cents."""
         return parse_amount(self._all[name].value if name in self._all else name, commas=True)
 
     @property
     def host_owns(self) -> bool:
-        """Whether a sale is the revenue of whoever operates its host cloud; else it is its seller's."""
+        """True if a sale is the revenue of its host cloud's operator, false if it is its
+        seller's."""
         return REVENUE_OWNER in self._all and self._all[REVENUE_OWNER].value == "host"
 
     def stated(self) -> dict[str, str]:
-        """The names that were accepted, with their values as given: what makes the same assumptions again."""
+        """Return the accepted names with their values as given: reading them again makes the same
+        assumptions."""
         return {name: figure.value for name, figure in self._all.items() if figure.accepted}
 
     def wholesale(self, seller: str) -> Decimal:
-        """The part of another seller's price that the payer earns, as a fraction of one."""
+        """Return the part of another seller's price that the payer earns, as a fraction of one."""
         return self._wholesale.get(seller, self._wholesale[""])
 
     def undisclosed(self, names: Iterable[str]) -> list[Problem]:
-        """Return a problem for each of `names` whose value must be accepted and was not; it says how to accept it."""
+        """Return a problem for each of `names` whose value must be accepted and was not; it says
+        how to accept it."""
         problems = []
         for name in sorted(set(names)):
             figure = self._all.get(name)
+            # A term may state the number itself instead of naming a figure.
             if figure is None and _is_number(name):
                 continue
             if figure is None:
@@ -120,14 +131,18 @@ class Assumptions:
                 )
             elif figure.standing in (REPORTED, PLACEHOLDER) and not figure.accepted:
                 why = f"{figure.text.rstrip('.')}; {_undisclosed_value(figure)}"
-                todo = f"Accept it with --assume {name}, or give another value with --assume {name}=VALUE."
+                todo = (
+                    f"Accept it with --assume {name}, "
+                    f"or give another value with --assume {name}=VALUE."
+                )
                 problems.append(
                     Problem(what=f"{name} is undisclosed", why=why, where="--assume", todo=todo)
                 )
         return problems
 
     def used(self, names: Iterable[str]) -> tuple[Assumption, ...]:
-        """Return what a statement must name: all figures of ours, and of the others those among `names`."""
+        """Return the assumptions that a statement must name: all figures of ours, and those among
+        `names`."""
         wanted = set(names)
         return tuple(
             a
@@ -137,7 +152,8 @@ class Assumptions:
 
 
 def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Assumptions:
-    """Read `--assume` items, each `name` or `name=value`. Raises InvalidInput with everything wrong in them."""
+    """Read `--assume` items, each `name` or `name=value`. Raise InvalidInput with everything wrong
+    in them."""
     values: dict[str, list[str]] = {}
     problems = []
     for item in items:
@@ -152,13 +168,15 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
             problems.append(_refusal(item, error, figures[name]))
         else:
             values.setdefault(name, []).append(value or figures[name].value)
+    # A figure takes one value; wholesale takes one for each seller.
     for name, given in values.items():
-        of_whom: dict[str, str] = {}
+        by_seller: dict[str, str] = {}
         for value in given:
             seller = value.rpartition(":")[0] if name == WHOLESALE else ""
-            if (before := of_whom.setdefault(seller, value)) != value:
+            if (before := by_seller.setdefault(seller, value)) != value:
                 twice = BadNumber(f"it was given as {before} too", "")
                 problems.append(_refusal(f"{name}={value}", twice, figures[name]))
+    # Figures that nobody named hold by default, so their declared values must be readable too.
     problems += [
         problem
         for name in figures.keys() - values.keys()
@@ -170,7 +188,8 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
 
 
 def _unreadable(figure: Figure, value: str) -> BadNumber | None:
-    """Why a value does not fit its figure; None where it does. The declared value may group with commas."""
+    """Return why a value does not fit its figure, or None if it does. The declared value may group
+    with commas."""
     try:
         _check(figure, value, commas=value == figure.value)
     except BadNumber as error:
@@ -179,7 +198,7 @@ def _unreadable(figure: Figure, value: str) -> BadNumber | None:
 
 
 def _badly_declared(figure: Figure) -> list[Problem]:
-    """A default that holds without being named, and does not fit what it is used for."""
+    """Return a problem if a default that holds without being named does not fit its use."""
     if (
         figure.id not in (WHOLESALE, CAP_COUNTS)
         or (error := _unreadable(figure, figure.value)) is None
@@ -196,7 +215,7 @@ def _undisclosed_value(figure: Assumption) -> str:
 
 
 def _is_number(text: str) -> bool:
-    """Whether a term states this itself, and names no figure."""
+    """True if a term states this percentage or amount itself and names no figure."""
     for parse in (parse_percentage, parse_amount):
         try:
             parse(text, commas=True)
@@ -207,7 +226,7 @@ def _is_number(text: str) -> bool:
 
 
 def _check(figure: Figure, value: str, *, commas: bool) -> None:
-    """Whether the value is written as its figure's are. Raises BadNumber saying what is wrong."""
+    """Raise BadNumber unless the value is written as its figure's values are."""
     if figure.id == WHOLESALE:
         parse_percentage(value.rpartition(":")[2], commas=commas)
     elif figure.id == CAP_COUNTS:
@@ -223,13 +242,14 @@ def _check(figure: Figure, value: str, *, commas: bool) -> None:
 
 
 def _opening(figure: Figure, value: str) -> Decimal:
-    """What had been paid before, where all payments count toward the cap; zero where only the share itself does."""
+    """Return the amount paid before, where all payments count toward the cap; zero where only the
+    share itself does."""
     if value == figure.value:
         return round_half_even(Decimal(0))
     name, _, amount = value.partition(":")
     if name != ALL_PAYMENTS:
         raise BadNumber(
-            "it is another word",
+            "it is neither of the two words",
             f"Write {figure.value}, or {ALL_PAYMENTS}: and what had been paid before.",
         )
     if not amount:
@@ -275,7 +295,8 @@ def _assumption(figure: Figure, given: Sequence[str]) -> Assumption:
 
 
 def _is_declared(figure: Figure, value: str) -> bool:
-    """Whether a value is the declared one, however it is written: accepting `20 %` as `20%` gives nothing else."""
+    """True if a value equals the declared value, however it is written: accepting `20 %` as `20%`
+    gives no other."""
     if value == figure.value:
         return True
     if figure.id in (WHOLESALE, CAP_COUNTS, REVENUE_OWNER):

@@ -1,11 +1,13 @@
-"""Two settlements of one period side by side: what is, and what would be under other terms, readings or figures.
+"""Two settlements of one period side by side: the real settlement, and a second by other terms,
+readings or figures.
 
     real ──┐
            ├─▶ beside ─▶ lines, directions and parties, each with both amounts and their difference
     other ─┘
 
-A line is matched by payer, payee, product, cloud and seller. Where a period is cut into two shares on one side and is
-one share on the other, the sides' parts are summed: a line's `terms` say of which.
+A line is matched by payer, payee, product, cloud and seller. Where a period is cut into two shares
+on one side and is one share on the other, the parts of each side are summed: a line's `terms` name
+the shares' terms.
 """
 
 from collections.abc import Iterable
@@ -29,7 +31,8 @@ _ZERO = Decimal(0)
 
 
 class Amounts(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of a line: the base and the share of it in USD, by which rates and terms; nothing where it has none."""
+    """One side of a line: the base and the share of it in USD, its rates and terms; empty where the
+    side lacks the line."""
 
     base: Decimal = _ZERO
     amount: Decimal = _ZERO
@@ -39,7 +42,8 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineBeside(msgspec.Struct, frozen=True, kw_only=True):
-    """A product on a host cloud by a seller in one direction, on both sides. `difference` is other less real."""
+    """A product on a host cloud by a seller in one direction, on both sides. `difference` is other
+    less real."""
 
     payer: str
     payee: str
@@ -52,12 +56,13 @@ class LineBeside(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def of(self) -> str:
-        """What the line is of, in words."""
+        """Describe the line in words."""
         return described(self.product, self.cloud, self.seller)
 
 
 class DirectionBeside(msgspec.Struct, frozen=True, kw_only=True):
-    """What a payer owes a payee on both sides; the caps that held, and what ended the direction where it is over."""
+    """The amount that a payer owes a payee on both sides; the caps that held, and the end of a
+    direction that is over."""
 
     payer: str
     payee: str
@@ -71,7 +76,11 @@ class DirectionBeside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartyBeside(msgspec.Struct, frozen=True, kw_only=True):
-    """What a party gets less what it pays, on both sides. Below zero it pays more; `gains` is other less real."""
+    """The amount that a party receives less the amount it pays, on both sides; below zero it pays
+    more.
+
+    `gains` is other less real.
+    """
 
     party: str
     real: Decimal
@@ -80,7 +89,7 @@ class PartyBeside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
-    """Two settlements of `period` side by side. Their receipts say what each was made from."""
+    """Two settlements of `period` side by side. Their receipts identify their inputs."""
 
     period: Interval
     lines: tuple[LineBeside, ...]
@@ -93,7 +102,7 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_same(self) -> bool:
-        """Whether no line differs, in base or amount."""
+        """True if no line differs, in base or amount."""
         return all(
             (line.real.base, line.real.amount) == (line.other.base, line.other.amount)
             for line in self.lines
@@ -109,7 +118,7 @@ class _Key(NamedTuple):
 
 
 def beside(real: Settlement, other: Settlement) -> Beside:
-    """Two settlements of one period, line by line with totals. Neither is changed."""
+    """Compare two settlements of one period line by line, with totals. Neither is changed."""
     assert real.period == other.period, (
         f"{real.period} and {other.period} are not beside each other"
     )
@@ -142,7 +151,7 @@ def _lines(real: Settlement, other: Settlement) -> tuple[LineBeside, ...]:
 
 
 def _amounts(settlement: Settlement) -> dict[_Key, Amounts]:
-    """Each line of a settlement, summed over its shares."""
+    """Sum each line of a settlement over its shares."""
     parts: dict[_Key, list[tuple[ShareResult, ShareLine]]] = {}
     for share in settlement.shares:
         for line in share.lines:
@@ -150,13 +159,13 @@ def _amounts(settlement: Settlement) -> dict[_Key, Amounts]:
             parts.setdefault(key, []).append((share, line))
     return {
         key: Amounts(
-            base=exact_sum(line.base for _, line in found),
-            amount=exact_sum(line.amount for _, line in found),
-            rates=tuple(dict.fromkeys(line.rate for _, line in found)),
-            terms=tuple(dict.fromkeys(share.term for share, _ in found)),
-            citations=tuple(dict.fromkeys(line.citation for _, line in found)),
+            base=exact_sum(line.base for _, line in shares),
+            amount=exact_sum(line.amount for _, line in shares),
+            rates=tuple(dict.fromkeys(line.rate for _, line in shares)),
+            terms=tuple(dict.fromkeys(share.term for share, _ in shares)),
+            citations=tuple(dict.fromkeys(line.citation for _, line in shares)),
         )
-        for key, found in parts.items()
+        for key, shares in parts.items()
     }
 
 
@@ -182,7 +191,7 @@ def _direction(payer: str, payee: str, real: Settlement, other: Settlement) -> D
 
 
 def due(settlement: Settlement, payer: str, payee: str) -> Decimal:
-    """All that `payer` owes `payee` for the period."""
+    """Return all that `payer` owes `payee` for the period."""
     return exact_sum(
         share.amount for share in settlement.shares if (share.payer, share.payee) == (payer, payee)
     )
@@ -194,16 +203,18 @@ def _caps(settlement: Settlement, payer: str, payee: str) -> tuple[CapState, ...
 
 
 def _ended(settlement: Settlement, payer: str, payee: str) -> Ended | None:
-    return next((one for one in settlement.ended if (one.payer, one.payee) == (payer, payee)), None)
+    return next(
+        (ended for ended in settlement.ended if (ended.payer, ended.payee) == (payer, payee)), None
+    )
 
 
 def _parties(directions: Iterable[DirectionBeside]) -> tuple[PartyBeside, ...]:
     real: dict[str, Decimal] = {}
     other: dict[str, Decimal] = {}
-    for one in directions:
-        for side, amount in ((real, one.real), (other, one.other)):
-            side[one.payee] = exact_sum((side.get(one.payee, _ZERO), amount))
-            side[one.payer] = _less(side.get(one.payer, _ZERO), amount)
+    for direction in directions:
+        for side, amount in ((real, direction.real), (other, direction.other)):
+            side[direction.payee] = exact_sum((side.get(direction.payee, _ZERO), amount))
+            side[direction.payer] = _less(side.get(direction.payer, _ZERO), amount)
     return tuple(
         PartyBeside(
             party=party,

@@ -2,10 +2,10 @@
 
     carried up to a month ── sales of the month ──▶ carried up to the next
 
-A share is due on its base since it began. What of it lies before a period is one record: the base by line, its sums at
-the months' ends (floors ask for them), and since when the cap has been reached. It is a function of the share, its
-figures and everything before the day it reaches to; a law in the tests says that settling on it is settling on
-everything, to the last digit.
+A share is due on its base since it began. Its sums before a period are one record: the base by
+line, its sums at the months' ends (floors need them), and since when the cap has been reached. The
+record is a function of the share, its figures and everything before the day it reaches to; a law in
+the tests says that settling on it equals settling on everything, to the last digit.
 """
 
 from datetime import date
@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-# Which share a record is of: its term, and when it began, because a term may begin again.
+# The share of a record: its term, and when it began, because a term may begin again.
 ShareKey: TypeAlias = tuple[str, date]
 
 
@@ -35,7 +35,8 @@ class MonthEnd(msgspec.Struct, frozen=True, gc=False):
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):
-    """What a share has accumulated before the day `until`. `reached` is the day since which its cap is reached."""
+    """The sums of a share before the day `until`. `reached` is the day since which its cap is
+    reached."""
 
     until: date
     lines: tuple[CarriedLine, ...]

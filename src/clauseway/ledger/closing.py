@@ -1,12 +1,13 @@
-"""Closed periods: what was stated of them, what is known by now, and what becomes of the difference.
+"""Closed periods: the statement at closing, the amounts known by now, and how the difference is
+booked.
 
     closed settlement ─┐
     earlier changes   ─┴─▶ stated, by line ─┐
-    settled again, with what is known now ──┴─▶ changes ─▶ corrections in the open period
+    settled again on present knowledge ─────┴─▶ changes ─▶ corrections in the open period
                                                        └─▶ a restatement beside the closed one
 
-INVARIANT: what was stated of a closed period and every change of it since sum to what is due by present knowledge, so a
-cap holds over closed and open periods together.
+INVARIANT: the amounts stated for a closed period and all changes of it since sum to the amounts due
+by present knowledge, so a cap holds over closed and open periods together.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stated]:
-    """The lines of a closed settlement with every change since, in any order."""
+    """Return the lines of a closed settlement with every change since, in any order."""
     lines = _lines(closed)
     for change in changes:
         old = lines.get(change.line) or _nothing_of(change)
@@ -76,24 +77,25 @@ def changes(
     since: Inputs | None = None,
     because: Mapping[str, str] | None = None,
 ) -> list[Change]:
-    """What differs, line by line, between what was stated and what is known now; by line id. Each says why.
+    """Return the lines that differ between the last statement and present knowledge, in order of
+    their ids, with causes.
 
-    `since` is what the last statement of it stood on, by default the closed one's; `because` says who changed that
-    meanwhile and why, by what was changed.
+    `since` are the inputs of the last statement, by default the closed settlement's; `because` says
+    who changed an input since then and why, by the input's name.
     """
-    why = _Because(since or closed.inputs, now.inputs, because or {})
-    after, found = _lines(now), []
+    why = _Reasons(since or closed.inputs, now.inputs, because or {})
+    after, changed = _lines(now), []
     for line in sorted(before.keys() | after.keys()):
-        some = before.get(line) or after[line]
-        none = _nothing_of(some)
-        old, new = before.get(line, none), after.get(line, none)
+        present = before.get(line) or after[line]
+        empty = _nothing_of(present)
+        old, new = before.get(line, empty), after.get(line, empty)
         if (old.amount, old.disputed) != (new.amount, new.disputed):
-            found.append(
+            changed.append(
                 Change(
                     period=closed.period,
-                    term=some.term,
-                    payer=some.payer,
-                    payee=some.payee,
+                    term=present.term,
+                    payer=present.payer,
+                    payee=present.payee,
                     line=line,
                     old=old.amount,
                     new=new.amount,
@@ -111,11 +113,12 @@ def changes(
                     withholding=new.withholding,
                 )
             )
-    return found
+    return changed
 
 
 class Late(msgspec.Struct, frozen=True, kw_only=True):
-    """What came late for a closed period: corrections for the open one, and a restatement where it is to be one."""
+    """Late facts of a closed period: corrections for the open period, and a restatement where the
+    agreement asks for it."""
 
     closed: Settlement
     corrections: tuple[Change, ...]
@@ -125,35 +128,37 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
 def late(
     closed: Settlement,
     restatements: Sequence[Settlement],
-    told: Iterable[Change],
+    reported: Iterable[Change],
     now: Settlement,
     since: Inputs | None = None,
     because: Mapping[str, str] | None = None,
 ) -> Late:
-    """What became of a closed period, settled again as `now`.
+    """Return the corrections and the restatement of a closed period that is settled again as `now`.
 
-    `restatements` are those there were, oldest first; `told` are all changes of closed periods that were given out: the
-    corrections of closed periods, and what restatements changed. `since` and `because` are those of `changes`.
+    `restatements` are the earlier ones, oldest first; `reported` are all changes of closed periods
+    that were reported: corrections in closed periods, and changes by restatements. `since` and
+    `because` are those of `changes`.
     """
-    before = stated(closed, [change for change in told if change.period == closed.period])
-    found = changes(closed, now, before, since, because)
-    again = [change for change in found if _is_restated(change, closed, now)]
+    before = stated(closed, [change for change in reported if change.period == closed.period])
+    differing = changes(closed, now, before, since, because)
+    again = [change for change in differing if _is_restated(change, closed, now)]
     latest = restatements[-1] if restatements else closed
     return Late(
         closed=closed,
-        corrections=tuple(change for change in found if change not in again),
+        corrections=tuple(change for change in differing if change not in again),
         restatement=restated(closed, latest, now, again) if again else None,
     )
 
 
 def _is_restated(change: Change, closed: Settlement, now: Settlement) -> bool:
-    """Whether a change restates its period, by what the agreement says of the share now."""
+    """True if a change restates its period, by what the agreement says of the share now."""
     says = {share.term: share.late for share in (*closed.shares, *now.shares)}
     return bool(closed.receipt) and says[change.term] == RESTATEMENT
 
 
 def never_closed(period: Interval, inputs: Inputs) -> Settlement:
-    """A period before the first that was closed: nothing was stated of it. It has no receipt and cannot be restated."""
+    """Return an empty settlement for a period before the first closed one. It has no receipt and
+    cannot be restated."""
     return Settlement(
         period=period,
         shares=(),
@@ -165,8 +170,9 @@ def never_closed(period: Interval, inputs: Inputs) -> Settlement:
     )
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What later months need to know of a recorded settlement: what it stated of closed periods, and on which terms.
+class SettlementSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a recorded settlement that later months need: its terms, and its changes of
+    closed periods.
 
     `accepted` are the figures it was accepted with, as `--assume` takes them.
     """
@@ -181,18 +187,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     restated: tuple[Change, ...]
 
 
-def told_of(settlement: Settlement) -> Told:
-    """The part of a settlement that later months need."""
-    return Told(
+def summary_of(settlement: Settlement) -> SettlementSummary:
+    """Return the part of a settlement that later months need."""
+    return SettlementSummary(
         period=settlement.period,
         receipt=settlement.receipt,
         restates=settlement.restates,
         terms=tuple(share.term for share in settlement.shares),
         accepted=tuple(
-            f"{one.name}={value}"
-            for one in settlement.assumptions
-            if one.accepted
-            for value in one.value.split("; ")
+            f"{assumption.name}={value}"
+            for assumption in settlement.assumptions
+            if assumption.accepted
+            for value in assumption.value.split("; ")
         ),
         corrections=settlement.corrections,
         changes=settlement.changes,
@@ -200,50 +206,64 @@ def told_of(settlement: Settlement) -> Told:
     )
 
 
-def uncounted(closed: Iterable[Told], restatements: Iterable[Told]) -> tuple[Change, ...]:
-    """What restatements changed of closed periods and no closed period has counted as due: by period and line, net.
+def uncounted(
+    closed: Iterable[SettlementSummary], restatements: Iterable[SettlementSummary]
+) -> tuple[Change, ...]:
+    """Return the changes by restatements that no closed period has counted as due: by period and
+    line, net.
 
-    It is due with the open period. `restatements` are all there are of each period, oldest first.
+    They are due with the open period. `restatements` are all restatements of each period, oldest
+    first.
     """
     moved: dict[tuple[Interval, str], list[Change]] = {}
-    for one in restatements:
-        for change in one.changes:
+    for summary in restatements:
+        for change in summary.changes:
             moved.setdefault((change.period, change.line), []).append(change)
     counted: dict[tuple[Interval, str], list[Change]] = {}
-    for one in closed:
-        for change in one.restated:
+    for summary in closed:
+        for change in summary.restated:
             counted.setdefault((change.period, change.line), []).append(change)
-    net = [_net(found, counted.get(key, ())) for key, found in sorted(moved.items())]
-    return tuple(one for one in net if one.amount or one.new_disputed != one.old_disputed)
+    net = [_net(changes_, counted.get(key, ())) for key, changes_ in sorted(moved.items())]
+    return tuple(
+        change for change in net if change.amount or change.new_disputed != change.old_disputed
+    )
 
 
-def _net(found: Sequence[Change], counted: Sequence[Change]) -> Change:
-    """The changes of one line less those that were counted before, as one change up to the last of them."""
-    last = found[-1]
+def _net(changed: Sequence[Change], counted: Sequence[Change]) -> Change:
+    """Return the changes of one line less the changes counted before, as one change up to the last
+    of them."""
+    last = changed[-1]
 
+    # The old value is the last new value with all uncounted moves undone.
     def old(name: str) -> Decimal:
         moved = exact_sum(
-            getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in found
+            getattr(change, f"new_{name}") - getattr(change, f"old_{name}") for change in changed
         )
         before = exact_sum(
-            getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in counted
+            getattr(change, f"new_{name}") - getattr(change, f"old_{name}") for change in counted
         )
         return exact_sum((getattr(last, f"new_{name}"), -moved, before))
 
     return msgspec.structs.replace(
         last,
         old=exact_sum(
-            (last.new, *(-one.amount for one in found), *(one.amount for one in counted))
+            (
+                last.new,
+                *(-change.amount for change in changed),
+                *(change.amount for change in counted),
+            )
         ),
         old_base=old("base"),
         old_adjusted=old("adjusted"),
         old_disputed=old("disputed"),
         old_requests=last.new_requests
-        - sum(one.new_requests - one.old_requests for one in found)
-        + sum(one.new_requests - one.old_requests for one in counted),
+        - sum(change.new_requests - change.old_requests for change in changed)
+        + sum(change.new_requests - change.old_requests for change in counted),
         causes=tuple(
             dict.fromkeys(
-                cause for one in (found[-1:] if counted else found) for cause in one.causes
+                cause
+                for change in (changed[-1:] if counted else changed)
+                for cause in change.causes
             )
         ),
     )
@@ -255,56 +275,61 @@ def corrected(
     closed: Iterable[str],
     restated: Sequence[Change] = (),
 ) -> Settlement:
-    """The open period's settlement with what it owes for closed ones: corrections, and what was `restated` of them.
+    """Return the open period's settlement with the amounts it owes for closed periods: corrections
+    and restated changes.
 
-    `closed` are the receipts of those.
+    `closed` are the receipts of the closed settlements.
     """
     receipts = tuple(sorted(closed))
     inputs = msgspec.structs.replace(settlement.inputs, closed=receipts)
-    found = [*corrections, *restated]
+    owed = [*corrections, *restated]
     return msgspec.structs.replace(
         settlement,
         corrections=tuple(corrections),
         restated=tuple(restated),
         inputs=inputs,
-        receipt=_receipt(settlement, receipts, found),
+        receipt=_receipt(settlement, receipts, owed),
     )
 
 
 def restated(
-    closed: Settlement, latest: Settlement, now: Settlement, found: Sequence[Change]
+    closed: Settlement, latest: Settlement, now: Settlement, changed: Sequence[Change]
 ) -> Settlement:
-    """The closed period with the changes of those shares that are restated; others stay as they stood in `latest`, the
-    restatement before this one or else the closed settlement itself."""
-    moved = {change.term for change in found}
+    """Return the closed period with the changes of the shares that are restated.
+
+    Other shares stay as they stood in `latest`, the restatement before this one or else the closed
+    settlement itself.
+    """
+    moved = {change.term for change in changed}
     kept = [share for share in latest.shares if share.term not in moved]
     again = [share for share in now.shares if share.term in moved]
     there = {share.term for share in again}
-    # A share that present knowledge no longer knows stays, with nothing due.
+    # A share that no longer exists by present knowledge stays, with nothing due.
     gone = [_nothing(share) for share in latest.shares if share.term in moved - there]
     return msgspec.structs.replace(
         now,
         shares=tuple(
             sorted(
-                [*kept, *again, *gone], key=lambda one: (one.payer, one.payee, one.begin, one.term)
+                [*kept, *again, *gone],
+                key=lambda share: (share.payer, share.payee, share.begin, share.term),
             )
         ),
         disputed=(
-            *(one for one in latest.disputed if one.term not in moved),
-            *(one for one in now.disputed if one.term in moved),
+            *(dispute for dispute in latest.disputed if dispute.term not in moved),
+            *(dispute for dispute in now.disputed if dispute.term in moved),
         ),
         corrections=closed.corrections,
         restated=closed.restated,
         restates=closed.receipt,
-        changes=tuple(found),
-        receipt=_receipt(now, (closed.receipt, latest.receipt), found),
+        changes=tuple(changed),
+        receipt=_receipt(now, (closed.receipt, latest.receipt), changed),
     )
 
 
-def _receipt(settlement: Settlement, closed: Sequence[str], found: Sequence[Change]) -> str:
-    """The hash of what was settled, and of what it was held against."""
+def _receipt(settlement: Settlement, closed: Sequence[str], changed: Sequence[Change]) -> str:
+    """Hash the settlement's own receipt, the closed receipts and the changes."""
     return hashlib.sha256(
-        msgspec.json.encode((settlement.receipt, closed, found), order="sorted")
+        msgspec.json.encode((settlement.receipt, closed, changed), order="sorted")
     ).hexdigest()
 
 
@@ -322,7 +347,7 @@ def _emptied(line: ShareLine) -> ShareLine:
 
 
 def _lines(settlement: Settlement) -> dict[str, Stated]:
-    disputed: dict[str, Disputed] = {one.line: one for one in settlement.disputed}
+    disputed: dict[str, Disputed] = {dispute.line: dispute for dispute in settlement.disputed}
     lines = {
         line.id: Stated(
             term=share.term,
@@ -340,106 +365,116 @@ def _lines(settlement: Settlement) -> dict[str, Stated]:
         for share in settlement.shares
         for line in share.lines
     }
-    for one in settlement.disputed:
-        if one.line not in lines:
-            lines[one.line] = Stated(
-                term=one.term,
-                payer=one.payer,
-                payee=one.payee,
-                disputed=one.amount,
-                citation=one.citation,
+    for dispute in settlement.disputed:
+        if dispute.line not in lines:
+            lines[dispute.line] = Stated(
+                term=dispute.term,
+                payer=dispute.payer,
+                payee=dispute.payee,
+                disputed=dispute.amount,
+                citation=dispute.citation,
             )
     return lines
 
 
-class _Because(msgspec.Struct, frozen=True):
-    """What a settlement stood on and what it stands on, and who changed that, and why."""
+class _Reasons(msgspec.Struct, frozen=True):
+    """The inputs of the last statement and the present inputs, and who changed an input and why."""
 
     since: Inputs
     now: Inputs
     because: Mapping[str, str]
 
     def agreement(self) -> str:
-        """Why the agreements are others; empty where they are the same."""
+        """Return why the agreements differ; empty if they are the same."""
         if self.since.agreement == self.now.agreement:
             return ""
-        return _told("amended agreement", self.because.get("agreement", ""))
+        return _with_reason("amended agreement", self.because.get("agreement", ""))
 
     def prices(self) -> str:
-        """Why books or rates are others; empty where they are the same."""
+        """Return why price books or exchange rates differ; empty if they are the same."""
         if self.since.price_book == self.now.price_book:
             return ""
         changed = [
-            _told(words, self.because[kind])
+            _with_reason(words, self.because[kind])
             for kind, words in (("prices", "price book"), ("rates", "exchange rates"))
             if kind in self.because
         ]
         return "; ".join(changed) or "another price book"
 
     def readings(self) -> list[str]:
-        """Why texts are read in another way."""
+        """Return why texts are read in another way, reading by reading."""
         before = self.since.readings or {}
         after = self.now.readings or {}
         return [
-            _told(f"reading {name}", self.because.get(f"reading:{name}", ""))
+            _with_reason(f"reading {name}", self.because.get(f"reading:{name}", ""))
             for name in sorted(before.keys() | after.keys())
             if before.get(name) != after.get(name)
         ]
 
 
-def _told(words: str, reason: str) -> str:
+def _with_reason(words: str, reason: str) -> str:
     return f"{words} {reason}".rstrip()
 
 
 def _causes(
-    old: Stated, new: Stated, closed: Settlement, now: Settlement, why: _Because
+    old: Stated, new: Stated, closed: Settlement, now: Settlement, why: _Reasons
 ) -> list[str]:
-    """Why a line changed, what weighs most first; never nothing."""
+    """Return the causes of a line's change, the weightiest first; never none."""
+    # A period that was never closed has nothing to compare with.
     if not closed.receipt:
         return ["usage of a month before the first that was closed"]
-    found = []
+    causes = []
     was, is_ = (_days_and_rate(settlement, new.term) for settlement in (closed, now))
     moved = was[0] != is_[0]
     if moved:
-        found.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
+        causes.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
     elif was != is_:
-        found += (
+        causes += (
             _assumed(closed, now, why.because)
             or why.readings()
             or [why.agreement() or "another assumption"]
         )
-    # Days that the share lost or gained take their usage with them: that usage was neither late nor priced anew.
+    # Days that the share lost or gained take their usage with them: that usage was neither late nor
+    # priced anew.
     more = new.requests - old.requests
     if more and not moved and (lost := _lost(closed, now)):
-        found.append(f"usage was lost: {lost}")
+        causes.append(f"usage was lost: {lost}")
     elif more and not moved:
         requests = "request" if abs(more) == 1 else "requests"
-        found.append(f"late usage: {abs(more):,} {requests} {'more' if more > 0 else 'less'}")
+        causes.append(f"late usage: {abs(more):,} {requests} {'more' if more > 0 else 'less'}")
     if new.adjusted != old.adjusted:
-        found.append(f"credit or dispute: {(new.adjusted - old.adjusted).normalize():+,f} of base")
+        causes.append(f"credit or dispute: {(new.adjusted - old.adjusted).normalize():+,f} of base")
     if new.disputed != old.disputed:
-        found.append(
+        causes.append(
             "a dispute was opened"
             if abs(new.disputed) > abs(old.disputed)
             else "a dispute was resolved"
         )
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
     if charges and not moved and (why.prices() or not more):
-        # With late usage, how much of the difference is the price's is not told apart.
+        # With late usage too, the price's part of the difference cannot be told apart.
         priced = "" if more else f": {charges.normalize():+,f} of base"
-        found.append(f"{why.prices() or 'new price known'}{priced}")
-    return found or ["earlier sales moved the cap, a tier, a floor or a cent"]
+        causes.append(f"{why.prices() or 'new price known'}{priced}")
+    return causes or ["earlier sales moved the cap, a tier, a floor or a cent"]
 
 
 def _lost(closed: Settlement, now: Settlement) -> str:
-    """The estimates for lost usage that were accepted since a period was closed."""
-    before = {one.name for one in closed.assumptions}
-    new = [one for one in now.assumptions if one.standing == ESTIMATED and one.name not in before]
-    return "; ".join(f"{one.name} = {one.value}, accepted by {one.source}" for one in new)
+    """Name the estimates of lost usage that were accepted since a period was closed."""
+    before = {assumption.name for assumption in closed.assumptions}
+    new = [
+        assumption
+        for assumption in now.assumptions
+        if assumption.standing == ESTIMATED and assumption.name not in before
+    ]
+    return "; ".join(
+        f"{assumption.name} = {assumption.value}, accepted by {assumption.source}"
+        for assumption in new
+    )
 
 
-def _amended(closed: Settlement, now: Settlement, why: _Because) -> str:
-    """Say what gave a share other days: the agreement's text, a reading, a fact or something else."""
+def _amended(closed: Settlement, now: Settlement, why: _Reasons) -> str:
+    """Return what gave a share other days: the agreement's text, a reading, a fact or something
+    else."""
     if text := why.agreement():
         return text
     if readings := why.readings():
@@ -448,12 +483,12 @@ def _amended(closed: Settlement, now: Settlement, why: _Because) -> str:
 
 
 def _in_words(was: Sequence[Interval], is_: Sequence[Interval]) -> str:
-    """`in force on 2026-04-01 to 2026-04-20, no longer to 2026-04-26`"""
+    """Return e.g. `in force on 2026-04-01 to 2026-04-20, no longer to 2026-04-26`."""
     if not is_:
         return "not in force any more"
     if not was:
         return f"in force on {_days(is_)}, and was not"
-    if [one.begin for one in was] == [one.begin for one in is_]:
+    if [interval.begin for interval in was] == [interval.begin for interval in is_]:
         longer = "no longer" if is_[-1].end < was[-1].end else "and not only"
         return f"in force on {_days(is_)}, {longer} to {was[-1].end - timedelta(days=1)}"
     return f"in force on {_days(is_)}, not on {_days(was)}"
@@ -461,8 +496,10 @@ def _in_words(was: Sequence[Interval], is_: Sequence[Interval]) -> str:
 
 def _days(days: Sequence[Interval]) -> str:
     return " and ".join(
-        f"{one.begin} on" if one.end == FOREVER else f"{one.begin} to {one.end - timedelta(days=1)}"
-        for one in days
+        f"{interval.begin} on"
+        if interval.end == FOREVER
+        else f"{interval.begin} to {interval.end - timedelta(days=1)}"
+        for interval in days
     )
 
 
@@ -472,12 +509,12 @@ def _days_and_rate(settlement: Settlement, term: str) -> tuple[list[Interval], l
 
 
 def _assumed(closed: Settlement, now: Settlement, because: Mapping[str, str]) -> list[str]:
-    before = {one.name: one.value for one in closed.assumptions}
+    before = {assumption.name: assumption.value for assumption in closed.assumptions}
     return [
-        _told(
-            f"assumption {one.name}: {before[one.name]} → {one.value}",
-            because.get(f"assumption:{one.name}", ""),
+        _with_reason(
+            f"assumption {assumption.name}: {before[assumption.name]} → {assumption.value}",
+            because.get(f"assumption:{assumption.name}", ""),
         )
-        for one in now.assumptions
-        if before.get(one.name, one.value) != one.value
+        for assumption in now.assumptions
+        if before.get(assumption.name, assumption.value) != assumption.value
     ]

@@ -1,4 +1,5 @@
-"""What differs between two statements of one month, line by line and in words: one was stated, the other found."""
+"""The differences between two statements of one month, line by line and in words: one stated, the
+other computed again."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -26,7 +27,8 @@ _INPUTS = ("engine", "agreement", "facts", "price_book", "known_at", "vouchers",
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """`where` is a line's name, a direction or an input; `stated` and `found` are empty where there is nothing."""
+    """`where` is a line's name, a direction or an input; `stated` and `found` are empty where a
+    side has nothing."""
 
     where: str
     what: str
@@ -34,33 +36,36 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     found: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what} is stated as {self.stated or 'nothing'}, found as {self.found or 'nothing'}"
+        stated, found_ = self.stated or "nothing", self.found or "nothing"
+        return f"{self.where}: {self.what} is stated as {stated}, found as {found_}"
 
 
-def differences(stated: Statement, found: Statement) -> list[Difference]:
-    """Everything in which two statements differ; none where their canonical bytes are the same."""
+def differences(stated: Statement, computed: Statement) -> list[Difference]:
+    """Return everything in which two statements differ; empty where their canonical bytes are the
+    same."""
     different = [
-        *_in_lines(stated, found),
-        *_in_totals(stated, found),
-        *_in_mappings("assumption", _assumptions(stated), _assumptions(found)),
-        *_in_mappings("input", _inputs(stated), _inputs(found)),
+        *_in_lines(stated, computed),
+        *_in_totals(stated, computed),
+        *_in_mappings("assumption", _assumptions(stated), _assumptions(computed)),
+        *_in_mappings("input", _inputs(stated), _inputs(computed)),
     ]
-    if not different and canonical_bytes(stated) != canonical_bytes(found):
-        different = list(_in_the_rest(stated, found))
+    if not different and canonical_bytes(stated) != canonical_bytes(computed):
+        different = list(_in_the_rest(stated, computed))
     return different
 
 
-def _in_lines(stated: Statement, found: Statement) -> Iterator[Difference]:
-    before, after = ({line.id: line for line in one.lines} for one in (stated, found))
+def _in_lines(stated: Statement, computed: Statement) -> Iterator[Difference]:
+    before = {line.id: line for line in stated.lines}
+    after = {line.id: line for line in computed.lines}
     for line in sorted(before.keys() | after.keys()):
-        one, other = before.get(line), after.get(line)
-        if one is None or other is None:
+        old, new = before.get(line), after.get(line)
+        if old is None or new is None:
             yield Difference(
-                where=f"line {line}", what="the line", stated=_told(one), found=_told(other)
+                where=f"line {line}", what="the line", stated=_described(old), found=_described(new)
             )
         else:
             for field in _LINE_FIELDS:
-                values = getattr(one, field), getattr(other, field)
+                values = getattr(old, field), getattr(new, field)
                 if values[0] != values[1]:
                     yield Difference(
                         where=f"line {line}",
@@ -70,7 +75,7 @@ def _in_lines(stated: Statement, found: Statement) -> Iterator[Difference]:
                     )
 
 
-def _told(line: StatementLine | None) -> str:
+def _described(line: StatementLine | None) -> str:
     return (
         ""
         if line is None
@@ -78,16 +83,22 @@ def _told(line: StatementLine | None) -> str:
     )
 
 
-def _in_totals(stated: Statement, found: Statement) -> Iterator[Difference]:
-    before, after = (
-        {f"{one.payer} to {one.payee}": _text(one.total) for one in each.directions}
-        for each in (stated, found)
-    )
-    yield from _in_mappings("total", before, after)
+def _in_totals(stated: Statement, computed: Statement) -> Iterator[Difference]:
+    yield from _in_mappings("total", _totals(stated), _totals(computed))
+
+
+def _totals(statement: Statement) -> dict[str, str]:
+    return {
+        f"{direction.payer} to {direction.payee}": _text(direction.total)
+        for direction in statement.directions
+    }
 
 
 def _assumptions(statement: Statement) -> dict[str, str]:
-    return {one.name: f"{one.value} ({one.standing_of_figure})" for one in statement.assumptions}
+    return {
+        assumption.name: f"{assumption.value} ({assumption.standing_of_figure})"
+        for assumption in statement.assumptions
+    }
 
 
 def _inputs(statement: Statement) -> dict[str, str]:
@@ -105,18 +116,18 @@ def _usage(inputs: Inputs) -> str:
 
 
 def _in_mappings(
-    where: str, stated: Mapping[str, str], found: Mapping[str, str]
+    where: str, stated: Mapping[str, str], computed: Mapping[str, str]
 ) -> Iterator[Difference]:
-    for name in sorted(stated.keys() | found.keys()):
-        before, after = stated.get(name, ""), found.get(name, "")
+    for name in sorted(stated.keys() | computed.keys()):
+        before, after = stated.get(name, ""), computed.get(name, "")
         if before != after:
             yield Difference(where=where, what=name, stated=before, found=after)
 
 
-def _in_the_rest(stated: Statement, found: Statement) -> Iterator[Difference]:
-    """What stands in the shares' working: by the name of the part of the statement."""
+def _in_the_rest(stated: Statement, computed: Statement) -> Iterator[Difference]:
+    """Yield the differences in the shares' working, by the name of the part of the statement."""
     for name in Statement.__struct_fields__:
-        before, after = getattr(stated, name), getattr(found, name)
+        before, after = getattr(stated, name), getattr(computed, name)
         if before != after:
             yield Difference(
                 where="statement", what=name, stated=_short(before), found=_short(after)

@@ -1,11 +1,13 @@
-"""What is due: one amount for each term in one period, with its parts. Every face of it is written from here.
+"""Dues: one amount for each term in one period, with its parts. All other views of an amount due
+are written from here.
 
-    due of a term for a period = its share + corrections of closed periods + restatements of closed periods
+    due of a term for a period = its share
+                                 + corrections and restatements of closed periods
     due of a direction         = the sum over its terms
 
-A statement's totals, lines and payments, an invoice's lines, and the past of a forecast are these amounts. What was
-restated stands in the books of the period it restates; it is due with the period in which it became known, because
-nobody can pay on a day that is past.
+A statement's totals, lines and payments, an invoice's lines, and the past of a forecast are these
+amounts. Restated amounts stand in the books of the period that they restate; they are due with the
+period in which they became known, because nobody can pay on a day that is past.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,11 +25,12 @@ _ZERO = Decimal(0)
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """What `payer` owes `payee` under one term for the period that ends with `last_day`. USD in cents.
+    """The amount that `payer` owes `payee` under one term for the period that ends with `last_day`.
+    USD in cents.
 
-    `amount` is `share` + `corrections` + `restated`. It is paid with everything through the day `through`, the last of
-    its month or quarter, by the day `due`; None where the term does not say. Of it `withheld`, at the rate
-    `withholding`, goes to the authority instead, and `paid` to the payee.
+    `amount` is `share` + `corrections` + `restated`. It is paid with everything through the day
+    `through`, the last of its month or quarter, by the day `due` (None if the term names no day).
+    The authority receives `withheld` of it, at the rate `withholding`; the payee receives `paid`.
     """
 
     payer: str
@@ -47,73 +50,73 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dues(settlement: Settlement) -> tuple[Due, ...]:
-    """What is due under each term that says something of the period, in order of direction and term."""
+    """Return the amounts due under each term with an amount in the period, in order of direction
+    and term."""
     last_day = settlement.period.end - timedelta(days=1)
     parts: dict[tuple[str, str, str], _Parts] = {}
-    for one in settlement.shares:
-        parts.setdefault((one.payer, one.payee, one.term), _Parts(one)).shares.append(one.amount)
+    for share in settlement.shares:
+        key = (share.payer, share.payee, share.term)
+        parts.setdefault(key, _Parts(share)).shares.append(share.amount)
     for change in settlement.corrections:
-        parts.setdefault(
-            (change.payer, change.payee, change.term), _Parts(change)
-        ).corrections.append(change.amount)
+        key = (change.payer, change.payee, change.term)
+        parts.setdefault(key, _Parts(change)).corrections.append(change.amount)
     for change in settlement.restated:
-        parts.setdefault((change.payer, change.payee, change.term), _Parts(change)).restated.append(
-            change.amount
-        )
-    return tuple(
-        _due(last_day, found) for _, found in sorted(parts.items(), key=lambda item: item[0])
-    )
+        key = (change.payer, change.payee, change.term)
+        parts.setdefault(key, _Parts(change)).restated.append(change.amount)
+    return tuple(_due(last_day, parts[key]) for key in sorted(parts))
 
 
 class _Parts:
-    """What is gathered of one term: who `says` how it is paid, and amounts of each kind."""
+    """The amounts of one term, by kind. `source` is the share or change that states how the term is
+    paid."""
 
-    def __init__(self, says: ShareResult | Change) -> None:
-        self.says = says
+    def __init__(self, source: ShareResult | Change) -> None:
+        self.source = source
         self.shares: list[Decimal] = []
         self.corrections: list[Decimal] = []
         self.restated: list[Decimal] = []
 
 
 def _due(last_day: date, parts: _Parts) -> Due:
-    said = parts.says
+    source = parts.source
     share, corrections, restated = map(_cents, (parts.shares, parts.corrections, parts.restated))
     amount = exact_sum((share, corrections, restated))
-    withheld = round_half_even(exact_product(amount, said.withholding))
-    through = paid_through(last_day, said.payment)
+    withheld = round_half_even(exact_product(amount, source.withholding))
+    through = paid_through(last_day, source.payment)
     return Due(
-        payer=said.payer,
-        payee=said.payee,
-        term=said.term,
+        payer=source.payer,
+        payee=source.payee,
+        term=source.term,
         last_day=last_day,
         share=share,
         corrections=corrections,
         restated=restated,
         amount=amount,
         through=through,
-        due=due_day(through, said.payment),
-        withholding=said.withholding,
+        due=due_day(through, source.payment),
+        withholding=source.withholding,
         withheld=withheld,
         paid=exact_sum((amount, -withheld)),
-        citation=said.citation,
+        citation=source.citation,
     )
 
 
 def _cents(amounts: Sequence[Decimal]) -> Decimal:
-    """A sum with two decimals, so that nothing and 0.00 are written alike."""
+    """Sum amounts with two decimals, so that nothing and 0.00 are written alike."""
     return round_half_even(exact_sum(amounts))
 
 
 def paid_through(last_day: date, payment: PaymentTerm | None) -> date:
-    """The last day of the month or quarter with which a period is paid."""
+    """Return the last day of the month or quarter with which a period is paid."""
     return calendar_period(last_day, payment.every if payment else "month").end - timedelta(days=1)
 
 
 def due_day(through: date, payment: PaymentTerm | None) -> date | None:
-    """When what ends with a day is due; None where the term does not say."""
+    """Return the due day of a payment for everything through a day; None if the term names no
+    day."""
     return through + timedelta(days=payment.due_days) if payment else None
 
 
 def total(due: Iterable[Due], payer: str, payee: str) -> Decimal:
-    """What one party owes another, over all terms."""
-    return exact_sum(one.amount for one in due if (one.payer, one.payee) == (payer, payee))
+    """Sum the dues of one party to another, over all terms."""
+    return exact_sum(item.amount for item in due if (item.payer, item.payee) == (payer, payee))

@@ -1,9 +1,11 @@
-"""Floors: the least that is due for a month, quarter or year of the calendar, or in total by the end of a share.
+"""Floors: the least that is due for a month, quarter or year of the calendar, or in total by the
+end of a share.
 
     top-up of a period = max(0, its floor − the share of the period, cap aside, − top-ups within it)
 
-A top-up falls due on the last day of its period. Of a period in which the share is in force on some days only, the
-floor's part by days is due, rounded half-even to cents. The cap holds for share and top-ups together.
+A top-up falls due on the last day of its period. Of a period in which the share is in force on some
+days only, the floor's part by days is due, rounded half-even to cents. The cap holds for share and
+top-ups together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,8 @@ class Least(msgspec.Struct, frozen=True):
 
 
 class TopUp(msgspec.Struct, frozen=True):
-    """What is added for one floor and period, due on `day`, the last of it. `period` is as 2026-05, 2026-Q2 or 2026."""
+    """The amount added for one floor and period, due on `day`, the period's last. `period` is as
+    2026-05, 2026-Q2 or 2026."""
 
     day: date
     period: str
@@ -38,7 +41,8 @@ class TopUp(msgspec.Struct, frozen=True):
 def top_ups(
     days: Interval, floors: Sequence[Least], until: date, share_until: Callable[[date], Decimal]
 ) -> list[TopUp]:
-    """The top-ups of a share in force on `days` that fall due before `until`, in order of their days.
+    """Return the top-ups of a share in force on `days` that fall due before `until`, in order of
+    their days.
 
     `share_until(day)` is the share of everything before a day, rounded, cap aside.
     """
@@ -49,7 +53,8 @@ def top_ups(
         for part, whole in _periods(days, floor.per, until)
     )
     for _, _, part, whole, floor in ending:
-        within = [one.amount for one in due if part.begin <= one.day < part.end]
+        # Top-ups of shorter periods within this one count toward its floor.
+        within = [top_up.amount for top_up in due if part.begin <= top_up.day < part.end]
         share = exact_sum((share_until(part.end), share_until(part.begin).copy_negate(), *within))
         lacking = exact_sum((_by_days(floor.amount, part, whole), share.copy_negate()))
         if lacking > 0:
@@ -58,7 +63,7 @@ def top_ups(
 
 
 def calendar_period(day: date, per: str) -> Interval:
-    """The month, quarter or year of the calendar that holds a day."""
+    """Return the month, quarter or year of the calendar that holds a day."""
     months = _MONTHS[per]
     begin = date(day.year, (day.month - 1) // months * months + 1, 1)
     end = begin.month - 1 + months
@@ -66,7 +71,7 @@ def calendar_period(day: date, per: str) -> Interval:
 
 
 def _periods(days: Interval, per: str, until: date) -> Iterator[tuple[Interval, Interval]]:
-    """Each period that ends by `until`: the days of the share in it, and the whole of it."""
+    """Yield each period that ends by `until`: the days of the share in it, and the whole period."""
     if per == TOTAL:
         if days.end <= until and days.end != FOREVER:
             yield days, days
@@ -82,7 +87,7 @@ def _periods(days: Interval, per: str, until: date) -> Iterator[tuple[Interval, 
 
 
 def _by_days(amount: Decimal, part: Interval, whole: Interval) -> Decimal:
-    """The part of an amount by days, half-even to cents."""
+    """Return the part of an amount by days, half-even to cents."""
     if part == whole:
         return amount
     cents = Fraction(amount) * 100 * (part.end - part.begin).days / (whole.end - whole.begin).days

@@ -1,14 +1,17 @@
-"""What next: when a cap is reached, what is due each year, what the cap has saved; with a range.
+"""Forecasts: when a cap is reached, how much is due each year, how much the cap has saved; with a
+range.
 
-    settled months ─▶ bases by month ─▶ growth from month to month ─▶ paths ─▶ due on cumulative bases ─▶ quantiles
+    settled months ─▶ bases by month ─▶ growth from month to month ─┐
+    quantiles ◀─ due on cumulative bases ◀──────────────── paths ◀──┘
 
-The past is what was settled, to the cent and by the figures it was settled with; nothing of it is estimated. What is
-due ahead comes on top, by the figures of the forecast. The future's base is the last full month's, grown.
+The past is taken from settlements, to the cent and by the figures they were settled with; nothing
+of it is estimated. Dues ahead are added to it, by the figures of the forecast. The future's base is
+the base of the last full month, grown.
 
-Growth is either assumed (one rate a month, or a low, a middle and a high one) or drawn with replacement from the
-changes between settled months that follow each other: so many paths, from a stated seed, the same for the same inputs.
-What is due of a base is reckoned as a settlement does: scale, top-ups, rounding, cap. Money is exact; a month's base is
-rounded to 12 places.
+Growth is either assumed (one rate a month, or a low, a middle and a high rate) or drawn with
+replacement from the changes between settled months that follow each other: so many paths, from a
+stated seed, the same for the same inputs. Dues on a base are calculated as a settlement does:
+scale, top-ups, rounding, cap. Money is exact; a month's base is rounded to 12 places.
 """
 
 from bisect import bisect_left
@@ -50,7 +53,8 @@ Ranked = TypeVar("Ranked", Decimal, date)
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """Growth a month as fractions of one: 0.05 is 5 %. From history they are quantiles of `changes`."""
+    """Growth a month as fractions of one: 0.05 is 5 %. From history they are quantiles of
+    `changes`."""
 
     low: Decimal
     mid: Decimal
@@ -62,7 +66,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
-    """An amount in USD, low, middle and high: all the same where it is settled."""
+    """An amount in USD, low, middle and high; for a settled month all three are the same."""
 
     low: Decimal
     mid: Decimal
@@ -80,7 +84,8 @@ class MonthAhead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class YearAhead(msgspec.Struct, frozen=True, kw_only=True):
-    """A calendar year: what is settled of it, what is due in all, and what the cap saves of it."""
+    """A calendar year: the amount settled so far, the whole amount due, and the amount that the cap
+    saves."""
 
     year: int
     settled: Decimal
@@ -89,8 +94,11 @@ class YearAhead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
-    """When a cap is reached: `on` where it is already; else the earliest, likely and latest day, None for not before
-    the share ends. `chance` is the part of the paths that reach it."""
+    """When a cap is reached: `on` where it is already; else the earliest, likely and latest day, or
+    None if the share ends first.
+
+    `chance` is the part of the paths that reach the cap.
+    """
 
     on: date | None
     earliest: date | None
@@ -100,7 +108,8 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """One share ahead. `settled` and `saved` are its past: what is due and what the cap took off, both to the cent."""
+    """One share ahead. `settled` and `saved` are its past, to the cent: the amount due, and the
+    amount the cap took off."""
 
     term: str
     payer: str
@@ -136,14 +145,18 @@ def forecast(
     assumptions: Assumptions,
     *,
     through: int,
-    known: date,
+    known_at: date,
     growth: Growth | None = None,
 ) -> Forecast:
-    """Look ahead from settled months. `settled` holds the latest settlement of each; those that are not over by `known`
-    are left out and forecast. Raises InvalidInput: nothing settled, figures that nobody accepted, too little history
-    with no `growth` given."""
+    """Look ahead from settled months.
+
+    `settled` holds the latest settlement of each month; months that are not over by `known_at` are
+    left out and forecast. Raise InvalidInput if nothing is settled, if nobody accepted a figure, or
+    if there is too little history and no `growth` is given.
+    """
     in_order = sorted(
-        (one for one in settled if one.period.end <= known), key=lambda one: one.period
+        (settlement for settlement in settled if settlement.period.end <= known_at),
+        key=lambda settlement: settlement.period,
     )
     if not in_order:
         todo = "Settle a month that is over: clauseway settle --period 2026-05 --assume …"
@@ -151,13 +164,16 @@ def forecast(
         raise InvalidInput(Problem(what="nothing is settled", why=why, where="--home", todo=todo))
     last = in_order[-1].period
     end = date(through + 1, 1, 1)
+    # A share that ended before the last settled month has nothing ahead.
     ahead = [share for share in shares if share.begin < end and share.end > last.begin]
     names = [name for share in ahead for name in (*share.rates, *share.amounts)]
     if problems := assumptions.undisclosed(names):
         raise InvalidInput(*problems)
     problems = []
     outlooks = []
-    for share in sorted(ahead, key=lambda one: (one.payer, one.payee, one.begin, one.term)):
+    for share in sorted(
+        ahead, key=lambda share: (share.payer, share.payee, share.begin, share.term)
+    ):
         try:
             outlooks.append(_Ahead(share, shares, in_order, assumptions, end, growth).outlook())
         except InvalidInput as error:
@@ -173,7 +189,7 @@ def forecast(
 
 
 class _Ahead:
-    """One share looked ahead for."""
+    """The forecast of one share."""
 
     def __init__(
         self,
@@ -192,7 +208,7 @@ class _Ahead:
             Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate))
             for tier in share.tiers
         ]
-        self._known: dict[tuple[Decimal, Decimal], Decimal] = {}
+        self._gross_by_base: dict[tuple[Decimal, Decimal], Decimal] = {}
         self.rate, self.scale = rate, Scale(rate, bands)
         self.floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
         self.cap = assumptions.amount(share.cap) if share.cap else None
@@ -201,20 +217,25 @@ class _Ahead:
             if share.cap_opening
             else assumptions.opening_balance
         )
-        found = [(one, _of(one, share)) for one in settled]
-        self.mine = [mine for _, mine in found if mine is not None]
+        # The past: the share's results in the settled months, and the amounts due for them.
+        results = [(settlement, _of(settlement, share)) for settlement in settled]
+        self.mine = [mine for _, mine in results if mine is not None]
         self.past = list(_past(self.mine))
-        self.paid = {one.period: _paid(one, share, mine) for one, mine in found}
+        self.paid = {
+            settlement.period: _paid(settlement, share, mine) for settlement, mine in results
+        }
         self.base = self.mine[-1].base_after if self.mine else _ZERO
-        self.added = exact_sum(top.amount for one in self.mine for top in one.top_ups)
+        self.added = exact_sum(top.amount for mine in self.mine for top in mine.top_ups)
         self.settled = self.mine[-1].share_after if self.mine else _ZERO
         uncapped = self.past[-1].uncapped if self.past else _ZERO
-        # Another cap than the settled one holds for what comes; what the settled one took off stays off.
+        # If the cap changes, the new cap holds for months ahead; amounts that the old cap took off
+        # stay off.
         self.same_cap = not self.mine or self._is_settled_cap(self.mine[-1].cap, counted)
         self.start = uncapped if self.same_cap else self.settled
         self.saved = exact_sum((uncapped, -self.start))
         limit = None if self.cap is None else exact_sum((self.cap, -min(counted, self.cap)))
         self.limit = None if limit is None else max(limit, self.settled)
+        # The future: growth, from the level of the last full settled month.
         history = _history(share, shares, settled)
         self.level = history[-1][1] if history else _ZERO
         self.growth = growth or _drawn(share, history)
@@ -244,7 +265,7 @@ class _Ahead:
             citation=share.citation,
         )
 
-    # What is due of a cumulative base
+    # The share due on a cumulative base
 
     def _is_settled_cap(self, cap: CapState | None, counted: Decimal) -> bool:
         if cap is None or self.cap is None:
@@ -252,15 +273,18 @@ class _Ahead:
         return (cap.cap, cap.opening) == (self.cap, min(counted, self.cap))
 
     def _gross(self, base: Decimal, added: Decimal) -> Decimal:
-        """What was settled, before its cap, and by the forecast's figures what comes on top; before its own cap."""
-        found = self._known.get((base, added))
-        if found is None:
+        """Return the amount before its cap: the settled amount before its cap, and the increase by
+        the forecast's figures."""
+        total = self._gross_by_base.get((base, added))
+        if total is None:
             gross = (
                 round_half_even(self.scale.gross(base)),
                 -round_half_even(self.scale.gross(self.base)),
             )
-            found = self._known[base, added] = exact_sum((self.start, *gross, added, -self.added))
-        return found
+            total = self._gross_by_base[base, added] = exact_sum(
+                (self.start, *gross, added, -self.added)
+            )
+        return total
 
     def _uncapped(self, base: Decimal, added: Decimal) -> Decimal:
         return exact_sum((self._gross(base, added), self.saved))
@@ -291,66 +315,71 @@ class _Ahead:
             level = min(round_half_even(exact_product(level, factor), _FINEST), _BASE_MAX)
             bases.append(level if days == whole else _by_days(level, days, whole))
         sums = tuple(
-            accumulate(bases, lambda one, other: exact_sum((one, other)), initial=self.base)
+            accumulate(bases, lambda total, base: exact_sum((total, base)), initial=self.base)
         )[1:]
         return _Path(tuple(bases), sums, self._added(sums))
 
     def _added(self, sums: Sequence[Decimal]) -> tuple[Decimal, ...]:
-        """The top-ups to floors since the share began, at each month's end."""
+        """Return the top-ups to floors since the share began, at each month's end."""
         if not self.floors:
             return (self.added,) * len(sums)
-        at = {one.days.end: round_half_even(_scale(one).gross(one.base_after)) for one in self.mine}
+        at = {
+            mine.days.end: round_half_even(_scale(mine).gross(mine.base_after))
+            for mine in self.mine
+        }
         before = at[self.mine[-1].days.end] if self.mine else _ZERO
         start = exact_sum((before, -round_half_even(self.scale.gross(self.base))))
         for (days, _), total in zip(self.months, sums, strict=True):
             at[days.end] = exact_sum((start, round_half_even(self.scale.gross(total))))
-        known = sorted(at)
+        ends = sorted(at)
 
         def share_until(day: date) -> Decimal:
-            index = bisect_left(known, day + timedelta(days=1))
-            return at[known[index - 1]] if index else _ZERO
+            index = bisect_left(ends, day + timedelta(days=1))
+            return at[ends[index - 1]] if index else _ZERO
 
-        found = [
-            one
-            for one in top_ups(
+        top_ups_ahead = [
+            top_up
+            for top_up in top_ups(
                 Interval(self.share.begin, self.share.end), self.floors, self.end, share_until
             )
-            if one.day >= self.first
+            if top_up.day >= self.first
         ]
         return tuple(
-            exact_sum((self.added, *(one.amount for one in found if one.day < days.end)))
+            exact_sum(
+                (self.added, *(top_up.amount for top_up in top_ups_ahead if top_up.day < days.end))
+            )
             for days, _ in self.months
         )
 
-    # What is told of them
+    # Months and years
 
     def _past(self) -> Iterable[MonthAhead]:
-        for one in self.past:
+        for month in self.past:
             yield MonthAhead(
-                month=_named(calendar_period(one.days.begin, "month").begin),
-                end=one.days.end,
+                month=_named(calendar_period(month.days.begin, "month").begin),
+                end=month.days.end,
                 is_settled=True,
-                due=_same(one.due),
-                uncapped=_same(one.uncapped),
+                due=_same(month.due),
+                uncapped=_same(month.uncapped),
             )
 
     def _future(self, paths: "Sequence[_Path]") -> Iterable[MonthAhead]:
         for index, (days, whole) in enumerate(self.months):
             ends = [(path.sums[index], path.added[index]) for path in paths]
             if not self.floors:
-                # What is due never falls as the base rises, so its quantiles are those of the base.
+                # The due amount never falls as the base rises, so its quantiles are the base's.
                 bases = _range([base for base, _ in ends])
                 ends = [(base, self.added) for base in (bases.low, bases.mid, bases.high)]
             yield MonthAhead(
                 month=_named(whole.begin),
                 end=days.end,
                 is_settled=False,
-                due=_range([self._due(*one) for one in ends]),
-                uncapped=_range([self._uncapped(*one) for one in ends]),
+                due=_range([self._due(*end) for end in ends]),
+                uncapped=_range([self._uncapped(*end) for end in ends]),
             )
 
     def _years(self, paths: "Sequence[_Path]") -> Iterable[YearAhead]:
-        first = min([self.first, *(one.days.begin for one in self.mine)])
+        first = min([self.first, *(month.days.begin for month in self.mine)])
         for year in range(first.year, max(self.end - timedelta(days=1), first).year + 1):
             settled = exact_sum(
                 paid for period, paid in self.paid.items() if period.begin.year == year
@@ -360,7 +389,8 @@ class _Ahead:
                 exact_sum((settled, self._due(*end), self._due(*begin).copy_negate()))
                 for begin, end in ends
             ]
-            more = exact_sum(one.saved for one in self.past if one.days.begin.year == year)
+            # The cap saves the uncapped amount less the due amount.
+            more = exact_sum(month.saved for month in self.past if month.days.begin.year == year)
             saved = [
                 exact_sum(
                     (
@@ -378,7 +408,8 @@ class _Ahead:
     def _ends(
         self, path: "_Path", year: int
     ) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
-        """The cumulative base and top-ups before the year's first unsettled month and after its last one."""
+        """Return the cumulative base and top-ups before the year's first unsettled month and after
+        its last month."""
         within = [index for index, (_, whole) in enumerate(self.months) if whole.begin.year == year]
         start = self.base, self.added
         if not within:
@@ -411,18 +442,23 @@ class _Ahead:
         )
 
     def _reached_before(self) -> date | None:
-        """The day on which the settled months reached the cap; of another cap than theirs, the end of the month."""
+        """Return the day on which the settled months reached the cap; under a new cap, the end of
+        that month."""
         if self.same_cap:
             cap = self.mine[-1].cap if self.mine else None
             return cap.reached.day if cap is not None and cap.reached is not None else None
         ends = (
-            one.days.end for one in self.past if self.limit is not None and one.due >= self.limit
+            month.days.end
+            for month in self.past
+            if self.limit is not None and month.due >= self.limit
         )
         return next((end - timedelta(days=1) for end in ends), None)
 
     def _day(self, path: "_Path") -> date | None:
-        """The day on which a path's share equals the limit, a month's base spread evenly over its days."""
+        """Return the day on which a path's share equals the limit, a month's base spread evenly
+        over its days."""
         assert self.limit is not None
+        # Find the month first, then the day within it.
         at = bisect_left(
             range(len(path.sums)),
             self.limit,
@@ -443,7 +479,7 @@ class _Ahead:
 
 
 class _Path(NamedTuple):
-    """Bases by month; cumulative since the share began; and its top-ups since then."""
+    """Bases by month; cumulative bases since the share began; and its top-ups since then."""
 
     bases: tuple[Decimal, ...]
     sums: tuple[Decimal, ...]
@@ -451,8 +487,8 @@ class _Path(NamedTuple):
 
 
 class _Settled(NamedTuple):
-    """A settled month of the share: what was due since its begin, with and without the cap, and what the cap took off
-    in the month."""
+    """A settled month of the share: the amount due since its begin, with and without the cap, and
+    the amount that the cap took off in the month."""
 
     days: Interval
     due: Decimal
@@ -461,62 +497,69 @@ class _Settled(NamedTuple):
 
 
 def _past(mine: Sequence[ShareResult]) -> Iterator[_Settled]:
-    """The settled months, each by the figures it was settled with."""
+    """Yield the settled months, each by the figures it was settled with."""
     added, saved = _ZERO, _ZERO
-    for one in mine:
-        added = exact_sum((added, *(top.amount for top in one.top_ups)))
-        uncapped = one.share_after
-        if one.cap is not None and one.cap.remaining <= 0:
-            gross = exact_sum((round_half_even(_scale(one).gross(one.base_after)), added))
+    for result in mine:
+        added = exact_sum((added, *(top.amount for top in result.top_ups)))
+        uncapped = result.share_after
+        if result.cap is not None and result.cap.remaining <= 0:
+            gross = exact_sum((round_half_even(_scale(result).gross(result.base_after)), added))
             uncapped = max(uncapped, gross)
-        before, saved = saved, exact_sum((uncapped, -one.share_after))
-        yield _Settled(one.days, one.share_after, uncapped, exact_sum((saved, -before)))
+        before, saved = saved, exact_sum((uncapped, -result.share_after))
+        yield _Settled(result.days, result.share_after, uncapped, exact_sum((saved, -before)))
 
 
-def _scale(one: ShareResult) -> Scale:
-    return Scale(one.rate, one.bands)
+def _scale(result: ShareResult) -> Scale:
+    return Scale(result.rate, result.bands)
 
 
 def _paid(settlement: Settlement, share: RevenueShare, mine: ShareResult | None) -> Decimal:
-    """What a settlement says is due of a share, corrections and restatements of closed months included."""
+    """Return the amount that a settlement says is due of a share, corrections and restatements of
+    closed months included."""
     key = share.payer, share.payee, share.term
-    changed = [one for one in dues(settlement) if (one.payer, one.payee, one.term) == key]
+    changed = [item for item in dues(settlement) if (item.payer, item.payee, item.term) == key]
     return exact_sum(
         (
             mine.amount if mine is not None else _ZERO,
-            *(one.corrections for one in changed),
-            *(one.restated for one in changed),
+            *(item.corrections for item in changed),
+            *(item.restated for item in changed),
         )
     )
 
 
 def _of(settlement: Settlement, share: RevenueShare) -> ShareResult | None:
-    found = (one for one in settlement.shares if (one.term, one.begin) == (share.term, share.begin))
-    return next(found, None)
+    results = (
+        result
+        for result in settlement.shares
+        if (result.term, result.begin) == (share.term, share.begin)
+    )
+    return next(results, None)
 
 
 def _history(
     share: RevenueShare, shares: Sequence[RevenueShare], settled: Sequence[Settlement]
 ) -> list[tuple[Interval, Decimal]]:
-    """The base of each full settled month, of the share and of those that it follows in its direction."""
+    """Return the base of each full settled month, of the share and of the shares that it follows in
+    its direction."""
     own = Interval(share.begin, share.end)
     line = {
-        (one.term, one.begin)
-        for one in shares
-        if (one.payer, one.payee) == (share.payer, share.payee)
-        and (one == share or own.intersect(Interval(one.begin, one.end)).is_empty)
+        (earlier.term, earlier.begin)
+        for earlier in shares
+        if (earlier.payer, earlier.payee) == (share.payer, share.payee)
+        and (earlier == share or own.intersect(Interval(earlier.begin, earlier.end)).is_empty)
     }
     history = []
     for settlement in settled:
-        mine = [one for one in settlement.shares if (one.term, one.begin) in line]
-        covered = sum((one.days.end - one.days.begin).days for one in mine)
+        mine = [result for result in settlement.shares if (result.term, result.begin) in line]
+        covered = sum((result.days.end - result.days.begin).days for result in mine)
         if covered == (settlement.period.end - settlement.period.begin).days:
-            history.append((settlement.period, exact_sum(one.base for one in mine)))
+            history.append((settlement.period, exact_sum(result.base for result in mine)))
     return history
 
 
 def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> Growth:
-    """The changes from month to month. Raises InvalidInput where they are too few."""
+    """Return growth drawn from the changes from month to month. Raise InvalidInput if they are too
+    few."""
     pairs = [
         (later[0], round_half_even(later[1] / earlier[1] - 1, _FINEST))
         for earlier, later in pairwise(history)
@@ -524,11 +567,12 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
     ]
     months = tuple(_named(period.begin) for period, _ in history)
     if len(pairs) < CHANGES_MIN:
-        count = f"{len(pairs)} between its {len(months)} full settled months ({', '.join(months) or 'none'})"
+        named = ", ".join(months) or "none"
         raise InvalidInput(
             Problem(
                 what=f"too little history to draw growth from for {share.term}",
-                why=f"of changes from month to month there are {count}, and {CHANGES_MIN} are needed",
+                why=f"of changes from month to month there are {len(pairs)} between its "
+                f"{len(months)} full settled months ({named}), and {CHANGES_MIN} are needed",
                 where=share.citation.document,
                 line=share.citation.line,
                 todo="Say what is assumed, a month: --growth 5%, or a range: --growth 2%..8%.",
@@ -537,9 +581,10 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
     changes = tuple(change for _, change in pairs)
     low, mid, high = (_quantile(sorted(changes), part) for part in QUANTILES)
     method = (
-        f"each month's base is that of the month before, from {months[-1]} on, times a growth drawn with replacement "
-        f"from the {len(changes)} changes between settled months of {months[0]} to {months[-1]}; {PATHS:,} paths, "
-        f"seed {SEED}; low, middle and high are the 10th, 50th and 90th of each hundred"
+        f"each month's base is that of the month before, from {months[-1]} on, times a growth "
+        f"drawn with replacement from the {len(changes)} changes between settled months of "
+        f"{months[0]} to {months[-1]}; {PATHS:,} paths, seed {SEED}; "
+        "low, middle and high are the 10th, 50th and 90th of each hundred"
     )
     return Growth(
         low=low, mid=mid, high=high, is_assumed=False, changes=changes, months=months, method=method
@@ -547,36 +592,37 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
 
 
 def assumed_growth(low: Decimal, mid: Decimal, high: Decimal) -> Growth:
-    """Growth a month that somebody assumes, as fractions of one."""
+    """Return growth a month that somebody assumes, as fractions of one."""
     assert low <= mid <= high, "low, middle and high in this order"
     written = [f"{(rate * 100).normalize():f} %" for rate in dict.fromkeys((low, mid, high))]
     method = (
-        f"each month's base is that of the last full settled month, grown by {', '.join(written)} a month, as assumed "
-        "by --growth"
+        "each month's base is that of the last full settled month, grown by "
+        f"{', '.join(written)} a month, as assumed by --growth"
         + ("; low, middle and high are these" if len(written) > 1 else "; there is no range")
     )
     return Growth(low=low, mid=mid, high=high, is_assumed=True, method=method)
 
 
 def _months(first: date, end: date) -> list[tuple[Interval, Interval]]:
-    """The days of each month from `first` up to `end`, with the whole month."""
-    found = []
+    """Return the days of each month from `first` up to `end`, with the whole month."""
+    months = []
     at = first
     while at < end:
         whole = calendar_period(at, "month")
-        found.append((whole.intersect(Interval(first, end)), whole))
+        months.append((whole.intersect(Interval(first, end)), whole))
         at = whole.end
-    return found
+    return months
 
 
 def _by_days(base: Decimal, part: Interval, whole: Interval) -> Decimal:
-    """The part of a base by days, to 12 places."""
+    """Return the part of a base by days, to 12 places."""
     days, of = (part.end - part.begin).days, (whole.end - whole.begin).days
     return round_half_even(exact_product(base, Decimal(days)) / of, _FINEST)
 
 
 def _numbers(seed: int) -> Iterator[int]:
-    """Numbers of 64 bits as if at random, the same for the same seed (SplitMix64, Steele and others 2014)."""
+    """Yield pseudo-random numbers of 64 bits, the same for the same seed (SplitMix64, Steele and
+    others 2014)."""
     state = seed
     while True:
         state = (state + 0x9E3779B97F4A7C15) & _MASK
@@ -586,7 +632,8 @@ def _numbers(seed: int) -> Iterator[int]:
 
 
 def _quantile(in_order: Sequence[Ranked], part: Fraction) -> Ranked:
-    """The least element that so large a part of all is not above: always one of them."""
+    """Return the least element that at least this part of all elements does not exceed: always one
+    of them."""
     return in_order[max(0, -(-len(in_order) * part.numerator // part.denominator) - 1)]
 
 
@@ -599,7 +646,7 @@ def _same(amount: Decimal) -> Range:
 
 
 def _range(amounts: Sequence[Decimal]) -> Range:
-    """Of assumed growth low, middle and high as they are; of paths their quantiles."""
+    """Return the quantiles of paths; of assumed growth, low, middle and high as they are."""
     in_order = sorted(amounts)
     if len(in_order) <= len(QUANTILES):
         return Range(low=in_order[0], mid=in_order[len(in_order) // 2], high=in_order[-1])

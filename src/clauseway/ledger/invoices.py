@@ -1,15 +1,17 @@
-"""Invoices and payments: what is owed by settled periods becomes a claim with a due day, and money settles it.
+"""Invoices and payments: dues of settled periods become a claim with a due day, and payments pay
+it.
 
     invoice   payer  debit payable:revenue-share · credit payable:invoiced
               payee  debit receivable:invoiced   · credit receivable:revenue-share
-    payment   payer  debit payable:invoiced      · credit cash · credit payable:withholding (to the tax authority)
+    payment   payer  debit payable:invoiced      · credit cash
+                     · credit payable:withholding (to the tax authority)
               payee  debit cash · debit receivable:withholding · credit receivable:invoiced
     reversal  the entry of a payment the other way round
 
-What is in another currency goes through `equity:exchange`, so that each party's postings sum to zero in each currency;
-what a conversion leaves over goes to `expense:fx-rounding`. An invoice is split over its terms, and in another currency
-by largest remainder. What is owed comes from the dues of closed periods (`dues`); each payment that a term names is a
-line with its own due day.
+Amounts in another currency go through `equity:exchange`, so that each party's postings sum to zero
+in each currency; the remainder of a conversion goes to `expense:fx-rounding`. An invoice is split
+over its terms, and in another currency by largest remainder. Amounts owed come from the dues of
+closed periods (`dues`); each payment that a term names is a line with its own due day.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +33,8 @@ _ZERO = Decimal(0)
 
 
 class Owed(msgspec.Struct, frozen=True, kw_only=True):
-    """What one term owes with one payment, through a day, and is in no invoice: the sum of its `dues` less `before`."""
+    """The amount that one term owes with one payment, through a day, and no invoice claims: the sum
+    of its `dues` less `before`."""
 
     term: str
     through: date
@@ -43,23 +46,24 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def amount(self) -> Decimal:
-        return exact_sum((*(one.amount for one in self.dues), -self.before))
+        return exact_sum((*(item.amount for item in self.dues), -self.before))
 
 
 def owed_through(
     due: Iterable[Due], invoices: Iterable[Invoice], payer: str, payee: str, through: date
 ) -> list[Owed]:
-    """What `payer` owes `payee` with payments through a day and is in no invoice, by term and payment, oldest first.
+    """Return the amounts that `payer` owes `payee` with payments through a day and that no invoice
+    claims.
 
-    `due` are the dues of closed periods. A payment for a quarter is owed once the quarter is over. Its due day is the
-    term's, whenever it is invoiced.
+    Ordered by term and payment, oldest first. `due` are the dues of closed periods. A payment for a
+    quarter is owed once the quarter is over. Its due day is the term's, whenever it is invoiced.
     """
     payments: dict[tuple[str, date], list[Due]] = {}
-    for one in due:
-        if (one.payer, one.payee) == (payer, payee) and one.through <= through:
-            payments.setdefault((one.term, one.through), []).append(one)
+    for item in due:
+        if (item.payer, item.payee) == (payer, payee) and item.through <= through:
+            payments.setdefault((item.term, item.through), []).append(item)
     before = _invoiced(invoices, payments, payer, payee)
-    found = []
+    open_ = []
     for (term, day), of_payment in sorted(payments.items()):
         last = of_payment[-1]
         owed = Owed(
@@ -72,8 +76,8 @@ def owed_through(
             before=before.get((term, day), _ZERO),
         )
         if owed.amount:
-            found.append(owed)
-    return found
+            open_.append(owed)
+    return open_
 
 
 def _invoiced(
@@ -82,19 +86,21 @@ def _invoiced(
     payer: str,
     payee: str,
 ) -> dict[tuple[str, date], Decimal]:
-    """What was invoiced of each payment. A line without a day of its own took the oldest first, all that was owed."""
+    """Return the amount invoiced of each payment. A line without a day of its own claimed all that
+    was owed, the oldest first."""
     before: dict[tuple[str, date], Decimal] = {}
     for invoice in invoices:
         if (invoice.payer, invoice.payee) != (payer, payee):
             continue
         for line in invoice.lines:
             left = line.owed
+            # Old lines name no payment: they claimed each open payment whole, in order of time.
             if line.through is None:
                 for key in sorted(
                     key for key in payments if key[0] == line.term and key[1] <= invoice.through
                 ):
                     whole = exact_sum(
-                        (*(one.amount for one in payments[key]), -before.get(key, _ZERO))
+                        (*(item.amount for item in payments[key]), -before.get(key, _ZERO))
                     )
                     before[key] = exact_sum((before.get(key, _ZERO), whole))
                     left -= whole
@@ -116,15 +122,16 @@ def invoice_of(
     currency: str = USD,
     rate: Fraction = Fraction(1),
 ) -> tuple[Invoice, Entry]:
-    """An invoice over everything owed, and its entry. `rate` is what one USD is in its currency."""
-    total = convert(exact_sum(one.amount for one in owed), rate)
-    exact = {(one.term, one.through): one.amount for one in owed}
+    """Return an invoice over everything owed, and its entry. `rate` is the value of one USD in the
+    invoice's currency."""
+    total = convert(exact_sum(item.amount for item in owed), rate)
+    exact = {(item.term, item.through): item.amount for item in owed}
     if currency != USD:
         parts = allocate(
             total, [(f"{term} {day}", amount) for (term, day), amount in exact.items()]
         )
         exact = {(term, day): parts[f"{term} {day}"] for term, day in exact}
-    lines = tuple(_line(one, exact[one.term, one.through]) for one in owed)
+    lines = tuple(_line(item, exact[item.term, item.through]) for item in owed)
     invoice = Invoice(
         id=identity,
         day=day,
@@ -137,8 +144,8 @@ def invoice_of(
     )
     postings = [
         posting
-        for line, one in zip(lines, owed, strict=True)
-        for posting in _claimed(invoice, line, one.citation)
+        for line, item in zip(lines, owed, strict=True)
+        for posting in _claimed(invoice, line, item.citation)
     ]
     narration = f"{payee} invoices {payer} through {through}: {invoice.total} {currency}"
     return invoice, _entry(f"invoice|{identity}", f"invoice|{identity}", day, narration, postings)
@@ -154,19 +161,20 @@ def _line(owed: Owed, amount: Decimal) -> InvoiceLine:
         through=owed.through,
         parts=tuple(
             InvoicePart(
-                month=one.last_day.strftime("%Y-%m"),
-                share=one.share,
-                corrections=one.corrections,
-                restated=one.restated,
+                month=item.last_day.strftime("%Y-%m"),
+                share=item.share,
+                corrections=item.corrections,
+                restated=item.restated,
             )
-            for one in owed.dues
+            for item in owed.dues
         ),
         invoiced_before=owed.before,
     )
 
 
 def open_lines(invoice: Invoice, payments: Iterable[Payment]) -> dict[str, Decimal]:
-    """What is not yet paid of an invoice, by its lines' names, in its currency. `payments` are those that stand."""
+    """Return the unpaid amounts of an invoice by its lines' names, in its currency. `payments` are
+    those not reversed."""
     paid: dict[str, list[Decimal]] = {}
     for payment in payments:
         if payment.invoice == invoice.id:
@@ -186,17 +194,19 @@ def payment_of(
     rate: Fraction,
     citations: Mapping[str, Citation],
 ) -> tuple[Payment, Entry]:
-    """A payment of `amount` before withholding, and its entry. `rate` is what one of its currency is in the invoice's.
+    """Return a payment of `amount` before withholding, and its entry.
 
-    `before` are the payments that stand; `citations` are those of the terms. Whatever the direction of the invoice,
-    `amount` is above zero. What is within a unit of the whole, converted, settles the whole. Raises InvalidInput where
-    more is paid than is open.
+    `rate` is the value of one unit of the payment's currency in the invoice's. `before` are the
+    payments not reversed; `citations` are the terms'. Whatever the direction of the invoice,
+    `amount` is above zero. A converted amount within one unit of the whole pays the whole. Raise
+    InvalidInput if more is paid than is open.
     """
     open_ = open_lines(invoice, before)
     whole = exact_sum(open_.values())
     sign = -1 if whole < 0 else 1
     paid = sign * amount
     worth = convert(paid, rate)
+    # A conversion rounds: a cent of either currency more or less pays the whole.
     near = currency != invoice.currency and abs(whole - worth) <= max(CENT, convert(CENT, rate))
     settled = whole if near else worth
     if abs(settled) > abs(whole) or not whole:
@@ -208,6 +218,7 @@ def payment_of(
                 todo="Pay what is open; what was paid beyond it belongs to another invoice.",
             )
         )
+    # Split the payment over the open lines, and withhold tax line by line.
     settles = allocate(settled, [(line, part) for line, part in open_.items() if part])
     money = allocate(paid, list(settles.items())) if currency != invoice.currency else settles
     withheld = {
@@ -242,15 +253,19 @@ def payment_of(
 def reversal_of(
     *, identity: str, payment: Payment, paid: Entry, day: date, reason: str
 ) -> tuple[Reversal, Entry]:
-    """The reversal of a payment, and its entry: that of the payment, `paid`, the other way round."""
+    """Return the reversal of a payment, and its entry: the payment's entry `paid` the other way
+    round."""
     reversal = Reversal(id=identity, day=day, reason=reason, payment=payment.id)
-    postings = [msgspec.structs.replace(one, amount=-one.amount) for one in paid.postings]
+    postings = [
+        msgspec.structs.replace(posting, amount=-posting.amount) for posting in paid.postings
+    ]
     narration = f"{payment.id} reversed: {paid.narration}"
     return reversal, _entry(f"reversal|{identity}", paid.reference, day, narration, postings)
 
 
 def _withheld(line: InvoiceLine, open_: Decimal, money: Decimal, same: bool) -> Decimal:
-    """The tax on a payment: on what is paid so far less on what was paid before, so that parts withhold as a whole."""
+    """Return the tax on a payment: on all paid so far less on all paid before, so that parts
+    withhold as much as the whole."""
     if not same:
         return convert(money, Fraction(line.withheld))
     before = line.amount - open_
@@ -302,7 +317,8 @@ def _paid(
 
 
 def _rounded(invoice: Invoice, payment: Payment, cited: tuple[Citation, ...]) -> list[Posting]:
-    """What the conversion leaves over: the payer's gain and the payee's loss, or the other way round."""
+    """Return the postings of a conversion's remainder: the payer's gain and the payee's loss, or
+    the other way round."""
     legs: list[Posting] = []
     for party, other, sign in (
         (invoice.payer, invoice.payee, 1),
@@ -342,10 +358,10 @@ def _entry(
 def position(
     entries: Iterable[Entry], payer: str, payee: str, currency: str = USD
 ) -> dict[str, Decimal]:
-    """Where a direction stands in the payer's books, by account name: owed, disputed, invoiced. What is not zero."""
-    found = balances(entries, currency)
+    """Return where a direction stands in the payer's books, by account name: owed, disputed,
+    invoiced. Zero balances are left out."""
     return {
         account.name: -amount
-        for account, amount in found.items()
+        for account, amount in balances(entries, currency).items()
         if (account.party, account.kind, account.about) == (payer, "payable", payee) and amount
     }

@@ -1,8 +1,9 @@
 """The journal: balanced entries, append-only, idempotent by the caller's id.
 
-    Conflict(Exception)    an id that was used before comes again with other content; nothing was appended
+    Conflict(Exception)    a used id comes again with different content; nothing was appended
 
-An entry is valid once built: its debits equal its credits in every party's books. A correction is a new entry.
+An entry is valid once built: its debits equal its credits in every party's books. A correction is a
+new entry.
 """
 
 from collections.abc import Iterable
@@ -15,11 +16,12 @@ from clauseway.values import USD, Citation, exact_sum
 
 
 class Conflict(Exception):
-    """An entry's id was used before, for something else."""
+    """An entry's id was used before, with different content."""
 
 
 class Account(msgspec.Struct, frozen=True, order=True, gc=False):
-    """An account in one party's books. `kind` is expense, income, payable, receivable; `about` the other party."""
+    """An account in one party's books. `kind` is expense, income, payable, receivable; `about` the
+    other party."""
 
     party: str
     kind: str
@@ -40,7 +42,8 @@ class Posting(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A balanced entry. `reference` groups an accrual with its later corrections; `day` is the day it is dated.
+    """A balanced entry. `reference` groups an accrual with its later corrections; `day` is the day
+    it is dated.
 
     INVARIANT: within each party's books, and so over all, the postings of a currency sum to zero.
     """
@@ -70,16 +73,17 @@ class Journal(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...] = ()
 
     def append(self, entries: Iterable[Entry]) -> "Journal":
-        """The journal with these entries. One that is there already changes nothing. Raises Conflict."""
-        known = {entry.id: entry for entry in self.entries}
+        """Return the journal with these entries. Entries that are there already change nothing.
+        Raise Conflict."""
+        by_id = {entry.id: entry for entry in self.entries}
         for entry in entries:
-            if known.setdefault(entry.id, entry) != entry:
+            if by_id.setdefault(entry.id, entry) != entry:
                 raise Conflict(f"entry {entry.id} was posted before with other content")
-        return Journal(tuple(known.values()))
+        return Journal(tuple(by_id.values()))
 
 
 def balances(entries: Iterable[Entry], currency: str = USD) -> dict[Account, Decimal]:
-    """Each account's balance: debits positive, credits negative."""
+    """Return each account's balance: debits positive, credits negative."""
     legs: dict[Account, list[Decimal]] = {}
     for entry in entries:
         for posting in entry.postings:

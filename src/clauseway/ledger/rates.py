@@ -1,10 +1,11 @@
 """Exchange rates that a user supplies, dated: the latest one at or before a day counts.
 
     day,base,quote,rate
-    2026-05-29,EUR,USD,1.0842        one EUR is 1.0842 USD from 29 May 2026 on, until a later line says otherwise
+    2026-05-29,EUR,USD,1.0842        one EUR is 1.0842 USD from 29 May 2026 on,
+                                     until a later line says otherwise
 
-A pair may be asked for the other way round; the inverse is exact. Two rates of one pair and day are an error, and so is
-a day before the first.
+A pair may be asked for the other way round; the inverse is exact. Two rates of one pair and day are
+an error, and so is a day before the first.
 """
 
 import csv
@@ -33,7 +34,8 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Rates:
-    """The rates of a file, by pair and in order of their days. `digest` is the hash of its `text`."""
+    """The rates of a file, by pair and in order of their days. `digest` is the hash of its
+    `text`."""
 
     def __init__(
         self,
@@ -48,15 +50,16 @@ class Rates:
         self.source = source
 
     def at(self, day: date, base: str, quote: str) -> Fraction:
-        """What one `base` is in `quote` on a day. Raises InvalidInput where no rate says so."""
+        """Return the value of one `base` in `quote` on a day. Raise InvalidInput if no rate is that
+        old."""
         if base == quote:
             return Fraction(1)
-        found = [
+        rates = [
             rate
             for rate in self.all
             if rate.day <= day and {rate.base, rate.quote} == {base, quote}
         ]
-        if not found:
+        if not rates:
             raise InvalidInput(
                 Problem(
                     what=f"no rate of {base} in {quote} on {day}",
@@ -66,40 +69,41 @@ class Rates:
                     "clauseway basis rates FILE --why ….",
                 )
             )
-        latest = found[-1]
+        latest = rates[-1]
         return Fraction(latest.rate) if latest.base == base else 1 / Fraction(latest.rate)
 
 
 def convert(amount: Decimal, rate: Fraction) -> Decimal:
-    """An amount at a rate, half-even to cents."""
+    """Convert an amount at a rate, half-even to cents."""
     return CENT * round(Fraction(amount) * rate * 100)
 
 
 def read_rates(text: str, source: str) -> Rates:
-    """The rates of a CSV file. Raises InvalidInput with everything wrong in it."""
+    """Read the rates of a CSV file. Raise InvalidInput with everything wrong in it."""
     reader = csv.reader(text.splitlines())
     if next(reader, None) != _COLUMNS:
-        raise InvalidInput(_problem(source, 1, "the columns are others", ",".join(_COLUMNS)))
-    found: list[Rate] = []
+        raise InvalidInput(_problem(source, 1, "unexpected columns", ",".join(_COLUMNS)))
+    rates: list[Rate] = []
     problems: list[Problem] = []
     for row in filter(None, reader):
-        for one in _read(row, source, reader.line_num):
-            if isinstance(one, Problem):
-                problems.append(one)
+        for parsed in _read(row, source, reader.line_num):
+            if isinstance(parsed, Problem):
+                problems.append(parsed)
             elif any(
-                (one.day, {one.base, one.quote}) == (other.day, {other.base, other.quote})
-                for other in found
+                (parsed.day, {parsed.base, parsed.quote})
+                == (earlier.day, {earlier.base, earlier.quote})
+                for earlier in rates
             ):
                 problems.append(
                     _problem(
-                        source, reader.line_num, f"a second rate of the pair on {one.day}", "one"
+                        source, reader.line_num, f"a second rate of the pair on {parsed.day}", "one"
                     )
                 )
             else:
-                found.append(one)
+                rates.append(parsed)
     if problems:
         raise InvalidInput(*problems)
-    return Rates(tuple(found), source, hashlib.sha256(text.encode()).hexdigest(), text)
+    return Rates(tuple(rates), source, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
 def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
@@ -111,25 +115,25 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
     try:
         on = parse_day(day, source)
     except InvalidInput:
-        before.append(_problem(source, line, f"{day!r} is no day", "a day as YYYY-MM-DD"))
+        before.append(_problem(source, line, f"{day!r} is not a day", "a day as YYYY-MM-DD"))
     if not (_CURRENCY.fullmatch(base) and _CURRENCY.fullmatch(quote)) or base == quote:
         before.append(
             _problem(
-                source, line, f"{base!r} and {quote!r} are no pair", "two currencies, as EUR,USD"
+                source, line, f"{base!r} and {quote!r} are not a pair", "two currencies, as EUR,USD"
             )
         )
     try:
         value = read_decimal(rate)
         if not value:
-            raise BadNumber("it is nothing", "Write a number above zero.")
+            raise BadNumber("it is zero", "Write a number above zero.")
     except BadNumber as error:
-        before.append(error.problem(f"{rate!r} is no rate", source, line))
+        before.append(error.problem(f"{rate!r} is not a rate", source, line))
     if before:
         yield from before
     else:
         yield Rate(on, base, quote, value)
 
 
-def _problem(source: str, line: int, what: str, wanted: str) -> Problem:
+def _problem(source: str, line: int, message: str, wanted: str) -> Problem:
     why = "rates are read from a CSV file, one dated pair a line"
-    return Problem(what=what, why=why, where=source, line=line, todo=f"Write {wanted}.")
+    return Problem(what=message, why=why, where=source, line=line, todo=f"Write {wanted}.")

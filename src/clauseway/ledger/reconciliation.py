@@ -1,15 +1,18 @@
-"""A cloud's bill against the meter, by day, cloud, region, product and unit: what matches, what does not, likely why.
+"""A cloud's bill against the meter, by day, cloud, region, product and unit: matches, differences
+and their likely causes.
 
     metered ─┐                  ┌─▶ matched
              ├─▶ by line ─▶ item┤   missing on the bill · missing in the meter
-    billed  ─┘                  └─▶ quantity differs · priced differently ─▶ CAUSES, the first that explains it
+    billed  ─┘                  └─▶ quantity differs · priced differently
+                                           └─▶ CAUSES, the first that explains it
 
-Charges beside usage (taxes, credits, corrections …) are compared with nothing and counted with their amounts.
-INVARIANT: the parts of a bill (matched, differing, on one side only, beside usage) sum to its total, to the
-last digit.
+Charges beside usage (taxes, credits, corrections …) are compared with nothing and counted with
+their amounts. INVARIANT: the parts of a bill (matched, differing, on one side only, beside usage)
+sum to its total, to the last digit.
 
-A cause is told only where the figures bear it out: each is a rule that gives back the difference, to the unit or to the
-tolerance. What none explains is told as such. Amounts are USD, `difference` is billed less metered.
+A cause is named only where the figures bear it out: each is a rule that gives back the difference,
+to the unit or to the tolerance. A difference that no rule explains is reported as such. Amounts are
+USD, `difference` is billed less metered.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,11 +30,12 @@ NOT_BILLED, NOT_METERED = "missing on the bill", "missing in the meter"
 QUANTITY, PRICE = "quantity differs", "priced differently"
 STATUSES = (MATCHED, NOT_BILLED, NOT_METERED, QUANTITY, PRICE)
 UNEXPLAINED = "no known cause"
-# What is on a bill beside the usage that is compared.
+# The charges of a bill beside the usage that is compared.
 TAXES, CREDITS, PURCHASES, ADJUSTMENTS = "taxes", "credits", "purchases", "adjustments"
 CORRECTIONS, NOT_READ, NOT_COMPARED = "corrections", "not read", "not compared"
 BESIDE = (TAXES, CREDITS, PURCHASES, ADJUSTMENTS, CORRECTIONS, NOT_READ, NOT_COMPARED)
-# Nobody meters taxes, and whoever compares less than a bill says so: neither makes what is compared differ.
+# Nobody meters taxes, and usage left out of a comparison is left out on purpose: neither is a
+# difference.
 _EXPECTED = frozenset({MATCHED, TAXES, NOT_COMPARED})
 _ZERO = Decimal(0)
 _HALF = Decimal("0.5")
@@ -44,8 +48,11 @@ _OFFSETS = tuple(
 
 
 class Metered(msgspec.Struct, frozen=True, kw_only=True):
-    """What was metered of one unit in one hour (since 1970), each token once. `amount` is its charge in USD; None where
-    no price was known. `estimated`: by the gateway, for want of a report, or of an answer that broke off."""
+    """The metered quantity of one unit in one hour (since 1970), each token once.
+
+    `amount` is its charge in USD, None if no price was known. `is_estimated`: by the gateway,
+    because the cloud reported nothing or the answer broke off.
+    """
 
     hour: int
     cloud: str
@@ -69,8 +76,8 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
 class Billed(msgspec.Struct, frozen=True, kw_only=True):
     """A row of a bill, `line` in its file. `quantity` counts our units, `cost` is in `currency`.
 
-    `quantity_step` and `cost_step` are the least that its figures can tell apart; `identity` is the same for rows that
-    say the same of the same.
+    `quantity_step` and `cost_step` are the smallest differences that its figures can show. Two rows
+    with the same content have the same `identity`.
     """
 
     line: int
@@ -89,7 +96,8 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a bill that is not compared: one of `BESIDE`, and what it costs in its currency."""
+    """A row of a bill that is not compared: one of the kinds in `BESIDE`, and its cost in its
+    currency."""
 
     kind: str
     cost: Decimal
@@ -97,7 +105,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OtherPrice(msgspec.Struct, frozen=True, kw_only=True):
-    """A price (USD per unit) that an item was not charged at, what it would mean if the bill took it, and its place."""
+    """A price (USD per unit) that an item was not charged at, the cause that it would show if the
+    bill took it, and its place."""
 
     price: Decimal
     cause: str
@@ -105,21 +114,23 @@ class OtherPrice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
-    """What counts as equal: amounts within `amount` USD an item, quantities within `quantity` units an item."""
+    """The differences that count as none: amounts within `amount` USD an item, quantities within
+    `quantity` units an item."""
 
     amount: Decimal = Decimal("0.000001")
     quantity: Decimal = _ZERO
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """A likely cause, and what bears it out."""
+    """A likely cause, and the figures that bear it out."""
 
     name: str
     detail: str
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One unit of a line on both sides. `metered` is None where no price was known, `billed` where no rate was."""
+    """One unit of a line on both sides. `metered` is None if no price was known, `billed` if no
+    rate was."""
 
     unit: str
     status: str
@@ -152,7 +163,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a bill, one of `STATUSES` or of `BESIDE`: how many of its rows, and the amounts on both sides."""
+    """A part of a bill, one of `STATUSES` or of `BESIDE`: how many of its rows, and the amounts on
+    both sides."""
 
     name: str
     rows: int
@@ -161,7 +173,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WholeDay(msgspec.Struct, frozen=True, kw_only=True):
-    """A day of which one side has nothing at all of these clouds, and how many items the other has."""
+    """A day on which one side has nothing at all of these clouds, and how many items the other side
+    has."""
 
     day: date
     status: str
@@ -170,12 +183,12 @@ class WholeDay(msgspec.Struct, frozen=True, kw_only=True):
     difference: Decimal
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A reconciliation. `at_stake` sums what differs without regard to sign; `by_status` and `by_cause` are (count of
-    items, amount at stake).
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """A bill compared with the meter. `at_stake` sums the differences without regard to sign; `by_status` and
+    `by_cause` are (count of items, amount at stake).
 
-    `total` is the bill's own, of all its rows; the `parts` sum to it. `unrated` sums, by currency, rows whose currency
-    has no rate: they are in no amount.
+    `total` is the bill's own, of all its rows; the `parts` sum to it. `unrated` sums, by currency,
+    rows whose currency has no rate: they are in no amount.
     """
 
     lines: tuple[Line, ...]
@@ -193,20 +206,21 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_matched(self) -> bool:
-        """Whether all that was compared agrees, and nothing else on the bill but taxes asks for an explanation."""
+        """True if all compared usage agrees, and nothing else on the bill but taxes asks for an
+        explanation."""
         return all(line.status == MATCHED for line in self.lines) and not any(
             part.billed for part in self.parts if part.name not in _EXPECTED
         )
 
     @property
     def is_whole(self) -> bool:
-        """Whether what is matched is the whole bill: its own total is reached."""
+        """True if the matched part is the whole bill: its own total is reached."""
         matched = next(part for part in self.parts if part.name == MATCHED)
         return self.is_matched and not self.unrated and matched.billed == self.total
 
 
 class Place(NamedTuple):
-    """What an item is of, its day apart."""
+    """The cloud, region, product and unit of an item, without its day."""
 
     cloud: str
     region: str
@@ -220,7 +234,7 @@ class _Sides(NamedTuple):
 
 
 class _Case(msgspec.Struct, frozen=True):
-    """An item whose cause is looked for, with everything beside it."""
+    """An item whose cause is sought, with everything beside it."""
 
     place: Place
     day: date
@@ -231,7 +245,7 @@ class _Case(msgspec.Struct, frozen=True):
 
     @property
     def quantity(self) -> int:
-        return sum(one.quantity for one in self.metered)
+        return sum(usage.quantity for usage in self.metered)
 
     @property
     def billed_quantity(self) -> Decimal:
@@ -239,14 +253,11 @@ class _Case(msgspec.Struct, frozen=True):
 
     @property
     def amount(self) -> Decimal | None:
-        return (
-            None
-            if any(one.amount is None for one in self.metered)
-            else exact_sum(one.amount for one in self.metered if one.amount is not None)
-        )
+        amounts = [usage.amount for usage in self.metered if usage.amount is not None]
+        return exact_sum(amounts) if len(amounts) == len(self.metered) else None
 
     def is_quantity(self, wanted: Decimal | int) -> bool:
-        """Whether the bill's quantity is this one, within the tolerance."""
+        """True if the bill's quantity is the wanted one, within the tolerance."""
         return abs(self.billed_quantity - wanted) <= self.book.tolerance.quantity
 
     def is_cost(self, wanted: Decimal) -> bool:
@@ -257,7 +268,7 @@ class _Case(msgspec.Struct, frozen=True):
 
 
 class _Book:
-    """Both sides by place and day, and what else is known."""
+    """Both sides by place and day, with rates and other prices."""
 
     def __init__(
         self,
@@ -274,18 +285,18 @@ class _Book:
         self.regions: dict[tuple[str, str, Unit], set[Place]] = {}
         self._offsets: dict[Place, int] = {}
         late = total = 0
-        for one in metered:
-            place = Place(one.cloud, one.region, one.product, one.unit)
+        for usage in metered:
+            place = Place(usage.cloud, usage.region, usage.product, usage.unit)
             by_hour = self.hours.setdefault(place, {})
-            by_hour[one.hour] = by_hour.get(one.hour, 0) + one.quantity
-            late, total = late + one.is_late, total + 1
-            if one.day in days:
-                self._side(place, one.day).metered.append(one)
+            by_hour[usage.hour] = by_hour.get(usage.hour, 0) + usage.quantity
+            late, total = late + usage.is_late, total + 1
+            if usage.day in days:
+                self._side(place, usage.day).metered.append(usage)
         for row in billed:
             self._side(Place(row.cloud, row.region, row.product, row.unit), row.day).billed.append(
                 row
             )
-        # Where most was recorded late, as under a simulated clock, being late tells nothing apart.
+        # Where most usage was recorded late, as under a simulated clock, lateness explains nothing.
         self.tells_late = 2 * late < total
         of_days = (by_day.items() for by_day in self.sides.values())
         self.last_billed = max(
@@ -300,8 +311,11 @@ class _Book:
         return self.sides.get(place, {}).get(day, _Sides([], []))
 
     def offset(self, place: Place) -> int:
-        """The hours by which the days of a place's bill begin before UTC's, where every day then is the meter's; 0 for
-        none. The first and the last day may hold less than a day of the meter."""
+        """Return the hours by which the days of a place's bill begin before UTC's if every day then
+        equals the meter's; 0 if none do.
+
+        The first and the last day may hold less than a day of the meter.
+        """
         if place not in self._offsets:
             self._offsets[place] = next(
                 (hours for hours in _OFFSETS if self._is_offset(place, hours)), 0
@@ -330,13 +344,13 @@ class _Book:
         ) and any(billed.get(day) and day not in edges for day in days)
 
     def usd(self, rows: Sequence[Billed]) -> Decimal | None:
-        """What the rows cost in USD; None where a currency has no rate."""
+        """Return the cost of the rows in USD; None if a currency has no rate."""
         if any(row.currency not in self.rates for row in rows):
             return None
         return exact_sum(exact_product(row.cost, self.rates[row.currency]) for row in rows)
 
     def shifted(self, place: Place, day: date, hours: int) -> int:
-        """What was metered on a day of a clock that is so many hours ahead of UTC."""
+        """Return the quantity metered on a day of a clock that is so many hours ahead of UTC."""
         first = (day - _EPOCH).days * _HOURS - hours
         by_hour = self.hours.get(place, {})
         return sum(by_hour.get(hour, 0) for hour in range(first, first + _HOURS))
@@ -351,10 +365,13 @@ def reconcile(
     rates: Mapping[str, Decimal] | None = None,
     others: Callable[[Place, str, date], Sequence[OtherPrice]] = lambda place, seller, day: (),
     beside: Iterable[Charge] = (),
-) -> Found:
-    """Compare a bill with the meter on these days. Metered usage may lie a day around them: a bill's days may begin at
-    another hour. `rates` are USD for one unit of a currency; `others` gives the prices that an item could have had;
-    `beside` are the bill's rows that are not compared."""
+) -> Comparison:
+    """Compare a bill with the meter on these days.
+
+    Metered usage may lie a day around them: a bill's days may begin at another hour. `rates` are
+    USD for one unit of a currency; `others` gives the prices that an item could have had; `beside`
+    are the bill's rows that are not compared.
+    """
     billed, beside = tuple(billed), tuple(beside)
     book = _Book(metered, billed, days, tolerance, {USD: Decimal(1), **(rates or {})}, others)
     by_line: dict[tuple[date, str, str, str], list[Item]] = {}
@@ -373,7 +390,7 @@ def reconcile(
     items = [item for line in lines for item in line.items]
     costs = [
         *((row.cost, row.currency) for row in billed),
-        *((one.cost, one.currency) for one in beside),
+        *((charge.cost, charge.currency) for charge in beside),
     ]
     total = exact_sum(
         exact_product(cost, book.rates[name]) for cost, name in costs if name in book.rates
@@ -381,7 +398,13 @@ def reconcile(
     assert exact_sum(part.billed for part in parts.all()) == total, (
         "the parts of a bill are the bill"
     )
-    return Found(
+    by_status: dict[str, list[Item]] = {status: [] for status in STATUSES}
+    by_cause: dict[str, list[Item]] = {name: [] for name in (*CAUSES, UNEXPLAINED)}
+    for item in items:
+        by_status[item.status].append(item)
+        if item.causes:
+            by_cause[item.causes[0].name].append(item)
+    return Comparison(
         lines=lines,
         parts=parts.all(),
         whole_days=_whole_days(lines),
@@ -392,19 +415,13 @@ def reconcile(
         billed=exact_sum(line.billed for line in lines),
         difference=exact_sum(line.difference for line in lines),
         at_stake=exact_sum(item.at_stake for item in items if item.status != MATCHED),
-        by_status={
-            status: _counted([item for item in items if item.status == status]) for status in STATUSES
-        },
-        by_cause={
-            name: _counted([item for item in items if item.causes and item.causes[0].name == name])
-            for name in (*CAUSES, UNEXPLAINED)
-            if any(item.causes and item.causes[0].name == name for item in items)
-        },
-    )  # fmt: skip
+        by_status={name: _counted(of_status) for name, of_status in by_status.items()},
+        by_cause={name: _counted(of_cause) for name, of_cause in by_cause.items() if of_cause},
+    )
 
 
 class _Parts:
-    """The parts of a bill, as its rows are gone through."""
+    """The parts of a bill, summed row by row."""
 
     def __init__(self, rates: Mapping[str, Decimal]) -> None:
         self._rates = rates
@@ -438,15 +455,16 @@ class _Parts:
 
 
 def _sums(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
-    """Amounts summed by their name."""
-    found: dict[str, Decimal] = {}
+    """Sum amounts by their name."""
+    sums: dict[str, Decimal] = {}
     for name, amount in amounts:
-        found[name] = exact_sum((found.get(name, _ZERO), amount))
-    return found
+        sums[name] = exact_sum((sums.get(name, _ZERO), amount))
+    return sums
 
 
 def _whole_days(lines: Sequence[Line]) -> tuple[WholeDay, ...]:
-    """The days of which one side has nothing, of some clouds: each is one thing, however many items it is."""
+    """Return the days on which one side has nothing of some clouds: each is reported once, however
+    many items it has."""
     items: dict[tuple[date, str], list[Item]] = {}
     for line in lines:
         items.setdefault((line.day, line.cloud), []).extend(line.items)
@@ -519,17 +537,18 @@ def _status(case: _Case) -> str:
 
 
 def _requests(metered: Sequence[Metered]) -> tuple[str, ...]:
-    ids = {one.first_request for one in metered} | {one.last_request for one in metered}
-    known = sorted(ids - {""})
-    return (known[0], known[-1]) if len(known) > 1 else tuple(known)
+    ids = {usage.first_request for usage in metered} | {usage.last_request for usage in metered}
+    named = sorted(ids - {""})
+    return (named[0], named[-1]) if len(named) > 1 else tuple(named)
 
 
 def _causes(case: _Case, status: str) -> tuple[Cause, ...]:
-    """The first cause of what differs; where the quantity does, of the price too if it is another one."""
-    found = [_first(case, of_quantity=status != PRICE)]
-    if status == QUANTITY and (other := _price_too(case)) is not None:
-        found.append(other)
-    return tuple(found)
+    """Return the first cause of the difference; if the quantity differs, also the cause of a
+    different price."""
+    causes = [_first(case, of_quantity=status != PRICE)]
+    if status == QUANTITY and (price_cause := _price_too(case)) is not None:
+        causes.append(price_cause)
+    return tuple(causes)
 
 
 def _first(case: _Case, *, of_quantity: bool) -> Cause:
@@ -546,7 +565,8 @@ def _first(case: _Case, *, of_quantity: bool) -> Cause:
 
 
 def _price_too(case: _Case) -> Cause | None:
-    """The cause of another price where the quantity differs as well: none while the price per unit is the meter's."""
+    """Return the cause of another price where the quantity differs as well: none while the price
+    per unit is the meter's."""
     amount, cost = case.amount, case.billed_usd
     if amount is not None and cost is not None:
         # Crosswise, so that nothing is divided: amount / quantity = cost / billed quantity.
@@ -558,11 +578,11 @@ def _price_too(case: _Case) -> Cause | None:
     return None if cause.name == UNEXPLAINED else cause
 
 
-# Causes: each gives the words that bear it out, or nothing.
+# Causes: each rule returns the words that bear it out, or nothing.
 
 
 def _duplicate(case: _Case) -> str:
-    """Rows that say the same of the same, without which the quantity is the meter's."""
+    """Rows with the same content, without which the quantity is the meter's."""
     seen: dict[str, int] = {}
     again = []
     for row in case.billed:
@@ -577,18 +597,20 @@ def _duplicate(case: _Case) -> str:
 
 
 def _cached_twice(case: _Case) -> str:
-    """Input billed with the cached tokens in it, which the bill has on rows of their own too."""
+    """Input billed with the cached tokens in it, although the bill has them on rows of their own
+    too."""
     if case.place.unit is not Unit.INPUT_TOKENS:
         return ""
     cached, _ = case.book.at(case.place._replace(unit=Unit.CACHED_INPUT_TOKENS), case.day)
-    count = sum(one.quantity for one in cached)
+    count = sum(usage.quantity for usage in cached)
     if not count or not case.is_quantity(case.quantity + count):
         return ""
     return f"the bill's input holds the {count:,} cached tokens, which it bills apart as well"
 
 
 def _time_zone(case: _Case) -> str:
-    """Days that begin at another hour: an offset from UTC at which every billed day of the place is the meter's."""
+    """Days that begin at another hour: an offset from UTC at which every billed day of the place is
+    the meter's."""
     hours = case.book.offset(case.place)
     shifted = case.book.shifted(case.place, case.day, hours)
     if not hours or shifted == case.quantity or not case.is_quantity(shifted):
@@ -607,7 +629,7 @@ def _region(case: _Case) -> str:
             case.billed
             and metered
             and not billed
-            and case.is_quantity(sum(one.quantity for one in metered))
+            and case.is_quantity(sum(usage.quantity for usage in metered))
         ):
             return f"metered in {place.region or 'no region'}"
         other = exact_sum(row.quantity for row in billed)
@@ -622,29 +644,34 @@ def _region(case: _Case) -> str:
 
 
 def _late(case: _Case) -> str:
-    """Usage recorded more than a day late, which the bill has not got."""
-    late = [one for one in case.metered if one.is_late]
-    count = sum(one.quantity for one in late)
+    """Usage recorded more than a day late, which the bill lacks."""
+    late = [usage for usage in case.metered if usage.is_late]
+    count = sum(usage.quantity for usage in late)
     if not case.book.tells_late or not count or not case.is_quantity(case.quantity - count):
         return ""
     return f"{count:,} were recorded more than a day after the event ({', '.join(_requests(late))})"
 
 
 def _estimated(case: _Case) -> str:
-    """Usage the gateway had to estimate: what was reported is within the bill, and the rest may be any count."""
-    guessed = [one for one in case.metered if one.is_estimated]
-    count = sum(one.quantity for one in guessed)
+    """Usage the gateway had to estimate: the bill holds at least the reported part, and the rest
+    may be any count."""
+    guessed = [usage for usage in case.metered if usage.is_estimated]
+    count = sum(usage.quantity for usage in guessed)
     if not count or case.billed_quantity < case.quantity - count - case.book.tolerance.quantity:
         return ""
-    return f"{count:,} of them are estimates, of answers without a report ({', '.join(_requests(guessed))})"
+    requests = ", ".join(_requests(guessed))
+    return f"{count:,} of them are estimates, of answers without a report ({requests})"
 
 
 def _quantity_rounding(case: _Case) -> str:
     """Figures that are too coarse: half the last place of each row."""
     step = exact_sum(exact_product(row.quantity_step, _HALF) for row in case.billed)
-    return f"the bill's quantities are in steps of {max(row.quantity_step for row in case.billed).normalize():f}" if (
-        case.billed and case.metered and step and abs(case.billed_quantity - case.quantity) <= step
-    ) else ""  # fmt: skip
+    if not case.billed or not case.metered or not step:
+        return ""
+    if abs(case.billed_quantity - case.quantity) > step:
+        return ""
+    coarsest = max(row.quantity_step for row in case.billed)
+    return f"the bill's quantities are in steps of {coarsest.normalize():f}"
 
 
 def _not_yet(case: _Case) -> str:
@@ -661,7 +688,8 @@ def _currency(case: _Case) -> str:
     currencies = sorted({row.currency for row in case.billed} - case.book.rates.keys())
     if not currencies:
         return ""
-    return f"billed in {', '.join(currencies)}, for which no rate was given; all that was metered is at stake"
+    named = ", ".join(currencies)
+    return f"billed in {named}, for which no rate was given; all that was metered is at stake"
 
 
 def _unknown_price(case: _Case) -> str:
@@ -677,7 +705,7 @@ def _other_price(name: str) -> Callable[[_Case], str]:
 
     def rule(case: _Case) -> str:
         sellers = sorted(
-            {one.seller for one in case.metered} or {row.seller for row in case.billed}
+            {usage.seller for usage in case.metered} or {row.seller for row in case.billed}
         )
         for seller in sellers:
             for other in case.book.others(case.place, seller, case.day):
@@ -702,7 +730,8 @@ def _amount_rounding(case: _Case) -> str:
 
 KNOWN_LATER, OTHER_DAY, OTHER_TIER = "price not yet known", "price of another day", "another tier"
 OTHER_PLACE, DISCOUNT = "price of another region or seller", "discount"
-# The one table of causes, in the order in which they are tried: first of quantities, then of prices.
+# The one table of causes, in the order in which they are tried: first of quantities, then of
+# prices.
 CAUSES: Mapping[str, Callable[[_Case], str]] = {
     "duplicate": _duplicate,
     "cached tokens counted twice": _cached_twice,

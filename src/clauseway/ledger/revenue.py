@@ -1,4 +1,5 @@
-"""Revenue as the ledger takes it: sums by day, seller, host cloud and product; and what of it counts in a base."""
+"""Revenue as the ledger takes it: sums by day, seller, host cloud and product; and the part of it
+that counts in a base."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -15,13 +16,13 @@ _NOTHING, _WHOLE = Decimal(0), Decimal(1)
 
 
 class RevenueLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The charges for usage of one event day (UTC): `amount` in USD to twelve places, a credit below zero.
+    """The charges for usage of one event day (UTC): `amount` in USD to twelve places, a credit
+    below zero.
 
-    Where a price was in another currency, every digit of the converted amount is kept. `requests` counts the priced
-    attempts behind it.
-    `voucher` names the credit or dispute that takes it back; empty for usage.
-    `unsized` counts the records that sum many requests of a model whose price depends on a length: nobody
-    knows how long each was, so they are priced as short.
+    Where a price was in another currency, every digit of the converted amount is kept. `requests`
+    counts the priced attempts behind it. `voucher` names the credit or dispute that takes it back;
+    empty for usage. `unsized` counts the records that sum many requests of a model whose price
+    depends on a length: nobody knows how long each was, so they are priced as short.
     """
 
     event_day: date
@@ -35,9 +36,11 @@ class RevenueLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class SaleRecord(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
-    """One priced attempt, in the order in which a cap is consumed: by event time, then by record id.
+    """One priced attempt, in the order in which a cap is consumed: by event time, then by record
+    id.
 
-    A credit or a dispute is one too: at the event time of what it takes back, below zero, with its voucher's id.
+    A credit or a dispute is a sale record too: at the event time of the sale it takes back, below
+    zero, with its voucher's id.
     """
 
     event_ns: int
@@ -50,7 +53,7 @@ class SaleRecord(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False
 
 
 def taken_back(record: SaleRecord) -> RevenueLine:
-    """A credit or dispute as a line of its event day."""
+    """Return a credit or dispute as a line of its event day."""
     return RevenueLine(
         event_day=day_of(record.event_ns),
         seller=record.seller,
@@ -62,33 +65,35 @@ def taken_back(record: SaleRecord) -> RevenueLine:
 
 
 def clipped(back: Iterable[SaleRecord], revenue: Iterable[RevenueLine]) -> list[SaleRecord]:
-    """What takes sales back, at most what the sales of its day, seller, cloud and product are charged.
+    """Limit the amounts that take sales back to the charges of their day, seller, cloud and
+    product.
 
-    A price that became known later may charge less than was credited before. In order of event time and voucher.
+    A price that became known later may charge less than was credited before. Returned in order of
+    event time and voucher.
     """
     taken = sorted(back)
-    named = {_sales_of(one) for one in taken}
+    named = {_sales_of(record) for record in taken}
     left: dict[tuple[date, str, str, str], Decimal] = {}
     for line in revenue:
         key = line.event_day, line.seller, line.cloud, line.product
         if key in named:
             left[key] = exact_sum((left.get(key, _NOTHING), line.amount))
-    found = []
-    for one in taken:
-        key = _sales_of(one)
-        amount = min(one.amount.copy_negate(), left.get(key, _NOTHING))
+    kept = []
+    for record in taken:
+        key = _sales_of(record)
+        amount = min(record.amount.copy_negate(), left.get(key, _NOTHING))
         left[key] = exact_sum((left.get(key, _NOTHING), amount.copy_negate()))
         if amount > 0:
-            found.append(msgspec.structs.replace(one, amount=amount.copy_negate()))
-    return found
+            kept.append(msgspec.structs.replace(record, amount=amount.copy_negate()))
+    return kept
 
 
-def _sales_of(one: SaleRecord) -> tuple[date, str, str, str]:
-    return day_of(one.event_ns), one.seller, one.cloud, one.product
+def _sales_of(record: SaleRecord) -> tuple[date, str, str, str]:
+    return day_of(record.event_ns), record.seller, record.cloud, record.product
 
 
 def in_no_base(shares: Iterable[RevenueShare], catalog: Catalog) -> frozenset[str]:
-    """The products that no share counts, whoever sells them: what they cost moves nothing."""
+    """Return the products that no share counts, whoever sells them: their charges move nothing."""
     bases = [share.base for share in shares]
     return frozenset(
         product
@@ -98,27 +103,28 @@ def in_no_base(shares: Iterable[RevenueShare], catalog: Catalog) -> frozenset[st
 
 
 def _names(base: ShareBase, product: str, catalog: Catalog) -> bool:
-    """Whether a base takes in a product, sold by whomever."""
+    """True if a base takes in a product, sold by whomever."""
     return base.takes_in(catalog.lineage(product), "")
 
 
 class Counting:
-    """How much of a sale counts in a base. The sale is its seller's revenue, or by assumption its host's.
+    """How much of a sale counts in a base. The sale is its seller's revenue, or by assumption its
+    host's.
 
-    One answer for each product, cloud and seller is kept: they are few, and lines are many.
+    The answer for each product, cloud and seller is kept: they are few, and lines are many.
     """
 
     def __init__(self, base: ShareBase, catalog: Catalog, assumptions: Assumptions) -> None:
         self._base, self._catalog, self._assumptions = base, catalog, assumptions
-        self._known: dict[tuple[str, str, str], Decimal] = {}
+        self._parts: dict[tuple[str, str, str], Decimal] = {}
 
     def part(self, product: str, cloud: str, seller: str) -> Decimal:
-        """The part of such sales that counts, as a fraction of one."""
+        """Return the part of such sales that counts, as a fraction of one."""
         key = product, cloud, seller
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = self._part(product, cloud, seller)
-        return found
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = self._part(product, cloud, seller)
+        return part
 
     def _part(self, product: str, cloud: str, seller: str) -> Decimal:
         base, catalog = self._base, self._catalog

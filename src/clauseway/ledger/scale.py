@@ -15,20 +15,20 @@ from clauseway.values import exact_product, exact_sum
 
 
 class Band(msgspec.Struct, frozen=True):
-    """What lies above `above` USD of cumulative base is shared at `rate`, up to the next band."""
+    """The base above `above` USD of cumulative base is shared at `rate`, up to the next band."""
 
     above: Decimal
     rate: Decimal
 
 
 class Scale:
-    """Bands in order. `rate` is that of the base below the first of them."""
+    """Bands in order. `rate` holds for the base below the first band."""
 
     def __init__(self, rate: Decimal, bands: Sequence[Band] = ()) -> None:
         self.bands = tuple(sorted(bands, key=lambda band: band.above))
         self._bounds = [band.above for band in self.bands]
         self._rates = [rate, *(band.rate for band in self.bands)]
-        # The gross share at each bound, so that any base is one step from one.
+        # The gross share at each bound, so that the share of any base is one step from a bound.
         self._at = [Decimal(0)]
         lower = Decimal(0)
         for bound, of_band in zip(self._bounds, self._rates, strict=False):
@@ -38,7 +38,7 @@ class Scale:
             lower = bound
 
     def gross(self, base: Decimal) -> Decimal:
-        """The share of a cumulative base, unrounded and before any cap."""
+        """Return the share of a cumulative base, unrounded and before any cap."""
         band = self._band(base)
         lower = self._bounds[band - 1] if band else Decimal(0)
         return exact_sum(
@@ -49,7 +49,8 @@ class Scale:
         )
 
     def rate_between(self, low: Decimal, high: Decimal) -> Decimal | None:
-        """The one rate at which everything between two bases is shared; None where a band begins in between."""
+        """Return the one rate at which everything between two bases is shared; None if a band
+        begins in between."""
         band = self._band(low)
         within = band == len(self._bounds) or high <= self._bounds[band]
         return self._rates[band] if within else None

@@ -1,4 +1,5 @@
-"""A settled period: each share in force with its lines, its cap and its clause, and what it was settled from."""
+"""A settled period: each share in force with its lines, its cap and its clause, and the inputs it
+was settled from."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -13,19 +14,20 @@ from clauseway.ledger.scale import Band
 from clauseway.values import Citation, Interval
 
 _ZERO = Decimal(0)
-# What a line is of that stands for no product: the top-up to a floor. Its cloud is the floor's period.
+# The product of a line that is the top-up to a floor; the line's cloud is then the floor's period.
 MINIMUM = "minimum"
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a settlement was made from, by content, so that the same inputs can be shown to give the same result.
+    """The inputs of a settlement, by content, so that the same inputs can be shown to give the same
+    result.
 
-    `usage` is the digest of the `attempts` of the period that counted, `usage_before` that of the earlier usage that
-    its cumulative totals stand on; older settlements name `batches` of one home instead.
-    `known_at` is the clock of knowledge, `everything` where nothing that became known later is at hand. `engine` is the
-    version that settled. `vouchers` hashes the credits and disputes that counted; `closed` names the closed periods'
-    receipts that were corrected.
-    `readings` are those that were chosen, by name; unset where none was.
+    `usage` is the digest of the `attempts` of the period that counted, `usage_before` the digest of
+    the earlier usage that its cumulative totals stand on; older settlements name `batches` of one
+    home instead. `known_at` is the clock of knowledge, `everything` if nothing that became known
+    later is at hand. `engine` is the version that settled. `vouchers` hashes the credits and
+    disputes that counted; `closed` names the closed periods' receipts that were corrected.
+    `readings` are the chosen ones, by name; unset if none was chosen.
     """
 
     agreement: str
@@ -43,11 +45,13 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShareLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One product on one host cloud by one seller, in one share and period. `amount` is USD in cents.
+    """One product on one host cloud by one seller, in one share and period. `amount` is USD in
+    cents.
 
-    `base` is the period's, `base_cumulative` counts since the share began. `requests` are those behind `base`, and
-    `adjusted` is the part of it that credits and disputes took back. `moved` is the line's share before it was rounded.
-    A top-up to a floor is a line too: its product is `minimum`, its cloud the floor's period.
+    `base` is the period's, `base_cumulative` counts since the share began. `requests` counts those
+    behind `base`, and `adjusted` is the part of it that credits and disputes took back. `moved` is
+    the line's share before it was rounded. A top-up to a floor is a line too: its product is
+    `minimum`, its cloud the floor's period.
     """
 
     id: str
@@ -65,17 +69,18 @@ class ShareLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def of(self) -> str:
-        """What the line is of, in words."""
+        """Describe the line in words."""
         return described(self.product, self.cloud, self.seller)
 
 
 def described(product: str, cloud: str, seller: str) -> str:
-    """What a line is of, in words: a product's sales, or the top-up to a floor."""
+    """Describe a line in words: a product's sales, or the top-up to a floor."""
     return f"{product} on {cloud}, sold by {seller}" if seller else f"minimum of {cloud}"
 
 
 class CapReached(msgspec.Struct, frozen=True, kw_only=True):
-    """When a cap was reached that is reached still: the day; and the attempt, where the day's sales are in order."""
+    """When a cap was reached, if it still is: the day; and the attempt, if the day's sales are in
+    order."""
 
     day: date
     event_ns: int | None = None
@@ -84,7 +89,8 @@ class CapReached(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CapState(msgspec.Struct, frozen=True, kw_only=True):
-    """A cap before, in and after the period, in USD. `opening` was consumed by what was paid before the share began."""
+    """A cap before, in and after the period, in USD. Payments before the share began consumed
+    `opening`."""
 
     name: str
     cap: Decimal
@@ -96,10 +102,12 @@ class CapState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One share in one period. `begin` and `end` are the share's, `days` those on which it is in force in the period.
+    """One share in one period. `begin` and `end` are the share's, `days` those on which it is in
+    force in the period.
 
-    Bases and shares `_before` are cumulative at the period's begin, those `_after` at its end; all in USD. `rate` holds
-    below the first of `bands`; `top_ups` are those of the period, before the cap.
+    Bases and shares `_before` are cumulative at the period's begin, those `_after` at its end; all
+    in USD. `rate` holds below the first of `bands`; `top_ups` are those of the period, before the
+    cap.
     """
 
     term: str
@@ -128,7 +136,10 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disputed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a line would be due besides if every open dispute were rejected; below zero where others had its cap."""
+    """The amount that a line would owe in addition if every open dispute were rejected.
+
+    Below zero if other lines had its part of the cap.
+    """
 
     term: str
     payer: str
@@ -139,10 +150,10 @@ class Disputed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a closed period that is not what was stated any more: old, new, and why.
+    """A line of a closed period whose statement no longer holds: old, new, and why.
 
-    `period` is the closed one. Amounts are USD in cents; `causes` are words, in order of weight. `payment` and
-    `withholding` are the term's.
+    `period` is the closed one. Amounts are USD in cents; `causes` are words, in order of weight.
+    `payment` and `withholding` are the term's.
     """
 
     period: Interval
@@ -171,7 +182,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def product(self) -> str:
-        """The product that the line is of; `minimum` for a top-up to a floor."""
+        """Return the product of the line; `minimum` for a top-up to a floor."""
         return self.line.rsplit("|", 3)[-3]
 
     @property
@@ -184,7 +195,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def of(self) -> str:
-        """What the line is of, in words."""
+        """Describe the line in words."""
         return described(self.product, self.cloud, self.seller)
 
 
@@ -199,12 +210,15 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """A period settled. `needs_order` names the days in which a cap fell and whose sales were not given in order:
-    there the total is exact, and the split over that day's lines is in proportion. `receipt` hashes all inputs.
+    """A settled period. `receipt` hashes all inputs.
 
-    `corrections` are what this period owes besides for closed ones; `restated` are the changes of closed periods that
-    stand in their own restatements and are due with this period. Of a restatement, `restates` is the receipt of the
-    closed settlement and `changes` what differs from what was stated last.
+    `needs_order` names the days on which a cap fell and whose sales were not given in order: there
+    the total is exact, and the split over that day's lines is in proportion.
+
+    `corrections` are the amounts this period owes in addition for closed ones; `restated` are the
+    changes of closed periods that stand in their own restatements and are due with this period. For
+    a restatement, `restates` is the receipt of the closed settlement and `changes` the differences
+    from the last statement.
     """
 
     period: Interval

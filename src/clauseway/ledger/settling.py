@@ -1,12 +1,14 @@
 """Settling a period: every share in force in it, on cumulative totals, clipped exactly at its cap.
 
-    share due up to a day = min(round(scale of the cumulative base since the share began) + top-ups to its floors, cap)
+    share due up to a day = min(round(scale of the cumulative base since the share began)
+                                + top-ups to its floors, cap)
     share of a period     = due at its end − due at its begin
 
-so a period's share may be negative where credits outweigh sales, and a credit reopens the cap. The scale is one rate,
-or a rate for each band. Lines are the period's share split by largest remainder over what each line moved the capped
-share, in order of event time. What is in dispute leaves the base, and so the cap, until the dispute is resolved;
-`disputed` is what would be due besides if every dispute were rejected.
+so a period's share may be negative where credits outweigh sales, and a credit reopens the cap. The
+scale is one rate, or a rate for each band. Lines are the period's share split by largest remainder
+over the amount by which each line moved the capped share, in order of event time. Sales in dispute
+leave the base, and so the cap, until the dispute is resolved; `disputed` is the amount due in
+addition if every dispute were rejected.
 """
 
 import hashlib
@@ -28,7 +30,7 @@ from clauseway.values import Interval, InvalidInput, Problem, day_of
 
 _ZERO = Decimal(0)
 NOTHING_CARRIED: Mapping[ShareKey, Carried] = {}
-# Members that were added since the first receipts, with how they look where they say nothing.
+# Members that were added since the first receipts, with the values that mean nothing is said.
 _ADDED: Mapping[str, tuple[object, ...]] = {
     **dict.fromkeys(("cap_opening", "withholding", "vouchers", "usage", "usage_before"), ("",)),
     "attempts": (0,),
@@ -57,14 +59,17 @@ def settle(
 ) -> Settlement:
     """Settle the days of `period`.
 
-    `revenue` holds every line since the earliest share in force began, in any order and any split; of a share that is
-    `carried`, since the day up to which it is. `carried_if_rejected` is what it would be with no sale in dispute.
+    `revenue` holds every line since the earliest share in force began, in any order and any split;
+    for a share that is `carried`, every line since the day it is carried up to.
+    `carried_if_rejected` holds the carried sums with no sale in dispute.
 
-    `ordered` gives the sales one by one for days in which a cap falls or a band begins (see `Settlement.needs_order`).
-    `credited` and `disputed` take sales back: records below zero, at the event time of what they take back; what is
-    disputed may return. Raises InvalidInput naming every undisclosed figure that this needs and nobody accepted, every
-    product and host cloud the catalog does not know, and tiers that begin at one amount. `losses` are accepted
-    estimates of usage that was lost: the statement names them among what it assumes.
+    `ordered` gives the sales one by one for days on which a cap falls or a band begins (see
+    `Settlement.needs_order`). `credited` and `disputed` take sales back: records below zero, at the
+    event time of the sale; disputed sales may return. `losses` are accepted estimates of lost
+    usage: the statement names them among its assumptions.
+
+    Raise InvalidInput naming every undisclosed figure that is needed and nobody accepted, every
+    product and host cloud unknown to the catalog, and tiers that begin at one amount.
     """
     in_force = [share for share in shares if not days_in(share, period).is_empty]
     names = [name for share in in_force for name in (*share.rates, *share.amounts)]
@@ -108,7 +113,8 @@ def settle(
         period=period,
         shares=tuple(results),
         ended=_ended(shares, period),
-        # What is not known of the usage stands beside what was assumed; the receipt names the usage itself.
+        # Unknown lengths of requests are named beside the assumptions; the receipt hashes the usage
+        # itself.
         assumptions=(*used, *_of_unknown_length(revenue, period)),
         needs_order=tuple(sorted(unordered)),
         inputs=inputs,
@@ -118,12 +124,13 @@ def settle(
 
 
 def _line_names(shares: Iterable[RevenueShare]) -> dict[ShareKey, str]:
-    """How the ids of each share's lines begin: with its term, and with its begin where the term is there before."""
-    found: dict[ShareKey, str] = {}
+    """Return how the ids of each share's lines begin: with its term, and its begin if the term
+    begins again."""
+    names: dict[ShareKey, str] = {}
     for share in sorted(shares, key=lambda share: (share.term, share.begin)):
-        again = any(term == share.term for term, _ in found)
-        found[share.term, share.begin] = f"{share.term}@{share.begin}" if again else share.term
-    return found
+        again = any(term == share.term for term, _ in names)
+        names[share.term, share.begin] = f"{share.term}@{share.begin}" if again else share.term
+    return names
 
 
 def carry(
@@ -135,9 +142,10 @@ def carry(
     assumptions: Assumptions,
     before: Carried | None,
 ) -> Carried:
-    """What a share has accumulated by the end of a period, from what it had at its begin and the period's sales.
+    """Return a share's sums at the end of a period, from its sums at the begin and the period's
+    sales.
 
-    `back` takes sales back. Raises InvalidInput where a product or host cloud is not known.
+    `back` takes sales back. Raise InvalidInput if a product or host cloud is not known.
     """
     problems = _unknown_products(revenue, catalog)
     problems += _unknown_hosts(revenue, catalog) if assumptions.host_owns else []
@@ -150,13 +158,15 @@ def carry(
 
 
 def _of_unknown_length(revenue: Iterable[RevenueLine], period: Interval) -> list[Assumption]:
-    """What a statement says of records that sum many requests, where a length makes a difference to the price."""
+    """Return a statement's remark on records that sum many requests, where a length changes the
+    price."""
     count = sum(line.unsized for line in revenue if line.event_day in period)
     if not count:
         return []
     text = (
-        "These records sum many requests (a batch, a total of another system) and do not say how long each was. "
-        "Their models cost more above a length; they are priced as requests below it."
+        "These records sum many requests (a batch, a total of another system) and do not say how "
+        "long each was. Their models cost more above a length; they are priced as requests below "
+        "it."
     )
     records = "record" if count == 1 else "records"
     return [
@@ -176,12 +186,12 @@ def _with(
     revenue: Sequence[RevenueLine],
     ordered: Mapping[date, Sequence[SaleRecord]],
 ) -> tuple[Sequence[RevenueLine], Mapping[date, Sequence[SaleRecord]]]:
-    """Revenue, as sums and as sales in order, with what takes it back."""
+    """Return revenue, as sums and as sales in order, including the records that take sales back."""
     if not back:
         return revenue, ordered
     back = clipped(back, revenue)
     sales = {
-        day: [*sales, *(one for one in back if day_of(one.event_ns) == day)]
+        day: [*sales, *(record for record in back if day_of(record.event_ns) == day)]
         for day, sales in ordered.items()
     }
     return [*revenue, *map(taken_back, back)], sales
@@ -190,14 +200,16 @@ def _with(
 def _at_stake(
     results: Iterable[ShareResult], rejected: Iterable[ShareResult]
 ) -> tuple[Disputed, ...]:
-    """By line, what is due if the disputes are rejected less what is due while they last; what is not zero."""
-    found = []
-    for share, other in zip(results, rejected, strict=True):
-        now, then = ({line.id: line.amount for line in one.lines} for one in (share, other))
+    """Return by line the amount due if the disputes are rejected less the amount due while they
+    last; zeros are left out."""
+    at_stake = []
+    for share, without_disputes in zip(results, rejected, strict=True):
+        now = {line.id: line.amount for line in share.lines}
+        then = {line.id: line.amount for line in without_disputes.lines}
         for line in sorted(now.keys() | then.keys()):
             amount = then.get(line, _ZERO) - now.get(line, _ZERO)
             if amount:
-                found.append(
+                at_stake.append(
                     Disputed(
                         term=share.term,
                         payer=share.payer,
@@ -207,19 +219,20 @@ def _at_stake(
                         citation=share.citation,
                     )
                 )
-    return tuple(found)
+    return tuple(at_stake)
 
 
 def _unknown_products(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[Problem]:
-    known = catalog.products.keys() | catalog.classes.keys()
+    defined = catalog.products.keys() | catalog.classes.keys()
     return [
         Problem(
             what=f"product {product!r} was sold",
-            why="the catalog does not say which class it belongs to, so no base can take or leave it",
+            why="the catalog does not say which class it belongs to, "
+            "so no base can take or leave it",
             where="usage",
             todo="Add the product to the agreement's catalog.",
         )
-        for product in sorted({line.product for line in revenue} - known)
+        for product in sorted({line.product for line in revenue} - defined)
     ]
 
 
@@ -227,7 +240,8 @@ def _unknown_hosts(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[Pro
     return [
         Problem(
             what=f"{cloud!r} hosted what was sold",
-            why="nobody is known to operate it, and by revenue-owner=host a sale is its operator's revenue",
+            why="nobody is known to operate it, "
+            "and by revenue-owner=host a sale is its operator's revenue",
             where="usage",
             todo="Add the cloud to the agreement's definitions, or settle by revenue-owner=seller.",
         )
@@ -236,7 +250,8 @@ def _unknown_hosts(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[Pro
 
 
 def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[Problem]:
-    """Figures that do not fit what a term uses them for, and tiers of one bound."""
+    """Return problems with figures that do not fit their use in a term, and with tiers of one
+    bound."""
     problems = []
     for share in shares:
         try:
@@ -263,7 +278,7 @@ def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[
 
 
 def _ended(shares: Sequence[RevenueShare], period: Interval) -> tuple[Ended, ...]:
-    """The directions whose last share ended in the period or before it."""
+    """Return the directions whose last share ended in the period or before it."""
     last: dict[tuple[str, str], RevenueShare] = {}
     for share in sorted(shares, key=lambda share: share.end):
         last[share.payer, share.payee] = share
@@ -286,37 +301,39 @@ def _receipt(
     assumptions: Sequence[Assumption],
     inputs: Inputs,
 ) -> str:
-    """The hash of everything that went in. The shares are in it as they were read: readings and suppositions move them.
+    """Hash everything that went in. The shares are hashed as they were read: readings and
+    suppositions move them.
 
     Usage batches and shares count as sets: their order changes nothing.
     """
-    said = _said(msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches))))
+    hashed_inputs = _hashed(msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches))))
     if inputs.usage or inputs.usage_before:
-        del said["batches"]
-    assumed = [_assumed(one) for one in assumptions]
+        del hashed_inputs["batches"]
+    assumed = [_assumed(assumption) for assumption in assumptions]
     stated = (
         period,
-        [_said(share) for share in sorted(shares, key=lambda one: one.term)],
+        [_hashed(share) for share in sorted(shares, key=lambda share: share.term)],
         assumed,
-        said,
+        hashed_inputs,
     )
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
 
 
 def _assumed(assumption: Assumption) -> dict[str, Any]:
-    """An assumption as the first receipts hashed it, with the figure's own standing."""
+    """Return an assumption as the first receipts hashed it, with the figure's own standing."""
     written: dict[str, Any] = msgspec.to_builtins(assumption)
     written["standing"] = assumption.standing_of_figure
     del written["declared"], written["declared_standing"]
     return written
 
 
-def _said(record: msgspec.Struct) -> dict[str, Any]:
-    """A record without what later versions added and it does not say: what says the same keeps its receipt."""
+def _hashed(record: msgspec.Struct) -> dict[str, Any]:
+    """Return a record without later members that say nothing, so that an unchanged record keeps its
+    receipt."""
     written: dict[str, Any] = msgspec.to_builtins(record)
     for name, unsaid in _ADDED.items():
         if name in written and written[name] in unsaid:
             del written[name]
     if isinstance(record, RevenueShare):
-        written["base"] = _said(record.base)
+        written["base"] = _hashed(record.base)
     return written

@@ -1,9 +1,11 @@
-"""One share being settled: its base by day and line, its top-ups, where the cap falls, and what each line moved it.
+"""One share being settled: its base by day and line, its top-ups, where the cap falls, and how each
+line moved the share.
 
-    sales of a day ─▶ base by line ─▶ cumulative base ─▶ scale ─▶ + top-ups ─▶ rounded ─▶ clipped at the cap
+    sales of a day ─▶ base by line ─▶ cumulative base ─▶ scale ─▶ + top-ups
+                                       ─▶ rounded ─▶ clipped at the cap
 
-A day within which neither a band begins nor the cap falls is one step: each line moved the share by its rate. Any other
-needs the day's sales one by one, in order of event time.
+A day within which neither a band begins nor the cap falls is one step: each line moved the share by
+its rate. Any other day needs its sales one by one, in order of event time.
 """
 
 from bisect import bisect_left
@@ -17,24 +19,26 @@ from clauseway.agreement.shares import RevenueShare
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import Carried, CarriedLine, MonthEnd
-from clauseway.ledger.floors import Least, top_ups
+from clauseway.ledger.floors import Least, TopUp, top_ups
 from clauseway.ledger.revenue import Counting, RevenueLine, SaleRecord
 from clauseway.ledger.scale import Band, Scale
 from clauseway.ledger.settlement import MINIMUM, CapReached, CapState, ShareLine, ShareResult
 from clauseway.values import Interval, allocate, exact_product, exact_sum, round_half_even
 
-# Finer than any product of a charge (12 places), a wholesale percentage and a rate that people agree on.
+# Finer than any product of a charge (12 places), a wholesale percentage and a rate that people
+# agree on.
 _FINEST = Decimal("1e-24")
 _ZERO = Decimal(0)
 
 
 def days_in(share: RevenueShare, period: Interval) -> Interval:
-    """The days of a period on which a share is in force."""
+    """Return the days of a period on which a share is in force."""
     return Interval(share.begin, share.end).intersect(period)
 
 
 class _Key(NamedTuple):
-    """What a statement line is of. In a line's id the parts stand in this order."""
+    """The product, cloud and seller of a statement line. In a line's id the parts stand in this
+    order."""
 
     product: str
     cloud: str
@@ -42,7 +46,7 @@ class _Key(NamedTuple):
 
 
 class _Line:
-    """What is known of a statement line while its share is settled."""
+    """The sums of a statement line while its share is settled."""
 
     def __init__(self) -> None:
         self.base = self.base_cumulative = self.adjusted = self.moved = Decimal(0)
@@ -64,7 +68,8 @@ class Sharing:
         *,
         name: str = "",
     ) -> None:
-        """`revenue` holds every line since the share began, or since the day up to which sums are `carried`.
+        """`revenue` holds every line since the share began, or since the day up to which sums are
+        `carried`.
 
         `name` is how the ids of its lines begin; by default the term's id.
         """
@@ -93,8 +98,9 @@ class Sharing:
         self.needs_order: list[date] = []
         self.reached: CapReached | None = None
         self.lines: dict[_Key, _Line] = {}
-        # The base of every day from the share's begin to the period's end, by line; and how far its sales and what
-        # takes them back could carry the cumulative base up and down within the day.
+        # The base of every day from the share's begin to the period's end, by line; and how far the
+        # day's sales, credits and disputes could carry the cumulative base down and up within the
+        # day.
         self.base: dict[date, dict[_Key, Decimal]] = {}
         self.swing: dict[date, tuple[Decimal, Decimal]] = {}
         self._count(revenue)
@@ -104,7 +110,8 @@ class Sharing:
         )
 
     def _count(self, revenue: Sequence[RevenueLine]) -> None:
-        """Gather the base by day and line. Amounts are gathered first and summed once: there may be millions."""
+        """Gather the base by day and line. Amounts are gathered first and summed once: there may be
+        millions."""
         begin, end, days, part = self.before.until, self.days.end, self.days, self.counting.part
         amounts: dict[date, dict[_Key, list[Decimal]]] = {}
         parts: dict[tuple[str, str, str], tuple[_Key, Decimal]] = {}
@@ -113,20 +120,24 @@ class Sharing:
             if not begin <= day < end:
                 continue
             names = line.product, line.cloud, line.seller
-            found = parts.get(names)
-            if found is None:
-                found = parts[names] = _Key(*names), part(*names)
-            key, counts = found
+            cached = parts.get(names)
+            if cached is None:
+                cached = parts[names] = _Key(*names), part(*names)
+            key, counts = cached
             amount = line.amount if counts == 1 else exact_product(line.amount, counts)
             if not amount:
                 continue
             amounts.setdefault(day, {}).setdefault(key, []).append(amount)
             if day in days:
-                known = self.lines.setdefault(key, _Line())
-                known.requests += line.requests
+                working = self.lines.setdefault(key, _Line())
+                working.requests += line.requests
                 if line.voucher:
-                    known.adjusted = exact_sum((known.adjusted, amount))
-        since = {_Key(one.product, one.cloud, one.seller): [one.base] for one in self.before.lines}
+                    working.adjusted = exact_sum((working.adjusted, amount))
+        # Sum by day and line; `since` begins with the sums carried from earlier months.
+        since = {
+            _Key(carried.product, carried.cloud, carried.seller): [carried.base]
+            for carried in self.before.lines
+        }
         within: dict[_Key, list[Decimal]] = {}
         for day, of_day in sorted(amounts.items()):
             single = [amount for several in of_day.values() for amount in several]
@@ -139,16 +150,17 @@ class Sharing:
                 since.setdefault(key, []).append(amount)
                 if day in days:
                     within.setdefault(key, []).append(amount)
-        for key, known in self.lines.items():
-            known.base, known.base_cumulative = exact_sum(within[key]), exact_sum(since[key])
+        for key, working in self.lines.items():
+            working.base, working.base_cumulative = exact_sum(within[key]), exact_sum(since[key])
+        # Cumulative sums at the ends of carried months and of each day, to look a day up in.
         self._since = {key: exact_sum(several) for key, several in since.items()}
         ends = self.before.ends
-        self._ends = [*(one.last_day for one in ends), *self.base]
+        self._ends = [*(month_end.last_day for month_end in ends), *self.base]
         start = [ends[-1].base] if ends else []
         sums = accumulate(
             (*start, *(exact_sum(of_day.values()) for of_day in self.base.values())), _add
         )
-        self._sums = [*(one.base for one in ends[:-1]), *sums]
+        self._sums = [*(month_end.base for month_end in ends[:-1]), *sums]
 
     def result(self) -> ShareResult:
         moved = self._move()
@@ -176,14 +188,15 @@ class Sharing:
             citation=share.citation,
             ended_by=share.ended_by,
             bands=self.scale.bands,
-            top_ups=tuple(one for one in self.top_ups if one.day in self.days),
+            top_ups=tuple(top_up for top_up in self.top_ups if top_up.day in self.days),
             payment=share.payment,
             withholding=self.withholding,
             late=share.late,
         )
 
     def carried(self) -> Carried:
-        """What is accumulated by the end of the period; to be asked for once the result is, of no day in order."""
+        """Return the sums at the end of the period. To be called after `result`, and without sales
+        in order."""
         last = MonthEnd(self.days.end - date.resolution, self._cumulative(self.days.end))
         return Carried(
             until=self.days.end,
@@ -193,46 +206,53 @@ class Sharing:
         )
 
     def _cumulative(self, until: date) -> Decimal:
-        """The base since the share began, up to and without `until`."""
+        """Return the base since the share began, up to and without `until`."""
         count = bisect_left(self._ends, until)
         return self._sums[count - 1] if count else Decimal(0)
 
     def _share_until(self, until: date) -> Decimal:
-        """The share of it, rounded to cents, cap aside."""
+        """Return the share of that base, rounded to cents, cap aside."""
         return round_half_even(self.scale.gross(self._cumulative(until)))
 
     def _due_until(self, until: date) -> Decimal:
         return self._due(
             self._cumulative(until),
-            exact_sum(one.amount for one in self.top_ups if one.day < until),
+            exact_sum(top_up.amount for top_up in self.top_ups if top_up.day < until),
         )
 
     def _clip(self, share: Decimal) -> Decimal:
         return share if self.limit is None else min(share, self.limit)
 
     def _due(self, base: Decimal, added: Decimal) -> Decimal:
-        """The share due on a cumulative base with its top-ups: rounded, then clipped, so never a cent above the cap."""
+        """Return the share due on a cumulative base with its top-ups.
+
+        It is rounded, then clipped, so it is never a cent above the cap.
+        """
         return self._clip(exact_sum((round_half_even(self.scale.gross(base)), added)))
 
     def _unrounded(self, base: Decimal, added: Decimal) -> Decimal:
         return self._clip(exact_sum((self.scale.gross(base), added)))
 
     def _move(self) -> dict[_Key, Decimal]:
-        """How much each line moved the capped share within the period, unrounded, in order of event time."""
+        """Return how much each line moved the capped share within the period, unrounded, in order
+        of event time."""
         moved: dict[_Key, Decimal] = {}
         begin = self.before.until
         base = self._cumulative(begin)
-        added = exact_sum(one.amount for one in self.top_ups if one.day < begin)
+        added = exact_sum(top_up.amount for top_up in self.top_ups if top_up.day < begin)
         self.reached = None if self.before.reached is None else CapReached(day=self.before.reached)
-        ahead = [one for one in self.top_ups if one.day >= begin]
-        topped = {one.day: [other for other in ahead if other.day == one.day] for one in ahead}
+        topped: dict[date, list[TopUp]] = {}
+        for top_up in self.top_ups:
+            if top_up.day >= begin:
+                topped.setdefault(top_up.day, []).append(top_up)
         for day in sorted({*self.base, *topped}):
             of_day = dict[_Key, Decimal]()
             if day in self.base:
                 of_day, base = self._moved(day, base, added, self.base[day])
-            for one in topped.get(day, ()):
-                before, added = self._unrounded(base, added), exact_sum((added, one.amount))
-                key = _Key(MINIMUM, one.period, "")
+            # Top-ups fall due at the end of their day, after its sales.
+            for top_up in topped.get(day, ()):
+                before, added = self._unrounded(base, added), exact_sum((added, top_up.amount))
+                key = _Key(MINIMUM, top_up.period, "")
                 of_day[key] = exact_sum((self._unrounded(base, added), before.copy_negate()))
                 self._notice(day, base, added)
             if day in self.days:
@@ -243,11 +263,13 @@ class Sharing:
     def _moved(
         self, day: date, base: Decimal, added: Decimal, of_day: Mapping[_Key, Decimal]
     ) -> tuple[dict[_Key, Decimal], Decimal]:
-        """What each line of a day moved the capped share, and the cumulative base after it."""
+        """Return how much each line of a day moved the capped share, and the cumulative base after
+        it."""
         base_after = exact_sum((base, *of_day.values()))
         if day in self.ordered:
             return self._moved_in_order(day, base, added, of_day), base_after
         self._notice(day, base_after, added)
+        # Within one band and below the cap throughout the day, each line moves by the one rate.
         fallen, risen = self.swing[day]
         low, high = exact_sum((base, fallen)), exact_sum((base, risen))
         rate = self.scale.rate_between(low, high)
@@ -255,8 +277,10 @@ class Sharing:
             self.limit is None or exact_sum((self.scale.gross(high), added)) <= self.limit
         ):
             return {key: exact_product(rate, amount) for key, amount in of_day.items()}, base_after
+        # At the cap throughout the day, nothing moves.
         if self.limit is not None and exact_sum((self.scale.gross(low), added)) >= self.limit:
             return dict.fromkeys(of_day, _ZERO), base_after
+        # A band begins or the cap falls within the day: split the day's total in proportion.
         if day in self.days:
             self.needs_order.append(day)
         whole = exact_sum(
@@ -270,7 +294,7 @@ class Sharing:
     def _moved_in_order(
         self, day: date, base: Decimal, added: Decimal, of_day: Mapping[_Key, Decimal]
     ) -> dict[_Key, Decimal]:
-        """The same from the day's sales one by one, by event time and then record id."""
+        """Return the same from the day's sales one by one, by event time and then record id."""
         moved = dict.fromkeys(of_day, _ZERO)
         seen = dict.fromkeys(of_day, _ZERO)
         for sale in sorted(self.ordered[day]):
@@ -291,7 +315,8 @@ class Sharing:
     def _notice(
         self, day: date, base: Decimal, added: Decimal, sale: SaleRecord | None = None
     ) -> None:
-        """Remember since when the share due has equalled the cap; a credit that reopens it makes that forgotten."""
+        """Remember since when the share due has equalled the cap; a credit that reopens the cap
+        clears it."""
         if self.limit is None or self._due(base, added) < self.limit:
             self.reached = None
         elif self.reached is None:
@@ -308,19 +333,19 @@ class Sharing:
         return tuple(self._line(key, line, amounts[line], moved[key]) for key, line in ids.items())
 
     def _line(self, key: _Key, line: str, amount: Decimal, moved: Decimal) -> ShareLine:
-        known = self.lines.get(key) or _Line()
+        working = self.lines.get(key) or _Line()
         return ShareLine(
             id=line,
             product=key.product,
             cloud=key.cloud,
             seller=key.seller,
-            requests=known.requests,
-            base=known.base,
-            base_cumulative=known.base_cumulative,
+            requests=working.requests,
+            base=working.base,
+            base_cumulative=working.base_cumulative,
             rate=self.rate,
             amount=amount,
             citation=self.share.citation,
-            adjusted=known.adjusted,
+            adjusted=working.adjusted,
             moved=moved,
         )
 
@@ -340,5 +365,5 @@ class Sharing:
         )
 
 
-def _add(one: Decimal, other: Decimal) -> Decimal:
-    return exact_sum((one, other))
+def _add(total: Decimal, amount: Decimal) -> Decimal:
+    return exact_sum((total, amount))

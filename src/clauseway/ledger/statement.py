@@ -1,8 +1,11 @@
-"""What a party reads: a settled period by direction, with its clauses, its cap, its assumptions and its receipt.
+"""A statement for a party: a settled period by direction, with its clauses, its cap, its
+assumptions and its receipt.
 
-    Settlement ── statement_of(settlement, party) ──▶ Statement ── canonical_bytes ──▶ what is compared and signed
+    Settlement ── statement_of(settlement, party) ──▶ Statement
+    Statement ── canonical_bytes ──▶ compared and signed
 
-A statement is a function of the settlement and the party alone: whoever has the same inputs writes the same bytes.
+A statement is a function of the settlement and the party alone: anybody with the same inputs writes
+the same bytes.
 """
 
 import hashlib
@@ -16,19 +19,21 @@ from clauseway.ledger.dues import Due, dues, total
 from clauseway.ledger.settlement import Change, Ended, Inputs, Settlement, ShareLine, ShareResult
 from clauseway.values import USD, Citation, Interval, exact_sum
 
-# Letters and digits that nobody mistakes for one another, in a print or on the telephone (Crockford's base 32).
+# Letters and digits that nobody confuses, in print or on the telephone (Crockford's base 32).
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-# 40 bits: of 100,000 lines of one month, two share a name once in two hundred times; they are then told apart in words.
+# 40 bits: among 100,000 lines of one month, two share a name once in two hundred times; their words
+# then tell them apart.
 _ID_LENGTH = 8
 
 
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line as parties name it: one product on one host cloud by one seller, in one share.
 
-    `id` is printed in every format and is the same in every party's statement; it changes only where the period or one
-    of term, begin, product, cloud and seller does. `assumptions` are the undisclosed figures it stands on. Amounts are
-    USD, `amount` in cents. A line that corrects a closed month (`corrects`, `2026-04`), or says what its restatement
-    changed (`restates`), holds the differences, has no rate of its own, and says why in `causes`.
+    `id` is printed in every format and is the same in every party's statement; it changes only
+    where the period or one of term, begin, product, cloud and seller does. `assumptions` are the
+    undisclosed figures it stands on. Amounts are USD, `amount` in cents. A line that corrects a
+    closed month (`corrects`, `2026-04`), or says what its restatement changed (`restates`), holds
+    the differences, has no rate of its own, and says why in `causes`.
     """
 
     id: str
@@ -51,17 +56,18 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_change(self) -> bool:
-        """Whether the line holds the difference of a closed month's line."""
+        """True if the line holds the difference of a closed month's line."""
         return bool(self.corrects or self.restates)
 
 
 class Direction(msgspec.Struct, frozen=True, kw_only=True):
     """All that `payer` owes `payee` for the period. Directions are not netted.
 
-    `shares` are in order of time; `ended` says from when on nothing is due, where that is so by the period's end.
-    `total` is the sum of the statement's `dues` in this direction: shares, `corrections` of closed periods, and what
-    was `restated` of them and is due with this one. `disputed` would be due too if all open disputes were rejected, and
-    is not in it. Of a restatement, `changes` is what differs from what was stated last; it is in the shares.
+    `shares` are in order of time; `ended` says from when on nothing is due, if that day is within
+    the period or before it. `total` is the sum of the statement's `dues` in this direction: shares,
+    `corrections` of closed periods, and their `restated` changes that are due with this one.
+    `disputed` would be due too if all open disputes were rejected, and is not in it. For a
+    restatement, `changes` are the differences from the last statement; they are in the shares.
     """
 
     payer: str
@@ -76,10 +82,12 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement for `party` (empty: for all). `as_of` are the event days settled, `known_at` what was known then.
+    """A statement for `party` (empty: for all). `as_of` are the event days settled, `known_at` the
+    clock of knowledge.
 
-    `lines` are those of the shares, corrections and restatements, flat and with their ids, in the order of the
-    directions; they sum to the directions' totals, and so do `dues`, the payments term by term.
+    `lines` are those of the shares, corrections and restatements, flat and with their ids, in the
+    order of the directions; they sum to the directions' totals, and so do `dues`, the payments term
+    by term.
     """
 
     party: str
@@ -95,18 +103,18 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def month(self) -> str:
-        """The period as commands name it, `2026-05`."""
+        """Return the period as commands name it, `2026-05`."""
         return self.as_of.begin.strftime("%Y-%m")
 
 
 def statement_of(settlement: Settlement, party: str = "") -> Statement:
-    """The part of a settlement that concerns a party, or all of it."""
+    """Return the part of a settlement that concerns a party, or all of it."""
     pairs = {(share.payer, share.payee) for share in settlement.shares}
     pairs |= {(ended.payer, ended.payee) for ended in settlement.ended}
     pairs |= {
         (change.payer, change.payee) for change in (*settlement.corrections, *settlement.restated)
     }
-    due = tuple(one for one in dues(settlement) if not party or party in (one.payer, one.payee))
+    due = tuple(item for item in dues(settlement) if not party or party in (item.payer, item.payee))
     directions = tuple(
         _direction(settlement, due, *pair) for pair in sorted(pairs) if not party or party in pair
     )
@@ -125,23 +133,26 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
 
 
 def canonical_bytes(statement: Statement) -> bytes:
-    """The statement as JSON with sorted keys, two spaces of indent and one newline at its end."""
+    """Return the statement as JSON with sorted keys, two spaces of indent and one newline at its
+    end."""
     return msgspec.json.format(msgspec.json.encode(statement, order="sorted"), indent=2) + b"\n"
 
 
 def digest_of(statement: Statement) -> str:
-    """SHA-256 of the canonical bytes, in hex: what every print of the statement carries."""
+    """Return SHA-256 of the canonical bytes, in hex: every print of the statement carries it."""
     return hashlib.sha256(canonical_bytes(statement)).hexdigest()
 
 
 def line_id(period: Interval, share: ShareResult, line: ShareLine) -> str:
-    """A line's short name, from what it is of and not from what it amounts to."""
+    """Return a line's short name, made from its share, product, cloud and seller, not from its
+    amount."""
     of_share = (str(period.begin), str(period.end), share.term, str(share.begin))
     return _short(*of_share, line.product, line.cloud, line.seller)
 
 
 def change_id(period: Interval, change: Change, *, is_restated: bool) -> str:
-    """The short name of a line that corrects a closed month in an open one, or says what its restatement changed."""
+    """Return the short name of a line that corrects a closed month in an open one, or lists its
+    restatement's change."""
     does = "restates" if is_restated else "corrects"
     return _short(str(period.begin), str(period.end), does, str(change.period.begin), change.line)
 
@@ -152,7 +163,7 @@ def _short(*named: str) -> str:
 
 
 def citations_of(share: ShareResult) -> tuple[Citation, ...]:
-    """The clause that makes a share due, and the one that ended it where that is another."""
+    """Return the clause that makes a share due, and the clause that ended it if it is another."""
     ended_by = share.ended_by
     return (
         (share.citation, ended_by)
@@ -162,7 +173,8 @@ def citations_of(share: ShareResult) -> tuple[Citation, ...]:
 
 
 def assumed_by(settlement: Settlement, share: ShareResult) -> tuple[str, ...]:
-    """The names of the assumptions that a share stands on: its rate, its cap, and those of ours that hold for all."""
+    """Return the names of a share's assumptions: its rate, its cap, and the figures of ours that
+    hold for all."""
     own = {share.rate_name, share.cap.name if share.cap is not None else ""}
     theirs = {name for other in settlement.shares for name in _named(other)}
     return tuple(a.name for a in settlement.assumptions if a.name in own or a.name not in theirs)
@@ -197,7 +209,7 @@ def _changed(settlement: Settlement, change: Change, *, is_restated: bool) -> St
         base=exact_sum((change.new_base, -change.old_base)),
         rate=Decimal(0),
         amount=change.amount,
-        assumptions=tuple(one.name for one in settlement.assumptions),
+        assumptions=tuple(assumption.name for assumption in settlement.assumptions),
         citations=(change.citation,),
         corrects="" if is_restated else closed,
         causes=change.causes,
@@ -236,7 +248,9 @@ def _direction(settlement: Settlement, due: tuple[Due, ...], payer: str, payee: 
         ended=ended[0] if ended else None,
         corrections=_between(settlement.corrections, payer, payee),
         disputed=exact_sum(
-            one.amount for one in settlement.disputed if (one.payer, one.payee) == (payer, payee)
+            dispute.amount
+            for dispute in settlement.disputed
+            if (dispute.payer, dispute.payee) == (payer, payee)
         ),
         restated=_between(settlement.restated, payer, payee),
         changes=_between(settlement.changes, payer, payee),

@@ -1,9 +1,11 @@
-"""Vouchers: what people tell the ledger, each by an id of theirs, so that telling it twice changes nothing.
+"""Vouchers: records that people add to the ledger, each by an id of their own, so that adding it
+twice changes nothing.
 
     Credit, Dispute, Resolution   about sales: they move the base, and with it shares and caps
-    Invoice, Payment, Reversal    about what is owed: they move receivables and payables
+    Invoice, Payment, Reversal    about dues: they move receivables and payables
 
-A credit, and a dispute while it is open or once it is upheld, takes a sale back at the event time of that sale.
+A credit, and a dispute while it is open or once it is upheld, takes a sale back at the event time
+of that sale.
 """
 
 from collections.abc import Iterable
@@ -17,9 +19,10 @@ from clauseway.ledger.revenue import SaleRecord
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a sale that is taken back: `amount` USD above zero, at the sale's event time (ns since 1970, UTC).
+    """The part of a sale that is taken back: `amount` USD above zero, at the sale's event time (ns
+    since 1970, UTC).
 
-    `request` names the sale where it is one; it is empty where the amount is of a day's sales.
+    `request` names the sale; it is empty where the amount is of a day's sales.
     """
 
     event_ns: int
@@ -30,8 +33,8 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True):
     request: str = ""
 
 
-class _Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """`day` is the day it is dated in the books."""
+class _Voucher(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """A record with the caller's `id`, dated `day` in the books."""
 
     id: str
     day: date
@@ -42,19 +45,19 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         return type(self).__name__.lower()
 
 
-class Credit(_Told, frozen=True, kw_only=True, tag="credit"):
+class Credit(_Voucher, frozen=True, kw_only=True, tag="credit"):
     """A charge taken back, wholly or in part."""
 
     of: Reversed
 
 
-class Dispute(_Told, frozen=True, kw_only=True, tag="dispute"):
+class Dispute(_Voucher, frozen=True, kw_only=True, tag="dispute"):
     """A charge that one party does not accept. It is in no base until the dispute is resolved."""
 
     of: Reversed
 
 
-class Resolution(_Told, frozen=True, kw_only=True, tag="resolution"):
+class Resolution(_Voucher, frozen=True, kw_only=True, tag="resolution"):
     """How a dispute ended: upheld, and the charge stays out; or rejected, and it returns."""
 
     dispute: str
@@ -62,7 +65,8 @@ class Resolution(_Told, frozen=True, kw_only=True, tag="resolution"):
 
 
 class InvoicePart(msgspec.Struct, frozen=True, kw_only=True):
-    """What of an invoice's line is due for one settled month, `2026-05`: its `dues.Due`, part by part, in USD."""
+    """The part of an invoice's line that is due for one settled month, `2026-05`: the parts of its
+    `dues.Due`, in USD."""
 
     month: str
     share: Decimal
@@ -75,10 +79,12 @@ class InvoicePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What is invoiced under one term and paid with everything through a day, which its due day counts from.
+    """The amount invoiced under one term and paid with everything through a day, from which its due
+    day counts.
 
-    `owed` in USD, `amount` in the invoice's currency; `withheld` is a rate. `owed` is the sum of the `parts` less what
-    was `invoiced_before`. Lines that older homes hold have no `through` of their own, and no parts.
+    `owed` is in USD, `amount` in the invoice's currency; `withheld` is a rate. `owed` is the sum of
+    the `parts` less `invoiced_before`. Lines of older homes have no `through` of their own, and no
+    parts.
     """
 
     term: str
@@ -92,14 +98,15 @@ class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What payments call the line within its invoice."""
+        """Return the name by which payments call the line within its invoice."""
         return self.term if self.through is None else f"{self.term} through {self.through}"
 
 
-class Invoice(_Told, frozen=True, kw_only=True, tag="invoice"):
-    """What `payee` asks of `payer` for everything owed through a day and not yet invoiced. Below zero: a credit note.
+class Invoice(_Voucher, frozen=True, kw_only=True, tag="invoice"):
+    """The claim of `payee` on `payer` for everything owed through a day and not yet invoiced. Below
+    zero: a credit note.
 
-    `rate` is what one USD is in the invoice's currency, written as a fraction; `1` for USD.
+    `rate` is the value of one USD in the invoice's currency, written as a fraction; `1` for USD.
     """
 
     payer: str
@@ -114,11 +121,12 @@ class Invoice(_Told, frozen=True, kw_only=True, tag="invoice"):
         return sum((line.amount for line in self.lines), Decimal("0.00"))
 
 
-class Payment(_Told, frozen=True, kw_only=True, tag="payment"):
-    """What was paid on an invoice: `amount` in `currency` before withholding, `withheld` of it kept back as tax.
+class Payment(_Voucher, frozen=True, kw_only=True, tag="payment"):
+    """A payment on an invoice: `amount` in `currency` before withholding, `withheld` of it kept
+    back as tax.
 
-    `settles` is what it takes off the invoice's lines, by their names and in the invoice's currency; `rounding` what of
-    that no money stands for.
+    `settles` are the amounts it takes off the invoice's lines, by their names and in the invoice's
+    currency; `rounding` is the part of them that no money stands for.
     """
 
     invoice: str
@@ -130,8 +138,9 @@ class Payment(_Told, frozen=True, kw_only=True, tag="payment"):
     rounding: Decimal
 
 
-class Reversal(_Told, frozen=True, kw_only=True, tag="reversal"):
-    """A payment taken back (returned by a bank, booked by mistake): what it settled is open again."""
+class Reversal(_Voucher, frozen=True, kw_only=True, tag="reversal"):
+    """A payment taken back (returned by a bank, booked by mistake): the amounts it paid are open
+    again."""
 
     payment: str
 
@@ -140,29 +149,38 @@ Voucher: TypeAlias = Credit | Dispute | Resolution | Invoice | Payment | Reversa
 
 
 def standing_payments(vouchers: Iterable[Voucher]) -> list[Payment]:
-    """The payments that were not reversed, in the order in which they were told."""
-    told = list(vouchers)
-    reversed_ = {one.payment for one in told if isinstance(one, Reversal)}
-    return [one for one in told if isinstance(one, Payment) and one.id not in reversed_]
+    """Return the payments that were not reversed, in the order in which they were recorded."""
+    recorded = list(vouchers)
+    reversed_ = {voucher.payment for voucher in recorded if isinstance(voucher, Reversal)}
+    return [
+        voucher
+        for voucher in recorded
+        if isinstance(voucher, Payment) and voucher.id not in reversed_
+    ]
 
 
 def credited(vouchers: Iterable[Voucher]) -> list[SaleRecord]:
-    """What is taken back for good: credits, and disputes that were upheld. In no order that matters."""
-    told = list(vouchers)
-    upheld = {one.dispute for one in told if isinstance(one, Resolution) and one.upheld}
-    credits_ = [_record(one) for one in told if isinstance(one, Credit)]
-    return credits_ + [_record(one) for one in _disputes(told) if one.id in upheld]
+    """Return the sales taken back for good: credits, and disputes that were upheld. Their order
+    does not matter."""
+    recorded = list(vouchers)
+    upheld = {
+        voucher.dispute
+        for voucher in recorded
+        if isinstance(voucher, Resolution) and voucher.upheld
+    }
+    credits_ = [_record(voucher) for voucher in recorded if isinstance(voucher, Credit)]
+    return credits_ + [_record(voucher) for voucher in _disputes(recorded) if voucher.id in upheld]
 
 
 def disputed(vouchers: Iterable[Voucher]) -> list[SaleRecord]:
-    """What is in dispute and may return."""
-    told = list(vouchers)
-    resolved = {one.dispute for one in told if isinstance(one, Resolution)}
-    return [_record(one) for one in _disputes(told) if one.id not in resolved]
+    """Return the sales that are in dispute and may return."""
+    recorded = list(vouchers)
+    resolved = {voucher.dispute for voucher in recorded if isinstance(voucher, Resolution)}
+    return [_record(voucher) for voucher in _disputes(recorded) if voucher.id not in resolved]
 
 
 def _disputes(vouchers: Iterable[Voucher]) -> list[Dispute]:
-    return [one for one in vouchers if isinstance(one, Dispute)]
+    return [voucher for voucher in vouchers if isinstance(voucher, Dispute)]
 
 
 def _record(voucher: Credit | Dispute) -> SaleRecord:

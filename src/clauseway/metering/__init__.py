@@ -1,8 +1,9 @@
-"""Metering: what was used, unit by unit, each token counted once. Knows no prices.
+"""Metering: the usage of each attempt, unit by unit, each token counted once. Knows no prices.
 
-`records` is the schema of what is written beside the gateway and sealed into the lake; it is final: fields are added
-at the end of a record or as units, never changed. `units` says which unit is contained in which. `checks` is the one
-table of what usage must be to be believed, whoever reports it.
+`records` is the schema of the records that the gateway writes and sealing puts into the lake; it is
+final: fields are added at the end of a record or as units, never changed. `units` says which unit
+is contained in which. `checks` is the one table of rules that usage must pass to be believed,
+whoever reports it.
 """
 
 from clauseway.metering.checks import Bounds, Flaw, Used, examine, flaws_of_units, imported_id

@@ -1,7 +1,8 @@
-"""What usage must be to be believed, whoever reports it: one table, a line per field.
+"""The rules that usage must pass to be believed, whoever reports it: one table, a line per field.
 
-A row is a mapping of field names to what somebody wrote there, text or numbers; a field left out, None and empty text
-are the same. `examine` gives the row as `Used`, or every flaw at once. Units are fields too, by their column's name.
+A row maps field names to the values that somebody wrote, text or numbers; a field left out, None
+and empty text are the same. `examine` returns the row as `Used`, or every flaw at once. Units are
+fields too, by their column's name.
 """
 
 import hashlib
@@ -20,15 +21,15 @@ from clauseway.values import BadNumber, flaw_of_name, read_decimal
 UNITS_PER_REQUEST_MAX = 20_000_000
 # A row that sums many requests and does not say how many: a year of the busiest service there is.
 UNITS_PER_ROW_MAX = 10**15
-_TEXT_MAX = 512  # what identifies is some 40 characters; what is longer is something else in the wrong column
+# Identifiers have some 40 characters; a longer text belongs to another column.
+_TEXT_MAX = 512
 _HOUR_MS = 3_600_000
 # Nanoseconds and picodollars have more digits than amounts; beyond 63 bits no column keeps them.
 _WHOLE_BELOW = Decimal(1 << 63)
 _FLOATS_EXACT_BELOW = 1 << 53
-IMPORTED = (
-    1 << 63
-)  # no start of a gateway has this bit, so what is imported never meets what is metered
-# A receipt holds what a decision stood on: some kilobytes.
+# No start of a gateway has this bit, so imported records never meet metered ones.
+IMPORTED = 1 << 63
+# A receipt holds the inputs of a decision: some kilobytes.
 _RECEIPT_MAX = 1 << 16
 _KINDS_OF = {
     bool: "true or false",
@@ -43,14 +44,15 @@ _STATUSES = {status.name.lower(): status for status in Status}
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """What is wrong with a row: in which field, and why."""
+    """A flaw of a row: its field, and why the value is refused."""
 
     field: str
     reason: str
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known where usage arrives: names, the first instant anything was agreed on, and the present one."""
+    """The names known where usage arrives, the first instant anything was agreed on, and the
+    present instant."""
 
     products: frozenset[str]
     clouds: frozenset[str]
@@ -89,13 +91,15 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
     units: tuple[tuple[Unit, int], ...]
     upstream_id: str
     tier: str = ""
-    # When a home first knew of it, where the row says so. INVARIANT: the last field, see `content_of`.
+    # The instant at which a home first knew of it, if the row names it.
+    # INVARIANT: the last field, see `content_of`.
     recorded_ns: int = 0
 
 
 def content_of(used: Used) -> bytes:
-    """What a record says, as bytes: the same for the same, whenever it became known."""
-    # That it is a sum was not kept once; what was imported then is the same still.
+    """Return the content of a record as bytes: equal for equal records, whenever they became
+    known."""
+    # Early imports did not keep the mark of a sum; their content must stay equal.
     body = msgspec.json.encode(
         msgspec.structs.replace(used, endpoint=0) if used.endpoint == SUMMED else used
     )
@@ -103,7 +107,8 @@ def content_of(used: Used) -> bytes:
 
 
 def imported_id(source: str, identity: str) -> RequestId:
-    """The request id of something that another system counted: the same for the same source and id, for ever."""
+    """Return the request id of usage that another system counted: the same for the same source and
+    id, for ever."""
     digest = hashlib.blake2b(f"{len(source)}:{source}{identity}".encode(), digest_size=16).digest()
     return RequestId(
         int.from_bytes(digest[:8], "big") | IMPORTED, int.from_bytes(digest[8:], "big")
@@ -115,33 +120,34 @@ def is_imported(request: RequestId) -> bool:
 
 
 def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...]:
-    """The row as it is believed, or every flaw it has, in the order of the table."""
+    """Return the row as it is believed, or every flaw it has, in the order of the table."""
     flaws: list[Flaw] = []
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     for name, check in CHECKS.items():
         value = row.get(name)
         if value is None or value == "":
-            # Most fields are left out of most rows: what that means was found out once.
-            found[name], why = _LEFT_OUT[name]
+            # Most rows leave out most fields: the meaning of that is computed once.
+            values[name], why = _LEFT_OUT[name]
             if why:
                 flaws.append(Flaw(name, why))
             continue
         try:
-            found[name] = check(value, bounds)
+            values[name] = check(value, bounds)
         except ValueError as error:
             flaws.append(Flaw(name, str(error)))
     flaws += [
         Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS
     ]
-    # What another home took for a sum says so by its endpoint.
-    aggregated = bool(found.pop("aggregated", False)) or found.get("endpoint") == SUMMED
+    # Another home marks a sum by its endpoint.
+    aggregated = bool(values.pop("aggregated", False)) or values.get("endpoint") == SUMMED
     units, wrong = _units(row, aggregated=aggregated)
     flaws += wrong
     if aggregated:
-        found["endpoint"] = SUMMED
+        values["endpoint"] = SUMMED
+    # A record needs an identity: our request id, or another system's source and id.
     request, identified = (
-        found.pop("request_id", None),
-        (found.pop("source", ""), found.pop("id", "")),
+        values.pop("request_id", None),
+        (values.pop("source", ""), values.pop("id", "")),
     )
     if (
         request is None
@@ -156,13 +162,14 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
         return tuple(flaws)
     if not isinstance(request, RequestId):
         request = imported_id(str(identified[0]), str(identified[1]))
-    return Used(request=request, units=units, **found)  # type: ignore[arg-type]
+    return Used(request=request, units=units, **values)  # type: ignore[arg-type]
 
 
 def flaws_of_units(
     units: Mapping[Unit, int], requests: int = 1, *, aggregated: bool = False
 ) -> tuple[Flaw, ...]:
-    """What cannot be true of counted units: below zero, absurdly many, parts larger than their whole."""
+    """Return the flaws of counted units: below zero, absurdly many, parts larger than their
+    whole."""
     most = (
         UNITS_PER_ROW_MAX
         if aggregated
@@ -198,9 +205,9 @@ def _units(
 
 
 def _whole(value: object) -> int:
-    """A whole number, written as one or as 12.0."""
+    """Read a whole number, written as 12 or as 12.0."""
     if isinstance(value, bool):
-        raise ValueError(f"{value} is no number")
+        raise ValueError(f"{value} is not a number")
     if isinstance(value, int):
         return value
     text = str(value).strip()
@@ -209,14 +216,14 @@ def _whole(value: object) -> int:
             raise BadNumber("it was a binary fraction before it came here, and has lost digits")
         number = read_decimal(text, places=0, signed=True, below=_WHOLE_BELOW)
     except BadNumber as error:
-        raise ValueError(f"{text[:40]!r} is no whole number: {error.why}") from None
+        raise ValueError(f"{text[:40]!r} is not a whole number: {error.why}") from None
     return int(number)
 
 
 def _text(value: object) -> str:
-    # A number may be an id; what is made of parts, or is true or false, is in the wrong place.
+    # A number may be an id; a list, an object, true or false is in the wrong place.
     if isinstance(value, bool | bytes | list | tuple | dict):
-        raise ValueError(f"it is {_KINDS_OF[type(value)]}, no text")
+        raise ValueError(f"it is {_KINDS_OF[type(value)]}, not text")
     text = "" if value is None else str(value)
     if len(text) > _TEXT_MAX:
         raise ValueError(f"{len(text)} characters are more than {_TEXT_MAX}")
@@ -252,12 +259,12 @@ def _or(fallback: str) -> Callable[[object, Bounds], str]:
 
 
 def _one_of(
-    which: Callable[[Bounds], frozenset[str]], of_what: str
+    names: Callable[[Bounds], frozenset[str]], kind: str
 ) -> Callable[[object, Bounds], str]:
     def check(value: object, bounds: Bounds) -> str:
         name = _needed(value, bounds)
-        if name not in which(bounds):
-            raise ValueError(f"{name[:60]!r} is no {of_what} that is known")
+        if name not in names(bounds):
+            raise ValueError(f"{name[:60]!r} is not a known {kind}")
         return name
 
     return check
@@ -289,7 +296,7 @@ def _flag(value: object, _: Bounds) -> bool:
 
 
 def _instant(value: object, bounds: Bounds) -> int:
-    """Nanoseconds since 1970, from a number of them or from an instant in RFC 3339."""
+    """Read nanoseconds since 1970, from a number of them or from an instant in RFC 3339."""
     if value is None or value == "":
         raise ValueError("missing")
     instant = (
@@ -315,9 +322,9 @@ def _read_instant(value: object) -> int:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         seconds = (at - _EPOCH) // timedelta(seconds=1)
     except (ValueError, OverflowError):
-        raise ValueError(f"{text[:40]!r} is no instant; write 2026-05-01T12:00:00Z") from None
+        raise ValueError(f"{text[:40]!r} is not an instant; write 2026-05-01T12:00:00Z") from None
     if point and (not digits or len(digits) > 9):
-        raise ValueError(f"{text[:40]!r} is no instant; write 2026-05-01T12:00:00Z")
+        raise ValueError(f"{text[:40]!r} is not an instant; write 2026-05-01T12:00:00Z")
     return seconds * 1_000_000_000 + int(digits.ljust(9, "0") or 0)
 
 
@@ -349,7 +356,7 @@ def _request(value: object, _: Bounds) -> RequestId | None:
         return RequestId.parse(text)
     except (AssertionError, ValueError):
         raise ValueError(
-            f"{text[:60]!r} is no request id of ours; give source and id instead"
+            f"{text[:60]!r} is not a request id of ours; give source and id instead"
         ) from None
 
 
@@ -362,18 +369,19 @@ def _receipt(value: object, _: Bounds) -> str:
 
 
 def _known(value: object, bounds: Bounds) -> int:
-    """When a home first knew of it, in nanoseconds since 1970; 0 where nobody says."""
+    """Read the instant at which a home first knew of it, in nanoseconds since 1970; 0 if nobody
+    says."""
     known_ns = 0 if value is None or value == "" else _whole(value)
     if not 0 <= known_ns <= bounds.last_ns:
-        raise ValueError(f"{_shown(known_ns)} is no time at which it can have become known")
+        raise ValueError(f"{_shown(known_ns)} is not a time at which it can have become known")
     return known_ns
 
 
 def _terms(value: object, _: Bounds) -> tuple[str, ...]:
     if isinstance(value, list | tuple):
-        return tuple(_text(one) for one in value)
+        return tuple(_text(term) for term in value)
     if isinstance(value, dict):
-        raise ValueError("it is an object, no list")
+        raise ValueError("it is an object, not a list")
     return tuple(_text(value).split()) if value else ()
 
 
@@ -406,15 +414,16 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     "charge_picodollars": _number(0, 0, 1 << 62),
     "upstream_id": _id,
     "tier": _tier,
-    # When it became known in the home that it comes from.
+    # The instant at which it became known in the home that it comes from.
     "recorded_ns": _known,
-    # Whether the row sums more than one request without saying how many.
+    # Set if the row sums more than one request without saying how many.
     "aggregated": _flag,
 }
 
 
 def _left_out(check: Callable[[object, Bounds], object]) -> tuple[object, str]:
-    """What a field is that a row leaves out, or why it may not be. No bound says anything of it."""
+    """Return the value of a field that a row leaves out, or why it may not be left out. Bounds do
+    not matter."""
     nothing = Bounds(
         products=frozenset(), clouds=frozenset(), sellers=frozenset(), first_ns=0, last_ns=0
     )
@@ -428,6 +437,6 @@ _LEFT_OUT = {name: _left_out(check) for name, check in CHECKS.items()}
 
 
 def fields() -> Iterator[str]:
-    """Every field that a row may have."""
+    """Yield every field that a row may have."""
     yield from CHECKS
     yield from _UNITS

@@ -1,7 +1,7 @@
-"""The endpoints by name, with the code under which the journal knows each. A code never changes.
+"""The endpoints by name, with the code under which the spool records each. A code never changes.
 
-The gateway's table of operations says what each does; a test says that the two agree. Tiers are words of the clouds'
-answers; where a record tells none, the endpoint does.
+The gateway's table of operations describes each; a test holds the two tables equal. Service tiers
+are words of the clouds' answers; where a record has none, the endpoint decides.
 """
 
 from collections.abc import Mapping
@@ -31,33 +31,39 @@ ENDPOINTS: Mapping[str, int] = {
     "batches.retrieve": 22,
     "batches.cancel": 23,
 }
-# No endpoint of ours: what another system reports as the sum of many requests, without their number.
+# Not an endpoint of ours: a sum of many requests, without their number, that another system
+# reports.
 SUMMED_NAME, SUMMED = "summed", 99
 ENDPOINT_NAMES: Mapping[int, str] = {code: name for name, code in ENDPOINTS.items()} | {
     SUMMED: SUMMED_NAME
 }
 
 
-# The words by which clouds tell the tier in which a request was served; their places are the codes in the journal.
+# The words by which clouds name the service tier of a request; their positions are the codes in the
+# spool.
 TIERS = ("", "default", "flex", "priority", "batch", "fast")
 DEFAULT_TIER, BATCH = TIERS[1], TIERS[4]
 
 
-def tier_of(endpoint: int, told: str | None = "") -> str:
-    """The tier of a record: what its cloud told, else what the endpoint's code says."""
-    return told or (BATCH if endpoint in batch_codes() else DEFAULT_TIER)
+def tier_of(endpoint: int, reported: str | None = "") -> str:
+    """Return the service tier of a record: as its cloud reported it, else by the endpoint's
+    code."""
+    return reported or (BATCH if endpoint in batch_codes() else DEFAULT_TIER)
 
 
 def batch_codes() -> list[int]:
-    """The endpoints whose requests were sent as a file and are charged in the tier of batches."""
+    """Return the codes of endpoints whose requests were sent as a file and are charged in the tier
+    of batches."""
     return [code for name, code in ENDPOINTS.items() if name.startswith("batches.")]
 
 
 def lengthless_codes() -> list[int]:
-    """The endpoints whose records sum many requests: nobody can tell how long each of them was."""
+    """Return the codes of endpoints whose records sum many requests, so that no length of a request
+    is known."""
     return [*batch_codes(), SUMMED]
 
 
 def has_length(endpoint: str, requests: int = 1) -> bool:
-    """Return whether a record is of a single request, so that its input tokens are the length of a context."""
+    """Return whether a record is of a single request, so that its input tokens are the length of a
+    context."""
     return requests <= 1 and endpoint != SUMMED_NAME and not endpoint.startswith("batches.")

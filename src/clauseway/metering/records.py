@@ -1,11 +1,14 @@
-"""The records of usage. An `Intent` is written when a cloud is about to be called, a `UsageRecord` when the call ended.
+"""The records of usage. An `Intent` is written when a cloud is about to be called, a `UsageRecord`
+when the call ended.
 
-Both are keyed by (request, attempt): a request that fails over has one pair per cloud it tried. What many records
-share (who bought, which deployment, which ruling let it through) is written once per segment as a label and named by
-its code; `Buyer`, `Deployment` and `Ruling` are those labels.
+Both are keyed by (request, attempt): a request that fails over has one pair per cloud it tried.
+Data that many records share (the buyer, the deployment, the ruling that let it through) is written
+once per segment as a label and named by its code; `Buyer`, `Deployment` and `Ruling` are those
+labels.
 
-Times are nanoseconds since 1970 (UTC). `event_ns` is the business clock's: the terms and prices of that instant apply.
-`recorded_ns` is the machine's clock, when the record was made; only it orders knowledge. Money is whole picodollars.
+Times are nanoseconds since 1970 (UTC). `event_ns` is the business clock's: the terms and prices of
+that instant apply. `recorded_ns` is the machine's clock, when the record was made; only it orders
+knowledge. Money is whole picodollars.
 """
 
 from enum import IntEnum
@@ -23,22 +26,20 @@ class Status(IntEnum):
     ESTIMATED = 3  # an answer without a usage report: units are the gateway's estimate
     FAILED = 4  # no answer that counts: refused connection, error status, deadline
     LOST = 5  # open when the process died; found at the next start, usage unknown
-    QUARANTINED = (
-        6  # usage was reported that cannot be true: it waits for correction, the attempt stays
-    )
-    INTERRUPTED_ESTIMATED = (
-        7  # as 2, without a report: units are the gateway's estimate of what came until then
-    )
+    # impossible usage was reported: it waits for correction, the attempt stays
+    QUARANTINED = 6
+    # as 2, without a report: units are the gateway's estimate of the answer until then
+    INTERRUPTED_ESTIMATED = 7
 
 
-# The units are the gateway's own, for want of a report.
+# The units are the gateway's estimate, because the cloud reported none.
 IS_ESTIMATE = (Status.ESTIMATED, Status.INTERRUPTED_ESTIMATED)
-# What was sold: an answer that counts. A failed attempt and one lost in a crash have no charge.
+# Answers that were sold. Failed attempts and attempts lost in a crash have no charge.
 SERVED = (Status.COMPLETE, Status.INTERRUPTED, *IS_ESTIMATE)
 
 
 class RequestId(msgspec.Struct, frozen=True, order=True):
-    """A request's identity: which start of which gateway, and the how-manieth request since."""
+    """A request's identity: the start of a gateway, and the request's number since that start."""
 
     boot: int
     number: int
@@ -48,13 +49,14 @@ class RequestId(msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def parse(cls, text: str) -> "RequestId":
-        assert text.startswith("req_"), f"{text!r} is no request id"
-        assert len(text) == 36, f"{text!r} is no request id"
+        assert text.startswith("req_"), f"{text!r} is not a request id"
+        assert len(text) == 36, f"{text!r} is not a request id"
         return cls(int(text[4:20], 16), int(text[20:], 16))
 
 
 class Buyer(msgspec.Struct, frozen=True, tag="buyer"):
-    """Who bought: the key that was used, whose it is, and from which seller it buys."""
+    """The buyer: the key that was used, its organisation and project, and the seller it buys
+    from."""
 
     organisation: str
     project: str
@@ -64,7 +66,8 @@ class Buyer(msgspec.Struct, frozen=True, tag="buyer"):
 
 
 class Deployment(msgspec.Struct, frozen=True, tag="deployment"):
-    """What served: host cloud and seller are two fields, because one may resell what the other hosts."""
+    """The deployment that served: host cloud and seller are two fields, because one may resell what
+    the other hosts."""
 
     deployment: str
     cloud: str
@@ -75,7 +78,8 @@ class Deployment(msgspec.Struct, frozen=True, tag="deployment"):
 
 
 class Ruling(msgspec.Struct, frozen=True, tag="ruling"):
-    """The decision that let the request through: its outcome, the deciding terms, and the receipt to repeat it by."""
+    """The decision that let the request through: its outcome, the deciding terms, and the receipt
+    to repeat it by."""
 
     decision: str
     outcome: str
@@ -102,9 +106,10 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
 class UsageRecord(msgspec.Struct, frozen=True, gc=False):
     """An attempt at a cloud, written when it ended and before the client gets its last byte.
 
-    `units` holds what the cloud reported, wholes and parts as reported (see `units.CONTAINED_IN`).
-    `upstream_id` is the cloud's own request id, for reconciliation; `tier` is one of `endpoints.TIERS`, as the cloud
-    told it, empty where it did not. Durations are microseconds of the machine's clock.
+    `units` holds the cloud's report, wholes and parts as reported (see `units.CONTAINED_IN`).
+    `upstream_id` is the cloud's own request id, for reconciliation; `tier` is one of
+    `endpoints.TIERS`, as the cloud reported it, else empty. Durations are microseconds of the
+    machine's clock.
     """
 
     request: RequestId

@@ -1,7 +1,8 @@
 """Billable units and their containment, so that no token is counted twice and none is dropped.
 
-A cloud reports totals with breakdowns (`input_tokens` of which `cached_input_tokens`). What is absent was not reported;
-zero is a report of zero. `billable` turns a report into disjoint quantities that sum to the totals.
+A cloud reports totals with breakdowns (`input_tokens` of which `cached_input_tokens`). An absent
+unit was not reported; zero is a report of zero. `billable` turns a report into disjoint quantities
+that sum to the totals.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from enum import IntEnum
 
 
 class Unit(IntEnum):
-    """A unit of usage. The number is its code in the spool and never changes; a new unit takes the next free code."""
+    """A unit of usage. The number is its code in the spool and never changes; a new unit takes the
+    next free code."""
 
     REQUESTS = 1
     INPUT_TOKENS = 2
@@ -27,7 +29,7 @@ class Unit(IntEnum):
 
     @property
     def column(self) -> str:
-        """The unit's name in the lake and on statements."""
+        """Return the unit's name in the lake and on statements."""
         return self.name.lower()
 
 
@@ -44,12 +46,14 @@ CONTAINED_IN: Mapping[Unit, Unit] = {
     Unit.IMAGE_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
 }
 _WITH_PARTS = tuple(sorted(set(CONTAINED_IN.values())))
-# What is never free: used without a price, it is an error. A part falls back on its whole; a request may cost nothing.
+# Units that are never free: usage without a price is an error. A part falls back on its whole; a
+# request may cost nothing.
 WHOLES = frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.AUDIO_INPUT_MILLISECONDS})
 
 
 def problems_of(report: Mapping[Unit, int]) -> list[str]:
-    """What is impossible in a cloud's report: negative counts, parts without or larger than their whole."""
+    """Return the impossible figures of a cloud's report: negative counts, parts without or larger
+    than their whole."""
     problems = [
         f"{unit.column} is {count}, below zero" for unit, count in report.items() if count < 0
     ]
@@ -70,10 +74,12 @@ def problems_of(report: Mapping[Unit, int]) -> list[str]:
 
 
 def billable(report: Mapping[Unit, int], priced: frozenset[Unit]) -> dict[Unit, int]:
-    """Disjoint quantities of the `priced` units: each part with a price of its own is taken out of its whole.
+    """Return disjoint quantities of the `priced` units: each part with a price of its own is taken
+    out of its whole.
 
-    A part without a price of its own stays inside its whole. Units that nobody prices are left out unless they are
-    wholes: a whole without a price is an error for the price table to raise, so it stays in.
+    A part without a price of its own stays inside its whole. Units without any price are left out
+    unless they are wholes: a whole without a price is an error for the price table to raise, so it
+    stays in.
     """
     quantities = {unit: count for unit, count in report.items() if unit in priced or unit in WHOLES}
     for part, whole in CONTAINED_IN.items():

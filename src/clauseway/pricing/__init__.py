@@ -1,12 +1,14 @@
-"""Pricing: dated price conditions compiled to an interval table; usage and the table give a charge with its working.
+"""Pricing: dated price conditions compiled to an interval table; usage and the table give a charge
+with its working.
 
-    book text ── parse_book ──▶ PriceBook ── PriceTable(books, known_at) ──▶ .charge(sale, day, report)   one record
-                                                                        ├──▶ .grain(sales)                how to group
-                                                                        └──▶ .rows(groups)                for a join
+    book text ── parse_book ──▶ PriceBook ── PriceTable(books, known_at)
+    PriceTable ──▶ .charge(sale, day, report)   one record
+               ├─▶ .grain(sales)                how to group
+               └─▶ .rows(groups)                for a join
 
-Both ways read the same rows, so pricing one record and joining a million cannot differ. Prices are whole picodollars
-(1e-12 USD) per unit. The price in force at the event's day counts, as known at the settlement's time. A price that is
-not in the book is an error, never zero.
+Both ways read the same rows, so pricing one record and joining a million cannot differ. Prices are
+whole picodollars (1e-12 USD) per unit. The price in force at the event's day counts, as known at
+the settlement's time. A price that is not in the book is an error, never zero.
 
 Knows nothing of agreements, shares, accounts or where usage is kept.
 """

@@ -1,10 +1,11 @@
-"""The price book as a person writes it: one line per dated price, its conditions conjunctive, its source beside it.
+"""The price book as a person writes it: one line per dated price, its conditions conjunctive, its
+source beside it.
 
     product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
 
-An empty condition means any. Days are UTC, `end` is excluded and, left empty, means until another entry with the same
-conditions begins. `known_at` is the day on which the price was recorded: a later correction is another line, never an
-edit. Lines that begin with `#` are remarks.
+An empty condition means any. Days are UTC, `end` is excluded and, left empty, means until another
+entry with the same conditions begins. `known_at` is the day on which the price was recorded: a
+later correction is another line, never an edit. Lines that begin with `#` are remarks.
 
 Further columns, wherever the header names them:
 
@@ -13,7 +14,7 @@ Further columns, wherever the header names them:
     endpoint            chat, responses, embeddings, …
     above               requests with more input tokens than this
     hours               mon-fri 08-18, 22-06, sat,sun: UTC
-    discount_percent    instead of a price: so much off the list price; the unit may be left empty for all
+    discount_percent    instead of a price: so much off the list price; an empty unit means all
     currency            of the price, then called `per_million`; USD where it is left empty
 """
 
@@ -67,9 +68,10 @@ _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the book: a price in picos (1e-12) of its currency for a unit, or, with `percent`, a discount.
+    """A line of the book: a price in picos (1e-12) of its currency for a unit, or, with `percent`,
+    a discount.
 
-    A discount without a unit is one on every unit. `book` and `line` say where it stands.
+    A discount without a unit holds for every unit. `book` and `line` are the entry's place.
     """
 
     conditions: Conditions
@@ -89,7 +91,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def specificity(self) -> int:
-        """How many conditions it names; of two entries that match, the one that names more wins."""
+        """Return how many conditions it names; of two entries that match, the more specific
+        wins."""
         return self.conditions.specificity + (self.is_discount and self.unit is not None)
 
     @property
@@ -97,7 +100,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.book}:{self.line}" if self.line else self.book
 
     def meets(self, other: "Entry") -> bool:
-        """Whether some sale on some day is matched by both."""
+        """True if some sale on some day is matched by both."""
         return (
             self.is_discount == other.is_discount
             and (self.unit == other.unit or self.unit is None or other.unit is None)
@@ -107,7 +110,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
-    """A book read whole. `name` is where it came from; `digest` is the hash of its `text`, for receipts."""
+    """A price book read whole. `name` is its file or origin; `digest` is the hash of its `text`,
+    for receipts."""
 
     name: str
     digest: str
@@ -152,7 +156,7 @@ class _Line(Row):
         try:
             return read_whole(text, least=1, most=_CONTEXT_MAX)
         except BadNumber as error:
-            self.refuse(f"{text!r} is no length of a context", error.why, error.todo)
+            self.refuse(f"{text!r} is not a length of a context", error.why, error.todo)
             return 0
 
     def hours(self) -> frozenset[int]:
@@ -161,12 +165,14 @@ class _Line(Row):
             return parse_hours(text) if text else frozenset()
         except ValueError as error:
             self.refuse(
-                f"{text!r} is no time window", str(error), "Write mon-fri 08-18, or 22-06, in UTC."
+                f"{text!r} is not a time window",
+                str(error),
+                "Write mon-fri 08-18, or 22-06, in UTC.",
             )
             return frozenset()
 
     def percent(self) -> Decimal:
-        """The discount, zero where the line is a price."""
+        """Return the discount, zero if the line is a price."""
         text = self.further(_DISCOUNT)
         if not text:
             return Decimal(0)
@@ -190,7 +196,7 @@ class _Line(Row):
         elif not 0 < percent <= 100:
             self.refuse(
                 f"a discount of {text}",
-                "it is no percentage",
+                "it is not a percentage",
                 "Write above 0 up to 100, as in 12.5.",
             )
         else:
@@ -204,19 +210,22 @@ class _Line(Row):
         currency = self.further("currency") or USD
         if not _CURRENCY.fullmatch(currency):
             self.refuse(
-                f"{currency!r} is no currency",
+                f"{currency!r} is not a currency",
                 "its code has three capital letters",
                 "Write EUR, for example.",
             )
         elif currency != USD and _PRICE in self.fields:
             todo = f"Name the column {_NEUTRAL_PRICE}."
             self.refuse(
-                f"a price in {currency} in the column {_PRICE}", "it is one in dollars", todo
+                f"a price in {currency} in the column {_PRICE}",
+                "that column holds prices in dollars",
+                todo,
             )
         return currency
 
     def picos(self) -> int:
-        """A price per million units as whole picos per unit: 1 USD / 10^6 = 10^6 picodollars."""
+        """Return a price per million units as whole picos per unit: 1 USD / 10^6 = 10^6
+        picodollars."""
         text = self.amount()
         if self.further(_DISCOUNT):
             return 0
@@ -224,7 +233,7 @@ class _Line(Row):
             price = read_decimal(text, places=_PRICE_PLACES)
         except BadNumber as error:
             todo = "Write USD per million units, as in 2.50." if error.is_general else error.todo
-            self.refuse(f"{text!r} is no price", error.why, todo)
+            self.refuse(f"{text!r} is not a price", error.why, todo)
             return 0
         if price >= PRICE_PER_MILLION_MAX:
             self.refuse(
@@ -245,7 +254,7 @@ class _Line(Row):
         return self.fields["source"]
 
     def entry(self) -> Entry | None:
-        """The line as an entry, or none where it has problems."""
+        """Return the line as an entry, or None if it has problems."""
         unit, interval, known_at = self.unit(), self.in_force(), self.stated_day("known_at")
         conditions, percent, price, source = (
             self.conditions(),
@@ -271,7 +280,8 @@ class _Line(Row):
 
 
 def parse_book(text: str, name: str) -> PriceBook:
-    """Read a book from its text. Raises InvalidInput with every problem in it; `name` is the file they are said of."""
+    """Read a book from its text. Raise InvalidInput with every problem in it; `name` is the file
+    that problems name."""
     lines, problems = _lines(text, name)
     entries = [entry for line in lines if (entry := line.entry())]
     problems += [problem for line in lines for problem in line.problems]
@@ -287,7 +297,7 @@ def parse_book(text: str, name: str) -> PriceBook:
 
 
 def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
-    """The book's lines, and what is wrong with their shape."""
+    """Return the book's lines, and the problems of their shape."""
     lines = [
         (number, line)
         for number, line in enumerate(text.splitlines(), 1)
@@ -296,10 +306,10 @@ def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
     todo = f"Write {','.join(COLUMNS)}; further columns are {', '.join(FURTHER_COLUMNS)}."
     header = _fields(lines[0][1]) if lines else []
     if not _is_header(header):
-        number, found = lines[0] if lines else (1, "")
-        what = "the first line is not the header of a price book"
+        number, text_ = lines[0] if lines else (1, "")
+        message = "the first line is not the header of a price book"
         return [], [
-            Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo)
+            Problem(what=message, why=f"it reads {text_!r}", where=name, line=number, todo=todo)
         ]
     good, problems = [], []
     for number, line in lines[1:]:
@@ -309,16 +319,17 @@ def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
         else:
             why = f"it has {len(fields)} fields, a price has {len(header)}"
             problems.append(
-                Problem(what="a line is no price", why=why, where=name, line=number, todo=todo)
+                Problem(what="a line is not a price", why=why, where=name, line=number, todo=todo)
             )
     return good, problems
 
 
 def _is_header(names: Sequence[str]) -> bool:
-    """Every column once, the price under either of its names, and none that is unknown."""
+    """True if every column is there once, the price under either of its names, and none is
+    unknown."""
     plain = [_PRICE if name == _NEUTRAL_PRICE else name for name in names]
-    known = {*COLUMNS, *FURTHER_COLUMNS}
-    return set(COLUMNS) <= set(plain) <= known and len(set(plain)) == len(plain)
+    allowed = {*COLUMNS, *FURTHER_COLUMNS}
+    return set(COLUMNS) <= set(plain) <= allowed and len(set(plain)) == len(plain)
 
 
 def _fields(line: str) -> list[str]:
@@ -326,63 +337,78 @@ def _fields(line: str) -> list[str]:
 
 
 def _ambiguities(entries: Sequence[Entry], name: str) -> list[Problem]:
-    """Pairs of which neither wins: said of the later line."""
-    return [
-        Problem(
-            what=f"an ambiguous {_subject(one, later)}",
-            why=f"line {one.line} is as specific and meets it on {later.interval.intersect(one.interval).begin}",
-            where=name,
-            line=later.line,
-            todo="End one before the other begins, or add a line that names the conditions of both.",
+    """Return a problem for each pair in which neither entry wins; the problem names the later
+    line."""
+    problems = []
+    for earlier, later in _comparable(entries):
+        if not _ambiguous(earlier, later):
+            continue
+        # A third entry that names the conditions of both decides between them.
+        if any(_decides(entry, earlier, later) for entry in entries):
+            continue
+        day = later.interval.intersect(earlier.interval).begin
+        todo = "End one before the other begins, or add a line that names the conditions of both."
+        problems.append(
+            Problem(
+                what=f"an ambiguous {_subject(earlier, later)}",
+                why=f"line {earlier.line} is as specific and meets it on {day}",
+                where=name,
+                line=later.line,
+                todo=todo,
+            )
         )
-        for one, later in _comparable(entries)
-        if _ambiguous(one, later) and not any(_settles(entry, one, later) for entry in entries)
-    ]
+    return problems
 
 
-def _subject(one: Entry, later: Entry) -> str:
-    unit = later.unit or one.unit
+def _subject(earlier: Entry, later: Entry) -> str:
+    unit = later.unit or earlier.unit
     of = f" of {unit.column}" if unit else ""
     return f"{'discount' if later.is_discount else 'price'}{of}"
 
 
 def _comparable(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
-    """Pairs that may match one sale, in the book's order: of one unit and one product, or where one names none."""
+    """Yield pairs that may match one sale, in the book's order: of one unit and product, or where
+    one entry names none."""
     seen: dict[tuple[Unit | None, str], list[Entry]] = {}
     for later in entries:
         product = later.conditions.product
-        for (unit, other), earlier in seen.items():
+        for (unit, earlier_product), earlier in seen.items():
             if (unit == later.unit or unit is None or later.unit is None) and (
-                not product or other in ("", product)
+                not product or earlier_product in ("", product)
             ):
-                yield from ((one, later) for one in earlier)
+                yield from ((earlier_entry, later) for earlier_entry in earlier)
         seen.setdefault((later.unit, product), []).append(later)
 
 
-def _ambiguous(one: Entry, other: Entry) -> bool:
-    """Two entries of one specificity that meet, unless one succeeds or corrects the other, or is a longer step.
+def _ambiguous(first: Entry, second: Entry) -> bool:
+    """True if two entries of one specificity meet, unless one succeeds or corrects the other, or is
+    a longer step.
 
-    With the same conditions, one recorded on a later day corrects the other, and one that begins later succeeds an
-    open-ended one.
+    With the same conditions, an entry recorded on a later day corrects the other, and an entry that
+    begins later succeeds an open-ended one.
     """
-    if one.specificity != other.specificity or not one.meets(other):
+    if first.specificity != second.specificity or not first.meets(second):
         return False
-    if one.unit != other.unit or not one.conditions.same_but_step(other.conditions):
+    if first.unit != second.unit or not first.conditions.same_but_step(second.conditions):
         return True
-    if one.conditions != other.conditions or one.known_at.instant_ns != other.known_at.instant_ns:
+    if (
+        first.conditions != second.conditions
+        or first.known_at.instant_ns != second.known_at.instant_ns
+    ):
         return False
-    earlier = min(one, other, key=lambda entry: entry.interval.begin)
-    return one.interval.begin == other.interval.begin or earlier.interval.end != FOREVER
+    earlier = min(first, second, key=lambda entry: entry.interval.begin)
+    return first.interval.begin == second.interval.begin or earlier.interval.end != FOREVER
 
 
-def _settles(entry: Entry, one: Entry, other: Entry) -> bool:
-    """Whether an entry that names the conditions of both wins over both wherever they meet."""
-    overlap = one.interval.intersect(other.interval)
+def _decides(entry: Entry, first: Entry, second: Entry) -> bool:
+    """True if an entry that names the conditions of both others wins over both wherever they
+    meet."""
+    overlap = first.interval.intersect(second.interval)
     return (
-        entry.is_discount == one.is_discount
-        and entry.unit == (one.unit if other.unit is None else other.unit)
-        and entry.specificity > one.specificity
-        and entry.conditions.covers(one.conditions.both(other.conditions))
+        entry.is_discount == first.is_discount
+        and entry.unit == (first.unit if second.unit is None else second.unit)
+        and entry.specificity > first.specificity
+        and entry.conditions.covers(first.conditions.both(second.conditions))
         and entry.interval.intersect(overlap) == overlap
-        and entry.known_at.instant_ns <= max(one.known_at, other.known_at).instant_ns
+        and entry.known_at.instant_ns <= max(first.known_at, second.known_at).instant_ns
     )

@@ -1,7 +1,8 @@
-"""What a price may depend on, and when two conditions meet.
+"""The conditions that a price may depend on, and when two conditions meet.
 
-A condition that is left empty holds for anything. The others are conjunctive: all must hold. Of two that hold, the one
-that names more is the more specific; `above` (more input tokens than so many) and `hours` count as one name each.
+An empty condition holds for anything. The others are conjunctive: all must hold. Of two entries
+whose conditions hold, the entry that names more is the more specific; `above` (more input tokens
+than so many) and `hours` count as one name each.
 """
 
 import re
@@ -11,9 +12,9 @@ import msgspec
 
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER
 
-# What every price is looked up by.
+# Every price is looked up by these.
 DIMENSIONS = ("product", "cloud", "seller", "region")
-# What a price may depend on besides: equal names, then the length of the context and the hour of the week.
+# A price may also depend on these names, on the length of the context and on the hour of the week.
 FURTHER = ("buyer", "tier", "endpoint")
 NAMES = (*DIMENSIONS, *FURTHER)
 CONTEXT, HOUR = "context", "hour"
@@ -21,16 +22,17 @@ CONTEXT, HOUR = "context", "hour"
 HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(
-    r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*(?P<hours>\d\d-\d\d)?",
+    r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*"
+    r"(?P<hours>\d\d-\d\d)?",
     re.ASCII,
 )
 
 
 class Sale(msgspec.Struct, frozen=True, order=True):
-    """What a price may depend on, besides unit and day.
+    """Everything that a price may depend on, besides unit and day.
 
-    `context` counts the request's input tokens, `hour` the hours since Monday 00:00 UTC (0 to 167; below zero where it
-    is not known, and then no time window holds).
+    `context` counts the request's input tokens, `hour` the hours since Monday 00:00 UTC (0 to 167;
+    below zero if it is not known, and then no time window holds).
     """
 
     product: str
@@ -77,17 +79,17 @@ class Conditions(msgspec.Struct, frozen=True):
 
     @property
     def is_of_lengths_in_any_tier(self) -> bool:
-        """Whether it holds above a length and names no tier: a price of batches goes before it."""
+        """True if it holds above a length and names no tier: a price of batches goes before it."""
         return self.above > 0 and not self.names[NAMES.index("tier")]
 
     @property
     def specificity(self) -> int:
-        """How many conditions it names."""
+        """Return how many conditions it names."""
         return sum(1 for name in self.names if name) + (self.above > 0) + bool(self.hours)
 
     @property
     def further(self) -> frozenset[str]:
-        """Which of the conditions beyond `DIMENSIONS` it names."""
+        """Return the named conditions beyond `DIMENSIONS`."""
         named = {
             name for name, value in zip(NAMES, self.names, strict=True) if value and name in FURTHER
         }
@@ -96,7 +98,7 @@ class Conditions(msgspec.Struct, frozen=True):
         )
 
     def miss(self, sale: Sale) -> str:
-        """The first condition that does not hold for a sale, empty where all do."""
+        """Return the first condition that does not hold for a sale; empty if all hold."""
         for name, wanted, value in zip(NAMES, self.names, sale.names, strict=True):
             if wanted and wanted != value:
                 return f"it is for {name} {wanted}, not {value or 'an unnamed one'}"
@@ -107,7 +109,7 @@ class Conditions(msgspec.Struct, frozen=True):
         return ""
 
     def matches(self, sale: Sale) -> bool:
-        """Whether all hold for a sale."""
+        """True if all hold for a sale."""
         return (
             all(
                 not wanted or wanted == value
@@ -118,24 +120,26 @@ class Conditions(msgspec.Struct, frozen=True):
         )
 
     def may_match(self, place: Sale) -> bool:
-        """Whether they may hold for a sale of that product, cloud, seller and region, whatever else is true of it."""
+        """True if they may hold for a sale of that product, cloud, seller and region, whatever its
+        other values."""
         return all(
             not wanted or wanted == value
             for wanted, value in zip(self.names[:4], place.names[:4], strict=True)
         )
 
     def meets(self, other: "Conditions") -> bool:
-        """Whether both hold for some sale. A price of batches of any length goes before one of a length in any tier."""
+        """True if both hold for some sale. A price of batches of any length goes before one of a
+        length in any tier."""
         if not all(not a or not b or a == b for a, b in zip(self.names, other.names, strict=True)):
             return False
         hours = not self.hours or not other.hours or bool(self.hours & other.hours)
         return hours and not any(
-            one.is_of_batches and not one.above and another.is_of_lengths_in_any_tier
-            for one, another in ((self, other), (other, self))
+            batches.is_of_batches and not batches.above and lengths.is_of_lengths_in_any_tier
+            for batches, lengths in ((self, other), (other, self))
         )
 
     def both(self, other: "Conditions") -> "Conditions":
-        """What holds where both do."""
+        """Return the conditions that hold where both do."""
         names = tuple(a or b for a, b in zip(self.names, other.names, strict=True))
         hours = (
             self.hours & other.hours if self.hours and other.hours else self.hours or other.hours
@@ -143,7 +147,7 @@ class Conditions(msgspec.Struct, frozen=True):
         return Conditions(names, max(self.above, other.above), hours)
 
     def covers(self, other: "Conditions") -> bool:
-        """Whether these hold wherever the others do."""
+        """True if these conditions hold wherever the others do."""
         return (
             all(
                 not wanted or wanted == value
@@ -154,23 +158,24 @@ class Conditions(msgspec.Struct, frozen=True):
         )
 
     def same_but_step(self, other: "Conditions") -> bool:
-        """Whether they differ at most in the length of the context: then the longer step decides."""
+        """True if they differ at most in the length of the context: then the longer step
+        decides."""
         return self.names == other.names and self.hours == other.hours
 
 
 def parse_hours(text: str) -> frozenset[int]:
-    """`mon-fri 08-18`, `22-06`, `sat,sun` as hours of the week (UTC). Raises ValueError.
+    """Read `mon-fri 08-18`, `22-06`, `sat,sun` as hours of the week (UTC). Raise ValueError.
 
-    Hours begin at the first figure and end before the second; past midnight they run into the next day, which need not
-    be one of those named.
+    Hours begin at the first figure and end before the second; past midnight they run into the next
+    day, which need not be one of the named days.
     """
-    found = _WINDOW.fullmatch(text.strip().lower())
-    if not text.strip() or found is None:
-        raise ValueError("it is no time window")
+    window = _WINDOW.fullmatch(text.strip().lower())
+    if not text.strip() or window is None:
+        raise ValueError("it is not a time window")
     days = sorted(
-        {day for part in (found["days"] or "mon-sun").split(",") for day in _days(part.strip())}
+        {day for part in (window["days"] or "mon-sun").split(",") for day in _days(part.strip())}
     )
-    begin, end = (int(figure) for figure in (found["hours"] or "00-24").split("-"))
+    begin, end = (int(figure) for figure in (window["hours"] or "00-24").split("-"))
     if begin > 23 or end > 24 or begin == end:
         raise ValueError("hours run from 00 to 24")
     length = (end - begin) % 24 or 24
@@ -188,7 +193,7 @@ def _days(part: str) -> Iterable[int]:
 
 
 def classes_of_hours(windows: Iterable[frozenset[int]]) -> Mapping[int, int]:
-    """Each hour of the week with the first one that no window tells from it."""
+    """Map each hour of the week to the first hour that lies in the same windows."""
     distinct = tuple(dict.fromkeys(windows))
     first: dict[tuple[bool, ...], int] = {}
     return {

@@ -1,4 +1,5 @@
-"""The working of a price: every entry that was looked at, which one won, and of each of the others why it did not."""
+"""The working of a price: every entry that was considered, the winner, and for each other entry the
+reason it lost."""
 
 from datetime import date
 
@@ -14,9 +15,10 @@ WON, DISCOUNT, PASSED = "won", "discount", "passed over"
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that was looked at: `verdict` is won, discount (taken off the winner) or passed over; and why.
+    """An entry that was considered: `verdict` is won, discount (taken off the winner) or passed
+    over; and why.
 
-    `holds` says whether its conditions hold for the sale, whatever the day and whatever was known.
+    `holds` says that its conditions hold for the sale, whatever the day and the time of knowledge.
     """
 
     entry: Entry
@@ -28,7 +30,8 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
 def considered(
     table: PriceTable, sale: Sale, unit: Unit, day: date, tokens: int
 ) -> list[Considered]:
-    """The entries on a unit of the sale's product, in the order of the books. `tokens` is the length of the context."""
+    """Return the entries on a unit of the sale's product, in the order of the books. `tokens` is
+    the length of the context."""
     sale = in_context(sale, {Unit.INPUT_TOKENS: tokens})
     won = table.row(sale, day).won.get(unit)
     return [
@@ -49,7 +52,7 @@ def _verdict(entry: Entry, won: Price | None) -> str:
 
 
 def _why(table: PriceTable, entry: Entry, won: Price | None, sale: Sale, day: date) -> str:
-    """The first reason that decides, in the order in which they are asked."""
+    """Return the first reason that decides, in the order in which the rules are applied."""
     if entry.known_at.instant_ns > table.known_at.instant_ns:
         return f"it was recorded on {day_of(entry.known_at.instant_ns)}, which was not known then"
     if missed := entry.conditions.miss(sale):
@@ -81,4 +84,6 @@ def _beaten(table: PriceTable, entry: Entry, winner: Entry) -> str:
         return f"{winner.place} names more conditions"
     if above < its_above:
         return f"{winner.place} is for longer contexts"
-    return f"{winner.place} {'begins later' if begin < its_begin else 'was recorded later and corrects it'}"
+    if begin < its_begin:
+        return f"{winner.place} begins later"
+    return f"{winner.place} was recorded later and corrects it"

@@ -1,18 +1,20 @@
-"""Spool: the append-only journal of usage beside one gateway process. Standard library and our records, nothing else.
+"""Spool: the append-only record of usage beside one gateway process. Standard library and our
+records, nothing else.
 
-A spool is a directory with one writer (a lock file says so) and numbered segment files. The writer appends frames: what
-was recorded since the last commit, under one checksum, made durable by one write. Whoever waits for a record is told
-when its frame is on the disk, never before. Readers may come from other processes at any time: they see whole frames
-only, know a torn end from damage in the middle, and name every frame by (spool, segment, number) for ever.
+A spool is a directory with one writer (a lock file enforces it) and numbered segment files. The
+writer appends frames: all records since the last commit, under one checksum, made durable by one
+write. The waiter of a record is notified when its frame is on the disk, never before. Readers may
+come from other processes at any time: they see whole frames only, tell a torn end from damage in
+the middle, and name every frame by (spool, segment, number) for ever.
 
 - `format` is the layout on disk, byte by byte, and pure.
 - `segments` names and lists the files.
 - `writer` is the group commit and the rotation of segments.
-- `reader` gives batches, positions, attempts left open by a process that died; and lets go of what is sealed.
+- `reader` gives batches, positions and attempts left open by a process that died, and releases segments.
 
-Knows nothing of clouds, prices or the lake. A disk without room is waited for. One that fails makes the writer fail
-closed: nobody is told "durable"
-again until a new process opens a new segment.
+Knows nothing of clouds, prices or the lake. The writer waits for a disk without room. A disk that
+fails makes the writer fail closed: no waiter is told "durable" again until a new process opens a
+new segment.
 """
 
 from clauseway.spool.format import Label, pack_intent, pack_usage, pack_usage_fields

@@ -1,4 +1,5 @@
-"""The layout of a segment file, final. All numbers are little-endian; `u` is unsigned, `i` signed, the figure is bits.
+"""The layout of a segment file, final. All numbers are little-endian; `u` is unsigned, `i` signed,
+the figure is bits.
 
 Segment header, 64 bytes, at offset 0:
 
@@ -14,12 +15,14 @@ Segment header, 64 bytes, at offset 0:
         56     4  checksum      u32  CRC-32 of bytes 0 to 55
         60     4  acknowledged  u32  how many frames somebody may have been told are durable
 
-The last field is written anew after each commit, before whoever waits for it is told, and is not forced to
-disk: it outlives the process, and after a loss of power it may lag behind. It is never ahead of what is durable.
-So a frame below it that cannot be read was lost, while bytes at or above it may be a write that was never
-acknowledged. Older segments have 0 there, which says nothing.
+The last field is written anew after each commit, before the waiters of its records are notified,
+and is not forced to disk: it outlives the process, and after a loss of power it may lag behind. It
+is never ahead of the durable frames. So a frame below it that cannot be read was lost, while bytes
+at or above it may be a write that was never acknowledged. Older segments have 0 there, which has no
+meaning.
 
-Frames follow without a gap. Each is one commit: a header of 28 bytes and a payload of records, labels first:
+Frames follow without a gap. Each is one commit: a header of 28 bytes and a payload of records,
+labels first:
 
     offset  size  field
          0     4  magic              "CWFR"
@@ -30,16 +33,18 @@ Frames follow without a gap. Each is one commit: a header of 28 bytes and a payl
         20     4  records       u32  how many in the payload, labels included
         24     4  labels        u32  how many of them are labels
 
-Begun with the segment's checksum, a frame is valid in its own segment only. A closing frame (number as usual, no
-payload, no records) says that nothing follows: it is written when a segment is full and at a clean stop. The file may
-be longer than its frames (preallocated, zeros). A segment without a closing frame was left by a process that died.
+Begun with the segment's checksum, a frame is valid in its own segment only. A closing frame (number
+as usual, no payload, no records) says that nothing follows: it is written when a segment is full
+and at a clean stop. The file may be longer than its frames (preallocated, zeros). A segment without
+a closing frame was left by a process that died.
 
-Records. The first byte is the kind. Label (1): what many records share, written in each segment before its first
-use, and again after 1, 2, 4, 8 … frames when it is used:
+Records. The first byte is the kind. Label (1): data that many records share, written in each
+segment before its first use, and again after 1, 2, 4, 8 … frames when it is used:
 
     u8 kind | u32 code | u32 length | JSON: {"type": "buyer" | "deployment" | "ruling", ...its fields}
 
-Codes are one space for all three types and hold within the segment. Intent (2) and usage (3) begin alike, 49 bytes:
+Codes are one space for all three types and hold within the segment. Intent (2) and usage (3) begin
+alike, 49 bytes:
 
     u8 kind | u64 boot | u64 number | u16 attempt | i64 event_ns | i64 recorded_ns
       | u32 buyer | u32 deployment | u32 ruling | u16 endpoint
@@ -51,8 +56,8 @@ Intent goes on with 24 bytes, usage with 31 and two parts of variable length:
               | i64 charge_picodollars | u8 unit count | u16 id length
               | unit count x (u16 unit code, u64 quantity) | upstream id, UTF-8
 
-What a record learned to hold later stands among the units: code 65280 is no unit, its quantity is the place of the
-tier in `metering.endpoints.TIERS`.
+Fields that records got later stand among the units: code 65280 is not a unit, its quantity is the
+position of the service tier in `metering.endpoints.TIERS`.
 """
 
 import json
@@ -82,9 +87,8 @@ FRAME_MAGIC: Final = b"CWFR"
 SEGMENT_HEADER: Final = Struct("<8sHHI16sQQQII")
 ACKNOWLEDGED_AT: Final = 60
 FRAME_HEADER: Final = Struct("<4sIIQII")
-_FRAME_NUMBERS: Final = Struct(
-    "<QIII"
-)  # what the checksum covers of a frame's header: number, records, labels, length
+# The part of a frame's header that the checksum covers: number, records, labels, length.
+_FRAME_NUMBERS: Final = Struct("<QIII")
 _CHECKSUM: Final = Struct("<I")
 _COUNT_MAX: Final = 0xFFFF_FFFF
 
@@ -95,24 +99,21 @@ _CODES: Final = Struct("<III")
 _CODES_AT: Final = Struct("<BQQHqq").size
 _INTENT: Final = Struct("<" + _ATTEMPT + "QQQ")
 _KEY: Final = Struct("<QQH")  # boot, number, attempt
-_LENGTHS: Final = Struct(
-    "<BH"
-)  # of a usage record: how many units, and how long the upstream id is
+# The lengths in a usage record: how many units, and how long the upstream id is.
+_LENGTHS: Final = Struct("<BH")
 _USAGE_FIELDS: Final = _ATTEMPT + "BHBQQqBH"
 _USAGE_FIELD_COUNT: Final = len(_USAGE_FIELDS)
 _UNIT_FIELDS: Final = "HQ"
 _UNITS_MAX: Final = 255
-_UNIT_OF: Final = {
-    int(unit): unit for unit in Unit
-}  # a third of the time that asking the enumeration takes
+# Takes a third of the time of calling the enumeration.
+_UNIT_OF: Final = {int(unit): unit for unit in Unit}
 TIER_CODE: Final = 0xFF00
 # One struct per count of units, because packing head and units in one call is cheaper than two.
 _USAGE: Final = tuple(
     Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_UNITS_MAX + 1)
 )
-_UPSTREAM_ID_BYTES_MAX: Final = (
-    512  # a cloud's request id is some 40 bytes; what is longer is cut, never refused
-)
+# A cloud's request id has some 40 bytes; a longer id is cut, never refused.
+_UPSTREAM_ID_BYTES_MAX: Final = 512
 _LABEL_TYPES: Final[dict[str, Callable[..., Label]]] = {
     "buyer": Buyer,
     "deployment": Deployment,
@@ -121,9 +122,10 @@ _LABEL_TYPES: Final[dict[str, Callable[..., Label]]] = {
 
 
 class SegmentHeader(NamedTuple):
-    """What a segment says of itself.
+    """The header of a segment.
 
-    `checksum` is the header's own and begins that of its frames. `acknowledged` counts frames.
+    `checksum` is the header's own and begins the checksums of its frames. `acknowledged` counts
+    frames.
     """
 
     spool: bytes
@@ -135,7 +137,7 @@ class SegmentHeader(NamedTuple):
 
 
 class FrameHeader(NamedTuple):
-    """A frame's header as found; only `frame_is_valid` says whether to believe it."""
+    """A frame's header as read; only `frame_is_valid` says whether to believe it."""
 
     length: int
     checksum: int
@@ -153,7 +155,7 @@ class Payload(NamedTuple):
 
 
 def pack_segment_header(spool: bytes, segment: int, created_ns: int, boot: int) -> bytes:
-    """64 bytes. `spool` is 16 bytes."""
+    """Return the 64 bytes of a header. `spool` is 16 bytes."""
     size = SEGMENT_HEADER.size
     unchecked = SEGMENT_HEADER.pack(
         SEGMENT_MAGIC, VERSION, size, 0, spool, segment, created_ns, boot, 0, 0
@@ -163,7 +165,8 @@ def pack_segment_header(spool: bytes, segment: int, created_ns: int, boot: int) 
 
 
 def unpack_segment_header(data: bytes) -> SegmentHeader | None:
-    """The header, or None where these bytes are none of ours (too short, other magic or version, damaged)."""
+    """Return the header, or None if these bytes are not a header of ours (too short, other magic or
+    version, damaged)."""
     if len(data) < SEGMENT_HEADER.size:
         return None
     magic, version, _, _, spool, segment, created_ns, boot, checksum, acknowledged = (
@@ -175,18 +178,21 @@ def unpack_segment_header(data: bytes) -> SegmentHeader | None:
 
 
 def seeds_of(data: bytes) -> tuple[int, int]:
-    """With which a segment's frames may begin their checksums where its header is damaged: the checksum as it stands
-    there, and that of the header's other bytes. One damaged place leaves one of them right."""
+    """Return the two checksums with which frames of a damaged header may begin: the stored and the
+    computed one.
+
+    A single damaged place leaves one of them right.
+    """
     return int.from_bytes(data[56:60], "little"), zlib.crc32(data[:56])
 
 
 def pack_acknowledged(frames: int) -> bytes:
-    """How many frames were acknowledged, for `ACKNOWLEDGED_AT`."""
+    """Pack the number of acknowledged frames, for `ACKNOWLEDGED_AT`."""
     return _CHECKSUM.pack(min(frames, _COUNT_MAX))
 
 
 def pack_frame_header(payload: bytes, number: int, records: int, labels: int, seed: int) -> bytes:
-    """28 bytes. `seed` is the checksum of the segment's header."""
+    """Return the 28 bytes of a header. `seed` is the checksum of the segment's header."""
     length = len(payload)
     numbers = _FRAME_NUMBERS.pack(number, records, labels, length)
     checksum = zlib.crc32(payload, zlib.crc32(numbers, seed))
@@ -194,7 +200,7 @@ def pack_frame_header(payload: bytes, number: int, records: int, labels: int, se
 
 
 def unpack_frame_header(data: bytes) -> FrameHeader | None:
-    """The header, or None where no frame begins here."""
+    """Return the header, or None if no frame begins here."""
     if len(data) < FRAME_HEADER.size:
         return None
     magic, length, checksum, number, records, labels = FRAME_HEADER.unpack_from(data)
@@ -202,7 +208,7 @@ def unpack_frame_header(data: bytes) -> FrameHeader | None:
 
 
 def frame_is_valid(header: FrameHeader, payload: bytes, seed: int) -> bool:
-    """Whether header and payload are what was written, in the segment it was written to."""
+    """True if header and payload are as written, in the segment they were written to."""
     numbers = _FRAME_NUMBERS.pack(header.number, header.records, header.labels, header.length)
     return (
         len(payload) == header.length
@@ -232,11 +238,23 @@ def pack_intent(
     output_tokens_max: int,
     reserved_picodollars: int,
 ) -> bytes:
-    """An `Intent`, field by field: on the request's way no record is built only to be packed."""
+    """Pack an `Intent`, field by field: on the request's way no record is built only to be
+    packed."""
     return _INTENT.pack(
-        INTENT, boot, number, attempt, event_ns, recorded_ns, buyer, deployment, ruling, endpoint,
-        body_bytes, output_tokens_max, reserved_picodollars,
-    )  # fmt: skip
+        INTENT,
+        boot,
+        number,
+        attempt,
+        event_ns,
+        recorded_ns,
+        buyer,
+        deployment,
+        ruling,
+        endpoint,
+        body_bytes,
+        output_tokens_max,
+        reserved_picodollars,
+    )
 
 
 def pack_usage_fields(
@@ -258,38 +276,69 @@ def pack_usage_fields(
     units: Sequence[tuple[int, int]],
     upstream_id: bytes,
 ) -> bytes:
-    """A `UsageRecord`, field by field."""
+    """Pack a `UsageRecord`, field by field."""
     count = len(units)
     identifier = upstream_id[:_UPSTREAM_ID_BYTES_MAX]
-    return _USAGE[count].pack(
-        USAGE, boot, number, attempt, event_ns, recorded_ns, buyer, deployment, ruling, endpoint,
-        status, http_status, streamed, duration_us, first_content_us, charge_picodollars,
-        count, len(identifier), *chain.from_iterable(units),
-    ) + identifier  # fmt: skip
+    packed = _USAGE[count].pack(
+        USAGE,
+        boot,
+        number,
+        attempt,
+        event_ns,
+        recorded_ns,
+        buyer,
+        deployment,
+        ruling,
+        endpoint,
+        status,
+        http_status,
+        streamed,
+        duration_us,
+        first_content_us,
+        charge_picodollars,
+        count,
+        len(identifier),
+        *chain.from_iterable(units),
+    )
+    return packed + identifier
 
 
 def pack_usage(record: UsageRecord) -> bytes:
-    """A `UsageRecord` that already exists."""
+    """Pack a `UsageRecord` that already exists."""
     return pack_usage_fields(
-        record.request.boot, record.request.number, record.attempt, record.event_ns, record.recorded_ns,
-        record.buyer, record.deployment, record.ruling, record.endpoint, record.status, record.http_status,
-        record.streamed, record.duration_us, record.first_content_us, record.charge_picodollars, _told(record),
-        record.upstream_id.encode(),
-    )  # fmt: skip
+        boot=record.request.boot,
+        number=record.request.number,
+        attempt=record.attempt,
+        event_ns=record.event_ns,
+        recorded_ns=record.recorded_ns,
+        buyer=record.buyer,
+        deployment=record.deployment,
+        ruling=record.ruling,
+        endpoint=record.endpoint,
+        status=record.status,
+        http_status=record.http_status,
+        streamed=record.streamed,
+        duration_us=record.duration_us,
+        first_content_us=record.first_content_us,
+        charge_picodollars=record.charge_picodollars,
+        units=_units_and_tier(record),
+        upstream_id=record.upstream_id.encode(),
+    )
 
 
-def _told(record: UsageRecord) -> Sequence[tuple[int, int]]:
-    """The units, and the tier among them where one was told."""
+def _units_and_tier(record: UsageRecord) -> Sequence[tuple[int, int]]:
+    """Return the units, followed by the service tier if the cloud reported it."""
     return (*record.units, (TIER_CODE, TIERS.index(record.tier))) if record.tier else record.units
 
 
 def codes_of(record: bytes) -> tuple[int, int, int]:
-    """The label codes (buyer, deployment, ruling) that a packed intent or usage record names."""
+    """Return the label codes (buyer, deployment, ruling) that a packed intent or usage record
+    names."""
     return _CODES.unpack_from(record, _CODES_AT)
 
 
 def unpack_payload(payload: bytes) -> Payload:
-    """The records of a valid frame."""
+    """Unpack the records of a valid frame."""
     labels: dict[int, Label] = {}
     intents: list[Intent] = []
     usage: list[UsageRecord] = []
@@ -310,23 +359,27 @@ def unpack_payload(payload: bytes) -> Payload:
 
 
 class Times(NamedTuple):
-    """The first and the last event among records, on the business clock; 0 where there is no record."""
+    """The first and the last event among records, on the business clock; 0 if there is no
+    record."""
 
     first_ns: int
     last_ns: int
 
 
 def times_in(payload: bytes) -> Times:
-    """The times of a valid frame's records."""
-    found = unpack_payload(payload)
-    events = [intent.event_ns for intent in found.intents] + [
-        record.event_ns for record in found.usage
+    """Return the times of a valid frame's records."""
+    records = unpack_payload(payload)
+    events = [intent.event_ns for intent in records.intents] + [
+        usage.event_ns for usage in records.usage
     ]
     return Times(min(events), max(events)) if events else Times(0, 0)
 
 
 def attempts_in(payload: bytes) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
-    """The attempts (boot, number, attempt) that a valid frame begins, and those it ends: quicker than all they say."""
+    """Return the attempts (boot, number, attempt) that a valid frame begins, and those it ends.
+
+    Quicker than unpacking the records.
+    """
     begun: list[tuple[int, int, int]] = []
     ended: list[tuple[int, int, int]] = []
     at = 0
@@ -363,19 +416,48 @@ def _intent(fields: tuple[int, ...]) -> Intent:
 
 def _unpack_usage(payload: bytes, at: int) -> tuple[UsageRecord, int]:
     (
-        _, boot, number, attempt, event_ns, recorded_ns, buyer, deployment, ruling, endpoint,
-        status, http_status, streamed, duration_us, first_content_us, charge_picodollars, count, id_length,
-    ) = _USAGE[0].unpack_from(payload, at)  # fmt: skip
+        _,
+        boot,
+        number,
+        attempt,
+        event_ns,
+        recorded_ns,
+        buyer,
+        deployment,
+        ruling,
+        endpoint,
+        status,
+        http_status,
+        streamed,
+        duration_us,
+        first_content_us,
+        charge_picodollars,
+        count,
+        id_length,
+    ) = _USAGE[0].unpack_from(payload, at)
     flat = _USAGE[count].unpack_from(payload, at)[_USAGE_FIELD_COUNT:]
     begin = at + _USAGE[count].size
     end = begin + id_length
     record = UsageRecord(
-        RequestId(boot, number), attempt, event_ns, recorded_ns, buyer, deployment, ruling, endpoint,
-        Status(status), http_status, bool(streamed), duration_us, first_content_us, charge_picodollars, _units(flat),
+        RequestId(boot, number),
+        attempt,
+        event_ns,
+        recorded_ns,
+        buyer,
+        deployment,
+        ruling,
+        endpoint,
+        Status(status),
+        http_status,
+        bool(streamed),
+        duration_us,
+        first_content_us,
+        charge_picodollars,
+        _units(flat),
         # A cloud's id cut in the middle of a character still identifies.
         payload[begin:end].decode(errors="replace"),
         _tier(flat) if TIER_CODE in flat else "",
-    )  # fmt: skip
+    )
     return record, end
 
 
@@ -391,7 +473,8 @@ def _units(flat: Sequence[int]) -> tuple[tuple[Unit, int], ...]:
 
 
 def _tier(flat: Sequence[int]) -> str:
-    """The tier among the units; empty where there is none, or one that is told of only later than this was written."""
+    """Return the service tier among the units; empty if there is none, or a later version added
+    it."""
     for code, place in zip(flat[::2], flat[1::2], strict=True):
         if code == TIER_CODE and place < len(TIERS):
             return TIERS[place]

@@ -1,10 +1,11 @@
-"""Reading a spool: batches, positions, attempts left open, and letting go of what is sealed.
+"""Reading a spool: batches, positions and attempts left open; releasing sealed segments.
 
-A frame is believed when its checksum holds and its number follows. Where that fails, the rest of the segment is
-searched for a frame that is valid: found, the gap is damage and is reported as data; not found, the frames end here,
-which is the torn end of a process that died, or simply where the writer has got to. A full or cleanly closed segment
-ends with a closing frame; if other segments follow one of the same start that has none, its end is damage too. And the
-header counts the frames that were acknowledged: of these, none is a torn end.
+A frame is believed when its checksum holds and its number follows. Otherwise the rest of the
+segment is searched for a valid frame. If there is one, the gap is damage and is reported as data;
+if there is none, the frames end here: at the torn end of a process that died, or where the writer
+has got to. A full or cleanly closed segment ends with a closing frame; if a segment has none and
+other segments of the same start follow it, its end is damage too. The header counts the
+acknowledged frames: none of these is a torn end.
 """
 
 import os
@@ -30,18 +31,17 @@ from clauseway.spool.segments import Segment, list_segments, segment_path, sync_
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
-_BLOCK_BYTES = (
-    1 << 20
-)  # read ahead by this much: a segment is read in some sixteen calls, not one per frame
+# Read ahead by this much: a segment is read in some sixteen calls, not one per frame.
+_BLOCK_BYTES = 1 << 20
 _ZEROS = bytes(_BLOCK_BYTES)
 
 
 class Damage(NamedTuple):
-    """Bytes of a segment that are not what was written. Frames `first` to `end` (half-open) are lost.
+    """Damaged bytes of a segment. Frames `first` to `end` (half-open) are lost.
 
-    `end` is -1 where it cannot be known because the segment's end is gone. `boot` is the start that wrote them (0:
-    not known). What they held happened from `since_ns` to `until_ns` on the business clock, as far as the frames
-    before and after them in the segment tell; 0 where none does.
+    `end` is -1 if it cannot be known because the segment's end is gone. `boot` is the start that
+    wrote them (0: not known). Their events happened from `since_ns` to `until_ns` on the business
+    clock, as far as the frames before and after them in the segment show; 0 where none does.
     """
 
     file: str
@@ -65,7 +65,8 @@ class Damage(NamedTuple):
 class Batch(NamedTuple):
     """The records of frames `first` ≤ number < `end` of one segment of the spool `spool` (hex).
 
-    `buyers`, `deployments` and `rulings` resolve the codes that these records name. `damages` lie within the range.
+    `buyers`, `deployments` and `rulings` resolve the codes that these records name. `damages` lie
+    within the range.
     """
 
     spool: str
@@ -80,7 +81,7 @@ class Batch(NamedTuple):
     damages: tuple[Damage, ...]
 
     def entries(self) -> Iterator[tuple[UsageRecord, Buyer, Deployment, Ruling]]:
-        """Each usage record with its labels."""
+        """Yield each usage record with its labels."""
         for record in self.records:
             yield (
                 record,
@@ -91,9 +92,11 @@ class Batch(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far a segment goes. Its frames are 0 ≤ number < `end`; `closed` when none will follow, ever.
+    """The extent of a segment. Its frames are 0 ≤ number < `end`; `closed` when none will follow,
+    ever.
 
-    `boot` is the start that writes it, `created_ns` when that began it; 0 where its header does not tell.
+    `boot` is the start that writes it, `created_ns` when that start began it; 0 if its header is
+    damaged.
     """
 
     spool: str
@@ -106,7 +109,8 @@ class Position(NamedTuple):
 
 
 class OpenAttempt(NamedTuple):
-    """An intent without usage, with its labels: the process that wrote it died, or is still at it."""
+    """An intent without usage, with its labels: the process that wrote it died, or is still working
+    on it."""
 
     intent: Intent
     buyer: Buyer
@@ -125,7 +129,8 @@ class _Frame(NamedTuple):
 
 
 class _File:
-    """Positioned reads of a file that somebody else may be writing or cutting to size: never mapped."""
+    """Positioned reads of a file that another process may be writing or truncating: never
+    mapped."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -139,7 +144,7 @@ class _File:
         os.close(self._descriptor)
 
     def at(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes; fewer at the end of the file."""
+        """Return up to `size` bytes; fewer at the end of the file."""
         begin = offset - self._begin
         if begin < 0 or begin + size > len(self._block):
             self._begin, begin = offset, 0
@@ -147,18 +152,20 @@ class _File:
         return self._block[begin : begin + size]
 
     def forget(self) -> None:
-        """Read anew what the writer may have completed meanwhile."""
+        """Drop the block that was read ahead: the writer may have completed it meanwhile."""
         self._block = b""
 
     def find(self, needle: bytes, offset: int) -> int:
-        """Where `needle`, in which no byte is zero, is next found at or after `offset`; -1 if nowhere."""
+        """Return where `needle`, in which no byte is zero, is next found at or after `offset`; -1
+        if nowhere."""
         before = b""
         while data := self.at(offset, _BLOCK_BYTES):
-            # Most of a live segment is the zeros that it was filled with: to compare them is to be through with them.
+            # Most of a live segment is the zeros that it was filled with: one comparison skips
+            # them.
             if data == _ZEROS[: len(data)]:
                 before = b""
-            elif (found := (before + data).find(needle)) >= 0:
-                return offset - len(before) + found
+            elif (at := (before + data).find(needle)) >= 0:
+                return offset - len(before) + at
             else:
                 before = (before + data)[1 - len(needle) :]
             offset += len(data)
@@ -166,7 +173,7 @@ class _File:
 
 
 def _frame_at(file: _File, offset: int, seed: int) -> _Frame | None:
-    """The frame that begins here, if it is valid."""
+    """Return the frame that begins here, if it is valid."""
     header = unpack_frame_header(file.at(offset, FRAME_HEADER.size))
     if header is None:
         return None
@@ -175,7 +182,7 @@ def _frame_at(file: _File, offset: int, seed: int) -> _Frame | None:
 
 
 def _frames(segment: Segment) -> Iterator[_Frame | Damage]:
-    """Every valid frame of a segment in order, and the damage between them."""
+    """Yield every valid frame of a segment in order, and the damage between them."""
     assert segment.header is not None
     header, seed = segment.header, segment.header.checksum
     sound: list[int] = []
@@ -194,7 +201,8 @@ def _frames(segment: Segment) -> Iterator[_Frame | Damage]:
             if frame is None or frame.header.number != number:
                 frame = _next_valid(file, offset, number, seed)
                 if frame is None:
-                    # What the header acknowledges was read before the frames, so a live writer is not ahead of it.
+                    # The header was read before the frames, so a live writer cannot have
+                    # acknowledged more since.
                     if header.acknowledged > number:
                         reason = "the last frames that were acknowledged cannot be read"
                         yield lost(offset, number, header.acknowledged, reason, b"")
@@ -211,8 +219,11 @@ def _frames(segment: Segment) -> Iterator[_Frame | Damage]:
 
 
 def _since(header: SegmentHeader, before: Iterable[_Frame | None]) -> int:
-    """The first instant at which what was lost after these frames may have begun: the begin of the oldest attempt that
-    is open after them, or their last event; the segment's own begin where there is none."""
+    """Return the first instant at which events lost after these frames may have begun.
+
+    The begin of the oldest attempt that is open after them, or their last event; the segment's own
+    begin if there is none.
+    """
     begun: dict[tuple[int, int, int], int] = {}
     last_ns = header.created_ns
     for frame in before:
@@ -228,7 +239,7 @@ def _since(header: SegmentHeader, before: Iterable[_Frame | None]) -> int:
 
 
 def _next_valid(file: _File, offset: int, number: int, seed: int) -> _Frame | None:
-    """The next frame that is valid and not before `number`, after bytes that are not."""
+    """Return the next valid frame that is not before `number`, after invalid bytes."""
     at = offset
     while (at := file.find(FRAME_MAGIC, at)) >= 0:
         frame = _frame_at(file, at, seed)
@@ -237,14 +248,15 @@ def _next_valid(file: _File, offset: int, number: int, seed: int) -> _Frame | No
         at += 1
     else:
         return None
-    # The writer completes a frame before it begins the next: what was half-written a moment ago is whole by now.
+    # The writer completes a frame before it begins the next: a frame half-written a moment ago is
+    # whole by now.
     file.forget()
     first = _frame_at(file, offset, seed)
     return first if first is not None and first.header.number == number else frame
 
 
 def positions(directory: Path) -> tuple[Position, ...]:
-    """How far each segment of a spool goes, oldest first."""
+    """Return the extent of each segment of a spool, oldest first."""
     segments = list_segments(directory)
     return tuple(
         _position(segment, segments[index + 1 :]) for index, segment in enumerate(segments)
@@ -256,18 +268,19 @@ def _position(segment: Segment, later: list[Segment]) -> Position:
         return _position_without_header(segment, later)
     end, offset, closing = 0, SEGMENT_HEADER.size, False
     damages: list[Damage] = []
-    for found in _frames(segment):
-        if isinstance(found, Damage):
-            damages.append(found)
-            end = max(end, found.end)
+    for part in _frames(segment):
+        if isinstance(part, Damage):
+            damages.append(part)
+            end = max(end, part.end)
         else:
-            closing = found.is_closing
-            end = found.header.number + (0 if closing else 1)
-            offset = found.offset + FRAME_HEADER.size + found.header.length
+            closing = part.is_closing
+            end = part.header.number + (0 if closing else 1)
+            offset = part.offset + FRAME_HEADER.size + part.header.length
     boots = [other.header.boot for other in later if other.header is not None]
     is_cut = not closing and not (damages and damages[-1].end == end)
     if boots.count(segment.header.boot) > 1 and is_cut:
-        # The next segment is made ahead of time; the one after it only once this one has its closing frame.
+        # The next segment is made ahead of time; the one after it only once this one has its
+        # closing frame.
         since_ns, boot = segment.header.created_ns, segment.header.boot
         damages.append(
             Damage(
@@ -288,7 +301,8 @@ def _position(segment: Segment, later: list[Segment]) -> Position:
 
 
 def _position_without_header(segment: Segment, later: list[Segment]) -> Position:
-    """A segment that a process began to make and did not finish, or whose header is damaged."""
+    """Return the position of a segment that a process did not finish making, or whose header is
+    damaged."""
     with _File(segment.path) as file:
         unwritten = not any(file.at(0, SEGMENT_HEADER.size + FRAME_HEADER.size))
     damage = Damage(str(segment.path), 0, 0, -1, "the segment's header fails its checksum")
@@ -296,17 +310,18 @@ def _position_without_header(segment: Segment, later: list[Segment]) -> Position
 
 
 def read_batch(directory: Path, segment: int, first_frame: int, max_records: int) -> Batch:
-    """Records of `segment` from frame `first_frame` on, whole frames, until `max_records` are reached.
+    """Read records of `segment` from frame `first_frame` on, whole frames, until `max_records` are
+    reached.
 
-    `end == first` when there is nothing (yet). Raises FileNotFoundError where the segment is gone.
+    `end == first` when there is nothing (yet). Raise FileNotFoundError if the segment is gone.
     """
     path = segment_path(directory, segment)
-    found = next((other for other in list_segments(directory) if other.number == segment), None)
-    if found is None:
-        raise FileNotFoundError(f"{path} is no segment of this spool")
-    if found.header is None:
+    wanted = next((listed for listed in list_segments(directory) if listed.number == segment), None)
+    if wanted is None:
+        raise FileNotFoundError(f"{path} is not a segment of this spool")
+    if wanted.header is None:
         return Batch("", segment, first_frame, first_frame, (), (), {}, {}, {}, ())
-    return _collect(found, found.header.spool.hex(), first_frame, max_records)
+    return _collect(wanted, wanted.header.spool.hex(), first_frame, max_records)
 
 
 def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batch:
@@ -315,27 +330,28 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
     records: list[UsageRecord] = []
     damages: list[Damage] = []
     end = first
-    for found in _frames(segment):
-        if isinstance(found, Damage):
-            if found.end > first:
-                damages.append(found)
-                # Frames that are lost are read to their end, so that a batch reaches over them.
-                end = max(end, found.end)
-        elif found.is_closing:
+    for part in _frames(segment):
+        if isinstance(part, Damage):
+            if part.end > first:
+                damages.append(part)
+                # Lost frames count as read, so that a batch reaches over them.
+                end = max(end, part.end)
+        elif part.is_closing:
             break
-        elif found.header.number < first:
-            if found.header.labels:
-                labels.update(unpack_payload(found.payload).labels)
+        elif part.header.number < first:
+            if part.header.labels:
+                labels.update(unpack_payload(part.payload).labels)
         else:
-            payload = unpack_payload(found.payload)
+            payload = unpack_payload(part.payload)
             labels.update(payload.labels)
             intents += payload.intents
             records += payload.usage
-            end = found.header.number + 1
+            end = part.header.number + 1
             if len(intents) + len(records) >= max_records:
                 break
     both: list[Intent | UsageRecord] = [*intents, *records]
     named = {code for record in both for code in (record.buyer, record.deployment, record.ruling)}
+    # Labels in a damaged frame may be repeated in a later one; records without labels are lost.
     if not named <= labels.keys():
         labels = _labels_of(segment) | labels
     lost = (
@@ -354,20 +370,26 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
         records = [record for record in records if _codes(record) <= labels.keys()]
         both = [*intents, *records]
     return Batch(
-        spool, segment.number, first, end, tuple(intents), tuple(records),
+        spool,
+        segment.number,
+        first,
+        end,
+        tuple(intents),
+        tuple(records),
         _named(Buyer, {record.buyer for record in both}, labels),
         _named(Deployment, {record.deployment for record in both}, labels),
         _named(Ruling, {record.ruling for record in both}, labels),
         tuple(damages),
-    )  # fmt: skip
+    )
 
 
 def _labels_of(segment: Segment) -> dict[int, Label]:
-    """Every label that a segment still holds: what stood in a damaged frame may stand in a later one too."""
+    """Return every label that a segment still holds: the label of a damaged frame may stand in a
+    later frame too."""
     labels: dict[int, Label] = {}
-    for found in _frames(segment):
-        if not isinstance(found, Damage) and found.header.labels:
-            labels |= unpack_payload(found.payload).labels
+    for part in _frames(segment):
+        if not isinstance(part, Damage) and part.header.labels:
+            labels |= unpack_payload(part.payload).labels
     return labels
 
 
@@ -376,12 +398,12 @@ def _codes(record: Intent | UsageRecord) -> set[int]:
 
 
 def _named(kind: type[_L], codes: set[int], labels: dict[int, Label]) -> dict[int, _L]:
-    """The labels behind `codes`."""
+    """Return the labels behind `codes`."""
     return {code: label for code in sorted(codes) if isinstance(label := labels[code], kind)}
 
 
 def open_attempts(directory: Path) -> list[OpenAttempt]:
-    """Intents without usage in the whole spool, oldest first."""
+    """Return the intents without usage in the whole spool, oldest first."""
     attempts: dict[tuple[object, int], OpenAttempt] = {}
     ended: set[tuple[object, int]] = set()
     for segment in list_segments(directory):
@@ -400,14 +422,14 @@ def open_attempts(directory: Path) -> list[OpenAttempt]:
 
 
 def _is_open(directory: Path) -> bool:
-    """Whether an attempt begun in the oldest segment has no end in any."""
+    """True if an attempt begun in the oldest segment has no end in any segment."""
     first, *later = list_segments(directory)
     open_ones: set[tuple[int, int, int]] = set()
     for segment in (first, *later):
-        for found in _frames(segment) if segment.header is not None else ():
-            if isinstance(found, Damage):
+        for part in _frames(segment) if segment.header is not None else ():
+            if isinstance(part, Damage):
                 continue
-            begun, ended = attempts_in(found.payload)
+            begun, ended = attempts_in(part.payload)
             if segment is first:
                 open_ones.update(begun)
             open_ones.difference_update(ended)
@@ -415,11 +437,13 @@ def _is_open(directory: Path) -> bool:
 
 
 def release(directory: Path, segment: int, sealed_end: int) -> bool:
-    """Delete `segment` if all its frames (0 ≤ number < `sealed_end`) are sealed elsewhere. False when it must stay.
+    """Delete `segment` if all its frames (0 ≤ number < `sealed_end`) are sealed elsewhere. Return
+    False if it must stay.
 
-    It stays while it may be written, while an older one exists (the oldest goes first, so that an attempt's end never
-    goes before its beginning), while frames are missing from what was sealed, and while an attempt begun in it is open.
-    A damaged segment is renamed, not deleted: the bytes may be all that is left.
+    It stays while it may be written, while an older segment exists (the oldest goes first, so that
+    an attempt's end never goes before its beginning), while frames are missing from the sealed
+    ones, and while an attempt begun in it is open. A damaged segment is renamed, not deleted: its
+    bytes may be the only ones left.
     """
     places = positions(directory)
     if (

@@ -1,4 +1,5 @@
-"""The files of a spool: its identity, names, order, headers, and the lock that makes the writer the only one."""
+"""The files of a spool: its identity, names, order, headers, and the lock that makes the writer the
+only one."""
 
 import fcntl
 import os
@@ -28,7 +29,8 @@ class SpoolBusy(OSError):
 
 
 class Segment(NamedTuple):
-    """A segment file. `header` is None where it is damaged, or was never written because the process died first."""
+    """A segment file. `header` is None if it is damaged, or was never written because the process
+    died first."""
 
     path: Path
     number: int
@@ -40,7 +42,7 @@ def segment_path(directory: Path, number: int) -> Path:
 
 
 def list_segments(directory: Path) -> list[Segment]:
-    """Every segment of the spool, oldest first."""
+    """Return every segment of the spool, oldest first."""
     paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit())
     headers = [_read_header(path) for path in paths]
     spool = next((header.spool for header in reversed(headers) if header is not None), None)
@@ -57,10 +59,10 @@ def _read_header(path: Path) -> SegmentHeader | None:
 
 
 def _recover_header(path: Path, spool: bytes | None) -> SegmentHeader | None:
-    """The header of a segment whose own is damaged, if its first frame proves with which checksum frames begin.
+    """Return the header of a segment whose own is damaged, if its first frame proves its seed.
 
-    What stands in a damaged header is not believed, but for the start that wrote it: where that is wrong, it is a
-    start that is over.
+    No field of a damaged header is believed, except the start that wrote it: a wrong start can only
+    be one that is over.
     """
     with path.open("rb") as file:
         data = file.read(SEGMENT_HEADER.size)
@@ -79,7 +81,8 @@ def _recover_header(path: Path, spool: bytes | None) -> SegmentHeader | None:
 
 
 def identity_of(directory: Path) -> bytes | None:
-    """The 16 bytes that name the spool in `directory` for ever; None where nothing was ever written there."""
+    """Return the 16 bytes that name the spool in `directory` for ever; None if nothing was ever
+    written there."""
     return _written_identity(directory) or next(
         (
             segment.header.spool
@@ -91,31 +94,32 @@ def identity_of(directory: Path) -> bytes | None:
 
 
 def identify(directory: Path) -> bytes:
-    """The spool's identity, given and made durable where it has none. Raises OSError."""
-    found = identity_of(directory)
-    if found is None or not (directory / _IDENTITY_NAME).exists():
+    """Return the spool's identity, created and made durable if it has none. Raise OSError."""
+    identity = identity_of(directory)
+    if identity is None or not (directory / _IDENTITY_NAME).exists():
         directory.mkdir(parents=True, exist_ok=True)
-        found = found or uuid.uuid4().bytes
+        identity = identity or uuid.uuid4().bytes
         beside = directory / f".{_IDENTITY_NAME}.{os.getpid()}"
         with beside.open("w") as file:
-            file.write(found.hex() + "\n")
+            file.write(identity.hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
         beside.rename(directory / _IDENTITY_NAME)
         sync_directory(directory)
-    return found
+    return identity
 
 
 def _written_identity(directory: Path) -> bytes | None:
     try:
-        found = bytes.fromhex((directory / _IDENTITY_NAME).read_text("ascii").strip())
+        identity = bytes.fromhex((directory / _IDENTITY_NAME).read_text("ascii").strip())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return found if len(found) == _IDENTITY_BYTES else None
+    return identity if len(identity) == _IDENTITY_BYTES else None
 
 
 def is_written(directory: Path) -> bool:
-    """Whether a process writes the spool now. The lock itself is left alone: to try it could keep a writer out."""
+    """True if a process writes the spool now. The lock itself is left alone: trying it could keep a
+    writer out."""
     try:
         inode = (directory / _LOCK_NAME).stat().st_ino
     except FileNotFoundError:
@@ -125,7 +129,8 @@ def is_written(directory: Path) -> bool:
 
 
 def lock(directory: Path) -> int:
-    """Take the writer's lock and return its descriptor; the kernel lets go of it when the process ends."""
+    """Take the writer's lock and return its descriptor; the kernel releases it when the process
+    ends."""
     descriptor = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,25 +1,30 @@
 """The one writer of a spool: group commit, rotation, and failing closed.
 
-Records are collected on the event loop's thread. A commit builds one frame there and makes one call, `pwritev` with
-RWF_DSYNC: here and now while the disk is quick (two changes of thread, and two of Python's lock, cost as much as its
-0.1 ms and more CPU), else by the log thread, to which an immutable job is handed, its offset included. When to commit:
-at once when the waiting records reach the open requests, or 64, or when a millisecond has passed since the last commit
-began; otherwise a timer of a millisecond. "As soon as the last one returned" looks better and costs a third more: half
-of a closed-loop crowd always misses the bus. For the same reason "waiting reaches open" is not asked right after a
-batch was released: its clients are about to come back.
+Records are collected on the event loop's thread. A commit builds one frame there and makes one
+call, `pwritev` with RWF_DSYNC: on this thread while the disk is quick (two changes of thread, and
+two of Python's lock, cost as much as its 0.1 ms and more CPU), else by the log thread, to which an
+immutable job is handed, its offset included. When to commit: at once when the waiting records reach
+the open requests, or 64, or when a millisecond has passed since the last commit began; otherwise a
+timer of a millisecond. "As soon as the last one returned" looks better and costs a third more: half
+of a closed-loop crowd always misses the bus. For the same reason "waiting reaches open" is not
+checked right after a batch was released: its clients are about to come back.
 
-A segment is filled with zeros before its first frame. Blocks that were only reserved have to be entered into the file
-system's own journal when they are first written: half of a commit's time, and a third of its CPU.
+A segment is filled with zeros before its first frame. Blocks that were only reserved have to be
+entered into the file system's own journal when they are first written: half of a commit's time, and
+a third of its CPU.
 
-After a commit, and before its waiters hear of it, the header is told how many frames were acknowledged, in a write that
-nobody waits for: so a last frame that is damaged later is told from one that was never whole.
+After a commit, and before its waiters hear of it, the number of acknowledged frames is written to
+the header, in a write that nobody waits for: so a last frame that is damaged later is told from a
+frame that was never whole.
 
-INVARIANT: a waiter hears "durable" only after the frame with its record, and all frames before it, are on the disk.
-After an error of the disk every waiter, present and future, hears that error; nothing is written any more.
+INVARIANT: a waiter hears "durable" only after the frame with its record, and all frames before it,
+are on the disk. After an error of the disk every waiter, present and future, hears that error;
+nothing is written any more.
 
-A disk without room is no error of the disk. While the next segment cannot be made, the present one is written on; where
-the present one is full as well, the frame that found no room stays, whoever waits is told or may wait (`hold_s`), and
-every second it is tried again, at its place. So what was recorded is written in its order, whatever was told of it.
+A disk without room is no error of the disk. While the next segment cannot be made, the present
+segment is written on. If the present segment is full as well, the frame without room stays, its
+waiters are told or may wait (`hold_s`), and every second the write is tried again, at its place. So
+records are written in their order, whatever the waiters were told.
 """
 
 import asyncio
@@ -48,36 +53,38 @@ from clauseway.spool.format import (
 from clauseway.spool.segments import identify, list_segments, lock, segment_path, sync_directory
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
-_FILL_BYTES: Final = (
-    1 << 20
-)  # zeros at once: more would keep the disk from the commits that go on meanwhile
-# Some seconds of a gateway under full load, minutes of a busy one: few files. Whoever seals reads the live one anew at
-# each look, what was written and the zeros after it.
+# Zeros at once: more would keep the disk from the commits that go on meanwhile.
+_FILL_BYTES: Final = 1 << 20
+# Some seconds of a gateway under full load, minutes of a busy one: few files. Sealing reads the
+# live segment anew each time, its frames and the zeros after them.
 _SEGMENT_BYTES: Final = 16 << 20
 _WAITING_MAX: Final = 64  # measured: larger batches gain nothing, smaller ones cost CPU
 _COMMIT_EVERY_S: Final = 0.001  # at most a thousand commits a second, about 5 % of a core
-_QUICK_US: Final = (
-    500  # a disk that took longer the last time is not waited for on the loop's thread; 0: none is
-)
+# The loop's thread does not wait for a disk that took longer the last time; 0: it waits for none.
+_QUICK_US: Final = 500
 _DURATION_BITS: Final = 64
 _ROOM_EVERY_S: Final = 1.0  # room is made by people; asking costs next to nothing
-# Of a segment, beyond its size: the frame that goes over it and the closing frame find room on a full disk, too.
+# Room beyond a segment's size: the frame that exceeds it and the closing frame fit on a full disk,
+# too.
 _LAST_FRAMES_BYTES: Final = 32 << 10
-# What says that there is no room, for now: on the disk, or in somebody's quota.
+# The errors that mean no room for now: on the disk, or in somebody's quota.
 NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _INTENT_DELAY_S: Final = 0.050  # how long a record that nobody waits for may stay in memory
 
 
 class Waiter(Protocol):
-    """Whoever waits for a record. Called once, on the loop's thread."""
+    """The caller that waits for a record. Called once, on the loop's thread."""
 
     def durable(self, error: OSError | None) -> None:
         """The record is on the disk, or, with an error, will never be."""
 
 
 class _Segment(NamedTuple):
-    """An open file. With `size` bytes written it is the next one's turn; what goes far beyond was not filled with
-    zeros, and is as durable, only slower."""
+    """An open file. After `size` bytes the next segment begins; bytes beyond were not filled with
+    zeros.
+
+    They are as durable, only slower.
+    """
 
     number: int
     descriptor: int
@@ -86,14 +93,15 @@ class _Segment(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """One call for the log thread, whole before it is handed over, and who hears its result."""
+    """One call for the log thread, complete before it is handed over, and the callback for its
+    result."""
 
     call: Callable[..., Any]
     arguments: tuple[Any, ...]
     done: Callable[["_Job", Any], None]
 
     def result(self) -> Any:
-        """What its call returns, or the error of the disk."""
+        """Return the result of the call, or the error of the disk."""
         try:
             return self.call(*self.arguments)
         except OSError as error:
@@ -103,11 +111,12 @@ class _Job(NamedTuple):
 class SpoolWriter:
     """Appends records to the spool in `directory`, from the thread of `loop`.
 
-    `boot` names this start of the gateway. `open_requests` is kept by the gateway: how many requests may still come to
-    wait. `failure` is the error after which nothing is durable any more. `shortage` is why the next segment cannot be
-    made at present, `full` why nothing can be written at present; who waits hears it after the disk was full for
-    `hold_s`. A disk whose last write took `quick_us` or longer is left to the log thread. Raises SpoolBusy where
-    another process writes this spool, OSError where the first segment cannot be made.
+    `boot` names this start of the gateway. The gateway keeps `open_requests`: how many requests may
+    still come to wait. `failure` is the error after which nothing is durable any more. `shortage`
+    is why the next segment cannot be made at present, `full` why nothing can be written at present;
+    waiters hear it after the disk was full for `hold_s`. Writes to a disk whose last write took
+    `quick_us` or longer are left to the log thread. Raises SpoolBusy if another process writes this
+    spool, OSError if the first segment cannot be made.
     """
 
     def __init__(
@@ -127,7 +136,7 @@ class SpoolWriter:
         self.full: OSError | None = None
         self.hold_s = 0.0
         self._full_since_s = 0.0
-        self._stalled: _Job | None = None  # what found no room
+        self._stalled: _Job | None = None  # the write that found no room
         self._room_every_s = room_every_s
         # Commits by the number of bits of their duration in microseconds, and the sum of these.
         self.commits = [0] * _DURATION_BITS
@@ -163,7 +172,7 @@ class SpoolWriter:
         self._flush_timer = False
         self._last_commit_s = 0.0
         self._handed = 0  # jobs that the log thread has
-        self._disk_us = 0  # what the last commit's call took
+        self._disk_us = 0  # how long the last commit's call took
         self._idle = asyncio.Event()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._log_thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -171,12 +180,12 @@ class SpoolWriter:
 
     @property
     def identity(self) -> str:
-        """The spool's name for ever, in hex."""
+        """Return the spool's name for ever, in hex."""
         return self._spool.hex()
 
     @property
     def room_bytes(self) -> int:
-        """How much can be written without asking the disk for room."""
+        """Return how much can be written without asking the disk for room."""
         if self.full is not None:
             return 0
         following = self._next.size if self._next is not None else 0
@@ -184,13 +193,16 @@ class SpoolWriter:
 
     @property
     def holds(self) -> bool:
-        """Whether those who wait for a disk that is full may go on waiting."""
+        """True if the waiters for a full disk may go on waiting."""
         return time.monotonic() < self._full_since_s + self.hold_s
 
     # -- appending
 
     def label(self, label: Label) -> int:
-        """The code by which records of this process name `label`. Written to a segment when first used there."""
+        """Return the code by which records of this process name `label`.
+
+        The label is written to a segment when first used there.
+        """
         code = self._codes.get(label)
         if code is None:
             code = self._codes[label] = len(self._labels)
@@ -198,7 +210,8 @@ class SpoolWriter:
         return code
 
     def append(self, record: bytes, buyer: int, deployment: int, ruling: int) -> None:
-        """Add a packed intent or usage record. It rides on the next commit, at the latest 50 ms from now."""
+        """Add a packed intent or usage record. It is written with the next commit, at the latest 50
+        ms from now."""
         emitted = self._emitted
         if buyer not in emitted or deployment not in emitted or ruling not in emitted:
             self._emit((buyer, deployment, ruling))
@@ -208,7 +221,7 @@ class SpoolWriter:
             self._loop.call_later(_INTENT_DELAY_S, self._flush)
 
     def wait(self, waiter: Waiter) -> None:
-        """Tell `waiter` when everything appended so far is durable."""
+        """Notify `waiter` when everything appended so far is durable."""
         if self.failure is not None:
             # Not at once: a caller is never called back before its own call returns.
             self._loop.call_soon(waiter.durable, self.failure)
@@ -229,7 +242,8 @@ class SpoolWriter:
                 self._start_timer()
 
     async def close(self) -> None:
-        """Write what is pending, close the segment with its closing frame, stop the log thread, let go of the lock."""
+        """Write pending records, close the segment with its closing frame, stop the log thread,
+        release the lock."""
         self._closing = True
         while self.failure is None and (self._busy or self._pending or self._waiting):
             self._idle.clear()
@@ -247,7 +261,8 @@ class SpoolWriter:
         if self._preparing is not None:
             await asyncio.wait((self._preparing,))
         if self._next is not None:
-            # It was made ahead of time and stays empty: an end of its own, and its zeros are given back.
+            # It was made ahead of time and stays empty: write its closing frame and give its zeros
+            # back.
             with _without_room():
                 _close_segment(self._next, 0, SEGMENT_HEADER.size)
         os.close(self._lock)
@@ -275,7 +290,8 @@ class SpoolWriter:
             self._commit()
 
     def _commit(self) -> None:
-        """Build the frame of everything pending and have it written: see the module for by whom."""
+        """Build the frame of all pending records and have it written, here or by the log thread
+        (see the module)."""
         self._busy = True
         self._last_commit_s = time.monotonic()
         if self._offset >= self._segment.size and self._next is not None:
@@ -285,7 +301,8 @@ class SpoolWriter:
         self._pending, self._fresh = [], []
         self._released, self._waiting = self._waiting, []
         if not records:
-            # Nobody wrote since the last frame: all that these wait for is durable already.
+            # Nothing was written since the last frame: all that these waiters wait for is durable
+            # already.
             self._loop.call_soon(self._release)
             return
         payload = b"".join((*labels, *records)) if labels else b"".join(records)
@@ -295,12 +312,12 @@ class SpoolWriter:
         self._frame += 1
         self._offset += len(header) + len(payload)
         if self._frame & (self._frame - 1) == 0:
-            # After 1, 2, 4, 8 … frames labels are written again: none stands in one frame alone, which may be damaged.
+            # After 1, 2, 4, 8 … frames labels are written again: a damaged frame then loses no
+            # label for good.
             self._emitted.clear()
         job = _Job(self._write, arguments, self._written)
-        if (
-            self._disk_us < self._quick_us and not self._handed
-        ):  # else it would come before what was handed over
+        # While the log thread has jobs, this write would overtake them.
+        if self._disk_us < self._quick_us and not self._handed:
             self._loop.call_soon(self._written, job, job.result())
         else:
             self._hand_over(job)
@@ -317,7 +334,7 @@ class SpoolWriter:
         self._jobs.put(job)
 
     def _run(self) -> None:
-        """The log thread: one call per job, and word of it to the loop."""
+        """Run the log thread: one call per job, its result handed to the loop."""
         take, tell = self._jobs.get, self._loop.call_soon_threadsafe
         while (job := take()) is not None:
             tell(self._handed_back, job, job.result())
@@ -332,7 +349,7 @@ class SpoolWriter:
         try:
             written = os.pwritev(descriptor, buffers, offset, flags)
             rest = b"".join(buffers)[written:] if written < sum(map(len, buffers)) else b""
-            # Why it took a part of it only is what the rest is answered with.
+            # The disk took a part only: writing the rest returns the reason.
             return (
                 written + os.pwritev(descriptor, (rest,), offset + written, flags)
                 if rest
@@ -359,16 +376,18 @@ class SpoolWriter:
             self._release()
 
     def _acknowledge(self) -> None:
-        """Say in the segment's header that its frames so far are acknowledged.
+        """Write into the segment's header that its frames so far are acknowledged.
 
-        INVARIANT: after they are durable, and before anybody hears so. Nothing waits for it to be durable itself.
+        INVARIANT: after they are durable, and before any waiter is notified. Nothing waits for the
+        mark itself to be durable.
         """
-        # A mark that cannot be written leaves the one before it, which is right and says less.
+        # If a mark cannot be written, the mark before it stays: it is right and claims less.
         with contextlib.suppress(OSError):
             os.pwrite(self._segment.descriptor, pack_acknowledged(self._frame), ACKNOWLEDGED_AT)
 
     def _stall(self, job: _Job, error: OSError) -> None:
-        """A frame found no room: it stays, and is tried again at its place. Nothing else is written before it."""
+        """Keep a frame that found no room, to be tried again at its place. Nothing else is written
+        before it."""
         if self.full is None:
             self._full_since_s = time.monotonic()
         self.full, self._stalled = error, job
@@ -385,7 +404,8 @@ class SpoolWriter:
             self._hand_over(job)
 
     def _try_for_the_last_time(self) -> None:
-        """The process stops: what finds no room now is lost, and was acknowledged to nobody."""
+        """Try a last write because the process stops: a frame without room now is lost, and was
+        acknowledged to nobody."""
         job, self._stalled = self._stalled, None
         assert job is not None
         result = job.result()
@@ -395,7 +415,7 @@ class SpoolWriter:
             self._written(job, result)
 
     def _fail(self, error: OSError) -> None:
-        """Nothing is durable from here on: everybody who waits hears so."""
+        """Fail closed: nothing is durable from here on, and every waiter hears so."""
         self.failure = error
         self._busy = False
         waiters = (*self._released, *self._waiting)
@@ -404,16 +424,17 @@ class SpoolWriter:
         self._idle.set()
 
     def _tell(self, waiters: Sequence[Waiter], error: OSError | None) -> None:
-        """An exception of one waiter is its own: the others hear what they wait for."""
+        """Notify the waiters. An exception of one waiter is its own: the others are notified all
+        the same."""
         for waiter in waiters:
             try:
                 waiter.durable(error)
             except Exception as fault:
-                message = "One that waited for the journal failed at what it heard."
+                message = "A waiter of the spool failed when it was notified."
                 self._loop.call_exception_handler({"message": message, "exception": fault})
 
     def _release(self) -> None:
-        """Tell the batch, then see who came meanwhile."""
+        """Notify the batch's waiters, then serve those that came meanwhile."""
         released, self._released = self._released, []
         self._tell(released, None)
         self._busy = False
@@ -430,13 +451,13 @@ class SpoolWriter:
     # -- segments
 
     def _create(self, number: int, size: int) -> _Segment:
-        """A new segment file: filled with zeros, its header and its name durable."""
+        """Make a new segment file: filled with zeros, its header and its name durable."""
         header = pack_segment_header(self._spool, number, time.time_ns(), self._boot)
         path = segment_path(self._directory, number)
         total = size + _LAST_FRAMES_BYTES
         room = os.statvfs(self._directory)
         if room.f_bavail * room.f_frsize < total:
-            # Not tried: until it was given up it would take what others could still use.
+            # Not tried: a failing attempt would take room that others could still use.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -454,7 +475,8 @@ class SpoolWriter:
         return _Segment(number, descriptor, int.from_bytes(header[56:60], "little"), size)
 
     def _prepare(self) -> None:
-        """Make the next segment ahead of time, in a thread of its own, so that no request waits for it."""
+        """Make the next segment ahead of time, in a thread of its own, so that no request waits for
+        it."""
         number = self._segment.number + 1
         self._preparing = self._loop.run_in_executor(
             None, self._create, number, self._segment_bytes
@@ -483,7 +505,8 @@ class SpoolWriter:
             self._prepare()
 
     def _rotate(self, following: _Segment) -> None:
-        """Go over to the next segment. What is pending names labels that the new one has not seen yet."""
+        """Go over to the next segment. Pending records name labels that the new segment has not
+        seen yet."""
         self._hand_over(
             _Job(_close_segment, (self._segment, self._frame, self._offset), self._closed)
         )
@@ -504,7 +527,7 @@ class SpoolWriter:
 
 @contextlib.contextmanager
 def _without_room() -> Iterator[None]:
-    """An end that finds no room is left out: what was written before it is read all the same."""
+    """Leave out a closing frame that finds no room: the frames before it are read all the same."""
     try:
         yield
     except OSError as error:
@@ -513,7 +536,7 @@ def _without_room() -> Iterator[None]:
 
 
 def _close_segment(segment: _Segment, frame: int, offset: int) -> None:
-    """Write the closing frame and give back what was preallocated and not used."""
+    """Write the closing frame and give back the preallocated bytes that were not used."""
     header = pack_frame_header(b"", frame, 0, 0, segment.seed)
     os.pwritev(segment.descriptor, (header,), offset, os.RWF_DSYNC)
     os.ftruncate(segment.descriptor, offset + FRAME_HEADER.size)

@@ -1,4 +1,5 @@
-"""Values: money, numbers, names, days and the two clocks, citations, problems. The room every other room may use.
+"""Values: money, numbers, names, days and the two clocks, citations, problems. The room every other
+room may use.
 
 Knows nothing of agreements, clouds or requests. Everything here is frozen and valid once built.
 """

@@ -1,7 +1,9 @@
-"""The two clocks: `as_of`, the day whose rules are asked for, and `known_at`, what had been recorded by then.
+"""The two clocks: `as_of`, the day whose rules are asked for, and `known_at`, the point up to which
+records count.
 
-`as_of` is a UTC day. `known_at` is a point in the order in which things became known: an instant and, within it, a
-sequence, because two records of one instant still have an order. Event times are nanoseconds since 1970 (UTC).
+`as_of` is a UTC day. `known_at` is a point in the order in which records became known: an instant
+and, within it, a sequence, because two records of one instant still have an order. Event times are
+nanoseconds since 1970 (UTC).
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -14,44 +16,48 @@ _LAST_SEQUENCE = 2**63 - 1
 
 
 def day_of(instant_ns: int) -> date:
-    """The UTC day that holds an instant (nanoseconds since 1970)."""
+    """Return the UTC day that holds an instant (nanoseconds since 1970)."""
     return _EPOCH + timedelta(days=instant_ns // DAY_NS)
 
 
 def start_of_day_ns(day: date) -> int:
-    """The first nanosecond of a UTC day."""
+    """Return the first nanosecond of a UTC day."""
     return (day - _EPOCH).days * DAY_NS
 
 
 class KnownAt(msgspec.Struct, frozen=True, order=True):
-    """A point in the order of knowledge. A record is known at `k` when its own point is not after `k`."""
+    """A point in the order of knowledge. A record is known at `k` when its own point is not after
+    `k`."""
 
     instant_ns: int
     sequence: int = _LAST_SEQUENCE
 
     @classmethod
     def recorded_on(cls, day: date, sequence: int = 0) -> "KnownAt":
-        """The point of a record that carries only a day: the day's first instant."""
+        """Return the point of a record that carries only a day: the day's first instant."""
         return cls(start_of_day_ns(day), sequence)
 
     @classmethod
     def end_of(cls, day: date) -> "KnownAt":
-        """Everything recorded up to the end of `day`: a `known_at` that is a day includes the whole day."""
+        """Return the point after everything recorded up to the end of `day`, so that a day includes
+        the whole day."""
         return cls(start_of_day_ns(day) + DAY_NS - 1)
 
     @classmethod
     def everything(cls) -> "KnownAt":
-        """Everything ever recorded."""
+        """Return the point after everything ever recorded."""
         return cls(_LAST_SEQUENCE)
 
     @classmethod
     def always(cls) -> "KnownAt":
-        """Known at every point: what a question supposes."""
+        """Return the point before all others: suppositions of a question are known at every
+        point."""
         return cls(-_LAST_SEQUENCE, 0)
 
     @classmethod
     def parse(cls, text: str) -> "KnownAt":
-        """A point as `str` writes it. A day's last second without a fraction is the day's end. Raises ValueError."""
+        """Read a point as `str` writes it. A day's last second without a fraction is the day's end.
+        Raise ValueError."""
         if text == "everything":
             return cls.everything()
         stamp, _, fraction = text.removesuffix("Z").partition(".")

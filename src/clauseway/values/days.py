@@ -9,12 +9,13 @@ import msgspec
 
 from clauseway.values.problems import InvalidInput, Problem
 
-# The day after every day that is asked about: the end of what has no end.
+# The day after every day that is asked about: the end of an interval without end.
 FOREVER = date.max
 
 
 def parse_day(text: str, where: str) -> date:
-    """A day written YYYY-MM-DD. Raises InvalidInput naming `where` (a flag, a field) otherwise."""
+    """Read a day written YYYY-MM-DD. Raise InvalidInput naming `where` (a flag, a field)
+    otherwise."""
     try:
         day = date.fromisoformat(text)
         if str(day) != text:  # other forms of ISO 8601, such as 2026-W18-1
@@ -23,7 +24,7 @@ def parse_day(text: str, where: str) -> date:
     except ValueError as error:
         raise InvalidInput(
             Problem(
-                what=f"{text!r} is no day",
+                what=f"{text!r} is not a day",
                 why=str(error),
                 where=where,
                 todo="Write the day as YYYY-MM-DD, for example 2026-04-27.",
@@ -32,12 +33,12 @@ def parse_day(text: str, where: str) -> date:
 
 
 def day_after(day: date) -> date:
-    """The next day; FOREVER has none and stays."""
+    """Return the next day; FOREVER has none and stays."""
     return day if day == FOREVER else day + timedelta(days=1)
 
 
 def through(last_day: date) -> date:
-    """The exclusive end of what lasts through `last_day`."""
+    """Return the exclusive end of an interval that lasts through `last_day`."""
     return day_after(last_day)
 
 

@@ -1,6 +1,7 @@
 """Exact money: an amount and a currency, one named rounding, a stated home for the remainder.
 
-INVARIANT: no float touches money. Amounts are `Decimal`; token prices on the request's way are whole picodollars.
+INVARIANT: no float touches money. Amounts are `Decimal`; token prices on the request's way are
+whole picodollars.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,12 +18,12 @@ _EXACT = Context(prec=60, traps=[Inexact])
 
 
 def round_half_even(amount: Decimal, unit: Decimal = CENT) -> Decimal:
-    """The one rounding of the house: to a multiple of `unit`, ties to the even neighbour."""
+    """Round to a multiple of `unit`, ties to the even neighbour: the only rounding of money."""
     return amount.quantize(unit, rounding=ROUND_HALF_EVEN, context=_WIDE)
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
-    """The sum with every digit kept (the context of plain `+` keeps 28)."""
+    """Return the sum with every digit kept (the context of plain `+` keeps 28)."""
     total = Decimal(0)
     for amount in amounts:
         total = _EXACT.add(total, amount)
@@ -30,12 +31,13 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def exact_product(amount: Decimal, factor: Decimal) -> Decimal:
-    """The product with every digit kept (the context of plain `*` keeps 28)."""
+    """Return the product with every digit kept (the context of plain `*` keeps 28)."""
     return _EXACT.multiply(amount, factor)
 
 
 class Money(msgspec.Struct, frozen=True):
-    """An exact amount in a currency (ISO 4217). Adding two currencies is a bug, not a conversion."""
+    """An exact amount in a currency (ISO 4217). Adding two currencies is a bug, not a
+    conversion."""
 
     amount: Decimal
     currency: str = USD
@@ -57,17 +59,20 @@ class Money(msgspec.Struct, frozen=True):
 def allocate(
     total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decimal = CENT
 ) -> dict[str, Decimal]:
-    """Split `total` over `(id, weight)` lines so that the parts are multiples of `unit` and sum to it exactly.
+    """Split `total` over `(id, weight)` lines so that the parts are multiples of `unit` and sum to
+    it exactly.
 
-    Largest remainder; ties go to the line whose id sorts first. `total` must be a multiple of `unit`. Weights may be
-    negative (credits). Where they sum to zero, the whole goes to the line whose id sorts first.
+    Largest remainder; ties go to the line whose id sorts first. `total` must be a multiple of
+    `unit`. Weights may be negative (credits). Where they sum to zero, the whole goes to the line
+    whose id sorts first.
     """
     assert total == round_half_even(total, unit), "the total must already be rounded"
     if not weights:
         assert total == 0, "an amount needs a line to stand on"
         return {}
     assert len({line for line, _ in weights}) == len(weights), "two lines share an id"
-    # Whole numbers from here on: division of decimals would lose digits, and with them the order of the remainders.
+    # Whole numbers from here on: division of decimals would lose digits, and with them the order of
+    # the remainders.
     units = int(total.scaleb(-_exponent(unit), _EXACT)) // int(
         unit.scaleb(-_exponent(unit), _EXACT)
     )
@@ -79,13 +84,15 @@ def allocate(
         return {line: total if line == first else unit * 0 for line, _ in weights}
     sign = 1 if whole > 0 else -1
     divided = {line: divmod(units * part * sign, whole * sign) for line, part in parts}
+    # The units left over by rounding down go to the lines with the largest remainders.
     left = units - sum(floor for floor, _ in divided.values())
     favoured = set(sorted(divided, key=lambda line: (-divided[line][1], line))[:left])
     return {line: unit * (floor + (line in favoured)) for line, (floor, _) in divided.items()}
 
 
 def round_together(amounts: Mapping[str, Decimal], unit: Decimal = CENT) -> dict[str, Decimal]:
-    """Round amounts to multiples of `unit` so that they sum to their rounded sum. Each moves by less than a unit.
+    """Round amounts to multiples of `unit` so that they sum to their rounded sum. Each moves by
+    less than a unit.
 
     Largest remainder; ties go to the amount whose id sorts first.
     """
@@ -104,7 +111,8 @@ def round_together(amounts: Mapping[str, Decimal], unit: Decimal = CENT) -> dict
 
 
 def _exponent(amount: Decimal) -> int:
-    """The power of ten of an amount's last digit, never above zero: how far it must be shifted to be whole."""
+    """Return the power of ten of an amount's last digit, never above zero: the shift that makes it
+    whole."""
     exponent = amount.as_tuple().exponent
-    assert isinstance(exponent, int), f"{amount} is no amount"
+    assert isinstance(exponent, int), f"{amount} is not an amount"
     return min(exponent, 0)

@@ -1,8 +1,10 @@
-"""The one rule for names that come from outside: of parties, products, tenants, keys, models, and ids.
+"""The one rule for names that come from outside: of parties, products, tenants, keys, models, and
+ids.
 
-A name is compared, printed, searched for and signed. So it has 1 to 200 characters that can be seen:
-no control characters or line breaks, no marks that turn the direction of text, nothing of zero width and
-nothing that looks like empty space but is another character. Single spaces may stand inside it.
+A name is compared, printed, searched for and signed. So it has 1 to 200 characters that can be
+seen: no control characters or line breaks, no marks that turn the direction of text, nothing of
+zero width and nothing that looks like empty space but is another character. Single spaces may stand
+inside it.
 """
 
 import re
@@ -13,15 +15,16 @@ from clauseway.values.problems import InvalidInput, Problem
 # As wide as the columns that keep names.
 NAME_CHARACTERS_MAX = 200
 
-# Letters and marks by their category, and yet drawn as nothing: fillers, joiners, variation selectors
-# (Unicode's Default_Ignorable_Code_Point beyond category Cf) and the blank of Braille.
+# Letters and marks by their category, and yet drawn as nothing: fillers, joiners, variation
+# selectors (Unicode's Default_Ignorable_Code_Point beyond category Cf) and the blank of Braille.
 _DRAWN_AS_NOTHING = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
 )
 
 
 def flaw_of_name(name: str, most: int = NAME_CHARACTERS_MAX) -> str:
-    """Return why a text is no name, empty where it is one."""
+    """Return why a text is not a name, empty if it is a name."""
     if not name:
         return "it is empty"
     if len(name) > most:
@@ -30,24 +33,29 @@ def flaw_of_name(name: str, most: int = NAME_CHARACTERS_MAX) -> str:
         return "spaces stand at its ends, or several in a row"
     if name.isprintable() and (name.isascii() or not _DRAWN_AS_NOTHING.search(name)):
         return ""
-    hidden = next(one for one in name if not one.isprintable() or _DRAWN_AS_NOTHING.match(one))
+    hidden = next(
+        character
+        for character in name
+        if not character.isprintable() or _DRAWN_AS_NOTHING.match(character)
+    )
     return f"its character {name.index(hidden) + 1}, U+{ord(hidden):04X}, cannot be seen"
 
 
 def problem_of_name(
     name: str, where: str, line: int = 0, most: int = NAME_CHARACTERS_MAX
 ) -> Problem | None:
-    """Return what is wrong with a name, None where nothing is. `where` is a flag, a field or a file."""
+    """Return the problem of a name, None if it has none. `where` is a flag, a field or a file."""
     why = flaw_of_name(name, most)
     if not why:
         return None
     shown = ascii(name if len(name) <= 60 else name[:60] + "…")
     todo = f"Write 1 to {most} characters that can be seen, without spaces at the ends."
-    return Problem(what=f"{shown} is no name", why=why, where=where, line=line, todo=todo)
+    return Problem(what=f"{shown} is not a name", why=why, where=where, line=line, todo=todo)
 
 
 def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
-    """Raise InvalidInput with every bad name of `(where, name)` pairs. Leave out what may be empty and is."""
+    """Raise InvalidInput with every bad name of `(where, name)` pairs. Optional names that are
+    empty must be left out."""
     pairs = names.items() if isinstance(names, Mapping) else names
     problems = [problem for where, name in pairs if (problem := problem_of_name(name, where))]
     if problems:

@@ -1,15 +1,15 @@
 """The one reader of numbers that people and files write.
 
-    12500    12_500    12500.50    0.2        a point before decimals, underscores between groups of three
-    1,250,000    25,000.50                    only where a caller allows commas: in an agreement's text
+    12500    12_500    12500.50    0.2    a point before decimals, underscores between groups
+    1,250,000    25,000.50                only where a caller allows commas: in an agreement's text
 
-A comma separates decimals in half of the world and groups in the other half, so it is read only where
-it can be no decimal sign: with two groups or more, or with a point after it. Everything else is refused
-with the way to write it: exponents, NaN, digits of other scripts, a plus sign, a minus where nothing is
-below zero, a percent sign where no percentage is meant.
+A comma separates decimals in half of the world and groups in the other half, so it is read only
+where it can be no decimal sign: with two groups or more, or with a point after it. Everything else
+is refused with the way to write it: exponents, NaN, digits of other scripts, a plus sign, a minus
+where nothing is below zero, a percent sign where no percentage is meant.
 
-Money and prices are stored as decimal(38, 12). A number that is read has at most 15 digits before the
-point and 12 behind it, so that sums of many and products with a rate still fit.
+Money and prices are stored as decimal(38, 12). A number that is read has at most 15 digits before
+the point and 12 behind it, so that sums of many and products with a rate still fit.
 """
 
 import re
@@ -35,7 +35,7 @@ _ONE_COMMA = re.compile(r"(\d+),(\d+)", re.ASCII)
 
 
 class BadNumber(ValueError):
-    """A text that is no number. `why` says what is wrong with it, `todo` how to write it."""
+    """A text that is not a number. `why` says what is wrong with it, `todo` how to write it."""
 
     def __init__(self, why: str, todo: str = _WRITE) -> None:
         super().__init__(why)
@@ -43,7 +43,7 @@ class BadNumber(ValueError):
 
     @property
     def is_general(self) -> bool:
-        """Whether `todo` only says how numbers are written, and a caller may say more of its own."""
+        """True if `todo` only says how numbers are written, so that a caller may say more."""
         return self.todo in (_WRITE, _WRITE_WHOLE)
 
     def problem(self, what: str, where: str, line: int = 0) -> Problem:
@@ -61,8 +61,8 @@ def read_decimal(
 ) -> Decimal:
     """Return the number that a text writes. Raise BadNumber for everything else.
 
-    `signed` allows numbers below zero. `commas` is for an agreement's text, `exponent` for formats of
-    machines whose specification writes numbers so (FOCUS).
+    `signed` allows numbers below zero. `commas` is for an agreement's text, `exponent` for formats
+    of machines whose specification allows exponents (FOCUS).
     """
     bare = text.strip(" ")
     is_negative = signed and bare.startswith("-")
@@ -78,14 +78,15 @@ def read_decimal(
     if number != 0 and -_exponent_of(number) > places:
         allowed = f"{places} decimal places are" if places != 1 else "one decimal place is"
         why = f"it has more decimal places than the {places} that are kept"
-        raise BadNumber(why if places else "it is no whole number", f"Round it: {allowed} kept.")
+        raise BadNumber(why if places else "it is not a whole number", f"Round it: {allowed} kept.")
     return number.copy_negate() if is_negative and number else number
 
 
 def read_whole(text: str, *, least: int = 0, most: int = int(NUMBER_BELOW) - 1) -> int:
-    """Return the whole number that a text writes, within bounds. Raise BadNumber for everything else."""
+    """Return the whole number that a text writes, within bounds. Raise BadNumber for everything
+    else."""
     if "." in text and "," not in text:
-        raise BadNumber("it is no whole number", _WRITE_WHOLE)
+        raise BadNumber("it is not a whole number", _WRITE_WHOLE)
     try:
         number = int(read_decimal(text, places=0, signed=least < 0))
     except BadNumber as error:
@@ -130,14 +131,14 @@ def _unsigned(text: str, *, commas: bool, exponent: bool) -> Decimal:
 
 
 def _exponent_of(number: Decimal) -> int:
-    """The power of ten of the last digit that is not zero."""
+    """Return the power of ten of the last digit that is not zero."""
     exponent = number.normalize().as_tuple().exponent
     assert isinstance(exponent, int), f"{number} is finite"
     return exponent
 
 
 def _refusal(text: str, *, commas: bool) -> BadNumber:
-    """The reason why a text is no number, the first that applies."""
+    """Return the first reason why a text is not a number."""
     if not text:
         return BadNumber("nothing is written")
     if any(character.isdigit() and not character.isascii() for character in text):
@@ -163,7 +164,7 @@ def _refusal(text: str, *, commas: bool) -> BadNumber:
         return BadNumber("it has more than one point")
     if set(text) <= set("0123456789."):
         return BadNumber("digits stand before and behind a point", "Write it as 0.5 or 5.0.")
-    return BadNumber("it is no number")
+    return BadNumber("it is not a number")
 
 
 def _comma_refusal(text: str, *, commas: bool) -> BadNumber:

@@ -1,7 +1,7 @@
-"""What is wrong with what somebody gave us, as data: what, why, where and what to do.
+"""Problems of somebody's input, as data: what, why, where and what to do.
 
-    InvalidInput          raised where input is refused; carries every problem found, not the first one
-      .problems           a tuple of Problem, in order of file and line
+    InvalidInput     raised where input is refused; carries all its problems, not only the first
+      .problems      a tuple of Problem, in order of file and line
 
 Operating faults (a disk, a socket) stay the exceptions they are. Our own bugs are assertions.
 """
@@ -10,7 +10,8 @@ import msgspec
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing wrong with the input. `where` is a file, a flag or a field; `line` counts from 1, 0 for none."""
+    """A single problem of the input. `where` is a file, a flag or a field; `line` counts from 1, 0
+    for none."""
 
     what: str
     why: str

@@ -443,7 +443,7 @@ def _wanted_prices(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Pro
 
 
 def _wanted_rates(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Problem]:
-    held, rates = basis.of(RATES), prices.exchange
+    held, rates = basis.of(RATES), prices.rates
     if not held and isinstance(rates, Rates):
         yield _accepting_rates(rates)
     elif held and (rates is None or rates.digest != getattr(basis.rates, "digest", "")):

@@ -63,7 +63,7 @@ class PricesByMonth:
             for interval, digest in self._digests.items()
             if not interval.intersect(days).is_empty
         )
-        exchange = self._prices.exchange
+        exchange = self._prices.rates
         rates: object = None
         if isinstance(exchange, Rates):
             rates = [one for one in exchange.all if one.day < days.end]

@@ -47,12 +47,12 @@ from clauseway.ledger import (
     references,
     settle,
     statement_of,
-    told_of,
+    summary_of,
     uncounted,
 )
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import ShareKey
-from clauseway.ledger.closing import Told
+from clauseway.ledger.closing import SettlementSummary
 from clauseway.ledger.revenue import in_no_base
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
@@ -114,7 +114,7 @@ def settle_month(
         _post(lake.control, [*restatements, settlement])
         settler.carry_on(days, use.assume)
         # Closed with this settlement, the month needs no second look while its inputs stay as they are.
-        settler.mark_same(told_of(settlement), (), use.assume)
+        settler.mark_same(summary_of(settlement), (), use.assume)
         settler.sums.keep()
     return settlement
 
@@ -161,7 +161,7 @@ def with_late(settlement: Settlement, closed: ClosedMonths, found: Sequence[Late
     if not closed.receipts:
         return settlement
     corrections = [change for one in found for change in one.corrections]
-    new = [told_of(one.restatement) for one in found if one.restatement is not None]
+    new = [summary_of(one.restatement) for one in found if one.restatement is not None]
     restated = uncounted(closed.closed, [*closed.restatements, *new])
     return corrected(settlement, corrections, list(closed.receipts.values()), restated)
 
@@ -285,16 +285,20 @@ class Settler:
             days.begin, earlier, assumptions, [*self._credited, *self._disputed]
         )
 
-    def is_same(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> bool:
+    def is_same(
+        self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
+    ) -> bool:
         """Whether a settlement with every change told since is known to be what settling again comes to."""
         return self._use_kept and self.sums.is_kept(*self._sameness(settled, changes, assume))
 
-    def mark_same(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> None:
+    def mark_same(
+        self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
+    ) -> None:
         """Remember that settling again on the same inputs changes nothing of what was told."""
         self.sums.mark(*self._sameness(settled, changes, assume))
 
     def _sameness(
-        self, settled: Told, changes: Sequence[Change], assume: Sequence[str]
+        self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
     ) -> tuple[str, str]:
         inputs = self.fingerprint(settled.period, assume)
         return named("same", settled.period), named(settled.receipt, changes, inputs)
@@ -421,12 +425,12 @@ def late_of(
     return found
 
 
-def _never_closed(settler: Settler, months: ClosedMonths) -> list[Told]:
+def _never_closed(settler: Settler, months: ClosedMonths) -> list[SettlementSummary]:
     """The months with usage before the first that was closed."""
     if not months.closed:
         return []
     first = min(one.period for one in months.closed)
-    return [told_of(never_closed(period, settler.inputs)) for period in _before(settler, first)]
+    return [summary_of(never_closed(period, settler.inputs)) for period in _before(settler, first)]
 
 
 def _before(settler: Settler, first: Interval) -> list[Interval]:
@@ -439,7 +443,7 @@ def _before(settler: Settler, first: Interval) -> list[Interval]:
     return months
 
 
-def _as_then(closed: Told, assume: Sequence[str]) -> list[str]:
+def _as_then(closed: SettlementSummary, assume: Sequence[str]) -> list[str]:
     """What is accepted now, and what was accepted when the period was closed and is not named now."""
     now_ = {item.partition("=")[0].strip() for item in assume}
     return [*assume, *(item for item in closed.accepted if item.partition("=")[0] not in now_)]
@@ -474,7 +478,7 @@ def _refuse_closed(books: Books, days: Interval) -> None:
         raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
 
 
-def _refuse_another_agreement(settler: Settler, closed: Told) -> None:
+def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> None:
     """What was closed under an agreement that is not given would look as if nothing were due under it any more."""
     missing = sorted(set(closed.terms) - settler.terms)
     if missing:

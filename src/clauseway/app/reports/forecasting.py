@@ -62,7 +62,7 @@ def look_ahead(
             shares_of(opened, known_at, {**basis.readings, **readings}),
             read_assumptions(accepted, figures_of(opened)),
             through=through,
-            known=known_at.day,
+            known_at=known_at.day,
             growth=assumed,
         ),
     )

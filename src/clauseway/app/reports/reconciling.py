@@ -25,7 +25,7 @@ from clauseway.ledger.reconciliation import (
     OTHER_TIER,
     Billed,
     Charge,
-    Found,
+    Comparison,
     Metered,
     OtherPrice,
     Place,
@@ -74,7 +74,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     known_at: str
     price_book: str
     rows: int
-    found: Found
+    found: Comparison
     unread: tuple[Unread, ...]
     uncounted: int
 

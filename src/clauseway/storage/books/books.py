@@ -13,15 +13,15 @@ from datetime import date
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from clauseway.ledger import Conflict, Entry, Settlement, told_of
-from clauseway.ledger.closing import Told
+from clauseway.ledger import Conflict, Entry, Settlement, summary_of
+from clauseway.ledger.closing import SettlementSummary
 from clauseway.ledger.vouchers import Voucher
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control import journal, schema
 from clauseway.storage.control.control import Control
 from clauseway.values import Interval
 
-_TOLD = msgspec.json.Decoder(Told)
+_TOLD = msgspec.json.Decoder(SettlementSummary)
 _VOUCHER = msgspec.json.Decoder(Voucher)
 
 
@@ -103,7 +103,7 @@ class Books:
                 Interval(begin, end): receipt for begin, end, receipt in connection.execute(query)
             }
 
-    def told(self) -> list[Told]:
+    def told(self) -> list[SettlementSummary]:
         """What later months need of each settlement, in the order of recording. Those read before are kept in short."""
         columns = schema.settlements.c
         with self.control.reading() as connection:
@@ -112,7 +112,7 @@ class Books:
         names = {_told_place(sequence): receipt for sequence, receipt in receipts.items()}
         kept = read_sums(self.control, names)
         missing = [sequence for sequence in receipts if _told_place(sequence) not in kept]
-        read = {sequence: told_of(self._recorded(sequence)) for sequence in missing}
+        read = {sequence: summary_of(self._recorded(sequence)) for sequence in missing}
         keep_sums(
             self.control,
             [
