@@ -3,10 +3,14 @@
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from clauseway.storage.control.engines import Place
+from postgresql_server import new_database
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 SOAKING = os.environ.get("SOAK", "1") != "1"
@@ -87,3 +91,9 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where an empty control database may be made: each test that asks runs on SQLite and on a real PostgreSQL."""
+    return tmp_path / "control.db" if request.param == "sqlite" else new_database()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from clauseway.ledger import Account, Conflict, Entry, Inputs, Posting, Settlement
 from clauseway.storage import ApiKey, Control, Overlap, Sealed
+from clauseway.storage.control.engines import Place
 from clauseway.values import Citation, Interval
 
 KEY = ApiKey(
@@ -30,8 +30,8 @@ MAY = Interval(date(2026, 5, 1), date(2026, 6, 1))
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> Iterator[Control]:
-    opened = Control.open(tmp_path / "control.db")
+def control(place: Place) -> Iterator[Control]:
+    opened = Control.open(place)
     yield opened
     opened.close()
 
@@ -182,13 +182,13 @@ def test_the_latest_settlement_of_a_period_stands_last(control: Control) -> None
     assert [kept.receipt for kept in control.settlements(MAY)] == ["r1", "r2", "r1"]
 
 
-def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
-    first = Control.open(tmp_path / "control.db")
+def test_everything_is_there_after_opening_again(place: Place) -> None:
+    first = Control.open(place)
     first.add_key(KEY)
     first.commit_batch(sealed(0, 1))
     first.post([entry("one", "5.00")], 1)
     first.close()
-    again = Control.open(tmp_path / "control.db")
+    again = Control.open(place)
     assert (again.keys(), again.batches(), again.entries()) == ([KEY], [sealed(0, 1)], [entry("one", "5.00")])
     again.close()
 

@@ -2,12 +2,12 @@
 
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from clauseway.ledger import Account, Entry, Posting
 from clauseway.storage import Control
+from clauseway.storage.control.engines import Place
 
 REFERENCES = ("invoice|a_1", "invoice|ab1", "invoice|A_1", "invoice|a%1", "invoice|a_12")
 # What is asked for · which references begin so
@@ -20,10 +20,10 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("asked", "begin_so"), ASKED)
-def test_references_are_matched_exactly(tmp_path: Path, asked: str, begin_so: list[str]) -> None:
+def test_references_are_matched_exactly(place: Place, asked: str, begin_so: list[str]) -> None:
     owed, paid = Account("a", "payable", "x", "b"), Account("a", "expense", "x", "b")
     legs = (Posting(paid, Decimal("1.00"), "USD", ()), Posting(owed, Decimal("-1.00"), "USD", ()))
-    control = Control.open(tmp_path / "control.db")
+    control = Control.open(place)
     entries = [Entry(id=name, reference=name, day=date(2026, 5, 1), narration="", postings=legs) for name in REFERENCES]
     control.post(entries, 1)
     found = [entry.reference for entry in control.entries(asked)]

@@ -18,6 +18,7 @@ from clauseway.metering import SERVED, Buyer, Deployment, Intent, RequestId, Rul
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control, Overlap
+from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.batches import Batch
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import CloudUsage, revenue, sales_in_order, usage_by_cloud
@@ -99,8 +100,8 @@ def batch(
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    control = Control.open(tmp_path / "control.db")
+def lake(tmp_path: Path, place: Place) -> Iterator[Lake]:
+    control = Control.open(place)
     yield Lake(tmp_path / "lake", control)
     control.close()
 

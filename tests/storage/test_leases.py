@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clauseway.storage import Control
+from clauseway.storage.control.engines import Place
 from clauseway.storage.customers.leases import Held, Leases, Wanted, bounds, picodollars, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 
@@ -26,8 +27,8 @@ def budget(amount: int, period: str = "total") -> BudgetRow:
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> Iterator[Control]:
-    opened = Control.open(tmp_path / "control.db")
+def control(place: Place) -> Iterator[Control]:
+    opened = Control.open(place)
     yield opened
     opened.close()
 

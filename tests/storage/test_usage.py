@@ -21,6 +21,7 @@ from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control
 from clauseway.storage.control import schema
+from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.batches import Batch
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.storage.lake.lake import Lake
@@ -95,8 +96,8 @@ def sealed(lake: Lake, usage: Sequence[UsageRecord], first: int = 0, spool: str 
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake", Control.open(tmp_path / "control.db"))
+def lake(tmp_path: Path, place: Place) -> Lake:
+    return Lake(tmp_path / "lake", Control.open(place))
 
 
 Line = tuple[str, str, str]

@@ -9,8 +9,6 @@ Faults of the database itself stay SQLAlchemy's.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
-from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,8 +17,6 @@ from sqlalchemy import (
     Engine,
     Row,
     and_,
-    create_engine,
-    event,
     insert,
     inspect,
     select,
@@ -31,10 +27,9 @@ from sqlalchemy.schema import CreateColumn
 
 from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
+from clauseway.storage.control.engines import Place, engine_of, reader_of, writer_of
 from clauseway.values import Interval
 
-# How long a writer waits for another: longer than any transaction here takes, shorter than a person's patience.
-_BUSY_TIMEOUT_S = 30
 R = TypeVar("R", bound=msgspec.Struct)
 
 
@@ -108,8 +103,8 @@ class Control:
     """The control data of one home. Safe to share between threads; processes may open the same database."""
 
     def __init__(self, engine: Engine) -> None:
-        self._reader = engine
-        self._writer = engine.execution_options(clauseway_writes=True)
+        self._reader = reader_of(engine)
+        self._writer = writer_of(engine)
         audit.watch(engine)
         with self._writer.begin() as connection:
             schema.metadata.create_all(connection)
@@ -117,12 +112,12 @@ class Control:
             audit.open_log(connection)
 
     @classmethod
-    def open(cls, path: Path) -> "Control":
-        """Open or create the SQLite database at `path`; its folder must exist."""
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return cls(engine)
+    def open(cls, place: Place) -> "Control":
+        """Open the database at a place and create its tables where they are missing.
+
+        A SQLite file is created too, its folder must exist. Raises InvalidInput as `engine_of` does.
+        """
+        return cls(engine_of(place))
 
     def close(self) -> None:
         self._reader.dispose()
@@ -367,16 +362,3 @@ def as_record(record: type[R], row: Row[Any]) -> R:
     """A row as the record whose fields its columns are named after."""
     values = row._mapping
     return record(**{name: values[name] for name in record.__struct_fields__})
-
-
-def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
-    """Durable, concurrent and strict; and transactions begin where we say, not where the driver guesses."""
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the write lock at once: what it read before writing cannot have changed in between."""
-    writes = connection.get_execution_options().get("clauseway_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

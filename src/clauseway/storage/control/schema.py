@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
     false,
 )
 from sqlalchemy.engine import Dialect
@@ -157,6 +159,17 @@ manifest = Table(
     UniqueConstraint("spool", "segment", "first_frame"),
     UniqueConstraint("spool", "segment", "end_frame"),
     CheckConstraint("first_frame >= 0 AND first_frame < end_frame", name="a_range"),
+)
+# Committed ranges of one spool and segment never overlap, whoever writes. A spool is a range of one
+# number, its hash, because a constraint over ranges alone needs no extension of the server.
+event.listen(
+    manifest,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        "ALTER TABLE manifest ADD CONSTRAINT ranges_exclude_each_other EXCLUDE USING gist ("
+        "int8range(hashtextextended(spool, 0) >> 1, hashtextextended(spool, 0) >> 1, '[]') WITH &&, "
+        "int8range(segment, segment, '[]') WITH &&, int8range(first_frame, end_frame) WITH &&)"
+    ).execute_if(dialect="postgresql"),
 )
 
 # The files that readers of the lake may see. What was merged into others is `retired`, and deleted a while

@@ -1,0 +1,122 @@
+"""Engines under the control database: SQLite in a file of the home, or a PostgreSQL server that machines share.
+
+    InvalidInput     the address is of no database that this can use, or the database orders text by a language
+
+Both give the same two kinds of transaction. One that writes excludes every other writer from its begin,
+so whatever it read before it wrote cannot have changed in between. One that only reads sees the database
+as it was at its first statement. See docs/choices/0099.
+"""
+
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from clauseway.values import InvalidInput, Problem
+
+# Where a control database is: a file, or the address of a server's database.
+Place = Path | str
+WRITES = "clauseway_writes"
+# How long a writer waits for another: longer than any transaction here takes, shorter than a person's patience.
+_BUSY_TIMEOUT_S = 30
+# PostgreSQL's name for the lock that writers take: any number that no other program uses in this database.
+_WRITERS = 0x636C_6175_7365_7761
+_DRIVER = "postgresql+psycopg"
+_SCHEMES = ("postgresql", "postgres", _DRIVER)
+# In the order of their bytes, which is how SQLite, and so every digest of rows, orders them.
+_IN_ORDER = ["-", "10", "9", "B", "Z", "_", "a", "b", "é"]
+
+
+def engine_of(place: Place) -> Engine:
+    """Return an engine over the database at a place. A SQLite file is made at first use; its folder must exist.
+
+    A server's database must exist; nothing is asked of it yet. Raises InvalidInput where the address is none.
+    """
+    return _sqlite(place) if isinstance(place, Path) else _postgresql(place)
+
+
+def reader_of(engine: Engine) -> Engine:
+    """The engine for transactions that only read."""
+    if engine.dialect.name != "postgresql":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def writer_of(engine: Engine) -> Engine:
+    """The engine for transactions that write."""
+    if engine.dialect.name != "postgresql":
+        return engine.execution_options(**{WRITES: True})
+    # Each statement sees what was committed before it, so what is read after the lock is what stands.
+    return engine.execution_options(isolation_level="READ COMMITTED", **{WRITES: True})
+
+
+def without_password(place: Place) -> str:
+    """Return a place as it may be shown."""
+    return str(place) if isinstance(place, Path) else make_url(place).render_as_string()
+
+
+def _sqlite(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
+    """Durable, concurrent and strict; and transactions begin where we say, not where the driver guesses."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql(address: str) -> Engine:
+    try:
+        url = make_url(address)
+    except ArgumentError:
+        url = None
+    if url is None or url.drivername not in _SCHEMES or not url.database:
+        what, why = "the address of the database is not valid", "it names no PostgreSQL database"
+        todo = "Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
+        raise InvalidInput(Problem(what=what, why=why, where="the database's address", todo=todo))
+    engine = create_engine(
+        url.set(drivername=_DRIVER),
+        pool_pre_ping=True,
+        connect_args={"options": "-c lock_timeout=30s -c client_encoding=utf8"},
+    )
+    event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "first_connect", _require_order_of_bytes)
+    return engine
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get(WRITES, False):
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_WRITERS,))
+
+
+def _require_order_of_bytes(connection: object, _record: object) -> None:
+    """Refuse a database that orders text by a language: the same rows would get another digest there."""
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    try:
+        cursor.execute(
+            "SELECT array(SELECT x FROM unnest(%s::text[]) AS x ORDER BY x)", (_IN_ORDER,)
+        )
+        ordered = cursor.fetchone()[0]
+        cursor.execute("SELECT current_database()")
+        name = cursor.fetchone()[0]
+    finally:
+        cursor.close()
+    connection.rollback()  # type: ignore[attr-defined]
+    if ordered != _IN_ORDER:
+        what = "the database orders text by a language"
+        why = "digests of rows and statements are the same everywhere only in the order of bytes"
+        todo = (
+            "Make one that does not: CREATE DATABASE clauseway TEMPLATE template0 "
+            "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'."
+        )
+        raise InvalidInput(Problem(what=what, why=why, where=name, todo=todo))

