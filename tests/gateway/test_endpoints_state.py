@@ -208,7 +208,6 @@ def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
         lambda: rival.responses.delete(response.id),
         lambda: rival.responses.cancel(response.id),
         lambda: rival.responses.input_items.list(response.id),
-        lambda: rival.responses.create(model=MODEL, input="Go on.", previous_response_id=response.id),
         lambda: rival.responses.create(model=MODEL, input="Go on.", conversation="conv_1"),
         lambda: rival.responses.create(
             model=MODEL,
@@ -230,6 +229,9 @@ def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
         with pytest.raises(openai.NotFoundError) as raised:
             attempt()
         assert raised.value.code == "not_found"
+    with pytest.raises(openai.BadRequestError) as unknown:
+        rival.responses.create(model=MODEL, input="Go on.", previous_response_id=response.id)
+    assert (unknown.value.code, unknown.value.param) == ("previous_response_not_found", "previous_response_id")
     assert list(rival.files.list()) == []
     assert list(rival.batches.list()) == []
     assert clouds.asked("openai") == [], "nothing of it reached a cloud"

@@ -95,7 +95,37 @@ class Fault(NamedTuple):
     committed: bool = False
 
 
+def written(data: bytes) -> Behaviour:
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.writer.write(data)
+        await connection.writer.drain()
+        await connection.left()
+
+    return behave
+
+
+def ok(body: bytes, content_type: str = "application/json") -> Behaviour:
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
+
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.writer.write(head.encode() + body)
+
+    return behave
+
+
+async def two_answers(connection: Connection, request: Received) -> None:
+    whole = whole_of(request)
+    connection.writer.write((b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(whole) + whole) * 2)
+
+
+async def cut_without_length(connection: Connection, request: Received) -> None:
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n" + whole_of(request)[:50])
+    await connection.writer.drain()
+    connection.writer.close()
+
+
 BUSY, FAILED, UNAVAILABLE = (429, "rate_limit_exceeded"), (502, "clouds_failed"), (503, "clouds_unavailable")
+NO_ANSWER = (*FAILED, "answered 200 without an answer")
 EVERYWHERE: dict[str, Fault] = {
     # the families of 429
     "429 rate_limit_exceeded": Fault(told(429, "rate_limit_exceeded"), (*BUSY, "429 (rate_limit_exceeded)"), 429),
@@ -125,7 +155,6 @@ EVERYWHERE: dict[str, Fault] = {
     "403": Fault(status(403), (*FAILED, "answered 403"), 403),
     "404": Fault(told(404, "DeploymentNotFound"), (*FAILED, "DeploymentNotFound"), 404),
     "408": Fault(status(408), (*FAILED, "answered 408"), 408),
-    "409": Fault(status(409), (*FAILED, "answered 409"), 409),
     # redirects: nobody signed for those
     "301": Fault(status(301, "location: http://127.0.0.1:1/"), (*FAILED, "answered 301"), 301),
     "307": Fault(status(307, "location: /elsewhere"), (*FAILED, "answered 307"), 307),
@@ -138,6 +167,39 @@ EVERYWHERE: dict[str, Fault] = {
     "garbage": Fault(garbage, (*FAILED, "not HTTP"), 0),
     "two lengths": Fault(two_lengths, (*FAILED, "not HTTP"), 0),
     "zstd that nobody asked for": Fault(zstd_frames, (*FAILED, "encoding"), 200),
+    "two answers": Fault(two_answers, (*FAILED, "two answers"), 0),
+    "another protocol": Fault(
+        written(b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\nx"),
+        (*FAILED, "another protocol"),
+        0,
+    ),
+    "a head without end": Fault(
+        written(b"HTTP/1.1 200 OK\r\n" + b"x-more: and more\r\n" * 40_000), (*FAILED, "without an answer"), 0
+    ),
+    "a header without end": Fault(
+        written(b"HTTP/1.1 200 OK\r\nx-more: " + b"and more" * 80_000), (*FAILED, "without an answer"), 0
+    ),
+    "interim answers without end": Fault(
+        written(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 40_000), (*FAILED, "without an answer"), 0
+    ),
+    "gzip as a transfer coding": Fault(
+        written(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        (*FAILED, "transfer coding"),
+        0,
+    ),
+    "chunked twice": Fault(
+        written(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (*FAILED, "transfer coding"),
+        0,
+    ),
+    # a status of success without an answer
+    "204": Fault(written(b"HTTP/1.1 204 No Content\r\n\r\n"), (*FAILED, "204 without an answer"), 204),
+    "200 and nothing": Fault(ok(b""), NO_ANSWER, 200),
+    "200 and a page": Fault(ok(b"<html><body>Welcome</body></html>", "text/html"), NO_ANSWER, 200),
+    "200 and an error": Fault(ok(b'{"error":{"message":"overloaded","code":502}}'), NO_ANSWER, 200),
+    "200 and an error beside an answer": Fault(ok(b'{"choices":null,"error":{"message":"no"}}'), NO_ANSWER, 200),
+    "200 and another object": Fault(ok(b'{"status":"ok"}'), NO_ANSWER, 200),
+    "cut without a length": Fault(cut_without_length, NO_ANSWER, 200),
 }
 WHOLE: dict[str, Fault] = {
     "cut within the answer": Fault(failing_after(0, "cut"), (*FAILED, "broke off"), 200),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.request.failures import Failure, failure_of, is_failure, retry_after_s, retry_lines
+from clauseway.gateway.request.failures import Failure, failure_of, retry_after_s, retry_lines
 from clauseway.gateway.routing.health import Health, RetryBudget
 
 # (what happens at which second)… → at which seconds a request is admitted afterwards
@@ -52,6 +52,30 @@ def lived(history: list[tuple[float, str]]) -> Health:
 def test_health(history: list[tuple[float, str]], then: dict[float, bool]) -> None:
     health = lived(history)
     assert {now_s: health.admits(now_s) for now_s in then} == then
+
+
+# (at which second, which key, what happens)… → which keys are admitted at second 0.5
+KEYS: list[tuple[str, list[tuple[int, str]], list[int]]] = [
+    ("one key's failures are its own", [(1, "fails")] * 5, [2, 3]),
+    ("of two keys all hear", [(1, "fails")] * 4 + [(2, "fails")], []),
+    ("another key fails after it", [(1, "fails")] * 5 + [(2, "fails")], []),
+    ("another key is served", [(1, "fails")] * 5 + [(2, "succeeds")], [1, 2, 3]),
+    ("a wait is everybody's", [(1, "told 7")], []),
+]
+
+
+@pytest.mark.parametrize(("history", "admitted"), [case[1:] for case in KEYS], ids=[case[0] for case in KEYS])
+def test_health_by_key(history: list[tuple[int, str]], admitted: list[int]) -> None:
+    health = Health()
+    for key, step in history:
+        health.asked(0.0, key)
+        if step == "fails":
+            health.failed(0.0, "answered 500", key)
+        elif step == "succeeds":
+            health.succeeded()
+        else:
+            health.asked_to_wait(0.0, 7.0, "answered 429")
+    assert [key for key in (1, 2, 3) if health.admits(0.5, key)] == admitted
 
 
 def test_ejections_grow_to_half_a_minute_and_begin_anew_when_it_is_well() -> None:
@@ -123,7 +147,7 @@ REFUSALS: list[tuple[int, dict[str, object] | None, dict[str, str], bool, str, f
     (401, {"code": "invalid_api_key"}, {}, True, "answered 401 (invalid_api_key)", 0),
     (403, None, {}, True, "answered 403", 0),
     (408, None, {}, True, "answered 408", 0),
-    (409, None, {}, True, "answered 409", 0),
+    (409, None, {}, False, "", 0),
     (301, None, {}, True, "answered 301", 0),
     (307, None, {}, True, "answered 307", 0),
     (500, None, {}, True, "answered 500", 0),
@@ -154,20 +178,65 @@ def head_of(headers: dict[str, str]) -> list[bytes]:
 def test_refusals(
     status: int, error: dict[str, object] | None, headers: dict[str, str], elsewhere: bool, outcome: str, wait_s: float
 ) -> None:
-    assert is_failure(status, follows=False) is elsewhere
-    if elsewhere:
-        body = json.dumps({"error": error}).encode()
-        assert failure_of(status, head_of(headers), body, NOW_S) == Failure(outcome, status, wait_s)
+    body = json.dumps({"error": error}).encode()
+    failure = failure_of(status, head_of(headers), body, NOW_S)
+    assert failure == (Failure(outcome, status, wait_s) if elsewhere else None)
 
 
-@pytest.mark.parametrize("status", [404, 409])
-def test_of_what_lies_on_one_account_not_found_and_conflict_are_answers(status: int) -> None:
-    assert not is_failure(status, follows=True)
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"error":{"message":"No such File object: file-1"}}'])
+def test_of_what_lies_on_one_account_not_found_is_an_answer(body: bytes) -> None:
+    assert failure_of(404, [], body, NOW_S, follows=True) is None
+
+
+# As clouds and servers wrote them: status, body → speaks of the request, or what is said of the attempt.
+WORDS: list[tuple[str, int, bytes, str | None]] = [
+    ("a bad value", 400, b'{"error":{"message":"Invalid value","param":"tools","code":"invalid_value"}}', None),
+    ("too long", 400, b'{"error":{"message":"Too long","param":"input","code":"context_length_exceeded"}}', None),
+    ("too long, elsewhere", 400, b'{"error":{"message":"maximum context length is 200000","code":400}}', None),
+    ("an item", 404, b'{"error":{"message":"Item with id \'rs_1\' not found. Items are not persisted when `store` is '
+     b'set to false.","type":"invalid_request_error","param":"input","code":null}}', None),
+    ("a conversation", 404, b'{"error":{"message":"Conversation with id conv_1 not found.","code":null}}', None),
+    ("a conflict", 409, b'{"error":{"message":"conversation is locked","code":"conversation_locked"}}', None),
+    ("too large", 429, b'{"error":{"message":"Request too large for gpt-5.4 in organization org-x on tokens per '
+     b'min (TPM): Limit 30000, Requested 61111.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}', None),
+    ("flagged", 403, b'{"error":{"message":"requires moderation","code":403,"metadata":{"flagged_input":"x"}}}', None),
+    ("no model", 404, b'{"error":{"message":"The model `x` does not exist or you do not have access to it.","code":'
+     b'"model_not_found"}}', "answered 404 (model_not_found)"),
+    ("no model, 400", 400, b'{"error":{"message":"The requested model","param":"model","code":"model_not_found"}}',
+     "answered 400 (model_not_found)"),
+    ("a tool's model", 400, b'{"error":{"message":"no","param":"tools[0].model","code":"model_not_found"}}', None),
+    ("no model, as vLLM says it", 404, b'{"object":"error","message":"The model `x` does not exist.","code":404}',
+     "answered 404"),
+    ("no deployment", 404, b'{"error":{"code":"DeploymentNotFound","message":"The API deployment"}}',
+     "answered 404 (DeploymentNotFound)"),
+    ("no such path", 404, b'{"error":{"code":"404","message":"Resource not found"}}', "answered 404"),
+    ("a page", 404, b"<html>404</html>", "answered 404"),
+    ("busy", 429, b'{"error":{"code":"RateLimitReached","message":"Your requests to x have exceeded rate limit."}}',
+     "answered 429 (RateLimitReached)"),
+    ("a key", 401, b'{"error":{"message":"Incorrect API key provided: sk-1234.","code":"invalid_api_key"}}',
+     "answered 401 (invalid_api_key)"),
+    ("a key, in a sentence", 400, b'{"code":"invalid-argument","error":"Incorrect API key provided. You can obtain"}',
+     "answered 400 (invalid-argument)"),
+    ("a key, as Azure says it", 401, b'{"error":{"code":"401","message":"Access denied due to invalid subscription"}}',
+     "answered 401"),
+    ("money", 402, b'{"error":{"message":"Insufficient Balance","code":"invalid_request_error"}}',
+     "answered 402 (invalid_request_error)"),
+    ("money, 400", 400, b'{"error":{"message":"limit","code":"billing_hard_limit_reached"}}',
+     "answered 400 (billing_hard_limit_reached)"),
+    ("a sentence for a code", 403, b'{"error":{"code":"project proj_1 of org-1 is archived"}}', "answered 403"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body", "outcome"), [case[1:] for case in WORDS], ids=[case[0] for case in WORDS])
+def test_failures_are_judged_by_their_words(status: int, body: bytes, outcome: str | None) -> None:
+    failure = failure_of(status, [], body, NOW_S)
+    assert (failure.outcome if failure is not None else None) == outcome
 
 
 @given(st.binary(max_size=60), st.binary(max_size=40))
 def test_whatever_a_cloud_says_is_understood_as_something(body: bytes, value: bytes) -> None:
-    assert failure_of(429, [b"Retry-After", b": ", value, b"\r\n"], body, NOW_S).wait_s >= 0
+    failure = failure_of(429, [b"Retry-After", b": ", value, b"\r\n"], body, NOW_S)
+    assert failure is None or failure.wait_s >= 0
     assert retry_after_s([b"retry-after-ms", b": ", value, b"\r\n"], NOW_S) >= 0
 
 

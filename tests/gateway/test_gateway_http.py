@@ -382,10 +382,12 @@ def test_http_1_0(rig: Rig, azure: Cloud) -> None:
 
 
 def test_what_lies_between_two_neighbours_is_not_passed_on(rig: Rig, azure: Cloud) -> None:
-    azure.behaviour = status(
-        200, "set-cookie: a=b", "connection: x-hop", "keep-alive: timeout=5", "x-clauseway-cloud: forged",
-        "openai-processing-ms: 12", "x-ratelimit-reset-tokens: 6m0s",
-    )  # fmt: skip
+    headers = ("set-cookie: a=b", "connection: x-hop", "keep-alive: timeout=5", "x-clauseway-cloud: forged")
+
+    async def talkative(connection: Connection, _: Received) -> None:
+        connection.answer(200, ANSWER, (*headers, "openai-processing-ms: 12", "x-ratelimit-reset-tokens: 6m0s"))
+
+    azure.behaviour = talkative
     answer = httpx.post(
         f"{rig.url}/v1/chat/completions",
         content=chat_body(),

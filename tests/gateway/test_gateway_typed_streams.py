@@ -116,9 +116,9 @@ def test_other_streams_end(kind: str, units_in: Reader, usage: dict[str, Any], u
     assert out
 
 
-def test_what_comes_after_the_end_does_not_go_on() -> None:
+def test_what_comes_after_the_end_is_held_with_it() -> None:
     out, stream = fed(CREATED + DELTAS + COMPLETED + DELTAS)
-    assert (out, stream.last) == (CREATED + DELTAS, COMPLETED)
+    assert (out, stream.last) == (CREATED + DELTAS, COMPLETED + DELTAS)
 
 
 def test_a_broken_stream_says_so_in_the_next_number() -> None:

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import trustme
 from gateway_rig import (
+    ANSWER,
     AUTHORIZED,
     DONE_EVENT,
     MESSAGES,
@@ -179,6 +180,32 @@ def test_a_cloud_is_called_only_with_a_certificate_for_its_host(
     assert answer.status_code == status, answer.text
     assert set(shown) == {"localhost"}
     assert bool(cloud.requests) == (status == 200), "nothing is sent to whoever is not the cloud"
+
+
+@pytest.mark.parametrize(("in_order", "status"), [(True, 200), (False, 502)], ids=["closed", "cut"])
+def test_an_answer_until_the_close_ends_with_the_close_of_tls(
+    rig: Rig, tmp_path: Path, authority: trustme.CA, in_order: bool, status: int
+) -> None:
+    """Whoever stands between can cut a connection, but not write TLS's own end."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    cloud = Cloud("azure", rig._loop, tls=context)
+
+    async def unframed(connection: Connection, _: Received) -> None:
+        connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n" + ANSWER)
+        await connection.writer.drain()
+        if in_order:
+            connection.writer.close()
+        else:
+            connection.writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    cloud.behaviour = unframed
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    target = rig.target("azure", cloud.port, url=f"https://localhost:{cloud.port}/v1")
+    rig.start(with_tls(rig.plan([target]), Tls(upstream_ca=str(tmp_path / "ca.pem"))))
+    answer = rig.post()
+    assert answer.status_code == status, answer.text
+    assert answer.content == ANSWER if in_order else "broke off" in answer.text
 
 
 def test_a_stop_lets_streams_over_tls_end(rig: Rig, tmp_path: Path, authority: trustme.CA) -> None:

@@ -44,7 +44,7 @@ class Figures(Collector):
     def __init__(
         self,
         shared: Shared,
-        health: Mapping[str, Health],
+        health: Mapping[tuple[str, str], Health],
         lines: Lines,
         conditions: Path | None = None,
     ) -> None:
@@ -189,14 +189,21 @@ class Figures(Collector):
 
     def _deployments(self) -> Iterator[Metric]:
         ejected = GaugeMetricFamily(
-            "clauseway_deployment_ejected", "1 while no requests go there.", labels=_PLACE
+            "clauseway_deployment_ejected",
+            "1 while requests for one of its models do not go there.",
+            labels=_PLACE,
         )
         ejections = CounterMetricFamily(
             "clauseway_ejections", "How often it was ejected.", labels=_PLACE
         )
-        for name, health in list(self._health.items()):
-            ejected.add_metric(self._place(name), health.is_away(self._shared.wheel.now_s))
-            ejections.add_metric(self._place(name), health.ejected)
+        away: dict[str, bool] = {}
+        counts: dict[str, int] = {}
+        for (name, _), health in list(self._health.items()):
+            away[name] = away.get(name, False) or health.is_away(self._shared.wheel.now_s)
+            counts[name] = counts.get(name, 0) + health.ejected
+        for name, count in counts.items():
+            ejected.add_metric(self._place(name), away[name])
+            ejections.add_metric(self._place(name), count)
         yield ejected
         yield ejections
         held = GaugeMetricFamily(
@@ -271,7 +278,7 @@ async def serve_metrics(
     host: str,
     port: int,
     shared: Shared,
-    health: Mapping[str, Health],
+    health: Mapping[tuple[str, str], Health],
     lines: Lines,
     conditions: Path | None = None,
 ) -> asyncio.Server:

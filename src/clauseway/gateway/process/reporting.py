@@ -12,23 +12,28 @@ class Reporter:
     """Tells of deployments ejected and back, of limits and budgets that fell short, of a journal
     that failed."""
 
-    def __init__(self, shared: Shared, health: Mapping[str, Health], lines: Lines) -> None:
+    def __init__(
+        self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: Lines
+    ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
-        self._away: set[str] = set()
+        self._away: set[tuple[str, str]] = set()
         self._short: dict[tuple[str, str], int] = {}
         self._failed = self._short_of_room = self._full = False
 
     def look(self) -> None:
         """To be called once a second or so."""
         now_s = self._shared.wheel.now_s
-        for name, health in self._health.items():
+        for place, health in self._health.items():
             away = health.is_away(now_s)
-            if away and name not in self._away:
-                self._away.add(name)
-                self._lines.event("deployment ejected", deployment=name, why=health.why)
-            elif not away and name in self._away:
-                self._away.discard(name)
-                self._lines.event("deployment back", deployment=name)
+            deployment, model = place
+            if away and place not in self._away:
+                self._away.add(place)
+                self._lines.event(
+                    "deployment ejected", deployment=deployment, model=model, why=health.why
+                )
+            elif not away and place in self._away:
+                self._away.discard(place)
+                self._lines.event("deployment back", deployment=deployment, model=model)
         for (kind, whose), count in self._shared.counts.shortages.items():
             before = self._short.get((kind, whose), 0)
             if count != before:

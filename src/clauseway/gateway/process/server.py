@@ -128,7 +128,7 @@ class Server:
         limits = options.limits or settings.limits
         spool.hold_s = limits.journal_hold_s
         self._endpoints = Endpoints(loop, limits, settings.tls)
-        self._health: dict[str, Health] = {}
+        self._health: dict[tuple[str, str], Health] = {}
         self._memory = Memory()
         self._lease_server = CurrentLeaseServer(boot, spool.identity)
         self._accounts = Accounts(self._lease_server)
@@ -255,7 +255,7 @@ class Server:
             opened,
             spool.label,
             self._endpoints.at,
-            lambda name: self._health.setdefault(name, Health()),
+            lambda place: self._health.setdefault(place, Health()),
             self._accounts,
             self._memory,
         )

@@ -16,7 +16,7 @@ from typing import Final
 from clauseway.gateway.clouds import Prepare
 from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.request.failures import Failure, failure_of, is_failure
+from clauseway.gateway.request.failures import Failure, failure_of, is_suspect
 from clauseway.gateway.request.holds import Held
 from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.shared import Shared
@@ -25,6 +25,7 @@ from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, Reserved
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
 from clauseway.gateway.wire.answers import Stream
+from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.operations import BATCHES, Wanted
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.metering import Status, Unit
@@ -33,6 +34,7 @@ from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.format import TIER_CODE
 
 _NO_LINES: list[bytes] = []
+_BUSY: Final = 429
 _ERROR_BYTES_MAX: Final = (
     64 << 10
 )  # an error is some hundred bytes; a page of HTML is not read to its end
@@ -91,6 +93,7 @@ class Attempt(Receiver):
     is_estimated = False  # for want of a report
     _tokens = 0
     _answer = b""
+    _reported: Units | None = None
     sent = False
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""
@@ -150,7 +153,7 @@ class Attempt(Receiver):
             deployment,
             ruling,
         )
-        target.health.asked(shared.wheel.now_s)
+        target.health.asked(shared.wheel.now_s, owner.customer.label)
         owner.expect(self)
         upstream = target.endpoint.take()
         if upstream is not None:
@@ -260,15 +263,18 @@ class Attempt(Receiver):
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
         self.head, self.limits = upstream.head, upstream.limits
-        if status == 200:
-            if upstream.is_encoded:
-                # Nobody asked for it, and what cannot be read cannot be metered.
-                self._encoded = True
-            elif upstream.is_event_stream:
+        if upstream.is_encoded:
+            # Nobody asked for it, and what cannot be read cannot be metered.
+            self._encoded = True
+        elif status == 200:
+            if upstream.is_event_stream:
                 wanted = self._owner.wanted
-                self.stream = wanted.operation.stream(wanted.asked, wanted.operation.units_in)
+                operation, destination = wanted.operation, self.candidate.target.destination
+                self.stream = operation.stream(
+                    wanted.asked, operation.units_in, destination.takes_usage_option
+                )
                 return True
-        elif is_failure(status, follows=self._owner.follows):
+        elif is_suspect(status):
             self._failing = True
             self._owner.expect_by(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
         return False
@@ -282,31 +288,53 @@ class Attempt(Receiver):
         if self._collected > limit:
             self.let_go()
             if self._failing:
-                self._refused(b"".join(self._pieces))
+                self._refused(b"".join(self._pieces), is_whole=False)
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
     def _whole(self, body: bytes) -> None:
-        if self._failing:
-            self._refused(body)
-            return
+        if self.status >= 300:
+            self._refused(body, is_whole=True)
+        elif self._is_answer(body):
+            self._answered(body)
+        else:
+            self._fail(Failure(f"answered {self.status} without an answer", self.status))
+
+    def _is_answer(self, body: bytes) -> bool:
+        """Return whether a body is what its status says. Usage that it reports is kept: to read it
+        is most of the work, and once is enough."""
+        operation = self._owner.wanted.operation
+        units = self._reported = operation.units_in(body)
+        return (bool(units) and b'"error"' not in body) or operation.is_answer(body)
+
+    def _answered(self, body: bytes) -> None:
         self.candidate.target.health.succeeded()
         self._answer = body
         self._owner.answered(self, body)
 
-    def _refused(self, body: bytes) -> None:
+    def _refused(self, body: bytes, *, is_whole: bool) -> None:
+        """A refusal: passed on where it speaks of the request, else the attempt's failure."""
+        follows = self._owner.follows and is_whole
+        failure = failure_of(self.status, self.head, body, time(), follows=follows)
+        if failure is None and is_whole:
+            if self.status == _BUSY:  # beyond every limit: it will not be less the next time
+                self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
+            self._answered(without_our_names(body))
+            return
         target = self.candidate.target
         if self.status in target.refuses_with and target.renew is not None and not self._renewed:
             self._renewed = True
             self._working = self._owner.shared.loop.create_task(self._renew_and_send(target))
             return
-        self._fail(failure_of(self.status, self.head, body, time()))
+        self._fail(failure or Failure(f"answered {self.status}", self.status))
 
     def _stream_received(self, data: bytes, complete: bool) -> None:
         stream, owner = self.stream, self._owner
         assert stream is not None
         try:
             events = stream.feed(data)
+            if complete:
+                events += stream.close()
         except BadStream as error:
             self.let_go()
             self._stream_failed(str(error))
@@ -362,7 +390,7 @@ class Attempt(Receiver):
         elif self.committed:
             self._owner.broken(self, reason)
         elif self._failing:
-            self._refused(b"".join(self._pieces or ()))
+            self._refused(b"".join(self._pieces or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The connection had died while idle: the same attempt, on a fresh one.
             self._again = True
@@ -386,7 +414,7 @@ class Attempt(Receiver):
     def _overdue(self) -> None:
         self.let_go()
         if self._failing:
-            self._refused(b"".join(self._pieces or ()))
+            self._refused(b"".join(self._pieces or ()), is_whole=False)
         elif self._is_whole:
             self._owner.ended(self)
         elif self.committed:
@@ -400,7 +428,7 @@ class Attempt(Receiver):
         if failure.wait_s:
             target.health.asked_to_wait(now_s, failure.wait_s, failure.outcome)
         else:
-            target.health.failed(now_s, failure.outcome)
+            target.health.failed(now_s, failure.outcome, self._owner.customer.label)
         self._owner.failed(self, failure)
 
     def _fault(self, error: Exception) -> None:
@@ -463,8 +491,7 @@ class Attempt(Receiver):
 
     def record_answer(self, body: bytes) -> None:
         """Of a whole answer: as reported, or estimated by its length."""
-        operation = self._owner.wanted.operation
-        units = operation.units_in(body)
+        operation, units = self._owner.wanted.operation, self._reported
         if units is not None:
             self.record_units(units)
         else:

@@ -8,6 +8,9 @@ router's to say.
 A body is kept only where the head before it is good for something: a known key and something that
 it may ask for. A wish for another protocol (`Upgrade`) is skipped: the request is answered in this
 one (RFC 9110, 7.8).
+
+A client that closes its sending half after whole requests gets its answers. From here that looks
+like a client that left, so the first bytes of the answer go out at once: who has left rejects them.
 """
 
 import asyncio
@@ -37,6 +40,7 @@ _CONTENT_TYPE: Final = 7
 _HEDGE: Final = 8
 _CODING: Final = 9
 _UPGRADE: Final = 10
+_HOST: Final = 11
 # The headers of the caller that clouds receive. All others (cookies, credentials, proxies' notes)
 # stay here.
 _ACTIONS: Final = {
@@ -49,6 +53,7 @@ _ACTIONS: Final = {
     b"expect": _EXPECT,
     b"transfer-encoding": _CODING,
     b"upgrade": _UPGRADE,
+    b"host": _HOST,
     b"openai-beta": _PASS,
     b"x-client-request-id": _PASS,
     b"traceparent": _PASS,
@@ -68,6 +73,12 @@ class _Actions(dict[bytes, int]):
 
 
 _actions: Final = _Actions()
+# What may come in a row of a request's body without a byte of it: extensions of chunks, trailers.
+_BARREN_BYTES_MAX: Final = 64 << 10
+# The bytes with which every answer begins go out one by one, to learn whether a client that sends
+# nothing more is still there; leading zeros of a chunk's size where the answer has begun.
+_BEGINNING: Final = b"HTTP/1.1 "
+_PROBE_S: Final = 0.1  # a round trip at least; each further probe doubles it
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 # Of a body that nobody wants so much is read and dropped, and the connection can be used again;
 # more is turned away.
@@ -93,6 +104,11 @@ class ClientConnection(asyncio.Protocol):
         self._waiting: deque[Incoming] = deque()
         self._waiting_bytes = 0
         self._head_bytes = 0
+        self._barren_bytes = 0
+        self._completed = 0  # requests that have arrived whole
+        self._ended = False  # the client sends nothing more
+        self._sent_ahead = 0  # bytes of the next answer that went out as probes
+        self._probes = 0
         self._paused = False
         self._refused = False
         self._closing = False
@@ -127,6 +143,7 @@ class ClientConnection(asyncio.Protocol):
                 errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes."
             )
             return
+        completed, pieces = self._completed, len(self._incoming.pieces)
         try:
             self._parse(data)
         except httptools.HttpParserCallbackError as error:
@@ -138,7 +155,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
             return
         if self._lifecycle is None:
-            self._await_more(len(data))
+            self._await_more(len(data), completed, pieces)
         elif self._waiting or self._incoming.begun:
             self._waiting_bytes += len(data)
             if self._waiting_bytes > self._shared.limits.ahead_bytes:
@@ -179,6 +196,32 @@ class ClientConnection(asyncio.Protocol):
         end = data.find(b"\r\n\r\n")
         return self._head_bytes + (len(data) if end < 0 else end) > self._shared.limits.head_bytes
 
+    def eof_received(self) -> bool:
+        """The client sends nothing more. Return whether the connection stays open: as long as whole
+        requests have no answer yet. (TLS cannot be closed by halves here.)"""
+        transport = self._transport
+        if transport is None or self._refused or (self._lifecycle is None and not self._waiting):
+            return False
+        if transport.get_extra_info("ssl_object") is not None:
+            return False
+        self._ended = True
+        self._probe()
+        return True
+
+    def _probe(self) -> None:
+        """Send a byte that no client has to notice, and the next one some time later."""
+        lifecycle, transport = self._lifecycle, self._transport
+        if lifecycle is None or transport is None or self._probes >= len(_BEGINNING):
+            return
+        if not lifecycle.begun:
+            transport.write(_BEGINNING[self._sent_ahead : self._sent_ahead + 1])
+            self._sent_ahead += 1
+        elif self.chunked:
+            transport.write(b"0")
+        delay_s = _PROBE_S * 2**self._probes
+        self._probes += 1
+        self._shared.loop.call_later(delay_s, self._probe)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._shared.connections.discard(self)
@@ -201,13 +244,25 @@ class ClientConnection(asyncio.Protocol):
 
     # -- deadlines
 
-    def _await_more(self, count: int) -> None:
-        """The request is not complete: it is idle time, or time to send a head or a body."""
+    def _await_more(self, count: int, completed: int, pieces: int) -> None:
+        """The request is not complete: it is idle time, or time to send a head or a body. Before
+        the last read of `count` bytes, `completed` requests and `pieces` of a body had come."""
         shared = self._shared
         incoming = self._incoming
         if incoming.head_done:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.body_s)
+            if incoming.unwanted or len(incoming.pieces) != pieces:
+                self._barren_bytes = 0
+                return
+            self._barren_bytes += count
+            if self._barren_bytes > _BARREN_BYTES_MAX:
+                self._refuse(
+                    errors.HEAD_TOO_LARGE,
+                    f"Extensions and trailers of a body may have {_BARREN_BYTES_MAX} bytes.",
+                )
         elif incoming.begun:
+            if self._completed != completed:
+                count = 0  # most of it was of the requests before
             if self._head_bytes == 0:
                 shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
             self._head_bytes += count
@@ -247,7 +302,13 @@ class ClientConnection(asyncio.Protocol):
         incoming = self._incoming
         if incoming.head_done:  # a trailer authenticates nobody
             return
-        if action == _AUTHORIZATION:
+        if action == _HOST:
+            if incoming.named_host:
+                self._refuse_twice(b"Host")
+            incoming.named_host = True
+        elif action == _AUTHORIZATION:
+            if incoming.authorization:
+                self._refuse_twice(b"Authorization")
             incoming.authorization = value
         elif action == _LENGTH:
             incoming.length = value
@@ -256,6 +317,8 @@ class ClientConnection(asyncio.Protocol):
         elif action == _PASS:
             incoming.forwarded += (name, b": ", value, b"\r\n")
         elif action == _API_KEY:
+            if incoming.api_key:
+                self._refuse_twice(b"api-key")
             incoming.api_key = value
         elif action == _CLOUD:
             incoming.cloud = value
@@ -275,6 +338,10 @@ class ClientConnection(asyncio.Protocol):
         else:
             incoming.expect = value
 
+    def _refuse_twice(self, name: bytes) -> None:
+        """Which of two would count is for no one to guess: another server may take the other."""
+        self._refuse(errors.MALFORMED_HTTP, f"A head has one {name.decode()}.")
+
     def on_headers_complete(self) -> None:
         if self._replaying or self._refused:
             return
@@ -282,7 +349,7 @@ class ClientConnection(asyncio.Protocol):
         incoming.head_done = True
         incoming.method = parser.get_method()
         incoming.chunked = parser.get_http_version() != "1.0"
-        self._head_bytes = 0
+        self._head_bytes = self._barren_bytes = 0
         limit = self._shared.limits.body_bytes
         length = incoming.length
         if len(length) > 6 and int(length) > limit:
@@ -327,6 +394,7 @@ class ClientConnection(asyncio.Protocol):
         if self._refused:
             return
         incoming, parser = self._incoming, self._parser
+        self._completed += 1
         # Here and not later: the parser forgets it as soon as this callback returns.
         incoming.keep_alive = incoming.keep_alive and parser.should_keep_alive()
         if incoming.upgrade:
@@ -376,6 +444,8 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
+            if self._sent_ahead:
+                data, self._sent_ahead = data[self._sent_ahead :], 0
             self._transport.write(data)
 
     def request_over(self, *, intact: bool) -> None:
@@ -402,6 +472,9 @@ class ClientConnection(asyncio.Protocol):
         if self._waiting:
             # Not from within this call: a long line of refusals would nest as deeply.
             self._shared.loop.call_soon(self._serve_next)
+            return
+        if self._ended:
+            self._transport.close()
             return
         if self._incoming is not NOTHING or self._paused:
             self._go_on_reading()

@@ -1,20 +1,24 @@
-"""The meaning of a cloud's refusal: may another deployment do better, and when can this one be
-asked again? Pure.
+"""The meaning of a cloud's refusal: does it speak of the request, of the deployment or of our
+account there, and when can the deployment be asked again? Pure.
 
-Conditions of one deployment at one moment (busy, quota spent, our credential refused, no such
-deployment there, server errors, redirects: nobody signed for those) send the request elsewhere; any
-other status is the cloud's word and is passed on as it is.
+    the request     its values, its size, an item that it names: the client gets the cloud's own words
+    the deployment  busy, broken, no such model there: counts against it, another one is asked
+    our account     its key, its rights, its quota: the same, and the client hears it in our words
+
+The status alone does not tell: 404 is a model that is not deployed or an item that expired, 429 a
+busy deployment or a request beyond any limit, 400 a bad value or, at some servers, a bad key.
 """
 
 import re
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-_ELSEWHERE = frozenset((401, 403, 408, 409, 429))
+from clauseway.gateway.wire.capabilities import ABSENT, stated
+
 # Money or quota is spent: a minute will not change that, but an operator may.
-_SPENT = frozenset(
+_SPENT: Final = frozenset(
     {
         "insufficient_quota",
         "credit_balance_exhausted",
@@ -24,11 +28,44 @@ _SPENT = frozenset(
         "billing_not_active",
     }
 )
-_SPENT_S = 60.0
-_NUMBER = re.compile(
+_SPENT_S: Final = 60.0
+# Our key or our rights, under whatever status.
+_KEY: Final = frozenset(
+    {
+        "account_deactivated",
+        "authentication_error",
+        "invalid_api_key",
+        "invalid_authentication",
+        "invalid_organization",
+        "invalid_project",
+        "mismatched_organization",
+        "mismatched_project",
+        "permission_error",
+    }
+)
+_KEY_WORDS: Final = re.compile(r"incorrect api key|invalid (api|subscription) key", re.IGNORECASE)
+# The deployment has no such model.
+_NO_MODEL: Final = frozenset({"model_not_found", "DeploymentNotFound", "unknown_model"})
+_NO_MODEL_WORDS: Final = re.compile(r"\bmodel\b.*\b(does not exist|not found)", re.IGNORECASE)
+# The content of the request, under whatever status.
+_CONTENT: Final = frozenset(
+    {"content_filter", "content_policy_violation", "moderation_blocked", "context_length_exceeded"}
+)
+_TOO_LARGE_WORDS: Final = re.compile(r"request too large", re.IGNORECASE)
+_PAYMENT_REQUIRED: Final = 402
+_NOT_FOUND: Final = 404
+_BUSY: Final = 429
+# Statuses that mostly speak of the deployment or the account: the rest of such an answer is not
+# waited for as long as for an answer.
+_SUSPECT: Final = frozenset((401, _PAYMENT_REQUIRED, 403, _NOT_FOUND, 408, _BUSY))
+# Those of them that speak of the account or the deployment whatever the words are.
+_CERTAIN: Final = frozenset((401, _PAYMENT_REQUIRED, 403, 408, _BUSY))
+_NUMBER: Final = re.compile(
     r"[0-9]{1,9}(\.[0-9]{0,9})?"
 )  # not all that `float` reads: no infinity, nothing negative
-_BUSY_S = 1.0  # where a 429 does not say when to come again
+_BUSY_S: Final = 1.0  # where a 429 does not say when to come again
+# A code is a word of the format. A sentence in its place may name what is not the client's.
+_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class Failure(NamedTuple):
@@ -40,38 +77,85 @@ class Failure(NamedTuple):
     wait_s: float = 0.0
 
 
+class _Flagged(msgspec.Struct, frozen=True, gc=False):
+    flagged_input: msgspec.Raw = ABSENT
+
+
 class _Error(msgspec.Struct, frozen=True, gc=False):
     code: str | int | None = None
     type: str | None = None
+    message: str | None = None
+    param: msgspec.Raw = ABSENT
+    metadata: _Flagged | None = None
 
 
 class _Body(msgspec.Struct, frozen=True, gc=False):
-    error: _Error | None = None
+    """OpenAI's shape, and that of servers whose `error` is a sentence or that have none."""
+
+    error: _Error | str | None = None
+    code: str | int | None = None
+    type: str | None = None
+    message: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def is_failure(status: int, *, follows: bool) -> bool:
-    """Return whether a status sends the request elsewhere. `follows`: it asks for what lies on that
-    account, so not found and conflict are answers."""
-    if status >= 500 or 300 <= status < 400:
-        return True
-    if status in (404, 409):
-        return not follows
-    return status in _ELSEWHERE
+class _Words(NamedTuple):
+    """The words of an error; all empty where it has none that can be read."""
+
+    code: str = ""
+    type: str = ""
+    message: str = ""
+    param: bytes = b""
+    flagged: bool = False
 
 
-def failure_of(status: int, head: list[bytes], body: bytes, now_s: float) -> Failure:
-    """`head` holds name, `: `, value, line end of each header; `now_s` is seconds since 1970."""
-    code = _code_in(body)
-    outcome = f"answered {status}" + (f" ({code})" if code else "")
-    if code in _SPENT:
+def is_suspect(status: int) -> bool:
+    """Return whether a status mostly speaks of the deployment or of our account there."""
+    return status >= 500 or 300 <= status < 400 or status in _SUSPECT
+
+
+def failure_of(
+    status: int, head: list[bytes], body: bytes, now_s: float, *, follows: bool = False
+) -> Failure | None:
+    """Return why a refusal counts against the deployment; None where it speaks of the request.
+
+    `head` holds name, `: `, value, line end of each header; `now_s` is seconds since 1970.
+    `follows`: the request asks for what lies on that account, so not found is an answer.
+    """
+    words = _words_in(body)
+    if status < 500 and _of_request(status, words, follows):
+        return None
+    named = words.type if words.type in _SPENT else words.code
+    outcome = f"answered {status}" + (f" ({named})" if _CODE.fullmatch(named) else "")
+    if {words.code, words.type} & _SPENT or status == _PAYMENT_REQUIRED:
         return Failure(outcome, status, _SPENT_S)
     wait_s = retry_after_s(head, now_s)
-    if status == 429:
+    if status == _BUSY:
         return Failure(outcome, status, wait_s or _BUSY_S)
     return Failure(outcome, status, wait_s if status == 503 else 0.0)
+
+
+def _of_request(status: int, words: _Words, follows: bool) -> bool:
+    """Return whether a refusal below 500 speaks of the request."""
+    if status < 400:
+        return False  # redirects: nobody signed for those
+    if words.code in _CONTENT or words.flagged:
+        return True
+    if status == _BUSY:
+        return bool(_TOO_LARGE_WORDS.match(words.message))
+    if status in _CERTAIN or {words.code, words.type} & (_SPENT | _KEY):
+        return False
+    if words.code in _NO_MODEL and words.param in (b"", b"null", b'"model"', b'""'):
+        return False
+    if status != _NOT_FOUND:
+        return not _KEY_WORDS.search(words.message)
+    if follows:
+        return True
+    # Of an item there are words. A path that is not there has none, or only those of its status.
+    speaks = bool(words.message) and words.code != "404"
+    return speaks and not _NO_MODEL_WORDS.search(words.message)
 
 
 def retry_after_s(head: list[bytes], now_s: float) -> float:
@@ -102,13 +186,26 @@ def retry_lines(head: list[bytes]) -> bytes:
     )
 
 
-def _code_in(body: bytes) -> str:
+def _words_in(body: bytes) -> _Words:
     try:
-        error = _decode(body).error
+        decoded = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    if error is None:
-        return ""
-    if error.type in _SPENT:
-        return error.type or ""
-    return str(error.code) if error.code is not None else ""
+        return _Words()
+    error = decoded.error
+    if isinstance(error, _Error):
+        return _Words(
+            code=_text_of(error.code),
+            type=error.type or "",
+            message=error.message or "",
+            param=bytes(error.param),
+            flagged=error.metadata is not None and stated(error.metadata.flagged_input),
+        )
+    return _Words(
+        code=_text_of(decoded.code),
+        type=decoded.type or "",
+        message=error or decoded.message or "",
+    )
+
+
+def _text_of(code: str | int | None) -> str:
+    return "" if code is None else str(code)

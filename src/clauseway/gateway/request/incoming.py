@@ -9,9 +9,10 @@ class Incoming:
     """Header values are empty where the header is absent. The usual values stand in the class: most
     requests set few.
 
-    `chunked`: its answer may come in chunks. `coded`: its body does. `upgrade`: it would rather
-    speak another protocol. `asking` is what its head asks for, where that was looked at already;
-    `unwanted`: its body is not kept, because the head is refused whatever the body says.
+    `named_host`: its head has a `Host`. `chunked`: its answer may come in chunks. `coded`: its body
+    does. `upgrade`: it would rather speak another protocol. `asking` is what its head asks for,
+    where that was looked at already; `unwanted`: its body is not kept, because the head is refused
+    whatever the body says.
     """
 
     url = b""
@@ -26,6 +27,7 @@ class Incoming:
     received = 0
     begun = True
     head_done = False
+    named_host = False
     keep_alive = True
     chunked = True
     coded = False

@@ -148,6 +148,11 @@ class Lifecycle(Owner):
         return self._resources is not None and self._resources.followed is not None
 
     @property
+    def begun(self) -> bool:
+        """Return whether some of the answer has gone out, and more will follow it."""
+        return self._committed and self._unnamed is None
+
+    @property
     def others_left(self) -> bool:
         """Return whether another candidate could be asked."""
         return self._next < len(self._candidates)
@@ -263,7 +268,7 @@ class Lifecycle(Owner):
             target = candidate.target
             if target.prepare is None:  # the log says why; it is the operator's affair
                 self._skip(candidate, "has no credential at present")
-            elif not target.health.admits(now_s):
+            elif not target.health.admits(now_s, self.customer.label):
                 self._skip(candidate, target.health.why)
                 if target.health.waiting:
                     self._waits_s = min(self._waits_s or FOREVER_S, target.health.until_s)
@@ -453,7 +458,7 @@ class Lifecycle(Owner):
             attempt.let_go()
             attempt.failed = True
             attempt.candidate.target.health.failed(
-                self.shared.wheel.now_s, "did not answer in time"
+                self.shared.wheel.now_s, "did not answer in time", self.customer.label
             )
             attempt.record(Status.FAILED, attempt.status)
             self._note(
@@ -985,4 +990,6 @@ def nothing_follows(_outcome: bool | OSError) -> None:
 
 def _last_of_stream(events: bytes, chunked: bool) -> bytes:
     """The last events of a stream, framed, and its end."""
-    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if chunked else events
+    if not chunked:
+        return events
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if events else b"0\r\n\r\n"

@@ -66,6 +66,8 @@ class Selector:
         # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
         if needs is not PLAIN or operation.name != "chat":
             follows = (*follows, *_files_in(body))
+        if asked.follows:
+            self._check_previous(asked)
         followed = self._followed(follows) if follows else None
         selection = choice.select(
             operation,
@@ -98,6 +100,14 @@ class Selector:
         if choice.retired:
             raise Refused(errors.UNKNOWN_MODEL, choice.retired, param="model")
         return choice
+
+    def _check_previous(self, asked: Asked) -> None:
+        """Raise Refused, in OpenAI's words, where the response that another goes on from is
+        unknown: clients match on them, and send the whole conversation instead."""
+        previous = getattr(asked, "previous_response_id", None)
+        if previous and self._shared.issued.made_by(self._customer.buyer, previous) is None:
+            message = f"Previous response with id '{previous}' not found."
+            raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
 
     def _followed(self, identifiers: tuple[str, ...]) -> Issued:
         """Return the first resource that a request names; all of them have to lie on one

@@ -1,5 +1,5 @@
-"""Health of deployments: ejected after failures, tried again by one request at a time. Pure; time
-is an argument.
+"""Health of a deployment's model: ejected after failures, tried again by one request at a time.
+Pure; time is an argument.
 
     well ──(failures in a row)──▶ ejected ──(time is over)──▶ one probe ──(it succeeds)──▶ well
                                      ▲──────────(it fails: longer)──────────┘
@@ -7,6 +7,9 @@ is an argument.
 A deployment that says when to come again (`Retry-After`) is left alone until then, which is no
 failure, and is as well as before afterwards. An ejected one is asked all the same where nothing
 else is left: a poor chance beats none.
+
+Failures in a row that one key's requests met are that key's affair: for others it stays well, until
+a request of theirs fails too. Clouds limit and break by the model, so each model has its own health.
 """
 
 from typing import Final
@@ -18,15 +21,20 @@ _EJECTED_S, _EJECTED_MAX_S = 1.0, 30.0  # doubles with each probe that fails
 _EJECTIONS_MAX: Final = 10  # beyond it nothing grows any more
 _RETRIES_SHARE: Final = 0.2
 _WAIT_MAX_S: Final = 120.0  # OpenAI's clients ignore longer waits too
+ANY_KEY: Final = 0
 
 
 class Health:
-    """Of one deployment, for the life of the process. `until_s` is when it may be asked again, 0
-    while it is well; `waiting`: because it said so itself. `ejected` is how often it was ejected in
-    all."""
+    """Of one model at one deployment, for the life of the process. `until_s` is when it may be asked
+    again, 0 while it is well; `waiting`: because it said so itself. `ejected` is how often it was
+    ejected in all.
+
+    A key is a number from 1; `ANY_KEY` stands for all of them.
+    """
 
     __slots__ = (
         "_ejections",
+        "_failed_key",
         "_failures",
         "_probing_until_s",
         "ejected",
@@ -41,6 +49,7 @@ class Health:
         self.ejected = 0
         self.why = ""
         self._failures = 0
+        self._failed_key = ANY_KEY  # the only key whose requests failed in a row
         self._ejections = 0
         self._probing_until_s = 0.0
 
@@ -49,10 +58,10 @@ class Health:
         probe."""
         return now_s < self.until_s if self.waiting else bool(self.until_s)
 
-    def admits(self, now_s: float) -> bool:
-        """Return whether a request may go there now. Past the time of an ejection: one, as a
-        probe."""
-        if not self.until_s:
+    def admits(self, now_s: float, key: int = ANY_KEY) -> bool:
+        """Return whether a request of a key may go there now. Past the time of an ejection: one, as
+        a probe."""
+        if not self.until_s or self._spares(key):
             return True
         if now_s < self.until_s or now_s < self._probing_until_s:
             return False
@@ -60,9 +69,13 @@ class Health:
             self.until_s, self.waiting = 0.0, False
         return True
 
-    def asked(self, now_s: float) -> None:
+    def _spares(self, key: int) -> bool:
+        """Return whether it is away for another key alone."""
+        return self._failed_key != ANY_KEY and self._failed_key != key and not self.waiting
+
+    def asked(self, now_s: float, key: int = ANY_KEY) -> None:
         """A request goes there: as long as it is ejected, the only one."""
-        if self.until_s:
+        if self.until_s and not self._spares(key):
             # Where the probe is never heard of again, another may go.
             self._probing_until_s = now_s + _EJECTED_MAX_S
 
@@ -75,11 +88,16 @@ class Health:
         if not (self._failures or self.until_s):
             return
         self._failures = self._ejections = 0
+        self._failed_key = ANY_KEY
         # An answer to a request from before it asked to be left alone does not take that back.
         if not self.waiting:
             self.until_s = self._probing_until_s = 0.0
 
-    def failed(self, now_s: float, why: str) -> None:
+    def failed(self, now_s: float, why: str, key: int = ANY_KEY) -> None:
+        if not self._failures:
+            self._failed_key = key
+        elif self._failed_key != key:
+            self._failed_key = ANY_KEY
         self._failures += 1
         if self._failures < _FAILURES and (not self.until_s or self.waiting):
             return

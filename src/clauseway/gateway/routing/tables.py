@@ -32,8 +32,8 @@ _EU: Final = BITS[Capability.EU_DATA_ZONE]
 
 
 class Customer(NamedTuple):
-    """The owner of a key. `label` is its code in the spool, `market` the (seller, segment) that
-    routes depend on.
+    """The owner of a key. `label` is its code in the spool, from 1; `market` the (seller, segment)
+    that routes depend on.
 
     `account` is None where no limit and no budget holds; `drains`: answers are read to their end
     for their usage even when the client has left.
@@ -60,7 +60,7 @@ class Tables:
         opened: Opened,
         label: Callable[[Buyer | Deployment | Ruling], int],
         endpoint: Callable[[Address], Endpoint],
-        health: Callable[[str], Health],
+        health: Callable[[tuple[str, str]], Health],
         accounts: Accounts,
         memory: Memory | None = None,
     ) -> None:
@@ -79,7 +79,7 @@ class Tables:
                 target,
                 label(target.label),
                 endpoint(address_of(target.url)),
-                health(target.label.deployment),
+                health((target.label.deployment, target.label.model)),
             )
             for target in plan.targets
         ]

@@ -3,6 +3,10 @@
 An `Endpoint` is an address with its idle connections. An `UpstreamConnection` writes one request
 and hands its receiver what comes back, once per read: the pieces of the body that were in it, and
 whether the answer is complete.
+
+An answer that is not framed in the way that it has to be (two answers to one request, a transfer
+coding that nobody asked for, a head or a trailer without end, TLS cut without its closing message)
+is lost, with its connection.
 """
 
 import asyncio
@@ -24,6 +28,7 @@ _CONTENT_TYPE: Final = 3
 _REQUEST_ID: Final = 4
 _ENCODING: Final = 5
 _LIMIT: Final = 6
+_CODING: Final = 7
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else
 # is the caller's.
 _ACTIONS: Final = {
@@ -39,7 +44,7 @@ _ACTIONS: Final = {
     b"alt-svc": _DROP,
     b"strict-transport-security": _DROP,
     b"content-length": _FRAMING,
-    b"transfer-encoding": _FRAMING,
+    b"transfer-encoding": _CODING,
     b"content-type": _CONTENT_TYPE,
     b"content-encoding": _ENCODING,
     **{dialect.request_id_header: _REQUEST_ID for dialect in CLOUDS.values()},
@@ -69,6 +74,9 @@ class _Actions(dict[bytes, int]):
 
 
 _actions: Final = _Actions()
+# What may come in a row without a byte of the body: a head, interim answers, extensions of chunks,
+# trailers. Clouds' heads have two thousand bytes; the parser keeps the last header until it ends.
+_BARREN_BYTES_MAX: Final = 64 << 10
 
 
 class Receiver(ABC):
@@ -168,6 +176,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = 0
         self.head: list[bytes] = []
         self.limits: list[bytes] = []
+        # Lines that came: those of the head become `head` and `limits`, those of trailers nothing.
+        self._lines: list[bytes] = []
+        self._limit_lines: list[bytes] = []
+        self._barren_bytes = 0
+        self._fault = ""
+        self._coded = False
+        self._closed_in_order = False
         self.is_event_stream = False
         self.is_encoded = False
         self.upstream_id = b""
@@ -229,12 +244,21 @@ class UpstreamConnection(asyncio.Protocol):
             self.abort()
             receiver.lost(f"sent what is not HTTP ({error})", False)
             return
+        parts = self._parts
+        if not parts and not self._complete:
+            self._barren_bytes += len(data)
+            if self._barren_bytes > _BARREN_BYTES_MAX:
+                self._fault = f"sent {self._barren_bytes} bytes without an answer in them"
+        if self._fault:
+            self.abort()
+            receiver.lost(self._fault, False)
+            return
         if not self._head_done:
             return
-        parts = self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if parts:
             self._parts = []
+            self._barren_bytes = 0
         if self._complete:
             self._receiver = None
             self._park()
@@ -245,6 +269,7 @@ class UpstreamConnection(asyncio.Protocol):
     def eof_received(self) -> None:
         """The cloud will say nothing more: not a connection for another request."""
         self._endpoint.forget(self)
+        self._closed_in_order = self._transport is not None and _is_closed_in_order(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -253,7 +278,7 @@ class UpstreamConnection(asyncio.Protocol):
         receiver, self._receiver = self._receiver, None
         if receiver is None:
             return
-        if self._head_done and not self._framed and exc is None:
+        if self._head_done and not self._framed and exc is None and self._closed_in_order:
             receiver.received(b"", True)  # an answer without a length ends with its connection
         elif self.status:
             receiver.lost("broke off its answer", False)
@@ -275,25 +300,38 @@ class UpstreamConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         action = _actions[name]
         if not action:
-            self.head += (name, b": ", value, b"\r\n")
+            self._lines += (name, b": ", value, b"\r\n")
+        elif self._head_done:
+            return  # a trailer frames and names nothing
         elif action == _REQUEST_ID:
-            self.head += (name, b": ", value, b"\r\n")
+            self._lines += (name, b": ", value, b"\r\n")
             if name.lower() == self._id_header:
                 self.upstream_id = value
         elif action == _CONTENT_TYPE:
-            self.head += (name, b": ", value, b"\r\n")
+            self._lines += (name, b": ", value, b"\r\n")
             self.is_event_stream = value.lower().startswith(b"text/event-stream")
         elif action == _LIMIT:
-            self.limits += (name, b": ", value, b"\r\n")
+            self._limit_lines += (name, b": ", value, b"\r\n")
         elif action == _FRAMING:
             self._framed = True
+        elif action == _CODING:
+            if self._coded or value.lower() != b"chunked":
+                self._fault = "answered in a transfer coding that nobody asked for"
+            self._framed = self._coded = True
         elif action == _ENCODING:
-            self.head += (name, b": ", value, b"\r\n")
-            self.is_encoded = value.lower() != b"identity"
+            self._lines += (name, b": ", value, b"\r\n")
+            self.is_encoded = self.is_encoded or value.lower() != b"identity"
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._fault = "sent two answers to one request"
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        self._head_done = self.status >= 200
+        if self.status >= 200 and not self._head_done:
+            self._head_done = True
+            self.head, self.limits = self._lines, self._limit_lines
+            self._lines, self._limit_lines = [], []
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
@@ -305,3 +343,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._complete = True
         # Here and not later: the parser forgets it as soon as this callback returns.
         self._keep_alive = self._parser.should_keep_alive()
+
+
+def _is_closed_in_order(transport: Transport) -> bool:
+    """Return whether the other side has said that nothing more follows. With TLS that takes a
+    message of its own: whoever stands between can close a connection, but not write that."""
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLError:
+        return False

@@ -17,7 +17,7 @@ from clauseway.gateway.wire.typed_streams import TypedStream
 
 class Stream(Protocol):
     """A cloud's event stream on its way to the caller. `feed` gives what may go on now, in whole
-    events.
+    events; `close` the rest of it, where the cloud ended the stream in order.
 
     `committed` once content came; `done` once its last event came; `failed` once it reported an
     error. `units` are its usage report, if any; `events` counts those passed on. `last` is what
@@ -36,12 +36,14 @@ class Stream(Protocol):
     @property
     def units(self) -> Units | None: ...
     def feed(self, data: bytes) -> bytes: ...
+    def close(self) -> bytes: ...
     def broken(self, fault: Fault, message: str) -> bytes: ...
 
 
-def chat_stream(asked: Asked, _units_in: Reader) -> Stream:
-    return EventStream(strip_usage=not asked.wants_usage)
+def chat_stream(asked: Asked, _units_in: Reader, asks_usage: bool) -> Stream:
+    """`asks_usage`: streams of this deployment are asked for usage where their caller did not."""
+    return EventStream(strip_usage=asks_usage and not asked.wants_usage)
 
 
-def typed_stream(_asked: Asked, units_in: Reader) -> Stream:
+def typed_stream(_asked: Asked, units_in: Reader, _asks_usage: bool) -> Stream:
     return TypedStream(units_in)

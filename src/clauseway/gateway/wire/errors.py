@@ -3,6 +3,7 @@
 `should_retry` false tells OpenAI's clients not to multiply our attempts by their own.
 """
 
+import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -37,6 +38,7 @@ WRONG_METHOD: Final = Fault(405, "invalid_request_error", "method_not_allowed")
 SLOW_CLIENT: Final = Fault(408, "invalid_request_error", "request_timeout", should_retry=True)
 NOT_ALLOWED: Final = Fault(403, "permission_error", "role_not_permitted")
 NO_SUCH_OBJECT: Final = Fault(404, "invalid_request_error", "not_found")
+NO_PREVIOUS_RESPONSE: Final = Fault(400, "invalid_request_error", "previous_response_not_found")
 NOT_OFFERED: Final = Fault(400, "invalid_request_error", "not_offered")
 MISSING_MODEL: Final = Fault(400, "invalid_request_error", "missing_required_parameter")
 UNSUPPORTED: Final = Fault(400, "invalid_request_error", "unsupported_by_every_deployment")
@@ -58,6 +60,10 @@ STOPPING: Final = Fault(503, "server_error", "stopping", should_retry=True)
 DEADLINE: Final = Fault(504, "server_error", "deadline_exceeded")
 STREAM_BROKEN: Final = Fault(502, "server_error", "stream_interrupted")
 
+# The names of our organisation, project and key at a cloud, as OpenAI and those who follow it write
+# them.
+_OUR_NAMES: Final = re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}")
+
 # The message for a fault of our own: the rest is for whoever runs the gateway.
 OWN_FAULT: Final = "The gateway failed at this request; its log says why."
 
@@ -70,6 +76,11 @@ def error_object(fault: Fault, message: str, param: str | None = None) -> bytes:
 def error_members(fault: Fault, message: str, param: str | None = None) -> dict[str, str | None]:
     """The four members of an error that OpenAI's clients read."""
     return {"message": message, "type": fault.type, "param": param, "code": fault.code}
+
+
+def without_our_names(error: bytes) -> bytes:
+    """Return a cloud's error as the client may read it: without the names of our account."""
+    return _OUR_NAMES.sub(rb"\1-***", error)
 
 
 def error_event(fault: Fault, message: str) -> bytes:

@@ -43,6 +43,7 @@ from clauseway.gateway.wire.requests import (
     decode_responses,
 )
 from clauseway.gateway.wire.splice import asking_usage, with_model
+from clauseway.gateway.wire.whole_answers import IS_ANSWER, IsAnswer
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 
@@ -77,8 +78,9 @@ class Operation(NamedTuple):
     """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands.
 
     `decode` is None where the body does not name a model. `splice(asked, body, content type,
-    destination)` gives the body as it goes to a deployment. `free`: it uses nothing itself, so
-    nothing is reserved for it but what it sets off.
+    destination)` gives the body as it goes to a deployment. `is_answer` tells an answer from what
+    only has an answer's status. `free`: it uses nothing itself, so nothing is reserved for it but
+    what it sets off.
     """
 
     name: str
@@ -88,7 +90,8 @@ class Operation(NamedTuple):
     decode: Decode | None
     splice: Splice
     units_in: Reader
-    stream: Callable[[Asked, Reader], Stream]
+    stream: Callable[[Asked, Reader, bool], Stream]
+    is_answer: IsAnswer
     state: State
     bytes_per_token: int
     free: bool
@@ -213,14 +216,25 @@ def _operation(
     splice: Splice,
     units_in: Reader,
     *,
-    stream: Callable[[Asked, Reader], Stream] = typed_stream,
+    stream: Callable[[Asked, Reader, bool], Stream] = typed_stream,
     state: State = State.NONE,
     bytes_per_token: int = _TEXT_BYTES,
     free: bool = False,
 ) -> Operation:
     code = ENDPOINTS[name]
     return Operation(
-        name, code, method, path, decode, splice, units_in, stream, state, bytes_per_token, free
+        name=name,
+        code=code,
+        method=method,
+        path=path,
+        decode=decode,
+        splice=splice,
+        units_in=units_in,
+        stream=stream,
+        is_answer=IS_ANSWER[name],
+        state=state,
+        bytes_per_token=bytes_per_token,
+        free=free,
     )
 
 

@@ -1,6 +1,10 @@
 """Server-sent events as bytes: where whole events end, and what their data is. Pure."""
 
+import re
 from collections.abc import Iterable
+from typing import Final
+
+_EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\r\n\r\n)")
 
 
 class BadStream(Exception):
@@ -17,9 +21,10 @@ def end_of_events(block: bytes) -> int:
 
 
 def events_in(block: bytes) -> list[bytes]:
-    """The whole events of a block, each with its empty line."""
-    separator = b"\n\n" if b"\n\n" in block else b"\r\n\r\n"
-    return [event + separator for event in block.split(separator) if event]
+    """The whole events of a block, each with its empty line; joined they are the block."""
+    if b"\r" in block:
+        return _EVENT.findall(block)
+    return [event + b"\n\n" for event in block.split(b"\n\n")[:-1]]
 
 
 def data_of(event: bytes) -> bytes:

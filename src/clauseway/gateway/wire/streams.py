@@ -2,9 +2,12 @@
 
 Whole events only go on, as they came. Three things are looked for, by searching bytes that cannot
 stand inside a JSON string (its quotes would be escaped): the usage report, errors inside the
-stream, and `[DONE]`, which is taken out because the request sends it when the usage record is
-durable. Where the caller did not ask for usage, the usage chunk and the `"usage":null` of the other
-chunks are taken out too; all other bytes stay as they are.
+stream, and `[DONE]`, which is held with all that follows it because the request sends it when the
+usage record is durable. Where the gateway asked for usage and the caller did not, the usage chunk
+and the `"usage":null` of the other chunks are taken out too; all other bytes stay as they are.
+
+A stream ends with `[DONE]`, or, at servers that do not send it, with a finish reason and a
+connection that is closed in order.
 
 Until the first content (a delta that says more than its role, or a finish reason) everything is
 held back: a cloud may still break off, and the request may still go elsewhere.
@@ -14,14 +17,16 @@ import msgspec
 
 from clauseway.gateway.clouds.usage import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
-from clauseway.gateway.wire.errors import Fault, error_event
+from clauseway.gateway.wire.capabilities import ABSENT, stated
+from clauseway.gateway.wire.errors import Fault, error_event, without_our_names
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 
 DONE = b"data: [DONE]\n\n"
 _NULL_USAGE = (b',"usage":null', b', "usage": null')
 _USAGE = (b'"usage":{', b'"usage": {')
-_ERROR = (b'data: {"error"', b'data: {"type":"error"')
+_FINISH = (b'finish_reason":"', b'finish_reason": "')
+_ERROR = b'"error"'
 # One event is a token or a few; with logprobs or audio some hundred KB. Longer is no event stream.
 _EVENT_BYTES_MAX = 4 << 20
 _EMPTY_VALUES = frozenset((b"null", b'""', b"[]", b"{}"))
@@ -44,36 +49,49 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
 class _Chunk(msgspec.Struct, frozen=True, gc=False):
     choices: list[_Choice] = []
     usage: ChatUsage | None = None
-    error: msgspec.Raw | None = None
+
+
+class _Told(msgspec.Struct, frozen=True, gc=False):
+    type: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
+
+    @property
+    def is_error(self) -> bool:
+        return bytes(self.type) == _ERROR or stated(self.error)
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_told = msgspec.json.Decoder(_Told).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class EventStream:
-    """One stream. After each `feed`: `committed` once content came, `done` once `[DONE]` came,
-    `failed` once the cloud reported an error in the stream. `usage` is its report, if any; `events`
-    counts those passed on."""
+    """One stream. After each `feed`: `committed` once content came, `done` once `[DONE]` came or the
+    stream was closed after a finish reason, `failed` once the cloud reported an error in the stream.
+    `usage` is its report, if any; `events` counts those passed on; `last` is `[DONE]` and what
+    follows it, as they came."""
 
     __slots__ = (
         "_carry",
+        "_finished",
         "_held",
         "_strip",
         "committed",
         "done",
         "events",
         "failed",
+        "last",
         "report",
         "usage",
     )
-    last = DONE
     made: Made | None = None
 
     def __init__(self, *, strip_usage: bool) -> None:
         self._strip = strip_usage
         self._carry = b""
         self._held = b""
+        self._finished = False
+        self.last = b""
         self.committed = False
         self.done = False
         self.failed = False
@@ -101,24 +119,56 @@ class EventStream:
             block = block[:end]
         elif self._carry:
             self._carry = b""
-        if not block or self.done:
+        if not block:
             return b""
+        if self.done:
+            self._hold_last(block)
+            return b""
+        return self._passed(block)
+
+    def close(self) -> bytes:
+        """The cloud has ended the stream in order: return what may go to the caller of the rest."""
+        rest, self._carry = self._carry, b""
+        passed = b""
+        if self.done:
+            self._hold_last(rest)
+        elif rest.strip():
+            # A last event without its empty line; half of one is no end.
+            if data_of(rest) != b"[DONE]" and not _is_json(data_of(rest)):
+                return b""
+            passed = self._passed(rest)
+        self.done = self.done or (self._finished and self.committed)
+        return passed
+
+    def _passed(self, block: bytes) -> bytes:
         block = self._without_done(block)
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
-        if _ERROR[0] in block or _ERROR[1] in block:
+        if not self._finished and (_FINISH[0] in block or _FINISH[1] in block):
+            self._finished = True
+        if _ERROR in block and any(_is_error(event) for event in events_in(block)):
             self.failed = True
+            block = without_our_names(block)
         self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
         return block if self.committed else self._held_back(block)
 
     def _without_done(self, block: bytes) -> bytes:
         if block.endswith(DONE):
-            self.done = True
+            self.done, self.last = True, DONE
             return block[: -len(DONE)]
-        if b"[DONE]" not in block[-2 * len(DONE) :]:
+        if b"[DONE]" not in block:
             return block
-        kept = [event for event in events_in(block) if data_of(event) != b"[DONE]"]
-        self.done = len(kept) < len(events_in(block))
-        return b"".join(kept)
+        events = events_in(block) or [block]
+        for at, event in enumerate(events):
+            if data_of(event) == b"[DONE]":
+                self.done, self.last = True, b"".join(events[at:])
+                return b"".join(events[:at])
+        return block
+
+    def _hold_last(self, block: bytes) -> None:
+        """Nothing is expected after the end; what comes all the same is for the caller to read."""
+        self.last += block
+        if len(self.last) > _EVENT_BYTES_MAX:
+            raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
     def _noting_usage(self, block: bytes) -> bytes:
         if _USAGE[0] in block or _USAGE[1] in block:
@@ -137,8 +187,8 @@ class EventStream:
         return b"".join(self._event_without_usage(event) for event in events_in(block))
 
     def _event_without_usage(self, event: bytes) -> bytes:
-        """The event as it is, without its usage member, or nothing where it was sent for the usage
-        alone."""
+        """The event as it is, without a usage that is null, or nothing where it was sent for the
+        usage alone. Usage beside content is a server's own habit, and stays."""
         if b'"usage"' not in event:
             return event
         data = data_of(event)
@@ -151,8 +201,9 @@ class EventStream:
             return event
         if chunk.usage is not None:
             self.usage, self.report = chunk.usage, data
-            if not chunk.choices:
-                return b""
+            return event if chunk.choices else b""
+        if bytes(members["usage"]) != b"null":
+            return event
         del members["usage"]
         return b"data: %b\n\n" % msgspec.json.encode(members)
 
@@ -168,6 +219,21 @@ class EventStream:
         self.committed = True
         held, self._held = self._held, b""
         return held
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        _decode_members(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _is_error(event: bytes) -> bool:
+    try:
+        return _ERROR in event and _decode_told(data_of(event)).is_error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _has_content(event: bytes) -> bool:

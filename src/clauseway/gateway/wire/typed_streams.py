@@ -3,13 +3,14 @@
 
 Events go on as they came, unknown ones too. Until the first content everything is held back,
 because a cloud may still break off and the request may still go elsewhere. The event that ends the
-stream is held until usage is durable.
+stream, and what follows it (`[DONE]` at some servers), is held until usage is durable.
 """
 
 import msgspec
 
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.wire.capabilities import ABSENT, stated
 from clauseway.gateway.wire.errors import Fault, error_members
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
@@ -46,7 +47,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     sequence_number: int = -1
     response: Made | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = ABSENT
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -93,6 +94,9 @@ class TypedStream:
         self._carry = block[end:]
         if len(self._carry) > _EVENT_BYTES_MAX:
             raise BadStream(f"an event is longer than {_EVENT_BYTES_MAX} bytes")
+        if self.done:
+            self._hold_last(block[:end])
+            return b""
         going_on = self.committed
         passed = b"".join(self._event(event) for event in events_in(block[:end])) if end else b""
         if going_on:
@@ -104,6 +108,21 @@ class TypedStream:
         if len(self._held) > _EVENT_BYTES_MAX:
             raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")
         return b""
+
+    def close(self) -> bytes:
+        """The cloud has ended the stream in order: return what may go to the caller of the rest."""
+        rest, self._carry = self._carry, b""
+        if self.done:
+            self._hold_last(rest)
+            return b""
+        if _decoded(data_of(rest)) is _NO_EVENT:
+            return b""
+        return self._event(rest)  # a last event without its empty line
+
+    def _hold_last(self, block: bytes) -> None:
+        self.last += block
+        if len(self.last) > 2 * _EVENT_BYTES_MAX:
+            raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
     def broken(self, fault: Fault, message: str) -> bytes:
         """The event that says that the stream broke; OpenAI's clients raise on its `error`."""
@@ -118,6 +137,7 @@ class TypedStream:
 
     def _event(self, event: bytes) -> bytes:
         if self.done:
+            self._hold_last(event)
             return b""
         data = data_of(event)
         decoded = _decoded(data)
@@ -130,11 +150,7 @@ class TypedStream:
             self.done = self.committed = True
             self.last = event
             return b""
-        self.failed = (
-            self.failed
-            or kind in _FAILED
-            or (decoded.error is not None and bytes(decoded.error) != b"null")
-        )
+        self.failed = self.failed or kind in _FAILED or stated(decoded.error)
         self.events += 1
         self.committed = self.committed or (
             bool(data) and kind not in _ANNOUNCING and not self.failed

@@ -1,0 +1,89 @@
+"""Whole answers, looked at before they count as answers: a 200 may hold an error, a page or half of
+a JSON text. Pure.
+
+A body that reports usage and has no member `error` is an answer; all others are taken apart.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+IsAnswer = Callable[[bytes], bool]
+_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
+    """A JSON object with one of these members. `error_is_told`: its `error` is a part of it."""
+
+    def is_answer(body: bytes) -> bool:
+        try:
+            members = _decode_members(body)
+        except _NO_JSON:
+            return False
+        if not any(name in members for name in names):
+            return False
+        return error_is_told or bytes(members.get("error", b"null")) == b"null"
+
+    return is_answer
+
+
+_is_transcript: Final = _with_member("text")
+_has_error: Final = _with_member("error", error_is_told=True)
+
+
+def _is_text(body: bytes) -> bool:
+    """A transcription: JSON, or text in one of several formats."""
+    start = body.lstrip()[:1]
+    if start == b"{":
+        return _is_transcript(body)
+    return bool(start) and start != b"<"
+
+
+def _is_sound(body: bytes) -> bool:
+    """Speech: neither nothing, nor a page, nor an error."""
+    start = body[:64].lstrip()[:1]
+    return bool(start) and start != b"<" and not (start == b"{" and _has_error(body))
+
+
+def _is_anything(_body: bytes) -> bool:
+    """The content of a file, which may be empty."""
+    return True
+
+
+def _is_deletion(body: bytes) -> bool:
+    """What became of an object, which some servers say without words."""
+    return not body or _is_object(body)
+
+
+_is_object: Final = _with_member("id")
+_is_list: Final = _with_member("data")
+# A response that failed is an answer all the same: it has an identifier, and perhaps usage.
+_is_response: Final = _with_member("id", "output", error_is_told=True)
+
+IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
+    "chat": _with_member("choices"),
+    "responses": _is_response,
+    "responses.retrieve": _is_response,
+    "responses.cancel": _is_response,
+    "responses.delete": _is_deletion,
+    "responses.input_items": _is_list,
+    "embeddings": _is_list,
+    "images.generations": _is_list,
+    "images.edits": _is_list,
+    "images.variations": _is_list,
+    "audio.speech": _is_sound,
+    "audio.transcriptions": _is_text,
+    "audio.translations": _is_text,
+    "moderations": _with_member("results"),
+    "files.create": _is_object,
+    "files.list": _is_list,
+    "files.retrieve": _is_object,
+    "files.delete": _is_deletion,
+    "files.content": _is_anything,
+    "batches.create": _is_object,
+    "batches.list": _is_list,
+    "batches.retrieve": _is_object,
+    "batches.cancel": _is_object,
+}

@@ -1,0 +1,238 @@
+"""A client's fault is a client's: it reaches that client in the cloud's own words, moves nobody else's traffic and asks
+no second cloud. A deployment's fault stays with one of its models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from gateway_rig import (
+    DONE_EVENT,
+    OTHER_SECRET,
+    PRODUCT,
+    SECRET,
+    Behaviour,
+    Connection,
+    Received,
+    Rig,
+    chunk_event,
+    eventually,
+    key,
+    status,
+)
+from gateway_stage import (
+    CALLS,
+    RESPONSE_DELTAS,
+    RESPONSE_END,
+    RESPONSE_PREAMBLE,
+    RESPONSE_USAGE,
+    Call,
+    Stage,
+    answering,
+)
+
+from clauseway.gateway.plan import Epoch, Route
+from clauseway.metering import Deployment, Unit
+
+ITEM = (
+    b'{"error":{"message":"Item with id \'rs_1\' not found. Items are not persisted when `store` is set to false.",'
+    b'"type":"invalid_request_error","param":"input","code":null}}'
+)
+TOO_LARGE = (
+    b'{"error":{"message":"Request too large for gpt-5.4 in organization %b on tokens per min (TPM): Limit 30000, '
+    b'Requested 61111.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}'
+)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Rig(tmp_path_factory.mktemp("gateway")) as rig:
+        started = Stage(rig)
+        started.start()
+        yield started
+        eventually(lambda: rig.counts()["open"] == 0)
+        assert "Traceback" not in rig.errors()
+
+
+def telling(code: int, body: bytes, *headers: str) -> Behaviour:
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.answer(code, body, headers)
+
+    return behave
+
+
+# -- the request's fault
+
+
+OWN_FAULTS: dict[str, tuple[int, bytes, bytes]] = {
+    "a bad value": (400, b'{"error":{"message":"no","param":"tools","code":"invalid_value"}}', b""),
+    "an item that expired": (404, ITEM, b""),
+    "a conflict": (409, b'{"error":{"message":"locked","param":null,"code":"conversation_locked"}}', b""),
+    "too large a body": (413, b'{"error":{"message":"too large"}}', b""),
+    "no sense": (422, b'{"error":{"message":"no","code":"unprocessable"}}', b""),
+    "beyond every limit": (429, TOO_LARGE % b"org-AbCdEf123456", TOO_LARGE % b"org-***"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(("code", "told", "heard"), OWN_FAULTS.values(), ids=OWN_FAULTS)
+def test_a_requests_fault_is_passed_on_and_counts_against_nobody(
+    stage: Stage, call: Call, code: int, told: bytes, heard: bytes
+) -> None:
+    scene = stage.scene(telling(code, told, "retry-after: 20"), answering)
+    for _ in range(7):
+        answer = scene.ask(call)
+        assert (answer.status_code, answer.content) == (code, heard or told)
+    assert scene.asked == [7, 0], "never skipped, and nobody else is asked"
+    if code == 429:
+        assert answer.headers.get_list("x-should-retry") == ["false"]
+
+
+def test_what_a_cloud_says_of_our_account_is_told_in_our_words(stage: Stage) -> None:
+    words = b'{"error":{"message":"Incorrect API key provided: sk-clo***1. org-AbCdEf12, proj_AbCdEf12","code":"%b"}}'
+    for code, name in ((401, b"invalid_api_key"), (403, b"permission_error"), (429, b"insufficient_quota")):
+        answer = stage.scene(telling(code, words % name)).ask()
+        assert answer.status_code in (429, 502)
+        for ours in ("sk-", "org-", "proj_", "Incorrect"):
+            assert ours not in answer.text
+
+
+def test_an_unknown_previous_response_is_answered_as_openai_answers(stage: Stage) -> None:
+    scene = stage.scene(answering)
+    answer = scene.ask(CALLS["responses"], previous_response_id="resp_unknown")
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "error": {
+            "message": "Previous response with id 'resp_unknown' not found.",
+            "type": "invalid_request_error",
+            "param": "previous_response_id",
+            "code": "previous_response_not_found",
+        }
+    }
+    assert scene.asked == [0]
+
+
+# -- one key's failures, one model's failures
+
+
+def test_a_key_whose_requests_fail_keeps_the_primary_from_nobody_else(tmp_path: Path) -> None:
+    async def poisoned(connection: Connection, request: Received) -> None:
+        await (status(500) if "poison" in request.json else answering)(connection, request)
+
+    with Rig(tmp_path) as rig:
+        first, second = rig.cloud("first", poisoned), rig.cloud("second")
+        rig.start(
+            rig.plan(keys=(key(SECRET, "openai"), msgspec.structs.replace(key(OTHER_SECRET, "openai"), key_id="other")))
+        )
+        for _ in range(8):
+            assert rig.post(poison=True).headers["x-clauseway-cloud"] == "second"
+        assert len(first.requests) < 8, "for the key itself it is ejected"
+        asked = rig.client(OTHER_SECRET).chat.completions.with_raw_response
+        for _ in range(3):
+            answer = asked.create(model="gpt-5.4", messages=[{"role": "user", "content": "Hello."}])
+            assert answer.headers["x-clauseway-cloud"] == "first"
+        assert len(second.requests) == 8
+
+
+@pytest.mark.parametrize("failing", [status(429, "retry-after: 20"), status(500)], ids=["told to wait", "ejected"])
+def test_a_models_fault_leaves_other_models_of_its_deployment(tmp_path: Path, failing: Behaviour) -> None:
+    async def one_model_fails(connection: Connection, request: Received) -> None:
+        await (failing if request.json["model"] == "a-there" else answering)(connection, request)
+
+    with Rig(tmp_path) as rig:
+        cloud, other = rig.cloud("azure", one_model_fails), rig.cloud("openai")
+        targets, routes = [], {}
+        for at, model in enumerate(("a", "b")):
+            product = f"{PRODUCT}-{model}"
+            label = Deployment("azure-1", "azure", "openai", "eastus", product, f"{model}-there")
+            targets.append(rig.target("azure", cloud.port, label=label))
+            targets.append(
+                rig.target("openai", other.port, label=msgspec.structs.replace(label, cloud="openai", deployment="o"))
+            )
+            routes[f"openai|{product}|direct"] = Route(candidates=((2 * at, 0), (2 * at + 1, 0)))
+        models = {model: f"{PRODUCT}-{model}" for model in ("a", "b")}
+        rig.start(rig.plan(targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),)))
+        for _ in range(6):
+            assert rig.post(model="a").headers["x-clauseway-cloud"] == "openai"
+        assert sum(received.json["model"] == "a-there" for received in cloud.requests) < 6
+        assert rig.post(model="b").headers["x-clauseway-cloud"] == "azure"
+
+
+# -- ends of streams
+
+FINISH = chunk_event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+WORD = chunk_event([{"index": 0, "delta": {"content": "Hello"}, "finish_reason": None}])
+USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+WORD_WITH_USAGE = chunk_event([{"index": 0, "delta": {"content": "Hello"}, "finish_reason": None}], usage=USAGE)
+FINISH_WITH_USAGE = chunk_event([{"index": 0, "delta": {}, "finish_reason": "stop"}], usage=USAGE)
+NO_ERROR = chunk_event([{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]).replace(
+    b"data: {", b'data: {"error":null,'
+)
+# What the cloud sends, and what the client gets where that is something else.
+STREAMS: dict[str, tuple[list[bytes], str, list[bytes] | None]] = {
+    "no [DONE]": ([WORD, FINISH], "chat stream", None),
+    "no [DONE], the last event without its empty line": ([WORD, FINISH[:-2]], "chat stream", None),
+    "[DONE] without its empty line": ([WORD, FINISH, DONE_EVENT[:-1]], "chat stream", None),
+    "[DONE] without white space": ([WORD, FINISH, b"data:[DONE]\n\n"], "chat stream", None),
+    "comments after [DONE]": ([WORD, FINISH, DONE_EVENT + b": bye\n\n"], "chat stream", None),
+    "usage on content": ([WORD_WITH_USAGE, FINISH_WITH_USAGE, DONE_EVENT], "chat stream", None),
+    "usage on the last chunk": ([WORD, FINISH_WITH_USAGE], "chat stream", None),
+    "the usage that we asked for": (
+        [WORD, FINISH, chunk_event([], usage=USAGE), DONE_EVENT], "chat stream", [WORD, FINISH, DONE_EVENT]
+    ),
+    "an error that is null": ([NO_ERROR, FINISH, DONE_EVENT], "chat stream", None),
+    "[DONE] after a typed stream": (
+        [RESPONSE_PREAMBLE, *RESPONSE_DELTAS, RESPONSE_END, DONE_EVENT], "responses stream", None
+    ),
+    "events after the last": (
+        [RESPONSE_PREAMBLE, *RESPONSE_DELTAS, RESPONSE_END, b": bye\n\n", RESPONSE_DELTAS[0]], "responses stream", None
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "piece by piece"])
+@pytest.mark.parametrize("framed", [True, False], ids=["chunked", "until it closes"])
+@pytest.mark.parametrize(("sent", "call", "passed"), STREAMS.values(), ids=STREAMS)
+def test_streams_end_as_their_clouds_end_them(
+    stage: Stage, sent: list[bytes], call: str, passed: list[bytes] | None, framed: bool, apart: bool
+) -> None:
+    async def streaming(connection: Connection, _: Received) -> None:
+        if framed:
+            connection.begin_stream()
+        else:
+            connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        for piece in sent if apart else [b"".join(sent)]:
+            if framed:
+                connection.piece(piece)
+            else:
+                connection.writer.write(piece)
+            await connection.apart()
+        if framed:
+            connection.end_stream()
+        else:
+            connection.writer.close()
+
+    scene = stage.scene(streaming)
+    answer = scene.ask(CALLS[call])
+    assert answer.content == b"".join(passed or sent)
+    ((_, ended, _),) = scene.settled(1)
+    if b"".join(sent).count(b'"prompt_tokens"') or call == "responses stream":
+        (record,) = scene.records()
+        reported = RESPONSE_USAGE["output_tokens"] if call == "responses stream" else 3
+        assert (ended, dict(record.units)[Unit.OUTPUT_TOKENS]) == ("COMPLETE", reported)
+    else:
+        assert ended == "ESTIMATED"
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b'data: {"choices":[', FINISH[: len(FINISH) // 2]], ids=["no finish", "half", "cut"]
+)
+def test_a_stream_that_closes_without_a_finish_is_broken(stage: Stage, end: bytes) -> None:
+    async def streaming(connection: Connection, _: Received) -> None:
+        connection.begin_stream()
+        connection.piece(WORD + end)
+        connection.end_stream()
+
+    answer = stage.scene(streaming).ask(CALLS["chat stream"])
+    assert "stream_interrupted" in answer.text
+    assert "[DONE]" not in answer.text
