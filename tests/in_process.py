@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,15 +16,25 @@ from typing import Any
 
 from clauseway import cli
 
+# What a terminal is told beside the text: bold, dim.
+_STYLES = re.compile(r"\x1b\[[0-9;]*m")
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 _VARIABLE = "CLAUSEWAY_HOME"
 
 
 def run(
-    *arguments: str, given: str = "", cwd: Path | None = None, home: Path | None = None
+    *arguments: str,
+    given: str = "",
+    cwd: Path | None = None,
+    home: Path | None = None,
+    columns: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """A command's exit code and what it printed. `given` is its standard input, `cwd` the folder it is called in."""
-    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    """A command's exit code and what it printed. `given` is its standard input, `cwd` the folder it is called in.
+
+    With `columns` it prints on a terminal of that width, else into a pipe.
+    """
+    out = _Terminal(io.BytesIO(), "utf-8") if columns else io.TextIOWrapper(io.BytesIO(), "utf-8")
+    err = io.TextIOWrapper(io.BytesIO(), "utf-8")
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
@@ -31,9 +42,11 @@ def run(
         # Only whoever calls from a folder of its own has the home beside it; the one of this machine stays out.
         empty = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.enter_context(_environment(home or (None if cwd else empty)))
+        if columns:
+            stack.enter_context(_plain_terminal(columns))
         stack.enter_context(contextlib.chdir(cwd or Path.cwd()))
         code = cli.run(list(arguments))
-    return subprocess.CompletedProcess(arguments, code, _written(out), _written(err))
+    return subprocess.CompletedProcess(arguments, code, _STYLES.sub("", _written(out)), _written(err))
 
 
 def answer(*arguments: str, code: int = 0, cwd: Path | None = None, given: str = "", home: Path | None = None) -> Any:
@@ -49,6 +62,23 @@ def run_installed(*arguments: str, cwd: Path | None = None) -> subprocess.Comple
     return subprocess.run(
         [CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=environment
     )
+
+
+class _Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def _plain_terminal(columns: int) -> Any:
+    before = {name: os.environ.get(name) for name in ("COLUMNS", "NO_COLOR", "TERM")}
+    os.environ.update({"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "xterm"})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
 
 
 def _written(stream: io.TextIOWrapper) -> str:

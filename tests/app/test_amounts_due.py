@@ -239,7 +239,19 @@ def test_a_payment_is_reversed_by_a_voucher_of_its_own(home: Home) -> None:
     april = bookkeeping.invoice(home, "2026-04", "openai", "microsoft", date(2026, 5, 2))
     bookkeeping.pay(home, "bank-1", april.id, "1.00", date(2026, 5, 3))
     at = ("--home", str(home.root))
-    done = run("payment", "--reverse", "bank-1", "--id", "back-1", "--day", "2026-05-04", "--reason", "returned", *at)
+    done = run(
+        "books",
+        "payment",
+        "--reverse",
+        "bank-1",
+        "--id",
+        "back-1",
+        "--dated",
+        "2026-05-04",
+        "--reason",
+        "returned",
+        *at,
+    )
     assert done.stdout == "back-1: bank-1 reversed, 1.00 USD of microsoft-openai-2026-04 is open again\n"
     assert [str(left) for _, left in bookkeeping.invoices(home)] == ["1.26"]
     legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))

@@ -49,7 +49,7 @@ def imported(home: Home, files: Sequence[Path], *words: str) -> None:
 
 
 def exported(home: Home, out: Path, form: str, *days: str) -> Path:
-    did(home, "usage", "export", "--format", form, "--out", str(out), *days)
+    did(home, "export", "usage", "--format", form, "--out", str(out), *days)
     return out
 
 
@@ -63,8 +63,8 @@ def without_known_time(line: str) -> str:
 @pytest.mark.parametrize("form", ["parquet", "cloudevents"])
 def test_who_imports_what_the_other_metered_settles_to_the_same_bytes(ours: Home, tmp_path: Path, form: str) -> None:
     theirs = Home(tmp_path / "theirs").make()
-    later = exported(ours, tmp_path / f"b.{form}", form, "--from", "2026-05-01", "--to-day", "2026-05-31")
-    earlier = exported(ours, tmp_path / f"a.{form}", form, "--from", "2026-04-01", "--to-day", "2026-04-30")
+    later = exported(ours, tmp_path / f"b.{form}", form, "--from", "2026-05-01", "--until", "2026-05-31")
+    earlier = exported(ours, tmp_path / f"a.{form}", form, "--from", "2026-04-01", "--until", "2026-04-30")
     imported(theirs, [later, earlier])
     settle_and_close(theirs)
     assert stated(theirs) == stated(ours)
@@ -76,7 +76,7 @@ def test_files_of_others_settle_to_the_same_bytes_whoever_reads_them_and_when(ou
     for number, days in enumerate(
         (("2026-04-20", "2026-04-26"), ("2026-04-27", "2026-05-02"), ("2026-05-03", "2026-05-31"))
     ):
-        at = exported(ours, tmp_path / f"{number}.jsonl", "cloudevents", "--from", days[0], "--to-day", days[1])
+        at = exported(ours, tmp_path / f"{number}.jsonl", "cloudevents", "--from", days[0], "--until", days[1])
         at.write_text("".join(map(without_known_time, at.read_text().splitlines())))
         files.append(at)
     whole = tmp_path / "whole.jsonl"
@@ -93,7 +93,7 @@ def test_settling_again_later_gives_the_same_receipt(ours: Home) -> None:
     before = stated(ours)
     did(ours, "settle", "--period", "2026-05", *ASSUMED)
     assert stated(ours) == before
-    kinds = [row["kind"] for row in answer("audit", "log", "--period", "2026-05", home=ours.root)]
+    kinds = [row["kind"] for row in answer("books", "log", "--period", "2026-05", home=ours.root)]
     assert kinds.count("settlement") == 1
 
 

@@ -106,14 +106,14 @@ until = 2027-01-01
 
 def test_the_command_tells_of_a_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "clauseway.toml").write_text(CONFIGURATION.replace('kind = "none"', 'kind = "bearer", secret = "s"'))
-    assert run(["commitments", "--home", str(tmp_path)]) == 0
+    assert run(["gateway", "commitments", "--home", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "No [[commitment]] is configured.\n"
     with (tmp_path / "clauseway.toml").open("a") as file:
         file.write(COMMITMENT)
-    assert run(["commitments", "--home", str(tmp_path), "--as-of", "2026-05-31", "--json"]) == 0
+    assert run(["gateway", "commitments", "--home", str(tmp_path), "--as-of", "2026-05-31", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)["commitments"]
     assert (told["name"], told["spent"], told["days_left"], told["outlook"]) == ("macc", "0", 214, "short")
-    assert run(["commitments", "--home", str(tmp_path), "--as-of", "2026-05-31"]) == 0
+    assert run(["gateway", "commitments", "--home", str(tmp_path), "--as-of", "2026-05-31"]) == 0
     assert "1,000.00 would lapse at this pace" in capsys.readouterr().out
 
 
@@ -132,7 +132,7 @@ def test_usage_without_a_price_is_told_and_stops_no_gateway(tmp_path: Path, caps
     home.configuration.write_text(CONFIGURATION.replace('kind = "none"', 'kind = "bearer", secret = "s"') + COMMITMENT)
     assert run(["usage", "import", str(tmp_path / "bill.csv"), "--home", str(home.root)]) == 0
     capsys.readouterr()
-    assert run(["commitments", "--home", str(home.root)]) == 3
+    assert run(["gateway", "commitments", "--home", str(home.root)]) == 3
     assert "usage has no price: no price for input_tokens of gpt-5.4" in " ".join(capsys.readouterr().err.split())
     plan = present_plan(Options(home=home, opened=open_agreements([]), configuration=home.configuration))
     assert [one.left for one in plan.commitments] == [(1000 - 5) * 10**12]

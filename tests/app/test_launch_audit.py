@@ -151,7 +151,7 @@ def test_whoever_knows_better_says_so_by_name(said: str, launched: set[tuple[str
     ],
 )
 def test_a_host_that_cannot_be(said: str, where: str, what: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["listings", "launches", "--provider", *said.split(), "--json"]) == 3
+    assert run(["agreement", "listings", "launches", "--provider", *said.split(), "--json"]) == 3
     [problem] = json.loads(capsys.readouterr().out)["error"]["problems"]
     assert (problem["where"], problem["what"]) == (where, what)
 
@@ -314,13 +314,13 @@ def test_one_name_for_a_product(model: str, product: str) -> None:
 
 
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["listings", "launches", "--json"]) == 0
+    assert run(["agreement", "listings", "launches", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["breaches"] == 0
-    assert run(["listings", "launches", "--listings", str(history(tmp_path, *AWS_FIRST))]) == 2
+    assert run(["agreement", "listings", "launches", "--listings", str(history(tmp_path, *AWS_FIRST))]) == 2
     assert "One breach is evidenced." in capsys.readouterr().out
-    assert run(["listings", "launches", "--listings", str(tmp_path / "nowhere.csv")]) == 3
-    assert run(["listings", "prices", "--model", "gpt-99"]) == 3
+    assert run(["agreement", "listings", "launches", "--listings", str(tmp_path / "nowhere.csv")]) == 3
+    assert run(["agreement", "listings", "prices", "--model", "gpt-99"]) == 3
 
 
 def test_a_bad_history_is_refused_whole(tmp_path: Path) -> None:

@@ -143,12 +143,12 @@ def test_decide_traces_each_and_says_what_would_change_it_where(
 
 def test_commands_take_several_agreements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = both(tmp_path, "the reseller may sell", "only the maker sells")
-    assert "south A1 1.2" in told(capsys, "timeline", *SELL, *flags)
+    assert "south A1 1.2" in told(capsys, "agreement", "timeline", *SELL, *flags)
     proof = ("prove", "--never", "permitted", "--action", "sell", "--party", "reseller", *flags)
     assert "HOLDS" in told(capsys, *proof, "--from", "2025-03-01", "--every-reading")
-    days = ("diff", "--as-of", "2025-02-28", "--as-of", "2025-03-01")
+    days = ("agreement", "diff", "--as-of", "2025-02-28", "--as-of", "2025-03-01")
     assert "south A1 1.2" in told(capsys, *days, *flags)
-    told(capsys, "diff", "A1", *flags, code=3)
+    told(capsys, "agreement", "diff", "A1", *flags, code=3)
 
 
 def cent_line(amount: str) -> RevenueLine:

@@ -67,7 +67,7 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     assert verdicts(done) == {"the same"}
     assert [one["trusted"] for one in done["signing"]["signatures"]] == [False]
     their_key = theirs.told("party", "key", "create", "--party", "microsoft")["public_key"]
-    theirs.did("party", "key", "trust", "--party", "openai", "--key", our_key)
+    theirs.did("party", "key", "trust", "--party", "openai", "--public-key", our_key)
     assert "the same, to the last byte" in theirs.did("statement", "verify", str(pack))
 
     # It takes the usage over, and settles to the same bytes.
@@ -82,23 +82,23 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     )
     said = theirs.did("statement", "dispute", line, "--party", "microsoft", "--reason", "test traffic")
     assert "in dispute" in said
-    (claim,) = [one["dispute"]["id"] for one in theirs.told("dispute", "list")]
+    (claim,) = [one["dispute"]["id"] for one in theirs.told("books", "dispute", "list")]
     theirs.did("settle", "--period", "2026-04")
     assert theirs.stated("2026-04") != april.read_bytes()
-    theirs.did("dispute", "resolve", claim, "--id", "answer-1", "--rejected")
+    theirs.did("books", "dispute", "resolve", claim, "--id", "answer-1", "--rejected")
     theirs.did("settle", "--period", "2026-04")
     amounts = [one["amount"] for one in theirs.told("statement", "--period", "2026-04")["lines"]]
     assert amounts == [one["amount"] for one in ours.told("statement", "--period", "2026-04")["lines"]]
 
     # It countersigns what it has verified, and openai sees it and closes.
     theirs.did("statement", "countersign", str(april), "--party", "microsoft", "--pack", str(pack))
-    ours.did("party", "key", "trust", "--party", "microsoft", "--key", their_key)
+    ours.did("party", "key", "trust", "--party", "microsoft", "--public-key", their_key)
     signed = ours.told("statement", "verify", str(april))["signing"]["signatures"]
     assert [(one["party"], one["valid"], one["trusted"]) for one in signed] == [
         ("openai", True, True),
         ("microsoft", True, True),
     ]
-    ours.did("close", "2026-04")
+    ours.did("books", "close", "2026-04")
 
     # Usage of April comes late: May corrects it, and microsoft verifies May by its pack and by sums alone.
     settled_book.seal(Home(ours.home), [(12, "04-28", 9, 1, 2, (100_000, 0, 10_000))])
@@ -112,8 +112,8 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     told = theirs.did("statement", "verify", sums, code=2)
     assert "The usage of this home is another on 2026-04-28" in told
     late = str(tmp_path / "late.jsonl")
-    ours.did("usage", "export", "--format", "cloudevents", "--out", late)
+    ours.did("export", "usage", "--format", "cloudevents", "--out", late)
     theirs.did("usage", "import", late)
     assert "the same, to the last byte" in theirs.did("statement", "verify", sums)
-    assert "not edited" in ours.did("audit", "verify")
-    assert "not edited" in theirs.did("audit", "verify")
+    assert "not edited" in ours.did("books", "verify")
+    assert "not edited" in theirs.did("books", "verify")

@@ -154,7 +154,7 @@ def test_both_homes_settle_to_the_same_amounts(tmp_path: Path) -> None:
     ours = metered_home(tmp_path / "ours")
     theirs = metered_home(tmp_path / "theirs", sold=())
     out = tmp_path / "usage.jsonl"
-    answer("usage", "export", "--format", "cloudevents", "--out", str(out), home=ours.root)
+    answer("export", "usage", "--format", "cloudevents", "--out", str(out), home=ours.root)
     assert answer("usage", "import", str(out), home=theirs.root)["imported"] == 7
     for period in ("2026-04", "2026-05"):
         amounts = []

@@ -1,25 +1,30 @@
 """Every command of the tree, and arguments with which each can be run on a settled home."""
 
-import importlib
 from collections.abc import Iterator, Mapping
 from inspect import signature
 from typing import Any
 
 import typer
 
-from clauseway.cli import COMMANDS
+from clauseway.cli.commands import COMMANDS, Entry, Group
 
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command that can be run, by its words; a new one is among them by itself."""
-    for name, entry in COMMANDS.items():
-        module = importlib.import_module(entry.module)
-        if entry.is_group:
-            yield from _below(typer.main.get_command(module.app), name)
+    yield from _listed(COMMANDS, "")
+
+
+def _listed(entries: Mapping[str, Entry], path: str) -> Iterator[tuple[str, Any]]:
+    for name, entry in entries.items():
+        words = f"{path} {name}".strip()
+        if isinstance(entry, Group) and entry.below:
+            yield from _listed(entry.below, words)
+        elif isinstance(entry, Group):
+            yield from _below(typer.main.get_command(entry.load()), words)
         else:
             alone = typer.Typer()
-            alone.command(name)(module.command)
-            yield from _below(typer.main.get_command(alone), name)
+            alone.command(name)(entry.load())
+            yield from _below(typer.main.get_command(alone), words)
 
 
 def _below(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -41,18 +46,18 @@ ACCEPTED = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-o
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "up": ("--once", "--limit", "1", "--port", "0", "--pages-port", "0"),
     "serve": ("--port", "0", "--pages-port", "0"),
-    "sandbox": ("--openai-port", "0", "--config", "{out}/clouds.toml"),
+    "gateway sandbox": ("--openai-port", "0", "--config", "{out}/clouds.toml"),
     "decide": ASKED,
     "prove": ("--never", "permitted", *ASKED),
-    "timeline": ("--svg", "{out}/rights.svg", *ASKED),
+    "agreement timeline": ("--svg", "{out}/rights.svg", *ASKED),
     "fact record milestone": ("--effective", "2026-06-01", "--source", "a letter"),
     "fact record party": ("--effective", "2026-06-01", "--source", "a letter", "--party", "newcomer"),
-    "usage expand": ("--scale", "1/50000", "--from", "2026-05-01", "--to-day", "2026-05-02"),
-    "usage export": ("--out", "{out}/usage.parquet"),
-    "lake retain": ("--keep-days", "400"),
+    "usage expand": ("--scale", "1/50000", "--from", "2026-05-01", "--until", "2026-05-02"),
+    "export usage": ("--out", "{out}/usage.parquet"),
+    "usage lake retain": ("--keep-days", "400"),
     "settle": ("--period", "2026-05", *ACCEPTED),
     "statement": ("--period", "2026-05", "--out", "{out}/may.json"),
-    "close": ("2026-04",),
+    "books close": ("2026-04",),
     "export beancount": ("--out", "{out}/books.beancount"),
     "export hledger": ("--out", "{out}/books.journal"),
     "export focus": ("--period", "2026-05", "--out", "{out}/may.csv"),

@@ -150,7 +150,7 @@ def test_another_is_taken_by_no_flag(
 
 def test_a_change_says_who_and_why_and_so_does_the_correction_it_causes(home: Path, book: str, tmp_path: Path) -> None:
     told(home, *MAY, *ACCEPTED, "--prices", book)
-    told(home, "close", "2026-05")
+    told(home, "books", "close", "2026-05")
     other = written(tmp_path / "other.csv", OWN.format("3.00"))
     refusal, _ = refused(home, "basis", "prices", other, "--why", " ")
     assert refusal.startswith("--why: no reason")
@@ -170,10 +170,12 @@ def test_a_change_says_who_and_why_and_so_does_the_correction_it_causes(home: Pa
 def test_credits_and_disputes_use_the_prices_of_the_home(home: Path, book: str) -> None:
     told(home, *MAY, *ACCEPTED, "--prices", book)
     # 2.00 was charged; the shipped book says 2.75
-    assert told(home, "credit", "--id", "n1", "--request", REQUEST, "--amount", "0.50")["of"]["amount"] == "0.50"
-    refusal, _ = refused(home, "dispute", "open", "--id", "d1", "--request", REQUEST, "--amount", "2.00")
+    assert (
+        told(home, "books", "credit", "--id", "n1", "--request", REQUEST, "--amount", "0.50")["of"]["amount"] == "0.50"
+    )
+    refusal, _ = refused(home, "books", "dispute", "open", "--id", "d1", "--request", REQUEST, "--amount", "2.00")
     assert "2.000000000000 USD was charged" in refusal or "2 USD was charged" in refusal
-    taken = told(home, "dispute", "open", "--id", "d2", "--request", REQUEST)
+    taken = told(home, "books", "dispute", "open", "--id", "d2", "--request", REQUEST)
     assert float(taken["of"]["amount"]) == 1.5
 
 
@@ -182,7 +184,7 @@ def test_a_price_in_yen_is_taken_back_in_dollars_at_the_rate_of_the_day(home: Pa
     yen = written(tmp_path / "yen.csv", YEN.format("250"))
     rates = written(tmp_path / "rates.csv", RATES.format("125"))
     assert due(told(home, *MAY, *ACCEPTED, "--prices", yen, "--rates", rates)) == "0.40"
-    made = told(home, "credit", "--id", "n1", "--request", REQUEST)
+    made = told(home, "books", "credit", "--id", "n1", "--request", REQUEST)
     assert float(made["of"]["amount"]) == 2.0
     assert due(told(home, *MAY)) == "0.00"
 
@@ -190,7 +192,7 @@ def test_a_price_in_yen_is_taken_back_in_dollars_at_the_rate_of_the_day(home: Pa
 def test_without_a_rate_a_price_in_yen_is_refused(home: Path, tmp_path: Path) -> None:
     yen = written(tmp_path / "yen.csv", YEN.format("250"))
     told(home, "basis", "prices", yen, "--why", "sold in Japan")
-    for words in (("credit", "--id", "n1", "--request", REQUEST), (*MAY, *ACCEPTED)):
+    for words in (("books", "credit", "--id", "n1", "--request", REQUEST), (*MAY, *ACCEPTED)):
         why, todo = refused(home, *words)
         assert "JPY" in why
         assert "clauseway basis rates FILE --why" in todo
@@ -213,10 +215,10 @@ def test_settling_as_known_then_uses_what_was_held_then(home: Path, book: str, t
     told(home, *MAY, *ACCEPTED, "--prices", book)
     before = told(home, "basis", "history")[-1]["at"]
     told(home, "basis", "prices", written(tmp_path / "other.csv", OWN.format("3.00")), "--why", "a new list")
-    told(home, "credit", "--id", "n1", "--request", REQUEST, "--amount", "1.00")
+    told(home, "books", "credit", "--id", "n1", "--request", REQUEST, "--amount", "1.00")
     # 20 % of 3.00 − 1.00; and of 2.00
     assert due(told(home, *MAY)) == "0.40"
-    told(home, "credit", "--id", "n2", "--request", REQUEST, "--amount", "1.00")
+    told(home, "books", "credit", "--id", "n2", "--request", REQUEST, "--amount", "1.00")
     assert due(told(home, *MAY)) == "0.20"
     assert due(told(home, *MAY, "--known-at", before)) == "0.40"
     assert due(told(home, "statement", "--period", "2026-05")) == "0.20"
@@ -262,7 +264,7 @@ def test_a_month_is_closed_on_what_the_home_holds(
     told(home, *MAY, *ACCEPTED, "--prices", book)
     other = written(tmp_path / "other.csv", OWN.format("3.00"))
     told(home, *(one.format(other=other) for one in words))
-    told_why, todo = refused(home, "close", "2026-05")
+    told_why, todo = refused(home, "books", "close", "2026-05")
     assert told_why == f"PERIOD: 2026-05 cannot be closed: {why}"
     assert todo == "Settle again: clauseway settle --period 2026-05."
 

@@ -30,27 +30,48 @@ def printed(home: Path, *words: str) -> str:
 
 def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
     work = Path(shutil.copytree(home, tmp_path / "home"))
-    assert printed(work, "close").strip() == "No month is closed."
-    closed = told(work, "close", "2026-04")
-    assert told(work, "close", "2026-04") == closed
-    assert [one["receipt"] for one in told(work, "close")] == [closed["receipt"]]
+    assert printed(work, "books", "close").strip() == "No month is closed."
+    closed = told(work, "books", "close", "2026-04")
+    assert told(work, "books", "close", "2026-04") == closed
+    assert [one["receipt"] for one in told(work, "books", "close")] == [closed["receipt"]]
     refused = told(work, "settle", "--period", "2026-04", *ACCEPTED, code=3)
     assert refused["error"]["problems"][0]["what"] == "2026-04 is closed"
 
-    invoice = ("invoice", "--period", "2026-04", "--payer", "openai", "--payee", "microsoft", "--day", "2026-05-04")
+    invoice = (
+        "books",
+        "invoice",
+        "--period",
+        "2026-04",
+        "--payer",
+        "openai",
+        "--payee",
+        "microsoft",
+        "--dated",
+        "2026-05-04",
+    )
     assert printed(work, *invoice).splitlines() == [
         "Invoice microsoft-openai-2026-04: openai owes microsoft 1.26 USD",
         "  A1.share-openai-microsoft: 0.50 USD",
         "  A5.share-openai-microsoft: 0.76 USD",
     ]
-    pay = ("payment", "microsoft-openai-2026-04", "--id", "bank-1", "--amount", "1.00", "--day", "2026-05-20")
+    pay = (
+        "books",
+        "payment",
+        "microsoft-openai-2026-04",
+        "--id",
+        "bank-1",
+        "--amount",
+        "1.00",
+        "--dated",
+        "2026-05-20",
+    )
     assert printed(work, *pay) == printed(work, *pay) == "bank-1: 1.00 USD on microsoft-openai-2026-04\n"
-    assert told(work, "invoice")[0]["open"] == "0.26"
+    assert told(work, "books", "invoice")[0]["open"] == "0.26"
 
     request = settled_book.request(5)
-    note = ("credit", "--id", "note-1", "--request", request, "--amount", "1.00", "--reason", "an outage")
+    note = ("books", "credit", "--id", "note-1", "--request", request, "--amount", "1.00", "--reason", "an outage")
     assert printed(work, *note) == "note-1: 1 USD of gpt-5.4 on aws, sold by openai, taken back\n"
-    claim = ("dispute", "open", "--id", "claim-1", "--request", settled_book.request(10))
+    claim = ("books", "dispute", "open", "--id", "claim-1", "--request", settled_book.request(10))
     assert printed(work, *claim) == "claim-1: 0.8 USD of gpt-5.5 on azure, sold by openai, in dispute\n"
     may = told(work, "settle", "--period", "2026-05", *ACCEPTED)
     (owed,) = [one for one in may["directions"] if one["payer"] == "openai"]
@@ -61,15 +82,15 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
     assert "credit or dispute: -1 of base" in shown
     assert "In dispute besides: 0.16" in shown
 
-    assert printed(work, "dispute", "list").split() == ["claim-1", "0.8", "USD", "open"]
-    told(work, "dispute", "resolve", "claim-1", "--id", "answer-1", "--rejected")
+    assert printed(work, "books", "dispute", "list").split() == ["claim-1", "0.8", "USD", "open"]
+    told(work, "books", "dispute", "resolve", "claim-1", "--id", "answer-1", "--rejected")
     told(work, "settle", "--period", "2026-05", *ACCEPTED)
-    told(work, "close", "2026-05")
+    told(work, "books", "close", "2026-05")
     assert (
-        told(work, *invoice[:2], "2026-05", *invoice[3:-1], "2026-06-04")["lines"][0]["amount"] == "0.40"
+        told(work, *invoice[:3], "2026-05", *invoice[4:-1], "2026-06-04")["lines"][0]["amount"] == "0.40"
     )  # 0.60 − 0.20
 
-    legs = told(work, "journal", "--party", "microsoft", "--account", "invoiced")
+    legs = told(work, "books", "journal", "--party", "microsoft", "--account", "invoiced")
     assert [(one["amount"], one["balance"]) for one in legs] == [
         ("0.50", "0.50"),
         ("0.76", "1.26"),
@@ -77,19 +98,19 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
         ("-0.60", "0.26"),
         ("0.40", "0.66"),
     ]
-    assert "microsoft:receivable:invoiced:openai" in printed(work, "journal", "--period", "2026-05")
+    assert "microsoft:receivable:invoiced:openai" in printed(work, "books", "journal", "--period", "2026-05")
     _, errors, _ = loader.load_string(printed(work, "export", "beancount"))
     assert errors == []
 
 
 REFUSED = [
-    (("invoice", "--period", "2026-05"), "no payer or payee"),
-    (("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"), "2026-05 is open"),
-    (("payment", "nowhere", "--id", "b"), "no invoice is called 'nowhere'"),
-    (("credit", "--id", "n"), "no sale is named"),
-    (("credit", "--id", "n", "--request", "r"), "no request r was charged"),
-    (("dispute", "resolve", "c", "--id", "a", "--upheld"), "no dispute is called 'c'"),
-    (("close", "2026-13"), "'2026-13' is no month"),
+    (("books", "invoice", "--period", "2026-05"), "no payer or payee"),
+    (("books", "invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"), "2026-05 is open"),
+    (("books", "payment", "nowhere", "--id", "b"), "no invoice is called 'nowhere'"),
+    (("books", "credit", "--id", "n"), "no sale is named"),
+    (("books", "credit", "--id", "n", "--request", "r"), "no request r was charged"),
+    (("books", "dispute", "resolve", "c", "--id", "a", "--upheld"), "no dispute is called 'c'"),
+    (("books", "close", "2026-13"), "'2026-13' is no month"),
 ]
 
 

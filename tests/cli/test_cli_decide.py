@@ -102,8 +102,8 @@ def test_a_person_reads_outcome_clause_and_both_clocks() -> None:
 
 
 def test_terms_in_force_differ_by_what_was_known() -> None:
-    terms = answer("terms", "--as-of", "2026-04-27", code=0)
-    expected = answer("terms", "--as-of", "2026-04-27", "--known-at", "2026-03-27", code=0)
+    terms = answer("agreement", "terms", "--as-of", "2026-04-27", code=0)
+    expected = answer("agreement", "terms", "--as-of", "2026-04-27", "--known-at", "2026-03-27", code=0)
     assert "A5.any-cloud" in {row["term"] for row in terms["terms"]}
     assert "A4.api" not in {row["term"] for row in terms["terms"]}
     assert "A4.api" in {row["term"] for row in expected["terms"]}
@@ -121,9 +121,12 @@ def test_an_agreement_with_mistakes_is_refused_with_file_and_line(tmp_path: Path
     assert "'title' is missing" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["up", "decide", "terms", "serve", "sandbox", "replay", "settle", "statement"])
+TEACHING = ("up", "decide", "agreement terms", "serve", "gateway sandbox", "gateway replay", "settle", "statement")
+
+
+@pytest.mark.parametrize("command", TEACHING)
 def test_help_teaches_by_example(command: str) -> None:
-    done = run(command, "--help")
+    done = run(*command.split(), "--help")
     assert done.returncode == 0
     assert f"  clauseway {command}" in done.stdout
     assert "--json" in done.stdout

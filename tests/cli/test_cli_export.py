@@ -84,14 +84,14 @@ def test_an_invoice_in_euro_and_its_payment_balance_before_both(book: Home, tmp_
     rates = tmp_path / "rates.csv"
     rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.0842\n")
     in_euro = ("--currency", "EUR", "--home", str(home.root))
-    invoice = ("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft", *in_euro)
+    invoice = ("books", "invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft", *in_euro)
     held = ("basis", "rates", str(rates), "--why", "reference rates of May", "--home", str(home.root))
     for command in (
-        ("close", "2026-04", "--home", str(home.root)),
-        ("close", "2026-05", "--home", str(home.root)),
+        ("books", "close", "2026-04", "--home", str(home.root)),
+        ("books", "close", "2026-05", "--home", str(home.root)),
         held,
         invoice,
-        ("payment", "microsoft-openai-2026-05", "--id", "bank-1", "--amount", "1.00", *in_euro),
+        ("books", "payment", "microsoft-openai-2026-05", "--id", "bank-1", "--amount", "1.00", *in_euro),
     ):
         done = run(*command)
         assert done.returncode == 0, done.stderr
@@ -185,9 +185,9 @@ def test_an_invoice_of_a_share_is_on_no_charge_for_usage(tmp_path: Path, monkeyp
     monkeypatch.setitem(settled_book.BUYERS, 2, Buyer("openai", "chat", "key_2", "microsoft", "enterprise"))
     home = settled_book.make(tmp_path / "home")
     for command in (
-        ("close", "2026-04"),
-        ("close", "2026-05"),
-        ("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"),
+        ("books", "close", "2026-04"),
+        ("books", "close", "2026-05"),
+        ("books", "invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"),
     ):
         done = run(*command, home=home.root)
         assert done.returncode == 0, done.stderr
@@ -206,11 +206,23 @@ def invoiced(book: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.0842\n")
     in_euro = ("--currency", "EUR")
     for command in (
-        ("close", "2026-04"),
-        ("close", "2026-05"),
+        ("books", "close", "2026-04"),
+        ("books", "close", "2026-05"),
         ("basis", "rates", str(rates), "--why", "reference rates of May"),
-        ("invoice", "--period", "2026-04", "--payer", "openai", "--payee", "microsoft", "--day", "2026-05-04"),
         (
+            "books",
+            "invoice",
+            "--period",
+            "2026-04",
+            "--payer",
+            "openai",
+            "--payee",
+            "microsoft",
+            "--dated",
+            "2026-05-04",
+        ),
+        (
+            "books",
             "invoice",
             "--period",
             "2026-05",
@@ -218,11 +230,22 @@ def invoiced(book: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
             "openai",
             "--payee",
             "microsoft",
-            "--day",
+            "--dated",
             "2026-06-03",
             *in_euro,
         ),
-        ("invoice", "--period", "2026-05", "--payer", "microsoft", "--payee", "openai", "--day", "2026-06-03"),
+        (
+            "books",
+            "invoice",
+            "--period",
+            "2026-05",
+            "--payer",
+            "microsoft",
+            "--payee",
+            "openai",
+            "--dated",
+            "2026-06-03",
+        ),
     ):
         done = run(*command, home=home.root)
         assert done.returncode == 0, done.stderr

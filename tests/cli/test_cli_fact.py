@@ -38,7 +38,7 @@ def test_a_home_is_named_by_its_flag(tmp_path: Path) -> None:
     assert answer(*ASK, *DAY, *home)["outcome"] == "permitted"
     (tmp_path / "elsewhere").mkdir()
     assert answer(*ASK, *DAY, "--home", str(tmp_path / "elsewhere"), code=2)["outcome"] == "conditional"
-    assert answer("terms", *DAY, *home)["amendments"][-1] == "A5"
+    assert answer("agreement", "terms", *DAY, *home)["amendments"][-1] == "A5"
 
 
 KINDS = {
@@ -99,7 +99,7 @@ def test_a_layout_is_checked_and_mended(tmp_path: Path) -> None:
 
 def test_a_folder_is_checked_where_it_is_written(tmp_path: Path) -> None:
     answer("agreement", "new", "ours", cwd=tmp_path)
-    assert answer("agreement", "check", "ours", cwd=tmp_path) == answer("check", "--agreement", "ours", cwd=tmp_path)
+    assert answer("agreement", "check", "ours", cwd=tmp_path) == answer("agreement", "check", "ours", cwd=tmp_path)
 
 
 def test_the_schema_is_printed_and_written(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_problems_of_an_agreement_and_of_its_facts_come_in_one_refusal(tmp_path:
         text = (tmp_path / "ours" / name).read_text()
         assert sound in text
         (tmp_path / "ours" / name).write_text(text.replace(sound, mistake))
-    problems = answer("terms", "--agreement", "ours", code=3, cwd=tmp_path)["error"]["problems"]
+    problems = answer("agreement", "terms", "--agreement", "ours", code=3, cwd=tmp_path)["error"]["problems"]
     assert [(problem["where"], problem["what"]) for problem in problems] == [
         ("A1.md", "unknown party 'partnr'"),
         ("facts.md", "unknown product 'asistant'"),
@@ -159,7 +159,7 @@ def test_two_agreements_in_force_at_once(tmp_path: Path) -> None:
     assert "resale A2 A2.any-cloud" in run(*asking, *both, cwd=tmp_path).stdout
     alone = answer(*asking, "--agreement", "ours", code=2, cwd=tmp_path)
     assert {reason["agreement"] for reason in alone["reasons"]} == {""}
-    views = answer("terms", *both, "--as-of", "2025-08-01", cwd=tmp_path)["agreements"]
+    views = answer("agreement", "terms", *both, "--as-of", "2025-08-01", cwd=tmp_path)["agreements"]
     assert [view["title"] for view in views] == ["A vendor and its partner"] * 2
     assert "resale A2.any-cloud" in run(*asking, *both, "--trace", cwd=tmp_path).stdout
 
@@ -207,7 +207,7 @@ def test_a_product_and_a_party_of_later_days_can_be_asked_about(tmp_path: Path) 
     assert answer(*asking)["outcome"] == "permitted"
     proof = ("prove", "--always", "permitted", "--action", "serve", "--party", "openai", "--product", "gpt-6")
     assert answer(*proof, "--from", "2026-09-01", "--home", str(tmp_path))["holds"]
-    assert "gpt-6" in run("timeline", *right, "--home", str(tmp_path)).stdout
+    assert "gpt-6" in run("agreement", "timeline", *right, "--home", str(tmp_path)).stdout
 
 
 # what is recorded | where it is refused | why

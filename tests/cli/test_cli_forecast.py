@@ -45,7 +45,7 @@ def test_what_is_due_each_year_and_when_the_cap_is_reached(home: Home, tmp_path:
 
 
 def test_figures_of_the_latest_settlement_hold_where_none_is_named(home: Home) -> None:
-    found = answer("forecast", "--home", str(home.root), "--growth", "1%..2%", "--through", "2027")
+    found = answer("forecast", "--home", str(home.root), "--growth", "1%..2%", "--until", "2027")
     assert {one["name"] for one in found["forecast"]["assumptions"] if one["accepted"]} == set(ACCEPTED) - {
         "share-microsoft-openai"
     }
@@ -57,7 +57,7 @@ REFUSED = [
     (["--growth", "5"], "--growth"),
     (["--growth", "8%..2%"], "--growth"),
     (["--growth", "5000%"], "--growth"),
-    (["--growth", "5%", "--through", "3000"], "--through"),
+    (["--growth", "5%", "--until", "3000"], "--until"),
     (["--growth", "5%", "--assume", "cap=much"], "--assume"),
     (["--growth", "5%", "--svg", "/no/such/folder/a.svg"], "/no/such/folder/a.svg"),
 ]

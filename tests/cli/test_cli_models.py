@@ -1,4 +1,4 @@
-"""`clauseway models`: what the catalog says, for people and for machines."""
+"""`clauseway gateway models`: what the catalog says, for people and for machines."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from clauseway.cli import run
 
 
 def told(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, list[dict[str, Any]]]:
-    assert run(["models", *given, "--json"]) == 0
+    assert run(["gateway", "models", *given, "--json"]) == 0
     found: dict[str, list[dict[str, Any]]] = json.loads(capsys.readouterr().out)
     return found
 
@@ -37,5 +37,5 @@ def test_what_a_surface_lacks_on_a_day(capsys: pytest.CaptureFixture[str], day: 
 
 
 def test_an_unknown_surface_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["models", "--surface", "marble"]) == 3
+    assert run(["gateway", "models", "--surface", "marble"]) == 3
     assert "unknown surface 'marble'" in capsys.readouterr().err

@@ -31,9 +31,21 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = Home(tmp_path_factory.mktemp("ours") / "home").make()
     settled_book.seal(home)
     did(home.root, "settle", "--period", "2026-04", *ASSUMED)
-    did(home.root, "close", "2026-04")
+    did(home.root, "books", "close", "2026-04")
     settled_book.seal(home, [(12, "04-28", 9, 1, 2, (100_000, 0, 10_000))])
-    did(home.root, "credit", "--id", "c-1", "--request", settled_book.request(7), "--amount", "0.50", "--reason", "x")
+    did(
+        home.root,
+        "books",
+        "credit",
+        "--id",
+        "c-1",
+        "--request",
+        settled_book.request(7),
+        "--amount",
+        "0.50",
+        "--reason",
+        "x",
+    )
     did(home.root, "settle", "--period", "2026-05", *ASSUMED)
     return home.root
 
@@ -71,7 +83,7 @@ def test_sums_alone_cannot_be_checked_and_it_says_so(packs: Path, tmp_path: Path
 
 def test_sums_are_held_against_the_readers_own_usage(ours: Path, packs: Path, tmp_path: Path) -> None:
     theirs, usage = tmp_path / "theirs", str(tmp_path / "usage.parquet")
-    did(ours, "usage", "export", "--format", "parquet", "--out", usage)
+    did(ours, "export", "usage", "--format", "parquet", "--out", usage)
     did(theirs, "usage", "import", usage)
     done = answer("statement", "verify", str(packs / "sums.pack"), home=theirs)
     assert done["repeated"]["same"]
@@ -233,7 +245,7 @@ def test_whoever_countersigns_has_verified_or_says_why_not(
     did(ours, "statement", "sign", str(may), "--party", "openai")
     did(ours, "statement", "pack", "2026-05", "--file", str(may), "--out", str(packed))
     did(theirs, "party", "key", "create", "--party", "microsoft")
-    did(theirs, "party", "key", "trust", "--party", "openai", "--key", key)
+    did(theirs, "party", "key", "trust", "--party", "openai", "--public-key", key)
     done = answer("statement", "verify", str(packed), home=theirs)
     assert [(one["party"], one["valid"], one["trusted"]) for one in done["signing"]["signatures"]] == [
         ("openai", True, True)

@@ -16,7 +16,7 @@ from in_process import run
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 BUILT_IN = Path(builtin.__path__[0]) / "openai-microsoft"
 SERVE = ("--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
-OLD_DAYS = ("--from", "2023-01-23", "--to-day", "2026-04-26")
+OLD_DAYS = ("--from", "2023-01-23", "--until", "2026-04-26")
 
 
 def answer(*arguments: str, code: int, given: str = "") -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_a_proof_takes_every_place_that_a_question_takes() -> None:
         "us-east-1",
     )
     assert answer("decide", *asked, "--as-of", "2026-05-01", code=0)["outcome"] == "permitted"
-    proved = answer("prove", "--always", "permitted", *asked, "--from", "2026-05-01", "--to-day", "2026-05-01", code=0)
+    proved = answer("prove", "--always", "permitted", *asked, "--from", "2026-05-01", "--until", "2026-05-01", code=0)
     assert proved["holds"] is True
 
 
@@ -199,7 +199,7 @@ def test_the_whole_domain_is_walked() -> None:
 
 def test_under_every_reading_a_counterexample_names_its_readings() -> None:
     runtime = ("--action", "serve", "--party", "openai", "--product", "stateful-runtime", "--cloud", "aws")
-    claim = ("prove", "--never", "permitted", *runtime, "--segment", "any", "--to-day", "2026-02-26")
+    claim = ("prove", "--never", "permitted", *runtime, "--segment", "any", "--until", "2026-02-26")
     assert answer(*claim, code=0)["readings"] == [{"R1": "and", "R3": "a4", "R5": "new", "R6": "listed"}]
     found = answer(*claim, "--every-reading", code=2)
     assert len(found["readings"]) == 16
@@ -214,11 +214,11 @@ def test_under_every_reading_a_counterexample_names_its_readings() -> None:
         (("prove", "--never", "allowed"), "--never"),
         (("prove", "--always", "permitted", "--party", "opnai"), "--party"),
         (("prove", "--always", "permitted", "--from", "2026-02-30"), "--from"),
-        (("prove", "--always", "permitted", "--from", "2026-02-03", "--to-day", "2026-02-02"), "--to-day"),
+        (("prove", "--always", "permitted", "--from", "2026-02-03", "--until", "2026-02-02"), "--until"),
         (("prove", "--always", "permitted", "--reading", "R1=maybe"), "--reading R1"),
         (("prove", "--always", "permitted", "--suppose", "rain=2026-01-01"), "--suppose"),
-        (("check", "--watch"), "--watch"),
-        (("check", "--agreement", "/nowhere"), "/nowhere"),
+        (("agreement", "check", "--watch"), "--watch"),
+        (("agreement", "check", "/nowhere"), "/nowhere"),
     ],
 )
 def test_what_is_wrong_is_told(arguments: tuple[str, ...], where: str) -> None:
@@ -248,17 +248,17 @@ def mine(folder: Path, more: str = "") -> Path:
 
 
 def test_the_built_in_agreement_is_sound() -> None:
-    found = answer("check", code=0)
+    found = answer("agreement", "check", code=0)
     assert (found["sound"], found["counts"]["error"]) == (True, 0)
 
 
 def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:
     folder = mine(tmp_path / "mine", ONLY_OCI)
-    found = answer("check", "--agreement", str(folder), code=2)
+    found = answer("agreement", "check", str(folder), code=2)
     first = found["remarks"][0]
     assert (first["severity"], first["kind"], first["document"]) == ("error", "conflict", "A4.md")
     assert "id: A4.only" in (folder / "A4.md").read_text().split("\n")[first["line"] - 1]
-    text = run("check", "--agreement", str(folder)).stdout
+    text = run("agreement", "check", str(folder)).stdout
     assert text.startswith(f"error A4.md:{first['line']}  ")
     assert "not sound" in text
 
@@ -266,7 +266,7 @@ def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:
 def test_watching_checks_again_when_a_file_changes_and_ends_with_zero(tmp_path: Path) -> None:
     folder = mine(tmp_path / "mine")
     watching = subprocess.Popen(
-        [CLAUSEWAY, "check", "--agreement", str(folder), "--watch"], stdout=subprocess.PIPE, text=True
+        [CLAUSEWAY, "agreement", "check", str(folder), "--watch"], stdout=subprocess.PIPE, text=True
     )
     assert watching.stdout is not None
     try:
@@ -286,9 +286,9 @@ def _until_counted(lines: Any) -> str:
     return next(str(line) for line in lines if "warning" in line and "·" in line)
 
 
-@pytest.mark.parametrize("command", ["verify", "prove", "check"])
+@pytest.mark.parametrize("command", ["verify", "prove", "agreement check"])
 def test_help_of_each_teaches_by_example(command: str) -> None:
-    done = run(command, "--help")
+    done = run(*command.split(), "--help")
     assert done.returncode == 0
     assert f"  clauseway {command}" in done.stdout
     assert "--json" in done.stdout

@@ -39,10 +39,10 @@ def test_the_bill_we_export_is_matched_by_the_meter_it_came_from(
     bill = tmp_path / f"may.{ending}"
     written = ("--focus-version", version, "--period", "2026-05", "--out", str(bill))
     assert run("export", "focus", *written, home=home.root).returncode == 0
-    told = run("reconcile", *flags(home, bill))
+    told = run("usage", "reconcile", *flags(home, bill))
     assert (told.returncode, told.stderr) == (0, "")
     assert "Everything is matched." in told.stdout
-    found = answer("reconcile", *flags(home, bill))
+    found = answer("usage", "reconcile", *flags(home, bill))
     # 5 to 7 May: 200 + 144 + 100.
     assert (D(found["found"]["metered"]), D(found["found"]["billed"])) == (D(444), D(444))
 
@@ -51,7 +51,7 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
     changed = bill.with_name("changed.csv")
     lines = bill.read_text().splitlines()
     changed.write_text("\n".join([*lines, lines[-1], ""]))
-    told = run("reconcile", *flags(home, changed))
+    told = run("usage", "reconcile", *flags(home, changed))
     assert told.returncode == 2
     said = " ".join(told.stdout.split())
     for words in (
@@ -62,7 +62,7 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
         "At stake:",
     ):
         assert words in said, told.stdout
-    assert answer("reconcile", *flags(home, changed), code=2)["found"]["by_cause"].keys() == {"duplicate"}
+    assert answer("usage", "reconcile", *flags(home, changed), code=2)["found"]["by_cause"].keys() == {"duplicate"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
     ],
 )
 def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str], word: str) -> None:
-    told = run("reconcile", *flags(home, bill), *more)
+    told = run("usage", "reconcile", *flags(home, bill), *more)
     assert told.returncode == 3
     assert word in told.stderr
 
@@ -91,7 +91,7 @@ def test_what_lies_beside_usage_is_told_as_the_table_shows_it(home: Home, bill: 
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    told = run("reconcile", *flags(home, changed))
+    told = run("usage", "reconcile", *flags(home, changed))
     said = " ".join(told.stdout.split())
     assert told.returncode == 2
     assert "All usage that was compared is matched. Beside it on the bill: taxes 7.00, credits -3.33 USD." in said

@@ -44,7 +44,7 @@ def flags(home: Home) -> list[str]:
 
 
 def test_requests_with_their_terms_and_months_with_their_differences(home: Home) -> None:
-    told = run("rehearse", *flags(home), *assumed())
+    told = run("agreement", "rehearse", *flags(home), *assumed())
     assert (told.returncode, told.stderr) == (0, "")
     said = " ".join(told.stdout.split())
     for words in (
@@ -57,7 +57,7 @@ def test_requests_with_their_terms_and_months_with_their_differences(home: Home)
         "Assumed, under the draft: cap = ",
     ):
         assert words in said, told.stdout
-    found = answer("rehearse", *flags(home), *assumed(), "--from", "2026-05-01", "--to", "2026-05-31")
+    found = answer("agreement", "rehearse", *flags(home), *assumed(), "--from", "2026-05-01", "--until", "2026-05-31")
     assert [(row["what"], row["requests"], D(row["charged"])) for row in found["routed"]] == [("moved", 1, D(144))]
     assert [month["period"] for month in found["months"]] == ["2026-05"]
 
@@ -66,13 +66,13 @@ def test_requests_with_their_terms_and_months_with_their_differences(home: Home)
     ("more", "words"),
     [
         (["--from", "May"], "--from"),
-        (["--as-if", "2026-01-01"], "is too early"),
+        (["--effective", "2026-01-01"], "is too early"),
         (["--assume", "cap"], "share-openai-microsoft is undisclosed"),
         (["--reading", "R9=x"], "R9"),
     ],
 )
 def test_what_is_given_wrongly_is_refused(home: Home, more: list[str], words: str) -> None:
-    told = run("rehearse", *flags(home), *more)
+    told = run("agreement", "rehearse", *flags(home), *more)
     assert told.returncode == 3
     assert words in told.stderr
 
@@ -80,7 +80,7 @@ def test_what_is_given_wrongly_is_refused(home: Home, more: list[str], words: st
 def test_a_draft_with_mistakes_is_told_with_its_lines(home: Home, tmp_path: Path) -> None:
     draft = tmp_path / "A6.md"
     draft.write_text(DRAFT.replace("[azure]", "[azur]").replace("[P]\n```", "[Q]\n```"))
-    told = run("rehearse", str(draft), *flags(home)[1:])
+    told = run("agreement", "rehearse", str(draft), *flags(home)[1:])
     assert told.returncode == 3
     assert "two problems" in told.stderr or "2 problems" in told.stderr
     assert "A6.md:18: unknown cloud 'azur'" in told.stderr

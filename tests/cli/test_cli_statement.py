@@ -274,7 +274,7 @@ def test_what_came_later_is_remarked(own: Home) -> None:
 
 
 def test_a_correction_of_a_closed_month_is_a_line_that_opens(own: Home) -> None:
-    assert run("close", "2026-04", "--home", str(own.root)).returncode == 0
+    assert run("books", "close", "2026-04", "--home", str(own.root)).returncode == 0
     settled_book.seal(own, [(12, "04-28", 9, 1, 2, (100_000, 0, 10_000))])  # 0.1 × 2.75 + 0.01 × 16.50 = 0.44
     settled_book.settle(own, "2026-05")
     stated = told(own, "--period", "2026-05")
@@ -410,7 +410,8 @@ def test_signed_by_one_and_countersigned_by_the_other(own: Home, tmp_path: Path,
     # The other party does not know the key yet, then it does.
     assert "nobody here vouches" in printed(theirs, "verify", str(may), code=2)
     assert (
-        run("party", "key", "trust", "--party", "openai", "--key", public, "--home", str(theirs.root)).returncode == 0
+        run("party", "key", "trust", "--party", "openai", "--public-key", public, "--home", str(theirs.root)).returncode
+        == 0
     )
     key(theirs, "microsoft")
     told(theirs, "countersign", str(may), "--party", "microsoft")
@@ -452,7 +453,7 @@ def test_a_countersignature_binds_what_it_answers(own: Home, tmp_path: Path) -> 
 def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: Path) -> None:
     may = written(own, tmp_path / "may.json")
     key(own, "microsoft")
-    arguments = ("--party", "microsoft", "--reason", "test traffic", "--day", "2026-06-10")
+    arguments = ("--party", "microsoft", "--reason", "test traffic", "--dated", "2026-06-10")
     done = told(own, "dispute", "2pa4", *arguments, "--file", str(may))
     assert [(one["id"], D(one["of"]["amount"])) for one in done["disputes"]] == [
         ("2pa4zs7k-2026-05-02", D("0.22")), ("2pa4zs7k-2026-05-03", D("0.495")),
@@ -536,7 +537,7 @@ def test_what_cannot_be_signed_is_refused_in_words(own: Home, tmp_path: Path) ->
     assert not (tmp_path / "may.json.signatures.json").exists()
     key(own, "openai")
     assert "openai has a key" in refused("party", "key", "create", "--party", "openai")
-    assert "is no public key" in refused("party", "key", "trust", "--party", "openai", "--key", "c2hvcnQ=")
+    assert "is no public key" in refused("party", "key", "trust", "--party", "openai", "--public-key", "c2hvcnQ=")
     assert "unknown name 'nobody'" in refused("party", "key", "create", "--party", "nobody")
     assert "nobody has signed it yet" in refused("statement", "countersign", str(may), "--party", "openai")
     assert "what is signed is the statement's JSON" in refused("statement", "sign", str(pdf), "--party", "openai")

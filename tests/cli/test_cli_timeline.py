@@ -10,7 +10,7 @@ import pytest
 from in_process import run
 
 ROOT = Path(__file__).parents[2]
-RIGHT = ("timeline", "--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
+RIGHT = ("agreement", "timeline", "--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
 KNOWN = ("--known-at", "2026-11-01")
 
 
@@ -43,8 +43,8 @@ def test_a_timeline_has_the_days_the_outcome_and_the_clause() -> None:
 
 
 def test_the_payee_and_the_last_year_are_both_named_by_to() -> None:
-    share = ("timeline", "--action", "share-revenue", "--party", "openai", "--to", "microsoft")
-    found = answer(*share, "--from", "2030", "--to", "2031", *KNOWN, "--suppose", "milestone=2027-01-01")
+    share = ("agreement", "timeline", "--action", "share-revenue", "--party", "openai", "--to", "microsoft")
+    found = answer(*share, "--from", "2030", "--until", "2031", *KNOWN, "--suppose", "milestone=2027-01-01")
     assert (found["begin"], found["end"]) == ("2030-01-01", "2032-01-01")
     assert [(span["begin"], span["outcome"]) for span in found["rights"][0]["spans"]] == [
         ("2030-01-01", "permitted"),
@@ -54,7 +54,7 @@ def test_the_payee_and_the_last_year_are_both_named_by_to() -> None:
 
 def test_pictures_are_written(tmp_path: Path) -> None:
     svg, png = tmp_path / "rights.svg", tmp_path / "rights.png"
-    done = run("timeline", "--all", *KNOWN, "--svg", str(svg), "--png", str(png))
+    done = run("agreement", "timeline", "--all", *KNOWN, "--svg", str(svg), "--png", str(png))
     assert done.returncode == 0, done.stderr
     titles = [element.text or "" for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}title")]
     assert titles[0] == "The OpenAI–Microsoft partnership, 2023 to 2033"
@@ -65,25 +65,42 @@ def test_pictures_are_written(tmp_path: Path) -> None:
 
 def test_the_picture_in_the_documents_is_what_the_command_draws(tmp_path: Path) -> None:
     drawn = tmp_path / "rights.svg"
-    assert run("timeline", "--all", *KNOWN, "--svg", str(drawn)).returncode == 0
-    again = "draw it again: clauseway timeline --all --known-at 2026-11-01 --svg docs/rights.svg"
+    assert run("agreement", "timeline", "--all", *KNOWN, "--svg", str(drawn)).returncode == 0
+    again = "draw it again: clauseway agreement timeline --all --known-at 2026-11-01 --svg docs/rights.svg"
     assert drawn.read_text() == (ROOT / "docs/rights.svg").read_text(), again
 
 
 @pytest.mark.parametrize(
     ("arguments", "where", "what"),
     [
-        ((*RIGHT, "--from", "2030", "--to", "2020"), "--from, --to", "from 2030 to 2020 there are no years to draw"),
-        ((*RIGHT, "--to", "2030", "--to", "2031"), "--to", "2030, 2031 are too many"),
+        (
+            (*RIGHT, "--from", "2030", "--until", "2020"),
+            "--from, --until",
+            "from 2030 to 2020 there are no years to draw",
+        ),
         ((*RIGHT, "--all"), "--action --party --product --cloud", "it has no meaning here"),
         ((*RIGHT, "--svg", "/no/such/folder/x.svg"), "/no/such/folder/x.svg", "the picture cannot be written"),
-        (("timeline",), "--action --party", "it is missing"),
-        (("diff", "A4", "A9"), "AMENDMENT", "there is no amendment 'A9'"),
-        (("diff",), "diff", "these are not two sides"),
-        (("diff", "--as-of", "2026-04-27"), "diff", "these are not two sides"),
-        (("diff", "A1", "A2", "A3"), "diff", "these are not two sides"),
-        (("diff", "A4", "--as-of", "2026-04-27"), "diff", "these are not two sides"),
-        (("brief", "B1"), "AMENDMENT", "there is no amendment 'B1'"),
+        (
+            (
+                "agreement",
+                "timeline",
+            ),
+            "--action --party",
+            "it is missing",
+        ),
+        (("agreement", "diff", "A4", "A9"), "AMENDMENT", "there is no amendment 'A9'"),
+        (
+            (
+                "agreement",
+                "diff",
+            ),
+            "diff",
+            "these are not two sides",
+        ),
+        (("agreement", "diff", "--as-of", "2026-04-27"), "diff", "these are not two sides"),
+        (("agreement", "diff", "A1", "A2", "A3"), "diff", "these are not two sides"),
+        (("agreement", "diff", "A4", "--as-of", "2026-04-27"), "diff", "these are not two sides"),
+        (("agreement", "brief", "B1"), "AMENDMENT", "there is no amendment 'B1'"),
     ],
 )
 def test_what_is_refused(arguments: tuple[str, ...], where: str, what: str) -> None:
@@ -93,7 +110,7 @@ def test_what_is_refused(arguments: tuple[str, ...], where: str, what: str) -> N
 
 
 def test_a_diff_tells_every_change_in_groups_and_one_by_one() -> None:
-    found = answer("diff", "A4", "A5")
+    found = answer("agreement", "diff", "A4", "A5")
     assert (found["before"]["up_to"], found["after"]["up_to"]) == ("A4", "A5")
     assert sum(group["count"] for group in found["groups"]) == len(found["changed"]) > 2000
     sentences = {group["sentence"]: group["place"] for group in found["groups"]}
@@ -106,16 +123,18 @@ def test_a_diff_tells_every_change_in_groups_and_one_by_one() -> None:
 
 
 def test_a_diff_of_what_was_known() -> None:
-    found = answer("diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-03-31")
+    found = answer("agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-03-31")
     assert (found["groups"], found["changed"]) == ([], [])
-    done = run("diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-26")
+    done = run("agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-26")
     assert done.stdout.endswith("\nNothing changes.\n")
-    learnt = answer("diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-30")
+    learnt = answer(
+        "agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-30"
+    )
     assert learnt["changed"]
 
 
 def test_a_brief_is_a_page_and_the_same_as_json() -> None:
-    page, found = run("brief", "A4"), answer("brief", "A4")
+    page, found = run("agreement", "brief", "A4"), answer("agreement", "brief", "A4")
     assert page.returncode == 0
     assert [line for line in page.stdout.splitlines() if line.startswith("#")] == [
         "# A4: The joint statement",

@@ -48,12 +48,12 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     assert one == {"organisation": "acme", "served": 2, "failed": 0, "input_tokens": 1200, "cached_input_tokens": 200}
     assert "acme" in run("usage", "show", "--by", "organisation", "--from", "2026-05-01", home=home).stdout
     out = tmp_path / "out.jsonl"
-    assert answer("usage", "export", "--format", "cloudevents", "--out", str(out), home=home)["rows"] == 2
+    assert answer("export", "usage", "--format", "cloudevents", "--out", str(out), home=home)["rows"] == 2
     assert [json.loads(line)["specversion"] for line in out.read_text().splitlines()] == ["1.0", "1.0"]
-    assert run("lake", "compact", home=home).stdout == "0 files became 0, with 0 rows; 0 removed\n"
-    assert run("lake", "rollups", home=home).stdout == "Every day was as it should be.\n"
-    assert run("lake", "show", home=home).stdout.startswith("2 records of 2026-05-01 to 2026-05-01 in 1 files")
-    refused = run("lake", "retain", "--keep-days", "1", home=home)
+    assert run("usage", "lake", "compact", home=home).stdout == "0 files became 0, with 0 rows; 0 removed\n"
+    assert run("usage", "lake", "rollups", home=home).stdout == "Every day was as it should be.\n"
+    assert run("usage", "lake", "show", home=home).stdout.startswith("2 records of 2026-05-01 to 2026-05-01 in 1 files")
+    refused = run("usage", "lake", "retain", "--keep-days", "1", home=home)
     assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
 
 
@@ -82,10 +82,10 @@ def test_an_import_that_is_alone_says_nothing_of_waiting(home: Path) -> None:
         (("usage", "import", "nothing.csv"), "nothing.csv"),
         (("usage", "import", "x.csv", "--set", "seller"), "--set"),
         (("usage", "import", "x.csv", "--set", "colour=red"), "--set"),
-        (("usage", "export", "--format", "xls", "--out", "x"), "--format"),
+        (("export", "usage", "--format", "xls", "--out", "x"), "--format"),
         (("usage", "show", "--by", "colour"), "--by"),
         (("usage", "expand", "--scale", "0"), "--scale"),
-        (("usage", "expand", "--from", "2026-05-02", "--to-day", "2026-05-01"), "--to-day"),
+        (("usage", "expand", "--from", "2026-05-02", "--until", "2026-05-01"), "--until"),
         (("usage", "quarantine", "show", "9"), "NUMBER"),
         (("usage", "quarantine", "replay", "--set", "colour=red"), "--set"),
     ],
@@ -100,7 +100,7 @@ def test_what_cannot_be_done_says_where_and_changes_nothing(
 
 
 def test_real_demand_fills_a_home(tmp_path: Path) -> None:
-    arguments = ("usage", "expand", "--scale", "1/50000", "--from", "2026-05-01", "--to-day", "2026-05-03")
+    arguments = ("usage", "expand", "--scale", "1/50000", "--from", "2026-05-01", "--until", "2026-05-03")
     done = answer(*arguments, home=tmp_path / "home")
     assert done["records"] > 100
     assert answer(*arguments, home=tmp_path / "home") == {**done, "again": done["records"]}

@@ -39,4 +39,4 @@ def test_what_the_page_shows_is_printed(home: Home, command: str, printed: str) 
 
 
 def test_the_page_shows_all_four() -> None:
-    assert [command.split()[1] for command, _ in EXAMPLES] == ["settle", "forecast", "rehearse", "reconcile"]
+    assert [command.split()[1] for command, _ in EXAMPLES] == ["settle", "forecast", "agreement", "usage"]

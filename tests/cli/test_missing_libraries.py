@@ -29,7 +29,12 @@ def run_without(missing: set[str], *arguments: str) -> subprocess.CompletedProce
 
 # what is missing | what is asked for | the flag or command that needs it | what to install
 NEEDED = [
-    ({"vl_convert"}, ("timeline", *ASK, "--png", "{folder}/rights.png"), "--png", "pip install 'clauseway[charts]'"),
+    (
+        {"vl_convert"},
+        ("agreement", "timeline", *ASK, "--png", "{folder}/rights.png"),
+        "--png",
+        "pip install 'clauseway[charts]'",
+    ),
     ({"pyarrow"}, ("decide", "--batch", "{folder}/x.parquet"), "--batch", "pip install 'clauseway[settle]'"),
     ({"pyarrow"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
     ({"cryptography"}, ("party", "key", "create", "--party", "openai"), "party", "pip install 'clauseway[signing]'"),
@@ -54,6 +59,8 @@ def test_without_any_extra_questions_are_answered_and_pictures_drawn(tmp_path: P
     (tmp_path / "home").mkdir()
     done = run_without(missing, "decide", *ASK, "--as-of", "2026-05-01", "--home", str(tmp_path / "home"))
     assert done.stdout.startswith("PERMITTED"), done.stderr
-    done = run_without(missing, "timeline", *ASK, "--svg", str(tmp_path / "r.svg"), "--home", str(tmp_path / "home"))
+    done = run_without(
+        missing, "agreement", "timeline", *ASK, "--svg", str(tmp_path / "r.svg"), "--home", str(tmp_path / "home")
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "r.svg").read_text().startswith("<svg")

@@ -100,7 +100,7 @@ def test_only_ones_own_project_and_its_auditor_may_know(rig: Rig) -> None:
     assert readers == {SECRET: 200, OTHER_SECRET: 200, AUDITOR: 200, RIVAL: 404}
     nobody = httpx.get(f"{rig.url}/clauseway/v1/requests/{NOBODY}", headers={"authorization": f"Bearer {SECRET}"})
     assert nobody.status_code == 404
-    assert f"clauseway request {NOBODY}" in nobody.json()["error"]["message"]
+    assert f"clauseway usage request {NOBODY}" in nobody.json()["error"]["message"]
     assert httpx.get(f"{rig.url}/clauseway/v1/requests/{NOBODY}").status_code == 401
 
 
@@ -118,7 +118,7 @@ def test_an_older_request_is_told_from_the_journal(rig: Rig, capsys: pytest.Capt
     assert found.attempts[1].terms == ("A5.any-cloud",)
     assert found.attempts[1].charge_picodollars == 21 * 2_500_000 + 8 * 15_000_000
     assert one_request(home, request) == found, "from the lake as from the journal"
-    assert run(["request", request, "--home", str(rig.home)]) == 0
+    assert run(["usage", "request", request, "--home", str(rig.home)]) == 0
     out = capsys.readouterr().out
     assert "openai-1" in out
     assert "0.0001725 USD" in " ".join(out.split())

@@ -88,7 +88,7 @@ def shown_answers() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("command", "printed"), shown_answers())
 def test_what_a_command_is_shown_to_print_it_prints(command: str, printed: str) -> None:
     words = shlex.split(command.removeprefix(".venv/bin/"))
-    answer = printed_by(*words[1:], columns=100)
+    answer = run(*words[1:], columns=110)
     wanted = ".*".join(re.escape(part) for part in printed.rstrip().split("…"))
     given = "\n".join(line.rstrip() for line in answer.stdout.splitlines()).rstrip()
     assert re.fullmatch(wanted, given), f"{command} prints\n{given}\n{answer.stderr}"

@@ -6,6 +6,7 @@ child process in its log. One table reads them all, so that no command needs wor
 
 import errno
 import os
+import signal
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,11 +59,35 @@ _BY_SENTENCE: Mapping[str, _Fault] = {
 }
 
 
+class ChildEnded(Exception):
+    """A signal from outside ended a process that a command keeps running."""
+
+    def __init__(self, name: str, signal_number: int, logs: Path) -> None:
+        name_of_signal = signal.Signals(signal_number).name
+        super().__init__(f"{name} was ended by {name_of_signal}")
+        self.problem = Problem(
+            what=f"the process {name!r} was ended by signal {signal_number} ({name_of_signal})",
+            why="it came from outside: a person, a supervisor, or the system when memory is short",
+            where=str(logs),
+            todo="Start the command again. If nobody sent the signal, look for a lack of memory in "
+            "the system's log (journalctl --dmesg).",
+        )
+
+
+def end_of(name: str, exit_code: int | None, logs: Path) -> Exception:
+    """Return the error to raise when a process that has to run has ended."""
+    if exit_code is not None and exit_code < 0:
+        return ChildEnded(name, -exit_code, logs)
+    return RuntimeError(f"{name} ended by itself with exit code {exit_code}; its log is in {logs}")
+
+
 def fault_of(error: BaseException, home: Path) -> Problem | None:
     """Return the machine's fault behind an error, or None where the error is another one.
 
     `home` is where it is taken to have happened if the error names no file.
     """
+    if isinstance(error, ChildEnded):
+        return error.problem
     for cause in _causes(error):
         fault, why = _read(cause)
         if fault is not None:

@@ -1,6 +1,7 @@
 """The flags that several commands take, defined once."""
 
 from collections.abc import Callable
+from datetime import date
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -13,7 +14,17 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
-from clauseway.values import BadNumber, InvalidInput, Problem, read_whole
+from clauseway.values import (
+    FOREVER,
+    BadNumber,
+    Interval,
+    InvalidInput,
+    Problem,
+    parse_day,
+    read_whole,
+    suggestion,
+    through,
+)
 
 # Beyond every bound that a flag states for itself.
 _WHOLE_MOST = 10**15
@@ -179,10 +190,18 @@ def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:
     return agreements if facts is None else agreements.with_facts_from(facts)
 
 
+def days_given(begin: str, end: str) -> Interval | None:
+    """Return the days of --from and --until, both included; None where neither is given."""
+    if not begin and not end:
+        return None
+    first = parse_day(begin, "--from") if begin else date.min
+    return Interval(first, through(parse_day(end, "--until")) if end else FOREVER)
+
+
 def check_party(party: str, opened: Opened) -> None:
-    """Whether an agreement names the party; empty is all of them. Raises InvalidInput."""
+    """Raise InvalidInput if no agreement names the party; empty stands for all parties."""
     parties = opened.catalog.parties
     if party and party not in parties:
         what, why = f"unknown name {party!r}", "the agreement does not name it"
-        todo = f"Known: {', '.join(sorted(parties))}."
+        todo = suggestion(party, parties)
         raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))

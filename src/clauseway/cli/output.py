@@ -1,17 +1,20 @@
 """What the commands share in printing: JSON for machines, text for people, problems for both."""
 
+import io
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 import msgspec
 from rich.console import Console
 
 from clauseway.values import Problem
 
-# Wide enough that a statement's lines stay whole where no terminal says otherwise.
-_WIDTH_IN_A_FILE = 110
+# Beyond every line: into a pipe or a file nothing is wrapped, so that a path is copied whole.
+_UNBOUNDED = 100_000
+_PADDING = re.compile(r" +$", re.MULTILINE)
 _COLOURS = {
     "permitted": "green",
     "forbidden": "red",
@@ -20,10 +23,24 @@ _COLOURS = {
 }
 
 
+class _Unpadded(io.TextIOBase):
+    """Standard output without the spaces that fill a table's last column."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(_PADDING.sub("", text))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
 def console() -> Console:
-    """Where people read. Colour only on a terminal; numbers and paths are not guessed at."""
-    width = None if sys.stdout.isatty() else _WIDTH_IN_A_FILE
-    return Console(highlight=False, width=width)
+    """Return where people read: as wide as the terminal; into a pipe not wrapped or padded.
+
+    Colours are for a terminal alone; numbers and paths are not guessed at.
+    """
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=_UNBOUNDED, file=cast("IO[str]", _Unpadded()))
 
 
 def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:

@@ -292,9 +292,9 @@ def _nothing_to_walk(days: Interval) -> Problem:
     if days.is_empty:
         why, todo = (
             f"the range from {days.begin} has no day",
-            "Let --to-day be no earlier than --from.",
+            "Let --until be no earlier than --from.",
         )
-        return Problem(what="there is nothing to prove", why=why, where="--to-day", todo=todo)
+        return Problem(what="there is nothing to prove", why=why, where="--until", todo=todo)
     why = "no question has all these names: some action does not take that product, cloud or other party"
     return Problem(
         what="there is nothing to prove", why=why, where="--action", todo="Leave out a flag."

@@ -17,7 +17,13 @@ from clauseway.values.money import (
     round_half_even,
     round_together,
 )
-from clauseway.values.names import NAME_CHARACTERS_MAX, check_names, flaw_of_name, problem_of_name
+from clauseway.values.names import (
+    NAME_CHARACTERS_MAX,
+    check_names,
+    flaw_of_name,
+    problem_of_name,
+    suggestion,
+)
 from clauseway.values.numbers import (
     NUMBER_BELOW,
     PLACES_MAX,
@@ -58,5 +64,6 @@ __all__ = [
     "round_half_even",
     "round_together",
     "start_of_day_ns",
+    "suggestion",
     "through",
 ]

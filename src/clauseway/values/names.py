@@ -9,6 +9,7 @@ inside it.
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 from clauseway.values.problems import InvalidInput, Problem
 
@@ -60,3 +61,13 @@ def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
     problems = [problem for where, name in pairs if (problem := problem_of_name(name, where))]
     if problems:
         raise InvalidInput(*problems)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return what to do about an unknown name: the nearest known name, else all of them."""
+    names = sorted(known)
+    same = [other for other in names if other.casefold() == name.casefold()]
+    near = same or get_close_matches(name, names, n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names)}." if names else "None is known yet."

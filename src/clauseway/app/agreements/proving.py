@@ -78,7 +78,7 @@ def prove_claim(
     readings = _readings(opened, reading, every_option)
     begin, last_day, known = (
         day_given(from_day, "--from"),
-        day_given(to_day, "--to-day"),
+        day_given(to_day, "--until"),
         known_point(known_at),
     )
     days = Interval(

@@ -132,8 +132,8 @@ def _extent(
             Problem(
                 what=f"from {first} to {last} there are no years to draw",
                 why=f"years run from {date.min.year} to {FOREVER.year - 1}, the earlier one first",
-                where="--from, --to",
-                todo="Name two years, as --from 2023 --to 2033.",
+                where="--from, --until",
+                todo="Name two years, as --from 2023 --until 2033.",
             )
         )
     return date(first, 1, 1), date(last + 1, 1, 1)

@@ -14,7 +14,15 @@ from clauseway.catalog import Catalog
 from clauseway.storage import Control
 from clauseway.storage.customers.leases import PERIODS, TOTAL, Leases, Standing, usd
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Scope, Tenants
-from clauseway.values import USD, BadNumber, InvalidInput, Problem, read_decimal, round_half_even
+from clauseway.values import (
+    USD,
+    BadNumber,
+    InvalidInput,
+    Problem,
+    read_decimal,
+    round_half_even,
+    suggestion,
+)
 
 # Keeps every sum within 63 bits; nobody asks as much in a minute.
 _PER_MINUTE_MAX = 10**15
@@ -262,7 +270,7 @@ def _scope(control: Control, catalog: Catalog, who: For, problems: list[Problem]
 
 
 def _unknown(flag: str, name: str, why: str, known: Iterable[str]) -> Problem:
-    todo = f"Known: {', '.join(sorted(known))}." if known else "See clauseway key list."
+    todo = suggestion(name, known) if known else "See clauseway key list."
     return Problem(what=f"{name!r} cannot be taken", why=why, where=flag, todo=todo)
 
 

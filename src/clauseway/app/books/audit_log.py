@@ -131,7 +131,7 @@ def refuse_edited(control: Control) -> None:
         if more := len(found.problems) - len(told):
             last = msgspec.structs.replace(
                 told[-1],
-                why=f"{told[-1].why}; and {more} more, which `clauseway audit verify` lists",
+                why=f"{told[-1].why}; and {more} more, which `clauseway books verify` lists",
             )
             told = (*told[:-1], last)
         raise InvalidInput(*told)
@@ -141,7 +141,7 @@ def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
     """Compare the log with its end as it was told once."""
     number, _, digest = expected.partition(":")
     if not number.isdecimal() or not digest:
-        todo = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
+        todo = "Write it as `clauseway books verify` printed it: NUMBER:DIGEST."
         what = f"{expected!r} is no end of a log"
         raise InvalidInput(
             Problem(what=what, why="it is a number and a digest", where="--head", todo=todo)

@@ -179,7 +179,7 @@ def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
     if not issued:
         by = f" by {part.party}" if part.party else ""
         through = f" through {part.period}" if part.period else ""
-        todo = "Write one: clauseway invoice; it lists those that there are."
+        todo = "Write one: clauseway books invoice; it lists those that there are."
         raise InvalidInput(
             Problem(
                 what=f"no invoice was written{by}{through}",

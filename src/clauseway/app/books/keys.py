@@ -13,7 +13,7 @@ from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Key
 from clauseway.gateway.routing.keys import digest
 from clauseway.storage import ApiKey, Control
-from clauseway.values import InvalidInput, Problem, start_of_day_ns
+from clauseway.values import InvalidInput, Problem, start_of_day_ns, suggestion
 
 ROLES = ("member", "auditor", "admin")
 _PREFIX = "cw-"
@@ -217,7 +217,7 @@ def _check(
             what=f"unknown name {value!r}",
             why=why,
             where=flag,
-            todo=f"Known: {', '.join(sorted(known))}.",
+            todo=suggestion(value, known),
         )
         for flag, value, why, known in named
         if value not in known

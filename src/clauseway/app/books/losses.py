@@ -124,7 +124,7 @@ def loss_problem(loss: Loss) -> Problem:
     """An open loss, with what to do."""
     todo = (
         f"Restore the segment from a copy if there is one; else import what the cloud's bill says (clauseway usage "
-        f"import), and accept the loss: clauseway spool accept {loss.number} --why …"
+        f"import), and accept the loss: clauseway usage spool accept {loss.number} --why …"
     )
     return Problem(
         what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, todo=todo
@@ -139,7 +139,7 @@ def missing_problem(one: Spool) -> Problem:
         else "never seen"
     )
     why = f"it was registered before its first use and is not in the home any more ({reach})"
-    todo = f"Put the folder back into the home's spool folder; or: clauseway spool write-off {one.spool} --why …"
+    todo = f"Put the folder back into the home's spool folder; or: clauseway usage spool write-off {one.spool} --why …"
     return Problem(
         what="a usage journal is missing",
         why=why,
@@ -199,7 +199,7 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
     with open_lake(home) as lake, alone(home):
         loss = next((one for one in Losses(lake.control).all() if one.number == number), None)
         if loss is None:
-            todo = "See clauseway spool list."
+            todo = "See clauseway usage spool list."
             raise InvalidInput(
                 Problem(
                     what=f"there is no loss {number}",
@@ -225,7 +225,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             found = (
                 "several journals begin so" if known else "no journal of that name was registered"
             )
-            todo = "See clauseway spool list."
+            todo = "See clauseway usage spool list."
             raise InvalidInput(
                 Problem(what=f"no journal {name!r}", why=found, where="SPOOL", todo=todo)
             )
@@ -315,7 +315,7 @@ def _file_named(lake: Lake, name: str) -> LakeFile:
     ]
     if not name or len(wanted) != 1:
         why = "several files end so" if name and wanted else "no file of that name is read"
-        todo = "clauseway lake check names the files that are missing or changed."
+        todo = "clauseway usage lake check names the files that are missing or changed."
         raise InvalidInput(Problem(what=f"no file {name!r}", why=why, where="FILE", todo=todo))
     return wanted[0]
 

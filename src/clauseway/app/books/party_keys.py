@@ -187,4 +187,4 @@ def _loaded(public: str) -> Ed25519PublicKey:
     except (ValueError, binascii.Error):
         what, why = f"{public!r} is no public key", "an Ed25519 key is 32 bytes in base64"
         todo = "Take it from clauseway party key list of whoever owns it."
-        raise InvalidInput(Problem(what=what, why=why, where="--key", todo=todo)) from None
+        raise InvalidInput(Problem(what=what, why=why, where="--public-key", todo=todo)) from None

@@ -16,7 +16,7 @@ from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Budget, Key, Policy, RateLimit
 from clauseway.storage import ApiKey, Control
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Scope, Tenant, Tenants
-from clauseway.values import InvalidInput, Problem, names
+from clauseway.values import InvalidInput, Problem, names, suggestion
 
 STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
 ON_LEAVE = ("cancel", "drain")
@@ -352,7 +352,7 @@ def _wrong(catalog: Catalog, wish: Wish) -> list[Problem]:
             what=f"unknown name {name!r}",
             why="nothing defines it",
             where=flag,
-            todo=f"Known: {', '.join(sorted(known))}.",
+            todo=suggestion(name, known),
         )
         for flag, names, known in named
         for name in names

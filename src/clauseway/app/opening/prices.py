@@ -255,7 +255,7 @@ def _units_of(entries: Iterable[Entry], product: str, cloud: str) -> set[Unit]:
 def moment(text: str) -> tuple[date, int]:
     """`2026-05-01`, or `2026-05-01T22:30`, as a day and the hour of the week (UTC; -1 where none is named)."""
     if "T" not in text:
-        return parse_day(text, "--at"), -1
+        return parse_day(text, "--as-of"), -1
     try:
         instant = datetime.fromisoformat(text.removesuffix("Z"))
         if instant.tzinfo is not None:
@@ -263,7 +263,7 @@ def moment(text: str) -> tuple[date, int]:
     except ValueError as error:
         todo = "Write 2026-05-01, or 2026-05-01T22:30."
         raise InvalidInput(
-            Problem(what=f"{text!r} is no time", why=str(error), where="--at", todo=todo)
+            Problem(what=f"{text!r} is no time", why=str(error), where="--as-of", todo=todo)
         ) from None
     return instant.date(), instant.weekday() * 24 + instant.hour
 

@@ -112,11 +112,9 @@ def days_between(begin: date, last: date) -> Interval:
     if days.is_empty:
         why, todo = (
             f"{last} comes before {begin}",
-            "Give the first day with --from and the last with --to-day.",
+            "Give the first day with --from and the last with --until.",
         )
-        raise InvalidInput(
-            Problem(what="no day lies between", why=why, where="--to-day", todo=todo)
-        )
+        raise InvalidInput(Problem(what="no day lies between", why=why, where="--until", todo=todo))
     return days
 
 

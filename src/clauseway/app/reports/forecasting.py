@@ -48,7 +48,7 @@ def look_ahead(
         todo = f"Name a year from {FIRST_YEAR} to {LAST_YEAR}."
         why = "no partnership is forecast for that long"
         raise InvalidInput(
-            Problem(what=f"{through} is no last year", why=why, where="--through", todo=todo)
+            Problem(what=f"{through} is no last year", why=why, where="--until", todo=todo)
         )
     settled = latest_settlements(home)
     basis = basis_of(home)

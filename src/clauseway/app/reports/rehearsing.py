@@ -229,7 +229,7 @@ def rehearse(
             why = f"{before.id} took effect on {before.effective}, and the draft comes after it"
             todo = "Name a later day."
             raise InvalidInput(
-                Problem(what=f"{start} is too early", why=why, where="--as-if", todo=todo)
+                Problem(what=f"{start} is too early", why=why, where="--effective", todo=todo)
             )
         played = played_as_if(drafted, start)
         sums = sums_of(lake, days, prices)

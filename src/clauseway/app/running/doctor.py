@@ -112,7 +112,8 @@ def _kept(home: Home | None) -> Iterator[Check]:
         told = f"{problem.what} ({problem.where}): {problem.why}"
         yield Check(deployment="", what="usage", ok=False, found=told, todo=problem.todo)
     if not found:
-        sound = "no journal is lost; every file of the lake is there, at its size (clauseway lake check reads them)"
+        sound = "no journal is lost; every file of the lake is there, at its size "
+        sound += "(clauseway usage lake check reads them)"
         yield Check(deployment="", what="usage", ok=True, found=sound)
     edited = edits(home)
     for problem in edited:

@@ -48,6 +48,11 @@ class Child:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        """How it ended: a signal's number below zero, an exit code, or None while it runs."""
+        return self._process.poll()
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 

@@ -21,7 +21,7 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
             Problem(
                 what="the trace cannot be read",
                 why=str(error),
-                where="--trace",
+                where="--traffic",
                 todo="Give a readable CSV file.",
             )
         ) from None

@@ -13,28 +13,19 @@ from clauseway.app.agreements.authoring import (
 )
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, open_agreement
 from clauseway.cli import options
-from clauseway.cli.agreement import check as checker
 from clauseway.cli.output import console, print_json
-
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 NOT_FORMATTED = 2
 Folder = Annotated[Path, typer.Argument(help="The agreement's folder.", show_default=False)]
 
 
-@app.callback()
-def _agreements() -> None:
-    """Write an agreement: a folder of Markdown, one file per amendment, read by lawyers and by Clauseway alike."""
-
-
-@app.command("list")
 def list_(as_json: options.AsJson = False) -> int:
     """List the agreements that ship, by the names that --agreement takes instead of a folder.
 
     \b
     See their names, and what the other one says:
       clauseway agreement list
-      clauseway terms --agreement anthropic-clouds
+      clauseway agreement terms --agreement anthropic-clouds
     """
     shipped = [open_agreement(name).agreement for name in SHIPPED]
     if as_json:
@@ -53,7 +44,6 @@ def list_(as_json: options.AsJson = False) -> int:
     return 0
 
 
-@app.command()
 def new(folder: Folder, as_json: options.AsJson = False) -> int:
     """Make a folder with a small agreement of a vendor and its partner, to be edited at once.
 
@@ -78,7 +68,6 @@ def new(folder: Folder, as_json: options.AsJson = False) -> int:
     return 0
 
 
-@app.command()
 def schema(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write it to a file; by default it is printed.")
@@ -104,7 +93,6 @@ def schema(
     return 0
 
 
-@app.command()
 def fmt(
     folder: Folder,
     only_check: Annotated[
@@ -133,23 +121,3 @@ def fmt(
         if not changed:
             out.print("Everything is laid out canonically.", style="dim")
     return NOT_FORMATTED if only_check and changed else 0
-
-
-@app.command()
-def check(
-    folder: Folder,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")
-    ] = False,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
-) -> int:
-    """Check an agreement's text, as `clauseway check --agreement FOLDER` does: what is wrong, doubtful or idle in it.
-
-    \b
-    While you write:
-      clauseway agreement check ours --watch
-
-    Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure, ours or the machine's.
-    """
-    return checker.command(folder, home, watch, as_json)

@@ -1,4 +1,4 @@
-"""`clauseway brief`: an amendment on a page."""
+"""`clauseway agreement brief`: an amendment on a page."""
 
 import sys
 from typing import Annotated
@@ -29,11 +29,11 @@ def command(
 
     \b
     The fifth amendment in brief:
-      clauseway brief A5
+      clauseway agreement brief A5
     As one could have told it when May 2026 ended, without what was recorded later:
-      clauseway brief A5 --known-at 2026-05-31
+      clauseway agreement brief A5 --known-at 2026-05-31
     The same with the exception to ship-first read otherwise, as a file:
-      clauseway brief A5 --reading R1=or > A5-brief.md
+      clauseway agreement brief A5 --reading R1=or > A5-brief.md
     """
     known = known_point(known_at) if known_at is not None else None
     told = brief(

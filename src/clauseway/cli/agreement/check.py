@@ -1,4 +1,4 @@
-"""`clauseway check`: what is wrong, doubtful or idle in an agreement's text."""
+"""`clauseway agreement check`: what is wrong, doubtful or idle in an agreement's text."""
 
 import signal
 import sys
@@ -23,7 +23,14 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def command(
-    agreement: options.AgreementFolder = None,
+    agreement: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of an agreement, or the name of one that ships; by default the built-in "
+            "partnership.",
+            metavar="FOLDER",
+        ),
+    ] = None,
     home: options.HomeFolder = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")
@@ -38,9 +45,9 @@ def command(
 
     \b
     Is the built-in partnership sound?
-      clauseway check
+      clauseway agreement check
     While you write your own:
-      clauseway check --agreement my-agreement --watch
+      clauseway agreement check my-agreement --watch
 
     Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure, ours or the machine's.
     """

@@ -1,4 +1,4 @@
-"""`clauseway diff`: what is answered otherwise, between amendments, days or states of knowledge."""
+"""`clauseway agreement diff`: what is answered otherwise, between amendments, days or states of knowledge."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated
@@ -48,13 +48,13 @@ def command(
 
     \b
     What did the fifth amendment change?
-      clauseway diff A4 A5
+      clauseway agreement diff A4 A5
     What changes when Microsoft's licence ends?
-      clauseway diff --as-of 2032-12-31 --as-of 2033-01-01
+      clauseway agreement diff --as-of 2032-12-31 --as-of 2033-01-01
     And with two agreements in force at once?
-      clauseway diff --as-of 2026-04-26 --as-of 2026-04-27 --agreement ours --agreement theirs
+      clauseway agreement diff --as-of 2026-04-26 --as-of 2026-04-27 --agreement ours --agreement theirs
     What did people expect of May before the amendment was known, and what after?
-      clauseway diff --as-of 2026-05-01 --known-at 2026-03-31 --known-at 2026-04-30
+      clauseway agreement diff --as-of 2026-05-01 --known-at 2026-03-31 --known-at 2026-04-30
     """
     names, days, points = amendments or [], as_of or [], known_at or []
     _refuse_sides(names, days, points)

@@ -15,6 +15,7 @@ from clauseway.app.agreements.exporting import COMBINATION, cedar_schema, extrac
 from clauseway.app.agreements.exporting import cedar as cedar_text
 from clauseway.app.agreements.exporting import odrl as odrl_text
 from clauseway.app.agreements.exporting import rego as rego_text
+from clauseway.app.books.compacting import export_usage
 from clauseway.app.books.handing_over import (
     Part,
     beancount_journal,
@@ -32,6 +33,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.held import held_agreements, held_prices
+from clauseway.cli.output import console, print_json
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.focus_bill import bill_columns
 from clauseway.exchange.focus_columns import V1_2
@@ -255,6 +257,39 @@ def cloudevents(books: _Books) -> int:
             raise
         raise _unwritable(books.out, error) from None
     say_written(books.out, events, "events")
+    return 0
+
+
+@app.command("usage")
+def usage(
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
+    form: Annotated[
+        str, typer.Option("--format", help="parquet, cloudevents, or focus (usage rows).")
+    ] = "parquet",
+    begin: Annotated[
+        str, typer.Option("--from", help="First day, as 2026-05-01; by default the first there is.")
+    ] = "",
+    end: Annotated[
+        str, typer.Option("--until", help="Last day, as 2026-05-31; by default the last there is.")
+    ] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Write sealed usage to a file: every record once (Parquet, CloudEvents), or summed by hour (FOCUS usage rows).
+
+    `usage import` of another home takes each of them. FOCUS rows say what was used, not what it cost.
+
+    \b
+    May, record by record:
+      clauseway export usage --out may.parquet --from 2026-05-01 --until 2026-05-31
+    Everything as events, one per line:
+      clauseway export usage --format cloudevents --out usage.jsonl
+    """
+    rows = export_usage(home_at(home), form, out, options.days_given(begin, end))
+    if as_json:
+        print_json({"rows": rows, "file": str(out)})
+    else:
+        console().print(f"{rows:,} rows in {out}", markup=False)
     return 0
 
 

@@ -149,7 +149,9 @@ def grant(
     cloud: KeptCloud = "",
     region: KeptRegion = "",
     segment: KeptSegment = "",
-    through: Annotated[str, typer.Option(help="Its last day. Left out: it has no end.")] = "",
+    through: Annotated[
+        str, typer.Option("--until", help="Its last day. Left out: it has no end.")
+    ] = "",
 ) -> int:
     """The owner granted a party a product (or a class of them).
 
@@ -162,7 +164,7 @@ def grant(
             "cloud": cloud,
             "region": region,
             "segment": segment,
-            "through": through and str(parse_day(through, "--through")),
+            "through": through and str(parse_day(through, "--until")),
         }
     )
     return _record_it(flags, "grant", "Granted.", {"party": party, "product": product, **kept})

@@ -1,4 +1,4 @@
-"""`clauseway listings`: what listing histories say, held against the agreement."""
+"""`clauseway agreement listings`: what listing histories say, held against the agreement."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -63,13 +63,13 @@ def launches(
 
     \b
     Every product, from the sample that ships:
-      clauseway listings launches
+      clauseway agreement listings launches
     What could one have said at the end of May 2026?
-      clauseway listings launches --known-at 2026-05-31
+      clauseway agreement listings launches --known-at 2026-05-31
     And if Databricks hosts what it lists on AWS?
-      clauseway listings launches --provider databricks=aws
+      clauseway agreement listings launches --provider databricks=aws
     And if the clause bound the older products too?
-      clauseway listings launches --reading R5=all
+      clauseway agreement listings launches --reading R5=all
 
     Exit code: 0 no breach is evidenced (which is not: all is well; see "cannot tell"), 2 one is, 3 invalid input.
     """
@@ -101,8 +101,8 @@ def prices(
 
     \b
     What was gpt-5's cached price in September 2025, as known then, and as known now?
-      clauseway listings prices --model gpt-5 --as-of 2025-09-01 --known-at 2025-09-01
-      clauseway listings prices --model gpt-5 --as-of 2025-09-01
+      clauseway agreement listings prices --model gpt-5 --as-of 2025-09-01 --known-at 2025-09-01
+      clauseway agreement listings prices --model gpt-5 --as-of 2025-09-01
     """
     rows = listed_prices(model, listings, as_of, known_at)
     if as_json:

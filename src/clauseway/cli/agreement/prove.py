@@ -41,7 +41,7 @@ def command(
         str | None, typer.Option("--from", help="The first day; by default the first amendment's.")
     ] = None,
     to_day: Annotated[
-        str | None, typer.Option("--to-day", help="The last day; by default there is none.")
+        str | None, typer.Option("--until", help="The last day; by default there is none.")
     ] = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,
@@ -65,9 +65,9 @@ def command(
 
     \b
     Before the fifth amendment nothing lets OpenAI serve its stateless API on AWS, or does it?
-      clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --from 2023-01-23 --to-day 2026-04-26
+      clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --from 2023-01-23 --until 2026-04-26
     To customers of no named segment it does not:
-      clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --segment any --from 2023-01-23 --to-day 2026-04-26
+      clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --segment any --from 2023-01-23 --until 2026-04-26
     Together with a reseller's agreement: may it ever sell what neither permits?
       clauseway prove --never permitted --action sell --party reseller --agreement ours --agreement theirs
     Is OpenAI ever kept from a cloud after it, however the sources are read?

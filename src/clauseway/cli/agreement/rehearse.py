@@ -1,4 +1,4 @@
-"""`clauseway rehearse`: what a draft amendment would have changed."""
+"""`clauseway agreement rehearse`: what a draft amendment would have changed."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -34,12 +34,12 @@ def command(
         ),
     ] = None,
     last: Annotated[
-        str | None, typer.Option("--to", help="The last day played.", metavar="DAY")
+        str | None, typer.Option("--until", help="The last day played.", metavar="DAY")
     ] = None,
     as_if: Annotated[
         str | None,
         typer.Option(
-            "--as-if",
+            "--effective",
             help="The day from which the draft is played; by default its own, where usage reaches it.",
             metavar="DAY",
         ),
@@ -66,16 +66,16 @@ def command(
 
     \b
     What would it have done to the traffic and months on record?
-      clauseway rehearse A6.md
+      clauseway agreement rehearse A6.md
     In May, as if it had been signed on 1 May:
-      clauseway rehearse A6.md --from 2026-05-01 --to 2026-05-31 --as-if 2026-05-01
+      clauseway agreement rehearse A6.md --from 2026-05-01 --until 2026-05-31 --effective 2026-05-01
     An agreement of your own, months not settled yet:
-      clauseway rehearse draft.md --agreement ours --assume share-ours=15%
+      clauseway agreement rehearse draft.md --agreement ours --assume share-ours=15%
     """
     where = home_at(home)
     days = {
         flag: day_given(day, flag)
-        for flag, day in (("--from", first), ("--to", last), ("--as-if", as_if))
+        for flag, day in (("--from", first), ("--until", last), ("--effective", as_if))
     }
     real, drafted = open_draft(agreement, draft, where)
     found = rehearse(
@@ -84,8 +84,8 @@ def command(
         drafted,
         held_prices(home, known_at),
         first=days["--from"],
-        last=days["--to"],
-        as_if=days["--as-if"],
+        last=days["--until"],
+        as_if=days["--effective"],
         assume=assume or [],
         readings=readings_of(reading),
     )

@@ -1,4 +1,4 @@
-"""`clauseway terms`: what is in force."""
+"""`clauseway agreement terms`: what is in force."""
 
 from typing import Annotated
 
@@ -29,9 +29,9 @@ def command(
 
     \b
     What was in force when the fifth amendment began?
-      clauseway terms --as-of 2026-04-27
+      clauseway agreement terms --as-of 2026-04-27
     And what did people expect of that day a month earlier?
-      clauseway terms --as-of 2026-04-27 --known-at 2026-03-27
+      clauseway agreement terms --as-of 2026-04-27 --known-at 2026-03-27
     """
     opened = options.opened(agreement, facts, suppose, home)
     views = [

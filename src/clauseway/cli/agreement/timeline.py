@@ -1,4 +1,4 @@
-"""`clauseway timeline`: rights over the years."""
+"""`clauseway agreement timeline`: rights over the years."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -35,13 +35,7 @@ def command(
     cloud: Annotated[
         str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")
     ] = "",
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="The licensee or payee; or the last year, by default 2033. Repeatable.",
-            metavar="PARTY|YEAR",
-        ),
-    ] = None,
+    to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
     seller: Annotated[
         str, typer.Option(help="Who sells what the party serves; by default the party.")
     ] = "",
@@ -61,6 +55,15 @@ def command(
             metavar="YEAR",
         ),
     ] = None,
+    last_year: Annotated[
+        int | None,
+        typer.Option(
+            "--until",
+            parser=options.whole("--until"),
+            help="The last year; by default 2033.",
+            metavar="YEAR",
+        ),
+    ] = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
@@ -75,16 +78,15 @@ def command(
 
     \b
     From when on may OpenAI serve GPT-5.5 on AWS?
-      clauseway timeline --action serve --party openai --product gpt-5.5 --cloud aws
+      clauseway agreement timeline --action serve --party openai --product gpt-5.5 --cloud aws
     Until when is a share due, if the milestone is verified in 2027?
-      clauseway timeline --action share-revenue --party openai --to microsoft --suppose milestone=2027-01-01
+      clauseway agreement timeline --action share-revenue --party openai --to microsoft --suppose milestone=2027-01-01
     What a reseller may sell by its own agreement and another together:
-      clauseway timeline --action sell --party reseller --product app --cloud aws --agreement ours --agreement theirs
+      clauseway agreement timeline --action sell --party reseller --product app --agreement ours --agreement theirs
     The main rights, as one picture:
-      clauseway timeline --all --from 2023 --to 2033 --svg rights.svg
+      clauseway agreement timeline --all --from 2023 --until 2033 --svg rights.svg
     """
     opened, readings = options.opened(agreement, facts, suppose, home), readings_of(reading)
-    others, last_year = _others_and_year(to or [], opened.catalog.parties)
     if every:
         _refuse({"--action": action, "--party": party, "--product": product, "--cloud": cloud})
         known = known_point(known_at)
@@ -96,7 +98,7 @@ def command(
             party=party,
             product=product,
             cloud=cloud,
-            to=others,
+            to=to,
             seller=seller,
             segment=segment,
             region=region,
@@ -111,22 +113,6 @@ def command(
     else:
         _print(view)
     return 0
-
-
-def _others_and_year(given: list[str], parties: frozenset[str]) -> tuple[str, int | None]:
-    """What `--to` names: another party, the last year, or both."""
-    years = [one for one in given if one not in parties and one.isascii() and one.isdecimal()]
-    others = [one for one in given if one not in years]
-    if len(years) > 1 or len(others) > 1:
-        raise InvalidInput(
-            Problem(
-                what=f"{', '.join(given)} are too many",
-                why="there is one other party and one last year",
-                where="--to",
-                todo="Name each once, as --to microsoft --to 2033.",
-            )
-        )
-    return "".join(others), int(years[0]) if years else None
 
 
 def _refuse(parts: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""`clauseway commitments`: how what was promised to the clouds burns down."""
+"""`clauseway gateway commitments`: how what was promised to the clouds burns down."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,9 +44,9 @@ def command(
 
     \b
     Today:
-      clauseway commitments
+      clauseway gateway commitments
     As it stood at the end of May:
-      clauseway commitments --as-of 2026-05-31 --json
+      clauseway gateway commitments --as-of 2026-05-31 --json
     """
     at, known_at = home_at(home).make(), now()
     catalog = options.opened_one(agreement, None, home=home).catalog

@@ -1,4 +1,4 @@
-"""`clauseway config`: the configuration, checked and shown."""
+"""`clauseway gateway config`: the configuration, checked and shown."""
 
 from pathlib import Path
 from typing import Annotated
@@ -35,9 +35,9 @@ def check(
 
     \b
     The home's own:
-      clauseway config check
+      clauseway gateway config check
     One that is being written:
-      clauseway config check clouds.toml
+      clauseway gateway config check clouds.toml
     """
     at = home_at(home)
     checked = check_configuration(
@@ -53,7 +53,7 @@ def check(
     out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
     out.print(f"deployments: {', '.join(checked.deployments)}", soft_wrap=True)
     out.print(f"products: {', '.join(checked.products)} · keys: {checked.keys}", soft_wrap=True)
-    out.print("`clauseway doctor` asks the clouds, too.", style="dim")
+    out.print("`clauseway gateway doctor` asks the clouds, too.", style="dim")
     return 0
 
 
@@ -68,9 +68,9 @@ def show(
 
     \b
     All of it:
-      clauseway config show
+      clauseway gateway config show
     As data, with the reason of every limit:
-      clauseway config show clouds.toml --json
+      clauseway gateway config show clouds.toml --json
     """
     settings = show_configuration(
         file or home_at(home).configuration, options.opened_one(agreement, None, home=home).catalog

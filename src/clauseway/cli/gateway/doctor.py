@@ -1,4 +1,4 @@
-"""`clauseway doctor`: is everything there that a gateway needs?"""
+"""`clauseway gateway doctor`: is everything there that a gateway needs?"""
 
 import time
 from itertools import groupby
@@ -32,9 +32,9 @@ def command(
 
     \b
     With the configuration in .clauseway/clauseway.toml:
-      clauseway doctor
+      clauseway gateway doctor
     With another one, for a machine to read:
-      clauseway doctor --config clouds.toml --json
+      clauseway gateway doctor --config clouds.toml --json
 
     Exit code: 0 all is well, 2 something is not, 3 the agreement or the prices cannot be read,
     1 a failure, ours or the machine's.

@@ -1,4 +1,4 @@
-"""`clauseway models`: what the catalog knows of models, their names, and what each surface lacks."""
+"""`clauseway gateway models`: what the catalog knows of models, their names, and what each surface lacks."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,7 +12,7 @@ from clauseway.app.opening.offerings import Lacking, ModelKnown, lacking_on, mod
 from clauseway.catalog import SURFACES
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, suggestion
 
 
 def command(
@@ -29,14 +29,14 @@ def command(
 
     \b
     All of them:
-      clauseway models
+      clauseway gateway models
     What Bedrock's mantle lacked on a day:
-      clauseway models gpt-5.5 --surface bedrock-mantle --as-of 2026-09-30
+      clauseway gateway models gpt-5.5 --surface bedrock-mantle --as-of 2026-09-30
     """
     day = day_given(as_of, "--as-of") or now().day
     if surface:
         if surface not in SURFACES:
-            todo = f"Name one of: {', '.join(SURFACES)}."
+            todo = suggestion(surface, SURFACES)
             raise InvalidInput(
                 Problem(
                     what=f"unknown surface {surface!r}",

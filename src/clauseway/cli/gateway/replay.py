@@ -1,4 +1,4 @@
-"""`clauseway replay`: recorded traffic through a gateway."""
+"""`clauseway gateway replay`: recorded traffic through a gateway."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,10 @@ def command(
         ),
     ] = None,
     trace: Annotated[
-        Path | None, typer.Option(help="A trace (CSV); by default the sample that ships.")
+        Path | None,
+        typer.Option(
+            "--traffic", help="Traffic to replay (CSV); by default the sample that ships."
+        ),
     ] = None,
     limit: Annotated[
         int,
@@ -46,7 +49,7 @@ def command(
     Make the two keys, write a line openai=cw-… and a line microsoft=cw-… into a file, then replay:
       clauseway key create --organisation acme --seller openai
       clauseway key create --organisation contoso --seller microsoft
-      clauseway replay --keys keys.txt
+      clauseway gateway replay --keys keys.txt
     """
     secrets = keys_by_buyer(list(keys or []), "--keys")
     planned = planned_requests(trace, limit)

@@ -1,4 +1,4 @@
-"""`clauseway sandbox`: the simulated clouds alone."""
+"""`clauseway gateway sandbox`: the simulated clouds alone."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ import typer
 from clauseway.app.opening.home import home_at
 from clauseway.app.running.simulation import sandbox_clouds, write_configuration, write_credentials
 from clauseway.cli import options
+from clauseway.cli.faults import end_of
 from clauseway.cli.gateway.serve import stop_on_signals
 from clauseway.cli.output import console, print_json
 
@@ -86,14 +87,14 @@ def command(
 
     \b
     All of them:
-      clauseway sandbox
+      clauseway gateway sandbox
     With Azure answering 503 three times first:
-      clauseway sandbox --fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 3}'
+      clauseway gateway sandbox --fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 3}'
     With a gateway in front of them, in another terminal:
-      clauseway sandbox --config clouds.toml
+      clauseway gateway sandbox --config clouds.toml
       clauseway serve --config clouds.toml
     For a vendor's own SDK:
-      clauseway sandbox --credentials FOLDER
+      clauseway gateway sandbox --credentials FOLDER
       export GOOGLE_APPLICATION_CREDENTIALS=FOLDER/google-service-account.json
     """
     until = stop_on_signals()
@@ -105,7 +106,8 @@ def command(
         "vertex": vertex_port,
         "oracle": oracle_port,
     }
-    with sandbox_clouds(home_at(home), ports, fault or []) as clouds:
+    at = home_at(home)
+    with sandbox_clouds(at, ports, fault or []) as clouds:
         if configuration is not None:
             write_configuration(clouds, configuration)
         if credentials is not None:
@@ -123,5 +125,5 @@ def command(
             out.print("Ctrl-C stops them.", style="dim")
         while not until.wait(1.0):
             if not clouds.running:
-                raise RuntimeError("the simulated clouds stopped by themselves")
+                raise end_of(clouds.child.name, clouds.child.exit_code, at.logs)
     return 0

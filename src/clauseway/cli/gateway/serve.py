@@ -12,6 +12,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.running.serving import Options, keep, serving
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
+from clauseway.cli.faults import end_of
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.output import console, print_json
 
@@ -31,10 +32,12 @@ def command(
 ) -> int:
     """Run the gateway and the pages until Ctrl-C.
 
-    The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file (`clauseway config show`, and
-    docs/clauseway.example.toml); secrets come from the environment or from files. Keys made, facts recorded and changes
-    of the file hold at once; a file that is wrong is reported and changes nothing. SIGHUP reads everything anew. Prices
-    are those that the home holds (`clauseway basis`); --prices may name a book for a home that holds none yet.
+    The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file
+    (`clauseway gateway config show`, and docs/clauseway.example.toml); secrets come from the
+    environment or from files. Keys made, facts recorded and changes of the file hold at once; a
+    file that is wrong is reported and changes nothing. SIGHUP reads everything anew. Prices are
+    those that the home holds (`clauseway basis`); --prices may name a book for a home that holds
+    none yet.
 
     \b
     With the configuration in .clauseway/clauseway.toml:
@@ -83,7 +86,7 @@ def command(
         dead = keep(chosen, served, until, again)
     seal(at)
     if dead is not None:
-        raise RuntimeError(f"{dead.name} stopped by itself; its log is in {at.logs}")
+        raise end_of(dead.name, dead.exit_code, at.logs)
     return 0
 
 

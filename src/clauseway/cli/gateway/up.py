@@ -13,6 +13,7 @@ from clauseway.app.running.replaying import planned_requests
 from clauseway.app.running.snippets import snippets_for
 from clauseway.app.running.up import ASSUMPTIONS, Night, fresh_home, night, play, settle_night, stay
 from clauseway.cli import options
+from clauseway.cli.faults import end_of
 from clauseway.cli.gateway.replay_progress import ReplayDisplay, counts_table
 from clauseway.cli.gateway.serve import stop_on_signals
 from clauseway.cli.money.settle import Assume
@@ -73,7 +74,7 @@ def command(
             out.print("\nCtrl-C stops everything.", style="bold")
             dead = stay(run, until)
             if dead is not None:
-                raise RuntimeError(f"{dead.name} stopped by itself; its log is in {fresh.logs}")
+                raise end_of(dead.name, dead.exit_code, fresh.logs)
     if report.progress.failed:
         raise RuntimeError(
             f"{sum(report.progress.failed.values())} requests failed: {report.progress.failed}"

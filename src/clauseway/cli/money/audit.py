@@ -11,20 +11,9 @@ from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.values import KnownAt
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 NOT_SO = 2
 
 
-@app.callback()
-def _audit() -> None:
-    """Who did what to the books, when and why; and whether anybody edited them beside that.
-
-    Every write of a key, budget, fact, entry, settlement, invoice, payment, credit, dispute, close or batch of usage is
-    a row of a log, chained by digests. The account of the operating system stands for the person.
-    """
-
-
-@app.command()
 def log(
     kind: Annotated[
         list[str] | None,
@@ -42,9 +31,9 @@ def log(
 
     \b
     All of it:
-      clauseway audit log
+      clauseway books log
     What was done to May's closes and payments:
-      clauseway audit log --period 2026-05 --kind close --kind payment
+      clauseway books log --period 2026-05 --kind close --kind payment
     """
     rows = list_log(home_at(home), kind or [], period, who, last)
     if as_json:
@@ -60,7 +49,6 @@ def log(
     return 0
 
 
-@app.command()
 def verify(
     head: Annotated[
         str,
@@ -79,7 +67,7 @@ def verify(
 
     \b
     Was anything edited?
-      clauseway audit verify
+      clauseway books verify
     """
     found = verify_books(home_at(home), head)
     if as_json:
@@ -112,7 +100,6 @@ def verify(
     return 0 if found.is_whole else NOT_SO
 
 
-@app.command()
 def restart(
     why: Annotated[
         str,
@@ -124,12 +111,12 @@ def restart(
     """State that the log is broken, and begin it again where there is no backup to restore.
 
     The books stand as they are from then on. What was edited stays edited: the break, with who stated it, when and why,
-    is shown by audit log, audit verify and every statement that is settled after it, and the new log names the end of
+    is shown by books log, books verify and every statement that is settled after it, and the new log names the end of
     the old one.
 
     \b
     After a row was edited with a database client, and no backup is left:
-      clauseway audit restart --why "posting 12 was edited by hand on 3 June, as found by the auditor"
+      clauseway books restart --why "posting 12 was edited by hand on 3 June, as found by the auditor"
     """
     stated = restart_log(home_at(home), why)
     if as_json:

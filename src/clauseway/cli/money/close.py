@@ -1,4 +1,4 @@
-"""`clauseway close`: a month whose statement never changes again."""
+"""`clauseway books close`: a month whose statement never changes again."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -27,9 +27,9 @@ def command(
 
     \b
     Close May:
-      clauseway close 2026-05
+      clauseway books close 2026-05
     What is closed, and what restates it:
-      clauseway close
+      clauseway books close
     """
     if period:
         closed = close_month(home_at(home), period, datetime.now(UTC).date())

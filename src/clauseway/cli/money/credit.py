@@ -1,4 +1,4 @@
-"""`clauseway credit`: a charge taken back."""
+"""`clauseway books credit`: a charge taken back."""
 
 from typing import Annotated
 
@@ -20,23 +20,24 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     told: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")]
     request: Annotated[str, typer.Option(help="The request whose charge it is.")] = ""
     of_day: Annotated[
-        str, typer.Option("--of-day", help="Or the day of the sales, as 2026-05-02 (UTC).")
+        str, typer.Option("--sold-on", help="Or the day of the sales, as 2026-05-02 (UTC).")
     ] = ""
-    seller: Annotated[str, typer.Option(help="With --of-day: who sold.")] = ""
-    cloud: Annotated[str, typer.Option(help="With --of-day: the host cloud.")] = ""
-    product: Annotated[str, typer.Option(help="With --of-day: the product.")] = ""
+    seller: Annotated[str, typer.Option(help="With --sold-on: who sold.")] = ""
+    cloud: Annotated[str, typer.Option(help="With --sold-on: the host cloud.")] = ""
+    product: Annotated[str, typer.Option(help="With --sold-on: the product.")] = ""
     amount: Annotated[
         str, typer.Option(help="How much of the charge, in USD; by default all that is left of it.")
     ] = ""
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = ""
     day: Annotated[
-        str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+        str,
+        typer.Option("--dated", help="The day it is dated in the books; by default today (UTC)."),
     ] = ""
 
     def sold(self) -> Sold:
         return Sold(
             request=self.request,
-            day=parse_day(self.of_day, "--of-day") if self.of_day else None,
+            day=parse_day(self.of_day, "--sold-on") if self.of_day else None,
             seller=self.seller,
             cloud=self.cloud,
             product=self.product,
@@ -52,9 +53,9 @@ def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJs
 
     \b
     A whole request:
-      clauseway credit --id note-12 --request 00000000000000070000000000000005 --reason "answered with nonsense"
+      clauseway books credit --id note-12 --request 00000000000000070000000000000005 --reason "answered with nonsense"
     A part of a day's sales:
-      clauseway credit --id note-13 --of-day 2026-05-02 --seller openai --cloud aws --product gpt-5.4 --amount 0.10
+      clauseway books credit --id note-13 --sold-on 2026-05-02 --seller openai --cloud aws --product gpt-5.4 --amount 0.10
     """
     made = credit(
         home_at(home),

@@ -1,4 +1,4 @@
-"""`clauseway dispute`: charges that one party does not accept."""
+"""`clauseway books dispute`: charges that one party does not accept."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson
 
     \b
     A request:
-      clauseway dispute open --id claim-3 --request 00000000000000070000000000000005 --reason "never asked for"
+      clauseway books dispute open --id claim-3 --request 00000000000000070000000000000005 --reason "never asked for"
     """
     made = dispute(
         home_at(home),
@@ -52,7 +52,8 @@ def resolve_(
     ],
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
     day: Annotated[
-        str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+        str,
+        typer.Option("--dated", help="The day it is dated in the books; by default today (UTC)."),
     ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -61,9 +62,9 @@ def resolve_(
 
     \b
     It was right:
-      clauseway dispute resolve claim-3 --id answer-3 --upheld
+      clauseway books dispute resolve claim-3 --id answer-3 --upheld
     It was not:
-      clauseway dispute resolve claim-3 --id answer-3 --rejected
+      clauseway books dispute resolve claim-3 --id answer-3 --rejected
     """
     made = resolve(home_at(home), told, claim, upheld=upheld, day=dated(day), reason=reason)
     if as_json:
@@ -78,7 +79,7 @@ def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
     """Every dispute, and how it ended.
 
     \b
-      clauseway dispute list
+      clauseway books dispute list
     """
     found = disputes(home_at(home))
     if as_json:

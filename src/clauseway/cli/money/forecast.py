@@ -23,7 +23,10 @@ from clauseway.web.pictures import png_of
 
 def command(
     through: Annotated[
-        int, typer.Option(parser=options.whole("--through"), help="The last year.", metavar="YEAR")
+        int,
+        typer.Option(
+            "--until", parser=options.whole("--until"), help="The last year.", metavar="YEAR"
+        ),
     ] = THROUGH,
     growth: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""`clauseway invoice`: what is owed becomes a claim."""
+"""`clauseway books invoice`: what is owed becomes a claim."""
 
 from datetime import date
 from pathlib import Path
@@ -18,7 +18,7 @@ Currency = Annotated[
     str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CODE")
 ]
 Dated = Annotated[
-    str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+    str, typer.Option("--dated", help="The day it is dated in the books; by default today (UTC).")
 ]
 
 
@@ -41,11 +41,11 @@ def command(
 
     \b
     What OpenAI owes Microsoft for May:
-      clauseway invoice --period 2026-05 --payer openai --payee microsoft
+      clauseway books invoice --period 2026-05 --payer openai --payee microsoft
     In euros, at the rate of the invoice's day (clauseway basis rates FILE):
-      clauseway invoice --period 2026-05 --payer openai --payee microsoft --currency EUR
+      clauseway books invoice --period 2026-05 --payer openai --payee microsoft --currency EUR
     What is open:
-      clauseway invoice
+      clauseway books invoice
     """
     if not period:
         return _list(home, as_json)
@@ -108,4 +108,4 @@ def _list(home: Path | None, as_json: bool) -> int:
 
 
 def dated(day: str) -> date | None:
-    return parse_day(day, "--day") if day else None
+    return parse_day(day, "--dated") if day else None

@@ -1,4 +1,4 @@
-"""`clauseway journal`: the entries, with running balances."""
+"""`clauseway books journal`: the entries, with running balances."""
 
 from typing import Annotated
 
@@ -29,9 +29,9 @@ def command(
 
     \b
     Microsoft's books in May:
-      clauseway journal --party microsoft --period 2026-05
+      clauseway books journal --party microsoft --period 2026-05
     What is in dispute:
-      clauseway journal --account disputed
+      clauseway books journal --account disputed
     """
     found = journal_of(home_at(home), party, period, account)
     if as_json:

@@ -58,7 +58,7 @@ def create(
 def trust(
     party: _Party,
     public: Annotated[
-        str, typer.Option("--key", help="The public key, in base64.", metavar="BASE64")
+        str, typer.Option("--public-key", help="The public key, in base64.", metavar="BASE64")
     ],
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
@@ -68,7 +68,7 @@ def trust(
 
     \b
     As they told it:
-      clauseway party key trust --party microsoft --key BASE64
+      clauseway party key trust --party microsoft --public-key BASE64
     """
     options.check_party(party, open_agreements(agreement or []))
     new = trust_key(home_at(home), party, public)

@@ -1,4 +1,4 @@
-"""`clauseway payment`: money on an invoice."""
+"""`clauseway books payment`: money on an invoice."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,11 +46,11 @@ def command(
 
     \b
     All of it:
-      clauseway payment microsoft-openai-2026-05 --id bank-778
+      clauseway books payment microsoft-openai-2026-05 --id bank-778
     A part, in euros:
-      clauseway payment microsoft-openai-2026-05 --id bank-779 --amount 1.20 --currency EUR
+      clauseway books payment microsoft-openai-2026-05 --id bank-779 --amount 1.20 --currency EUR
     The bank returned it:
-      clauseway payment --reverse bank-778 --id bank-780 --reason "returned: account closed"
+      clauseway books payment --reverse bank-778 --id bank-780 --reason "returned: account closed"
     """
     if reversed_:
         return _reverse(home, told, invoice, reversed_, day, reason, as_json)

@@ -53,7 +53,8 @@ def command(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", help="The day (or, for time windows, the minute) of the usage; default today."
+            "--as-of",
+            help="The day (or, for time windows, the minute) of the usage; default today.",
         ),
     ] = None,
     known_at: options.KnownAt = None,
@@ -78,11 +79,11 @@ def command(
     A million tokens each way, today:
       clauseway price gpt-5.5 --cloud azure
     Of one request, with its cached part, on a day:
-      clauseway price gpt-5.5 --cloud aws --tokens in=1000,cached=400,out=500 --at 2026-05-01
+      clauseway price gpt-5.5 --cloud aws --tokens in=1000,cached=400,out=500 --as-of 2026-05-01
     As known before that price was recorded:
-      clauseway price gpt-5.6-sol --cloud aws --region global --at 2026-09-01 --known-at 2026-09-01
+      clauseway price gpt-5.6-sol --cloud aws --region global --as-of 2026-09-01 --known-at 2026-09-01
     In another tier, above the length at which it costs more:
-      clauseway price gpt-5.5 --cloud openai-own --tier flex --tokens in=300000,out=500 --at 2026-11-01
+      clauseway price gpt-5.5 --cloud openai-own --tier flex --tokens in=300000,out=500 --as-of 2026-11-01
     A book of your own: is it sound?
       clauseway price check prices.csv
 

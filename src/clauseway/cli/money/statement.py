@@ -34,7 +34,8 @@ NOT_SO = 2
 _File = Annotated[Path, typer.Argument(help="The statement's file, as JSON.")]
 _Signer = Annotated[str, typer.Option("--party", help="The party that signs.")]
 _Key = Annotated[
-    Path | None, typer.Option("--key", help="Its private key's file; by default where it was made.")
+    Path | None,
+    typer.Option("--private-key", help="Its private key's file; by default where it was made."),
 ]
 
 Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
@@ -258,7 +259,7 @@ def countersign(
 
     \b
     What the other party sent, with its signatures beside it:
-      clauseway party key trust --party openai --key BASE64
+      clauseway party key trust --party openai --public-key BASE64
       clauseway statement verify may.json
       clauseway statement countersign may.json --party microsoft
     """
@@ -289,16 +290,17 @@ def dispute(
     ] = None,
     key: _Key = None,
     day: Annotated[
-        str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+        str,
+        typer.Option("--dated", help="The day it is dated in the books; by default today (UTC)."),
     ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Dispute a line: its charges leave the base until the dispute is resolved, day by day, and the books say so.
 
-    A dispute is booked for each of the line's days (`clauseway dispute list` shows them, `dispute resolve` ends them);
-    an open month shows it when it is settled again, a closed one as a correction. With --file the statement is signed
-    as well, but for this line.
+    A dispute is booked for each of the line's days (`clauseway books dispute list` shows them,
+    `books dispute resolve` ends them); an open month shows it when it is settled again, a closed
+    one as a correction. With --file the statement is signed as well, but for this line.
 
     \b
     Not accepted:

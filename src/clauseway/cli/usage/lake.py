@@ -1,4 +1,4 @@
-"""`clauseway lake`: the sealed usage on disk, and keeping it in shape."""
+"""`clauseway usage lake`: the sealed usage on disk, and keeping it in shape."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
 
     \b
     How many files, rows and days:
-      clauseway lake show
+      clauseway usage lake show
     """
     found = state(home_at(home))
     if as_json:
@@ -54,7 +54,7 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
 
     \b
     As a weekly job:
-      clauseway lake check
+      clauseway usage lake check
 
     Exit code: 0 all are as they were written, 2 some are missing or changed, each named with what to do.
     """
@@ -84,7 +84,7 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
         out.print(f"  {name}: put back, and read again; settle its months again", soft_wrap=True)
     if found.unlisted:
         out.print(
-            f"{len(found.unlisted):,} files that nobody reads; `clauseway lake compact` removes them"
+            f"{len(found.unlisted):,} files that nobody reads; `clauseway usage lake compact` removes them"
         )
     return BAD if found.faults else 0
 
@@ -92,7 +92,10 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
 @app.command()
 def accept(
     file: Annotated[
-        str, typer.Argument(help="The file, as lake check names it; the end of its name is enough.")
+        str,
+        typer.Argument(
+            help="The file, as usage lake check names it; the end of its name is enough."
+        ),
     ],
     why: Annotated[
         str,
@@ -116,9 +119,9 @@ def accept(
 
     \b
     At what the hourly sums say:
-      clauseway lake accept usage/2026-05-05/gateway-1.parquet --why "the disk failed on 6 May, no backup"
+      clauseway usage lake accept usage/2026-05-05/gateway-1.parquet --why "the disk failed on 6 May, no backup"
     At nothing, because the cloud's bill was imported instead:
-      clauseway lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
+      clauseway usage lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
     """
     print_accepted(accept_file_loss(home_at(home), file, estimate, why), as_json)
     return 0
@@ -146,9 +149,9 @@ def compact(
 
     \b
     As a nightly job:
-      clauseway lake compact
+      clauseway usage lake compact
     Whatever can be merged:
-      clauseway lake compact --files 2
+      clauseway usage lake compact --files 2
     """
     done = compact_lake(home_at(home), None if files is None else max(2, files))
     if as_json:
@@ -181,14 +184,14 @@ def retain_command(
 
     \b
     Two years:
-      clauseway lake retain --keep-days 730
+      clauseway usage lake retain --keep-days 730
     """
     dropped = retain(home_at(home), options.opened(agreement, None, None, home), keep_days, today())
     if as_json:
         print_json({"dropped": dropped})
     else:
         console().print(
-            f"{dropped:,} records dropped; `clauseway lake compact` frees the room ten minutes later"
+            f"{dropped:,} records dropped; `clauseway usage lake compact` frees the room ten minutes later"
         )
     return 0
 
@@ -199,7 +202,7 @@ def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = F
 
     \b
     A check:
-      clauseway lake rollups
+      clauseway usage lake rollups
     """
     changed = rebuild_rollups(home_at(home))
     if as_json:

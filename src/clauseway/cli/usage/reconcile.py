@@ -1,4 +1,4 @@
-"""`clauseway reconcile`: a cloud's bill against the meter."""
+"""`clauseway usage reconcile`: a cloud's bill against the meter."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -72,11 +72,11 @@ def command(
 
     \b
     A month's bill:
-      clauseway reconcile --bill may.csv
+      clauseway usage reconcile --bill may.csv
     In euros, equal up to a cent an item:
-      clauseway reconcile --bill may.parquet --rate EUR=1.08 --tolerance 0.01
+      clauseway usage reconcile --bill may.parquet --rate EUR=1.08 --tolerance 0.01
     By what was known about prices then:
-      clauseway reconcile --bill may.csv --known-at 2026-06-03
+      clauseway usage reconcile --bill may.csv --known-at 2026-06-03
     """
     found = reconcile_bill(
         home_at(home),

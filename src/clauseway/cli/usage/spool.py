@@ -1,4 +1,4 @@
-"""`clauseway spool`: the usage journals, and what of them was lost."""
+"""`clauseway usage spool`: the usage journals, and what of them was lost."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -37,7 +37,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
     \b
     What is there, what is missing, what was accepted and by whom:
-      clauseway spool list
+      clauseway usage spool list
 
     Exit code: 0 nothing is open, 2 something is missing or damaged and nobody accepted an estimate for it.
     """
@@ -51,7 +51,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
 @app.command()
 def accept(
-    number: Annotated[int, typer.Argument(help="The loss, as spool list numbers it.")],
+    number: Annotated[int, typer.Argument(help="The loss, as usage spool list numbers it.")],
     why: _Why,
     estimate: _Estimate = RESERVED,
     home: options.HomeFolder = None,
@@ -64,9 +64,9 @@ def accept(
 
     \b
     At what the attempts without an end reserved:
-      clauseway spool accept 1 --why "the disk of gateway 2 failed on 5 May"
+      clauseway usage spool accept 1 --why "the disk of gateway 2 failed on 5 May"
     At nothing, because the cloud's bill was imported instead:
-      clauseway spool accept 1 --estimate nothing --why "imported from the bill of May"
+      clauseway usage spool accept 1 --estimate nothing --why "imported from the bill of May"
     """
     print_accepted(accept_loss(home_at(home), number, estimate, why), as_json)
     return 0
@@ -75,7 +75,10 @@ def accept(
 @app.command("write-off")
 def write_off_command(
     spool: Annotated[
-        str, typer.Argument(help="The journal's name, or the begin of it, as spool list shows it.")
+        str,
+        typer.Argument(
+            help="The journal's name, or the begin of it, as usage spool list shows it."
+        ),
     ],
     why: _Why,
     estimate: _Estimate = RESERVED,
@@ -84,11 +87,12 @@ def write_off_command(
 ) -> int:
     """Declare a journal lost that was registered and is not there any more.
 
-    What its gateways held of budgets counts as spent, and an estimate is accepted as with `spool accept`. A journal
+    What its gateways held of budgets counts as spent, and an estimate is accepted as with
+    `usage spool accept`. A journal
     that is put back later is sealed as always: its records replace the estimate.
 
     \b
-      clauseway spool write-off 8732aa57 --why "the volume was deleted on 5 May"
+      clauseway usage spool write-off 8732aa57 --why "the volume was deleted on 5 May"
     """
     print_accepted(write_off(home_at(home), spool, estimate, why), as_json)
     return 0

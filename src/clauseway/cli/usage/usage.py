@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from clauseway.app.books.compacting import SHOWN_BY, export_usage, usage_shown
+from clauseway.app.books.compacting import SHOWN_BY, usage_shown
 from clauseway.app.books.importing import Imported, Source, drop, import_usage, listed, replay
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.expanding import days_between, expand, parse_scale, read_windows
@@ -19,13 +19,9 @@ from clauseway.cli.customers.tenancy import plain_table
 from clauseway.cli.output import console, print_json
 from clauseway.storage.lake.quarantine import Held
 from clauseway.storage.lake.rollups import Usage
-from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
+from clauseway.values import InvalidInput, Problem, parse_day
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-quarantine = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="Usage that cannot be true, and what to do."
-)
-app.add_typer(quarantine, name="quarantine")
+quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 _FLAWED = 2  # as for an answer that is not "permitted": it was done, and somebody has to look
 _SHOWN = 50
 _FIRST = ("input_tokens", "output_tokens")
@@ -44,19 +40,18 @@ Fields = Annotated[
 ]
 
 
-@app.callback()
-def _usage() -> None:
-    """Usage from elsewhere: imported once each, checked row by row."""
+@quarantine.callback()
+def _quarantine() -> None:
+    """Usage that cannot be true, and what to do about it."""
 
 
-@app.command("show")
-def show_command(
+def show(
     by: Annotated[
         list[str] | None,
         typer.Option("--by", help=f"By what to sum: {', '.join(SHOWN_BY)}. Repeatable."),
     ] = None,
     begin: Annotated[str, typer.Option("--from", help="First day.")] = "",
-    end: Annotated[str, typer.Option("--to-day", help="Last day.")] = "",
+    end: Annotated[str, typer.Option("--until", help="Last day.")] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -66,10 +61,10 @@ def show_command(
     Cloud by cloud:
       clauseway usage show
     Whose, and what, in May:
-      clauseway usage show --by organisation --by product --from 2026-05-01 --to-day 2026-05-31
+      clauseway usage show --by organisation --by product --from 2026-05-01 --until 2026-05-31
     """
     names = by or ["cloud"]
-    found = usage_shown(home_at(home), names, _days(begin, end))
+    found = usage_shown(home_at(home), names, options.days_given(begin, end))
     if as_json:
         print_json([{**dict(zip(names, one.key, strict=True)), **_figures(one)} for one in found])
         return 0
@@ -96,8 +91,7 @@ def show_command(
     return 0
 
 
-@app.command("import")
-def import_command(
+def import_(
     files: Annotated[list[Path], typer.Argument(help="Files with usage.", metavar="FILE…")],
     form: Annotated[
         str,
@@ -168,46 +162,12 @@ def _say_waiting(home: Path | None) -> Callable[[], None]:
     return lambda: print(text, file=sys.stderr, flush=True)
 
 
-@app.command("export")
-def export_command(
-    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
-    form: Annotated[
-        str, typer.Option("--format", help="parquet, cloudevents, or focus (usage rows).")
-    ] = "parquet",
-    begin: Annotated[
-        str, typer.Option("--from", help="First day, as 2026-05-01; by default the first there is.")
-    ] = "",
-    end: Annotated[
-        str, typer.Option("--to-day", help="Last day, as 2026-05-31; by default the last there is.")
-    ] = "",
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
-) -> int:
-    """Write sealed usage to a file: every record once (Parquet, CloudEvents), or summed by hour (FOCUS usage rows).
-
-    `usage import` of another home takes each of them. FOCUS rows say what was used, not what it cost.
-
-    \b
-    May, record by record:
-      clauseway usage export --out may.parquet --from 2026-05-01 --to-day 2026-05-31
-    Everything as events, one per line:
-      clauseway usage export --format cloudevents --out usage.jsonl
-    """
-    rows = export_usage(home_at(home), form, out, _days(begin, end))
-    if as_json:
-        print_json({"rows": rows, "file": str(out)})
-    else:
-        console().print(f"{rows:,} rows in {out}", markup=False)
-    return 0
-
-
-@app.command("expand")
 def expand_command(
     scale: Annotated[
         str, typer.Option(help="How many records a request of the original becomes.")
     ] = "1/1000",
     begin: Annotated[str, typer.Option("--from", help="First day.")] = "2026-04-01",
-    last: Annotated[str, typer.Option("--to-day", help="Last day.")] = "2026-05-31",
+    last: Annotated[str, typer.Option("--until", help="Last day.")] = "2026-05-31",
     seed: Annotated[
         int,
         typer.Option(
@@ -242,7 +202,7 @@ def expand_command(
         home_at(home),
         options.opened(agreement, None, None, home),
         read_windows(data),
-        days_between(parse_day(begin, "--from"), parse_day(last, "--to-day")),
+        days_between(parse_day(begin, "--from"), parse_day(last, "--until")),
         parse_scale(scale),
         seed,
         lambda records: None if as_json else out.print(f"{records:,} records"),
@@ -292,8 +252,8 @@ def list_command(
     return 0
 
 
-@quarantine.command()
-def show(
+@quarantine.command("show")
+def show_row(
     number: Annotated[
         int,
         typer.Argument(parser=options.whole("NUMBER"), help="A row by number.", metavar="NUMBER"),
@@ -388,14 +348,6 @@ def drop_command(
     else:
         console().print(f"{len(done)} dropped")
     return 0
-
-
-def _days(begin: str, end: str) -> Interval | None:
-    """The days between two, both included; None where neither is given. Raises InvalidInput."""
-    if not begin and not end:
-        return None
-    first = parse_day(begin, "--from") if begin else date.min
-    return Interval(first, through(parse_day(end, "--to-day")) if end else FOREVER)
 
 
 def _figures(one: Usage) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Why a request went where it went: the latest requests of this process, for whoever asks with the
 project's own key.
 
-Kept in memory, a fixed number of them; `clauseway request` reads older ones from the journal and
+Kept in memory, a fixed number of them; `clauseway usage request` reads older ones from the journal and
 the lake.
 """
 

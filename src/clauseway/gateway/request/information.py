@@ -42,7 +42,7 @@ def explain(
         return response(200, as_json(named, explanation), head_lines)
     message = (
         f"There is no {named} of this key's project among the latest requests of this process; "
-        f"`clauseway request {named}` reads older ones from the journal and the lake."
+        f"`clauseway usage request {named}` reads older ones from the journal and the lake."
     )
     raise Refused(errors.NO_SUCH_OBJECT, message)
 

@@ -236,7 +236,7 @@ NOT_CHAINED: Mapping[str, str] = {
     "postings": "part of its entry's digest",
     "spools": "how journals were last seen; what of them is lost, and what was accepted for it, are losses",
     "leases": "changes with every slice of a budget; what was spent is told by usage",
-    "rollups": "figures for pages, computed from usage and rebuilt by `clauseway lake rollups`",
+    "rollups": "figures for pages, computed from usage and rebuilt by `clauseway usage lake rollups`",
     "imported": "the same as imported_records in older homes",
     "imported_records": "tells an import what was read before; the records themselves are usage",
     "imports": "names the files of an import; what it brought is in the manifest",

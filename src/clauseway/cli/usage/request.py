@@ -1,4 +1,4 @@
-"""`clauseway request`: what became of one request."""
+"""`clauseway usage request`: what became of one request."""
 
 from typing import Annotated
 
@@ -26,9 +26,9 @@ def command(
 
     \b
     One request:
-      clauseway request req_1f0c6d2b9a3e47580000000000000001
+      clauseway usage request req_1f0c6d2b9a3e47580000000000000001
     For a machine:
-      clauseway request req_1f0c6d2b9a3e47580000000000000001 --json
+      clauseway usage request req_1f0c6d2b9a3e47580000000000000001 --json
     """
     found = one_request(home_at(home), request_id)
     if as_json:

@@ -1,0 +1,307 @@
+"""The one list of commands, under the headings that `--help` shows, and the tree built from it.
+
+Only the command that is run is imported, so `--help` stays quick and a question does not load a
+database.
+"""
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import typer
+
+from clauseway.cli.help import GroupedHelp
+
+BEGIN, AGREEMENT, GATEWAY = "Begin", "Agreement", "Gateway"
+USAGE, MONEY, CUSTOMERS = "Usage", "Money", "Customers"
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command: its line in the help, and the function that runs it."""
+
+    help: str
+    module: str
+    function: str = "command"
+    heading: str = ""
+
+    def load(self) -> Callable[..., object]:
+        function: Callable[..., object] = getattr(_module(self.module), self.function)
+        return function
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A noun with commands: those of a module's typer group, or those listed `below`."""
+
+    help: str
+    module: str = ""
+    attribute: str = "app"
+    heading: str = ""
+    about: str = ""
+    below: Mapping[str, "Entry"] = {}
+
+    def load(self) -> typer.Typer:
+        if self.below:
+            return typer.Typer(
+                help=self.about or self.help, rich_markup_mode=None, no_args_is_help=True
+            )
+        group: typer.Typer = getattr(_module(self.module), self.attribute)
+        return group
+
+
+Entry: TypeAlias = Command | Group
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"clauseway.cli.{name}")
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "up": Command(
+        "Play the night of the amendment: clouds, gateway, pages, traffic, statement.",
+        "gateway.up",
+        heading=BEGIN,
+    ),
+    "decide": Command(
+        "Ask the agreement: who may do what, where and when, and why.",
+        "agreement.decide",
+        heading=BEGIN,
+    ),
+    "agreement": Group(
+        "Read, compare, check and write agreements.",
+        heading=AGREEMENT,
+        about="Read an agreement, compare its states, check it, and write one of your own: "
+        "a folder of Markdown, one file per amendment, read by lawyers and by Clauseway alike.",
+        below={
+            "list": Command("List the agreements that ship.", "agreement.agreement", "list_"),
+            "terms": Command(
+                "Show the terms in force on a day, as known on a day.", "agreement.terms"
+            ),
+            "timeline": Command(
+                "Show rights over the years, as a table and as a picture.", "agreement.timeline"
+            ),
+            "diff": Command(
+                "Show what changes between amendments, days or states of knowledge.",
+                "agreement.diff",
+            ),
+            "brief": Command(
+                "Tell an amendment on a page, each sentence with its clause.", "agreement.brief"
+            ),
+            "check": Command(
+                "Check a text: conflicts, gaps, overlaps, terms without effect.", "agreement.check"
+            ),
+            "rehearse": Command(
+                "Play recorded traffic and settled months under a draft amendment.",
+                "agreement.rehearse",
+            ),
+            "listings": Group(
+                "Hold listing histories against ship-first, and show listed prices.",
+                "agreement.listings",
+            ),
+            "new": Command("Begin an agreement of your own.", "agreement.agreement", "new"),
+            "fmt": Command("Lay out an agreement's YAML in one way.", "agreement.agreement", "fmt"),
+            "schema": Command(
+                "Print the JSON Schema of the YAML, for editors.", "agreement.agreement", "schema"
+            ),
+        },
+    ),
+    "fact": Group("Record facts and list them.", "agreement.fact", heading=AGREEMENT),
+    "prove": Command(
+        "Prove an outcome never, or always, holds; or find a counterexample.",
+        "agreement.prove",
+        heading=AGREEMENT,
+    ),
+    "verify": Command(
+        "Repeat a decision from its receipt: the same, or what differs.",
+        "agreement.verify",
+        heading=AGREEMENT,
+    ),
+    "export": Group(
+        "Write the agreement, the journal or usage in other formats.",
+        "agreement.export",
+        heading=AGREEMENT,
+    ),
+    "serve": Command("Run the gateway and the pages.", "gateway.serve", heading=GATEWAY),
+    "gateway": Group(
+        "Configure, examine and try a gateway.",
+        heading=GATEWAY,
+        about="Configure, examine and try a gateway; `clauseway serve` runs it.",
+        below={
+            "config": Group("Check the configuration, and show it.", "gateway.config"),
+            "doctor": Command(
+                "Examine what a gateway needs: credentials, clouds, prices, permission.",
+                "gateway.doctor",
+            ),
+            "models": Command(
+                "Show models, their names and ends, and what each surface lacks.",
+                "gateway.models",
+            ),
+            "commitments": Command(
+                "Show how commitments to clouds burn down, and where that leads.",
+                "gateway.commitments",
+            ),
+            "sandbox": Command("Run the simulated clouds.", "gateway.sandbox"),
+            "replay": Command("Send recorded traffic through a gateway.", "gateway.replay"),
+        },
+    ),
+    "usage": Group(
+        "Show, import, keep and reconcile usage; follow one request.",
+        heading=USAGE,
+        about="Usage: as metered here, as imported from elsewhere (each record once, checked row "
+        "by row), as it lies on disk, and beside a cloud's bill.",
+        below={
+            "show": Command("Show what was used, by whom and where.", "usage.usage", "show"),
+            "request": Command(
+                "Show what became of one request, attempt by attempt.", "usage.request"
+            ),
+            "import": Command("Import usage that others counted.", "usage.usage", "import_"),
+            "quarantine": Group(
+                "Rows that cannot be true: list, correct, drop.", "usage.usage", "quarantine"
+            ),
+            "reconcile": Command(
+                "Compare a cloud's bill with what was metered, and why.", "usage.reconcile"
+            ),
+            "lake": Group("The sealed usage on disk, and keeping it in shape.", "usage.lake"),
+            "spool": Group("The usage journals, and what of them was lost.", "usage.spool"),
+            "expand": Command(
+                "Fill the lake with usage made from real demand.", "usage.usage", "expand_command"
+            ),
+        },
+    ),
+    "settle": Command(
+        "Settle a month from metered usage, under assumptions accepted by name.",
+        "money.settle",
+        heading=MONEY,
+    ),
+    "statement": Group(
+        "Print a settled month, open its lines, sign it and verify it.",
+        "money.statement",
+        heading=MONEY,
+    ),
+    "forecast": Command(
+        "When is the cap reached, what is due each year, what is saved.",
+        "money.forecast",
+        heading=MONEY,
+    ),
+    "price": Command(
+        "Show what usage costs, by which entry of which book, and why; check a book.",
+        "money.price",
+        heading=MONEY,
+    ),
+    "basis": Group(
+        "What settlements stand on: show it, change it, by whom and why.",
+        "money.basis",
+        heading=MONEY,
+    ),
+    "books": Group(
+        "Close months, invoice, pay, credit, dispute; journal and audit log.",
+        heading=MONEY,
+        about="The books: months closed, invoices, payments, credits, disputes, the journal; and "
+        "the log of who wrote what, when and why. Every write of a key, budget, fact, entry, "
+        "settlement, invoice, payment, credit, dispute, close or batch of usage is a row of that "
+        "log, chained by digests. The account of the operating system stands for the person.",
+        below={
+            "close": Command(
+                "Close a month: from then on its statement never changes.", "money.close"
+            ),
+            "invoice": Command(
+                "Invoice what is owed through a closed month, in any currency.", "money.invoice"
+            ),
+            "payment": Command(
+                "Record a payment on an invoice, with what is withheld.", "money.payment"
+            ),
+            "credit": Command(
+                "Take a charge back, at the time of what it reverses.", "money.credit"
+            ),
+            "dispute": Group("Charges in dispute: open, resolve, list.", "money.dispute"),
+            "journal": Command("List the journal with running balances.", "money.journal"),
+            "log": Command("List who did what to the books, when and why.", "money.audit", "log"),
+            "verify": Command(
+                "Check the books against the log: were they edited?", "money.audit", "verify"
+            ),
+            "restart": Command(
+                "Begin a broken log again, by whom and why.", "money.audit", "restart"
+            ),
+        },
+    ),
+    "party": Group(
+        "The parties' keys, which statements are signed with.", "money.party", heading=MONEY
+    ),
+    "organisation": Group(
+        "Organisations that buy, and how their requests are routed.",
+        "customers.organisation",
+        heading=CUSTOMERS,
+    ),
+    "project": Group("The parts of an organisation.", "customers.project", heading=CUSTOMERS),
+    "key": Group("Make, rotate and revoke customers' keys.", "customers.key", heading=CUSTOMERS),
+    "limit": Group("What may be asked in a minute.", "customers.limit", heading=CUSTOMERS),
+    "budget": Group("What may be spent, and what is.", "customers.budget", heading=CUSTOMERS),
+}
+
+
+def program(given: Sequence[str], options: Callable[..., None]) -> Any:
+    """Return all commands by name, of which only the command that is asked for is imported.
+
+    `options` takes the options that stand before any command.
+    """
+    root = typer.Typer(
+        cls=GroupedHelp,
+        help="A clause is a way: an agreement decides, routes, meters and settles.",
+        epilog="Begin with `clauseway up`, or ask: clauseway decide --help",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    root.callback()(options)
+    _add(root, COMMANDS, list(given) or _words_to_complete())
+    return _in_order(typer.main.get_command(root), COMMANDS)
+
+
+def _in_order(command: Any, entries: Mapping[str, Entry]) -> Any:
+    """Put commands into the order of the list: typer has groups after all others."""
+    command.commands = {name: command.commands[name] for name in entries}
+    for name, entry in entries.items():
+        if isinstance(entry, Group) and entry.below and command.commands[name].commands:
+            _in_order(command.commands[name], entry.below)
+    return command
+
+
+def paths_of(name: str) -> list[str]:
+    """Return the paths of the commands below a group that have a name, as `gateway models`."""
+    return [
+        f"{noun} {name}"
+        for noun, entry in COMMANDS.items()
+        if isinstance(entry, Group) and name in entry.below
+    ]
+
+
+def _add(group: typer.Typer, entries: Mapping[str, Entry], words: Sequence[str]) -> None:
+    """Add every entry: the one that the words name as it is, the others by name and line alone."""
+    wanted = next((word for word in words if not word.startswith("-")), "")
+    after = words[words.index(wanted) + 1 :] if wanted else []
+    for name, entry in entries.items():
+        if isinstance(entry, Command):
+            function = entry.load() if name == wanted else _nothing
+            group.command(name, short_help=entry.help, rich_help_panel=entry.heading or None)(
+                function
+            )
+            continue
+        below = entry.load() if name == wanted else typer.Typer(callback=_nothing)
+        if name == wanted:
+            _add(below, entry.below, after)
+        group.add_typer(
+            below, name=name, short_help=entry.help, rich_help_panel=entry.heading or None
+        )
+
+
+def _words_to_complete() -> list[str]:
+    """Return the words that a shell asks to complete, without the program's name.
+
+    Bash has a variable of its own for them.
+    """
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return line.split()[1:]
+
+
+def _nothing() -> None:
+    """Stands for a command that was not asked for."""

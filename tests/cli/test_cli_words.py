@@ -1,0 +1,147 @@
+"""The words of the command line: groups, flags of one meaning, examples to copy, names in any case, near misses."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from command_tree import commands
+
+import clauseway.cli.help
+from clauseway.app.opening.home import Home
+from clauseway.cli.commands import COMMANDS
+from in_process import answer, run
+from settled_book import make
+
+TREE: Mapping[str, Any] = dict(commands())
+HEADINGS = ["Begin", "Agreement", "Gateway", "Usage", "Money", "Customers"]
+SERVE = ("--action", "serve", "--product", "gpt-5.5", "--as-of", "2026-05-01")
+
+
+def flags_of(command: Any) -> set[str]:
+    return {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+
+
+def test_help_lists_about_two_dozen_words_under_headings() -> None:
+    shown = run("--help").stdout
+    assert re.findall(r"^(\w+):$", shown, re.MULTILINE) == ["Options", *HEADINGS]
+    listed = re.findall(r"^  ([a-z]+)  ", shown, re.MULTILINE)
+    assert listed == list(COMMANDS)
+    assert len(listed) <= 25
+
+
+def test_help_is_as_wide_as_the_terminal() -> None:
+    for columns in (60, 110):
+        lines = run("usage", "import", "--help", columns=columns).stdout.splitlines()
+        prose = [line for line in lines if not line.startswith("    ") and not line.endswith(":")]
+        assert columns - 20 < max(map(len, prose)) <= columns
+
+
+@pytest.mark.parametrize("path", TREE)
+def test_examples_in_help_are_whole_lines(path: str) -> None:
+    written = TREE[path].help or ""
+    examples = [line.strip() for line in written.splitlines() if line.startswith("  clauseway ")]
+    assert examples, "a command teaches by example"
+    shown = run(*path.split(), "--help", columns=60).stdout.splitlines()
+    assert [line for line in examples if f"    {line}" not in shown] == []
+
+
+# a flag that meant several things · nobody has it any more
+@pytest.mark.parametrize("flag", ["--to-day", "--through", "--as-if", "--of-day", "--day", "--at"])
+def test_no_command_keeps_a_name_of_many_meanings(flag: str) -> None:
+    assert [path for path, command in TREE.items() if flag in flags_of(command)] == []
+
+
+# a flag · every meaning that its help gives, over all commands
+ONE_MEANING = [
+    ("--to", {"licensee", "payee"}),
+    ("--until", {"last", "Last"}),
+    ("--key", {"key"}),
+    ("--trace", {"every term"}),
+    ("--effective", {"took effect", "day from which"}),
+]
+
+
+@pytest.mark.parametrize(("flag", "words"), ONE_MEANING)
+def test_a_flag_has_one_meaning(flag: str, words: set[str]) -> None:
+    meant = {
+        path: parameter.help for path, command in TREE.items() for parameter in command.params if flag in parameter.opts
+    }
+    assert meant
+    assert [path for path, text in meant.items() if not any(word in text for word in words)] == []
+
+
+def test_a_first_day_has_a_last_day() -> None:
+    with_first = {path for path, command in TREE.items() if "--from" in flags_of(command)}
+    assert with_first
+    assert with_first <= {path for path, command in TREE.items() if "--until" in flags_of(command)}
+
+
+# they run until they are stopped, or print a text that is meant for a program already
+WITHOUT_JSON: set[str] = set()
+
+
+def test_every_command_has_json() -> None:
+    assert {path for path, command in TREE.items() if "--json" not in flags_of(command)} == WITHOUT_JSON
+
+
+def test_names_are_taken_in_any_case() -> None:
+    asked = answer("decide", *SERVE, "--party", "OpenAI", "--cloud", "AWS")
+    assert (asked["question"]["party"], asked["question"]["cloud"]) == ("openai", "aws")
+    proved = answer("prove", "--always", "permitted", *SERVE[:4], "--party", "OpenAI", "--cloud", "AWS",
+                    "--from", "2026-05-01", "--until", "2026-05-02")  # fmt: skip
+    assert proved["holds"] is True
+
+
+# what is written · what is meant
+MISSES = [
+    (("decide", *SERVE, "--party", "opnai", "--cloud", "aws"), "Did you mean 'openai'?"),
+    (("decide", *SERVE, "--party", "openai", "--cloud", "aw"), "Did you mean 'aws'?"),
+    (("decide", "--acton", "serve"), "--action"),
+    (("key", "create", "--organisation", "acme", "--seller", "opnai"), "Did you mean 'openai'?"),
+    (("budget", "set", "--organisation", "acme", "--cloud", "azur", "--amount", "1"), "Did you mean 'azure'?"),
+    (("gateway", "models", "--surface", "bedrock-mantel"), "Did you mean 'bedrock-mantle'?"),
+    (("setle",), "settle"),
+    (("reconcile", "--bill", "x.csv"), "Did you mean `clauseway usage reconcile`?"),
+]
+
+
+@pytest.mark.parametrize(("words", "meant"), MISSES)
+def test_a_near_miss_is_suggested(words: tuple[str, ...], meant: str) -> None:
+    told = run(*words)
+    assert told.returncode == 3
+    assert meant in told.stderr
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    long = tmp_path_factory.mktemp("a-folder-of-a-long-name-that-no-line-of-a-hundred-columns-holds" * 2)
+    return make(long / "home")
+
+
+PIPED = [
+    ("books", "log"),
+    ("books", "journal"),
+    ("statement", "--period", "2026-05"),
+    ("basis",),
+    ("agreement", "terms"),
+    ("usage", "show"),
+]
+
+
+@pytest.mark.parametrize("words", PIPED, ids=" ".join)
+def test_a_pipe_gets_whole_lines_without_padding(words: tuple[str, ...], home: Home) -> None:
+    printed = run(*words, home=home.root).stdout
+    assert printed.strip()
+    assert [line for line in printed.splitlines() if line != line.rstrip()] == []
+    narrow = run(*words, home=home.root, columns=60).stdout
+    assert len(printed.splitlines()) <= len(narrow.splitlines())
+
+
+def test_a_path_is_copied_whole(home: Home) -> None:
+    assert str(home.root / "control.db") in run("export", "beancount", "--home", str(home.root / "control.db")).stderr
+
+
+def test_wide_terminals_get_lines_that_can_be_read() -> None:
+    widest = max(map(len, run("usage", "lake", "check", "--help", columns=300).stdout.splitlines()))
+    assert widest <= clauseway.cli.help.WIDTH_MAX
