@@ -23,7 +23,7 @@ def test_models_with_their_names_and_ends(capsys: pytest.CaptureFixture[str]) ->
     ]
     (before,) = told(capsys, "gpt-5.5", "--as-of", "2026-04-23")["models"]
     assert before["names"] == ["gpt-5.5-2026-04-23"]
-    assert run(["models"]) == 0
+    assert run(["gateway", "models"]) == 0
     shown = capsys.readouterr().out
     assert "openai 2027-02-26 →" in shown
     assert "1,050,000" in shown

@@ -35,31 +35,31 @@ def asked(capsys: pytest.CaptureFixture[str], line: str, own: Path | None = None
 PRICES = [
     # 600 × 5.50 + 400 × 0.55 + 500 × 33.00 = 3,300 + 220 + 16,500 millionths
     (
-        "price gpt-5.5 --cloud aws --tokens in=1000,cached=400,out=500 --at 2026-05-01 --known-at 2026-06-03",
+        "price gpt-5.5 --cloud aws --tokens in=1000,cached=400,out=500 --as-of 2026-05-01 --known-at 2026-06-03",
         "0.020020000000",
         [(600, "5.5", "prices.csv"), (400, "0.55", "prices.csv"), (500, "33", "prices.csv")],
     ),
     # The shipped book had recorded nothing of aws by then, and the public list had: the same price from another book.
     (
-        "price gpt-5.5 --cloud aws --tokens in=1 --at 2026-05-01 --known-at 2026-06-02",
+        "price gpt-5.5 --cloud aws --tokens in=1 --as-of 2026-05-01 --known-at 2026-06-02",
         "0.000005500000",
         [(1, "5.5", "genai-prices")],
     ),
     # A model's name as a cloud calls it; 1,000 × 2.75
     (
-        "price openai.gpt-5.4 --cloud aws --tokens in=1000,out=0 --at 2026-07-01 --known-at 2026-07-01",
+        "price openai.gpt-5.4 --cloud aws --tokens in=1000,out=0 --as-of 2026-07-01 --known-at 2026-07-01",
         "0.002750000000",
         [(1000, "2.75", "prices.csv")],
     ),
 ]
 OWN_PRICES = [
     # 1,000 × 4.00 + 500 × 30.00
-    ("--cloud azure --buyer Contoso --at 2026-05-01 --known-at 2026-05-01", "0.019000000000", "own.csv:2"),
+    ("--cloud azure --buyer Contoso --as-of 2026-05-01 --known-at 2026-05-01", "0.019000000000", "own.csv:2"),
     # 1,000 × 5.00 + 500 × 30.00, both less 10 %
-    ("--cloud azure --at 2026-06-01 --known-at 2026-06-01", "0.018000000000", "own.csv:3"),
-    ("--cloud azure --at 2026-06-01 --known-at 2026-05-19", "0.020000000000", "prices.csv"),
+    ("--cloud azure --as-of 2026-06-01 --known-at 2026-06-01", "0.018000000000", "own.csv:3"),
+    ("--cloud azure --as-of 2026-06-01 --known-at 2026-05-19", "0.020000000000", "prices.csv"),
     # 1,000 × 5.50 + 500 × 32.00
-    ("--cloud aws --at 2026-05-01 --known-at 2026-06-03", "0.021500000000", "own.csv:4"),
+    ("--cloud aws --as-of 2026-05-01 --known-at 2026-06-03", "0.021500000000", "own.csv:4"),
 ]
 
 
@@ -95,7 +95,7 @@ WHYS = [
 
 
 def test_every_entry_that_was_looked_at_says_why(capsys: pytest.CaptureFixture[str], own: Path) -> None:
-    found = asked(capsys, "price gpt-5.5 --cloud azure --tokens in=1 --at 2026-06-01 --known-at 2026-05-19", own)
+    found = asked(capsys, "price gpt-5.5 --cloud azure --tokens in=1 --as-of 2026-06-01 --known-at 2026-05-19", own)
     (part,) = found["parts"]
     for place, verdict, why in WHYS:
         one = next(one for one in part["looked_at"] if place in one["place"])
@@ -103,7 +103,7 @@ def test_every_entry_that_was_looked_at_says_why(capsys: pytest.CaptureFixture[s
 
 
 def test_people_read_the_arithmetic(capsys: pytest.CaptureFixture[str], own: Path) -> None:
-    line = f"price gpt-5.5 --cloud azure --tokens in=1000 --at 2026-06-01 --known-at 2026-06-01 --prices {own}"
+    line = f"price gpt-5.5 --cloud azure --tokens in=1000 --as-of 2026-06-01 --known-at 2026-06-01 --prices {own}"
     assert run(line.split()) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "input_tokens 1,000 × 4.5 = 0.004500000000" in said
@@ -112,12 +112,12 @@ def test_people_read_the_arithmetic(capsys: pytest.CaptureFixture[str], own: Pat
 
 
 REFUSED = [
-    ("price gpt-9 --cloud azure --tokens in=1 --at 2026-06-01", "no price for input_tokens of gpt-9 on azure"),
-    ("price gpt-5.5 --cloud azure --tokens in=1 --at 2026-04-22", "no price for input_tokens of gpt-5.5 on azure"),
+    ("price gpt-9 --cloud azure --tokens in=1 --as-of 2026-06-01", "no price for input_tokens of gpt-9 on azure"),
+    ("price gpt-5.5 --cloud azure --tokens in=1 --as-of 2026-04-22", "no price for input_tokens of gpt-5.5 on azure"),
     ("price gpt-5.5 --cloud azure --tokens in=1,cached=2", "the parts of input_tokens sum to 2, more than its 1"),
     ("price gpt-5.5 --cloud azure --tokens in=one", "'in=one' is no usage"),
     ("price gpt-5.5", "no cloud"),
-    ("price gpt-5.5 --cloud azure --at today", "'today' is not a day"),
+    ("price gpt-5.5 --cloud azure --as-of today", "'today' is not a day"),
     ("price check", "no book"),
 ]
 
@@ -151,7 +151,7 @@ def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], t
         "gpt-x,oci,,,input_tokens,2026-05-01,,2026-05-01,4.00,list,EUR\n"
     )
     rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.25\n")
-    line = f"price gpt-x --cloud oci --tokens in=1000 --at 2026-05-02 --prices {book}"
+    line = f"price gpt-x --cloud oci --tokens in=1000 --as-of 2026-05-02 --prices {book}"
     assert run([*line.split(), "--rates", str(rates), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     # 1,000 × 4.00 EUR = 4,000 millionths, × 1.25
@@ -169,7 +169,7 @@ def test_a_book_that_lacks_a_whole_says_so_and_its_usage_is_refused(
     assert run(["price", "check", str(half)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "It lacks output_tokens of gpt-5.5 on azure: refused, because it has no price." in said
-    asking = ["price", "gpt-5.5", "--cloud", "azure", "--at", "2026-05-02", "--prices", str(half)]
+    asking = ["price", "gpt-5.5", "--cloud", "azure", "--as-of", "2026-05-02", "--prices", str(half)]
     assert run([*asking, "--tokens", "in=1000,cached=600,out=1"]) == 3
     assert "one that prices a model prices all of its units" in " ".join(capsys.readouterr().err.split())
     # 1,000 × 4.00, the cached part with it
@@ -177,7 +177,7 @@ def test_a_book_that_lacks_a_whole_says_so_and_its_usage_is_refused(
 
 
 def test_a_sum_of_many_requests_says_that_their_length_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
-    long = "price gpt-5.5 --cloud openai-own --at 2026-11-01 --known-at 2026-11-01 --tokens in=300000,out=0"
+    long = "price gpt-5.5 --cloud openai-own --as-of 2026-11-01 --known-at 2026-11-01 --tokens in=300000,out=0"
     one, many = asked(capsys, long), asked(capsys, f"{long} --endpoint batches.retrieve --tier default")
     assert (Decimal(one["amount"]), one["note"]) == (Decimal("3.0"), "")
     assert Decimal(many["amount"]) == Decimal("1.5")

@@ -95,7 +95,7 @@ def test_what_a_command_is_shown_to_print_it_prints(command: str, printed: str) 
 
 
 def test_the_installed_command_helps_as_the_one_in_this_process() -> None:
-    assert run_installed("decide", "--help").stdout.split() == help_of(("decide",)).stdout.split()
+    assert run_installed("decide", "--help").stdout == printed_by("decide", "--help", columns=80).stdout
 
 
 def test_the_library_example_answers_as_the_agreement_does() -> None:

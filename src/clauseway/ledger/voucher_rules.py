@@ -72,7 +72,7 @@ def refuse_before(identity: str, day: date, since: date, event: str) -> None:
         raise refused(
             f"{identity} is dated {day}, before {event}",
             "a voucher is dated when it is told, and nobody tells of what has not happened",
-            f"Date it {since} or later, with --day.",
+            f"Date it {since} or later, with --dated.",
         )
 
 
@@ -94,7 +94,7 @@ def refuse_several_places(request: str, sales: Sequence[Reversed]) -> None:
     raise refused(
         f"request {request} was charged on {' and '.join(clouds)}, on {' and '.join(days)}",
         "a charge is taken back where it was made",
-        "Name one with --cloud, --seller, --product or --of-day, in a voucher of its own.",
+        "Name one with --cloud, --seller, --product or --sold-on, in a voucher of its own.",
     )
 
 
@@ -213,7 +213,7 @@ def invoiceable(
         raise refused(
             f"{period} is open",
             "what it owes may change until it is closed",
-            f"Close it first: clauseway close {period}.",
+            f"Close it first: clauseway books close {period}.",
         )
     written = [voucher for voucher in vouchers if isinstance(voucher, Invoice)]
     same = next((invoice for invoice in written if invoice.id == identity), None)

@@ -191,7 +191,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 if len(left) == 1
                 else f"{len(left)} more groups of answers change"
             )
-            command = f"clauseway diff {self.amendment.id}"
+            command = f"clauseway agreement diff {self.amendment.id}"
             yield Said(
                 text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole()
             )

@@ -358,7 +358,7 @@ def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Deci
 def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
     """Return a day's sales as one sale to take back, and what they were charged."""
     if sold.day is None or not (sold.seller and sold.cloud and sold.product):
-        todo = "Write --request ID, or --day, --seller, --cloud and --product."
+        todo = "Write --request ID, or --sold-on, --seller, --cloud and --product."
         raise refused("no sale is named", "a charge is taken back where it was made", todo)
     # A day's sales are taken back at its last instant: after everything they could follow.
     event_ns = start_of_day_ns(day_after(sold.day)) - 1

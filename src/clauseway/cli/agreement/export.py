@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -32,8 +32,9 @@ from clauseway.app.books.handing_over import (
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.held import held_agreements, held_prices
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import counted, print_json
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.focus_bill import bill_columns
 from clauseway.exchange.focus_columns import V1_2
@@ -46,6 +47,25 @@ _Out = Annotated[
     Path | None,
     typer.Option("--out", help="File to write; by default standard output.", metavar="FILE"),
 ]
+
+
+_SINGULAR = {
+    "entries": "entry",
+    "rows": "row",
+    "events": "event",
+    "terms in force": "term in force",
+    "entities": "entity",
+    "declarations": "declaration",
+}
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was written, as --json reports it. Without a file, `text` is what it would hold."""
+
+    file: str
+    number: int
+    unit: str
+    text: str = ""
 
 
 class _Written(NamedTuple):
@@ -70,6 +90,7 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
     agreement: options.AgreementFolders = None
     home: options.HomeFolder = None
     out: _Out = None
+    as_json: options.AsJson = False
 
 
 _Entities = Annotated[
@@ -92,6 +113,7 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
     party: Annotated[str, typer.Option("--party", help="Only this party's books.")] = ""
     home: options.HomeFolder = None
     out: _Out = None
+    as_json: options.AsJson = False
 
     @property
     def part(self) -> Part:
@@ -114,9 +136,7 @@ def beancount(books: _Books) -> int:
       clauseway export beancount --period 2026-05 --party microsoft
     """
     written = beancount_journal(home_at(books.home), books.part)
-    _put_text(books.out, written.text)
-    say_written(books.out, written.entries, "entries")
-    return 0
+    return _done([_put(books, _Written(written.text, written.entries, "entries"))], books.as_json)
 
 
 @app.command()
@@ -130,9 +150,7 @@ def hledger(books: _Books) -> int:
       hledger -f books.journal balance
     """
     written = hledger_journal(home_at(books.home), books.part)
-    _put_text(books.out, written.text)
-    say_written(books.out, written.entries, "entries")
-    return 0
+    return _done([_put(books, _Written(written.text, written.entries, "entries"))], books.as_json)
 
 
 @app.command()
@@ -171,9 +189,8 @@ def focus(
     rows = focus_bill(home_at(books.home), opened, table, part, version)
     text = write_focus(rows, bill_columns(version), form, books.out)
     if text:
-        _put_text(books.out, text)
-    say_written(books.out, len(rows), "rows")
-    return 0
+        return _done([_put(books, _Written(text, len(rows), "rows"))], books.as_json)
+    return _done([_File(file=str(books.out), number=len(rows), unit="rows")], books.as_json)
 
 
 @app.command("focus-invoices")
@@ -199,10 +216,8 @@ def focus_invoices(
         "invoice_detail": (details, INVOICE_COLUMNS),
         "cost_and_usage": (charges, CHARGE_COLUMNS),
     }
-    for path, rows in write_focus_files(datasets, form, books.out).items():
-        print(path)
-        say_written(path, rows, "rows")
-    return 0
+    written = write_focus_files(datasets, form, books.out)
+    return _done_with_names(written, books.as_json)
 
 
 @app.command()
@@ -217,10 +232,8 @@ def parquet(books: _Books) -> int:
     if books.out is None:
         what, why, todo = "no folder", "there are two files", "Name where they go: --out books."
         raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
-    for path, rows in parquet_files(home_at(books.home), books.part, books.out).items():
-        print(path)
-        say_written(path, rows, "rows")
-    return 0
+    written = parquet_files(home_at(books.home), books.part, books.out)
+    return _done_with_names(written, books.as_json)
 
 
 @app.command()
@@ -245,19 +258,23 @@ def cloudevents(books: _Books) -> int:
         )
         todo = "See what there is: clauseway usage show."
         raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+    every = chain([] if first is None else [first], lines)
+    if books.as_json and books.out is None:
+        text = b"".join(every)
+        return _done([_put(books, _Written(text.decode(), text.count(b"\n"), "events"))], True)
     events = 0
     try:
         with contextlib.ExitStack() as stack:
             write = _write_lines(stack, books.out)
-            for line in chain([] if first is None else [first], lines):
+            for line in every:
                 write(line)
                 events += 1
     except OSError as error:
         if books.out is None:
             raise
         raise _unwritable(books.out, error) from None
-    say_written(books.out, events, "events")
-    return 0
+    file = _File(file=str(books.out or ""), number=events, unit="events")
+    return _done([file], books.as_json)
 
 
 @app.command("usage")
@@ -286,10 +303,7 @@ def usage(
       clauseway export usage --format cloudevents --out usage.jsonl
     """
     rows = export_usage(home_at(home), form, out, options.days_given(begin, end))
-    if as_json:
-        print_json({"rows": rows, "file": str(out)})
-    else:
-        console().print(f"{rows:,} rows in {out}", markup=False)
+    answer(as_json, {"rows": rows, "file": str(out)}, f"{counted(rows, 'row')} in {out}")
     return 0
 
 
@@ -300,16 +314,39 @@ def _write_lines(stack: contextlib.ExitStack, out: Path | None) -> Callable[[byt
     return stack.enter_context(out.open("wb")).write
 
 
-def say_written(out: Path | None, number: int, unit: str) -> None:
-    """Say how much was written, and where to: beside the output, not in it."""
-    print(f"{number:,} {unit} written to {out or 'standard output'}.", file=sys.stderr)
+def _put(given: _Flags | _Books, written: _Written, out: Path | None = None) -> _File:
+    """Write a text to its file, or where none is named to standard output; --json reports it."""
+    out = out or given.out
+    if out is not None:
+        _write(out, written.text)
+    elif not given.as_json:
+        sys.stdout.write(written.text)
+    return _File(
+        file=str(out or ""),
+        number=written.number,
+        unit=written.unit,
+        text=written.text if out is None else "",
+    )
 
 
-def _put_text(out: Path | None, text: str) -> None:
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        _write(out, text)
+def _done(files: Sequence[_File], as_json: bool) -> int:
+    """Report what was written: as JSON, or in words on standard error, beside the output."""
+    if as_json:
+        print_json({"files": files})
+        return 0
+    for file in files:
+        count = counted(file.number, _SINGULAR[file.unit], file.unit)
+        print(f"{count} written to {file.file or 'standard output'}.", file=sys.stderr)
+    return 0
+
+
+def _done_with_names(written: Mapping[Path, int], as_json: bool) -> int:
+    """Report files of rows, each by its name on standard output."""
+    if not as_json:
+        for path in written:
+            print(path)
+    files = [_File(file=str(path), number=rows, unit="rows") for path, rows in written.items()]
+    return _done(files, as_json)
 
 
 @app.command()
@@ -331,9 +368,9 @@ def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -
       clauseway export cedar --as-of 2026-05-01 --known-at 2026-03-31
     """
     if flags.out is None and (entities or schema):
-        return _put(flags, _schema if schema else _entities)
+        return _put_all(flags, _schema if schema else _entities)
     beside = {".entities.json": _entities, ".cedarschema": _schema}
-    return _put(flags, lambda taken: _terms(taken, cedar_text(taken)[0]), beside)
+    return _put_all(flags, lambda taken: _terms(taken, cedar_text(taken)[0]), beside)
 
 
 @app.command()
@@ -351,7 +388,7 @@ def rego(flags: _Flags) -> int:
     Two agreements in force at once (both.NAME.rego, and how to join them in both.combination.txt):
       clauseway export rego --agreement ours --agreement theirs --out both.rego
     """
-    return _put(flags, lambda taken: _terms(taken, rego_text(taken)))
+    return _put_all(flags, lambda taken: _terms(taken, rego_text(taken)))
 
 
 @app.command()
@@ -368,7 +405,7 @@ def odrl(flags: _Flags) -> int:
     The agreement from the end of exclusivity on:
       clauseway export odrl --as-of 2026-04-27 --out partnership.jsonld
     """
-    return _put(flags, lambda taken: _terms(taken, odrl_text(taken)))
+    return _put_all(flags, lambda taken: _terms(taken, odrl_text(taken)))
 
 
 def _terms(taken: Extract, text: str) -> _Written:
@@ -387,22 +424,21 @@ def _schema(taken: Extract) -> _Written:
     )
 
 
-def _put(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = None) -> int:
-    """Write each agreement given, to its file or, where there is but one, to standard output.
+def _put_all(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = None) -> int:
+    """Write each agreement to a file of its own; a single agreement may go to standard output.
 
     `beside` are further files of each: their texts by the endings of their names.
     """
     opened = options.opened(flags.agreement, flags.facts, flags.suppose, flags.home)
     taken = extracts(opened, flags.as_of, flags.known_at, readings_of(flags.reading))
     if flags.out is None:
-        _put_counted(None, write(_only_one(taken)))
-        return 0
-    out = flags.out
+        return _done([_put(flags, write(_only_one(taken)))], flags.as_json)
+    out, files = flags.out, []
     for name, extract in taken.items():
         stem = out.stem if len(taken) == 1 else f"{out.stem}.{name}"
-        _put_counted(out.with_name(f"{stem}{out.suffix}"), write(extract))
+        files.append(_put(flags, write(extract), out.with_name(f"{stem}{out.suffix}")))
         for ending, write_beside in (beside or {}).items():
-            _put_counted(out.with_name(f"{stem}{ending}"), write_beside(extract))
+            files.append(_put(flags, write_beside(extract), out.with_name(f"{stem}{ending}")))
     if len(taken) > 1:
         joined = out.with_name(f"{out.stem}.combination.txt")
         _write(joined, COMBINATION)
@@ -410,12 +446,7 @@ def _put(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = Non
             f"How the answers of {len(taken)} agreements are joined is written to {joined}.",
             file=sys.stderr,
         )
-    return 0
-
-
-def _put_counted(out: Path | None, written: _Written) -> None:
-    _put_text(out, written.text)
-    say_written(out, written.number, written.unit)
+    return _done(files, flags.as_json)
 
 
 def _only_one(taken: Mapping[str, Extract]) -> Extract:

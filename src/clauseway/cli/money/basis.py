@@ -23,6 +23,7 @@ from clauseway.app.books.basis import (
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_json
 from clauseway.storage.books.basis import Acceptance
 from clauseway.values import InvalidInput, KnownAt, Problem
@@ -226,6 +227,7 @@ def history_(home: options.HomeFolder = None, as_json: options.AsJson = False) -
 def text(
     digest: Annotated[str, typer.Argument(help="The digest, as `clauseway basis` shows it.")],
     home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
 ) -> int:
     """Print a text that was accepted, whole.
 
@@ -233,7 +235,8 @@ def text(
       clauseway basis history --json
       clauseway basis text DIGEST > book.csv
     """
-    sys.stdout.write(held_text(home_at(home), digest))
+    held = held_text(home_at(home), digest)
+    answer(as_json, {"digest": digest, "text": held}, lambda: sys.stdout.write(held))
     return 0
 
 
