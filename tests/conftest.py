@@ -10,7 +10,6 @@ from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from clauseway.storage.control.engines import Place
-from postgresql_server import new_database
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 SOAKING = os.environ.get("SOAK", "1") != "1"
@@ -96,4 +95,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where an empty control database may be made: each test that asks runs on SQLite and on a real PostgreSQL."""
-    return tmp_path / "control.db" if request.param == "sqlite" else new_database()
+    if request.param == "sqlite":
+        return tmp_path / "control.db"
+    from postgresql_server import new_database  # noqa: PLC0415  # few tests load the driver
+
+    return new_database()

@@ -98,7 +98,7 @@ def disputed(home: Home) -> None:
 
 
 def nothing(home: Home) -> None:
-    assert home.control.exists()
+    assert home.is_begun
 
 
 CAME: list[Callable[[Home], None]] = [nothing, late_usage, credited, disputed]

@@ -90,7 +90,7 @@ def test_rotation_accepts_both_secrets_for_a_while(home: Home) -> None:
     assert len(active_keys(home)) == 2, "the first secret has its hours left"
     revoke_key(home, made.key_id)
     assert active_keys(home) == []
-    assert last.secret not in (home.control.read_bytes().decode("latin-1"))
+    assert last.secret not in (home.embedded_control.read_bytes().decode("latin-1"))
 
 
 def test_a_key_that_has_expired_is_accepted_no_more(home: Home) -> None:

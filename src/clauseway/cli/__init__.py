@@ -39,6 +39,7 @@ _EXTRAS = {
     "duckdb": "settle",
     "httpx": "sandbox",
     "ibis": "settle",
+    "psycopg": "postgres",
     "pyarrow": "settle",
     "typst": "documents",
     "vl_convert": "charts",

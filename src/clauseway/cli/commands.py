@@ -123,6 +123,9 @@ COMMANDS: Mapping[str, Entry] = {
         heading=AGREEMENT,
     ),
     "serve": Command("Run the gateway and the pages.", "gateway.serve", heading=GATEWAY),
+    "migrate": Command(
+        "Move control data to a PostgreSQL server, or back.", "gateway.migrate", heading=GATEWAY
+    ),
     "gateway": Group(
         "Configure, examine and try a gateway.",
         heading=GATEWAY,

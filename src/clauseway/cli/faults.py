@@ -36,6 +36,13 @@ _FAILING = _Fault(
     "Look at the disk and what the system logged about it, then repeat the command.",
 )
 
+_AWAY = _Fault(
+    "the database cannot be reached",
+    "Start the server or fix the network, and repeat the command: what was not written can be repeated.",
+)
+# The driver of PostgreSQL tells so before and in the middle of a transaction.
+_SERVER_ERRORS = ("psycopg", "OperationalError")
+
 _BY_NUMBER: Mapping[int, _Fault] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -120,6 +127,8 @@ def _read(cause: BaseException) -> tuple[_Fault | None, str]:
         return _BY_NUMBER[number], os.strerror(number).lower()
     if isinstance(cause, sqlite3.Error):
         return _BY_SQLITE_CODE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF), str(cause)
+    if (type(cause).__module__, type(cause).__name__) == _SERVER_ERRORS:
+        return _AWAY, " ".join(str(cause).split())
     text = str(cause)
     sentence = next((sentence for sentence in _BY_SENTENCE if sentence in text), "")
     return _BY_SENTENCE.get(sentence), sentence.lower()

@@ -25,6 +25,7 @@ USES: Mapping[str, Use] = {
     "up": Use.MAKES,
     "serve": Use.MAKES,
     "gateway sandbox": Use.MAKES,
+    "migrate": Use.READS,
     "decide": Use.ADDS,
     "agreement terms": Use.ADDS,
     "prove": Use.ADDS,
@@ -157,7 +158,7 @@ def _look_first(command: Any, use: Use) -> None:
 def require_home(folder: Path | str | None, use: Use) -> None:
     """Raise InvalidInput where the home that a command needs is not there."""
     home = home_at(folder)
-    if home.control.exists() or (use is Use.ADDS and (not is_named(folder) or home.root.is_dir())):
+    if home.is_begun or (use is Use.ADDS and (not is_named(folder) or home.root.is_dir())):
         return
     what = "nothing was ever recorded there"
     why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"

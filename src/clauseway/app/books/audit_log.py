@@ -106,7 +106,7 @@ def stated_breaks(control: Control, known_at: KnownAt) -> list[Assumption]:
 
 def edits(home: Home) -> tuple[Problem, ...]:
     """What was edited in the books of a home, if it has any."""
-    if not home.control.exists():
+    if not home.is_begun:
         return ()
     with _control(home) as control:
         return check(control).problems + key_file_problems(home, control)
@@ -114,7 +114,7 @@ def edits(home: Home) -> tuple[Problem, ...]:
 
 def edited_keys(home: Home) -> tuple[Problem, ...]:
     """What of the trusted keys of a home is not what was recorded: in the books, and in the file beside them."""
-    if not home.control.exists():
+    if not home.is_begun:
         return ()
     with _control(home) as control:
         return check_place(control, "party_keys") + key_file_problems(home, control)
@@ -157,7 +157,7 @@ def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
 
 @contextmanager
 def _control(home: Home) -> Iterator[Control]:
-    if not home.control.exists():
+    if not home.is_begun:
         what, why = "no books", "nothing was ever recorded in this home"
         todo = "Name the home with --home, or $CLAUSEWAY_HOME."
         raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))

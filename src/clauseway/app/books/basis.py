@@ -153,7 +153,7 @@ class Basis:
 @contextmanager
 def _control(home: Home) -> Iterator[Control | None]:
     """The home's database; None where there is none: reading never makes one."""
-    if not home.control.exists():
+    if not home.is_begun:
         yield None
         return
     control = Control.open(home.control)

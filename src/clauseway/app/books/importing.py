@@ -7,11 +7,10 @@ An import is all the files of one command and counts whole or not at all: its la
 claims and what it holds in quarantine. Killed before that it has changed nothing, and is simply given again.
 """
 
-import fcntl
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clauseway.app.books.sealing import alone, open_lake
+from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.exchange.reports import Reported, keepable
@@ -117,16 +117,9 @@ def import_usage(
             staging.close()
 
 
-@contextmanager
-def _importing(home: Home, on_wait: OnWait) -> Iterator[None]:
+def _importing(home: Home, on_wait: OnWait) -> AbstractContextManager[None]:
     """One import at a time: another's claims are not yet records, and a dead one's are given back."""
-    with (home.make().root / "import.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_wait()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return locks.alone(home, "import", on_wait)
 
 
 def bounds_of(opened: Opened) -> Bounds:

@@ -66,7 +66,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
     """Everything that is lost and not accepted, and files of the lake that are missing or of another size."""
-    if not home.control.exists():
+    if not home.is_begun:
         return []
     control = Control.open(home.control)
     try:

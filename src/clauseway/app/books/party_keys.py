@@ -110,7 +110,7 @@ def trust_key(home: Home, party: str, public: str) -> bool:
 def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
     """The public keys that the home vouches for, by party. Raises InvalidInput where the file of an older home, which
     had no register, was spoilt."""
-    if not home.control.exists():
+    if not home.is_begun:
         return _of_file(home)
     with _books(home) as control:
         _take_over(home, control)

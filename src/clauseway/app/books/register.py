@@ -81,7 +81,7 @@ def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
 
 def recorded_facts(home: Home) -> tuple[Recorded, ...]:
     """What was recorded in a home, in order; nothing where there is no register yet."""
-    if not home.control.exists():
+    if not home.is_begun:
         return ()
     control = Control.open(home.control)
     try:

@@ -4,10 +4,9 @@ Spools are registered, and each round looks for those that were: what cannot be 
 written into the database with the days it may belong to, in the transaction that seals what lies around it.
 """
 
-import fcntl
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 
 from clauseway import spool
 from clauseway.app.books.leasing import Unread, dead_leases, return_leases
+from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.metering import RequestId
 from clauseway.storage import Control
@@ -78,12 +78,9 @@ def seal(home: Home) -> Sealing:
     )
 
 
-@contextmanager
-def alone(home: Home) -> Iterator[None]:
+def alone(home: Home) -> AbstractContextManager[None]:
     """One at a time changes the lake: two sealers would cut one spool into ranges that overlap."""
-    with (home.root / "seal.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return locks.alone(home, "seal")
 
 
 def register_spool(home: Home, directory: Path) -> str:

@@ -1,11 +1,10 @@
 """Settling a month: seal what was metered, price it, take the shares, post the journal, keep the settlement."""
 
-import fcntl
 import hashlib
 import time
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from importlib.metadata import version
 
@@ -19,6 +18,7 @@ from clauseway.app.books.losses import accepted_losses, refuse_losses
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
+from clauseway.app.opening.locks import alone
 from clauseway.app.opening.periods import month as month
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, each_of, figures_of, own_readings, text_hash
@@ -166,12 +166,9 @@ def with_late(settlement: Settlement, closed: ClosedMonths, found: Sequence[Late
     return corrected(settlement, corrections, list(closed.receipts.values()), restated)
 
 
-@contextmanager
-def one_at_a_time(home: Home) -> Iterator[None]:
+def one_at_a_time(home: Home) -> AbstractContextManager[None]:
     """Whoever writes the books is alone: what is posted is the difference to what stands there, read before."""
-    with (home.make().root / "books.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return alone(home, "books")
 
 
 class Settler:

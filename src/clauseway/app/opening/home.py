@@ -23,8 +23,26 @@ class Home(msgspec.Struct, frozen=True):
     root: Path
 
     @property
-    def control(self) -> Path:
+    def control(self) -> Path | str:
+        """Where the control database is: a file of the home, or the address that `migrate` wrote there."""
+        try:
+            return self.database_address.read_text("utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return self.embedded_control
+
+    @property
+    def embedded_control(self) -> Path:
         return self.root / "control.db"
+
+    @property
+    def database_address(self) -> Path:
+        """The file with the address of the server's database, which may hold a password."""
+        return self.root / "database.url"
+
+    @property
+    def is_begun(self) -> bool:
+        """Return whether anything was ever recorded here: the control database is in place."""
+        return self.embedded_control.exists() or self.database_address.exists()
 
     @property
     def lake(self) -> Path:
@@ -122,6 +140,20 @@ class Home(msgspec.Struct, frozen=True):
 def home_at(folder: Path | str | None) -> Home:
     """The home that a command was given, or the default one."""
     return Home(Path(folder or os.environ.get(VARIABLE) or DEFAULT).absolute())
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that appears whole, and that its owner alone may read."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def is_named(folder: Path | str | None) -> bool:

@@ -272,7 +272,7 @@ def documents_of(folder: Path | str | None) -> dict[str, str]:
 
 def with_recorded(opened: OpenAgreement, home: Home) -> OpenAgreement:
     """The agreement with the facts recorded in a home, where it has any."""
-    if not home.control.exists():
+    if not home.is_begun:
         return opened
     found: OpenAgreement = importlib.import_module(_REGISTER).with_register(opened, home)
     return found

@@ -249,7 +249,7 @@ def _settled(lake: Lake, days: Interval, period: str) -> Statement:
 
 def _own_usage(reader: Home | None, told: Sequence[DayContent], out: Path) -> bool:
     """Write the reader's own usage of the days of a pack; return whether there is any."""
-    if reader is None or not reader.control.exists() or not told:
+    if reader is None or not reader.is_begun or not told:
         return False
     days = Interval(min(one.day for one in told), day_after(max(one.day for one in told)))
     with copied(reader.control, reader.lake) as own:

@@ -105,7 +105,7 @@ def _kept(home: Home | None) -> Iterator[Check]:
 
     Files of the lake are known by their sizes and by what the last check of their bytes found.
     """
-    if home is None or not home.control.exists():
+    if home is None or not home.is_begun:
         return
     found = [one.problem for one in conditions(home)]
     for problem in found:

@@ -350,6 +350,11 @@ def _digest(table: str, values: Mapping[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode((table, values), order="sorted")).hexdigest()
 
 
+def stated(table: Table, row: Row[Any]) -> dict[str, Any]:
+    """Return every column of a row that has a value, as text that is the same in every database."""
+    return _said(table, row, frozenset())
+
+
 def _said(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, Any]:
     """The columns of a row that say something, as text that is the same in every database."""
     said = {}

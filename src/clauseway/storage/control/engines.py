@@ -7,10 +7,12 @@ so whatever it read before it wrote cannot have changed in between. One that onl
 as it was at its first statement. See docs/choices/0099.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from clauseway.values import InvalidInput, Problem
@@ -22,6 +24,8 @@ WRITES = "clauseway_writes"
 _BUSY_TIMEOUT_S = 30
 # PostgreSQL's name for the lock that writers take: any number that no other program uses in this database.
 _WRITERS = 0x636C_6175_7365_7761
+# The locks by name are numbers in a space of their own.
+_LOCKS = 0x636C_6177
 _DRIVER = "postgresql+psycopg"
 _SCHEMES = ("postgresql", "postgres", _DRIVER)
 # In the order of their bytes, which is how SQLite, and so every digest of rows, orders them.
@@ -120,3 +124,24 @@ def _require_order_of_bytes(connection: object, _record: object) -> None:
             "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'."
         )
         raise InvalidInput(Problem(what=what, why=why, where=name, todo=todo))
+
+
+@contextmanager
+def holding(address: str, number: int, on_wait: Callable[[], object]) -> Iterator[None]:
+    """Hold one of the server's locks for as long as this lasts, on a connection of its own.
+
+    A server lets go of the locks of a connection that ends, however it ends.
+    """
+    engine = _postgresql(address).execution_options(isolation_level="AUTOCOMMIT")
+    named = {"space": _LOCKS, "number": number - 2**31}
+    try:
+        with engine.connect() as connection:
+            asked = text("SELECT pg_try_advisory_lock(:space, :number)")
+            if not connection.execute(asked, named).scalar_one():
+                on_wait()
+                # Whoever settles may take minutes: this wait has no end of its own.
+                connection.exec_driver_sql("SET lock_timeout = 0")
+                connection.execute(text("SELECT pg_advisory_lock(:space, :number)"), named)
+            yield
+    finally:
+        engine.dispose()

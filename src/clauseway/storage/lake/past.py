@@ -15,16 +15,18 @@ from sqlalchemy import delete
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
+from clauseway.storage.control.copying import copy_control
+from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.digests import read_rows
 from clauseway.storage.lake.lake import Lake
 
 
 @contextmanager
-def copied(control: Path, lake: Path) -> Iterator[Lake]:
+def copied(control: Place, lake: Path) -> Iterator[Lake]:
     """The lake of a home with a copy of its control data, which may be changed. `control` is the home's database."""
     with TemporaryDirectory(prefix="clauseway-") as folder:
         copy = Path(folder) / "control.db"
-        if control.exists():
+        if isinstance(control, Path) and control.exists():
             with (
                 closing(sqlite3.connect(control)) as source,
                 closing(sqlite3.connect(copy)) as target,
@@ -32,13 +34,23 @@ def copied(control: Path, lake: Path) -> Iterator[Lake]:
                 source.backup(target)
         opened = Control.open(copy)
         try:
+            if not isinstance(control, Path):
+                _copy_from_server(control, opened)
             yield Lake(lake if lake.exists() else Path(folder) / "lake", opened)
         finally:
             opened.close()
 
 
+def _copy_from_server(address: str, copy: Control) -> None:
+    server = Control.open(address)
+    try:
+        copy_control(server, copy)
+    finally:
+        server.close()
+
+
 @contextmanager
-def as_known(control: Path, lake: Path, known_ns: int) -> Iterator[Lake]:
+def as_known(control: Place, lake: Path, known_ns: int) -> Iterator[Lake]:
     """The lake and the books of a home as they were known at an instant."""
     with copied(control, lake) as past:
         with past.control.writing() as connection:

@@ -1,0 +1,111 @@
+"""Move the control data of a home between its own file and a PostgreSQL server. The lake and the journals stay.
+
+Moved      what is where now, with what each table held
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.opening.home import Home, write_private
+from clauseway.app.opening.locks import alone, alone_here
+from clauseway.storage.control.audit_check import check
+from clauseway.storage.control.control import Control
+from clauseway.storage.control.copying import Content, copy_control
+from clauseway.storage.control.engines import engine_of, without_password
+from clauseway.values import InvalidInput, Problem
+
+EMBEDDED = "embedded"
+# Whoever changes a home holds one of these; to move it, all are held.
+_LOCKS = ("import", "seal", "books")
+_SERVED = "serve"
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """Control data that was moved: from where, to where (without passwords), and what was copied and held equal.
+
+    `kept` is the file that the home had before, which nothing reads any more; empty where there was none.
+    """
+
+    source: str
+    target: str
+    tables: tuple[Content, ...]
+    kept: str = ""
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+
+def migrate(
+    home: Home, target: str, on_table: Callable[[str, int], None] = lambda *_: None
+) -> Moved:
+    """Move a home's control data to the address of an empty database, or back into a file (`embedded`).
+
+    Every table is counted and hashed on both sides before the home names the new place; until then the
+    old one is untouched and in force. Raises InvalidInput where the home is served, the target holds
+    anything, or the log of the books does not hold.
+    """
+    source = home.control
+    is_back = target == EMBEDDED
+    if is_back == isinstance(source, Path):
+        return _refuse_same(home, target)
+    if not is_back:
+        engine_of(target).dispose()  # refuses what is no address before anything is locked
+    with ExitStack() as held:
+        held.enter_context(alone_here(home.make(), _SERVED, lambda: _refuse_busy(home)))
+        for name in _LOCKS:
+            held.enter_context(alone(home, name, lambda: _refuse_busy(home)))
+        place = home.embedded_control if is_back else target
+        tables = _copied(source, place, on_table)
+        kept = _switch(home, target, is_back)
+    shown = (without_password(source), without_password(place))
+    return Moved(source=shown[0], target=shown[1], tables=tuple(tables), kept=kept)
+
+
+def _copied(
+    source: Path | str, target: Path | str, on_table: Callable[[str, int], None]
+) -> list[Content]:
+    """Copy, and hold the log of the books against the copied rows."""
+    old = Control.open(source)
+    try:
+        new = Control.open(target)
+        try:
+            tables = copy_control(old, new, on_table)
+            if problems := check(new).problems:
+                raise InvalidInput(*problems)
+        finally:
+            new.close()
+    finally:
+        old.close()
+    return tables
+
+
+def _switch(home: Home, target: str, is_back: bool) -> str:
+    """Let the home name the new place; return the file that nothing reads any more."""
+    if is_back:
+        home.database_address.unlink()
+        return ""
+    write_private(home.database_address, f"{target}\n")
+    kept = home.embedded_control.with_name("control.db.migrated")
+    home.embedded_control.rename(kept)
+    return str(kept)
+
+
+def _refuse_same(home: Home, target: str) -> Moved:
+    where = without_password(home.control)
+    what, why = "there is nothing to move", f"the control data is at {where} already"
+    todo = (
+        "To move it to another server, move it back first: clauseway migrate --to embedded."
+        if target != EMBEDDED
+        else "Name a server's database: clauseway migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
+    )
+    raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))
+
+
+def _refuse_busy(home: Home) -> None:
+    what, why = "the home is in use", "another process serves it or writes to it"
+    todo = "Stop what serves, imports, seals or settles there, then repeat the command."
+    raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))

@@ -1,0 +1,108 @@
+"""Copy a control database into another, whichever of the two kinds each is, and prove that both say the same.
+
+InvalidInput     the target holds something already, or does not say the same afterwards
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+from sqlalchemy import Connection, Table, delete, func, insert, select, text
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.chained import stated
+from clauseway.storage.control.control import Control
+from clauseway.values import InvalidInput, Problem
+
+# A table, and how many of its rows are copied.
+OnTable = Callable[[str, int], None]
+_ROWS = 5_000
+# A new database has these rows of its own: the begin of its log, which gives way to the source's log.
+_BEGUN = (str(schema.audit_log.name), str(schema.audit_head.name))
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What a table holds: how many rows, and the SHA-256 of what they say in the order of their keys."""
+
+    table: str
+    rows: int
+    digest: str
+
+
+def copy_control(
+    source: Control, target: Control, on_table: OnTable = lambda *_: None
+) -> list[Content]:
+    """Copy every row of every table, and return what the target then holds, table by table.
+
+    All or none. The log of the books goes along as it is: the target gets no row of its own.
+    Raises InvalidInput if the target is not empty, or holds anything else than the source afterwards.
+    """
+    with source.reading() as reading, target.unchained() as writing:
+        _require_empty(writing)
+        for table in schema.metadata.sorted_tables:
+            on_table(str(table.name), _copy(reading, writing, table))
+        copied = contents_of_tables(writing)
+        _require_same(contents_of_tables(reading), copied)
+    return copied
+
+
+def contents_of_tables(connection: Connection) -> list[Content]:
+    """Return what each table holds, in the same words whichever database it is in."""
+    return [_content(connection, table) for table in schema.metadata.sorted_tables]
+
+
+def _copy(reading: Connection, writing: Connection, table: Table) -> int:
+    if table.name in _BEGUN:
+        writing.execute(delete(table))
+    rows = 0
+    selected = reading.execute(select(table).execution_options(yield_per=_ROWS))
+    for part in selected.mappings().partitions(_ROWS):
+        writing.execute(insert(table), [dict(row) for row in part])
+        rows += len(part)
+    _continue_numbers(writing, table)
+    return rows
+
+
+def _continue_numbers(writing: Connection, table: Table) -> None:
+    """Let the numbers that a server gives to new rows go on after those that were copied."""
+    numbered = table.autoincrement_column
+    if writing.dialect.name != "postgresql" or numbered is None:
+        return
+    last = writing.execute(select(func.max(numbered))).scalar_one()
+    if last is not None:
+        named = {"table": f'"{table.name}"', "column": numbered.name, "last": last}
+        writing.execute(
+            text("SELECT setval(pg_get_serial_sequence(:table, :column), :last)"), named
+        )
+
+
+def _content(connection: Connection, table: Table) -> Content:
+    rows, hashed = 0, hashlib.sha256()
+    query = select(table).order_by(*table.primary_key.columns)
+    for row in connection.execute(query.execution_options(yield_per=_ROWS)):
+        hashed.update(msgspec.json.encode(stated(table, row), order="sorted"))
+        rows += 1
+    return Content(table=str(table.name), rows=rows, digest=hashed.hexdigest())
+
+
+def _require_empty(writing: Connection) -> None:
+    held = {one.table: one.rows for one in contents_of_tables(writing) if one.rows}
+    begun = {name: held.pop(name, 0) for name in _BEGUN}
+    if held or begun[_BEGUN[0]] > 1:
+        most = ", ".join(f"{rows:,} rows of {name}" for name, rows in sorted(held.items())[:3])
+        what, why = "the target is not empty", f"it holds {most or 'a log of books'}"
+        todo = "Name a database that is empty; what is in this one stays as it is."
+        raise InvalidInput(Problem(what=what, why=why, where="the target", todo=todo))
+
+
+def _require_same(source: list[Content], target: list[Content]) -> None:
+    pairs = zip(source, target, strict=True)
+    differing = [
+        f"{one.table} ({one.rows:,} and {other.rows:,} rows)"
+        for one, other in pairs
+        if one != other
+    ]
+    if differing:
+        what, why = "the copy is not the same", f"these tables differ: {', '.join(differing)}"
+        todo = "Nothing was kept of the copy and the home is as it was. Report this as a fault of clauseway."
+        raise InvalidInput(Problem(what=what, why=why, where="the target", todo=todo))
