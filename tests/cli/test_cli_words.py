@@ -145,3 +145,27 @@ def test_a_path_is_copied_whole(home: Home) -> None:
 def test_wide_terminals_get_lines_that_can_be_read() -> None:
     widest = max(map(len, run("usage", "lake", "check", "--help", columns=300).stdout.splitlines()))
     assert widest <= clauseway.cli.help.WIDTH_MAX
+
+
+SHARE = ("--action", "share-revenue", "--party", "openai", "--to", "microsoft")
+# the day · the word that people read · the outcome that programs read, and whether it is due
+SHARES = [
+    ("2026-06-01", "DUE", "permitted", True, 0),
+    ("2031-06-01", "NOT DUE", "forbidden", False, 2),
+]
+
+
+@pytest.mark.parametrize(("day", "word", "outcome", "due", "code"), SHARES)
+def test_a_share_is_due_or_not_due(day: str, word: str, outcome: str, due: bool, code: int) -> None:
+    asked = ("decide", *SHARE, "--as-of", day)
+    text = run(*asked)
+    assert (text.returncode, text.stdout.partition(" openai")[0]) == (code, word)
+    decided = answer(*asked, code=code)
+    assert (decided["outcome"], decided["due"]) == (outcome, due)
+    assert "due" not in answer("decide", *SERVE, "--party", "openai", "--cloud", "aws")
+
+
+def test_a_share_over_time_is_due_or_not_due() -> None:
+    rows = run("agreement", "timeline", *SHARE, "--from", "2030", "--until", "2031").stdout.splitlines()
+    assert next(row for row in rows if row.startswith("20")).split()[2] == "due"
+    assert not [row for row in rows if re.search(r"\b(permitted|forbidden)\b", row)]

@@ -73,8 +73,8 @@ class ChildEnded(Exception):
         name_of_signal = signal.Signals(signal_number).name
         super().__init__(f"{name} was ended by {name_of_signal}")
         self.problem = Problem(
-            what=f"the process {name!r} was ended by signal {signal_number} ({name_of_signal})",
-            why="it came from outside: a person, a supervisor, or the system when memory is short",
+            what=f"the process of {name} was ended by signal {signal_number} ({name_of_signal})",
+            why="the signal came from outside: a person, a supervisor, or the system when memory is short",
             where=str(logs),
             todo="Start the command again. If nobody sent the signal, look for a lack of memory in "
             "the system's log (journalctl --dmesg).",

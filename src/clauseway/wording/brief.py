@@ -41,8 +41,9 @@ from clauseway.decisions import Asked, Decision, Outcome, Question, Span, decide
 from clauseway.decisions.compare import Side, compare
 from clauseway.values import FOREVER, Citation, KnownAt
 from clauseway.wording.brief_page import Brief, Number, QuickAnswer, Said
-from clauseway.wording.changes import ChangeSentences, Comparison
+from clauseway.wording.changes import ChangeSentences, Comparison, change_of
 from clauseway.wording.names import Wording, passages_of, sentence
+from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import rights_of_interest
 from clauseway.wording.terms import TermWording, sentences, under_readings, until
 
@@ -181,8 +182,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def changes(self, comparison: Comparison) -> Iterator[Said]:
         """What is answered otherwise, the widest of the named parties' first."""
         for group in comparison.groups[:_CHANGES_MAX]:
-            told = group.sentence.removesuffix(f": {group.before} → {group.after}")
-            yield Said(text=f"{told}. Before: {group.before}.", place=group.place)
+            told = group.sentence.removesuffix(f": {change_of(group)}")
+            yield Said(
+                text=f"{told}. Before: {outcome_word(group.before, group.actions)}.",
+                place=group.place,
+            )
         left = comparison.groups[_CHANGES_MAX:]
         if left:
             count = sum(group.count for group in left)

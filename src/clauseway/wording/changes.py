@@ -13,6 +13,7 @@ from clauseway.decisions import Asked, Decision, Outcome, Reason, own_options
 from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
 from clauseway.decisions.joint import JointSide
 from clauseway.wording.names import Wording, listed, ordered, sentence
+from clauseway.wording.outcomes import outcome_word
 
 _VERBS = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
@@ -134,6 +135,12 @@ _TOLD = {
 }
 
 
+def change_of(box: Box | ChangeGroup) -> str:
+    """Return the outcomes before and after, as people read them."""
+    before, after = (outcome_word(outcome, box.actions) for outcome in (box.before, box.after))
+    return f"{before} → {after}"
+
+
 class ChangeSentences(msgspec.Struct, frozen=True):
     """Says what a box of changes means, in the agreements' names.
 
@@ -167,7 +174,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
     def sentence(self, box: Box) -> str:
         told = self._share(box) if SHARE in box.actions else self._act(box)
         conditions = ", and if ".join(self.condition(term) for term in box.conditions)
-        return f"{sentence(told)}{conditions and ' '}{conditions}: {box.before} → {box.after}"
+        return f"{sentence(told)}{conditions and ' '}{conditions}: {change_of(box)}"
 
     def _act(self, box: Box) -> str:
         """Who may now do what where."""

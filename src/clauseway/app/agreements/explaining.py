@@ -12,6 +12,7 @@ from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.several import answer_of, in_their_order
 from clauseway.decisions.trace import Traced, trace, trace_together
 from clauseway.values import InvalidInput, Problem
+from clauseway.wording.outcomes import is_due
 
 
 class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Explanation(Decision, frozen=True, kw_only=True):
     """
 
     question: QuestionRecord
+    # Of a revenue share alone: whether it is due.
+    due: bool | msgspec.UnsetType = msgspec.UNSET
     would_change: tuple[WouldChange, ...] = ()
     answers: tuple[OwnAnswer, ...] | msgspec.UnsetType = msgspec.UNSET
     trace: tuple[Traced, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -60,10 +63,11 @@ def explain(
 ) -> Explanation:
     """Answer a question and explain it. `opened` holds what is supposed already; `suppositions` says what that was."""
     decision, each = opened.answer(question), each_of(opened)
-    several = len(each) > 1
+    several, due = len(each) > 1, is_due(decision.outcome, question.action)
     return Explanation(
         **msgspec.structs.asdict(decision),
         question=QuestionRecord.of(question, suppositions),
+        due=msgspec.UNSET if due is None else due,
         would_change=would_change_together(each, question, decision),
         answers=tuple(_own_answers(each, question)) if several else msgspec.UNSET,
         trace=_trace(each, question, decision) if with_trace else msgspec.UNSET,

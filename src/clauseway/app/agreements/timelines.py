@@ -24,6 +24,7 @@ from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 from clauseway.web.pictures import rights_svg
 from clauseway.wording.changes import ChangeSentences
 from clauseway.wording.names import Wording
+from clauseway.wording.outcomes import is_due
 from clauseway.wording.rights import rights_of_interest
 
 LAST_YEAR = 2033
@@ -40,6 +41,8 @@ class RightSpan(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     clause: str
     why: str
+    # Of a revenue share alone: whether it is due.
+    due: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class RightOverTime(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +96,11 @@ def rights_over_time(
             RightOverTime(
                 right=words.right(right),
                 spans=_spans(
-                    ChangeSentences(words, right.readings), opened.timeline(right), begin, end
+                    ChangeSentences(words, right.readings),
+                    opened.timeline(right),
+                    begin,
+                    end,
+                    right.action,
                 ),
             )
             for right in rights
@@ -140,11 +147,16 @@ def _extent(
 
 
 def _spans(
-    telling: ChangeSentences, spans: Sequence[Span], begin: date, end: date
+    telling: ChangeSentences, spans: Sequence[Span], begin: date, end: date, action: str
 ) -> tuple[RightSpan, ...]:
     first = spans[0].begin if spans else end
     before = RightSpan(
-        begin=begin, end=min(first, end), outcome=Outcome.UNSTATED, clause="", why=_NOT_YET
+        begin=begin,
+        end=min(first, end),
+        outcome=Outcome.UNSTATED,
+        clause="",
+        why=_NOT_YET,
+        due=_due(Outcome.UNSTATED, action),
     )
     told = [before] if begin < first else []
     told += [
@@ -154,11 +166,17 @@ def _spans(
             outcome=span.decision.outcome,
             clause=telling.wording.place(span.decision.reasons[0]),
             why=telling.why(span.decision),
+            due=_due(span.decision.outcome, action),
         )
         for span in spans
         if span.begin < end and span.end > begin
     ]
     return tuple(told)
+
+
+def _due(outcome: Outcome, action: str) -> bool | msgspec.UnsetType:
+    due = is_due(outcome, action)
+    return msgspec.UNSET if due is None else due
 
 
 def svg_of(view: RightsOverTime) -> str:

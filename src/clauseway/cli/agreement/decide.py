@@ -18,6 +18,7 @@ from clauseway.cli.agreement.explanation import print_answers, print_trace, prin
 from clauseway.cli.output import console, outcome_style, print_indented, print_json
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
+from clauseway.wording.outcomes import outcome_word
 
 NOT_PERMITTED, INVALID = 2, 3
 
@@ -68,7 +69,8 @@ def command(
 ) -> int:
     """Ask the agreement: who may do what, where and when, and why.
 
-    Prints the outcome (permitted, forbidden, conditional or unstated), the deciding terms with document, line and
+    Prints the outcome (permitted, forbidden, conditional or unstated; of a revenue share: due or
+    not due), the deciding terms with document, line and
     source, what would have to be recorded, what would change the answer, and both clocks.
 
     \b
@@ -176,9 +178,8 @@ def _decide_batch(
 
 
 def _print(out: Console, question: Question, decision: Explanation) -> None:
-    out.print(
-        Text(decision.outcome.upper(), outcome_style(decision.outcome)), Text(_sentence(question))
-    )
+    word = outcome_word(decision.outcome, question.action)
+    out.print(Text(word.upper(), outcome_style(decision.outcome)), Text(_sentence(question)))
     out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
     for reason in decision.reasons:
         _print_reason(out, reason)
@@ -189,8 +190,8 @@ def _print(out: Console, question: Question, decision: Explanation) -> None:
                 out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim"
             )
     if isinstance(decision.answers, tuple):
-        print_answers(out, decision.answers)
-    print_would_change(out, decision.would_change)
+        print_answers(out, decision.answers, question.action)
+    print_would_change(out, decision.would_change, question.action)
     print_trace(out, decision.trace)
     out.print(f"\nreceipt {decision.receipt.id}", style="dim")
 

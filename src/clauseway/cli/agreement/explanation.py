@@ -11,9 +11,10 @@ from clauseway.app.agreements.explaining import OwnAnswer
 from clauseway.cli.output import outcome_style, print_indented
 from clauseway.decisions.change import WouldChange
 from clauseway.decisions.trace import Traced
+from clauseway.wording.outcomes import outcome_word
 
 
-def print_would_change(out: Console, changes: Sequence[WouldChange]) -> None:
+def print_would_change(out: Console, changes: Sequence[WouldChange], action: str) -> None:
     """One line for each way to another outcome."""
     if not changes:
         out.print("\nNothing recorded or written would change this.")
@@ -23,7 +24,7 @@ def print_would_change(out: Console, changes: Sequence[WouldChange]) -> None:
         line = (
             Text("  ")
             .append(f"{_when(change)}: ")
-            .append(change.outcome, outcome_style(change.outcome))
+            .append(outcome_word(change.outcome, action), outcome_style(change.outcome))
         )
         line.append(f" ({', '.join(change.agreements)})" if change.agreements else "", "dim")
         out.print(line, soft_wrap=True)
@@ -41,12 +42,14 @@ def _when(change: WouldChange) -> str:
     return words[change.kind]
 
 
-def print_answers(out: Console, answers: Sequence[OwnAnswer]) -> None:
+def print_answers(out: Console, answers: Sequence[OwnAnswer], action: str) -> None:
     """What each of several agreements says for itself."""
     out.print("\nEach for itself", style="bold")
     for one in answers:
         out.print(
-            Text(f"  {one.agreement}: ").append(one.outcome, outcome_style(one.outcome)),
+            Text(f"  {one.agreement}: ").append(
+                outcome_word(one.outcome, action), outcome_style(one.outcome)
+            ),
             soft_wrap=True,
         )
 

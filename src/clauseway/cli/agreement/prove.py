@@ -12,6 +12,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.output import console, outcome_style, print_indented, print_json
 from clauseway.decisions.proof import Within
+from clauseway.wording.outcomes import outcome_word
 
 REFUTED = 2
 _Names = list[str] | None
@@ -133,7 +134,7 @@ def _print_counterexample(out: Console, view: ProofView, found: Explanation) -> 
     ]
     out.print(
         f"\non {asked.as_of}: {' '.join(filter(None, names))}:",
-        Text(found.outcome, outcome_style(found.outcome)),
+        Text(outcome_word(found.outcome, asked.action), outcome_style(found.outcome)),
     )
     if len(view.readings) > 1:
         print_indented(

@@ -4,12 +4,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from clauseway.agreement.actions import SHARE
 from clauseway.app.agreements.timelines import (
     RightsOverTime,
+    RightSpan,
     main_rights,
     rights_over_time,
     svg_of,
@@ -19,6 +22,7 @@ from clauseway.cli import options
 from clauseway.cli.output import console, outcome_style, print_json
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.pictures import png_of
+from clauseway.wording.outcomes import outcome_word
 
 
 def command(
@@ -166,6 +170,11 @@ def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:
             ) from None
 
 
+def _word(span: RightSpan) -> str:
+    is_share = not isinstance(span.due, msgspec.UnsetType)
+    return outcome_word(span.outcome, SHARE if is_share else "")
+
+
 def _print(view: RightsOverTime) -> None:
     out = console()
     out.print(
@@ -183,7 +192,7 @@ def _print(view: RightsOverTime) -> None:
             table.add_row(
                 str(span.begin),
                 str(span.end - timedelta(days=1)),
-                Text(span.outcome, outcome_style(span.outcome)),
+                Text(_word(span), outcome_style(span.outcome)),
                 span.clause,
                 span.why,
             )
