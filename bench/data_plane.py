@@ -25,7 +25,7 @@ from bench.certificates import Certificates, make_certificates
 from bench.peers import PEERS, cache, nginx
 from bench.results import Effort, Result, result
 from bench.traffic import MODEL, NAME_THERE, SECRET, holding_request, request
-from clauseway.app.books.allowances import For, set_budget
+from clauseway.app.books.allowances import GivenScope, set_budget
 from clauseway.app.books.leasing import lease_server
 from clauseway.app.books.tenants import create_tenant
 from clauseway.app.opening.home import Home
@@ -93,7 +93,7 @@ class Bench:
         house = Home(root=home / "house")
         create_tenant(house, "acme")
         everything = set_budget(
-            house, open_agreement().catalog, For(organisation="acme"), "1000000000", "total"
+            house, open_agreement().catalog, GivenScope(organisation="acme"), "1000000000", "total"
         )
         self.budget = Budget(id=everything.id, whose=everything.whose)
         self.leases = stack.enter_context(lease_server(house))

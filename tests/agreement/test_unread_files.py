@@ -47,10 +47,10 @@ def test_what_is_no_document_is_named_by_check(folder: Path, tmp_path: Path) -> 
 
 def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "A3.md")
-    assert problems_of(folder) == [("A3.md", "it is no document")]
+    assert problems_of(folder) == [("A3.md", "it is not a document")]
 
 
 def test_a_device_and_a_folder_are_refused(folder: Path) -> None:
     (folder / "A3.md").symlink_to("/dev/zero")
     (folder / "A4.md").mkdir()
-    assert problems_of(folder) == [("A3.md", "it is no document"), ("A4.md", "it is no document")]
+    assert problems_of(folder) == [("A3.md", "it is not a document"), ("A4.md", "it is not a document")]

@@ -20,7 +20,7 @@ from clauseway.app.books.compacting import (
 from clauseway.app.books.importing import Source, import_usage
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
-from clauseway.app.running.serving import Tending
+from clauseway.app.running.serving import Upkeep
 from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.rollups import usage_by
 from clauseway.values import Interval, InvalidInput
@@ -73,7 +73,7 @@ def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> No
 def test_what_cannot_be_written_is_refused(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be written"):
         export_usage(home, "parquet", tmp_path / "nowhere" / "out.parquet")
-    with pytest.raises(InvalidInput, match="'xls' is no format"):
+    with pytest.raises(InvalidInput, match="'xls' is not a format"):
         export_usage(home, "xls", tmp_path / "out.xls")
 
 
@@ -119,11 +119,11 @@ def test_where_the_disk_fails_it_is_told_and_usage_waits(tmp_path: Path) -> None
     home = Home(tmp_path / "home").make()
     home.lake.write_text("no folder")
     heard: list[str] = []
-    Tending(home, heard.append).round(merging=True)
+    Upkeep(home, heard.append).round(merging=True)
     [text] = heard
     assert text.startswith("Usage could not be sealed and waits in the spool; it is tried again:")
     home.lake.unlink()
-    Tending(home, heard.append).round(merging=True)
+    Upkeep(home, heard.append).round(merging=True)
     assert len(heard) == 1
 
 

@@ -104,7 +104,7 @@ models = {}
         (7, "nowhere.pem cannot be read"),
         (9, "unknown key loging"),
         (14, "one: unknown dialect 'openia'"),
-        (15, "one: 'api.openai.com' is no address"),
+        (15, "one: 'api.openai.com' is not an address"),
         (16, "one: unknown cloud 'moon'"),
         (19, "one: MISSING_HERE is not set"),
         (20, "one: unknown product 'gpt-9'"),
@@ -120,8 +120,8 @@ models = {}
     [
         ("[gateway\n" + DEPLOYMENT, 1, "not valid TOML"),
         ("", 0, "no deployment"),
-        ("gateway = 5\n" + DEPLOYMENT, 1, "gateway is no table"),
-        ("[deployment]\nname = 'x'\n", 1, "deployment is no list of tables"),
+        ("gateway = 5\n" + DEPLOYMENT, 1, "gateway is not a table"),
+        ("[deployment]\nname = 'x'\n", 1, "deployment is not a list of tables"),
         ('[gateway]\nhost = """\nport = 1\n"""\n[log]\naccess = 2\n' + DEPLOYMENT, 6, "log.access = 2 cannot be"),
     ],
 )  # fmt: skip
@@ -198,4 +198,4 @@ def test_the_example_is_sound_and_shows_every_setting_at_its_default(
 
 def test_a_name_can_be_seen(tmp_path: Path) -> None:
     hidden = DEPLOYMENT.replace('name = "direct"', 'name = "dir\\u200bect"')
-    assert problems(tmp_path, hidden) == [(3, "'dir\\u200bect' is no name")]
+    assert problems(tmp_path, hidden) == [(3, "'dir\\u200bect' is not a name")]

@@ -16,7 +16,7 @@ from clauseway.app.books.losses import conditions
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
 from clauseway.app.running.pages import Source
-from clauseway.app.running.serving import Tending
+from clauseway.app.running.serving import Upkeep
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.web import create_app
@@ -98,7 +98,7 @@ def test_a_journal_that_was_written_off_is_listed_so(tmp_path: Path) -> None:
 
 def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> None:
     told: list[str] = []
-    tending = Tending(home, told.append)
+    tending = Upkeep(home, told.append)
     tending.round(merging=False)
     tending.round(merging=False)
     said, todo = SAID[wrong]
@@ -140,7 +140,7 @@ def test_what_was_put_right_is_told_no_more(tmp_path: Path) -> None:
     assert run("usage", "lake", "check", home=home.root).returncode == 0
     assert conditions(home) == []
     told: list[str] = []
-    Tending(home, told.append).round(merging=False)
+    Upkeep(home, told.append).round(merging=False)
     assert told == []
     assert read_conditions(home.conditions) == {"frames": 0, "spool": 0, "lake": 0}
 
@@ -153,7 +153,7 @@ def test_serving_finds_a_changed_file_by_itself(tmp_path: Path) -> None:
     path = next((home.lake / "usage").rglob("*.parquet"))
     flip(path, path.stat().st_size // 2)
     told: list[str] = []
-    tending = Tending(home, told.append)
+    tending = Upkeep(home, told.append)
     for _ in range(24):
         tending.round(merging=True)
     assert len([line for line in told if "a file of the lake is changed" in line]) == 1

@@ -171,7 +171,7 @@ def test_a_party_reads_its_own_statement(book: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("settle", "--period", "2026-13"), "is no month"),
+        (("settle", "--period", "2026-13"), "is not a month"),
         (("settle", "--period", "2026-05", "--assume", "capp"), "unknown assumption"),
         (("settle", "--period", "2026-05", "--assume", "cap=lots"), "cannot be read"),
         (("statement", "--period", "2027-01"), "is not settled"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.agreement.agreement import Figure
-from clauseway.app.books.allowances import For, set_budget
+from clauseway.app.books.allowances import GivenScope, set_budget
 from clauseway.app.books.tenants import create_tenant
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.home import Home
@@ -76,7 +76,7 @@ def budget(text: str) -> D:
     with TemporaryDirectory() as folder:
         home = Home(Path(folder))
         create_tenant(home, "acme")
-        return set_budget(home, CATALOG, For(organisation="acme"), text, "month").amount
+        return set_budget(home, CATALOG, GivenScope(organisation="acme"), text, "month").amount
 
 
 def of_catalog(text: str) -> D:

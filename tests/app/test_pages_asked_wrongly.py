@@ -41,16 +41,16 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 TABLE = [
-    ("/statement/x", 400, "is no month"),
-    ("/statement/2026-13", 400, "is no month"),
-    ("/statement/2026-5", 400, "is no month"),
-    ("/statement/9999-12", 400, "is no month"),
+    ("/statement/x", 400, "is not a month"),
+    ("/statement/2026-13", 400, "is not a month"),
+    ("/statement/2026-5", 400, "is not a month"),
+    ("/statement/9999-12", 400, "is not a month"),
     ("/statement/2026-05", 404, "There is no statement for 2026-05"),
     ("/statement/2026-05/line", 404, "There is no line line in 2026-05"),
-    ("/statement/x/y", 400, "is no month"),
+    ("/statement/x/y", 400, "is not a month"),
     ("/statement/2026-05/line?request=x&request=y", 404, "There is no line line in 2026-05"),
-    ("/statement/%00", 400, "is no month"),
-    ("/statement/%3Cscript%3E", 400, "is no month"),
+    ("/statement/%00", 400, "is not a month"),
+    ("/statement/%3Cscript%3E", 400, "is not a month"),
     ("/statement/", 404, "There is no such page"),
     ("/statement/a/b/c", 404, "There is no such page"),
     ("/nothing", 404, "There is no such page"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.books.allowances import For, set_budget, set_limit
+from clauseway.app.books.allowances import GivenScope, set_budget, set_limit
 from clauseway.app.books.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
 from clauseway.app.books.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
 from clauseway.app.opening.home import Home
@@ -33,15 +33,15 @@ def key(home: Home, organisation: str, project: str, role: str = "member") -> st
 
 # Whom a limit is set for → the keys it holds for. Keys: acme/search, acme/chat, and other/search of another buyer.
 HOLDS = [
-    (For(organisation="acme"), {"acme/search", "acme/chat"}),
-    (For(organisation="acme", project="search"), {"acme/search"}),
-    (For(organisation="other"), {"other/search"}),
-    (For(organisation="acme", cloud="aws", product="gpt-5.5"), {"acme/search", "acme/chat"}),
+    (GivenScope(organisation="acme"), {"acme/search", "acme/chat"}),
+    (GivenScope(organisation="acme", project="search"), {"acme/search"}),
+    (GivenScope(organisation="other"), {"other/search"}),
+    (GivenScope(organisation="acme", cloud="aws", product="gpt-5.5"), {"acme/search", "acme/chat"}),
 ]
 
 
 @pytest.mark.parametrize(("who", "whose"), HOLDS)
-def test_whom_a_limit_and_a_budget_hold_for(home: Home, who: For, whose: set[str]) -> None:
+def test_whom_a_limit_and_a_budget_hold_for(home: Home, who: GivenScope, whose: set[str]) -> None:
     for organisation, project in (("acme", "search"), ("acme", "chat"), ("other", "search")):
         key(home, organisation, project)
     limit = set_limit(home, CATALOG, who, 10, 0)
@@ -55,8 +55,8 @@ def test_whom_a_limit_and_a_budget_hold_for(home: Home, who: For, whose: set[str
 
 def test_a_key_has_its_own_limit_and_all_that_hold_for_it(home: Home) -> None:
     first, second = key(home, "acme", "search"), key(home, "acme", "search", "auditor")
-    set_limit(home, CATALOG, For(organisation="acme"), 100, 0)
-    set_limit(home, CATALOG, For(key=second), 0, 50)
+    set_limit(home, CATALOG, GivenScope(organisation="acme"), 100, 0)
+    set_limit(home, CATALOG, GivenScope(key=second), 0, 50)
     plan = tenancy_for_plan(home)
     assert {k.key_id: (k.limits, k.role) for k in plan.keys} == {
         first: ((0,), "member"),
@@ -67,13 +67,13 @@ def test_a_key_has_its_own_limit_and_all_that_hold_for_it(home: Home) -> None:
 
 def test_a_limit_set_again_keeps_its_id(home: Home) -> None:
     create_tenant(home, "acme")
-    before = set_limit(home, CATALOG, For(organisation="acme"), 100, 0)
-    after = set_limit(home, CATALOG, For(organisation="acme"), 7, 8)
+    before = set_limit(home, CATALOG, GivenScope(organisation="acme"), 100, 0)
+    after = set_limit(home, CATALOG, GivenScope(organisation="acme"), 7, 8)
     assert after.id == before.id
     assert [limit.requests_per_minute for limit in tenancy_for_plan(home).limits] == [7]
-    daily = set_budget(home, CATALOG, For(organisation="acme"), "10", "day")
-    assert set_budget(home, CATALOG, For(organisation="acme"), "11", "day").id == daily.id
-    assert set_budget(home, CATALOG, For(organisation="acme"), "11", "month").id != daily.id
+    daily = set_budget(home, CATALOG, GivenScope(organisation="acme"), "10", "day")
+    assert set_budget(home, CATALOG, GivenScope(organisation="acme"), "11", "day").id == daily.id
+    assert set_budget(home, CATALOG, GivenScope(organisation="acme"), "11", "month").id != daily.id
 
 
 def test_rotation_accepts_both_secrets_for_a_while(home: Home) -> None:
@@ -163,4 +163,4 @@ def test_a_home_of_an_older_release_gains_what_it_lacks(home: Home) -> None:
     control.close()
     (found,) = active_keys(home)
     assert (found.key_id, found.role) == ("key_1", "member")
-    set_limit(home, CATALOG, For(organisation="acme"), 1, 0)
+    set_limit(home, CATALOG, GivenScope(organisation="acme"), 1, 0)

@@ -110,7 +110,7 @@ REFUSED = [
     (("books", "credit", "--id", "n"), "no sale is named"),
     (("books", "credit", "--id", "n", "--request", "r"), "no request r was charged"),
     (("books", "dispute", "resolve", "c", "--id", "a", "--upheld"), "no dispute is called 'c'"),
-    (("books", "close", "2026-13"), "'2026-13' is no month"),
+    (("books", "close", "2026-13"), "'2026-13' is not a month"),
 ]
 
 

@@ -308,7 +308,7 @@ def test_invoices_of_a_month_and_an_issuer_as_parquet(invoiced: Home, tmp_path: 
         ((), "no folder"),
         (("--out", "{out}", "--party", "amazon"), "no invoice was written by amazon"),
         (("--out", "{out}", "--period", "2026-03"), "no invoice was written through 2026-03"),
-        (("--out", "{out}", "--format", "xls"), "'xls' is no format"),
+        (("--out", "{out}", "--format", "xls"), "'xls' is not a format"),
         (("--out", "/dev/null/invoices"), "cannot be written"),
     ],
 )
@@ -368,12 +368,12 @@ def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("beancount", "--period", "2026-5"), "is no month"),
+        (("beancount", "--period", "2026-5"), "is not a month"),
         (("hledger", "--party", "nobody"), "unknown name 'nobody'"),
         (("focus",), "no period"),
         (("focus", "--period", "2026-04", "--format", "parquet"), "no file"),
         (("focus", "--period", "2026-04", "--focus-version", "1.3"), "no bill is written in FOCUS '1.3'"),
-        (("focus", "--period", "2026-04", "--format", "xls"), "'xls' is no format"),
+        (("focus", "--period", "2026-04", "--format", "xls"), "'xls' is not a format"),
         (("focus", "--period", "2026-04", "--out", "/no/folder/bill.parquet"), "cannot be written"),
         (("parquet",), "no folder"),
         (("parquet", "--out", "/dev/null/books"), "cannot be written"),

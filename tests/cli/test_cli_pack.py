@@ -229,7 +229,7 @@ def test_a_flipped_bit_is_not_what_the_manifest_says(packs: Path, tmp_path: Path
 
 def test_a_month_that_is_not_settled_cannot_be_packed(ours: Path, tmp_path: Path) -> None:
     assert "is not settled" in did(ours, "statement", "pack", "2026-06", code=3)
-    assert "is no month" in did(ours, "statement", "pack", "June", code=3)
+    assert "is not a month" in did(ours, "statement", "pack", "June", code=3)
 
 
 # Signing

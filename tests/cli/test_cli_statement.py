@@ -500,7 +500,7 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         ((), "no period"),
-        (("--period", "2026-5"), "is no month"),
+        (("--period", "2026-5"), "is not a month"),
         (("--period", "2027-01"), "is not settled"),
         (("--period", "2026-05", "--party", "nobody"), "unknown name 'nobody'"),
         (("--period", "2026-05", "--format", "docx"), "unknown format 'docx'"),
@@ -513,7 +513,7 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
         (("explain", "2pa4", "--request", "req_0"), "no request 'req_0'"),
         (("verify", "2027-01"), "is not settled"),
         (("verify", "/no/file.json"), "no statement"),
-        (("verify", str(GUIDE)), "it is no statement"),
+        (("verify", str(GUIDE)), "it is not a statement"),
         (("sign", "/no/file.json", "--party", "openai"), "no statement"),
         (("dispute", "2pa4", "--party", "amazon", "--reason", "x"), "neither pays nor is paid"),
     ],
@@ -537,7 +537,7 @@ def test_what_cannot_be_signed_is_refused_in_words(own: Home, tmp_path: Path) ->
     assert not (tmp_path / "may.json.signatures.json").exists()
     key(own, "openai")
     assert "openai has a key" in refused("party", "key", "create", "--party", "openai")
-    assert "is no public key" in refused("party", "key", "trust", "--party", "openai", "--public-key", "c2hvcnQ=")
+    assert "is not a public key" in refused("party", "key", "trust", "--party", "openai", "--public-key", "c2hvcnQ=")
     assert "unknown name 'nobody'" in refused("party", "key", "create", "--party", "nobody")
     assert "nobody has signed it yet" in refused("statement", "countersign", str(may), "--party", "openai")
     assert "what is signed is the statement's JSON" in refused("statement", "sign", str(pdf), "--party", "openai")

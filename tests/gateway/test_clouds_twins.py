@@ -18,7 +18,7 @@ from clauseway.gateway.clouds.usage import responses_usage_in, usage_in
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Deployment
-from clauseway.sandbox.server import TWINS, serve
+from clauseway.sandbox.server import FAKE_CLOUDS, serve
 from clauseway.sandbox.signatures import credentials as theirs
 
 PATIENCE_S = 20
@@ -113,7 +113,7 @@ def ports() -> Iterator[dict[str, int]]:
             there.update(ports)
             ready.set()
 
-        await serve("127.0.0.1", dict.fromkeys(TWINS, 0), [], on_ready, until)
+        await serve("127.0.0.1", dict.fromkeys(FAKE_CLOUDS, 0), [], on_ready, until)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()

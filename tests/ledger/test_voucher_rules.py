@@ -135,7 +135,7 @@ def test_an_invoice_is_paid_by_its_name() -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.005", "ten", ""])
 def test_an_amount_is_above_zero_and_of_whole_cents(text: str) -> None:
-    with pytest.raises(InvalidInput, match="is no amount"):
+    with pytest.raises(InvalidInput, match="is not an amount"):
         read_amount(text, CENT)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import uvloop
 
-from clauseway.sandbox.server import TWINS, serve
+from clauseway.sandbox.server import FAKE_CLOUDS, serve
 
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 # One client for all: to make one takes longer than a request.
@@ -54,7 +54,7 @@ class _Thread(threading.Thread):
 
     async def _serve(self) -> None:
         self._loop, self._until = asyncio.get_running_loop(), asyncio.Event()
-        await serve("127.0.0.1", dict.fromkeys(TWINS, 0), [], self._on_ready, self._until)
+        await serve("127.0.0.1", dict.fromkeys(FAKE_CLOUDS, 0), [], self._on_ready, self._until)
 
     def _on_ready(self, ports: Mapping[str, int]) -> None:
         self.ports = dict(ports)

@@ -1,4 +1,4 @@
-"""Azure OpenAI's twin, judged by the vendor's unmodified SDK and by a recorded answer of the real service."""
+"""Azure OpenAI's fake cloud, judged by the vendor's unmodified SDK and by a recorded answer of the real service."""
 
 import json
 from pathlib import Path

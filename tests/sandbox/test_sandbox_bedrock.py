@@ -1,4 +1,4 @@
-"""Bedrock mantle's twin: the SDK's own Bedrock client, requests signed by botocore, and every way to get it wrong."""
+"""Bedrock mantle's fake cloud: the SDK's own Bedrock client, requests signed by botocore, and each way to fail."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""The demonstration credentials as files: each vendor's own library finds what the twin takes."""
+"""The demonstration credentials as files: each vendor's own library finds what the fake cloud takes."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""OpenAI's twin, judged by the vendor's unmodified SDK and by recorded answers of the real API."""
+"""OpenAI's fake cloud, judged by the vendor's unmodified SDK and by recorded answers of the real API."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""OCI's twin: the vendor's SDK with Oracle's own signers, and every way to sign wrongly."""
+"""OCI's fake cloud: the vendor's SDK with Oracle's own signers, and every way to sign wrongly."""
 
 import base64
 import hashlib

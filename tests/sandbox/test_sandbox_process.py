@@ -168,4 +168,4 @@ def test_a_bad_fault_is_named_and_nothing_starts(fault: str) -> None:
     ended = subprocess.run([*COMMAND, *ANY_PORTS, "--fault", fault], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("--fault: ")
-    assert "is no fault" in ended.stderr
+    assert "is not a fault" in ended.stderr

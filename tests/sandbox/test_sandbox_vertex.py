@@ -1,4 +1,4 @@
-"""Vertex AI's twin: the SDK's own Vertex provider, google-auth's service account, and every way to get it wrong."""
+"""Vertex AI's fake cloud: the SDK's own Vertex provider, google-auth's service account, and each way to fail."""
 
 import json
 import time

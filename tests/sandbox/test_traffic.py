@@ -35,9 +35,9 @@ BAD_ROWS = [
     ("16/11/2023 18:15,374,44", "'16/11/2023 18:15' is not written as YYYY-MM-DD HH:MM:SS.fffffff"),
     ("2023-13-16 18:15:46.0,374,44", "time data '2023-13-16 18:15:46' does not match format"),
     ("2023-11-16 18:15:47.68x,374,44", "'2023-11-16 18:15:47.68x' is not written as"),
-    ("2023-11-16 18:15:47.0,many,44", "'many' is no number of tokens"),
-    ("2023-11-16 18:15:47.0,374,0", "'0' is no number of tokens"),
-    ("2023-11-16 18:15:47.0,374,-4", "'-4' is no number of tokens"),
+    ("2023-11-16 18:15:47.0,many,44", "'many' is not a number of tokens"),
+    ("2023-11-16 18:15:47.0,374,0", "'0' is not a number of tokens"),
+    ("2023-11-16 18:15:47.0,374,-4", "'-4' is not a number of tokens"),
     ("2023-11-16 18:15:45.0,374,44", "it comes before the row above it"),
 ]
 

@@ -1,6 +1,12 @@
 """The one place that joins rooms: a module per use case, each with no rules of its own.
 
-Reads files, databases and clocks, hands the core what it needs as arguments, and hands its answers on: compiled plans
-to the gateway, typed contexts to the pages, records to the commands. Commands load these modules one by one, so that
-asking one question does not import a database.
+Reads files, databases and clocks, hands the core what it needs as arguments, and hands its answers
+on: compiled plans to the gateway, typed contexts to the pages, records to the commands. Commands
+load these modules one by one, so that asking one question does not import a database.
+
+    running      plans for the gateway, processes, pages, the doctor, the first night
+    reports      statements, packs, verification, forecasts, reconciliations: they change nothing
+    agreements   questions asked, explained and proved; texts compared, briefed and exported
+    books        everything that changes what a home keeps: usage, months, losses, customers
+    opening      a home, its agreements, facts, price books and configuration
 """

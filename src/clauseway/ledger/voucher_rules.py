@@ -50,7 +50,7 @@ def read_amount(text: str, unit: Decimal) -> Decimal:
         if not amount:
             raise BadNumber("it is nothing", "Write an amount above zero, as 12.50.")
     except BadNumber as error:
-        raise InvalidInput(error.problem(f"{text!r} is no amount", "--amount")) from None
+        raise InvalidInput(error.problem(f"{text!r} is not an amount", "--amount")) from None
     return amount
 
 

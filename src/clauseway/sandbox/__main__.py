@@ -1,9 +1,9 @@
 """`python -m clauseway.sandbox`: the simulated clouds as a process.
 
-Prints one JSON line when it serves, and nothing else: `{"ready": true, "ports": {"openai": …, "azure": …,
-"bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …}}`; or, started by another process (`--parent-pipe`),
-why it refuses to start. Ends with 0 on SIGTERM, SIGINT or when the parent's
-pipe closes, after answering what it has begun.
+Prints one JSON line when it serves, and nothing else: `{"ready": true, "ports": {"openai": …,
+"azure": …, "bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …}}`; or, started by another
+process (`--parent-pipe`), why it refuses to start. Ends with 0 on SIGTERM, SIGINT or when the
+parent's pipe closes, after answering what it has begun.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import msgspec
 import uvloop
 
 from clauseway.sandbox.faults import Fault, StartFault
-from clauseway.sandbox.server import TWINS, USUAL_PORTS, Tls, serve, stop_when_parent_ends
+from clauseway.sandbox.server import FAKE_CLOUDS, USUAL_PORTS, Tls, serve, stop_when_parent_ends
 from clauseway.values import InvalidInput, Problem
 
 
@@ -79,12 +79,12 @@ def _tls(options: argparse.Namespace) -> Tls | None:
 def _fault(text: str) -> tuple[str, Fault]:
     try:
         rule = msgspec.json.decode(text, type=StartFault)
-        if rule.cloud not in TWINS:
+        if rule.cloud not in FAKE_CLOUDS:
             raise msgspec.ValidationError(f"no cloud is called {rule.cloud!r}")
     except msgspec.DecodeError as error:
         raise InvalidInput(
             Problem(
-                what=f"{text!r} is no fault",
+                what=f"{text!r} is not a fault",
                 why=str(error),
                 where="--fault",
                 todo='Write it as {"cloud": "azure", "kind": "status", "status": 503, "count": 2}.',

@@ -1,14 +1,15 @@
 """Faults on demand: what a cloud does instead of answering, for as many requests as told.
 
-A fault hits the requests at which a model works (chat completions, responses, embeddings, images, audio, moderations),
-before the cloud reads them; with `endpoint` (`/responses`, `/files`, …) those of that endpoint alone, whatever it is.
-Set one at the start with `--fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 2}'`, while running
-with `POST /sandbox/faults` at the port of the cloud that shall fail (`DELETE` ends them all), or for one request alone
-with the header `x-sandbox-fault`, which goes first.
+A fault hits the requests at which a model works (chat completions, responses, embeddings, images,
+audio, moderations), before the cloud reads them; with `endpoint` (`/responses`, `/files`, …) those
+of that endpoint alone, whatever it is. Set one at the start with `--fault '{"cloud": "azure",
+"kind": "status", "status": 503, "count": 2}'`, while running with `POST /sandbox/faults` at the
+port of the cloud that shall fail (`DELETE` ends them all), or for one request alone with the header
+`x-sandbox-fault`, which goes first.
 
 | kind | what happens |
 |---|---|
-| `status` | that `status`, or that `family`, in the cloud's own words; `retry_after_ms` is told in its headers |
+| `status` | that `status`, or that `family`, in the cloud's own words; `retry_after_ms` is in its headers |
 | `stall` | nothing for `seconds`, before the first byte or after `events` events of a stream; then it goes on |
 | `pace` | `seconds` before each event of a stream |
 | `drip` | `bytes` of the body at a time, `seconds` before each |
@@ -21,7 +22,8 @@ with the header `x-sandbox-fault`, which goes first.
 | `wrong-length` | a `content-length` that is `bytes` more than the body (or less, where negative), then the end |
 | `zstd-frames` | each event of a stream, or the whole body, as a Zstandard frame of its own, though nobody asked |
 
-Azure's preamble is the first event of its streams: `error-event` with `events` 1 is an error after it.
+Azure's preamble is the first event of its streams: `error-event` with `events` 1 is an error after
+it.
 
 | family | status | what it is |
 |---|---|---|
@@ -105,14 +107,15 @@ class StartFault(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """What a cloud shall say instead of answering. `family` is empty where the status says all."""
+    """The error that a cloud answers with. `family` is empty where the status says all."""
 
     status: int
     family: str = ""
 
 
 class Faults:
-    """The rules of one cloud, in the order given; the first with requests left to hit is the one that hits."""
+    """The rules of one cloud, in the order given; the first with requests left to hit is the one
+    that hits."""
 
     def __init__(self) -> None:
         self._left: list[tuple[Fault, int | None]] = []
@@ -124,7 +127,7 @@ class Faults:
         self._left.clear()
 
     def take(self, endpoint: str, generating: bool) -> Fault | None:
-        """The fault that hits a request at `endpoint`, used up by one."""
+        """Return the fault that hits a request at `endpoint`, used up by one."""
         for index, (fault, left) in enumerate(self._left):
             if not hits(fault, endpoint, generating):
                 continue
@@ -136,12 +139,13 @@ class Faults:
         return None
 
     def pending(self) -> list[dict[str, object]]:
-        """The rules with the requests that each has left to hit."""
+        """Return the rules with the requests that each has left to hit."""
         return [{**msgspec.structs.asdict(fault), "count": left} for fault, left in self._left]
 
 
 def hits(fault: Fault, endpoint: str, generating: bool) -> bool:
-    """Whether a fault is for this endpoint: any at which a model works, or the one that it names."""
+    """Return whether a fault is for this endpoint: any at which a model works, or the one that
+    it names."""
     if not fault.endpoint:
         return generating
     return endpoint == fault.endpoint or endpoint.startswith(f"{fault.endpoint}/")
@@ -160,7 +164,7 @@ class Break(msgspec.Struct, frozen=True):
 def play(
     parts: Sequence[bytes], streamed: bool, fault: Fault | None, error: bytes
 ) -> Iterator[bytes | Pause | Break]:
-    """What is done with a body's parts: a stream's events, or a whole answer as one part.
+    """The treatment of a body's parts: a stream's events, or a whole answer as one part.
 
     `error` is the event that tells of an error within a stream.
     """

@@ -1,8 +1,9 @@
 """The sandbox's sockets: one process, one port per cloud, uvicorn's HTTP on uvloop.
 
-A twin decides what to answer; this module receives, counts, breaks what a fault says to break, and sends. Beside the
-cloud's own paths every port has the sandbox's administration: `GET /sandbox/counts` (all clouds), `GET` and
-`DELETE /sandbox/attempts` (all clouds, the latest 10,000), `GET`, `POST` and `DELETE /sandbox/faults` (this cloud).
+A fake cloud decides what to answer; this module receives, counts, breaks what a fault says to
+break, and sends. Beside the cloud's own paths every port has the sandbox's administration: `GET
+/sandbox/counts` (all clouds), `GET` and `DELETE /sandbox/attempts` (all clouds, the latest 10,000),
+`GET`, `POST` and `DELETE /sandbox/faults` (this cloud).
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clauseway.sandbox.clouds import bedrock
 from clauseway.sandbox.clouds.azure_openai import AzureOpenAI
-from clauseway.sandbox.clouds.front import Twin, framed
+from clauseway.sandbox.clouds.fake_cloud import FakeCloud, framed
 from clauseway.sandbox.clouds.model_server import GENERATING
 from clauseway.sandbox.clouds.openai_direct import OpenAIDirect
 from clauseway.sandbox.clouds.oracle import OracleGenerativeAI
@@ -37,7 +38,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[MutableMapping[str, Any]], Any]
 
-# What may still be answered after a stop was asked for; a stalled answer must not hold the process longer.
+# The time for open answers after a stop; a stalled answer must not hold the process longer.
 _DRAIN_S_MAX = 5
 USUAL_PORTS: Final[Mapping[str, int]] = {
     "openai": 8410,
@@ -47,13 +48,14 @@ USUAL_PORTS: Final[Mapping[str, int]] = {
     "vertex": 8414,
     "oracle": 8415,
 }
-# Ports tried from the usual one on; the usual ports are neighbours, so the next one may be taken by a sibling.
+# Ports tried from the usual one on; the usual ports are neighbours, so the next one may be taken by
+# a sibling.
 _PORTS_TRIED_MAX = 100
-# Attempts that are told, of all clouds together; a long run must not fill the memory.
+# The most attempts that are kept, of all clouds together; a long run must not fill the memory.
 _ATTEMPTS_MAX = 10_000
 
 
-TWINS: Final[Mapping[str, Callable[[], Twin]]] = {
+FAKE_CLOUDS: Final[Mapping[str, Callable[[], FakeCloud]]] = {
     "openai": OpenAIDirect,
     "azure": AzureOpenAI,
     "bedrock": bedrock.mantle,
@@ -64,11 +66,12 @@ TWINS: Final[Mapping[str, Callable[[], Twin]]] = {
 
 
 class Counts(msgspec.Struct):
-    """What a cloud saw and did with requests at which a model works.
+    """A cloud's counts of the requests at which a model works.
 
-    attempts = answered + refused + faulted + abandoned + those still open. `answered` were sent whole with status 200,
-    and the tokens are theirs, with those of responses and batches that a poll finished; `refused` are the cloud's own
-    errors; `faulted` ended by a fault; `abandoned` were left by the client before the end.
+    attempts = answered + refused + faulted + abandoned + those still open. `answered` were sent
+    whole with status 200, and the tokens are theirs, with those of responses and batches that a
+    poll finished; `refused` are the cloud's own errors; `faulted` ended by a fault; `abandoned`
+    were left by the client before the end.
     """
 
     attempts: int = 0
@@ -89,8 +92,10 @@ class Tls(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct):
-    """One request that a cloud saw. `serial` is in the request id that it answered with; `outcome` as in `Counts`, or
-    `open`."""
+    """One request that a cloud saw.
+
+    `serial` is in the request id that it answered with; `outcome` as in `Counts`, or `open`.
+    """
 
     cloud: str
     method: str
@@ -105,7 +110,8 @@ class Attempt(msgspec.Struct):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, showing the connection to the application: a fault must be able to break it."""
+    """uvicorn's protocol, showing the connection to the application: a fault must be able to
+    break it."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -139,7 +145,7 @@ class CloudApplication:
         attempts: deque[Attempt],
     ) -> None:
         self._name = name
-        self._twin = TWINS[name]()
+        self._cloud = FAKE_CLOUDS[name]()
         self._serials = serials
         self._all_counts = counts
         self._counts = counts[name]
@@ -164,7 +170,7 @@ class CloudApplication:
             now_s=time.time(),
             serial=self._serials(),
         )
-        endpoint = self._twin.endpoint(received.path)
+        endpoint = self._cloud.endpoint(received.path)
         attempt = Attempt(
             self._name,
             received.method,
@@ -186,9 +192,9 @@ class CloudApplication:
         await self._answer(received, attempt, fault, connection)
 
     def _fault(self, received: Received, endpoint: str, generating: bool) -> Fault | None:
-        told = received.header(b"x-sandbox-fault")
-        if told:
-            return msgspec.json.decode(told, type=Fault)
+        header = received.header(b"x-sandbox-fault")
+        if header:
+            return msgspec.json.decode(header, type=Fault)
         return self.faults.take(endpoint, generating)
 
     async def _answer(
@@ -203,7 +209,8 @@ class CloudApplication:
                 else connection.fail(_NO_HTTP[fault.kind])
             )
             return
-        answer = self._twin.answer(received)
+        # The cloud judges the request; a fault hits only an answer that it would have given.
+        answer = self._cloud.answer(received)
         attempt.tokens = answer.tokens
         if answer.status != 200:
             self._count(attempt, "refused", answer.status)
@@ -216,14 +223,15 @@ class CloudApplication:
             return
         if fault is not None and fault.kind == "error-event" and not answer.events:
             self._count(attempt, "faulted", 500)
-            await connection.send(self._twin.outage(received, Outage(500)), None, b"")
+            await connection.send(self._cloud.outage(received, Outage(500)), None, b"")
             return
         if fault is not None and fault.kind == "zstd-frames":
             answer = framed(answer)
+        # Faults within a body are played while it is sent.
         error = _error_event(attempt.endpoint, fault)
         whole = await connection.send(answer, fault, error)
-        told = "answered" if whole and not error else "faulted"
-        self._count(attempt, "abandoned" if connection.left else told, 200)
+        event = "answered" if whole and not error else "faulted"
+        self._count(attempt, "abandoned" if connection.left else event, 200)
         if not whole:
             await connection.fail(b"")
 
@@ -237,11 +245,11 @@ class CloudApplication:
             counts.completion_tokens += attempt.tokens[1]
 
     def _instead(self, received: Received, fault: Fault) -> Answer | None:
-        """What is answered without asking the cloud; None for what is no HTTP."""
+        """Return the answer to a call that needs no cloud; None for a call other than HTTP."""
         match fault.kind:
             case "status":
                 return _with_retry_after(
-                    self._twin.outage(received, fault.outage), fault.retry_after_ms
+                    self._cloud.outage(received, fault.outage), fault.retry_after_ms
                 )
             case "redirect":
                 here = f"{received.scheme}://{received.header(b'host')}{received.raw_path}"
@@ -289,7 +297,10 @@ class _Connection:
         self.left = False
 
     async def send(self, answer: Answer, fault: Fault | None, error: bytes) -> bool:
-        """Send it, with what a fault does to it. False when it was cut short: by the fault, or the client left."""
+        """Send it, with what a fault does to it.
+
+        False when it was cut short: by the fault, or the client left.
+        """
         if fault is not None and fault.kind == "stall" and not (answer.events and fault.events):
             await self._pause(fault.seconds)
             fault = None
@@ -325,7 +336,8 @@ class _Connection:
             pass
 
     async def fail(self, last_words: bytes) -> None:
-        """Close the connection as a failing cloud does, and wait until it is: the server has nothing left to say."""
+        """Close the connection as a failing cloud does, and wait until it is: the server has
+        nothing left to say."""
         if last_words:
             self._transport.write(last_words)
         self._transport.close()
@@ -341,7 +353,7 @@ _NO_HTTP: Final = {
 
 
 def _error_event(endpoint: str, fault: Fault | None) -> bytes:
-    """The event that tells of an error, in the form of the endpoint's streams."""
+    """Return the event that tells of an error, in the form of the endpoint's streams."""
     if fault is None or fault.kind != "error-event":
         return b""
     code = fault.family or "server_error"
@@ -361,7 +373,7 @@ def _error_event(endpoint: str, fault: Fault | None) -> bytes:
 
 
 def _with_wrong_length(answer: Answer, excess: int) -> bytes:
-    """A whole answer as bytes, whose stated length is `excess` more than its body."""
+    """Return a whole answer as bytes, whose stated length is `excess` more than its body."""
     body = b"".join(answer.events) or answer.body
     headers = [*answer.headers, (b"content-length", b"%d" % (len(body) + excess))]
     return (
@@ -373,7 +385,7 @@ def _with_wrong_length(answer: Answer, excess: int) -> bytes:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, or None when the client left before its end."""
+    """Return the whole body, or None when the client left before its end."""
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         return bytes(message.get("body", b""))
@@ -401,15 +413,15 @@ def _with_retry_after(answer: Answer, retry_after_ms: int) -> Answer:
     if not retry_after_ms:
         return answer
     seconds = -(-retry_after_ms // 1000)
-    told = ((b"retry-after-ms", b"%d" % retry_after_ms), (b"retry-after", b"%d" % seconds))
-    return msgspec.structs.replace(answer, headers=(*answer.headers, *told))
+    hints = ((b"retry-after-ms", b"%d" % retry_after_ms), (b"retry-after", b"%d" % seconds))
+    return msgspec.structs.replace(answer, headers=(*answer.headers, *hints))
 
 
 def listen(host: str, port: int | None, usual: int) -> socket.socket:
     """Return a socket that listens at `port`; 0 takes any free one.
 
-    Where no port is named (None), it is the usual one, or the next free one above it. Raises InvalidInput where the
-    address cannot be had.
+    Where no port is named (None), it is the usual one, or the next free one above it. Raise
+    InvalidInput where the address cannot be had.
     """
     candidates = range(usual, usual + _PORTS_TRIED_MAX) if port is None else (port,)
     for candidate in candidates:
@@ -423,7 +435,10 @@ def listen(host: str, port: int | None, usual: int) -> socket.socket:
                         what=f"cannot listen on port {candidate}",
                         why=os.strerror(error.errno).lower() if error.errno else str(error),
                         where=f"{host}:{candidate}",
-                        todo="Stop what listens there, or name another address or port (0 takes any free port).",
+                        todo=(
+                            "Stop what listens there, or name another address or port (0 takes "
+                            "any free port)."
+                        ),
                     )
                 ) from None
             continue
@@ -451,7 +466,9 @@ async def serve(
     stop: asyncio.Event,
     tls: Tls | None = None,
 ) -> None:
-    """Serve every cloud of `ports` until `stop` is set, then drain. `on_ready` gets the ports actually used.
+    """Serve every cloud of `ports` until `stop` is set, then drain.
+
+    `on_ready` gets the ports actually used.
 
     A cloud whose port is None takes its usual one, or the next free one above it.
 

@@ -1,4 +1,5 @@
-"""What a twin receives and what it answers: plain values, so that a twin is a pure function."""
+"""Requests to a fake cloud and its answers: plain values, so that a fake cloud is a pure
+function."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,8 +13,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` is decoded; `raw_path` is as sent, for signatures.
 
-    `now_s` is the machine's clock (seconds since 1970) and `serial` 32 hex digits that no other request of any sandbox
-    has: a twin asks neither clock nor randomness.
+    `now_s` is the machine's clock (seconds since 1970) and `serial` 32 hex digits that no other
+    request of any sandbox has: a fake cloud asks neither clock nor randomness.
     """
 
     method: str
@@ -27,7 +28,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str = "http"
 
     def header(self, name: bytes) -> str:
-        """The first value of a header, empty where it is missing."""
+        """Return the first value of a header, empty where it is missing."""
         for key, value in self.headers:
             if key == name:
                 return value.decode("latin-1")
@@ -35,15 +36,17 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def uuid(self) -> str:
-        """The serial in the form that Azure and AWS give their request ids."""
+        """Return the serial in the form that Azure and AWS give their request ids."""
         text = self.serial
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a request concerns the model server: a cloud's root and its authentication are done with.
+    """The part of a request for the model server: the cloud has handled its root and the
+    authentication.
 
-    `path` is what follows the root. `model` is empty where the body names the model, as it does almost everywhere.
+    `path` is what follows the root. `model` is empty where the body names the model, as it does
+    almost everywhere.
     """
 
     method: str
@@ -57,10 +60,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model server says, before a cloud gives it its headers and its way of writing JSON.
+    """The model server's answer, before a cloud adds its headers and its way of writing JSON.
 
-    One of: `value` as JSON, `content` of `content_type`, or the `events` of a stream, each with its blank line.
-    `tokens` are those that it reports: in and out.
+    One of: `value` as JSON, `content` of `content_type`, or the `events` of a stream, each with its
+    blank line. `tokens` are those that it reports: in and out.
     """
 
     value: object = None
@@ -71,7 +74,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes back: `body`, or for a stream its `events`, each with its blank line.
+    """An HTTP answer: `body`, or for a stream its `events`, each with its blank line.
 
     `tokens` are those that it reports: in and out.
     """
@@ -84,9 +87,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(Exception):
-    """A request that the chat format itself refuses, in OpenAI's terms; each twin words its own body around it.
+    """A request that the chat format itself refuses, in OpenAI's terms; each fake cloud words its
+    own body around it.
 
-    Raised while a body is read, caught by the twin. `code` and `param` are empty where OpenAI says null.
+    Raised while a body is read, caught by the fake cloud. `code` and `param` are empty where OpenAI
+    says null.
     """
 
     def __init__(self, status: int, message: str, *, param: str = "", code: str = "") -> None:
@@ -98,7 +103,7 @@ class Refused(Exception):
 
     @property
     def body(self) -> dict[str, object]:
-        """The error as OpenAI's API writes it."""
+        """Return the error as OpenAI's API writes it."""
         fields: Mapping[str, object] = {
             "message": self.message,
             "type": "invalid_request_error",
@@ -112,18 +117,19 @@ encode = msgspec.json.Encoder().encode
 
 
 def encode_indented(value: object) -> bytes:
-    """The same over several lines, as OpenAI and Azure write whole answers."""
+    """Return the same over several lines, as OpenAI and Azure write whole answers."""
     return msgspec.json.format(encode(value), indent=2)
 
 
 def event(data: object, name: str = "") -> bytes:
-    """One server-sent event."""
+    """Return one server-sent event."""
     head = b"event: " + name.encode() + b"\n" if name else b""
     return head + b"data: " + encode(data) + b"\n\n"
 
 
 STREAM = b"text/event-stream; charset=utf-8"
-# Hides the length of a token from who watches the wire; drawn from the event's number, so that answers repeat.
+# Hides the length of a token from who watches the wire; drawn from the event's number, so that
+# answers repeat.
 _PADDING = "WuQNXIPio8PDeczEmdPr"
 
 

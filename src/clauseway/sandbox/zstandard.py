@@ -1,4 +1,5 @@
-"""Zstandard frames (RFC 8878) of raw blocks: valid and not compressed, so that no compressor is asked for."""
+"""Zstandard frames (RFC 8878) of raw blocks: valid and not compressed, so that no compressor is
+asked for."""
 
 from typing import Final
 
@@ -7,7 +8,7 @@ _BLOCK_MAX: Final = 128 * 1024
 
 
 def frame(content: bytes) -> bytes:
-    """One whole frame that holds `content`."""
+    """Return one whole frame that holds `content`."""
     size = len(content)
     if size < 256:
         head = b"\x20" + size.to_bytes(1)

@@ -1,7 +1,8 @@
-"""What a page needs to be told, as frozen records, and `PageSource`, the protocol of whoever tells it.
+"""The contexts of pages, as frozen records, and `PageSource`, the protocol of their source.
 
-Days are UTC days, intervals half-open. Money is text, exact and already formatted (`1,234.56`); the pages never
-compute with it. Citations are those of `values`, so that a sentence and a statement line cite the same way.
+Days are UTC days, intervals half-open. Money is text, exact and already formatted (`1,234.56`); the
+pages never compute with it. Citations are those of `values`, so that a sentence and a statement
+line cite the same way.
 """
 
 from datetime import date
@@ -15,11 +16,15 @@ Outcome = Literal["permitted", "forbidden", "conditional", "unstated"]
 
 
 class Unavailable(Exception):
-    """A source cannot tell right now (the gateway does not answer). The text says what, in a sentence."""
+    """A source cannot tell right now (the gateway does not answer).
+
+    The text says what, in a sentence.
+    """
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is damaged or lost and blocks settlements: what, where, why, and what to do."""
+    """Something that is damaged or lost and blocks settlements: what, where, why, and what to
+    do."""
 
     what: str
     where: str
@@ -35,7 +40,8 @@ class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimelineSegment(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer that holds on the days `begin` ≤ day < `end`, and why, in a sentence that names the clause."""
+    """One answer that holds on the days `begin` ≤ day < `end`, and why, in a sentence that names
+    the clause."""
 
     begin: date
     end: date
@@ -68,7 +74,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to the requests that were for one cloud. `tokens` are input and output together."""
+    """The fate of the requests that were for one cloud. `tokens` are input and output together."""
 
     cloud: str
     served: int
@@ -80,8 +86,8 @@ class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
 class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
     """The counts since the gateway started. `clock` is the business clock's reading, as text.
 
-    `edition` changes whenever what `home` returns has changed in anything but the counts: an open page then fetches
-    itself anew.
+    `edition` changes whenever what `home` returns has changed in anything but the counts: an open
+    page then fetches itself anew.
     """
 
     clouds: tuple[CloudCounts, ...]
@@ -90,7 +96,9 @@ class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a statement. `working` is the arithmetic, step by step; every line names the clause it rests on.
+    """One line of a statement.
+
+    `working` is the arithmetic, step by step; every line names the clause it rests on.
 
     `id` is what commands and other prints call the line; empty where there is nothing more to open.
     """
@@ -122,7 +130,10 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure nobody published, and what was taken for it. `standing` is in words: `reported`, `ours`, `given (…)`."""
+    """A figure nobody published, and what was taken for it.
+
+    `standing` is in words: `reported`, `ours`, `given (…)`.
+    """
 
     name: str
     value: str
@@ -132,7 +143,10 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """What one party owes another for the period. Directions are never netted. `parts` says what it is the sum of."""
+    """The amount that one party owes another for the period.
+
+    Directions are never netted. The amount is the sum of `parts`.
+    """
 
     label: str
     amount: str
@@ -147,7 +161,8 @@ class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DueLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment of the calendar: what is owed through a day, by when, what is withheld and what is paid."""
+    """A payment of the calendar: what is owed through a day, by when, what is withheld and what
+    is paid."""
 
     label: str
     through: date
@@ -160,7 +175,8 @@ class DueLine(msgspec.Struct, frozen=True, kw_only=True):
 class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     """A statement. `period` is a month, `2026-05`, and names its own page.
 
-    `assumed` is one line for the foot of every printed page; `digest` the hash of the statement's canonical bytes.
+    `assumed` is one line for the foot of every printed page; `digest` the hash of the statement's
+    canonical bytes.
     """
 
     period: str
@@ -204,7 +220,10 @@ class TracedUnit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request behind a line. `moved` says how it moved the line's share, where that was asked for."""
+    """A request behind a line.
+
+    `moved` says how it moved the line's share, where that was asked for.
+    """
 
     id: str
     at: str
@@ -248,7 +267,8 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What is due ahead: a picture (SVG) and the same in sentences; `note` says why there is none, if so."""
+    """The amounts due ahead: a picture (SVG) and the same in sentences; `note` says why there is
+    none, if so."""
 
     svg: str = ""
     sentences: tuple[str, ...] = ()
@@ -256,7 +276,7 @@ class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page. `statement_note` says why there is no statement, where there is none."""
+    """The first page. `statement_note` says why there is not a statement, where there is none."""
 
     title: str
     as_of: date
@@ -273,22 +293,26 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageSource(Protocol):
-    """Who tells the pages what to draw. Each method may raise `Unavailable`, or InvalidInput where an address is wrong;
-    the pages then say so."""
+    """The source of the pages' contexts.
+
+    Each method may raise `Unavailable`, or InvalidInput where an address is wrong; the pages then
+    say so.
+    """
 
     async def home(self) -> HomeContext:
-        """Everything on the first page."""
+        """Return everything on the first page."""
         ...
 
     async def counts(self) -> CountsContext:
-        """The counts alone: asked once a second by every open page, so it should be cheap."""
+        """Return the counts alone: asked once a second by every open page, so it should be
+        cheap."""
         ...
 
     async def statement(self, period: str) -> StatementContext | None:
-        """The statement of a month (`2026-05`), or None where there is none."""
+        """Return the statement of a month (`2026-05`), or None where there is none."""
         ...
 
     async def line(self, period: str, line: str, request: str) -> LineContext | None:
-        """What stands behind a line of a month, with one request followed where it is named; None where there is
-        no such line or request."""
+        """Return the evidence behind a line of a month, with one request followed where it is
+        named; None where there is no such line or request."""
         ...

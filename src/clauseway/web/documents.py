@@ -1,11 +1,14 @@
-"""A statement as one HTML file to keep and print. A function of the statement alone: the same words, the same bytes."""
+"""A statement as one HTML file to keep and print.
+
+A function of the statement alone: the same words, the same bytes.
+"""
 
 from clauseway.web.contexts import StatementContext
 from clauseway.web.drawing import environment
 
 
 def statement_html(statement: StatementContext) -> str:
-    """The page for print as a file that needs neither a server nor a network."""
+    """Return the page for print as a file that needs neither a server nor a network."""
     return (
         environment()
         .get_template("statement.html.j2")

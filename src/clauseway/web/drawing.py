@@ -1,6 +1,8 @@
-"""The templates, and how they write days, months and counts: for pages that are served and documents that are kept.
+"""The templates, and how they write days, months and counts: for pages that are served and
+documents that are kept.
 
-The words are English whatever the machine's locale: a document's bytes depend on what it says alone.
+The words are English whatever the machine's locale: a document's bytes depend on what it says
+alone.
 """
 
 import base64
@@ -10,13 +12,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 _MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def environment() -> Environment:
-    """The templates of this room, with their filters."""
+    """Return the templates of this room, with their filters."""
     templates = Environment(
         loader=PackageLoader("clauseway.web"),
         autoescape=True,
@@ -36,7 +48,7 @@ def _day(day: date) -> str:
 
 
 def _days(begin: date, end: date) -> str:
-    """A half-open interval in the words of a contract: both days named are included."""
+    """Return a half-open interval in the words of a contract: both days named are included."""
     if end == date.max:
         return f"from {_day(begin)} on"
     last = end - timedelta(days=1)
@@ -50,7 +62,7 @@ def _days(begin: date, end: date) -> str:
 
 
 def _month(period: str) -> str:
-    """April 2026, for 2026-04; what is no month stays as it is."""
+    """April 2026, for 2026-04; what is not a month stays as it is."""
     try:
         first = date.fromisoformat(f"{period}-01")
     except ValueError:
@@ -63,12 +75,16 @@ def _count(number: int) -> str:
 
 
 def _data_uri(svg: str) -> str:
-    """A picture as an address of its own: styles in it touch nothing of the page, and the page's policy admits it."""
+    """Return a picture as an address of its own: styles in it touch nothing of the page, and the
+    page's policy admits it."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def _css_string(text: str) -> Markup:
-    """Text as a string in a style sheet. Whatever could end the string, or the sheet, is written as its code point."""
+    """Return text as a string in a style sheet.
+
+    Whatever could end the string, or the sheet, is written as its code point.
+    """
     safe = (
         c if c.isascii() and (c.isalnum() or c in " .,=%()-") else f"\\{ord(c):x} " for c in text
     )

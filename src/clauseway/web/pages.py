@@ -6,7 +6,8 @@
     GET /statement/{period}/{line}   what stands behind a line, down to a request (?request=…) and up to the clause
     GET /healthz              whether the pages are up
 
-Every page is one document; the content security policy lets nothing in but its own script and style.
+Every page is one document; the content security policy lets nothing in but its own script and
+style.
 """
 
 import secrets
@@ -25,12 +26,14 @@ from clauseway.web.contexts import PageSource, Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.timeline import BAR_PX, drawn_of
 
-# Names a browser on this machine uses. Any other Host means that a foreign page had its name point here.
+# Names a browser on this machine uses. Any other Host means that a foreign page had its name point
+# here.
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
 def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> Starlette:
-    """The pages over `source`, answering to the host names in `hosts` alone (`*` for any)."""
+    """Return the pages over `source`, answering to the host names in `hosts` alone (`*` for
+    any)."""
     pages = _Pages(source)
     app = Starlette(
         routes=[
@@ -81,7 +84,7 @@ class _Pages:
         if statement is None:
             return self._problem(
                 404,
-                f"There is no statement for {period}",
+                f"There is not a statement for {period}",
                 "No settlement of that month has been posted.",
                 f"Settle it: clauseway settle --period {period} --assume …",
             )
@@ -89,15 +92,15 @@ class _Pages:
 
     async def line(self, request: Request) -> Response:
         period, line = request.path_params["period"], request.path_params["line"]
-        found = await self._source.line(period, line, request.query_params.get("request", ""))
-        if found is None:
+        context = await self._source.line(period, line, request.query_params.get("request", ""))
+        if context is None:
             return self._problem(
                 404,
                 f"There is no line {line} in {period}",
                 "No settlement of that month has it, or the request is not in it.",
                 f"Take the name from the statement: /statement/{period}.",
             )
-        return self._page("line.html.j2", line=found)
+        return self._page("line.html.j2", line=context)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         return self._problem(
@@ -113,7 +116,8 @@ class _Pages:
         return self._problem(400, problem.what, problem.why, problem.todo)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """The error itself goes to the log of this process: a page is no place for it."""
+        """Answer 500. The error itself goes to the log of this process: a page is no place for
+        it."""
         why = f"This is a failure of ours, not of your input: {type(error).__name__}."
         return self._problem(
             500, "The page cannot be shown", why, "The log of the pages says more."
@@ -124,14 +128,15 @@ class _Pages:
             503, "The page cannot be shown right now", str(error), "Reload it in a moment."
         )
 
-    def _problem(self, status: int, what: str, why: str, todo: str) -> Response:
-        return self._page("problem.html.j2", status, what=what, why=why, todo=todo)
+    def _problem(self, status: int, problem: str, why: str, todo: str) -> Response:
+        return self._page("problem.html.j2", status, what=problem, why=why, todo=todo)
 
     def _page(self, name: str, status: int = 200, **context: object) -> Response:
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(name).render(nonce=nonce, **context)
         policy = (
-            f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+            f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+            f"connect-src 'self'; "
             "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         headers = {

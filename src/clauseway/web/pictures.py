@@ -55,7 +55,7 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
 _MARGIN_PX = 28
 _HEAD_PX = 66
 _FOOT_PX = 44
-# What an outcome's name needs within its bar.
+# The width of an outcome's name within its bar.
 _WORD_PX = 86
 # A year's label needs this much; where years are narrower, some go without.
 _YEAR_PX = 40
@@ -123,7 +123,8 @@ def _axis(drawn: Drawn) -> Iterable[str]:
 def _row(row: Row) -> Iterable[str]:
     # Written twice: the first, thick and in the paper's colour, keeps lines off the second.
     yield (
-        f'<text y="{row.label_y}" stroke="#fbfaf6" stroke-width="4" stroke-linejoin="round">{escape(row.label)}</text>'
+        f'<text y="{row.label_y}" stroke="#fbfaf6" stroke-width="4" '
+        f'stroke-linejoin="round">{escape(row.label)}</text>'
     )
     yield _text(0, row.label_y, row.label)
     for bar in row.bars:
@@ -206,8 +207,9 @@ def _lines_and_bands(outlooks: Sequence[Outlook]) -> str:
 
 
 def _panel(outlook: Outlook, top: int) -> Iterable[str]:
-    """One share: axes, band, lines, cap."""
+    """Yield one share: axes, band, lines, cap."""
     months = outlook.months
+    # A cap far above the lines would press them flat: it is named, not drawn.
     most = max(month.due.high for month in months)
     near = outlook.cap is not None and outlook.cap <= most * 2
     highest = max([most, *([outlook.cap] if near and outlook.cap is not None else [])]) or Decimal(
@@ -226,13 +228,18 @@ def _panel(outlook: Outlook, top: int) -> Iterable[str]:
     yield _text(
         _MARGIN_PX, top + 12, f"{outlook.payer} pays {outlook.payee}: {outlook.term}", "head"
     )
+    # The axes: a line a year, three levels of amount.
     for index, month in enumerate(months):
         if month.month.endswith("-01") or index == 0:
-            yield f'<line x1="{x(index)}" x2="{x(index)}" y1="{top + 30}" y2="{bottom}" class="grid"/>'
+            yield (
+                f'<line x1="{x(index)}" x2="{x(index)}" y1="{top + 30}" y2="{bottom}" '
+                f'class="grid"/>'
+            )
             yield _text(x(index) + 2, bottom + 16, month.month[:4], "soft")
     for part in (Decimal(0), highest / 2, highest):
         yield _level(y(part), "grid")
         yield _text(_MARGIN_PX, y(part) + 4, _short(part), "soft")
+    # The band begins at the last settled month, so that nothing gapes between.
     ahead = [index for index, month in enumerate(months) if not month.is_settled]
     since = max(0, min(ahead, default=len(months)) - 1)
     if ahead:
@@ -248,6 +255,7 @@ def _panel(outlook: Outlook, top: int) -> Iterable[str]:
             yield _curve(
                 [(x(i), y(months[i].uncapped.mid)) for i in inside], "uncapped", "without the cap"
             )
+    # A single settled month has no line: it is a dot.
     past = [index for index, month in enumerate(months) if month.is_settled]
     yield _curve([(x(i), y(months[i].due.mid)) for i in past], "settled", "settled")
     if len(past) == 1:
@@ -271,7 +279,10 @@ def _panel(outlook: Outlook, top: int) -> Iterable[str]:
 
 def _said(months: Sequence[MonthAhead], outlook: Outlook) -> str:
     last = months[-1].due
-    return f"{outlook.term} by {months[-1].month}: {last.mid:,.2f} ({last.low:,.2f} to {last.high:,.2f})"
+    return (
+        f"{outlook.term} by {months[-1].month}: {last.mid:,.2f} ({last.low:,.2f} to "
+        f"{last.high:,.2f})"
+    )
 
 
 def _level(y: float, kind: str) -> str:
@@ -279,7 +290,10 @@ def _level(y: float, kind: str) -> str:
 
 
 def _curve(points: Sequence[tuple[float, float]], kind: str, said: str) -> str:
-    return f'<polyline points="{_points(points)}" class="{kind}"><title>{escape(said)}</title></polyline>'
+    return (
+        f'<polyline points="{_points(points)}" '
+        f'class="{kind}"><title>{escape(said)}</title></polyline>'
+    )
 
 
 def _points(points: Iterable[tuple[float, float]]) -> str:
@@ -298,9 +312,9 @@ def _short(amount: Decimal) -> str:
 
 
 def png_of(svg: str) -> bytes:
-    """The picture at twice its size.
+    """Return the picture at twice its size.
 
-    Raises InvalidInput where the library that draws it is not installed.
+    Raise InvalidInput where the library that draws it is not installed.
     """
     try:
         renderer = importlib.import_module("vl_convert")
@@ -310,7 +324,10 @@ def png_of(svg: str) -> bytes:
                 what="no PNG can be drawn",
                 why="the library that draws it is not installed",
                 where="--png",
-                todo="Install it (pip install 'clauseway[charts]'), or write --svg, which needs nothing.",
+                todo=(
+                    "Install it (pip install 'clauseway[charts]'), or write --svg, which needs "
+                    "nothing."
+                ),
             )
         ) from None
     drawn: bytes = renderer.svg_to_png(svg, scale=2.0)

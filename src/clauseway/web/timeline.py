@@ -1,4 +1,5 @@
-"""Rights over time, drawn: from days to places on a strip, in percent of its width, so that text never scales with it.
+"""Rights over time, drawn: from days to places on a strip, in percent of its width, so that text
+never scales with it.
 
 drawn_of(timeline, as_of)   everything the template puts down, nothing left to compute there
 """
@@ -10,8 +11,8 @@ import msgspec
 
 from clauseway.web.contexts import Outcome, Timeline, TimelineMark, TimelineRow, TimelineSegment
 
-# A mark whose neighbour is nearer than this (percent of the width) is written one line lower, or they would overlap on
-# a narrow screen.
+# A mark whose neighbour is nearer than this (percent of the width) is written one line lower, or
+# they would overlap on a narrow screen.
 _MARK_DISTANCE_MIN = 9.0
 # Shorter segments have no room for a word; the middle ones have it on a wide screen only.
 _WORD_WIDTH_MIN = 9.0
@@ -24,7 +25,10 @@ AXIS_PX = 26
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A segment's place. `word` is when its outcome is written into it: `always`, `wide` (screens) or `never`."""
+    """A segment's place.
+
+    `word` is when its outcome is written into it: `always`, `wide` (screens) or `never`.
+    """
 
     x: float
     width: float
@@ -72,7 +76,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 def drawn_of(timeline: Timeline, as_of: date) -> Drawn:
-    """Where everything goes. What lies outside the timeline's days is cut off."""
+    """Return where everything goes. What lies outside the timeline's days is cut off."""
     marks = _marks(timeline)
     top = max((mark.y for mark in marks), default=0) + MARK_LINE_PX
     axis_y = top + ROW_PX * len(timeline.rows)
@@ -131,7 +135,8 @@ def _inside(day: date, timeline: Timeline) -> bool:
 
 
 def _levels(places: Sequence[float]) -> list[int]:
-    """The line each mark is written on: one lower than its neighbour where they are too near."""
+    """Return the line each mark is written on: one lower than its neighbour where they are too
+    near."""
     levels: list[int] = []
     for index, x in enumerate(places):
         near = index > 0 and x - places[index - 1] < _MARK_DISTANCE_MIN

@@ -1,9 +1,9 @@
 """An amendment on a page: what happened, why it matters, key numbers, quick answers; each sentence
 with its place.
 
-Everything is told from the amendment's terms and changes, from what is answered otherwise, and from
-the facts; nothing is written about any one agreement. What a term leaves to prose (an undertaking)
-is quoted.
+Every sentence is made from the amendment's terms and changes, from the answers that change, and
+from the facts; nothing is written about one agreement in particular. Prose that a term does not
+state (an undertaking) is quoted.
 
     brief_of(asked, sides, comparison, known_at)   → Brief
     markdown_of(brief)                             → the page (`brief_page`)
@@ -88,14 +88,14 @@ def brief_of(
     return msgspec.structs.replace(page, sources=_cited(page, asked.agreement))
 
 
-def _cited(told: Brief, agreement: Agreement) -> dict[str, str]:
-    places = [said.place for said in (*told.what_happened, *told.why_it_matters, *told.since_then)]
-    places += [number.place for number in told.key_numbers] + [
-        answer.place for answer in told.quick_answers
+def _cited(page: Brief, agreement: Agreement) -> dict[str, str]:
+    places = [said.place for said in (*page.what_happened, *page.why_it_matters, *page.since_then)]
+    places += [number.place for number in page.key_numbers] + [
+        answer.place for answer in page.quick_answers
     ]
     cited = {source for place in places for source in place.partition("; ")[2].split(", ")}
     return {
-        source: "; ".join([text, *_passages(agreement, told.amendment, source)])
+        source: "; ".join([text, *_passages(agreement, page.amendment, source)])
         for source, text in agreement.sources.items()
         if source in cited
     }
@@ -103,12 +103,12 @@ def _cited(told: Brief, agreement: Agreement) -> dict[str, str]:
 
 def _passages(agreement: Agreement, amendment: str, source: str) -> Iterable[str]:
     """Return the passages of a source on which an amendment's terms and changes rest, each once."""
-    [found] = [one for one in agreement.amendments if one.id == amendment]
-    timed: tuple[AnyTerm | Change, ...] = (*found.terms, *found.changes)
+    [own] = [amendment_ for amendment_ in agreement.amendments if amendment_.id == amendment]
+    timed: tuple[AnyTerm | Change, ...] = (*own.terms, *own.changes)
     named = [
         passage
-        for one in timed
-        for passage in passages_of(one.citation.source, source, agreement.sources)
+        for item in timed
+        for passage in passages_of(item.citation.source, source, agreement.sources)
     ]
     return dict.fromkeys(named)
 
@@ -122,7 +122,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     before: Side
     after: Side
 
-    # What happened
+    # Clause by clause
 
     def what_happened(self) -> Iterator[Said]:
         """Clause by clause: what it ends or moves, what it begins, what it leaves to prose."""
@@ -130,9 +130,13 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         ends = [*(clause.line for clause in clauses[1:]), FOREVER.toordinal()]
         for clause, end in zip(clauses, ends, strict=True):
             changes = [
-                one for one in self.amendment.changes if clause.line <= one.citation.line < end
+                change
+                for change in self.amendment.changes
+                if clause.line <= change.citation.line < end
             ]
-            terms = [one for one in self.amendment.terms if clause.line <= one.citation.line < end]
+            terms = [
+                term for term in self.amendment.terms if clause.line <= term.citation.line < end
+            ]
             for change in changes:
                 yield from self._change(change, {term.kind for term in terms})
             for term in terms:
@@ -156,7 +160,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         ended = [term for term in in_force_before if term.id in change.ends]
         for kind in dict.fromkeys(term.kind for term in ended):
             alike = [term for term in ended if term.kind == kind]
-            several = len({self.terms.what(term) for term in alike}) > 1
+            several = len({self.terms.noun(term) for term in alike}) > 1
             replaced = "are replaced" if several else "is replaced"
             ends = replaced if kind in replaced_by else "end" if several else "ends"
             yield self._said(f"{self.terms.nouns(alike)} {ends}{under}", change.citation)
@@ -180,11 +184,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     # Why it matters
 
     def changes(self, comparison: Comparison) -> Iterator[Said]:
-        """What is answered otherwise, the widest of the named parties' first."""
+        """Yield the answers that change, the widest of the named parties' first."""
         for group in comparison.groups[:_CHANGES_MAX]:
-            told = group.sentence.removesuffix(f": {change_of(group)}")
+            text = group.sentence.removesuffix(f": {change_of(group)}")
             yield Said(
-                text=f"{told}. Before: {outcome_word(group.before, group.actions)}.",
+                text=f"{text}. Before: {outcome_word(group.before, group.actions)}.",
                 place=group.place,
             )
         left = comparison.groups[_CHANGES_MAX:]
@@ -203,11 +207,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             yield Said(text="Nothing that can be asked is answered otherwise.", place=self._whole())
 
     def _whole(self) -> str:
-        """The place of what rests on the amendment as a whole."""
+        """Return the place of what rests on the amendment as a whole."""
         return f"{self.amendment.id}, {self.amendment.document}"
 
     def readings(self) -> Iterator[Said]:
-        """The readings that the amendment's own words leave open, and how many answers each
+        """Yield the readings that the amendment's own words leave open, and how many answers each
         turns."""
         for name in self._readings_open():
             reading = self.after.agreement.readings[name]
@@ -226,7 +230,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     def _readings_open(self) -> list[str]:
         timed: tuple[AnyTerm | Change, ...] = (*self.amendment.terms, *self.amendment.changes)
-        named = [name for one in timed for name in one.under]
+        named = [name for item in timed for name in item.under]
         choices = [
             getattr(term, field)
             for term in self.amendment.terms
@@ -265,15 +269,15 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         yield from self._context()
 
     def _context(self) -> Iterator[Number]:
-        """What was reported around the agreement since the amendment before this one."""
+        """Yield the reports around the agreement since the amendment before this one."""
         *earlier, _ = self.after.agreement.amendments
         since = earlier[-1].effective if earlier else date.min
         for note in self.after.agreement.context:
             if since < note.day <= self.amendment.effective:
-                what = sentences(note.citation.text).removesuffix(".")
+                title = sentences(note.citation.text).removesuffix(".")
                 place = self.words.place(note.citation)
                 yield Number(
-                    what=f"{note.day}: {what}",
+                    what=f"{note.day}: {title}",
                     value=note.value or "no effect on any answer",
                     place=place,
                 )
@@ -286,11 +290,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             )
         match term:
             case Stake():
-                what = f"{words.name(term.holder)}'s stake in {words.name(term.of)}"
-                yield Number(what=what, value=term.about, place=place)
+                label = f"{words.name(term.holder)}'s stake in {words.name(term.of)}"
+                yield Number(what=label, value=term.about, place=place)
             case Commitment():
-                what = f"what {words.name(term.party)} commits to {words.name(term.to)}"
-                yield Number(what=what, value=term.about, place=place)
+                label = f"what {words.name(term.party)} commits to {words.name(term.to)}"
+                yield Number(what=label, value=term.about, place=place)
             case RevenueShareTerm():
                 direction = f"{words.name(term.payer)} to {words.name(term.payee)}"
                 yield Number(
@@ -308,13 +312,16 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         if figure.standing == "reported":
             return f"not disclosed; {_readable(figure.value)} was reported (`{name}`)"
         if figure.standing == "placeholder":
-            return f"not disclosed; no value was reported, {_readable(figure.value)} is a placeholder (`{name}`)"
+            return (
+                f"not disclosed; no value was reported, {_readable(figure.value)} is a "
+                f"placeholder (`{name}`)"
+            )
         return f"not disclosed; {_readable(figure.value)} is assumed (`{name}`)"
 
     # Quick answers
 
     def answers(self, asked: Asked) -> Iterator[QuickAnswer]:
-        """The agreement's main rights, where this amendment changes or decides the answer."""
+        """Yield the agreement's main rights, where this amendment changes or decides the answer."""
         text = Asked(self.after.agreement, asked.catalog, asked.facts)
         for right in rights_of_interest(text, self.after.known_at):
             question = msgspec.structs.replace(
@@ -334,12 +341,16 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         return decide(side.agreement, asked.catalog, side.facts, question)
 
     def _next(self, asked: Asked, question: Question) -> Span | None:
-        """When the answer next changes, as known on that day."""
+        """Return when the answer next changes, as known on that day."""
         facts = self.after.facts.known(self.after.known_at)
         spans = timeline(self.after.agreement, asked.catalog, facts, question)
         now = [span.decision.outcome for span in spans if span.begin <= question.as_of < span.end]
         return next(
-            (one for one in spans if one.begin > question.as_of and one.decision.outcome != now[0]),
+            (
+                span
+                for span in spans
+                if span.begin > question.as_of and span.decision.outcome != now[0]
+            ),
             None,
         )
 
@@ -367,33 +378,42 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     # Since then
 
     def since_then(self, asked: Asked, known_at: KnownAt) -> Iterator[Said]:
-        """The facts known of the days from this amendment to the next, without what was
+        """Yield the facts known of the days from this amendment to the next, without what was
         corrected."""
         later = [
-            one.effective
-            for one in asked.agreement.amendments
-            if one.effective > self.amendment.effective
+            amendment.effective
+            for amendment in asked.agreement.amendments
+            if amendment.effective > self.amendment.effective
         ]
         until = min(later, default=FOREVER)
         for fact in sorted(asked.facts.known(known_at).facts, key=lambda fact: fact.effective):
-            if self.amendment.effective <= fact.effective < until and (told := self._fact(fact)):
-                yield self._said(f"On {fact.effective} {told}", fact.citation)
+            if self.amendment.effective <= fact.effective < until and (text := self._fact(fact)):
+                yield self._said(f"On {fact.effective} {text}", fact.citation)
 
     def _fact(self, fact: Fact) -> str:
-        """What a fact says; nothing of a retraction, which only hides another."""
+        """Return a fact in words; nothing of a retraction, which only hides another."""
         words = self.words
         match fact:
             case Launch():
                 stage = {"announced": "was announced for", "preview": "went into preview on"}
-                return f"{fact.product} {stage.get(fact.stage, 'became available on')} {words.name(fact.cloud)}"
+                return (
+                    f"{fact.product} {stage.get(fact.stage, 'became available on')} "
+                    f"{words.name(fact.cloud)}"
+                )
             case Answer():
                 can, will = (
                     "can" if fact.can else "cannot",
                     "declines" if fact.declines else "chooses",
                 )
-                return f"it was answered that the first cloud {can} support {fact.product} and {will} to"
+                return (
+                    f"it was answered that the first cloud {can} support {fact.product} and "
+                    f"{will} to"
+                )
             case Offer():
-                return f"what is called {fact.subject} was offered{' and passed on' if fact.passed else ''}"
+                return (
+                    f"what is called {fact.subject} was "
+                    f"offered{' and passed on' if fact.passed else ''}"
+                )
             case Grant():
                 return f"{words.name(fact.party)} was granted {fact.product}"
             case ProductAdded():

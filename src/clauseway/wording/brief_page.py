@@ -54,40 +54,40 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     sources: Mapping[str, str]
 
 
-def markdown_of(told: Brief) -> str:
-    """The page, as Markdown."""
+def markdown_of(page: Brief) -> str:
+    """Return the page, as Markdown."""
     lines = [
-        f"# {told.amendment}: {told.title}",
+        f"# {page.amendment}: {page.title}",
         "",
-        f"{told.agreement}. Announced on {told.announced}, in effect from {told.effective}; "
-        f"told as known at {told.known_at}.",
+        f"{page.agreement}. Announced on {page.announced}, in effect from {page.effective}; "
+        f"told as known at {page.known_at}.",
         "",
         "## What happened",
         "",
-        *(f"- {said.text} ({said.place})" for said in told.what_happened),
+        *(f"- {said.text} ({said.place})" for said in page.what_happened),
         "",
         "## Why it matters",
         "",
-        *(f"- {said.text} ({said.place})" for said in told.why_it_matters),
+        *(f"- {said.text} ({said.place})" for said in page.why_it_matters),
         "",
         "## Key numbers",
         "",
         "| what | value | place |",
         "|---|---|---|",
-        *(f"| {number.what} | {number.value} | {number.place} |" for number in told.key_numbers),
+        *(f"| {number.what} | {number.value} | {number.place} |" for number in page.key_numbers),
         "",
         "## Quick answers",
         "",
-        *(f"- **{one.question}** {one.answer} ({one.place})" for one in told.quick_answers),
-        *([] if told.quick_answers else ["None of the agreement's main rights is touched."]),
+        *(f"- **{quick.question}** {quick.answer} ({quick.place})" for quick in page.quick_answers),
+        *([] if page.quick_answers else ["None of the agreement's main rights is touched."]),
         "",
         "## Since then",
         "",
-        *(f"- {said.text} ({said.place})" for said in told.since_then),
-        *([] if told.since_then else ["No fact is recorded of the days until the next amendment."]),
+        *(f"- {said.text} ({said.place})" for said in page.since_then),
+        *([] if page.since_then else ["No fact is recorded of the days until the next amendment."]),
         "",
         "## Sources",
         "",
-        *(f"- {source}: {text}" for source, text in told.sources.items()),
+        *(f"- {source}: {text}" for source, text in page.sources.items()),
     ]
     return "\n".join(lines) + "\n"

@@ -81,7 +81,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def comparison_of(
-    each: Sequence[Asked],
+    agreements: Sequence[Asked],
     changes: Sequence[OutcomeChange],
     sides: Sequence[Side | JointSide],
     labels: Sequence[str],
@@ -90,7 +90,7 @@ def comparison_of(
 
     `labels` name what each side goes up to.
     """
-    words = ChangeSentences(Wording.of(each), sides[1].readings)
+    words = ChangeSentences(Wording.of(agreements), sides[1].readings)
     before, after = (
         ComparedSide(up_to=label, as_of=side.as_of, known_at=str(side.known_at))
         for side, label in zip(sides, labels, strict=True)
@@ -113,7 +113,7 @@ def comparison_of(
 
 
 def expanded(groups: Sequence[ChangeGroup]) -> set[Combination]:
-    """Every combination that the groups stand for."""
+    """Return every combination that the groups stand for."""
     return {combination for group in groups for combination in _box(group).combinations()}
 
 
@@ -121,7 +121,7 @@ def _box(group: ChangeGroup) -> Box:
     return Box(**{field: getattr(group, field) for field in Box.__struct_fields__})
 
 
-# How a change is told, by the outcomes before and after: between who and what, and behind what.
+# Words for a change, by the outcomes before and after: between party and act, and behind the act.
 _TOLD = {
     (Outcome.UNSTATED, Outcome.PERMITTED): ("may", ""),
     (Outcome.FORBIDDEN, Outcome.PERMITTED): ("may now", ""),
@@ -151,7 +151,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
     readings: Mapping[str, str]
 
     def in_order(self, boxes: Sequence[Box]) -> list[Box]:
-        """The owner's first, then those of others whom the text names; by action, the widest
+        """Return the owner's first, then those of others whom the text names; by action, the widest
         first."""
         owners = set(owners_of(self.wording.agreements))
         principals = parties_named(self.wording)
@@ -172,17 +172,17 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         )
 
     def sentence(self, box: Box) -> str:
-        told = self._share(box) if SHARE in box.actions else self._act(box)
+        text = self._share(box) if SHARE in box.actions else self._act(box)
         conditions = ", and if ".join(self.condition(term) for term in box.conditions)
-        return f"{sentence(told)}{conditions and ' '}{conditions}: {change_of(box)}"
+        return f"{sentence(text)}{conditions and ' '}{conditions}: {change_of(box)}"
 
     def _act(self, box: Box) -> str:
-        """Who may now do what where."""
+        """Return a change of a right: a party may now do something somewhere."""
         words = self.wording
         conjunction = "or" if box.after is Outcome.FORBIDDEN else "and"
         verbs = listed([_VERBS[action] for action in ordered(box.actions)], conjunction)
-        what = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"
-        what += " under licence" if box.actions == (USE,) else ""
+        act = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"
+        act += " under licence" if box.actions == (USE,) else ""
         to = f" to {words.parties(box.to, conjunction)}" if box.to != ("",) else ""
         where = (
             f"{words.clouds(box.clouds, conjunction)}{words.segments(box.segments)}"
@@ -192,15 +192,15 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         where += f"{words.sellers(box.sellers)}{words.regions(box.regions, conjunction)}"
         who = words.parties(box.parties)
         if box.after is Outcome.UNSTATED:
-            return f"nothing states any more whether {who} may {what}{to}{where}"
+            return f"nothing states any more whether {who} may {act}{to}{where}"
         may, behind = _TOLD[box.before, box.after]
         if box.after is Outcome.FORBIDDEN and who.startswith("anyone"):
             who, may = f"nobody{who.removeprefix('anyone')}", "may"
             behind = behind if box.before is Outcome.UNSTATED else f" any longer{behind}"
-        return f"{who} {may} {what}{to}{where}{behind}"
+        return f"{who} {may} {act}{to}{where}{behind}"
 
     def _share(self, box: Box) -> str:
-        """Who owes whom a share, on what."""
+        """Return a change of a share: a party owes another a share on a base."""
         words = self.wording
         who, to, on = words.parties(box.parties), words.parties(box.to, "or"), self._base(box)
         owes = "owe" if len(box.parties) > 1 and not who.startswith("anyone") else "owes"
@@ -210,14 +210,17 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             return f"{who} now {owes} {to} a revenue share{on}"
         if who.startswith("anyone"):
             return f"nobody{who.removeprefix('anyone')} {owes} {to} a revenue share{on}"
-        return f"{who} {owes} {to} no revenue share{'' if box.before is Outcome.UNSTATED else ' any more'}{on}"
+        return (
+            f"{who} {owes} {to} no revenue "
+            f"share{'' if box.before is Outcome.UNSTATED else ' any more'}{on}"
+        )
 
     def _base(self, box: Box) -> str:
-        """What a share is taken on, where that is not everything."""
+        """Return the base of a share, where that is not everything."""
         catalog = self.wording.catalog
         every = {
             *catalog.products,
-            *(name for name, known in catalog.classes.items() if known.actions),
+            *(name for name, class_ in catalog.classes.items() if class_.actions),
         }
         left = every - set(box.products)
         if "" not in box.products:
@@ -237,10 +240,10 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
 
     def condition(self, name: str) -> str:
-        """What a condition asks for; where terms of several agreements have the name, what each
-        of them asks for."""
+        """Return the demand of a condition; where terms of several agreements have the name, the
+        demand of each of them asks for."""
         words = self.wording
-        told = [
+        conditions = [
             said
             for agreement in words.agreements
             for amendment in agreement.amendments
@@ -249,7 +252,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             and (said := self._waits_for(term, own_options(agreement, self.readings)))
         ]
         return (
-            ", and ".join(dict.fromkeys(told))
+            ", and ".join(dict.fromkeys(conditions))
             or f"{words.names(owners_of(words.agreements), 'or')} grants it"
         )
 
@@ -262,31 +265,37 @@ class ChangeSentences(msgspec.Struct, frozen=True):
                     return first
                 both = term.unless.under(readings) == "cannot-and-declines"
                 operator = words.name(words.catalog.operators.get(term.first, term.first))
-                return f"{first}, unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
+                return (
+                    f"{first}, unless {operator} cannot {'and' if both else 'or'} chooses not "
+                    f"to support it"
+                )
             case RefusalRight():
-                return f"it was first offered to {words.name(term.holder)} and {words.name(term.holder)} passed"
+                return (
+                    f"it was first offered to {words.name(term.holder)} and "
+                    f"{words.name(term.holder)} passed"
+                )
         return ""
 
 
 def parties_named(wording: Wording) -> set[str]:
-    """The parties that some term names."""
+    """Return the parties that some term names."""
     terms = [
         term
-        for one in wording.agreements
-        for amendment in one.amendments
+        for agreement in wording.agreements
+        for amendment in agreement.amendments
         for term in amendment.terms
     ]
     named = [use for term in terms for use in uses(term)]
-    return {name for _, what, names in named if what == "party" for name in names}
+    return {name for _, kind, names in named if kind == "party" for name in names}
 
 
 def owners_of(agreements: Iterable[Agreement]) -> list[str]:
-    """The parties that own something, in the order of the text."""
-    found = [
+    """Return the parties that own something, in the order of the text."""
+    owners = [
         term.party
         for agreement in agreements
         for amendment in agreement.amendments
         for term in amendment.terms
         if isinstance(term, Ownership)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(owners))

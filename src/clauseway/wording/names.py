@@ -1,7 +1,7 @@
 """Sets of names as a person would write them, and places of the text as they are cited.
 
 A name is spelled as the agreement's own prose spells it (`aws` becomes AWS where the text says
-AWS); products and classes keep their identifiers. A set is told from the shorter side: `any cloud
+AWS); products and classes keep their identifiers. A set is worded from its shorter side: `any cloud
 but Azure`.
 """
 
@@ -21,7 +21,7 @@ from clauseway.values import Citation
 # no longer.
 _EXCEPTIONS_MAX = 2
 _DEFINITIONS = "agreement"
-# What somebody does who does it: before and behind the product.
+# An action as done by somebody: the words before and behind the product.
 _DOES = {
     SERVE: ("serves", ""),
     SELL: ("sells", ""),
@@ -33,7 +33,7 @@ _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """How the names of agreements, one or several, are written.
+    """The written names of agreements, one or several.
 
     `spelled` holds parties and clouds.
     """
@@ -43,12 +43,16 @@ class Wording(msgspec.Struct, frozen=True):
     spelled: Mapping[str, str]
 
     @classmethod
-    def of(cls, each: Sequence[Asked]) -> "Wording":
+    def of(cls, agreements: Sequence[Asked]) -> "Wording":
         """Return the wording of agreements that are asked together, one or several."""
         catalog = (
-            each[0].catalog if len(each) == 1 else joint_catalog([asked.catalog for asked in each])
+            agreements[0].catalog
+            if len(agreements) == 1
+            else joint_catalog([asked.catalog for asked in agreements])
         )
-        prose = "\n".join(line for asked in each for line in _prose(asked.agreement, asked.facts))
+        prose = "\n".join(
+            line for asked in agreements for line in _prose(asked.agreement, asked.facts)
+        )
         parties = {name: _spelled(name, prose) for name in sorted(catalog.parties)}
         if any(spelled != name for name, spelled in parties.items()):
             # A party that the prose never names is written like those that it does.
@@ -56,29 +60,29 @@ class Wording(msgspec.Struct, frozen=True):
                 name: name.capitalize() if name == said else said for name, said in parties.items()
             }
         clouds = {name: _spelled(name, prose) for name in sorted(catalog.clouds)}
-        return cls(tuple(asked.agreement for asked in each), catalog, {**clouds, **parties})
+        return cls(tuple(asked.agreement for asked in agreements), catalog, {**clouds, **parties})
 
     def name(self, identifier: str) -> str:
         return self.spelled.get(identifier, identifier)
 
     def names(self, identifiers: Iterable[str], conjunction: str = "and") -> str:
-        return listed([self.name(one) for one in sorted(identifiers)], conjunction)
+        return listed([self.name(identifier) for identifier in sorted(identifiers)], conjunction)
 
-    def parties(self, some: Iterable[str], conjunction: str = "and") -> str:
-        return self._set(some, self.catalog.parties, "anyone", conjunction)
+    def parties(self, names: Iterable[str], conjunction: str = "and") -> str:
+        return self._set(names, self.catalog.parties, "anyone", conjunction)
 
-    def clouds(self, some: Iterable[str], conjunction: str = "and") -> str:
+    def clouds(self, names: Iterable[str], conjunction: str = "and") -> str:
         """` on AWS and OCI`; empty where an action happens on no cloud."""
-        named = [cloud for cloud in some if cloud]
+        named = [cloud for cloud in names if cloud]
         return (
             f" on {self._set(named, self.catalog.clouds, 'any cloud', conjunction)}"
             if named
             else ""
         )
 
-    def segments(self, some: Iterable[str]) -> str:
-        """Which customers, where not all: ` to government customers`."""
-        chosen = set(some)
+    def segments(self, names: Iterable[str]) -> str:
+        """Return the customers, where not all: ` to government customers`."""
+        chosen = set(names)
         left = self.catalog.segments - chosen
         if not left:
             return ""
@@ -89,23 +93,25 @@ class Wording(msgspec.Struct, frozen=True):
             f" to {listed([*named, 'customers of no named segment'] if 'any' in chosen else named)}"
         )
 
-    def sellers(self, some: Iterable[str]) -> str:
+    def sellers(self, names: Iterable[str]) -> str:
         """By whom it is sold, where another than the party sells it (the empty name is the party
         itself)."""
-        chosen = set(some)
+        chosen = set(names)
         others = self.names(chosen - {""}, "or")
         return f", sold by {'itself or ' if '' in chosen else ''}{others}" if others else ""
 
-    def regions(self, some: Iterable[str], conjunction: str = "and") -> str:
+    def regions(self, names: Iterable[str], conjunction: str = "and") -> str:
         """` in eu and us`; empty where it is everywhere, or nothing tells regions apart."""
-        chosen = {region for region in some if region}
+        chosen = {region for region in names if region}
         if not chosen or chosen >= {*self.catalog.regions, ELSEWHERE}:
             return ""
-        named = [f"in {one}" for one in sorted(chosen - {ELSEWHERE})]
+        named = [f"in {region}" for region in sorted(chosen - {ELSEWHERE})]
         return f" {listed([*named, 'in no named region'] if ELSEWHERE in chosen else named, conjunction)}"
 
-    def _set(self, some: Iterable[str], every: frozenset[str], whole: str, conjunction: str) -> str:
-        chosen = set(some)
+    def _set(
+        self, names: Iterable[str], every: frozenset[str], whole: str, conjunction: str
+    ) -> str:
+        chosen = set(names)
         left = every - chosen
         if not left and len(chosen) > 1:
             return whole
@@ -113,34 +119,39 @@ class Wording(msgspec.Struct, frozen=True):
             return f"{whole} but {self.names(left)}"
         return self.names(chosen, conjunction)
 
-    def products(self, some: Iterable[str], action: str, conjunction: str = "and") -> str:
+    def products(self, names: Iterable[str], action: str, conjunction: str = "and") -> str:
         """Products and classes.
 
         A class alone stands for a new product of it; an empty name for a share as a whole.
         """
-        chosen = set(some)
-        classes = [one for one in self.catalog.classes if self._takes(one, action)]
-        parts = {one: self._part(one, chosen) for one in classes}
-        whole = self._widest([one for one in classes if parts[one].whole], classes)
-        sold = [one for one in whole if self._is_sold(one)]
-        new = [one for one in classes if parts[one].only_new]
-        told = [f"any {listed(sold, 'or')} product"] if sold else []
-        told += [f"any new {listed(new, 'or')} product"] if new else []
-        told += [one for one in whole if one not in sold]
-        told += [name for one in classes if not parts[one].has_new for name in parts[one].within]
-        told += [
-            f"any {one} product (except {listed(parts[one].without)})"
-            for one in classes
-            if parts[one].mixed
+        chosen = set(names)
+        classes = [class_ for class_ in self.catalog.classes if self._takes(class_, action)]
+        parts = {class_: self._part(class_, chosen) for class_ in classes}
+        whole = self._widest([class_ for class_ in classes if parts[class_].whole], classes)
+        sold = [class_ for class_ in whole if self._is_sold(class_)]
+        new = [class_ for class_ in classes if parts[class_].only_new]
+        parts_ = [f"any {listed(sold, 'or')} product"] if sold else []
+        parts_ += [f"any new {listed(new, 'or')} product"] if new else []
+        parts_ += [class_ for class_ in whole if class_ not in sold]
+        parts_ += [
+            name for class_ in classes if not parts[class_].has_new for name in parts[class_].within
         ]
-        return listed(told, conjunction)
+        parts_ += [
+            f"any {class_} product (except {listed(parts[class_].without)})"
+            for class_ in classes
+            if parts[class_].mixed
+        ]
+        return listed(parts_, conjunction)
 
-    def scope(self, some: Iterable[str]) -> str:
-        """What a term is about: classes and products in the order in which they are defined."""
-        chosen = set(some)
-        defined = [one for one in (*self.catalog.classes, *self.catalog.products) if one in chosen]
-        sold = [one for one in defined if one in self.catalog.classes and self._is_sold(one)]
-        named = [one for one in defined if one not in sold]
+    def scope(self, names: Iterable[str]) -> str:
+        """Return the subject of a term: classes and products in the order in which they are
+        defined."""
+        chosen = set(names)
+        defined = [
+            name for name in (*self.catalog.classes, *self.catalog.products) if name in chosen
+        ]
+        sold = [name for name in defined if name in self.catalog.classes and self._is_sold(name)]
+        named = [name for name in defined if name not in sold]
         return listed([f"{listed(sold)} products", *named] if sold else named)
 
     def _takes(self, name: str, action: str) -> bool:
@@ -148,10 +159,10 @@ class Wording(msgspec.Struct, frozen=True):
         return bool(actions) if action == SHARE else action in actions
 
     def _is_sold(self, name: str) -> bool:
-        """Whether it is a class of products, rather than of rights or capacity."""
+        """Return whether it is a class of products, rather than of rights or capacity."""
         return any(
-            SELL in known.actions and self.catalog.belongs(one, name)
-            for one, known in self.catalog.classes.items()
+            SELL in class_.actions and self.catalog.belongs(member, name)
+            for member, class_ in self.catalog.classes.items()
         )
 
     def _part(self, name: str, chosen: set[str]) -> "_Part":
@@ -162,35 +173,38 @@ class Wording(msgspec.Struct, frozen=True):
         ]
         return _Part(
             has_new=name in chosen,
-            within=[one for one in members if one in chosen],
-            without=[one for one in members if one not in chosen],
+            within=[product for product in members if product in chosen],
+            without=[product for product in members if product not in chosen],
         )
 
     def _widest(self, whole: list[str], classes: list[str]) -> list[str]:
         """Wider classes in the place of all their classes."""
-        found: list[str] = []
+        widest: list[str] = []
         for name in whole:
             wider = self.catalog.classes[name].within
-            siblings = [one for one in classes if self.catalog.classes[one].within == wider]
-            told = (
+            siblings = [
+                class_ for class_ in classes if self.catalog.classes[class_].within == wider
+            ]
+            chosen = (
                 wider
-                if wider and all(one in whole for one in siblings) and len(siblings) > 1
+                if wider and all(sibling in whole for sibling in siblings) and len(siblings) > 1
                 else name
             )
-            if told not in found:
-                found.append(told)
-        return found
+            if chosen not in widest:
+                widest.append(chosen)
+        return widest
 
     # Questions
 
     def right(self, question: Question) -> str:
-        """What a question asks for, as somebody doing it: `OpenAI serves gpt-5.5 on AWS`."""
-        what = question.product
-        if what in self.catalog.classes and self._is_sold(what):
-            what = f"a new {what} product"
+        """Return a question as somebody's act: `OpenAI serves gpt-5.5 on AWS`."""
+        product = question.product
+        if product in self.catalog.classes and self._is_sold(product):
+            product = f"a new {product} product"
         to = f" to {self.name(question.to)}" if question.to else ""
         if question.action == SHARE:
-            return f"{self.name(question.party)} owes{to.removeprefix(' to')} a revenue share{what and ' on '}{what}"
+            base = f" on {product}" if product else ""
+            return f"{self.name(question.party)} owes{to.removeprefix(' to')} a revenue share{base}"
         where = f" on {self.name(question.cloud)}" if question.cloud else ""
         segment = f" to {question.segment} customers" if question.segment != "any" else ""
         seller = (
@@ -199,11 +213,12 @@ class Wording(msgspec.Struct, frozen=True):
         verb, behind = _DOES[question.action]
         region = f" in {question.region}" if question.region and self.catalog.regions else ""
         return (
-            f"{self.name(question.party)} {verb} {what}{behind}{to}{where}{region}{segment}{seller}"
+            f"{self.name(question.party)} {verb} "
+            f"{product}{behind}{to}{where}{region}{segment}{seller}"
         )
 
     def may(self, question: Question) -> str:
-        """The question itself: `May OpenAI serve gpt-5.5 on AWS?`"""
+        """Return the question itself: `May OpenAI serve gpt-5.5 on AWS?`"""
         doing = self.right(question)
         who = self.name(question.party)
         rest = doing.removeprefix(f"{who} ")
@@ -222,7 +237,7 @@ class Wording(msgspec.Struct, frozen=True):
         return f"{of}{self._clause(at)}{where}{'; ' if sources else ''}{sources}"
 
     def title(self, at: Reason | Citation) -> str:
-        """The title of the clause in which something stands."""
+        """Return the title of the clause in which something stands."""
         clause = self._clause_above(at)
         return clause.title if clause else ""
 
@@ -234,11 +249,11 @@ class Wording(msgspec.Struct, frozen=True):
 
     def _clause_above(self, at: Reason | Citation) -> Clause | None:
         name = at.agreement if isinstance(at, Reason) else ""
-        agreements = [one for one in self.agreements if name in ("", one.id)]
+        agreements = [agreement for agreement in self.agreements if name in ("", agreement.id)]
         amendments = [
             amendment
-            for one in agreements
-            for amendment in one.amendments
+            for agreement in agreements
+            for amendment in agreement.amendments
             if amendment.id == at.amendment
         ]
         above = [
@@ -250,14 +265,14 @@ class Wording(msgspec.Struct, frozen=True):
         return above[-1] if above else None
 
     def sources(self, source: str) -> list[str]:
-        """The identifiers of the sources that a citation spells out."""
-        sources = [pair for one in self.agreements for pair in one.sources.items()]
-        known = list(dict.fromkeys(name for name, text in sources if _cites(source, name, text)))
-        return known or ([source] if source else [])
+        """Return the identifiers of the sources that a citation spells out."""
+        sources = [pair for agreement in self.agreements for pair in agreement.sources.items()]
+        cited = list(dict.fromkeys(name for name, text in sources if _cites(source, name, text)))
+        return cited or ([source] if source else [])
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """What is chosen of a class: a new product of it (which the class itself stands for), some
+    """The choice within a class: a new product of it (which the class itself stands for), some
     of its products."""
 
     has_new: bool
@@ -306,9 +321,9 @@ def passages_of(cited: str, name: str, sources: Mapping[str, str]) -> list[str]:
     """Return the passages of a source that a citation names."""
     begin = f"{name} ({sources.get(name, '')}: "
     return [
-        one.removeprefix(begin).removesuffix(")")
-        for one in cited.split("; ")
-        if one.startswith(begin)
+        passage.removeprefix(begin).removesuffix(")")
+        for passage in cited.split("; ")
+        if passage.startswith(begin)
     ]
 
 
@@ -326,12 +341,12 @@ def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:
 
 
 def _spelled(name: str, prose: str) -> str:
-    """A name as the prose writes it; as it is where the prose has it as a common word, or not at
-    all."""
+    """Return a name as the prose writes it; as it is where the prose has it as a common word, or
+    not at all."""
     pattern = re.escape(name).replace(r"\-", "[- ]")
-    found: Counter[str] = Counter(
+    spellings: Counter[str] = Counter(
         re.findall(rf"(?<![\w.-]){pattern}(?![\w-])", prose, re.IGNORECASE)
     )
-    if not found or name in found:
+    if not spellings or name in spellings:
         return name
-    return found.most_common(1)[0][0]
+    return spellings.most_common(1)[0][0]

@@ -22,8 +22,8 @@ class Right(msgspec.Struct, frozen=True):
 
 
 def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
-    """The owner's rights elsewhere than on the primary cloud, others' rights to sell, licences,
-    shares."""
+    """Yield the owner's rights elsewhere than on the primary cloud, others' rights to sell,
+    licences, shares."""
 
     def right(label: str, action: str, party: str, **parts: str) -> Iterator[Right]:
         for region in regions if action in CLOUD_ACTIONS else [""]:
@@ -43,7 +43,7 @@ def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
                 return  # this agreement's classes do not take that action
             yield Right(f"{label} in {region}" if region else label, question)
 
-    # Where regions are told apart, a right is one in each of them.
+    # Where terms tell regions apart, a right is one right in each region.
     regions = [*sorted(asked.catalog.regions), ELSEWHERE] if asked.catalog.regions else [""]
     owner = _first(asked, Ownership, "party")
     primary = _first(asked, Precedence, "first")
@@ -95,8 +95,8 @@ def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
 
 
 def _classes(asked: Asked, action: str) -> list[str]:
-    """The classes that take an action and that some exclusivity has reserved, in the agreement's
-    own order."""
+    """Return the classes that take an action and that some exclusivity has reserved, in the
+    agreement's own order."""
     reserved = {
         scope
         for amendment in asked.agreement.amendments
@@ -106,14 +106,15 @@ def _classes(asked: Asked, action: str) -> list[str]:
     }
     return [
         name
-        for name, known in asked.catalog.classes.items()
-        if action in known.actions and any(asked.catalog.belongs(name, scope) for scope in reserved)
+        for name, class_ in asked.catalog.classes.items()
+        if action in class_.actions
+        and any(asked.catalog.belongs(name, scope) for scope in reserved)
     ]
 
 
 def _examples(asked: Asked, name: str) -> list[tuple[str, str]]:
-    """What to ask of a class: its first product, where it has one, and a new product of it (the
-    class itself)."""
+    """Return the products to ask about for a class: its first product, where it has one, and a
+    new product of it (the class itself)."""
     products = [
         product.id for product in asked.catalog.products.values() if product.product_class == name
     ]
@@ -123,8 +124,8 @@ def _examples(asked: Asked, name: str) -> list[tuple[str, str]]:
 
 
 def _elsewhere(asked: Asked, primary: str, insiders: set[str]) -> tuple[str, str]:
-    """A cloud that is not the primary one, operated by an outsider where there is one, and its
-    operator."""
+    """Return a cloud that is not the primary one, operated by an outsider where there is one,
+    and its operator."""
     others = [pair for pair in sorted(asked.catalog.operators.items()) if pair[0] != primary]
     outside = [pair for pair in others if pair[1] not in insiders]
     return next(iter(outside + others), (primary, asked.catalog.operators.get(primary, "")))
@@ -139,10 +140,10 @@ def _first(asked: Asked, kind: type, field: str) -> str:
 
 
 def _share_directions(asked: Asked) -> list[tuple[str, str]]:
-    found = [
+    directions = [
         (term.payer, term.payee)
         for amendment in asked.agreement.amendments
         for term in amendment.terms
         if isinstance(term, RevenueShareTerm)
     ]
-    return sorted(set(found))
+    return sorted(set(directions))

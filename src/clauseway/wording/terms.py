@@ -43,14 +43,14 @@ class TermWording(msgspec.Struct, frozen=True):
     readings: Mapping[str, str]
 
     def nouns(self, terms: Iterable[AnyTerm]) -> str:
-        """Terms as something that ends; those that say the same are told once."""
+        """Return terms as nouns for what ends; terms that say the same stand once."""
         named: dict[str, list[str]] = {}
         for term in terms:
-            named.setdefault(self.what(term), []).append(term.id)
-        return listed([f"{what} ({', '.join(sorted(ids))})" for what, ids in named.items()])
+            named.setdefault(self.noun(term), []).append(term.id)
+        return listed([f"{noun} ({', '.join(sorted(ids))})" for noun, ids in named.items()])
 
-    def what(self, term: AnyTerm) -> str:
-        """A term as something that may end."""
+    def noun(self, term: AnyTerm) -> str:
+        """Return a term as something that may end."""
         words = self.words
         match term:
             case Exclusivity():
@@ -59,11 +59,20 @@ class TermWording(msgspec.Struct, frozen=True):
                 )
             case Prohibition():
                 who = self._named(term.parties)
-                return f"the prohibition on {who} {self._doing(term.actions)} {self._scope(term.products)}"
+                return (
+                    f"the prohibition on {who} {self._doing(term.actions)} "
+                    f"{self._scope(term.products)}"
+                )
             case Precedence():
-                return f"the rule to ship {self._scope(term.products)} on {words.name(term.first)} first"
+                return (
+                    f"the rule to ship {self._scope(term.products)} on "
+                    f"{words.name(term.first)} first"
+                )
             case RefusalRight():
-                return f"{words.name(term.holder)}'s right of first refusal on {self._scope(term.products)}"
+                return (
+                    f"{words.name(term.holder)}'s right of first refusal on "
+                    f"{self._scope(term.products)}"
+                )
             case Licence():
                 return f"{words.name(term.licensee)}'s licence to {self._scope(term.products)}"
             case RevenueShareTerm():
@@ -71,7 +80,10 @@ class TermWording(msgspec.Struct, frozen=True):
                     f"the revenue share that {words.name(term.payer)} owes {words.name(term.payee)}"
                 )
             case Permission():
-                return f"the express permission for {self._doing(term.actions)} {self._scope(term.products)}"
+                return (
+                    f"the express permission for {self._doing(term.actions)} "
+                    f"{self._scope(term.products)}"
+                )
             case Ownership():
                 return f"{words.name(term.party)}'s ownership of {self._scope(term.products)}"
             case Stake():
@@ -88,7 +100,7 @@ class TermWording(msgspec.Struct, frozen=True):
                 assert_never(term)
 
     def term(self, term: AnyTerm) -> str:
-        """A term as what holds from now on."""
+        """Return a term as what holds from now on."""
         ends = until(term)
         return f"{self._holds(term)}{ends and ','}{ends}{under_readings(term.under)}"
 
@@ -100,21 +112,19 @@ class TermWording(msgspec.Struct, frozen=True):
             case Prohibition():
                 who, where = self._named(term.parties), words.clouds(term.clouds)
                 apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
-                what = (
+                act = (
                     f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
                 )
-                return f"{who} may not {what}{apart}"
+                return f"{who} may not {act}{apart}"
             case Precedence():
                 return self._precedence(term)
             case RefusalRight():
                 apart = (
                     f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
                 )
-                what = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
+                act = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
                 by = f" by {words.name(term.grantor)}" if term.grantor else ""
-                return (
-                    f"{words.name(term.holder)} has a right of first refusal on {what}{by}{apart}"
-                )
+                return f"{words.name(term.holder)} has a right of first refusal on {act}{by}{apart}"
             case Licence():
                 carried = listed([self._carried(scope) for scope in term.carries])
                 by_it = f" and by it may {carried}" if carried else ""
@@ -128,20 +138,26 @@ class TermWording(msgspec.Struct, frozen=True):
                 who = "anyone" if term.party == ANYONE else words.name(term.party)
                 anywhere = " on any cloud" if term.actions & CLOUD_ACTIONS else ""
                 where = words.clouds(term.clouds) or anywhere
-                what = (
+                act = (
                     f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
                 )
-                return f"{who} may {what}{_despite(term)}"
+                return f"{who} may {act}{_despite(term)}"
             case Ownership():
                 return f"{words.name(term.party)} owns {self._scope(term.products)}"
             case Stake():
-                return f"{words.name(term.holder)} holds a stake in {words.name(term.of)}: {term.about}"
+                return (
+                    f"{words.name(term.holder)} holds a stake in {words.name(term.of)}: "
+                    f"{term.about}"
+                )
             case Commitment():
                 return f"{words.name(term.party)} commits to {words.name(term.to)}: {term.about}"
             case Undertaking():
                 undertake = "undertakes" if len(term.parties) == 1 else "undertake"
                 quoted = sentences(term.citation.text).removesuffix(".")
-                return f"{words.names(term.parties)} {undertake}, with no effect on any decision: “{quoted}”"
+                return (
+                    f"{words.names(term.parties)} {undertake}, with no effect on any decision: "
+                    f"“{quoted}”"
+                )
             case Context():
                 quoted = sentences(term.citation.text).removesuffix(".")
                 return f"the text adds, with no effect on any decision: “{quoted}”"
@@ -150,19 +166,22 @@ class TermWording(msgspec.Struct, frozen=True):
 
     def _exclusivity(self, term: Exclusivity) -> str:
         words = self.words
-        what = f"{self._doing(term.actions)} {self._scope(term.products)}{words.clouds(term.clouds)}{self._for(term)}"
+        act = (
+            f"{self._doing(term.actions)} "
+            f"{self._scope(term.products)}{words.clouds(term.clouds)}{self._for(term)}"
+        )
         apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
         if term.only.licensees:
-            return f"{what} to anyone but {words.names(term.only.licensees)} is excluded{apart}"
+            return f"{act} to anyone but {words.names(term.only.licensees)} is excluded{apart}"
         if term.only.regions:
-            return f"{what} is kept{words.regions(term.only.regions)}{apart}"
+            return f"{act} is kept{words.regions(term.only.regions)}{apart}"
         kept = words.names(term.only.clouds or term.only.sellers or term.only.parties)
-        return f"{what} is reserved to {kept}{' as seller' if term.only.sellers else ''}{apart}"
+        return f"{act} is reserved to {kept}{' as seller' if term.only.sellers else ''}{apart}"
 
     def _exception(self, scope: Scope) -> str:
         acts = f" {self._doing(scope.actions)}" if scope.actions else ""
-        what = f" {self._scope(scope.products)}" if scope.products else ""
-        parts = f"{acts}{what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
+        products = f" {self._scope(scope.products)}" if scope.products else ""
+        parts = f"{acts}{products}{self.words.clouds(scope.clouds)}{self._for(scope)}"
         return parts.strip() or "everything"
 
     def _precedence(self, term: Precedence) -> str:
@@ -176,8 +195,11 @@ class TermWording(msgspec.Struct, frozen=True):
         every = term.binds.under(readings) == "every-product"
         ahead = f" {term.lead_days} days" if term.lead_days else ""
         which = "" if every else f"that first ship on or after {term.since} "
-        what = f"{self._scope(term.products)} {which}to {first}{ahead}"
-        verb = f"{words.name(term.party)} must bring {what} before any other cloud{self._for(term)}"
+        products = f"{self._scope(term.products)} {which}to {first}{ahead}"
+        verb = (
+            f"{words.name(term.party)} must bring {products} before any other "
+            f"cloud{self._for(term)}"
+        )
         read = [
             f"{choice.reading}={readings[choice.reading]}"
             for choice in (term.unless, term.binds)
@@ -204,9 +226,10 @@ class TermWording(msgspec.Struct, frozen=True):
         )
 
     def _carried(self, scope: Scope) -> str:
-        what = self._scope(scope.products) if scope.products else "whatever it covers"
+        products = self._scope(scope.products) if scope.products else "whatever it covers"
         return (
-            f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
+            f"{self._do(scope.actions)} "
+            f"{products}{self.words.clouds(scope.clouds)}{self._for(scope)}"
         )
 
     def _doing(self, actions: Iterable[str]) -> str:
@@ -222,9 +245,9 @@ class TermWording(msgspec.Struct, frozen=True):
         return "anyone" if ANYONE in parties else self.words.names(parties)
 
     def _for(self, scope: Scope | Traded) -> str:
-        """Who sells, to whom, and where, as far as a scope says so."""
-        told = f" for {listed(sorted(scope.segments))} customers" if scope.segments else ""
-        return f"{told}{self.words.sellers(scope.sellers)}{self.words.regions(scope.regions)}"
+        """Return the sellers, customers and regions that a scope names."""
+        segments = f" for {listed(sorted(scope.segments))} customers" if scope.segments else ""
+        return f"{segments}{self.words.sellers(scope.sellers)}{self.words.regions(scope.regions)}"
 
 
 def _despite(term: Permission) -> str:

@@ -1,1 +1,2 @@
-"""What is asked of an agreement and written of one: explained, proved, compared, drawn in time, told on a page."""
+"""Use cases on agreements: decisions explained and proved, texts compared, drawn in time, and
+briefed on a page."""

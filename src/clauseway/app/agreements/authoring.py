@@ -1,4 +1,5 @@
-"""What an author of an agreement needs: a folder to begin with, a schema for the editor, one layout for all."""
+"""Tools for the author of an agreement: a folder to begin with, a schema for the editor, one
+layout for all."""
 
 import contextlib
 import os
@@ -10,14 +11,17 @@ import msgspec
 
 from clauseway.agreement.format import format_document
 from clauseway.agreement.schema import block_schema
-from clauseway.app.opening.library import Wrong, built_in_documents
+from clauseway.app.opening.library import ProblemList, built_in_documents
 from clauseway.values import InvalidInput, Problem
 
 TEMPLATE = "template"
 
 
 def new_agreement(folder: Path) -> list[Path]:
-    """Copy the template into a new folder, to be edited at once; its files. Raises InvalidInput for one in use."""
+    """Copy the template into a new folder, to be edited at once; its files.
+
+    Raise InvalidInput for one in use.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(
             Problem(
@@ -38,20 +42,24 @@ def new_agreement(folder: Path) -> list[Path]:
 
 
 def schema_text() -> str:
-    """The JSON Schema of blocks, as it is written to a file."""
+    """Return the JSON Schema of blocks, as it is written to a file."""
     return msgspec.json.format(msgspec.json.encode(block_schema()), indent=2).decode() + "\n"
 
 
 def write_schema(path: Path) -> None:
-    """Write the JSON Schema of blocks to a file. Raises InvalidInput where that cannot be written."""
+    """Write the JSON Schema of blocks to a file.
+
+    Raise InvalidInput where that cannot be written.
+    """
     with _writing(path):
         path.write_text(schema_text(), "utf-8")
 
 
 def format_folder(folder: Path, *, write: bool) -> list[Path]:
-    """The documents of a folder that are not laid out canonically; with `write` they are from then on.
+    """Return the documents of a folder that are not laid out canonically; with `write` they are
+    from then on.
 
-    Raises InvalidInput where a file cannot be read; then none was written.
+    Raise InvalidInput where a file cannot be read; then none was written.
     """
     if not folder.is_dir():
         raise InvalidInput(
@@ -62,7 +70,7 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
                 todo="Name the folder that holds agreement.md and the amendments.",
             )
         )
-    wrong = Wrong()
+    wrong = ProblemList()
     changed: list[tuple[Path, str]] = []
     for path in sorted(folder.glob("*.md")):
         text = wrong.tried(partial(_text, path), "")
@@ -93,7 +101,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _text(path: Path) -> str:
-    """A file's text with its line ends as they are."""
+    """Return a file's text with its line ends as they are."""
     try:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -20,8 +20,9 @@ def brief(
 ) -> Brief:
     """Return an amendment of the agreement in brief, by what was known at a point.
 
-    Without one the answers are those known by the end of the day on which it takes effect, and the facts since then
-    all that are known. Raise InvalidInput for an amendment that does not exist, or of which nothing was known then.
+    Without one the answers are those known by the end of the day on which it takes effect, and the
+    facts since then all that are known. Raise InvalidInput for an amendment that does not exist, or
+    of which nothing was known then.
     """
     comparison = compare_amendments(opened, [name], reading, known_at)
     sides, _ = amendment_sides(opened, [name], reading, known_at)

@@ -1,4 +1,4 @@
-"""What `check` has to say of an agreement's folder, and when one of its files changes."""
+"""The remarks of `check` on an agreement's folder, and the state of its files for `--watch`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +24,13 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
 def check_folder(folder: Path | None, home: Home) -> CheckView:
     """Check an agreement, by default the built-in one, with what a home has recorded.
 
-    Raises InvalidInput where it cannot be read.
+    Raise InvalidInput where it cannot be read.
     """
     opened = with_recorded(open_agreement(folder), home)
     remarks = (*check_agreement(opened.agreement, opened.facts, RESTS_ON), *_not_read(folder))
     counts = {
-        severity.value: sum(one.severity is severity for one in remarks) for severity in Severity
+        severity.value: sum(remark.severity is severity for remark in remarks)
+        for severity in Severity
     }
     return CheckView(
         title=opened.agreement.title,
@@ -53,12 +54,15 @@ def _not_read(folder: Path | None) -> Iterator[Remark]:
 
 
 def watched(folder: Path | None) -> Path:
-    """The folder to watch. Raises InvalidInput where there is none: the built-in agreement does not change."""
+    """Return the folder to watch.
+
+    Raise InvalidInput where there is none: the built-in agreement does not change.
+    """
     if folder is None or not folder.is_dir():
         raise InvalidInput(
             Problem(
                 what="there is nothing to watch",
-                why="no folder is named" if folder is None else f"{folder} is no folder",
+                why="no folder is named" if folder is None else f"{folder} is not a folder",
                 where="--watch",
                 todo="Name the folder of an agreement with --agreement.",
             )
@@ -67,12 +71,13 @@ def watched(folder: Path | None) -> Path:
 
 
 def state_of(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """What changes when a document of a folder does: each one's name, time of change (ns) and size."""
-    found = set()
+    """Return the name, time of change (ns) and size of each document: it differs once a document
+    was changed."""
+    state = set()
     for path in folder.glob("*.md"):
         try:
             status = path.stat()
         except FileNotFoundError:
             continue  # an editor replaces a file by taking the old one away first
-        found.add((path.name, status.st_mtime_ns, status.st_size))
-    return frozenset(found)
+        state.add((path.name, status.st_mtime_ns, status.st_size))
+    return frozenset(state)

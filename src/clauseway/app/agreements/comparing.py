@@ -27,10 +27,12 @@ def compare_amendments(
     reading: Mapping[str, str] | None = None,
     known_at: KnownAt | None = None,
 ) -> Comparison:
-    """The agreement up to one amendment beside that up to another; where one is named, before it and with it.
+    """Return the agreement up to one amendment beside that up to another; where one is named,
+    before it and with it.
 
-    Both on the day on which the later takes effect, with the same facts: those known at a point, by default by the end
-    of that day. Raises InvalidInput for an amendment that there is not, or that was not known then.
+    Both on the day on which the later takes effect, with the same facts: those known at a point, by
+    default by the end of that day. Raise InvalidInput for an amendment that there is not, or that
+    was not known then.
     """
     sides, labels = amendment_sides(opened, names, reading, known_at)
     return _compared(opened, sides, labels)
@@ -42,7 +44,7 @@ def amendment_sides(
     reading: Mapping[str, str] | None = None,
     known_at: KnownAt | None = None,
 ) -> tuple[tuple[Side, Side], tuple[str, str]]:
-    """The two sides of such a comparison, and what each goes up to."""
+    """Return the two sides of such a comparison, and what each goes up to."""
     amendments = opened.agreement.amendments
     at = [_index(amendments, name) for name in names]
     first, last = (at[0] - 1, at[0]) if len(at) == 1 else (at[0], at[1])
@@ -101,19 +103,22 @@ def compare_days(
     known_at: Sequence[KnownAt],
     reading: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """The same text on two days, or as known at two points, or both. Each is given once for both sides, or twice."""
+    """Return the same text on two days, or as known at two points, or both.
+
+    Each is given once for both sides, or twice.
+    """
     points = (as_of[0], known_at[0]), (as_of[-1], known_at[-1])
     if isinstance(opened, OpenAgreement):
         readings = check_readings(opened.agreement, reading or {})
         text, facts = opened.agreement, opened.facts
         first, last = (
-            Side(agreement=text, facts=facts, as_of=day, known_at=known, readings=readings)
-            for day, known in points
+            Side(agreement=text, facts=facts, as_of=day, known_at=knowledge, readings=readings)
+            for day, knowledge in points
         )
         return _compared(opened, (first, last), ("", ""))
     before, after = (
-        JointSide(asked=opened.each, as_of=day, known_at=known, readings=reading or {})
-        for day, known in points
+        JointSide(asked=opened.each, as_of=day, known_at=knowledge, readings=reading or {})
+        for day, knowledge in points
     )
     return comparison_of(opened.each, compare_together(before, after), (before, after), ("", ""))
 

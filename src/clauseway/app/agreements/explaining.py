@@ -16,14 +16,15 @@ from clauseway.wording.outcomes import is_due
 
 
 class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of several agreements says for itself."""
+    """The answer of one of several agreements, asked alone."""
 
     agreement: str
     outcome: Outcome
 
 
 class Explanation(Decision, frozen=True, kw_only=True):
-    """A decision with its question, what would change it and, where asked for, the trace of every term.
+    """A decision with its question, what would change it and, where asked for, the trace of every
+    term.
 
     Of several agreements asked together, `answers` says what each of them says for itself.
     """
@@ -37,7 +38,7 @@ class Explanation(Decision, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What a repeated decision has otherwise than the recorded one."""
+    """A part of a repeated decision that differs from the recorded one."""
 
     what: str
     recorded: str
@@ -45,7 +46,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a recorded decision is given again. `notes` says what was edited since and changed no answer."""
+    """The comparison of a recorded decision with the same question asked now.
+
+    `notes` name edits that changed no answer.
+    """
 
     same: bool
     differences: tuple[Difference, ...]
@@ -61,35 +65,38 @@ def explain(
     suppositions: Iterable[str] = (),
     with_trace: bool = False,
 ) -> Explanation:
-    """Answer a question and explain it. `opened` holds what is supposed already; `suppositions` says what that was."""
-    decision, each = opened.answer(question), each_of(opened)
-    several, due = len(each) > 1, is_due(decision.outcome, question.action)
+    """Answer a question and explain it.
+
+    `opened` holds what is supposed already; `suppositions` says what that was.
+    """
+    decision, agreements = opened.answer(question), each_of(opened)
+    several, due = len(agreements) > 1, is_due(decision.outcome, question.action)
     return Explanation(
         **msgspec.structs.asdict(decision),
         question=QuestionRecord.of(question, suppositions),
         due=msgspec.UNSET if due is None else due,
-        would_change=would_change_together(each, question, decision),
-        answers=tuple(_own_answers(each, question)) if several else msgspec.UNSET,
-        trace=_trace(each, question, decision) if with_trace else msgspec.UNSET,
+        would_change=would_change_together(agreements, question, decision),
+        answers=tuple(_own_answers(agreements, question)) if several else msgspec.UNSET,
+        trace=_trace(agreements, question, decision) if with_trace else msgspec.UNSET,
     )
 
 
-def _own_answers(each: Sequence[OpenAgreement], question: Question) -> Iterator[OwnAnswer]:
-    for one in in_their_order(each):
-        yield OwnAnswer(agreement=one.agreement.id, outcome=answer_of(one, question).outcome)
+def _own_answers(agreements: Sequence[OpenAgreement], question: Question) -> Iterator[OwnAnswer]:
+    for asked in in_their_order(agreements):
+        yield OwnAnswer(agreement=asked.agreement.id, outcome=answer_of(asked, question).outcome)
 
 
 def _trace(
-    each: Sequence[OpenAgreement], question: Question, decision: Decision
+    agreements: Sequence[OpenAgreement], question: Question, decision: Decision
 ) -> tuple[Traced, ...]:
-    if len(each) > 1:
-        return trace_together(each, question)
-    [one] = each
-    return trace(one.agreement, one.catalog, one.facts, question, decision)
+    if len(agreements) > 1:
+        return trace_together(agreements, question)
+    [asked] = agreements
+    return trace(asked.agreement, asked.catalog, asked.facts, question, decision)
 
 
 def read_explanation(where: str, written: bytes) -> Explanation:
-    """A decision as `decide --json` prints it. Raises InvalidInput where it is none."""
+    """Return a decision as `decide --json` prints it. Raise InvalidInput where it is none."""
     try:
         recorded = msgspec.json.decode(written, type=Explanation)
         _ = recorded.question.known_at
@@ -106,7 +113,10 @@ def read_explanation(where: str, written: bytes) -> Explanation:
 
 
 def verify(opened: Asking, recorded: Explanation) -> Verification:
-    """Ask a recorded question again. Raises InvalidInput where it cannot be asked of what is opened."""
+    """Ask a recorded question again.
+
+    Raise InvalidInput where it cannot be asked of what is opened.
+    """
     asked = recorded.question
     again, question = opened.asking(
         asked.suppositions,
@@ -123,9 +133,9 @@ def verify(opened: Asking, recorded: Explanation) -> Verification:
         reading=asked.readings,
     )
     now = again.answer(question)
-    differences = tuple(_differing(_deciding(recorded, now)))
+    differences = tuple(_differences(_compared_parts(recorded, now)))
     notes = tuple(
-        _differing([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)])
+        _differences([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)])
     )
     return Verification(
         same=not differences,
@@ -136,9 +146,10 @@ def verify(opened: Asking, recorded: Explanation) -> Verification:
     )
 
 
-def _deciding(recorded: Decision, now: Decision) -> list[tuple[str, object, object]]:
+def _compared_parts(recorded: Decision, now: Decision) -> list[tuple[str, object, object]]:
     """Return what must be the same for the decision to be the same, before and now."""
-    # Clauses are quoted in reasons: where the text was edited since, only what is cited can be compared.
+    # Clauses are quoted in reasons: where the text was edited since, only what is cited can be
+    # compared.
     reasons: tuple[object, object] = (recorded.reasons, now.reasons)
     if recorded.receipt.agreement != now.receipt.agreement:
         reasons = (_cited(recorded), _cited(now))
@@ -161,19 +172,29 @@ def _deciding(recorded: Decision, now: Decision) -> list[tuple[str, object, obje
 
 
 def _cited(decision: Decision) -> tuple[str, ...]:
-    """Return which terms and facts a decision cites, and how each bears on it: its words may be edited."""
+    """Return which terms and facts a decision cites, and how each bears on it: its words may be
+    edited."""
     return tuple(
         " ".join(
-            filter(None, (f"{one.bearing}:", one.agreement, one.amendment, one.term, one.note))
+            filter(
+                None,
+                (
+                    f"{reason.bearing}:",
+                    reason.agreement,
+                    reason.amendment,
+                    reason.term,
+                    reason.note,
+                ),
+            )
         )
-        for one in decision.reasons
+        for reason in decision.reasons
     )
 
 
-def _differing(compared: Iterable[tuple[str, object, object]]) -> Iterator[Difference]:
-    for what, before, after in compared:
+def _differences(compared: Iterable[tuple[str, object, object]]) -> Iterator[Difference]:
+    for part, before, after in compared:
         if before != after:
-            yield Difference(what=what, recorded=_shown(before), now=_shown(after))
+            yield Difference(what=part, recorded=_shown(before), now=_shown(after))
 
 
 def _shown(value: object) -> str:

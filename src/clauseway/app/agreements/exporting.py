@@ -21,8 +21,10 @@ def extract(
     known_at: KnownAt | date | str | None = None,
     reading: Mapping[str, str] | None = None,
 ) -> Extract:
-    """What is in force on a day, as known on a day: what the agreement's exports are written from. Defaults: today and
-    now. Raises InvalidInput for a bad day or reading."""
+    """Return the agreement in force on a day, as known on a day: exports are written from it.
+
+    Defaults: today and now. Raise InvalidInput for a bad day or reading.
+    """
     force = opened.in_force(as_of, known_at, reading)
     return Extract(
         agreement=opened.agreement,
@@ -39,12 +41,13 @@ def extracts(
     known_at: KnownAt | date | str | None = None,
     reading: Mapping[str, str] | None = None,
 ) -> dict[str, Extract]:
-    """The same of each of several agreements, by its id, all as of one day and one point of knowledge."""
+    """Return the same of each of several agreements, by its id, all as of one day and one point
+    of knowledge."""
     day = day_given(as_of, "--as-of") or datetime.now(UTC).date()
-    known, chosen = known_point(known_at), reading or {}
+    point, chosen = known_point(known_at), reading or {}
     return {
-        one.agreement.id: extract(one, day, known, own_readings(opened, one, chosen))
-        for one in each_of(opened)
+        asked.agreement.id: extract(asked, day, point, own_readings(opened, asked, chosen))
+        for asked in each_of(opened)
     }
 
 
@@ -66,22 +69,22 @@ agreement's file for itself, then join the answers; the first line that fits hol
 
 
 def cedar(taken: Extract) -> tuple[str, str]:
-    """The agreement in force as Cedar policies, and the entities they speak of as JSON."""
+    """Return the agreement in force as Cedar policies, and the entities they speak of as JSON."""
     return cedar_policies(taken), _json(cedar_entities(taken))
 
 
 def cedar_schema(_: Extract) -> str:
-    """The schema of every agreement's policies and entities."""
+    """Return the schema of every agreement's policies and entities."""
     return CEDAR_SCHEMA
 
 
 def rego(taken: Extract) -> str:
-    """The agreement in force as a Rego module."""
+    """Return the agreement in force as a Rego module."""
     return rego_module(taken)
 
 
 def odrl(taken: Extract) -> str:
-    """The agreement in force as an ODRL policy in JSON-LD."""
+    """Return the agreement in force as an ODRL policy in JSON-LD."""
     return _json(odrl_document(taken))
 
 

@@ -1,4 +1,7 @@
-"""The launch audit over a listing history: the sample that ships, or a file. Rows for people and machines."""
+"""The launch audit over a listing history: the sample that ships, or a file.
+
+Rows for people and machines.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -66,8 +69,11 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose listings count for what, on somebody's word. `standing`: assumed (ours) or chosen (the caller's); `host` is
-    the cloud on which it launches things, empty where it launches them on none."""
+    """A provider whose listings count for a host, on somebody's word.
+
+    `standing`: assumed (ours) or chosen (the caller's); `host` is the cloud on which it launches
+    things, empty where it launches them on none.
+    """
 
     provider: str
     host: str
@@ -92,7 +98,8 @@ class AuditView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A price that a provider stated, USD per million tokens as decimal text, empty where none was stated."""
+    """A price that a provider stated, USD per million tokens as decimal text, empty where none
+    was stated."""
 
     provider: str
     model: str
@@ -106,7 +113,10 @@ class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_listings(path: Path | None = None) -> tuple[str, tuple[Listing, ...]]:
-    """The name and the events of a listing history, by default the sample. Raises InvalidInput with every problem."""
+    """Return the name and the events of a listing history, by default the sample.
+
+    Raise InvalidInput with every problem.
+    """
     if path is None:
         sample = resources.files("clauseway.exchange") / "data" / _SAMPLE
         return _SAMPLE, read_listings(_SAMPLE, sample.read_text("utf-8"))
@@ -120,18 +130,18 @@ def launch_audit(
     reading: Mapping[str, str] | None = None,
     hosts: Mapping[str, str] | None = None,
 ) -> AuditView:
-    """Whether each product shipped first on the cloud that the agreement puts first.
+    """Return whether each product shipped first on the cloud that the agreement puts first.
 
-    `hosts` says of providers where they host: a cloud, `resale` or `unknown`. Raises InvalidInput.
+    `hosts` says of providers where they host: a cloud, `resale` or `unknown`. Raise InvalidInput.
     """
     name, events = open_listings(listings)
     _check_hosts(hosts or {}, events, opened)
     providers = providers_with(hosts or {})
-    known = known_point(known_at)
+    point = known_point(known_at)
     readings = check_readings(opened.agreement, reading or {})
-    evidence = shipments(events, known, providers)
+    evidence = shipments(events, point, providers)
     audit = audit_launches(
-        opened.agreement, opened.catalog, opened.facts, evidence, known, readings
+        opened.agreement, opened.catalog, opened.facts, evidence, point, readings
     )
     if audit is None:
         todo = "Add a term of kind precedence, or audit another agreement."
@@ -145,36 +155,41 @@ def launch_audit(
         )
     seen = {shipment.seller for shipment in evidence}
     assumed = tuple(row for row in _providers(seen, providers) if row.standing != KNOWN)
-    return _view(opened, name, known, readings, audit, assumed)
+    return _view(opened, name, point, readings, audit, assumed)
 
 
 def _providers(names: Iterable[str], providers: Mapping[str, Provider]) -> Iterator[ProviderRow]:
     for name in sorted(names):
-        one = provider_of(name, providers)
-        yield ProviderRow(provider=name, host=one.cloud, standing=one.standing, why=one.why)
+        provider = provider_of(name, providers)
+        yield ProviderRow(
+            provider=name, host=provider.cloud, standing=provider.standing, why=provider.why
+        )
 
 
 def _check_hosts(
     hosts: Mapping[str, str], events: Sequence[Listing], opened: OpenAgreement
 ) -> None:
-    """What is said of providers is about those that list something, and of places that there are."""
+    """Refuse providers that list nothing, and hosts that nobody knows."""
     listing = {event.provider for event in events}
-    clouds = {*opened.catalog.clouds, *(one.cloud for one in PROVIDERS.values() if one.cloud)}
+    clouds = {
+        *opened.catalog.clouds,
+        *(provider.cloud for provider in PROVIDERS.values() if provider.cloud),
+    }
     problems = []
     for name, host in hosts.items():
         if name not in listing:
-            what, todo = f"unknown provider {name!r}", f"Known: {', '.join(sorted(listing))}."
+            problem, todo = f"unknown provider {name!r}", f"Known: {', '.join(sorted(listing))}."
             problems.append(
-                Problem(what=what, why="it lists nothing", where="--provider", todo=todo)
+                Problem(what=problem, why="it lists nothing", where="--provider", todo=todo)
             )
         if host not in (RESALE, UNKNOWN, *clouds):
-            what, todo = (
+            problem, todo = (
                 f"unknown host {host!r}",
                 f"Known: {', '.join((RESALE, UNKNOWN, *sorted(clouds)))}.",
             )
             problems.append(
                 Problem(
-                    what=what, why="no cloud is called so", where=f"--provider {name}", todo=todo
+                    what=problem, why="no cloud is called so", where=f"--provider {name}", todo=todo
                 )
             )
     if problems:
@@ -184,11 +199,16 @@ def _check_hosts(
 def listed_prices(
     model: str, listings: Path | None = None, as_of: str | None = None, known_at: str | None = None
 ) -> tuple[PriceRow, ...]:
-    """What was stated of a model's price, oldest first; with `as_of`, what was in force on that day. Both as known at
-    a point, by default now. Raises InvalidInput for a model that no one lists."""
-    known, day = known_point(known_at), day_given(as_of, "--as-of")
+    """Return the listed prices of a model, oldest first; with `as_of`, the price in force on
+    that day. Both as known at a point, by default now. Raise InvalidInput for a model that no
+    one lists."""
+    point, day = known_point(known_at), day_given(as_of, "--as-of")
     _, events = open_listings(listings)
-    observations = [one for one in price_observations(events) if model in (one.product, one.model)]
+    observations = [
+        observation
+        for observation in price_observations(events)
+        if model in (observation.product, observation.model)
+    ]
     if not observations:
         todo = "Name it as a provider does, for example gpt-5."
         raise InvalidInput(
@@ -196,16 +216,16 @@ def listed_prices(
                 what=f"{model!r} is not listed", why="no event names it", where="--model", todo=todo
             )
         )
-    shown = [one for one in observations if one.known <= known]
+    shown = [observation for observation in observations if observation.known <= point]
     if day is not None:
-        shown = price_in_force(shown, day, known)
-    return tuple(_price(one) for one in shown)
+        shown = price_in_force(shown, day, point)
+    return tuple(_price(observation) for observation in shown)
 
 
 def _view(
     opened: OpenAgreement,
     name: str,
-    known: KnownAt,
+    point: KnownAt,
     readings: Mapping[str, str],
     audit: Audit,
     providers: tuple[ProviderRow, ...],
@@ -213,7 +233,7 @@ def _view(
     return AuditView(
         title=opened.agreement.title,
         listings=name,
-        known_at=str(known),
+        known_at=str(point),
         readings=readings,
         first=audit.first,
         breaches=len(audit.breaches),
@@ -252,17 +272,17 @@ def _evidence(shipment: Shipment) -> EvidenceRow:
     )
 
 
-def _price(one: PriceObservation) -> PriceRow:
+def _price(observation: PriceObservation) -> PriceRow:
     return PriceRow(
-        provider=one.provider,
-        model=one.model,
-        input=_text(one.input),
-        output=_text(one.output),
-        cache_read=_text(one.cache_read),
-        effective=one.effective,
-        known=str(one.known),
-        commit=one.commit,
-        corrects=one.corrects,
+        provider=observation.provider,
+        model=observation.model,
+        input=_text(observation.input),
+        output=_text(observation.output),
+        cache_read=_text(observation.cache_read),
+        effective=observation.effective,
+        known=str(observation.known),
+        commit=observation.commit,
+        corrects=observation.corrects,
     )
 
 

@@ -15,7 +15,9 @@ from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, 
 
 
 class ProofView(msgspec.Struct, frozen=True, kw_only=True):
-    """A proof as it is shown. `to_day` is the last day walked, empty where the range has no end; so is `days`.
+    """A proof as it is shown.
+
+    `to_day` is the last day walked, empty where the range has no end; so is `days`.
 
     `readings` holds each choice of readings that was tried.
     """
@@ -33,24 +35,30 @@ class ProofView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def claim_of(never: Sequence[str], always: Sequence[str]) -> Claim:
-    """The claim that the flags state, one of the two. Raises InvalidInput for both, none or an unknown outcome."""
-    known = [outcome.value for outcome in Outcome]
+    """Return the claim that the flags state, one of the two.
+
+    Raise InvalidInput for both, none or an unknown outcome.
+    """
+    outcomes = [outcome.value for outcome in Outcome]
     flag, names = ("--always", always) if always else ("--never", never)
     problems = [
         Problem(
-            what=f"{name!r} is no outcome",
+            what=f"{name!r} is not an outcome",
             why="there are four",
             where=flag,
-            todo=f"Write one of {', '.join(known)}.",
+            todo=f"Write one of {', '.join(outcomes)}.",
         )
         for name in (*never, *always)
-        if name not in known
+        if name not in outcomes
     ]
     if bool(never) == bool(always):
         todo = "Give --never OUTCOME or --always OUTCOME, one of the two."
         problems.append(
             Problem(
-                what="there is no one claim", why="a proof tries one", where="--never", todo=todo
+                what="there is not exactly one claim",
+                why="a proof tries one",
+                where="--never",
+                todo=todo,
             )
         )
     if problems:
@@ -70,32 +78,37 @@ def prove_claim(
     every_option: bool = False,
     suppositions: Sequence[str] = (),
 ) -> ProofView:
-    """Try a claim. Without `from_day` from the first amendment on; without `to_day` for good. Raises InvalidInput.
+    """Try a claim. Without `from_day` from the first amendment on; without `to_day` for good.
 
-    With `every_option` under every choice of the readings that `reading` leaves open, else under their defaults.
-    `opened` holds what is supposed already; `suppositions` says what that was.
+    Raise InvalidInput.
+
+    With `every_option` under every choice of the readings that `reading` leaves open, else under
+    their defaults. `opened` holds what is supposed already; `suppositions` says what that was.
     """
     readings = _readings(opened, reading, every_option)
-    begin, last_day, known = (
+    begin, last_day, point = (
         day_given(from_day, "--from"),
         day_given(to_day, "--until"),
         known_point(known_at),
     )
     days = Interval(
-        begin or _first_day(opened, known), FOREVER if last_day is None else through(last_day)
+        begin or _first_day(opened, point), FOREVER if last_day is None else through(last_day)
     )
     if isinstance(opened, OpenAgreement):
         parts = opened.agreement, opened.catalog, opened.facts
-        proof = prove(*parts, claim, within, days, known_at=known, readings=readings)
+        proof = prove(*parts, claim, within, days, known_at=point, readings=readings)
     else:
-        proof = prove_together(opened.each, claim, within, days, known_at=known, readings=readings)
-    return _view(opened, claim, proof, known, readings, last_day, suppositions)
+        proof = prove_together(opened.each, claim, within, days, known_at=point, readings=readings)
+    return _view(opened, claim, proof, point, readings, last_day, suppositions)
 
 
 def _readings(
     opened: Opened, reading: Mapping[str, str], every_option: bool
 ) -> Sequence[Mapping[str, str]]:
-    """Every choice to be tried. Without `every_option` the defaults, which of several agreements are each its own."""
+    """Return every choice to be tried.
+
+    Without `every_option` the defaults, which of several agreements are each its own.
+    """
     if isinstance(opened, OpenAgreement):
         readings = every_reading(opened.agreement, reading)
         return readings if every_option else readings[:1]
@@ -106,10 +119,12 @@ def _readings(
 
 
 def _first_day(opened: Opened, known_at: KnownAt) -> date:
-    amendments = [amendment for one in each_of(opened) for amendment in one.agreement.amendments]
-    known = [amendment.effective for amendment in amendments if amendment.known <= known_at]
+    amendments = [
+        amendment for asked in each_of(opened) for amendment in asked.agreement.amendments
+    ]
+    begins = [amendment.effective for amendment in amendments if amendment.known <= known_at]
     first = min((amendment.effective for amendment in amendments), default=date.min)
-    return min(known, default=first)
+    return min(begins, default=first)
 
 
 def _view(
@@ -121,7 +136,7 @@ def _view(
     last_day: date | None,
     suppositions: Sequence[str],
 ) -> ProofView:
-    found = proof.counterexample
+    counterexample = proof.counterexample
     return ProofView(
         holds=proof.holds,
         claim=str(claim),
@@ -132,5 +147,7 @@ def _view(
         stretches=proof.stretches,
         known_at=str(known_at),
         readings=tuple(readings),
-        counterexample=explain(opened, found, suppositions=suppositions) if found else None,
+        counterexample=explain(opened, counterexample, suppositions=suppositions)
+        if counterexample
+        else None,
     )

@@ -1,4 +1,5 @@
-"""Rights over time for the first page: every right of interest, decided by all agreements together."""
+"""Rights over time for the first page: every right of interest, decided by all agreements
+together."""
 
 from datetime import date
 
@@ -11,15 +12,19 @@ from clauseway.values import KnownAt
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 from clauseway.wording.rights import Right, rights_of_interest
 
-# The picture begins with the year of the first amendment and ends where the last known end lies well inside.
+# The picture begins with the year of the first amendment and ends where the last known end lies
+# well inside.
 _YEARS_AFTER_LAST_END = 1
 
 
 def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
-    """Every right of interest from the agreements' first year to after their last known end, decided by all of them."""
-    rights = [right for one in each_of(opened) for right in rights_of_interest(one, known_at)]
+    """Return every right of interest from the agreements' first year to after their last known
+    end, decided by all of them."""
+    rights = [right for asked in each_of(opened) for right in rights_of_interest(asked, known_at)]
     rows = [(right, _spans(opened, right.question)) for right in rights]
-    amendments = [amendment for one in each_of(opened) for amendment in one.agreement.amendments]
+    amendments = [
+        amendment for asked in each_of(opened) for amendment in asked.agreement.amendments
+    ]
     begin, end = _extent(rows, amendments)
     return Timeline(
         begin=begin,
@@ -37,7 +42,7 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
 
 
 def _spans(opened: Opened, question: Question) -> tuple[Span, ...]:
-    """Of several agreements each reads by its own defaults; the question names those of one."""
+    """Return the answers over all days. Each of several agreements is read by its own defaults."""
     if isinstance(opened, OpenAgreements):
         return opened.timeline(msgspec.structs.replace(question, readings={}))
     return opened.timeline(question)

@@ -1,4 +1,4 @@
-"""What is in force, as rows to show."""
+"""Terms in force, as rows to show."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -11,7 +11,10 @@ from clauseway.values import FOREVER
 
 
 class TermRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A term on a day. `until` is the first day on which it is no longer in force, empty where no end is known."""
+    """A term on a day.
+
+    `until` is the first day on which it is no longer in force, empty where no end is known.
+    """
 
     term: str
     kind: str
@@ -56,7 +59,10 @@ def terms_view(
     *,
     with_ended: bool = False,
 ) -> TermsView:
-    """The terms in force, and with `with_ended` those that have ended. Raises InvalidInput for a bad day or reading."""
+    """Return the terms in force, and with `with_ended` those that have ended.
+
+    Raise InvalidInput for a bad day or reading.
+    """
     force = opened.in_force(as_of, known_at, reading)
     rows = [_row(state) for state in force.states if state.in_force or (with_ended and state.ended)]
     return TermsView(

@@ -34,7 +34,8 @@ _NOT_YET = "No amendment is in force yet."
 
 
 class RightSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """The days `begin` ≤ day < `end` on which one answer holds, the clause that decides it, and why."""
+    """The days `begin` ≤ day < `end` on which one answer holds, the clause that decides it, and
+    why."""
 
     begin: date
     end: date
@@ -53,7 +54,8 @@ class RightOverTime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RightsOverTime(msgspec.Struct, frozen=True, kw_only=True):
-    """Rights from `begin` up to, not including, `end`, as known at a point; `amendments` are (id, day, title)."""
+    """Rights from `begin` up to, not including, `end`, as known at a point; `amendments` are
+    (id, day, title)."""
 
     title: str
     known_at: str
@@ -64,14 +66,14 @@ class RightsOverTime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main_rights(opened: Opened, known_at: KnownAt, reading: Mapping[str, str]) -> list[Question]:
-    """The rights that the agreement is about, or each of several, under chosen readings."""
+    """Return the rights that the agreement is about, or each of several, under chosen readings."""
     if isinstance(opened, OpenAgreement):
         readings: Mapping[str, str] = check_readings(opened.agreement, reading)
     else:
         check_readings_together(opened.each, reading)
         readings = reading
     rights = [
-        right.question for one in each_of(opened) for right in rights_of_interest(one, known_at)
+        right.question for asked in each_of(opened) for right in rights_of_interest(asked, known_at)
     ]
     asked = [msgspec.structs.replace(question, readings=readings) for question in rights]
     return [question for at, question in enumerate(asked) if question not in asked[:at]]
@@ -84,11 +86,12 @@ def rights_over_time(
     first_year: int | None = None,
     last_year: int | None = None,
 ) -> RightsOverTime:
-    """Rights from the begin of one year to the end of another; by default from the first amendment's year to 2033."""
+    """Rights from the begin of one year to the end of another; by default from the first
+    amendment's year to 2033."""
     begin, end = _extent(opened, known_at, first_year, last_year)
     words = Wording.of(each_of(opened))
     return RightsOverTime(
-        title=" · ".join(one.agreement.title for one in each_of(opened)),
+        title=" · ".join(asked.agreement.title for asked in each_of(opened)),
         known_at=str(known_at),
         begin=begin,
         end=end,
@@ -106,27 +109,29 @@ def rights_over_time(
             for right in rights
         ),
         amendments=tuple(
-            (_amendment(opened, one, amendment), amendment.effective, amendment.title)
-            for one in each_of(opened)
-            for amendment in one.agreement.amendments
+            (_amendment(opened, asked, amendment), amendment.effective, amendment.title)
+            for asked in each_of(opened)
+            for amendment in asked.agreement.amendments
             if amendment.known <= known_at
         ),
     )
 
 
-def _amendment(opened: Opened, one: OpenAgreement, amendment: Amendment) -> str:
-    """An amendment's name; of several agreements, behind the id of its own."""
-    return amendment.id if opened is one else f"{one.agreement.id} {amendment.id}"
+def _amendment(opened: Opened, asked: OpenAgreement, amendment: Amendment) -> str:
+    """Return an amendment's name; of several agreements, behind the id of its own."""
+    return amendment.id if opened is asked else f"{asked.agreement.id} {amendment.id}"
 
 
 def _extent(
     opened: Opened, known_at: KnownAt, first_year: int | None, last_year: int | None
 ) -> tuple[date, date]:
     days = [
-        day for one in each_of(opened) for day in boundaries(one.agreement, one.facts, known_at)
+        day
+        for asked in each_of(opened)
+        for day in boundaries(asked.agreement, asked.facts, known_at)
     ]
     begins = [
-        amendment.effective for one in each_of(opened) for amendment in one.agreement.amendments
+        amendment.effective for asked in each_of(opened) for amendment in asked.agreement.amendments
     ]
     first = first_year if first_year is not None else min([*days, *begins]).year
     last = (
@@ -158,8 +163,8 @@ def _spans(
         why=_NOT_YET,
         due=_due(Outcome.UNSTATED, action),
     )
-    told = [before] if begin < first else []
-    told += [
+    right_spans = [before] if begin < first else []
+    right_spans += [
         RightSpan(
             begin=max(span.begin, begin),
             end=min(span.end, end),
@@ -171,7 +176,7 @@ def _spans(
         for span in spans
         if span.begin < end and span.end > begin
     ]
-    return tuple(told)
+    return tuple(right_spans)
 
 
 def _due(outcome: Outcome, action: str) -> bool | msgspec.UnsetType:

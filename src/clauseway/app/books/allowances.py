@@ -1,4 +1,5 @@
-"""What customers may ask and spend: limits by the minute and budgets, for an organisation, a project or a key."""
+"""Allowances of customers: limits by the minute and budgets, for an organisation, a project or a
+key."""
 
 import secrets
 import time
@@ -40,8 +41,8 @@ class ListedLimit(msgspec.Struct, frozen=True, kw_only=True):
 class ListedBudget(msgspec.Struct, frozen=True, kw_only=True):
     """A budget in its present period, in USD: `leased` is what gateways hold beyond what was spent.
 
-    `begin` and `end` are instants in UTC, empty where it has no period. Below zero `left` is what was spent too much
-    before the budget was lowered.
+    `begin` and `end` are instants in UTC, empty where it has no period. Below zero `left` is what
+    was spent too much before the budget was lowered.
     """
 
     id: str
@@ -56,8 +57,9 @@ class ListedBudget(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
 
 
-class For(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom and what a limit or budget is to hold for, as it was given; a key alone names its organisation."""
+class GivenScope(msgspec.Struct, frozen=True, kw_only=True):
+    """The scope of a limit or budget as it was given; a key alone names its
+    organisation."""
 
     organisation: str = ""
     project: str = ""
@@ -66,8 +68,13 @@ class For(msgspec.Struct, frozen=True, kw_only=True):
     product: str = ""
 
 
-def set_limit(home: Home, catalog: Catalog, who: For, requests: int, tokens: int) -> ListedLimit:
-    """Set how many requests and tokens may be asked in a minute; 0 is no limit. Raises InvalidInput."""
+def set_limit(
+    home: Home, catalog: Catalog, who: GivenScope, requests: int, tokens: int
+) -> ListedLimit:
+    """Set how many requests and tokens may be asked in a minute; 0 is no limit.
+
+    Raise InvalidInput.
+    """
     problems = [
         Problem(
             what=f"{amount:,} a minute",
@@ -103,7 +110,7 @@ def set_limit(home: Home, catalog: Catalog, who: For, requests: int, tokens: int
 
 
 def list_limits(home: Home) -> list[ListedLimit]:
-    """All limits, in the order in which they were set first."""
+    """Return all limits, in the order in which they were set first."""
     control = Control.open(home.make().control)
     try:
         return [_listed_limit(limit) for limit in Tenants(control).limits()]
@@ -112,7 +119,7 @@ def list_limits(home: Home) -> list[ListedLimit]:
 
 
 def remove_limit(home: Home, limit_id: str) -> None:
-    """Raises InvalidInput where there is none of that id."""
+    """Raise InvalidInput where there is none of that id."""
     control = Control.open(home.make().control)
     try:
         if not Tenants(control).remove_limit(limit_id):
@@ -121,10 +128,13 @@ def remove_limit(home: Home, limit_id: str) -> None:
         control.close()
 
 
-def set_budget(home: Home, catalog: Catalog, who: For, amount: str, period: str) -> ListedBudget:
-    """Set what may be spent in each period, in USD. Raises InvalidInput.
+def set_budget(
+    home: Home, catalog: Catalog, who: GivenScope, amount: str, period: str
+) -> ListedBudget:
+    """Set what may be spent in each period, in USD. Raise InvalidInput.
 
-    Lowered below what is spent, nothing more is granted in this period; what gateways hold they are asked to give back.
+    Lowered below what is spent, nothing more is granted in this period; what gateways hold they are
+    asked to give back.
     """
     problems: list[Problem] = []
     written = _amount(amount, problems)
@@ -155,7 +165,7 @@ def set_budget(home: Home, catalog: Catalog, who: For, amount: str, period: str)
 
 
 def list_budgets(home: Home) -> list[ListedBudget]:
-    """All budgets in their present periods, in the order in which they were set first."""
+    """Return all budgets in their present periods, in the order in which they were set first."""
     control = Control.open(home.make().control)
     try:
         return _listed_budgets(control)
@@ -164,7 +174,7 @@ def list_budgets(home: Home) -> list[ListedBudget]:
 
 
 def remove_budget(home: Home, budget_id: str) -> None:
-    """Raises InvalidInput where there is none of that id."""
+    """Raise InvalidInput where there is none of that id."""
     control = Control.open(home.make().control)
     try:
         if not Tenants(control).remove_budget(budget_id):
@@ -215,22 +225,23 @@ def _plain(picodollars: int) -> Decimal:
 
 
 def _amount(text: str, problems: list[Problem]) -> Decimal:
-    """A sum of money as it was written. Adds a problem where it is none."""
+    """Return a sum of money as it was written. Adds a problem where it is none."""
     try:
         return read_decimal(text)
     except BadNumber as error:
-        problems.append(error.problem(f"{text!r} is no amount", "--amount"))
+        problems.append(error.problem(f"{text!r} is not an amount", "--amount"))
         return Decimal(0)
 
 
-def _scope(control: Control, catalog: Catalog, who: For, problems: list[Problem]) -> Scope:
-    """Whom it is for. Raises InvalidInput with the problems found before and those found here."""
+def _scope(control: Control, catalog: Catalog, who: GivenScope, problems: list[Problem]) -> Scope:
+    """Whom it is for. Raise InvalidInput with the problems found before and those found here."""
     organisation, project = who.organisation, who.project
     if who.key:
         active = control.keys()
         of_key = [key for key in active if key.key_id == who.key]
         if not of_key:
             problems.append(_unknown("--key", who.key, "no active key has that id", ()))
+        # A key belongs to one project: names beside it must say the same.
         for key in of_key:
             if organisation not in ("", key.organisation) or project not in ("", key.project):
                 owner = f"it is of {key.organisation}/{key.project}"
@@ -269,8 +280,8 @@ def _scope(control: Control, catalog: Catalog, who: For, problems: list[Problem]
     )
 
 
-def _unknown(flag: str, name: str, why: str, known: Iterable[str]) -> Problem:
-    todo = suggestion(name, known) if known else "See clauseway key list."
+def _unknown(flag: str, name: str, why: str, names: Iterable[str]) -> Problem:
+    todo = suggestion(name, names) if names else "See clauseway key list."
     return Problem(what=f"{name!r} cannot be taken", why=why, where=flag, todo=todo)
 
 

@@ -1,4 +1,5 @@
-"""The log of a home's books: list it, check the books against it, and refuse to go on where they were edited."""
+"""The log of a home's books: list it, check the books against it, and refuse to go on where they
+were edited."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,9 +24,12 @@ _TOLD_PROBLEMS = 20
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check of all books came to. `head` names the log's end, for comparison with another day's.
+    """The result of a check of all books.
 
-    `breaks` were stated, and the log was begun again after each; `before` is what is wrong before the last of them.
+    `head` names the log's end, for comparison with another day's.
+
+    `breaks` were stated, and the log was begun again after each; `before` is what is wrong before
+    the last of them.
     """
 
     head: str
@@ -43,7 +47,10 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 def list_log(
     home: Home, kinds: Sequence[str] = (), period: str = "", who: str = "", limit: int = 0
 ) -> list[Logged]:
-    """List the log: of some kinds, about a month, by a person; the last `limit` rows. Raises InvalidInput."""
+    """List the log: of some kinds, about a month, by a person; the last `limit` rows.
+
+    Raise InvalidInput.
+    """
     days = month(period) if period else None
     with _control(home) as control, control.reading() as connection:
         return audit.select_log(connection, kinds=kinds, who=who, days=days, limit=limit)
@@ -52,24 +59,32 @@ def list_log(
 def verify_books(home: Home, expected: str = "") -> Verified:
     """Check every row of the books against the log, and the log itself.
 
-    `expected` is the log's end as it was told once (`NUMBER:DIGEST`): the log must still run through it. Without it, a
-    log that somebody computed anew from an edited book cannot be told from a true one. Raises InvalidInput.
+    `expected` is the log's end as noted on another day (`NUMBER:DIGEST`): the log must still run
+    through it. Without it, a log that somebody computed anew from an edited book cannot be told
+    from a true one. Raise InvalidInput.
     """
     with _control(home) as control:
-        found = check(control)
-        problems = found.problems + key_file_problems(home, control)
+        checked = check(control)
+        problems = checked.problems + key_file_problems(home, control)
         if expected:
             problems += tuple(_unexpected(control, expected))
         stated = tuple(breaks(control))
     return Verified(
-        head=str(found.head), rows=found.rows, problems=problems, breaks=stated, before=found.before
+        head=str(checked.head),
+        rows=checked.rows,
+        problems=problems,
+        breaks=stated,
+        before=checked.before,
     )
 
 
 def restart_log(home: Home, why: str) -> Break:
-    """State that the log is broken, and begin it again. Raises InvalidInput: no reason, or it is whole.
+    """State that the log is broken, and begin it again.
 
-    The books stand from then on as they are; the break is shown by every check and every statement after it.
+    Raise InvalidInput: no reason, or it is whole.
+
+    The books stand from then on as they are; the break is shown by every check and every statement
+    after it.
     """
     if not why.strip():
         todo = "Say in a sentence what is known of the break: every statement after it says so."
@@ -79,33 +94,34 @@ def restart_log(home: Home, why: str) -> Break:
     with _control(home) as control:
         problems = check(control).problems
         if not problems:
-            what, todo = "the log is not broken", "Nothing is to be done."
+            problem, todo = "the log is not broken", "Nothing is to be done."
             why_not = "every row is what was recorded, since it was begun"
-            raise InvalidInput(Problem(what=what, why=why_not, where="books", todo=todo))
+            raise InvalidInput(Problem(what=problem, why=why_not, where="books", todo=todo))
         return state_break(control, problems, acting(), why.strip(), time.time_ns())
 
 
 def stated_breaks(control: Control, known_at: KnownAt) -> list[Assumption]:
-    """The breaks that were stated by then, as what a settlement stands on."""
+    """Return the breaks that were stated by then, as what a settlement stands on."""
     return [
         Assumption(
             name=f"books-begun-again-{number}",
-            value=f"at log row {one.row}",
+            value=f"at log row {break_.row}",
             standing=STATED,
             text=(
-                f"The log of the books was broken ({one.found}; {one.problems} findings). It ended with {one.head} "
-                f"and was begun again by {one.who} on {KnownAt(one.recorded_ns).day}: {one.why}."
+                f"The log of the books was broken ({break_.found}; {break_.problems} findings). "
+                f"It ended with {break_.head} and was begun again by {break_.who} "
+                f"on {KnownAt(break_.recorded_ns).day}: {break_.why}."
             ),
-            source=one.who,
+            source=break_.who,
             accepted=False,
         )
-        for number, one in enumerate(breaks(control), 1)
-        if one.recorded_ns <= known_at.instant_ns
+        for number, break_ in enumerate(breaks(control), 1)
+        if break_.recorded_ns <= known_at.instant_ns
     ]
 
 
 def edits(home: Home) -> tuple[Problem, ...]:
-    """What was edited in the books of a home, if it has any."""
+    """Return a problem for each edit in the books of a home, if it has any."""
     if not home.is_begun:
         return ()
     with _control(home) as control:
@@ -113,7 +129,8 @@ def edits(home: Home) -> tuple[Problem, ...]:
 
 
 def edited_keys(home: Home) -> tuple[Problem, ...]:
-    """What of the trusted keys of a home is not what was recorded: in the books, and in the file beside them."""
+    """Return a problem for each trusted key that differs from the record, in the books or in the
+    file beside them."""
     if not home.is_begun:
         return ()
     with _control(home) as control:
@@ -121,46 +138,48 @@ def edited_keys(home: Home) -> tuple[Problem, ...]:
 
 
 def refuse_edited(control: Control) -> None:
-    """Refuse to go on where the books are not what was recorded. Raises InvalidInput with what was edited.
+    """Refuse to go on where the books are not what was recorded.
+
+    Raise InvalidInput with what was edited.
 
     The cost is bounded: see `storage.audit_check`.
     """
-    found: Checked = check_in_part(control)
-    if found.problems:
-        told = found.problems[:_TOLD_PROBLEMS]
-        if more := len(found.problems) - len(told):
+    checked: Checked = check_in_part(control)
+    if checked.problems:
+        problems = checked.problems[:_TOLD_PROBLEMS]
+        if more := len(checked.problems) - len(problems):
             last = msgspec.structs.replace(
-                told[-1],
-                why=f"{told[-1].why}; and {more} more, which `clauseway books verify` lists",
+                problems[-1],
+                why=f"{problems[-1].why}; and {more} more, which `clauseway books verify` lists",
             )
-            told = (*told[:-1], last)
-        raise InvalidInput(*told)
+            problems = (*problems[:-1], last)
+        raise InvalidInput(*problems)
 
 
 def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
-    """Compare the log with its end as it was told once."""
+    """Compare the log with its end as noted on another day."""
     number, _, digest = expected.partition(":")
     if not number.isdecimal() or not digest:
         todo = "Write it as `clauseway books verify` printed it: NUMBER:DIGEST."
-        what = f"{expected!r} is no end of a log"
+        problem = f"{expected!r} is not an end of a log"
         raise InvalidInput(
-            Problem(what=what, why="it is a number and a digest", where="--head", todo=todo)
+            Problem(what=problem, why="it is a number and a digest", where="--head", todo=todo)
         )
     with control.reading() as connection:
         there = next(audit.logged(connection, int(number) - 1, int(number)), None)
     if there is None or there.digest != digest:
         why = "the log has no such row" if there is None else f"its digest is {there.digest} here"
         todo = "Restore the database from a backup made before the log was written anew."
-        what = f"log row {number} is not the one that was told"
-        yield Problem(what=what, why=why, where="books", todo=todo)
+        problem = f"log row {number} is not the one that was told"
+        yield Problem(what=problem, why=why, where="books", todo=todo)
 
 
 @contextmanager
 def _control(home: Home) -> Iterator[Control]:
     if not home.is_begun:
-        what, why = "no books", "nothing was ever recorded in this home"
+        problem, why = "no books", "nothing was ever recorded in this home"
         todo = "Name the home with --home, or $CLAUSEWAY_HOME."
-        raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
     control = Control.open(home.control)
     try:
         yield control

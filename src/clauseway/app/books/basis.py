@@ -1,4 +1,4 @@
-"""What a home's settlements stand on: prices, rates, figures, readings and agreements, as accepted.
+"""The basis of a home's settlements: prices, rates, figures, readings and agreements, as accepted.
 
     a flag of `settle`, first use ─┐
     `clauseway basis …`  ──────────┴─▶ register (who, when, why) ─▶ Basis ─▶ every command that
@@ -76,12 +76,13 @@ FLAGS: Mapping[str, str] = {
 }
 # A reason longer than this is a document, and belongs elsewhere.
 _WHY_MAX = 500
-# How many of a stack's books came with the program: the shipped one and the public list.
+# The number of a stack's books that came with the program: the shipped one and the public list.
 _OF_PROGRAM = 2
 
 
 class _Book(msgspec.Struct, frozen=True, kw_only=True):
-    """A book of a stack: its name, the digest that receipts use, and the text that is kept of it."""
+    """A book of a stack: its name, the digest that receipts use, and the text that is kept of
+    it."""
 
     name: str
     digest: str
@@ -96,7 +97,10 @@ class _ParsedRates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Basis:
-    """What holds in a home at one point. Where a kind is not held, what the program ships holds."""
+    """The basis of a home at one point.
+
+    For a kind that the home does not hold, the shipped one applies.
+    """
 
     def __init__(self, home: Home, held: Holding, texts: Callable[[str], str]) -> None:
         self.held = held
@@ -104,44 +108,55 @@ class Basis:
 
     def of(self, kind: str) -> list[Acceptance]:
         """Return the acceptances of one kind that hold."""
-        return [one for one in self.held.values() if one.kind == kind]
+        return [acceptance for acceptance in self.held.values() if acceptance.kind == kind]
 
     @property
     def books(self) -> tuple[PriceBook, ...]:
-        """The price books, the first over the others."""
-        for one in self.of(PRICES):
-            stack = msgspec.json.decode(self._text(one.digest), type=tuple[_Book, ...])
+        """Return the price books, the first over the others."""
+        for acceptance in self.of(PRICES):
+            stack = msgspec.json.decode(self._text(acceptance.digest), type=tuple[_Book, ...])
             return tuple(_book(book, self._text(book.text)) for book in stack)
         return shipped_books()
 
     @property
     def rates(self) -> Rates | None:
-        """The dated exchange rates, or None."""
-        return next((_rates(one.label, self._text(one.digest)) for one in self.of(RATES)), None)
+        """Return the dated exchange rates, or None."""
+        return next(
+            (
+                _rates(acceptance.label, self._text(acceptance.digest))
+                for acceptance in self.of(RATES)
+            ),
+            None,
+        )
 
     @property
     def assume(self) -> list[str]:
-        """The accepted figures, as `--assume` takes them."""
-        return [item for one in self.of(ASSUMPTION) for item in _items(one.name, one.label)]
+        """Return the accepted figures, as `--assume` takes them."""
+        return [
+            item
+            for acceptance in self.of(ASSUMPTION)
+            for item in _items(acceptance.name, acceptance.label)
+        ]
 
     @property
     def readings(self) -> dict[str, str]:
-        """The chosen readings."""
-        return {one.name: one.label for one in self.of(READING)}
+        """Return the chosen readings."""
+        return {acceptance.name: acceptance.label for acceptance in self.of(READING)}
 
     @property
     def holds_agreement(self) -> bool:
         return bool(self.of(AGREEMENT))
 
     def prices(self, known_at: KnownAt) -> PriceTable:
-        """The price table of the books and rates, as known at a point."""
+        """Return the price table of the books and rates, as known at a point."""
         return PriceTable(self.books, known_at, self.rates)
 
     def opened(self) -> Opened:
-        """The agreements with the facts recorded in the home; the built-in one where none is held."""
+        """Return the agreements with the facts recorded in the home; the built-in one where none
+        is held."""
         texts = [
-            msgspec.json.decode(self._text(one.digest), type=dict[str, str])
-            for one in self.of(AGREEMENT)
+            msgspec.json.decode(self._text(acceptance.digest), type=dict[str, str])
+            for acceptance in self.of(AGREEMENT)
         ]
         opened = agreements_of(texts) if texts else open_agreements([])
         return with_recorded(opened, self.home)
@@ -183,7 +198,7 @@ def history(home: Home) -> list[Acceptance]:
 
 
 def held_text(home: Home, digest: str) -> str:
-    """Return a text of the register. Raises InvalidInput where none has this digest."""
+    """Return a text of the register. Raise InvalidInput where none has this digest."""
     with _control(home) as control:
         if control is not None and is_kept(control, digest):
             return _checked_text(control, digest)
@@ -193,15 +208,18 @@ def held_text(home: Home, digest: str) -> str:
 
 
 def _checked_text(control: Control, digest: str) -> str:
-    """A text of the register. Raises InvalidInput where it is not the one that was accepted."""
+    """Return a text of the register.
+
+    Raise InvalidInput where it is not the one that was accepted.
+    """
     try:
         return text_of(control, digest)
     except (Edited, KeyError) as error:
         why = (
             "it is gone" if isinstance(error, KeyError) else "it is not what was accepted under it"
         )
-        what, todo = f"the text {digest} was edited", "Restore the database from a backup."
-        raise InvalidInput(Problem(what=what, why=why, where="basis", todo=todo)) from None
+        problem, todo = f"the text {digest} was edited", "Restore the database from a backup."
+        raise InvalidInput(Problem(what=problem, why=why, where="basis", todo=todo)) from None
 
 
 def _no_text(digest: str) -> str:
@@ -218,19 +236,22 @@ def _reader(home: Home) -> Callable[[str], str]:
 
 
 def _carried(home: Home, control: Control) -> Basis:
-    """What a home from before the register settled with last. Nothing is recorded yet."""
+    """Return the basis of a home from before the register: its last settlement's.
+
+    Nothing is recorded yet.
+    """
     texts: dict[str, str] = {}
     held: dict[tuple[str, str], Acceptance] = {}
     posted = latest_settlement(control)
-    for one in _of_settlement(home, posted) if posted is not None else ():
-        texts |= {text_digest(text): text for text in (one.text, *one.parts)}
-        held[one.kind, one.name] = Acceptance(
+    for acceptance in _of_settlement(home, posted) if posted is not None else ():
+        texts |= {text_digest(text): text for text in (acceptance.text, *acceptance.parts)}
+        held[acceptance.kind, acceptance.name] = Acceptance(
             sequence=0,
             recorded_ns=0,
-            kind=one.kind,
-            name=one.name,
-            label=one.label,
-            digest=text_digest(one.text),
+            kind=acceptance.kind,
+            name=acceptance.name,
+            label=acceptance.label,
+            digest=text_digest(acceptance.text),
             who="nobody named",
             why="settled with it before this home kept a register",
         )
@@ -295,7 +316,7 @@ def _items(name: str, value: str) -> list[str]:
     return [f"{name}={part}" for part in value.split("; ")]
 
 
-# What was settled with, by digest
+# The basis of settlements, by digest
 
 
 def settled_prices(home: Home, digest: str, known_at: KnownAt) -> PriceTable:
@@ -326,9 +347,9 @@ def _states(recorded: Sequence[Acceptance], kinds: Sequence[str]) -> Iterator[Ho
 
 
 def _prices_digest(basis: Basis, read: Callable[[str], str]) -> str:
-    """The digest that a table of these prices has, without reading the books."""
-    for one in basis.of(PRICES):
-        stack = msgspec.json.decode(read(one.digest), type=tuple[_Book, ...])
+    """Return the digest that a table of these prices has, without reading the books."""
+    for acceptance in basis.of(PRICES):
+        stack = msgspec.json.decode(read(acceptance.digest), type=tuple[_Book, ...])
         rates = basis.rates
         return table_digest([book.digest for book in stack] + ([rates.digest] if rates else []))
     return ""
@@ -351,7 +372,7 @@ def settled_agreement(home: Home, digest: str) -> Opened:
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What the flags of a command name; empty where they leave it to the home."""
+    """The basis that a command's flags name; empty where they leave it to the home."""
 
     prices: Path | None = None
     rates: Path | None = None
@@ -359,7 +380,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def given_prices(basis: Basis, given: Given, known_at: KnownAt) -> PriceTable:
-    """Return the prices that flags name, over what the home holds. Raises InvalidInput."""
+    """Return the prices that flags name, over what the home holds. Raise InvalidInput."""
     books = basis.books
     if given.prices is not None:
         books = (own_book(given.prices), *books[-_OF_PROGRAM:])
@@ -368,14 +389,14 @@ def given_prices(basis: Basis, given: Given, known_at: KnownAt) -> PriceTable:
 
 
 def given_agreements(home: Home, basis: Basis, given: Given) -> Opened:
-    """Return the agreements that flags name, else those of the home. Raises InvalidInput."""
+    """Return the agreements that flags name, else those of the home. Raise InvalidInput."""
     if not given.agreements:
         return basis.opened()
     return with_recorded(open_agreements(given.agreements), home)
 
 
 class FirstUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a settlement stands on, and what of it the home does not hold yet."""
+    """The basis of a settlement, and the part of it that the home does not hold yet."""
 
     accepting: tuple[Accepting, ...]
     assume: tuple[str, ...]
@@ -390,10 +411,10 @@ def first_use(
     assume: Sequence[str],
     readings: Mapping[str, str],
 ) -> FirstUse:
-    """Hold what a settlement would use against what the home holds. Raises InvalidInput, naming
+    """Hold what a settlement would use against what the home holds. Raise InvalidInput, naming
     the command that changes it, for everything that is another."""
     posted = latest_settlement(control)
-    carried = [one for one in basis.held.values() if not one.sequence]
+    carried = [acceptance for acceptance in basis.held.values() if not acceptance.sequence]
     figures = figures_of(opened)
     wanted = [
         *_wanted_prices(basis, prices),
@@ -402,36 +423,41 @@ def first_use(
         *_wanted_figures(basis, assume, figures, posted),
         *_wanted_readings(basis, opened, readings, posted),
     ]
-    if problems := [one for one in wanted if isinstance(one, Problem)]:
+    if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
         raise InvalidInput(*problems)
-    new = [one for one in wanted if isinstance(one, Accepting)]
-    named = {one.name for one in new if one.kind == ASSUMPTION}
+    new = [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
+    named = {acceptance.name for acceptance in new if acceptance.kind == ASSUMPTION}
     return FirstUse(
-        accepting=(*_again(basis, carried), *new),
+        accepting=(*_carried_over(basis, carried), *new),
         assume=(
-            *(one for one in basis.assume if one.partition("=")[0] not in named),
+            *(
+                acceptance
+                for acceptance in basis.assume
+                if acceptance.partition("=")[0] not in named
+            ),
             *(
                 item
-                for one in new
-                if one.kind == ASSUMPTION
-                for item in _items(one.name, one.label)
+                for acceptance in new
+                if acceptance.kind == ASSUMPTION
+                for item in _items(acceptance.name, acceptance.label)
             ),
         ),
-        readings=basis.readings | {one.name: one.label for one in new if one.kind == READING},
+        readings=basis.readings
+        | {acceptance.name: acceptance.label for acceptance in new if acceptance.kind == READING},
     )
 
 
-def _again(basis: Basis, carried: Iterable[Acceptance]) -> Iterator[Accepting]:
-    """What an older home settled with, to be recorded once the register begins."""
-    for one in carried:
-        if one.kind == PRICES:
+def _carried_over(basis: Basis, carried: Iterable[Acceptance]) -> Iterator[Accepting]:
+    """Yield the basis that an older home settled with, to be recorded once the register begins."""
+    for acceptance in carried:
+        if acceptance.kind == PRICES:
             yield _stack(basis.books)
-        elif one.kind == RATES:
+        elif acceptance.kind == RATES:
             rates = basis.rates
             assert rates is not None, "rates are held"
             yield _accepting_rates(rates)
         else:
-            yield _plain(one.kind, one.name, one.label)
+            yield _plain(acceptance.kind, acceptance.name, acceptance.label)
 
 
 def _wanted_prices(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Problem]:
@@ -439,7 +465,7 @@ def _wanted_prices(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Pro
     if not held:
         yield _stack(prices.books)
     elif [book.digest for book in prices.books] != [book.digest for book in basis.books]:
-        yield _another(held[0], "another price book than this home holds")
+        yield _held_otherwise(held[0], "another price book than this home holds")
 
 
 def _wanted_rates(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Problem]:
@@ -447,88 +473,96 @@ def _wanted_rates(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Prob
     if not held and isinstance(rates, Rates):
         yield _accepting_rates(rates)
     elif held and (rates is None or rates.digest != getattr(basis.rates, "digest", "")):
-        yield _another(held[0], "other exchange rates than this home holds")
+        yield _held_otherwise(held[0], "other exchange rates than this home holds")
 
 
 def _wanted_agreements(basis: Basis, opened: Opened) -> Iterator[Accepting | Problem]:
-    held = {one.name: one for one in basis.of(AGREEMENT)}
-    accepting = [accepting_agreement(one) for one in each_of(opened)]
+    held = {acceptance.name: acceptance for acceptance in basis.of(AGREEMENT)}
+    accepting = [accepting_agreement(asked) for asked in each_of(opened)]
     if not held:
-        yield from (one for one in accepting if one.text)
+        yield from (acceptance for acceptance in accepting if acceptance.text)
         return
-    given = {one.name: text_digest(one.text) for one in accepting}
-    if given != {name: one.digest for name, one in held.items()}:
-        yield _another(next(iter(held.values())), "another agreement than this home holds")
+    given = {acceptance.name: text_digest(acceptance.text) for acceptance in accepting}
+    if given != {name: acceptance.digest for name, acceptance in held.items()}:
+        yield _held_otherwise(next(iter(held.values())), "another agreement than this home holds")
 
 
 def accepting_agreement(opened: Opened) -> Accepting:
-    """An agreement with its texts, to be recorded."""
-    [one] = each_of(opened)
-    text = msgspec.json.encode(dict(one.documents), order="sorted").decode()
-    title = one.agreement.title
-    return Accepting(kind=AGREEMENT, name=one.agreement.id, label=title, text=text)
+    """Return an agreement with its texts, to be recorded."""
+    [asked] = each_of(opened)
+    text = msgspec.json.encode(dict(asked.documents), order="sorted").decode()
+    title = asked.agreement.title
+    return Accepting(kind=AGREEMENT, name=asked.agreement.id, label=title, text=text)
 
 
 def _wanted_figures(
     basis: Basis, assume: Sequence[str], figures: Mapping[str, Figure], posted: Settlement | None
 ) -> Iterator[Accepting | Problem]:
-    held = {one.name: one for one in basis.of(ASSUMPTION)}
-    settled = {one.name: one.value for one in posted.assumptions} if posted else {}
-    for one in accepting_figures(assume, figures):
-        if one.name in held:
-            if not _same_value(held[one.name].label, one.label):
-                yield _another(held[one.name], f"{one.name}={one.label}")
-        elif one.name in settled and not _same_value(settled[one.name], one.label):
-            yield _another_default(ASSUMPTION, one, settled[one.name])
+    held = {acceptance.name: acceptance for acceptance in basis.of(ASSUMPTION)}
+    settled = (
+        {assumption.name: assumption.value for assumption in posted.assumptions} if posted else {}
+    )
+    for acceptance in accepting_figures(assume, figures):
+        if acceptance.name in held:
+            if not _same_value(held[acceptance.name].label, acceptance.label):
+                yield _held_otherwise(
+                    held[acceptance.name], f"{acceptance.name}={acceptance.label}"
+                )
+        elif acceptance.name in settled and not _same_value(
+            settled[acceptance.name], acceptance.label
+        ):
+            yield _another_default(ASSUMPTION, acceptance, settled[acceptance.name])
         else:
-            yield one
+            yield acceptance
 
 
 def accepting_figures(assume: Sequence[str], figures: Mapping[str, Figure]) -> list[Accepting]:
-    """Figures accepted by name or with a value, to be recorded. Raises InvalidInput."""
+    """Figures accepted by name or with a value, to be recorded. Raise InvalidInput."""
     read_assumptions(assume, figures)
     values: dict[str, list[str]] = {}
     for name, _, value in ([part.strip() for part in item.partition("=")] for item in assume):
-        told = value or figures[name].value
-        if told not in values.setdefault(name, []):
-            values[name].append(told)
-    return [_plain(ASSUMPTION, name, "; ".join(told)) for name, told in values.items()]
+        text = value or figures[name].value
+        if text not in values.setdefault(name, []):
+            values[name].append(text)
+    return [_plain(ASSUMPTION, name, "; ".join(text)) for name, text in values.items()]
 
 
-def _same_value(one: str, other: str) -> bool:
-    return "".join(one.split()) == "".join(other.split())
+def _same_value(value: str, held: str) -> bool:
+    return "".join(value.split()) == "".join(held.split())
 
 
 def _wanted_readings(
     basis: Basis, opened: Opened, readings: Mapping[str, str], posted: Settlement | None
 ) -> Iterator[Accepting | Problem]:
-    held = {one.name: one for one in basis.of(READING)}
-    for one in accepting_readings(opened, readings):
+    held = {acceptance.name: acceptance for acceptance in basis.of(READING)}
+    for acceptance in accepting_readings(opened, readings):
         default = next(
-            each.agreement.readings[one.name].default
-            for each in each_of(opened)
-            if one.name in each.agreement.readings
+            asked.agreement.readings[acceptance.name].default
+            for asked in each_of(opened)
+            if acceptance.name in asked.agreement.readings
         )
-        if one.name in held:
-            if held[one.name].label != one.label:
-                yield _another(held[one.name], f"{one.name}={one.label}")
-        elif posted is not None and one.label != default:
-            yield _another_default(READING, one, default)
+        if acceptance.name in held:
+            if held[acceptance.name].label != acceptance.label:
+                yield _held_otherwise(
+                    held[acceptance.name], f"{acceptance.name}={acceptance.label}"
+                )
+        elif posted is not None and acceptance.label != default:
+            yield _another_default(READING, acceptance, default)
         else:
-            yield one
+            yield acceptance
 
 
 def accepting_readings(opened: Opened, readings: Mapping[str, str]) -> list[Accepting]:
-    """Chosen readings, to be recorded. Raises InvalidInput."""
-    for one in each_of(opened):
-        own_readings(opened, one, readings)
+    """Chosen readings, to be recorded. Raise InvalidInput."""
+    for asked in each_of(opened):
+        own_readings(opened, asked, readings)
     return [_plain(READING, name, option) for name, option in readings.items()]
 
 
-def _another(held: Acceptance, what: str) -> Problem:
+def _held_otherwise(held: Acceptance, subject: str) -> Problem:
     return Problem(
-        what=what,
-        why=f"this home stands on {told(held)}",
+        what=subject,
+        why=f"this home stands on {acceptance_text(held)}",
         where=FLAGS[held.kind],
         todo=f"Leave it out, or change it: {COMMANDS[held.kind].format(name=held.name)}.",
     )
@@ -543,7 +577,7 @@ def _another_default(kind: str, given: Accepting, settled: str) -> Problem:
     )
 
 
-def told(held: Acceptance) -> str:
+def acceptance_text(held: Acceptance) -> str:
     """Say what was accepted, by whom, when and why."""
     named = f"{held.name} = {held.label}" if held.kind in (ASSUMPTION, READING) else held.label
     if not held.sequence:
@@ -555,23 +589,24 @@ def reasons(control: Control, basis: Basis, since: Settlement) -> dict[str, str]
     """Say, by kind (and `assumption:NAME`, `reading:NAME`), who changed since a settlement what
     it stood on, and why. Empty for whatever nobody changed."""
     recorded = acceptances(control)
-    found = {}
+    texts = {}
     for kind in (PRICES, RATES, AGREEMENT):
         if changed := _changed(control, basis, recorded, kind, since):
-            found[kind] = " and ".join(map(_reason, changed))
+            texts[kind] = " and ".join(map(_reason, changed))
     for kind in (ASSUMPTION, READING):
-        for one in recorded:
-            if one.kind == kind and one.sequence > 0:
-                found[f"{kind}:{one.name}"] = _reason(one)
-    return found
+        for acceptance in recorded:
+            if acceptance.kind == kind and acceptance.sequence > 0:
+                texts[f"{kind}:{acceptance.name}"] = _reason(acceptance)
+    return texts
 
 
 def _changed(
     control: Control, basis: Basis, recorded: Sequence[Acceptance], kind: str, since: Settlement
 ) -> list[Acceptance]:
-    """The acceptances of a kind that came after the last state that a settlement stood on."""
-    rows = [one for one in recorded if one.kind == kind]
-    states = [holding(recorded[: recorded.index(one) + 1]) for one in rows]
+    """Return the acceptances of a kind that came after the last state that a settlement stood
+    on."""
+    rows = [acceptance for acceptance in recorded if acceptance.kind == kind]
+    states = [holding(recorded[: recorded.index(row) + 1]) for row in rows]
     for place in reversed(range(len(rows))):
         then = Basis(basis.home, states[place], _reader(basis.home))
         if _stood_on(then, kind, since):
@@ -587,52 +622,55 @@ def _stood_on(then: Basis, kind: str, since: Settlement) -> bool:
 
 def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
     """Name what a settlement stood on and the home holds otherwise by now: kinds, figures."""
-    found = []
+    differences = []
     inputs = settled.inputs
     if basis.of(PRICES) and basis.prices(KnownAt.everything()).digest != inputs.price_book:
-        found.append("prices or rates")
+        differences.append("prices or rates")
     if basis.holds_agreement and text_hash(basis.opened()) != inputs.agreement:
-        found.append("the agreement")
-    held = {one.name: one.label for one in basis.of(ASSUMPTION)}
+        differences.append("the agreement")
+    held = {acceptance.name: acceptance.label for acceptance in basis.of(ASSUMPTION)}
     for figure in settled.assumptions:
         value = held.get(figure.name, "" if figure.accepted else figure.value)
         if not _same_value(value, figure.value):
-            found.append(f"the figure {figure.name}")
+            differences.append(f"the figure {figure.name}")
     if chosen_readings(basis.opened(), basis.readings) != (inputs.readings or {}):
-        found.append("a reading")
-    return found
+        differences.append("a reading")
+    return differences
 
 
 def chosen_readings(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
-    """The readings that are not the default: choosing the default says nothing new."""
+    """Return the readings that are not the default: choosing the default says nothing new."""
     defaults = {
         (name, reading.default)
-        for one in each_of(opened)
-        for name, reading in one.agreement.readings.items()
+        for asked in each_of(opened)
+        for name, reading in asked.agreement.readings.items()
     }
     return dict(sorted(set(readings.items()) - defaults))
 
 
-def _reason(one: Acceptance) -> str:
+def _reason(acceptance: Acceptance) -> str:
     """`changed by anna on 2026-06-02 (book.csv), because …`."""
-    verb = "withdrawn" if one.is_withdrawal else "changed"
-    named = f" ({one.label})" if one.label else ""
-    return f"{verb} by {one.who} on {KnownAt(one.recorded_ns).day}{named}, because {one.why}"
+    verb = "withdrawn" if acceptance.is_withdrawal else "changed"
+    named = f" ({acceptance.label})" if acceptance.label else ""
+    return (
+        f"{verb} by {acceptance.who} on {KnownAt(acceptance.recorded_ns).day}{named}, because "
+        f"{acceptance.why}"
+    )
 
 
 def use_prices(home: Home, file: Path | None, why: str) -> list[Acceptance]:
     """Record the price book that a command names for a home that holds none yet.
 
-    Raises InvalidInput where the home holds another.
+    Raise InvalidInput where the home holds another.
     """
     if file is None:
         return []
     basis = basis_of(home)
     prices = given_prices(basis, Given(prices=file), KnownAt.everything())
     wanted = list(_wanted_prices(basis, prices))
-    if problems := [one for one in wanted if isinstance(one, Problem)]:
+    if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
         raise InvalidInput(*problems)
-    new = [one for one in wanted if isinstance(one, Accepting)]
+    new = [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
     return record(home, new, why) if new else []
 
 
@@ -651,35 +689,37 @@ def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
 def change(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
     """Accept something else than what a home holds, by whoever is acting; return what is new.
 
-    What is held already changes nothing. Raises InvalidInput for want of a reason, and for figures
+    What is held already changes nothing. Raise InvalidInput for want of a reason, and for figures
     and readings that the agreements of the home do not have.
     """
     reason = _checked_reason(why)
     basis = basis_of(home)
-    carried = [one for one in basis.held.values() if not one.sequence]
-    new = [one for one in accepting if not _is_held(basis, one)]
+    carried = [acceptance for acceptance in basis.held.values() if not acceptance.sequence]
+    new = [acceptance for acceptance in accepting if not _is_held(basis, acceptance)]
     if not new:
         return []
     if carried:
-        record(home, list(_again(basis, carried)), "settled with it before the register began")
+        record(
+            home, list(_carried_over(basis, carried)), "settled with it before the register began"
+        )
     return record(home, new, reason)
 
 
 def _checked_reason(why: str) -> str:
     reason = why.strip()
     if not reason or len(reason) > _WHY_MAX or not reason.isprintable():
-        what = "no reason" if not reason else "the reason cannot be kept"
+        problem = "no reason" if not reason else "the reason cannot be kept"
         told_why = "whoever reads the corrections that this causes is told why"
         todo = f"Say why in one line of at most {_WHY_MAX} characters: --why …"
-        raise InvalidInput(Problem(what=what, why=told_why, where="--why", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=told_why, where="--why", todo=todo))
     return reason
 
 
-def _is_held(basis: Basis, one: Accepting) -> bool:
-    held = basis.held.get((one.kind, one.name))
+def _is_held(basis: Basis, acceptance: Accepting) -> bool:
+    held = basis.held.get((acceptance.kind, acceptance.name))
     if held is None:
-        return not one.text
-    return held.digest == (text_digest(one.text) if one.text else "")
+        return not acceptance.text
+    return held.digest == (text_digest(acceptance.text) if acceptance.text else "")
 
 
 def change_prices(
@@ -688,7 +728,7 @@ def change_prices(
     """Accept a price book of the operator's, or the books of this version, or drop one's own.
 
     With `file` it goes before the books held; `of_this_version` replaces those that came with an
-    earlier version; `alone` drops the operator's own. Raises InvalidInput.
+    earlier version; `alone` drops the operator's own. Raise InvalidInput.
     """
     held = basis_of(home).books
     own = () if alone else held[:-_OF_PROGRAM]
@@ -698,14 +738,14 @@ def change_prices(
 
 
 def change_rates(home: Home, why: str, file: Path) -> list[Acceptance]:
-    """Accept dated exchange rates. Raises InvalidInput."""
+    """Accept dated exchange rates. Raise InvalidInput."""
     return change(home, [_accepting_rates(own_rates(file))], why)
 
 
 def change_figures(
     home: Home, why: str, assume: Sequence[str], withdraw: Sequence[str] = ()
 ) -> list[Acceptance]:
-    """Accept figures by name or with a value, and withdraw others. Raises InvalidInput."""
+    """Accept figures by name or with a value, and withdraw others. Raise InvalidInput."""
     basis = basis_of(home)
     accepting = accepting_figures(assume, figures_of(basis.opened()))
     return change(home, [*accepting, *_withdrawing(basis, ASSUMPTION, withdraw)], why)
@@ -714,7 +754,7 @@ def change_figures(
 def change_readings(
     home: Home, why: str, readings: Mapping[str, str], withdraw: Sequence[str] = ()
 ) -> list[Acceptance]:
-    """Choose how texts are read, and withdraw choices. Raises InvalidInput."""
+    """Choose how texts are read, and withdraw choices. Raise InvalidInput."""
     basis = basis_of(home)
     accepting = accepting_readings(basis.opened(), readings)
     return change(home, [*accepting, *_withdrawing(basis, READING, withdraw)], why)
@@ -723,20 +763,20 @@ def change_readings(
 def change_agreements(home: Home, why: str, folders: Sequence[Path]) -> list[Acceptance]:
     """Accept the texts of agreements; none named is the built-in one of this version.
 
-    Raises InvalidInput: unsound texts, and figures or readings that are held and that the new
+    Raise InvalidInput: unsound texts, and figures or readings that are held and that the new
     texts do not have.
     """
     basis, opened = basis_of(home), open_agreements(list(folders))
     accepting_figures(basis.assume, figures_of(opened))
     accepting_readings(opened, basis.readings)
-    accepting = [accepting_agreement(one) for one in each_of(opened)]
-    kept = {one.name for one in accepting}
-    gone = [one.name for one in basis.of(AGREEMENT) if one.name not in kept]
+    accepting = [accepting_agreement(asked) for asked in each_of(opened)]
+    kept = {acceptance.name for acceptance in accepting}
+    gone = [acceptance.name for acceptance in basis.of(AGREEMENT) if acceptance.name not in kept]
     return change(home, [*accepting, *_withdrawing(basis, AGREEMENT, gone)], why)
 
 
 def _withdrawing(basis: Basis, kind: str, names: Sequence[str]) -> list[Accepting]:
-    held = {one.name for one in basis.of(kind)}
+    held = {acceptance.name for acceptance in basis.of(kind)}
     problems = [
         Problem(
             what=f"{name} is not held",

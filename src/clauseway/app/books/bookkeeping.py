@@ -1,9 +1,9 @@
 """Bookkeeping: what people tell the ledger (credits, disputes, invoices, payments), and the journal
 as they read it.
 
-Each voucher is told by an id of the teller's: telling it again changes nothing, and telling
-something else by the same id is refused. The rules of vouchers are the ledger's (`voucher_rules`);
-here they meet the lake and the books.
+Each voucher has an id of its author's: recording it again changes nothing, and recording something
+else under the same id is refused. The rules of vouchers are the ledger's (`voucher_rules`); here
+they meet the lake and the books.
 """
 
 import time
@@ -397,7 +397,10 @@ def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
     try:
         books.book(voucher, entries, time.time_ns())
     except Conflict as error:
-        todo = "Give this one an id of its own. To change what was told, tell the opposite by another id."
+        todo = (
+            "Give this one an id of its own. To change what was told, tell the opposite by "
+            "another id."
+        )
         raise refused(f"{voucher.id!r} is taken", str(error), todo) from None
 
 

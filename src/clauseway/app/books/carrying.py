@@ -3,10 +3,10 @@
     share, figures, catalog ─▶ name ─┬─ usage, prices, credits of a month ─▶ name of the next ─▶ …
                                      └─ what the share has accumulated by then, kept in the control database
 
-A month's inputs are the batches with usage in it, the files of it that were lost, the prices and rates in force
-on its days as known now, and the credits and disputes of its sales. Where one of them changes, the names of that month
-and of all later ones change, and what was kept for them is made anew; nothing is ever looked for by a name that says
-less than it was made from.
+A month's inputs are the batches with usage in it, the files of it that were lost, the prices and
+rates in force on its days as known now, and the credits and disputes of its sales. Where one of
+them changes, the names of that month and of all later ones change, and what was kept for them is
+made anew; nothing is ever looked for by a name that says less than it was made from.
 """
 
 import hashlib
@@ -35,12 +35,13 @@ Lines = Callable[[Interval], Sequence[RevenueLine]]
 
 
 def named(*parts: object) -> str:
-    """A hash of parts, each told apart from the next."""
+    """Return a hash of parts, each told apart from the next."""
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 
 class PricesByMonth:
-    """What decides the prices of a month: the entries of the books that are known and in force in it, and rates."""
+    """The grounds of a month's prices: the entries of the books that are known and in force in
+    it, and rates."""
 
     def __init__(self, prices: PriceTable) -> None:
         self._prices = prices
@@ -57,7 +58,7 @@ class PricesByMonth:
         }
 
     def name(self, days: Interval) -> str:
-        """The name of a month's prices."""
+        """Return the name of a month's prices."""
         entries = sorted(
             (interval, digest)
             for interval, digest in self._digests.items()
@@ -66,14 +67,16 @@ class PricesByMonth:
         exchange = self._prices.rates
         rates: object = None
         if isinstance(exchange, Rates):
-            rates = [one for one in exchange.all if one.day < days.end]
+            rates = [rate for rate in exchange.all if rate.day < days.end]
         elif exchange is not None:
             rates = exchange.digest
         return named(entries, rates)
 
 
 class CarriedSums:
-    """The sums of a home. What was kept is read where its name is right; what was made is kept by `keep`.
+    """The sums of a home.
+
+    What was kept is read where its name is right; what was made is kept by `keep`.
 
     `usage` are the sealed batches, `lines` returns the charges of some days.
     """
@@ -103,16 +106,17 @@ class CarriedSums:
         *,
         if_rejected: bool = False,
     ) -> dict[ShareKey, Carried]:
-        """What each share has accumulated before the first day of a month, with what takes sales `back`.
+        """Return the amount that each share has accumulated before the first day of a month, with
+        sales taken `back`.
 
         Sums in which no sale is in dispute (`if_rejected`) have places of their own.
         """
-        found: dict[ShareKey, Carried] = {}
+        sums: dict[ShareKey, Carried] = {}
         for share in shares:
             carried = self._carried(share, day, assumptions, back, if_rejected)
             if carried is not None:
-                found[share.term, share.begin] = carried
-        return found
+                sums[share.term, share.begin] = carried
+        return sums
 
     def reads_from(
         self,
@@ -121,7 +125,8 @@ class CarriedSums:
         assumptions: Assumptions,
         back: Sequence[SaleRecord],
     ) -> date:
-        """The first day whose charges `before` needs; the day itself where everything is kept."""
+        """Return the first day whose charges `before` needs; the day itself where everything is
+        kept."""
         first = day
         for share in shares:
             chain = self._chain(share, day, assumptions, back)
@@ -136,7 +141,7 @@ class CarriedSums:
         assumptions: Assumptions,
         *backs: Sequence[SaleRecord],
     ) -> str:
-        """A hash of everything that the settlement of a month is made from."""
+        """Return a hash of everything that the settlement of a month is made from."""
         chains = [
             [self._chain(share, days.end, assumptions, back)[-1][1] for back in backs]
             for share in sorted(shares, key=lambda share: (share.term, share.begin))
@@ -144,7 +149,7 @@ class CarriedSums:
         return named(_FORMAT, days, chains)
 
     def is_kept(self, place: str, name: str) -> bool:
-        """Whether something was marked by this name."""
+        """Return whether something was marked by this name."""
         return place in read_sums(self._control, {place: name})
 
     def mark(self, place: str, name: str) -> None:
@@ -165,12 +170,14 @@ class CarriedSums:
         if_rejected: bool,
     ) -> Carried | None:
         chain = self._chain(share, day, assumptions, back)
-        found, at = self._latest(share, chain, if_rejected)
+        carried, at = self._latest(share, chain, if_rejected)
         missing = chain[at:]
         if missing:
             lines = self._lines(Interval(missing[0][0].begin, missing[-1][0].end))
-            found = self._made_from(share, missing, lines, assumptions, back, found, if_rejected)
-        return found
+            carried = self._made_from(
+                share, missing, lines, assumptions, back, carried, if_rejected
+            )
+        return carried
 
     def _made_from(
         self,
@@ -179,7 +186,7 @@ class CarriedSums:
         lines: Sequence[RevenueLine],
         assumptions: Assumptions,
         back: Sequence[SaleRecord],
-        found: Carried | None,
+        carried: Carried | None,
         if_rejected: bool,
     ) -> Carried | None:
         """Carry month by month from what was found, and remember each step."""
@@ -188,29 +195,32 @@ class CarriedSums:
             by_month.setdefault(line.event_day.replace(day=1), []).append(line)
         for days, name in missing:
             of_month = by_month.get(days.begin.replace(day=1), [])
-            taken = [one for one in back if day_of(one.event_ns) in days]
-            found = carry(share, days, of_month, taken, self._catalog, assumptions, found)
-            self._known[name] = found
+            taken = [record for record in back if day_of(record.event_ns) in days]
+            carried = carry(share, days, of_month, taken, self._catalog, assumptions, carried)
+            self._known[name] = carried
             place = _place(share, days, if_rejected)
-            self._made[place] = KeptSum(place, name, msgspec.json.encode(found).decode())
-        return found
+            self._made[place] = KeptSum(place, name, msgspec.json.encode(carried).decode())
+        return carried
 
     def _latest(
         self, share: RevenueShare, chain: Sequence[tuple[Interval, str]], if_rejected: bool
     ) -> tuple[Carried | None, int]:
-        """The last sum of a chain that is there, and how many of its months that covers. The last one is likeliest."""
-        for some in (chain[-1:], chain):
+        """Return the last sum of a chain that is there, and how many of its months that covers.
+
+        The last one is likeliest.
+        """
+        for part in (chain[-1:], chain):
             names = {
-                _place(share, days, other): name
-                for days, name in some
-                for other in {False, if_rejected}
+                _place(share, days, rejected): name
+                for days, name in part
+                for rejected in {False, if_rejected}
             }
             kept = read_sums(self._control, names)
-            for at in range(len(chain), len(chain) - len(some), -1):
+            for at in range(len(chain), len(chain) - len(part), -1):
                 days, name = chain[at - 1]
                 if name not in self._known:
                     bodies = (
-                        kept.get(_place(share, days, other)) for other in (False, if_rejected)
+                        kept.get(_place(share, days, rejected)) for rejected in (False, if_rejected)
                     )
                     body = next((body for body in bodies if body is not None), None)
                     if body is None:
@@ -222,14 +232,16 @@ class CarriedSums:
     def _chain(
         self, share: RevenueShare, until: date, assumptions: Assumptions, back: Sequence[SaleRecord]
     ) -> list[tuple[Interval, str]]:
-        """The days of each month from the share's begin up to a day, with the name of the sum at its end."""
+        """Return the days of each month from the share's begin up to a day, with the name of the
+        sum at its end."""
         figures = [
-            (one.name, one.value) for one in assumptions.used([*share.rates, *share.amounts])
+            (assumption.name, assumption.value)
+            for assumption in assumptions.used([*share.rates, *share.amounts])
         ]
         name = named(_FORMAT, share, self._of_catalog, figures)
         taken: dict[date, list[SaleRecord]] = {}
-        for one in sorted(back):
-            taken.setdefault(day_of(one.event_ns).replace(day=1), []).append(one)
+        for record in sorted(back):
+            taken.setdefault(day_of(record.event_ns).replace(day=1), []).append(record)
         chain = []
         at = share.begin
         while at < until:
@@ -240,7 +252,7 @@ class CarriedSums:
         return chain
 
     def _month(self, month: Interval) -> str:
-        """The name of a month's usage and prices."""
+        """Return the name of a month's usage and prices."""
         if month.begin not in self._months:
             batches = sorted(self._usage.get(month.begin, ()))
             self._months[month.begin] = named(batches, self._prices.name(month))
@@ -248,8 +260,9 @@ class CarriedSums:
 
 
 def _by_month(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, list[str]]:
-    """The names of the batches with usage in each month, and of the files that were lost of it."""
-    found: dict[date, list[str]] = {}
+    """Return the names of the batches with usage in each month, and of the files that were lost
+    of it."""
+    months: dict[date, list[str]] = {}
     spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
     for name, first, last in (
         *spans,
@@ -258,9 +271,9 @@ def _by_month(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, l
         at = first
         while at is not None and last is not None and at <= last:
             month = calendar_period(at, "month")
-            found.setdefault(month.begin, []).append(name)
+            months.setdefault(month.begin, []).append(name)
             at = month.end
-    return found
+    return months
 
 
 def _place(share: RevenueShare, days: Interval, if_rejected: bool) -> str:

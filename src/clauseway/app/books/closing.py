@@ -1,4 +1,5 @@
-"""Closing a month: from then on its statement never changes, and what comes late goes where the agreement says."""
+"""Closing a month: from then on its statement never changes, and what comes late goes where the
+agreement says."""
 
 import time
 from datetime import date
@@ -19,9 +20,10 @@ from clauseway.values import Interval, InvalidInput, Problem
 def close_month(home: Home, period: str, today: date) -> Closed:
     """Close a month with its latest settlement. Closing it again changes nothing.
 
-    Raises InvalidInput: it has not ended, is not settled, an earlier month is open or was never settled though
-    something is due for it, or usage, credits or disputes came since it was settled. Raises LakeDamaged if a file
-    with usage of the month is not what was written. Then nothing is closed.
+    Raise InvalidInput: it has not ended, is not settled, an earlier month is open or was never
+    settled though something is due for it, or usage, credits or disputes came since it was settled.
+    Raise LakeDamaged if a file with usage of the month is not what was written. Then nothing is
+    closed.
     """
     days = month(period)
     if days.end > today:
@@ -55,19 +57,20 @@ def close_month(home: Home, period: str, today: date) -> Closed:
 
 
 def closed_months(home: Home) -> list[tuple[Closed, list[Settlement]]]:
-    """The closed months, oldest first, each with what restates it."""
+    """Return the closed months, oldest first, each with what restates it."""
     with open_lake(home) as lake:
         books = Books(lake.control)
         return [(closed, books.restatements(closed.period)) for closed in books.closed()]
 
 
 def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlement:
-    """The settlement to close with."""
+    """Return the settlement to close with."""
     settle = f"clauseway settle --period {period} --assume …"
     since = books.open_since()
     earlier = [
-        one for one in books.settled_before(days.begin) if since is None or one.begin >= since
+        begun for begun in books.settled_before(days.begin) if since is None or begun.begin >= since
     ]
+    # Months are closed in order, each as it was settled last.
     if since is not None and days.begin != since:
         raise _refused(
             period,
@@ -84,6 +87,7 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
     settlement = books.latest(days)
     if settlement is None:
         raise _refused(period, "it is not settled", f"Settle it: {settle}.")
+    # The settlement must stand on everything that is known now.
     if not saw_all_usage(lake, settlement):
         raise _refused(period, "usage came after it was settled", f"Settle again: {settle}.")
     if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
@@ -98,19 +102,29 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
 
 
 def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
-    """The first close of a home takes no month after one that something is due for: no later month could state it."""
+    """Refuse to begin closing after a month that something is due for: no later month could
+    state it."""
     begin = settlement.period.begin
     days = [batch.first_day for batch in lake.control.batches() if batch.first_day is not None]
     first = min(days, default=begin)
     if first < begin:
         why = f"usage since {first} is in no closed month, and what it owes could never be stated"
-        todo = f"Settle and close {first:%Y-%m} first, and every month after it: months are closed in order."
+        todo = (
+            f"Settle and close {first:%Y-%m} first, and every month after it: months are "
+            f"closed in order."
+        )
         raise _refused(period, why, todo)
     for share in settlement.shares:
         if share.share_before:
-            why = f"{share.share_before} USD is due under {share.term} for the days before, and no month states it"
+            why = (
+                f"{share.share_before} USD is due under {share.term} for the days before, and "
+                f"no month states it"
+            )
             earlier = f"{share.begin:%Y-%m}"
-            todo = f"Settle and close {earlier} first, and every month after it: months are closed in order."
+            todo = (
+                f"Settle and close {earlier} first, and every month after it: months are "
+                f"closed in order."
+            )
             raise _refused(period, why, todo)
 
 

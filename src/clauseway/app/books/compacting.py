@@ -1,4 +1,5 @@
-"""Keeping the lake in shape: merging small files, letting go of what is old, hourly sums made anew, usage handed on."""
+"""Keeping the lake in shape: merging small files, letting go of what is old, hourly sums made
+anew, usage handed on."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,10 @@ EXPORTS = ("parquet", "cloudevents", "focus")
 
 
 class LakeState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lake holds. Days are the first and the last with usage; `kept_from` is empty where none was dropped."""
+    """The contents of the lake.
+
+    Days are the first and the last with usage; `kept_from` is empty where none was dropped.
+    """
 
     usage_files: int
     intent_files: int
@@ -45,7 +49,7 @@ class LakeState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compacted(msgspec.Struct, frozen=True, kw_only=True):
-    """What merging did, and how many files nobody needs any more were removed."""
+    """The result of merging, and the number of files removed because nobody needs them any more."""
 
     before: int
     after: int
@@ -54,7 +58,7 @@ class Compacted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def state(home: Home) -> LakeState:
-    """What the lake holds."""
+    """Return the contents of the lake."""
     with open_lake(home) as lake:
         usage, intents = (files_of(lake.control, kind) for kind in (USAGE, INTENTS))
         return LakeState(
@@ -69,22 +73,26 @@ def state(home: Home) -> LakeState:
 
 
 def compact_lake(
-    home: Home, files_least: int | None = None, told: Callable[[Merged], object] = lambda _: None
+    home: Home, files_least: int | None = None, report: Callable[[Merged], object] = lambda _: None
 ) -> Compacted:
-    """Merge the small files of each day where there are enough (see `compact`), and remove what is not needed."""
+    """Merge the small files of each day where there are enough (see `compact`), and remove what
+    is not needed."""
     before = after = rows = 0
     with open_lake(home) as lake, alone(home):
         for merged in compact(lake, time.time_ns(), files_least=files_least):
             before, after, rows = before + merged.before, after + merged.after, rows + merged.rows
-            told(merged)
+            report(merged)
         removed = lake.sweep(time.time_ns() - _GRACE_NS)
     return Compacted(before=before, after=after, rows=rows, removed=len(removed))
 
 
 def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
-    """Drop single records older than so many days; how many. Hourly sums and everything settled stay.
+    """Drop single records older than so many days; how many.
 
-    Raises InvalidInput where a period that is not closed, or a share that still runs, needs one of these days.
+    Hourly sums and everything settled stay.
+
+    Raise InvalidInput where a period that is not closed, or a share that still runs, needs one of
+    these days.
     """
     wanted = today - timedelta(days=keep_days)
     with open_lake(home) as lake, alone(home):
@@ -93,21 +101,24 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
             return 0
         needed, why = _needed(lake, opened, first)
         if needed < wanted:
-            what = f"usage before {wanted} cannot be dropped"
+            problem = f"usage before {wanted} cannot be dropped"
             todo = f"Keep {(today - needed).days} days or more; or close the periods before."
-            raise InvalidInput(Problem(what=what, why=why, where="--keep-days", todo=todo))
+            raise InvalidInput(Problem(what=problem, why=why, where="--keep-days", todo=todo))
         return drop_before(lake, wanted, time.time_ns())
 
 
 def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
-    """The first day whose single records are still needed, and what for."""
+    """Return the first day whose single records are still needed, and what for."""
     open_from = Books(lake.control).open_since()
     if open_from is None:
         return first, f"no period is closed, and there is usage from {first} on"
-    # A share is due on what it summed up to since it began, so it needs its first day as long as it runs.
+    # A share is due on what it summed up to since it began, so it needs its first day as long as it
+    # runs.
     running = [
-        share for share in shares_of(opened, KnownAt(time.time_ns()), {}) if share.begin < open_from < share.end
-    ]  # fmt: skip
+        share
+        for share in shares_of(opened, KnownAt(time.time_ns()), {})
+        if share.begin < open_from < share.end
+    ]
     since = min(running, key=lambda share: share.begin, default=None)
     if since is None:
         return open_from, f"the periods from {open_from} on are not closed"
@@ -115,7 +126,10 @@ def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
 
 
 def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
-    """Usage summed by some of `SHOWN_BY`, from the hourly sums; hours as instants. Raises InvalidInput."""
+    """Usage summed by some of `SHOWN_BY`, from the hourly sums; hours as instants.
+
+    Raise InvalidInput.
+    """
     wrong = [name for name in by if name not in SHOWN_BY]
     if wrong:
         todo = f"Some of {', '.join(SHOWN_BY)}."
@@ -131,14 +145,17 @@ def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> 
             )
         )
     with open_lake(home) as lake:
-        found = usage_by(lake.control, by, days)
+        sums = usage_by(lake.control, by, days)
     if "hour" not in by:
-        return found
+        return sums
     place = list(by).index("hour")
     return [
-        msgspec.structs.replace(one, key=(*one.key[:place], _instant(int(one.key[place])), *one.key[place + 1 :]))
-        for one in found
-    ]  # fmt: skip
+        msgspec.structs.replace(
+            usage,
+            key=(*usage.key[:place], _instant(int(usage.key[place])), *usage.key[place + 1 :]),
+        )
+        for usage in sums
+    ]
 
 
 def _instant(hour: int) -> str:
@@ -146,7 +163,8 @@ def _instant(hour: int) -> str:
 
 
 def rebuild_rollups(home: Home) -> int:
-    """Sum every day of the lake anew, from all its records; how many days differed from what was there."""
+    """Sum every day of the lake anew, from all its records; how many days differed from what was
+    there."""
     changed = 0
     with open_lake(home) as lake, alone(home):
         for day in days_of(files_of(lake.control, USAGE)):
@@ -157,12 +175,15 @@ def rebuild_rollups(home: Home) -> int:
 
 
 def export_usage(home: Home, form: str, out: Path, days: Interval | None = None) -> int:
-    """Write sealed usage to a file, each attempt once; how many rows. Raises InvalidInput."""
+    """Write sealed usage to a file, each attempt once; how many rows. Raise InvalidInput."""
     if form not in EXPORTS:
         todo = f"One of {', '.join(EXPORTS)}."
         raise InvalidInput(
             Problem(
-                what=f"{form!r} is no format", why="nothing writes it", where="--format", todo=todo
+                what=f"{form!r} is not a format",
+                why="nothing writes it",
+                where="--format",
+                todo=todo,
             )
         )
     beside = out.with_name(f".{out.name}.part")

@@ -1,4 +1,5 @@
-"""The books and the usage behind them in other programs' formats, for a month and a party or for all."""
+"""The books and the usage behind them in other programs' formats, for a month and a party or for
+all."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,14 +45,15 @@ _JOURNAL, _LINES = "journal.parquet", "lines.parquet"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """What is handed over: a month (`2026-05`, empty for all) and a party's books (empty for all)."""
+    """The part that is handed over: a month (`2026-05`, empty for all) and a party's books
+    (empty for all)."""
 
     period: str = ""
     party: str = ""
 
     @property
     def days(self) -> Interval | None:
-        """The month's days, or None for all. Raises InvalidInput."""
+        """Return the month's days, or None for all. Raise InvalidInput."""
         return month(self.period) if self.period else None
 
     @property
@@ -69,20 +71,23 @@ class Written(msgspec.Struct, frozen=True):
 
 
 def beancount_journal(home: Home, part: Part) -> Written:
-    """The journal as beancount text. Raises InvalidInput for a month that is not settled."""
+    """Return the journal as beancount text. Raise InvalidInput for a month that is not settled."""
     entries = _entries(home, part)
     return Written(beancount_text(entries, part.title), len(entries))
 
 
 def hledger_journal(home: Home, part: Part) -> Written:
-    """The journal as an hledger journal. Raises InvalidInput for a month that is not settled."""
+    """Return the journal as an hledger journal.
+
+    Raise InvalidInput for a month that is not settled.
+    """
     entries = _entries(home, part)
     return Written(hledger_text(entries, part.title), len(entries))
 
 
 def parquet_files(home: Home, part: Part, folder: Path) -> dict[Path, int]:
-    """Write the journal and the statements' lines into a folder, which is made; each file and its rows. Raises
-    InvalidInput."""
+    """Write the journal and the statements' lines into a folder, which is made; each file and
+    its rows. Raise InvalidInput."""
     statements = [
         statement_of(settlement, part.party)
         for name, settlement in latest_settlements(home).items()
@@ -110,7 +115,7 @@ def focus_bill(
 ) -> list[Row]:
     """Return a party's bill for a month in FOCUS; with no party, each seller's own.
 
-    It has what the party sells, and at a BilledCost of 0 what others sell on its clouds. Raises
+    It has what the party sells, and at a BilledCost of 0 what others sell on its clouds. Raise
     InvalidInput.
     """
     days = month(part.period)
@@ -122,10 +127,13 @@ def focus_bill(
             charges = usage_charges(lake, prices, days)
         except UnknownPrice as error:
             raise unpriced(error) from None
+    # The bill has the party's own sales, and the sales of others on its clouds.
     hosts = opened.catalog.operators
     mine = {cloud for cloud, operator in hosts.items() if operator == part.party}
     billed = [
-        one for one in charges if not part.party or one.seller == part.party or one.cloud in mine
+        charge
+        for charge in charges
+        if not part.party or charge.seller == part.party or charge.cloud in mine
     ]
     rows = [
         row
@@ -147,23 +155,27 @@ def focus_bill(
 def focus_invoices(home: Home, part: Part) -> tuple[list[Row], list[Row]]:
     """Return the invoices of a month and an issuer in FOCUS 1.4, as records and charges.
 
-    The records are of Invoice Detail, the charges behind them of Cost and Usage. Raises InvalidInput.
+    The records are of Invoice Detail, the charges behind them of Cost and Usage. Raise
+    InvalidInput.
     """
     issued = _issued(home, part)
-    old = [one.invoice.id for one in issued if not has_months(one.invoice)]
+    old = [invoice.invoice.id for invoice in issued if not has_months(invoice.invoice)]
     if old:
-        what, todo = "an invoice has no months", "Export other months: --period."
+        problem, todo = "an invoice has no months", "Export other months: --period."
         why = f"{', '.join(old)} was written before invoices kept the months that they sum"
-        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
-    details = [row for one in issued for row in detail_rows(one)]
-    charges = [row for one in issued for row in charge_rows(one.invoice)]
+        raise InvalidInput(Problem(what=problem, why=why, where="--period", todo=todo))
+    details = [row for invoice in issued for row in detail_rows(invoice)]
+    charges = [row for invoice in issued for row in charge_rows(invoice.invoice)]
     broken = broken_invoices(details, charges)
     assert not broken, "\n".join(broken)
     return details, charges
 
 
 def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
-    """Return the invoices that a party issued for a month. Raises InvalidInput where there is none."""
+    """Return the invoices that a party issued for a month.
+
+    Raise InvalidInput where there is none.
+    """
     control = Control.open(home.make().control)
     try:
         vouchers = Books(control).dated_vouchers()
@@ -196,7 +208,7 @@ def write_focus_files(
 ) -> dict[Path, int]:
     """Write data sets, each with its columns, into a folder, which is made.
 
-    Return each file and its rows. Raises InvalidInput.
+    Return each file and its rows. Raise InvalidInput.
     """
     form = form or "csv"
     _check_form(form)
@@ -220,33 +232,38 @@ def write_focus_files(
 def _check_form(form: str) -> None:
     """Raise InvalidInput for a format that no bill has."""
     if form not in ("csv", "parquet"):
-        what, todo = f"{form!r} is no format", "One of csv, parquet."
-        raise InvalidInput(Problem(what=what, why="nothing writes it", where="--format", todo=todo))
+        problem, todo = f"{form!r} is not a format", "One of csv, parquet."
+        raise InvalidInput(
+            Problem(what=problem, why="nothing writes it", where="--format", todo=todo)
+        )
 
 
 def _check_version(version: str) -> None:
     """Raise InvalidInput for a version of FOCUS in which no bill is written."""
     if version not in VERSIONS:
-        what, todo = f"no bill is written in FOCUS {version!r}", f"One of {', '.join(VERSIONS)}."
+        problem, todo = f"no bill is written in FOCUS {version!r}", f"One of {', '.join(VERSIONS)}."
         why = (
             "1.3 has the columns of both" if version == "1.3" else "its columns are not known here"
         )
-        raise InvalidInput(Problem(what=what, why=why, where="--focus-version", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--focus-version", todo=todo))
 
 
 def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Path | None) -> str:
-    """A data set as CSV text, or written to a file as Parquet; the text, empty for Parquet. Raises InvalidInput."""
+    """Return a data set as CSV text, or written to a file as Parquet; the text, empty for Parquet.
+
+    Raise InvalidInput.
+    """
     chosen = form or ("parquet" if out is not None and out.suffix.lower() == ".parquet" else "csv")
     _check_form(chosen)
     if chosen == "csv":
         return focus_csv(rows, columns)
     if out is None:
-        what, why, todo = (
+        problem, why, todo = (
             "no file",
             "Parquet is not printed",
             "Name where it goes: --out bill.parquet.",
         )
-        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--out", todo=todo))
     try:
         pq.write_table(focus_table(rows, columns), out, compression="zstd")
     except OSError as error:
@@ -261,7 +278,8 @@ def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Pat
 
 
 def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
-    """The usage of a month, or all of it, as CloudEvents, a line each; of what a party sold, where one is named.
+    """Yield the usage of a month, or all of it, as CloudEvents, a line each; of what a party sold,
+    where one is named.
 
     What came back as failed, or was lost in a crash, has no charge and is left out.
     """
@@ -278,11 +296,11 @@ def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
 
 def unpriced(error: UnknownPrice) -> InvalidInput:
     """Usage without a price, told to whoever keeps the books."""
-    what, todo = "usage has no price", TODO_PRICE
+    problem, todo = "usage has no price", TODO_PRICE
     return InvalidInput(
         *(
-            Problem(what=what, why=f"no price for {one}", where="price book", todo=todo)
-            for one in error.sentences
+            Problem(what=problem, why=f"no price for {sentence}", where="price book", todo=todo)
+            for sentence in error.sentences
         )
     )
 
@@ -302,13 +320,13 @@ def _entries(home: Home, part: Part) -> list[Entry]:
 
 
 def _publisher(opened: Opened, charge: UsageCharge) -> str:
-    """Who owns the product, by the agreements; empty where none says so."""
+    """Return the owner of the product, by the agreements; empty where none says so."""
     owners = [
         term.party
-        for one in each_of(opened)
-        for amendment in one.agreement.amendments
+        for asked in each_of(opened)
+        for amendment in asked.agreement.amendments
         for term in amendment.terms
         if isinstance(term, Ownership)
-        and any(one.catalog.belongs(charge.product, scope) for scope in term.products)
+        and any(asked.catalog.belongs(charge.product, scope) for scope in term.products)
     ]
     return owners[0] if owners else ""

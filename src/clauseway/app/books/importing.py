@@ -1,10 +1,12 @@
-"""Importing usage that others counted: translated, checked row by row, once each; what is wrong waits in quarantine.
+"""Importing usage that others counted: translated, checked row by row, once each; what is wrong
+waits in quarantine.
 
     files ─▶ rows ─▶ believed ─▶ staging, on disk ─▶ in order of day and request ─▶ the lake, one file a day
                   └▶ wrong ────▶ quarantine
 
-An import is all the files of one command and counts whole or not at all: its last transaction commits its files, its
-claims and what it holds in quarantine. Killed before that it has changed nothing, and is simply given again.
+An import is all the files of one command and counts whole or not at all: its last transaction
+commits its files, its claims and what it holds in quarantine. Killed before that it has changed
+nothing, and is simply given again.
 """
 
 import hashlib
@@ -52,12 +54,14 @@ SPOOL = "import"
 REPLAYS = "quarantine"
 # Rows that are checked together: what is in memory of a file, some 5 kB each.
 _ROWS = 10_000
-# Clocks differ: what is told this long ahead of ours is not yet the future.
+# Clocks differ: an event this far ahead of our clock is not yet in the future.
 _SKEW_NS = 300 * 1_000_000_000
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the rows of some files. `again` were imported before; `skipped` are no usage, by reason.
+    """The result of importing files.
+
+    `again` were imported before; `skipped` are no usage, by reason.
 
     INVARIANT: rows = imported + again + quarantined + skipped.
     """
@@ -70,14 +74,15 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """How a file is read: its format, fields that hold where a row says nothing, and the source of its ids."""
+    """The reading of a file: its format, fields for rows that leave them out, and the source of
+    its ids."""
 
     format: str = ""
     fields: Mapping[str, str] = {}
     source: str = ""
 
 
-Told = Callable[[str, Imported], object]
+Report = Callable[[str, Imported], object]
 OnWait = Callable[[], object]
 
 
@@ -90,14 +95,16 @@ def import_usage(
     opened: Opened,
     paths: Sequence[Path],
     source: Source,
-    told: Told,
+    report: Report,
     on_wait: OnWait = silently,
 ) -> Imported:
-    """Import files as one, telling what is done and how far it is. Rows that are wrong go into quarantine.
+    """Import files as one, telling what is done and how far it is.
 
-    `on_wait` is called before waiting for another import into this home.
-    Raises InvalidInput where a file cannot be read, or is none of its format, or where nothing in them was understood;
-    then nothing has changed.
+    Rows that are wrong go into quarantine.
+
+    `on_wait` is called before waiting for another import into this home. Raise InvalidInput where a
+    file cannot be read, or is none of its format, or where nothing in them was understood; then
+    nothing has changed.
     """
     _check_fields(source.fields)
     if source.format:
@@ -110,22 +117,23 @@ def import_usage(
         try:
             bounds = bounds_of(opened)
             run = _Run(lake, bounds, source, files, staging)
-            done = run.read(told)
+            done = run.read(report)
             _check_understood(done, paths)
-            return run.seal(home, number, done, told)
+            return run.seal(home, number, done, report)
         finally:
             staging.close()
 
 
 def _importing(home: Home, on_wait: OnWait) -> AbstractContextManager[None]:
-    """One import at a time: another's claims are not yet records, and a dead one's are given back."""
+    """Let one import run at a time: another's claims are not yet records, and a dead one's are given
+    back."""
     return locks.alone(home, "import", on_wait)
 
 
 def bounds_of(opened: Opened) -> Bounds:
-    """What usage may name and when it may lie, by the agreements and the present."""
+    """Return the names and days that usage may have, by the agreements and the present."""
     catalog = opened.catalog
-    first = min(one.agreement.amendments[0].effective for one in each_of(opened))
+    first = min(asked.agreement.amendments[0].effective for asked in each_of(opened))
     return Bounds(
         products=frozenset(catalog.products),
         clouds=catalog.clouds,
@@ -142,12 +150,14 @@ class _File:
         self.path = path
         self.told = ImportedFile(path.name, _hash_of(path))
         self.form = form or format_of(path)
-        # Bills have no ids: two rows of a file that are about the same are a mistake. Events come twice as they please.
+        # Bills have no ids: two rows of a file that are about the same are a mistake. Events come
+        # twice as they please.
         self.repeats_are_wrong = self.form == "focus"
 
 
 class _Believed(msgspec.Struct, frozen=True):
-    """A row that is believed: its number and line in its file, its fields as they came (JSON), and the record."""
+    """A row that is believed: its number and line in its file, its fields as they came (JSON),
+    and the record."""
 
     number: int
     line: int
@@ -170,20 +180,24 @@ class _Run:
         self._rows = self._again = self._flawed = 0
         self._skipped: dict[str, int] = {}
 
-    def read(self, told: Told) -> Imported:
-        """Read the files into the staging; the figures, in which what came twice among them is not yet known."""
+    def read(self, report: Report) -> Imported:
+        """Read the files into the staging; the figures, in which what came twice among them is
+        not yet known."""
         for place, file in enumerate(self._files):
             number = 0
             for chunk in read_usage(file.path, file.form, self._bounds.products, _ROWS):
                 self._read(place, number, chunk)
                 number += len(chunk)
-                told(file.path.name, self._figures(imported=0))
+                report(file.path.name, self._figures(imported=0))
         return self._figures(
             imported=self._rows - self._again - self._flawed - sum(self._skipped.values())
         )
 
-    def seal(self, home: Home, number: int, read: Imported, told: Told) -> Imported:
-        """Write what is new into the lake, in order, and commit the import. The figures as they are then."""
+    def seal(self, home: Home, number: int, read: Imported, report: Report) -> Imported:
+        """Write what is new into the lake, in order, and commit the import.
+
+        The figures as they are then.
+        """
         for repeat in self._staging.repeats():
             self._repeated(repeat)
         new = read.imported - (self._again - read.again) - (self._flawed - read.quarantined)
@@ -197,7 +211,7 @@ class _Run:
         with alone(home):
             if new:
                 of = Range(spool=SPOOL, segment=number, first_frame=0, end_frame=self._rows)
-                parts = _telling(self._staging.parts(), read, told)
+                parts = _reporting(self._staging.parts(), read, report)
                 no_intents = INTENT_SCHEMA.empty_table()
                 self._lake.seal_parts(of, parts, no_intents, self._now_ns, also=also)
             else:
@@ -206,7 +220,7 @@ class _Run:
         return Imported(
             rows=self._rows,
             imported=new,
-            # What was wrong once, and was corrected or dropped since, was there before too.
+            # A row that was wrong once, and was corrected or dropped since, was there before too.
             again=self._again + holding[0].ended,
             quarantined=holding[0].waiting,
             skipped=self._skipped,
@@ -224,21 +238,21 @@ class _Run:
     def _read(self, place: int, first: int, chunk: Sequence[Reported]) -> None:
         self._rows += len(chunk)
         believed: list[_Believed] = []
-        for number, one in enumerate(chunk, first):
-            if one.skipped:
-                self._skipped[one.skipped] = self._skipped.get(one.skipped, 0) + 1
+        for number, read in enumerate(chunk, first):
+            if read.skipped:
+                self._skipped[read.skipped] = self._skipped.get(read.skipped, 0) + 1
                 continue
-            row = self._completed(one.fields)
+            row = self._completed(read.fields)
             body, unkept = _body_of(row)
-            unreadable = one.unreadable or unkept
-            found = (Flaw("row", unreadable),) if unreadable else self._examined(row)
-            if isinstance(found, Used):
-                identity = identity_of(found.request, found.attempt)
+            unreadable = read.unreadable or unkept
+            examined = (Flaw("row", unreadable),) if unreadable else self._examined(row)
+            if isinstance(examined, Used):
+                identity = identity_of(examined.request, examined.attempt)
                 believed.append(
-                    _Believed(number, one.line, body, found, identity, _content_of(found))
+                    _Believed(number, read.line, body, examined, identity, _content_of(examined))
                 )
             else:
-                self._hold(place, one.line, body, found)
+                self._hold(place, read.line, body, examined)
         self._stage(place, believed)
 
     def _completed(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -253,50 +267,56 @@ class _Run:
         return row
 
     def _examined(self, row: Mapping[str, Any]) -> Used | tuple[Flaw, ...]:
-        found = examine(row, self._bounds)
-        if isinstance(found, Used) and day_of(found.event_ns) < self._kept_from:
-            why = f"single records before {self._kept_from} were dropped, so no more of them are taken"
+        examined = examine(row, self._bounds)
+        if isinstance(examined, Used) and day_of(examined.event_ns) < self._kept_from:
+            why = (
+                f"single records before {self._kept_from} were dropped, so no more of them are "
+                f"taken"
+            )
             return (Flaw("event_ns", why),)
-        return found
+        return examined
 
     def _stage(self, place: int, believed: Sequence[_Believed]) -> None:
         """Keep what nobody imported before; of the rest say what it is."""
-        before = imports.seen(self._lake.control, (one.identity for one in believed))
+        before = imports.seen(self._lake.control, (record.identity for record in believed))
         metered = _metered(
-            self._lake, [one.used for one in believed if not is_imported(one.used.request)]
+            self._lake, [record.used for record in believed if not is_imported(record.used.request)]
         )
         new: list[_Believed] = []
-        for one in believed:
-            then = before.get(one.identity)
-            if then is None and one.identity not in metered:
-                new.append(one)
-            elif then is not None and (why := self._wrong_again(place, one, then)):
-                self._hold(place, one.line, one.body, (Flaw("id", why),))
+        for record in believed:
+            then = before.get(record.identity)
+            if then is None and record.identity not in metered:
+                new.append(record)
+            elif then is not None and (why := self._wrong_again(place, record, then)):
+                self._hold(place, record.line, record.body, (Flaw("id", why),))
             else:
                 self._again += 1
         if new:
             placed = [
-                Placed(one.identity, one.content, place, one.number, one.line, one.body)
-                for one in new
+                Placed(
+                    record.identity, record.content, place, record.number, record.line, record.body
+                )
+                for record in new
             ]
-            self._staging.add(used_table([one.used for one in new], self._now_ns), placed)
+            self._staging.add(used_table([record.used for record in new], self._now_ns), placed)
 
-    def _wrong_again(self, place: int, one: _Believed, then: imports.Seen) -> str:
-        """Why a record that was imported before may not come again so, or nothing."""
-        if then.content != one.content:
-            return _otherwise(then.line, then.file.name)
+    def _wrong_again(self, place: int, record: _Believed, then: imports.Seen) -> str:
+        """Return why a record that was imported before may not come again so, or nothing."""
+        if then.content != record.content:
+            return _contradiction(then.line, then.file.name)
         file = self._files[place]
         same_file = then.file.digest == file.told.digest
-        if file.repeats_are_wrong and same_file and then.line != one.line:
+        if file.repeats_are_wrong and same_file and then.line != record.line:
             return _same_charge(then.line)
         return ""
 
     def _repeated(self, repeat: Repeat) -> None:
-        """A row whose record stood before it in this import."""
+        """Count a row whose record stood before it in this import; hold a row that contradicts
+        it."""
         first = self._files[repeat.first_file].told.name
         wrong = ""
         if not repeat.same:
-            wrong = _otherwise(repeat.first_line, first)
+            wrong = _contradiction(repeat.first_line, first)
         elif self._files[repeat.file].repeats_are_wrong and repeat.first_file == repeat.file:
             wrong = _same_charge(repeat.first_line)
         if wrong:
@@ -310,7 +330,7 @@ class _Run:
         self._flawed += 1
 
 
-def _otherwise(line: int, name: str) -> str:
+def _contradiction(line: int, name: str) -> str:
     return f"it came before with other figures, in row {line} of {name}"
 
 
@@ -318,25 +338,28 @@ def _same_charge(line: int) -> str:
     return f"the same charge as row {line} of this file"
 
 
-def _telling(parts: Iterable[pa.Table], read: Imported, told: Told) -> Iterator[pa.Table]:
+def _reporting(parts: Iterable[pa.Table], read: Imported, report: Report) -> Iterator[pa.Table]:
     """Pass parts on, telling how many rows of them are written."""
     written = 0
     for part in parts:
         yield part
         written += part.num_rows
-        told("sealed", msgspec.structs.replace(read, imported=written))
+        report("sealed", msgspec.structs.replace(read, imported=written))
 
 
 def _check_understood(read: Imported, paths: Sequence[Path]) -> None:
-    """Raise InvalidInput where rows were read and every one was passed over."""
+    """Raise InvalidInput where rows were read and every row was skipped."""
     passed = sum(read.skipped.values())
     if passed and passed == read.rows:
         reasons = sorted(read.skipped.items(), key=lambda item: -item[1])[:5]
         why = "; ".join(f"{count:,} × {reason}" for reason, count in reasons)
-        what = f"nothing was imported: all {passed:,} rows were passed over"
-        todo = "Give a file with usage in it; `clauseway usage import --help` says which formats are read."
+        problem = f"nothing was imported: all {passed:,} rows were passed over"
+        todo = (
+            "Give a file with usage in it; `clauseway usage import --help` says which formats "
+            "are read."
+        )
         where = ", ".join(map(str, paths[:3]))
-        raise InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
 
 
 def _check_fields(names: Iterable[str]) -> None:
@@ -346,7 +369,7 @@ def _check_fields(names: Iterable[str]) -> None:
 
 
 def _body_of(row: Mapping[str, Any]) -> tuple[str, str]:
-    """A row as it came, as JSON; and why it cannot be kept so, where it cannot."""
+    """Return a row as it came, as JSON; and why it cannot be kept so, where it cannot."""
     try:
         return msgspec.json.encode(row, enc_hook=str).decode(), ""
     except UnicodeEncodeError:
@@ -359,24 +382,25 @@ def _body_of(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def listed(home: Home, *, with_ended: bool = False, numbers: Sequence[int] = ()) -> list[Held]:
-    """The quarantine. Raises InvalidInput for a number that is not in it."""
+    """Return the quarantine. Raise InvalidInput for a number that is not in it."""
     with open_lake(home) as lake:
-        found = held(lake.control, with_ended=with_ended or bool(numbers), numbers=numbers)
-    _check_numbers(numbers, found)
-    return found
+        rows = held(lake.control, with_ended=with_ended or bool(numbers), numbers=numbers)
+    _check_numbers(numbers, rows)
+    return rows
 
 
 def drop(home: Home, numbers: Sequence[int]) -> list[Held]:
-    """Drop rows for good; they stay on the list of what was dropped. Raises InvalidInput."""
+    """Drop rows for good; they stay on the list of what was dropped. Raise InvalidInput."""
     with open_lake(home) as lake, alone(home):
-        found = _still_open(lake, numbers)
+        rows = _still_open(lake, numbers)
         with lake.control.writing() as connection:
-            end(connection, [one.number for one in found], DROPPED, time.time_ns())
-    return found
+            end(connection, [row.number for row in rows], DROPPED, time.time_ns())
+    return rows
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay came to: the rows that are in the lake now, and those that are still wrong, with why."""
+    """The result of a replay: the rows that are in the lake now, and those that are still wrong,
+    with why."""
 
     replayed: tuple[int, ...]
     still: dict[int, tuple[Flaw, ...]]
@@ -389,35 +413,37 @@ def replay(
     corrections: Mapping[str, str],
     on_wait: OnWait = silently,
 ) -> Replayed:
-    """Check quarantined rows again, with corrections to their fields, and import those that are believed now.
+    """Check quarantined rows again, with corrections to their fields, and import those that are
+    believed now.
 
     `on_wait` is called before waiting for another import into this home.
 
-    No numbers: all that are open. A correction of nothing (`field=`) takes the field away. Raises InvalidInput.
+    No numbers: all that are open. A correction of nothing (`field=`) takes the field away. Raise
+    InvalidInput.
     """
     _check_fields(corrections)
     bounds, now_ns = bounds_of(opened), time.time_ns()
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
     with _importing(home, on_wait), open_lake(home) as lake, alone(home):
-        for one in _still_open(lake, numbers):
-            row = {**msgspec.json.decode(one.body), **corrections}
+        for waiting in _still_open(lake, numbers):
+            row = {**msgspec.json.decode(waiting.body), **corrections}
             # A row that names what it is not is corrected by leaving that out.
-            found = examine({name: value for name, value in row.items() if value != ""}, bounds)
-            if isinstance(found, Used):
-                found = _replay_one(lake, one, found, corrections, now_ns)
-            if isinstance(found, Used):
-                done.append(one.number)
+            examined = examine({name: value for name, value in row.items() if value != ""}, bounds)
+            if isinstance(examined, Used):
+                examined = _replay_row(lake, waiting, examined, corrections, now_ns)
+            if isinstance(examined, Used):
+                done.append(waiting.number)
             else:
-                still[one.number] = found
+                still[waiting.number] = examined
     return Replayed(replayed=tuple(done), still=still)
 
 
-def _replay_one(
-    lake: Lake, one: Held, used: Used, corrections: Mapping[str, str], now_ns: int
+def _replay_row(
+    lake: Lake, waiting: Held, used: Used, corrections: Mapping[str, str], now_ns: int
 ) -> Used | tuple[Flaw, ...]:
     """Import a row that is believed now, and close its entry in the same transaction."""
-    claim = Claim(identity_of(used.request, used.attempt), _content_of(used), 0, one.line)
+    claim = Claim(identity_of(used.request, used.attempt), _content_of(used), 0, waiting.line)
     before = imports.seen(lake.control, [claim.identity]).get(claim.identity)
     if is_imported(used.request) and before is not None:
         if before.content != claim.content:
@@ -428,39 +454,40 @@ def _replay_one(
                 ),
             )
         with lake.control.writing() as connection:
-            end(connection, [one.number], REPLAYED, now_ns)
+            end(connection, [waiting.number], REPLAYED, now_ns)
         return used
 
     def also(connection: Any) -> None:
         if is_imported(used.request):
             imports.claim_single(connection, claim)
-        end(connection, [one.number], REPLAYED, now_ns)
+        end(connection, [waiting.number], REPLAYED, now_ns)
 
-    of = Range(spool=REPLAYS, segment=one.number, first_frame=0, end_frame=1)
+    of = Range(spool=REPLAYS, segment=waiting.number, first_frame=0, end_frame=1)
     lake.seal_tables(of, used_table([used], now_ns), INTENT_SCHEMA.empty_table(), now_ns, also=also)
     return used
 
 
 def _still_open(lake: Lake, numbers: Sequence[int]) -> list[Held]:
-    found = held(lake.control, numbers=numbers)
-    _check_numbers(numbers, found)
-    return found
+    rows = held(lake.control, numbers=numbers)
+    _check_numbers(numbers, rows)
+    return rows
 
 
-def _check_numbers(numbers: Sequence[int], found: Iterable[Held]) -> None:
-    missing = sorted(set(numbers) - {one.number for one in found})
+def _check_numbers(numbers: Sequence[int], rows: Iterable[Held]) -> None:
+    missing = sorted(set(numbers) - {row.number for row in rows})
     if missing:
-        what = (
+        problem = (
             f"{', '.join(map(str, missing))} in quarantine: there is no such row, or not any more"
         )
         todo = "`clauseway usage quarantine list` shows what there is."
         raise InvalidInput(
-            Problem(what=what, why="nothing waits under it", where="NUMBER", todo=todo)
+            Problem(what=problem, why="nothing waits under it", where="NUMBER", todo=todo)
         )
 
 
 def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
-    """Those of the rows that are in the lake because a gateway metered them, or a lake was imported whole."""
+    """Return those of the rows that are in the lake because a gateway metered them, or a lake
+    was imported whole."""
     if not rows:
         return set()
     names = {
@@ -468,15 +495,15 @@ def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
     }
     ids = sorted(key[0] for key in names)
     between = (pc.field("request_id") >= ids[0]) & (pc.field("request_id") <= ids[-1])
-    found: set[bytes] = set()
+    metered: set[bytes] = set()
     first, last = (day_of(outer(used.event_ns for used in rows)) for outer in (min, max))
     for file in files_of(lake.control, USAGE, Interval(first, day_after(last))):
         if file.first_request > ids[-1] or file.last_request < ids[0]:
             continue
         table = read_rows(lake.root / file.name, columns=["request_id", "attempt"], filters=between)
         keys = zip(table["request_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
-        found |= {names[key] for key in keys if key in names}
-    return found
+        metered |= {names[key] for key in keys if key in names}
+    return metered
 
 
 def _content_of(used: Used) -> bytes:
@@ -492,15 +519,16 @@ def _hash_of(path: Path) -> str:
 
 
 def _product_named(name: str, products: frozenset[str]) -> str:
-    """The product behind a model's name: `openai.gpt-5.4` and `gpt-5.4-2026-03-05` are gpt-5.4."""
+    """Return the product behind a model's name: `openai.gpt-5.4` and `gpt-5.4-2026-03-05` are
+    gpt-5.4."""
     plain = name.rpartition("/")[2].removeprefix("openai.")
     dated = plain[:-11] if len(plain) > 11 and plain[-11:].replace("-", "").isdecimal() else plain
-    return next((found for found in (plain, dated) if found in products), name)
+    return next((product for product in (plain, dated) if product in products), name)
 
 
 def _no_field(name: str, where: str) -> Problem:
     return Problem(
-        what=f"{name!r} is no field of usage",
+        what=f"{name!r} is not a field of usage",
         why="no row has it",
         where=where,
         todo=f"One of {', '.join(known_fields())}.",

@@ -1,4 +1,5 @@
-"""Customers' keys: made here, shown once, kept as a keyed hash; rotated, revoked, and some of them expire."""
+"""Customers' keys: made here, shown once, kept as a keyed hash; rotated, revoked, and some of
+them expire."""
 
 import secrets
 import time
@@ -23,7 +24,10 @@ GRACE_HOURS_MAX = 24 * 90
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key just made, or its new secret. `secret` is what the customer sends; it is stored nowhere."""
+    """A key just made, or its new secret.
+
+    `secret` is what the customer sends; it is stored nowhere.
+    """
 
     key_id: str
     secret: str
@@ -36,7 +40,8 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it stands: `active`, `expired` or `revoked`. Instants are UTC, empty where there is none.
+    """A key as it stands: `active`, `expired` or `revoked`. Instants are UTC, empty where there is
+    none.
 
     `former_until`: until then the secret before this one is accepted too.
     """
@@ -64,10 +69,11 @@ def create_key(
     role: str = "member",
     expires: date | None = None,
 ) -> NewKey:
-    """Make a key of 256 random bits and store its hash; its organisation and project, where they are new, with it.
+    """Make a key of 256 random bits and store its hash; its organisation and project, where they
+    are new, with it.
 
-    It is no longer accepted from the day `expires` on (UTC). Raises InvalidInput for an unknown seller, segment or
-    role, for a name that is none and for a day that is over.
+    It is no longer accepted from the day `expires` on (UTC). Raise InvalidInput for an unknown
+    seller, segment or role, for a name that is none and for a day that is over.
     """
     _check(catalog, organisation, seller, segment, role, expires)
     check_names(organisation, project)
@@ -93,7 +99,7 @@ def create_key(
 
 
 def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
-    """Give a key a new secret; the old one is accepted for some hours more. Raises InvalidInput."""
+    """Give a key a new secret; the old one is accepted for some hours more. Raise InvalidInput."""
     if not 0 <= grace_hours <= GRACE_HOURS_MAX:
         raise InvalidInput(
             Problem(
@@ -116,7 +122,10 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
 
 
 def revoke_key(home: Home, key_id: str) -> ListedKey:
-    """Accept a key no longer, neither of its secrets. Raises InvalidInput where there is no such key."""
+    """Accept a key no longer, neither of its secrets.
+
+    Raise InvalidInput where there is no such key.
+    """
     control = Control.open(home.make().control)
     try:
         _active(control, key_id)
@@ -127,7 +136,7 @@ def revoke_key(home: Home, key_id: str) -> ListedKey:
 
 
 def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
-    """The keys in order of creation, without those revoked where nothing else is said."""
+    """Return the keys in order of creation, without those revoked where nothing else is said."""
     now_ns = time.time_ns()
     control = Control.open(home.make().control)
     try:
@@ -141,7 +150,7 @@ def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
 
 
 def active_keys(home: Home) -> list[Key]:
-    """The keys a gateway accepts, in the form of its plan."""
+    """Return the keys a gateway accepts, in the form of its plan."""
     return list(tenancy_for_plan(home).keys)
 
 
@@ -217,10 +226,10 @@ def _check(
             what=f"unknown name {value!r}",
             why=why,
             where=flag,
-            todo=suggestion(value, known),
+            todo=suggestion(value, names),
         )
-        for flag, value, why, known in named
-        if value not in known
+        for flag, value, why, names in named
+        if value not in names
     ]
     if not organisation.strip():
         problems.append(

@@ -1,4 +1,5 @@
-"""Checking the lake: every byte against its digest, at once or part by part, and what the last checks found."""
+"""Checking the lake: every byte against its digest, at once or part by part, and what the last
+checks found."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,10 +18,11 @@ _CHECKED_AT_ONCE = 64
 
 
 class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The lake held against its digests: how many files and bytes were read, and what is wrong with which.
+    """The lake held against its digests: how many files and bytes were read, and what is wrong with
+    which.
 
-    `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads. `lost` ones were
-    accepted as lost and are not back; `healed` ones are, and are read again.
+    `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads.
+    `lost` ones were accepted as lost and are not back; `healed` ones are, and are read again.
     """
 
     files: int
@@ -33,9 +35,12 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_lake(
-    home: Home, told: Callable[[int, int], object] = lambda _done, _all: None
+    home: Home, report: Callable[[int, int], object] = lambda _done, _all: None
 ) -> LakeCheck:
-    """Read every byte of every file and hold it against its digest. How far it is, in bytes, is `told`."""
+    """Read every byte of every file and hold it against its digest.
+
+    How far it is, in bytes, is `told`.
+    """
     with open_lake(home) as lake:
         with alone(home):
             healed = heal(lake, time.time_ns())
@@ -44,16 +49,16 @@ def check_lake(
         total, done = sum(file.bytes for file in files), 0
         faults: list[LakeFault] = []
         for at in range(0, len(files), _CHECKED_AT_ONCE):
-            some = files[at : at + _CHECKED_AT_ONCE]
+            chunk = files[at : at + _CHECKED_AT_ONCE]
             # Merging meanwhile deletes what it had retired: that is no fault.
             still = (
                 {file.name for file in every_file(lake.control)}
-                if (bad := faults_in(lake.root, some))
+                if (bad := faults_in(lake.root, chunk))
                 else set()
             )
             faults += [fault for fault in bad if fault.name in still]
-            done += sum(file.bytes for file in some)
-            told(done, total)
+            done += sum(file.bytes for file in chunk)
+            report(done, total)
         remember_changed(home, files, faults)
         listed = {file.name for file in every_file(lake.control)}
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
@@ -91,7 +96,7 @@ def remember_changed(home: Home, files: Sequence[LakeFile], faults: Sequence[Lak
 
 
 def found_changed(home: Home) -> set[str]:
-    """The files that were found changed when they were last read to their end."""
+    """Return the files that were found changed when they were last read to their end."""
     try:
         return set(msgspec.json.decode(home.lake_faults.read_bytes(), type=list[str]))
     except (OSError, msgspec.DecodeError):

@@ -1,7 +1,8 @@
 """Leasing: slices of budgets for the gateways of a home, and what dead gateways held, back.
 
-Gateways ask at a unix socket that only this user can open: `POST /leases` with a `gateway.leases.LeaseCall`, answered
-by a list of `Slice`. A thread of the serving process answers, each call in one transaction.
+Gateways ask at a unix socket that only this user can open: `POST /leases` with a
+`gateway.leases.LeaseCall`, answered by a list of `Slice`. A thread of the serving process answers,
+each call in one transaction.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from clauseway.storage.lake.spending import Attempt, attempts_of
 _CALL_BYTES = 16 << 20  # an ask is some hundred bytes; a gateway reports on all its budgets at once
 _CALL = msgspec.json.Decoder(LeaseCall)
 _SECOND_NS = 1_000_000_000
-_NOBODY = 0  # whose lease it is that no process holds: it ends when it is told to
+_NOBODY = 0  # the holder of a lease without a process: the lease ends when somebody ends it
 _POLL_S = 0.05  # how soon it notices that it should end
 
 
@@ -42,7 +43,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         super().__init__(str(path), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """The gateway finds its connection closed, and asks again; who runs it reads why."""
+        """Print why a call failed. The gateway finds its connection closed, and asks again."""
         print(
             f"No slice of a budget could be granted: {sys.exception()!r}",
             file=sys.stderr,
@@ -82,23 +83,35 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def answer(leases: Leases, call: LeaseCall, now_ns: int) -> list[Slice]:
-    """What a gateway's call is answered."""
+    """Return the answer to a gateway's call."""
     held = leases.lease([_wanted(call, ask) for ask in call.asks], now_ns)
-    return [_slice(one, now_ns) for one in held]
+    return [_slice(lease, now_ns) for lease in held]
 
 
 def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
     return Wanted(
-        budget=ask.budget, boot=ask.holder or call.boot, part=ask.part, pid=_NOBODY if ask.holder else call.pid,
-        serial=ask.serial, spent=ask.spent, least=ask.least, target=ask.target, is_over=ask.over, spool=call.spool,
-    )  # fmt: skip
+        budget=ask.budget,
+        boot=ask.holder or call.boot,
+        part=ask.part,
+        pid=_NOBODY if ask.holder else call.pid,
+        serial=ask.serial,
+        spent=ask.spent,
+        least=ask.least,
+        target=ask.target,
+        is_over=ask.over,
+        spool=call.spool,
+    )
 
 
 def _slice(held: Held, now_ns: int) -> Slice:
     ends_in_s = (held.end_ns - now_ns) / _SECOND_NS if held.end_ns < NO_END_NS else FOREVER_S
     return Slice(
-        leased=held.leased, left=held.left, amount=held.amount, ends_in_s=ends_in_s, recall=held.is_recalled
-    )  # fmt: skip
+        leased=held.leased,
+        left=held.left,
+        amount=held.amount,
+        ends_in_s=ends_in_s,
+        recall=held.is_recalled,
+    )
 
 
 @contextlib.contextmanager
@@ -130,7 +143,10 @@ def lease_server(home: Home) -> Iterator[Path]:
 
 
 def dead_leases(control: Control) -> list[Lease]:
-    """The open leases of processes that are no more. A process that has its number again delays that, no more."""
+    """Return the open leases of processes that are no more.
+
+    A process that has its number again only delays that.
+    """
     return [
         lease for lease in Leases(control).open() if lease.pid != _NOBODY and not _lives(lease.pid)
     ]
@@ -147,8 +163,8 @@ def _lives(pid: int) -> bool:
 
 
 class Unread(msgspec.Struct, frozen=True, kw_only=True):
-    """What no journal tells of dead processes: `lost` starts have losses in their journals, or no journal any more; of
-    `missing` ones the journal is not there, and nobody has written it off."""
+    """Dead processes with gaps in their journals: `lost` ones have losses there, or no journal
+    any more; the journal of `missing` ones is gone, and nobody has written it off."""
 
     lost: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
@@ -157,9 +173,10 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True):
 def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unread) -> int:
     """End the leases of dead processes, of whose spools everything was sealed since; how many.
 
-    What such a process spent is what its attempts were charged. One that has no end, or is lost, counts as what it
-    reserved; of a process that lost usage, everything leased counts as spent. The leases of one whose journal is
-    missing stay as they are, until it is found or written off. Raises LakeDamaged.
+    What such a process spent is what its attempts were charged. One that has no end, or is lost,
+    counts as what it reserved; of a process that lost usage, everything leased counts as spent. The
+    leases of one whose journal is missing stay as they are, until it is found or written off. Raise
+    LakeDamaged.
     """
     leases = Leases(lake.control)
     budgets = {budget.id: budget for budget in Tenants(lake.control).budgets()}
@@ -182,14 +199,15 @@ def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unre
 
 
 def _by_period(held: Iterable[Lease]) -> dict[tuple[str, int], list[Lease]]:
-    found: dict[tuple[str, int], list[Lease]] = defaultdict(list)
+    leases: dict[tuple[str, int], list[Lease]] = defaultdict(list)
     for lease in held:
-        found[lease.budget, lease.begin_ns].append(lease)
-    return found
+        leases[lease.budget, lease.begin_ns].append(lease)
+    return leases
 
 
 def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[Attempt]) -> int:
-    """What attempts took from a budget in one period, in picodollars, since something of it was leased."""
+    """Return the amount that attempts took from a budget in one period, in picodollars, since
+    its first lease."""
     since_ns = min(part.opened_ns for part in parts)
     _, end_ns = bounds(budget.period, parts[0].begin_ns)
     return sum(
@@ -206,7 +224,10 @@ def _counts(budget: BudgetRow, attempt: Attempt) -> bool:
 
 
 def _end(leases: Leases, parts: list[Lease], spent: int, now_ns: int) -> int:
-    """End a process's leases of one period. The sum is what counts: each takes what it held, the last one the rest."""
+    """End a process's leases of one period.
+
+    The sum is what counts: each takes what it held, the last one the rest.
+    """
     open_parts = [part for part in parts if part.is_open]
     spent -= sum(part.spent for part in parts if not part.is_open)
     ended = 0

@@ -1,9 +1,9 @@
-"""What was lost of journals: found, told, and accepted by name, so that a month can be settled on an estimate.
+"""Losses of journals: found, reported, and accepted by name, so that a month can be settled on an
+estimate.
 
-A range of a journal that cannot be read, a journal that is gone, and a file of the lake that is missing or changed,
-block the months they may belong to.
-Accepting writes an estimate for the attempts that are known to have begun, as usage that says so; what is found
-later replaces it.
+A range of a journal that cannot be read, a journal that is gone, and a file of the lake that is
+missing or changed, block the months they may belong to. Accepting writes an estimate for the
+attempts that are known to have begun, as usage that says so; what is found later replaces it.
 """
 
 import time
@@ -57,7 +57,7 @@ _UNDER_WAY_NS = 3_600_000_000_000
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """What is damaged or lost in a home and blocks something: `kind` is frames, spool or lake."""
+    """Damage or loss in a home that blocks something: `kind` is frames, spool or lake."""
 
     kind: str
     problem: Problem
@@ -65,33 +65,35 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
-    """Everything that is lost and not accepted, and files of the lake that are missing or of another size."""
+    """Return everything that is lost and not accepted, and files of the lake that are missing or
+    of another size."""
     if not home.is_begun:
         return []
     control = Control.open(home.control)
     try:
         losses = Losses(control)
-        found = [
+        open_conditions = [
             Condition(kind="frames", problem=loss_problem(loss), days=loss.interval)
             for loss in losses.all()
             if not loss.is_accepted
         ]
-        found += [
-            Condition(kind="spool", problem=missing_problem(one), days=losses.days_of(one))
-            for one in missing_spools(losses)
+        open_conditions += [
+            Condition(kind="spool", problem=missing_problem(spool), days=losses.days_of(spool))
+            for spool in missing_spools(losses)
         ]
+        # A look finds missing files and other sizes; a full check found other bytes.
         faults: Sequence[LakeFault] = ()
         if missing_files:
             read = [
                 file for file in every_file(control) if not file.is_retired and not file.lost_ns
             ]
             faults = faults_at_sight(home.lake, read)
-            known, at_sight = found_changed(home), {fault.name for fault in faults}
+            faulty, at_sight = found_changed(home), {fault.name for fault in faults}
             faults = [
                 *faults,
-                *(as_changed(file) for file in read if file.name in known - at_sight),
+                *(as_changed(file) for file in read if file.name in faulty - at_sight),
             ]
-        return found + [
+        return open_conditions + [
             Condition(
                 kind="lake",
                 problem=fault.problem,
@@ -103,27 +105,31 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
         control.close()
 
 
-def tell_gateway(home: Home) -> list[Condition]:
-    """Everything that is open, counted for the gateway's figures."""
-    found = conditions(home)
-    counts = {kind: sum(one.kind == kind for one in found) for kind in KINDS}
+def write_conditions(home: Home) -> list[Condition]:
+    """Return everything that is open, counted for the gateway's figures."""
+    open_conditions = conditions(home)
+    counts = {kind: sum(condition.kind == kind for condition in open_conditions) for kind in KINDS}
     if read_conditions(home.conditions) != counts:
         beside = home.conditions.with_suffix(".part")
         beside.write_bytes(msgspec.json.encode(counts))
         beside.replace(home.conditions)
-    return found
+    return open_conditions
 
 
 def missing_spools(losses: Losses) -> list[Spool]:
-    """The registered journals that are not there, were not at rest, and that nobody wrote off."""
+    """Return the registered journals that are not there, were not at rest, and that nobody wrote
+    off."""
     written_off = {loss.spool for loss in losses.all() if loss.segment == WHOLE}
-    return [one for one in losses.spools() if one.missing_ns and one.spool not in written_off]
+    return [
+        spool for spool in losses.spools() if spool.missing_ns and spool.spool not in written_off
+    ]
 
 
 def loss_problem(loss: Loss) -> Problem:
-    """An open loss, with what to do."""
+    """Return an open loss, with what to do."""
     todo = (
-        f"Restore the segment from a copy if there is one; else import what the cloud's bill says (clauseway usage "
+        f"Restore the segment from a copy if there is one; else import what the cloud's bill "
+        f"says (clauseway usage "
         f"import), and accept the loss: clauseway usage spool accept {loss.number} --why …"
     )
     return Problem(
@@ -131,32 +137,36 @@ def loss_problem(loss: Loss) -> Problem:
     )
 
 
-def missing_problem(one: Spool) -> Problem:
-    """A missing journal, with what to do."""
+def missing_problem(spool: Spool) -> Problem:
+    """Return a missing journal, with what to do."""
     reach = (
-        f"last seen with {one.frames:,} frames in segment {one.segment}"
-        if one.segment >= 0
+        f"last seen with {spool.frames:,} frames in segment {spool.segment}"
+        if spool.segment >= 0
         else "never seen"
     )
     why = f"it was registered before its first use and is not in the home any more ({reach})"
-    todo = f"Put the folder back into the home's spool folder; or: clauseway usage spool write-off {one.spool} --why …"
+    todo = (
+        f"Put the folder back into the home's spool folder; or: clauseway usage spool write-off "
+        f"{spool.spool} --why …"
+    )
     return Problem(
         what="a usage journal is missing",
         why=why,
-        where=f"spool {one.spool} ({one.place})",
+        where=f"spool {spool.spool} ({spool.place})",
         todo=todo,
     )
 
 
 def refuse_losses(control: Control, days: Interval) -> None:
-    """Raise InvalidInput where usage of some of the days may be lost and nobody accepted an estimate for it."""
+    """Raise InvalidInput where usage of some of the days may be lost and nobody accepted an
+    estimate for it."""
     losses = Losses(control)
     problems = [
         loss_problem(loss) for loss in losses.all() if not loss.is_accepted and loss.touches(days)
     ]
-    for one in missing_spools(losses):
-        if not losses.days_of(one).intersect(days).is_empty:
-            problems.append(missing_problem(one))
+    for missing in missing_spools(losses):
+        if not losses.days_of(missing).intersect(days).is_empty:
+            problems.append(missing_problem(missing))
     if problems:
         raise InvalidInput(*problems)
 
@@ -174,13 +184,15 @@ class Journals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def journals(home: Home) -> Journals:
-    """The journals of a home, looked for now."""
+    """Return the journals of a home, looked for now."""
     with open_lake(home) as lake, alone(home):
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
         spools, every = tuple(losses.spools()), tuple(losses.all())
-    found = conditions(home, missing_files=False)
-    return Journals(spools=spools, losses=every, open=tuple(one.problem for one in found))
+    open_conditions = conditions(home, missing_files=False)
+    return Journals(
+        spools=spools, losses=every, open=tuple(condition.problem for condition in open_conditions)
+    )
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,10 +206,10 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
-    """Accept an estimate for a loss; again the same changes nothing. Raises InvalidInput."""
+    """Accept an estimate for a loss; again the same changes nothing. Raise InvalidInput."""
     _check(estimate, why)
     with open_lake(home) as lake, alone(home):
-        loss = next((one for one in Losses(lake.control).all() if one.number == number), None)
+        loss = next((loss for loss in Losses(lake.control).all() if loss.number == number), None)
         if loss is None:
             todo = "See clauseway usage spool list."
             raise InvalidInput(
@@ -212,7 +224,7 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
 
 
 def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
-    """Declare a missing journal lost and accept an estimate for it. Raises InvalidInput.
+    """Declare a missing journal lost and accept an estimate for it. Raise InvalidInput.
 
     What its gateways held of budgets counts as spent from the next sealing on.
     """
@@ -220,37 +232,46 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
     with open_lake(home) as lake, alone(home):
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
-        known = [one for one in losses.spools() if name and one.spool.startswith(name.lower())]
-        if len(known) != 1:
-            found = (
-                "several journals begin so" if known else "no journal of that name was registered"
+        matches = [
+            spool for spool in losses.spools() if name and spool.spool.startswith(name.lower())
+        ]
+        if len(matches) != 1:
+            why_none = (
+                "several journals begin so" if matches else "no journal of that name was registered"
             )
             todo = "See clauseway usage spool list."
             raise InvalidInput(
-                Problem(what=f"no journal {name!r}", why=found, where="SPOOL", todo=todo)
+                Problem(what=f"no journal {name!r}", why=why_none, where="SPOOL", todo=todo)
             )
-        (one,) = known
+        (spool,) = matches
+        # Written off before: the same again changes nothing.
         for loss in losses.all():
-            if loss.spool == one.spool and loss.segment == WHOLE and not loss.found_ns:
+            if loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns:
                 return _accepted(loss)
-        if not one.missing_ns:
-            why_not = "it is at rest: all of it is sealed" if one.is_at_rest else "it is there"
-            todo = "Nothing is to be done." if one.is_at_rest else "Seal it: clauseway settle does."
+        if not spool.missing_ns:
+            why_not = "it is at rest: all of it is sealed" if spool.is_at_rest else "it is there"
+            todo = (
+                "Nothing is to be done." if spool.is_at_rest else "Seal it: clauseway settle does."
+            )
             raise InvalidInput(
                 Problem(
                     what="the journal is not lost",
                     why=why_not,
-                    where=f"spool {one.spool}",
+                    where=f"spool {spool.spool}",
                     todo=todo,
                 )
             )
-        days = losses.days_of(one)
+        # The loss covers the whole journal, over all days on which it may hold usage.
+        days = losses.days_of(spool)
         whole = Loss(
-            spool=one.spool,
+            spool=spool.spool,
             segment=WHOLE,
             first_frame=0,
             end_frame=-1,
-            reason=f"the journal is gone; it was last seen with {one.frames:,} frames in segment {one.segment}",
+            reason=(
+                f"the journal is gone; it was last seen with {spool.frames:,} frames in "
+                f"segment {spool.segment}"
+            ),
             first_day=days.begin,
             last_day=days.end - timedelta(days=1),
             lost_ns=time.time_ns(),
@@ -259,7 +280,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         recorded = next(
             loss
             for loss in reversed(losses.all())
-            if loss.spool == one.spool and loss.segment == WHOLE
+            if loss.spool == spool.spool and loss.segment == WHOLE
         )
         accepted = _accept(lake, recorded, home, estimate, why)
     seal(home)
@@ -267,14 +288,17 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
 
 
 def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted:
-    """Accept that a file of the lake is lost, with an estimate for it; again the same changes nothing.
+    """Accept that a file of the lake is lost, with an estimate for it; again the same changes
+    nothing.
 
-    What the hourly sums say of it is its estimate by default; `nothing` adds nothing. Once the file is put back it is
-    read again, and its estimate goes. Raises InvalidInput: no such file, or the file is as it was sealed.
+    What the hourly sums say of it is its estimate by default; `nothing` adds nothing. Once the file
+    is put back it is read again, and its estimate goes. Raise InvalidInput: no such file, or the
+    file is as it was sealed.
     """
     _check(estimate, why, FILE_ESTIMATES)
     with open_lake(home) as lake, alone(home):
         now_ns = time.time_ns()
+        # A file that was put back is read again, and needs no estimate.
         heal(lake, now_ns)
         file = _file_named(lake, name)
         of_file = [loss for loss in Losses(lake.control).all() if loss.file == file.name]
@@ -304,14 +328,16 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
         )
         accept_file(lake, file, loss, len(of_file), now_ns)
         return _accepted(
-            next(one for one in reversed(Losses(lake.control).all()) if one.file == file.name)
+            next(loss for loss in reversed(Losses(lake.control).all()) if loss.file == file.name)
         )
 
 
 def _file_named(lake: Lake, name: str) -> LakeFile:
-    """The one file that readers see whose name ends so."""
+    """Return the one file that readers see whose name ends so."""
     wanted = [
-        one for one in every_file(lake.control) if not one.is_retired and one.name.endswith(name)
+        file
+        for file in every_file(lake.control)
+        if not file.is_retired and file.name.endswith(name)
     ]
     if not name or len(wanted) != 1:
         why = "several files end so" if name and wanted else "no file of that name is read"
@@ -321,7 +347,8 @@ def _file_named(lake: Lake, name: str) -> LakeFile:
 
 
 def accepted_losses(control: Control, days: Interval, known_at: KnownAt) -> list[Assumption]:
-    """The accepted losses that may belong to some of the days, as what a settlement of them assumes."""
+    """Return the accepted losses that may belong to some of the days, as what a settlement of
+    them assumes."""
     return [
         _assumption(loss)
         for loss in Losses(control).all()
@@ -332,7 +359,7 @@ def accepted_losses(control: Control, days: Interval, known_at: KnownAt) -> list
     ]
 
 
-def told_estimate(loss: Loss | Accepted) -> str:
+def estimate_text(loss: Loss | Accepted) -> str:
     """Say what stands for what was lost."""
     if loss.estimate == RESERVED:
         return f"{loss.attempts:,} attempts at what they reserved"
@@ -342,13 +369,13 @@ def told_estimate(loss: Loss | Accepted) -> str:
 
 
 def _assumption(loss: Loss) -> Assumption:
-    told = told_estimate(loss)
+    estimate = estimate_text(loss)
     when = KnownAt(loss.accepted_ns).day
     lost = f"Usage of {loss.days} was lost ({loss.place}: {loss.reason})."
     text = f"{lost} Estimated by {loss.who} on {when}: {loss.why}."
     return Assumption(
         name=f"lost-usage-{loss.number}",
-        value=told,
+        value=estimate,
         standing=ESTIMATED,
         text=text,
         source=loss.who,
@@ -414,17 +441,18 @@ def _accept(lake: Lake, loss: Loss, home: Home, estimate: str, why: str) -> Loss
 
 
 def _estimated(lake: Lake, loss: Loss, home: Home, now_ns: int) -> pa.Table:
-    """The attempts that began in the days of a loss, by a start that it is of, and have no end: at what they reserved.
+    """Return the attempts that began in the days of a loss, by a start that it is of, and have no
+    end: at what they reserved.
 
     Which of them ended in what was lost nobody knows; the others had no end to begin with.
     """
-    known = Losses(lake.control).spool(loss.spool)
-    boots = {loss.boot} if loss.boot else set(known.boots if known is not None else ())
+    registered = Losses(lake.control).spool(loss.spool)
+    boots = {loss.boot} if loss.boot else set(registered.boots if registered is not None else ())
     days = Interval(loss.first_day, day_after(loss.last_day))
     begun = _attempts(lake, INTENTS, boots, INTENT_SCHEMA.names, days)
     ended = _attempts(lake, USAGE, boots, ["request_id", "attempt", "status"], days)
     over = {(row["request_id"], row["attempt"]) for row in ended if row["status"] != Status.LOST}
-    is_written = known is not None and spool.is_written(home.spools / known.place)
+    is_written = registered is not None and spool.is_written(home.spools / registered.place)
     latest_ns = now_ns - _UNDER_WAY_NS if is_written else now_ns
     open_ones = [
         row
@@ -437,25 +465,25 @@ def _estimated(lake: Lake, loss: Loss, home: Home, now_ns: int) -> pa.Table:
 def _attempts(
     lake: Lake, kind: str, boots: Iterable[str], names: Sequence[str], days: Interval
 ) -> list[dict[str, Any]]:
-    """The rows of the days that these starts wrote."""
+    """Return the rows of the days that these starts wrote."""
     files = lake.sound(files_of(lake.control, kind, days))
     wanted = [
         (str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1)))
         for boot in sorted(boots)
     ]
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for file in files:
         for first, last in wanted:
             if file.first_request <= last and file.last_request >= first:
                 between = [("request_id", ">=", first), ("request_id", "<=", last)]
-                found += read_rows(
+                rows += read_rows(
                     lake.root / file.name, columns=list(names), filters=between
                 ).to_pylist()
-    return [row for row in found if days.begin <= row.get("event_day", days.begin) < days.end]
+    return [row for row in rows if days.begin <= row.get("event_day", days.begin) < days.end]
 
 
 def _usage_row(intent: dict[str, Any], now_ns: int) -> dict[str, Any]:
-    """An attempt's end as an estimate: the worst that was reserved when it began."""
+    """Return an attempt's end as an estimate: the worst that was reserved when it began."""
     row = {name: intent.get(name) for name in USAGE_SCHEMA.names}
     return row | {
         "recorded_ns": now_ns,

@@ -1,8 +1,9 @@
-"""Keys of parties (Ed25519): private ones in a folder of whoever signs, public ones that a home vouches for.
+"""Keys of parties (Ed25519): private ones in a folder of whoever signs, public ones that a home
+vouches for.
 
 A private key never lies in a home or beside an agreement: it is written, for its owner alone, under
-$CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration. A home keeps the public keys that it trusts in
-its books: who vouched for which, and when, is in their log.
+$CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration. A home keeps the public keys
+that it trusts in its books: who vouched for which, and when, is in their log.
 """
 
 import base64
@@ -30,28 +31,30 @@ _RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
 
 
 def keys_folder() -> Path:
-    """Where private keys lie."""
+    """Return where private keys lie."""
     configured = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(os.environ.get(VARIABLE) or f"{configured}/clauseway/keys").expanduser()
 
 
 def create_key(home: Home, party: str) -> tuple[Path, str]:
-    """A new key of a party, trusted by the home: the private key's file, and the public key (base64).
+    """Create a key of a party, trusted by the home.
 
-    Raises InvalidInput where the party has a private key here already: it is never overwritten.
+    Return the private key's file, and the public key (base64).
+
+    Raise InvalidInput where the party has a private key here already: it is never overwritten.
     """
     path = _private_path(party)
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )  # fmt: skip
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         todo = "Sign with it, or move it away first."
-        what, why = f"{party} has a key", "a private key is never overwritten"
-        raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo)) from None
+        problem, why = f"{party} has a key", "a private key is never overwritten"
+        raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo)) from None
     except OSError as error:
         todo = f"Name another folder with {VARIABLE}."
         raise InvalidInput(
@@ -70,7 +73,7 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
 
 
 def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
-    """A party's private key, of a file or of the folder. Raises InvalidInput."""
+    """Return a party's private key, of a file or of the folder. Raise InvalidInput."""
     path = path or _private_path(party)
     todo = f"Make one with clauseway party key create --party {party}, or name its file with --key."
     try:
@@ -78,7 +81,7 @@ def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
     except (OSError, ValueError, TypeError) as error:
         why = (
             error.strerror if isinstance(error, OSError) else ""
-        ) or "it is no private key in PEM"
+        ) or "it is not a private key in PEM"
         raise InvalidInput(
             Problem(what=f"no key of {party}", why=why, where=str(path), todo=todo)
         ) from None
@@ -90,40 +93,45 @@ def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
 
 
 def public_of(key: Ed25519PrivateKey) -> str:
-    """The public key that belongs to a private one, in base64."""
+    """Return the public key that belongs to a private one, in base64."""
     return _base64(key.public_key())
 
 
 def trust_key(home: Home, party: str, public: str) -> bool:
     """Vouch for a party's public key (base64), in the books; return whether that is new.
 
-    Raises InvalidInput where it is no key.
+    Raise InvalidInput where it is not a key.
     """
     fingerprint(public)
     with _books(home) as control:
-        _take_over(home, control)
+        _record_older_file(home, control)
         is_new = _record(control, party, public, "")
         write_key_file(home, keys_of(control))
     return is_new
 
 
 def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
-    """The public keys that the home vouches for, by party. Raises InvalidInput where the file of an older home, which
-    had no register, was spoilt."""
+    """Return the public keys that the home vouches for, by party.
+
+    Raise InvalidInput where the file of an older home, which had no register, was spoilt.
+    """
     if not home.is_begun:
         return _of_file(home)
     with _books(home) as control:
-        _take_over(home, control)
+        _record_older_file(home, control)
         return keys_of(control)
 
 
 def fingerprint(public: str) -> str:
-    """The SHA-256 of a public key, as people compare it. Raises InvalidInput where it is no key."""
+    """Return the SHA-256 of a public key, as people compare it.
+
+    Raise InvalidInput where it is not a key.
+    """
     raw = _loaded(public).public_bytes(*_RAW)
     return f"SHA256:{base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip('=')}"
 
 
-def _take_over(home: Home, control: Control) -> None:
+def _record_older_file(home: Home, control: Control) -> None:
     """Record what the file of an older home names, once: before, it was all there was."""
     if keys_of(control):
         return
@@ -145,14 +153,14 @@ def _record(control: Control, party: str, public: str, why: str) -> bool:
 
 
 def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
-    found = read_key_file(home)
-    if isinstance(found, str):
-        what, todo = (
+    key_file = read_key_file(home)
+    if isinstance(key_file, str):
+        problem, todo = (
             "the trusted keys cannot be read",
             "Restore the file, or remove it and trust the keys again.",
         )
-        raise InvalidInput(Problem(what=what, why=found, where=str(home.root), todo=todo))
-    return found
+        raise InvalidInput(Problem(what=problem, why=key_file, where=str(home.root), todo=todo))
+    return key_file
 
 
 @contextmanager
@@ -165,7 +173,7 @@ def _books(home: Home) -> Iterator[Control]:
 
 
 def is_signed(public: str, signature: str, content: bytes) -> bool:
-    """Whether a signature (base64) over these bytes is by the owner of a public key."""
+    """Return whether a signature (base64) over these bytes is by the owner of a public key."""
     try:
         _loaded(public).verify(base64.b64decode(signature, validate=True), content)
     except (InvalidInput, InvalidSignature, binascii.Error):
@@ -185,6 +193,8 @@ def _loaded(public: str) -> Ed25519PublicKey:
     try:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
     except (ValueError, binascii.Error):
-        what, why = f"{public!r} is no public key", "an Ed25519 key is 32 bytes in base64"
+        problem, why = f"{public!r} is not a public key", "an Ed25519 key is 32 bytes in base64"
         todo = "Take it from clauseway party key list of whoever owns it."
-        raise InvalidInput(Problem(what=what, why=why, where="--public-key", todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=problem, why=why, where="--public-key", todo=todo)
+        ) from None

@@ -1,6 +1,8 @@
-"""The register of facts of a home: record one, list them, add them to what an agreement's own text records.
+"""The register of facts of a home: record one, list them, add them to what an agreement's own text
+records.
 
-Append-only. A fact is kept as it was given; what is wrong is said again later, by a fact that corrects it.
+Append-only. A fact is kept as it was given; what is wrong is said again later, by a fact that
+corrects it.
 """
 
 import time
@@ -26,7 +28,7 @@ from clauseway.values import KnownAt
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the database keeps of a fact beside its columns."""
+    """The part of a fact that the database keeps beside its columns."""
 
     agreement: str
     says: str
@@ -35,8 +37,11 @@ class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact as it is listed. `known_at` is empty where it is known from its own day; `hidden_by` names the correction
-    that hides it."""
+    """A fact as it is listed.
+
+    `known_at` is empty where it is known from its own day; `hidden_by` names the correction that
+    hides it.
+    """
 
     name: str
     fact: str
@@ -51,7 +56,9 @@ class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
-    """Record a fact for an agreement, now. Raises InvalidInput with every problem; then nothing was recorded.
+    """Record a fact for an agreement, now.
+
+    Raise InvalidInput with every problem; then nothing was recorded.
 
     `opened` is the agreement with its own facts, without what the home has recorded.
     """
@@ -64,7 +71,7 @@ def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
         agreement=agreement, says=record.says, about=record.about, corrects=record.corrects
     )
     # A clock that was set back must not put a later record before an earlier one.
-    recorded_ns = max([time.time_ns(), *(other.known.instant_ns for other in before)])
+    recorded_ns = max([time.time_ns(), *(earlier.known.instant_ns for earlier in before)])
     control = Control.open(home.make().control)
     try:
         sequence = control.record_fact(
@@ -80,7 +87,7 @@ def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
 
 
 def recorded_facts(home: Home) -> tuple[Recorded, ...]:
-    """What was recorded in a home, in order; nothing where there is no register yet."""
+    """Return the facts recorded in a home, in order; none where there is no register yet."""
     if not home.is_begun:
         return ()
     control = Control.open(home.control)
@@ -91,7 +98,7 @@ def recorded_facts(home: Home) -> tuple[Recorded, ...]:
 
 
 def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
-    """The agreement with what was recorded in a home beside its own facts."""
+    """Return the agreement with what was recorded in a home beside its own facts."""
     recorded = facts_for(opened.agreement.id, recorded_facts(home))
     catalog = with_additions(opened.catalog, recorded)
     facts = opened.facts.with_facts(recorded)
@@ -99,16 +106,17 @@ def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
 
 
 def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
-    """The facts known at a point, in the order in which they became known, those corrected by then too."""
-    known = FactRegister(tuple(fact for fact in opened.facts.facts if fact.known <= known_at))
+    """Return the facts known at a point, in the order in which they became known, those
+    corrected by then too."""
+    register = FactRegister(tuple(fact for fact in opened.facts.facts if fact.known <= known_at))
     return [
         listed(fact, hidden_by.name if hidden_by else "")
-        for fact, hidden_by in known.with_corrections()
+        for fact, hidden_by in register.with_corrections()
     ]
 
 
 def listed(fact: Fact, hidden_by: str = "") -> ListedFact:
-    """A fact as it is listed."""
+    """Return a fact as it is listed."""
     from_its_day = fact.known == KnownAt.recorded_on(fact.effective, fact.known.sequence)
     return ListedFact(
         name=fact.name,

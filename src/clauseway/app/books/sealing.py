@@ -1,7 +1,9 @@
-"""Sealing: what the spools hold goes to the lake, batch by batch, and only then does a spool let go of it.
+"""Sealing: what the spools hold goes to the lake, batch by batch, and only then does a spool let go
+of it.
 
-Spools are registered, and each round looks for those that were: what cannot be read, and a spool that is gone, is
-written into the database with the days it may belong to, in the transaction that seals what lies around it.
+Spools are registered, and each round looks for those that were: what cannot be read, and a spool
+that is gone, is written into the database with the days it may belong to, in the transaction that
+seals what lies around it.
 """
 
 import time
@@ -28,12 +30,16 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.values import day_of
 
-# Records in one Parquet file: large enough to compress well, small enough that sealing takes little memory.
+# Records in one Parquet file: large enough to compress well, small enough that sealing takes little
+# memory.
 _BATCH_RECORDS = 100_000
 
 
 class Sealing(msgspec.Struct, frozen=True, kw_only=True):
-    """What one round of sealing did. `damages` tell what of a spool is not what was written, or is missing."""
+    """The result of one round of sealing.
+
+    `damages` say which parts of a spool are missing or were altered.
+    """
 
     batches: int
     usage: int
@@ -52,23 +58,25 @@ def open_lake(home: Home) -> Iterator[Lake]:
 
 
 def seal(home: Home) -> Sealing:
-    """Seal everything that is durable in the home's spools, and free what dead gateways held of budgets.
+    """Seal everything that is durable in the home's spools, and free what dead gateways held of
+    budgets.
 
     Safe while gateways write and while others seal.
     """
     with open_lake(home) as lake, alone(home):
-        # Who is dead now has written its last: after this round all of it is sealed.
+        # A process that is dead now has written its last record: after this round all of it is
+        # sealed.
         dead, now_ns = dead_leases(lake.control), time.time_ns()
         heal(lake, now_ns)
         rounds = [_seal_spool(lake, directory, now_ns) for directory in _spools(home)]
         missing = note_missing(lake.control, home, now_ns)
         damages = [damage for done in rounds for damage in done.damages]
-        damages += [f"the journal {one.place} ({one.spool}) is missing" for one in missing]
+        damages += [f"the journal {spool_.place} ({spool_.spool}) is missing" for spool_ in missing]
         if dead:
             try:
                 return_leases(lake, dead, now_ns, _unread(lake.control, dead))
             except LakeDamaged as error:
-                # What they spent cannot be told, so it stays leased until the file is put back.
+                # Nobody can tell their spending, so it stays leased until the file is put back.
                 damages += [str(problem) for problem in error.problems]
     return Sealing(
         batches=sum(done.batches for done in rounds),
@@ -102,31 +110,32 @@ def register_spool(home: Home, directory: Path) -> str:
 
 
 def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
-    """Note which registered spools are not there, and which are again; those that are lost by that and open.
+    """Note which registered spools are not there, and which are again; those that are lost by that
+    and open.
 
     A spool that was closed cleanly and wholly sealed is not missed.
     """
     losses = Losses(control)
     there = {
-        found.hex()
+        identity.hex()
         for directory in _spools(home)
-        if (found := spool.identity_of(directory)) is not None
+        if (identity := spool.identity_of(directory)) is not None
     }
     written_off = {
         loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns
     }
     missing = []
-    for one in losses.spools():
-        if one.spool in there:
-            if one.missing_ns:
-                losses.saw(msgspec.structs.replace(one, missing_ns=0))
-            if one.spool in written_off:
-                losses.found_again(one.spool, now_ns)
-        elif not one.is_at_rest:
-            if not one.missing_ns:
-                losses.saw(msgspec.structs.replace(one, missing_ns=now_ns))
-            if one.spool not in written_off:
-                missing.append(one)
+    for registered in losses.spools():
+        if registered.spool in there:
+            if registered.missing_ns:
+                losses.saw(msgspec.structs.replace(registered, missing_ns=0))
+            if registered.spool in written_off:
+                losses.found_again(registered.spool, now_ns)
+        elif not registered.is_at_rest:
+            if not registered.missing_ns:
+                losses.saw(msgspec.structs.replace(registered, missing_ns=now_ns))
+            if registered.spool not in written_off:
+                missing.append(registered)
     return missing
 
 
@@ -135,12 +144,12 @@ def _spools(home: Home) -> list[Path]:
 
 
 def _unread(control: Control, dead: Sequence[Lease]) -> Unread:
-    """Of which dead processes the journals do not tell everything."""
+    """Return the dead processes whose journals are incomplete."""
     losses = Losses(control)
     spools, every = losses.spools(), losses.all()
     written_off = {loss.spool for loss in every if loss.segment == WHOLE and not loss.found_ns}
-    gone = {one.spool for one in spools if one.missing_ns and one.spool not in written_off}
-    of_boot = {boot: one.spool for one in spools for boot in one.boots}
+    gone = {spool.spool for spool in spools if spool.missing_ns and spool.spool not in written_off}
+    of_boot = {boot: spool.spool for spool in spools for boot in spool.boots}
     lost, missing = set(), set()
     gone_files = lost_files(control)
     for lease in dead:
@@ -158,7 +167,7 @@ def _unread(control: Control, dead: Sequence[Lease]) -> Unread:
 
 
 def _may_be_of(loss: Loss, boot: str, journal: str) -> bool:
-    """Whether a start may have written what was lost of a spool that is there."""
+    """Return whether a start may have written what was lost of a spool that is there."""
     if loss.segment == WHOLE:
         return False
     return loss.boot == boot if loss.boot else loss.spool == journal
@@ -175,17 +184,18 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
     if spool.identity_of(directory) is None:
         return Sealing(batches=0, usage=0, intents=0, damages=_unnamed(places))
     losses, identity = Losses(lake.control), spool.identify(directory).hex()
-    known = losses.spool(identity)
-    if known is None:
+    registered = losses.spool(identity)
+    if registered is None:
         # Written before it was registered here: what it let go of before is not known.
         oldest = places[0].segment if places else 0
         fresh = Spool(spool=identity, place=directory.name, registered_ns=now_ns, released=oldest)
-        known = losses.register(fresh)
+        registered = losses.register(fresh)
     batches = usage = intents = 0
-    released, is_sealed = known.released, True
-    # A copy of a spool beside it is sealed like any other folder, and tells nothing of what is gone.
-    is_copy = directory.name != known.place and (directory.parent / known.place).is_dir()
-    found = [] if is_copy else _gone_segments(lake.control, known, places, now_ns)
+    released, is_sealed = registered.released, True
+    # A copy of a spool beside it is sealed like any other folder, and tells nothing of what is
+    # gone.
+    is_copy = directory.name != registered.place and (directory.parent / registered.place).is_dir()
+    gone = [] if is_copy else _gone_segments(lake.control, registered, places, now_ns)
     for place, following in zip_longest(places, places[1:]):
         until_ns = (
             following.created_ns if following is not None and following.created_ns else now_ns
@@ -195,17 +205,17 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
             read = spool.read_batch(directory, place.segment, first, _BATCH_RECORDS)
             if read.end == first:
                 break
-            lost = [_loss(identity, place, damage, until_ns, known) for damage in read.damages]
+            lost = [_loss(identity, place, damage, until_ns, registered) for damage in read.damages]
             lake.seal(_batch(read), time.time_ns(), also=partial(record, losses=lost))
             batches, usage, intents = (
                 batches + 1,
                 usage + len(read.records),
                 intents + len(read.intents),
             )
-            found += lost
+            gone += lost
             first = read.end
-        found += [
-            _loss(identity, place, damage, until_ns, known)
+        gone += [
+            _loss(identity, place, damage, until_ns, registered)
             for damage in place.damages
             if damage.end < 0
         ]
@@ -213,22 +223,22 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
         if is_sealed and released == place.segment:
             released = place.segment + 1
     recorded = {_key(loss) for loss in losses.all()}
-    new = [loss for loss in found if _key(loss) not in recorded]
+    new = [loss for loss in gone if _key(loss) not in recorded]
     losses.record(new)
     if not is_copy:
-        known = msgspec.structs.replace(known, place=directory.name)
-        _remember(losses, known, places, released, is_at_rest=is_sealed)
+        registered = msgspec.structs.replace(registered, place=directory.name)
+        _remember(losses, registered, places, released, is_at_rest=is_sealed)
     for place in places:
         spool.release(
             directory, place.segment, lake.control.sealed_to(place.spool or identity, place.segment)
         )
-    told = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in found))
-    return Sealing(batches=batches, usage=usage, intents=intents, damages=told)
+    reasons = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in gone))
+    return Sealing(batches=batches, usage=usage, intents=intents, damages=reasons)
 
 
 def _remember(
     losses: Losses,
-    known: Spool,
+    registered: Spool,
     places: Sequence[spool.Position],
     released: int,
     *,
@@ -237,28 +247,30 @@ def _remember(
     """Keep how the spool was seen, if it has changed."""
     boots = {f"{place.boot:016x}" for place in places if place.boot}
     seen = msgspec.structs.replace(
-        known,
+        registered,
         released=released,
-        segment=places[-1].segment if places else known.segment,
-        frames=places[-1].end if places else known.frames,
-        boots=tuple(sorted(boots.union(known.boots))),
-        is_at_rest=is_at_rest and bool(places or known.is_at_rest),
+        segment=places[-1].segment if places else registered.segment,
+        frames=places[-1].end if places else registered.frames,
+        boots=tuple(sorted(boots.union(registered.boots))),
+        is_at_rest=is_at_rest and bool(places or registered.is_at_rest),
         missing_ns=0,
     )
-    if seen != losses.spool(known.spool):
+    if seen != losses.spool(registered.spool):
         losses.saw(seen)
 
 
 def _gone_segments(
-    control: Control, known: Spool, places: Sequence[spool.Position], now_ns: int
+    control: Control, registered: Spool, places: Sequence[spool.Position], now_ns: int
 ) -> list[Loss]:
-    """Segments that were there, or must have been, and are not, while they were not wholly sealed."""
+    """Segments that were there, or must have been, and are not, while they were not wholly
+    sealed."""
     there = {place.segment: place for place in places}
-    last = max([known.segment, *there])
-    gone = [number for number in range(known.released, last + 1) if number not in there]
-    if known.is_at_rest:
-        gone = [number for number in gone if number > known.segment]
+    last = max([registered.segment, *there])
+    gone = [number for number in range(registered.released, last + 1) if number not in there]
+    if registered.is_at_rest:
+        gone = [number for number in gone if number > registered.segment]
     lost = []
+    # A lost segment lies in time between its neighbours.
     for number in gone:
         following = next(
             (place for place in places if place.segment > number and place.created_ns), None
@@ -267,13 +279,13 @@ def _gone_segments(
             (place for place in reversed(places) if place.segment < number and place.created_ns),
             None,
         )
-        since_ns = before.created_ns if before is not None else known.registered_ns
+        since_ns = before.created_ns if before is not None else registered.registered_ns
         until_ns = following.created_ns if following is not None else now_ns
         lost.append(
             Loss(
-                spool=known.spool,
+                spool=registered.spool,
                 segment=number,
-                first_frame=control.sealed_to(known.spool, number),
+                first_frame=control.sealed_to(registered.spool, number),
                 end_frame=-1,
                 reason="the segment is gone",
                 first_day=day_of(min(since_ns, until_ns)),
@@ -285,15 +297,15 @@ def _gone_segments(
 
 
 def _unnamed(places: Iterable[spool.Position]) -> tuple[str, ...]:
-    """What is wrong with a folder of which not even the spool's name can be read."""
+    """Return the problem of a folder of which not even the spool's name can be read."""
     return tuple(str(damage) for place in places for damage in place.damages)
 
 
 def _loss(
-    identity: str, place: spool.Position, damage: spool.Damage, until_ns: int, known: Spool
+    identity: str, place: spool.Position, damage: spool.Damage, until_ns: int, registered: Spool
 ) -> Loss:
     """Damage with the days it may belong to: between what is known before it and after it."""
-    since_ns = damage.since_ns or place.created_ns or known.registered_ns
+    since_ns = damage.since_ns or place.created_ns or registered.registered_ns
     end_ns = damage.until_ns or until_ns
     return Loss(
         spool=identity,

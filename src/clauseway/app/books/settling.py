@@ -1,4 +1,5 @@
-"""Settling a month: seal what was metered, price it, take the shares, post the journal, keep the settlement."""
+"""Settling a month: seal what was metered, price it, take the shares, post the journal, keep the
+settlement."""
 
 import hashlib
 import time
@@ -78,17 +79,20 @@ def settle_month(
     *,
     from_scratch: bool = False,
 ) -> Settlement:
-    """Settle a month on everything metered so far, and post it: the shares of every agreement given.
+    """Settle a month on everything metered so far, and post it: the shares of every agreement
+    given.
 
-    Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops them and recounts.
+    Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops
+    them and recounts.
 
-    Settling again on more usage posts the difference. The month after the last closed one also takes what came late for
-    closed months: as corrections of its own, or by restating them. Raises InvalidInput: a closed month; a figure
-    undisclosed and not accepted, usage without a price, a product that the catalog does not know, usage that may be
-    lost and for which nobody accepted an estimate. Then nothing is posted.
+    Settling again on more usage posts the difference. The month after the last closed one also
+    takes what came late for closed months: as corrections of its own, or by restating them. Raise
+    InvalidInput: a closed month; a figure undisclosed and not accepted, usage without a price, a
+    product that the catalog does not know, usage that may be lost and for which nobody accepted an
+    estimate. Then nothing is posted.
 
-    What the home does not hold yet of agreements, prices, figures and readings is recorded as accepted by whoever is
-    acting; anything else than what it holds is refused.
+    What the home does not hold yet of agreements, prices, figures and readings is recorded as
+    accepted by whoever is acting; anything else than what it holds is refused.
     """
     days = month(period)
     read_assumptions(assume, figures_of(opened))
@@ -106,14 +110,19 @@ def settle_month(
         )
         refuse_losses(lake.control, settler.needed(days))
         closed = ClosedMonths(books, days)
-        found = late_of(settler, books, closed, use.assume, basis)
-        restatements = [one.restatement for one in found if one.restatement is not None]
-        settlement = with_late(settler.settle(days, use.assume), closed, found)
+        late_months = late_of(settler, books, closed, use.assume, basis)
+        restatements = [
+            late_month.restatement
+            for late_month in late_months
+            if late_month.restatement is not None
+        ]
+        settlement = with_late(settler.settle(days, use.assume), closed, late_months)
         if use.accepting:
             record(home, use.accepting, FIRST_USE.format(period=period))
         _post(lake.control, [*restatements, settlement])
         settler.carry_on(days, use.assume)
-        # Closed with this settlement, the month needs no second look while its inputs stay as they are.
+        # Closed with this settlement, the month needs no second look while its inputs stay as they
+        # are.
         settler.mark_same(summary_of(settlement), (), use.assume)
         settler.sums.keep()
     return settlement
@@ -122,7 +131,7 @@ def settle_month(
 def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
     """Settle a month on what the home held and knew at an instant; nothing is posted.
 
-    Raises InvalidInput as `settle_month` does.
+    Raise InvalidInput as `settle_month` does.
     """
     days = month(period)
     basis = basis_of(home, known_at)
@@ -133,49 +142,66 @@ def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
         _refuse_closed(books, days)
         settler = Settler(past, opened, prices, basis.readings, books.vouchers())
         closed = ClosedMonths(books, days)
-        found = late_of(settler, books, closed, basis.assume, basis)
-        return with_late(settler.settle(days, basis.assume), closed, found)
+        late_months = late_of(settler, books, closed, basis.assume, basis)
+        return with_late(settler.settle(days, basis.assume), closed, late_months)
 
 
 class ClosedMonths:
-    """The closed months that an open one comes after, and what was told of them; none where it does not follow them."""
+    """The closed months before an open one, and their restatements; none where it does not
+    follow them."""
 
     def __init__(self, books: Books, days: Interval) -> None:
         receipts = books.closed_receipts()
         follows = bool(receipts) and max(period.end for period in receipts) == days.begin
         self.days = days
         self.receipts = receipts if follows else {}
-        told = books.told() if follows else []
-        self.closed = [one for one in told if self.receipts.get(one.period) == one.receipt]
-        self.restatements = [one for one in told if one.restates]
+        told_months = books.told() if follows else []
+        self.closed = [
+            closed_month
+            for closed_month in told_months
+            if self.receipts.get(closed_month.period) == closed_month.receipt
+        ]
+        self.restatements = [settlement for settlement in told_months if settlement.restates]
 
     def changes(self, period: Interval) -> list[Change]:
-        """Every change of a closed period that was given out, in corrections and restatements."""
-        told = [change for one in self.closed for change in one.corrections]
-        told += [change for one in self.restatements for change in one.changes]
-        return [change for change in told if change.period == period]
+        """Return every change of a closed period that was given out, in corrections and
+        restatements."""
+        corrections = [
+            change for closed_month in self.closed for change in closed_month.corrections
+        ]
+        corrections += [
+            change for restatement in self.restatements for change in restatement.changes
+        ]
+        return [change for change in corrections if change.period == period]
 
 
-def with_late(settlement: Settlement, closed: ClosedMonths, found: Sequence[Late]) -> Settlement:
-    """The open month with what it owes for closed ones: corrections, and what restatements changed of them."""
+def with_late(
+    settlement: Settlement, closed: ClosedMonths, late_months: Sequence[Late]
+) -> Settlement:
+    """Return the open month with what it owes for closed ones: corrections, and what
+    restatements changed of them."""
     if not closed.receipts:
         return settlement
-    corrections = [change for one in found for change in one.corrections]
-    new = [summary_of(one.restatement) for one in found if one.restatement is not None]
+    corrections = [change for late_month in late_months for change in late_month.corrections]
+    new = [
+        summary_of(late_month.restatement)
+        for late_month in late_months
+        if late_month.restatement is not None
+    ]
     restated = uncounted(closed.closed, [*closed.restatements, *new])
     return corrected(settlement, corrections, list(closed.receipts.values()), restated)
 
 
 def one_at_a_time(home: Home) -> AbstractContextManager[None]:
-    """Whoever writes the books is alone: what is posted is the difference to what stands there, read before."""
+    """Write the books alone: what is posted is the difference to what stands there, read before."""
     return alone(home, "books")
 
 
 class Settler:
     """Settles months of a home's usage by what is known now.
 
-    Usage is read once for all days that are asked for. What lies before a month is taken from sums that were kept, with
-    `use_kept`; without, everything is read.
+    Usage is read once for all days that are asked for. What lies before a month is taken from sums
+    that were kept, with `use_kept`; without, everything is read.
     """
 
     def __init__(
@@ -197,7 +223,8 @@ class Settler:
         self._credited, self._disputed = credited(vouchers), disputed(vouchers)
         self._revenue: tuple[Interval, list[RevenueLine]] | None = None
         self._sales: dict[date, list[SaleRecord]] = {}
-        # Whoever repeats a settlement says what it said: how its usage is found again is no part of it.
+        # Whoever repeats a settlement says what it said: how its usage is found again is no part of
+        # it.
         self.stated_known_at = ""
         self._contents: tuple[Interval, list[DayContent]] | None = None
         batches = lake.control.batches()
@@ -205,7 +232,7 @@ class Settler:
         self._use_kept = use_kept and not lake.is_limited
         self.sums = CarriedSums(lake.control, prices, opened.catalog, batches, self._lines)
         self.first_day_of_usage = min(
-            (one.first_day for one in batches if one.first_day is not None), default=None
+            (batch.first_day for batch in batches if batch.first_day is not None), default=None
         )
         self.inputs = Inputs(
             agreement=text_hash(opened),
@@ -213,14 +240,17 @@ class Settler:
             known_at=str(prices.known_at),
             engine=f"clauseway {version('clauseway')}",
             facts="+".join(
-                one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))
+                asked.facts_hash(prices.known_at) for asked in in_their_order(each_of(opened))
             ),
             vouchers=vouchers_hash(vouchers),
             readings=chosen_readings(opened, readings) or msgspec.UNSET,
         )
 
     def settle(self, days: Interval, assume: Sequence[str]) -> Settlement:
-        """The days settled; nothing is posted. Raises InvalidInput as `settle_month` does."""
+        """Return the settlement of some days; nothing is posted.
+
+        Raise InvalidInput as `settle_month` does.
+        """
         settlement = self._settled(days, assume, {})
         if settlement.needs_order:
             ordered = {day: self._in_order(day) for day in settlement.needs_order}
@@ -252,13 +282,14 @@ class Settler:
         )
 
     def needed(self, days: Interval) -> Interval:
-        """The days whose usage a settlement of these days stands on: shares are due on cumulative totals."""
+        """Return the days whose usage a settlement of these days stands on: shares are due on
+        cumulative totals."""
         return Interval(
             min([days.begin, *(share.begin for share in self.in_force(days))]), days.end
         )
 
     def in_force(self, days: Interval) -> list[RevenueShare]:
-        """The shares that are in force on some of the days."""
+        """Return the shares that are in force on some of the days."""
         return [
             share
             for share in self.shares
@@ -266,13 +297,13 @@ class Settler:
         ]
 
     def fingerprint(self, days: Interval, assume: Sequence[str]) -> str:
-        """A hash of everything that settling these days is made from."""
+        """Return a hash of everything that settling these days is made from."""
         assumptions = read_assumptions(assume, self._figures)
         backs = [[*self._credited, *self._disputed], self._credited]
         return self.sums.fingerprint(days, self.in_force(days), assumptions, *backs)
 
     def reads_from(self, days: Interval, assume: Sequence[str]) -> date:
-        """The first day whose usage settling these days has to read."""
+        """Return the first day whose usage settling these days has to read."""
         shares = self.in_force(days)
         if not self._use_kept:
             return min([days.begin, *(share.begin for share in shares)])
@@ -285,13 +316,14 @@ class Settler:
     def is_same(
         self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
     ) -> bool:
-        """Whether a settlement with every change told since is known to be what settling again comes to."""
+        """Return whether a settlement with every change told since is known to be what settling
+        again comes to."""
         return self._use_kept and self.sums.is_kept(*self._sameness(settled, changes, assume))
 
     def mark_same(
         self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
     ) -> None:
-        """Remember that settling again on the same inputs changes nothing of what was told."""
+        """Remember that settling again on the same inputs changes nothing that was stated."""
         self.sums.mark(*self._sameness(settled, changes, assume))
 
     def _sameness(
@@ -301,13 +333,15 @@ class Settler:
         return named("same", settled.period), named(settled.receipt, changes, inputs)
 
     def carry_on(self, days: Interval, assume: Sequence[str]) -> None:
-        """Make the sums that the next month will be settled on, while the usage of these days is at hand."""
+        """Make the sums that the next month will be settled on, while the usage of these days is
+        at hand."""
         self._before(days.end, self.in_force(days), read_assumptions(assume, self._figures))
 
     def _carried(
         self, days: Interval, assumptions: Assumptions
     ) -> tuple[Mapping[ShareKey, Carried], Mapping[ShareKey, Carried]]:
-        """What each share has accumulated before a month; and what it would have without disputes, where there are."""
+        """Return the amount that each share has accumulated before a month, and the same without
+        disputes, where there are."""
         shares = [share for share in self.in_force(days) if share.begin < days.begin]
         names = [name for share in self.in_force(days) for name in (*share.rates, *share.amounts)]
         # Figures that nobody accepted are refused by `settle`, with everything else that is wrong.
@@ -332,7 +366,7 @@ class Settler:
         self._lines(days)
 
     def _lines(self, days: Interval) -> list[RevenueLine]:
-        """The charges of some days, in order of their days."""
+        """Return the charges of some days, in order of their days."""
         if self._revenue is None or days.intersect(self._revenue[0]) != days:
             self._revenue = days, _revenue(self._lake, self._prices, days, self._in_no_base)
         lines = self._revenue[1]
@@ -343,13 +377,16 @@ class Settler:
         return lines[begin:end]
 
     def _inputs_of(self, days: Interval) -> Inputs:
-        """The inputs, with the usage of these days and of those before that their totals stand on."""
+        """Return the inputs, with the usage of these days and of those before that their totals
+        stand on."""
         if self.inputs.batches:
             return self.inputs
         since = self.needed(days)
         contents = self._contents_of(since)
-        usage = [one for one in contents if one.day in days]
-        before = [one for one in contents if one.day in since and one.day < days.begin]
+        usage = [content for content in contents if content.day in days]
+        before = [
+            content for content in contents if content.day in since and content.day < days.begin
+        ]
         return msgspec.structs.replace(
             self.inputs,
             known_at=self.stated_known_at
@@ -371,7 +408,7 @@ class Settler:
 
 
 def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
-    """Whether a settlement counted the usage of its period that the lake has now."""
+    """Return whether a settlement counted the usage of its period that the lake has now."""
     inputs = settlement.inputs
     if inputs.batches:
         of_days = {batch.name for batch in lake.control.batches(settlement.period)}
@@ -382,56 +419,65 @@ def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
 def late_of(
     settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis
 ) -> list[Late]:
-    """What an open month owes for the closed ones before it: of each whose inputs have changed since they were looked
-    at last, or that still owes something.
+    """Return the amounts that an open month owes for the closed ones before it: of each whose
+    inputs have changed since they were looked at last, or that still owes something.
 
     `basis` is what the home stands on now: a correction says who changed it and why.
     """
-    every = [(one, _as_then(one, assume)) for one in _never_closed(settler, months)]
-    every += [(one, _as_then(one, assume)) for one in months.closed]
+    every = [
+        (closed_month, _as_then(closed_month, assume))
+        for closed_month in _never_closed(settler, months)
+    ]
+    every += [(closed_month, _as_then(closed_month, assume)) for closed_month in months.closed]
     changed = []
-    for one, accepted in every:
-        _refuse_another_agreement(settler, one)
-        told = months.changes(one.period)
-        if not settler.is_same(one, told, accepted):
-            changed.append((one, told, accepted))
+    for closed_month, accepted in every:
+        _refuse_another_agreement(settler, closed_month)
+        changes = months.changes(closed_month.period)
+        if not settler.is_same(closed_month, changes, accepted):
+            changed.append((closed_month, changes, accepted))
     if changed:  # read at once, from the first that changed on
         first, _, accepted = changed[0]
         settler.read(Interval(settler.reads_from(first.period, accepted), months.days.end))
-    found = []
-    for one, told, accepted in changed:
+    late_months = []
+    for closed_month, changes, accepted in changed:
         again = [
-            books.settlement(each.receipt)
-            for each in months.restatements
-            if each.period == one.period
+            books.settlement(restatement.receipt)
+            for restatement in months.restatements
+            if restatement.period == closed_month.period
         ]
         closed = (
-            books.settlement(one.receipt)
-            if one.receipt
-            else never_closed(one.period, settler.inputs)
+            books.settlement(closed_month.receipt)
+            if closed_month.receipt
+            else never_closed(closed_month.period, settler.inputs)
         )
         since = again[-1] if again else books.settlement(months.closed[-1].receipt)
         because = reasons(books.control, basis, since)
         came = late(
-            closed, again, told, settler.settle(one.period, accepted), since.inputs, because
+            closed,
+            again,
+            changes,
+            settler.settle(closed_month.period, accepted),
+            since.inputs,
+            because,
         )
         if came.corrections or came.restatement is not None:
-            found.append(came)
+            late_months.append(came)
         else:
-            settler.mark_same(one, told, accepted)
-    return found
+            settler.mark_same(closed_month, changes, accepted)
+    return late_months
 
 
 def _never_closed(settler: Settler, months: ClosedMonths) -> list[SettlementSummary]:
-    """The months with usage before the first that was closed."""
+    """Return the months with usage before the first that was closed."""
     if not months.closed:
         return []
-    first = min(one.period for one in months.closed)
+    first = min(closed_month.period for closed_month in months.closed)
     return [summary_of(never_closed(period, settler.inputs)) for period in _before(settler, first)]
 
 
 def _before(settler: Settler, first: Interval) -> list[Interval]:
-    """The months with usage before the first that was closed: it came when they could not be closed any more."""
+    """Return the months with usage before the first that was closed: it came when they could not
+    be closed any more."""
     begin = settler.first_day_of_usage
     months = []
     while begin is not None and begin < first.begin:
@@ -441,7 +487,8 @@ def _before(settler: Settler, first: Interval) -> list[Interval]:
 
 
 def _as_then(closed: SettlementSummary, assume: Sequence[str]) -> list[str]:
-    """What is accepted now, and what was accepted when the period was closed and is not named now."""
+    """Return the figures accepted now, and those accepted when the period was closed that are
+    not named now."""
     now_ = {item.partition("=")[0].strip() for item in assume}
     return [*assume, *(item for item in closed.accepted if item.partition("=")[0] not in now_)]
 
@@ -449,65 +496,76 @@ def _as_then(closed: SettlementSummary, assume: Sequence[str]) -> list[str]:
 def _post(control: Control, settlements: Sequence[Settlement]) -> None:
     """Post them, all or none: nobody finds a month restated whose correction is missing."""
     settled = [
-        (one, accruals(one, control.entries(*references(one.period)))) for one in settlements
+        (settlement, accruals(settlement, control.entries(*references(settlement.period))))
+        for settlement in settlements
     ]
     try:
         control.settle_together(settled, time.time_ns())
     except Conflict as error:
-        what = "the same inputs come to another result than they did before"
+        problem = "the same inputs come to another result than they did before"
         todo = (
-            "Count everything again: clauseway settle --from-scratch. If it stays so, another build settled it before: "
-            "change what the home stands on (clauseway basis … --why), and it is a settlement of its own."
+            "Count everything again: clauseway settle --from-scratch. If it stays so, another "
+            "build settled it before: "
+            "change what the home stands on (clauseway basis … --why), and it is a settlement "
+            "of its own."
         )
-        raise InvalidInput(Problem(what=what, why=str(error), where="ledger", todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=problem, why=str(error), where="ledger", todo=todo)
+        ) from None
 
 
 def _refuse_closed(books: Books, days: Interval) -> None:
     since = books.open_since()
     if since is not None and days.begin < since:
-        what = f"{days.begin:%Y-%m} is closed"
+        problem = f"{days.begin:%Y-%m} is closed"
         why = "its statement was given out and never changes"
         open_ = f"{since:%Y-%m}"
         todo = (
-            f"Settle {open_}: clauseway settle --period {open_} --assume …; what came late for a closed month becomes "
+            f"Settle {open_}: clauseway settle --period {open_} --assume …; what came late for "
+            f"a closed month becomes "
             f"a correction there, or restates the month, as the agreement says."
         )
-        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--period", todo=todo))
 
 
 def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> None:
-    """What was closed under an agreement that is not given would look as if nothing were due under it any more."""
+    """Refuse to compare a month without an agreement that it was closed under: nothing would
+    look due under it any more."""
     missing = sorted(set(closed.terms) - settler.terms)
     if missing:
         why = f"it was closed with {', '.join(missing)}, which the agreements given do not have"
         todo = "Name the same agreements as then with --agreement."
-        what = f"{closed.period.begin:%Y-%m} cannot be compared"
-        raise InvalidInput(Problem(what=what, why=why, where="--agreement", todo=todo))
+        problem = f"{closed.period.begin:%Y-%m} cannot be compared"
+        raise InvalidInput(Problem(what=problem, why=why, where="--agreement", todo=todo))
 
 
 def vouchers_hash(vouchers: Sequence[Voucher]) -> str:
-    """The hash of the credits and disputes that move bases; empty where there is none."""
-    moving = [one for one in vouchers if isinstance(one, Credit | Dispute | Resolution)]
+    """Return the hash of the credits and disputes that move bases; empty where there is none."""
+    moving = [voucher for voucher in vouchers if isinstance(voucher, Credit | Dispute | Resolution)]
     return (
-        hashlib.sha256(msgspec.json.encode(sorted(moving, key=lambda one: one.id))).hexdigest()
+        hashlib.sha256(
+            msgspec.json.encode(sorted(moving, key=lambda voucher: voucher.id))
+        ).hexdigest()
         if moving
         else ""
     )
 
 
 def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) -> list[RevenueShare]:
-    """Every revenue share of the agreements. Of several, places name their agreement too; and so does a term's id that
-    two of them have."""
+    """Return every revenue share of the agreements.
+
+    Of several, places name their agreement too; and so does a term's id that two of them have.
+    """
     if isinstance(opened, OpenAgreement):
         return opened.revenue_shares(known_at, readings)
-    found = [
-        (one.agreement.id, share)
-        for one in in_their_order(opened.each)
-        for share in one.revenue_shares(known_at, own_readings(opened, one, readings))
+    shares = [
+        (asked.agreement.id, share)
+        for asked in in_their_order(opened.each)
+        for share in asked.revenue_shares(known_at, own_readings(opened, asked, readings))
     ]
     # A share that another amendment ends and begins again has one id in one agreement.
     owners: dict[str, set[str]] = {}
-    for agreement, share in found:
+    for agreement, share in shares:
         owners.setdefault(share.term, set()).add(agreement)
     return [
         msgspec.structs.replace(
@@ -516,7 +574,7 @@ def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) ->
             citation=_placed(agreement, share.citation),
             ended_by=share.ended_by and _placed(agreement, share.ended_by),
         )
-        for agreement, share in found
+        for agreement, share in shares
     ]
 
 
@@ -525,11 +583,12 @@ def _placed(agreement: str, citation: Citation) -> Citation:
 
 
 def _terms_of(opened: Opened) -> frozenset[str]:
-    """The ids of all revenue shares that are written, in force or not, as settlements name them."""
+    """Return the ids of all revenue shares that are written, in force or not, as settlements
+    name them."""
     written = [
-        (one.agreement.id, term.id)
-        for one in each_of(opened)
-        for amendment in one.agreement.amendments
+        (asked.agreement.id, term.id)
+        for asked in each_of(opened)
+        for amendment in asked.agreement.amendments
         for term in amendment.terms
         if isinstance(term, RevenueShareTerm)
     ]
@@ -539,33 +598,34 @@ def _terms_of(opened: Opened) -> frozenset[str]:
 def statement(
     home: Home, period: str, party: str = "", *, restated: bool = False
 ) -> Statement | None:
-    """The statement of a month, for one party or for all; None where it was not settled.
+    """Return the statement of a month, for one party or for all; None where it was not settled.
 
-    Of a closed month it is the one that was closed, or with `restated` the latest that restates it; of an open one that
-    of its latest settlement.
+    Of a closed month it is the one that was closed, or with `restated` the latest that restates it;
+    of an open one that of its latest settlement.
     """
     days = month(period)
     with _books(home) as books:
-        closes = [one for one in books.closed() if one.period == days]
+        closes = [closed_month for closed_month in books.closed() if closed_month.period == days]
         again = books.restatements(days) if restated else []
-        found = (
+        settlement = (
             again[-1]
             if again
             else books.settlement(closes[0].receipt)
             if closes
             else books.latest(days)
         )
-    return statement_of(found, party) if found else None
+    return statement_of(settlement, party) if settlement else None
 
 
 def latest_settlements(home: Home) -> dict[str, Settlement]:
-    """Each settled month (`2026-05`) with its latest settlement, or the one with which it was closed; oldest first."""
+    """Return each settled month (`2026-05`) with its latest settlement, or the one with which it
+    was closed; oldest first."""
     with _books(home) as books:
-        closed = {one.period: one.receipt for one in books.closed()}
+        closed = {closed_month.period: closed_month.receipt for closed_month in books.closed()}
         latest = {
-            found.period.begin.strftime("%Y-%m"): found
-            for found in books.control.settlements()
-            if closed.get(found.period, found.receipt) == found.receipt
+            settlement.period.begin.strftime("%Y-%m"): settlement
+            for settlement in books.control.settlements()
+            if closed.get(settlement.period, settlement.receipt) == settlement.receipt
         }
     return dict(sorted(latest.items()))
 
@@ -580,25 +640,28 @@ def _books(home: Home) -> Iterator[Books]:
 
 
 def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
-    """The point of knowledge, where it leaves out anything at hand that holds before `end` and became known later.
+    """Return the point of knowledge, where it leaves out anything at hand that holds before `end`
+    and became known later.
 
-    Else it is `everything`: the instant at which somebody settles is no input, and who settles the same an hour later
-    gets the same.
+    Else it is `everything`: the instant at which somebody settles is no input, and who settles the
+    same an hour later gets the same.
     """
-    known = prices.known_at
+    point = prices.known_at
     later = [
         entry.interval.begin
         for book in prices.books
         for entry in book.entries
-        if entry.known_at > known
+        if entry.known_at > point
     ]
-    for one in each_of(opened):
+    for asked in each_of(opened):
         later += [
-            amendment.effective for amendment in one.agreement.amendments if amendment.known > known
+            amendment.effective
+            for amendment in asked.agreement.amendments
+            if amendment.known > point
         ]
-        later += [fact.effective for fact in one.facts.facts if fact.known > known]
+        later += [fact.effective for fact in asked.facts.facts if fact.known > point]
     is_partial = lake.is_limited or any(day < end for day in later)
-    return str(known if is_partial else KnownAt.everything())
+    return str(point if is_partial else KnownAt.everything())
 
 
 def _revenue(
@@ -618,5 +681,5 @@ def _revenue(
 
 
 def now() -> KnownAt:
-    """The point of knowledge of a settlement made now."""
+    """Return the point of knowledge of a settlement made now."""
     return KnownAt(time.time_ns())

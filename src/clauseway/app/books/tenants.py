@@ -1,7 +1,9 @@
-"""Who buys: organisations, their projects, how the requests of each are routed, and all of it as a plan needs it.
+"""Buyers: organisations, their projects, how the requests of each are routed, and all of it as a
+plan needs it.
 
-What an organisation says holds for its projects. A project may narrow that and never widen it: of places and partners
-both must allow, of certifications each may ask for more; strategy and what happens on leaving are the nearest's word.
+What an organisation says holds for its projects. A project may narrow that and never widen it: of
+places and partners both must allow, of certifications each may ask for more; strategy and what
+happens on leaving are the nearest's word.
 """
 
 import time
@@ -22,12 +24,14 @@ STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
 ON_LEAVE = ("cancel", "drain")
 # Allowed by both, the organisation and the project; empty is any.
 _ALLOWED = ("clouds", "sellers", "regions", "residency")
-# Where two lists of what is allowed have nothing in common, this stands for that: nothing has this name.
+# Where two lists of what is allowed have nothing in common, this stands for that: nothing has this
+# name.
 NOTHING = ("-",)
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one organisation or project says about its requests; what is empty it leaves to whoever it belongs to."""
+    """The wishes of one organisation or project for its requests; an empty wish leaves it to its
+    parent."""
 
     strategy: str = ""
     pinned: str = ""
@@ -69,6 +73,7 @@ def tenancy_for_plan(home: Home) -> Tenancy:
         accepted = _accepted(control, now_ns)
     finally:
         control.close()
+    # The plan refers to policies, limits and budgets by number.
     policies = _Policies(wishes)
     of_limits, of_budgets = _by_organisation(limits), _by_organisation(budgets)
     keys = tuple(
@@ -123,7 +128,10 @@ def whose(scope: Scope) -> str:
 
 
 def create_tenant(home: Home, organisation: str, project: str = "") -> Listed:
-    """Add an organisation, or a project of one that exists. Raises InvalidInput where it is there already."""
+    """Add an organisation, or a project of one that exists.
+
+    Raise InvalidInput where it is there already.
+    """
     check_names(organisation, project)
     control = Control.open(home.make().control)
     try:
@@ -132,7 +140,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> Listed:
         if not Tenants(control).add(_tenant(organisation, project)):
             raise InvalidInput(
                 Problem(
-                    what=f"{_called(organisation, project)} exists",
+                    what=f"{_name_of(organisation, project)} exists",
                     why="a name is one organisation's, or one project's within it",
                     where="NAME",
                     todo="Take another name, or change this one with `set`.",
@@ -168,22 +176,27 @@ def list_tenants(home: Home) -> list[Listed]:
 
 
 def show_tenant(home: Home, organisation: str, project: str = "") -> Listed:
-    """One of them. Raises InvalidInput where there is none of that name."""
+    """Return one of them. Raise InvalidInput where there is none of that name."""
     listed = list_tenants(home)
-    for found in listed:
-        if (found.organisation, found.project) == (organisation, project):
-            return found
+    for tenant in listed:
+        if (tenant.organisation, tenant.project) == (organisation, project):
+            return tenant
     raise InvalidInput(
-        _unknown(organisation, project, [(one.organisation, one.project) for one in listed])
+        _unknown(
+            organisation, project, [(tenant.organisation, tenant.project) for tenant in listed]
+        )
     )
 
 
 def set_policy(
     home: Home, catalog: Catalog, wish: Wish, organisation: str, project: str = ""
 ) -> Listed:
-    """Replace what an organisation or project says. Raises InvalidInput, also where nothing would be left allowed."""
+    """Replace what an organisation or project says.
+
+    Raise InvalidInput, also where nothing would be left allowed.
+    """
     show_tenant(home, organisation, project)
-    if problems := _wrong(catalog, wish):
+    if problems := _problems_of(catalog, wish):
         raise InvalidInput(*problems)
     control = Control.open(home.make().control)
     try:
@@ -191,9 +204,9 @@ def set_policy(
         wishes = _wishes(tenants.all()) | {(organisation, project): wish}
         problems = [
             problem
-            for other, part in sorted(wishes)
-            if other == organisation
-            for problem in _nothing_left(other, part, _holds(wishes, other, part))
+            for owner, part in sorted(wishes)
+            if owner == organisation
+            for problem in _nothing_left(owner, part, _holds(wishes, owner, part))
         ]
         if problems:
             raise InvalidInput(*problems)
@@ -207,13 +220,13 @@ def set_policy(
 def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
     """Remove an organisation with its projects, or a project, and its limits and budgets.
 
-    Raises InvalidInput where keys of it are still accepted.
+    Raise InvalidInput where keys of it are still accepted.
     """
-    found = show_tenant(home, organisation, project)
-    if found.keys:
+    tenant = show_tenant(home, organisation, project)
+    if tenant.keys:
         raise InvalidInput(
             Problem(
-                what=f"{_called(organisation, project)} has {found.keys} active keys",
+                what=f"{_name_of(organisation, project)} has {tenant.keys} active keys",
                 why="they would go on without what limits them",
                 where="NAME",
                 todo="Revoke them first: clauseway key list, clauseway key revoke.",
@@ -232,12 +245,13 @@ def check_names(organisation: str, project: str) -> None:
 
 
 def check_known(control: Control, organisation: str, project: str = "") -> None:
-    """Raise InvalidInput where there is no such organisation or project, neither by itself nor through a key."""
-    known = {(tenant.organisation, tenant.project) for tenant in Tenants(control).all()}
+    """Raise InvalidInput where there is no such organisation or project, neither by itself nor
+    through a key."""
+    tenants = {(tenant.organisation, tenant.project) for tenant in Tenants(control).all()}
     keys = control.keys()
-    known |= {(key.organisation, part) for key in keys for part in ("", key.project)}
-    if (organisation, project) not in known:
-        raise InvalidInput(_unknown(organisation, project, known))
+    tenants |= {(key.organisation, part) for key in keys for part in ("", key.project)}
+    if (organisation, project) not in tenants:
+        raise InvalidInput(_unknown(organisation, project, tenants))
 
 
 def ensure_tenant(control: Control, organisation: str, project: str) -> None:
@@ -265,7 +279,7 @@ class _Policies:
 
 
 def _holds(wishes: dict[tuple[str, str], Wish], organisation: str, project: str) -> Policy:
-    """What an organisation says and what its project says, as one policy."""
+    """Return the wishes of an organisation and of its project as one policy."""
     whole = wishes.get((organisation, ""), Wish())
     own = wishes.get((organisation, project), Wish()) if project else Wish()
     nearest = own if own.strategy else whole
@@ -274,18 +288,19 @@ def _holds(wishes: dict[tuple[str, str], Wish], organisation: str, project: str)
         pinned=nearest.pinned,
         certifications=tuple(dict.fromkeys((*whole.certifications, *own.certifications))),
         on_leave=own.on_leave or whole.on_leave or Policy().on_leave,
-        **{name: _both(getattr(whole, name), getattr(own, name)) for name in _ALLOWED},
+        **{name: _narrowed(getattr(whole, name), getattr(own, name)) for name in _ALLOWED},
     )
 
 
-def _both(whole: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+def _narrowed(whole: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
     if not whole or not own:
         return whole or own
     return tuple(name for name in own if name in whole) or NOTHING
 
 
 def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
-    """Digests that are accepted now, and whose they are: a key's secret, and the one before it for a while."""
+    """Digests that are accepted now, and whose they are: a key's secret, and the one before it
+    for a while."""
     active = control.keys()
     keys = {key.key_id: key for key in active if not key.expires_ns or now_ns < key.expires_ns}
     former = [
@@ -301,46 +316,52 @@ def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
 def _by_organisation(
     rows: Sequence[Limit] | Sequence[BudgetRow],
 ) -> dict[str, list[tuple[int, Scope]]]:
-    found: dict[str, list[tuple[int, Scope]]] = defaultdict(list)
+    scopes: dict[str, list[tuple[int, Scope]]] = defaultdict(list)
     for index, row in enumerate(rows):
-        found[row.organisation].append((index, row))
-    return found
+        scopes[row.organisation].append((index, row))
+    return scopes
 
 
 def _holding(rows: Iterable[tuple[int, Scope]], key: ApiKey) -> tuple[int, ...]:
-    """The indices of what holds for a key: its organisation's, its project's, its own."""
+    """Return the indices of what holds for a key: its organisation's, its project's, its own."""
     return tuple(
-        index for index, row in rows if row.project in ("", key.project) and row.key_id in ("", key.key_id)
-    )  # fmt: skip
+        index
+        for index, row in rows
+        if row.project in ("", key.project) and row.key_id in ("", key.key_id)
+    )
 
 
 def _wishes(tenants: Iterable[Tenant]) -> dict[tuple[str, str], Wish]:
     return {
-        (tenant.organisation, tenant.project): msgspec.json.decode(tenant.policy, type=Wish) for tenant in tenants
-    }  # fmt: skip
+        (tenant.organisation, tenant.project): msgspec.json.decode(tenant.policy, type=Wish)
+        for tenant in tenants
+    }
 
 
 def _tenant(organisation: str, project: str) -> Tenant:
     return Tenant(organisation=organisation, project=project, created_ns=time.time_ns())
 
 
-def _called(organisation: str, project: str) -> str:
+def _name_of(organisation: str, project: str) -> str:
     return f"project {organisation}/{project}" if project else f"organisation {organisation}"
 
 
-def _unknown(organisation: str, project: str, known: Iterable[tuple[str, str]]) -> Problem:
+def _unknown(organisation: str, project: str, tenants: Iterable[tuple[str, str]]) -> Problem:
     names = [
-        part if project else other for other, part in sorted(known) if bool(part) == bool(project)
+        part if project else owner for owner, part in sorted(tenants) if bool(part) == bool(project)
     ]
     return Problem(
-        what=f"there is no {_called(organisation, project)}",
+        what=f"there is no {_name_of(organisation, project)}",
         why="nobody has created it, and no key is of it",
         where="project" if project else "organisation",
-        todo=f"Known: {', '.join(dict.fromkeys(names)) or 'none'}. Create it with `create`, or make a key of it.",
+        todo=(
+            f"Known: {', '.join(dict.fromkeys(names)) or 'none'}. Create it with `create`, or "
+            f"make a key of it."
+        ),
     )
 
 
-def _wrong(catalog: Catalog, wish: Wish) -> list[Problem]:
+def _problems_of(catalog: Catalog, wish: Wish) -> list[Problem]:
     named: list[tuple[str, Sequence[str], Iterable[str]]] = [
         ("--strategy", [wish.strategy] if wish.strategy else [], STRATEGIES),
         ("--on-leave", [wish.on_leave] if wish.on_leave else [], ON_LEAVE),
@@ -352,11 +373,11 @@ def _wrong(catalog: Catalog, wish: Wish) -> list[Problem]:
             what=f"unknown name {name!r}",
             why="nothing defines it",
             where=flag,
-            todo=suggestion(name, known),
+            todo=suggestion(name, allowed),
         )
-        for flag, names, known in named
+        for flag, names, allowed in named
         for name in names
-        if name not in known
+        if name not in allowed
     ]
     free = {
         "--region": wish.regions,
@@ -388,7 +409,7 @@ def _wrong(catalog: Catalog, wish: Wish) -> list[Problem]:
 def _nothing_left(organisation: str, project: str, policy: Policy) -> list[Problem]:
     return [
         Problem(
-            what=f"{_called(organisation, project)} would be allowed no {name}",
+            what=f"{_name_of(organisation, project)} would be allowed no {name}",
             why="what the organisation allows and what the project allows have nothing in common",
             where=f"--{name.removesuffix('s')}",
             todo="Widen one of the two.",

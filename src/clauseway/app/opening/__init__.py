@@ -1,1 +1,2 @@
-"""What is opened before anything is asked: a home, its agreements, their facts, its price books, its configuration."""
+"""Everything opened before a question is asked: a home, its agreements, their facts, its price
+books, its configuration."""

@@ -1,7 +1,9 @@
-"""What an operator writes: the gateway's own settings and the deployments that it may call, as TOML.
+"""The operator's configuration: the gateway's own settings and the deployments that it may call, as
+TOML.
 
-Secrets come from the environment or from files, never from here; a sandbox on this machine is the one exception. All
-problems are found at once, each with its line. `docs/clauseway.example.toml` shows everything there is.
+Secrets come from the environment or from files, never from here; a sandbox on this machine is the
+one exception. All problems are found at once, each with its line. `docs/clauseway.example.toml`
+shows everything there is.
 
 [[deployment]]
 name = "openai-direct"
@@ -13,8 +15,8 @@ region = "global"
 auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}
 models = {"gpt-5.5" = "gpt-5.5"}    # product = the model's name there
 
-`settings` of a deployment are its dialect's own (see `gateway.clouds`), those of its `auth` its source's own (see
-`gateway.credentials`): auth = {kind = "aws", settings = {profile = "prod"}}
+`settings` of a deployment are its dialect's own (see `gateway.clouds`), those of its `auth` its
+source's own (see `gateway.credentials`): auth = {kind = "aws", settings = {profile = "prod"}}
 """
 
 import os
@@ -48,8 +50,11 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class AuthWritten(msgspec.Struct, frozen=True, kw_only=True):
-    """How to authenticate. The secret is named by `secret_env` or `secret_file`; `secret` itself is for sandboxes.
-    Kinds that are a source of credentials need none, but may take one (a client's)."""
+    """The authentication of a deployment.
+
+    The secret is named by `secret_env` or `secret_file`; `secret` itself is for sandboxes. Kinds
+    that are a source of credentials need none, but may take one (a client's).
+    """
 
     kind: str
     secret: str = ""
@@ -111,14 +116,17 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: Annotated[
         Literal["", "default", "flex", "priority"],
         Meta(
-            description="In which its account serves what asks for none or for auto; empty where that is not known."
+            description=(
+                "In which its account serves what asks for none or for auto; empty where that "
+                "is not known."
+            )
         ),
     ] = ""
 
 
 class CommitmentWritten(msgspec.Struct, frozen=True, kw_only=True):
-    """An amount that was promised to a cloud: MACC, EDP, a Google commit, Universal Credits. What counts toward it:
-    empty means any."""
+    """An amount that was promised to a cloud: MACC, EDP, a Google commit, Universal Credits.
+    What counts toward it: empty means any."""
 
     name: str
     kind: str
@@ -143,7 +151,9 @@ class GatewayWritten(Limits, frozen=True, kw_only=True):
     port: Annotated[
         Annotated[int, Meta(ge=0, le=65535)] | None,
         Meta(
-            description="Its port; 0: any free one. Named nowhere: 8400, or the next free one above."
+            description=(
+                "Its port; 0: any free one. Named nowhere: 8400, or the next free one above."
+            )
         ),
     ] = None
     attempt_timeout_s: Annotated[
@@ -176,14 +186,16 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_configuration(path: Path, catalog: Catalog, *, secrets: bool = True) -> Configuration:
-    """Read and check the file. Raises InvalidInput with every problem found; without `secrets`, what is read from
-    elsewhere may be missing here.
+    """Read and check the file.
+
+    Raise InvalidInput with every problem found; without `secrets`, what is read from elsewhere may
+    be missing here.
     """
     return checked(read_file(path), catalog, secrets=secrets)
 
 
 def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Configuration:
-    """A file that was read, as `read_configuration` gives it."""
+    """Return a file that was read, as `read_configuration` gives it."""
     configuration = file.read(Configuration)
     if configuration is not None:
         _check(file, configuration, catalog)
@@ -195,7 +207,7 @@ def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Config
 
 
 def settings_of(configuration: Configuration, where: Path) -> Settings:
-    """What of it the gateway's process is told. Paths are taken from the file's folder."""
+    """Return the settings for the gateway's process. Paths are taken from the file's folder."""
     gateway, tls = configuration.gateway, configuration.tls
     limits = Limits(**{name: getattr(gateway, name) for name in Limits.__struct_fields__})
     placed = {name: placed_path(getattr(tls, name), where) for name in Tls.__struct_fields__}
@@ -206,16 +218,16 @@ def settings_of(configuration: Configuration, where: Path) -> Settings:
 
 
 def placed_path(written: str, where: Path) -> str:
-    """A path as it was meant: from the configuration's folder."""
+    """Return a path as it was meant: from the configuration's folder."""
     return str(where.absolute().parent / Path(written).expanduser()) if written else ""
 
 
-def _problem(path: Path, what: str, why: str, todo: str) -> Problem:
-    return Problem(what=what, why=why, where=str(path), todo=todo)
+def _problem(path: Path, problem: str, why: str, todo: str) -> Problem:
+    return Problem(what=problem, why=why, where=str(path), todo=todo)
 
 
 def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
-    """What is a value, and means nothing."""
+    """Report values that mean nothing."""
     written = file.content.get("deployment", [])
     written_names = [item.get("name") if isinstance(item, dict) else None for item in written]
     if not written:
@@ -228,12 +240,12 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
                 "a name is unique",
                 "Rename one of them.",
             )
-    names = [(file.place(one), one.name) for one in configuration.deployment]
-    names += [(file.place(one), one.name) for one in configuration.commitment]
+    names = [(file.place(deployment), deployment.name) for deployment in configuration.deployment]
+    names += [(file.place(commitment), commitment.name) for commitment in configuration.commitment]
     for at, name in names:
         if why := flaw_of_name(name):
             todo = "Write characters that can be seen, without spaces at the ends."
-            file.problem((*at, "name"), f"{name!a} is no name", why, todo)
+            file.problem((*at, "name"), f"{name!a} is not a name", why, todo)
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog)
     _check_commitments(file, configuration, catalog)
@@ -242,7 +254,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
 
 def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Catalog) -> None:
     name, at = deployment.name, file.place(deployment)
-    known: list[tuple[str, str, str, frozenset[str] | tuple[str, ...]]] = [
+    fields: list[tuple[str, str, str, frozenset[str] | tuple[str, ...]]] = [
         ("dialect", "dialect", deployment.dialect, DIALECTS),
         ("cloud", "cloud", deployment.cloud, catalog.clouds),
         ("seller", "seller", deployment.seller, catalog.parties),
@@ -259,16 +271,17 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
         *(("lacks", "capability", name, _CAPABILITIES) for name in deployment.lacks),
         ("surface", "surface", deployment.surface, ("", *SURFACES)),
     ]
-    for key, what, value, allowed in known:
+    for key, noun, value, allowed in fields:
         if value not in allowed:
             todo = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
-            if (key, what) == ("models", "product") and value in _MODELS:
+            if (key, noun) == ("models", "product") and value in _MODELS:
                 todo = (
-                    f"The agreement's text does not know it; record what it is: clauseway fact record product "
+                    f"The agreement's text does not know it; record what it is: clauseway fact "
+                    f"record product "
                     f"--product {value} --class CLASS --effective DAY --source WHERE."
                 )
             file.problem(
-                (*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo
+                (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", todo
             )
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
         file.problem(
@@ -281,7 +294,7 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
         todo = "Write http:// or https:// and the address."
         file.problem(
             (*at, "url"),
-            f"{name}: {deployment.url.rpartition('@')[2]!r} is no address",
+            f"{name}: {deployment.url.rpartition('@')[2]!r} is not an address",
             "it is none of HTTP",
             todo,
         )
@@ -326,22 +339,22 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
                 "prices are in USD",
                 todo,
             )
-        known = (
+        fields = (
             ("kind", "kind", (commitment.kind,), COMMITMENT_KINDS),
             ("clouds", "cloud", commitment.clouds, catalog.clouds),
             ("sellers", "seller", commitment.sellers, catalog.parties),
             ("products", "product", commitment.products, frozenset(catalog.products)),
         )
-        for key, what, values, allowed in known:
+        for key, noun, values, allowed in fields:
             for value in sorted(set(values) - set(allowed)):
                 todo = f"Write one of: {', '.join(sorted(allowed))}."
                 file.problem(
-                    (*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo
+                    (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", todo
                 )
 
 
 def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
-    """What is named and is not there: secrets, certificates."""
+    """Report secrets and certificates that are named and do not exist."""
     for deployment in configuration.deployment:
         _check_secret(file, deployment)
     for name in Tls.__struct_fields__:
@@ -367,8 +380,8 @@ def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
                 todo,
             )
     if auth.secret_file and not os.access(placed_path(auth.secret_file, file.where), os.R_OK):
-        what = f"{deployment.name}: {auth.secret_file} cannot be read"
-        file.problem(path, what, "its secret is read from there", "Give a readable file.")
+        problem = f"{deployment.name}: {auth.secret_file} cannot be read"
+        file.problem(path, problem, "its secret is read from there", "Give a readable file.")
     if (
         auth.kind in STATIC
         and auth.kind != "none"
@@ -379,16 +392,19 @@ def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
 
 
 def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
-    """A kind of credential that the dialect does not take."""
+    """Report a kind of credential that the dialect does not take."""
     auth, cloud = deployment.auth, CLOUDS.get(deployment.dialect)
     if cloud is None or auth.kind not in _KINDS:
         return
     sent = sent_kind(Auth(kind=auth.kind, settings=auth.settings))
     if sent not in cloud.takes:
         todo = f"Use a kind that gives one of: {', '.join(sorted(cloud.takes))}."
-        what = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
+        problem = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
         file.problem(
-            (*file.place(deployment), "auth"), what, f"that is what auth {auth.kind!r} gives", todo
+            (*file.place(deployment), "auth"),
+            problem,
+            f"that is what auth {auth.kind!r} gives",
+            todo,
         )
 
 
@@ -412,7 +428,10 @@ def _check_tls(file: TomlFile, tls: Tls) -> None:
 
 
 def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
-    """The deployment's credentials with their secrets in. Raises InvalidInput where one is missing."""
+    """Return the deployment's credentials with their secrets in.
+
+    Raise InvalidInput where one is missing.
+    """
     written = deployment.auth
     if written.secret_file and written.kind in ("bearer", "api-key"):
         # The gateway reads it itself, now and whenever it changes.

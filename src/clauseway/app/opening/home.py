@@ -1,4 +1,5 @@
-"""Where one installation keeps its things: a folder with a control database, spools, the lake, and what it was told."""
+"""Where one installation keeps its things: a folder with a control database, spools, the lake,
+and what it was told."""
 
 import hashlib
 import os
@@ -74,12 +75,12 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def conditions(self) -> Path:
-        """What is damaged or lost, counted by kind, for the gateway's figures."""
+        """Return the path of the counts of damage and loss, by kind, for the gateway's figures."""
         return self.root / "conditions.json"
 
     @property
     def lake_faults(self) -> Path:
-        """The files of the lake that the last checks found changed."""
+        """Return the path of the list of lake files that the last checks found changed."""
         return self.root / "lake-faults.json"
 
     @property
@@ -87,18 +88,22 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "logs"
 
     def _socket(self, name: str) -> Path:
-        """A unix socket's address has room for some hundred bytes: of a home that lies deep, sockets lie elsewhere."""
+        """Return the path of a unix socket.
+
+        An address has room for some hundred bytes: a deep home has its sockets elsewhere.
+        """
         near = self.root / name
         return near if len(os.fsencode(near)) <= _SOCKET_BYTES_MAX else self._far / name
 
     @property
     def _far(self) -> Path:
-        """A folder of this user for the sockets of this home alone."""
+        """Return a folder of this user for the sockets of this home alone."""
         named = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"clauseway-{os.getuid()}-{named}"
 
     def _make_far(self) -> None:
-        """Raises InvalidInput where somebody else was there first: what is said there is nobody else's business."""
+        """Raise InvalidInput where somebody else was there first: what is said there is nobody
+        else's business."""
         self._far.mkdir(mode=0o700, exist_ok=True)
         status = self._far.lstat()
         if (
@@ -106,7 +111,10 @@ class Home(msgspec.Struct, frozen=True):
             or not stat.S_ISDIR(status.st_mode)
             or status.st_mode & 0o077
         ):
-            why = "the home lies too deep for its sockets, and the folder that they go to is not this user's alone"
+            why = (
+                "the home lies too deep for its sockets, and the folder that they go to is not "
+                "this user's alone"
+            )
             todo = "Remove that folder, or name a home with a shorter path with --home."
             raise InvalidInput(
                 Problem(what="no place for sockets", why=why, where=str(self._far), todo=todo)
@@ -121,7 +129,8 @@ class Home(msgspec.Struct, frozen=True):
         return self
 
     def hash_key(self) -> str:
-        """The key that customers' secrets are hashed with, in hex; made at first use and kept beside the database."""
+        """Return the key that customers' secrets are hashed with, in hex; made at first use and
+        kept beside the database."""
         path = self.root / "hash.key"
         if not path.exists():
             self.make()
@@ -138,7 +147,7 @@ class Home(msgspec.Struct, frozen=True):
 
 
 def home_at(folder: Path | str | None) -> Home:
-    """The home that a command was given, or the default one."""
+    """Return the home that a command was given, or the default one."""
     return Home(Path(folder or os.environ.get(VARIABLE) or DEFAULT).absolute())
 
 
@@ -157,5 +166,6 @@ def write_private(path: Path, text: str) -> None:
 
 
 def is_named(folder: Path | str | None) -> bool:
-    """Return whether somebody named the home, by flag or environment, instead of leaving it to the default."""
+    """Return whether somebody named the home, by flag or environment, instead of leaving it to
+    the default."""
     return bool(folder or os.environ.get(VARIABLE))

@@ -24,7 +24,7 @@ class _Kept(msgspec.Struct, frozen=True):
 def former_prices(home: Home, digest: str) -> tuple[tuple[PriceBook, ...], Rates | None] | None:
     """Return the books and rates that an older home kept under a digest; None where it has none.
 
-    Raises InvalidInput where the file cannot be read.
+    Raise InvalidInput where the file cannot be read.
     """
     path = home.root / "price-books" / f"{digest}.json.gz"
     if not path.exists():
@@ -32,8 +32,10 @@ def former_prices(home: Home, digest: str) -> tuple[tuple[PriceBook, ...], Rates
     try:
         kept = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=_Kept)
     except (OSError, EOFError, msgspec.DecodeError) as error:
-        what = "the kept price book cannot be read"
+        problem = "the kept price book cannot be read"
         todo = "Remove the file, and accept the book again: clauseway basis prices FILE --why …."
-        raise InvalidInput(Problem(what=what, why=str(error), where=str(path), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=problem, why=str(error), where=str(path), todo=todo)
+        ) from None
     rates = None if kept.rates is None else Rates(kept.rates, path.name, kept.rates_digest)
     return kept.books, rates

@@ -1,6 +1,7 @@
 """The file of the keys that a home trusts, beside the register in its books that decides.
 
-`party-keys.json` shows people and other tools what the home vouches for. Homes of before had nothing else.
+`party-keys.json` shows people and other tools what the home vouches for. Homes of before had
+nothing else.
 """
 
 import msgspec
@@ -17,7 +18,10 @@ Keys = dict[str, tuple[str, ...]]
 
 
 def read_key_file(home: Home) -> Keys | str:
-    """The keys that the file names, by party; or why it cannot be read. No file names none."""
+    """Return the keys that the file names, by party; or why it cannot be read.
+
+    No file names none.
+    """
     try:
         return _TRUST.decode((home.root / _NAME).read_bytes())
     except FileNotFoundError:
@@ -34,23 +38,23 @@ def write_key_file(home: Home, keys: Keys) -> None:
 
 
 def key_file_problems(home: Home, control: Control) -> tuple[Problem, ...]:
-    """What the file says otherwise than the register in the books."""
+    """Return a problem for each key in which the file differs from the register in the books."""
     registered, where = keys_of(control), str(home.root / _NAME)
-    found = read_key_file(home)
-    if isinstance(found, str):
-        what = "the file of trusted keys cannot be read"
-        return (Problem(what=what, why=found, where=where, todo=_TODO),)
+    key_file = read_key_file(home)
+    if isinstance(key_file, str):
+        problem = "the file of trusted keys cannot be read"
+        return (Problem(what=problem, why=key_file, where=where, todo=_TODO),)
     if not registered:
         return ()  # a home of before: the first use of a key takes the file over
     problems = []
-    for party in sorted({*found, *registered}):
-        there, held = set(found.get(party, ())), set(registered.get(party, ()))
+    for party in sorted({*key_file, *registered}):
+        there, held = set(key_file.get(party, ())), set(registered.get(party, ()))
         for key in sorted(there - held):
             why = "nobody recorded that this home trusts it, and it is not trusted"
-            what = f"the key {key} of {party} was added to the file of trusted keys"
-            problems.append(Problem(what=what, why=why, where=where, todo=_TODO))
+            problem = f"the key {key} of {party} was added to the file of trusted keys"
+            problems.append(Problem(what=problem, why=why, where=where, todo=_TODO))
         for key in sorted(held - there):
             why = "the books say that this home trusts it"
-            what = f"the key {key} of {party} was taken out of the file of trusted keys"
-            problems.append(Problem(what=what, why=why, where=where, todo=_TODO))
+            problem = f"the key {key} of {party} was taken out of the file of trusted keys"
+            problems.append(Problem(what=problem, why=why, where=where, todo=_TODO))
     return tuple(problems)

@@ -48,7 +48,7 @@ SHIPPED = ("anthropic-clouds", "openai-microsoft")
 BUILT_IN = "openai-microsoft"
 # Brings a database library along: loaded only where a home has a register.
 _REGISTER = "clauseway.app.books.register"
-# What people call Markdown files elsewhere, and `.md` in capitals.
+# Names of Markdown files elsewhere, and `.md` in capitals.
 _MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd", ".mdwn", ".mdx", ".mdtext", ".txt")
 Part = TypeVar("Part")
 _TO_THE_NANOSECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7,9}Z")
@@ -57,7 +57,10 @@ _NO_NAMES = ("as_of", "known_at", "reading")
 
 
 class QuestionParts(TypedDict, total=False):
-    """What a question is made of. Days may be `date`s or texts (YYYY-MM-DD); `reading` maps names to options."""
+    """The parts of a question.
+
+    Days may be `date`s or texts (YYYY-MM-DD); `reading` maps names to options.
+    """
 
     action: Required[str]
     party: Required[str]
@@ -73,7 +76,7 @@ class QuestionParts(TypedDict, total=False):
 
 
 class Asking:
-    """What questions are put to: one agreement, or several in force at once."""
+    """An agreement, or several in force at once, to put questions to."""
 
     __slots__ = ()
 
@@ -83,7 +86,10 @@ class Asking:
         raise NotImplementedError
 
     def supposing(self, suppositions: Iterable[str]) -> Self:
-        """The same with supposed facts, which count as known. Raises InvalidInput naming every bad one."""
+        """Return the same with supposed facts, which count as known.
+
+        Raise InvalidInput naming every bad one.
+        """
         raise NotImplementedError
 
     def answer(self, question: Question) -> Decision:
@@ -91,9 +97,12 @@ class Asking:
         raise NotImplementedError
 
     def question(self, **parts: Unpack[QuestionParts]) -> Question:
-        """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
+        """Return a checked question.
+
+        `as_of` defaults to today (UTC), `known_at` to now. Raise InvalidInput.
+        """
         _check_parts(parts)
-        wrong = Wrong()
+        wrong = ProblemList()
         today = datetime.now(UTC).date()
         as_of = wrong.tried(lambda: day_given(parts.get("as_of"), "--as-of"), None) or today
         known_at = wrong.tried(lambda: known_point(parts.get("known_at")), KnownAt.everything())
@@ -109,8 +118,11 @@ class Asking:
     def asking(
         self, suppose: Iterable[str], **parts: Unpack[QuestionParts]
     ) -> tuple[Self, Question]:
-        """The same with supposed facts, and a question to it. Raises InvalidInput with what is wrong in either."""
-        wrong = Wrong()
+        """Return the same with supposed facts, and a question to it.
+
+        Raise InvalidInput with what is wrong in either.
+        """
+        wrong = ProblemList()
         opened = wrong.tried(lambda: self.supposing(suppose), self)
         question = wrong.tried(lambda: self.question(**parts), None)
         wrong.refuse()
@@ -118,20 +130,24 @@ class Asking:
         return opened, question
 
     def decide(self, *, suppose: Iterable[str] = (), **parts: Unpack[QuestionParts]) -> Decision:
-        """Answer a question, with facts supposed (`milestone=2027-01-01`). Raises InvalidInput where it is none."""
+        """Answer a question, with facts supposed (`milestone=2027-01-01`).
+
+        Raise InvalidInput where it is none.
+        """
         opened, question = self.asking(suppose, **parts)
         return opened.answer(question)
 
 
 def _check_parts(parts: Collection[str]) -> None:
-    """Raise TypeError, as for any call in Python, for keywords that no question has and for those that it lacks."""
-    known = sorted(QuestionParts.__annotations__)
+    """Raise TypeError, as for any call in Python, for keywords that no question has and for
+    those that it lacks."""
+    names = sorted(QuestionParts.__annotations__)
     for name in parts:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
             meant = f"did you mean {near[0]!r}? " if near else ""
             raise TypeError(
-                f"a question has no part {name!r}: {meant}Its parts are {', '.join(known)}."
+                f"a question has no part {name!r}: {meant}Its parts are {', '.join(names)}."
             )
     if missing := sorted(QuestionParts.__required_keys__ - set(parts)):
         raise TypeError(f"a question needs {' and '.join(missing)}")
@@ -157,7 +173,7 @@ class OpenAgreement(Asked, Asking, frozen=True):
         return decide(self.agreement, self.catalog, self.facts, question)
 
     def timeline(self, question: Question) -> tuple[Span, ...]:
-        """The answers to a question over all days, as known at its `known_at`."""
+        """Return the answers to a question over all days, as known at its `known_at`."""
         return timeline(self.agreement, self.catalog, self.facts, question)
 
     def in_force(
@@ -166,26 +182,29 @@ class OpenAgreement(Asked, Asking, frozen=True):
         known_at: KnownAt | date | str | None = None,
         reading: Mapping[str, str] | None = None,
     ) -> InForce:
-        """The terms and their states on a day."""
-        known = known_point(known_at)
+        """Return the terms and their states on a day."""
+        point = known_point(known_at)
         readings = check_readings(self.agreement, reading or {})
         day = day_given(as_of, "--as-of") or datetime.now(UTC).date()
-        return in_force(self.agreement, self.facts.known(known), day, known, readings)
+        return in_force(self.agreement, self.facts.known(point), day, point, readings)
 
     def revenue_shares(
         self, known_at: KnownAt | date | str | None = None, reading: Mapping[str, str] | None = None
     ) -> list[RevenueShare]:
-        """Every revenue share the agreement makes due, with its days."""
-        known = known_point(known_at)
+        """Return every revenue share the agreement makes due, with its days."""
+        point = known_point(known_at)
         readings = check_readings(self.agreement, reading or {})
-        return revenue_shares(self.agreement, self.facts.known(known), known, readings)
+        return revenue_shares(self.agreement, self.facts.known(point), point, readings)
 
     def facts_hash(self, known_at: KnownAt) -> str:
-        """The hash of the facts known at a point, as receipts name it."""
+        """Return the hash of the facts known at a point, as receipts name it."""
         return facts_hash(self.facts.known(known_at))
 
     def supposing(self, suppositions: Iterable[str]) -> Self:
-        """The same agreement with supposed facts, which count as known. Raises InvalidInput naming every bad one."""
+        """Return the same agreement with supposed facts, which count as known.
+
+        Raise InvalidInput naming every bad one.
+        """
         problems: list[Problem] = []
         facts = []
         for text in suppositions:
@@ -199,7 +218,8 @@ class OpenAgreement(Asked, Asking, frozen=True):
         return msgspec.structs.replace(self, facts=self.facts.with_facts(facts))
 
     def with_facts_from(self, path: Path) -> "OpenAgreement":
-        """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""
+        """Return the same agreement with the facts of a file (Markdown with `yaml facts` blocks,
+        or a YAML list)."""
         register, catalog = read_facts(str(path), read_text(path), self.catalog)
         facts = self.facts.with_facts(register.facts)
         if problems := _contradictions(
@@ -213,17 +233,17 @@ def _contradictions(facts: Iterable[Fact], where: str, todo: str) -> list[Proble
     """Facts that say otherwise of one thing and day."""
     return [
         Problem(
-            what=f"{one.name} contradicts {other.name}",
-            why=f"they say otherwise of the same day: {other.citation.text}",
+            what=f"{fact.name} contradicts {earlier.name}",
+            why=f"they say otherwise of the same day: {earlier.citation.text}",
             where=where,
             todo=todo,
         )
-        for other, one in FactRegister(tuple(facts)).contradictions()
+        for earlier, fact in FactRegister(tuple(facts)).contradictions()
     ]
 
 
-class Wrong:
-    """What is wrong with a question, gathered from its parts, so that all of it is told at once."""
+class ProblemList:
+    """The problems of a question, gathered from its parts, so that all are reported at once."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -243,9 +263,10 @@ class Wrong:
 def open_agreement(
     folder: Path | str | None = None, *, home: Path | str | None = None
 ) -> OpenAgreement:
-    """Open an agreement: its folder, or the name of one that ships; by default the built-in partnership.
+    """Open an agreement: its folder, or the name of one that ships; by default the built-in
+    partnership.
 
-    With a home, what was recorded there is open too. Raises InvalidInput with every problem in the
+    With a home, what was recorded there is open too. Raise InvalidInput with every problem in the
     agreement and in its own facts.
     """
     opened = agreement_of(documents_of(folder))
@@ -253,14 +274,15 @@ def open_agreement(
 
 
 def agreement_of(documents: Mapping[str, str]) -> OpenAgreement:
-    """Open an agreement from its texts. Raises InvalidInput with every problem in them."""
+    """Open an agreement from its texts. Raise InvalidInput with every problem in them."""
     return OpenAgreement(*read_with_facts(documents), documents)
 
 
 def documents_of(folder: Path | str | None) -> dict[str, str]:
-    """The texts of an agreement by file name: of a folder, or of one that ships, by its name.
+    """Return the texts of an agreement by file name: of a folder, or of one that ships, by its
+    name.
 
-    A folder goes before a shipped agreement of its name. Raises InvalidInput.
+    A folder goes before a shipped agreement of its name. Raise InvalidInput.
     """
     if folder is None:
         return built_in_documents(BUILT_IN)
@@ -271,15 +293,15 @@ def documents_of(folder: Path | str | None) -> dict[str, str]:
 
 
 def with_recorded(opened: OpenAgreement, home: Home) -> OpenAgreement:
-    """The agreement with the facts recorded in a home, where it has any."""
+    """Return the agreement with the facts recorded in a home, where it has any."""
     if not home.is_begun:
         return opened
-    found: OpenAgreement = importlib.import_module(_REGISTER).with_register(opened, home)
-    return found
+    recorded: OpenAgreement = importlib.import_module(_REGISTER).with_register(opened, home)
+    return recorded
 
 
 def built_in_documents(name: str) -> dict[str, str]:
-    """The texts of an agreement that ships with the package, by file name."""
+    """Return the texts of an agreement that ships with the package, by file name."""
     folder = resources.files("clauseway.agreement") / "builtin" / name
     return {
         entry.name: entry.read_text("utf-8")
@@ -299,7 +321,7 @@ def _documents(folder: Path) -> dict[str, str]:
                 f"or an agreement that ships: {' or '.join(SHIPPED)}.",
             )
         )
-    wrong = Wrong()
+    wrong = ProblemList()
     paths = sorted(folder.glob("*.md"))
     documents = {path.name: wrong.tried(partial(_document, path), "") for path in paths}
     wrong.problems += [
@@ -310,14 +332,16 @@ def _documents(folder: Path) -> dict[str, str]:
 
 
 def unread(folder: Path) -> list[str]:
-    """The names in an agreement's folder that are not read: whatever does not end in `.md`. Hidden ones are left out
-    unless they look like a document."""
+    """Return the names in an agreement's folder that are not read: whatever does not end in `.md`.
+
+    Hidden ones are left out unless they look like a document.
+    """
     names = sorted(path.name for path in folder.iterdir() if not path.name.endswith(".md"))
     return [name for name in names if not name.startswith(".") or _is_markdown(name)]
 
 
 def _is_markdown(name: str) -> bool:
-    """Whether an author would take the file for a document of the agreement."""
+    """Return whether an author would take the file for a document of the agreement."""
     return name.casefold().endswith(_MARKDOWN)
 
 
@@ -331,11 +355,16 @@ def _unread_document(path: Path) -> Problem:
 
 
 def _document(path: Path) -> str:
-    """A document's text. Raises InvalidInput for a folder, a pipe or a device: reading one may never end."""
+    """Return a document's text.
+
+    Raise InvalidInput for a folder, a pipe or a device: reading one may never end.
+    """
     if path.exists() and not path.is_file():
         why = "it is a folder, a pipe or a device"
         todo = "Put a plain file there, or move it out of the folder."
-        raise InvalidInput(Problem(what="it is no document", why=why, where=str(path), todo=todo))
+        raise InvalidInput(
+            Problem(what="it is not a document", why=why, where=str(path), todo=todo)
+        )
     return read_text(path)
 
 
@@ -354,12 +383,18 @@ def read_text(path: Path) -> str:
 
 
 def readings_of(given: Iterable[str] | None) -> dict[str, str]:
-    """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign, and for a reading given twice."""
+    """`R1=or` items as a mapping.
+
+    Raise InvalidInput for what has no equals sign, and for a reading given twice.
+    """
     return chosen_by_name(given, "--reading", "a reading", "Write NAME=OPTION, as R1=or.")
 
 
 def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str) -> dict[str, str]:
-    """`NAME=OPTION` items as a mapping. Raises InvalidInput for what has no equals sign, and for two options of one."""
+    """`NAME=OPTION` items as a mapping.
+
+    Raise InvalidInput for what has no equals sign, and for two options of one.
+    """
     items = list(given or ())
     problems = [
         Problem(what=f"{item!r} is not {kind}", why="it names no option", where=flag, todo=todo)
@@ -369,9 +404,11 @@ def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str)
     chosen: dict[str, str] = {}
     for name, equals, option in (item.partition("=") for item in items):
         if equals and chosen.setdefault(name, option) != option:
-            what, why = f"{name} is given twice", f"as {chosen[name]}, and then as {option}"
+            problem, why = f"{name} is given twice", f"as {chosen[name]}, and then as {option}"
             problems.append(
-                Problem(what=what, why=why, where=f"{flag} {name}", todo="Choose one of the two.")
+                Problem(
+                    what=problem, why=why, where=f"{flag} {name}", todo="Choose one of the two."
+                )
             )
     if problems:
         raise InvalidInput(*problems)
@@ -383,7 +420,8 @@ def day_given(day: date | str | None, where: str) -> date | None:
 
 
 def known_point(known_at: KnownAt | date | str | None) -> KnownAt:
-    """A point of knowledge: now by default; a day includes the whole of it; text may be a day or an instant (UTC)."""
+    """Return a point of knowledge: now by default; a day includes the whole of it; text may be a
+    day or an instant (UTC)."""
     if known_at is None:
         return KnownAt(time.time_ns())
     if isinstance(known_at, KnownAt):

@@ -1,7 +1,9 @@
-"""Public list prices as a price book: those that the library genai-prices carries, each with the day it began.
+"""Public list prices as a price book: those that the library genai-prices carries, each with the
+day it began.
 
-Where a price has no day it counts as listed since 1970; a price is known from the day on which it began, because it was
-public from then on. The library is part of the extra `settle`; without it there is no list, and nothing is guessed.
+Where a price has no day it counts as listed since 1970; a price is known from the day on which it
+began, because it was public from then on. The library is part of the extra `settle`; without it
+there is no list, and nothing is guessed.
 """
 
 import hashlib
@@ -23,14 +25,14 @@ from clauseway.values import FOREVER, Interval, KnownAt, round_half_even
 
 _LIBRARY = "genai_prices"
 _ALWAYS = date(1970, 1, 1)
-# Who lists → the host cloud whose prices those are. A listing says nothing of other clouds.
+# Lister → the host cloud whose prices it lists. A listing says nothing of other clouds.
 _CLOUDS: Mapping[str, str] = {
     "openai": "openai-own",
     "azure": "azure",
     "aws": "aws",
     "google": "google-cloud",
 }
-# What is listed per million and counted here.
+# Listed per million, and counted here.
 _UNITS: Mapping[str, Unit] = {
     "input_mtok": Unit.INPUT_TOKENS,
     "cache_read_mtok": Unit.CACHED_INPUT_TOKENS,
@@ -42,14 +44,15 @@ _UNITS: Mapping[str, Unit] = {
     "output_audio_mtok": Unit.AUDIO_OUTPUT_TOKENS,
     "output_image_mtok": Unit.IMAGE_OUTPUT_TOKENS,
 }
-# The library's words for how a request was served, and whether the answer names the tier or the way it was sent does.
+# The library's words for how a request was served, and whether the answer names the tier or the way
+# it was sent does.
 _TIER_KEYS = ("service_tier", "processing")
 _PICOS_PER_MILLION = Decimal(1_000_000)
 
 
 @cache
 def list_book() -> PriceBook:
-    """The list prices; an empty book where the library is not installed."""
+    """Return the list prices; an empty book where the library is not installed."""
     if find_spec(_LIBRARY) is None:
         return PriceBook(name="no list prices", digest=hashlib.sha256().hexdigest(), entries=())
     name = f"genai-prices {version('genai-prices')}"
@@ -65,7 +68,7 @@ def list_book() -> PriceBook:
 
 
 def listed_book(name: str, text: str) -> PriceBook:
-    """Return a list of prices from its text, as `list_book` wrote it. Raises msgspec.DecodeError."""
+    """Return a list of prices from its text, as `list_book` wrote it. Raise msgspec.DecodeError."""
     entries = msgspec.json.decode(text, type=tuple[Entry, ...]) if text else ()
     return PriceBook(
         name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=entries, text=text
@@ -73,7 +76,10 @@ def listed_book(name: str, text: str) -> PriceBook:
 
 
 def _entries(provider: str, model: Any, book: str) -> Iterator[Entry]:
-    """The prices of a model, in every tier. One with prices by the minute of the day is left out."""
+    """Yield the prices of a model, in every tier.
+
+    One with prices by the minute of the day is left out.
+    """
     stretches = _stretches(model)
     variants = [variant for variant in model.price_variants or () if _tier(variant)]
     if stretches is None or any(_begin(variant.constraint) is None for variant in variants):
@@ -111,10 +117,10 @@ def _entries(provider: str, model: Any, book: str) -> Iterator[Entry]:
 
 
 def _stretches(model: Any) -> list[tuple[Interval, Any]] | None:
-    """The days on which each set of prices holds; None where it is not days that decide."""
+    """Return the days on which each set of prices holds; None where it is not days that decide."""
     if not isinstance(model.prices, list):
         return [(Interval(_ALWAYS), model.prices)]
-    dated = [(_begin(one.constraint), one.prices) for one in model.prices]
+    dated = [(_begin(price.constraint), price.prices) for price in model.prices]
     begins = [begin for begin, _ in dated if begin is not None]
     if len(begins) < len(dated) or begins != sorted(set(begins)):
         return None
@@ -135,14 +141,14 @@ def _begin(constraint: Any) -> date | None:
 
 
 def _tier(variant: Any) -> str:
-    """The tier that a variant is for; empty where it is for something else."""
+    """Return the tier that a variant is for; empty where it is for something else."""
     if len(variant.when) != 1:
         return ""
     return next((str(variant.when[key]) for key in _TIER_KEYS if key in variant.when), "")
 
 
 def _product(provider: str, model: str) -> tuple[str, str]:
-    """The catalog's name, and the region where it is part of the listed one."""
+    """Return the catalog's name, and the region where it is part of the listed one."""
     region = "global" if model.startswith("global.") else ""
     bare = model.removeprefix("global.").removeprefix("regional.")
     return (bare.removeprefix("openai.") if provider == "aws" else bare), region
@@ -153,22 +159,25 @@ def _steps(price: Any) -> Iterable[int]:
 
 
 def _lengths(price: Any, tier: str, steps: Iterable[int]) -> Iterable[int]:
-    """Above which lengths a price must be told. A tier with one for any has it at the steps of the others too."""
+    """Above which lengths a price must be told.
+
+    A tier with one for any has it at the steps of the others too.
+    """
     if price is None:
         return ()
     return (0, *sorted({*_steps(price), *(steps if tier else ())}))
 
 
 def _at(price: Any, above: int) -> Decimal:
-    """The price of a request with more input tokens than `above`."""
+    """Return the price of a request with more input tokens than `above`."""
     if isinstance(price, Decimal):
         return price
-    found = price.base
+    price_at = price.base
     for tier in price.tiers:
         if tier.start <= above and above:
-            found = tier.price
-    assert isinstance(found, Decimal), f"{found!r} is no price"
-    return found
+            price_at = tier.price
+    assert isinstance(price_at, Decimal), f"{price_at!r} is no price"
+    return price_at
 
 
 def _picos(usd_per_million: Decimal) -> int:

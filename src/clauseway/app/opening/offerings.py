@@ -1,4 +1,5 @@
-"""What the package knows of models and surfaces: the catalog's data, read once, and which surface a deployment is."""
+"""Models and surfaces that the package knows: the catalog's data, read once, and the surface of
+a deployment."""
 
 from datetime import date
 from functools import cache
@@ -20,24 +21,31 @@ from clauseway.catalog import (
 
 @cache
 def shipped_matrix() -> Matrix:
-    """Who lacks what. Raises InvalidInput where the package's own file is none."""
+    """Return the shipped matrix of capabilities.
+
+    Raise InvalidInput where the package's own file is not valid.
+    """
     return parse_matrix(_text("capabilities.csv"), "capabilities.csv")
 
 
 @cache
 def shipped_versions() -> Versions:
-    """What came with which dated version of an API. Raises InvalidInput as `shipped_matrix`."""
+    """Return the capabilities of each dated API version. Raise InvalidInput as `shipped_matrix`."""
     return parse_versions(_text("versions.csv"), "versions.csv")
 
 
 @cache
 def shipped_models() -> Models:
-    """What models can hold, their names and retirements. Raises InvalidInput as `shipped_matrix`."""
+    """Return the models with their limits, names and retirements.
+
+    Raise InvalidInput as `shipped_matrix`.
+    """
     return parse_models(_text("models.csv"), _text("names.csv"), _text("retirements.csv"))
 
 
 class ModelKnown(msgspec.Struct, frozen=True, kw_only=True):
-    """A product on a day: what it holds, the other names in use, and where its own name ends or has ended."""
+    """A product on a day: what it holds, the other names in use, and where its own name ends or
+    has ended."""
 
     product: str
     kind: str
@@ -56,7 +64,7 @@ class Lacking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def models_on(product: str, day: date) -> list[ModelKnown]:
-    """The products of the catalog, or one of them, with the names that exist by a day."""
+    """Return the products of the catalog, or one of them, with the names that exist by a day."""
     models = shipped_models()
     return [
         ModelKnown(
@@ -77,23 +85,26 @@ def models_on(product: str, day: date) -> list[ModelKnown]:
 
 
 def lacking_on(surface: str, product: str, day: date) -> list[Lacking]:
-    """What a surface lacks on a day: of a product, or (empty) whatever is said of all; and what some of its versions
-    lack, where they are dated."""
-    found = shipped_matrix().lacking(surface, product, day)
+    """Return the capabilities a surface lacks on a day: of a product, or (empty) of all; and
+    what some of its versions lack, where they are dated."""
+    lacking = shipped_matrix().lacking(surface, product, day)
     whole = [
         Lacking(capability=capability, product=entry.product, source=entry.reason)
-        for capability, entry in sorted(found.items())
+        for capability, entry in sorted(lacking.items())
     ]
     by_version = [
         Lacking(capability=line.capability, product="", source=line.reason)
         for line in shipped_versions().of(surface)
-        if line.capability not in found
+        if line.capability not in lacking
     ]
     return whole + by_version
 
 
 def surface_of(dialect: str, url: str, service: str = "") -> str:
-    """Which surface of the matrix an address is. `service` is the one that is signed for, where it is stated."""
+    """Return the matrix's surface of an address.
+
+    `service` is the signed service, where it is stated.
+    """
     host, path = urlsplit(url).hostname or "", urlsplit(url).path.rstrip("/")
     if dialect == "azure":
         return "azure-v1" if path.endswith("/v1") else "azure-dated"

@@ -6,7 +6,7 @@ from clauseway.values import Interval, InvalidInput, Problem
 
 
 def month(period: str) -> Interval:
-    """`2026-05` as its days. Raises InvalidInput."""
+    """`2026-05` as its days. Raise InvalidInput."""
     try:
         begin = date.fromisoformat(f"{period}-01")
         if not str(begin).startswith(period):  # digits of other scripts
@@ -15,13 +15,14 @@ def month(period: str) -> Interval:
     except ValueError as error:
         todo = "Write YYYY-MM, as 2026-05."
         raise InvalidInput(
-            Problem(what=f"{period!r} is no month", why=str(error), where="--period", todo=todo)
+            Problem(what=f"{period!r} is not a month", why=str(error), where="--period", todo=todo)
         ) from None
     return Interval(begin, end)
 
 
 def unsettled(period: str) -> InvalidInput:
-    """The refusal of a month that is not settled: an empty answer would look like a month without business."""
+    """Return the refusal of a month that is not settled: an empty answer would look like a month
+    without business."""
     return InvalidInput(
         Problem(
             what=f"{period} is not settled",

@@ -1,7 +1,9 @@
-"""The prices that a gateway charges and reserves by, taken from the dated book: every case in which they differ.
+"""The prices that a gateway charges and reserves by, taken from the dated book: every case in which
+they differ.
 
-Whoever buys, through whatever endpoint, in whatever tier, hour and length, finds in the plan what `pricing` would say;
-a case that costs what a more general one does is left out (see `tariffs.cases_of`).
+Whoever buys, through whatever endpoint, in whatever tier, hour and length, finds in the plan what
+`pricing` would say; a case that costs what a more general one does is left out (see
+`tariffs.cases_of`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,11 +26,14 @@ _Span = tuple[int, int, int, tuple[tuple[int, int], ...]]
 
 
 def plan_prices(sale: Sale, prices: PriceTable, day: date) -> tuple[Prices, ...]:
-    """What a product costs at a place. Raises InvalidInput where some of it is priced in another currency than USD on
-    the day or later: a gateway counts limits and budgets in dollars."""
+    """Return the prices of a product at a place.
+
+    Raise InvalidInput where some of it is priced in another currency than USD on the day or later:
+    a gateway counts limits and budgets in dollars.
+    """
     grain = prices.grain([sale])
     hours = _hours_alike(grain.hours) if HOUR in grain.further else {-1: ()}
-    found: dict[Case, Mapping[tuple[_Span, ...], tuple[int, ...]]] = {}
+    priced: dict[Case, Mapping[tuple[_Span, ...], tuple[int, ...]]] = {}
     # The general before the special: what a case adds is seen against what would hold without it.
     cases = every(("", *sorted(grain.buyers)), ("", *sorted(grain.endpoints)), ("", *TIERS[2:]))
     for buyer, endpoint, tier in sorted(cases, key=_names):
@@ -37,10 +42,10 @@ def plan_prices(sale: Sale, prices: PriceTable, day: date) -> tuple[Prices, ...]
         )
         spans = _by_hours(own, grain.steps, hours, prices, day)
         general = next(
-            (found[case] for case in cases_of(buyer, endpoint, tier) if case in found), None
+            (priced[case] for case in cases_of(buyer, endpoint, tier) if case in priced), None
         )
         if spans != general:
-            found[buyer, endpoint, tier] = spans
+            priced[buyer, endpoint, tier] = spans
     return tuple(
         Prices(
             begin_ns=begin_ns,
@@ -52,14 +57,14 @@ def plan_prices(sale: Sale, prices: PriceTable, day: date) -> tuple[Prices, ...]
             endpoint=endpoint,
             tier=tier,
         )
-        for (buyer, endpoint, tier), by_hours in found.items()
+        for (buyer, endpoint, tier), by_hours in priced.items()
         for spans, within in by_hours.items()
         for above, begin_ns, end_ns, units in spans
     )
 
 
 def bound_ns(day: date) -> int:
-    """A day's start; the first and the last day of all are always and never."""
+    """Return a day's start; the first and the last day of all are always and never."""
     return -_NS_MAX - 1 if day == date.min else _NS_MAX if day == date.max else start_of_day_ns(day)
 
 
@@ -68,10 +73,10 @@ def _names(case: Case) -> tuple[int, Case]:
 
 
 def _hours_alike(first: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
-    """The hours of the week by the first of those that have the same prices."""
+    """Return the hours of the week by the first of those that have the same prices."""
     return {
-        one: tuple(hour for hour, its in first.items() if its == one)
-        for one in sorted(set(first.values()))
+        begin: tuple(hour for hour, like in first.items() if like == begin)
+        for begin in sorted(set(first.values()))
     }
 
 
@@ -82,13 +87,14 @@ def _by_hours(
     prices: PriceTable,
     day: date,
 ) -> Mapping[tuple[_Span, ...], tuple[int, ...]]:
-    """The spans of a case with the hours of the week in which they hold: none where they hold in all."""
-    found: dict[tuple[_Span, ...], list[int]] = {}
-    for one, alike in hours.items():
-        spans = tuple(_spans(msgspec.structs.replace(sale, hour=one), steps, prices, day))
-        found.setdefault(spans, []).extend(alike)
+    """Return the spans of a case with the hours of the week in which they hold: none where they
+    hold in all."""
+    groups: dict[tuple[_Span, ...], list[int]] = {}
+    for hour, alike in hours.items():
+        spans = tuple(_spans(msgspec.structs.replace(sale, hour=hour), steps, prices, day))
+        groups.setdefault(spans, []).extend(alike)
     return {
-        spans: tuple(sorted(within)) if len(found) > 1 else () for spans, within in found.items()
+        spans: tuple(sorted(within)) if len(groups) > 1 else () for spans, within in groups.items()
     }
 
 
@@ -108,7 +114,7 @@ def _spans(sale: Sale, steps: tuple[int, ...], prices: PriceTable, day: date) ->
 def _joined(
     rows: list[PriceRow], day: date
 ) -> Iterator[tuple[int, int, tuple[tuple[int, int], ...]]]:
-    """The rows as spans, each as long as nothing changes."""
+    """Yield the rows as spans, each as long as nothing changes."""
     begin_ns = end_ns = 0
     units: tuple[tuple[int, int], ...] = ()
     for row in rows:
@@ -126,16 +132,22 @@ def _joined(
 
 
 def _in_dollars(row: PriceRow, day: date) -> bool:
-    """Whether it is; one that is over need not be. Raises InvalidInput."""
+    """Return whether a price is in dollars.
+
+    A price that has ended need not be. Raise InvalidInput.
+    """
     if row.currency != USD and row.end > day:
         sale = row.sale
         asked = ", ".join(
             filter(None, (sale.buyer and f"for {sale.buyer}", f"in the tier {sale.tier}"))
         )
-        what = f"{sale.product} on {sale.cloud} sold by {sale.seller} is priced in {row.currency} {asked}"
+        problem = (
+            f"{sale.product} on {sale.cloud} sold by {sale.seller} is priced in {row.currency} "
+            f"{asked}"
+        )
         why, todo = (
             "a gateway counts limits and budgets in USD",
             "Give it a price book with a price in USD.",
         )
-        raise InvalidInput(Problem(what=what, why=why, where="price book", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="price book", todo=todo))
     return row.currency == USD

@@ -1,4 +1,5 @@
-"""The price books in use: an operator's own over the shipped one over the public list; and the working of one price."""
+"""The price books in use: an operator's own over the shipped one over the public list; and the
+working of one price."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +30,7 @@ from clauseway.values import (
 )
 
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
-# What people write for the units that are in every bill.
+# Short names for the units in every bill.
 _SHORT: Mapping[str, Unit] = {
     "in": Unit.INPUT_TOKENS,
     "cached": Unit.CACHED_INPUT_TOKENS,
@@ -37,7 +38,7 @@ _SHORT: Mapping[str, Unit] = {
     "reasoning": Unit.REASONING_TOKENS,
 }
 SHIPPED = "prices.csv"
-# What is to be done where usage has no price.
+# The remedy for usage without a price.
 TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis prices FILE --why …"
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 
@@ -45,7 +46,10 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 def open_prices(
     known_at: KnownAt, path: Path | None = None, rates: Path | None = None
 ) -> PriceTable:
-    """The books as known at a point, and the rates of their currencies. Raises InvalidInput with all that is wrong."""
+    """Return the books as known at a point, and the rates of their currencies.
+
+    Raise InvalidInput with all that is wrong.
+    """
     own = [] if path is None else [own_book(path)]
     return PriceTable(
         [*own, *shipped_books()], known_at, None if rates is None else own_rates(rates)
@@ -53,12 +57,12 @@ def open_prices(
 
 
 def shipped_books() -> tuple[PriceBook, PriceBook]:
-    """The books that come with this version: the shipped one, and the public list."""
+    """Return the books that come with this version: the shipped one, and the public list."""
     return _shipped(), list_book()
 
 
 def own_rates(path: Path) -> Rates:
-    """Exchange rates of the operator's. Raises InvalidInput with everything wrong in them."""
+    """Exchange rates of the operator's. Raise InvalidInput with everything wrong in them."""
     try:
         rates = read_rates(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -79,7 +83,10 @@ def _shipped() -> PriceBook:
 
 
 def own_book(path: Path) -> PriceBook:
-    """A book of the operator's, named after its file. Raises InvalidInput with everything wrong in it."""
+    """Return a book of the operator's, named after its file.
+
+    Raise InvalidInput with everything wrong in it.
+    """
     try:
         book = parse_book(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -91,7 +98,8 @@ def own_book(path: Path) -> PriceBook:
                 todo="Give a readable file.",
             )
         ) from None
-    # Books are told apart by their names: an operator's file may be called as the shipped one is.
+    # Books are distinguished by their names: an operator's file may be called as the shipped one
+    # is.
     name = path.name if path.name != SHIPPED else f"own {path.name}"
     entries = tuple(msgspec.structs.replace(entry, book=name) for entry in book.entries)
     return msgspec.structs.replace(book, name=name, entries=entries)
@@ -113,7 +121,10 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One unit's part of a charge. `per_million` × `quantity` / 1,000,000 = `amount`, every digit kept."""
+    """One unit's part of a charge.
+
+    `per_million` × `quantity` / 1,000,000 = `amount`, every digit kept.
+    """
 
     unit: str
     quantity: int
@@ -125,8 +136,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceWorking(msgspec.Struct, frozen=True, kw_only=True):
-    """What usage costs, and how that came about. `books` in the order in which they go before each other; `usd` is the
-    amount at the rate of the day, where it is in another currency."""
+    """A charge and how it came about.
+
+    `books` in the order in which they go before each other; `usd` is the amount at the rate of the
+    day, where it is in another currency.
+    """
 
     product: str
     cloud: str
@@ -156,7 +170,8 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
-    """A sound book: what it holds, and what it lacks of the models that it prices (on a cloud, empty for any)."""
+    """A sound book: what it holds, and what it lacks of the models that it prices (on a cloud,
+    empty for any)."""
 
     file: str
     prices: int
@@ -168,7 +183,10 @@ class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceWorking:
-    """Price so many tokens (`in=1000,cached=400,out=500`) and show how. Raises InvalidInput, UnknownPrice."""
+    """Price so many tokens (`in=1000,cached=400,out=500`) and show how.
+
+    Raise InvalidInput, UnknownPrice.
+    """
     sale = msgspec.structs.replace(sale, product=_known_product(table, sale.product))
     report = _report(tokens)
     charge = table.charge(sale, at, report)
@@ -195,16 +213,19 @@ def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceW
 
 
 def _of_length(table: PriceTable, sale: Sale, report: Mapping[Unit, int]) -> str:
-    """What to know where usage sums many requests and their length makes a difference to the price."""
+    """Return a warning where usage sums many requests and their length changes the price."""
     place = Sale(sale.product, sale.cloud, sale.seller, sale.region)
     step = min(table.grain([place]).dear.values(), default=0)
     if not step or has_length(sale.endpoint, report.get(Unit.REQUESTS, 1)):
         return ""
-    return f"A sum of many requests: how long each was is not known. One above {step} input tokens has another price."
+    return (
+        f"A sum of many requests: how long each was is not known. One above {step} input "
+        f"tokens has another price."
+    )
 
 
 def check_book(path: Path) -> CheckedBook:
-    """Check a book of the operator's. Raises InvalidInput with everything wrong in it."""
+    """Check a book of the operator's. Raise InvalidInput with everything wrong in it."""
     book = own_book(path)
     return CheckedBook(
         file=str(path),
@@ -220,9 +241,12 @@ def check_book(path: Path) -> CheckedBook:
 
 
 def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[Lack]:
-    """What other books list of the models that a book prices, and it does not: none of theirs stands in for it."""
+    """Yield the units that other books price, and this one leaves without a price, for the same
+    models."""
     prices = [entry for entry in book.entries if not entry.is_discount]
-    beside = [entry for other in others for entry in other.entries if not entry.is_discount]
+    beside = [
+        entry for other_book in others for entry in other_book.entries if not entry.is_discount
+    ]
     for product, cloud in sorted({entry.conditions.names[:2] for entry in prices}):
         listed = _units_of(prices, product, cloud)
         expected = (_units_of(beside, product, cloud) if product else set()) or {
@@ -253,7 +277,8 @@ def _units_of(entries: Iterable[Entry], product: str, cloud: str) -> set[Unit]:
 
 
 def moment(text: str) -> tuple[date, int]:
-    """`2026-05-01`, or `2026-05-01T22:30`, as a day and the hour of the week (UTC; -1 where none is named)."""
+    """`2026-05-01`, or `2026-05-01T22:30`, as a day and the hour of the week (UTC; -1 where none
+    is named)."""
     if "T" not in text:
         return parse_day(text, "--as-of"), -1
     try:
@@ -263,7 +288,7 @@ def moment(text: str) -> tuple[date, int]:
     except ValueError as error:
         todo = "Write 2026-05-01, or 2026-05-01T22:30."
         raise InvalidInput(
-            Problem(what=f"{text!r} is no time", why=str(error), where="--as-of", todo=todo)
+            Problem(what=f"{text!r} is not a time", why=str(error), where="--as-of", todo=todo)
         ) from None
     return instant.date(), instant.weekday() * 24 + instant.hour
 
@@ -271,7 +296,7 @@ def moment(text: str) -> tuple[date, int]:
 def _part(
     table: PriceTable, sale: Sale, at: date, report: Mapping[Unit, int], line: ChargeLine
 ) -> Part:
-    found = considered(table, sale, line.unit, at, report.get(Unit.INPUT_TOKENS, 0))
+    candidates = considered(table, sale, line.unit, at, report.get(Unit.INPUT_TOKENS, 0))
     return Part(
         unit=line.unit.column,
         quantity=line.quantity,
@@ -279,21 +304,21 @@ def _part(
         amount=Decimal(line.amount).scaleb(-12),
         place=line.place,
         source=line.source,
-        looked_at=tuple(map(_looked, found)),
+        looked_at=tuple(map(_looked, candidates)),
     )
 
 
-def _looked(one: Considered) -> Looked:
-    entry = one.entry
+def _looked(candidate: Considered) -> Looked:
+    entry = candidate.entry
     price = f"{Decimal(entry.price).scaleb(-6).normalize():f} {entry.currency} per million"
     return Looked(
         place=entry.place,
-        verdict=one.verdict,
-        why=one.why,
+        verdict=candidate.verdict,
+        why=candidate.why,
         says=f"{entry.percent.normalize():f} % off" if entry.is_discount else price,
         conditions=_wording(entry),
         source=entry.source,
-        holds=one.holds,
+        holds=candidate.holds,
     )
 
 
@@ -308,14 +333,21 @@ def _wording(entry: Entry) -> str:
 
 
 def _known_product(table: PriceTable, name: str) -> str:
-    """The product of a model's name: a cloud's prefix and the day of a snapshot are no part of it."""
-    known = {entry.conditions.product for book in table.books for entry in book.entries}
+    """Return the product of a model's name: a cloud's prefix and the day of a snapshot are no
+    part of it."""
+    products = {entry.conditions.product for book in table.books for entry in book.entries}
     bare = name.removeprefix("openai.")
-    return next((one for one in (name, bare, _SNAPSHOT.sub("", bare)) if one in known), name)
+    return next(
+        (spelling for spelling in (name, bare, _SNAPSHOT.sub("", bare)) if spelling in products),
+        name,
+    )
 
 
 def _report(text: str) -> Mapping[Unit, int]:
-    """`in=1000,cached=400,out=500` as a report. Raises InvalidInput: unknown units, no numbers, parts above wholes."""
+    """`in=1000,cached=400,out=500` as a report.
+
+    Raise InvalidInput: unknown units, no numbers, parts above wholes.
+    """
     report: dict[Unit, int] = {}
     problems = []
     for part in filter(None, text.split(",")):
@@ -324,10 +356,10 @@ def _report(text: str) -> Mapping[Unit, int]:
         todo = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
         try:
             if unit is None or unit in report:
-                raise BadNumber("it is no unit, or it stands there twice", todo)
+                raise BadNumber("it is not a unit, or it is named twice", todo)
             report[unit] = read_whole(count)
         except BadNumber as error:
-            problems.append(error.problem(f"{part!r} is no usage", "--tokens"))
+            problems.append(error.problem(f"{part!r} is not usage", "--tokens"))
     problems += [
         Problem(
             what="usage that cannot be",

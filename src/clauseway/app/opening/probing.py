@@ -1,5 +1,8 @@
-"""Calling a cloud once, by hand: connect, greet, ask, read. What the gateway does for a living, here step by step, so
-that what fails can be told. The head of the request is the cloud module's own."""
+"""Calling a cloud once, by hand: connect, greet, ask, read.
+
+What the gateway does for a living, here step by step, so that what fails can be told. The head of
+the request is the cloud module's own.
+"""
 
 import contextlib
 import http.client
@@ -28,8 +31,11 @@ class Connected(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """A cloud's answer. `request_id` is its own name for the request; `ahead_s` is by how much this machine's clock is
-    ahead of the cloud's."""
+    """A cloud's answer.
+
+    `request_id` is its own name for the request; `ahead_s` is by how much this machine's clock is
+    ahead of the cloud's.
+    """
 
     status: int
     body: bytes
@@ -39,7 +45,7 @@ class Answered(msgspec.Struct, frozen=True):
 
     @property
     def said(self) -> str:
-        """The message of an error in OpenAI's shape, or the first words of anything else."""
+        """Return the message of an error in OpenAI's shape, or the first words of anything else."""
         try:
             error = msgspec.json.decode(self.body)["error"]
             text = error["message"] if isinstance(error, dict) else error
@@ -50,7 +56,7 @@ class Answered(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator[Connected]:
-    """Connect to where the target lies. Raises OSError, of which ssl.SSLError is one."""
+    """Connect to where the target lies. Raise OSError, of which ssl.SSLError is one."""
     address = address_of(target.url)
     with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
         if address.scheme == "http":
@@ -64,7 +70,7 @@ def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator
 def answer_to(
     connection: Connected, target: Target, credential: Credential, call: Call, body: bytes
 ) -> Answered:
-    """Send one call and read the whole answer. Raises OSError, http.client.HTTPException."""
+    """Send one call and read the whole answer. Raise OSError, http.client.HTTPException."""
     dialect = CLOUDS[target.dialect]
     begun_s = time.monotonic()
     head = dialect.prepare(target, credential)(

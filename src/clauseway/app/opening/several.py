@@ -1,4 +1,7 @@
-"""Several agreements opened together, asked as one is. See `decisions.several` for how their answers are joined."""
+"""Several agreements opened together, asked as one is.
+
+See `decisions.several` for how their answers are joined.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date
@@ -14,7 +17,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import (
     Asking,
     OpenAgreement,
-    Wrong,
+    ProblemList,
     agreement_of,
     open_agreement,
     read_text,
@@ -45,8 +48,8 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
 
     @property
     def catalog(self) -> Catalog:
-        """Everything that one of them names."""
-        return joint_catalog([one.catalog for one in self.each])
+        """Return everything that one of them names."""
+        return joint_catalog([asked.catalog for asked in self.each])
 
     def _ask(
         self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
@@ -58,12 +61,13 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
         return decide_together(self.each, question)
 
     def timeline(self, question: Question) -> tuple[Span, ...]:
-        """The answers to a question over all days, as known at its `known_at`."""
+        """Return the answers to a question over all days, as known at its `known_at`."""
         return timeline_together(self.each, question)
 
     def supposing(self, suppositions: Iterable[str]) -> Self:
-        """The same agreements with supposed facts, each in those that name what it names; in one of them at least."""
-        wrong = Wrong()
+        """Return the same agreements with supposed facts, each in those that name what it names;
+        in one of them at least."""
+        wrong = ProblemList()
         asked: Sequence[Asked] = self.each
         for text in suppositions:
             asked = wrong.tried(partial(supposing_together, asked, text), asked)
@@ -71,51 +75,58 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
         return msgspec.structs.replace(self, each=tuple(asked))
 
     def with_facts_from(self, path: Path) -> "OpenAgreements":
-        """The same agreements with the facts of a file, which may name whatever one of them names."""
+        """Return the same agreements with the facts of a file, which may name whatever one of
+        them names."""
         before = self.catalog
         register, after = read_facts(str(path), read_text(path), before)
         added = after.parties - before.parties, after.products.keys() - before.products.keys()
-        return OpenAgreements(tuple(_with_file(one, register, after, added) for one in self.each))
+        return OpenAgreements(
+            tuple(_with_file(asked, register, after, added) for asked in self.each)
+        )
 
 
-# What a question may be put to.
+# One agreement or several: a question is put to either.
 Opened: TypeAlias = OpenAgreement | OpenAgreements
 
 
 def _with_file(
-    one: OpenAgreement, register: FactRegister, joint: Catalog, added: tuple[Set[str], Set[str]]
+    asked: OpenAgreement, register: FactRegister, joint: Catalog, added: tuple[Set[str], Set[str]]
 ) -> OpenAgreement:
-    """An agreement with a file's facts and with what the file adds: parties, and products of classes that it has."""
+    """Return an agreement with a file's facts and with what the file adds: parties, and products
+    of classes that it has."""
     parties, products = added
-    found = {
+    new = {
         name: joint.products[name]
         for name in products
-        if joint.products[name].product_class in one.catalog.classes
+        if joint.products[name].product_class in asked.catalog.classes
     }
     catalog = msgspec.structs.replace(
-        one.catalog,
-        parties=one.catalog.parties | parties,
-        products={**one.catalog.products, **found},
+        asked.catalog,
+        parties=asked.catalog.parties | parties,
+        products={**asked.catalog.products, **new},
     )
-    facts = one.facts.with_facts(register.facts)
-    return msgspec.structs.replace(one, catalog=catalog, facts=facts)
+    facts = asked.facts.with_facts(register.facts)
+    return msgspec.structs.replace(asked, catalog=catalog, facts=facts)
 
 
 def open_agreements(folders: Sequence[Path | str | None]) -> Opened:
-    """Open agreements that are in force at once; none given is the built-in one. Raises InvalidInput."""
+    """Open agreements that are in force at once; none given is the built-in one.
+
+    Raise InvalidInput.
+    """
     return _joined([partial(open_agreement, folder) for folder in folders or [None]])
 
 
 def agreements_of(texts: Sequence[Mapping[str, str]]) -> Opened:
-    """Open agreements that are in force at once, each from its texts. Raises InvalidInput."""
+    """Open agreements that are in force at once, each from its texts. Raise InvalidInput."""
     return _joined([partial(agreement_of, documents) for documents in texts])
 
 
 def _joined(opening: Sequence[Callable[[], OpenAgreement]]) -> Opened:
-    wrong = Wrong()
-    each = [wrong.tried(open_one, None) for open_one in opening]
-    opened = [found for found in each if found is not None]
-    ids = [one.agreement.id for one in opened]
+    wrong = ProblemList()
+    read = [wrong.tried(open_one, None) for open_one in opening]
+    opened = [asked for asked in read if asked is not None]
+    ids = [asked.agreement.id for asked in opened]
     for repeated in sorted({name for name in ids if ids.count(name) > 1}):
         wrong.problems.append(
             Problem(
@@ -131,37 +142,44 @@ def _joined(opening: Sequence[Callable[[], OpenAgreement]]) -> Opened:
 
 
 def each_of(opened: Opened) -> tuple[OpenAgreement, ...]:
-    """The agreements, one or several."""
+    """Return the agreements, one or several."""
     return opened.each if isinstance(opened, OpenAgreements) else (opened,)
 
 
 def own_readings(
-    opened: Opened, one: OpenAgreement, chosen: Mapping[str, str]
+    opened: Opened, asked: OpenAgreement, chosen: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """How one of the agreements is read, by what is chosen. Raises InvalidInput for what none of them defines."""
+    """Return how one of the agreements is read, by what is chosen.
+
+    Raise InvalidInput for what none of them defines.
+    """
     check_readings_together(each_of(opened), chosen)
-    return own_options(one.agreement, chosen)
+    return own_options(asked.agreement, chosen)
 
 
 def with_recorded(opened: Opened, home: Home) -> Opened:
-    """The agreements with what was recorded in a home for each."""
+    """Return the agreements with what was recorded in a home for each."""
     if isinstance(opened, OpenAgreements):
-        return OpenAgreements(tuple(one_with_recorded(one, home) for one in opened.each))
+        return OpenAgreements(tuple(one_with_recorded(asked, home) for asked in opened.each))
     return one_with_recorded(opened, home)
 
 
 def text_hash(opened: Opened) -> str:
-    """The hash of the text, of several the hashes joined by a plus sign in the order of their ids."""
-    in_order = sorted(each_of(opened), key=lambda one: one.agreement.id)
-    return "+".join(one.agreement.hash for one in in_order)
+    """Return the hash of the text, of several the hashes joined by a plus sign in the order of
+    their ids."""
+    in_order = sorted(each_of(opened), key=lambda asked: asked.agreement.id)
+    return "+".join(asked.agreement.hash for asked in in_order)
 
 
 def figures_of(opened: Opened) -> Mapping[str, Figure]:
-    """The figures that the agreements declare. Raises InvalidInput where two declare one name otherwise."""
+    """Return the figures that the agreements declare.
+
+    Raise InvalidInput where two declare one name otherwise.
+    """
     figures: dict[str, Figure] = {}
     problems = []
-    for one in each_of(opened):
-        for name, figure in one.agreement.figures.items():
+    for asked in each_of(opened):
+        for name, figure in asked.agreement.figures.items():
             before = figures.setdefault(name, figure)
             if (before.value, before.standing) != (figure.value, figure.standing):
                 why = (
@@ -169,19 +187,19 @@ def figures_of(opened: Opened) -> Mapping[str, Figure]:
                     f"another {figure.value} ({figure.standing})"
                 )
                 todo = "Rename it in one of them, and in the terms that use it."
-                what = f"the figure {name!r} is declared twice"
-                problems.append(Problem(what=what, why=why, where=one.agreement.id, todo=todo))
+                problem = f"the figure {name!r} is declared twice"
+                problems.append(Problem(what=problem, why=why, where=asked.agreement.id, todo=todo))
     if problems:
         raise InvalidInput(*problems)
     return figures
 
 
 def first_clouds(opened: Opened) -> frozenset[str]:
-    """The clouds that some ship-first term names."""
+    """Return the clouds that some ship-first term names."""
     return frozenset(
         term.first
-        for one in each_of(opened)
-        for amendment in one.agreement.amendments
+        for asked in each_of(opened)
+        for amendment in asked.agreement.amendments
         for term in amendment.terms
         if isinstance(term, Precedence)
     )

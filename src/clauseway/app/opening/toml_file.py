@@ -1,7 +1,9 @@
-"""A TOML file read into a record, with every problem at once: unknown keys, missing ones, values out of bounds.
+"""A TOML file read into a record, with every problem at once: unknown keys, missing ones, values
+out of bounds.
 
-`tomllib` knows no lines, so they are looked up in the text: every key and table that stands at the start of a line.
-Numbers are read as they are written, by the rules of `values.numbers`: no binary fraction ever becomes money.
+`tomllib` knows no lines, so they are looked up in the text: every key and table that stands at the
+start of a line. Numbers are read as they are written, by the rules of `values.numbers`: no binary
+fraction ever becomes money.
 """
 
 import re
@@ -52,8 +54,8 @@ class TomlFile:
         try:
             self.content: dict[str, Any] = tomllib.loads(text, parse_float=_Fraction)
         except tomllib.TOMLDecodeError as error:
-            found = _LINE_IN_MESSAGE.search(str(error))
-            line = int(found[1]) if found else 0
+            match = _LINE_IN_MESSAGE.search(str(error))
+            line = int(match[1]) if match else 0
             raise InvalidInput(
                 Problem(
                     what="not valid TOML",
@@ -68,17 +70,18 @@ class TomlFile:
         self._places: dict[int, _Path] = {}
 
     def line(self, *path: str | int) -> int:
-        """Where a key stands, or the nearest table around it; 0 where that is not known."""
+        """Return where a key stands, or the nearest table around it; 0 where that is not known."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 0)
 
     def place(self, record: msgspec.Struct) -> _Path:
-        """Where a record that was read stands; to be asked while the record is there."""
+        """Return where a record that was read stands; to be asked while the record is there."""
         return self._places[id(record)]
 
     def line_of(self, *path: str | int) -> int:
-        """The line that says a key's value, or the value of which it is a part; 0 where the file does not say it."""
+        """Return the line that says a key's value, or the value of which it is a part; 0 where
+        the file does not say it."""
         value: Any = self.content
         for part in path:
             try:
@@ -87,37 +90,41 @@ class TomlFile:
                 return 0
         return self.line(*path)
 
-    def problem(self, path: _Path, what: str, why: str, todo: str) -> None:
+    def problem(self, path: _Path, problem: str, why: str, todo: str) -> None:
         self.problems.append(
-            Problem(what=what, why=why, where=str(self.where), line=self.line(*path), todo=todo)
+            Problem(what=problem, why=why, where=str(self.where), line=self.line(*path), todo=todo)
         )
 
     def read(self, kind: type[T]) -> T | None:
-        """The whole file as a record. What is wrong becomes a problem and is left out; None where nothing is left."""
+        """Return the whole file as a record.
+
+        What is wrong becomes a problem and is left out; None where nothing is left.
+        """
         return self._struct(kind, self.content, ())
 
     def _struct(self, kind: type[T], value: object, path: _Path) -> T | None:
         if not isinstance(value, Mapping):
             self.problem(
                 path,
-                f"{_named(path)} is no table",
+                f"{_named(path)} is not a table",
                 f"it is {value!r}",
                 "Write a table of keys and values.",
             )
             return None
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        # Unknown keys are reported, and reading goes on.
         for name in value.keys() - fields.keys():
             near = get_close_matches(name, fields, 1, 0.6)
             todo = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(fields))}."
             self.problem(
                 (*path, name), f"unknown key {_named((*path, name))}", "nothing reads it", todo
             )
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, field in fields.items():
             if name in value:
                 taken = self._value(field.type, value[name], (*path, name))
                 if taken is not _NOT_HERE:
-                    found[field.name] = taken
+                    values[field.name] = taken
                     continue
             elif field.required:
                 self.problem(
@@ -128,15 +135,16 @@ class TomlFile:
                 )
             if field.required:
                 return None
-        record = kind(**found)
+        record = kind(**values)
         self._places[id(record)] = path
         return record
 
     def _value(self, kind: Any, value: object, path: _Path) -> Any:
-        """The value, or `_NOT_HERE` where it is none."""
+        """Return the value, or `_NOT_HERE` where it is not valid."""
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             taken = self._struct(kind, value, path)
             return _NOT_HERE if taken is None else taken
+        # A list of tables, as [[deployment]].
         items = get_args(kind)
         if (
             get_origin(kind) is tuple
@@ -146,13 +154,14 @@ class TomlFile:
             if not isinstance(value, list):
                 todo = f"Write [[{_named(path)}]] for each of them."
                 self.problem(
-                    path, f"{_named(path)} is no list of tables", "there may be several", todo
+                    path, f"{_named(path)} is not a list of tables", "there may be several", todo
                 )
                 return _NOT_HERE
             read = [
                 self._struct(items[0], item, (*path, index)) for index, item in enumerate(value)
             ]
             return tuple(item for item in read if item is not None)
+        # A plain value, held against its limits.
         try:
             return msgspec.convert(self._number(kind, value, path), kind)
         except BadNumber as error:
@@ -173,13 +182,13 @@ class TomlFile:
             return _NOT_HERE
 
     def _number(self, kind: Any, value: object, path: _Path) -> object:
-        """A number read from its text; whatever else it is, the value. Raises BadNumber."""
+        """Return a number read from its text, and any other value as it is. Raise BadNumber."""
         wanted = _plain_kind(kind)
         if wanted is Decimal and isinstance(value, str):
             return read_decimal(value)
         if isinstance(value, _Fraction):
             if wanted is int:
-                raise BadNumber("it is no whole number", "Write it as 12500.")
+                raise BadNumber("it is not a whole number", "Write it as 12500.")
             if wanted is Decimal or wanted is float:
                 number = read_decimal(value.text)
                 return number if wanted is Decimal else float(number)
@@ -191,46 +200,48 @@ class TomlFile:
         return value
 
     def _written(self, path: _Path) -> str:
-        """How the number at a key is written, empty where its line does not show it."""
+        """Return how the number at a key is written, empty where its line does not show it."""
         line, key = self.line_of(*path), path[-1]
         if not line or not isinstance(key, str):
             return ""
-        found = re.search(
+        match = re.search(
             rf"""(?<![\w-])["']?{re.escape(key)}["']?\s*=\s*([-+\w.]+)""", self._text[line - 1]
         )
-        return found[1] if found else ""
+        return match[1] if match else ""
 
 
 def _plain_kind(kind: Any) -> Any:
-    """The type that is meant, without what is said about it and without None."""
+    """Return the type that is meant, without what is said about it and without None."""
     if get_origin(kind) is Annotated:
         return _plain_kind(get_args(kind)[0])
     if isinstance(kind, types.UnionType):
-        return next((one for one in get_args(kind) if one is not type(None)), kind)
+        return next(
+            (alternative for alternative in get_args(kind) if alternative is not type(None)), kind
+        )
     return kind
 
 
 def read_file(path: Path) -> TomlFile:
-    """Raises InvalidInput where it cannot be read, or is no TOML."""
+    """Raise InvalidInput where it cannot be read, or is not valid TOML."""
     try:
         return TomlFile(path, path.read_text("utf-8"))
     except FileNotFoundError:
-        what, why, todo = (
+        problem, why, todo = (
             "there is no configuration",
             "the file does not exist",
             "Write it, or name another one.",
         )
     except (OSError, UnicodeDecodeError) as error:
-        what, why, todo = (
+        problem, why, todo = (
             "the configuration cannot be read",
             str(error),
             "Give a readable text file.",
         )
-    raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo))
+    raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo))
 
 
 def description_of(kind: Any) -> str:
-    """The reason that is written beside a setting."""
+    """Return the reason that is written beside a setting."""
     if get_origin(kind) is Annotated:
         return next(
             (part.description or "" for part in get_args(kind) if isinstance(part, msgspec.Meta)),
@@ -250,7 +261,7 @@ def _shown(value: object) -> str:
 
 
 def _lines_of(text: str) -> dict[_Path, int]:
-    """The line of each table and key that begins a line, from 1."""
+    """Return the line of each table and key that begins a line, from 1."""
     lines: dict[_Path, int] = {}
     table: _Path = ()
     counts: dict[_Path, int] = {}
@@ -275,7 +286,10 @@ def _parts(name: str) -> list[str]:
 
 
 def _resolved(parts: tuple[str, ...], counts: dict[_Path, int], *, begins: bool) -> _Path:
-    """A table's path, with the place of the latest table of each list in it. `begins`: one more of its list."""
+    """Return a table's path, with the place of the latest table of each list in it.
+
+    `begins`: one more of its list.
+    """
     path: _Path = ()
     for index, part in enumerate(parts):
         path = (*path, part)

@@ -1,1 +1,2 @@
-"""Reports on a home, which change nothing in it: statements, packs, their verification, forecasts, reconciliations."""
+"""Reports on a home, which change nothing in it: statements, packs, their verification,
+forecasts, reconciliations."""

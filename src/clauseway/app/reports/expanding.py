@@ -1,4 +1,5 @@
-"""Expanding the demand of real tenants into usage of other days: many records, quickly, straight into the lake."""
+"""Expanding the demand of real tenants into usage of other days: many records, quickly, straight
+into the lake."""
 
 import hashlib
 import time
@@ -28,12 +29,13 @@ SAMPLE = Path(__file__).parents[2] / "sandbox" / "data" / "servegen_m_small_samp
 _BATCH_ROWS = 100_000
 _BOOT_BITS = 62
 _REGIONS = {"azure": "eastus2", "aws": "us-east-2", "openai-own": "us"}
-# Where everything may be served and was sold from the first: what stands in where something else is not possible.
+# Where everything may be served and was sold from the first: what stands in where something else is
+# not possible.
 _INSTEAD_CLOUD, _INSTEAD_PRODUCT = "azure", "gpt-5.4"
 
 
 class Expanded(msgspec.Struct, frozen=True, kw_only=True):
-    """How many records are in the lake now, and how many of them had been there."""
+    """The number of records in the lake now, and of those that were there before."""
 
     records: int
     again: int
@@ -41,7 +43,7 @@ class Expanded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Placed(msgspec.Struct, frozen=True):
-    """What serves a tenant on a day, and by which decision."""
+    """The deployment that serves a tenant on a day, and the decision behind it."""
 
     seller: str
     cloud: str
@@ -53,7 +55,7 @@ class _Placed(msgspec.Struct, frozen=True):
 
 
 def read_windows(path: Path | None) -> list[Window]:
-    """The windows of a file, or of the sample. Raises InvalidInput."""
+    """Return the windows of a file, or of the sample. Raise InvalidInput."""
     names = list(Window.__struct_fields__)
     try:
         rows = pq.read_table(path or SAMPLE, columns=names).to_pylist()
@@ -73,11 +75,14 @@ def expand(
     days: Interval,
     scale: Fraction,
     seed: int,
-    told: Callable[[int], object] = lambda _: None,
+    report: Callable[[int], object] = lambda _: None,
 ) -> Expanded:
-    """Make the requests of some days and seal them. The same again changes nothing: a batch is in the lake once.
+    """Make the requests of some days and seal them.
 
-    Each is served where the agreements permit it on its day and where its product has a price; on Azure otherwise.
+    The same again changes nothing: a batch is in the lake once.
+
+    Each is served where the agreements permit it on its day and where its product has a price; on
+    Azure otherwise.
     """
     placing = _Placing(opened, basis_of(home).prices(KnownAt(time.time_ns())))
     name = _name(windows, days, scale, seed)
@@ -88,26 +93,30 @@ def expand(
     first = again = 0
     tenants: set[int] = set()
     with open_lake(home) as lake, alone(home):
-        while some := list(islice(requests, _BATCH_ROWS)):
-            tenants |= {one.client for one in some}
+        while chunk := list(islice(requests, _BATCH_ROWS)):
+            tenants |= {demanded.client for demanded in chunk}
             of = Range(
-                spool=f"expanded-{name}", segment=0, first_frame=first, end_frame=first + len(some)
+                spool=f"expanded-{name}", segment=0, first_frame=first, end_frame=first + len(chunk)
             )
             if lake.is_sealed(of):
-                again += len(some)
+                again += len(chunk)
             else:
                 rows = [
-                    _used(one, RequestId(boot, first + n), placing) for n, one in enumerate(some)
+                    _used(demanded, RequestId(boot, first + n), placing)
+                    for n, demanded in enumerate(chunk)
                 ]
                 now_ns = time.time_ns()
                 lake.seal_tables(of, used_table(rows, now_ns), INTENT_SCHEMA.empty_table(), now_ns)
-            first += len(some)
-            told(first)
+            first += len(chunk)
+            report(first)
     return Expanded(records=first, again=again, tenants=len(tenants))
 
 
 def days_between(begin: date, last: date) -> Interval:
-    """Both days included. Raises InvalidInput where the last comes before the first."""
+    """Return the days from one day to another, both included.
+
+    Raise InvalidInput where the last comes before the first.
+    """
     days = Interval(begin, last + timedelta(days=1))
     if days.is_empty:
         why, todo = (
@@ -119,7 +128,7 @@ def days_between(begin: date, last: date) -> Interval:
 
 
 def parse_scale(text: str) -> Fraction:
-    """`1/1000` or `0.001`. Raises InvalidInput."""
+    """`1/1000` or `0.001`. Raise InvalidInput."""
     try:
         scale = Fraction(text)
         if scale <= 0:
@@ -128,12 +137,12 @@ def parse_scale(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError) as error:
         todo = "Write how many records a request of the original becomes: 1/1000."
         raise InvalidInput(
-            Problem(what=f"{text!r} is no scale", why=str(error), where="--scale", todo=todo)
+            Problem(what=f"{text!r} is not a scale", why=str(error), where="--scale", todo=todo)
         ) from None
 
 
 class _Placing:
-    """Which cloud and product a tenant gets on a day, decided once per day and wish."""
+    """The cloud and product of each tenant on a day, decided once per day and wish."""
 
     def __init__(self, opened: Opened, prices: PriceTable) -> None:
         self._opened, self._prices = opened, prices
@@ -178,20 +187,43 @@ class _Placing:
         return any(row.begin <= day < row.end and Unit.INPUT_TOKENS in row.prices for row in rows)
 
 
-def _used(one: Demanded, request: RequestId, placing: _Placing) -> Used:
-    placed = placing.of(one.client, day_of(one.event_ns))
+def _used(demanded: Demanded, request: RequestId, placing: _Placing) -> Used:
+    placed = placing.of(demanded.client, day_of(demanded.event_ns))
     return Used(
-        request=request, attempt=1, event_ns=one.event_ns, organisation=buying(one.client).organisation,
-        project="expanded", key_id="", seller=placed.seller, segment="any", deployment=f"{placed.cloud}-expanded",
-        cloud=placed.cloud, region=_REGIONS[placed.cloud], product=placed.product, model=placed.product,
-        decision=placed.decision, outcome=placed.outcome, terms=placed.terms, receipt=placed.receipt, endpoint=1,
-        status=Status.COMPLETE, http_status=200, streamed=False, duration_us=0, first_content_us=0,
-        charge_picodollars=0, upstream_id="",
-        units=((Unit.INPUT_TOKENS, one.input_tokens), (Unit.OUTPUT_TOKENS, one.output_tokens)),
-    )  # fmt: skip
+        request=request,
+        attempt=1,
+        event_ns=demanded.event_ns,
+        organisation=buying(demanded.client).organisation,
+        project="expanded",
+        key_id="",
+        seller=placed.seller,
+        segment="any",
+        deployment=f"{placed.cloud}-expanded",
+        cloud=placed.cloud,
+        region=_REGIONS[placed.cloud],
+        product=placed.product,
+        model=placed.product,
+        decision=placed.decision,
+        outcome=placed.outcome,
+        terms=placed.terms,
+        receipt=placed.receipt,
+        endpoint=1,
+        status=Status.COMPLETE,
+        http_status=200,
+        streamed=False,
+        duration_us=0,
+        first_content_us=0,
+        charge_picodollars=0,
+        upstream_id="",
+        units=(
+            (Unit.INPUT_TOKENS, demanded.input_tokens),
+            (Unit.OUTPUT_TOKENS, demanded.output_tokens),
+        ),
+    )
 
 
 def _name(windows: Sequence[Window], days: Interval, scale: Fraction, seed: int) -> str:
-    """16 hexadecimal digits for what is expanded, so that the same is known again and anything else is apart."""
-    told = msgspec.json.encode([windows, str(days.begin), str(days.end), str(scale), seed])
-    return hashlib.sha256(told).hexdigest()[:16]
+    """16 hexadecimal digits for what is expanded, so that the same is known again and anything
+    else is apart."""
+    content = msgspec.json.encode([windows, str(days.begin), str(days.end), str(scale), seed])
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,4 +1,5 @@
-"""The forecast as the first page shows it: the picture, the same in sentences, and the figures it stands on."""
+"""The forecast as the first page shows it: the picture, the same in sentences, and the figures
+it stands on."""
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
@@ -14,7 +15,8 @@ _TOO_LITTLE = (
 
 
 def forecast_context(home: Home, opened: Opened, known_at: KnownAt) -> ForecastContext:
-    """What is due ahead by the settled months alone; where they are too few, why there is nothing to show.
+    """Return the amounts due ahead by the settled months alone; where they are too few, a note that
+    says so.
 
     The agreement is the one that the home holds, and `opened` where it holds none.
     """
@@ -28,18 +30,21 @@ def forecast_context(home: Home, opened: Opened, known_at: KnownAt) -> ForecastC
         return ForecastContext(note="No revenue share is in force after the last settled month.")
     return ForecastContext(
         svg=svg_of(view),
-        sentences=tuple(_sentence(one) for one in view.forecast.outlooks),
+        sentences=tuple(_sentence(outlook) for outlook in view.forecast.outlooks),
         note=_note(view),
     )
 
 
-def _sentence(one: Outlook) -> str:
-    said = f"{one.payer} pays {one.payee}: {one.settled:,.2f} USD settled under {one.term}."
-    for year in one.years:
+def _sentence(outlook: Outlook) -> str:
+    said = (
+        f"{outlook.payer} pays {outlook.payee}: {outlook.settled:,.2f} USD settled under "
+        f"{outlook.term}."
+    )
+    for year in outlook.years:
         said += f" {year.year}: {year.due.mid:,.0f} ({year.due.low:,.0f} to {year.due.high:,.0f})."
-    if one.reached is None:
+    if outlook.reached is None:
         return said
-    return f"{said} {_cap(one.reached)}"
+    return f"{said} {_cap(outlook.reached)}"
 
 
 def _cap(reached: Reached) -> str:
@@ -50,10 +55,15 @@ def _cap(reached: Reached) -> str:
     if reached.likely is None:
         return f"The cap is likely not reached by then; at the earliest on {reached.earliest}."
     latest = f"at the latest on {reached.latest}" if reached.latest else "or not by then"
-    return f"The cap is likely reached on {reached.likely}, at the earliest on {reached.earliest}, {latest}."
+    return (
+        f"The cap is likely reached on {reached.likely}, at the earliest on "
+        f"{reached.earliest}, {latest}."
+    )
 
 
 def _note(view: Ahead) -> str:
-    assumed = " · ".join(f"{one.name} = {one.in_words}" for one in view.forecast.assumptions)
-    methods = " ".join(dict.fromkeys(one.growth.method for one in view.forecast.outlooks))
+    assumed = " · ".join(
+        f"{assumption.name} = {assumption.in_words}" for assumption in view.forecast.assumptions
+    )
+    methods = " ".join(dict.fromkeys(outlook.growth.method for outlook in view.forecast.outlooks))
     return f"Assumed: {assumed}. Method: {methods}."

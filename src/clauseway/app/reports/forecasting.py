@@ -1,4 +1,5 @@
-"""Looking ahead: from the settlements of a home, the shares of the agreement and what is assumed."""
+"""Looking ahead: from the settlements of a home, the shares of the agreement and what is
+assumed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -15,13 +16,15 @@ from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_per
 from clauseway.web.pictures import forecast_svg
 
 FIRST_YEAR, LAST_YEAR, THROUGH = 2000, 2100, 2030
-# A month in which everything doubles is growth; ten times is a slip of the pen, and so is losing more than all.
+# A month in which everything doubles is growth; ten times is a slip of the pen, and so is losing
+# more than all.
 _GROWTH = "Write a growth a month, as 5%, or a range, as 2%..8%."
 _GROWTH_MIN, _GROWTH_MAX = Decimal(-1), Decimal(10)
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
-    """A forecast with what it stands on: the knowledge, and the receipts of the months it goes on from."""
+    """A forecast with what it stands on: the knowledge, and the receipts of the months it goes
+    on from."""
 
     known_at: str
     receipts: Mapping[str, str]
@@ -40,15 +43,15 @@ def look_ahead(
 ) -> Ahead:
     """Forecast every share from the settled months of a home. Nothing is changed.
 
-    Figures and readings are those that the home holds; `assume` and `readings` suppose others for this look alone.
-    Raises InvalidInput.
+    Figures and readings are those that the home holds; `assume` and `readings` suppose others for
+    this look alone. Raise InvalidInput.
     """
     assumed = read_growth(growth) if growth else None
     if not FIRST_YEAR <= through <= LAST_YEAR:
         todo = f"Name a year from {FIRST_YEAR} to {LAST_YEAR}."
         why = "no partnership is forecast for that long"
         raise InvalidInput(
-            Problem(what=f"{through} is no last year", why=why, where="--until", todo=todo)
+            Problem(what=f"{through} cannot be the last year", why=why, where="--until", todo=todo)
         )
     settled = latest_settlements(home)
     basis = basis_of(home)
@@ -56,7 +59,7 @@ def look_ahead(
     accepted = supposing(held, assume)
     return Ahead(
         known_at=str(known_at),
-        receipts={name: one.receipt for name, one in settled.items()},
+        receipts={name: settlement.receipt for name, settlement in settled.items()},
         forecast=forecast(
             list(settled.values()),
             shares_of(opened, known_at, {**basis.readings, **readings}),
@@ -75,7 +78,7 @@ def supposing(held: Sequence[str], assume: Sequence[str]) -> list[str]:
 
 
 def accepted_in(settlements: Iterable[Settlement]) -> list[str]:
-    """The figures that settlements accepted, as `--assume` takes them."""
+    """Return the figures that settlements accepted, as `--assume` takes them."""
     return [
         f"{figure.name}={value}"
         for settlement in settlements
@@ -86,7 +89,7 @@ def accepted_in(settlements: Iterable[Settlement]) -> list[str]:
 
 
 def read_growth(text: str) -> Growth:
-    """`5%`, or a range `2%..8%`, or low, middle and high: `2%..5%..8%`. Raises InvalidInput."""
+    """`5%`, or a range `2%..8%`, or low, middle and high: `2%..5%..8%`. Raise InvalidInput."""
     parts = text.split("..")
     try:
         if len(parts) > 3:
@@ -97,14 +100,14 @@ def read_growth(text: str) -> Growth:
     except BadNumber as error:
         todo = _GROWTH if error.is_general else error.todo
         raise InvalidInput(
-            BadNumber(error.why, todo).problem(f"{text!r} is no growth", "--growth")
+            BadNumber(error.why, todo).problem(f"{text!r} is not a growth", "--growth")
         ) from None
     mid = rates[1] if len(rates) == 3 else (rates[0] + rates[-1]) / 2
     return assumed_growth(rates[0], mid, rates[-1])
 
 
 def _rate(text: str) -> Decimal:
-    """A percentage a month that may be below zero. Raises BadNumber."""
+    """Return a percentage a month that may be below zero. Raise BadNumber."""
     rate = read_percentage(text, signed=True, bare=False)
     if not _GROWTH_MIN <= rate <= _GROWTH_MAX:
         raise BadNumber(

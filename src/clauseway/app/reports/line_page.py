@@ -1,4 +1,5 @@
-"""What stands behind a statement line as a page says it: amounts as text, the words of the clause, every step."""
+"""Evidence behind a statement line for its page: amounts as text, the words of the clause, every
+step."""
 
 from decimal import Decimal
 
@@ -17,7 +18,7 @@ from clauseway.web import (
 
 
 def line_context(trace: tracing.LineTrace) -> LineContext:
-    """The trace for a page."""
+    """Return the trace for a page."""
     line = trace.line
     shown = len(trace.requests)
     followed = any(request.share_after is not None for request in trace.requests)
@@ -48,14 +49,14 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
         if followed
         else f"{shown:,} of {line.requests:,}, the first and the last by event time.",
         clauses=tuple(
-            TracedClause(citation=one.citation, title=one.title, text=one.text)
-            for one in trace.clauses
+            TracedClause(citation=clause.citation, title=clause.title, text=clause.text)
+            for clause in trace.clauses
         ),
     )
 
 
 def _counted(trace: tracing.LineTrace) -> tuple[str, ...]:
-    """What was charged, where the base has another part of it than the whole."""
+    """Return the charge, where only a part of it is in the base."""
     if trace.charged == trace.counted:
         return ()
     return (f"charged {exact(trace.charged)}, counted in the base {exact(trace.counted)}",)

@@ -1,4 +1,5 @@
-"""One request as journal and lake know it: each attempt with its end, its decision, its units and its cost."""
+"""One request as journal and lake know it: each attempt with its end, its decision, its units
+and its cost."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,8 +17,9 @@ OPEN = "open"
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt. `status` is `open` while no end of it is recorded, else as in metering.Status; `http_status` is 0
-    where the cloud gave none. `charge_picodollars` is provisional: settlement prices from the dated book.
+    """One attempt. `status` is `open` while no end of it is recorded, else as in metering.Status;
+    `http_status` is 0 where the cloud gave none. `charge_picodollars` is provisional: settlement
+    prices from the dated book.
     """
 
     attempt: int
@@ -52,7 +54,10 @@ class OneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def one_request(home: Home, request_id: str) -> OneRequest:
-    """Everything recorded of a request; what is still in the journal is sealed first. Raises InvalidInput."""
+    """Return everything recorded of a request; what is still in the journal is sealed first.
+
+    Raise InvalidInput.
+    """
     _check(request_id)
     seal(home)
     with open_lake(home) as lake:
@@ -66,7 +71,10 @@ def one_request(home: Home, request_id: str) -> OneRequest:
                 why="neither the journal nor the lake of this home holds it; requests refused before any cloud was "
                 "asked are told by the gateway alone, while it runs",
                 where=str(home.root),
-                todo="Take the id from the answer's header x-clauseway-request-id, and name the home with --home.",
+                todo=(
+                    "Take the id from the answer's header x-clauseway-request-id, and name the "
+                    "home with --home."
+                ),
             )
         )
     first = rows[0]

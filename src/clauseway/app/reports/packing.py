@@ -8,8 +8,9 @@
               days.json       its usage by day: attempts and digest
               usage.parquet   its usage, attempt by attempt; left out where only sums are handed over
 
-A pack is a ZIP file without compression: it holds what it says, and nothing is unpacked beside it. It is read into a
-home of its own that is gone afterwards; the home at hand only tells which keys it trusts.
+A pack is a ZIP file without compression: it holds what it says, and nothing is unpacked beside it.
+It is read into a home of its own that is gone afterwards; the home at hand only tells which keys it
+trusts.
 """
 
 import hashlib
@@ -55,8 +56,8 @@ from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after
 FORMAT = "clauseway-pack/1"
 MANIFEST, STATEMENT, SIGNATURES = "manifest.json", "statement.json", "signatures.json"
 BOOKS, DAYS, USAGE = "books.json", "days.json", "usage.parquet"
-# What may be in a pack, and how many bytes of it are read at most. A statement of 100,000 lines has
-# 60 MB; of usage, a hundred million attempts.
+# The parts that a pack may have, and the most bytes that are read of each. A statement of 100,000
+# lines has 60 MB; of usage, a hundred million attempts.
 _PARTS: Mapping[str, int] = {
     MANIFEST: 64 * 1024,
     STATEMENT: 256 * 1024**2,
@@ -82,7 +83,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is in a pack. `settled` is when the statement was settled, where it was packed."""
+    """The contents of a pack. `settled` is when the statement was settled, where it was packed."""
 
     format: str
     period: str
@@ -92,7 +93,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was packed. `digest` is the SHA-256 of the manifest, which names all other parts."""
+    """The pack that was written.
+
+    `digest` is the SHA-256 of the manifest, which names all other parts.
+    """
 
     file: str
     bytes: int
@@ -102,7 +106,7 @@ class Packed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of performing a pack again, and the days whose usage is not what the pack says."""
+    """The result of performing a pack again, and the days whose usage differs from the pack's."""
 
     repeated: Verification
     digest: str
@@ -115,7 +119,7 @@ class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_pack(path: Path) -> bool:
-    """Whether a file looks like a pack."""
+    """Return whether a file looks like a pack."""
     try:
         with path.open("rb") as file:
             return file.read(4) == b"PK\x03\x04"
@@ -134,7 +138,8 @@ def pack_month(
 ) -> Packed:
     """Pack the statement of a settled month, or one that was given with its signatures beside it.
 
-    With `sums`, usage is told by day alone. Raises InvalidInput: not settled here, or not on the usage that is here.
+    With `sums`, usage is stated by day alone. Raise InvalidInput: not settled here, or not on the
+    usage that is here.
     """
     days = month(period)
     with copied(home.control, home.lake) as lake, TemporaryDirectory(prefix="clauseway-") as folder:
@@ -145,6 +150,7 @@ def pack_month(
                 f"it is not one of {period} as JSON",
                 str(beside_of or period),
             )
+        # Only a statement that this home can repeat is packed.
         settled_ns = Books(lake.control).settled_ns(stated.receipt)
         if settled_ns is None:
             raise _refused(
@@ -157,6 +163,7 @@ def pack_month(
             raise _refused("the statement cannot be packed", " ".join(again.blocked), period)
         needed = _needed(again, days)
         contents = day_contents(again.view, needed)
+        # Each part is canonical, so that the same month packs to the same bytes.
         parts: dict[str, bytes | Path] = {
             STATEMENT: canonical_bytes(stated),
             BOOKS: _json(handed_over.taken(lake.control, settled_ns, days.begin)),
@@ -168,7 +175,7 @@ def pack_month(
             parts[USAGE] = Path(folder) / USAGE
             _write_usage(again.view, needed, Path(folder) / USAGE)
         digest = _write(out, parts, period, stated.receipt, str(KnownAt(settled_ns)))
-    attempts = sum(one.attempts for one in contents)
+    attempts = sum(content.attempts for content in contents)
     return Packed(
         file=str(out),
         bytes=out.stat().st_size,
@@ -179,20 +186,24 @@ def pack_month(
 
 
 def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerification, Given, bytes]:
-    """Perform a pack again, in a home of its own; also its statement, and its signatures where it has some.
+    """Perform a pack again, in a home of its own; also its statement, and its signatures where it
+    has some.
 
-    Of a pack that tells its usage by day alone, the usage of the `reader` is held against it, day by day, and what it
-    comes to is compared line by line. Raises InvalidInput where it is no pack, or is not what its manifest says.
+    Of a pack that tells its usage by day alone, the usage of the `reader` is held against it, day
+    by day, and what it comes to is compared line by line. Raise InvalidInput where it is not a
+    pack, or is not what its manifest says.
     """
     with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
         manifest, digest = _manifest(archive, path)
         given = Given(
             format="json", content=_read(archive, STATEMENT, manifest, path), statement=None
         )
+        # The parts must belong to each other before anything is performed.
         stated = _decoded(given.content, Statement, path, STATEMENT)
         if stated.receipt != manifest.receipt or stated.month != manifest.period:
             raise _bad(path, "its statement is not the one that its manifest names")
-        told = _decoded(_read(archive, DAYS, manifest, path), list[DayContent], path, DAYS)
+        stated_days = _decoded(_read(archive, DAYS, manifest, path), list[DayContent], path, DAYS)
+        # The pack's books and usage fill a home of their own.
         home = Home(Path(folder) / "home").make()
         has_usage = any(part.name == USAGE for part in manifest.parts)
         with open_lake(home) as lake:
@@ -204,54 +215,62 @@ def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerificatio
             usage = Path(folder) / USAGE
             if has_usage:
                 _copy(archive, manifest, usage, path)
-            has_own = not has_usage and _own_usage(reader, told, usage)
+            has_own = not has_usage and _own_usage(reader, stated_days, usage)
             if has_usage or has_own:
                 _seal(lake, usage, path)
+            # Everything is settled again there, corrections of closed months included.
             again = repeat(home, lake, stated)
             settlement = performed_corrections(home, lake, stated, again)
             there = day_contents(again.view, _needed(again, stated.as_of))
+        # Lines that rest on usage nobody has here stay unchecked.
         blocked = again.blocked
         if not has_usage:
-            blocked = _by_sums(stated, told, there, has_own=has_own)
+            blocked = _by_sums(stated, stated_days, there, has_own=has_own)
         done = verification(stated, settlement, blocked, again.remarks)
         if not has_usage and not has_own:
-            there = told
+            there = stated_days
             lines = (unchecked(line, " ".join(blocked)) for line in done.lines)
             done = msgspec.structs.replace(done, lines=tuple(lines), differences=())
+        # Signatures cover bytes, so equal amounts in other bytes are a difference.
         if done.same and given.content != canonical_bytes(stated):
             done = msgspec.structs.replace(
                 done, same=False, remarks=("The statement was written in other bytes.",)
             )
-        changed = {one.day for one in (*told, *there)} - {one.day for one in told if one in there}
+        changed = {content.day for content in (*stated_days, *there)} - {
+            content.day for content in stated_days if content in there
+        }
         signatures = b""
         if any(part.name == SIGNATURES for part in manifest.parts):
             signatures = _read(archive, SIGNATURES, manifest, path)
     verified = PackVerification(
         repeated=done,
         digest=digest,
-        attempts=sum(one.attempts for one in told),
+        attempts=sum(content.attempts for content in stated_days),
         days_changed=tuple(str(day) for day in sorted(changed)),
     )
     return verified, msgspec.structs.replace(given, statement=stated), signatures
 
 
 def _settled(lake: Lake, days: Interval, period: str) -> Statement:
-    """The statement of a month as it was closed, or else settled last."""
+    """Return the statement of a month as it was closed, or else settled last."""
     books = Books(lake.control)
-    closed = [one for one in books.closed() if one.period == days]
-    found = books.settlement(closed[0].receipt) if closed else books.latest(days)
-    if found is None:
+    closed = [closed_month for closed_month in books.closed() if closed_month.period == days]
+    settlement = books.settlement(closed[0].receipt) if closed else books.latest(days)
+    if settlement is None:
         todo = f"Settle it first: clauseway settle --period {period} --assume …"
-        what, why = f"{period} is not settled", "no settlement of that month was posted here"
-        raise InvalidInput(Problem(what=what, why=why, where="PERIOD", todo=todo))
-    return statement_of(found)
+        problem, why = f"{period} is not settled", "no settlement of that month was posted here"
+        raise InvalidInput(Problem(what=problem, why=why, where="PERIOD", todo=todo))
+    return statement_of(settlement)
 
 
-def _own_usage(reader: Home | None, told: Sequence[DayContent], out: Path) -> bool:
+def _own_usage(reader: Home | None, stated_days: Sequence[DayContent], out: Path) -> bool:
     """Write the reader's own usage of the days of a pack; return whether there is any."""
-    if reader is None or not reader.is_begun or not told:
+    if reader is None or not reader.is_begun or not stated_days:
         return False
-    days = Interval(min(one.day for one in told), day_after(max(one.day for one in told)))
+    days = Interval(
+        min(content.day for content in stated_days),
+        day_after(max(content.day for content in stated_days)),
+    )
     with copied(reader.control, reader.lake) as own:
         if not day_contents(own, days):
             return False
@@ -260,11 +279,18 @@ def _own_usage(reader: Home | None, told: Sequence[DayContent], out: Path) -> bo
 
 
 def _by_sums(
-    stated: Statement, told: Sequence[DayContent], there: Sequence[DayContent], *, has_own: bool
+    stated: Statement,
+    stated_days: Sequence[DayContent],
+    there: Sequence[DayContent],
+    *,
+    has_own: bool,
 ) -> tuple[str, ...]:
-    """Why lines of a pack that tells its usage by day alone cannot be checked; nothing where one's own is the same."""
-    attempts = sum(one.attempts for one in told)
-    alone = f"The pack tells its usage by day alone: {attempts:,} attempts on {len(told)} days."
+    """Return why lines of a pack that tells its usage by day alone cannot be checked; nothing
+    where one's own is the same."""
+    attempts = sum(content.attempts for content in stated_days)
+    alone = (
+        f"The pack tells its usage by day alone: {attempts:,} attempts on {len(stated_days)} days."
+    )
     adds_up = (
         "The lines add up to what is owed"
         if _adds_up(stated)
@@ -272,12 +298,15 @@ def _by_sums(
     )
     if not has_own:
         return (f"{alone} {adds_up}; nothing else of them can be checked without the usage.",)
-    others = {one.day for one in (*told, *there)} - {one.day for one in told if one in there}
+    others = {content.day for content in (*stated_days, *there)} - {
+        content.day for content in stated_days if content in there
+    }
     if not others:
         return ()
     named = ", ".join(map(str, sorted(others)))
     return (
-        f"{alone} The usage of this home is another on {named}. {adds_up}, and this one came out otherwise.",
+        f"{alone} The usage of this home is another on {named}. {adds_up}, and this one came "
+        f"out otherwise.",
     )
 
 
@@ -287,15 +316,15 @@ def _adds_up(stated: Statement) -> bool:
         exact_sum(
             line.amount
             for line in stated.lines
-            if (line.payer, line.payee) == (one.payer, one.payee)
+            if (line.payer, line.payee) == (direction.payer, direction.payee)
         )
-        == one.total
-        for one in stated.directions
+        == direction.total
+        for direction in stated.directions
     )
 
 
 def _needed(again: Repetition, days: Interval) -> Interval:
-    """The days whose usage the settlement and its corrections stand on."""
+    """Return the days whose usage the settlement and its corrections stand on."""
     begins = [
         again.settler.needed(period).begin
         for period in (days, *corrected_periods(again.settlement))
@@ -314,9 +343,9 @@ def _write(
     out: Path, parts: Mapping[str, bytes | Path], period: str, receipt: str, settled: str
 ) -> str:
     """Write a pack whole or not at all; the digest of its manifest."""
-    told = tuple(_part(name, parts[name]) for name in sorted(parts))
+    listed = tuple(_part(name, parts[name]) for name in sorted(parts))
     manifest = _json(
-        Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=told)
+        Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=listed)
     )
     unfinished = out.with_name(f".{out.name}.part")
     try:
@@ -361,22 +390,25 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A pack whose parts are those there may be. Raises InvalidInput."""
+    """A pack whose parts are those there may be. Raise InvalidInput."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            names = [one.filename for one in entries]
+            names = [entry.filename for entry in entries]
             if unknown := sorted(set(names) - _PARTS.keys()):
                 raise _bad(path, f"it holds {unknown[0][:80]!r}, which no pack has")
             if len(set(names)) < len(names):
                 raise _bad(path, "it holds a part twice")
             if missing := sorted(_PARTS.keys() - _MAY_LACK - set(names)):
                 raise _bad(path, f"it lacks {missing[0]}")
-            for one in entries:
-                if one.compress_type != zipfile.ZIP_STORED or one.flag_bits & 1:
-                    raise _bad(path, f"{one.filename} is compressed or encrypted")
-                if one.file_size > _PARTS[one.filename] or one.file_size != one.compress_size:
-                    raise _bad(path, f"{one.filename} is larger than it may be")
+            for entry in entries:
+                if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+                    raise _bad(path, f"{entry.filename} is compressed or encrypted")
+                if (
+                    entry.file_size > _PARTS[entry.filename]
+                    or entry.file_size != entry.compress_size
+                ):
+                    raise _bad(path, f"{entry.filename} is larger than it may be")
             yield archive
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise _bad(path, str(error) or "it is no ZIP file") from None
@@ -387,16 +419,16 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[Manifest, str]:
     manifest = _decoded(content, Manifest, path, MANIFEST)
     if manifest.format != FORMAT:
         raise _bad(path, f"its format is {manifest.format[:40]!r}, and this version reads {FORMAT}")
-    told = sorted(part.name for part in manifest.parts)
-    if told != sorted(set(archive.namelist()) - {MANIFEST}):
+    names = sorted(part.name for part in manifest.parts)
+    if names != sorted(set(archive.namelist()) - {MANIFEST}):
         raise _bad(path, "its manifest names other parts than it holds")
     return manifest, hashlib.sha256(content).hexdigest()
 
 
 def _read(archive: zipfile.ZipFile, name: str, manifest: Manifest, path: Path) -> bytes:
-    """A part, as its manifest says it is."""
+    """Return a part, as its manifest says it is."""
     content = archive.read(name)
-    [part] = [one for one in manifest.parts if one.name == name]
+    [part] = [part for part in manifest.parts if part.name == name]
     if (len(content), hashlib.sha256(content).hexdigest()) != (part.bytes, part.digest):
         raise _bad(path, f"{name} is not what the manifest says")
     return content
@@ -404,7 +436,7 @@ def _read(archive: zipfile.ZipFile, name: str, manifest: Manifest, path: Path) -
 
 def _copy(archive: zipfile.ZipFile, manifest: Manifest, out: Path, path: Path) -> None:
     """Copy the usage out of the pack, as its manifest says it is."""
-    [part] = [one for one in manifest.parts if one.name == USAGE]
+    [part] = [part for part in manifest.parts if part.name == USAGE]
     digest, left = hashlib.sha256(), part.bytes
     with archive.open(USAGE) as read, out.open("wb") as written:
         while chunk := read.read(1 << 20):
@@ -446,7 +478,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
-    """Rows that can be usage. Texts are looked at once each before they are written out."""
+    """Return rows that can be usage. Texts are looked at once each before they are written out."""
     for column in batch.columns:
         if pa.types.is_dictionary(column.type):
             longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
@@ -472,7 +504,7 @@ def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
 
 
 def _by_day(parts: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
-    """Rows in parts, each of one day. Raises InvalidInput where days are not in order."""
+    """Yield rows in parts, each of one day. Raise InvalidInput where days are not in order."""
     before = date.min
     for part in parts:
         for day in sorted(pc.unique(part["event_day"]).to_pylist()):
@@ -498,6 +530,6 @@ def _bad(path: Path, why: str) -> InvalidInput:
     return InvalidInput(Problem(what="no pack", why=why, where=str(path), todo=todo))
 
 
-def _refused(what: str, why: str, where: str) -> InvalidInput:
+def _refused(problem: str, why: str, where: str) -> InvalidInput:
     todo = "Settle the month on the usage that is here, or pack it where it was settled."
-    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+    return InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))

@@ -1,8 +1,9 @@
-"""A cloud's bill compared with the meter: read the bill, price what was metered, find what differs and likely why.
+"""A cloud's bill compared with the meter: read the bill, price what was metered, find what differs
+and likely why.
 
-The bill says what it covers: its billing period, its clouds, and the sellers its invoices come from. Metered usage of
-these is compared, and nothing else. What was metered is priced group by group, so that usage without a price is a
-finding of its own and not the end.
+The bill says what it covers: its billing period, its clouds, and the sellers its invoices come
+from. Metered usage of these is compared, and nothing else. What was metered is priced group by
+group, so that usage without a price is a finding of its own and not the end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ _TIER, _BUYER = NAMES.index("tier"), NAMES.index("buyer")
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared: the days, the clouds, and the sellers; no seller named is all."""
+    """The scope of a comparison: days, clouds and sellers; no seller named is all."""
 
     days: Interval
     clouds: tuple[str, ...]
@@ -65,8 +66,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill against the meter. `cost` is the bill's column that was compared; `unread` are rows left out, of which
-    `uncounted` have a cost that cannot be read either. Amounts are USD."""
+    """A bill against the meter.
+
+    `cost` is the bill's column that was compared; `unread` are rows left out, of which `uncounted`
+    have a cost that cannot be read either. Amounts are USD.
+    """
 
     bill: str
     cost: str
@@ -84,7 +88,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_whole(self) -> bool:
-        """Whether what is matched is the whole bill, to its own total."""
+        """Return whether what is matched is the whole bill, to its own total."""
         return self.found.is_whole and not self.unread
 
 
@@ -101,25 +105,30 @@ def reconcile_bill(
     sellers: Sequence[str] = (),
     rates: Mapping[str, Decimal] | None = None,
 ) -> Reconciliation:
-    """Compare a bill with all that was metered; what the spools hold is sealed first. Nothing is changed or posted.
+    """Compare a bill with all that was metered; what the spools hold is sealed first.
 
-    `days`, `clouds` and `sellers` narrow what the bill covers. Raises InvalidInput: a bill that cannot be read.
+    Nothing is changed or posted.
+
+    `days`, `clouds` and `sellers` narrow what the bill covers. Raise InvalidInput: a bill that
+    cannot be read.
     """
     _check_cost(cost)
     bill = read_bill(path, _products(opened, prices), cost)
     seal(home)
     with open_lake(home) as lake:
         scope = _scope(bill, days, clouds, sellers, path)
+        # A bill may count a request on the day before or after ours.
         around = Interval(scope.days.begin - timedelta(days=1), scope.days.end + timedelta(days=1))
-        sums = [one for one in sums_of(lake, around, prices) if one.cloud in scope.clouds]
+        sums = [usage for usage in sums_of(lake, around, prices) if usage.cloud in scope.clouds]
     scope = _sold_by(scope, sums, bill, sellers)
-    covered = [one for one in sums if not scope.sellers or one.seller in scope.sellers]
+    covered = [usage for usage in sums if not scope.sellers or usage.seller in scope.sellers]
     rows, left = _compared(bill, scope, sellers)
-    beside = [_charge(one, one.kind, prices, rates or {}) for one in bill.beside]
+    # Taxes, credits and rows outside the scope are charged, and not compared.
+    beside = [_charge(row, row.kind, prices, rates or {}) for row in bill.beside]
     beside += [_charge(row, NOT_COMPARED, prices, rates or {}) for row in left]
     rows = [_in_usd(_as_covered(row, bill), prices, rates or {}) for row in rows]
-    found = reconcile(
-        [part for one in covered for part in _parts(one, prices, bill.has_regions)],
+    reconciled = reconcile(
+        [part for usage in covered for part in _parts(usage, prices, bill.has_regions)],
         rows,
         days=scope.days,
         tolerance=tolerance,
@@ -134,14 +143,14 @@ def reconcile_bill(
         known_at=str(prices.known_at),
         price_book=prices.digest,
         rows=len(rows),
-        found=found,
+        found=reconciled,
         unread=bill.unread,
         uncounted=bill.uncounted,
     )
 
 
 def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
-    """`EUR=1.08` items: USD for one unit of a currency. Raises InvalidInput naming every bad one."""
+    """`EUR=1.08` items: USD for one unit of a currency. Raise InvalidInput naming every bad one."""
     rates: dict[str, Decimal] = {}
     problems = []
     for item in items:
@@ -157,10 +166,10 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
             )
             if not is_code or not rate or currency == USD or currency in rates:
                 raise BadNumber(
-                    "it is no currency with a rate above zero, or it is given already", todo
+                    "not a currency with a rate above zero, or it is given already", todo
                 )
         except BadNumber as error:
-            problems.append(error.problem(f"{item!r} is no rate", "--rate"))
+            problems.append(error.problem(f"{item!r} is not a rate", "--rate"))
         else:
             rates[currency] = rate
     if problems:
@@ -169,7 +178,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
 
 
 def tolerance_of(amount: str, quantity: str) -> Tolerance:
-    """What counts as equal, from text. Raises InvalidInput."""
+    """Return a tolerance from text. Raise InvalidInput."""
     given = {"--tolerance": amount, "--quantity-tolerance": quantity}
     problems = []
     numbers = []
@@ -177,7 +186,7 @@ def tolerance_of(amount: str, quantity: str) -> Tolerance:
         try:
             numbers.append(read_decimal(text))
         except BadNumber as error:
-            problems.append(error.problem(f"{text!r} is no tolerance", flag))
+            problems.append(error.problem(f"{text!r} is not a tolerance", flag))
     if problems:
         raise InvalidInput(*problems)
     return Tolerance(amount=numbers[0], quantity=numbers[1])
@@ -207,14 +216,19 @@ def _scope(
             else "it has no row of category Usage"
         )
         problems = [
-            Problem(what=f"{one.field} cannot be read", why=one.reason, where=str(path), line=one.line,
-                    todo="Correct the row, or export the bill again.")
-            for one in bill.unread[:20]
-        ]  # fmt: skip
+            Problem(
+                what=f"{row.field} cannot be read",
+                why=row.reason,
+                where=str(path),
+                line=row.line,
+                todo="Correct the row, or export the bill again.",
+            )
+            for row in bill.unread[:20]
+        ]
         todo = "Give a bill with usage."
         raise InvalidInput(
             Problem(what="the bill has no usage", why=count, where=str(path), todo=todo), *problems
-        )  # fmt: skip
+        )
     all_days = [row.day for row in bill.rows]
     begin, end = bill.period or (min(all_days), max(all_days) + timedelta(days=1))
     stated = Interval(min(begin, min(all_days)), max(end, max(all_days) + timedelta(days=1)))
@@ -225,11 +239,12 @@ def _scope(
 
 
 def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequence[str]) -> Scope:
-    """The sellers that the bill's invoices come from, where they are sellers of what was metered."""
+    """Return the sellers that the bill's invoices come from, where they are sellers of what was
+    metered."""
     if given:
         return scope
     issuers = {row.seller for row in bill.rows if row.cloud in scope.clouds}
-    metered = {one.seller for one in sums}
+    metered = {usage.seller for usage in sums}
     return msgspec.structs.replace(
         scope, sellers=tuple(sorted(issuers)) if issuers & metered else ()
     )
@@ -238,7 +253,8 @@ def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequen
 def _compared(
     bill: Bill, scope: Scope, sellers: Sequence[str]
 ) -> tuple[list[Billed], list[Billed]]:
-    """The rows that are compared, and those left out: of another day or cloud, or sold by others than the named."""
+    """Return the rows that are compared, and those left out: of another day or cloud, or sold by
+    others than the named."""
     rows: list[Billed] = []
     left: list[Billed] = []
     for row in bill.rows:
@@ -251,7 +267,7 @@ def _compared(
 def _charge(
     row: Billed | Beside, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]
 ) -> Charge:
-    """A row that is not compared, in USD at its day's rate where there is one."""
+    """Return a row that is not compared, in USD at its day's rate where there is one."""
     rate = (
         None
         if row.currency in rates or row.day is None
@@ -267,7 +283,8 @@ def _as_covered(row: Billed, bill: Bill) -> Billed:
 
 
 def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Billed:
-    """A row in USD at its day's rate, where the supplied rates have one and none was given for the whole bill."""
+    """Return a row in USD at its day's rate, where the supplied rates have one and none was
+    given for the whole bill."""
     if row.currency in rates or (rate := usd_rate(prices, row.currency, row.day)) is None:
         return row
     step = exact_product(row.cost_step, rate)
@@ -277,25 +294,27 @@ def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Bi
 
 
 def sums_of(lake: Lake, days: Interval, prices: PriceTable) -> list[MeteredSum]:
-    """What was metered, as finely as any price tells it apart."""
+    """Return metered usage, as finely as any price tells it apart."""
     conditions = [entry.conditions for book in prices.books for entry in book.entries]
-    steps = sorted({one.above for one in conditions} - {0})
-    return metered_sums(lake, days, steps, {one.names[_BUYER] for one in conditions} - {""})
+    steps = sorted({condition.above for condition in conditions} - {0})
+    return metered_sums(
+        lake, days, steps, {condition.names[_BUYER] for condition in conditions} - {""}
+    )
 
 
-def sale_of(one: MeteredSum) -> Sale:
-    """What the price of an hour's usage depends on."""
-    tier = tier_of(one.endpoint, one.tier)
+def sale_of(usage: MeteredSum) -> Sale:
+    """Return everything that the price of an hour's usage depends on."""
+    tier = tier_of(usage.endpoint, usage.tier)
     return Sale(
-        product=one.product,
-        cloud=one.cloud,
-        seller=one.seller,
-        region=one.region,
-        buyer=one.organisation,
+        product=usage.product,
+        cloud=usage.cloud,
+        seller=usage.seller,
+        region=usage.region,
+        buyer=usage.organisation,
         tier=tier,
-        endpoint=ENDPOINT_NAMES.get(one.endpoint, ""),
-        context=one.context,
-        hour=(one.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
+        endpoint=ENDPOINT_NAMES.get(usage.endpoint, ""),
+        context=usage.context,
+        hour=(usage.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
     )
 
 
@@ -307,46 +326,48 @@ def usd_rate(prices: PriceTable, currency: str, day: date) -> Decimal | None:
         return None
 
 
-def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
-    """What was metered of each unit, each token once, with its charge; of wholes only, where nothing has a price."""
-    day = date(1970, 1, 1) + timedelta(days=one.hour // _HOURS)
-    row = prices.row(sale_of(one), day)
-    for unit, quantity in sorted(billable(one.units, frozenset(row.prices)).items()):
+def _parts(usage: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
+    """Yield the metered units, each token once, with their charges; wholes only, where nothing
+    has a price."""
+    day = date(1970, 1, 1) + timedelta(days=usage.hour // _HOURS)
+    row = prices.row(sale_of(usage), day)
+    for unit, quantity in sorted(billable(usage.units, frozenset(row.prices)).items()):
         if quantity:
             price = row.prices.get(unit)
             rate = usd_rate(prices, row.currency, day)
             yield Metered(
-                hour=one.hour,
-                cloud=one.cloud,
-                seller=one.seller,
-                region=one.region if by_region else "",
-                product=one.product,
+                hour=usage.hour,
+                cloud=usage.cloud,
+                seller=usage.seller,
+                region=usage.region if by_region else "",
+                product=usage.product,
                 unit=unit,
                 quantity=quantity,
                 amount=None
                 if price is None or rate is None
                 else exact_product(Decimal(quantity * price).scaleb(-12), rate),
-                attempts=one.attempts,
-                is_estimated=one.status in IS_ESTIMATE,
-                is_late=one.is_late,
-                first_request=one.first_request,
-                last_request=one.last_request,
+                attempts=usage.attempts,
+                is_estimated=usage.status in IS_ESTIMATE,
+                is_late=usage.is_late,
+                first_request=usage.first_request,
+                last_request=usage.last_request,
             )
 
 
 def _other_prices(prices: PriceTable) -> Callable[[Place, str, date], Sequence[OtherPrice]]:
-    """The prices that the books have for a unit of a product, each with what its being billed would mean."""
+    """Return the prices that the books have for a unit of a product, each with what its being
+    billed would mean."""
     everything = PriceTable(prices.books, KnownAt.everything())
 
     def others(place: Place, seller: str, day: date) -> list[OtherPrice]:
         sale = Sale(place.product, place.cloud, seller, place.region)
-        found = [
+        candidates = [
             _other(entry, sale, day, prices.known_at)
             for entry in prices.looked_at(sale, place.unit)
             if not entry.is_discount and entry.currency == USD
         ]
-        found += _discounts(prices, everything, sale, place.unit, day)
-        return found
+        candidates += _discounts(prices, everything, sale, place.unit, day)
+        return candidates
 
     return others
 
@@ -385,7 +406,7 @@ def _other(entry: Entry, sale: Sale, day: date, known_at: KnownAt) -> OtherPrice
 def _discounts(
     prices: PriceTable, everything: PriceTable, sale: Sale, unit: Unit, day: date
 ) -> Iterator[OtherPrice]:
-    """The list price where a discount was taken, and the other way round."""
+    """Yield the list price where a discount was taken, and the other way round."""
     won = prices.row(sale, day).won.get(unit)
     if won is not None and won.discount is not None:
         percent = f"{won.discount.percent.normalize():f} %"
@@ -398,5 +419,8 @@ def _discounts(
             kept = exact_product(Decimal(won.price), (_HUNDRED - entry.percent).scaleb(-2)).scaleb(
                 -12
             )
-            detail = f"less the {entry.percent.normalize():f} % of {entry.place}, which does not hold here"
+            detail = (
+                f"less the {entry.percent.normalize():f} % of {entry.place}, which does not "
+                f"hold here"
+            )
             yield OtherPrice(price=kept, cause=DISCOUNT, detail=detail)

@@ -1,10 +1,12 @@
-"""A draft amendment rehearsed: recorded traffic routed, and settled months settled, as if it had been in effect.
+"""A draft amendment rehearsed: recorded traffic routed, and settled months settled, as if it had
+been in effect.
 
     DRAFT.md ─▶ the agreement with the draft after its last amendment ─┬─▶ every recorded sale asked again, both ways
                                                                        └─▶ every settled month settled again, both ways
 
-The draft is played as if it had taken effect on a day that traffic reaches, and been known then; days that its terms
-state themselves stay. Conditional is refused, as at the gateway. Nothing is changed or posted.
+The draft is played as if it had taken effect on a day that traffic reaches, and been known then;
+days that its terms state themselves stay. Conditional is refused, as at the gateway. Nothing is
+changed or posted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,8 +54,8 @@ from clauseway.values import (
 
 PERMITTED = "permitted"
 REFUSED, MOVED, OPENED, ADMITTED = "refused", "moved", "opened", "admitted"
-# What each means, in the order in which they are told.
-WHAT: Mapping[str, str] = {
+# The meaning of each fate, in the order in which they are listed.
+MEANINGS: Mapping[str, str] = {
     REFUSED: "would be refused: no cloud is permitted any more",
     MOVED: "would go to another cloud: this one is not permitted any more",
     ADMITTED: "would be permitted where they went, which the agreement as it is does not permit",
@@ -73,8 +75,11 @@ class Deciding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that fare otherwise alike. `clouds` are those where they could go under the draft; `charged` is what
-    they cost in USD, None where a price is not known. `samples` are some of their ids."""
+    """Requests that fare otherwise alike.
+
+    `clouds` are those where they could go under the draft; `charged` is what they cost in USD, None
+    where a price is not known. `samples` are some of their ids.
+    """
 
     what: str
     product: str
@@ -105,8 +110,11 @@ class NotAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthRehearsed(msgspec.Struct, frozen=True, kw_only=True):
-    """A settled month as it is and under the draft, on the same usage. `refused` are the charges, by seller, of
-    requests that the draft would have refused: their revenue is in both sides."""
+    """A settled month as it is and under the draft, on the same usage.
+
+    `refused` are the charges, by seller, of requests that the draft would have refused: their
+    revenue is in both sides.
+    """
 
     period: str
     beside: Beside
@@ -114,7 +122,7 @@ class MonthRehearsed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a draft would have changed on the days played. `parties` sums the months."""
+    """The changes that a draft would have made on the days played. `parties` sums the months."""
 
     draft: str
     amendment: str
@@ -132,13 +140,14 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def changes_nothing(self) -> bool:
-        return not self.routed and all(one.beside.is_same for one in self.months)
+        return not self.routed and all(month.beside.is_same for month in self.months)
 
 
 def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreement, OpenAgreement]:
-    """An agreement as it is, and with a draft placed after its last amendment; both with what a home has recorded.
+    """Return an agreement as it is, and with a draft placed after its last amendment; both with
+    what a home has recorded.
 
-    Raises InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
+    Raise InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
     """
     documents = _documents(folder, home)
     real = agreement_of(documents)
@@ -152,12 +161,15 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
     last, new = real.agreement.amendments[-1], _new_in(drafted.agreement, name)
     if new.effective <= last.effective:
         line = next(
-            (n for n, one in enumerate(text.splitlines(), 1) if one.startswith("effective:")), 1
+            (n for n, line in enumerate(text.splitlines(), 1) if line.startswith("effective:")), 1
         )
         raise InvalidInput(
             Problem(
                 what=f"{new.id} takes effect on {new.effective}",
-                why=f"a draft comes after the last amendment, and {last.id} took effect on {last.effective}",
+                why=(
+                    f"a draft comes after the last amendment, and {last.id} took effect on "
+                    f"{last.effective}"
+                ),
                 where=str(draft),
                 line=line,
                 todo="Give it a later day.",
@@ -167,11 +179,14 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
 
 
 def _documents(folder: Path | None, home: Home) -> Mapping[str, str]:
-    """The texts of the agreement that a draft amends: the folder's, else the home's. Raises InvalidInput."""
+    """Return the texts of the agreement that a draft amends: the folder's, else the home's.
+
+    Raise InvalidInput.
+    """
     held = each_of(basis_of(home).opened())
     if folder is not None or len(held) == 1:
         return documents_of(folder) if folder is not None else held[0].documents
-    names = ", ".join(one.agreement.id for one in held)
+    names = ", ".join(asked.agreement.id for asked in held)
     why, todo = f"this home settles under {names}", "Name the one's folder with --agreement."
     raise InvalidInput(
         Problem(what="which agreement is amended", why=why, where="--agreement", todo=todo)
@@ -179,12 +194,12 @@ def _documents(folder: Path | None, home: Home) -> Mapping[str, str]:
 
 
 def _new_in(agreement: Agreement, document: str) -> Amendment:
-    return next(one for one in agreement.amendments if one.document == document)
+    return next(amendment for amendment in agreement.amendments if amendment.document == document)
 
 
 def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
-    """The agreement with its last amendment in effect from another day, and known whatever else is. What it dates
-    itself stays."""
+    """Return the agreement with its last amendment in effect from another day, and known
+    whatever else is. What it dates itself stays."""
     *earlier, last = drafted.agreement.amendments
     terms = tuple(
         msgspec.structs.replace(term, begins=day) if term.begins == last.effective else term
@@ -192,7 +207,7 @@ def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
     )
     moved = msgspec.structs.replace(
         last, announced=day, effective=day, known=KnownAt.always(), terms=terms
-    )  # fmt: skip
+    )
     agreement = msgspec.structs.replace(
         drafted.agreement, amendments=(*earlier, moved), hash=f"{drafted.agreement.hash}@{day}"
     )
@@ -214,15 +229,17 @@ def rehearse(
 ) -> Rehearsal:
     """Play what is sealed in a home under an agreement whose last amendment is a draft.
 
-    Days are from `first` through `last`. The draft is in effect from `as_if` on: by default its own day where traffic
-    reaches it, else the first day played, or the one after the amendment before it took effect. A settled month keeps
-    the figures it was settled with; `assume` replaces them. Raises InvalidInput.
+    Days are from `first` through `last`. The draft is in effect from `as_if` on: by default its own
+    day where traffic reaches it, else the first day played, or the one after the amendment before
+    it took effect. A settled month keeps the figures it was settled with; `assume` replaces them.
+    Raise InvalidInput.
     """
     chosen = basis_of(home).readings | dict(readings or {})
     check_readings(real.agreement, chosen)
     draft = drafted.agreement.amendments[-1]
     with open_lake(home) as lake:
         days = _played(lake, first, last)
+        # The draft takes effect after the amendment before it, and within the days played.
         start = as_if or _as_if(real.agreement, draft, days)
         if start <= real.agreement.amendments[-1].effective:
             before = real.agreement.amendments[-1]
@@ -232,10 +249,12 @@ def rehearse(
                 Problem(what=f"{start} is too early", why=why, where="--effective", todo=todo)
             )
         played = played_as_if(drafted, start)
+        # Every recorded sale is asked again, both ways; then every settled month is settled both
+        # ways.
         sums = sums_of(lake, days, prices)
         traffic = Traffic(real, played, prices, chosen)
-        for one in sums:
-            traffic.take(one)
+        for usage in sums:
+            traffic.take(usage)
         months = tuple(_months(home, lake, real, played, prices, days, assume, chosen, traffic))
     return Rehearsal(
         draft=draft.document,
@@ -245,7 +264,7 @@ def rehearse(
         as_if=start,
         days=days,
         known_at=str(prices.known_at),
-        requests=sum(one.attempts for one in sums),
+        requests=sum(usage.attempts for usage in sums),
         unchanged=traffic.unchanged,
         routed=traffic.routed(),
         not_asked=traffic.not_asked(),
@@ -255,10 +274,10 @@ def rehearse(
 
 
 def _played(lake: Lake, first: date | None, last: date | None) -> Interval:
-    """The days played: those with usage, narrowed by what is given."""
+    """Return the days played: those with usage, narrowed by the days given."""
     batches = lake.control.batches()
-    begins = [one.first_day for one in batches if one.first_day is not None]
-    ends = [one.last_day for one in batches if one.last_day is not None]
+    begins = [batch.first_day for batch in batches if batch.first_day is not None]
+    ends = [batch.last_day for batch in batches if batch.last_day is not None]
     if not begins or not ends:
         todo = "Meter some, import some (usage import), or name the home that has it with --home."
         raise InvalidInput(
@@ -286,7 +305,7 @@ def _as_if(agreement: Agreement, draft: Amendment, days: Interval) -> date:
 
 
 class _Of(NamedTuple):
-    """What a sale is of."""
+    """The subject of a sale."""
 
     seller: str
     product: str
@@ -296,7 +315,7 @@ class _Of(NamedTuple):
 
 
 class _Alike(NamedTuple):
-    """What requests have in common that fare otherwise alike."""
+    """Requests that the draft changes alike."""
 
     what: str
     of: _Of
@@ -306,7 +325,7 @@ class _Alike(NamedTuple):
 
 
 class _Count:
-    """What is summed of alike requests."""
+    """Counters of requests that change alike."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -314,16 +333,16 @@ class _Count:
         self.charges: list[Decimal | None] = []
         self.samples: dict[str, None] = {}
 
-    def add(self, one: MeteredSum, day: date, charged: Decimal | None) -> None:
-        self.requests += one.attempts
+    def add(self, usage: MeteredSum, day: date, charged: Decimal | None) -> None:
+        self.requests += usage.attempts
         self.days.add(day)
         self.charges.append(charged)
-        self.samples.update(dict.fromkeys((one.first_request, one.last_request)))
+        self.samples.update(dict.fromkeys((usage.first_request, usage.last_request)))
 
     @property
     def charged(self) -> Decimal | None:
-        known = [charge for charge in self.charges if charge is not None]
-        return exact_sum(known) if len(known) == len(self.charges) else None
+        priced = [charge for charge in self.charges if charge is not None]
+        return exact_sum(priced) if len(priced) == len(self.charges) else None
 
 
 class Traffic:
@@ -337,7 +356,7 @@ class Traffic:
         readings: Mapping[str, str],
     ) -> None:
         self.real, self.played, self.prices, self.readings = real, played, prices, readings
-        self.tables = [Tables(one.agreement, one.catalog, one.facts) for one in (real, played)]
+        self.tables = [Tables(side.agreement, side.catalog, side.facts) for side in (real, played)]
         self.unchanged = 0
         self.refused: dict[tuple[str, str], list[Decimal]] = {}
         self._questions: dict[_Of, Question | str] = {}
@@ -345,22 +364,22 @@ class Traffic:
         self._alike: dict[_Alike, _Count] = {}
         self._not_asked: dict[_Of, int] = {}
 
-    def take(self, one: MeteredSum) -> None:
+    def take(self, usage: MeteredSum) -> None:
         """Ask again about one sum of recorded attempts."""
-        of = _Of(one.seller, one.product, one.segment, one.cloud, one.region)
-        day = _EPOCH + timedelta(days=one.hour // _HOURS)
+        of = _Of(usage.seller, usage.product, usage.segment, usage.cloud, usage.region)
+        day = _EPOCH + timedelta(days=usage.hour // _HOURS)
         before, after = (self._verdict(side, of, day) for side in (0, 1))
         if before is None or after is None:
-            self._not_asked[of] = self._not_asked.get(of, 0) + one.attempts
+            self._not_asked[of] = self._not_asked.get(of, 0) + usage.attempts
             return
-        found = list(self._changes(of, day, before, after))
-        if not found:
-            self.unchanged += one.attempts
+        changes = list(self._changes(of, day, before, after))
+        if not changes:
+            self.unchanged += usage.attempts
             return
-        charged = _charge(one, self.prices, day)
-        for alike in found:
-            self._alike.setdefault(alike, _Count()).add(one, day, charged)
-        if any(alike.what == REFUSED for alike in found) and charged is not None:
+        charged = _charge(usage, self.prices, day)
+        for alike in changes:
+            self._alike.setdefault(alike, _Count()).add(usage, day, charged)
+        if any(alike.what == REFUSED for alike in changes) and charged is not None:
             self.refused.setdefault((day.strftime("%Y-%m"), of.seller), []).append(charged)
 
     def _changes(self, of: _Of, day: date, before: Verdict, after: Verdict) -> Iterator[_Alike]:
@@ -377,13 +396,14 @@ class Traffic:
             yield _Alike(ADMITTED, of, before, after, (of.cloud,))
         for cloud, place in elsewhere.items():
             if self._permitted(0, of, cloud, day) is None:
-                one, other = (self._verdict(side, place, day) for side in (0, 1))
-                assert one is not None, "what can be asked of one side can be of the other"
-                assert other is not None, "what can be asked of one side can be of the other"
-                yield _Alike(OPENED, of, one, other, (cloud,))
+                real, played = (self._verdict(side, place, day) for side in (0, 1))
+                assert real is not None, "a question to one side can be put to the other"
+                assert played is not None, "a question to one side can be put to the other"
+                yield _Alike(OPENED, of, real, played, (cloud,))
 
     def _permitted(self, side: int, of: _Of, cloud: str, day: date) -> _Of | None:
-        """The same sale on another cloud, where that is permitted; where terms tell regions apart, in some place."""
+        """Return the same sale on another cloud, where that is permitted; where terms tell
+        regions apart, in some place."""
         catalog = self.real.catalog
         places = (sorted(catalog.places_of(cloud)) or [ELSEWHERE]) if catalog.regions else [""]
         for place in places:
@@ -405,19 +425,28 @@ class Traffic:
         return self._verdicts[key]
 
     def _question(self, of: _Of) -> Question | str:
-        """The question that the gateway's plan asks, or why it cannot be asked."""
+        """Return the question that the gateway's plan asks, or why it cannot be asked."""
         if of not in self._questions:
             try:
                 self._questions[of] = self.real.question(
-                    action=SELL, party=of.seller, product=of.product, cloud=of.cloud, segment=of.segment or "any",
-                    region=of.region, as_of=date.min, known_at=self.prices.known_at, reading=self.readings,
-                )  # fmt: skip
+                    action=SELL,
+                    party=of.seller,
+                    product=of.product,
+                    cloud=of.cloud,
+                    segment=of.segment or "any",
+                    region=of.region,
+                    as_of=date.min,
+                    known_at=self.prices.known_at,
+                    reading=self.readings,
+                )
             except InvalidInput as error:
-                self._questions[of] = "; ".join(f"{one.what}: {one.why}" for one in error.problems)
+                self._questions[of] = "; ".join(
+                    f"{problem.what}: {problem.why}" for problem in error.problems
+                )
         return self._questions[of]
 
     def routed(self) -> tuple[Routed, ...]:
-        order = list(WHAT)
+        order = list(MEANINGS)
         rows = [
             Routed(
                 what=alike.what,
@@ -467,10 +496,10 @@ def _deciding(verdict: Verdict) -> Deciding:
     )
 
 
-def _charge(one: MeteredSum, prices: PriceTable, day: date) -> Decimal | None:
-    row = prices.row(sale_of(one), day)
+def _charge(usage: MeteredSum, prices: PriceTable, day: date) -> Decimal | None:
+    row = prices.row(sale_of(usage), day)
     quantities = {
-        unit: count for unit, count in billable(one.units, frozenset(row.prices)).items() if count
+        unit: count for unit, count in billable(usage.units, frozenset(row.prices)).items() if count
     }
     rate = usd_rate(prices, row.currency, day)
     if rate is None or any(unit not in row.prices for unit in quantities):
@@ -490,9 +519,10 @@ def _months(
     readings: Mapping[str, str],
     traffic: Traffic,
 ) -> Iterator[MonthRehearsed]:
-    """The settled months that lie in the days played, both ways; with figures given, all of them that are played."""
+    """Yield the settled months that lie in the days played, both ways; with figures given, all
+    of them that are played."""
     vouchers = Books(lake.control).vouchers()
-    sides = [Settler(lake, one, prices, readings, vouchers) for one in (real, played)]
+    sides = [Settler(lake, side, prices, readings, vouchers) for side in (real, played)]
     for side in sides:
         # Usage is read once for all months.
         begins = [days.begin.replace(day=1), *(share.begin for share in side.shares)]
@@ -502,34 +532,34 @@ def _months(
         period = month(name)
         before = accepted_in([settled[name]]) if name in settled else basis_of(home).assume
         accepted = supposing(before, assume)
-        one, other = (side.settle(period, accepted) for side in sides)
+        as_is, as_drafted = (side.settle(period, accepted) for side in sides)
         refused = {
             seller: exact_sum(charges)
             for (when, seller), charges in sorted(traffic.refused.items())
             if when == name
-        }  # fmt: skip
-        yield MonthRehearsed(period=name, beside=beside(one, other), refused=refused)
+        }
+        yield MonthRehearsed(period=name, beside=beside(as_is, as_drafted), refused=refused)
 
 
 def _names(days: Interval) -> list[str]:
-    found, at = [], days.begin.replace(day=1)
+    names, at = [], days.begin.replace(day=1)
     while at < days.end and at != FOREVER:
-        found.append(at.strftime("%Y-%m"))
-        at = month(found[-1]).end
-    return found
+        names.append(at.strftime("%Y-%m"))
+        at = month(names[-1]).end
+    return names
 
 
 def _summed(months: Iterable[MonthRehearsed]) -> tuple[PartyBeside, ...]:
     parties: dict[str, list[PartyBeside]] = {}
-    for one in months:
-        for party in one.beside.parties:
+    for rehearsed in months:
+        for party in rehearsed.beside.parties:
             parties.setdefault(party.party, []).append(party)
     return tuple(
         PartyBeside(
             party=name,
-            real=exact_sum(one.real for one in found),
-            other=exact_sum(one.other for one in found),
-            gains=exact_sum(one.gains for one in found),
+            real=exact_sum(party.real for party in amounts),
+            other=exact_sum(party.other for party in amounts),
+            gains=exact_sum(party.gains for party in amounts),
         )
-        for name, found in sorted(parties.items())
+        for name, amounts in sorted(parties.items())
     )

@@ -1,4 +1,5 @@
-"""Signing, countersigning and disputing statements, and telling what of a signed one is still as it was signed."""
+"""Signing, countersigning and disputing statements, and telling what of a signed one is still as
+it was signed."""
 
 import base64
 import time
@@ -31,8 +32,11 @@ from clauseway.values import InvalidInput, KnownAt, Problem
 
 
 class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be said of one signature. `valid`: its bytes are signed by its key; `trusted`: the home vouches for
-    that key as the party's."""
+    """The state of one signature.
+
+    `valid`: its bytes are signed by its key; `trusted`: the home vouches for that key as the
+    party's.
+    """
 
     party: str
     role: str
@@ -59,15 +63,18 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True):
         return (
             not self.changed
             and not self.edited
-            and all(one.valid and one.trusted for one in self.signatures)
+            and all(signature.valid and signature.trusted for signature in self.signatures)
         )
 
 
 def sign(
     home: Home, path: Path, given: Given, party: str, key: Path | None, role: str = SIGNED
 ) -> Signing:
-    """Sign a statement as a party; the signatures are written beside it. Raises InvalidInput: not a statement's JSON as
-    it was written, not a party to it, signed before, nothing to countersign, or no key."""
+    """Sign a statement as a party; the signatures are written beside it.
+
+    Raise InvalidInput: not a statement's JSON as it was written, not a party to it, signed before,
+    nothing to countersign, or no key.
+    """
     return _added(home, path, given, party, key, role, ())
 
 
@@ -82,8 +89,8 @@ def countersign(
 ) -> Signing:
     """Sign a statement that another party has signed, and whose signatures hold.
 
-    It is performed again before, from a pack or from this home; where that is not the same it is signed only with a
-    reason (`unverified`), which the signature then says. Raises InvalidInput.
+    It is performed again before, from a pack or from this home; where that is not the same it is
+    signed only with a reason (`unverified`), which the signature then says. Raise InvalidInput.
     """
     statement = _signable(path, given, party)
     is_first = not beside(path).exists()
@@ -94,19 +101,21 @@ def countersign(
 
 def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path | None) -> None:
     todo = 'See clauseway statement verify; or countersign it as it is: --unverified --why "…".'
-    what, where = "it cannot be countersigned", str(pack or path)
+    problem, where = "it cannot be countersigned", str(pack or path)
     if pack is not None:
         verified, packed, _ = verify_pack(pack, home)
         if packed.content != canonical_bytes(statement):
             raise InvalidInput(
-                Problem(what=what, why="the pack holds another statement", where=where, todo=todo)
+                Problem(
+                    what=problem, why="the pack holds another statement", where=where, todo=todo
+                )
             )
         is_same = verified.same
     else:
         is_same = verify_statement(home, statement).same
     if not is_same:
         why = "performed again here, it is not the same"
-        raise InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
 
 
 def dispute(
@@ -118,28 +127,31 @@ def dispute(
     lines: Sequence[str],
     reason: str,
 ) -> Signing:
-    """Sign a statement but for some lines, and say why. Raises InvalidInput."""
+    """Sign a statement but for some lines, and say why. Raise InvalidInput."""
     disputes = tuple(DisputedLine(line=line, reason=reason) for line in lines)
     return _added(home, path, given, party, key, DISPUTED, disputes)
 
 
 def signing_of(home: Home, path: Path, given: Given) -> Signing | None:
-    """What is to be said of the signatures beside a statement; None where there are none. Raises InvalidInput."""
+    """Return the state of the signatures beside a statement; None where there are none.
+
+    Raise InvalidInput.
+    """
     if not beside(path).exists() or given.statement is None:
         return None
     document = _read(beside(path))
     trusted = trusted_keys(home)
     states = tuple(
         SignatureState(
-            party=one.party,
-            role=one.role,
-            at=one.at,
-            valid=is_signed(one.key, one.signature, payload(document, number)),
-            trusted=one.key in trusted.get(one.party, ()),
-            disputes=one.disputes,
-            unverified=one.unverified or "",
+            party=signature.party,
+            role=signature.role,
+            at=signature.at,
+            valid=is_signed(signature.key, signature.signature, payload(document, number)),
+            trusted=signature.key in trusted.get(signature.party, ()),
+            disputes=signature.disputes,
+            unverified=signature.unverified or "",
         )
-        for number, one in enumerate(document.signatures)
+        for number, signature in enumerate(document.signatures)
     )
     return Signing(
         file=beside(path).name,
@@ -165,6 +177,7 @@ def _added(
     _refuse(path, document, before, party, role)
     private = private_key(party, key)
     at = str(KnownAt(time.time_ns() // 1_000_000_000 * 1_000_000_000))
+    # The signature covers its own place in the document, so it is added before it is made.
     own = Signature(
         party=party,
         role=role,
@@ -190,33 +203,44 @@ def _added(
 
 
 def _signable(path: Path, given: Given, party: str) -> Statement:
-    """The statement, if it is the JSON that is signed and concerns the party."""
-    what = "it cannot be signed"
+    """Return the statement, if it is the JSON that is signed and concerns the party."""
+    problem = "it cannot be signed"
     if given.statement is None or given.content != canonical_bytes(given.statement):
         why = "what is signed is the statement's JSON, byte for byte as clauseway writes it"
-        todo = "Write it again: clauseway statement --period … --out may.json. Prints of it carry its hash."
-        raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo))
-    parties = {name for one in given.statement.directions for name in (one.payer, one.payee)}
+        todo = (
+            "Write it again: clauseway statement --period … --out may.json. Prints of it carry "
+            "its hash."
+        )
+        raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo))
+    parties = {
+        name
+        for direction in given.statement.directions
+        for name in (direction.payer, direction.payee)
+    }
     if party not in parties:
         why, todo = (
             f"{party} neither pays nor is paid by it",
             f"Its parties: {', '.join(sorted(parties)) or 'none'}.",
         )
-        raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--party", todo=todo))
     return given.statement
 
 
 def _refuse(
     path: Path, document: Signatures, before: Signing | None, party: str, role: str
 ) -> None:
-    what, where = "it cannot be signed", str(beside(path))
-    if before is not None and (before.changed or not all(one.valid for one in before.signatures)):
+    problem, where = "it cannot be signed", str(beside(path))
+    if before is not None and (
+        before.changed or not all(signature.valid for signature in before.signatures)
+    ):
         why = "; ".join(before.changed) or "a signature under it is not valid"
         todo = "Ask for the statement that was signed, or move the signatures away."
-        raise InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
-    if any(one.party == party for one in document.signatures):
+        raise InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
+    if any(signature.party == party for signature in document.signatures):
         todo = "Move the signatures away to begin again."
-        raise InvalidInput(Problem(what=what, why=f"{party} has signed it", where=where, todo=todo))
+        raise InvalidInput(
+            Problem(what=problem, why=f"{party} has signed it", where=where, todo=todo)
+        )
     if role == COUNTERSIGNED and not document.signatures:
         why, todo = (
             "nobody has signed it yet",
@@ -233,6 +257,8 @@ def _read(path: Path) -> Signatures:
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        what, todo = "no signatures", f"Give a document of the format {FORMAT}."
-        raise InvalidInput(Problem(what=what, why=str(error), where=str(path), todo=todo)) from None
+        problem, todo = "no signatures", f"Give a document of the format {FORMAT}."
+        raise InvalidInput(
+            Problem(what=problem, why=str(error), where=str(path), todo=todo)
+        ) from None
     return document

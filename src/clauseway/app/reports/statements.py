@@ -1,4 +1,5 @@
-"""A statement as people read it: amounts as text, headings in words, every line with its clause and its working."""
+"""A statement as people read it: amounts as text, headings in words, every line with its clause
+and its working."""
 
 from collections.abc import Sequence, Set
 from datetime import timedelta
@@ -23,7 +24,7 @@ from clauseway.web import (
 
 
 def statement_context(statement: Statement) -> StatementContext:
-    """The statement for pages, terminals and print."""
+    """Return the statement for pages, terminals and print."""
     whom = f" for {statement.party}" if statement.party else ""
     return StatementContext(
         period=statement.month,
@@ -65,21 +66,22 @@ def statement_context(statement: Statement) -> StatementContext:
 
 
 def _is_restatement(statement: Statement) -> bool:
-    """Whether the statement restates a closed month: what it changed is paid with the month that was open then."""
+    """Return whether the statement restates a closed month: what it changed is paid with the
+    month that was open then."""
     return any(direction.changes for direction in statement.directions)
 
 
 def _parts(statement: Statement, direction: Direction) -> str:
-    """What a direction's amount is the sum of, where it is more than the month's own share."""
+    """Return the parts of a direction's amount, where it is more than the month's own share."""
     due = [
-        one
-        for one in statement.dues
-        if (one.payer, one.payee) == (direction.payer, direction.payee)
+        due
+        for due in statement.dues
+        if (due.payer, due.payee) == (direction.payer, direction.payee)
     ]
     named = (
-        ("share", exact_sum(one.share for one in due)),
-        ("corrections of closed months", exact_sum(one.corrections for one in due)),
-        ("restatements of closed months", exact_sum(one.restated for one in due)),
+        ("share", exact_sum(part.share for part in due)),
+        ("corrections of closed months", exact_sum(part.corrections for part in due)),
+        ("restatements of closed months", exact_sum(part.restated for part in due)),
     )
     several = direction.corrections or direction.restated
     parts = (
@@ -89,25 +91,26 @@ def _parts(statement: Statement, direction: Direction) -> str:
     )
     if direction.changes:
         parts.append(
-            f"of it {cents(exact_sum(one.amount for one in direction.changes))} by this restatement"
+            f"of it {cents(exact_sum(change.amount for change in direction.changes))} by this "
+            f"restatement"
         )
     return ", ".join(filter(None, parts))
 
 
 def _calendar(statement: Statement) -> tuple[DueLine, ...]:
-    """The payments that terms date, in order of their days."""
-    dated = [(one.due, one) for one in statement.dues if one.due is not None and one.amount]
+    """Return the payments that terms date, in order of their days."""
+    dated = [(due.due, due) for due in statement.dues if due.due is not None and due.amount]
     return tuple(
         DueLine(
-            label=f"{one.payer} pays {one.payee} ({one.term})",
-            through=one.through,
+            label=f"{due.payer} pays {due.payee} ({due.term})",
+            through=due.through,
             due=day,
-            amount=cents(one.amount),
-            withheld=cents(one.withheld),
-            paid=cents(one.paid),
+            amount=cents(due.amount),
+            withheld=cents(due.withheld),
+            paid=cents(due.paid),
         )
-        for day, one in sorted(
-            dated, key=lambda each: (each[0], each[1].payer, each[1].payee, each[1].term)
+        for day, due in sorted(
+            dated, key=lambda item: (item[0], item[1].payer, item[1].payee, item[1].term)
         )
     )
 
@@ -126,7 +129,7 @@ def _assumed(statement: Statement, names: Set[str]) -> str:
     reported_first = sorted(
         used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)
     )
-    return " · ".join(f"{one.name} = {one.in_words}" for one in reported_first)
+    return " · ".join(f"{assumption.name} = {assumption.in_words}" for assumption in reported_first)
 
 
 def cents(amount: Decimal) -> str:
@@ -135,7 +138,7 @@ def cents(amount: Decimal) -> str:
 
 
 def exact(amount: Decimal) -> str:
-    """Every digit that says something, at least cents: 1,234.5678"""
+    """Return every digit that says something, at least cents: 1,234.5678"""
     text = f"{amount.normalize():,f}"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.ljust(2, '0')}"
@@ -154,13 +157,15 @@ def _section(statement: Statement, share: ShareResult) -> StatementSection:
     }
     if share.ended_by is not None and share.end == share.days.end and share.end != FOREVER:
         notes.append(
-            f"Ended with {share.end - timedelta(days=1)} by {share.ended_by.term} ({share.ended_by.document})."
+            f"Ended with {share.end - timedelta(days=1)} by {share.ended_by.term} "
+            f"({share.ended_by.document})."
         )
     if share.cap is not None:
         cap = share.cap
         before = cents(cap.opening + cap.consumed_before)
         notes.append(
-            f"Cap {cents(cap.cap)}: {before} consumed before, {cents(cap.consumed)} in this period, "
+            f"Cap {cents(cap.cap)}: {before} consumed before, {cents(cap.consumed)} in this "
+            f"period, "
             f"{cents(cap.remaining)} remaining."
         )
         if cap.reached is not None:
@@ -212,19 +217,23 @@ def _line(statement: Statement, share: ShareResult, line: ShareLine) -> Statemen
 
 
 def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
-    """How a line came to its amount, step by step: the same on every face of it."""
+    """Return how a line came to its amount, step by step: the same on every face of it."""
     whole = _by_cumulative(share) if len(share.lines) == 1 else f"the share's {cents(share.amount)}"
     split = "" if len(share.lines) == 1 else " split over its lines by largest remainder"
     return (*_moved(share, line), f"{whole}{split}: {cents(line.amount)}")
 
 
 def _moved(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
-    """What the line is worth before rounding: its base at its rates, clipped at the cap; or what a minimum lacks."""
+    """Return the line's amount before rounding: its base at its rates, clipped at the cap; or
+    the rest of a minimum."""
     if not line.seller:
-        top = next(one.amount for one in share.top_ups if one.period == line.cloud)
+        top = next(top_up.amount for top_up in share.top_ups if top_up.period == line.cloud)
         lacking = f"{cents(top)} is lacking to the {line.of}"
         return (lacking, *_clipped(share, top, line.moved))
-    charged = f"{line.requests:,} {'request' if line.requests == 1 else 'requests'}, charged {exact(line.base)}"
+    charged = (
+        f"{line.requests:,} {'request' if line.requests == 1 else 'requests'}, charged "
+        f"{exact(line.base)}"
+    )
     if share.bands:
         bands = ", ".join(f"{percent(band.rate)} above {cents(band.above)}" for band in share.bands)
         capped = (
@@ -241,14 +250,14 @@ def _moved(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
 
 
 def _clipped(share: ShareResult, before: Decimal, moved: Decimal) -> tuple[str, ...]:
-    """What the cap leaves of an amount, where it takes or gives something."""
+    """Return the amount that the cap leaves, where it takes or gives something."""
     if share.cap is None or before == moved:
         return ()
     return (f"the cap of {cents(share.cap.cap)} leaves {exact(moved)} of it",)
 
 
 def _by_cumulative(share: ShareResult) -> str:
-    """The difference of what is due in all, which is what is rounded."""
+    """Return the difference of what is due in all, which is what is rounded."""
     return f"due in all {cents(share.share_after)}, less {cents(share.share_before)} before"
 
 
@@ -256,7 +265,8 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
     notes = []
     if share.payment is not None:
         notes.append(
-            f"Paid every {share.payment.every}, due {share.payment.due_days} days after its last day."
+            f"Paid every {share.payment.every}, due {share.payment.due_days} days after its "
+            f"last day."
         )
     if share.withholding:
         notes.append(f"{percent(share.withholding)} is withheld from each payment.")
@@ -264,7 +274,7 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
 
 
 def _changed_sections(statement: Statement, direction: Direction) -> list[StatementSection]:
-    """What a closed period owes that came late, and what is disputed; each with why."""
+    """Return the late amounts of a closed period, and the disputed ones, each with its reason."""
     sections = []
     if direction.corrections:
         lines = [
@@ -330,7 +340,8 @@ def _changed(
 
 
 def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
-    """Nothing due from a day on, and the clause that says so."""
+    """Return the section of an ended share: nothing is due from a day on, by the clause that
+    says so."""
     begin = max(ended.day, statement.as_of.begin)
     nothing = StatementLine(
         label=f"nothing due from {ended.day} on",

@@ -1,10 +1,11 @@
-"""What stands behind a statement line: its entries, its days, its units with their prices, its requests, its clause.
+"""Evidence behind a statement line: its entries, its days, its units with their prices, its
+requests, its clause.
 
     statement line ─▶ entries ─▶ charges by day ─▶ units and prices ─▶ requests
           └─────────▶ clauses, with file, line and source
 
-Everything is read again from where it lies, by what was known when the line was settled; what does not come to the same
-sum as the line is said, not hidden.
+Everything is read again from where it lies, by what was known when the line was settled; what does
+not come to the same sum as the line is said, not hidden.
 """
 
 from collections.abc import Iterator
@@ -43,12 +44,13 @@ from clauseway.values import (
 
 # Requests shown from either end of a line: enough to see what they are.
 _SHOWN = 3
-# Beyond so many requests the prices shown are those of the requests shown: pricing them one by one would take minutes.
+# Beyond so many requests the prices shown are those of the requests shown: pricing them one by one
+# would take minutes.
 _PRICED_ONE_BY_ONE_MAX = 200_000
 
 
 class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
-    """What a line's requests of one event day (UTC) were charged, in USD."""
+    """The charge for a line's requests of one event day (UTC), in USD."""
 
     day: date
     requests: int
@@ -56,7 +58,8 @@ class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`; the price stands in `source`."""
+    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`; the price stands in
+    `source`."""
 
     unit: str
     quantity: int
@@ -68,8 +71,8 @@ class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
 class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request of a line: whose, when, what it used and what that cost.
 
-    In order of event time the line's share stood at `share_before` when it came and at `share_after` when it was done,
-    in USD, unrounded.
+    In order of event time the line's share stood at `share_before` when it came and at
+    `share_after` when it was done, in USD, unrounded.
     """
 
     request_id: str
@@ -90,7 +93,10 @@ class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
-    """A clause that a line rests on. `text` is the clause's prose, empty where the agreement at hand has none there."""
+    """A clause that a line rests on.
+
+    `text` is the clause's prose, empty where the agreement at hand has none there.
+    """
 
     citation: Citation
     title: str
@@ -98,10 +104,13 @@ class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything behind a line. `remarks` say what could not be repeated, and why; none is the rule.
+    """Everything behind a line.
 
-    `requests` are the first and the last by event time, or the one that was asked for. `counted` is the part of the
-    charges that is in the share's base; `working` how the line came to its amount, as its statement says it.
+    `remarks` say what could not be repeated, and why; none is the rule.
+
+    `requests` are the first and the last by event time, or the one that was asked for. `counted` is
+    the part of the charges that is in the share's base; `working` how the line came to its amount,
+    as its statement says it.
     """
 
     period: str
@@ -119,18 +128,19 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trace_line(home: Home, line: str, request: str = "", cent: int = 0) -> LineTrace:
-    """What stands behind a line of the latest settlements, named by its id or the begin of it.
+    """Return the evidence behind a line of the latest settlements, named by its id or the begin of
+    it.
 
-    With `request` the one request is followed; with `cent` the request that brought the line to that cent. Raises
-    InvalidInput: no such line, request or cent, or usage without a price.
+    With `request` the one request is followed; with `cent` the request that brought the line to
+    that cent. Raise InvalidInput: no such line, request or cent, or usage without a price.
     """
-    found = _find(home, line)
+    traced = _find(home, line)
     with open_lake(home) as lake:
-        inputs = found.settlement.inputs
+        inputs = traced.settlement.inputs
         table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
         opened = settled_agreement(home, inputs.agreement)
         try:
-            return _Tracer(lake, table, opened, found).trace(request, cent)
+            return _Tracer(lake, table, opened, traced).trace(request, cent)
         except UnknownPrice as error:
             raise unpriced(error) from None
 
@@ -143,7 +153,10 @@ class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def disputed_days(home: Home, line: str, party: str, reason: str, day: date | None) -> DisputedLine:
-    """Dispute all that a line was charged, a day at a time; again it changes nothing. Raises InvalidInput."""
+    """Dispute all that a line was charged, a day at a time; again it changes nothing.
+
+    Raise InvalidInput.
+    """
     trace = trace_line(home, line)
     if party not in (trace.line.payer, trace.line.payee):
         why, todo = (
@@ -156,26 +169,32 @@ def disputed_days(home: Home, line: str, party: str, reason: str, day: date | No
     if not trace.days:
         why, todo = "it has no usage", "Dispute the lines of the months that it corrects."
         raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="LINE", todo=todo))
-    found = trace.line
+    statement_line = trace.line
     table = basis_of(home).prices(now())
     booked = [
         dispute(
             home,
             table,
-            f"{found.id}-{one.day}",
-            Sold(day=one.day, seller=found.seller, cloud=found.cloud, product=found.product),
+            f"{statement_line.id}-{day_charge.day}",
+            Sold(
+                day=day_charge.day,
+                seller=statement_line.seller,
+                cloud=statement_line.cloud,
+                product=statement_line.product,
+            ),
             "",
             day,
             f"{party}: {reason}",
         )
-        for one in trace.days
+        for day_charge in trace.days
     ]
-    return DisputedLine(line=found.id, booked=tuple(booked))
+    return DisputedLine(line=statement_line.id, booked=tuple(booked))
 
 
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A line, and by what it is followed: the reference of its entries, how many requests its days held, what of them
-    counted and what was taken back. `is_plain`: each charge moved it by the line's rate."""
+class _TracedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line, and by what it is followed: the reference of its entries, how many requests its
+    days held, what of them counted and what was taken back. `is_plain`: each charge moved it by
+    the line's rate."""
 
     period: str
     settlement: Settlement
@@ -189,12 +208,12 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
 
 
-def _find(home: Home, name: str) -> _Found:
+def _find(home: Home, name: str) -> _TracedLine:
     every = [
-        found
+        candidate
         for period, settlement in latest_settlements(home).items()
-        for found in _lines(period, settlement)
-        if name and found.line.id.startswith(name.lower())
+        for candidate in _lines(period, settlement)
+        if name and candidate.line.id.startswith(name.lower())
     ]
     if len(every) == 1:
         return every[0]
@@ -205,15 +224,17 @@ def _find(home: Home, name: str) -> _Found:
                 what=f"no line {name!r}", why="no settled month has it", where="LINE", todo=todo
             )
         )
-    told = ", ".join(
-        f"{one.line.id} ({one.line.product} on {one.line.cloud}, {one.period})" for one in every[:5]
+    names = ", ".join(
+        f"{candidate.line.id} ({candidate.line.product} on {candidate.line.cloud}, "
+        f"{candidate.period})"
+        for candidate in every[:5]
     )
     raise InvalidInput(
-        Problem(what=f"{len(every)} lines begin with {name!r}", why=told, where="LINE", todo=todo)
+        Problem(what=f"{len(every)} lines begin with {name!r}", why=names, where="LINE", todo=todo)
     )
 
 
-def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
+def _lines(period: str, settlement: Settlement) -> Iterator[_TracedLine]:
     of_id = {
         line_id(settlement.period, share, line): (share, line)
         for share in settlement.shares
@@ -228,7 +249,7 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
     for line in statement_of(settlement).lines:
         if line.id in of_id:
             share, own = of_id[line.id]
-            yield _Found(
+            yield _TracedLine(
                 period=period,
                 settlement=settlement,
                 line=line,
@@ -248,7 +269,7 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
             )
             was = f"{does}: {change.old} was stated and {change.new} is due."
             restated = references(change.period)[0]
-            yield _Found(
+            yield _TracedLine(
                 period=period,
                 settlement=settlement,
                 line=line,
@@ -267,17 +288,17 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
 class _Tracer:
     """One line being followed, with the lake and the prices that it was settled from."""
 
-    def __init__(self, lake: Lake, prices: PriceTable, opened: Opened, found: _Found) -> None:
+    def __init__(self, lake: Lake, prices: PriceTable, opened: Opened, traced: _TracedLine) -> None:
         self._lake, self._prices, self._opened = lake, prices, opened
-        self._settlement, self._line, self._found = found.settlement, found.line, found
-        self._period = found.period
+        self._settlement, self._line, self._traced = traced.settlement, traced.line, traced
+        self._period = traced.period
         line = self._line
         self._selection = Selection(
             days=line.days, seller=line.seller, cloud=line.cloud, product=line.product
         )
         self._days = self._charges_by_day()
         self._charged = exact_sum(day.charged for day in self._days)
-        base = found.base - found.adjusted
+        base = traced.base - traced.adjusted
         self._part = base / self._charged if self._charged else Decimal(1)
 
     def trace(self, request: str, cent: int) -> LineTrace:
@@ -286,21 +307,21 @@ class _Tracer:
         return LineTrace(
             period=self._period,
             line=self._line,
-            working=self._found.working,
+            working=self._traced.working,
             receipt=self._settlement.receipt,
             entries=tuple(self._entries()),
             days=self._days,
             charged=self._charged,
-            counted=self._found.base,
+            counted=self._traced.base,
             prices=self._priced_units(),
-            requests=self._followed(request) if request else self._ends(),
+            requests=self._followed(request) if request else self._first_and_last(),
             clauses=tuple(_clause(self._opened, citation) for citation in self._line.citations),
             remarks=tuple(self._remarks()),
         )
 
     def _entries(self) -> Iterator[Entry]:
-        """What accrues the line, and what corrected it in a later period."""
-        own, period = self._found.reference, self._settlement.period
+        """Yield the entries that accrue the line, and those that correct it in a later period."""
+        own, period = self._traced.reference, self._settlement.period
         later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
         for entry in self._lake.control.entries(own, "correction|"):
             if entry.reference == own or (
@@ -311,9 +332,14 @@ class _Tracer:
     def _charges_by_day(self) -> tuple[DayCharge, ...]:
         line = self._line
         return tuple(
-            DayCharge(day=one.event_day, requests=one.requests, charged=one.amount)
-            for one in revenue(self._lake, self._prices, line.days, product=line.product)
-            if (one.seller, one.cloud, one.product) == (line.seller, line.cloud, line.product)
+            DayCharge(
+                day=revenue_line.event_day,
+                requests=revenue_line.requests,
+                charged=revenue_line.amount,
+            )
+            for revenue_line in revenue(self._lake, self._prices, line.days, product=line.product)
+            if (revenue_line.seller, revenue_line.cloud, revenue_line.product)
+            == (line.seller, line.cloud, line.product)
         )
 
     def _priced_units(self) -> tuple[PricedUnit, ...]:
@@ -328,22 +354,22 @@ class _Tracer:
             for (unit, price, source), [quantity] in sorted(sums.items())
         )
 
-    def _ends(self) -> tuple[TracedRequest, ...]:
+    def _first_and_last(self) -> tuple[TracedRequest, ...]:
         return tuple(
-            self._request(one)
-            for one in attempts(self._lake, self._selection, first=_SHOWN, last=_SHOWN)
+            self._request(attempt)
+            for attempt in attempts(self._lake, self._selection, first=_SHOWN, last=_SHOWN)
         )
 
     def _followed(self, request: str) -> tuple[TracedRequest, ...]:
-        """Every attempt of a request in the line, with where the line's share stood."""
+        """Return every attempt of a request in the line, with where the line's share stood."""
         selection = msgspec.structs.replace(self._selection, request_id=request)
         followed = []
-        for one in attempts(self._lake, selection):
-            traced = self._request(one)
-            if not self._found.is_plain:
+        for attempt in attempts(self._lake, selection):
+            traced = self._request(attempt)
+            if not self._traced.is_plain:
                 followed.append(traced)
                 continue
-            before = self._charged_before(one)
+            before = self._charged_before(attempt)
             share = [self._share(before), self._share(before + traced.charged)]
             followed.append(
                 msgspec.structs.replace(traced, share_before=share[0], share_after=share[1])
@@ -359,10 +385,17 @@ class _Tracer:
         return tuple(followed)
 
     def _request_of_cent(self, cent: int) -> str:
-        """The first request, in order of event time, with which the line's share reaches so many cents."""
-        if not self._found.is_plain:
-            why = "a cap, a band, a minimum or another month is in it, so no request earned a cent by the rate alone"
-            todo = "Follow a request instead, with --request; the line's working says how it came to its amount."
+        """Return the first request, in order of event time, with which the line's share reaches
+        so many cents."""
+        if not self._traced.is_plain:
+            why = (
+                "a cap, a band, a minimum or another month is in it, so no request earned a "
+                "cent by the rate alone"
+            )
+            todo = (
+                "Follow a request instead, with --request; the line's working says how it came "
+                "to its amount."
+            )
             raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
         cents = int(self._line.amount / CENT)
         if not 0 < cent <= cents:
@@ -373,9 +406,9 @@ class _Tracer:
         for day in self._days:
             after = charged + day.charged
             if self._share(after) >= wanted or day is self._days[-1]:
-                for one in self._attempts_of(day.day):
-                    charged += self._charge(one)
-                    last = one.request_id
+                for attempt in self._attempts_of(day.day):
+                    charged += self._charge(attempt)
+                    last = attempt.request_id
                     if self._share(charged) >= wanted:
                         return last
             charged = after
@@ -384,12 +417,12 @@ class _Tracer:
 
     def _charged_before(self, attempt: Attempt) -> Decimal:
         day = _day_of(attempt)
-        earlier = [one.charged for one in self._days if one.day < day]
+        earlier = [day_charge.charged for day_charge in self._days if day_charge.day < day]
         key = (attempt.event_ns, attempt.request_id, attempt.attempt)
         same_day = [
-            self._charge(one)
-            for one in self._attempts_of(day)
-            if (one.event_ns, one.request_id, one.attempt) < key
+            self._charge(attempt)
+            for attempt in self._attempts_of(day)
+            if (attempt.event_ns, attempt.request_id, attempt.attempt) < key
         ]
         return exact_sum([*earlier, *same_day])
 
@@ -399,7 +432,7 @@ class _Tracer:
         )
 
     def _share(self, charged: Decimal) -> Decimal:
-        """The line's share of so much charged, by its rate and unrounded."""
+        """Return the line's share of so much charged, by its rate and unrounded."""
         return exact_product(exact_product(charged, self._part), self._line.rate)
 
     def _request(self, attempt: Attempt) -> TracedRequest:
@@ -417,28 +450,37 @@ class _Tracer:
             decision=attempt.decision,
             terms=attempt.terms,
             units=tuple(
-                _unit(one.unit.column, one.quantity, one.price, one.source) for one in charge.lines
+                _unit(
+                    charge_line.unit.column,
+                    charge_line.quantity,
+                    charge_line.price,
+                    charge_line.source,
+                )
+                for charge_line in charge.lines
             ),
             charged=in_usd(charge, _day_of(attempt), self._prices),
         )
 
     def _charge(self, attempt: Attempt) -> Decimal:
-        """What an attempt was charged, in USD."""
+        """Return the charge for an attempt, in USD."""
         return in_usd(charge_of(attempt, self._prices), _day_of(attempt), self._prices)
 
     def _remarks(self) -> Iterator[str]:
         inputs = self._settlement.inputs
-        yield from self._found.remarks
+        yield from self._traced.remarks
         if self._prices.digest != inputs.price_book:
             yield "The price book that was settled with is not in this home; another was used here."
         if not saw_all_usage(self._lake, self._settlement):
-            yield "The usage in this lake is not what was settled: usage came after it was settled, or is gone."
+            yield (
+                "The usage in this lake is not what was settled: usage came after it was "
+                "settled, or is gone."
+            )
         requests = sum(day.requests for day in self._days)
-        if requests != self._found.requests:
-            held = f"The days hold {requests} requests, the line {self._found.requests}"
+        if requests != self._traced.requests:
+            held = f"The days hold {requests} requests, the line {self._traced.requests}"
             yield f"{held}: usage came after it was settled."
-        if self._found.adjusted:
-            yield f"Credits and disputes took back {-self._found.adjusted} of what was charged."
+        if self._traced.adjusted:
+            yield f"Credits and disputes took back {-self._traced.adjusted} of what was charged."
         if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
             yield "The prices of so many requests are shown for the requests below only."
 
@@ -458,12 +500,12 @@ def _unit(unit: str, quantity: int, price: int, source: str) -> PricedUnit:
 
 
 def _clause(opened: Opened, citation: Citation) -> TracedClause:
-    """The clause under which a citation's line stands."""
+    """Return the clause under which a citation's line stands."""
     several = each_of(opened)
-    for one in several:
-        for amendment in one.agreement.amendments:
+    for asked in several:
+        for amendment in asked.agreement.amendments:
             place = (
-                f"{one.agreement.id}/{amendment.document}"
+                f"{asked.agreement.id}/{amendment.document}"
                 if len(several) > 1
                 else amendment.document
             )

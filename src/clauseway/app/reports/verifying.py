@@ -1,6 +1,8 @@
-"""Repeating a statement: settle again from what it says it was made from, and say what comes out otherwise.
+"""Repeating a statement: settle again from what it says it was made from, and say what comes out
+otherwise.
 
-Nothing of the home is changed: a copy of its control data is settled from, with the usage that the statement names.
+Nothing of the home is changed: a copy of its control data is settled from, with the usage that the
+statement names.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +40,8 @@ _SIGNATURES = ".signatures.json"
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement as somebody handed it over: its format, its bytes, and where they can be read, what they say."""
+    """A statement as somebody handed it over: its format, its bytes, and where they can be read,
+    what they say."""
 
     format: str
     content: bytes
@@ -50,7 +53,7 @@ _ZERO = Decimal(0)
 
 
 class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one line: `verdict` is one of the three above. Amounts are USD."""
+    """The result for one line: `verdict` is one of the three above. Amounts are USD."""
 
     line: str
     of: str
@@ -61,10 +64,10 @@ class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of repeating a statement. `remarks` say why it could not be repeated in full.
+    """The result of repeating a statement. `remarks` say why it could not be repeated in full.
 
-    `estimates` are those that somebody accepted for usage that was lost, and breaks of the books that somebody stated:
-    nobody can check what was there before.
+    `estimates` are those that somebody accepted for usage that was lost, and breaks of the books
+    that somebody stated: nobody can check what was there before.
     """
 
     period: str
@@ -78,7 +81,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_statement(path: Path) -> Given:
-    """A statement's file in any format but the terminal's. Raises InvalidInput."""
+    """Return a statement's file in any format but the terminal's. Raise InvalidInput."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -92,29 +95,32 @@ def read_statement(path: Path) -> Given:
     try:
         statement = msgspec.json.decode(content, type=Statement)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(path, f"it is no statement: {error}") from None
+        raise _unreadable(path, f"it is not a statement: {error}") from None
     return Given(format="json", content=content, statement=statement)
 
 
 def beside(statement: Path) -> Path:
-    """Where the signatures of a statement's file lie."""
+    """Return where the signatures of a statement's file lie."""
     return statement.with_name(statement.name + _SIGNATURES)
 
 
 def verify_settled(home: Home, period: str, party: str) -> Verification:
-    """Repeat the statement of a settled month. Raises InvalidInput where it is not settled."""
+    """Repeat the statement of a settled month. Raise InvalidInput where it is not settled."""
     _ = month(period)
-    found = latest_settlements(home).get(period)
-    if found is None:
+    settlement = latest_settlements(home).get(period)
+    if settlement is None:
         todo = f"Settle it first: clauseway settle --period {period} --assume …"
-        what, why = f"{period} is not settled", "no settlement of that month was posted here"
-        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
-    return verify_statement(home, statement_of(found, party))
+        problem, why = f"{period} is not settled", "no settlement of that month was posted here"
+        raise InvalidInput(Problem(what=problem, why=why, where="--period", todo=todo))
+    return verify_statement(home, statement_of(settlement, party))
 
 
 def verify_given(home: Home, given: Given) -> Verification:
-    """Repeat a statement that was handed over. A JSON file says itself what it was made from; of any other format the
-    settlement must be here, and the file must be what is written of it. Raises InvalidInput."""
+    """Repeat a statement that was handed over.
+
+    A JSON file says itself what it was made from; of any other format the settlement must be here,
+    and the file must be what is written of it. Raise InvalidInput.
+    """
     if given.statement is None:
         return _verify_print(home, given)
     done = verify_statement(home, given.statement)
@@ -127,7 +133,10 @@ def verify_given(home: Home, given: Given) -> Verification:
 
 
 def verify_statement(home: Home, stated: Statement) -> Verification:
-    """Settle again from what a statement says it was made from. Raises InvalidInput where that is impossible."""
+    """Settle again from what a statement says it was made from.
+
+    Raise InvalidInput where that is impossible.
+    """
     with copied(home.control, home.lake) as lake:
         again = repeat(home, lake, stated)
         settlement = performed_corrections(home, lake, stated, again)
@@ -138,9 +147,12 @@ def verify_statement(home: Home, stated: Statement) -> Verification:
 def verification(
     stated: Statement, repeated: Settlement, blocked: Sequence[str], remarks: Sequence[str]
 ) -> Verification:
-    """Compare a statement with its repetition. `blocked` says why amounts cannot be checked; none is the rule."""
-    found = statement_of(repeated, stated.party)
-    different = tuple(differences(stated, found))
+    """Compare a statement with its repetition.
+
+    `blocked` says why amounts cannot be checked; none is the rule.
+    """
+    again = statement_of(repeated, stated.party)
+    different = tuple(differences(stated, again))
     return Verification(
         period=stated.month,
         party=stated.party,
@@ -148,15 +160,20 @@ def verification(
         same=not different and not remarks and not blocked,
         differences=different,
         remarks=(*blocked, *remarks),
-        lines=tuple(_lines(stated, found, " ".join(blocked))),
-        estimates=tuple(one for one in stated.assumptions if one.standing in (ESTIMATED, STATED)),
+        lines=tuple(_lines(stated, again, " ".join(blocked))),
+        estimates=tuple(
+            assumption
+            for assumption in stated.assumptions
+            if assumption.standing in (ESTIMATED, STATED)
+        ),
     )
 
 
-def _lines(stated: Statement, found: Statement, blocked: str) -> Iterator[LineCheck]:
-    """Each line, stated or found: the same, by how much it differs, or why it cannot be checked."""
+def _lines(stated: Statement, again: Statement, blocked: str) -> Iterator[LineCheck]:
+    """Yield each line, stated or found: the same, by how much it differs, or why it cannot be
+    checked."""
     before = {line.id: line for line in stated.lines}
-    after = {line.id: line for line in found.lines}
+    after = {line.id: line for line in again.lines}
     for name in [*before, *(name for name in after if name not in before)]:
         old, new = before.get(name), after.get(name)
         line = old or new
@@ -176,17 +193,18 @@ def _lines(stated: Statement, found: Statement, blocked: str) -> Iterator[LineCh
 
 
 def unchecked(line: LineCheck, because: str) -> LineCheck:
-    """A line of which nothing was performed again."""
+    """Return a line of which nothing was performed again."""
     return msgspec.structs.replace(
         line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because
     )
 
 
 class Repetition(msgspec.Struct, frozen=True, kw_only=True):
-    """A settlement made again: with which settler, on which usage, and what keeps it from being the same.
+    """A settlement made again: with which settler, on which usage, and what keeps it from being the
+    same.
 
-    What it owes for closed periods is taken from the settlement as it was recorded; `without_late` has none of that.
-    `settler_of` makes the same settler on another view of the lake.
+    What it owes for closed periods is taken from the settlement as it was recorded; `without_late`
+    has none of that. `settler_of` makes the same settler on another view of the lake.
     """
 
     settlement: Settlement
@@ -200,16 +218,17 @@ class Repetition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
-    """Settle again, on a copy of the home's lake, what a statement says. Raises InvalidInput."""
+    """Settle again, on a copy of the home's lake, what a statement says. Raise InvalidInput."""
     inputs = stated.inputs
     opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
     assume = [
-        f"{one.name}={value}"
-        for one in stated.assumptions
-        if one.accepted
-        for value in one.value.split("; ")
+        f"{assumption.name}={value}"
+        for assumption in stated.assumptions
+        if assumption.accepted
+        for value in assumption.value.split("; ")
     ]
     books = Books(lake.control)
+    # Everything is taken as it was known when the statement was settled.
     vouchers = _vouchers_then(books.vouchers(), inputs.vouchers)
     settled_ns = books.settled_ns(stated.receipt)
     known_at = KnownAt.parse(inputs.known_at)
@@ -226,25 +245,32 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
             settler.inputs = msgspec.structs.replace(settler.inputs, **named)
         return settler
 
+    # The lake may have been merged since: the first view with the same usage counts.
     for view in _views(lake, inputs, known_at, settled_ns):
         settler = settler_of(view)
         repeated.append((_settled(settler, stated.as_of, assume), settler, view))
         if _usage(repeated[-1][0].inputs) == _usage(inputs):
             break
     is_found = _usage(repeated[-1][0].inputs) == _usage(inputs)
-    found, settler, view = repeated[-1] if is_found else repeated[0]
-    without_late = found
-    kept = [one for one in lake.control.settlements(stated.as_of) if one.receipt == stated.receipt]
-    blocked, remarks = list(_blocked(lake, inputs, found.inputs)), []
+    settlement, settler, view = repeated[-1] if is_found else repeated[0]
+    without_late = settlement
+    # Corrections of closed months come from the recorded settlement.
+    kept = [
+        settlement
+        for settlement in lake.control.settlements(stated.as_of)
+        if settlement.receipt == stated.receipt
+    ]
+    blocked, remarks = list(_blocked(lake, inputs, settlement.inputs)), []
     if inputs.closed and kept:
         last = kept[-1]
-        found = corrected(found, last.corrections, last.inputs.closed, last.restated)
+        settlement = corrected(settlement, last.corrections, last.inputs.closed, last.restated)
     elif inputs.closed:
         remarks.append(
-            "The corrections of closed months cannot be repeated: the settlement itself is not here."
+            "The corrections of closed months cannot be repeated: the settlement itself is not "
+            "here."
         )
     return Repetition(
-        settlement=found,
+        settlement=settlement,
         without_late=without_late,
         settler=settler,
         view=view,
@@ -258,10 +284,12 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
 def performed_corrections(
     home: Home, lake: Lake, stated: Statement, again: Repetition
 ) -> Settlement:
-    """The settlement with what it owes for closed periods, computed anew. `lake` has a copy of the control data.
+    """Return the settlement with what it owes for closed periods, computed anew.
 
-    Where that comes to the same amounts, the causes stay in the words in which they were stated. Usage of a closed
-    period may have come since: then what was known when it was settled is taken.
+    `lake` has a copy of the control data.
+
+    Where that comes to the same amounts, the causes stay in the words in which they were stated.
+    Usage of a closed period may have come since: then what was known when it was settled is taken.
     """
     periods = corrected_periods(again.settlement)
     settled_ns = Books(lake.control).settled_ns(stated.receipt)
@@ -274,9 +302,9 @@ def performed_corrections(
     for settler in _settlers_then(lake, again, settled_ns):
         books = Books(lake.control)
         closed = ClosedMonths(books, stated.as_of)
-        found = late_of(settler, books, closed, list(again.assume), basis_of(home))
-        # Of months that nothing is corrected of, a pack has no usage.
-        late = [one for one in found if one.closed.period in periods]
+        late_months = late_of(settler, books, closed, list(again.assume), basis_of(home))
+        # A pack has no usage of months that have no corrections.
+        late = [late_month for late_month in late_months if late_month.closed.period in periods]
         redone.append(with_late(again.without_late, closed, late))
         if _amounts(redone[-1]) == _amounts(again.settlement):
             return again.settlement
@@ -290,20 +318,29 @@ def _settlers_then(lake: Lake, again: Repetition, settled_ns: int) -> Iterator[S
 
 
 def corrected_periods(settlement: Settlement) -> set[Interval]:
-    """The closed periods that a settlement owes something for."""
+    """Return the closed periods that a settlement owes something for."""
     return {change.period for change in (*settlement.corrections, *settlement.restated)}
 
 
 def _amounts(settlement: Settlement) -> list[tuple[object, ...]]:
     changes = (*settlement.corrections, *settlement.restated)
     return [
-        (one.period, one.term, one.line, one.old, one.new, one.old_base, one.new_base)
-        for one in changes
+        (
+            change.period,
+            change.term,
+            change.line,
+            change.old,
+            change.new,
+            change.old_base,
+            change.new_base,
+        )
+        for change in changes
     ]
 
 
 def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:
-    """The lake as it may have been: the first that has the usage which was settled is taken."""
+    """Yield the lake as it may have been: the first that has the usage which was settled is
+    taken."""
     if inputs.batches:
         newest, rows = _batches_then(lake, inputs)
         is_apart = (
@@ -322,10 +359,11 @@ def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None
 
 
 def _batches_then(lake: Lake, inputs: Inputs) -> tuple[int, int]:
-    """When the newest batch that a settlement names was sealed, and how many rows had been sealed by then."""
+    """Return when the newest batch that a settlement names was sealed, and how many rows had
+    been sealed by then."""
     sealed = lake.control.batches()
-    newest = max((one.sealed_ns for one in sealed if one.name in inputs.batches), default=0)
-    return newest, sum(one.usage_rows for one in sealed if one.sealed_ns <= newest)
+    newest = max((batch.sealed_ns for batch in sealed if batch.name in inputs.batches), default=0)
+    return newest, sum(batch.usage_rows for batch in sealed if batch.sealed_ns <= newest)
 
 
 def _settled(settler: Settler, days: Interval, assume: Sequence[str]) -> Settlement:
@@ -339,38 +377,45 @@ def _usage(inputs: Inputs) -> tuple[object, ...]:
     return inputs.batches, inputs.usage, inputs.usage_before
 
 
-def _blocked(lake: Lake, stated: Inputs, found: Inputs) -> Iterator[str]:
-    """Why amounts cannot be checked: what is at hand is not what was settled from."""
-    if found.price_book != stated.price_book:
+def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
+    """Yield why amounts cannot be checked: what is at hand is not what was settled from."""
+    if inputs.price_book != stated.price_book:
         yield "The price book that was settled with is not here."
-    if found.agreement != stated.agreement:
+    if inputs.agreement != stated.agreement:
         yield "The agreement that was settled under is not here."
     if stated.batches:
-        here = {one.name: one for one in lake.control.batches()}
+        here = {batch.name: batch for batch in lake.control.batches()}
         if missing := sorted(set(stated.batches) - here.keys()):
             yield f"{len(missing)} batches of usage are not in this lake, the first {missing[0]}."
             return
         newest, rows = _batches_then(lake, stated)
         if sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) != rows:
-            known = rows_known(lake, newest)
-            if known != rows:
+            rows_then = rows_known(lake, newest)
+            if rows_then != rows:
                 yield (
-                    f"Files were merged since with usage that came later, and cannot be told apart: {rows:,} records "
-                    f"had been sealed when it was settled, and {known:,} were known by then. The lake of a backup from "
-                    "before the merge, or a pack made before, can be verified."
+                    f"Files were merged since with usage that came later, and cannot be told "
+                    f"apart: {rows:,} records "
+                    f"had been sealed when it was settled, and {rows_then:,} were known by then. "
+                    "The lake of a backup from before the merge, or a pack made before, can be "
+                    "verified."
                 )
         return
-    if found.usage != stated.usage:
+    if inputs.usage != stated.usage:
         yield (
-            f"The usage that was settled is not in this lake: it had {stated.attempts:,} attempts in the period, "
-            f"and there are {found.attempts:,} here."
+            f"The usage that was settled is not in this lake: it had {stated.attempts:,} "
+            f"attempts in the period, "
+            f"and there are {inputs.attempts:,} here."
         )
-    if found.usage_before != stated.usage_before:
-        yield "The usage before the period, which the cumulative totals stand on, is not the same here."
+    if inputs.usage_before != stated.usage_before:
+        yield (
+            "The usage before the period, which the cumulative totals stand on, is not the "
+            "same here."
+        )
 
 
 def _vouchers_then(vouchers: list[Voucher], digest: str) -> list[Voucher]:
-    """The vouchers that had been recorded when they had this hash; all where they never had."""
+    """Return the vouchers that had been recorded when they had this hash; all where they never
+    had."""
     for count in range(len(vouchers), -1, -1):
         if vouchers_hash(vouchers[:count]) == digest:
             return vouchers[:count]
@@ -385,14 +430,17 @@ def _verify_print(home: Home, given: Given) -> Verification:
                 done = verify_statement(home, statement)
                 if FORMATS[given.format](statement) == given.content:
                     return done
-                remark = f"The {given.format} names the statement of {period} and is not what is written of it."
+                remark = (
+                    f"The {given.format} names the statement of {period} and is not what is "
+                    f"written of it."
+                )
                 return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
-    what, why = (
+    problem, why = (
         "whose statement it is cannot be told",
         "it names none of the statements that are settled here",
     )
     todo = "Give the statement as JSON, which says what it was made from, or settle the month here."
-    raise InvalidInput(Problem(what=what, why=why, where="FILE", todo=todo))
+    raise InvalidInput(Problem(what=problem, why=why, where="FILE", todo=todo))
 
 
 def _unreadable(path: Path, why: str) -> InvalidInput:

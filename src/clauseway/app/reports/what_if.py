@@ -28,7 +28,8 @@ _FLAG = "--under"
 
 
 class Otherwise(msgspec.Struct, frozen=True, kw_only=True):
-    """What is supposed to be otherwise: the last amendment (by agreement), readings, and figures as `--assume` has."""
+    """The terms supposed to differ: the last amendment (by agreement), readings, and figures as
+    `--assume` has."""
 
     amendments: Mapping[str, str]
     readings: Mapping[str, str]
@@ -38,8 +39,9 @@ class Otherwise(msgspec.Struct, frozen=True, kw_only=True):
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     """A month's real settlement and another beside it. `under` says what was supposed, in words.
 
-    `posted` is the receipt of the month's posted settlement, empty where none was; the real side is settled anew on all
-    usage sealed by now, so that both stand on the same, and is the posted one where `real_is_posted`.
+    `posted` is the receipt of the month's posted settlement, empty where none was; the real side is
+    settled anew on all usage sealed by now, so that both stand on the same, and is the posted one
+    where `real_is_posted`.
     """
 
     period: str
@@ -59,10 +61,12 @@ def what_if(
     readings: Mapping[str, str],
     under: Sequence[str],
 ) -> WhatIf:
-    """Settle a month as it is and as it would be. Seals what was metered, as settling does, and posts nothing.
+    """Settle a month as it is and as it would be.
 
-    Both sides stand on what the home holds but for `under`. Raises InvalidInput, also where `assume` or `readings` name
-    something else than the home holds.
+    Seals what was metered, as settling does, and posts nothing.
+
+    Both sides stand on what the home holds but for `under`. Raise InvalidInput, also where `assume`
+    or `readings` name something else than the home holds.
     """
     days = month(period)
     otherwise = read_under(under, opened)
@@ -76,11 +80,11 @@ def what_if(
     kept = [item for item in accepted if item.partition("=")[0].strip() not in replaced]
     supposed = [*kept, *otherwise.figures]
     read_assumptions(supposed, figures)
-    other = as_amended_by(opened, otherwise.amendments)
+    amended = as_amended_by(opened, otherwise.amendments)
     with open_lake(home) as lake:
         vouchers = Books(lake.control).vouchers()
         real = Settler(lake, opened, prices, readings, vouchers).settle(days, accepted)
-        as_if = Settler(lake, other, prices, {**readings, **otherwise.readings}, vouchers).settle(
+        as_if = Settler(lake, amended, prices, {**readings, **otherwise.readings}, vouchers).settle(
             days, supposed
         )
     return WhatIf(
@@ -94,12 +98,15 @@ def what_if(
 
 
 def read_under(items: Sequence[str], opened: Opened) -> Otherwise:
-    """Read `--under` items. Raises InvalidInput naming every one that is no amendment, reading or figure."""
+    """Read `--under` items.
+
+    Raise InvalidInput naming every one that is not an amendment, reading or figure.
+    """
     amendments: dict[str, str] = {}
     readings: dict[str, str] = {}
     figures: list[str] = []
     problems: list[Problem] = []
-    known_readings = {name for one in each_of(opened) for name in one.agreement.readings}
+    known_readings = {name for asked in each_of(opened) for name in asked.agreement.readings}
     known_figures = figures_of(opened)
     for item in items:
         name, equals, option = (part.strip() for part in item.partition("="))
@@ -107,9 +114,9 @@ def read_under(items: Sequence[str], opened: Opened) -> Otherwise:
             figures.append(item.strip())
         elif name in known_readings and equals:
             readings[name] = option
-        elif not equals and (found := _amendment(name, opened)) is not None:
-            problems += _twice(found, amendments)
-            amendments |= found
+        elif not equals and (amendment := _amendment(name, opened)) is not None:
+            problems += _twice(amendment, amendments)
+            amendments |= amendment
         else:
             problems.append(_unknown(item, opened, sorted(known_readings), sorted(known_figures)))
     if problems:
@@ -118,19 +125,20 @@ def read_under(items: Sequence[str], opened: Opened) -> Otherwise:
 
 
 def _amendment(name: str, opened: Opened) -> dict[str, str] | None:
-    """The agreement that has an amendment of this id; `ours:A3` names it where several do."""
+    """Return the agreement that has an amendment of this id; `ours:A3` names it where several
+    do."""
     wanted, colon, bare = name.partition(":")
-    found = [
-        one.agreement.id
-        for one in each_of(opened)
-        if (bare if colon else name) in {amendment.id for amendment in one.agreement.amendments}
-        and wanted in ((one.agreement.id,) if colon else (name,))
+    holders = [
+        asked.agreement.id
+        for asked in each_of(opened)
+        if (bare if colon else name) in {amendment.id for amendment in asked.agreement.amendments}
+        and wanted in ((asked.agreement.id,) if colon else (name,))
     ]
-    return {found[0]: bare if colon else name} if len(found) == 1 else None
+    return {holders[0]: bare if colon else name} if len(holders) == 1 else None
 
 
-def _twice(found: Mapping[str, str], before: Mapping[str, str]) -> list[Problem]:
-    """An agreement can stand as of one of its amendments only."""
+def _twice(meanings: Mapping[str, str], before: Mapping[str, str]) -> list[Problem]:
+    """Return a problem for each agreement that is to stand as of two of its amendments."""
     return [
         Problem(
             what=f"{last} and {before[agreement]} are both named",
@@ -138,43 +146,51 @@ def _twice(found: Mapping[str, str], before: Mapping[str, str]) -> list[Problem]
             where=_FLAG,
             todo="Name one of the two.",
         )
-        for agreement, last in found.items()
+        for agreement, last in meanings.items()
         if before.get(agreement, last) != last
     ]
 
 
 def _unknown(item: str, opened: Opened, readings: Iterable[str], figures: Iterable[str]) -> Problem:
     ids = [
-        amendment.id if isinstance(opened, OpenAgreement) else f"{one.agreement.id}:{amendment.id}"
-        for one in each_of(opened)
-        for amendment in one.agreement.amendments
+        amendment.id
+        if isinstance(opened, OpenAgreement)
+        else f"{asked.agreement.id}:{amendment.id}"
+        for asked in each_of(opened)
+        for amendment in asked.agreement.amendments
     ]
-    known = f"an amendment ({', '.join(ids)}), a reading ({', '.join(readings) or 'none'}) as NAME=OPTION"
+    allowed = (
+        f"an amendment ({', '.join(ids)}), a reading ({', '.join(readings) or 'none'}) as "
+        f"NAME=OPTION"
+    )
     return Problem(
         what=f"unknown: {item!r}",
-        why="it is no amendment, no reading with an option, and no figure of the agreement",
+        why="it is neither an amendment nor a reading with an option nor a figure of the agreement",
         where=_FLAG,
-        todo=f"Name {known}, or a figure ({', '.join(figures) or 'none'}).",
+        todo=f"Name {allowed}, or a figure ({', '.join(figures) or 'none'}).",
     )
 
 
 def as_amended_by(opened: Opened, last: Mapping[str, str]) -> Opened:
-    """The agreements, each without what came after its named amendment."""
+    """Return the agreements, each without what came after its named amendment."""
     if isinstance(opened, OpenAgreements):
         return OpenAgreements(
-            tuple(_up_to(one, last.get(one.agreement.id, "")) for one in opened.each)
+            tuple(_up_to(asked, last.get(asked.agreement.id, "")) for asked in opened.each)
         )
     return _up_to(opened, last.get(opened.agreement.id, ""))
 
 
-def _up_to(one: OpenAgreement, last: str) -> OpenAgreement:
+def _up_to(asked: OpenAgreement, last: str) -> OpenAgreement:
     return (
-        msgspec.structs.replace(one, agreement=amended_up_to(one.agreement, last)) if last else one
+        msgspec.structs.replace(asked, agreement=amended_up_to(asked.agreement, last))
+        if last
+        else asked
     )
 
 
 def amended_up_to(agreement: Agreement, last: str) -> Agreement:
-    """The agreement after one of its amendments: all later ones left out, and its hash says so."""
+    """Return the agreement after one of its amendments: all later ones left out, and its hash
+    says so."""
     ids = [amendment.id for amendment in agreement.amendments]
     kept = agreement.amendments[: ids.index(last) + 1]
     if len(kept) == len(ids):

@@ -1,1 +1,2 @@
-"""What runs: plans for the gateway, its processes and the pages', the doctor, and the first night (`clauseway up`)."""
+"""Everything that runs: plans for the gateway, its processes and the pages', the doctor, the
+first night (`clauseway up`)."""

@@ -1,4 +1,4 @@
-"""What is damaged or lost in a home, as pages and terminals show it."""
+"""Alerts of damage and loss in a home, as pages and terminals show them."""
 
 from clauseway.app.books.losses import conditions
 from clauseway.app.opening.home import Home
@@ -7,14 +7,15 @@ from clauseway.web import Alert
 
 
 def open_alerts(home: Home, days: Interval | None = None) -> tuple[Alert, ...]:
-    """Everything that is open, or what may belong to some days, as pages and terminals show it."""
+    """Return everything that is open, or what may belong to some days, as pages and terminals
+    show it."""
     return tuple(
         Alert(
-            what=one.problem.what,
-            where=one.problem.where,
-            why=one.problem.why,
-            todo=one.problem.todo,
+            what=condition.problem.what,
+            where=condition.problem.where,
+            why=condition.problem.why,
+            todo=condition.problem.todo,
         )
-        for one in conditions(home)
-        if days is None or not one.days.intersect(days).is_empty
+        for condition in conditions(home)
+        if days is None or not condition.days.intersect(days).is_empty
     )

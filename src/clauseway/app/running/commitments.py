@@ -1,8 +1,9 @@
-"""Commitments as they burn down: what was promised to a cloud, what metered spend counts toward it, where that leads.
+"""Commitments as they burn down: what was promised to a cloud, what metered spend counts toward it,
+where that leads.
 
-Spend is what the lake holds, priced by the book in force on each day; a charge counts toward every commitment that
-covers it. The forecast is a straight line: what was spent in the last four weeks (or since the beginning, where that is
-later) goes on at the same pace.
+Spend is what the lake holds, priced by the book in force on each day; a charge counts toward every
+commitment that covers it. The forecast is a straight line: what was spent in the last four weeks
+(or since the beginning, where that is later) goes on at the same pace.
 """
 
 from collections.abc import Sequence
@@ -31,8 +32,8 @@ Outlook = Literal["not begun", "met", "on course", "short", "lapsed"]
 class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
     """A commitment on a day. Amounts are in USD; `begin` ≤ day < `end`.
 
-    `a_day` is the present pace; `reaches` is the day by which it would be met at that pace, None where it never would
-    within its time; `lapses` is what would be left unspent when it ends.
+    `a_day` is the present pace; `reaches` is the day by which it would be met at that pace, None
+    where it never would within its time; `lapses` is what would be left unspent when it ends.
     """
 
     name: str
@@ -55,7 +56,10 @@ class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
 def burn_downs(
     home: Home, configuration: Configuration, prices: PriceTable, day: date
 ) -> list[BurnDown]:
-    """Every commitment of the configuration as of the end of a day. Raises InvalidInput where usage has no price."""
+    """Return every commitment of the configuration as of the end of a day.
+
+    Raise InvalidInput where usage has no price.
+    """
     try:
         lines = _lines(home, configuration.commitment, prices, day)
     except UnknownPrice as error:
@@ -64,8 +68,11 @@ def burn_downs(
 
 
 def spent_by_name(home: Home, configuration: Configuration, prices: PriceTable) -> dict[str, int]:
-    """What was ever spent toward each commitment, in picodollars: a plan takes it away. Usage without a price counts as
-    nothing: who may come in and where requests go must not hang on a price that was once forgotten."""
+    """Return the amount ever spent toward each commitment, in picodollars: a plan takes it away.
+
+    Usage without a price counts as nothing: who may come in and where requests go must not hang on
+    a price that was once forgotten.
+    """
     lines = _lines(home, configuration.commitment, prices, FOREVER, known_only=True)
     return {
         written.name: int(
@@ -83,7 +90,7 @@ def _lines(
     *,
     known_only: bool = False,
 ) -> list[RevenueLine]:
-    """All sealed spend from the first commitment's beginning until the end of the day."""
+    """Return all sealed spend from the first commitment's beginning until the end of the day."""
     if not commitments:
         return []
     days = Interval(min(written.begin for written in commitments), day_after(day))
@@ -94,7 +101,7 @@ def _lines(
 
 
 def counts(written: CommitmentWritten, line: RevenueLine) -> bool:
-    """Whether a day's charges count toward a commitment."""
+    """Return whether a day's charges count toward a commitment."""
     return written.begin <= line.event_day < written.end and all(
         not wanted or value in wanted
         for wanted, value in (
@@ -106,16 +113,18 @@ def counts(written: CommitmentWritten, line: RevenueLine) -> bool:
 
 
 def burn_down(written: CommitmentWritten, lines: Sequence[RevenueLine], day: date) -> BurnDown:
-    """A commitment as of the end of a day, by all charges until then."""
+    """Return a commitment as of the end of a day, by all charges until then."""
     counting = [line for line in lines if counts(written, line) and line.event_day <= day]
     amount = Decimal(promised(written)).scaleb(-12)
     spent = sum((line.amount for line in counting), Decimal(0))
     left = max(amount - spent, Decimal(0))
+    # The pace is that of the latest days, not of the whole term.
     since = max(written.begin, day_after(day) - timedelta(days=_PACE_DAYS))
     elapsed = max((day_after(day) - since).days, 0)
     lately = sum((line.amount for line in counting if line.event_day >= since), Decimal(0))
     a_day = lately / elapsed if elapsed else Decimal(0)
     days_left = max((written.end - max(day_after(day), written.begin)).days, 0)
+    # At that pace the rest lasts so many days, if the commitment does.
     days = int((left / a_day).to_integral_value(ROUND_CEILING)) if a_day else 0
     reaches = day + timedelta(days=days) if left and a_day and days <= days_left else None
     return BurnDown(

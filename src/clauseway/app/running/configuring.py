@@ -1,4 +1,5 @@
-"""Looking at a configuration: is it sound, and what is in force, with where each value comes from."""
+"""Looking at a configuration: is it sound, and what is in force, with where each value comes
+from."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ DEFAULT = "default"
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One value in force. `source` is `line N` of the file, or `default`; `reason` is why it is there."""
+    """One value in force.
+
+    `source` is `line N` of the file, or `default`; `reason` is why it is there.
+    """
 
     key: str
     value: Any
@@ -37,7 +41,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_configuration(options: Options) -> Checked:
-    """Everything short of calling a cloud. Raises InvalidInput with every problem."""
+    """Check everything short of calling a cloud. Raise InvalidInput with every problem."""
     plan = present_plan(options)
     names = dict.fromkeys(target.label.deployment for target in plan.targets)
     return Checked(
@@ -49,8 +53,10 @@ def check_configuration(options: Options) -> Checked:
 
 
 def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
-    """Every setting in force, secrets masked. Raises InvalidInput for a file with problems; that a secret is missing
-    here is none."""
+    """Return every setting in force, secrets masked.
+
+    Raise InvalidInput for a file with problems; that a secret is missing here is none.
+    """
     file = read_file(path)
     configuration = checked(file, catalog, secrets=False)
     shown: list[Setting] = []
@@ -68,10 +74,12 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
             if source != DEFAULT or at[0] in _SECTIONS:
                 shown.append(
                     Setting(
-                        key=f"{key}.{name}", value=_masked(name, value), source=source,
+                        key=f"{key}.{name}",
+                        value=_masked(name, value),
+                        source=source,
                         reason=description_of(field.type),
                     )
-                )  # fmt: skip
+                )
 
     for section in _SECTIONS:
         show(getattr(configuration, section), section)

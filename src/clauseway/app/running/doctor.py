@@ -1,5 +1,6 @@
-"""The doctor: is everything there that a gateway needs? Configuration, credentials, addresses, answers, prices,
-permission. Nothing is changed, nothing is bought: the cloud is asked for its models, or something it must refuse."""
+"""The doctor: is everything there that a gateway needs? Configuration, credentials, addresses,
+answers, prices, permission. Nothing is changed, nothing is bought: the cloud is asked for its
+models, or something it must refuse."""
 
 import http.client
 import os
@@ -16,7 +17,7 @@ import msgspec
 
 from clauseway.agreement.actions import SELL
 from clauseway.app.books.audit_log import edits
-from clauseway.app.books.basis import PRICES, Basis, shipped_differently, told
+from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
 from clauseway.app.books.losses import conditions
 from clauseway.app.opening.configuration import DeploymentWritten, read_configuration, resolve_auth
 from clauseway.app.opening.home import Home
@@ -51,7 +52,10 @@ _LISTS_WHAT_IT_SERVES = (
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. `found` says what it is like, `todo` what to do where it is not well."""
+    """One thing that was looked at.
+
+    `found` says what it is like, `todo` what to do where it is not well.
+    """
 
     deployment: str
     what: str
@@ -68,7 +72,7 @@ class Examination(msgspec.Struct, frozen=True):
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):
-    """What is examined: the agreements and prices in force, and the file with the deployments."""
+    """The patient: the agreements and prices in force, and the file with the deployments."""
 
     opened: Opened
     prices: PriceTable
@@ -79,7 +83,7 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
 def examine(patient: Patient) -> Examination:
     """Look at everything. Whatever is wrong is found, not raised."""
     where = patient.configuration
-    kept = list(_kept(patient.home))
+    kept = list(_home_checks(patient.home))
     try:
         configuration = read_configuration(where, patient.opened.catalog, secrets=False)
     except InvalidInput as error:
@@ -94,51 +98,53 @@ def examine(patient: Patient) -> Examination:
         found=f"{where}: {count} deployment{'s' * (count > 1)}",
     )
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        each = pool.map(
-            lambda written: _Bedside(patient, written).checks(), configuration.deployment
+        checks = pool.map(
+            lambda written: _DeploymentChecks(patient, written).checks(), configuration.deployment
         )
-        return _examination([read, *kept, *(check for checks in each for check in checks)])
+        return _examination([read, *kept, *(check for checks in checks for check in checks)])
 
 
-def _kept(home: Home | None) -> Iterator[Check]:
+def _home_checks(home: Home | None) -> Iterator[Check]:
     """Check that no usage of the home is lost or damaged and that nobody edited its books.
 
     Files of the lake are known by their sizes and by what the last check of their bytes found.
     """
     if home is None or not home.is_begun:
         return
-    found = [one.problem for one in conditions(home)]
-    for problem in found:
-        told = f"{problem.what} ({problem.where}): {problem.why}"
-        yield Check(deployment="", what="usage", ok=False, found=told, todo=problem.todo)
-    if not found:
-        sound = "no journal is lost; every file of the lake is there, at its size "
-        sound += "(clauseway usage lake check reads them)"
+    problems = [condition.problem for condition in conditions(home)]
+    for problem in problems:
+        text = f"{problem.what} ({problem.where}): {problem.why}"
+        yield Check(deployment="", what="usage", ok=False, found=text, todo=problem.todo)
+    if not problems:
+        sound = (
+            "no journal is lost; every file of the lake is there, at its size (clauseway usage lake "
+            "check reads them)"
+        )
         yield Check(deployment="", what="usage", ok=True, found=sound)
     edited = edits(home)
     for problem in edited:
-        told = f"{problem.what}: {problem.why}"
-        yield Check(deployment="", what="books", ok=False, found=told, todo=problem.todo)
+        text = f"{problem.what}: {problem.why}"
+        yield Check(deployment="", what="books", ok=False, found=text, todo=problem.todo)
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
 
 
 def _examination(checks: Iterable[Check]) -> Examination:
-    found = tuple(checks)
-    return Examination(all(check.ok for check in found), found)
+    checked = tuple(checks)
+    return Examination(all(check.ok for check in checked), checked)
 
 
-def _failed(deployment: str, what: str, problem: Problem) -> Check:
+def _failed(deployment: str, subject: str, problem: Problem) -> Check:
     return Check(
         deployment=deployment,
-        what=what,
+        what=subject,
         ok=False,
         found=f"{problem.what}: {problem.why}",
         todo=problem.todo,
     )
 
 
-class _Bedside:
+class _DeploymentChecks:
     """One deployment under examination."""
 
     def __init__(self, patient: Patient, written: DeploymentWritten) -> None:
@@ -148,8 +154,10 @@ class _Bedside:
     def checks(self) -> list[Check]:
         return [*self._reached(), *self._priced(), *self._permitted()]
 
-    def _check(self, what: str, found: str, todo: str = "") -> Check:
-        return Check(deployment=self._written.name, what=what, ok=not todo, found=found, todo=todo)
+    def _check(self, subject: str, finding: str, todo: str = "") -> Check:
+        return Check(
+            deployment=self._written.name, what=subject, ok=not todo, found=finding, todo=todo
+        )
 
     # The cloud
 
@@ -161,6 +169,7 @@ class _Bedside:
                 "models", "none", f"Write under models of {written.name} what is deployed there."
             )
             return
+        # The credential comes first: without one nothing else can be asked.
         try:
             auth = resolve_auth(written, self._patient.configuration)
             credential = _within(_CREDENTIAL_TIMEOUT_S, lambda: fetch(auth))
@@ -168,6 +177,7 @@ class _Bedside:
             yield _failed(written.name, "credential", error.problems[0])
             return
         yield self._check("credential", _described(credential))
+        # The cloud's module judges the settings before any byte is sent.
         target = target_of(written, *next(iter(written.models.items())), auth)
         try:
             CLOUDS[written.dialect].prepare(target, credential)
@@ -184,10 +194,11 @@ class _Bedside:
         except (OSError, http.client.HTTPException) as error:
             yield self._check(
                 "address",
-                f"{target.url}: {_told(error)}",
+                f"{target.url}: {_message(error)}",
                 "Check the url, the network and its firewall.",
             )
             return
+        # An error's text may quote the credential.
         said = answered.said.replace(credential.secret, "…") if credential.secret else answered.said
         yield self._judged(call, answered, said)
         if abs(answered.ahead_s) > _CLOCK_S_MAX:
@@ -197,7 +208,10 @@ class _Bedside:
             )
 
     def _judged(self, call: Call, answered: Answered, said: str) -> Check:
-        asked = f"{call.method.decode()} {call.path.decode()} answered {answered.status} in {answered.duration_ms} ms"
+        asked = (
+            f"{call.method.decode()} {call.path.decode()} answered {answered.status} in "
+            f"{answered.duration_ms} ms"
+        )
         status = answered.status
         if status in (401, 403):
             todo = "Check the credential, and that its owner may use this deployment."
@@ -205,7 +219,8 @@ class _Bedside:
         if call is _MODELS and status == 200:
             return self._listed(asked, answered.body)
         if self._written.dialect == "oci" and "compartment" in said.lower():
-            # Oracle looks for it before it looks at the request, and a real one would be refused for it, too.
+            # Oracle looks for it before it looks at the request, and a real one would be refused
+            # for it, too.
             todo = 'Name the compartment: settings = {compartment_id = "ocid1.compartment…"}.'
             return self._check("answer", f"{asked}: {said}", todo)
         if status == 429 or (call is not _MODELS and status in _REFUSED_AS_IT_SHOULD):
@@ -235,18 +250,18 @@ class _Bedside:
             return self._check("answer", f"{asked}, without {', '.join(missing)}", todo)
         return self._check("answer", f"{asked}, with every model")
 
-    # What the gateway would do with it
+    # The gateway's use of it
 
     def _priced(self) -> Iterator[Check]:
         for product in self._written.models:
             try:
-                found = prices_now(self._written, product, self._patient.prices, self._today)
+                price = prices_now(self._written, product, self._patient.prices, self._today)
             except UnknownPrice as error:
-                found_none = "; ".join(f"no price for {one}" for one in error.sentences)
+                found_none = "; ".join(f"no price for {sentence}" for sentence in error.sentences)
                 yield self._check("price", found_none, TODO_PRICE)
                 continue
             prices = {
-                unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(found.items())
+                unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(price.items())
             }
             if prices.keys() >= {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}:
                 given, made = prices[Unit.INPUT_TOKENS], prices[Unit.OUTPUT_TOKENS]
@@ -269,20 +284,27 @@ class _Bedside:
         written, opened = self._written, self._patient.opened
         decisions = {
             segment: opened.decide(
-                action=SELL, party=written.seller, product=product, cloud=written.cloud, segment=segment,
-                region=opened.catalog.region_of(written.cloud, written.region), as_of=self._today,
+                action=SELL,
+                party=written.seller,
+                product=product,
+                cloud=written.cloud,
+                segment=segment,
+                region=opened.catalog.region_of(written.cloud, written.region),
+                as_of=self._today,
                 known_at=KnownAt(time.time_ns()),
             )
             for segment in sorted(opened.catalog.segments)
-        }  # fmt: skip
-        refused = {
-            name: one for name, one in decisions.items() if one.outcome is not Outcome.PERMITTED
         }
-        told = f"{written.seller} may sell {product} on {written.cloud}"
+        refused = {
+            name: decision
+            for name, decision in decisions.items()
+            if decision.outcome is not Outcome.PERMITTED
+        }
+        text = f"{written.seller} may sell {product} on {written.cloud}"
         if not refused:
-            return self._check("agreement", told)
+            return self._check("agreement", text)
         if len(refused) < len(decisions):
-            return self._check("agreement", f"{told}, except to {', '.join(refused)}")
+            return self._check("agreement", f"{text}, except to {', '.join(refused)}")
         message = refusal(
             next(iter(refused.values())), written.seller, product, written.cloud
         ).message
@@ -291,18 +313,22 @@ class _Bedside:
         )
 
 
-def with_basis(found: Examination, basis: Basis) -> Examination:
-    """Add which price books the gateway and the ledger use, and whether this version ships others."""
+def with_basis(examination: Examination, basis: Basis) -> Examination:
+    """Add which price books the gateway and the ledger use, and whether this version ships
+    others."""
     label = " › ".join(book.name for book in basis.books)
-    held = ", ".join(told(one) for one in basis.of(PRICES)) or f"{label}, not accepted yet"
-    other = shipped_differently(basis)
-    todo = "To take them: clauseway basis prices --of-this-version --why …" if other else ""
-    said = f"{held}; this version ships other books" if other else held
+    held = (
+        ", ".join(acceptance_text(acceptance) for acceptance in basis.of(PRICES))
+        or f"{label}, not accepted yet"
+    )
+    differing = shipped_differently(basis)
+    todo = "To take them: clauseway basis prices --of-this-version --why …" if differing else ""
+    said = f"{held}; this version ships other books" if differing else held
     check = Check(deployment="", what="price book", ok=True, found=said, todo=todo)
-    return msgspec.structs.replace(found, checks=(*found.checks, check))
+    return msgspec.structs.replace(examination, checks=(*examination.checks, check))
 
 
-def with_room(found: Examination, spools: Path) -> Examination:
+def with_room(examination: Examination, spools: Path) -> Examination:
     """Add whether the disk of the usage journals has room: once it is full, a gateway refuses."""
     folder = next(path for path in (spools, *spools.absolute().parents) if path.exists())
     room = os.statvfs(folder)
@@ -311,15 +337,17 @@ def with_room(found: Examination, spools: Path) -> Examination:
     todo = (
         ""
         if ok
-        else "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
+        else (
+            "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
+        )
     )
     said = f"{free >> 20:,} MB are free where usage is recorded ({spools})"
     check = Check(deployment="", what="journal", ok=ok, found=said, todo=todo)
-    return Examination(found.ok and ok, (*found.checks, check))
+    return Examination(examination.ok and ok, (*examination.checks, check))
 
 
 def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:
-    """The deployment as the gateway would call it, without prices."""
+    """Return the deployment as the gateway would call it, without prices."""
     label = Deployment(written.name, written.cloud, written.seller, written.region, product, model)
     return Target(
         label=label,
@@ -334,7 +362,8 @@ def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) 
 
 
 def harmless(target: Target) -> tuple[Call, bytes]:
-    """The cheapest call that needs the credential: the models, or where there is no list of them, an empty request."""
+    """Return the cheapest call that needs the credential: the models, or where there is no list
+    of them, an empty request."""
     lacking = CLOUDS[target.dialect].lacks(target)
     if "models" not in lacking:
         return _MODELS, b""
@@ -348,12 +377,15 @@ def _described(credential: Credential) -> str:
     return f"{credential.kind}, good for {minutes} more minutes"
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
 def _within(timeout_s: float, function: Callable[[], T]) -> T:
-    """The function's result, or InvalidInput where it takes longer. What hangs is left behind in its thread."""
+    """Return the function's result.
+
+    Raise InvalidInput where it takes longer. What hangs is left behind in its thread.
+    """
     results: list[T] = []
     errors: list[BaseException] = []
 

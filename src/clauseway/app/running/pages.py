@@ -1,4 +1,5 @@
-"""The pages' process: what the pages are told, read from the agreement, the control database and the gateway's counts.
+"""The pages' process: the contexts of the pages, read from the agreement, the control database and
+the gateway's counts.
 
 `python -m clauseway.app.running.pages --home H` serves them until its parent is gone. The key that
 the snippets show is read from standard input, if there is one.
@@ -51,7 +52,10 @@ from clauseway.web import (
 
 
 class Source:
-    """Tells the pages what to draw. Files and databases are read in a thread, so that no page waits for another."""
+    """Tells the pages what to draw.
+
+    Files and databases are read in a thread, so that no page waits for another.
+    """
 
     def __init__(
         self, home: Home, opened: Opened, clock: BusinessClock, gateway_url: str, key: str
@@ -60,7 +64,8 @@ class Source:
         self._gateway_url, self._key = gateway_url, key
         # The picture as last drawn, by the number of facts it rests on.
         self._drawn: tuple[int, Timeline] | None = None
-        # The forecast as last made, by the day and the receipts of the settlements that it goes on from.
+        # The forecast as last made, by the day and the receipts of the settlements that it goes on
+        # from.
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
 
     async def home(self) -> HomeContext:
@@ -88,7 +93,7 @@ class Source:
         )
 
     async def alerts(self) -> tuple[Alert, ...]:
-        """What is damaged or lost in the home."""
+        """Return an alert for everything damaged or lost in the home."""
         return await asyncio.to_thread(open_alerts, self._home)
 
     async def statement(self, period: str) -> StatementContext | None:
@@ -102,46 +107,47 @@ class Source:
         settled = latest_settlements(self._home).values()
         opened = with_recorded(self._opened, self._home)
         return HomeContext(
-            title=" · ".join(one.agreement.title for one in each_of(opened)),
+            title=" · ".join(asked.agreement.title for asked in each_of(opened)),
             as_of=today,
             known_at=_to_the_second(known_at.instant_ns),
             plain_words=_plain_words(opened, today, known_at),
             timeline=self._rights(opened, known_at),
             counts=counts,
             gateway_url=self._gateway_url,
-            statements=tuple(statement_context(statement_of(found)) for found in settled),
+            statements=tuple(statement_context(statement_of(settlement)) for settlement in settled),
             statement_note=""
             if settled
             else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
-            forecast=self._ahead(opened, known_at, [found.receipt for found in settled]),
+            forecast=self._ahead(opened, known_at, [settlement.receipt for settlement in settled]),
             snippets=snippets_for(self._gateway_url, self._key),
             alerts=open_alerts(self._home),
         )
 
     def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
         # Facts are never changed, only added: where their number is the same, so is the picture.
-        facts = sum(len(one.facts.facts) for one in each_of(opened))
+        facts = sum(len(asked.facts.facts) for asked in each_of(opened))
         if self._drawn is None or self._drawn[0] != facts:
             self._drawn = (facts, timeline_of_rights(opened, known_at))
         return self._drawn[1]
 
     def _ahead(self, opened: Opened, known_at: KnownAt, receipts: Sequence[str]) -> ForecastContext:
-        # A thousand paths take a second: they are drawn anew when a month was settled, or a day has begun.
+        # A thousand paths take a second: they are drawn anew when a month was settled, or a day has
+        # begun.
         key = (known_at.day, *receipts)
         if self._forecast is None or self._forecast[0] != key:
             self._forecast = (key, forecast_context(self._home, opened, known_at))
         return self._forecast[1]
 
     def _statement(self, period: str) -> StatementContext | None:
-        found = statement(self._home, period)
-        if found is None:
+        settlement = statement(self._home, period)
+        if settlement is None:
             return None
         return msgspec.structs.replace(
-            statement_context(found), alerts=open_alerts(self._home, found.as_of)
+            statement_context(settlement), alerts=open_alerts(self._home, settlement.as_of)
         )
 
     def _line(self, period: str, line: str, request: str) -> LineContext | None:
-        month(period)  # refuses what is no month, before any line is looked for
+        month(period)  # refuses what is not a month, before any line is looked for
         try:
             trace = trace_line(self._home, line, request)
         except InvalidInput:
@@ -149,20 +155,23 @@ class Source:
         return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None
 
     def _edition(self, today: date) -> str:
-        receipts = [found.receipt for found in latest_settlements(self._home).values()]
-        alerts = [f"{one.what} {one.where}" for one in open_alerts(self._home)]
+        receipts = [settlement.receipt for settlement in latest_settlements(self._home).values()]
+        alerts = [f"{alert.what} {alert.where}" for alert in open_alerts(self._home)]
         return hashlib.sha256("\n".join([str(today), *receipts, *alerts]).encode()).hexdigest()[:16]
 
 
 def _to_the_second(instant_ns: int) -> str:
-    """An instant as people read it; receipts keep every digit."""
+    """Return an instant as people read it; receipts keep every digit."""
     return str(KnownAt(instant_ns // 1_000_000_000 * 1_000_000_000))
 
 
 def _plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
-    """What the terms in force say, each clause once, the latest amendment's first."""
+    """Return the sentences of the terms in force, each clause once, the latest amendment's
+    first."""
     clauses: dict[str, list[Citation]] = {}
-    states = [state for one in each_of(opened) for state in one.in_force(today, known_at).states]
+    states = [
+        state for asked in each_of(opened) for state in asked.in_force(today, known_at).states
+    ]
     for state in states:
         if state.in_force:
             clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
@@ -172,19 +181,19 @@ def _plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainS
 
 
 async def _ask_gateway(path: Path) -> dict[str, Any]:
-    """The gateway's counts over its control socket. Raises Unavailable."""
+    """Return the gateway's counts over its control socket. Raise Unavailable."""
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(path), 2)
         writer.write(b"GET /counts HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
         answer = await asyncio.wait_for(reader.read(), 2)
         writer.close()
-        found = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+        counts = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
     except (OSError, TimeoutError, msgspec.DecodeError) as error:
         raise Unavailable(
             f"The gateway does not answer: {error or type(error).__name__}."
         ) from None
-    assert isinstance(found, dict)
-    return found
+    assert isinstance(counts, dict)
+    return counts
 
 
 async def _serve(source: Source, listener: socket.socket, parent_pipe: int | None) -> None:
@@ -228,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True
         )
         return 3
+    # The parent writes the key of the snippets into a pipe.
     key = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
     opened = open_agreements(options.agreement)
     if options.facts is not None:

@@ -1,7 +1,8 @@
-"""The gateway's plan: the agreement decided ahead for every seller, product, cloud and segment, at every boundary.
+"""The gateway's plan: the agreement decided ahead for every seller, product, cloud and segment, at
+every boundary.
 
-Deployments whose sale the agreement permits become candidates, the primary cloud's first; every other cloud gets its
-refusal, worded and cited.
+Deployments whose sale the agreement permits become candidates, the primary cloud's first; every
+other cloud gets its refusal, worded and cited.
 """
 
 import os
@@ -71,9 +72,12 @@ def compile_plan(
     where: Path,
     spent: Mapping[str, int] | None = None,
 ) -> Plan:
-    """Compile everything a gateway needs. Raises InvalidInput where a credential is
-    missing, UnknownPrice where a deployment sells what the book does not price. `spent` is what was spent toward each
-    commitment, in picodollars, as far as it is known."""
+    """Compile everything a gateway needs.
+
+    Raise InvalidInput where a credential is missing, UnknownPrice where a deployment sells what the
+    book does not price. `spent` is what was spent toward each commitment, in picodollars, as far as
+    it is known.
+    """
     targets = _targets(configuration, prices, known_at.day, where)
     models = shipped_models()
     names = models.named(products_of(configuration))
@@ -109,13 +113,13 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 
 def products_of(configuration: Configuration) -> list[str]:
-    """Every product that is deployed somewhere."""
+    """Return every product that is deployed somewhere."""
     return sorted(
         {product for deployment in configuration.deployment for product in deployment.models}
     )
 
 
-# What a model of each kind cannot be sold without a price for; where there are several sets, any one of them does.
+# Units without whose prices a model of each kind is not sold; of several sets any one is enough.
 _NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
     "text": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
     "embedding": (frozenset({Unit.INPUT_TOKENS}),),
@@ -127,7 +131,7 @@ _NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
     ),
     "moderation": (frozenset({Unit.INPUT_TOKENS}),),
 }
-# What a model may answer with at most where nobody knows: the largest that the catalogued models allow.
+# The longest answer of a model that nobody has catalogued: the largest of the catalogued ones.
 _OUTPUT_TOKENS_MAX = 128_000
 _WITHOUT_OUTPUT = ("embedding", "moderation")
 
@@ -135,16 +139,19 @@ _WITHOUT_OUTPUT = ("embedding", "moderation")
 def prices_now(
     written: DeploymentWritten, product: str, prices: PriceTable, day: date
 ) -> Mapping[Unit, int]:
-    """What a deployment's units cost, in picodollars. Raises UnknownPrice: what has no price is not sold."""
+    """Return the prices of a deployment's units, in picodollars.
+
+    Raise UnknownPrice: without a price nothing is sold.
+    """
     sale, kind = _sale(written, product), shipped_models().of(product, surface_at(written)).kind
     row = prices.row(sale, day)
     if row.currency != USD:
-        what = f"{product} of deployment {written.name} is priced in {row.currency}"
+        problem = f"{product} of deployment {written.name} is priced in {row.currency}"
         why, todo = (
             "a gateway counts limits and budgets in USD",
             "Give it a price book with a price in USD.",
         )
-        raise InvalidInput(Problem(what=what, why=why, where="price book", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="price book", todo=todo))
     if not any(units <= row.prices.keys() for units in _NEEDS_PRICE[kind]):
         raise UnknownPrice(
             [(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())]
@@ -153,7 +160,7 @@ def prices_now(
 
 
 def surface_at(written: DeploymentWritten) -> str:
-    """The surface of the matrix that a deployment is."""
+    """Return the surface of the matrix that a deployment is."""
     return written.surface or surface_of(written.dialect, written.url, written.auth.service)
 
 
@@ -164,7 +171,7 @@ def _sale(written: DeploymentWritten, product: str) -> Sale:
 def _targets(
     configuration: Configuration, prices: PriceTable, day: date, where: Path
 ) -> list[Target]:
-    """Raises UnknownPrice with every price that is missing, whichever deployment it is for."""
+    """Raise UnknownPrice with every price that is missing, whichever deployment it is for."""
     targets: list[Target] = []
     missing: list[tuple[Sale, Unit, date]] = []
     for deployment in configuration.deployment:
@@ -190,9 +197,9 @@ def _target(
         model=model,
     )
     surface = surface_at(written)
-    known = shipped_models().of(product, surface)
+    names = shipped_models().of(product, surface)
     now = prices_now(written, product, prices, day)
-    output_tokens_max = written.output_tokens_max or known.output_tokens_max or _OUTPUT_TOKENS_MAX
+    output_tokens_max = written.output_tokens_max or names.output_tokens_max or _OUTPUT_TOKENS_MAX
     is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
     return Target(
         label=label,
@@ -201,13 +208,13 @@ def _target(
         auth=resolve_auth(written, where),
         input_price=now.get(Unit.INPUT_TOKENS, 0),
         output_price=now.get(Unit.OUTPUT_TOKENS, 0),
-        output_tokens_max=0 if known.kind in _WITHOUT_OUTPUT else output_tokens_max,
+        output_tokens_max=0 if names.kind in _WITHOUT_OUTPUT else output_tokens_max,
         settings=written.settings,
-        kind=known.kind,
+        kind=names.kind,
         surface=surface,
         prices=plan_prices(_sale(written, product), prices, day),
-        context_tokens_max=written.context_tokens_max or known.context_tokens_max,
-        image_tokens_max=known.image_tokens_max,
+        context_tokens_max=written.context_tokens_max or names.context_tokens_max,
+        image_tokens_max=names.image_tokens_max,
         lacks=_lacks(written, surface, product),
         snapshot=written.snapshots.get(product, "")
         or (model.removeprefix("openai.") if is_snapshot else ""),
@@ -221,8 +228,8 @@ def _target(
 
 
 def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack, ...]:
-    """What a deployment lacks, at all times by the version of the API that it names, and stretch by stretch of the
-    matrix; its own word goes before both."""
+    """Return the capabilities a deployment lacks: always, by its API version, and in stretches
+    of the matrix; its own word goes before both."""
     matrix = shipped_matrix()
     by_version = shipped_versions().lacking(surface, written.settings.get("api_version", ""))
     days = matrix.days(surface, product)
@@ -256,8 +263,8 @@ def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack
 def _retirements(
     models: Models, targets: Sequence[Target], names: Mapping[str, str]
 ) -> tuple[Retirement, ...]:
-    """Of what is served here, by surface; of what is not, whatever is known of who makes the models and of the clouds
-    that are used: who asks for it learns what came after."""
+    """Return the retirements of models served here, by surface, and of others of the same makers
+    and clouds: a caller who asks for one learns its successor."""
     surfaces = sorted({target.surface for target in targets})
     return tuple(
         Retirement(
@@ -273,7 +280,7 @@ def _retirements(
 
 
 def _concerns(retirement: Ended, surfaces: Sequence[str]) -> bool:
-    """Whether it says something to who asks here for a name that nothing serves."""
+    """Return whether it says something to who asks here for a name that nothing serves."""
     return retirement.vendor in ("", "openai") or any(map(retirement.holds_on, surfaces))
 
 
@@ -290,12 +297,15 @@ def _commitment(written: CommitmentWritten, spent: int) -> Commitment:
 
 
 def promised(written: CommitmentWritten) -> int:
-    """The amount of a commitment, in picodollars."""
+    """Return the amount of a commitment, in picodollars."""
     return int((written.amount * written.usd_rate).scaleb(12))
 
 
 class _Ahead:
-    """One agreement decided ahead, under its default readings. Of what it does not name it says nothing."""
+    """One agreement decided ahead, under its default readings.
+
+    Of what it does not name it says nothing.
+    """
 
     def __init__(self, opened: OpenAgreement, known_at: KnownAt) -> None:
         self._asked = Asked(opened.agreement, opened.catalog, opened.facts)
@@ -303,7 +313,8 @@ class _Ahead:
         self._table = self.tables.table(known_at, opened.agreement.default_readings())
 
     def days(self, question: Question) -> Sequence[date]:
-        """The days on which its answer to a question may change; a cloud's or segment's name changes none."""
+        """Return the days on which its answer to a question may change; a cloud's or segment's
+        name changes none."""
         catalog = self._asked.catalog
         if question.product not in catalog.products and question.product not in catalog.classes:
             return ()
@@ -320,28 +331,37 @@ class _Compiler:
 
     def __init__(self, opened: Opened, targets: Sequence[Target], known_at: KnownAt) -> None:
         self.opened, self.targets, self.known_at = opened, targets, known_at
-        self.ahead = [_Ahead(one, known_at) for one in each_of(opened)]
+        self.ahead = [_Ahead(asked, known_at) for asked in each_of(opened)]
         self.primary = first_clouds(opened)
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
         self._checked: dict[tuple[str, str], Question] = {}
-        # The last decision on a seller, product, cloud, region and segment, with the verdicts that it rests on.
+        # The last decision on a seller, product, cloud, region and segment, with the verdicts that
+        # it rests on.
         self._decided: dict[
             tuple[str, str, str, str, str], tuple[list[Verdict | None], Decision]
         ] = {}
 
     def boundaries(self, sellers: Iterable[str], products: Iterable[str]) -> list[date]:
-        """The days on which a route may change. Raises InvalidInput for a seller or product that is not known."""
+        """Return the days on which a route may change.
+
+        Raise InvalidInput for a seller or product that is not known.
+        """
         asked = [
             self._question(seller, product, "", "", "any", date.min)
             for seller, product in every(sellers, products)
         ]
         return sorted(
-            {day for question in asked for one in self.ahead for day in one.days(question)}
+            {
+                day
+                for question in asked
+                for verdicts in self.ahead
+                for day in verdicts.days(question)
+            }
         )
 
     def epochs(self, sellers: Sequence[str], products: Sequence[str]) -> Iterator[Epoch]:
-        """The routes from each day on which one of them changes."""
+        """Yield the routes from each day on which one of them changes."""
         before: dict[str, Route] = {}
         for day in self.boundaries(sellers, products):
             routes = self.routes(sellers, products, day)
@@ -382,15 +402,18 @@ class _Compiler:
         return Route(candidates=tuple(candidates), refusals=tuple(refusals))
 
     def _place(self, target: Target) -> tuple[str, str]:
-        """The cloud of a deployment, and the agreement's region in which it lies: empty where that defines none."""
+        """Return the cloud of a deployment, and the agreement's region in which it lies: empty
+        where that defines none."""
         return target.label.cloud, self.opened.catalog.region_of(
             target.label.cloud, target.label.region
         )
 
     @cached_property
     def _places(self) -> list[tuple[str, str]]:
-        """Where to ask: each cloud, in the regions of its deployments. Raises InvalidInput for a place of which the
-        agreement does not say in which region it lies."""
+        """Return where to ask: each cloud, in the regions of its deployments.
+
+        Raise InvalidInput for a place of which the agreement does not say in which region it lies.
+        """
         catalog = self.opened.catalog
         problems = [
             msgspec.structs.replace(problem, where=f"deployment {target.label.deployment}: region")
@@ -400,20 +423,23 @@ class _Compiler:
         ]
         if problems:
             raise InvalidInput(*dict.fromkeys(problems))
-        found = {
+        places = {
             self._place(target) for target in self.targets if target.label.cloud in catalog.clouds
         }
         bare = ELSEWHERE if catalog.regions else ""
         return sorted(
-            found | {(cloud, bare) for cloud in catalog.clouds - {cloud for cloud, _ in found}}
+            places | {(cloud, bare) for cloud in catalog.clouds - {cloud for cloud, _ in places}}
         )
 
     def _decide(
         self, seller: str, product: str, cloud: str, region: str, segment: str, day: date
     ) -> Decision:
-        """The decision on a day. While every verdict stays the same, so does the decision, and its receipt."""
+        """Return the decision on a day.
+
+        While every verdict stays the same, so does the decision, and its receipt.
+        """
         question = self._question(seller, product, cloud, region, segment, day)
-        verdicts = [one.verdict(question) for one in self.ahead]
+        verdicts = [decided.verdict(question) for decided in self.ahead]
         key = (seller, product, cloud, region, segment)
         if key not in self._decided or self._decided[key][0] != verdicts:
             alone = self.ahead[0] if len(self.ahead) == 1 else None
@@ -456,7 +482,8 @@ class _Compiler:
 
 
 def refusal(decision: Decision, seller: str, product: str, cloud: str, region: str = "") -> Refusal:
-    """A refusal worded for the one who asked: what, by which clause, and what would have to be recorded."""
+    """Return a refusal worded for the one who asked: what, by which clause, and what would have
+    to be recorded."""
     first = decision.reasons[0]
     clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
     where = f"{cloud} in {region}" if region else cloud

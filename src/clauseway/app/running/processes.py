@@ -1,9 +1,9 @@
 """Child processes that live no longer than their parent and say when they are ready.
 
-Each child gets the read end of a pipe. When the parent is gone, however it went, the pipe ends and the child drains and
-leaves. A child that is ready prints one line of JSON; until then it is waited for, and what it says on the way is kept.
-The line of a child that refuses to start holds the problems instead. No port is looked for here: a child listens, and
-its line says where.
+Each child gets the read end of a pipe. When the parent is gone, however it went, the pipe ends and
+the child drains and leaves. A child that is ready prints one line of JSON; until then it is waited
+for, and what it says on the way is kept. The line of a child that refuses to start holds the
+problems instead. No port is looked for here: a child listens, and its line says where.
 """
 
 import contextlib
@@ -57,7 +57,10 @@ class Child:
         return self._process.poll() is None
 
     def stop(self) -> int:
-        """Ask it to drain and leave, and wait; its exit code. One that does not leave in time is killed."""
+        """Ask it to drain and leave, and wait; its exit code.
+
+        One that does not leave in time is killed.
+        """
         if self.running:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -77,15 +80,18 @@ def start(
 ) -> Child:
     """Start `python -m module` and wait until it is ready. Its errors go to `log`.
 
-    The child reads `secret` from its standard input: a command line can be read by every user of the machine.
+    The child reads `secret` from its standard input: a command line can be read by every user of
+    the machine.
 
-    Raises InvalidInput with the problems for which the child refuses to start, ChildFailed where it fails otherwise.
+    Raise InvalidInput with the problems for which the child refuses to start, ChildFailed where it
+    fails otherwise.
     """
     read_end, write_end = os.pipe()
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", module, *arguments, "--parent-pipe", str(read_end)]
     with log.open("ab") as errors:
-        # A session of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
+        # A session of its own: Ctrl-C reaches the parent alone, which then stops its children in
+        # order.
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -95,7 +101,7 @@ def start(
             start_new_session=True,
         )
     os.close(read_end)
-    _hand_over(process, secret)
+    _write_secret(process, secret)
     try:
         ready = _wait_ready(name, process, log)
     except BaseException:
@@ -106,7 +112,7 @@ def start(
     return Child(name, process, ready, write_end)
 
 
-def _hand_over(process: subprocess.Popen[bytes], secret: str) -> None:
+def _write_secret(process: subprocess.Popen[bytes], secret: str) -> None:
     """Write the secret and close: a short text fits into the pipe, whether it is read or not."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
@@ -150,12 +156,13 @@ def _tail(log: Path) -> str:
 
 
 def on_port(port: int | None) -> list[str]:
-    """The flag of a port asked for by name; a child that is not told takes its usual one, or the next free one."""
+    """Return the flag of a port asked for by name; a child that is not told takes its usual one,
+    or the next free one."""
     return [] if port is None else ["--port", str(port)]
 
 
 def moved(name: str, asked: int | None, usual: int, port: int) -> tuple[str, ...]:
-    """A sentence where nobody asked for a port and the usual one was taken."""
+    """Return a sentence where nobody asked for a port and the usual one was taken."""
     if asked is not None or port == usual:
         return ()
     return (f"Port {usual} is taken: {name} listens on {port}.",)

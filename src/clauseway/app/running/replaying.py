@@ -13,7 +13,10 @@ from clauseway.values import InvalidInput, Problem
 
 
 def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedRequest]:
-    """The requests of a trace over the simulated week; at most `limit` of them, 0 for all. Raises InvalidInput."""
+    """Return the requests of a trace over the simulated week; at most `limit` of them, 0 for all.
+
+    Raise InvalidInput.
+    """
     try:
         rows = read_sample() if trace is None else parse_trace(trace.read_text("utf-8"), str(trace))
     except (OSError, UnicodeDecodeError) as error:
@@ -30,7 +33,10 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
 
 
 def keys_by_buyer(lines: Sequence[str], where: str) -> dict[str, str]:
-    """`seller=secret` lines as the secret of each buyer in the plan. Raises InvalidInput where one is missing."""
+    """`seller=secret` lines as the secret of each buyer in the plan.
+
+    Raise InvalidInput where one is missing.
+    """
     by_seller = dict(line.strip().split("=", 1) for line in lines if "=" in line)
     missing = [seller for seller in SELLERS.values() if seller not in by_seller]
     if missing:

@@ -1,6 +1,8 @@
-"""Running a gateway and its pages: compile the plan, start both, keep plan and lake up to date, stop.
+"""Running a gateway and its pages: compile the plan, start both, keep plan and lake up to date,
+stop.
 
-A configuration that is changed is taken over while requests run; one that cannot be is reported, and changes nothing.
+A changed configuration is loaded while requests run; one that cannot be is reported,
+and changes nothing.
 """
 
 import contextlib
@@ -18,7 +20,7 @@ from clauseway.app.books.basis import basis_of, history
 from clauseway.app.books.compacting import compact_lake
 from clauseway.app.books.lake_checks import check_part
 from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.losses import tell_gateway
+from clauseway.app.books.losses import write_conditions
 from clauseway.app.books.register import recorded_facts
 from clauseway.app.books.sealing import register_spool, seal
 from clauseway.app.books.tenants import tenancy_for_plan
@@ -52,10 +54,11 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to serve. Paths left out mean: the built-in agreement, its own facts, real time.
+    """Settings of `serve`. Paths left out mean: the built-in agreement, its own facts, real time.
 
-    `opened` comes without what is recorded in the home: that is read anew with every plan. `host` and `port` are the
-    configuration's where they are None. A port that is named nowhere is the usual one, or the next free one above it.
+    `opened` comes without what is recorded in the home: that is read anew with every plan. `host`
+    and `port` are the configuration's where they are None. A port that is named nowhere is the
+    usual one, or the next free one above it.
     """
 
     home: Home
@@ -81,18 +84,19 @@ class Served(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     def running(self) -> Child | None:
-        """The first of them that has died, or None while both run."""
+        """Return the first of them that has died, or None while both run."""
         return next((child for child in (self.gateway, self.pages) if not child.running), None)
 
 
 def present_plan(options: Options) -> Plan:
-    """The plan by what is true now. Raises InvalidInput with everything that is wrong."""
+    """Return the plan by what is true now. Raise InvalidInput with everything that is wrong."""
     known_at = KnownAt(time.time_ns())
     home = options.home.make()
     opened = with_recorded(options.opened, home)
     configuration = read_configuration(options.configuration, opened.catalog)
     tenancy = tenancy_for_plan(home)
     prices = basis_of(home).prices(known_at)
+    # A plan is compiled whole or not at all: one missing price leaves the present plan as it is.
     try:
         plan = compile_plan(
             opened,
@@ -128,13 +132,16 @@ def present_plan(options: Options) -> Plan:
 
 
 def refresh_plan(options: Options) -> None:
-    """Compile the plan from what is true now and hand it to the gateway. Raises as `present_plan` does."""
+    """Compile the plan from what is true now and hand it to the gateway.
+
+    Raise as `present_plan` does.
+    """
     write_plan(present_plan(options), options.home.plan)
 
 
 @contextlib.contextmanager
 def serving(options: Options) -> Iterator[Served]:
-    """The gateway and the pages, until the block ends. Raises InvalidInput, ChildFailed."""
+    """The gateway and the pages, until the block ends. Raise InvalidInput, ChildFailed."""
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(options.home.make()))
@@ -162,19 +169,19 @@ def serving(options: Options) -> Iterator[Served]:
 
 @contextlib.contextmanager
 def _alone(home: Home) -> Iterator[None]:
-    """One at a time serves a home: another would take plan and leases away from under the first one's gateway. Raises
-    InvalidInput."""
+    """Hold the lock of a served home: a second process would take plan and leases from the first
+    one's gateway. Raise InvalidInput."""
     with (home.root / "serve.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            what, why = (
+            problem, why = (
                 "this home is served already",
                 "its plan, journal and leases are one process's",
             )
             todo = "Stop the other one, or name another home with --home."
             raise InvalidInput(
-                Problem(what=what, why=why, where=str(home.root), todo=todo)
+                Problem(what=problem, why=why, where=str(home.root), todo=todo)
             ) from None
         yield
 
@@ -224,14 +231,15 @@ def keep(
     served: Served,
     until: threading.Event,
     again: threading.Event | None = None,
-    told: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+    report: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> Child | None:
     """Keep plan and lake up to date until told to stop (None) or until a process dies (which one).
 
-    `again` set: compile the plan anew although nothing seems to have changed. What cannot be taken over is `told`.
+    `again` set: compile the plan anew although nothing seems to have changed. What cannot be taken
+    over is `told`.
     """
     sealed_s = merged_s = time.monotonic()
-    tending = Tending(options.home, told)
+    tending = Upkeep(options.home, report)
     seen = _inputs(options)
     while not until.wait(_PLAN_EVERY_S):
         if dead := served.running():
@@ -244,7 +252,7 @@ def keep(
             try:
                 refresh_plan(options)
             except InvalidInput as error:
-                told(f"The change was not taken over, and changes nothing:\n{error}")
+                report(f"The change was not taken over, and changes nothing:\n{error}")
         if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
             merging = time.monotonic() - merged_s >= _MERGE_EVERY_S
             tending.round(merging=merging)
@@ -253,19 +261,20 @@ def keep(
     return None
 
 
-class Tending:
-    """What keeps a served home in shape, round by round. What is wrong is `told`, each thing once."""
+class Upkeep:
+    """Upkeep of a served home, round by round. Each problem is reported once."""
 
-    def __init__(self, home: Home, told: Callable[[str], None]) -> None:
-        self._home, self._told = home, told
+    def __init__(self, home: Home, report: Callable[[str], None]) -> None:
+        self._home, self._told = home, report
         self._part = 0
         self._lost: set[str] = set()
 
     def round(self, *, merging: bool) -> None:
-        """Seal what was metered; where it is time, merge small files and read a part of the lake to its end.
+        """Seal what was metered; where it is time, merge small files and read a part of the lake to
+        its end.
 
-        Where the disk or the database fails, usage stays in the spool until it can be sealed, and the gateway refuses
-        requests once its own disk fails.
+        Where the disk or the database fails, usage stays in the spool until it can be sealed, and
+        the gateway refuses requests once its own disk fails.
         """
         try:
             seal(self._home)
@@ -280,14 +289,15 @@ class Tending:
                 f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
             )
             return
-        lost = {str(one.problem) for one in tell_gateway(self._home)}
+        lost = {str(condition.problem) for condition in write_conditions(self._home)}
         for text in sorted(lost - self._lost):
             self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost
 
 
 def _inputs(options: Options) -> list[object]:
-    """What a plan is compiled from and may change while it runs: tenants, facts, the configuration, the basis."""
+    """Return the state of everything that a plan is compiled from: tenants, facts, the
+    configuration, the basis."""
     facts = len(recorded_facts(options.home))
     try:
         configuration = read_configuration(
@@ -296,7 +306,7 @@ def _inputs(options: Options) -> list[object]:
     except InvalidInput:
         configuration = Configuration()
     files = [options.configuration, *_secret_files(options, configuration)]
-    # What is left of commitments is counted down in the gateway, and corrected by what was metered now and then.
+    # The gateway counts down the rest of commitments; now and then metered usage corrects it.
     period = time.monotonic() // _BALANCES_EVERY_S if configuration.commitment else 0
     accepted = len(history(options.home))
     return [tenancy_for_plan(options.home), facts, accepted, period, *map(_stamp, files)]
@@ -311,5 +321,5 @@ def _secret_files(options: Options, configuration: Configuration) -> list[Path]:
 def _stamp(path: Path | None) -> tuple[int, int]:
     if path is None or not path.exists():
         return (0, 0)
-    found = path.stat()
-    return (found.st_mtime_ns, found.st_ino)
+    stat = path.stat()
+    return (stat.st_mtime_ns, stat.st_ino)

@@ -12,7 +12,7 @@ from clauseway.sandbox.server import USUAL_PORTS
 from clauseway.sandbox.signatures import credentials
 
 _VERTEX_ROOT = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/{credentials.GOOGLE_LOCATION}/publishers/openai/v1"
-# What any of the simulated models answers with at most.
+# The longest answer of a simulated model, in tokens.
 _OUTPUT_TOKENS_MAX = 16_384
 
 
@@ -44,7 +44,7 @@ class Clouds(msgspec.Struct, frozen=True):
 def sandbox_clouds(
     home: Home, ports: Mapping[str, int | None] | None = None, faults: Sequence[str] = ()
 ) -> Iterator[Clouds]:
-    """The simulated clouds, until the block ends. Raises InvalidInput, ChildFailed.
+    """The simulated clouds, until the block ends. Raise InvalidInput, ChildFailed.
 
     A cloud without a port in `ports` takes its usual one, or the next free one above it.
     """
@@ -92,7 +92,7 @@ def _addresses(ports: dict[str, int]) -> tuple[Address, ...]:
 
 
 def write_credentials(clouds: Clouds, folder: Path) -> None:
-    """The demonstration credentials as the files that the vendors' own SDKs look for."""
+    """Write the demonstration credentials as the files that the vendors' own SDKs look for."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token_uri = clouds.url("vertex").removesuffix(_VERTEX_ROOT) + "/token"
     for name, text in credentials.credential_files(folder.resolve(), token_uri).items():
@@ -102,7 +102,8 @@ def write_credentials(clouds: Clouds, folder: Path) -> None:
 
 
 def write_configuration(clouds: Clouds, path: Path) -> None:
-    """The deployments of the simulated week: OpenAI's sales hosted on Azure and on AWS, Microsoft's on Azure."""
+    """Write the deployments of the simulated week: OpenAI's sales hosted on Azure and on AWS,
+    Microsoft's on Azure."""
     path.write_text(
         _CONFIGURATION.format(
             openai=clouds.url("openai"),

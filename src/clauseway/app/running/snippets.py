@@ -1,4 +1,5 @@
-"""What a person pastes to try the gateway: a `curl` command and a few lines of Python, complete as they stand."""
+"""Snippets to paste and try the gateway: a `curl` command and a few lines of Python, complete as
+they stand."""
 
 from clauseway.web import Snippet
 
@@ -6,7 +7,8 @@ _KEY = "YOUR-KEY"
 
 
 def snippets_for(gateway_url: str, key: str = "") -> tuple[Snippet, ...]:
-    """Both snippets for a gateway at `gateway_url` (it ends in `/v1`); without a key they say where it goes."""
+    """Return both snippets for a gateway at `gateway_url` (it ends in `/v1`); without a key they
+    say where it goes."""
     return (
         Snippet(label="curl", text=curl_snippet(gateway_url, key or _KEY)),
         Snippet(label="openai-python", text=python_snippet(gateway_url, key or _KEY)),

@@ -1,6 +1,8 @@
-"""The night of the amendment, end to end: clouds, gateway, pages, a week of real traffic, two settled months.
+"""The night of the amendment, end to end: clouds, gateway, pages, a week of real traffic, two
+settled months.
 
-The business clock is simulated and moved by the replay; signatures, timeouts and records' own times are real.
+The business clock is simulated and moved by the replay; signatures, timeouts and records' own times
+are real.
 """
 
 import contextlib
@@ -26,7 +28,7 @@ from clauseway.sandbox.traffic.replay import Progress, Report
 from clauseway.sandbox.traffic.traffic import BEGIN_NS, OPENAI_CUSTOMER, SELLERS, PlannedRequest
 
 MONTHS = ("2026-04", "2026-05")
-# What was reported and never published, accepted by name: the settlement of `up` rests on these.
+# Figures that were reported and never published: the settlement of `up` accepts them by name.
 ASSUMPTIONS = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 _RUNS = "up"
 _LATEST = "latest"
@@ -52,12 +54,13 @@ class Night(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def snippet_key(self) -> str:
-        """The key that the pasted snippets use: it buys from the owner."""
+        """Return the key that the pasted snippets use: it buys from the owner."""
         return self.keys[OPENAI_CUSTOMER]
 
 
 def fresh_home(home: Home) -> Home:
-    """A home of its own for each run, so that no run counts another's usage; `latest` points to it."""
+    """Make a home of its own for each run, so that no run counts another's usage; `latest`
+    points to it."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     fresh = Home(home.make().root / _RUNS / stamp).make()
     latest = home.root / _RUNS / _LATEST
@@ -71,7 +74,7 @@ def fresh_home(home: Home) -> Home:
 def night(
     home: Home, opened: OpenAgreement, port: int | None, pages_port: int | None
 ) -> Iterator[Night]:
-    """Start everything in a fresh home, until the block ends. Raises InvalidInput, ChildFailed.
+    """Start everything in a fresh home, until the block ends. Raise InvalidInput, ChildFailed.
 
     `port` is the gateway's; a port that is None is the usual one, or the next free one above it.
     """
@@ -94,7 +97,7 @@ def night(
 
 
 def _keys(home: Home, opened: OpenAgreement) -> dict[str, str]:
-    """One key per buyer of the planned traffic."""
+    """Return one key per buyer of the planned traffic."""
     return {
         buyer: create_key(
             home, opened.catalog, organisation=buyer, project="night", seller=seller, segment="any"
@@ -113,7 +116,10 @@ def play(
 def settle_night(
     home: Home, opened: OpenAgreement, assume: Sequence[str]
 ) -> tuple[Sealing, list[Settlement]]:
-    """Seal what was metered and settle both months. Raises InvalidInput where a figure is not accepted."""
+    """Seal what was metered and settle both months.
+
+    Raise InvalidInput where a figure is not accepted.
+    """
     sealed = seal(home)
     prices = basis_of(home).prices(now())
     return sealed, [settle_month(home, opened, prices, period, assume, {}) for period in MONTHS]

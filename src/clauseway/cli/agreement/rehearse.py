@@ -11,7 +11,7 @@ from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import day_given, readings_of
-from clauseway.app.reports.rehearsing import WHAT, Rehearsal, Routed, open_draft, rehearse
+from clauseway.app.reports.rehearsing import MEANINGS, Rehearsal, Routed, open_draft, rehearse
 from clauseway.cli import options
 from clauseway.cli.beside_text import cents, print_assumed, signed
 from clauseway.cli.held import held_prices
@@ -111,7 +111,7 @@ def _print(out: Console, found: Rehearsal) -> None:
     print_indented(
         out, f"{found.requests:,} recorded requests, {found.unchanged:,} of them as before.", by=2
     )
-    for what, words in WHAT.items():
+    for what, words in MEANINGS.items():
         rows = [row for row in found.routed if row.what == what]
         if rows:
             count = sum(row.requests for row in rows)

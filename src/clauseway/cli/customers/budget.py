@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.allowances import For, list_budgets, remove_budget, set_budget
+from clauseway.app.books.allowances import GivenScope, list_budgets, remove_budget, set_budget
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.customers import tenancy
@@ -46,7 +46,9 @@ def set_command(
     For a single key, once:
       clauseway budget set --key key_0123456789abcdef --period total --amount 9.50
     """
-    who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
+    who = GivenScope(
+        organisation=organisation, project=project, key=key, cloud=cloud, product=product
+    )
     budget = set_budget(
         home_at(home), options.opened_one(agreement, None, home=home).catalog, who, amount, period
     )

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.allowances import For, ListedLimit, list_limits, remove_limit, set_limit
+from clauseway.app.books.allowances import (
+    GivenScope,
+    ListedLimit,
+    list_limits,
+    remove_limit,
+    set_limit,
+)
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.customers import tenancy
@@ -58,7 +64,9 @@ def set_command(
     For a single key:
       clauseway limit set --key key_0123456789abcdef --requests 60
     """
-    who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
+    who = GivenScope(
+        organisation=organisation, project=project, key=key, cloud=cloud, product=product
+    )
     limit = set_limit(
         home_at(home), options.opened_one(agreement, None, home=home).catalog, who, requests, tokens
     )

@@ -1,6 +1,6 @@
 """An accepted loss, as `spool accept`, `usage spool write-off` and `usage lake accept` print it."""
 
-from clauseway.app.books.losses import Accepted, told_estimate
+from clauseway.app.books.losses import Accepted, estimate_text
 from clauseway.cli.output import console, print_json
 
 
@@ -9,5 +9,5 @@ def print_accepted(accepted: Accepted, as_json: bool) -> None:
     if as_json:
         print_json(accepted)
         return
-    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {told_estimate(accepted)}."
+    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {estimate_text(accepted)}."
     console().print(f"{text} Settle its months again.", soft_wrap=True)

@@ -1,1 +1,1 @@
-"""The five clouds: their addresses, their authentication, their errors."""
+"""The fake clouds: their addresses, their authentication, their errors."""

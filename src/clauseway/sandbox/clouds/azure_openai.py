@@ -1,16 +1,21 @@
-"""The twin of an Azure OpenAI resource, with its v1 path, its dated path and its Entra token endpoint.
+"""The fake cloud of an Azure OpenAI resource, with its v1 path, its dated path and its Entra token
+endpoint.
 
-`/openai/v1/…`: `model` is the *deployment's* name, and deployments are named otherwise than models (`gpt-5-5`), as in
-practice: a caller that passes the model's name gets Azure's 404. `/openai/deployments/{deployment}/…?api-version=…`:
-what Azure's own SDK class calls; an api-version must be one that exists, and before 2024-08-01 `stream_options` is
-refused. `/openai/{responses|files|batches|models}?api-version=…`: what that class calls without a deployment.
+`/openai/v1/…`: `model` is the *deployment's* name, and deployments are named otherwise than models
+(`gpt-5-5`), as in practice: a caller that passes the model's name gets Azure's 404.
+`/openai/deployments/{deployment}/…?api-version=…`: what Azure's own SDK class calls; an api-version
+must be one that exists, and before 2024-08-01 `stream_options` is refused.
+`/openai/{responses|files|batches|models}?api-version=…`: what that class calls without a
+deployment.
 
-Authentication is `api-key` or a Microsoft Entra bearer token: a JWT whose signature, audience, tenant and times are
-checked. `POST /{tenant}/oauth2/v2.0/token` hands one out for the demonstration client's secret.
+Authentication is `api-key` or a Microsoft Entra bearer token: a JWT whose signature, audience,
+tenant and times are checked. `POST /{tenant}/oauth2/v2.0/token` hands one out for the demonstration
+client's secret.
 
-Every chat answer carries the content filter's results, and a stream begins with a chunk that has nothing else. There is
-no `/responses/compact` and no `/responses/input_tokens`, and `stream_options` is refused on Responses. A batch whose
-file names a deployment that does not exist is not made: 400 `model_not_found`.
+Every chat answer carries the content filter's results, and a stream begins with a chunk that has
+nothing else. There is no `/responses/compact` and no `/responses/input_tokens`, and
+`stream_options` is refused on Responses. A batch whose file names a deployment that does not exist
+is not made: 400 `model_not_found`.
 """
 
 import json
@@ -18,7 +23,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
-from clauseway.sandbox.clouds.front import answer_of, ask
+from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import ALL, NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, tokens
@@ -84,20 +89,24 @@ _AUDIENCES: Final = frozenset(
 )
 
 _WRONG_KEY = (
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide "
+    "a valid key for an "
     "active subscription and use a correct regional API endpoint for your resource."
 )
 _WRONG_TOKEN = (
-    "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or "
+    "Unauthorized. Access token is missing, invalid, audience is incorrect "
+    "(https://cognitiveservices.azure.com), or "
     "have expired."
 )
 _NO_DEPLOYMENT = (
-    "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
+    "The API deployment for this resource does not exist. If you created the deployment within "
+    "the last 5 minutes, "
     "please wait a moment and try again."
 )
 _RATE: Final = (
     "429",
-    "Requests to the ChatCompletions_Create Operation have exceeded the token rate limit of your pricing tier.",
+    "Requests to the ChatCompletions_Create Operation have exceeded the token rate limit of "
+    "your pricing tier.",
 )
 _UNAVAILABLE: Final = (
     "ServiceUnavailable",
@@ -118,8 +127,10 @@ _OUTAGES: Final[Mapping[str | int, tuple[str, str]]] = {
     "slow_down": ("slow_down", "Your request rate has grown too quickly. Please slow down."),
     "no_capacity": (
         "no_capacity",
-        "The system is currently experiencing high demand and cannot process your request. Your request exceeds the "
-        "maximum usage size allowed during peak load. For improved capacity reliability, consider switching to "
+        "The system is currently experiencing high demand and cannot process your request. "
+        "Your request exceeds the "
+        "maximum usage size allowed during peak load. For improved capacity reliability, "
+        "consider switching to "
         "Provisioned Throughput.",
     ),
     "server_is_overloaded": (
@@ -158,7 +169,7 @@ class AzureOpenAI:
         return _place(path)[1]
 
     def answer(self, received: Received) -> Answer:
-        """What Azure OpenAI, or Entra for its token, would answer."""
+        """Return the answer of Azure OpenAI, or of Entra for a token."""
         if "/oauth2/v2.0/" in received.path or "/.well-known/" in received.path:
             return _entra(received)
         if (denied := _authenticate(received)) is not None:
@@ -194,12 +205,13 @@ class AzureOpenAI:
         return answer_of(reply, _model_headers(received, model, reply.tokens[0]), encode_indented)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
-        """An outage in Azure's words."""
+        """Return an outage in Azure's words."""
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _error(received, outage.status, code, message)
 
     def _undeployed(self, received: Received) -> str:
-        """The first deployment that the file of a batch names and that does not exist; empty where all do."""
+        """Return the first deployment that the file of a batch names and that does not exist;
+        empty where all do."""
         named = read_object(received.body).get("input_file_id")
         file = self._account.files.get(named) if isinstance(named, str) else None
         for line in file.content.splitlines() if file is not None else ():
@@ -212,7 +224,10 @@ class AzureOpenAI:
         return ""
 
     def _model(self, received: Received, deployment: str, path: str) -> str:
-        """The deployment that answers, as the headers name it. Raises Refused for a body that is no JSON."""
+        """Return the deployment that answers, as the headers name it.
+
+        Raise Refused for a body that is no JSON.
+        """
         if deployment:
             if deployment not in DEPLOYMENTS:
                 raise UnknownModel(deployment)
@@ -223,17 +238,19 @@ class AzureOpenAI:
 
 
 def _batch_error(deployment: str) -> dict[str, object]:
-    known = ", ".join(DEPLOYMENTS)
+    deployments = ", ".join(DEPLOYMENTS)
     message = (
-        f"The provided model deployment '{deployment}' does not exist in the AOAI resource. Valid deployments are "
-        f"'{known}'. Learn more: https://aka.ms/aoai_batch/errors."
+        f"The provided model deployment '{deployment}' does not exist in the AOAI resource. "
+        f"Valid deployments are "
+        f"'{deployments}'. Learn more: https://aka.ms/aoai_batch/errors."
     )
     error = {"code": "model_not_found", "message": message, "line": None, "param": None}
     return {"errors": {"data": [error], "object": "list"}}
 
 
 def _place(path: str) -> tuple[str, str]:
-    """The deployment, empty where the path names none, and what follows; both empty for no path of ours."""
+    """Return the deployment, empty where the path names none, and what follows; both empty for
+    no path of ours."""
     if path.startswith(f"{ROOT}/"):
         return "", path.removeprefix(ROOT)
     if path.startswith(_DATED):
@@ -290,12 +307,12 @@ def _entra(received: Received) -> Answer:
     tenant, _, rest = received.path.lstrip("/").partition("/")
     if received.method == "GET" and rest == "v2.0/.well-known/openid-configuration":
         at = f"https://{received.header(b'host')}/{tenant}"
-        found = {
+        discovery = {
             "token_endpoint": f"{at}/oauth2/v2.0/token",
             "authorization_endpoint": f"{at}/oauth2/v2.0/authorize",
             "issuer": f"{at}/v2.0",
         }
-        return _json(received, 200, found)
+        return _json(received, 200, discovery)
     if received.method != "POST" or rest != "oauth2/v2.0/token":
         return _error(received, 404, "404", "Resource not found")
     form = query_of(received.body.decode("latin-1"))
@@ -305,13 +322,13 @@ def _entra(received: Received) -> Answer:
     now_s = int(received.now_s)
     audience = form["scope"].removesuffix("/.default")
     token = credentials.entra_token(now_s, now_s + _TOKEN_LIFE_S, audience)
-    told = {
+    grant = {
         "token_type": "Bearer",
         "expires_in": _TOKEN_LIFE_S,
         "ext_expires_in": _TOKEN_LIFE_S,
         "access_token": token,
     }
-    return _json(received, 200, told)
+    return _json(received, 200, grant)
 
 
 def _denied_client(tenant: str, form: Mapping[str, str]) -> tuple[int, dict[str, object]] | None:

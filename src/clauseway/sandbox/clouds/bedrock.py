@@ -1,17 +1,19 @@
-"""The twins of AWS Bedrock's two endpoints in OpenAI's format: mantle and runtime, behind AWS authentication.
+"""The fake clouds of AWS Bedrock's two endpoints in OpenAI's format: mantle and runtime, behind AWS
+authentication.
 
-Both take SigV4 (see `sigv4`) or a Bedrock API key as bearer under `/openai/v1`. Mantle is signed as the service
-`bedrock-mantle`, names its models `openai.gpt-…`, and serves the open-weight ones under `/v1` too, where AWS keeps
-them. Runtime is signed as `bedrock` and names inference profiles: `us.openai.…`, `global.openai.…`.
+Both take SigV4 (see `sigv4`) or a Bedrock API key as bearer under `/openai/v1`. Mantle is signed as
+the service `bedrock-mantle`, names its models `openai.gpt-…`, and serves the open-weight ones under
+`/v1` too, where AWS keeps them. Runtime is signed as `bedrock` and names inference profiles:
+`us.openai.…`, `global.openai.…`.
 
-The front door refuses as every AWS service does (403, `x-amzn-errortype`, a plain `message`); what comes from behind it
-is in OpenAI's error shape.
+The front door refuses as every AWS service does (403, `x-amzn-errortype`, a plain `message`); what
+comes from behind it is in OpenAI's error shape.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from clauseway.sandbox.clouds.front import answer_of, ask
+from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, sigv4
@@ -71,7 +73,7 @@ class Bedrock:
         return ""
 
     def answer(self, received: Received) -> Answer:
-        """What Bedrock would answer."""
+        """Return the answer of Bedrock."""
         denied = self._authenticate(received)
         if denied is not None:
             return _aws_error(received, 403, denied.code, denied.message)
@@ -92,7 +94,7 @@ class Bedrock:
         return answer_of(reply, _headers(received), encode)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
-        """An outage in AWS's words. AWS says 403 of a token that has expired."""
+        """Return an outage in AWS's words. AWS says 403 of a token that has expired."""
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _aws_error(received, 403 if outage.status == 401 else outage.status, code, message)
 

@@ -1,7 +1,9 @@
-"""The simulated model server, which every cloud has behind its own front door: OpenAI's endpoints over one account.
+"""The simulated model server, which stands behind every fake cloud: OpenAI's endpoints
+over one account.
 
-`answer` is a function of the call and of what the account has kept; it raises `Refused`, `UnknownModel` or
-`NoEndpoint`, and each cloud words those its own way. A cloud serves the endpoints that it has, not all.
+`answer` is a function of the call and of what the account has kept; it raises `Refused`,
+`UnknownModel` or `NoEndpoint`, and each cloud words those its own way. A cloud serves the endpoints
+that it has, not all.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -98,9 +100,11 @@ ALL: Final = frozenset({*GENERATING, *COUNTING, "/models", "/files", "/batches"}
 
 
 def answer(account: Account, call: Call, served: Collection[str] = ALL) -> Reply:
-    """What the models of `account` answer. `served` are the endpoints that the cloud has, by their first path.
+    """Return the answer of the models of `account`.
 
-    Raises Refused, UnknownModel and NoEndpoint.
+    `served` are the endpoints that the cloud has, by their first path.
+
+    Raise Refused, UnknownModel and NoEndpoint.
     """
     handler = GENERATING.get(call.path) or COUNTING.get(call.path)
     if handler is not None and call.path in served:
@@ -123,7 +127,7 @@ def _serves(served: Collection[str], pattern: str) -> bool:
 
 
 def _matched(pattern: str, path: str) -> list[Any] | None:
-    """The ids in a path, or None where it is another."""
+    """Return the ids in a path, or None where it is another."""
     wanted, given = pattern.split("/"), path.split("/")
     if len(wanted) != len(given):
         return None

@@ -1,7 +1,9 @@
-"""The twin of OpenAI's own API: every endpoint of the model server under `/v1`, with a bearer key.
+"""The fake cloud of OpenAI's own API: every endpoint of the model server under `/v1`, with a bearer
+key.
 
-Messages, field order, indentation and headers follow recorded answers. The real API refuses `max_tokens` for this
-family and asks for `max_completion_tokens`; the twin takes either, so that any client can be tried on it.
+Messages, field order, indentation and headers follow recorded answers. The real API refuses
+`max_tokens` for this family and asks for `max_completion_tokens`; the fake cloud takes either, so
+that any client can be tried on it.
 """
 
 from collections.abc import Mapping
@@ -9,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.sandbox.clouds.front import answer_of, ask
+from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import ALL, NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials
@@ -20,13 +22,17 @@ ROOT: Final = "/v1"
 _LIMIT_TOKENS: Final = 40_000_000
 
 _NO_KEY = (
-    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
-    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API "
-    "from your browser and are prompted for a username and password. You can obtain an API key from "
+    "You didn't provide an API key. You need to provide your API key in an Authorization "
+    "header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if "
+    "you're accessing the API "
+    "from your browser and are prompted for a username and password. You can obtain an API key "
+    "from "
     "https://platform.openai.com/account/api-keys."
 )
 _QUOTA = (
-    "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
+    "You exceeded your current quota, please check your plan and billing details. For more "
+    "information on this error, "
     "read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
 )
 # Family or status → message, type, code.
@@ -57,7 +63,8 @@ _OUTAGES: Final[Mapping[str | int, tuple[str, str, str]]] = {
         "organization_spend_limit_exceeded",
     ),
     "slow_down": (
-        "Slow down: your request rate has grown too quickly. Please reduce it to its former level, hold it there for "
+        "Slow down: your request rate has grown too quickly. Please reduce it to its former "
+        "level, hold it there for "
         "at least 15 minutes, and then increase it gradually.",
         "slow_down",
         "slow_down",
@@ -86,7 +93,7 @@ class OpenAIDirect:
         return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
 
     def answer(self, received: Received) -> Answer:
-        """What OpenAI would answer."""
+        """Return the answer of OpenAI."""
         if (denied := _authenticate(received)) is not None:
             return denied
         try:
@@ -95,13 +102,14 @@ class OpenAIDirect:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
             message = f"The model `{unknown.model}` does not exist or you do not have access to it."
-            return _front_door(received, 404, message, code="model_not_found")
+            return _refused_early(received, 404, message, code="model_not_found")
         except NoEndpoint as nowhere:
             return _nowhere(received, nowhere)
         return answer_of(reply, _headers(received, reply.tokens[0]), encode_indented)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
-        """An outage in OpenAI's words: a status without words of its own is a plain server error."""
+        """Return an outage in OpenAI's words: a status without words of its own is a plain
+        server error."""
         message, kind, code = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _json(received, outage.status, _error(message, kind, code))
 
@@ -110,8 +118,8 @@ def _nowhere(received: Received, nowhere: NoEndpoint) -> Answer:
     if nowhere.methods:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         message = f"Not allowed to {received.method} on {received.path}. {hint}"
-        return _front_door(received, 405, message, code="method_not_supported")
-    return _front_door(received, 404, f"Invalid URL ({received.method} {received.path})")
+        return _refused_early(received, 405, message, code="method_not_supported")
+    return _refused_early(received, 404, f"Invalid URL ({received.method} {received.path})")
 
 
 def _authenticate(received: Received) -> Answer | None:
@@ -120,18 +128,22 @@ def _authenticate(received: Received) -> Answer | None:
         return None
     key = given.removeprefix("Bearer ")
     if not given.startswith("Bearer ") or not key:
-        return _front_door(received, 401, _NO_KEY)
+        return _refused_early(received, 401, _NO_KEY)
     shown = key if len(key) < 8 else f"{key[:8]}{'*' * (len(key) - 12)}{key[-4:]}"
-    message = f"Incorrect API key provided: {shown}. You can find your API key at https://platform.openai.com/account/api-keys."
-    return _front_door(received, 401, message, code="invalid_api_key")
+    message = (
+        f"Incorrect API key provided: {shown}. You can find your API key at "
+        f"https://platform.openai.com/account/api-keys."
+    )
+    return _refused_early(received, 401, message, code="invalid_api_key")
 
 
 def _error(message: str, kind: str, code: str) -> dict[str, object]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code or None}}
 
 
-def _front_door(received: Received, status: int, message: str, code: str = "") -> Answer:
-    """Errors raised before the model is reached: four spaces, a last newline, and none of the model's headers."""
+def _refused_early(received: Received, status: int, message: str, code: str = "") -> Answer:
+    """Errors raised before the model is reached: four spaces, a last newline, and none of the
+    model's headers."""
     body = (
         msgspec.json.format(encode(_error(message, "invalid_request_error", code)), indent=4)
         + b"\n"

@@ -1,16 +1,18 @@
-"""The twin of Oracle OCI Generative AI in OpenAI's format: `/openai/v1/…` behind OCI's request signature.
+"""The fake cloud of Oracle OCI Generative AI in OpenAI's format: `/openai/v1/…` behind OCI's
+request signature.
 
-A request is signed (draft-cavage-http-signatures, `rsa-sha256`, see `oci_signature`) with a user's registered key or
-with the session key of an instance or resource principal, whose security token names its public key; or it carries a
-Generative AI key as bearer, which opens not every model. `opc-compartment-id` must name the compartment, and
-`opc-request-id` comes back. A client whose `accept-encoding` names zstd gets each event of a stream as a frame of its
-own. Errors of the front door are Oracle's.
+A request is signed (draft-cavage-http-signatures, `rsa-sha256`, see `oci_signature`) with a user's
+registered key or with the session key of an instance or resource principal, whose security token
+names its public key; or it carries a Generative AI key as bearer, which opens not every model.
+`opc-compartment-id` must name the compartment, and `opc-request-id` comes back. A client whose
+`accept-encoding` names zstd gets each event of a stream as a frame of its own. Errors of the front
+door are Oracle's.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from clauseway.sandbox.clouds.front import answer_of, ask, framed
+from clauseway.sandbox.clouds.fake_cloud import answer_of, ask, framed
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, oci_signature
@@ -52,7 +54,7 @@ class OracleGenerativeAI:
         return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
 
     def answer(self, received: Received) -> Answer:
-        """What OCI Generative AI would answer."""
+        """Return the answer of OCI Generative AI."""
         authorization = received.header(b"authorization")
         by_key = authorization == f"Bearer {credentials.OCI_API_KEY}"
         if not by_key and (mistake := oci_signature.mistake(received)):
@@ -93,7 +95,7 @@ class OracleGenerativeAI:
         )
 
     def outage(self, received: Received, outage: Outage) -> Answer:
-        """An outage in Oracle's words."""
+        """Return an outage in Oracle's words."""
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _error(received, outage.status, code, message)
 
@@ -115,7 +117,7 @@ def _json(received: Received, status: int, body: object) -> Answer:
 
 
 def _headers(received: Received) -> tuple[Header, ...]:
-    """The client's own request id comes first, as Oracle joins them."""
+    """Return the request id, the client's own part first, as Oracle joins them."""
     given = received.header(b"opc-request-id").upper()
     own = received.serial.upper()
     return ((b"opc-request-id", f"{given}/{own}".encode() if given else own.encode()),)

@@ -1,17 +1,18 @@
-"""The twin of Google Vertex AI for OpenAI's models, with Google's OAuth token endpoint.
+"""The fake cloud of Google Vertex AI for OpenAI's models, with Google's OAuth token endpoint.
 
-`/v1/projects/{project}/locations/{location}/publishers/openai/v1/responses` serves Responses and nothing else;
-`…/endpoints/openapi/chat/completions` serves the open-weight models under their Model Garden names. Authentication is
-an OAuth bearer token of the scope `cloud-platform`; `POST /token` hands one out for a service account's assertion
-(RFC 7523), whose RS256 signature, issuer, audience, scope and times are checked. The headers `OpenAI-Project` and
-`OpenAI-Organization` are refused. Errors are Google's.
+`/v1/projects/{project}/locations/{location}/publishers/openai/v1/responses` serves Responses and
+nothing else; `…/endpoints/openapi/chat/completions` serves the open-weight models under their Model
+Garden names. Authentication is an OAuth bearer token of the scope `cloud-platform`; `POST /token`
+hands one out for a service account's assertion (RFC 7523), whose RS256 signature, issuer, audience,
+scope and times are checked. The headers `OpenAI-Project` and `OpenAI-Organization` are refused.
+Errors are Google's.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clauseway.sandbox.clouds.front import answer_of, ask
+from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, tokens
@@ -39,15 +40,20 @@ _STATUSES: Final[Mapping[int, str]] = {
     503: "UNAVAILABLE",
 }
 _NO_CREDENTIAL: Final = (
-    "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid "
-    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+    "Request is missing required authentication credential. Expected OAuth 2 access token, "
+    "login cookie or other valid "
+    "authentication credential. See "
+    "https://developers.google.com/identity/sign-in/web/devconsole-project."
 )
 _BAD_CREDENTIAL: Final = (
-    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
-    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login "
+    "cookie or other valid "
+    "authentication credential. See "
+    "https://developers.google.com/identity/sign-in/web/devconsole-project."
 )
 _QUOTA: Final = (
-    "Quota exceeded for aiplatform.googleapis.com/global_online_prediction_requests_per_base_model with base model: "
+    "Quota exceeded for "
+    "aiplatform.googleapis.com/global_online_prediction_requests_per_base_model with base model: "
     "gpt. Please submit a quota increase request."
 )
 # Family or status → message.
@@ -76,7 +82,7 @@ class VertexAI:
         return place[4] if place else ""
 
     def answer(self, received: Received) -> Answer:
-        """What Vertex AI, or Google's token endpoint, would answer."""
+        """Return the answer of Vertex AI, or of Google's token endpoint."""
         if received.path == "/token":
             return _grant(received)
         place = _PLACE.fullmatch(received.path)
@@ -86,14 +92,19 @@ class VertexAI:
         denied = _authenticate(received)
         if denied is not None:
             return denied
+        # Google refuses a project that is not the caller's, and headers of OpenAI's.
         project, location, root, path = place.groups()
         if project != credentials.GOOGLE_PROJECT:
             at = f"//aiplatform.googleapis.com/projects/{project}/locations/{location}"
-            message = f"Permission 'aiplatform.endpoints.predict' denied on resource '{at}' (or it may not exist)."
+            message = (
+                f"Permission 'aiplatform.endpoints.predict' denied on resource '{at}' (or it "
+                f"may not exist)."
+            )
             return _error(received, 403, message, reason="IAM_PERMISSION_DENIED")
         for name in (b"openai-project", b"openai-organization"):
             if received.header(name):
                 return _error(received, 400, f"Request header '{name.decode()}' is not supported.")
+        # Published models and open ones stand at different endpoints.
         published = root.startswith("publishers")
         account = self._published if published else self._open
         try:
@@ -113,7 +124,7 @@ class VertexAI:
         return answer_of(reply, _headers(received), encode)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
-        """An outage in Google's words."""
+        """Return an outage in Google's words."""
         message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         reason = "ACCESS_TOKEN_EXPIRED" if outage.family == "expired_token" else ""
         return _error(received, outage.status, message, reason=reason)
@@ -137,7 +148,7 @@ def _authenticate(received: Received) -> Answer | None:
 
 
 def _grant(received: Received) -> Answer:
-    """An access token for a service account's assertion."""
+    """Return an access token for a service account's assertion."""
     form = query_of(received.body.decode("latin-1"))
     if received.method != "POST" or form.get("grant_type") != _GRANT:
         message = f"Invalid grant_type: {form.get('grant_type', '')}"
@@ -149,12 +160,12 @@ def _grant(received: Received) -> Answer:
     if claims is None or mistake:
         return _json(received, 400, {"error": "invalid_grant", "error_description": mistake})
     token = credentials.google_token(int(received.now_s) + _TOKEN_LIFE_S, str(claims["scope"]))
-    told = {"access_token": token, "expires_in": _TOKEN_LIFE_S, "token_type": "Bearer"}
-    return _json(received, 200, told)
+    grant = {"access_token": token, "expires_in": _TOKEN_LIFE_S, "token_type": "Bearer"}
+    return _json(received, 200, grant)
 
 
 def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
-    """What is wrong with a signed assertion, in Google's words; empty where nothing is."""
+    """Return the problem with a signed assertion, in Google's words; empty where there is none."""
     if claims.get("iss") != credentials.GOOGLE_CLIENT_EMAIL:
         return "Invalid grant: account not found"
     if claims.get("aud") != _AUDIENCE:
@@ -164,7 +175,8 @@ def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
     )
     if not (issued - _SKEW_S_MAX <= now_s < expires and expires - issued <= _ASSERTION_LIFE_S_MAX):
         return (
-            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat "
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable "
+            "timeframe. Check your iat "
             "and exp values in the JWT claim."
         )
     scope = claims.get("scope")

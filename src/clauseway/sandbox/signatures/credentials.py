@@ -1,7 +1,8 @@
 """The fixed demonstration credentials of the simulated clouds. They open nothing but the sandbox.
 
-Tokens that a constant holds are good until 2100, so that they need not be fetched; the embedded token endpoints
-(`/{tenant}/oauth2/v2.0/token` at Azure's port, `/token` at Vertex AI's) hand out tokens that last an hour.
+Tokens that a constant holds are good until 2100, so that they need not be fetched; the embedded
+token endpoints (`/{tenant}/oauth2/v2.0/token` at Azure's port, `/token` at Vertex AI's) hand out
+tokens that last an hour.
 """
 
 import json
@@ -41,7 +42,8 @@ AZURE_AUDIENCE: Final = "https://cognitiveservices.azure.com"
 BEDROCK_API_KEY: Final = "bedrock-api-key-sandbox-not-a-secret"
 AWS_ACCESS_KEY_ID: Final = "AKIASANDBOXNOTSECRET"
 AWS_SECRET_ACCESS_KEY: Final = "sandbox/not/a/secret/only/for/the/sandbox"
-# Temporary credentials (as an assumed role has them): these work only together with their session token.
+# Temporary credentials (as an assumed role has them): these work only together with their session
+# token.
 AWS_SESSION_ACCESS_KEY_ID: Final = "ASIASANDBOXNOTSECRET"
 AWS_SESSION_SECRET_ACCESS_KEY: Final = "sandbox/not/a/secret/for/sessions/either"
 AWS_SESSION_TOKEN: Final = "sandbox-session-token-not-a-secret"
@@ -64,7 +66,8 @@ OCI_API_KEY: Final = "sandbox-oci-genai-key-not-a-secret"
 
 
 def private_key_pem() -> str:
-    """The demonstration key as PKCS #8, for Google's service account and Oracle's signers."""
+    """Return the demonstration key as PKCS #8, for Google's service account and Oracle's
+    signers."""
     return DEMONSTRATION_KEY.pem
 
 
@@ -75,7 +78,7 @@ def entra_token(
     tenant: str = AZURE_TENANT_ID,
     key: Key = ISSUER_KEY,
 ) -> str:
-    """A Microsoft Entra access token of the demonstration client."""
+    """Return a Microsoft Entra access token of the demonstration client."""
     claims = {
         "aud": audience,
         "iss": f"https://sts.windows.net/{tenant}/",
@@ -92,14 +95,18 @@ def entra_token(
 def google_token(
     expires_s: int = _YEAR_2100, scope: str = GOOGLE_SCOPE, key: Key = ISSUER_KEY
 ) -> str:
-    """A Google OAuth access token of the demonstration service account; to a caller it is opaque."""
+    """Return a Google OAuth access token of the demonstration service account; to a caller it is
+    opaque."""
     return "ya29." + sign_token(
         {"email": GOOGLE_CLIENT_EMAIL, "scope": scope, "exp": expires_s}, key, ISSUER_KEY_ID
     )
 
 
 def google_service_account(token_uri: str) -> dict[str, str]:
-    """What a service account's key file holds. `token_uri` is the sandbox's `/token`."""
+    """Return the contents of a service account's key file.
+
+    `token_uri` is the sandbox's `/token`.
+    """
     return {
         "type": "service_account",
         "project_id": GOOGLE_PROJECT,
@@ -112,11 +119,11 @@ def google_service_account(token_uri: str) -> dict[str, str]:
 
 
 def credential_files(folder: Path, token_uri: str) -> dict[str, str]:
-    """What lies in a folder for the vendors' own SDKs to find, by file name.
+    """Return the files that the vendors' own SDKs look for in a folder, by name.
 
-    `google-service-account.json` for GOOGLE_APPLICATION_CREDENTIALS, `oci-config` with its `oci-key.pem` for
-    OCI_CONFIG_FILE, `aws-credentials` for AWS_SHARED_CREDENTIALS_FILE (with a profile `session`), and `azure.env` with
-    what azure-identity reads from the environment.
+    `google-service-account.json` for GOOGLE_APPLICATION_CREDENTIALS, `oci-config` with its
+    `oci-key.pem` for OCI_CONFIG_FILE, `aws-credentials` for AWS_SHARED_CREDENTIALS_FILE (with a
+    profile `session`), and `azure.env` with what azure-identity reads from the environment.
     """
     oci = {
         "user": OCI_USER,
@@ -154,7 +161,8 @@ def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def oci_session_token(expires_s: int = _YEAR_2100, key: Key = ISSUER_KEY) -> str:
-    """The security token of an instance or resource principal: it names the public key that it signs with."""
+    """Return the security token of an instance or resource principal: it names the public key
+    that it signs with."""
     public = DEMONSTRATION_KEY.public
     modulus, exponent = public.modulus.to_bytes(256), public.exponent.to_bytes(3)
     jwk = {

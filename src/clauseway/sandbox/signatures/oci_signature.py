@@ -1,8 +1,10 @@
-"""Oracle's request signature, really verified: who, when, what was signed, the body's digest, and the signature.
+"""Oracle's request signature, really verified: who, when, what was signed, the body's digest, and
+the signature.
 
-`Authorization: Signature version="1",keyId="…",algorithm="rsa-sha256",headers="…",signature="…"` (Oracle's
-documentation "Request Signatures"). Every request signs `date`, `(request-target)` and `host`; one with a body
-`x-content-sha256`, `content-type` and `content-length` too. The machine's clock is an argument.
+`Authorization: Signature version="1",keyId="…",algorithm="rsa-sha256",headers="…",signature="…"`
+(Oracle's documentation "Request Signatures"). Every request signs `date`, `(request-target)` and
+`host`; one with a body `x-content-sha256`, `content-type` and `content-length` too. The machine's
+clock is an argument.
 """
 
 import base64
@@ -31,7 +33,7 @@ _UNVERIFIED: Final = "Failed to verify the HTTP(S) Signature"
 
 
 def mistake(received: Received) -> str:
-    """Why Oracle would refuse this signed request; empty where it would not."""
+    """Return why Oracle would refuse this signed request; empty where it would not."""
     scheme, _, rest = received.header(b"authorization").partition(" ")
     fields = dict(_FIELD.findall(rest))
     if (
@@ -56,7 +58,8 @@ def mistake(received: Received) -> str:
 
 
 def _key(key_id: str, now_s: float) -> PublicKey | None:
-    """The public key behind a key id: a user's registered one, or that named by a principal's security token."""
+    """Return the public key behind a key id: a user's registered one, or that named by a
+    principal's security token."""
     if key_id == _USER:
         return credentials.DEMONSTRATION_KEY.public
     if not key_id.startswith("ST$"):

@@ -1,6 +1,8 @@
-"""RSA signatures (PKCS #1 v1.5 with SHA-256, RFC 8017), verified and made with whole-number arithmetic alone.
+"""RSA signatures (PKCS #1 v1.5 with SHA-256, RFC 8017), verified and made with whole-number
+arithmetic alone.
 
-The sandbox's private keys are public, so nothing here need withstand an attack; no cryptography package is asked for.
+The sandbox's private keys are public, so nothing here need withstand an attack; no cryptography
+package is asked for.
 """
 
 import base64
@@ -11,7 +13,8 @@ from typing import Final
 import msgspec
 
 _EXPONENT: Final = 65_537
-# DER of DigestInfo up to the digest of SHA-256 (RFC 8017, section 9.2, note 1), and of the algorithm "rsaEncryption".
+# DER of DigestInfo up to the digest of SHA-256 (RFC 8017, section 9.2, note 1), and of the
+# algorithm "rsaEncryption".
 _DIGEST_INFO: Final = bytes.fromhex("3031300d060960864801650304020105000420")
 _ALGORITHM: Final = bytes.fromhex("300d06092a864886f70d0101010500")
 
@@ -67,7 +70,7 @@ class Key(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def pem(self) -> str:
-        """The private key as PKCS #8."""
+        """Return the private key as PKCS #8."""
         d, p, q = self._exponent, self.p, self.q
         numbers = (
             0,
@@ -88,7 +91,8 @@ class Key(msgspec.Struct, frozen=True, dict=True):
 
 
 def prime_after(text: str, distance: int) -> int:
-    """The 1024-bit number that begins with `text` (at most 119 bytes) and is `distance` above the rest of zeros."""
+    """Return the 1024-bit number that begins with `text` (at most 119 bytes) and is `distance`
+    above the rest of zeros."""
     return int.from_bytes(b"\xff" + text.encode().ljust(119, b".") + bytes(8)) + distance
 
 

@@ -1,7 +1,8 @@
-"""AWS Signature Version 4, really verified: the signature is recomputed from the received request with botocore.
+"""AWS Signature Version 4, really verified: the signature is recomputed from the received request
+with botocore.
 
-A verifier must sign exactly the headers that the caller signed, and take the rest of the request as received. The
-machine's clock is an argument; the business clock never enters a signature.
+A verifier must sign exactly the headers that the caller signed, and take the rest of the request as
+received. The machine's clock is an argument; the business clock never enters a signature.
 """
 
 import hashlib
@@ -22,7 +23,8 @@ _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 # AWS refuses what was signed longer ago, or further ahead, than this.
 _SKEW_MAX = timedelta(minutes=5)
 _MISMATCH = (
-    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+    "The request signature we calculated does not match the signature you provided. Check your "
+    "AWS Secret Access Key "
     "and signing method. Consult the service documentation for details."
 )
 
@@ -35,7 +37,7 @@ class Denied(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """What belongs to an access key. `session_token` is empty for a long-term key."""
+    """The owner's data of an access key. `session_token` is empty for a long-term key."""
 
     secret_key: str
     session_token: str = ""
@@ -60,7 +62,10 @@ class _Recomputed(SigV4Auth):  # type: ignore[misc]
 def verify(
     received: Received, principals: Mapping[str, Principal], region: str, service: str
 ) -> Denied | None:
-    """Why AWS would refuse this signed request, or None. Checked in AWS's order: form, who, scope, time, signature."""
+    """Return why AWS would refuse this signed request, or None.
+
+    Checked in AWS's order: form, who, scope, time, signature.
+    """
     authorization = _parse(received.header(b"authorization"))
     if isinstance(authorization, Denied):
         return authorization
@@ -98,7 +103,8 @@ def _parse(text: str) -> _Authorization | Denied:
     if len(scope) != 5 or scope[4] != "aws4_request":
         return Denied(
             "IncompleteSignatureException",
-            f"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got "
+            f"Credential must have exactly 5 slash-delimited elements, e.g. "
+            f"keyid/date/region/service/term, got "
             f"'{fields['Credential']}'",
         )
     return _Authorization(
@@ -124,7 +130,8 @@ def _check_scope(
     if authorization.day != timestamp[:8]:
         return Denied(
             "InvalidSignatureException",
-            f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+            f"from HTTP: "
             f"'{authorization.day}' != '{timestamp[:8]}', from '{timestamp}'.",
         )
     return None
@@ -136,7 +143,8 @@ def _check_time(timestamp: str, now_s: float) -> Denied | None:
     except ValueError:
         return Denied(
             "IncompleteSignatureException",
-            f"Date must be in ISO-8601 'basic format'. Got '{timestamp}'. See http://en.wikipedia.org/wiki/ISO_8601",
+            f"Date must be in ISO-8601 'basic format'. Got '{timestamp}'. See "
+            f"http://en.wikipedia.org/wiki/ISO_8601",
         )
     now = datetime.fromtimestamp(now_s, UTC)
     shown = now.strftime(SIGV4_TIMESTAMP)
@@ -148,13 +156,17 @@ def _check_time(timestamp: str, now_s: float) -> Denied | None:
         return Denied("InvalidSignatureException", message)
     if signed > now + _SKEW_MAX:
         latest = (now + _SKEW_MAX).strftime(SIGV4_TIMESTAMP)
-        message = f"Signature not yet current: {timestamp} is still later than {latest} ({shown} + 5 min.)"
+        message = (
+            f"Signature not yet current: {timestamp} is still later than {latest} ({shown} + 5 "
+            f"min.)"
+        )
         return Denied("InvalidSignatureException", message)
     return None
 
 
 def _check_headers(received: Received, authorization: _Authorization) -> Denied | None:
-    """`host` and everything AWS reads (`x-amz-*`) must be signed, and the body must be the one that was hashed.
+    """`host` and everything AWS reads (`x-amz-*`) must be signed, and the body must be the one that
+    was hashed.
 
     A request without X-Amz-Content-SHA256 is verified against the hash of the body received.
     """

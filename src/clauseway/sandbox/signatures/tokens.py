@@ -9,7 +9,7 @@ from clauseway.sandbox.signatures.rsa import Key, PublicKey
 
 
 def sign_token(claims: Mapping[str, object], key: Key, key_id: str) -> str:
-    """The token that says `claims`."""
+    """Return the token that says `claims`."""
     head = {"typ": "JWT", "alg": "RS256", "kid": key_id}
     signed = ".".join(
         encode_segment(json.dumps(part, separators=(",", ":")).encode()) for part in (head, claims)
@@ -18,7 +18,10 @@ def sign_token(claims: Mapping[str, object], key: Key, key_id: str) -> str:
 
 
 def read_token(token: str, key: PublicKey) -> dict[str, Any] | None:
-    """The claims of a token that `key` signed, or None. Times, audience and issuer are the caller's to check."""
+    """Return the claims of a token that `key` signed, or None.
+
+    Times, audience and issuer are the caller's to check.
+    """
     signed, _, signature = token.rpartition(".")
     try:
         head, claims = (json.loads(decode_segment(part)) for part in signed.split("."))
@@ -31,7 +34,7 @@ def read_token(token: str, key: PublicKey) -> dict[str, Any] | None:
 
 
 def decode_segment(text: str) -> bytes:
-    """Its reverse. Raises ValueError."""
+    """Decode what `encode_segment` wrote. Raise ValueError."""
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 

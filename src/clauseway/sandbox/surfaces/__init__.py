@@ -1,1 +1,2 @@
-"""The answers that every cloud gives: chat, responses, embeddings, images, audio, files, batches."""
+"""The answers that every cloud gives: chat, responses, embeddings, images, audio, files,
+batches."""

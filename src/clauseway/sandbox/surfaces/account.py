@@ -1,4 +1,5 @@
-"""What one simulated account has: its models, and what it keeps between requests (responses, files, batches).
+"""A simulated account: its models, and the resources it keeps between requests (responses, files,
+batches).
 
 Nothing here is shared between clouds: an id that one account issued means nothing to another.
 """
@@ -19,7 +20,8 @@ Key = TypeVar("Key", bound=Hashable)
 _CACHED_MIN: Final = 1024
 _CACHED_STEP: Final = 128
 
-# What one account keeps of each kind, so that a long run does not fill the memory; the oldest goes first.
+# The most resources of each kind in one account, so that a long run does not fill the memory; the
+# oldest goes first.
 _KEPT_MAX: Final = 4_000
 
 CREATED: Final = 1_767_225_600
@@ -32,7 +34,7 @@ class Model(msgspec.Struct, frozen=True):
     snapshot: str
 
 
-# OpenAI's names. Clouds that name them otherwise say so in their twin.
+# OpenAI's names. Clouds that name them otherwise say so in their own module.
 TEXT_MODELS: Final[Mapping[str, str]] = {
     "gpt-5.5": "gpt-5.5-2026-04-23",
     "gpt-5.4": "gpt-5.4-2026-03-05",
@@ -64,10 +66,11 @@ class UnknownModel(Exception):
 
 
 class ChatStyle(msgspec.Struct, frozen=True, kw_only=True):
-    """How a cloud's chat completions differ from OpenAI's. All empty: not at all.
+    """The differences of a cloud's chat completions from OpenAI's. All empty: none.
 
-    `choice` and `tail` are fields added to each choice and to each object, `whole` to an answer in one piece only,
-    `preamble` a first chunk of a stream, and `alphabetical` the order of an answer's fields.
+    `choice` and `tail` are fields added to each choice and to each object, `whole` to an answer in
+    one piece only, `preamble` a first chunk of a stream, and `alphabetical` the order of an
+    answer's fields.
     """
 
     choice: Mapping[str, object] = msgspec.field(default_factory=dict)
@@ -78,7 +81,8 @@ class ChatStyle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptResponse(msgspec.Struct):
-    """A response of the Responses API as kept: `body` as last told, and how often it was asked for."""
+    """A response of the Responses API as kept: `body` as last told, and how often it was asked
+    for."""
 
     body: dict[str, Any]
     input_items: list[dict[str, Any]]
@@ -111,32 +115,37 @@ class Account:
         self._prefixes: dict[tuple[str, int, int], None] = {}
 
     def snapshot(self, model: str, kind: str) -> str:
-        """The snapshot that answers. Raises UnknownModel, or Refused for a model that cannot do this."""
-        found = self.models.get(model)
-        if found is None:
+        """Return the snapshot that answers.
+
+        Raise UnknownModel, or Refused for a model that cannot do this.
+        """
+        snapshot = self.models.get(model)
+        if snapshot is None:
             raise UnknownModel(model)
-        if found.kind != kind:
+        if snapshot.kind != kind:
             raise _cannot(model, kind)
-        return found.snapshot
+        return snapshot.snapshot
 
     def cached_tokens(self, model: str, cache_key: object, contents: Iterable[str]) -> int:
-        """The tokens of the longest beginning that this model has seen under the key; from now on it has seen all.
+        """Return the tokens of the longest beginning that this model has seen under the key; from
+        now on it has seen all.
 
-        Requests without a `prompt_cache_key` are not cached, so that their usage does not turn on what came before.
+        Requests without a `prompt_cache_key` are not cached, so that their usage does not turn on
+        what came before.
         """
         if not isinstance(cache_key, str) or not cache_key:
             return 0
         words = " ".join(contents).split()
-        fingerprint, begin, found = 0, 0, 0
-        known = True
+        fingerprint, begin, cached = 0, 0, 0
+        is_cached = True
         for end in range(_CACHED_MIN, len(words) + 1, _CACHED_STEP):
             part = " ".join(words[begin:end])
             fingerprint, begin = zlib.crc32(part.encode("utf-8", "surrogatepass"), fingerprint), end
             prefix = (f"{model} {cache_key}", end, fingerprint)
-            known = known and prefix in self._prefixes
-            found = end if known else found
+            is_cached = is_cached and prefix in self._prefixes
+            cached = end if is_cached else cached
             keep(self._prefixes, prefix, None)
-        return found
+        return cached
 
 
 def keep(shelf: dict[Key, Kept], key: Key, value: Kept) -> None:
@@ -158,7 +167,8 @@ def _cannot(model: str, kind: str) -> Refused:
     if kind == "text":
         return Refused(
             404,
-            "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use "
+            "This is not a chat model and thus not supported in the v1/chat/completions "
+            "endpoint. Did you mean to use "
             "v1/completions?",
             param="model",
         )

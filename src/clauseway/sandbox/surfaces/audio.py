@@ -1,6 +1,8 @@
-"""`POST /audio/speech`, `/transcriptions` and `/translations`: silence of the right length, and words for any sound.
+"""`POST /audio/speech`, `/transcriptions` and `/translations`: silence of the right length, and
+words for any sound.
 
-A spoken word lasts 0.4 seconds and 10 tokens; a file of sound lasts a second for every 16,000 of its bytes.
+A spoken word lasts 0.4 seconds and 10 tokens; a file of sound lasts a second for every 16,000 of
+its bytes.
 """
 
 import base64
@@ -77,13 +79,15 @@ def _hear(account: Account, call: Call, task: str) -> Reply:
     if form_name not in ("json", "text") and not whisper:
         raise Refused(
             400,
-            f"response_format '{form_name}' is not compatible with model '{model}'. Use 'json' or 'text' instead.",
+            f"response_format '{form_name}' is not compatible with model '{model}'. Use 'json' "
+            f"or 'text' instead.",
             param="response_format",
             code="unsupported_value",
         )
     generation = generate_text((sound.content.hex(),), None, fields.get("stream") == "true")
     seconds = max(1, -(-len(sound.content) // _BYTES_OF_SECOND))
     usage = _usage(generation, seconds, fields.get("prompt", ""), whisper)
+    # Whisper is billed by the second, the others by tokens.
     tokens = (
         (0, 0)
         if whisper
@@ -150,13 +154,13 @@ def _verbose(
         "compression_ratio": 1.25,
         "no_speech_prob": 0.01,
     }
-    told = {
+    verbose = {
         "task": task,
         "language": "english",
         "duration": float(seconds),
         "text": generation.text,
     }
-    return {**told, "segments": [segment], "usage": usage}
+    return {**verbose, "segments": [segment], "usage": usage}
 
 
 def _plain(text: str, seconds: int, form: str) -> bytes:

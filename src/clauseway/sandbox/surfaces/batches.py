@@ -1,7 +1,8 @@
 """`/batches`: a file of requests, answered into a file of answers.
 
-A batch is validated at the first poll, and at the second it is complete: every line has been answered by the same
-account, its answer or its refusal is in the output file or the error file, and the usage of all is summed.
+A batch is validated at the first poll, and at the second it is complete: every line has been
+answered by the same account, its answer or its refusal is in the output file or the error file, and
+the usage of all is summed.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from clauseway.sandbox.surfaces.files import find, store
 from clauseway.sandbox.surfaces.parameters import choice, page_of, read_object, required
 from clauseway.sandbox.wire import Call, Refused, Reply
 
-# What a batch may ask for, and how: the model server says.
+# The model server says which endpoints a batch may use.
 Answering = Callable[[Account, Call], Reply]
 
 _FINAL: Final = frozenset({"completed", "failed", "cancelled", "expired"})
@@ -179,20 +180,21 @@ def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> d
             now_s=call.now_s,
             serial=serial,
         )
-        status, told = 200, None
+        # Each line succeeds or fails alone.
+        status, result = 200, None
         try:
             reply = answer(account, asked)
-            told = reply.value
+            result = reply.value
             tokens_in += reply.tokens[0]
             tokens_out += reply.tokens[1]
         except Refused as error:
-            status, told = error.status, error.body
+            status, result = error.status, error.body
         except UnknownModel as error:
             status = 404
-            told = Refused(
+            result = Refused(
                 404, f"The model `{error.model}` does not exist.", code="model_not_found"
             ).body
-        response = {"status_code": status, "request_id": f"req_{serial}", "body": told}
+        response = {"status_code": status, "request_id": f"req_{serial}", "body": result}
         entry = {
             "id": f"batch_req_{serial}",
             "custom_id": request["custom_id"],
@@ -225,14 +227,14 @@ def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> d
 
 
 def _written(
-    account: Account, call: Call, batch: KeptBatch, entries: list[dict[str, Any]], what: str
+    account: Account, call: Call, batch: KeptBatch, entries: list[dict[str, Any]], kind: str
 ) -> object:
-    """The file of these answers; None where there are none."""
+    """Return the file of these answers; None where there are none."""
     if not entries:
         return None
     content = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
     # The poll that completes a batch writes both files: their ids differ in the first digit.
     under = msgspec.structs.replace(
-        call, serial=f"{call.serial[:8]}{'ef'[what == 'error']}{call.serial[9:]}"
+        call, serial=f"{call.serial[:8]}{'ef'[kind == 'error']}{call.serial[9:]}"
     )
-    return store(account, under, f"{batch.body['id']}_{what}.jsonl", "batch_output", content)["id"]
+    return store(account, under, f"{batch.body['id']}_{kind}.jsonl", "batch_output", content)["id"]

@@ -1,8 +1,10 @@
-"""OpenAI's chat completion format, which all clouds speak: reading a request, writing an answer or a stream.
+"""OpenAI's chat completion format, which all clouds speak: reading a request, writing an answer or
+a stream.
 
-Shapes and messages follow recorded answers of the real API and the vendor's OpenAPI description. What the simulated
-model does not do (several choices, log probabilities) is refused in the API's own words, never ignored. It takes
-images, sound and files for a fixed number of tokens each, and says nothing about them.
+Shapes and messages follow recorded answers of the real API and the vendor's OpenAPI description.
+What the simulated model does not do (several choices, log probabilities) is refused in the API's
+own words, never ignored. It takes images, sound and files for a fixed number of tokens each, and
+says nothing about them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +35,8 @@ from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
 
 # The largest answer that the gpt-5 family gives (OpenAI's model pages).
 OUTPUT_TOKENS_MAX = 128_000
-# What stands for a part that is no text: as many words as it shall count tokens. An image at low detail is 85 tokens.
+# The words that stand for a part other than text: one for each token that it counts. An image at
+# low detail is 85 tokens.
 MEDIA = {
     "image_url": "image " * 85,
     "input_image": "image " * 85,
@@ -43,11 +46,17 @@ MEDIA = {
 }
 _ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {"answer": {"type": "string"}}}
-_NO_JSON_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+_NO_JSON_WORD = (
+    "'messages' must contain the word 'json' in some form, to use 'response_format' of type "
+    "'json_object'."
+)
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat request that the format accepts, and the answer it will get. The account knows its models."""
+    """A chat request that the format accepts, and the answer it will get.
+
+    The account knows its models.
+    """
 
     model: str
     streamed: bool
@@ -99,7 +108,7 @@ def complete(account: Account, call: Call) -> Reply:
 
 
 def read_request(body: bytes, named: str = "") -> ChatRequest:
-    """Read a chat completion request. Raises Refused as the real API refuses."""
+    """Read a chat completion request. Raise Refused as the real API refuses."""
     request = read_object(body)
     model = model_of(request, named)
     contents = tuple(_contents(request))
@@ -148,7 +157,7 @@ def _generate(request: dict[str, Any], contents: tuple[str, ...], streamed: bool
 
 
 def less(tokens_max: int | None, spent: int) -> int | None:
-    """What is left of a maximum, where there is one."""
+    """Return the rest of a maximum, where there is one."""
     return None if tokens_max is None else tokens_max - spent
 
 
@@ -159,7 +168,8 @@ def generate_as(
     tokens_max: int | None,
     streamed: bool,
 ) -> Generation:
-    """A call of `tool`, or else an answer in the `wanted` format: text where that is empty."""
+    """Return a call of `tool`, or else an answer in the `wanted` format: text where that is
+    empty."""
     try:
         if tool is not None:
             schema = section(tool, "parameters") or {"type": "object"}
@@ -176,7 +186,8 @@ def generate_as(
 def called_tool(
     tools: list[dict[str, Any]], tool_choice: object, *, answered: bool
 ) -> dict[str, Any] | None:
-    """The function that the model calls: the one it must, or the first it may, unless a tool has just answered."""
+    """Return the function that the model calls: the one it must, or the first it may, unless a
+    tool has just answered."""
     for index, tool in enumerate(tools):
         if not tool.get("name"):
             raise missing(f"tools[{index}].name")
@@ -195,7 +206,10 @@ def called_tool(
 
 
 def answer_schema(wanted: dict[str, Any], contents: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """The schema of a structured answer, from `response_format` or `text.format`. None for plain text."""
+    """Return the schema of a structured answer, from `response_format` or `text.format`.
+
+    None for plain text.
+    """
     if wanted.get("type") in (None, "text"):
         return None
     if wanted["type"] == "json_object":
@@ -205,14 +219,15 @@ def answer_schema(wanted: dict[str, Any], contents: tuple[str, ...]) -> Mapping[
     if wanted["type"] != "json_schema":
         raise Refused(
             400,
-            f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', 'json_schema', and 'text'.",
+            f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', "
+            f"'json_schema', and 'text'.",
             param="response_format.type",
             code="invalid_value",
         )
-    told = section(wanted, "json_schema") or wanted
-    if not isinstance(told.get("schema"), dict):
+    schema = section(wanted, "json_schema") or wanted
+    if not isinstance(schema.get("schema"), dict):
         raise missing("response_format.json_schema.schema")
-    return dict(told["schema"])
+    return dict(schema["schema"])
 
 
 def _contents(request: dict[str, Any]) -> Iterator[str]:
@@ -223,7 +238,8 @@ def _contents(request: dict[str, Any]) -> Iterator[str]:
     if not messages:
         raise Refused(
             400,
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got "
+            "an empty array instead.",
             param="messages",
             code="empty_array",
         )
@@ -236,7 +252,8 @@ def _contents(request: dict[str, Any]) -> Iterator[str]:
         if message["role"] not in _ROLES:
             raise Refused(
                 400,
-                f"Invalid value: '{message['role']}'. Supported values are: 'system', 'assistant', 'user', 'function', "
+                f"Invalid value: '{message['role']}'. Supported values are: 'system', "
+                f"'assistant', 'user', 'function', "
                 "'tool', and 'developer'.",
                 param=f"{at}.role",
                 code="invalid_value",
@@ -266,7 +283,8 @@ def _part_text(part: dict[str, Any], at: str) -> str:
     if kind not in ("text", "refusal"):
         raise Refused(
             400,
-            f"Invalid value: '{kind}'. Supported values are: 'text', 'image_url', 'input_audio', 'refusal', 'audio', "
+            f"Invalid value: '{kind}'. Supported values are: 'text', 'image_url', "
+            f"'input_audio', 'refusal', 'audio', "
             "and 'file'.",
             param=f"{at}.type",
             code="invalid_value",
@@ -297,7 +315,8 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
         if value > OUTPUT_TOKENS_MAX:
             raise Refused(
                 400,
-                f"{name} is too large: {value}. This model supports at most {OUTPUT_TOKENS_MAX} completion tokens, "
+                f"{name} is too large: {value}. This model supports at most "
+                f"{OUTPUT_TOKENS_MAX} completion tokens, "
                 f"whereas you provided {value}.",
                 param=name,
                 code="invalid_value",
@@ -307,7 +326,7 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
 
 
 def usage_of(generation: Generation) -> dict[str, object]:
-    """The whole usage object, in the order of the real one."""
+    """Return the whole usage object, in the order of the real one."""
     return {
         "prompt_tokens": generation.prompt_tokens,
         "completion_tokens": generation.completion_tokens,
@@ -362,11 +381,12 @@ def _stream_events(
     head: dict[str, object],
     choice: Mapping[str, object],
 ) -> Iterator[bytes]:
-    """The events of a stream, `[DONE]` last: a role, the pieces, the finish, and the usage where it was asked for.
+    """Yield the events of a stream, `[DONE]` last: a role, the pieces, the finish, and the usage
+    where it was asked for.
 
-    `head` holds the fields that stand before `choices` in every chunk, `choice` those that a cloud adds to a choice.
-    With `include_usage` every chunk says `usage: null` and one more, without choices, says it all; without it no chunk
-    mentions usage.
+    `head` holds the fields that stand before `choices` in every chunk, `choice` those that a cloud
+    adds to a choice. With `include_usage` every chunk says `usage: null` and one more, without
+    choices, says it all; without it no chunk mentions usage.
     """
     number = 0
     for number, delta in enumerate(_deltas(generation, str(head["id"]))):

@@ -1,4 +1,5 @@
-"""`POST /embeddings`: vectors of unit length drawn from the text, as floats or as base64 of 32-bit floats."""
+"""`POST /embeddings`: vectors of unit length drawn from the text, as floats or as base64 of
+32-bit floats."""
 
 import array
 import base64
@@ -49,21 +50,22 @@ def create(account: Account, call: Call) -> Reply:
 
 
 def _inputs(given: Any) -> list[tuple[str, int]]:
-    """Each input with its tokens: a text's words, or the numbers of a list of tokens."""
+    """Return each input with its tokens: a text's words, or the numbers of a list of tokens."""
     if isinstance(given, str) or (
-        isinstance(given, list) and given and all(type(each) is int for each in given)
+        isinstance(given, list) and given and all(type(item) is int for item in given)
     ):
         given = [given]
-    if not isinstance(given, list) or not all(isinstance(each, str | list) for each in given):
+    if not isinstance(given, list) or not all(isinstance(item, str | list) for item in given):
         refuse_type(given, "input", "one of a string, array of strings, or array of token arrays")
-    if not given or len(given) > _INPUTS_MAX or any(not each for each in given):
+    if not given or len(given) > _INPUTS_MAX or any(not item for item in given):
         raise Refused(
             400,
-            "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs.",
+            "'$.input' is invalid. Please check the API reference: "
+            "https://platform.openai.com/docs.",
         )
     return [
-        (each, count_tokens(each)) if isinstance(each, str) else (repr(each), len(each))
-        for each in given
+        (item, count_tokens(item)) if isinstance(item, str) else (repr(item), len(item))
+        for item in given
     ]
 
 
@@ -71,11 +73,11 @@ def _vector(text: str, dimensions: int) -> "array.array[float]":
     drawn = array.array(
         "h", hashlib.shake_128(text.encode("utf-8", "surrogatepass")).digest(2 * dimensions)
     )
-    length = math.sqrt(sum(each * each for each in drawn)) or 1.0
-    return array.array("f", (each / length for each in drawn))
+    length = math.sqrt(sum(number * number for number in drawn)) or 1.0
+    return array.array("f", (number / length for number in drawn))
 
 
 def _written(vector: "array.array[float]", encoding: str) -> object:
     if encoding == "base64":
         return base64.b64encode(vector.tobytes()).decode()
-    return [round(each, 9) for each in vector]
+    return [round(number, 9) for number in vector]

@@ -1,13 +1,16 @@
-"""A JSON value that fits a JSON Schema, the same one every time: what a model answers under structured output.
+"""A JSON value that fits a JSON Schema, the same one every time: what a model answers under
+structured output.
 
-Covers what the vendors' SDKs send (objects, arrays, enums, constants, unions, references, bounds, common formats).
-Every property is given. Where a schema contains itself, the value ends as soon as the schema lets it.
+Covers what the vendors' SDKs send (objects, arrays, enums, constants, unions, references, bounds,
+common formats). Every property is given. Where a schema contains itself, the value ends as soon as
+the schema lets it.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-# Below this depth a value takes every way out that the schema offers: null, an empty array, no optional property.
+# Below this depth a value takes every way out that the schema offers: null, an empty array, no
+# optional property.
 _DEPTH_MAX: Final = 6
 _HOPS_MAX: Final = 20
 _ITEMS_MAX: Final = 100
@@ -31,7 +34,10 @@ class UnfitSchema(Exception):
 
 
 def fit(schema: Mapping[str, Any], words: Iterator[str]) -> Any:
-    """A value that `schema` accepts; texts in it are drawn from `words`, which must not end. Raises UnfitSchema."""
+    """Return a value that `schema` accepts; texts in it are drawn from `words`, which must not end.
+
+    Raise UnfitSchema.
+    """
     try:
         return _Fitting(schema, words).value(schema, 0)
     except (
@@ -61,8 +67,8 @@ class _Fitting:
                 return self.value(self._branch(schema[union], depth), depth)
         kind = schema.get("type", "object" if "properties" in schema else "string")
         if isinstance(kind, list):
-            ways_out = [each for each in kind if each == "null"] if depth > _DEPTH_MAX else []
-            kind = (ways_out or [each for each in kind if each != "null"] or ["null"])[0]
+            ways_out = [name for name in kind if name == "null"] if depth > _DEPTH_MAX else []
+            kind = (ways_out or [name for name in kind if name != "null"] or ["null"])[0]
         match kind:
             case "object":
                 return self._object(schema, depth)
@@ -80,21 +86,21 @@ class _Fitting:
         return self._text(schema)
 
     def _resolve(self, schema: Any) -> Mapping[str, Any]:
-        found: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
+        resolved: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
         hops = 0
-        while "$ref" in found:
+        while "$ref" in resolved:
             hops += 1
             if hops > _HOPS_MAX:
                 raise ValueError("a reference leads to itself")
             at: Any = self._root
-            for name in found.pop("$ref").removeprefix("#").strip("/").split("/"):
+            for name in resolved.pop("$ref").removeprefix("#").strip("/").split("/"):
                 at = at[name] if name else at
-            found = {**at, **found}
-        for part in found.pop("allOf", ()):
+            resolved = {**at, **resolved}
+        for part in resolved.pop("allOf", ()):
             inner = self._resolve(part)
-            properties = {**found.get("properties", {}), **inner.get("properties", {})}
-            found = {**inner, **found, **({"properties": properties} if properties else {})}
-        return found
+            properties = {**resolved.get("properties", {}), **inner.get("properties", {})}
+            resolved = {**inner, **resolved, **({"properties": properties} if properties else {})}
+        return resolved
 
     def _branch(self, branches: list[Any], depth: int) -> Any:
         nulls = [branch for branch in branches if self._resolve(branch).get("type") == "null"]
@@ -118,7 +124,7 @@ class _Fitting:
 
 
 def _number(schema: Mapping[str, Any]) -> int | float:
-    """The smallest allowed multiple from 1 on, or from the minimum where there is one."""
+    """Return the smallest allowed multiple from 1 on, or from the minimum where there is one."""
     step = schema.get("multipleOf", 1)
     least = schema.get("minimum", schema.get("exclusiveMinimum", min(1, schema.get("maximum", 1))))
     value = -(-least // step) * step

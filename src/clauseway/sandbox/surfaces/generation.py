@@ -1,16 +1,18 @@
-"""The simulated model: how many tokens a prompt has, how many an answer has, and which words it is made of.
+"""The simulated model: how many tokens a prompt has, how many an answer has, and which words it is
+made of.
 
-The *sandbox tokenizer*: a token is a word, that is, a maximal run of characters without white space. A prompt has as
-many tokens as there are words in the contents of all its messages; an answer has exactly as many words as tokens. So
-what a cloud reported can be recounted by anyone from the texts alone.
+The *sandbox tokenizer*: a token is a word, that is, a maximal run of characters without white
+space. A prompt has as many tokens as there are words in the contents of all its messages; an answer
+has exactly as many words as tokens. So what a cloud reported can be recounted by anyone from the
+texts alone.
 
-How long an answer gets: as long as the request allows (`finish_reason` "length") where it states a maximum, else a
-small number drawn from the prompt (`finish_reason` "stop"). A tool's call and a structured answer are JSON that fits
-the schema, and as long as that takes: with a smaller maximum they are cut. The same request always gets the same
-answer.
+How long an answer gets: as long as the request allows (`finish_reason` "length") where it states a
+maximum, else a small number drawn from the prompt (`finish_reason` "stop"). A tool's call and a
+structured answer are JSON that fits the schema, and as long as that takes: with a smaller maximum
+they are cut. The same request always gets the same answer.
 
-A request that names an effort is thought about first, for `REASONING_TOKENS` of it or half of its maximum; those tokens
-count in the answer's and are no words of it.
+A request that names an effort is thought about first, for `REASONING_TOKENS` of it or half of its
+maximum; those tokens count in the answer's and are no words of it.
 """
 
 import json
@@ -23,14 +25,16 @@ import msgspec
 
 from clauseway.sandbox.surfaces.fitting import fit
 
-# A stream has at most this many events with content, whatever its length, so that a replay of long answers is quick.
+# A stream has at most this many events with content, whatever its length, so that a replay of long
+# answers is quick.
 CONTENT_EVENTS_MAX = 32
 _ANSWER_TOKENS_MIN = 8
 _ANSWER_TOKENS_SPAN = 56
 
-# What an answer is made of, endlessly repeated: each word with the space before it.
+# The text of answers, endlessly repeated: each word with the space before it.
 _CYCLE = (
-    " the clause is a way and each request takes the one its terms leave open while the meter counts what was used"
+    " the clause is a way and each request takes the one its terms leave open while the meter "
+    "counts what was used"
     " and the ledger settles who owes whom so every cent walks back to the line it came from"
 )
 _STARTS = tuple(index for index, letter in enumerate(_CYCLE) if letter == " ")
@@ -40,10 +44,12 @@ REASONING_TOKENS: Mapping[str, int] = {"low": 16, "medium": 64, "high": 256, "xh
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer of the simulated model. `pieces` joined are its text; there are at most CONTENT_EVENTS_MAX.
+    """An answer of the simulated model.
 
-    With `tool` it is a call of that function, and the text is its arguments. `cached_tokens` are among the prompt's,
-    `reasoning_tokens` among the completion's.
+    `pieces` joined are its text; there are at most CONTENT_EVENTS_MAX.
+
+    With `tool` it is a call of that function, and the text is its arguments. `cached_tokens` are
+    among the prompt's, `reasoning_tokens` among the completion's.
     """
 
     prompt_tokens: int
@@ -65,18 +71,18 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_tokens(text: str) -> int:
-    """The sandbox tokenizer: words."""
+    """Return the number of tokens: the sandbox counts words."""
     return len(text.split())
 
 
 def think(effort: object, tokens_max: int | None) -> int:
-    """The tokens spent on thinking before an answer of at most `tokens_max` tokens."""
+    """Return the tokens spent on thinking before an answer of at most `tokens_max` tokens."""
     tokens = REASONING_TOKENS.get(effort, 0) if isinstance(effort, str) else 0
     return tokens if tokens_max is None else min(tokens, tokens_max // 2)
 
 
 def after_thinking(generation: Generation, tokens: int) -> Generation:
-    """The answer, with the tokens of the thinking in its count."""
+    """Return the answer, with the tokens of the thinking in its count."""
     return msgspec.structs.replace(
         generation, completion_tokens=generation.completion_tokens + tokens, reasoning_tokens=tokens
     )
@@ -102,7 +108,8 @@ def generate_json(
     streamed: bool,
     tool: str = "",
 ) -> Generation:
-    """Answer with a JSON text that fits `schema`: a structured answer, or the arguments of a call of `tool`."""
+    """Answer with a JSON text that fits `schema`: a structured answer, or the arguments of a
+    call of `tool`."""
     prompt_tokens, fingerprint = _read(contents)
     text = json.dumps(fit(schema, _words(fingerprint % len(_STARTS))), ensure_ascii=False)
     parts = _words_with_space(text)
@@ -128,7 +135,7 @@ def _read(contents: Iterable[str]) -> tuple[int, int]:
 
 
 def _words(first_word: int) -> Iterator[str]:
-    """The endless text's words from `first_word` on."""
+    """Yield the endless text's words from `first_word` on."""
     words = _CYCLE.split()
     while True:
         yield words[first_word % len(words)]
@@ -136,7 +143,7 @@ def _words(first_word: int) -> Iterator[str]:
 
 
 def _words_with_space(text: str) -> list[str]:
-    """The words of a text, each with the white space that follows it."""
+    """Return the words of a text, each with the white space that follows it."""
     parts: list[str] = []
     for part in text.split(" "):
         if part or not parts:
@@ -153,7 +160,8 @@ def _group(parts: Sequence[str], count: int) -> tuple[str, ...]:
 
 
 def _split(first_word: int, tokens: int, pieces: int) -> tuple[str, ...]:
-    """`tokens` words of the endless text from `first_word` on, in `pieces` runs of equal length, give or take one."""
+    """`tokens` words of the endless text from `first_word` on, in `pieces` runs of equal length,
+    give or take one."""
     text = _CYCLE * ((first_word + tokens) // len(_STARTS) + 1)
     bounds = [_position(first_word + tokens * index // pieces) for index in range(pieces + 1)]
     bounds[0] += 1  # the text begins with a word, not with the space before it

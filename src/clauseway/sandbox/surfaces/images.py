@@ -1,6 +1,8 @@
-"""`POST /images/generations`, `/edits` and `/variations`: blank pictures of the size asked for, with their usage.
+"""`POST /images/generations`, `/edits` and `/variations`: blank pictures of the size asked for,
+with their usage.
 
-An image costs the tokens that OpenAI's guide lists for its size and quality; a picture handed in counts 85.
+An image costs the tokens that OpenAI's guide lists for its size and quality; a picture handed in
+counts 85.
 """
 
 import base64
@@ -66,7 +68,7 @@ def vary(account: Account, call: Call) -> Reply:
 
 
 def _typed(fields: Mapping[str, str]) -> dict[str, Any]:
-    """A form's fields with the types that JSON would have given them."""
+    """Return a form's fields with the types that JSON would have given them."""
     words = {"true": True, "false": False}
     return {
         name: words.get(text, int(text) if text.isdigit() else text)
@@ -75,7 +77,7 @@ def _typed(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _answer(
-    account: Account, call: Call, request: dict[str, Any], pictures_in: int, what: str
+    account: Account, call: Call, request: dict[str, Any], pictures_in: int, operation: str
 ) -> Reply:
     account.snapshot(call.model or request.get("model") or "gpt-image-1", "image")
     size = choice(request, "size", _SIZES).replace("auto", "1024x1024")
@@ -84,7 +86,8 @@ def _answer(
     if images > _IMAGES_MAX:
         raise Refused(
             400,
-            f"Invalid 'n': integer above maximum value. Expected a value <= {_IMAGES_MAX}, but got {images} instead.",
+            f"Invalid 'n': integer above maximum value. Expected a value <= {_IMAGES_MAX}, but "
+            f"got {images} instead.",
             param="n",
             code="integer_above_max_value",
         )
@@ -99,27 +102,27 @@ def _answer(
         "output_tokens": tokens_out,
         "total_tokens": tokens_in + tokens_out,
     }
-    told = {"background": "opaque", "output_format": "png", "quality": quality, "size": size}
+    answer = {"background": "opaque", "output_format": "png", "quality": quality, "size": size}
     tokens = (tokens_in, tokens_out)
     if flag(request, "stream"):
-        kind = f"image_{what}.completed"
+        kind = f"image_{operation}.completed"
         last = {
             "type": kind,
             "b64_json": _picture(size),
             "created_at": int(call.now_s),
-            **told,
+            **answer,
             "usage": usage,
         }
         return Reply(content_type=STREAM, events=(event(last, kind),), tokens=tokens)
     data = [{"b64_json": _picture(size)}] * images
     return Reply(
-        value={"created": int(call.now_s), **told, "data": data, "usage": usage}, tokens=tokens
+        value={"created": int(call.now_s), **answer, "data": data, "usage": usage}, tokens=tokens
     )
 
 
 @cache
 def _picture(size: str) -> str:
-    """A blank PNG of that size, one bit a pixel, in base64."""
+    """Return a blank PNG of that size, one bit a pixel, in base64."""
     width, height = map(int, size.split("x"))
     rows = zlib.compress((b"\x00" + b"\xff" * (width // 8)) * height, 9)
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)

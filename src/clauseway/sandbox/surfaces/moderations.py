@@ -21,8 +21,16 @@ _CATEGORIES: Final = (
     "violence",
     "violence/graphic",
 )
-_PICTURES: Final = frozenset({"sexual", "violence", "violence/graphic", "self-harm", "self-harm/intent",
-                              "self-harm/instructions"})  # fmt: skip
+_PICTURES: Final = frozenset(
+    {
+        "sexual",
+        "violence",
+        "violence/graphic",
+        "self-harm",
+        "self-harm/intent",
+        "self-harm/instructions",
+    }
+)
 
 
 def create(account: Account, call: Call) -> Reply:
@@ -33,7 +41,7 @@ def create(account: Account, call: Call) -> Reply:
     if isinstance(given, str):
         given = [given]
     expect(given, list, "input", "one of a string, array of strings, or array of objects")
-    parts = [each for each in given if isinstance(each, dict)]
+    parts = [item for item in given if isinstance(item, dict)]
     results = (
         [_result(parts)] if parts else [_result([{"type": "text", "text": text}]) for text in given]
     )
@@ -45,11 +53,11 @@ def _result(parts: list[dict[str, Any]]) -> dict[str, object]:
     kinds = sorted(
         {"image" if part.get("type") == "image_url" else "text" for part in parts}, reverse=True
     )
-    found = {name: flagged and name == "violence" for name in _CATEGORIES}
+    categories = {name: flagged and name == "violence" for name in _CATEGORIES}
     return {
         "flagged": flagged,
-        "categories": found,
-        "category_scores": {name: 0.98 if hit else 0.0001 for name, hit in found.items()},
+        "categories": categories,
+        "category_scores": {name: 0.98 if hit else 0.0001 for name, hit in categories.items()},
         "category_applied_input_types": {
             name: [kind for kind in kinds if kind == "text" or name in _PICTURES]
             for name in _CATEGORIES

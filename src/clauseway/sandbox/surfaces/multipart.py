@@ -26,17 +26,17 @@ class Form(msgspec.Struct, frozen=True):
 
     @property
     def fields(self) -> Mapping[str, str]:
-        """The plain fields, the last of each name."""
+        """Return the plain fields, the last of each name."""
         plain = [part for part in self.parts if not part.filename]
         return {part.name: part.content.decode("utf-8", "replace") for part in plain}
 
     def files(self, *names: str) -> list[Part]:
-        """The files sent under any of the names."""
+        """Return the files sent under any of the names."""
         return [part for part in self.parts if part.filename and part.name in names]
 
 
 def read_form(content_type: str, body: bytes) -> Form:
-    """The form in a body. Raises Refused where it is none, in OpenAI's words."""
+    """Return the form in a body. Raise Refused where it is none, in OpenAI's words."""
     kind, _, rest = content_type.partition(";")
     boundary = _parameters(rest).get("boundary", "")
     if kind.strip().lower() != "multipart/form-data" or not boundary:
@@ -54,9 +54,12 @@ def _part(piece: bytes) -> Part:
     for line in head.split(b"\r\n"):
         name, _, value = line.decode("utf-8", "replace").partition(":")
         headers[name.strip().lower()] = value.strip()
-    told = _parameters(headers.get("content-disposition", ""))
+    parameters = _parameters(headers.get("content-disposition", ""))
     return Part(
-        told.get("name", ""), told.get("filename", ""), headers.get("content-type", ""), content
+        parameters.get("name", ""),
+        parameters.get("filename", ""),
+        headers.get("content-type", ""),
+        content,
     )
 
 

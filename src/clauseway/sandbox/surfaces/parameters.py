@@ -21,14 +21,16 @@ _JSON_TYPES = {
     float: "a decimal",
 }
 _NOT_JSON = (
-    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
-    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't "
+    "using your HTTP library "
+    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. "
+    "If you have trouble "
     "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
 )
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The body as a JSON object."""
+    """Return the body as a JSON object."""
     try:
         request = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -39,7 +41,7 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def model_of(request: dict[str, Any], named: str = "") -> str:
-    """The model asked for; `named` where the path names it."""
+    """Return the model asked for; `named` where the path names it."""
     model = named or request.get("model")
     if not model:
         raise Refused(400, "you must provide a model parameter")
@@ -48,7 +50,7 @@ def model_of(request: dict[str, Any], named: str = "") -> str:
 
 
 def required(request: dict[str, Any], name: str) -> Any:
-    """A parameter that must be given."""
+    """Return a parameter that must be given."""
     if (value := request.get(name)) is None:
         raise missing(name)
     return value
@@ -68,7 +70,7 @@ def flag(fields: dict[str, Any], name: str, at: str = "") -> bool:
 
 
 def section(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    """A parameter that is an object; an empty one where it is not given."""
+    """Return a parameter that is an object; an empty one where it is not given."""
     value = fields.get(name)
     if value is None:
         return {}
@@ -77,18 +79,18 @@ def section(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def objects(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """A parameter that is a list of objects; an empty one where it is not given."""
+    """Return a parameter that is a list of objects; an empty one where it is not given."""
     value = fields.get(name)
     if value is None:
         return []
     expect(value, list, name, "an array of objects")
-    for index, each in enumerate(value):
-        expect(each, dict, f"{name}[{index}]", "an object")
+    for index, item in enumerate(value):
+        expect(item, dict, f"{name}[{index}]", "an object")
     return list(value)
 
 
 def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
-    """An integer of at least `least`, or None where it is not given."""
+    """Return an integer of at least `least`, or None where it is not given."""
     value = fields.get(name)
     if value is None:
         return None
@@ -97,7 +99,8 @@ def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
     if value < least:
         raise Refused(
             400,
-            f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, but got {value} instead.",
+            f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, but "
+            f"got {value} instead.",
             param=name,
             code="integer_below_min_value",
         )
@@ -105,12 +108,12 @@ def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
 
 
 def choice(fields: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    """One of the allowed values; the first where it is not given."""
+    """Return one of the allowed values; the first where it is not given."""
     value = fields.get(name)
     if value is None:
         return allowed[0]
     if value not in allowed:
-        supported = ", ".join(f"'{each}'" for each in allowed[:-1])
+        supported = ", ".join(f"'{option}'" for option in allowed[:-1])
         listed = f"{supported}, and '{allowed[-1]}'" if supported else f"'{allowed[-1]}'"
         raise Refused(
             400,
@@ -137,12 +140,12 @@ def refuse_type(value: object, at: str, wanted: str) -> None:
 
 
 def query_of(text: str) -> dict[str, str]:
-    """The last value of each parameter of a query string."""
+    """Return the last value of each parameter of a query string."""
     return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
 
 
 def page_of(items: list[Item], ids: list[str], query: str) -> tuple[list[Item], dict[str, object]]:
-    """The part of a list that `after` and `limit` ask for, and the fields that frame it."""
+    """Return the part of a list that `after` and `limit` ask for, and the fields that frame it."""
     asked = query_of(query)
     begin = ids.index(asked["after"]) + 1 if asked.get("after") in ids else 0
     limit = int(asked["limit"]) if asked.get("limit", "").isdecimal() else 20

@@ -1,8 +1,9 @@
-"""OpenAI's Responses API: create, stream, poll, retrieve, cancel, delete, input items, input tokens, compact.
+"""OpenAI's Responses API: create, stream, poll, retrieve, cancel, delete, input items, input
+tokens, compact.
 
-A response in the background is queued, at the first poll in progress and at the second finished: no clock is needed to
-test a client that polls. What is stored belongs to the account that made it. Shapes follow the vendor's OpenAPI
-description; refusals are in the API's words.
+A response in the background is queued, at the first poll in progress and at the second finished: no
+clock is needed to test a client that polls. What is stored belongs to the account that made it.
+Shapes follow the vendor's OpenAPI description; refusals are in the API's words.
 """
 
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
 # The real API's least value of `max_output_tokens`.
 _OUTPUT_TOKENS_MIN: Final = 16
 _FINAL: Final = frozenset({"completed", "incomplete", "cancelled", "failed"})
-# What is told back as it was given, with what is told where it was not.
+# Parameters that are echoed, each with its default.
 _ECHOED: Final[dict[str, object]] = {
     "instructions": None,
     "max_output_tokens": None,
@@ -69,17 +70,21 @@ def create(account: Account, call: Call) -> Reply:
     if background and not stored:
         raise Refused(400, "Background mode requires 'store' to be true.", param="background")
     instructions = request.get("instructions")
-    told = [instructions] if isinstance(instructions, str) else []
+    instructed = [instructions] if isinstance(instructions, str) else []
+    # Earlier turns count as input.
     context = [
         *(previous.context if previous else ()),
         *(text for item in items for text in _texts(item)),
     ]
-    generation = _generate(request, items, (*told, *context), streamed)
+    generation = _generate(request, items, (*instructed, *context), streamed)
     snapshot = account.snapshot(model, "text")
-    cached = account.cached_tokens(snapshot, request.get("prompt_cache_key"), (*told, *context))
+    cached = account.cached_tokens(
+        snapshot, request.get("prompt_cache_key"), (*instructed, *context)
+    )
     generation = msgspec.structs.replace(generation, cached_tokens=cached)
     body = _begin(request, call, snapshot, background, stored)
     kept = KeptResponse(body, items, [*context, generation.text], generation, _obfuscated(request))
+    # Kept at once, so that a client may retrieve a response that is still streamed.
     if stored:
         keep(account.responses, body["id"], kept)
     if streamed:
@@ -93,7 +98,8 @@ def create(account: Account, call: Call) -> Reply:
 
 
 def retrieve(account: Account, call: Call, response_id: str) -> Reply:
-    """`GET /responses/{id}`: one poll of a response in the background; with `stream=true` its events again."""
+    """`GET /responses/{id}`: one poll of a response in the background; with `stream=true` its
+    events again."""
     kept = _kept(account, response_id)
     query = query_of(call.query)
     if query.get("stream") == "true":
@@ -195,7 +201,7 @@ def compact(account: Account, call: Call) -> Reply:
 
 
 def usage_of(generation: Generation) -> dict[str, object]:
-    """The usage object of the Responses API."""
+    """Return the usage object of the Responses API."""
     return {
         "input_tokens": generation.prompt_tokens,
         "input_tokens_details": {
@@ -230,7 +236,7 @@ def _previous(account: Account, request: dict[str, Any]) -> KeptResponse | None:
 
 
 def _input_items(given: object, serial: str) -> list[dict[str, Any]]:
-    """The input as items with ids: a text is a user's message."""
+    """Return the input as items with ids: a text is a user's message."""
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     expect(given, list, "input", "one of a string or array of objects")
@@ -308,8 +314,8 @@ def _begin(
         "model": snapshot,
         "output": [],
         **{
-            name: request[name] if request.get(name) is not None else told
-            for name, told in _ECHOED.items()
+            name: request[name] if request.get(name) is not None else value
+            for name, value in _ECHOED.items()
         },
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
         "service_tier": request.get("service_tier") or ("auto" if background else "default"),
@@ -318,12 +324,12 @@ def _begin(
             "format": text.get("format") or {"type": "text"},
             "verbosity": text.get("verbosity") or "medium",
         },
-        "tools": [_told_tool(tool) for tool in objects(request, "tools")],
+        "tools": [_echoed_tool(tool) for tool in objects(request, "tools")],
         "usage": None,
     }
 
 
-def _told_tool(tool: dict[str, Any]) -> dict[str, Any]:
+def _echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
     if tool.get("type") != "function":
         return tool
     return {"description": None, "parameters": None, "strict": True, **tool}
@@ -347,14 +353,18 @@ def _finished(kept: KeptResponse, now_s: int) -> dict[str, Any]:
 
 
 def _thoughts(kept: KeptResponse) -> list[dict[str, Any]]:
-    """The item that stands for the thinking, which is not shown; none where there was none."""
+    """Return the item that stands for the thinking, which is not shown; none where there was
+    none."""
     if not kept.generation.reasoning_tokens:
         return []
     return [{"id": kept.body["id"].replace("resp_", "rs_"), "type": "reasoning", "summary": []}]
 
 
 def _item(kept: KeptResponse, status: str, text: str | None) -> dict[str, Any]:
-    """The item of the output that says something: a message or a function's call. `text` is None until it does."""
+    """Return the item of the output that says something: a message or a function's call.
+
+    `text` is None until it does.
+    """
     serial = kept.body["id"].removeprefix("resp_")
     if kept.generation.tool:
         return {
@@ -380,7 +390,7 @@ def _part(text: str) -> dict[str, object]:
 
 
 def _events(kept: KeptResponse, now_s: int) -> Iterator[bytes]:
-    """The events of a stream, numbered from 0; there is no `[DONE]`."""
+    """Yield the events of a stream, numbered from 0; there is no `[DONE]`."""
     numbers = count()
 
     def say(kind: str, **fields: object) -> bytes:
@@ -392,6 +402,7 @@ def _events(kept: KeptResponse, now_s: int) -> Iterator[bytes]:
         yield say("response.queued", response=kept.body)
     yield say("response.in_progress", response=working)
     finished = _finished(kept, now_s)
+    # Thinking, which is not shown, is an item without a text.
     for thought in finished["output"][:-1]:
         yield say("response.output_item.added", output_index=0, item=thought)
         yield say("response.output_item.done", output_index=0, item=thought)
@@ -401,6 +412,7 @@ def _events(kept: KeptResponse, now_s: int) -> Iterator[bytes]:
     )
     at = {"item_id": item["id"], "output_index": index}
     text = kept.generation.text
+    # The output itself: a function's call, or a message in one part.
     if kept.generation.tool:
         for number, piece in enumerate(kept.generation.pieces):
             yield say(

@@ -1,6 +1,7 @@
 """The simulated business clock: eight bytes that the replay writes and every other process reads.
 
-The file holds one signed 64-bit integer in this machine's byte order, nanoseconds since 1970 (UTC). Readers map it.
+The file holds one signed 64-bit integer in this machine's byte order, nanoseconds since 1970 (UTC).
+Readers map it.
 """
 
 import mmap
@@ -9,15 +10,17 @@ from pathlib import Path
 from types import TracebackType
 
 _BYTES = 8
-# INVARIANT: a view of eight aligned bytes as one integer, because assigning to it is one store; `struct` with a stated
-# byte order stores byte by byte, and a reader in between sees an instant that never was.
+# INVARIANT: a view of eight aligned bytes as one integer, because assigning to it is one store;
+# `struct` with a stated byte order stores byte by byte, and a reader in between sees an instant
+# that never was.
 
 
 class SimulatedClock:
     """The one writer of a simulated clock.
 
-    INVARIANT: the clock never goes back, so an event once past an amendment's instant cannot fall before it again.
-    The eight bytes are aligned and written in one store: a reader sees the old instant or the new one.
+    INVARIANT: the clock never goes back, so an event once past an amendment's instant cannot fall
+    before it again. The eight bytes are aligned and written in one store: a reader sees the old
+    instant or the new one.
     """
 
     def __init__(self, file: mmap.mmap, instant_ns: int) -> None:
@@ -27,7 +30,7 @@ class SimulatedClock:
 
     @classmethod
     def create(cls, path: Path, start_ns: int) -> "SimulatedClock":
-        """A new clock at `path` (replaced if it exists) that shows `start_ns`."""
+        """Create a clock at `path` (replaced if it exists) that shows `start_ns`."""
         path.write_bytes(start_ns.to_bytes(_BYTES, sys.byteorder, signed=True))
         with path.open("r+b") as file:
             return cls(mmap.mmap(file.fileno(), _BYTES), start_ns)

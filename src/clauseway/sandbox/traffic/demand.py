@@ -1,9 +1,11 @@
-"""Demand of real tenants, window by window, turned into single requests of another time. Pure and deterministic.
+"""Demand of real tenants, window by window, turned into single requests of another time.
 
-A window says how many requests a tenant sent in ten minutes and how their tokens were distributed. At a scale of 1/1000
-one request in a thousand is made, counted over all of a tenant's windows, so that none is rounded away. The fourteen
-days of the original repeat until the days asked for are full. Who buys what, where and from whom is a table by the
-tenant's number:
+Pure and deterministic.
+
+A window says how many requests a tenant sent in ten minutes and how their tokens were distributed.
+At a scale of 1/1000 one request in a thousand is made, counted over all of a tenant's windows, so
+that none is rounded away. The fourteen days of the original repeat until the days asked for are
+full. Who buys what, where and from whom is a table by the tenant's number:
 
 | tenant mod 6 | seller | cloud | product |
 |---|---|---|---|
@@ -12,7 +14,8 @@ tenant's number:
 | 2 | openai | azure | gpt-5.4 |
 | 5 | openai | openai-own | gpt-5.5 |
 
-A cloud that an agreement forbids on a day, or a product that is not sold there yet, is for whoever expands to replace.
+A cloud that an agreement forbids on a day, or a product that is not sold there yet, is for whoever
+expands to replace.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +29,8 @@ from clauseway.values import DAY_NS
 CYCLE_DAYS = 14
 WINDOW_NS = 600 * 1_000_000_000
 _SECOND_NS = 1_000_000_000
-# How much of the requests have at most so many tokens; the ends are ours: half the tenth, a fifth over the 99th.
+# The part of the requests with at most so many tokens; the ends are ours: half the tenth, a fifth
+# over the 99th.
 _SHARES = (0.0, 0.1, 0.5, 0.9, 0.99, 1.0)
 _BELOW, _ABOVE = 0.5, 1.2
 _MIX = (
@@ -40,7 +44,10 @@ _MIX = (
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant sent in ten minutes. Tokens are how many the shortest 10, 50, 90 and 99 of 100 have at most."""
+    """The requests of a tenant in ten minutes.
+
+    Tokens are how many the shortest 10, 50, 90 and 99 of 100 have at most.
+    """
 
     client: int
     window_start_s: int
@@ -57,7 +64,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Buying(msgspec.Struct, frozen=True):
-    """Who a tenant is, and what it would buy, from whom, on which cloud."""
+    """A tenant, and the product, seller and cloud that it would choose."""
 
     organisation: str
     seller: str
@@ -75,16 +82,19 @@ class Demanded(msgspec.Struct, frozen=True, gc=False):
 
 
 def buying(client: int) -> Buying:
-    """The table of this module's docstring."""
+    """Return the table of this module's docstring."""
     return Buying(f"tenant-{client:02}", *_MIX[client % len(_MIX)])
 
 
 def demand(
     windows: Sequence[Window], begin_ns: int, days: int, scale: Fraction, seed: int
 ) -> Iterator[Demanded]:
-    """The requests of so many days from `begin_ns` on, window by window. The same arguments give the same requests.
+    """Yield the requests of so many days from `begin_ns` on, window by window.
 
-    `scale` is how many requests one of the original becomes; of a tenant with N of them ⌊N · scale⌋ are made.
+    The same arguments give the same requests.
+
+    `scale` is how many requests one of the original becomes; of a tenant with N of them ⌊N · scale⌋
+    are made.
     """
     in_order = sorted(windows, key=lambda window: (window.window_start_s, window.client))
     left: dict[int, Fraction] = {}
@@ -124,7 +134,8 @@ def _quantiles(p10: int, p50: int, p90: int, p99: int) -> tuple[float, ...]:
 
 
 def _drawn(quantiles: Sequence[float], share: float) -> int:
-    """The tokens at a share of the distribution, straight between the quantiles that are known; one at least."""
+    """Return the tokens at a share of the distribution, straight between the quantiles that are
+    known; one at least."""
     place = next(n for n in range(1, len(_SHARES)) if share < _SHARES[n])
     low, high = _SHARES[place - 1], _SHARES[place]
     tokens = quantiles[place - 1] + (quantiles[place] - quantiles[place - 1]) * (share - low) / (

@@ -1,11 +1,13 @@
-"""The replay: planned requests sent as a client would, in the order of business time, and what the client saw of each.
+"""The replay: planned requests sent as a client would, in the order of business time, and what the
+client saw of each.
 
-With a simulated clock, each request's instant is written to the clock as the request is issued, and no UTC midnight is
-crossed before all that was issued has been answered: what governs changes at midnight, so the outcomes do not depend on
-how fast anything is. Without a clock the same requests are sent as they are.
+With a simulated clock, each request's instant is written to the clock as the request is issued, and
+no UTC midnight is crossed before all that was issued has been answered: what governs changes at
+midnight, so the outcomes do not depend on how fast anything is. Without a clock the same requests
+are sent as they are.
 
-Nothing is retried and nothing swallowed: an answer is *served*, *refused* (by the agreement, with its clause) or
-*failed*, and a failure has a name.
+Nothing is retried and nothing swallowed: an answer is *served*, *refused* (by the agreement, with
+its clause) or *failed*, and a failure has a name.
 """
 
 import asyncio
@@ -24,22 +26,24 @@ from clauseway.values import DAY_NS
 
 # Enough to keep a gateway busy and few enough that a laptop's loopback is not the measure.
 CONCURRENCY: Final = 32
-# Progress is told every so many answers, and after the last.
+# Progress is reported every so many answers, and after the last.
 _PROGRESS_EVERY = 32
 _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
-# A client for each place: one client's pool of 32 connections spends most of a replay looking through them.
+# A client for each place: one client's pool of 32 connections spends most of a replay looking
+# through them.
 _ONE_CONNECTION = httpx.Limits(max_connections=1, max_keepalive_connections=1)
 ANY_CLOUD: Final = "any"
 _REFUSED_CODE = "forbidden_by_agreement"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What the client saw of one request.
+    """One request as the client saw it.
 
-    `status` is 0 where no answer came. `cloud` is who served it, or for a refusal the cloud asked for (`any` without
-    one). `code` and `message` are the refusal's or the failure's. Tokens are the cloud's report as it reached the
-    client; where `usage_reported` is false (a stream that did not ask for it) they are 0. `completion_words` counts the
-    words of the text received, which in the sandbox are its tokens.
+    `status` is 0 where no answer came. `cloud` is who served it, or for a refusal the cloud asked
+    for (`any` without one). `code` and `message` are the refusal's or the failure's. Tokens are the
+    cloud's report as it reached the client; where `usage_reported` is false (a stream that did not
+    ask for it) they are 0. `completion_words` counts the words of the text received, which in the
+    sandbox are its tokens.
     """
 
     index: int
@@ -58,7 +62,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a replay is. Counts are by cloud, of failures by code; `business_ns` is the latest instant issued."""
+    """The progress of a replay.
+
+    Counts are by cloud, of failures by code; `business_ns` is the latest instant issued.
+    """
 
     done: int
     total: int
@@ -77,7 +84,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Seen(msgspec.Struct):
-    """What has been read of one answer so far."""
+    """The part of an answer that was read so far."""
 
     text: list[str]
     usage: dict[str, Any]
@@ -94,10 +101,11 @@ async def replay(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     concurrency: int = CONCURRENCY,
 ) -> Report:
-    """Send `planned` (in order of `event_ns`) to the OpenAI-compatible `base_url` (it ends in `/v1`).
+    """Send `planned` (in order of `event_ns`) to the OpenAI-compatible `base_url` (it ends in
+    `/v1`).
 
-    `keys` holds the secret of each buyer that the plan names. At most `concurrency` requests are open at once.
-    Proxies named in the environment are not used.
+    `keys` holds the secret of each buyer that the plan names. At most `concurrency` requests are
+    open at once. Proxies named in the environment are not used.
     """
     strangers = {request.buyer for request in planned} - set(keys)
     assert not strangers, f"the plan names buyers without a key: {sorted(strangers)}"
@@ -116,7 +124,10 @@ async def replay(
 
 
 class _Replay:
-    """A replay under way. A place is a client that waits for a request; a request under way has taken one."""
+    """A replay under way.
+
+    A place is a client that waits for a request; a request under way has taken one.
+    """
 
     def __init__(
         self,
@@ -207,7 +218,8 @@ class _Replay:
 
 
 def _asks_usage(request: PlannedRequest) -> bool:
-    """Every other stream asks for its usage, so that both ways of streaming are exercised."""
+    """Return whether a stream asks for its usage: every other one does, so that both ways of
+    streaming are exercised."""
     return request.streamed and request.index // 3 % 2 == 0
 
 
@@ -239,7 +251,8 @@ def _read_whole(status: int, body: bytes, seen: _Seen) -> None:
 
 
 async def _read_stream(response: httpx.Response, seen: _Seen, *, usage_asked: bool) -> None:
-    """Read a stream as OpenAI's SDK would; `seen.problem` names what a careful client would complain about."""
+    """Read a stream as OpenAI's SDK would; `seen.problem` names what a careful client would
+    complain about."""
     async for data in _events(response):
         if data == b"[DONE]":
             seen.done = True
@@ -269,7 +282,10 @@ async def _read_stream(response: httpx.Response, seen: _Seen, *, usage_asked: bo
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The data of each event. OpenAI's events are one `data:` line each, ended by an empty line."""
+    """Yield the data of each event.
+
+    OpenAI's events are one `data:` line each, ended by an empty line.
+    """
     rest = b""
     async for part in response.aiter_bytes():
         *whole, rest = (rest + part).split(b"\n\n")

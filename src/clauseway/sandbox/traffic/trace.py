@@ -1,6 +1,8 @@
-"""A trace of production traffic: when requests came, how long their prompts were and how long their answers.
+"""A trace of production traffic: when requests came, how long their prompts were and how long their
+answers.
 
-The format is that of the Azure Public Dataset's LLM inference traces: `TIMESTAMP,ContextTokens,GeneratedTokens`.
+The format is that of the Azure Public Dataset's LLM inference traces:
+`TIMESTAMP,ContextTokens,GeneratedTokens`.
 """
 
 from datetime import datetime, timedelta
@@ -26,12 +28,15 @@ class TraceRequest(msgspec.Struct, frozen=True):
 
 
 def read_sample() -> list[TraceRequest]:
-    """The sample that ships with the package: 4,842 requests of one hour."""
+    """Return the sample that ships with the package: 4,842 requests of one hour."""
     return parse_trace(SAMPLE.read_text(encoding="utf-8"), SAMPLE.name)
 
 
 def parse_trace(text: str, where: str) -> list[TraceRequest]:
-    """Parse a trace in CSV. `where` names the file. Raises InvalidInput with every malformed row at once."""
+    """Parse a trace in CSV.
+
+    `where` names the file. Raise InvalidInput with every malformed row at once.
+    """
     lines = text.splitlines()
     problems = (
         []
@@ -47,7 +52,7 @@ def parse_trace(text: str, where: str) -> list[TraceRequest]:
             rows.append(row)
         except ValueError as error:
             problems.append(
-                _problem(where, number, f"{line!r} is no request of a trace", str(error))
+                _problem(where, number, f"{line!r} is not a request of a trace", str(error))
             )
     if not rows and not problems:
         problems.append(_problem(where, 1, "the trace is empty", "there is nothing to replay"))
@@ -68,7 +73,10 @@ def _parse_row(line: str) -> tuple[int, int, int]:
 
 
 def _instant_ns(text: str) -> int:
-    """Nanoseconds since 1970. The trace's fractions have seven digits, one more than Python's parser takes."""
+    """Nanoseconds since 1970.
+
+    The trace's fractions have seven digits, one more than Python's parser takes.
+    """
     whole, _, fraction = text.partition(".")
     if (
         len(whole) != 19
@@ -84,11 +92,11 @@ def _instant_ns(text: str) -> int:
 
 def _tokens(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) == 0:
-        raise ValueError(f"{text!r} is no number of tokens, which is a whole number from 1 on")
+        raise ValueError(f"{text!r} is not a number of tokens, which is a whole number from 1 on")
     return int(text)
 
 
-def _problem(where: str, line: int, what: str, why: str) -> Problem:
+def _problem(where: str, line: int, problem: str, why: str) -> Problem:
     return Problem(
-        what=what, why=why, where=where, line=line, todo=f"Write each row like {_EXAMPLE}."
+        what=problem, why=why, where=where, line=line, todo=f"Write each row like {_EXAMPLE}."
     )

@@ -1,7 +1,8 @@
-"""Who asks for what, and when: a trace turned into planned requests of the simulated week. Pure and deterministic.
+"""Planned requests of the simulated week, made from a trace. Pure and deterministic.
 
-The trace's hour is stretched linearly over the business week [2026-04-26, 2026-05-03) UTC: early rows fall before the
-amendment of 27 April, the others after. The mix is a table by the row's index `i`, so it is exact and the same always:
+The trace's hour is stretched linearly over the business week [2026-04-26, 2026-05-03) UTC: early
+rows fall before the amendment of 27 April, the others after. The mix is a table by the row's index
+`i`, so it is exact and the same always:
 
 | i mod 10 | buyer (its key's seller) | cloud asked for |
 |---|---|---|
@@ -28,7 +29,7 @@ from clauseway.values import start_of_day_ns
 
 OPENAI_CUSTOMER: Final = "openai-customer"
 MICROSOFT_CUSTOMER: Final = "microsoft-customer"
-# Which seller each buyer's key buys from.
+# The seller that each buyer's key buys from.
 SELLERS: Final = {OPENAI_CUSTOMER: "openai", MICROSOFT_CUSTOMER: "microsoft"}
 
 BEGIN_NS: Final = start_of_day_ns(date(2026, 4, 26))
@@ -40,12 +41,18 @@ _MIX = (
     *((OPENAI_CUSTOMER, "aws"),) * 3,
 )
 _MODELS = ("gpt-5.5", "gpt-5.4")
-_PROMPT = "which cloud may serve this request under the agreement as amended and who is owed what share of it "
+_PROMPT = (
+    "which cloud may serve this request under the agreement as amended and who is owed what "
+    "share of it "
+)
 _PROMPT_WORDS = len(_PROMPT.split())
 
 
 class PlannedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to be sent. `cloud` is the one asked for, empty for any; `event_ns` is business time."""
+    """A request to be sent.
+
+    `cloud` is the one asked for, empty for any; `event_ns` is business time.
+    """
 
     index: int
     event_ns: int
@@ -60,7 +67,8 @@ class PlannedRequest(msgspec.Struct, frozen=True, kw_only=True):
 def plan(
     trace: Sequence[TraceRequest], begin_ns: int = BEGIN_NS, end_ns: int = END_NS
 ) -> list[PlannedRequest]:
-    """The trace's requests over business time [begin_ns, end_ns), in order; the last one stays before the end."""
+    """Return the trace's requests over business time [begin_ns, end_ns), in order; the last one
+    stays before the end."""
     if not trace:
         return []
     span_ns = trace[-1].offset_ns + 1
@@ -85,6 +93,6 @@ def _planned(index: int, request: TraceRequest, event_ns: int) -> PlannedRequest
 
 
 def prompt_text(words: int) -> str:
-    """A prompt of exactly `words` words, that is, of so many tokens in the sandbox."""
+    """Return a prompt of exactly `words` words, that is, of so many tokens in the sandbox."""
     rounds, rest = divmod(words, _PROMPT_WORDS)
     return (_PROMPT * rounds + " ".join(_PROMPT.split(" ", rest)[:rest])).rstrip()

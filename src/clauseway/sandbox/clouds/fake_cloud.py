@@ -1,4 +1,5 @@
-"""What every cloud's front door does alike: pass a request to the model server, and pass its reply on."""
+"""The part that all fake clouds share: pass a request to the model server, and pass its reply
+on."""
 
 from collections.abc import Callable, Collection
 from typing import Protocol
@@ -12,26 +13,27 @@ from clauseway.sandbox.surfaces.account import Account
 from clauseway.sandbox.wire import Answer, Call, Header, Received, Reply
 
 
-class Twin(Protocol):
+class FakeCloud(Protocol):
     """A simulated cloud."""
 
     def answer(self, received: Received) -> Answer:
-        """What the cloud would answer."""
+        """Return the cloud's answer."""
         ...
 
     def outage(self, received: Received, outage: Outage) -> Answer:
-        """An outage in the cloud's words."""
+        """Return an outage in the cloud's words."""
         ...
 
     def endpoint(self, path: str) -> str:
-        """What follows the cloud's root, as `/chat/completions`; empty for what is not below it."""
+        """Return the path below the cloud's root, as `/chat/completions`; empty for a path
+        outside it."""
         ...
 
 
 def ask(
     account: Account, received: Received, path: str, served: Collection[str], model: str = ""
 ) -> Reply:
-    """The model server's reply. Raises Refused, UnknownModel and NoEndpoint."""
+    """Return the model server's reply. Raise Refused, UnknownModel and NoEndpoint."""
     call = Call(
         method=received.method,
         path=path,
@@ -48,7 +50,7 @@ def ask(
 def answer_of(
     reply: Reply, headers: tuple[Header, ...], write: Callable[[object], bytes]
 ) -> Answer:
-    """A reply with a cloud's headers. `write` is how the cloud writes JSON."""
+    """Return a reply with a cloud's headers. `write` is how the cloud writes JSON."""
     head = ((b"content-type", reply.content_type), *headers)
     return Answer(
         status=200,
@@ -60,7 +62,8 @@ def answer_of(
 
 
 def framed(answer: Answer) -> Answer:
-    """The same with each event of a stream, or the whole body, as a Zstandard frame of its own."""
+    """Return the same with each event of a stream, or the whole body, as a Zstandard frame of
+    its own."""
     headers = (*answer.headers, (b"content-encoding", b"zstd"))
     events = tuple(map(zstandard.frame, answer.events))
     return msgspec.structs.replace(
