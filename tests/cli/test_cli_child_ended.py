@@ -22,7 +22,7 @@ models = {"gpt-5.5" = "gpt-5.5"}
 """
 # the command · the last line that it prints when it is ready · the processes that it keeps running
 KEPT = [
-    (("gateway", "sandbox", "--openai-port", "0"), "Ctrl-C stops them", ["the simulated clouds", "the sandbox"]),
+    (("gateway", "sandbox", "--openai-port", "0"), "Ctrl-C stops them", ["the sandbox clouds"]),
     (("serve", "--port", "0", "--pages-port", "0", "--config", "clouds.toml"), "curl", ["the gateway", "the pages"]),
 ]
 
