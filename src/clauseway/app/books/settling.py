@@ -155,13 +155,13 @@ class ClosedMonths:
         follows = bool(receipts) and max(period.end for period in receipts) == days.begin
         self.days = days
         self.receipts = receipts if follows else {}
-        told_months = books.told() if follows else []
+        summaries = books.summaries() if follows else []
         self.closed = [
             closed_month
-            for closed_month in told_months
+            for closed_month in summaries
             if self.receipts.get(closed_month.period) == closed_month.receipt
         ]
-        self.restatements = [settlement for settlement in told_months if settlement.restates]
+        self.restatements = [settlement for settlement in summaries if settlement.restates]
 
     def changes(self, period: Interval) -> list[Change]:
         """Return every change of a closed period that was given out, in corrections and

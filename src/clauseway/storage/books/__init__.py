@@ -1,1 +1,2 @@
-"""What settling leaves: settlements, invoices, payments and the rest of the books, their basis, their losses."""
+"""The books that settling writes: settlements, invoices, payments and the rest, their basis, their
+losses."""

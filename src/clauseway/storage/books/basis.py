@@ -1,10 +1,10 @@
-"""The register of what settlements stand on: who accepted which prices, rates, figures, readings
-and agreements, when and why.
+"""The register of the basis of settlements: who accepted which prices, rates, figures, readings and
+agreements, when and why.
 
-Append-only. Of one kind and name the latest acceptance holds; one without a text withdraws what
-was accepted before. Texts are kept whole, once each, under their SHA-256.
+Append-only. For each kind and name the latest acceptance holds; an acceptance without a text
+withdraws the one before. Texts are kept whole, once each, under their SHA-256.
 
-    Edited    a kept text is not what its digest names
+    Edited    a kept text does not have the digest under which it is kept
 """
 
 import gzip
@@ -21,14 +21,14 @@ from clauseway.storage.control.control import Control, as_record
 
 
 class Edited(Exception):
-    """A text is not the one that was accepted under its digest."""
+    """A text is not the text that was accepted under its digest."""
 
 
 class Accepting(msgspec.Struct, frozen=True, kw_only=True):
-    """An acceptance that is to be recorded. `label` is what people call it: a file's name, a value.
+    """An acceptance that is to be recorded. `label` is its name for people: a file's name, a value.
 
-    `text` is empty where it withdraws what was accepted before; `parts` are further texts that
-    `text` names by their digests.
+    An empty `text` withdraws the acceptance before it; `parts` are further texts that `text` names
+    by their digests.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Accepting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded acceptance. `digest` names its text; it is empty where it is a withdrawal."""
+    """A recorded acceptance. `digest` names its text; it is empty for a withdrawal."""
 
     sequence: int
     recorded_ns: int
@@ -60,7 +60,7 @@ Holding: TypeAlias = Mapping[tuple[str, str], Acceptance]
 
 
 def text_digest(text: str) -> str:
-    """The name under which a text is kept."""
+    """Return the name under which a text is kept."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -78,7 +78,8 @@ def accept(
         )
         before_ns = connection.execute(latest).scalar_one_or_none() or 0
         return [
-            _append(connection, one, who, why, max(recorded_ns, before_ns)) for one in accepting
+            _append(connection, acceptance, who, why, max(recorded_ns, before_ns))
+            for acceptance in accepting
         ]
 
 
@@ -90,28 +91,28 @@ def acceptances(control: Control) -> list[Acceptance]:
 
 
 def holding(recorded: Iterable[Acceptance], known_ns: int | None = None) -> Holding:
-    """Return what holds of these acceptances, all of them or those recorded by an instant."""
+    """Return the acceptances that hold, among all of these or those recorded by an instant."""
     held: dict[tuple[str, str], Acceptance] = {}
-    for one in recorded:
-        if known_ns is not None and one.recorded_ns > known_ns:
+    for acceptance in recorded:
+        if known_ns is not None and acceptance.recorded_ns > known_ns:
             break
         # The later one moves to the end, so that the order is that of recording.
-        held.pop((one.kind, one.name), None)
-        if not one.is_withdrawal:
-            held[one.kind, one.name] = one
+        held.pop((acceptance.kind, acceptance.name), None)
+        if not acceptance.is_withdrawal:
+            held[acceptance.kind, acceptance.name] = acceptance
     return held
 
 
 def is_kept(control: Control, digest: str) -> bool:
-    """Return whether a text with this digest is kept."""
+    """True if a text with this digest is kept."""
     query = select(schema.basis_texts.c.digest).where(schema.basis_texts.c.digest == digest)
     with control.reading() as connection:
         return connection.execute(query).first() is not None
 
 
 def text_of(control: Control, digest: str) -> str:
-    """Return a text that is kept. Raises KeyError where none has this digest, Edited where it is
-    not the text that was accepted."""
+    """Return a kept text. Raise KeyError if none has this digest, Edited if it is not the text that
+    was accepted."""
     query = select(schema.basis_texts.c.body).where(schema.basis_texts.c.digest == digest)
     with control.reading() as connection:
         body = connection.execute(query).scalar_one_or_none()
@@ -127,17 +128,17 @@ def text_of(control: Control, digest: str) -> str:
 
 
 def _append(
-    connection: Connection, one: Accepting, who: str, why: str, recorded_ns: int
+    connection: Connection, accepting: Accepting, who: str, why: str, recorded_ns: int
 ) -> Acceptance:
-    for part in one.parts:
+    for part in accepting.parts:
         _keep_text(connection, part)
     acceptance = Acceptance(
         sequence=0,
         recorded_ns=recorded_ns,
-        kind=one.kind,
-        name=one.name,
-        label=one.label,
-        digest=_keep_text(connection, one.text) if one.text else "",
+        kind=accepting.kind,
+        name=accepting.name,
+        label=accepting.label,
+        digest=_keep_text(connection, accepting.text) if accepting.text else "",
         who=who,
         why=why,
     )

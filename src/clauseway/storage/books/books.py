@@ -1,9 +1,10 @@
-"""What people told the ledger, and which periods are closed.
+"""The vouchers that people added to the ledger, and the closed periods.
 
-A voucher (an invoice, a payment, a credit, a dispute, its resolution) is appended once, by the id that whoever brings
-it gives, together with its entries. A period is closed once: with the bytes of its statement, which never change.
+A voucher (an invoice, a payment, a credit, a dispute, its resolution) is appended once, by the id
+that its author gave, together with its entries. A period is closed once: with the bytes of its
+statement, which never change.
 
-    ledger.Conflict        a voucher's id came again with other content; nothing was written
+    ledger.Conflict        a voucher's id came again with different content; nothing was written
     AlreadyClosed          the period was closed before, with another statement; nothing was written
 """
 
@@ -21,7 +22,7 @@ from clauseway.storage.control import journal, schema
 from clauseway.storage.control.control import Control
 from clauseway.values import Interval
 
-_TOLD = msgspec.json.Decoder(SettlementSummary)
+_SUMMARY = msgspec.json.Decoder(SettlementSummary)
 _VOUCHER = msgspec.json.Decoder(Voucher)
 
 
@@ -46,7 +47,8 @@ class Books:
         self.control = control
 
     def book(self, voucher: Voucher, entries: Iterable[Entry], recorded_ns: int) -> bool:
-        """Append a voucher with its entries, all or none; whether it is new. Raises ledger.Conflict."""
+        """Append a voucher with its entries, all or none; return whether it is new. Raise
+        ledger.Conflict."""
         with self.control.writing() as connection:
             if not _keep(connection, voucher, recorded_ns):
                 return False
@@ -54,11 +56,12 @@ class Books:
             return True
 
     def vouchers(self) -> list[Voucher]:
-        """All vouchers, in the order in which they were recorded."""
+        """Return all vouchers, in the order in which they were recorded."""
         return [voucher for voucher, _ in self.dated_vouchers()]
 
     def dated_vouchers(self) -> list[tuple[Voucher, int]]:
-        """Return all vouchers, each with when it was recorded (ns since 1970), in that order."""
+        """Return all vouchers, each with the instant of its recording (ns since 1970), in that
+        order."""
         columns = schema.vouchers.c
         query = select(columns.body, columns.recorded_ns).order_by(columns.sequence)
         with self.control.reading() as connection:
@@ -67,11 +70,12 @@ class Books:
             ]
 
     def close(self, closed: Closed) -> bool:
-        """Close a period; whether it was open. The same again changes nothing. Raises AlreadyClosed."""
+        """Close a period; return whether it was open. The same again changes nothing. Raise
+        AlreadyClosed."""
         with self.control.writing() as connection:
-            for found in _closed(connection):
-                if found.period == closed.period:
-                    if (found.receipt, found.statement) != (closed.receipt, closed.statement):
+            for earlier in _closed(connection):
+                if earlier.period == closed.period:
+                    if (earlier.receipt, earlier.statement) != (closed.receipt, closed.statement):
                         raise AlreadyClosed(
                             f"{closed.period.begin} was closed with another statement"
                         )
@@ -88,12 +92,13 @@ class Books:
             return True
 
     def closed(self) -> list[Closed]:
-        """The closed periods, oldest first."""
+        """Return the closed periods, oldest first."""
         with self.control.reading() as connection:
             return _closed(connection)
 
     def closed_receipts(self) -> dict[Interval, str]:
-        """The receipt with which each closed period was closed, oldest first; without their statements."""
+        """Return the receipt with which each period was closed, oldest first; without the
+        statements."""
         columns = schema.closes.c
         query = select(columns.begin_day, columns.end_day, columns.receipt).order_by(
             columns.begin_day
@@ -103,25 +108,30 @@ class Books:
                 Interval(begin, end): receipt for begin, end, receipt in connection.execute(query)
             }
 
-    def told(self) -> list[SettlementSummary]:
-        """What later months need of each settlement, in the order of recording. Those read before are kept in short."""
+    def summaries(self) -> list[SettlementSummary]:
+        """Return the part of each settlement that later months need, in the order of recording.
+
+        Summaries that were read before are kept.
+        """
         columns = schema.settlements.c
         with self.control.reading() as connection:
             query = select(columns.sequence, columns.receipt).order_by(columns.sequence)
             receipts = {row.sequence: row.receipt for row in connection.execute(query)}
-        names = {_told_place(sequence): receipt for sequence, receipt in receipts.items()}
+        names = {_summary_place(sequence): receipt for sequence, receipt in receipts.items()}
         kept = read_sums(self.control, names)
-        missing = [sequence for sequence in receipts if _told_place(sequence) not in kept]
+        missing = [sequence for sequence in receipts if _summary_place(sequence) not in kept]
         read = {sequence: summary_of(self._recorded(sequence)) for sequence in missing}
         keep_sums(
             self.control,
             [
-                KeptSum(_told_place(sequence), one.receipt, msgspec.json.encode(one).decode())
-                for sequence, one in read.items()
+                KeptSum(
+                    _summary_place(sequence), summary.receipt, msgspec.json.encode(summary).decode()
+                )
+                for sequence, summary in read.items()
             ],
         )
         return [
-            read[sequence] if sequence in read else _TOLD.decode(kept[_told_place(sequence)])
+            read[sequence] if sequence in read else _SUMMARY.decode(kept[_summary_place(sequence)])
             for sequence in receipts
         ]
 
@@ -134,13 +144,13 @@ class Books:
         return msgspec.json.decode(body, type=Settlement)
 
     def open_since(self) -> date | None:
-        """The first day that no closed period holds; None where none is closed."""
+        """Return the first day after all closed periods; None if none is closed."""
         query = select(schema.closes.c.end_day).order_by(schema.closes.c.end_day.desc()).limit(1)
         with self.control.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def latest(self, period: Interval) -> Settlement | None:
-        """The settlement of a period that was recorded last."""
+        """Return the settlement of a period that was recorded last."""
         columns = schema.settlements.c
         query = select(columns.body).where(
             columns.begin_day == period.begin, columns.end_day == period.end
@@ -152,18 +162,20 @@ class Books:
         return None if body is None else msgspec.json.decode(body, type=Settlement)
 
     def restatements(self, period: Interval) -> list[Settlement]:
-        """What restates a closed period, in the order in which it was recorded."""
-        return [found for found in self.control.settlements(period) if found.restates]
+        """Return the restatements of a closed period, in the order of recording."""
+        return [
+            settlement for settlement in self.control.settlements(period) if settlement.restates
+        ]
 
     def settled_before(self, day: date) -> list[Interval]:
-        """The settled periods that begin before a day, oldest first."""
+        """Return the settled periods that begin before a day, oldest first."""
         columns = schema.settlements.c
         query = select(columns.begin_day, columns.end_day).where(columns.begin_day < day).distinct()
         with self.control.reading() as connection:
             return [Interval(*row) for row in connection.execute(query.order_by(columns.begin_day))]
 
     def settled_ns(self, receipt: str) -> int | None:
-        """When the settlement with a receipt was first recorded here; None where it was not."""
+        """Return when the settlement with a receipt was first recorded here; None if it was not."""
         columns = schema.settlements.c
         query = (
             select(columns.recorded_ns)
@@ -175,7 +187,7 @@ class Books:
             return connection.execute(query).scalar_one_or_none()
 
     def settlement(self, receipt: str) -> Settlement:
-        """The settlement with a receipt that is known to exist."""
+        """Return the settlement with a receipt that is known to exist."""
         columns = schema.settlements.c
         query = (
             select(columns.body)
@@ -188,7 +200,7 @@ class Books:
 
 
 def latest_settlement(control: Control) -> Settlement | None:
-    """The settlement that was recorded last, of whatever period."""
+    """Return the settlement that was recorded last, of whatever period."""
     columns = schema.settlements.c
     query = select(columns.body).order_by(columns.sequence.desc()).limit(1)
     with control.reading() as connection:
@@ -196,18 +208,18 @@ def latest_settlement(control: Control) -> Settlement | None:
     return None if body is None else msgspec.json.decode(body, type=Settlement)
 
 
-def _told_place(sequence: int) -> str:
+def _summary_place(sequence: int) -> str:
     return f"told {sequence}"
 
 
 def _keep(connection: Connection, voucher: Voucher, recorded_ns: int) -> bool:
     columns = schema.vouchers.c
     body = msgspec.json.encode(voucher).decode()
-    found = connection.execute(
+    recorded = connection.execute(
         select(columns.body).where(columns.id == voucher.id)
     ).scalar_one_or_none()
-    if found is not None:
-        if found != body:
+    if recorded is not None:
+        if recorded != body:
             raise Conflict(f"{voucher.id} was recorded before as something else")
         return False
     row = {

@@ -1,6 +1,7 @@
-"""Rows of the control database as JSON, for another machine: what a settlement stands on, and back again.
+"""Rows of the control database as JSON, for another machine: the basis of a settlement, written and
+read again.
 
-Nothing but the columns of the tables named here is read or written, each value by its column's type.
+Only the columns of the tables named here are read or written, each value by its column's type.
 """
 
 import base64
@@ -27,7 +28,7 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 
 Rows = dict[str, list[dict[str, Any]]]
-# What a settlement stands on, and the column that says when a row of it became known.
+# The tables that a settlement stands on, and the column that says when a row became known.
 _TABLES: tuple[tuple[Table, str], ...] = (
     (schema.basis, "recorded_ns"),
     (schema.basis_texts, ""),
@@ -46,15 +47,17 @@ class Unfit(ValueError):
 
 
 def taken(control: Control, known_ns: int, before: date) -> Rows:
-    """What was known by an instant; of closes, those of periods that ended by a day."""
+    """Return the rows known by an instant; closes only of periods that ended by a day."""
     with control.reading() as connection:
-        found = {table.name: _taken(connection, table, known, known_ns) for table, known in _TABLES}
-    found["closes"] = [row for row in found["closes"] if row["end_day"] <= str(before)]
-    return found
+        rows = {
+            table.name: _taken(connection, table, column, known_ns) for table, column in _TABLES
+        }
+    rows["closes"] = [row for row in rows["closes"] if row["end_day"] <= str(before)]
+    return rows
 
 
 def put(control: Control, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Write rows into an empty database. Raises Unfit."""
+    """Write rows into an empty database. Raise Unfit."""
     if unknown := sorted(rows.keys() - {str(table.name) for table, _ in _TABLES}):
         raise Unfit(f"there is no table {unknown[0]!r}")
     if sum(map(len, rows.values())) > ROWS_MAX:
@@ -66,10 +69,12 @@ def put(control: Control, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> No
                 connection.execute(insert(table), values)
 
 
-def _taken(connection: Connection, table: Table, known: str, known_ns: int) -> list[dict[str, Any]]:
+def _taken(
+    connection: Connection, table: Table, known_column: str, known_ns: int
+) -> list[dict[str, Any]]:
     query: Select[Any] = select(table).order_by(*table.primary_key.columns)
-    if known:
-        query = query.where(table.c[known] <= known_ns)
+    if known_column:
+        query = query.where(table.c[known_column] <= known_ns)
     return [
         {name: _written(value) for name, value in row._mapping.items()}
         for row in connection.execute(query)
@@ -83,19 +88,19 @@ def _written(value: Any) -> Any:
 
 
 def _read(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
-    # What was packed before a column was added lacks it, and means its default.
+    # Rows packed before a column was added lack it, and mean its default.
     needed = {column.name for column in table.columns if column.server_default is None}
     if not needed <= row.keys() <= {column.name for column in table.columns}:
         raise Unfit(f"a row of {table.name} has other columns")
     try:
-        told = [column for column in table.columns if column.name in row]
-        return {column.name: _value(column.type, row[column.name]) for column in told}
+        columns = [column for column in table.columns if column.name in row]
+        return {column.name: _value(column.type, row[column.name]) for column in columns}
     except (ValueError, TypeError, InvalidOperation) as error:
         raise Unfit(f"a row of {table.name} has a value of another kind: {error}") from None
 
 
 def _value(kind: Any, value: Any) -> Any:
-    """A value as its column takes it."""
+    """Return a value as its column takes it."""
     if value is None:
         return None
     if isinstance(kind, Date):

@@ -1,8 +1,8 @@
 """Sums that a settlement keeps so that the next one need not read everything again.
 
-A row has a place (which sum it is) and a name (a hash of everything it was made from). Who asks says both: a row by
-another name, or whose text is not what was written, is as if it were not there. Dropping all rows loses nothing but
-time.
+A row has a place (which sum it is) and a name (a hash of all inputs of the sum). A reader gives
+both: a row with another name, or whose text was changed, is treated as missing. Dropping all rows
+loses nothing but time.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _AT_ONCE = 500
 
 
 class KeptSum(msgspec.Struct, frozen=True):
-    """A sum as text, by its place and the name of what it was made from."""
+    """A sum as text, by its place and the hash of its inputs."""
 
     place: str
     name: str
@@ -27,28 +27,29 @@ class KeptSum(msgspec.Struct, frozen=True):
 
 
 def read_sums(control: Control, names: Mapping[str, str]) -> dict[str, str]:
-    """Return the text of each place that is kept by the name asked for; `names` has a name for each place."""
+    """Return the text of each place that is kept by the given name; `names` has a name for each
+    place."""
     columns, places = schema.kept_sums.c, list(names)
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     with control.reading() as connection:
         for at in range(0, len(places), _AT_ONCE):
             query = select(schema.kept_sums).where(columns.place.in_(places[at : at + _AT_ONCE]))
             for row in connection.execute(query):
                 if row.name == names[row.place] and row.digest == _digest(row.name, row.body):
-                    found[row.place] = row.body
-    return found
+                    texts[row.place] = row.body
+    return texts
 
 
 def keep_sums(control: Control, sums: Iterable[KeptSum]) -> None:
-    """Keep sums, each in place of what was kept there."""
+    """Keep sums, each replacing the sum at its place."""
     rows = [
         {
-            "place": one.place,
-            "name": one.name,
-            "body": one.body,
-            "digest": _digest(one.name, one.body),
+            "place": kept.place,
+            "name": kept.name,
+            "body": kept.body,
+            "digest": _digest(kept.name, kept.body),
         }
-        for one in sums
+        for kept in sums
     ]
     if not rows:
         return

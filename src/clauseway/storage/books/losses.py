@@ -1,8 +1,9 @@
-"""Journals that were registered before they were written, and what of them, or of the lake, was lost.
+"""Spools that were registered before they were written, and the lost parts of them or of the lake.
 
-`spools` remembers what was last seen of each journal; it says nothing that an amount stands on. `losses` are
-ranges of a journal that cannot be read, with the event days they may belong to: each blocks the months it may belong
-to until somebody accepts an estimate by name. A journal that is gone as a whole is a loss once it is written off.
+`spools` remembers how each spool was last seen; no amount stands on it. `losses` are ranges of a
+spool that cannot be read, with the event days they may belong to: each blocks the months it may
+belong to until somebody accepts an estimate by name. A whole missing spool is a loss once it is
+written off.
 """
 
 from collections.abc import Iterable
@@ -16,24 +17,25 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 from clauseway.values import Interval, day_after, day_of
 
-# The segment of a loss that is a whole journal.
+# The segment of a loss that is a whole spool.
 WHOLE = -1
 # The estimates that can be accepted.
 RESERVED, NOTHING = "reserved", "nothing"
 ESTIMATES = (RESERVED, NOTHING)
-# The estimates for a lost file of the lake: the hourly sums say what was in it.
+# The estimates for a lost file of the lake: the hourly sums show what was in it.
 SUMMED = "summed"
 FILE_ESTIMATES = (SUMMED, NOTHING)
-# What losses of files name as their spool.
+# The spool that losses of files name.
 LAKE = "lake"
 
 
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered journal: its id (hex), its folder's name in the home, and how it was last seen.
+    """A registered spool: its id (hex), its folder's name in the home, and how it was last seen.
 
-    Segments below `released` are wholly sealed and may be gone. `segment` and `frames` are how far it reached, -1 for
-    nowhere. `is_at_rest`: closed cleanly and wholly sealed, so that nothing is lost with it. `missing_ns` is when it
-    was first looked for in vain, 0 while it is there. `boots` are the gateways' starts that wrote it, in hex.
+    Segments below `released` are wholly sealed and may be gone. `segment` and `frames` are how far
+    it reached, -1 for nowhere. `is_at_rest`: closed cleanly and wholly sealed, so that nothing is
+    lost with it. `missing_ns` is when it was first looked for in vain, 0 while it is there. `boots`
+    are the gateways' starts that wrote it, in hex.
     """
 
     spool: str
@@ -48,12 +50,14 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
-    """Frames `first_frame` ≤ n < `end_frame` (-1: to an end that is not known) of a segment that cannot be read.
+    """Frames `first_frame` ≤ n < `end_frame` (-1: to an end that is not known) of a segment that
+    cannot be read.
 
-    What they held happened on some of the days from `first_day` to `last_day`, and was written by the start `boot`
-    (hex; empty where that is not known). `number` is 0 until it is recorded. Accepted, it names who, when and why, and
-    for how many `attempts` an estimate stands. `found_ns` is when a journal that was written off was there again. With
-    `file` it is of a file of the lake, accepted when it is recorded; `found_ns` is when that was put back.
+    Their events happened on some of the days from `first_day` to `last_day`, and were written by
+    the start `boot` (hex; empty if not known). `number` is 0 until the loss is recorded. An
+    accepted loss names who, when and why, and for how many `attempts` an estimate stands.
+    `found_ns` is when a written-off spool was there again. With `file` it is of a file of the lake,
+    accepted when it is recorded; `found_ns` is when the file was put back.
     """
 
     spool: str
@@ -80,7 +84,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """What it is of: a file of the lake, a segment with its frames, or the whole journal."""
+        """Return the lost place: a file of the lake, a segment with its frames, or the whole
+        spool."""
         if self.file:
             return f"file {self.file}"
         if self.segment == WHOLE:
@@ -101,18 +106,18 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
         return Interval(self.first_day, day_after(self.last_day))
 
     def touches(self, days: Interval) -> bool:
-        """Return whether what was lost may have happened on one of the days."""
+        """True if the lost events may have happened on one of the days."""
         return self.first_day < days.end and self.last_day >= days.begin
 
 
 class Losses:
-    """The registered journals and the losses in a control database."""
+    """The registered spools and the losses in a control database."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
 
     def spools(self) -> list[Spool]:
-        """Every registered journal, in the order in which they were registered."""
+        """Return every registered spool, in the order in which they were registered."""
         columns = schema.spools.c
         with self._control.reading() as connection:
             rows = connection.execute(
@@ -121,37 +126,38 @@ class Losses:
             return [_spool(row) for row in rows]
 
     def spool(self, spool: str) -> Spool | None:
-        return next((one for one in self.spools() if one.spool == spool), None)
+        return next((registered for registered in self.spools() if registered.spool == spool), None)
 
     def register(self, spool: Spool) -> Spool:
-        """Register a journal that is about to be written, or was found; as it is registered now.
+        """Register a spool that is about to be written, or was found; return it as it is registered
+        now.
 
-        One that is registered is not at rest any more, and may have a newer segment.
+        A registered spool is not at rest any more, and may have a newer segment.
         """
         columns = schema.spools.c
         with self._control.writing() as connection:
-            known = connection.execute(
+            registered = connection.execute(
                 select(schema.spools).where(columns.spool == spool.spool)
             ).one_or_none()
-            if known is None:
+            if registered is None:
                 connection.execute(insert(schema.spools).values(**_values(spool)))
                 return spool
             moved: dict[str, Any] = {"is_at_rest": False, "place": spool.place}
-            if spool.segment > known.segment:
+            if spool.segment > registered.segment:
                 moved |= {"segment": spool.segment, "frames": 0}
             connection.execute(
                 update(schema.spools).where(columns.spool == spool.spool).values(**moved)
             )
-            return msgspec.structs.replace(_spool(known), **moved)
+            return msgspec.structs.replace(_spool(registered), **moved)
 
     def saw(self, spool: Spool) -> None:
-        """Remember how a registered journal was seen."""
+        """Remember how a registered spool was seen."""
         with self._control.writing() as connection:
             named = schema.spools.c.spool == spool.spool
             connection.execute(update(schema.spools).where(named).values(**_values(spool)))
 
     def all(self) -> list[Loss]:
-        """Every loss, in the order in which they were found."""
+        """Return every loss, in the order in which they were found."""
         with self._control.reading() as connection:
             rows = connection.execute(
                 select(schema.losses).order_by(schema.losses.c.sequence)
@@ -159,7 +165,8 @@ class Losses:
         return [_loss(row) for row in rows]
 
     def days_of(self, spool: Spool) -> Interval:
-        """The days that a missing journal may have held usage of: since it was last sealed, until it was missed."""
+        """Return the days that a missing spool may have held usage of: from its last sealing to the
+        first failed look."""
         columns = schema.manifest.c
         with self._control.reading() as connection:
             latest = select(func.max(columns.last_day)).where(columns.spool == spool.spool)
@@ -169,17 +176,18 @@ class Losses:
 
     def record(self, losses: Iterable[Loss]) -> None:
         """Record losses that are not recorded yet."""
-        found = list(losses)
-        if found:
+        new = list(losses)
+        if new:
             with self._control.writing() as connection:
-                record(connection, found)
+                record(connection, new)
 
     def found_again(self, spool: str, now_ns: int) -> None:
-        """Say of a journal that was written off that it is there."""
+        """Record that a written-off spool is there again."""
         columns = schema.losses.c
         whole = (columns.spool == spool) & (columns.segment == WHOLE) & (columns.found_ns == 0)
         if any(
-            one.spool == spool and one.segment == WHOLE and not one.found_ns for one in self.all()
+            loss.spool == spool and loss.segment == WHOLE and not loss.found_ns
+            for loss in self.all()
         ):
             with self._control.writing() as connection:
                 connection.execute(update(schema.losses).where(whole).values(found_ns=now_ns))

@@ -1,4 +1,5 @@
-"""The register of the parties' public keys that a home vouches for: append-only, in the chain of the books."""
+"""The register of the parties' public keys that a home vouches for: append-only, in the chain of
+the books."""
 
 from sqlalchemy import insert, select
 
@@ -7,13 +8,13 @@ from clauseway.storage.control.control import Control
 
 
 def keys_of(control: Control) -> dict[str, tuple[str, ...]]:
-    """The keys that are trusted, by party, each in the order in which it was recorded."""
+    """Return the trusted keys, by party, each in the order in which it was recorded."""
     table = schema.party_keys
-    found: dict[str, tuple[str, ...]] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     with control.reading() as connection:
         for row in connection.execute(select(table).order_by(table.c.sequence)):
-            found[row.party] = (*found.get(row.party, ()), row.public)
-    return found
+            keys[row.party] = (*keys.get(row.party, ()), row.public)
+    return keys
 
 
 def record_key(

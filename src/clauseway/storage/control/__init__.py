@@ -1,1 +1,2 @@
-"""The control database: its tables, its transactions, and the hash chain over all that is written into it."""
+"""The control database: its tables, its transactions, and the hash chain over all that is written
+into it."""

@@ -1,7 +1,7 @@
-"""Who is acting: the person that a record of the home names.
+"""The acting person, whom records of the home name.
 
 Until people sign in, the account of the operating system stands for the person. The environment
-(`USER`, `LOGNAME`) is not asked: anybody can set it.
+(`USER`, `LOGNAME`) is not used: anybody can set it.
 """
 
 import os

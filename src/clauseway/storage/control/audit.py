@@ -1,12 +1,13 @@
-"""The log of the books: a hash chain of what was written, when, by whom and why.
+"""The log of the books: a hash chain of every write, with its time, person and reason.
 
     writing transaction ── statements on chained tables ──▶ keys that were touched
     its end ── rows as they stand then ──▶ one log row for each, chained to the row before
 
-Rows are noted by the transaction itself (`watch`, `chaining`), so no caller can forget to. They are
-appended before the commit: a change without its log row, or a log row without its change, cannot be.
+The transaction itself notes the rows (`watch`, `chaining`), so no caller can forget to. Log rows
+are appended before the commit: there is no change without its log row, and no log row without its
+change.
 
-INVARIANT: appends are serialised by the database: whoever writes a chained table locks the row of
+INVARIANT: appends are serialised by the database: a writer of a chained table locks the row of
 `audit_head` first.
 """
 
@@ -47,7 +48,7 @@ from clauseway.storage.control.chained import (
 from clauseway.values import Interval
 
 OPENED, ADOPTED, ADDED, CHANGED, REMOVED = "opened", "adopted", "added", "changed", "removed"
-# A log that is broken goes on from a row that says so: see `begin_again`.
+# A broken log goes on from a row with this act: see `begin_again`.
 RESTARTED = "restarted"
 # The log begins with a row of its own, chained to this.
 BEGIN = "0" * 64
@@ -57,7 +58,7 @@ _APPENDED_ROWS = 5_000
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the log. `content` is the digest of what was written, empty where it was removed.
+    """A row of the log. `content` is the digest of the written row, empty if it was removed.
 
     `day` is the first event day, or the day in the books, that it is about.
     """
@@ -91,7 +92,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 class Touched:
     """The rows of chained tables that a transaction has written so far.
 
-    Rows that the database numbers are those above the number that was last before the transaction.
+    Of tables numbered by the database, these are the rows above the last number before the
+    transaction.
     """
 
     def __init__(self) -> None:
@@ -109,7 +111,7 @@ def watch(engine: Engine) -> None:
 
 @contextmanager
 def chaining(connection: Connection) -> Iterator[None]:
-    """Append what is written meanwhile to the log, in the connection's transaction."""
+    """Append all rows written meanwhile to the log, in the connection's transaction."""
     touched = Touched()
     connection.execution_options(**{_TOUCHED: touched})
     yield
@@ -119,49 +121,57 @@ def chaining(connection: Connection) -> Iterator[None]:
 
 
 def open_log(connection: Connection) -> None:
-    """Begin the log if there is none; rows that stand already are adopted, and it says so."""
+    """Begin the log if there is none; rows that stand already are adopted, and the log says so."""
     if connection.execute(select(schema.audit_head.c.id)).first() is not None:
         return
     head = {"id": 1, "sequence": 0, "digest": BEGIN, "checked": 0, "looked_through": 0}
     connection.execute(insert(schema.audit_head).values(**head))
-    found = [(of, one) for of in CHAINED for one in contents(connection, of)]
-    says = f"{len(found)} rows stood before the log began" if found else "a new home"
+    adopted = [
+        (ADOPTED, chained.place, content)
+        for chained in CHAINED
+        for content in contents(connection, chained)
+    ]
+    says = f"{len(adopted)} rows stood before the log began" if adopted else "a new home"
     opening = Content(row="", kind="log", subject=says, day=None, why="", digest="")
-    rows = [(ADOPTED, of.place, one) for of, one in found]
-    _append(connection, [(OPENED, str(schema.audit_log.name), opening), *rows], time.time_ns())
+    _append(connection, [(OPENED, str(schema.audit_log.name), opening), *adopted], time.time_ns())
 
 
 def begin_again(connection: Connection, says: str, why: str, recorded_ns: int) -> None:
-    """Begin the log again after a break: a row that says so, and every row of the books adopted as it stands.
+    """Begin the log again after a break: a row that says so, and every row of the books adopted as
+    it stands.
 
-    What stands before stays as it is, broken; a check goes on naming it.
+    Older rows stay as they are, broken; a check goes on naming them.
     """
     head, last = head_of(connection), last_row(connection)
     columns = schema.audit_head.c
     at = {columns.sequence: max(head.sequence, last[0]), columns.digest: last[1]}
     connection.execute(update(schema.audit_head).values(at))
     opening = Content(row="", kind="log", subject=says, day=None, why=why, digest="")
-    adopted = [(ADOPTED, of.place, one) for of in CHAINED for one in contents(connection, of)]
+    adopted = [
+        (ADOPTED, chained.place, content)
+        for chained in CHAINED
+        for content in contents(connection, chained)
+    ]
     _append(connection, [(RESTARTED, str(schema.audit_log.name), opening), *adopted], recorded_ns)
 
 
 def last_row(connection: Connection, before: int | None = None) -> tuple[int, str]:
-    """The number and digest of the log's last row, or of the last before a number."""
+    """Return the number and digest of the log's last row, or of the last before a number."""
     query = select(_LOG.sequence, _LOG.digest).order_by(_LOG.sequence.desc()).limit(1)
     if before is not None:
         query = query.where(_LOG.sequence < before)
-    found = connection.execute(query).first()
-    return (found.sequence, found.digest) if found is not None else (0, BEGIN)
+    last = connection.execute(query).first()
+    return (last.sequence, last.digest) if last is not None else (0, BEGIN)
 
 
 def restarted_at(connection: Connection) -> int:
-    """The number of the row with which the log was begun again last; 0 where it never was."""
+    """Return the number of the row with which the log was begun again last; 0 if it never was."""
     began = (_LOG.place == str(schema.audit_log.name)) & (_LOG.act == RESTARTED)
     return connection.execute(select(func.max(_LOG.sequence)).where(began)).scalar_one() or 0
 
 
 def head_of(connection: Connection) -> Head:
-    """The end of the log."""
+    """Return the end of the log."""
     columns = schema.audit_head.c
     row = connection.execute(
         select(columns.sequence, columns.digest, columns.checked, columns.looked_through)
@@ -170,7 +180,7 @@ def head_of(connection: Connection) -> Head:
 
 
 def logged(connection: Connection, after: int = 0, to: int | None = None) -> Iterator[Logged]:
-    """The rows of the log after one number and up to another, in order."""
+    """Yield the rows of the log after one number and up to another, in order."""
     query = select(schema.audit_log).where(_LOG.sequence > after).order_by(_LOG.sequence)
     if to is not None:
         query = query.where(_LOG.sequence <= to)
@@ -186,7 +196,8 @@ def select_log(
     days: Interval | None = None,
     limit: int = 0,
 ) -> list[Logged]:
-    """The rows of the log of some kinds, by a person, about some days, in order; the last `limit` of them."""
+    """Return the rows of the log of some kinds, by a person, about some days, in order; the last
+    `limit` of them."""
     query = select(schema.audit_log).order_by(_LOG.sequence.desc())
     if kinds:
         query = query.where(_LOG.kind.in_(kinds))
@@ -200,43 +211,43 @@ def select_log(
 
 
 def latest(connection: Connection, place: str, rows: Sequence[str]) -> dict[str, Logged]:
-    """The last log row about each of these rows of a table."""
-    found = {}
+    """Return the last log row about each of these rows of a table."""
+    logged_rows: dict[str, Logged] = {}
     for at in range(0, len(rows), 300):
         of_rows = (_LOG.place == place) & _LOG.row.in_(rows[at : at + 300])
         last = select(func.max(_LOG.sequence)).where(of_rows).group_by(_LOG.row)
         query = select(schema.audit_log).where(_LOG.sequence.in_(last))
-        found.update({row.row: _logged(row) for row in connection.execute(query)})
-    return found
+        logged_rows.update({row.row: _logged(row) for row in connection.execute(query)})
+    return logged_rows
 
 
 def digest_of(before: str, row: Logged) -> str:
-    """The digest of a log row, chained to the digest of the row before."""
-    said = msgspec.json.encode(msgspec.structs.replace(row, digest=""), order="sorted")
-    return hashlib.sha256(before.encode() + said).hexdigest()
+    """Return the digest of a log row, chained to the digest of the row before."""
+    encoded = msgspec.json.encode(msgspec.structs.replace(row, digest=""), order="sorted")
+    return hashlib.sha256(before.encode() + encoded).hexdigest()
 
 
 def _append(
-    connection: Connection, found: Sequence[tuple[str, str, Content]], recorded_ns: int
+    connection: Connection, written: Sequence[tuple[str, str, Content]], recorded_ns: int
 ) -> None:
-    if not found:
+    if not written:
         return
     head, who = head_of(connection), acting()
     sequence, digest, rows = head.sequence, head.digest, []
-    for act, place, one in found:
+    for act, place, content in written:
         sequence += 1
         row = Logged(
             sequence=sequence,
             recorded_ns=recorded_ns,
             who=who,
-            kind=one.kind,
+            kind=content.kind,
             act=act,
             place=place,
-            row=one.row,
-            subject=one.subject,
-            day=one.day,
-            why=one.why,
-            content=one.digest,
+            row=content.row,
+            subject=content.subject,
+            day=content.day,
+            why=content.why,
+            content=content.digest,
             digest="",
         )
         digest = digest_of(digest, row)
@@ -247,23 +258,24 @@ def _append(
 
 
 def _written(connection: Connection, touched: Touched) -> Iterator[tuple[str, str, Content]]:
-    """The rows that a transaction has written, as they stand at its end, with what was done."""
-    for of in CHAINED:
-        place = of.place
+    """Yield the rows that a transaction has written, as they stand at its end, each with its
+    act."""
+    for chained in CHAINED:
+        place = chained.place
         if place in touched.last:
-            new = of.table.c.sequence > touched.last[place]
-            yield from ((ADDED, place, one) for one in contents(connection, of, new))
+            new = chained.table.c.sequence > touched.last[place]
+            yield from ((ADDED, place, content) for content in contents(connection, chained, new))
         keys = list(touched.keys.get(place, ()))
         if keys:
-            yield from _changed(connection, of, keys)
+            yield from _changed(connection, chained, keys)
 
 
 def _changed(
-    connection: Connection, of: Chained, keys: Sequence[Key]
+    connection: Connection, chained: Chained, keys: Sequence[Key]
 ) -> Iterator[tuple[str, str, Content]]:
-    place = of.place
+    place = chained.place
     before = latest(connection, place, [row_text(key) for key in keys])
-    now = {one.row: one for one in contents_of(connection, of, keys)}
+    now = {content.row: content for content in contents_of(connection, chained, keys)}
     for key in keys:
         row = row_text(key)
         was, is_ = before.get(row), now.get(row)
@@ -276,7 +288,7 @@ def _changed(
             yield ADDED if was is None or was.act == REMOVED else CHANGED, place, is_
 
 
-# What the database does is noted by SQLAlchemy's events, statement by statement.
+# SQLAlchemy's events note the database's writes, statement by statement.
 
 
 def _before(
@@ -285,22 +297,22 @@ def _before(
     touched: Touched | None = connection.get_execution_options().get(_TOUCHED)
     if touched is None or not isinstance(statement, Insert | Update | Delete):
         return
-    of = BY_TABLE.get(str(getattr(statement.table, "name", "")))
-    if of is None:
+    chained = BY_TABLE.get(str(getattr(statement.table, "name", "")))
+    if chained is None:
         return
     if not touched.is_locked:
         touched.is_locked = True
         connection.execute(select(schema.audit_head.c.id).with_for_update())
     if isinstance(statement, Insert):
-        if of.is_numbered and of.place not in touched.last:
-            last = connection.execute(select(func.max(of.table.c.sequence))).scalar_one()
-            touched.last[of.place] = last or 0
+        if chained.is_numbered and chained.place not in touched.last:
+            last = connection.execute(select(func.max(chained.table.c.sequence))).scalar_one()
+            touched.last[chained.place] = last or 0
         return
-    query = select(*(of.table.c[name] for name in of.key))
+    query = select(*(chained.table.c[name] for name in chained.key))
     if statement.whereclause is not None:
         query = query.where(statement.whereclause)
     for row in connection.execute(query):
-        _touch(touched, of, tuple(row))
+        _touch(touched, chained, tuple(row))
 
 
 def _after(
@@ -309,16 +321,16 @@ def _after(
     touched: Touched | None = connection.get_execution_options().get(_TOUCHED)
     if touched is None or not isinstance(statement, Insert):
         return
-    of = BY_TABLE.get(str(getattr(statement.table, "name", "")))
-    if of is not None and not of.is_numbered:
+    chained = BY_TABLE.get(str(getattr(statement.table, "name", "")))
+    if chained is not None and not chained.is_numbered:
         for values in result.context.compiled_parameters:
-            _touch(touched, of, tuple(values[name] for name in of.key))
+            _touch(touched, chained, tuple(values[name] for name in chained.key))
 
 
-def _touch(touched: Touched, of: Chained, key: Key) -> None:
-    numbered_here = touched.last.get(of.place)
+def _touch(touched: Touched, chained: Chained, key: Key) -> None:
+    numbered_here = touched.last.get(chained.place)
     if numbered_here is None or key[0] <= numbered_here:
-        touched.keys.setdefault(of.place, {})[key] = None
+        touched.keys.setdefault(chained.place, {})[key] = None
 
 
 def _logged(row: Row[Any]) -> Logged:

@@ -1,6 +1,7 @@
-"""Breaks of the books' log that somebody stated, so that the books can go on: who, when, why, and from which row.
+"""Breaks of the books' log that somebody stated, so that the books can go on: by whom, when, why,
+and from which row.
 
-A broken log has no way back but a backup. Begun again it says where it was broken, and keeps saying so.
+Only a backup repairs a broken log. A log that is begun again says where it was broken, for ever.
 """
 
 import msgspec
@@ -12,7 +13,8 @@ from clauseway.values import Problem
 
 
 class Break(msgspec.Struct, frozen=True, kw_only=True):
-    """A stated break: the log goes on from `row`; it ended with `head`. `found` is the first of the `problems`."""
+    """A stated break: the log goes on from `row`; it ended with `head`. `found` is the first of the
+    `problems`."""
 
     recorded_ns: int
     row: int
@@ -24,7 +26,7 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def breaks(control: Control) -> list[Break]:
-    """Every stated break, in order."""
+    """Return every stated break, in order."""
     table = schema.audit_breaks
     with control.reading() as connection:
         rows = connection.execute(select(table).order_by(table.c.sequence))

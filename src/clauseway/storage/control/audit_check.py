@@ -1,11 +1,11 @@
-"""Checking the books against their log: every edit made beside it is found.
+"""Checking the books against their log: every edit made beside the log is detected.
 
     the chain     each row's digest follows from the row before; the numbers have no gap
-    the rows      each row of a chained table is what the log's last row about it says
+    the rows      each row of a chained table is as the log's last row about it says
 
-A check in part costs the same however long the log is. It looks at what was logged since the last check, and at a part
-of what is older that moves on with every check; and it counts the rows of each table, so that one that was slipped in
-or taken out is missed at once.
+A partial check costs the same however long the log is. It checks the rows logged since the last
+check, and a part of the older rows that moves on with every check; and it counts the rows of each
+table, so that a row that was slipped in or taken out is noticed at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -33,18 +33,18 @@ from clauseway.storage.control.chained import CHAINED, contents, contents_of, ro
 from clauseway.storage.control.control import Control
 from clauseway.values import KnownAt, Problem
 
-# Up to so many log rows, a check before a settlement looks at all: some half a second's worth.
+# Up to so many log rows, a check before a settlement reads them all, in about half a second.
 _ALL_UP_TO = 20_000
-# Beyond, it looks at so many old ones, which are read one by one, and at all new ones.
+# Beyond, it reads so many old rows, one by one, and all new rows.
 _LOOKED_AT = 10_000
 _LOG = schema.audit_log.c
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check came to: the log's end, how many of its rows were looked at, what is wrong.
+    """The result of a check: the log's end, how many of its rows were checked, and all problems.
 
-    Of a log that was begun again after a break, `problems` are those since, and `before` those that its older
-    part has: they stay.
+    For a log that was begun again after a break, `problems` are the ones since, and `before` the
+    lasting ones of its older part.
     """
 
     head: Head
@@ -61,20 +61,21 @@ def check(control: Control) -> Checked:
 
 def check_place(control: Control, place: str) -> tuple[Problem, ...]:
     """Compare the rows of one table with what the log says of them."""
-    [of] = [one for one in CHAINED if one.place == place]
+    [chained] = [chained for chained in CHAINED if chained.place == place]
     with control.reading() as connection:
         since = restarted_at(connection)
         last = {row.row: row for row in logged(connection, max(0, since - 1)) if row.place == place}
         problems: list[Problem] = []
-        for one in contents(connection, of):
-            problems += _compared(last.pop(one.row, None), one.digest, f"{one.kind} {one.subject}")
+        for content in contents(connection, chained):
+            subject = f"{content.kind} {content.subject}"
+            problems += _compared(last.pop(content.row, None), content.digest, subject)
         gone = [row for row in last.values() if row.act != REMOVED]
         problems += [problem for row in gone for problem in _compared(row, "", "")]
     return tuple(problems)
 
 
 def check_in_part(control: Control) -> Checked:
-    """Check what was logged since the last check, and a part of what is older."""
+    """Check the rows logged since the last check, and a part of the older rows."""
     with control.reading() as connection:
         head = head_of(connection)
         if head.sequence - head.checked > _ALL_UP_TO or head.sequence <= _ALL_UP_TO:
@@ -91,7 +92,8 @@ def check_in_part(control: Control) -> Checked:
 
 
 def _some(connection: Connection, head: Head) -> tuple[Checked, list[tuple[int, int]]]:
-    """Check the next part of what is old, and what is new; and which log rows those are."""
+    """Check the next part of the old rows, and the new rows; return the result and the ranges of
+    log rows."""
     since = max(0, restarted_at(connection) - 1)
     begin = head.looked_through if since <= head.looked_through < head.checked else since
     parts = [(begin, min(begin + _LOOKED_AT, head.sequence))]
@@ -105,13 +107,14 @@ def _some(connection: Connection, head: Head) -> tuple[Checked, list[tuple[int, 
 
 def _all(connection: Connection) -> Checked:
     head = head_of(connection)
-    last: dict[str, dict[str, Logged]] = {one.place: {} for one in CHAINED}
+    last: dict[str, dict[str, Logged]] = {chained.place: {} for chained in CHAINED}
     problems = _end(connection, head)
 
     def noted(row: Logged) -> None:
         if row.place in last:
             last[row.place][row.row] = row
 
+    # A log that was begun again has two parts, checked apart.
     since = restarted_at(connection)
     before: list[Problem] = []
     if since:
@@ -121,12 +124,12 @@ def _all(connection: Connection) -> Checked:
         problems += _linked(logged(connection, since - 1), since - 1, link, noted)
     else:
         problems += _linked(logged(connection), 0, BEGIN, noted)
-    for of in CHAINED:
-        known = last[of.place]
-        for one in contents(connection, of):
-            row = known.pop(one.row, None)
-            problems += _compared(row, one.digest, f"{one.kind} {one.subject}")
-        gone = (row for row in known.values() if row.act != REMOVED)
+    for chained in CHAINED:
+        logged_rows = last[chained.place]
+        for content in contents(connection, chained):
+            row = logged_rows.pop(content.row, None)
+            problems += _compared(row, content.digest, f"{content.kind} {content.subject}")
+        gone = (row for row in logged_rows.values() if row.act != REMOVED)
         problems += [problem for row in gone for problem in _compared(row, "", "")]
     return Checked(head=head, rows=head.sequence, problems=tuple(problems), before=tuple(before))
 
@@ -136,21 +139,21 @@ def _part(connection: Connection, after: int, to: int) -> Iterator[Problem]:
     rows: list[Logged] = []
     _, begin = last_row(connection, after + 1)
     yield from _linked(logged(connection, after, to), after, begin, rows.append)
-    for of in CHAINED:
-        named = sorted({row.row for row in rows if row.place == of.place})
-        last = latest(connection, of.place, named)
-        keys = [row_key(of, name) for name in named]
-        now = {one.row: one for one in contents_of(connection, of, keys)}
+    for chained in CHAINED:
+        named = sorted({row.row for row in rows if row.place == chained.place})
+        last = latest(connection, chained.place, named)
+        keys = [row_key(chained, name) for name in named]
+        now = {content.row: content for content in contents_of(connection, chained, keys)}
         for name in named:
-            one = now.get(name)
-            subject = f"{one.kind} {one.subject}" if one is not None else ""
-            yield from _compared(last[name], one.digest if one is not None else "", subject)
+            held = now.get(name)
+            subject = f"{held.kind} {held.subject}" if held is not None else ""
+            yield from _compared(last[name], held.digest if held is not None else "", subject)
 
 
 def _linked(
     rows: Iterable[Logged], after: int, before: str, noted: Callable[[Logged], None]
 ) -> list[Problem]:
-    """Follow the chain. Where it is broken, it goes on from what is written there."""
+    """Follow the chain. Where it is broken, go on from the digest that is written there."""
     problems = []
     expected = after + 1
     for row in rows:
@@ -164,7 +167,7 @@ def _linked(
 
 
 def _end(connection: Connection, head: Head) -> list[Problem]:
-    """The log must end where its head says."""
+    """Return a problem unless the log ends where its head says."""
     query = select(_LOG.sequence, _LOG.digest).order_by(_LOG.sequence.desc()).limit(1)
     last = connection.execute(query).first()
     if last is not None and tuple(last) == (head.sequence, head.digest):
@@ -175,17 +178,17 @@ def _end(connection: Connection, head: Head) -> list[Problem]:
 
 
 def _counted(connection: Connection) -> Iterator[Problem]:
-    """Compare how many rows each table has with how many the log says there are."""
+    """Compare how many rows each table has with how many the log counts."""
     acts = select(_LOG.place, _LOG.act, func.count()).group_by(_LOG.place, _LOG.act)
     acts = acts.where(_LOG.sequence >= restarted_at(connection))
     counted = {(place, act): count for place, act, count in connection.execute(acts)}
-    for of in CHAINED:
-        there = connection.execute(select(func.count()).select_from(of.table)).scalar_one()
-        came = counted.get((of.place, ADDED), 0) + counted.get((of.place, ADOPTED), 0)
-        logged_ = came - counted.get((of.place, REMOVED), 0)
+    for chained in CHAINED:
+        there = connection.execute(select(func.count()).select_from(chained.table)).scalar_one()
+        came = counted.get((chained.place, ADDED), 0) + counted.get((chained.place, ADOPTED), 0)
+        logged_ = came - counted.get((chained.place, REMOVED), 0)
         if there != logged_:
-            why = f"the log knows {logged_} rows of {of.place}, and there are {there}"
-            yield _problem(f"rows of {of.place} were added or deleted", why)
+            why = f"the log knows {logged_} rows of {chained.place}, and there are {there}"
+            yield _problem(f"rows of {chained.place} were added or deleted", why)
 
 
 def _compared(row: Logged | None, digest: str, subject: str) -> Iterator[Problem]:
@@ -199,9 +202,9 @@ def _compared(row: Logged | None, digest: str, subject: str) -> Iterator[Problem
         yield _problem(f"{row.kind} {row.subject} {done}", why)
 
 
-def _missing(expected: int, found: int) -> Problem:
-    gone = str(expected) if found == expected + 1 else f"{expected} to {found - 1}"
-    return _problem(f"log row {gone} is missing", f"row {found} follows row {expected - 1}")
+def _missing(expected: int, next_row: int) -> Problem:
+    gone = str(expected) if next_row == expected + 1 else f"{expected} to {next_row - 1}"
+    return _problem(f"log row {gone} is missing", f"row {next_row} follows row {expected - 1}")
 
 
 def _broken(row: Logged) -> Problem:
@@ -210,9 +213,9 @@ def _broken(row: Logged) -> Problem:
     return _problem(f"log row {row.sequence}{opening} is broken", why)
 
 
-def _problem(what: str, why: str) -> Problem:
+def _problem(message: str, why: str) -> Problem:
     todo = (
-        "Restore the database from a backup; `clauseway books verify` checks all of it again. Without a backup, state "
-        "the break: `clauseway books restart --why …`."
+        "Restore the database from a backup; `clauseway books verify` checks all of it again. "
+        "Without a backup, state the break: `clauseway books restart --why …`."
     )
-    return Problem(what=what, why=why, where="books", todo=todo)
+    return Problem(what=message, why=why, where="books", todo=todo)

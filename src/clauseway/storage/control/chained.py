@@ -1,8 +1,8 @@
 """The tables whose rows the books' log chains, and a digest of each row's content.
 
-A digest is over the row's columns in plain text, an entry's with its postings. Columns that hold
-nothing, or their default, are left out: a column that is added later changes no digest. Values are
-read as the database holds them: what somebody wrote there by hand need not make sense.
+A digest is over the row's columns in plain text, an entry's with its postings. Empty columns and
+columns with their default are left out: a column that is added later changes no digest. Values are
+read as the database holds them: a value written there by hand need not make sense.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ def _no_day(_: Row[Any]) -> date | None:
 class Chained(msgspec.Struct, frozen=True, kw_only=True):
     """A table in the chain: how the log names its rows.
 
-    `key` are the columns that name a row for ever. `volatile` columns are in no digest: they are
-    noted while software runs, and no amount stands on them.
+    `key` are the columns that name a row for ever. `volatile` columns are in no digest: software
+    notes them while it runs, and no amount stands on them.
     """
 
     table: Table
@@ -67,18 +67,18 @@ class Chained(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_numbered(self) -> bool:
-        """Return whether the database numbers the rows as they are inserted."""
+        """True if the database numbers the rows as they are inserted."""
         return self.key == ("sequence",)
 
 
 class _Reason(msgspec.Struct, frozen=True):
-    """What the log reads of a voucher."""
+    """The part of a voucher that the log reads."""
 
     reason: str = ""
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """A row as it stands: its key as text, and what the log says of it."""
+    """A row as it stands: its key as text, and the words by which the log names it."""
 
     row: str
     kind: str
@@ -234,113 +234,117 @@ CHAINED = (
 # The tables that are not in the chain by themselves, and why not.
 NOT_CHAINED: Mapping[str, str] = {
     "postings": "part of its entry's digest",
-    "spools": "how journals were last seen; what of them is lost, and what was accepted for it, are losses",
-    "leases": "changes with every slice of a budget; what was spent is told by usage",
+    "spools": "how journals were last seen; lost parts and accepted estimates are losses",
+    "leases": "changes with every slice of a budget; usage tells the amounts spent",
     "rollups": "figures for pages, computed from usage and rebuilt by `clauseway usage lake rollups`",
     "imported": "the same as imported_records in older homes",
-    "imported_records": "tells an import what was read before; the records themselves are usage",
-    "imports": "names the files of an import; what it brought is in the manifest",
+    "imported_records": "tells an import which records it read before; the records are usage",
+    "imports": "names the files of an import; its batches are in the manifest",
     "quarantine": "in no amount until a row is corrected and sealed, which is usage",
     "basis_texts": "each is named by its digest in a chained row, and checked when it is read",
-    "kept_sums": "hold nothing that cannot be counted again; `clauseway settle --from-scratch` does",
-    "usage_contents": "read from the lake's files, and read again where they are others",
+    "kept_sums": "can be counted again; `clauseway settle --from-scratch` does",
+    "usage_contents": "read from the lake's files, and read again if the files change",
     "audit_log": "the chain itself",
     "audit_head": "the chain's end, checked against the log",
 }
 
-BY_TABLE = {one.place: one for one in CHAINED}
+BY_TABLE = {chained.place: chained for chained in CHAINED}
 
 
 def contents(
-    connection: Connection, of: Chained, where: ColumnElement[bool] | None = None
+    connection: Connection, chained: Chained, where: ColumnElement[bool] | None = None
 ) -> Iterator[Content]:
     """Read the rows of a chained table, all or some, in the order of their keys."""
-    columns = [of.table.c[name] for name in of.key]
-    query = _raw(of.table).order_by(*columns)
+    columns = [chained.table.c[name] for name in chained.key]
+    query = _raw(chained.table).order_by(*columns)
     if where is not None:
         query = query.where(where)
     rows = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
-    if of.parts is None:
+    if chained.parts is None:
         for row in rows:
-            yield _content(of, row, ())
+            yield _content(chained, row, ())
         return
-    parts = _parts(connection, of.parts, of, where)
+    parts = _parts(connection, chained.parts, chained, where)
     key, legs = next(parts, (None, []))
     for row in rows:
-        # Parts of a row that is not there belong to nothing: they are told as a row of their own.
+        # Parts of a missing row belong to nothing: they are returned as a row of their own.
         while key is not None and key < row.sequence:
-            yield _orphan(of.parts, key, legs)
+            yield _orphan(chained.parts, key, legs)
             key, legs = next(parts, (None, []))
         own = legs if key == row.sequence else []
-        yield _content(of, row, own)
+        yield _content(chained, row, own)
         if key == row.sequence:
             key, legs = next(parts, (None, []))
     while key is not None:
-        yield _orphan(of.parts, key, legs)
+        yield _orphan(chained.parts, key, legs)
         key, legs = next(parts, (None, []))
 
 
-def contents_of(connection: Connection, of: Chained, keys: Sequence[Key]) -> Iterator[Content]:
+def contents_of(connection: Connection, chained: Chained, keys: Sequence[Key]) -> Iterator[Content]:
     """Read the rows with these keys, as far as they are there."""
     for at in range(0, len(keys), _AT_ONCE):
         some = keys[at : at + _AT_ONCE]
-        if len(of.key) == 1:
-            where: ColumnElement[bool] = of.table.c[of.key[0]].in_([key[0] for key in some])
+        if len(chained.key) == 1:
+            where: ColumnElement[bool] = chained.table.c[chained.key[0]].in_(
+                [key[0] for key in some]
+            )
         else:
-            where = or_(*(_is(of, key) for key in some))
-        yield from contents(connection, of, where)
+            where = or_(*(_is(chained, key) for key in some))
+        yield from contents(connection, chained, where)
 
 
 def row_text(key: Sequence[Any]) -> str:
-    """Write a key as the log does: one value as it is, several as a JSON list."""
+    """Write a key as the log does: a single value as it is, several as a JSON list."""
     return str(key[0]) if len(key) == 1 else msgspec.json.encode(key).decode()
 
 
-def row_key(of: Chained, text: str) -> Key:
+def row_key(chained: Chained, text: str) -> Key:
     """Read a key that `row_text` wrote."""
-    if len(of.key) > 1:
+    if len(chained.key) > 1:
         return tuple(msgspec.json.decode(text))
-    return (int(text) if of.is_numbered else text,)
+    return (int(text) if chained.is_numbered else text,)
 
 
-def _is(of: Chained, key: Key) -> ColumnElement[bool]:
-    return and_(*(of.table.c[name] == value for name, value in zip(of.key, key, strict=True)))
+def _is(chained: Chained, key: Key) -> ColumnElement[bool]:
+    return and_(
+        *(chained.table.c[name] == value for name, value in zip(chained.key, key, strict=True))
+    )
 
 
 def _parts(
-    connection: Connection, table: Table, of: Chained, where: ColumnElement[bool] | None
+    connection: Connection, table: Table, chained: Chained, where: ColumnElement[bool] | None
 ) -> Iterator[tuple[int, list[Row[Any]]]]:
-    """The postings, grouped by the entry that they name."""
+    """Yield the postings, grouped by the entry that they name."""
     query = _raw(table).order_by(table.c.entry, table.c.leg)
     if where is not None:
-        query = query.join(of.table, table.c.entry == of.table.c.sequence).where(where)
+        query = query.join(chained.table, table.c.entry == chained.table.c.sequence).where(where)
     rows = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
     for key, legs in groupby(rows, lambda row: row.entry):
         yield key, list(legs)
 
 
 def _raw(table: Table) -> Select[Any]:
-    """All columns of a table, as the database holds them."""
-    columns: list[Any] = [type_coerce(one, Text).label(one.name) for one in table.columns]
+    """Select all columns of a table, as the database holds them."""
+    columns: list[Any] = [type_coerce(column, Text).label(column.name) for column in table.columns]
     return select(*columns)
 
 
-def _content(of: Chained, row: Row[Any], legs: Sequence[Row[Any]]) -> Content:
-    values = _said(of.table, row, of.volatile)
-    if legs and of.parts is not None:
-        values["parts"] = [_said(of.parts, leg, frozenset()) for leg in legs]
+def _content(chained: Chained, row: Row[Any], legs: Sequence[Row[Any]]) -> Content:
+    values = _filled(chained.table, row, chained.volatile)
+    if legs and chained.parts is not None:
+        values["parts"] = [_filled(chained.parts, leg, frozenset()) for leg in legs]
     return Content(
-        row=row_text([row._mapping[name] for name in of.key]),
-        kind=of.kind(row),
-        subject=of.subject(row),
-        day=of.day(row),
-        why=of.why(row),
-        digest=_digest(of.place, values),
+        row=row_text([row._mapping[name] for name in chained.key]),
+        kind=chained.kind(row),
+        subject=chained.subject(row),
+        day=chained.day(row),
+        why=chained.why(row),
+        digest=_digest(chained.place, values),
     )
 
 
 def _orphan(table: Table, key: int, legs: Sequence[Row[Any]]) -> Content:
-    values = {"parts": [_said(table, leg, frozenset()) for leg in legs]}
+    values = {"parts": [_filled(table, leg, frozenset()) for leg in legs]}
     subject = f"{len(legs)} of no entry"
     digest = _digest(str(table.name), values)
     return Content(row=f"{key}?", kind="posting", subject=subject, day=None, why="", digest=digest)
@@ -352,13 +356,13 @@ def _digest(table: str, values: Mapping[str, Any]) -> str:
 
 def stated(table: Table, row: Row[Any]) -> dict[str, Any]:
     """Return every column of a row that has a value, as text that is the same in every database."""
-    return _said(table, row, frozenset())
+    return _filled(table, row, frozenset())
 
 
-def _said(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, Any]:
-    """The columns of a row that say something, as text that is the same in every database."""
-    said = {}
-    # By place: a name would be looked up in the row for each of its columns.
+def _filled(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, Any]:
+    """Return the filled columns of a row, as text that is the same in every database."""
+    filled = {}
+    # By position: each name would be looked up in the row.
     for (name, default, is_decimal), value in zip(_columns_of(table), row, strict=True):
         if not value or name in volatile:
             continue
@@ -371,12 +375,12 @@ def _said(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, An
         else:
             text = str(int(value) if value is True else value)
         if text != default:
-            said[name] = text
-    return said
+            filled[name] = text
+    return filled
 
 
 def _plain(value: Any) -> str:
-    """A decimal without the zeros that a database may add."""
+    """Write a decimal without the zeros that a database may add."""
     try:
         number = Decimal(value)
         return format(number.normalize(_EVERY_DIGIT), "f") if number.is_finite() else str(value)
@@ -386,7 +390,7 @@ def _plain(value: Any) -> str:
 
 @cache
 def _columns_of(table: Table) -> list[tuple[str, str, bool]]:
-    """The name of each column, the text of its default, and whether it holds a decimal."""
+    """Return the name of each column, the text of its default, and whether it holds a decimal."""
     return [
         (column.name, _default(column), isinstance(column.type, schema.ExactDecimal))
         for column in table.columns

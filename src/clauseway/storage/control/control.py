@@ -1,7 +1,9 @@
-"""The control database: one object over one engine. Every method is one transaction; times are arguments.
+"""The control database: one object over one engine. Every method is one transaction; times are
+arguments.
 
     Overlap(Exception)     a batch whose frames are partly sealed already; nothing was written
-    ledger.Conflict        an entry's or settlement's id came again with other content; nothing was written
+    ledger.Conflict        an entry's or settlement's id came again with different content;
+                           nothing was written
 
 Faults of the database itself stay SQLAlchemy's.
 """
@@ -38,9 +40,10 @@ class Overlap(Exception):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer's key: the keyed hash of its secret (hex), and who buys from whom with it.
+    """A customer's key: the keyed hash of its secret (hex), its organisation and project, and the
+    seller they buy from.
 
-    0 is not revoked, and never expiring.
+    `revoked_ns` 0 is not revoked, `expires_ns` 0 is never.
     """
 
     digest: str
@@ -56,7 +59,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A key's secret that was replaced by another, and the instant from which it is no longer accepted."""
+    """A key's secret that was replaced by another, and the instant from which it is no longer
+    accepted."""
 
     digest: str
     key_id: str
@@ -66,9 +70,9 @@ class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed batch: frames `first_frame` ≤ n < `end_frame` of a spool's segment.
 
-    `digest` is the hash of its files' digests as they were sealed, usage first: what the batch holds never changes,
-    whatever files it is merged into. The days are the first and last event day of its usage, none where it holds only
-    intents.
+    `digest` is the hash of its files' digests as they were sealed, usage first: the content of the
+    batch never changes, whatever files it is merged into. The days are the first and last event day
+    of its usage, None if it holds only intents.
     """
 
     spool: str
@@ -84,12 +88,12 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What a settlement's inputs call it: its place and what it holds."""
+        """Return the name in a settlement's inputs: its range and its digest."""
         return f"{self.spool}/{self.segment}/{self.first_frame}-{self.end_frame}:{self.digest}"
 
 
 class FactRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded fact. `sequence` orders what was recorded in one instant; `payload` is JSON."""
+    """A recorded fact. `sequence` orders the facts of one instant; `payload` is JSON."""
 
     sequence: int
     recorded_ns: int
@@ -100,7 +104,8 @@ class FactRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Control:
-    """The control data of one home. Safe to share between threads; processes may open the same database."""
+    """The control data of one home. Safe to share between threads; processes may open the same
+    database."""
 
     def __init__(self, engine: Engine) -> None:
         self._reader = reader_of(engine)
@@ -123,34 +128,37 @@ class Control:
         self._reader.dispose()
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """A transaction that only reads, for the other parts of this room."""
+        """Open a transaction that only reads, for the other parts of this room."""
         return self._reader.begin()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes. The log of the books gets what it wrote, before it commits."""
+        """Open a transaction that writes. The log of the books records its writes before it
+        commits."""
         with self._writer.begin() as connection, audit.chaining(connection):
             yield connection
 
     @contextmanager
     def unchained(self) -> Iterator[Connection]:
-        """A transaction that begins the log again: it appends to the log by itself."""
+        """Open a transaction that begins the log again: it appends to the log by itself."""
         with self._writer.begin() as connection:
             yield connection
 
     # Keys
 
     def add_key(self, key: ApiKey) -> None:
-        """Add a key. The same key again changes nothing; another with its id or digest raises IntegrityError."""
+        """Add a key. The same key again changes nothing; another key with its id or digest raises
+        IntegrityError."""
         with self.writing() as connection:
-            found = connection.execute(
+            held = connection.execute(
                 select(schema.keys).where(schema.keys.c.digest == key.digest)
             ).one_or_none()
-            if found is None or as_record(ApiKey, found) != key:
+            if held is None or as_record(ApiKey, held) != key:
                 connection.execute(insert(schema.keys).values(**msgspec.structs.asdict(key)))
 
     def revoke_key(self, key_id: str, revoked_ns: int) -> bool:
-        """Revoke a key from an instant on; whether there was one to revoke. The first revocation stands."""
+        """Revoke a key from an instant on; return whether there was a key to revoke. The first
+        revocation stands."""
         active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
         with self.writing() as connection:
             return (
@@ -161,7 +169,8 @@ class Control:
             )
 
     def replace_secret(self, key_id: str, digest: str, former_until_ns: int) -> bool:
-        """Give a key another secret; the one before it is accepted until an instant. Whether there was such a key."""
+        """Give a key another secret; the former secret is accepted until an instant. Return whether
+        there is such a key."""
         active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
         with self.writing() as connection:
             former = connection.execute(
@@ -175,7 +184,7 @@ class Control:
             return True
 
     def former_secrets(self) -> list[FormerSecret]:
-        """The secrets that were replaced, in the order of their ends."""
+        """Return the secrets that were replaced, in the order of their ends."""
         query = select(schema.former_secrets).order_by(
             schema.former_secrets.c.until_ns, schema.former_secrets.c.digest
         )
@@ -183,7 +192,7 @@ class Control:
             return [as_record(FormerSecret, row) for row in connection.execute(query)]
 
     def keys(self, *, with_revoked: bool = False) -> list[ApiKey]:
-        """The keys in order of creation, by default without those revoked."""
+        """Return the keys in order of creation, by default without the revoked ones."""
         query = select(schema.keys).order_by(schema.keys.c.created_ns, schema.keys.c.key_id)
         if not with_revoked:
             query = query.where(schema.keys.c.revoked_ns == 0)
@@ -195,18 +204,19 @@ class Control:
     def commit_batch(
         self, sealed: Sealed, along: Callable[[Connection], None] = lambda _: None
     ) -> bool:
-        """Commit a sealed batch; whether it is new. The same range again changes nothing. Raises Overlap.
+        """Commit a sealed batch; return whether it is new. The same range again changes nothing.
+        Raise Overlap.
 
-        What goes `along` with a new one is written in its transaction: all or none.
+        The writes of `along` join the transaction of a new batch: all or none.
 
-        INVARIANT: committed ranges of one (spool, segment) never overlap: the check and the insert are one transaction
-        that excludes other writers.
+        INVARIANT: committed ranges of one (spool, segment) never overlap: the check and the insert
+        are one transaction that excludes other writers.
         """
         with self.writing() as connection:
             held = _overlapping(
                 connection, sealed.spool, sealed.segment, sealed.first_frame, sealed.end_frame
             )
-            if [(other.first_frame, other.end_frame) for other in held] == [
+            if [(batch.first_frame, batch.end_frame) for batch in held] == [
                 (sealed.first_frame, sealed.end_frame)
             ]:
                 return False
@@ -220,12 +230,13 @@ class Control:
     def overlapping(
         self, spool: str, segment: int, first_frame: int, end_frame: int
     ) -> list[Sealed]:
-        """The sealed batches that share frames with a range."""
+        """Return the sealed batches that share frames with a range."""
         with self._reader.begin() as connection:
             return _overlapping(connection, spool, segment, first_frame, end_frame)
 
     def batches(self, days: Interval | None = None) -> list[Sealed]:
-        """The sealed batches in order of commit, all or those with usage on some of the days."""
+        """Return the sealed batches in order of commit, all or those with usage on some of the
+        days."""
         columns = schema.manifest.c
         query = select(schema.manifest).order_by(columns.sequence)
         if days is not None:
@@ -234,7 +245,8 @@ class Control:
             return [as_record(Sealed, row) for row in connection.execute(query)]
 
     def sealed_to(self, spool: str, segment: int) -> int:
-        """The first frame of a segment that no sealed batch reaches beyond: where the next batch may begin."""
+        """Return the first frame of a segment beyond all sealed batches: the next batch may begin
+        there."""
         columns = schema.manifest.c
         query = select(columns.end_frame).where(columns.spool == spool, columns.segment == segment)
         with self._reader.begin() as connection:
@@ -245,7 +257,8 @@ class Control:
     def record_fact(
         self, *, kind: str, effective: date, payload: str, source: str, recorded_ns: int
     ) -> int:
-        """Append a fact; its sequence. Facts are never changed: what was wrong is said again, later."""
+        """Append a fact; return its sequence. Facts are never changed: a wrong fact is corrected by
+        a later one."""
         values = {"kind": kind, "effective": effective, "payload": payload, "source": source}
         with self.writing() as connection:
             done = connection.execute(
@@ -255,7 +268,7 @@ class Control:
             return int(done.inserted_primary_key[0])
 
     def facts(self) -> list[FactRow]:
-        """All recorded facts, in the order in which they were recorded."""
+        """Return all recorded facts, in the order in which they were recorded."""
         with self._reader.begin() as connection:
             return [
                 as_record(FactRow, row)
@@ -267,21 +280,23 @@ class Control:
     # The journal and the settlements it was posted from
 
     def post(self, entries: Iterable[Entry], recorded_ns: int) -> int:
-        """Append entries, all or none; how many were new. Raises ledger.Conflict."""
+        """Append entries, all or none; return how many were new. Raise ledger.Conflict."""
         with self.writing() as connection:
             return journal.post(connection, entries, recorded_ns)
 
     def settle(self, settlement: Settlement, entries: Iterable[Entry], recorded_ns: int) -> int:
-        """Append a settlement together with its entries, all or none; how many entries were new.
+        """Append a settlement together with its entries, all or none; return how many entries were
+        new.
 
-        The latest settlement of its period again changes nothing. Raises ledger.Conflict.
+        The latest settlement of its period again changes nothing. Raise ledger.Conflict.
         """
         return self.settle_together([(settlement, entries)], recorded_ns)
 
     def settle_together(
         self, settled: Iterable[tuple[Settlement, Iterable[Entry]]], recorded_ns: int
     ) -> int:
-        """The same for several settlements that belong together: a month and what it restates. All or none."""
+        """Append several settlements that belong together, a month and its restatements: all or
+        none."""
         with self.writing() as connection:
             new = 0
             for settlement, entries in settled:
@@ -290,12 +305,13 @@ class Control:
             return new
 
     def entries(self, *references: str) -> list[Entry]:
-        """The journal, in the order in which it was posted; or only what refers to something that begins so."""
+        """Return the journal, in the order of posting; or only the entries whose reference begins
+        so."""
         with self._reader.begin() as connection:
             return journal.read(connection, references)
 
     def settlements(self, period: Interval | None = None) -> list[Settlement]:
-        """The settlements in the order in which they were recorded, all or those of one period."""
+        """Return the settlements in the order of recording, all or those of one period."""
         columns = schema.settlements.c
         query = select(columns.body).order_by(columns.sequence)
         if period is not None:
@@ -343,22 +359,23 @@ def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> N
 
 
 def _read(body: str) -> Settlement:
-    """A settlement as it was recorded: what later versions say besides says nothing in it."""
+    """Read a settlement as it was recorded: fields of later versions have their defaults."""
     return msgspec.json.decode(body, type=Settlement)
 
 
 def _add_columns(connection: Connection) -> None:
-    """Give the tables of an older database the columns that were added since; each has a default."""
-    found = inspect(connection)
+    """Give the tables of an older database the columns that were added since; each has a
+    default."""
+    inspected = inspect(connection)
     for table in schema.GROWN:
-        known = {column["name"] for column in found.get_columns(table.name)}
+        names = {column["name"] for column in inspected.get_columns(table.name)}
         for column in table.columns:
-            if column.name not in known:
+            if column.name not in names:
                 definition = CreateColumn(column).compile(connection.engine)
                 connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
 
 
 def as_record(record: type[R], row: Row[Any]) -> R:
-    """A row as the record whose fields its columns are named after."""
+    """Return a row as the record whose fields have the names of its columns."""
     values = row._mapping
     return record(**{name: values[name] for name in record.__struct_fields__})

@@ -1,7 +1,9 @@
-"""The journal in SQL: entries appended once, many at a time; read whole, by reference, or account by account.
+"""The journal in SQL: entries appended once, many at a time; read whole, by reference, or account
+by account.
 
-Every function works within the caller's transaction. An entry that is there already changes nothing; one whose id was
-used for something else raises ledger.Conflict, and then nothing of the call stays.
+Every function works within the caller's transaction. An entry that is there already changes
+nothing; if its id was used for different content, ledger.Conflict is raised, and nothing of the
+call stays.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +24,7 @@ _CITATIONS = msgspec.json.Decoder(tuple[Citation, ...])
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """A posting with the entry it stands in, for lists and balances."""
+    """A posting with its entry, for lists and balances."""
 
     entry: str
     reference: str
@@ -32,21 +34,22 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def post(connection: Connection, entries: Iterable[Entry], recorded_ns: int) -> int:
-    """Append entries; how many were new. Raises ledger.Conflict."""
+    """Append entries; return how many were new. Raise ledger.Conflict."""
     wanted: dict[str, Entry] = {}
     for entry in entries:
         if wanted.setdefault(entry.id, entry) != entry:
             raise Conflict(f"entry {entry.id} comes twice with other content")
-    for found in _by_id(connection, list(wanted)):
-        if wanted.pop(found.id) != found:
-            raise Conflict(f"entry {found.id} was posted before with other content")
+    for posted in _by_id(connection, list(wanted)):
+        if wanted.pop(posted.id) != posted:
+            raise Conflict(f"entry {posted.id} was posted before with other content")
     if wanted:
         _append(connection, list(wanted.values()), recorded_ns)
     return len(wanted)
 
 
 def read(connection: Connection, references: Sequence[str] = ()) -> list[Entry]:
-    """The entries in the order in which they were posted: all, or those whose reference begins with one of these."""
+    """Return the entries in the order of posting: all, or those whose reference begins with one of
+    these."""
     columns = schema.entries.c
     query = select(schema.entries).order_by(columns.sequence)
     legs = select(schema.postings).order_by(schema.postings.c.entry, schema.postings.c.leg)
@@ -68,7 +71,8 @@ def legs_of(
     begin: date | None = None,
     end: date | None = None,
 ) -> Iterator[Leg]:
-    """The postings of a party's accounts in the order in which they were posted, on days `begin` ≤ day < `end`."""
+    """Yield the postings of a party's accounts in the order of posting, on days `begin` ≤ day <
+    `end`."""
     entries, postings = schema.entries.c, schema.postings.c
     query = select(
         schema.postings, entries.id, entries.reference, entries.day, entries.narration
@@ -123,7 +127,8 @@ def _posting(row: Row[Any]) -> Posting:
 
 
 def _append(connection: Connection, entries: Sequence[Entry], recorded_ns: int) -> None:
-    """Entries and then their postings, in one statement each; in between, which numbers the entries were given."""
+    """Insert entries and then their postings, each in one statement; read the entries' numbers in
+    between."""
     rows = [
         {
             "id": e.id,

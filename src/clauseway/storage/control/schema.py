@@ -1,4 +1,5 @@
-"""The control database's tables. Plain SQL types throughout, so that SQLite and PostgreSQL take them alike."""
+"""The control database's tables. Plain SQL types throughout, so that SQLite and PostgreSQL take
+them alike."""
 
 from decimal import Decimal
 from typing import Any
@@ -36,7 +37,8 @@ _SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal with every digit kept: NUMERIC where the database has it, text in SQLite, which would store a float."""
+    """A decimal with every digit kept: NUMERIC if the database has it, text in SQLite, which would
+    store a float."""
 
     impl = Numeric
     cache_ok = True
@@ -75,7 +77,8 @@ former_secrets = Table(
     Column("until_ns", BigInteger, nullable=False),
 )
 
-# An organisation, or (with a name of its own) one of its projects. `policy` is JSON: how its requests are routed.
+# An organisation, or (with a name of its own) one of its projects. `policy` is JSON: how its
+# requests are routed.
 tenants = Table(
     "tenants",
     metadata,
@@ -87,7 +90,7 @@ tenants = Table(
 
 
 def _scope() -> list[Column[Any]]:
-    """Whom and what a limit or a budget holds for; empty text is any."""
+    """Return the columns of a limit's or budget's scope; empty text is any."""
     names = ("organisation", "project", "key_id", "cloud", "product")
     return [Column(name, String(200), nullable=False) for name in names]
 
@@ -117,7 +120,8 @@ budgets = Table(
     UniqueConstraint("organisation", "project", "key_id", "cloud", "product", "period"),
 )
 
-# What a gateway process holds of a budget in one period. While it is open `leased` counts, when it is over `spent`.
+# The slice of a budget that a gateway process holds in one period. While it is open `leased`
+# counts, afterwards `spent`.
 leases = Table(
     "leases",
     metadata,
@@ -138,7 +142,8 @@ leases = Table(
     Index("leases_by_period", "budget", "begin_ns"),
 )
 
-# A row is the commit of a batch: a half-open range of frames of one spool's segment, and the files that hold it.
+# A row is the commit of a batch: a half-open range of frames of one spool's segment, and the files
+# that hold it.
 manifest = Table(
     "manifest",
     metadata,
@@ -147,7 +152,7 @@ manifest = Table(
     Column("segment", BigInteger, nullable=False),
     Column("first_frame", BigInteger, nullable=False),
     Column("end_frame", BigInteger, nullable=False),
-    # Where older homes named a batch's files; `lake_files` lists them now.
+    # Older homes named a batch's files here; `lake_files` lists them now.
     Column("usage_file", Text, nullable=False, server_default=""),
     Column("intents_file", Text, nullable=False, server_default=""),
     Column("digest", String(64), nullable=False),
@@ -172,8 +177,8 @@ event.listen(
     ).execute_if(dialect="postgresql"),
 )
 
-# The files that readers of the lake may see. What was merged into others is `retired`, and deleted a while
-# later; what is `lost` was accepted as such, and is read again once it is put back.
+# The files that readers of the lake may see. Files merged into others are `retired`, and deleted a
+# while later; `lost` files were accepted as such, and are read again once they are put back.
 lake_files = Table(
     "lake_files",
     metadata,
@@ -195,7 +200,7 @@ lake_files = Table(
     Index("lake_files_by_day", "kind", "retired_ns", "first_day"),
 )
 
-# The journals of gateways, registered before they are written, and how each was last seen.
+# The spools of gateways, registered before they are written, and how each was last seen.
 spools = Table(
     "spools",
     metadata,
@@ -210,8 +215,8 @@ spools = Table(
     Column("missing_ns", BigInteger, nullable=False),
 )
 
-# What of a journal, or which file of the lake, cannot be read, the event days it may belong to, and who accepted
-# which estimate for it.
+# Parts of a spool, or files of the lake, that cannot be read, the event days they may belong to,
+# and who accepted which estimate for them.
 losses = Table(
     "losses",
     metadata,
@@ -235,7 +240,7 @@ losses = Table(
     Index("losses_by_place", "spool", "segment", "first_frame"),
 )
 
-# Days of which the lake keeps no single records any more: from the first that was dropped to the first that was kept.
+# Days whose single records the lake has dropped: from the first dropped day to the first kept day.
 dropped_days = Table(
     "dropped_days",
     metadata,
@@ -260,7 +265,8 @@ rollups = Table(
     *(Column(unit.column, BigInteger, nullable=False, server_default="0") for unit in Unit),
 )
 
-# Imports: what was brought in together. `files` are their names and hashes, as JSON; one that runs has no end yet.
+# Imports: files that were read together. `files` are their names and hashes, as JSON; a running
+# import has no end yet.
 imports = Table(
     "imports",
     metadata,
@@ -270,8 +276,8 @@ imports = Table(
     Column("ended_ns", BigInteger, nullable=False, default=0),
 )
 
-# What was imported: each record's identity (request and attempt), a hash of what it said, and where it first stood.
-# Bytes without a row id of their own: there may be as many as there are records.
+# Imported records: each identity (request and attempt), a hash of the content, and the place where
+# it first stood. Bytes without a row id of their own: there may be as many as there are records.
 imported_records = Table(
     "imported_records",
     metadata,
@@ -294,7 +300,7 @@ imported = Table(
     Column("line", BigInteger, nullable=False),
 )
 
-# Usage that cannot be true, whole as it came, until it is corrected or dropped.
+# Impossible usage, whole as it came, until it is corrected or dropped.
 quarantine = Table(
     "quarantine",
     metadata,
@@ -323,7 +329,8 @@ facts = Table(
     Column("source", Text, nullable=False),
 )
 
-# What settlements stand on: who accepted it, when and why. No row is ever changed. An empty digest withdraws.
+# The basis of settlements: who accepted it, when and why. No row is ever changed. An empty digest
+# withdraws.
 basis = Table(
     "basis",
     metadata,
@@ -382,7 +389,7 @@ settlements = Table(
     Column("recorded_ns", BigInteger, nullable=False),
 )
 
-# What people told the ledger: invoices, payments, credits, disputes and their resolutions. `body` is JSON.
+# Vouchers: invoices, payments, credits, disputes and their resolutions. `body` is JSON.
 vouchers = Table(
     "vouchers",
     metadata,
@@ -448,8 +455,8 @@ audit_head = Table(
     Column("looked_through", BigInteger, nullable=False),
 )
 
-# The breaks of the log that somebody stated: `row` is where the log was begun again, `head` where it ended before, and
-# `found` the first of the `problems` that a check named then.
+# The breaks of the log that somebody stated: `row` is where the log was begun again, `head` where
+# it ended before, and `found` the first of the `problems` that the check named.
 audit_breaks = Table(
     "audit_breaks",
     metadata,
@@ -476,7 +483,8 @@ party_keys = Table(
     Column("why", Text, nullable=False),
 )
 
-# Sums that settlements keep to read less: what they were made from is in their names, and dropping them loses nothing.
+# Sums that settlements keep to read less: their names hash their inputs, and dropping them loses
+# nothing.
 kept_sums = Table(
     "kept_sums",
     metadata,

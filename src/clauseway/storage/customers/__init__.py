@@ -1,1 +1,1 @@
-"""Who buys, and what of budgets and limits is leased to gateways."""
+"""The customers, and the slices of budgets and limits that are leased to gateways."""

@@ -1,9 +1,10 @@
-"""Leases of budgets: what each gateway process holds, granted in one transaction, so that no money is spent twice.
+"""Leases of budgets: the slice that each gateway process holds, granted in one transaction, so that
+no money is spent twice.
 
 Amounts are whole picodollars here and exact decimals (USD) in the database.
 
-INVARIANT: of a budget and a period, what open leases hold and what those that are over have spent is together never
-more than the amount, unless the amount was lowered below it; then nothing more is granted.
+INVARIANT: for a budget and a period, the amounts held by open leases and spent by ended leases sum
+to no more than the budget, unless the budget was lowered below them; then nothing more is granted.
 """
 
 from collections.abc import Sequence
@@ -21,16 +22,19 @@ from clauseway.values import DAY_NS, day_of, start_of_day_ns
 
 TOTAL, DAY, MONTH = "total", "day", "month"
 PERIODS = (TOTAL, DAY, MONTH)
-# Beyond what is needed at once, a grant takes at most this part of what is free: another process comes for its own.
+# Beyond the immediate need, a grant takes at most this part of the free amount: other processes
+# need theirs.
 _SHARE = 4
-# So long is heeded that a process was refused what others may hold and not use: longer than they take to say so.
+# After a refusal, other processes are asked for so long to give back unused slices: longer than
+# they take to answer.
 _RECALL_NS = 5_000_000_000
 _DIGITS = Context(prec=60)
 NO_END_NS = 1 << 63
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lease should be, in totals of it. See `Lease` for the names; `least` is below what nothing helps.
+    """A process's request for a lease, in totals of it. See `Lease` for the names; less than
+    `least` would not help.
 
     `is_over`: nothing is open any more, and `spent` is final.
     """
@@ -48,9 +52,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """How a lease stands: `leased` in all, `left` of the budget's `amount` for anybody, until `end_ns`.
+    """The state of a lease: `leased` in all, `left` of the budget's `amount` for anybody, until
+    `end_ns`.
 
-    `is_recalled`: what it does not use should be given back.
+    `is_recalled`: the unused part should be given back.
     """
 
     leased: int
@@ -61,10 +66,11 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process holds or held: `part` of those of its start `boot` (hex), for the period from `begin_ns`.
+    """The slice of a budget that a process holds or held: number `part` of its start `boot` (hex),
+    for the period from `begin_ns`.
 
-    `spool` (hex) is the journal that it writes, as far as it said. `serial` numbers what it last asked. While it
-    `is_open`, `leased` counts as gone, afterwards `spent`.
+    `spool` (hex) is the spool that it writes, if it said so. `serial` numbers its last request.
+    While it `is_open`, `leased` counts as gone, afterwards `spent`.
     """
 
     budget: str
@@ -86,7 +92,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget in the present period: `spent`, and `leased` beyond that to running processes, in picodollars."""
+    """A budget in the present period: `spent`, and `leased` beyond that to running processes, in
+    picodollars."""
 
     budget: BudgetRow
     begin_ns: int
@@ -101,24 +108,25 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bounds(period: str, instant_ns: int) -> tuple[int, int]:
-    """The first nanosecond of the period that holds an instant, and of the one after it. UTC."""
+    """Return the first nanosecond of the period that holds an instant, and of the next period.
+    UTC."""
     if period == TOTAL:
         return 0, NO_END_NS
     day = day_of(instant_ns)
     if period == DAY:
         return start_of_day_ns(day), start_of_day_ns(day) + DAY_NS
-    assert period == MONTH, f"{period!r} is no period"
+    assert period == MONTH, f"{period!r} is not a period"
     first = day.replace(day=1)
     return start_of_day_ns(first), start_of_day_ns((first + timedelta(days=31)).replace(day=1))
 
 
 def picodollars(amount: Decimal) -> int:
-    """USD as whole picodollars; budgets have at most twelve decimals."""
+    """Return USD as whole picodollars; budgets have at most twelve decimals."""
     return int(amount.scaleb(12, _DIGITS))
 
 
 def usd(picodollars: int) -> Decimal:
-    """Whole picodollars as USD, every digit kept."""
+    """Return whole picodollars as USD, every digit kept."""
     return Decimal(picodollars).scaleb(-12, _DIGITS)
 
 
@@ -129,9 +137,11 @@ class Leases:
         self._control = control
 
     def lease(self, wanted: Sequence[Wanted], now_ns: int) -> list[Held]:
-        """Make the leases what they should be, as far as the budgets reach; how they stand then, in the order given.
+        """Grant the requests as far as the budgets reach; return the states of the leases, in the
+        order given.
 
-        One transaction. INVARIANT: budgets are locked in the order of their ids, so that no two wait for each other.
+        One transaction. INVARIANT: budgets are locked in the order of their ids, so that no two
+        transactions wait for each other.
         """
         in_order = sorted(range(len(wanted)), key=lambda index: wanted[index].budget)
         with self._control.writing() as connection:
@@ -139,7 +149,7 @@ class Leases:
         return [held[index] for index in range(len(wanted))]
 
     def open(self) -> list[Lease]:
-        """The leases that are not over."""
+        """Return the leases that are not over."""
         with self._control.reading() as connection:
             query = (
                 select(schema.leases)
@@ -149,7 +159,7 @@ class Leases:
             return [_read(row) for row in connection.execute(query)]
 
     def of_boot(self, boot: str) -> list[Lease]:
-        """All leases of one start of a gateway, those that are over too."""
+        """Return all leases of one start of a gateway, ended leases too."""
         with self._control.reading() as connection:
             query = (
                 select(schema.leases)
@@ -159,7 +169,8 @@ class Leases:
             return [_read(row) for row in connection.execute(query)]
 
     def end(self, lease: Lease, spent: int, now_ns: int) -> bool:
-        """The process is dead, and this is what it spent: the rest is free. Whether the lease was still open."""
+        """End the lease of a dead process that spent this much: the rest is free. Return whether
+        the lease was still open."""
         columns = schema.leases.c
         with self._control.writing() as connection:
             changed = update(schema.leases).where(
@@ -176,7 +187,7 @@ class Leases:
             )
 
     def standings(self, now_ns: int) -> list[Standing]:
-        """Every budget in the period that holds now."""
+        """Return every budget in the period that holds now."""
         with self._control.reading() as connection:
             query = select(schema.budgets).order_by(
                 schema.budgets.c.created_ns, schema.budgets.c.id
@@ -202,7 +213,7 @@ def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
     budget = connection.execute(
         select(schema.budgets).where(schema.budgets.c.id == wanted.budget).with_for_update()
     ).one_or_none()
-    lease = _one(connection, wanted)
+    lease = _find(connection, wanted)
     if lease is not None and (wanted.serial <= lease.serial or not lease.is_open):
         return _stale(connection, budget, lease, now_ns)
     if budget is None:
@@ -210,7 +221,8 @@ def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
     begin_ns, end_ns = bounds(budget.period, now_ns)
     amount = picodollars(budget.amount)
     before = lease or _new(wanted, begin_ns, now_ns)
-    free = amount - sum(other.gone for other in _of_period(connection, budget.id, before.begin_ns))
+    # A lease of a past period gets nothing more; an older serial changes nothing.
+    free = amount - sum(held.gone for held in _of_period(connection, budget.id, before.begin_ns))
     is_current = before.begin_ns == begin_ns
     leased = _granted(before.leased, wanted, free if is_current else 0)
     after = msgspec.structs.replace(
@@ -237,7 +249,8 @@ def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
 
 
 def _granted(held: int, wanted: Wanted, free: int) -> int:
-    """What a lease becomes: less where it is given back; more as far as it reaches, if that is enough to help."""
+    """Return a lease's new amount: less if it is given back; more as far as the budget reaches, if
+    that helps."""
     if wanted.is_over or wanted.target <= held:
         return max(min(held, wanted.target), wanted.spent)
     needed = max(wanted.least - held, 0)
@@ -247,15 +260,26 @@ def _granted(held: int, wanted: Wanted, free: int) -> int:
 
 def _new(wanted: Wanted, begin_ns: int, now_ns: int) -> Lease:
     return Lease(
-        budget=wanted.budget, begin_ns=begin_ns, boot=wanted.boot, part=wanted.part, pid=wanted.pid, serial=0,
-        leased=0, spent=0, is_open=True, opened_ns=now_ns, heard_ns=now_ns, spool=wanted.spool,
-    )  # fmt: skip
+        budget=wanted.budget,
+        begin_ns=begin_ns,
+        boot=wanted.boot,
+        part=wanted.part,
+        pid=wanted.pid,
+        serial=0,
+        leased=0,
+        spent=0,
+        is_open=True,
+        opened_ns=now_ns,
+        heard_ns=now_ns,
+        spool=wanted.spool,
+    )
 
 
 def _stale(connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns: int) -> Held:
-    """An ask that is older than one already heeded, or of a lease that is over, changes nothing."""
+    """Answer a request that is older than the last one, or of a lease that is over: nothing
+    changes."""
     amount = picodollars(budget.amount) if budget is not None else 0
-    gone = sum(other.gone for other in _of_period(connection, lease.budget, lease.begin_ns))
+    gone = sum(held.gone for held in _of_period(connection, lease.budget, lease.begin_ns))
     end_ns = (
         bounds(budget.period, lease.begin_ns)[1] if budget is not None and lease.is_open else now_ns
     )
@@ -271,7 +295,8 @@ def _stale(connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns
 def _without_budget(
     connection: Connection, lease: Lease | None, wanted: Wanted, now_ns: int
 ) -> Held:
-    """The budget was removed: nothing is granted, and what was spent of it is kept."""
+    """Answer a request for a removed budget: nothing is granted, and the amount spent of it is
+    kept."""
     leased = 0
     if lease is not None:
         leased = min(lease.leased, max(wanted.target, wanted.spent))
@@ -287,7 +312,7 @@ def _without_budget(
     return Held(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_recalled=True)
 
 
-def _one(connection: Connection, wanted: Wanted) -> Lease | None:
+def _find(connection: Connection, wanted: Wanted) -> Lease | None:
     row = connection.execute(select(schema.leases).where(_is(wanted))).one_or_none()
     return None if row is None else _read(row)
 
@@ -307,9 +332,9 @@ def _is(lease: Wanted | Lease) -> ColumnElement[bool]:
 
 def _read(row: Row[Any]) -> Lease:
     values = row._mapping
-    found = {name: values[name] for name in Lease.__struct_fields__}
+    fields = {name: values[name] for name in Lease.__struct_fields__}
     return Lease(
-        **found | {"leased": picodollars(values["leased"]), "spent": picodollars(values["spent"])}
+        **fields | {"leased": picodollars(values["leased"]), "spent": picodollars(values["spent"])}
     )
 
 

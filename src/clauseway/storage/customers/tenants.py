@@ -1,4 +1,4 @@
-"""Who there is, and what holds for them: organisations, their projects, limits by the minute, budgets.
+"""The tenants and their rules: organisations, their projects, limits by the minute, budgets.
 
 Every method is one transaction; times and ids are arguments.
 """
@@ -25,7 +25,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom and what something holds for: everything of an organisation, less with each name. Empty is any."""
+    """The scope of a limit or budget: everything of an organisation, less with each name. Empty is
+    any."""
 
     organisation: str
     project: str = ""
@@ -35,7 +36,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limit(Scope, frozen=True, kw_only=True):
-    """What may be asked in a minute; 0 where that is not limited."""
+    """The requests and tokens allowed in a minute; 0 for no limit."""
 
     id: str
     requests_per_minute: int
@@ -44,7 +45,7 @@ class Limit(Scope, frozen=True, kw_only=True):
 
 
 class BudgetRow(Scope, frozen=True, kw_only=True):
-    """What may be spent in each `period` (total, day or month; UTC)."""
+    """The amount that may be spent in each `period` (total, day or month; UTC)."""
 
     id: str
     period: str
@@ -60,7 +61,8 @@ class Tenants:
         self._control = control
 
     def add(self, tenant: Tenant) -> bool:
-        """Add an organisation or project; whether it is new. One that exists stays as it is."""
+        """Add an organisation or project; return whether it is new. An existing one stays as it
+        is."""
         with self._control.writing() as connection:
             if connection.execute(select(schema.tenants).where(_is(tenant))).first() is not None:
                 return False
@@ -68,7 +70,7 @@ class Tenants:
             return True
 
     def set_policy(self, organisation: str, project: str, policy: str) -> bool:
-        """Replace the policy of an organisation or project; whether there is such a one."""
+        """Replace the policy of an organisation or project; return whether it exists."""
         named = Tenant(organisation=organisation, project=project, created_ns=0)
         with self._control.writing() as connection:
             return (
@@ -79,7 +81,8 @@ class Tenants:
             )
 
     def remove(self, organisation: str, project: str) -> bool:
-        """Remove an organisation with its projects, or a project, with the limits and budgets that hold for them."""
+        """Remove an organisation with its projects, or a project, with the limits and budgets that
+        hold for them."""
         scopes = [schema.tenants, schema.limits, schema.budgets]
         with self._control.writing() as connection:
             removed = 0
@@ -91,14 +94,15 @@ class Tenants:
             return removed > 0
 
     def all(self) -> list[Tenant]:
-        """Organisations and projects by name, an organisation before its projects."""
+        """Return organisations and projects by name, an organisation before its projects."""
         columns = schema.tenants.c
         with self._control.reading() as connection:
             query = select(schema.tenants).order_by(columns.organisation, columns.project)
             return [as_record(Tenant, row) for row in connection.execute(query)]
 
     def set_limit(self, limit: Limit) -> Limit:
-        """Set the limit of a scope: as it now stands, with the id and birth of the one that was there before."""
+        """Set the limit of a scope; return it as it now stands, with the id and creation time of
+        the limit it replaces."""
         return self._set(schema.limits, limit, ())
 
     def set_budget(self, budget: BudgetRow) -> BudgetRow:
@@ -112,13 +116,13 @@ class Tenants:
         return self._remove(schema.budgets, budget_id)
 
     def limits(self) -> list[Limit]:
-        """All limits, in the order in which they were set first."""
+        """Return all limits, in the order in which they were set first."""
         with self._control.reading() as connection:
             query = select(schema.limits).order_by(schema.limits.c.created_ns, schema.limits.c.id)
             return [as_record(Limit, row) for row in connection.execute(query)]
 
     def budgets(self) -> list[BudgetRow]:
-        """All budgets, in the order in which they were set first."""
+        """Return all budgets, in the order in which they were set first."""
         with self._control.reading() as connection:
             query = select(schema.budgets).order_by(
                 schema.budgets.c.created_ns, schema.budgets.c.id
@@ -130,13 +134,13 @@ class Tenants:
             *(table.c[name] == getattr(row, name) for name in (*Scope.__struct_fields__, *more))
         )
         with self._control.writing() as connection:
-            found = connection.execute(
+            held = connection.execute(
                 select(table.c.id, table.c.created_ns).where(same)
             ).one_or_none()
-            if found is None:
+            if held is None:
                 connection.execute(insert(table).values(**msgspec.structs.asdict(row)))
                 return row
-            row = msgspec.structs.replace(row, id=found.id, created_ns=found.created_ns)
+            row = msgspec.structs.replace(row, id=held.id, created_ns=held.created_ns)
             connection.execute(update(table).where(same).values(**msgspec.structs.asdict(row)))
             return row
 

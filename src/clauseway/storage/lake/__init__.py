@@ -1,1 +1,1 @@
-"""The lake: sealed usage as Parquet files, how it is written, merged, checked, summed and read."""
+"""The lake: sealed usage as Parquet files, written, merged, checked, summed and read here."""

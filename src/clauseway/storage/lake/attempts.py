@@ -1,4 +1,5 @@
-"""Single attempts from the lake, each once, for whoever follows a sum down to its requests or hands usage on."""
+"""Single attempts from the lake, each once, to follow a sum down to its requests or to hand usage
+on."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,7 +19,8 @@ _CHUNK_ROWS = 20_000
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt that counts, with its labels written out. `units` are as the cloud reported them."""
+    """An attempt that counts, with its labels written out. `units` are as the cloud reported
+    them."""
 
     request_id: str
     attempt: int
@@ -44,7 +46,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which attempts: those with event days in `days`, and where a name is given, with that name."""
+    """The selected attempts: those with event days in `days`, and with each name that is given."""
 
     days: Interval
     seller: str = ""
@@ -54,9 +56,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) -> Iterator[Attempt]:
-    """The attempts in order of event time, then record id; with `first` or `last` so many of either end only.
+    """Yield the attempts in order of event time, then record id; with `first` or `last`, so many of
+    either end only.
 
-    What came back as failed, or was lost in a crash, has no charge and is left out.
+    Failed attempts and attempts lost in a crash have no charge and are left out.
     """
     with engine() as con:
         usage = sealed_usage(con, lake, selection.days)
@@ -74,9 +77,9 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
             )
         if ends:
             chosen = ibis.union(*ends, distinct=True) if len(ends) > 1 else ends[0]
-        found = con.raw_sql(con.compile(chosen.order_by(_.event_ns, _.request_id, _.attempt)))
-        names = [column[0] for column in found.description]
-        while rows := found.fetchmany(_CHUNK_ROWS):
+        cursor = con.raw_sql(con.compile(chosen.order_by(_.event_ns, _.request_id, _.attempt)))
+        names = [column[0] for column in cursor.description]
+        while rows := cursor.fetchmany(_CHUNK_ROWS):
             for row in rows:
                 yield _attempt(dict(zip(names, row, strict=True)))
 

@@ -1,4 +1,5 @@
-"""A batch of usage as it is sealed: a range of one spool's frames with the labels that its records name by code."""
+"""A batch of usage as it is sealed: a range of one spool's frames with the labels that its records
+name by code."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +11,7 @@ from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
 class Range(msgspec.Struct, frozen=True, kw_only=True):
     """Frames `first_frame` ≤ n < `end_frame` of a spool's segment: a batch's identity, for ever.
 
-    What comes from elsewhere has a spool of its own: a file that was imported, a traffic that was expanded.
+    Usage from elsewhere has a spool of its own: an imported file, expanded traffic.
     """
 
     spool: str
@@ -20,7 +21,8 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """The records in frames `first_frame` ≤ n < `end_frame` of a segment. The labels may hold more than they name."""
+    """The records in frames `first_frame` ≤ n < `end_frame` of a segment. There may be labels that
+    no record names."""
 
     spool: str
     segment: int
@@ -35,5 +37,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def range(self) -> Range:
         return Range(
-            spool=self.spool, segment=self.segment, first_frame=self.first_frame, end_frame=self.end_frame
-        )  # fmt: skip
+            spool=self.spool,
+            segment=self.segment,
+            first_frame=self.first_frame,
+            end_frame=self.end_frame,
+        )

@@ -1,7 +1,8 @@
 """Records as columns: one flat row per attempt, its labels written out, its units a column each.
 
-A unit that was not reported is null, zero is a report of zero. The seller is the buyer's: the party the customer pays,
-whoever hosts. A column is added at the end or as a unit, never changed; readers take a missing one for null.
+A unit that was not reported is null, zero is a report of zero. The seller is the buyer's: the party
+the customer pays, whoever hosts. A column is added at the end or as a unit, never changed; readers
+take a missing one for null.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +76,7 @@ _INTENT = [
 ]
 _UNITS = [(unit.column, pa.int64()) for unit in Unit]
 
-# What came later; files that were written before lack it.
+# Columns that were added later; older files lack them.
 LATER = [("tier", pa.string())]
 
 USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS, *LATER])
@@ -83,7 +84,8 @@ INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
 
 
 def sound_table(batch: Batch) -> tuple[pa.Table, list[Flawed]]:
-    """The batch's usage, and the records whose units cannot be true: attempts without units there, whole here."""
+    """Return the batch's usage, and the records with impossible units: attempts without units
+    there, whole here."""
     try:
         table = usage_table(batch)
     except OverflowError:  # a count beyond 63 bits
@@ -95,9 +97,10 @@ def sound_table(batch: Batch) -> tuple[pa.Table, list[Flawed]]:
 
 
 def is_sound(usage: pa.Table, most: int = UNITS_PER_REQUEST_MAX) -> bool:
-    """Return whether no record has a flaw that `metering.flaws_of_units` would find, asked of all at once.
+    """True if no record has a flaw that `metering.flaws_of_units` would find, checked column by
+    column.
 
-    `most` is what a record may have of a unit. A lake also holds records that sum many requests.
+    `most` is the limit of a unit in one record. A lake also holds records that sum many requests.
     """
     for unit in Unit:
         counts = usage[unit.column]
@@ -108,30 +111,31 @@ def is_sound(usage: pa.Table, most: int = UNITS_PER_REQUEST_MAX) -> bool:
                 return False
     for whole in set(CONTAINED_IN.values()):
         parts = [usage[part.column] for part in Unit if CONTAINED_IN.get(part) is whole]
-        told = [pc.fill_null(part, 0) for part in parts if part.null_count < len(part)]
-        if told:
-            contained = reduce(pc.add, told)
+        reported = [pc.fill_null(part, 0) for part in parts if part.null_count < len(part)]
+        if reported:
+            contained = reduce(pc.add, reported)
             if pc.any(pc.greater(contained, pc.fill_null(usage[whole.column], 0))).as_py():
                 return False
     return True
 
 
 def held_back(batch: Batch) -> tuple[Batch, list[Flawed]]:
-    """The batch with every record whose units cannot be true in quarantine: an attempt without units. And those."""
+    """Return the batch with each impossible record as an attempt without units, in quarantine, and
+    these records."""
     flawed: list[Flawed] = []
     usage = list(batch.usage)
-    for place, record in enumerate(usage):
-        # No record says how many requests it stands for: it is one.
+    for index, record in enumerate(usage):
+        # A record does not say how many requests it stands for: it stands for a single request.
         if flaws := flaws_of_units(dict(record.units)):
             body = msgspec.json.encode(row_of(batch, record)).decode()
             origin = f"{batch.spool}/{batch.segment}"
             flawed.append(Flawed(origin=origin, line=batch.first_frame, flaws=flaws, body=body))
-            usage[place] = msgspec.structs.replace(record, status=Status.QUARANTINED, units=())
+            usage[index] = msgspec.structs.replace(record, status=Status.QUARANTINED, units=())
     return (msgspec.structs.replace(batch, usage=usage) if flawed else batch), flawed
 
 
 def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
-    """A record as a row of fields, as `metering.examine` takes it."""
+    """Return a record as a row of fields, as `metering.examine` takes it."""
     row: dict[str, object] = {
         "request_id": str(record.request),
         "status": record.status.name.lower(),
@@ -154,7 +158,8 @@ def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
 
 
 def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
-    """Rows that were believed on import, as usage; recorded now where they do not say when they became known."""
+    """Return believed rows of an import as usage; recorded now if they do not say when they became
+    known."""
     columns: dict[str, object] = {
         name: [getattr(row, name) for row in rows]
         for name in USAGE_SCHEMA.names
@@ -171,7 +176,7 @@ def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
 
 
 def usage_table(batch: Batch) -> pa.Table:
-    """The batch's usage records, in the order they were written."""
+    """Return the batch's usage records, in the order they were written."""
     records = batch.usage
     columns: dict[str, object] = {**_attempt_columns(records), **_label_columns(batch, records)}
     for name in (
@@ -190,7 +195,7 @@ def usage_table(batch: Batch) -> pa.Table:
 
 
 def intent_table(batch: Batch) -> pa.Table:
-    """The batch's intents, in the order they were written."""
+    """Return the batch's intents, in the order they were written."""
     columns: dict[str, object] = {
         **_attempt_columns(batch.intents),
         **_label_columns(batch, batch.intents),
@@ -201,12 +206,12 @@ def intent_table(batch: Batch) -> pa.Table:
 
 
 def _unit_columns(reports: Sequence[Sequence[tuple[Unit, int]]]) -> dict[str, object]:
-    """A column per unit. One that no record reports costs nothing."""
-    told = {unit for report in reports for unit, _ in report}
+    """Return a column per unit. A column of nulls costs nothing."""
+    reported = {unit for report in reports for unit, _ in report}
     counts = list(map(dict, reports))
     return {
         unit.column: [count.get(unit) for count in counts]
-        if unit in told
+        if unit in reported
         else pa.nulls(len(reports), pa.int64())
         for unit in Unit
     }
@@ -236,7 +241,8 @@ def _columns_of(
     codes: Sequence[int],
     names: Sequence[str],
 ) -> dict[str, pa.Array]:
-    """The fields of labels as columns. A label is looked at once, however many records name it."""
+    """Return the fields of labels as columns. Each label is read once, however many records name
+    it."""
     place = {code: number for number, code in enumerate(labels)}
     places = pa.array([place[code] for code in codes], pa.int32())
     columns = {}
@@ -246,8 +252,8 @@ def _columns_of(
             columns[name] = pa.array(values, pa.list_(pa.string())).take(places)
         else:
             words = {word: number for number, word in enumerate(dict.fromkeys(values))}
-            which = pa.array([words[word] for word in values], pa.int32()).take(places)
+            indices = pa.array([words[word] for word in values], pa.int32()).take(places)
             columns[name] = pa.DictionaryArray.from_arrays(
-                which, pa.array(list(words), pa.string())
+                indices, pa.array(list(words), pa.string())
             )
     return columns

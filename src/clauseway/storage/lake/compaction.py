@@ -1,8 +1,10 @@
-"""Compaction: many small files of a day become few large ones, and what is too old is let go of.
+"""Compaction: many small files of a day become few large ones, and files that are too old are
+dropped.
 
-A merged file is written like any other; in one transaction it takes the place of those it was made from. A crash
-before leaves it unlisted, for `sweep`; a crash after leaves the others retired, for `sweep` a while later. So every row
-is seen exactly once at every instant. Rows are sorted by request, so that a look for one reads little.
+A merged file is written like any other; in one transaction it replaces the files it was made from.
+A crash before leaves it unlisted, for `sweep`; a crash after leaves the others retired, for `sweep`
+a while later. So every row is seen exactly once at every instant. Rows are sorted by request, so
+that a look-up of a request reads little.
 """
 
 import hashlib
@@ -28,17 +30,17 @@ from clauseway.storage.lake.files import (
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import day_of
 
-# Rows of a merged file: what is in memory while it is made, some 300 bytes each.
+# Rows of a merged file: they are in memory while it is made, some 300 bytes each.
 ROWS_MAX = 500_000
-# While gateways still seal a day, fewer than that are left as they are: to write its rows anew for
-# each new file would write them a thousand times. To a day that is over, only imports add files.
+# While gateways still seal a day, fewer files than that are left as they are: merging each new file
+# would write the rows a thousand times. To a day that is over, only imports add files.
 FILES_LEAST, FILES_LEAST_OVER = 8, 2
 _OVER_AFTER = timedelta(days=2)
 _SCHEMAS = {USAGE: USAGE_SCHEMA, INTENTS: INTENT_SCHEMA}
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """How many files became how many, with how many rows."""
+    """The number of files before and after a merge, and of their rows."""
 
     before: int
     after: int
@@ -48,12 +50,14 @@ class Merged(msgspec.Struct, frozen=True):
 def compact(
     lake: Lake, now_ns: int, *, files_least: int | None = None, rows_max: int = ROWS_MAX
 ) -> Iterator[Merged]:
-    """Merge what is small, day by day; after each merge, what it did. Only while nobody seals.
+    """Merge small files, day by day; yield each merge. Only while nobody seals.
 
     By default a day has `FILES_LEAST` small files before they are merged, and `FILES_LEAST_OVER`
     once it is two days old; with `files_least`, every day has so many.
-    Where a file is not what was written the others of its day stay as they are too; once all else is merged, that is
-    raised as LakeDamaged. Raises OSError where the disk fails. Nothing is lost by either.
+
+    If a file is not as it was written, the other files of its day stay as they are too; once all
+    else is merged, LakeDamaged is raised. Raise OSError if the disk fails. Nothing is lost by
+    either.
     """
     faults: list[LakeFault] = []
     over = day_of(now_ns) - _OVER_AFTER
@@ -76,10 +80,10 @@ def compact(
 
 
 def drop_before(lake: Lake, kept_from: date, now_ns: int) -> int:
-    """Keep no single records of the days before; how many of usage were dropped. Hourly sums stay."""
-    files = [
-        file for kind in (USAGE, INTENTS) for file in files_of(lake.control, kind) if file.last_day < kept_from
-    ]  # fmt: skip
+    """Drop the single records of earlier days; return how many records of usage. Hourly sums
+    stay."""
+    listed = [*files_of(lake.control, USAGE), *files_of(lake.control, INTENTS)]
+    files = [file for file in listed if file.last_day < kept_from]
     if files:
         with lake.control.writing() as connection:
             drop_days(connection, files, kept_from, now_ns)
@@ -89,7 +93,7 @@ def drop_before(lake: Lake, kept_from: date, now_ns: int) -> int:
 def _groups(
     files: Sequence[LakeFile], least: Callable[[date], int], rows_max: int
 ) -> Iterator[list[LakeFile]]:
-    """Files of a day that together make one, where there are enough of them."""
+    """Yield groups of a day's files that make one file together, if there are enough of them."""
     # An estimate goes when the lost file is put back, and so stays by itself.
     small = [file for file in files if file.rows < rows_max // 2 and not file.is_estimate]
     by_day = sorted(small, key=lambda file: (file.first_day, file.last_day))
@@ -97,7 +101,7 @@ def _groups(
         files_least = least(last_day)
         group: list[LakeFile] = []
         for file in of_day:
-            if sum(one.rows for one in group) + file.rows > rows_max:
+            if sum(member.rows for member in group) + file.rows > rows_max:
                 if len(group) >= files_least:
                     yield group
                 group = []
@@ -107,14 +111,14 @@ def _groups(
 
 
 def _merge(lake: Lake, kind: str, group: Sequence[LakeFile], now_ns: int) -> Merged:
-    rows = pa.concat_tables(
-        [_read(lake.root / file.name, _SCHEMAS[kind]) for file in lake.sound(group)]
-    ).unify_dictionaries().sort_by([("request_id", "ascending"), ("attempt", "ascending")])  # fmt: skip
+    tables = [_read(lake.root / file.name, _SCHEMAS[kind]) for file in lake.sound(group)]
+    by_request = [("request_id", "ascending"), ("attempt", "ascending")]
+    rows = pa.concat_tables(tables).unify_dictionaries().sort_by(by_request)
     assert rows.num_rows == sum(file.rows for file in group)
     names = "\n".join(file.name for file in group)
     place = f"merged-{hashlib.sha256(names.encode()).hexdigest()[:32]}.parquet"
     written = lake.write(kind, place, rows, max(file.sealed_ns for file in group))
-    # Where none shared an attempt with another, what they became shares none either.
+    # If no file shared an attempt with another, the merged file shares none either.
     apart = all(file.apart for file in group)
     written = [msgspec.structs.replace(file, apart=apart) for file in written]
     with lake.control.writing() as connection:
@@ -125,7 +129,7 @@ def _merge(lake: Lake, kind: str, group: Sequence[LakeFile], now_ns: int) -> Mer
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
     table = read_rows(path)
-    # A unit that was not known when it was written is a column of nulls.
+    # A unit that was unknown when the file was written is a column of nulls.
     missing = [name for name in schema.names if name not in table.column_names]
     for name in missing:
         table = table.append_column(

@@ -1,10 +1,13 @@
 """Usage named by its content: the same attempts have the same name in any home.
 
-The name of a day is a hash of its attempts that count, each once, in the order of their requests: so neither files nor
-batches nor the order in which they came are in it. It covers what an attempt is and what its charge can turn on. When
-it was first known is not in it: that decides which attempts are named (`Lake.as_known`), and changes no amount beyond.
+The name of a day is a hash of its attempts that count, each once, in the order of their requests:
+so it depends neither on files and batches nor on the order in which they came. It covers an
+attempt's identity and everything that its charge may depend on. The instant at which an attempt was
+first known is left out: it decides which attempts are named (`Lake.as_known`), and changes no
+amount beyond.
 
-Rows are hashed column by column, in blocks: some microseconds a row, once for each set of files that a day has had.
+Rows are hashed column by column, in blocks: some microseconds a row, once for each set of files
+that a day has had.
 """
 
 import hashlib
@@ -31,8 +34,17 @@ from clauseway.storage.lake.usage import engine, priced_once, sealed_usage
 from clauseway.values import Interval, day_after
 
 _WORDS = (
-    "request_id", "organisation", "project", "seller", "segment", "cloud", "region", "product", "model", "tier"
-)  # fmt: skip
+    "request_id",
+    "organisation",
+    "project",
+    "seller",
+    "segment",
+    "cloud",
+    "region",
+    "product",
+    "model",
+    "tier",
+)
 _NUMBERS = ("attempt", "event_ns", "endpoint", "status")
 _UNITS = tuple(unit.column for unit in Unit)
 # Rows hashed together. INVARIANT: never changed, as a day's name depends on it.
@@ -42,7 +54,7 @@ _FORMAT = b"clauseway usage 1"
 
 
 class DayContent(msgspec.Struct, frozen=True, kw_only=True):
-    """The attempts of an event day that count: how many, and the hash of them."""
+    """The attempts of an event day that count: their number and their hash."""
 
     day: date
     attempts: int
@@ -50,37 +62,41 @@ class DayContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
-    """The content of each of these event days that has any, in order."""
+    """Return the content of each of these event days that has any, in order."""
     files = lake.usage_files(days)
     by_day = {day: _files_digest(of) for day, of in _by_days(files, days).items()}
-    known = _kept(lake.control, days) if not lake.is_limited else {}
-    found = {
-        day: known[day][1] for day, of in by_day.items() if day in known and known[day][0] == of
+    # Contents read before are kept with the hash of their files; a limited lake reads anew.
+    kept = _kept(lake.control, days) if not lake.is_limited else {}
+    contents = {
+        day: kept[day][1]
+        for day, digest in by_day.items()
+        if day in kept and kept[day][0] == digest
     }
-    missing = [day for day in by_day if day not in found]
+    missing = [day for day in by_day if day not in contents]
     if missing:
         read = _read(lake, missing)
         if not lake.is_limited:
             _keep(lake.control, {day: (by_day[day], read[day]) for day in missing})
-        found |= read
-    return [found[day] for day in sorted(found) if found[day].attempts]
+        contents |= read
+    return [contents[day] for day in sorted(contents) if contents[day].attempts]
 
 
 def content_digest(contents: Sequence[DayContent]) -> str:
-    """The name of the usage of some days; empty where there is none."""
+    """Return the name of the usage of some days; empty if there is none."""
     if not contents:
         return ""
-    told = [(str(one.day), one.attempts, one.digest) for one in contents]
-    return hashlib.blake2b(msgspec.json.encode(told), digest_size=32).hexdigest()
+    rows = [(str(content.day), content.attempts, content.digest) for content in contents]
+    return hashlib.blake2b(msgspec.json.encode(rows), digest_size=32).hexdigest()
 
 
 def attempts_of(contents: Sequence[DayContent]) -> int:
-    """How many attempts count on some days."""
-    return sum(one.attempts for one in contents)
+    """Return how many attempts count on some days."""
+    return sum(content.attempts for content in contents)
 
 
 def counted_attempts(lake: Lake, days: Interval) -> Iterator[pa.RecordBatch]:
-    """The attempts of some days that count, each once, in the order of their days; whole, as usage is written."""
+    """Yield the attempts of some days that count, each once, in the order of their days; whole, as
+    usage is written."""
     with engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
@@ -91,24 +107,25 @@ def counted_attempts(lake: Lake, days: Interval) -> Iterator[pa.RecordBatch]:
 
 
 def _by_days(files: Sequence[LakeFile], days: Interval) -> dict[date, list[LakeFile]]:
-    """The files that may hold rows of a day, by day in order."""
-    found: dict[date, list[LakeFile]] = {}
+    """Return the files that may hold rows of a day, by day in order."""
+    by_day: dict[date, list[LakeFile]] = {}
     for file in files:
         day, last = max(file.first_day, days.begin), min(file.last_day, days.end - date.resolution)
         while day <= last:
-            found.setdefault(day, []).append(file)
+            by_day.setdefault(day, []).append(file)
             day = day_after(day)
-    return dict(sorted(found.items()))
+    return dict(sorted(by_day.items()))
 
 
 def _files_digest(files: Sequence[LakeFile]) -> str:
-    """The hash of the files that hold a day's rows: while they are the same, so is its content."""
+    """Hash the files that hold a day's rows: while they are the same, so is its content."""
     together = "".join(sorted(file.digest for file in files))
     return hashlib.blake2b(together.encode(), digest_size=32).hexdigest()
 
 
 def _kept(control: Control, days: Interval) -> dict[date, tuple[str, DayContent]]:
-    """What was read before, by day, with the hash of the files that it was read from."""
+    """Return the contents read before, by day, with the hash of the files that they were read
+    from."""
     columns = schema.usage_contents.c
     query = select(schema.usage_contents).where(columns.day >= days.begin, columns.day < days.end)
     with control.reading() as connection:
@@ -118,28 +135,33 @@ def _kept(control: Control, days: Interval) -> dict[date, tuple[str, DayContent]
         }
 
 
-def _keep(control: Control, found: Mapping[date, tuple[str, DayContent]]) -> None:
-    """Keep what was read, where the home may be written to: it is computed again otherwise."""
+def _keep(control: Control, read: Mapping[date, tuple[str, DayContent]]) -> None:
+    """Keep contents if the home may be written to; otherwise they are computed again."""
     columns = schema.usage_contents.c
     with suppress(OperationalError), control.writing() as connection:
-        for day, (files, one) in found.items():
+        for day, (files, content) in read.items():
             connection.execute(delete(schema.usage_contents).where(columns.day == day))
-            values = {"day": day, "files": files, "attempts": one.attempts, "digest": one.digest}
+            values = {
+                "day": day,
+                "files": files,
+                "attempts": content.attempts,
+                "digest": content.digest,
+            }
             connection.execute(insert(schema.usage_contents).values(**values))
 
 
 def _read(lake: Lake, days: Sequence[date]) -> dict[date, DayContent]:
     """Read the content of these days, a stretch of them at a time."""
-    found = {day: DayContent(day=day, attempts=0, digest="") for day in days}
+    contents = {day: DayContent(day=day, attempts=0, digest="") for day in days}
     with engine() as con:
         for stretch in _stretches(days):
             for day, rows in _in_order(con, lake, stretch):
-                found[day] = rows.end(day)
-    return found
+                contents[day] = rows.end(day)
+    return contents
 
 
 def _stretches(days: Sequence[date]) -> Iterator[Interval]:
-    """The days as intervals without a gap."""
+    """Yield the days as intervals without a gap."""
     begin = before = days[0]
     for day in days[1:]:
         if day != day_after(before):
@@ -172,7 +194,7 @@ def _in_order(con: BaseBackend, lake: Lake, days: Interval) -> Iterator[tuple[da
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
-    """The parts of a table in order of day, by day."""
+    """Yield the parts of a table in order of day, by day."""
     numbers = table["event_day"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
     cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
     for begin, end in pairwise(cuts):
@@ -205,7 +227,7 @@ class _Rows:
 
 
 def _block(rows: pa.Table) -> bytes:
-    """The hash of some rows, column by column; a unit that none of them has is left out."""
+    """Hash some rows, column by column; a unit that none of them has is left out."""
     digest = hashlib.blake2b(str(rows.num_rows).encode(), digest_size=32)
     for name in (*_WORDS, *_NUMBERS):
         digest.update(name.encode())
@@ -223,7 +245,7 @@ def _numbers(column: pa.ChunkedArray) -> bytes:
 
 
 def _text(column: pa.ChunkedArray) -> bytes:
-    """The lengths of texts, and then the texts."""
+    """Return the lengths of texts, followed by the texts."""
     whole = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in column.chunks])
     offsets = np.frombuffer(whole.buffers()[1], dtype="<i8")[
         whole.offset : whole.offset + len(whole) + 1

@@ -1,8 +1,9 @@
-"""Digests: the lake's files held against the SHA-256 that sealing wrote into the database.
+"""Digests: the lake's files compared with the SHA-256 that sealing wrote into the database.
 
-    LakeDamaged(InvalidInput)     files that are missing, or are not what was written; nothing was read from them
+    LakeDamaged(InvalidInput)     files that are missing or changed; nothing was read from them
 
-Every byte is read: a file's size and times say nothing about an edit by somebody who sets them. See docs/choices/0050.
+Every byte is read: a file's size and times prove nothing against an editor who sets them. See
+docs/choices/0050.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from clauseway.storage.lake.files import LakeFile
 from clauseway.values import InvalidInput, Problem
 
 MISSING, CHANGED = "missing", "changed"
-# The hash runs without Python's lock; more threads than that wait for the disk.
+# The hash runs without Python's lock; more threads would only wait for the disk.
 _THREADS_MAX = 4
 
 
@@ -55,13 +56,14 @@ class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
             what=f"a file of the lake is {self.what}",
             why=f"{why}; it held {self.rows:,} records of {days}",
             where=self.name,
-            todo=f"Put it back from a backup: its SHA-256 is {self.digest}. Then: clauseway usage lake check. "
+            todo=f"Put it back from a backup: its SHA-256 is {self.digest}. "
+            "Then: clauseway usage lake check. "
             f"Without a backup, accept the loss: clauseway usage lake accept {self.name} --why …",
         )
 
 
 class LakeDamaged(InvalidInput):
-    """Files of the lake are missing, or are not what was written."""
+    """Files of the lake are missing or changed."""
 
     def __init__(self, faults: Sequence[LakeFault]) -> None:
         super().__init__(*(fault.problem for fault in faults))
@@ -69,42 +71,46 @@ class LakeDamaged(InvalidInput):
 
 
 def faults_in(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
-    """Read every byte of the files; those that are not what was written, in the order given."""
+    """Read every byte of the files; return the faults of those missing or changed, in the order
+    given."""
     wanted = list(files)
     threads = max(1, min(_THREADS_MAX, os.cpu_count() or 1, len(wanted)))
     if threads == 1:
-        found = [_fault(root, file) for file in wanted]
+        faults = [_fault(root, file) for file in wanted]
     else:
         with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(lambda file: _fault(root, file), wanted))
-    return [fault for fault in found if fault is not None]
+            faults = list(pool.map(lambda file: _fault(root, file), wanted))
+    return [fault for fault in faults if fault is not None]
 
 
 def faults_at_sight(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
-    """The files that are missing or of another size. Quick, and blind to an edit that keeps the size."""
-    return [_faulty(file, what) for file in files if (what := _at_sight(root / file.name, file))]
+    """Return the faults of missing files and files of another size. Quick, and blind to an edit
+    that keeps the size."""
+    faults = ((file, _at_sight(root / file.name, file)) for file in files)
+    return [_faulty(file, fault) for file, fault in faults if fault]
 
 
 def as_changed(file: LakeFile) -> LakeFault:
-    """The fault of a file whose bytes were found to be others."""
+    """Return the fault of a file whose bytes have changed."""
     return _faulty(file, CHANGED)
 
 
 def require_sound(root: Path, files: Iterable[LakeFile]) -> None:
-    """Raise LakeDamaged with every file that is not what was written."""
+    """Raise LakeDamaged with every file that is missing or changed."""
     if faults := faults_in(root, files):
         raise LakeDamaged(faults)
 
 
 def read_rows(path: Path, **asked: Any) -> pa.Table:
-    """Read rows of a Parquet file as pyarrow does, each page against its checksum where it has one."""
+    """Read rows of a Parquet file as pyarrow does, checking each page against its checksum if it
+    has one."""
     return pq.read_table(path, page_checksum_verification=True, **asked)
 
 
 def _fault(root: Path, file: LakeFile) -> LakeFault | None:
     path = root / file.name
-    if what := _at_sight(path, file):
-        return _faulty(file, what)
+    if fault := _at_sight(path, file):
+        return _faulty(file, fault)
     try:
         with path.open("rb") as stored:
             is_sound = hashlib.file_digest(stored, "sha256").hexdigest() == file.digest
@@ -120,10 +126,10 @@ def _at_sight(path: Path, file: LakeFile) -> str:
         return MISSING
 
 
-def _faulty(file: LakeFile, what: str) -> LakeFault:
+def _faulty(file: LakeFile, fault: str) -> LakeFault:
     return LakeFault(
         name=file.name,
-        what=what,
+        what=fault,
         first_day=file.first_day,
         last_day=file.last_day,
         rows=file.rows,

@@ -1,7 +1,8 @@
 """The list of the lake's files, kept in the control database beside the manifest.
 
-A file appears with the batch whose rows it holds, in one transaction, or in place of those it was merged from, in one
-transaction. What is no longer read is retired first and deleted later, so that a query that had listed it still ends.
+A file is listed with the batch whose rows it holds, in one transaction, or in place of the files it
+was merged from, in one transaction. Files that are no longer read are retired first and deleted
+later, so that a running query still ends.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,12 +26,14 @@ class DroppedDays(InvalidInput):
 
 
 class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A Parquet file: its name in the lake, the event days and request ids it spans, and the SHA-256 of its bytes.
+    """A Parquet file: its name in the lake, the event days and request ids it spans, and the
+    SHA-256 of its bytes.
 
-    `sealed_ns` is when the newest of its rows was sealed. `apart`: no attempt in it is there twice, or in a file that
-    was sealed before. `places` are the products, clouds, sellers and regions of its usage, as JSON; empty where nobody
-    looked. `retired_ns` is when it was merged into others or dropped; 0 while readers see it. `lost_ns` is when it was
-    accepted that it is lost; 0 unless it is.
+    `sealed_ns` is when the newest of its rows was sealed. `apart`: no attempt in it is there twice,
+    or in a file that was sealed before. `places` are the products, clouds, sellers and regions of
+    its usage, as JSON; empty if they were never read. `retired_ns` is when it was merged into
+    others or dropped; 0 while readers see it. `lost_ns` is when its loss was accepted; 0 unless it
+    was.
     """
 
     name: str
@@ -50,27 +53,28 @@ class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_estimate(self) -> bool:
-        """Return whether the file stands for a lost one, and goes when that is put back."""
+        """True if the file stands for a lost one, and goes when that is put back."""
         return self.name.rpartition("/")[2].startswith(ESTIMATE)
 
     @property
     def is_retired(self) -> bool:
         return self.retired_ns > 0
 
-    def told_places(self) -> list[tuple[str, str, str, str]]:
-        """Product, cloud, seller and region of its usage; none where nobody looked."""
+    def recorded_places(self) -> list[tuple[str, str, str, str]]:
+        """Return product, cloud, seller and region of its usage; none if they were never read."""
         return _PLACES.decode(self.places) if self.places else []
 
 
 def list_files(connection: Connection, files: Iterable[LakeFile]) -> None:
-    """Let readers see these files."""
+    """Make these files visible to readers."""
     rows = [{**msgspec.structs.asdict(file), "retired_ns": 0} for file in files]
     if rows:
         connection.execute(insert(schema.lake_files), rows)
 
 
 def retire(connection: Connection, names: Sequence[str], retired_ns: int) -> None:
-    """Let no reader see these files any more. INVARIANT: each of them was seen until now, so nothing counts twice."""
+    """Hide these files from readers. INVARIANT: each of them was visible until now, so nothing
+    counts twice."""
     columns = schema.lake_files.c
     for name in names:
         seen = (columns.name == name) & (columns.retired_ns == 0)
@@ -91,9 +95,11 @@ def forget(control: Control, names: Iterable[str]) -> None:
 
 
 def files_of(control: Control, kind: str, days: Interval | None = None) -> list[LakeFile]:
-    """The files of a kind that readers see, all or those with rows of some of the days, in the order they appeared.
+    """Return the files of a kind that readers see, all or those with rows of some of the days, in
+    order of listing.
 
-    Raises DroppedDays where single records of these days are not kept any more: a sum without them would be wrong.
+    Raise DroppedDays if single records of these days were dropped: a sum without them would be
+    wrong.
     """
     columns = schema.lake_files.c
     seen = (columns.kind == kind) & (columns.retired_ns == 0) & (columns.lost_ns == 0)
@@ -107,14 +113,14 @@ def files_of(control: Control, kind: str, days: Interval | None = None) -> list[
 
 
 def every_file(control: Control) -> list[LakeFile]:
-    """All files on the list, of usage and intents, those retired and not yet deleted too."""
+    """Return all listed files, of usage and intents, also those retired and not yet deleted."""
     with control.reading() as connection:
         query = select(schema.lake_files).order_by(schema.lake_files.c.sequence)
         return [as_record(LakeFile, row) for row in connection.execute(query)]
 
 
 def lost_files(control: Control) -> list[LakeFile]:
-    """The files that were accepted as lost and are not back."""
+    """Return the files that were accepted as lost and are not back."""
     columns = schema.lake_files.c
     with control.reading() as connection:
         query = select(schema.lake_files).where(columns.lost_ns > 0, columns.retired_ns == 0)
@@ -124,7 +130,8 @@ def lost_files(control: Control) -> list[LakeFile]:
 
 
 def kept_names(control: Control, retired_before_ns: int) -> set[str]:
-    """The files that must stay: those that are seen, and those retired at that instant or later."""
+    """Return the files that must stay: the visible ones, and those retired at that instant or
+    later."""
     columns = schema.lake_files.c
     stays = (columns.retired_ns == 0) | (columns.retired_ns >= retired_before_ns)
     with control.reading() as connection:
@@ -134,17 +141,19 @@ def kept_names(control: Control, retired_before_ns: int) -> set[str]:
 def drop_days(
     connection: Connection, files: Sequence[LakeFile], kept_from: date, dropped_ns: int
 ) -> None:
-    """Keep no single records of the days before `kept_from`; `files` are all that hold some."""
+    """Drop the single records of the days before `kept_from`; `files` are all that hold some."""
     retire(connection, [file.name for file in files], dropped_ns)
     values = {
-        "first_day": min(file.first_day for file in files), "kept_from": kept_from,
-        "rows": sum(file.rows for file in files if file.kind == USAGE), "dropped_ns": dropped_ns,
-    }  # fmt: skip
+        "first_day": min(file.first_day for file in files),
+        "kept_from": kept_from,
+        "rows": sum(file.rows for file in files if file.kind == USAGE),
+        "dropped_ns": dropped_ns,
+    }
     connection.execute(insert(schema.dropped_days).values(**values))
 
 
 def kept_from(control: Control) -> date | None:
-    """The first day of which every record is kept; None where none was ever dropped."""
+    """Return the first day of which every record is kept; None if none was ever dropped."""
     with control.reading() as connection:
         columns = schema.dropped_days.c
         latest = select(columns.kept_from).order_by(columns.kept_from.desc()).limit(1)
@@ -158,8 +167,8 @@ def _refuse_dropped(connection: Connection, days: Interval) -> None:
     )
     kept = connection.execute(query.order_by(columns.kept_from.desc())).scalars().first()
     if kept is not None:
-        what = f"single records before {kept} were dropped"
+        message = f"single records before {kept} were dropped"
         why = f"days from {days.begin} on are asked for, and a sum without them would be wrong"
         raise DroppedDays(
-            Problem(what=what, why=why, where="lake", todo=f"Ask for days from {kept} on.")
+            Problem(what=message, why=why, where="lake", todo=f"Ask for days from {kept} on.")
         )

@@ -1,8 +1,10 @@
-"""Imports: which files were brought in together, and which record came from where. So nothing is imported twice.
+"""Imports: the files that were read together, and the origin of each record. So nothing is imported
+twice.
 
-A record is known by 20 bytes, its request and its attempt. While an import runs it claims its records, some at a time;
-its last transaction ends it and makes them count. An import that died before has no end: the next one gives its claims
-back. INVARIANT: one import runs at a time (`app.importing` holds a lock), so one without an end is dead.
+A record is known by 20 bytes, its request and its attempt. A running import claims its records,
+some at a time; its last transaction ends it and makes them count. An import that died before has no
+end: the next one gives its claims back. INVARIANT: one import runs at a time (`app.importing` holds
+a lock), so an import without an end is dead.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +21,8 @@ from clauseway.storage.control.control import Control
 _AT_ONCE = 500  # identities in one query: a database takes some thousands of values, not more
 _WRITTEN = 50_000  # claims in one transaction: others that write wait no longer than it takes
 _RECORDS, _IMPORTS = schema.imported_records.c, schema.imports.c
-# Not of an import: what was taken out of quarantine, and what was imported before imports were counted.
+# Not an import's number: records taken out of quarantine, and records imported before imports were
+# counted.
 SINGLE = 0
 
 
@@ -31,7 +34,8 @@ class ImportedFile(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A record by its identity, a hash of what it says, and the file (by its place in the import) and line."""
+    """A record by its identity, a hash of its content, its file (by its place in the import) and
+    its line."""
 
     identity: bytes
     content: bytes
@@ -40,7 +44,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a record said when it was first imported (a hash of it), in which file and line."""
+    """The record at its first import: a hash of its content, its file and line."""
 
     content: bytes
     file: ImportedFile
@@ -53,7 +57,7 @@ _UNNAMED = ImportedFile("an earlier file", "")
 
 
 def identity_of(request: RequestId, attempt: int) -> bytes:
-    """The 20 bytes by which a record is known."""
+    """Return the 20 bytes by which a record is known."""
     return (
         request.boot.to_bytes(8, "big")
         + request.number.to_bytes(8, "big")
@@ -62,7 +66,7 @@ def identity_of(request: RequestId, attempt: int) -> bytes:
 
 
 def begin(control: Control, files: Sequence[ImportedFile], started_ns: int) -> int:
-    """Begin an import; its number. What an import that died had claimed is given back."""
+    """Begin an import; return its number. The claims of an import that died are given back."""
     with control.writing() as connection:
         _adopt_former(connection)
         dead = (
@@ -75,15 +79,15 @@ def begin(control: Control, files: Sequence[ImportedFile], started_ns: int) -> i
                 delete(schema.imported_records).where(_RECORDS.import_number.in_(dead))
             )
             connection.execute(delete(schema.imports).where(_IMPORTS.number.in_(dead)))
-        told = msgspec.json.encode(files).decode()
-        done = connection.execute(insert(schema.imports).values(files=told, started_ns=started_ns))
+        named = msgspec.json.encode(files).decode()
+        done = connection.execute(insert(schema.imports).values(files=named, started_ns=started_ns))
         assert done.inserted_primary_key is not None
         return int(done.inserted_primary_key[0])
 
 
 def seen(control: Control, identities: Iterable[bytes]) -> dict[bytes, Seen]:
-    """Those of the records that were imported, by their identity."""
-    found: dict[bytes, Seen] = {}
+    """Return the imported ones of these records, by their identity."""
+    imported: dict[bytes, Seen] = {}
     with control.reading() as connection:
         files: dict[int, list[ImportedFile]] = {SINGLE: []}
         for some in _chunks(sorted(identities), _AT_ONCE):
@@ -93,20 +97,21 @@ def seen(control: Control, identities: Iterable[bytes]) -> dict[bytes, Seen]:
                     files[row.import_number] = _files_of(connection, row.import_number)
                 of_import = files[row.import_number]
                 file = of_import[row.file] if of_import else _UNNAMED
-                found[row.id] = Seen(row.content, file, row.line)
-    return found
+                imported[row.id] = Seen(row.content, file, row.line)
+    return imported
 
 
 def claim(control: Control, number: int, claims: Iterable[Claim]) -> None:
-    """Claim records for an import that runs. In the order of their identities this is quick at any size."""
+    """Claim records for a running import. In the order of their identities this is quick at any
+    size."""
     for some in _chunks(claims, _WRITTEN):
         with control.writing() as connection:
             _insert(connection, number, some)
 
 
-def claim_single(connection: Connection, one: Claim) -> None:
-    """Say that a record is imported, in the transaction that commits it."""
-    _insert(connection, SINGLE, [one])
+def claim_single(connection: Connection, claimed: Claim) -> None:
+    """Record that a record is imported, in the transaction that commits it."""
+    _insert(connection, SINGLE, [claimed])
 
 
 def end(connection: Connection, number: int, ended_ns: int) -> None:
@@ -122,24 +127,24 @@ def _insert(connection: Connection, number: int, claims: Sequence[Claim]) -> Non
         insert(schema.imported_records),
         [
             {
-                "id": one.identity,
-                "content": one.content,
+                "id": claimed.identity,
+                "content": claimed.content,
                 "import_number": number,
-                "file": one.file,
-                "line": one.line,
+                "file": claimed.file,
+                "line": claimed.line,
             }
-            for one in claims
+            for claimed in claims
         ],
     )
 
 
 def _files_of(connection: Connection, number: int) -> list[ImportedFile]:
-    told = connection.execute(select(_IMPORTS.files).where(_IMPORTS.number == number)).scalar_one()
-    return _FILES.decode(told)
+    named = connection.execute(select(_IMPORTS.files).where(_IMPORTS.number == number)).scalar_one()
+    return _FILES.decode(named)
 
 
 def _adopt_former(connection: Connection) -> None:
-    """Take over what a home kept as text, before imports were counted."""
+    """Take over the records that a home kept as text, before imports were counted."""
     for row in connection.execute(select(schema.imported)).all():
         identity = identity_of(RequestId.parse(row.request_id), row.attempt)
         content = bytes.fromhex(row.content)

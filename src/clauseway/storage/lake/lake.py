@@ -1,8 +1,10 @@
-"""The lake: sealed usage as Parquet files, one per event day, named by spool and range, listed in the database alone.
+"""The lake: sealed usage as Parquet files, one per event day, named by spool and range, listed in
+the database alone.
 
-Sealing writes beside, forces to disk, renames, forces the folder, and only then commits the range to the manifest,
-together with the list of its files, the hourly sums and whatever else belongs to the batch. A crash in between leaves
-files that nobody lists; sealing the batch again replaces them, and `sweep` removes them.
+Sealing writes beside, forces to disk, renames, forces the folder, and only then commits the range
+to the manifest, together with the list of its files, the hourly sums and all other rows of the
+batch. A crash in between leaves unlisted files; sealing the batch again replaces them, and `sweep`
+removes them.
 """
 
 import hashlib
@@ -41,7 +43,7 @@ from clauseway.storage.lake.rollups import Summing, Sums, add_sums, replace_day,
 from clauseway.values import Interval
 
 Along = Callable[[Connection], object]
-# Rows that are read or left out together: small enough that a look for a few requests reads little.
+# Rows that are read or skipped together: few enough that a look-up of a few requests reads little.
 _ROW_GROUP = 131_072
 _NO_LIMIT_NS = (1 << 63) - 1
 _PLACE = ["product", "cloud", "seller", "region"]
@@ -49,13 +51,13 @@ _FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
 
 
 def nothing(_: Connection) -> None:
-    """What goes along with a batch that is only itself."""
+    """Write nothing along with a batch."""
 
 
 class Lake:
     """The files under `root`, which is created, and the manifest in `control`.
 
-    Sums of usage take what was known by `known_ns`, in files sealed by `sealed_ns`: by default, all.
+    Sums of usage take records known by `known_ns`, in files sealed by `sealed_ns`: by default, all.
     """
 
     def __init__(self, root: Path, control: Control) -> None:
@@ -67,22 +69,24 @@ class Lake:
 
     @property
     def is_limited(self) -> bool:
-        """Return whether sums leave out what came later."""
+        """True if sums leave out later records."""
         return min(self.known_ns, self.sealed_ns) < _NO_LIMIT_NS
 
     def as_known(self, known_ns: int, sealed_ns: int | None = None) -> "Lake":
-        """The lake with the usage that was known by an instant, and sealed here by another."""
+        """Return the lake with the usage that was known by an instant, and sealed here by
+        another."""
         limited = copy(self)
         limited.known_ns = known_ns
         limited.sealed_ns = self.sealed_ns if sealed_ns is None else sealed_ns
         return limited
 
     def seal(self, batch: Batch, sealed_ns: int, *, also: Along = nothing) -> bool:
-        """Seal a batch; whether it is new. When this returns, the batch is durable and the spool may let go of it.
+        """Seal a batch; return whether it is new. Once this returns, the batch is durable and the
+        spool may release it.
 
-        A record whose units cannot be true is an attempt without units in the lake, and whole in the quarantine. The
-        same range again changes nothing. What is `also` to be written is written in the transaction of its commit.
-        Raises storage.Overlap, and OSError where the disk fails.
+        A record with impossible units is an attempt without units in the lake, and whole in the
+        quarantine. The same range again changes nothing. `also` writes in the transaction of the
+        commit. Raise storage.Overlap, and OSError if the disk fails.
         """
         if self.is_sealed(batch.range):
             return False
@@ -103,8 +107,10 @@ class Lake:
         *,
         also: Along = nothing,
     ) -> bool:
-        """Seal a range that is columns already (`USAGE_SCHEMA`, `INTENT_SCHEMA`). What is `also` to be written is
-        written in the transaction of its commit. Raises as `seal` does."""
+        """Seal a range that is columns already (`USAGE_SCHEMA`, `INTENT_SCHEMA`).
+
+        `also` writes in the transaction of the commit. Raise as `seal` does.
+        """
         return self.seal_parts(of, _by_day(usage), intents, sealed_ns, also=also)
 
     def seal_parts(
@@ -118,13 +124,14 @@ class Lake:
     ) -> bool:
         """Seal a range whose usage comes in parts, each of one event day and the days in order.
 
-        One part is in memory at a time, so a range may hold more rows than memory does. No attempt may
-        be in two parts.
+        One part is in memory at a time, so a range may hold more rows than memory does. No attempt
+        may be in two parts.
         """
         if self.is_sealed(of):
             return False
         frames = f"{of.first_frame:010d}-{of.end_frame:010d}"
         place = f"{of.spool}-{of.segment:016d}-{frames}.parquet"
+        # Write the files and sum their rows on the way; nobody sees them before the commit.
         summing = Summing(self.control, self.root)
         written = list(self.write_parts(USAGE, place, summing.watch(usage), sealed_ns))
         sums = summing.sums(written)
@@ -151,32 +158,38 @@ class Lake:
         )
 
     def is_sealed(self, wanted: Range) -> bool:
-        """Whether this very range is committed. Raises Overlap where another one shares frames with it."""
+        """True if exactly this range is committed. Raise Overlap if another range shares frames
+        with it."""
         frames = (wanted.first_frame, wanted.end_frame)
         held = self.control.overlapping(wanted.spool, wanted.segment, *frames)
-        if held and [(other.first_frame, other.end_frame) for other in held] != [frames]:
-            raise Overlap(
-                f"frames {frames} of {wanted.spool}/{wanted.segment} overlap {held[0].name}, which is sealed"
-            )
+        if held and [(batch.first_frame, batch.end_frame) for batch in held] != [frames]:
+            segment = f"{wanted.spool}/{wanted.segment}"
+            raise Overlap(f"frames {frames} of {segment} overlap {held[0].name}, which is sealed")
         return bool(held)
 
     def files(self, days: Interval | None = None, kind: str = USAGE) -> list[Path]:
-        """The files of a kind, all or those with rows of some of the days, in the order they appeared. Raises as
-        `sound` does."""
+        """Return the paths of a kind's files, all or those with rows of some of the days, in order
+        of listing.
+
+        Raise as `sound` does.
+        """
         return [self.root / file.name for file in self.sound(files_of(self.control, kind, days))]
 
     def usage_files(self, days: Interval | None = None) -> Sequence[LakeFile]:
-        """The files that sums of usage are made from. Whoever reads them asks `sound` first."""
+        """Return the files that sums of usage are made from. Readers of their rows call `sound`
+        first."""
         files = files_of(self.control, USAGE, days)
         return [file for file in files if file.sealed_ns <= self.sealed_ns]
 
     def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
-        """These files, each as it was written: whatever reads rows asks here first. Raises LakeDamaged."""
+        """Return these files once each was checked to be as written: readers of rows call this
+        first. Raise LakeDamaged."""
         require_sound(self.root, files)
         return files
 
     def sweep(self, retired_before_ns: int = 1 << 62) -> list[Path]:
-        """Remove the files that are not listed, and those retired before an instant; what was removed.
+        """Remove the files that are not listed, and those retired before an instant; return their
+        paths.
 
         Only while nobody seals.
         """
@@ -190,13 +203,14 @@ class Lake:
         return gone
 
     def write(self, kind: str, place: str, table: pa.Table, sealed_ns: int) -> list[LakeFile]:
-        """Write rows as one file per event day, each durable under its name; none for no rows. Nobody sees them yet."""
+        """Write rows as one file per event day, each durable under its name; none for no rows.
+        Nobody sees them yet."""
         return list(self.write_parts(kind, place, _by_day(table), sealed_ns))
 
     def write_parts(
         self, kind: str, place: str, parts: Iterable[pa.Table], sealed_ns: int
     ) -> Iterator[LakeFile]:
-        """The same for rows that come in parts, each of one event day and the days in order."""
+        """Write rows that come in parts, each of one event day and the days in order."""
         for day, of_day in groupby(parts, _day_of):
             yield self._write_day(kind, place, day, of_day, sealed_ns)
 
@@ -236,7 +250,8 @@ class Lake:
         return path.relative_to(self.root).as_posix()
 
     def _write(self, name: str, parts: Iterator[pa.Table]) -> tuple[str, int]:
-        """Write a table, in parts, so that its name appears only with all its bytes; their SHA-256 and their number."""
+        """Write a table, in parts, so that its name appears only with all its bytes; return their
+        SHA-256 and count."""
         path = self.root / name
         fresh = _make_folders(path.parent, self.root)
         beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
@@ -268,13 +283,13 @@ def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also:
 
 
 def _places(usage: pa.Table) -> set[tuple[str, ...]]:
-    """The products, clouds, sellers and regions of usage, for `LakeFile.places`."""
+    """Return the products, clouds, sellers and regions of usage, for `LakeFile.places`."""
     distinct = usage.select(_PLACE).group_by(_PLACE, use_threads=False).aggregate([])
     return {tuple(row[name] for name in _PLACE) for row in distinct.to_pylist()}
 
 
 def _by_day(table: pa.Table) -> Iterator[pa.Table]:
-    """The rows of each event day, the days in order; the rows of a day stay in theirs."""
+    """Yield the rows of each event day, the days in order; the rows of a day stay in theirs."""
     days = sorted(pc.unique(table["event_day"]).to_pylist())
     for day in days:
         of_day = pc.equal(table["event_day"], pa.scalar(day, pa.date32()))
@@ -282,7 +297,7 @@ def _by_day(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def _day_of(part: pa.Table) -> date:
-    """The one event day of a part."""
+    """Return the one event day of a part."""
     days = pc.min_max(part["event_day"]).as_py()
     assert days["min"] == days["max"], "a part is of one day"
     day: date = days["min"]
@@ -290,14 +305,14 @@ def _day_of(part: pa.Table) -> date:
 
 
 def _make_folders(folder: Path, root: Path) -> list[Path]:
-    """Make a folder under `root`; the folders in which a new name appeared."""
+    """Make a folder under `root`; return the folders in which a new name appeared."""
     missing = []
     while folder != root and not folder.exists():
         missing.append(folder)
         folder = folder.parent
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-    return [one.parent for one in missing]
+    for made in reversed(missing):
+        made.mkdir(exist_ok=True)
+    return [made.parent for made in missing]
 
 
 def _force_folder(folder: Path) -> None:
@@ -320,14 +335,14 @@ def _adopt_former(lake: Lake) -> None:
         rows = connection.execute(
             select(schema.manifest).where(former).order_by(columns.sequence)
         ).all()
-        found = [
-            _found(lake.root, kind, getattr(row, column), row.sealed_ns)
+        files = [
+            _described(lake.root, kind, getattr(row, column), row.sealed_ns)
             for row in rows
             for kind, column in _FORMER_NAMES
             if getattr(row, column)
         ]
-        list_files(connection, found)
-        usage = [file for file in found if file.kind == USAGE]
+        list_files(connection, files)
+        usage = [file for file in files if file.kind == USAGE]
         for day in days_of(usage):
             replace_day(connection, day.begin, scan([lake.root / file.name for file in usage], day))
         connection.execute(
@@ -335,13 +350,21 @@ def _adopt_former(lake: Lake) -> None:
         )
 
 
-def _found(root: Path, kind: str, name: str, sealed_ns: int) -> LakeFile:
+def _described(root: Path, kind: str, name: str, sealed_ns: int) -> LakeFile:
     path = root / name
     table = pq.read_table(path, columns=["event_day", "request_id"])
     days, ids = pc.min_max(table["event_day"]).as_py(), pc.min_max(table["request_id"]).as_py()
     with path.open("rb") as written:
         digest = hashlib.file_digest(written, "sha256").hexdigest()
     return LakeFile(
-        name=name, kind=kind, first_day=days["min"], last_day=days["max"], first_request=ids["min"],
-        last_request=ids["max"], rows=table.num_rows, bytes=path.stat().st_size, digest=digest, sealed_ns=sealed_ns,
-    )  # fmt: skip
+        name=name,
+        kind=kind,
+        first_day=days["min"],
+        last_day=days["max"],
+        first_request=ids["min"],
+        last_request=ids["max"],
+        rows=table.num_rows,
+        bytes=path.stat().st_size,
+        digest=digest,
+        sealed_ns=sealed_ns,
+    )

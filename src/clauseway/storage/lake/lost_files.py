@@ -1,11 +1,11 @@
-"""Files of the lake that are lost: accepted as such with an estimate, and read again once they are put back.
+"""Lost files of the lake: accepted as lost with an estimate, and read again once they are put back.
 
-    listed ──▶ lost: no reader sees it; what the hourly sums say of it may stand for it
+    listed ──▶ lost: no reader sees it; an estimate from the hourly sums may stand for it
       ▲          │
       └──────────┘ put back with the bytes that it was sealed with: its estimate goes
 
-The hourly sums of a day were made from its files when they were sealed. What the other files of the day do not
-account for was in the lost one.
+The hourly sums of a day were made from its files when they were sealed. The difference between the
+sums and the other files of the day was in the lost file.
 """
 
 import hashlib
@@ -39,7 +39,8 @@ _COUNTED = ("served", *(unit.column for unit in Unit))
 
 
 def accept_file(lake: Lake, file: LakeFile, loss: Loss, before: int, now_ns: int) -> Loss:
-    """Take a file for lost, with the estimate that a loss names, in one transaction; the loss as it is recorded.
+    """Accept the loss of a file, with the estimate that the loss names, in one transaction; return
+    the recorded loss.
 
     `before` is how often the file was lost before. Only while nobody else changes the lake.
     """
@@ -58,7 +59,8 @@ def accept_file(lake: Lake, file: LakeFile, loss: Loss, before: int, now_ns: int
 
 
 def heal(lake: Lake, now_ns: int) -> list[LakeFile]:
-    """Read lost files again that were put back as they were sealed; which ones. Estimates for them go."""
+    """Read lost files again that were put back as they were sealed; return them. Estimates for them
+    go."""
     lost = lost_files(lake.control)
     damaged = {fault.name for fault in faults_in(lake.root, lost)} if lost else set()
     healed = [file for file in lost if file.name not in damaged]
@@ -68,8 +70,8 @@ def heal(lake: Lake, now_ns: int) -> list[LakeFile]:
             back = update(schema.lake_files).where(_FILES.name == file.name)
             connection.execute(back.values(lost_ns=0, apart=False))
             retire(connection, _estimates(connection, file), now_ns)
-            found = schema.losses.c
-            of_file = (found.file == file.name) & (found.found_ns == 0)
+            losses = schema.losses.c
+            of_file = (losses.file == file.name) & (losses.found_ns == 0)
             connection.execute(update(schema.losses).where(of_file).values(found_ns=now_ns))
             _sum_again(connection, lake, file)
     return healed
@@ -93,7 +95,7 @@ def _spool(file: LakeFile) -> str:
 
 
 def _estimates(connection: Connection, file: LakeFile) -> list[str]:
-    """The names of the files that stand for a lost one."""
+    """Return the names of the files that stand for a lost file."""
     named = _FILES.name.contains(f"/{_spool(file)}-", autoescape=True)
     return list(
         connection.execute(select(_FILES.name).where(named, _FILES.retired_ns == 0)).scalars()
@@ -101,7 +103,7 @@ def _estimates(connection: Connection, file: LakeFile) -> list[str]:
 
 
 def _sum_again(connection: Connection, lake: Lake, file: LakeFile) -> None:
-    """Keep the hourly sums of the file's days those of the files that are read."""
+    """Set the hourly sums of the file's days to those of the visible files."""
     if file.kind != USAGE:
         return
     seen = (_FILES.kind == USAGE) & (_FILES.retired_ns == 0) & (_FILES.lost_ns == 0)
@@ -109,26 +111,30 @@ def _sum_again(connection: Connection, lake: Lake, file: LakeFile) -> None:
         of_day = seen & (_FILES.first_day < day.end) & (_FILES.last_day >= day.begin)
         rows = connection.execute(select(schema.lake_files).where(of_day))
         files = [as_record(LakeFile, row) for row in rows]
-        # What a damaged file says is not known: the sums stay as they were.
+        # The content of a damaged file is not known: the sums stay as they were.
         if not faults_in(lake.root, files):
-            replace_day(connection, day.begin, scan([lake.root / one.name for one in files], day))
+            replace_day(
+                connection, day.begin, scan([lake.root / listed.name for listed in files], day)
+            )
 
 
 def _estimated(lake: Lake, file: LakeFile, now_ns: int) -> pa.Table:
-    """What the hourly sums of the file's days hold beyond its other files, a row for each hour and place."""
+    """Return the usage in the hourly sums of the file's days beyond its other files, a row for each
+    hour and place."""
     rows = [row for day in days_of([file]) for row in _beyond(lake, file, day, now_ns)]
     return pa.Table.from_pylist(rows, schema=USAGE_SCHEMA)
 
 
 def _beyond(lake: Lake, file: LakeFile, day: Interval, now_ns: int) -> Iterator[dict[str, Any]]:
-    others = [one for one in files_of(lake.control, USAGE, day) if one.name != file.name]
-    there = scan([lake.root / one.name for one in lake.sound(others)], day)
+    listed = files_of(lake.control, USAGE, day)
+    others = lake.sound([other for other in listed if other.name != file.name])
+    there = scan([lake.root / other.name for other in others], day)
     with lake.control.reading() as connection:
         summed = sums_of(connection, day)
     accounted = {_key(row): row for row in there}
     for row in summed:
-        other = accounted.get(_key(row))
-        left = {name: row[name] - (other[name] if other else 0) for name in _COUNTED}
+        held = accounted.get(_key(row))
+        left = {name: row[name] - (held[name] if held else 0) for name in _COUNTED}
         if left["served"] > 0 and min(left.values()) >= 0:
             yield _usage_row(file, row, left, now_ns)
 
@@ -140,7 +146,7 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _usage_row(
     file: LakeFile, row: Mapping[str, Any], left: Mapping[str, int], now_ns: int
 ) -> dict[str, Any]:
-    """The usage of an hour as one record that sums many."""
+    """Return the usage of an hour as a single record that sums many."""
     event_ns = row["hour"] * _HOUR_NS
     identity = "|".join(map(str, _key(row)))
     return {

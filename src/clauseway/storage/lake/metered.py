@@ -1,6 +1,7 @@
-"""Sealed usage summed by hour and by everything that a price, a rule or a bill may turn on.
+"""Sealed usage summed by hour and by everything that a price, a rule or a bill may depend on.
 
-Finer than a statement and far coarser than the attempts: what compares months or bills reads these sums alone.
+Finer than a statement and far coarser than the attempts: comparisons of months or bills read these
+sums alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,8 @@ from clauseway.storage.lake.usage import engine, priced_once, rows_of, sealed_us
 from clauseway.values import DAY_NS, Interval
 
 _HOUR_NS = 3_600_000_000_000
-# What is imported has ids from here on; when it was recorded says nothing of its cloud.
+# Imported records have ids from here on; the time of their recording says nothing about their
+# cloud.
 _FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 _BY = (
     "hour",
@@ -36,11 +38,13 @@ _BY = (
 
 
 class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
-    """The attempts of one hour (since 1970) that are alike. `units` are as reported, wholes and parts.
+    """The attempts of one hour (since 1970) that are alike. `units` are as reported, wholes and
+    parts.
 
-    `tier` is what the cloud told, empty for nothing. `context` is one more than the longest of the asked steps that
-    their inputs exceed, 0 for none. `is_late` where they were recorded more than a day after the event; what was
-    imported never is. `first_request` and `last_request` are the least and greatest id.
+    `tier` is the service tier that the cloud reported, or empty. `context` is one more than the
+    longest of the given steps that their inputs exceed, 0 for none. `is_late` if they were recorded
+    more than a day after the event; imported records never are. `first_request` and `last_request`
+    are the least and greatest id.
     """
 
     hour: int
@@ -64,10 +68,11 @@ class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
 def metered_sums(
     lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: Iterable[str] = ()
 ) -> list[MeteredSum]:
-    """What was metered on the event days, each attempt that counts once, in order of the hour and the rest.
+    """Return the metered usage of the event days, each attempt that counts once, in order of the
+    hour and the rest.
 
-    `steps` are the lengths of context (input tokens) at which a price changes, ascending; `buyers` the organisations
-    that have prices of their own: all others are summed under no name.
+    `steps` are the lengths of context (input tokens) at which a price changes, ascending; `buyers`
+    the organisations that have prices of their own: all others are summed under no name.
     """
     with engine() as con:
         usage = sealed_usage(con, lake, days)

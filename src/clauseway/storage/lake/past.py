@@ -1,6 +1,6 @@
 """A home as it was known at an instant, in a copy of its control data: to settle again from.
 
-The home itself is only read. Files of usage stay where they are.
+The home itself is only read. Files of usage stay in their place.
 """
 
 import sqlite3
@@ -23,7 +23,8 @@ from clauseway.storage.lake.lake import Lake
 
 @contextmanager
 def copied(control: Place, lake: Path) -> Iterator[Lake]:
-    """The lake of a home with a copy of its control data, which may be changed. `control` is the home's database."""
+    """Open the lake of a home with a copy of its control data, which may be changed. `control` is
+    the home's database."""
     with TemporaryDirectory(prefix="clauseway-") as folder:
         copy = Path(folder) / "control.db"
         if isinstance(control, Path) and control.exists():
@@ -51,7 +52,7 @@ def _copy_from_server(address: str, copy: Control) -> None:
 
 @contextmanager
 def as_known(control: Place, lake: Path, known_ns: int) -> Iterator[Lake]:
-    """The lake and the books of a home as they were known at an instant."""
+    """Open the lake and the books of a home as they were known at an instant."""
     with copied(control, lake) as past:
         with past.control.writing() as connection:
             for table, recorded in (
@@ -64,7 +65,8 @@ def as_known(control: Place, lake: Path, known_ns: int) -> Iterator[Lake]:
 
 
 def forget_since(control: Control, since_ns: int, begin: date) -> None:
-    """Take what was settled at an instant or later out of a copy, and closes of periods that end after a day."""
+    """Remove from a copy the settlements made at an instant or later, and closes of periods that
+    end after a day."""
     with control.writing() as connection:
         connection.execute(
             delete(schema.settlements).where(schema.settlements.c.recorded_ns >= since_ns)
@@ -73,7 +75,7 @@ def forget_since(control: Control, since_ns: int, begin: date) -> None:
 
 
 def rows_known(lake: Lake, known_ns: int) -> int:
-    """How many rows of usage were known by an instant. Raises LakeDamaged."""
+    """Return how many rows of usage were known by an instant. Raise LakeDamaged."""
     files = lake.sound(lake.usage_files())
     columns = (
         read_rows(lake.root / file.name, columns=["recorded_ns"])["recorded_ns"] for file in files

@@ -1,6 +1,7 @@
-"""The quarantine: usage that cannot be true, whole as it came, until somebody corrects or drops it.
+"""The quarantine: impossible usage, whole as it came, until somebody corrects or drops it.
 
-Entries are kept after that too, with what became of them. `digest` names what is held: the same again is held once.
+Entries are kept after that too, with their final state. `digest` names the held row: an equal row
+is held once.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ _AT_ONCE = 500  # rows looked up in one query: a database takes some thousands o
 
 
 class Flawed(msgspec.Struct, frozen=True, kw_only=True):
-    """A row to hold: which file or spool it came from, at which line or number, what is wrong, and the row (JSON)."""
+    """A row to hold: its file or spool, its line or number, its flaws, and the row itself
+    (JSON)."""
 
     origin: str
     line: int
@@ -32,7 +34,8 @@ class Flawed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A row in quarantine. `state` is open, replayed or dropped; `ended_ns` is when it became so."""
+    """A row in quarantine. `state` is open, replayed or dropped; `ended_ns` is when it became
+    so."""
 
     number: int
     origin: str
@@ -48,47 +51,49 @@ _FLAWS = msgspec.json.Decoder(tuple[Flaw, ...])
 
 
 class Holding(msgspec.Struct, frozen=True):
-    """What became of rows that were to be held: those that wait now, and those that somebody had ended before."""
+    """The result of holding rows: how many wait now, and how many somebody had replayed or dropped
+    before."""
 
     waiting: int
     ended: int
 
 
 def hold(connection: Connection, flawed: Iterable[Flawed], quarantined_ns: int) -> Holding:
-    """Hold rows. One that is held already is held once; one that was replayed or dropped stays so."""
+    """Hold rows. A row that is held already is held once; a row that was replayed or dropped stays
+    so."""
     waiting = ended = 0
     left = iter(flawed)
     while some := list(islice(left, _AT_ONCE)):
         columns = schema.quarantine.c
-        digests = [one.digest for one in some]
+        digests = [row_.digest for row_ in some]
         query = select(columns.digest, columns.state).where(columns.digest.in_(digests))
         states = {row.digest: row.state for row in connection.execute(query)}
         fresh = {
-            digest: one for digest, one in zip(digests, some, strict=True) if digest not in states
+            digest: row_ for digest, row_ in zip(digests, some, strict=True) if digest not in states
         }
         if fresh:
-            rows = [_row_of(one, digest, quarantined_ns) for digest, one in fresh.items()]
+            rows = [_row_of(row_, digest, quarantined_ns) for digest, row_ in fresh.items()]
             connection.execute(insert(schema.quarantine), rows)
         ended_now = sum(states.get(digest, OPEN) != OPEN for digest in digests)
         waiting, ended = waiting + len(some) - ended_now, ended + ended_now
     return Holding(waiting, ended)
 
 
-def _row_of(one: Flawed, digest: str, quarantined_ns: int) -> dict[str, object]:
+def _row_of(flawed: Flawed, digest: str, quarantined_ns: int) -> dict[str, object]:
     return {
         "digest": digest,
-        "origin": one.origin,
-        "line": one.line,
-        "body": one.body,
+        "origin": flawed.origin,
+        "line": flawed.line,
+        "body": flawed.body,
         "state": OPEN,
-        "flaws": msgspec.json.encode(one.flaws).decode(),
+        "flaws": msgspec.json.encode(flawed.flaws).decode(),
         "quarantined_ns": quarantined_ns,
         "ended_ns": 0,
     }
 
 
 def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: int) -> None:
-    """Say what became of open rows."""
+    """Set the final state of open rows."""
     columns = schema.quarantine.c
     for number in numbers:
         is_open = (columns.sequence == number) & (columns.state == OPEN)
@@ -100,8 +105,10 @@ def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: in
 def held(
     control: Control, *, with_ended: bool = False, numbers: Sequence[int] = (), limit: int = 0
 ) -> list[Held]:
-    """The rows in quarantine in the order they came, by default only those still open; some of them, or at most so
-    many."""
+    """Return the rows in quarantine in the order they came, by default only those still open.
+
+    `numbers` selects some of them, `limit` at most so many.
+    """
     columns = schema.quarantine.c
     query = select(schema.quarantine).order_by(columns.sequence)
     if not with_ended:

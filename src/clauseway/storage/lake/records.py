@@ -1,4 +1,5 @@
-"""The records of the lake, each attempt once: where one was recorded twice, what is known best of it stands."""
+"""The records of the lake, each attempt once: if an attempt was recorded twice, its best known
+record stands."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -23,7 +24,8 @@ _ROWS = 20_000
 
 
 def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Interval]:
-    """Each day that the files span, as an interval, in order; all, or those among some days."""
+    """Return each day that the files span, as an interval, in order; all, or those among some
+    days."""
     spans = {
         file.first_day + timedelta(n)
         for file in files
@@ -33,7 +35,8 @@ def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Int
 
 
 def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
-    """The records of some days in these files. A column that no file knew yet is one of nulls."""
+    """Return the records of some days in these files. A column that no file has is a column of
+    nulls."""
     usage = con.read_parquet([str(file) for file in files], union_by_name=True)
     usage = usage.mutate(
         **{unit.column: ibis.null("int64") for unit in Unit if unit.column not in usage.columns}
@@ -58,7 +61,7 @@ def is_served(status: NumericValue) -> BooleanValue:
 
 
 def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
-    """Codes as the fewest ranges, both ends included."""
+    """Return codes as the fewest ranges, both ends included."""
     ranges: list[tuple[int, int]] = []
     for code in sorted(codes):
         if ranges and code == ranges[-1][1] + 1:
@@ -69,9 +72,10 @@ def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def records(control: Control, root: Path, days: Interval | None = None) -> Iterator[pa.RecordBatch]:
-    """All records of the lake at `root`, or those of some days: day by day, by event time and then by request.
+    """Yield all records of the lake at `root`, or those of some days: day by day, by event time and
+    then by request.
 
-    Raises LakeDamaged at the first day of which a file is not what was written.
+    Raise LakeDamaged at the first day with a file that is missing or changed.
     """
     for day in days_of(files_of(control, USAGE, days), days):
         con = ibis.duckdb.connect()

@@ -1,4 +1,5 @@
-"""What the lake holds of one request: every attempt, failed and open ones too, as rows of `columns`."""
+"""The lake's rows about one request: every attempt, failed and open ones too, as rows of
+`columns`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,24 +12,24 @@ Row = Mapping[str, Any]
 
 
 def usage_rows(lake: Lake, request_id: str) -> list[Row]:
-    """The ends of its attempts, in order."""
+    """Return the ends of its attempts, in order."""
     return _rows(lake, USAGE, request_id)
 
 
 def intent_rows(lake: Lake, request_id: str) -> list[Row]:
-    """The beginnings of its attempts, in order."""
+    """Return the beginnings of its attempts, in order."""
     return _rows(lake, INTENTS, request_id)
 
 
 def _rows(lake: Lake, kind: str, request_id: str) -> list[Row]:
-    found: list[Row] = []
+    rows: list[Row] = []
     files = [
         file
         for file in files_of(lake.control, kind)
         if file.first_request <= request_id <= file.last_request
     ]
     for file in lake.sound(files):
-        found += read_rows(
+        rows += read_rows(
             lake.root / file.name, filters=[("request_id", "=", request_id)]
         ).to_pylist()
-    return sorted(found, key=lambda row: row["attempt"])
+    return sorted(rows, key=lambda row: row["attempt"])

@@ -1,8 +1,10 @@
-"""Rollups: usage summed by hour, kept in the control database, so that a page costs the same at any size of the lake.
+"""Rollups: usage summed by hour, kept in the control database, so that a page costs the same at any
+size of the lake.
 
-They are written in the transaction that commits a batch, so they hold a batch once or not at all. An attempt that was
-sealed before (a spool that was copied, a correction) would count twice if it were simply added: then the whole day is
-summed again from its files. INVARIANT: the sums of a day are those of a full scan of its files, each attempt once.
+They are written in the transaction that commits a batch, so they hold a batch once or not at all.
+An attempt that was sealed before (a spool that was copied, a correction) would count twice if it
+were simply added: then the whole day is summed again from its files. INVARIANT: the sums of a day
+are those of a full scan of its files, each attempt once.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,15 +36,18 @@ _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product"
 _SUMS = ("served", "failed", *(unit.column for unit in Unit))
 _ROWS_IN_MEMORY, _ROWS_AT_ONCE = 20_000, 5_000
 _COLUMNS = schema.rollups.c
-# Both say it alike, and each in a module of its own.
+# The same function, in a module for each database.
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 Row = dict[str, Any]
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """What a batch adds to the sums, and the days that are summed anew. On days that are `unsure` a damaged file hides
-    whether an attempt repeats: what is added there may count twice until the days are summed again."""
+    """The sums that a batch adds, and the days that are summed anew.
+
+    On days that are `unsure` a damaged file hides whether an attempt repeats: sums added there may
+    count twice until the days are summed again.
+    """
 
     added: Iterable[Row]
     anew: frozenset[date] = frozenset()
@@ -50,7 +55,8 @@ class Sums(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over some hours: attempts that count, attempts that do not, and the units of those that do, by column."""
+    """Sums over some hours: attempts that count, attempts that do not, and the units of those that
+    do, by column."""
 
     key: tuple[str, ...]
     served: int
@@ -59,7 +65,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Added:
-    """Sums in the order they came: tables in memory, and from so many rows on in a file that has no name.
+    """Sums in the order they came: tables in memory, and beyond so many rows in a file without a
+    name.
 
     Usage of years that comes in one batch may have a sum for nearly every row.
     """
@@ -77,7 +84,7 @@ class _Added:
             self._write()
 
     def rows(self, but: Collection[date]) -> Iterator[Row]:
-        """The sums of all days but these."""
+        """Yield the sums of all days but these."""
         if self._writer is not None and self._file is not None:
             self._write()
             self._writer.close()
@@ -100,7 +107,8 @@ class _Added:
 
 
 class Summing:
-    """Sums rows on their way into the lake, part by part, each of one event day and the days in order."""
+    """Sums rows on their way into the lake, part by part, each of one event day and the days in
+    order."""
 
     def __init__(self, control: Control, root: Path) -> None:
         self._control, self._root = control, root
@@ -116,12 +124,13 @@ class Summing:
             yield part
 
     def sums(self, written: Sequence[LakeFile]) -> Sums:
-        """What the parts add to the sums, now that their files are `written` under the root."""
+        """Return the sums that the parts add, now that their files are `written` under the root."""
         anew: list[Row] = []
         for day in sorted(self._again):
             held = self._held_on(day)
             if faults_in(self._root, held):
-                # A damaged day cannot be summed anew: it is added to, and nothing is settled from it.
+                # A damaged day cannot be summed anew: it is added to, and nothing is settled from
+                # it.
                 self._unsure.add(day)
                 continue
             files = [*held, *(file for file in written if file.first_day == day)]
@@ -137,14 +146,14 @@ class Summing:
         self._added.add(_summed(part))
 
     def _held_on(self, day: date) -> list[LakeFile]:
-        """The files that hold rows of a day already."""
+        """Return the files that hold rows of a day already."""
         if self._held[0] != day:
             self._held = (day, files_of(self._control, USAGE, _day(day)))
         return self._held[1]
 
 
 def add_sums(connection: Connection, sums: Sums) -> None:
-    """Add to the sums, in the transaction of the batch they come from."""
+    """Add to the sums, in the transaction of their batch."""
     for day in sums.anew:
         connection.execute(delete(schema.rollups).where(_in(_day(day))))
     statement = _INSERTS[connection.dialect.name](schema.rollups)
@@ -156,7 +165,7 @@ def add_sums(connection: Connection, sums: Sums) -> None:
 
 
 def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
-    """Put a full scan's sums in place of a day's; whether they differ."""
+    """Replace a day's sums by those of a full scan; return whether they differ."""
     key = ["hour", *_DIMENSIONS, *_SUMS]
     held = connection.execute(select(*(_COLUMNS[name] for name in key)).where(_in(_day(day))))
     if {tuple(row) for row in held} == {tuple(row[name] for name in key) for row in rows}:
@@ -166,14 +175,15 @@ def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
 
 
 def sums_of(connection: Connection, days: Interval) -> list[Row]:
-    """The sums of each hour of some days, by everything that they tell apart."""
+    """Return the sums of each hour of some days, by every dimension."""
     names = ["hour", *_DIMENSIONS, *_SUMS]
     query = select(*(_COLUMNS[name] for name in names)).where(_in(days))
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
 def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
-    """The sums by some of hour, organisation, project, seller, cloud, region, product, model, in their order."""
+    """Return the sums by some of hour, organisation, project, seller, cloud, region, product,
+    model, in their order."""
     key = [_COLUMNS[name] for name in by]
     query = (
         select(*key, *(func.sum(_COLUMNS[name]).label(name) for name in _SUMS))
@@ -199,7 +209,8 @@ def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) 
 
 
 def scan(files: Sequence[Path], days: Interval) -> list[Row]:
-    """The sums of some days by reading every row of the files, each attempt once, as what is known best of it."""
+    """Return the sums of some days by reading every row of the files, each attempt once, by its
+    best known record."""
     if not files:
         return []
     con = ibis.duckdb.connect()
@@ -220,11 +231,12 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
 def _days_again(
     usage: pa.Table, held: Sequence[LakeFile], root: Path
 ) -> tuple[set[date], set[date]]:
-    """The days on which an attempt of these rows is among them twice, or in a file too; and those on which a damaged
-    file hides it.
+    """Return the days on which an attempt repeats among these rows or in a file, and those on which
+    a damaged file hides it.
 
-    INVARIANT: an attempt keeps its event's time whenever it is recorded, so only files of these days are held against
-    them; and what is imported is in no file, because its identity is new in the transaction that commits it.
+    INVARIANT: an attempt keeps its event's time whenever it is recorded, so only files of these
+    days are compared; and imported records are in no file, because their identity is new in the
+    transaction that commits them.
     """
     pairs = usage.select(["request_id", "attempt", "event_day"])
     counted = pairs.group_by(["request_id", "attempt", "event_day"], use_threads=False).aggregate(
@@ -245,7 +257,8 @@ def _days_again(
         try:
             there = read_rows(root / file.name, columns=pairs.column_names, filters=between)
         except (OSError, pa.ArrowException):
-            # Damaged: no settlement reads it until it is put back, and then what repeats has to count once.
+            # Damaged: no settlement reads it until it is put back, and then repeated attempts have
+            # to count once.
             unsure.update(_days_of(file))
             continue
         if there.num_rows:
@@ -264,12 +277,11 @@ def _days_of(file: LakeFile | LakeFault) -> set[date]:
 
 
 def _summed(usage: pa.Table) -> pa.Table:
-    """The sums of rows in memory, of which no attempt is there twice."""
+    """Sum rows in memory, among which no attempt repeats."""
     counts = pc.is_in(usage["status"], pa.array([int(status) for status in SERVED], pa.int8()))
     columns = {name: usage[name].cast(pa.string()) for name in _DIMENSIONS}
-    columns["hour"] = pc.divide(
-        usage["event_ns"], _HOUR_NS
-    )  # not before 1970, so this is the floor
+    # Events are not before 1970, so this is the floor.
+    columns["hour"] = pc.divide(usage["event_ns"], _HOUR_NS)
     columns["served"] = pc.cast(counts, pa.int64())
     columns["failed"] = pc.cast(pc.invert(counts), pa.int64())
     for unit in Unit:

@@ -1,4 +1,5 @@
-"""What one start of a gateway did, attempt by attempt, from the lake: for the slices of a budget that it died with."""
+"""The attempts of one start of a gateway, from the lake: to settle the budget slices that it died
+with."""
 
 from collections.abc import Sequence
 
@@ -17,8 +18,11 @@ _END = ("request_id", "attempt", "status", "charge_picodollars")
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 where it has no end. What
-    the end of a batch is charged is not here: it is spent of a lease that no gateway holds."""
+    """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 if it
+    has no end.
+
+    The charge of a batch's end is not here: it is spent of a lease that no gateway holds.
+    """
 
     begun_ns: int
     organisation: str
@@ -32,9 +36,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
-    """The sealed attempts of the start `boot` (hex), as far as they were sealed from `since_ns` on.
+    """Return the attempts of the start `boot` (hex) that were sealed from `since_ns` on.
 
-    Where an attempt was ended twice, what is known best stands (the lowest status). Raises LakeDamaged.
+    If an attempt was ended twice, its best known end stands (the lowest status). Raise LakeDamaged.
     """
     first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
     of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= last)
@@ -43,9 +47,9 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
         for row in read_rows(
             lake.root / file.name, columns=list(_END), filters=of_boot
         ).to_pylist():
-            found = (row["status"], row["charge_picodollars"])
+            end = (row["status"], row["charge_picodollars"])
             key = (row["request_id"], row["attempt"])
-            ends[key] = min(ends.get(key, found), found)
+            ends[key] = min(ends.get(key, end), end)
     attempts: dict[tuple[str, int], Attempt] = {}
     of_batches = batch_codes()
     for file in _sealed_since(lake, INTENTS, since_ns, first, last):
@@ -67,7 +71,8 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
 def _sealed_since(
     lake: Lake, kind: str, since_ns: int, first: str, last: str
 ) -> Sequence[LakeFile]:
-    """The files sealed since an instant that may hold requests from the first to the last."""
+    """Return the files sealed since an instant that may hold requests from the first to the
+    last."""
     return lake.sound(
         [
             file

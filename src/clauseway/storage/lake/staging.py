@@ -1,10 +1,12 @@
-"""Rows on their way into the lake: on disk until all of them are there, then in order, whatever order they came in.
+"""Rows on their way into the lake: on disk until all of them are there, then in order, whatever
+order they came in.
 
     add ─▶ runs (Parquet) ─▶ repeats · claims · parts, each sorted by the engine within its memory
-    hold ─▶ rows that are wrong, one after the other
+    hold ─▶ flawed rows, one after the other
 
-So an import takes the same memory at any size, and its rows lie in the lake as one file a day. The folder belongs to
-one import and is emptied before the next: what a killed one left is worth nothing.
+So an import takes the same memory at any size, and its rows lie in the lake as one file a day. The
+folder belongs to one import and is emptied before the next: the rows of a killed import are worth
+nothing.
 """
 
 import shutil
@@ -23,8 +25,9 @@ from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.imports import Claim
 from clauseway.storage.lake.quarantine import Flawed
 
-# The limit counts the engine's buffers alone, not what its threads decode and hand out. One thread is
-# enough: reading and writing the rows in Python takes twenty times as long. See docs/choices/0070.
+# The limit counts the engine's buffers alone, not the rows its threads decode and hand out. One
+# thread is enough: reading and writing the rows in Python takes twenty times as long. See
+# docs/choices/0070.
 _ENGINE_MEMORY = "200MB"
 _ENGINE_THREADS = 1
 _PART_ROWS = 131_072  # a row group of the lake
@@ -43,7 +46,8 @@ _FLAWED = msgspec.json.Decoder(Flawed)
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """Where a row came from, and how it came: its identity, a hash of what it says, file, row, line and body."""
+    """The origin and content of a row: its identity, a hash of its content, file, row, line and
+    body."""
 
     identity: bytes
     content: bytes
@@ -54,8 +58,8 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
-    """A row whose record stood before it in the import, in `first_file` and `first_line`, and whether it says the
-    `same`."""
+    """A row whose record stood before it in the import, in `first_file` and `first_line`, with the
+    `same` content or not."""
 
     file: int
     line: int
@@ -83,14 +87,14 @@ class Staging:
         self._con.raw_sql("SET enable_progress_bar = false")  # a command prints what it says itself
 
     def close(self) -> None:
-        """Let go of everything, also on disk."""
+        """Release everything, also on disk."""
         self._con.disconnect()
         self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, usage: pa.Table, placed: Sequence[Placed]) -> None:
-        """Add rows (`USAGE_SCHEMA`), each with where it came from."""
-        columns = {name: [getattr(one, name) for one in placed] for name in _KEYS.names}
+        """Add rows (`USAGE_SCHEMA`), each with its origin."""
+        columns = {name: [getattr(origin, name) for origin in placed] for name in _KEYS.names}
         keys = pa.table(columns, schema=_KEYS)
         for name in usage.column_names:
             keys = keys.append_column(usage.schema.field(name), usage[name])
@@ -100,19 +104,19 @@ class Staging:
         self._runs.append(path)
 
     def hold(self, flawed: Iterable[Flawed]) -> None:
-        """Keep rows that are wrong for the transaction that ends the import."""
-        for one in flawed:
-            self._held.write(msgspec.json.encode(one) + b"\n")
+        """Keep flawed rows for the transaction that ends the import."""
+        for row in flawed:
+            self._held.write(msgspec.json.encode(row) + b"\n")
 
     def held(self) -> Iterator[Flawed]:
-        """The rows that are wrong, in the order they came."""
+        """Yield the flawed rows, in the order they came."""
         self._held.flush()
         with (self._folder / "held.jsonl").open("rb") as lines:
             for line in lines:
                 yield _FLAWED.decode(line)
 
     def repeats(self) -> Iterator[Repeat]:
-        """The rows whose record stood before them, in their file or in an earlier one."""
+        """Yield the rows whose record stood before them, in their file or in an earlier one."""
         if not self._runs:
             return
         window = ibis.window(group_by=[_.identity], order_by=[_.file, _.row])
@@ -130,13 +134,13 @@ class Staging:
         names = ["file", "row", "line", "first_file", "first_line", "same"]
         repeated = self._con.create_table("repeated", again.select(*names), temp=True)
         bodies = self._rows().select("file", "row", "body")
-        told = repeated.inner_join(bodies, ["file", "row"]).order_by(_.file, _.row)
-        for batch in self._read(told.drop("row"), _READ_ROWS):
+        with_bodies = repeated.inner_join(bodies, ["file", "row"]).order_by(_.file, _.row)
+        for batch in self._read(with_bodies.drop("row"), _READ_ROWS):
             for row in batch.to_pylist():
                 yield Repeat(**row)
 
     def claims(self) -> Iterator[Claim]:
-        """Each record once, in the order of their identities. After `repeats`."""
+        """Yield each record once, in the order of their identities. After `repeats`."""
         if not self._runs:
             return
         wanted = self._once().select(*Claim.__struct_fields__).order_by(_.identity)
@@ -145,7 +149,8 @@ class Staging:
                 yield Claim(**row)
 
     def parts(self) -> Iterator[pa.Table]:
-        """Each record once as usage, day by day and by request, in parts of one day each. After `repeats`."""
+        """Yield each record once as usage, day by day and by request, in parts of one day each.
+        After `repeats`."""
         if not self._runs:
             return
         usage = self._once().select(*USAGE_SCHEMA.names)
@@ -172,7 +177,7 @@ class Staging:
 
 
 def _of_one_day(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Slices of batches that are in the order of days, each slice of one day."""
+    """Yield slices of batches that are in the order of days, each slice of one day."""
     for batch in batches:
         rows = pa.Table.from_batches([batch]).cast(USAGE_SCHEMA)
         at = 0
@@ -182,6 +187,6 @@ def _of_one_day(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _is_full(part: Sequence[pa.Table], following: pa.Table) -> bool:
-    """Return whether a part ends before the rows that follow: with its day, or with a row group."""
+    """True if a part ends before the rows that follow: with its day, or with a row group."""
     is_same_day = part[-1]["event_day"][0] == following["event_day"][0]
     return not is_same_day or sum(rows.num_rows for rows in part) + following.num_rows > _PART_ROWS

@@ -1,4 +1,5 @@
-"""Usage summed by day, buyer and place, and by what its price depends on: what a bill is written from."""
+"""Usage summed by day, buyer and place, and by everything its price depends on: bills are written
+from it."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -12,11 +13,11 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import (
     engine,
     places_of,
+    price_columns,
     priced_once,
     sale_of,
     sealed_usage,
-    told_apart,
-    told_by,
+    with_price_columns,
 )
 from clauseway.values import Interval
 
@@ -24,8 +25,11 @@ _CHUNK_ROWS = 20_000
 
 
 class DaySum(msgspec.Struct, frozen=True, kw_only=True):
-    """Attempts of one day and project that have one price. `sale` stands for all of them, the length of their context
-    included; `units` are as reported, wholes and parts."""
+    """Attempts of one day and project that have one price.
+
+    `sale` stands for all of them, the length of their context included; `units` are as reported,
+    wholes and parts.
+    """
 
     day: date
     organisation: str
@@ -36,20 +40,21 @@ class DaySum(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]:
-    """The attempts that count on the event days, summed as finely as these prices tell them apart."""
+    """Yield the attempts that count on the event days, summed as finely as these prices tell them
+    apart."""
     with engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return
         grain = prices.grain(places_of(con, lake, days))
         sums = (
-            told_apart(priced_once(usage), grain)
-            .group_by("event_day", "organisation", "project", *told_by(grain))
+            with_price_columns(priced_once(usage), grain)
+            .group_by("event_day", "organisation", "project", *price_columns(grain))
             .agg(**{unit.column: _[unit.column].sum() for unit in Unit}, attempts=_.count())
         )
-        found = con.raw_sql(con.compile(sums))
-        names = [column[0] for column in found.description]
-        while rows := found.fetchmany(_CHUNK_ROWS):
+        cursor = con.raw_sql(con.compile(sums))
+        names = [column[0] for column in cursor.description]
+        while rows := cursor.fetchmany(_CHUNK_ROWS):
             for values in rows:
                 row = dict(zip(names, values, strict=True))
                 units = {

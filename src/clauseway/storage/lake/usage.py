@@ -1,10 +1,12 @@
 """Usage summed and priced, as one set of Ibis expressions over the sealed files (DuckDB here).
 
-Each attempt counts once by (request, attempt), whatever was sealed. Sealing has looked: a file that is `apart` shares
-no attempt with the files sealed before it. So on days of which every file is, rows are counted as they stand; on the
-others what is known best of an attempt is taken. Tokens are summed by tenant and day before prices are joined: the
-join is between groups and the price table's rows, on equality of what a price depends on and the day's interval. Money
-is decimal(38, 12) throughout; the same rows price one record in `pricing`, and a law in the tests says they agree.
+Each attempt counts once by (request, attempt), however often it was sealed. Sealing has compared
+files: a file that is `apart` shares no attempt with the files sealed before it. So on days with
+such files only, rows are counted as they stand; on other days the best known record of an attempt
+counts. Tokens are summed by tenant and day before prices are joined: the join is between groups and
+the price table's rows, on equality of everything a price depends on and the day's interval. Money
+is decimal(38, 12) throughout; the same rows price one record in `pricing`, and a law in the tests
+says they agree.
 """
 
 import tempfile
@@ -47,9 +49,10 @@ from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, ex
 
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
 _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
-# What the engine may take before it writes to disk: with the libraries themselves it stays within 600 MB.
+# The engine's memory before it writes to disk: with the libraries themselves it stays within 600
+# MB.
 _ENGINE_MEMORY = "300MB"
-# Rows that are objects at a time, besides the records that are wanted.
+# Rows that are Python objects at a time, besides the returned records.
 _CHUNK_ROWS = 20_000
 _HOUR_NS = DAY_NS // 24
 # 1970 began on a Thursday: so many hours after a Monday's begin.
@@ -57,7 +60,8 @@ _EPOCH_HOUR = 72
 
 
 class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cloud served: attempts that count, attempts that do not, and the tokens of those that do."""
+    """The usage of a cloud: attempts that count, attempts that do not, and the tokens of those that
+    do."""
 
     cloud: str
     served: int
@@ -68,11 +72,14 @@ class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def engine() -> Iterator[BaseBackend]:
-    """An engine of its own, within its memory; what does not fit goes to a folder that is gone afterwards."""
+    """Open an engine of its own, within its memory; larger data goes to a folder that is removed
+    afterwards."""
     with tempfile.TemporaryDirectory(prefix="clauseway-") as folder:
         con = ibis.duckdb.connect(
-            memory_limit=_ENGINE_MEMORY, temp_directory=folder, preserve_insertion_order=False
-        )  # fmt: skip
+            memory_limit=_ENGINE_MEMORY,
+            temp_directory=folder,
+            preserve_insertion_order=False,
+        )
         try:
             yield con
         finally:
@@ -88,10 +95,12 @@ def revenue(
     in_no_base: Collection[str] = (),
     product: str = "",
 ) -> list[RevenueLine]:
-    """The charges for usage with event days in `days`, by day, seller, cloud and product, in USD.
+    """Return the charges for usage with event days in `days`, by day, seller, cloud and product, in
+    USD.
 
-    Raises UnknownPrice, unless only what has a price is wanted (`known_only`), the product is `in_no_base` or only
-    another `product` is asked for, and InvalidInput where a price is in a currency that has no rate.
+    Raise UnknownPrice, unless only usage with a price is wanted (`known_only`), the product is
+    `in_no_base` or only another `product` is asked for, and InvalidInput if a price is in a
+    currency that has no rate.
     """
     by_line = ["event_day", "seller", "cloud", "product"]
     with engine() as con:
@@ -120,7 +129,8 @@ def revenue(
 def sales_in_order(
     lake: Lake, prices: PriceTable, day: date, in_no_base: Collection[str] = ()
 ) -> list[SaleRecord]:
-    """The charges of one event day one by one, by event time and then record id. Raises UnknownPrice."""
+    """Return the charges of one event day one by one, by event time and then record id. Raise
+    UnknownPrice."""
     days = Interval(day, day_after(day))
     with engine() as con:
         usage = sealed_usage(con, lake, days)
@@ -129,30 +139,30 @@ def sales_in_order(
         grain = prices.grain(places_of(con, lake, days))
         units = [unit.column for unit in sorted(grain.units)]
         wanted = dict.fromkeys(
-            ["event_ns", "request_id", "attempt", "event_day", *told_by(grain), *units]
+            ["event_ns", "request_id", "attempt", "event_day", *price_columns(grain), *units]
         )
-        attempts = told_apart(priced_once(usage), grain).select(*wanted)
+        attempts = with_price_columns(priced_once(usage), grain).select(*wanted)
         charged = _charged(con, con.create_table("attempts", attempts, temp=True), prices, grain)
-        found = con.to_pyarrow(
+        priced = con.to_pyarrow(
             charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced")
         )
-        unpriced = set(pc.unique(found.filter(found["unpriced"])["product"]).to_pylist())
+        unpriced = set(pc.unique(priced.filter(priced["unpriced"])["product"]).to_pylist())
         if unpriced.difference(in_no_base):
             raise UnknownPrice(_missing(con, charged, grain, in_no_base))
         rates = {
             currency: prices.usd(currency, day)
-            for currency in pc.unique(found["currency"]).to_pylist()
+            for currency in pc.unique(priced["currency"]).to_pylist()
         }
         return [
-            SaleRecord(**row | {"amount": _exchanged(row["amount"], rates[currency])})
-            for batch in found.drop_columns(["unpriced"]).to_batches(max_chunksize=_CHUNK_ROWS)
+            SaleRecord(**row | {"amount": _converted(row["amount"], rates[currency])})
+            for batch in priced.drop_columns(["unpriced"]).to_batches(max_chunksize=_CHUNK_ROWS)
             for row in batch.to_pylist()
             if (currency := row.pop("currency"))
         ]
 
 
 def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]:
-    """What each cloud served on the days, sealed so far."""
+    """Return the usage of each cloud on the days, sealed so far."""
     with engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
@@ -168,11 +178,11 @@ def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]
 
 
 def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueLine]:
-    """Lines by currency as lines in USD: one for each day, seller, cloud and product."""
+    """Return lines by currency as lines in USD: one for each day, seller, cloud and product."""
     lines: dict[tuple[Any, ...], RevenueLine] = {}
     for row in rows:
         rate = prices.usd(row.pop("currency"), row["event_day"])
-        line = RevenueLine(**row | {"amount": _exchanged(row["amount"], rate)})
+        line = RevenueLine(**row | {"amount": _converted(row["amount"], rate)})
         key = (line.event_day, line.seller, line.cloud, line.product)
         if before := lines.get(key):
             line = msgspec.structs.replace(
@@ -185,31 +195,37 @@ def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueL
     return list(lines.values())
 
 
-def _exchanged(amount: Decimal, rate: Decimal) -> Decimal:
-    """An amount at a rate, every digit kept: so the sum of a day's sales is the day's line."""
+def _converted(amount: Decimal, rate: Decimal) -> Decimal:
+    """Convert an amount at a rate, every digit kept: so the sum of a day's sales is the day's
+    line."""
     return amount if rate == 1 else exact_product(amount, rate)
 
 
 def _sums(usage: Table, grain: Grain) -> Table:
-    """What has a charge, summed by day, tenant and what its price depends on."""
-    told = told_apart(priced_once(usage), grain)
-    by = ["event_day", "organisation", *told_by(grain)]
+    """Sum the usage that has a charge by day, tenant and everything its price depends on."""
+    usage_by_price = with_price_columns(priced_once(usage), grain)
+    by = ["event_day", "organisation", *price_columns(grain)]
     units = {unit.column: _[unit.column].sum() for unit in sorted(grain.units)}
     if not grain.dear:
-        return told.group_by(by).agg(**units, attempts=_.count(), unsized=ibis.literal(0, "int64"))
-    dear = reduce(or_, (_above(told, product, step) for product, step in grain.dear.items()))
-    unsized = told.mutate(unsized=(dear & sums_many(told)).cast("int64"))
+        return usage_by_price.group_by(by).agg(
+            **units, attempts=_.count(), unsized=ibis.literal(0, "int64")
+        )
+    dear = reduce(
+        or_, (_above(usage_by_price, product, step) for product, step in grain.dear.items())
+    )
+    unsized = usage_by_price.mutate(unsized=(dear & sums_many(usage_by_price)).cast("int64"))
     return unsized.group_by(by).agg(**units, attempts=_.count(), unsized=_.unsized.sum())
 
 
 def _above(usage: Table, product: str, step: int) -> BooleanValue:
-    """Whether a record of a product (any, where it is empty) has more input tokens than a step of its price."""
+    """Return the condition that a record of a product (empty: any) has more input tokens than a
+    step of its price."""
     longer = usage.input_tokens.fill_null(0) > step
     return longer & (usage["product"] == product) if product else longer
 
 
 def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
-    """The sealed usage of some days, each attempt once, or none at all."""
+    """Return the sealed usage of some days, each attempt once; None if there is none."""
     parts = _parts(con, lake, days)
     if not parts:
         return None
@@ -217,8 +233,12 @@ def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table |
 
 
 def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
-    """The sealed usage of some days, each attempt once, in parts of which no two share a day: what is apart as one, and
-    every stretch of days that is not by itself, so that no more than that need be sorted at a time."""
+    """Return the sealed usage of some days, each attempt once, in parts of which no two share a
+    day.
+
+    All `apart` files are one part, and every other stretch of days is one by itself, so that no
+    more than a stretch need be sorted at a time.
+    """
     files = lake.sound(lake.usage_files(days))
     unsure = {day for file in files if not file.apart for day in _span(file)}
     apart = [file for file in files if unsure.isdisjoint(_span(file))]
@@ -228,7 +248,7 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     )
     stretches: list[list[LakeFile]] = []
     for file in again:
-        if stretches and max(one.last_day for one in stretches[-1]) >= file.first_day:
+        if stretches and max(member.last_day for member in stretches[-1]) >= file.first_day:
             stretches[-1].append(file)
         else:
             stretches.append([file])
@@ -243,7 +263,8 @@ def _span(file: LakeFile) -> list[date]:
 
 
 def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
-    """The rows of files, with every column that is known today: a unit that no file knew yet is one of nulls."""
+    """Return the rows of files, with every present column: a unit that no file has is a column of
+    nulls."""
     read = con.read_parquet([str(lake.root / file.name) for file in files], union_by_name=True)
     missing = {name: ibis.null("string") for name, _type in LATER if name not in read.columns}
     missing |= {unit.column: ibis.null("int64") for unit in Unit if unit.column not in read.columns}
@@ -256,7 +277,8 @@ def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interva
 
 
 def _once(usage: Table) -> Table:
-    """Each attempt once. Where an attempt was recorded twice, what is known best stands (the lowest status)."""
+    """Return each attempt once. If an attempt was recorded twice, its best known record stands (the
+    lowest status)."""
     best_first = [_.status, _.recorded_ns, _.upstream_id]
     ranked = usage.mutate(
         rank=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first)
@@ -265,32 +287,36 @@ def _once(usage: Table) -> Table:
 
 
 def priced_once(usage: Table) -> Table:
-    """The attempts that have a charge, of usage in which each is there once."""
+    """Return the attempts that have a charge, of usage with each attempt once."""
     return usage.filter(is_served(usage.status))
 
 
 def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
-    """The products, clouds, sellers and regions of the days' usage: told by the files, or looked up in those that tell
-    nothing. There may be more than have a charge."""
+    """Return the products, clouds, sellers and regions of the days' usage, as the files record
+    them.
+
+    Files without a record are read. There may be places without a charge.
+    """
     files = lake.usage_files(days)
-    told = {Sale(*place) for file in files for place in file.told_places()}
+    places = {Sale(*place) for file in files for place in file.recorded_places()}
     silent = [file for file in files if not file.places]
     if silent:
         distinct = _read(con, lake, lake.sound(silent), days).select(*DIMENSIONS).distinct()
-        told |= {Sale(**row) for row in rows_of(con, distinct)}
-    return sorted(told)
+        places |= {Sale(**row) for row in rows_of(con, distinct)}
+    return sorted(places)
 
 
-def told_apart(usage: Table, grain: Grain) -> Table:
-    """Usage with what its price depends on beyond product, cloud, seller and region, as far as any price does."""
+def with_price_columns(usage: Table, grain: Grain) -> Table:
+    """Return usage with every column that its price depends on beyond product, cloud, seller and
+    region."""
     code = usage.endpoint
     tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
     names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
     context = sums_many(usage).ifelse(0, usage.input_tokens.fill_null(0))
     hour = (usage.event_ns // _HOUR_NS + _EPOCH_HOUR) % HOURS_OF_WEEK
     columns: dict[str, Value] = {
-        "buyer": _one_of(usage.organisation.cast("string"), grain.buyers),
-        "tier": _one_of(tier, grain.tiers),
+        "buyer": _if_named(usage.organisation.cast("string"), grain.buyers),
+        "tier": _if_named(tier, grain.tiers),
         "endpoint_name": ibis.cases(
             *((code == number, name) for name, number in names.items()), else_=""
         )
@@ -301,34 +327,38 @@ def told_apart(usage: Table, grain: Grain) -> Table:
         )
         if grain.steps
         else ibis.literal(0),
-        HOUR: ibis.cases(*((hour == one, first) for one, first in grain.hours.items()), else_=-1)
+        HOUR: ibis.cases(
+            *((hour == of_week, first) for of_week, first in grain.hours.items()), else_=-1
+        )
         if HOUR in grain.further
         else ibis.literal(-1),
     }
-    wanted = told_by(grain)
+    wanted = price_columns(grain)
     return usage.mutate(**{name: value for name, value in columns.items() if name in wanted})
 
 
 def sums_many(usage: Table) -> BooleanValue:
-    """Whether a record sums many requests, so that the length of each is not known: `has_length` on columns."""
+    """Return the condition that a record sums many requests, whose lengths are not known:
+    `has_length` on columns."""
     return usage.endpoint.isin(lengthless_codes()) | (usage[Unit.REQUESTS.column].fill_null(1) > 1)
 
 
-def _one_of(name: StringValue, named: Iterable[str]) -> Value:
-    """A name where a price names it, else none."""
-    known = sorted(named)
-    return name.isin(known).ifelse(name, "") if known else ibis.literal("")
+def _if_named(name: StringValue, named: Iterable[str]) -> Value:
+    """Return a name if a price names it, else an empty text."""
+    names = sorted(named)
+    return name.isin(names).ifelse(name, "") if names else ibis.literal("")
 
 
-def told_by(grain: Grain) -> list[str]:
-    """The columns by which sales are told apart."""
+def price_columns(grain: Grain) -> list[str]:
+    """Return the columns by which sales are told apart."""
     further = ["endpoint_name" if name == "endpoint" else name for name in sorted(grain.further)]
     return [*DIMENSIONS, *further]
 
 
 def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -> Table:
-    """Usage (sums or single attempts) with its `amount` in the `currency` of its price; what has none is `unpriced`."""
-    by = told_by(grain)
+    """Return usage (sums or single attempts) with its `amount` in its price's `currency`;
+    `unpriced` if it has no price."""
+    by = price_columns(grain)
     groups = [sale_of(row) for row in rows_of(con, usage.select(*by).distinct())]
     rows = prices.rows(groups)
     priced = sorted({unit for row in rows for unit in row.prices})
@@ -337,6 +367,7 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     joined = usage.left_join(
         table, [*on, usage.event_day >= table.begin, usage.event_day < table.end]
     )
+    # The amount is the sum over units of quantity times price; each part with a price counts apart.
     amounts = [
         _quantity(joined, unit, priced) * _price(joined, unit).fill_null(Decimal(0))
         for unit in priced
@@ -353,9 +384,9 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
 def _missing(
     con: BaseBackend, charged: Table, grain: Grain, in_no_base: Collection[str]
 ) -> list[tuple[Sale, Unit, date]]:
-    """Everything that has no price and needs one, unit by unit."""
+    """Return everything that has no price and needs one, unit by unit."""
     priced = [unit for unit in Unit if f"price_of_{unit.column}" in charged.columns]
-    by = told_by(grain)
+    by = price_columns(grain)
     return [
         (sale_of(row), unit, row["event_day"])
         for unit in sorted(WHOLES)
@@ -373,15 +404,24 @@ def _lacks_price(joined: Table, unit: Unit, priced: Sequence[Unit]) -> BooleanVa
 
 
 def sale_of(row: dict[str, Any]) -> Sale:
-    """The sale that stands for a group; what its price does not depend on is as if unnamed."""
+    """Return the sale that stands for a group; names that its price does not depend on are
+    empty."""
     return Sale(
-        row["product"], row["cloud"], row["seller"], row["region"], row.get("buyer", ""),
-        row.get("tier", DEFAULT_TIER), row.get("endpoint_name", ""), row.get(CONTEXT, 0), row.get(HOUR, -1),
-    )  # fmt: skip
+        product=row["product"],
+        cloud=row["cloud"],
+        seller=row["seller"],
+        region=row["region"],
+        buyer=row.get("buyer", ""),
+        tier=row.get("tier", DEFAULT_TIER),
+        endpoint=row.get("endpoint_name", ""),
+        context=row.get(CONTEXT, 0),
+        hour=row.get(HOUR, -1),
+    )
 
 
 def _quantity(joined: Table, unit: Unit, priced: Sequence[Unit]) -> DecimalValue:
-    """`metering.units.billable` on columns: a whole without those of its parts that have a price of their own."""
+    """Compute `metering.units.billable` on columns: a whole without those of its parts that have a
+    price of their own."""
     quantity = joined[unit.column].fill_null(0).cast(_COUNT)
     for part, whole in CONTAINED_IN.items():
         if whole == unit and part in priced:
@@ -395,7 +435,8 @@ def _price(joined: Table, unit: Unit) -> DecimalValue:
 
 
 def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[Unit]) -> pa.Table:
-    """The interval table as columns, one price column per unit, each in the row's currency per unit."""
+    """Return the interval table as columns, one price column per unit, each in the row's currency
+    per unit."""
     numbers = (CONTEXT, HOUR)
     schema = pa.schema(
         [
