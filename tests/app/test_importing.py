@@ -204,7 +204,7 @@ def test_spans_and_token_metrics(home: Home, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "what", "where"),
     [
-        ("bill.csv", "a,b\n1,2\n", "it is no FOCUS file", "bill.csv"),
+        ("bill.csv", "a,b\n1,2\n", "it is not a FOCUS file", "bill.csv"),
         ("usage.txt", "hello\n", "the format is not recognised", "usage.txt"),
         ("usage.parquet", "hello\n", "the file cannot be read", "usage.parquet"),
         ("missing.csv", None, "the file cannot be read", "missing.csv"),

@@ -334,11 +334,11 @@ def test_a_bad_history_is_refused_whole(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as refused:
         audited("2026-07-31", path)
     assert [(problem.line, problem.what) for problem in refused.value.problems] == [
-        (2, "'2026-06-02T08:00:00' is no time"),
+        (2, "'2026-06-02T08:00:00' is not a time"),
         (3, "unknown event 'sold'"),
         (4, "no model"),
-        (4, "'-1' is no price"),
-        (4, "'NaN' is no price"),
+        (4, "'-1' is not a price"),
+        (4, "'NaN' is not a price"),
     ]
 
 

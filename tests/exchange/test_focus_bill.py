@@ -196,7 +196,7 @@ BROKEN: list[tuple[Mapping[str, Value], str]] = [
     (row(BilledCost=None), "BilledCost is null"),
     (row(PricingQuantity=None), "PricingQuantity is null"),
     (row(RegionId=""), "RegionId is an empty string"),
-    (row(ListCost="0.025"), "ListCost is '0.025', no Decimal"),
+    (row(ListCost="0.025"), "ListCost is '0.025', not Decimal"),
     (row(ListCost=D("NaN")), "ListCost is NaN"),
     (row(ListUnitPrice=D(-1)), "ListUnitPrice is -1"),
     (row(ChargeCategory="Use"), "ChargeCategory is 'Use'"),
@@ -217,7 +217,7 @@ def test_each_rule_is_kept_by_the_check(broken: Mapping[str, Value], says: str) 
 # a row of 1.4 with one thing wrong | what is said
 BROKEN_LATER: list[tuple[Mapping[str, Value], str]] = [
     ({name: value for name, value in later().items() if name != "HostProviderName"}, "HostProviderName is missing"),
-    (later(ProviderName="microsoft"), "ProviderName is no column of FOCUS 1.4"),
+    (later(ProviderName="microsoft"), "ProviderName is not a column of FOCUS 1.4"),
     (later(ServiceProviderName=None), "ServiceProviderName is null"),
     (later(InvoiceId="2026-05-17"), "of InvoiceId and InvoiceDetailId one is null"),
     (later(PricingCurrency=None), "PricingCurrency is null"),

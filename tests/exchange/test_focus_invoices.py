@@ -225,7 +225,7 @@ BROKEN: list[tuple[Row, str]] = [
     (record(BillingCurrency="usd"), "BillingCurrency is 'usd'"),
     (record(InvoiceDetailLastUpdated=datetime(2026, 7, 2, tzinfo=UTC)), "InvoiceDetailLastUpdated is before"),
     (record(BillingPeriodEnd=midnight("2026-06-01")), "the billing period ends before it begins"),
-    (record(Purchaser="me"), "Purchaser is no column of Invoice Detail"),
+    (record(Purchaser="me"), "Purchaser is not a column of Invoice Detail"),
     (record(BilledCost=D("174.76")), "BilledCost is 174.76 USD, and the charges behind it sum to 174.75"),
     (record(InvoiceDetailId="another"), "and the charges behind it sum to None"),
 ]

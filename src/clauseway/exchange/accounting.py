@@ -1,6 +1,7 @@
-"""What the journals of other programs share: which entries of the journal go, and what accounts are called there.
+"""Shared by the journals of other programs: the choice of entries, and the names of accounts.
 
-An entry is balanced within each party's books, so the part of it that concerns one party is balanced too.
+An entry is balanced within each party's books, so the part of it that concerns one party is
+balanced too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ import msgspec
 from clauseway.ledger import Account, Entry, Posting
 from clauseway.values import Citation, Interval
 
-# Each kind of account is a part of one of the five that bookkeeping knows.
+# Each kind of account belongs to one of the five roots of bookkeeping.
 ROOTS = {
     "expense": "Expenses",
     "income": "Income",
@@ -25,7 +26,8 @@ ROOTS = {
 def entries_of(
     entries: Iterable[Entry], period: Interval | None = None, party: str = ""
 ) -> list[Entry]:
-    """The entries dated in a period, with the postings in one party's books only; by default all of all."""
+    """Return the entries dated in a period, with the postings in one party's books only; by default
+    all of all."""
     chosen = (entry for entry in entries if period is None or entry.day in period)
     parts = (
         msgspec.structs.replace(
@@ -39,7 +41,8 @@ def entries_of(
 
 
 def first_uses(entries: Sequence[Entry]) -> dict[Account, tuple[date, set[str]]]:
-    """Each account with the day it is first used and its currencies; the entries are in order of their days."""
+    """Return each account with the day it is first used and its currencies; the entries are in
+    order of their days."""
     uses: dict[Account, tuple[date, set[str]]] = {}
     for entry in entries:
         for posting in entry.postings:
@@ -49,7 +52,7 @@ def first_uses(entries: Sequence[Entry]) -> dict[Account, tuple[date, set[str]]]
 
 
 def clauses_of(posting: Posting) -> str:
-    """The clauses that a posting rests on, on one line."""
+    """Return the clauses that a posting rests on, on one line."""
     return " · ".join(map(_clause, posting.citations))
 
 

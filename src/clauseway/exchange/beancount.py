@@ -1,8 +1,10 @@
-"""The journal as beancount text. One file can carry all parties' books: each party is a part of its accounts' names.
+"""The journal as beancount text. One file can carry all parties' books: each party is a part of its
+accounts' names.
 
     expense → Expenses   income → Income   receivable → Assets   payable → Liabilities
 
-Grammar: beancount's language syntax, https://beancount.github.io/docs/beancount_language_syntax.html
+Grammar: beancount's language syntax,
+https://beancount.github.io/docs/beancount_language_syntax.html
 """
 
 from collections.abc import Iterable
@@ -12,7 +14,8 @@ from clauseway.ledger import Account, Entry, Posting
 
 
 def beancount_text(entries: Iterable[Entry], title: str) -> str:
-    """The entries as a beancount file: accounts opened on the first day they are used, one transaction an entry."""
+    """Return the entries as a beancount file: accounts opened on their first day of use, one
+    transaction an entry."""
     in_order = entries_of(entries)
     opens = [
         f"{day} open {account_name(account)} {','.join(sorted(currencies))}"
@@ -31,7 +34,8 @@ def beancount_text(entries: Iterable[Entry], title: str) -> str:
 
 
 def account_name(account: Account) -> str:
-    """An account's name there: its kind's root, then party, name and the other party as capitalised components."""
+    """Return an account's name there: its kind's root, then party, name and other party as
+    capitalised components."""
     return ":".join(
         (
             ROOTS[account.kind],
@@ -45,7 +49,8 @@ def _name(opened: str) -> str:
 
 
 def _component(name: str) -> str:
-    """A component begins with a capital or a digit and holds letters, digits and dashes."""
+    """Return a component: it begins with a capital or a digit and holds letters, digits and
+    dashes."""
     kept = "".join(
         character if character.isascii() and character.isalnum() else "-" for character in name
     ).strip("-")
@@ -60,12 +65,12 @@ def _transaction(entry: Entry) -> str:
 
 
 def _posting(posting: Posting) -> list[str]:
-    """A leg, and under it the clauses it rests on."""
+    """Return a leg, followed by the clauses it rests on."""
     clauses = clauses_of(posting)
     leg = f"  {account_name(posting.account)}  {posting.amount:f} {posting.currency}"
     return [leg, f"    clause: {_quoted(clauses)}"] if clauses else [leg]
 
 
 def _quoted(text: str) -> str:
-    """A string there: quotes and backslashes escaped, on one line."""
+    """Return a beancount string: quotes and backslashes escaped, on one line."""
     return '"' + " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -3,26 +3,27 @@
 A question is a request: the party is the principal, the product (or class of products) the
 resource; cloud, other party, segment, seller and region stand in the context. The region is one
 that the agreement defines, or `elsewhere`, and empty where it defines none; `cedar_requests` finds
-the one in which a place lies. An action has three names, and an authorizer's answers to them are the
-four outcomes:
+the region of a place. An action has three names, and an authorizer's answers to them are the four
+outcomes:
 
     Action::"serve"            Allow: permitted
     Action::"serve.once-met"   Allow: conditional (permitted once what is missing is recorded)
     Action::"serve.stated"     Allow: forbidden; Deny: unstated
 
-So whoever asks only `Action::"serve"` is allowed what is permitted and nothing else.
+So a caller that asks only `Action::"serve"` is allowed permitted acts and nothing else.
 
-    ownership      permits the owner; what others may do only by grant is permitted once met
+    ownership      permits the owner; acts that others may do only by grant are permitted once met
     permission, licence, grant, launch where the agreement says so   permit
     exclusivity, prohibition, a licence that has ended            forbid, now and once met
     precedence, right of first refusal                            forbid now, not once met
 
-A sale is an offer by the seller and a hosting: by the owner where it launched on that cloud, else by the cloud's
-operator, whom `cedar_requests` names in the context. Another party's serving is both, by that party. Where the seller
-is not the party, ask `serve` for the party and `sell` for the seller, both with that seller in the context: the
-stricter answer holds (`answer_of`). Every policy
-carries its term, document, line and source as annotations. Facts (launches, first shipments, answers, grants, offers)
-are attributes of entities. Language: https://docs.cedarpolicy.com/policies/syntax-policy.html
+A sale is an offer by the seller and a hosting: by the owner where it launched on that cloud, else
+by the cloud's operator, whom `cedar_requests` names in the context. Another party's serving is
+both, by that party. Where the seller is not the party, ask `serve` for the party and `sell` for the
+seller, both with that seller in the context: the stricter answer holds (`answer_of`). Every policy
+carries its term, document, line and source as annotations. Facts (launches, first shipments,
+answers, grants, offers) are attributes of entities. Language:
+https://docs.cedarpolicy.com/policies/syntax-policy.html
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,6 +34,7 @@ import msgspec
 from clauseway.agreement import (
     Exclusivity,
     Licence,
+    Ownership,
     Permission,
     Precedence,
     Prohibition,
@@ -46,12 +48,12 @@ from clauseway.decisions.reach import Act, act_on
 from clauseway.exchange.extract import Extract, heading
 from clauseway.values import Citation, InvalidInput
 
-# What is asked of an action beside whether it is permitted now.
+# The further questions about an action, beside the question if it is permitted now.
 ONCE_MET, STATED = ".once-met", ".stated"
 # The product of a question that names none.
 ANY_PRODUCT = "*"
-# What entities, actions and contexts are: the same for every agreement. A class is a product with
-# others in it, so that sets of both have one type, as Cedar's strict validation asks.
+# The types of entities, actions and contexts: the same for every agreement. A class is a product
+# with others in it, so that sets of both have one type, as Cedar's strict validation asks.
 CEDAR_SCHEMA = """\
 entity Party {
     name: String,
@@ -98,8 +100,8 @@ _SOLD = ("serve", "sell")
 class _Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that need an act: these actions, asked for by others than the owner or by anyone.
 
-    `actor` does the act: the principal, the host of what is sold, or the owner that licenses. `to` is the expression
-    for the licensee.
+    `actor` does the act: the principal, the host of the sale, or the owner that licenses. `to` is
+    the expression for the licensee.
     """
 
     actions: tuple[str, ...]
@@ -108,7 +110,8 @@ class _Reach(msgspec.Struct, frozen=True, kw_only=True):
     to: str = ""
 
 
-# Which requests need an act. A sale is an offer and a hosting; another party's serving is both, by that party.
+# The requests that need an act. A sale is an offer and a hosting; another party's serving is both,
+# by that party.
 _REACHES: dict[str, tuple[_Reach, ...]] = {
     "serve": (_Reach(actions=_SOLD, actor="host"),),
     "sell": (_Reach(actions=("sell",)), _Reach(actions=("serve",), by="others")),
@@ -128,13 +131,15 @@ _REACHES: dict[str, tuple[_Reach, ...]] = {
 
 
 def cedar_policies(extract: Extract) -> str:
-    """The policies as text, one or more a term. None where no amendment is in force and known: all is unstated."""
+    """Return the policies as text, one or more a term. None if no amendment is in force and known:
+    all is unstated."""
     policies = _Policies(extract).all() if extract.force.stated else []
     return "\n\n".join([heading(extract, "//", "as Cedar policies"), *policies]) + "\n"
 
 
 def cedar_entities(extract: Extract) -> list[dict[str, Any]]:
-    """Parties, classes, products and offers as Cedar's JSON entities, with the facts in effect as attributes."""
+    """Return parties, classes, products and offers as Cedar's JSON entities, with the facts in
+    effect as attributes."""
     return [
         *(_party(extract, name) for name in sorted(extract.catalog.parties)),
         *(_class(extract, name) for name in sorted(extract.catalog.classes)),
@@ -156,8 +161,11 @@ def cedar_requests(
     seller: str = "",
     region: str = "",
 ) -> list[dict[str, Any]]:
-    """The three requests of a question: now, once met, stated. Where another sells what the party serves, those of the
-    sale follow. Raises InvalidInput where the agreement tells regions apart and the region is none that it knows."""
+    """Return the three requests of a question: now, once met, stated.
+
+    If another party sells the served product, the sale's three requests follow. Raise InvalidInput
+    if the agreement tells regions apart and does not know the region.
+    """
     if problems := region_problems(extract.catalog, action, cloud, region):
         raise InvalidInput(*problems)
     resource = {"type": "Product", "id": product or ANY_PRODUCT}
@@ -174,25 +182,25 @@ def cedar_requests(
     sale = msgspec.structs.replace(act, action="sell", party=act.seller)
     return [
         {
-            "principal": {"type": "Party", "id": one.party},
+            "principal": {"type": "Party", "id": act_.party},
             "resource": resource,
-            "context": _context(extract, one),
-            "action": {"type": "Action", "id": one.action + asked},
+            "context": _context(extract, act_),
+            "action": {"type": "Action", "id": act_.action + asked},
         }
-        for one in ([act, sale] if action == "serve" and act.seller != party else [act])
+        for act_ in ([act, sale] if action == "serve" and act.seller != party else [act])
         for asked in ("", ONCE_MET, STATED)
     ]
 
 
 def _context(extract: Extract, act: Act) -> dict[str, str]:
-    """What an act says beside who does what: with whom it is hosted, too."""
+    """Return the context of an act, including its host."""
     host = {"serve": act.party, "sell": extract.host(act.product, act.cloud)}.get(act.action, "")
     where = {"cloud": act.cloud, "segment": act.segment, "region": act.region}
     return {**where, "to": act.to, "seller": act.seller, "host": host}
 
 
 def outcome_of(now: bool, once_met: bool, stated: bool) -> str:
-    """What the three answers say (True is Allow)."""
+    """Return the outcome of the three answers (True is Allow)."""
     if now:
         return "permitted"
     if once_met:
@@ -201,12 +209,12 @@ def outcome_of(now: bool, once_met: bool, stated: bool) -> str:
 
 
 def answer_of(allowed: Sequence[bool]) -> str:
-    """What the answers to all requests of a question say together: the strictest."""
-    found = {outcome_of(*allowed[at : at + 3]) for at in range(0, len(allowed), 3)}
+    """Return the outcome of the answers to all requests of a question together: the strictest."""
+    outcomes = {outcome_of(*allowed[at : at + 3]) for at in range(0, len(allowed), 3)}
     return next(
         outcome
         for outcome in ("forbidden", "unstated", "conditional", "permitted")
-        if outcome in found
+        if outcome in outcomes
     )
 
 
@@ -241,7 +249,7 @@ class _Policies:
         self._shares()
         return self.written
 
-    # What permits
+    # Policies that permit
 
     def _ownership(self) -> None:
         for term, taken in self.extract.owned():
@@ -278,7 +286,8 @@ class _Policies:
                 )
 
     def _gives(self, term: Licence, products: Iterable[str]) -> list[str]:
-        """That the licensor owns what is licensed, or may license it on; nothing where it owns all of the scope."""
+        """Return the condition that the licensor owns the licensed products, or may license them
+        on; empty if it owns them all."""
         products = frozenset(products)
         owned = self._owned_by({term.licensor}, products)
         if owned == "true" and not self._owned(products):
@@ -289,7 +298,7 @@ class _Policies:
             if permission.party == term.licensor and "license" in permission.actions
         ]
         mine = " && ".join([f"({owned})", *self._owned(products)])
-        lets = [f"({' && '.join([one, *self._owned(products)])})" for one in on]
+        lets = [f"({' && '.join([scope, *self._owned(products)])})" for scope in on]
         return [f"({' || '.join([mine, *lets])})"]
 
     def _grants(self) -> None:
@@ -327,7 +336,7 @@ class _Policies:
             unless = [self._in(base.excludes)] if base.excludes else []
             self._permit(term.citation, _all(["share-revenue"]), when, unless)
 
-    # What forbids, now and once met
+    # Policies that forbid, now and once met
 
     def _exclusivity(self, term: Exclusivity) -> None:
         for action in sorted(action for action in term.actions if term.bears_on(action)):
@@ -358,7 +367,7 @@ class _Policies:
             *self._despite(term, action, reach),
             *self._held(reach, term.products),
         ]
-        unless = [one for one in allowed if one != "false"]
+        unless = [condition for condition in allowed if condition != "false"]
         if "true" not in unless:
             self._forbid(term.citation, reach.actions, when, unless)
 
@@ -381,7 +390,7 @@ class _Policies:
         return " || ".join([_contains(term.only.licensees, reach.to), *to_owner])
 
     def _is(self, reach: _Reach, parties: Iterable[str], products: Iterable[str]) -> str:
-        """That one of these parties does the act."""
+        """Return the condition that one of these parties does the act."""
         if reach.actor == "owner":
             return self._owned_by(parties, products)
         return (
@@ -391,18 +400,19 @@ class _Policies:
         )
 
     def _despite(self, term: Forbidding, action: str, reach: _Reach) -> list[str]:
-        """Permissions that hold although the term forbids the act: the asker's, the licensing owner's, or anyone's."""
-        found = []
+        """Return permissions that hold although the term forbids the act: the asker's, the
+        licensing owner's, or anyone's."""
+        permissions = []
         for permission in self.extract.in_force(Permission):
             if action in permission.actions and permission.overrides(term.id):
                 use = reach.actor == "owner" and "use-under-licence" in reach.actions
                 for asked in reach.actions if use else [""]:
                     whose = self._asked_by(permission, asked == "use-under-licence")
-                    what = [f"action in {_actions(_all([asked]))}"] if asked else []
+                    actions = [f"action in {_actions(_all([asked]))}"] if asked else []
                     if whose != "false":
                         held = [] if whose == "true" else [f"({whose})"]
-                        found.append(" && ".join([*what, *held, *self._scope(permission)]))
-        return found
+                        permissions.append(" && ".join([*actions, *held, *self._scope(permission)]))
+        return permissions
 
     def _asked_by(self, permission: Permission, of_owner: bool) -> str:
         if permission.party == ANYONE:
@@ -417,7 +427,8 @@ class _Policies:
         return " && ".join(self._scope(scope)) or "true"
 
     def _lost(self, term: Licence) -> None:
-        """A right that rested on a licence ends with it, until another licence or a grant gives it anew."""
+        """Write that a right that rested on a licence ends with it, until another licence or a
+        grant gives it anew."""
         who = f"principal == {_name('Party', term.licensee)}"
         use = _Reach(actions=("use-under-licence",), by="others", actor="owner")
         held = [
@@ -443,7 +454,8 @@ class _Policies:
                 self._forbid(term.citation, actions, when, anew)
 
     def _carried(self, licensee: str, lost: Scope) -> list[str]:
-        """What licences in force carry of what was lost with another."""
+        """Return the conditions under which licences in force carry rights that were lost with
+        another licence."""
         return [
             " && ".join(
                 [
@@ -460,7 +472,7 @@ class _Policies:
         ]
 
     def _regranted(self, party: str, actions: Iterable[str], products: Iterable[str]) -> list[str]:
-        """Grants to a party: those recorded, and those that terms give."""
+        """Return the grants to a party: the recorded ones, and those that terms give."""
         return [
             "resource in principal.grants",
             *(
@@ -473,14 +485,14 @@ class _Policies:
         ]
 
     def _public(self, actions: Iterable[str], products: Iterable[str]) -> list[str]:
-        """What is left to anyone."""
+        """Return the conditions under which anyone may act."""
         return [
             " && ".join([f"action in {_actions(_all(sorted(term.actions)))}", *self._scope(term)])
             for term in self.extract.public()
             if term.actions & {*actions} and self._overlap(term.products, products)
         ]
 
-    # What forbids now only
+    # Policies that forbid now only
 
     def _refusal(self, term: RefusalRight) -> None:
         passed = (
@@ -530,7 +542,8 @@ class _Policies:
         met: Sequence[str],
         party: str,
     ) -> None:
-        """Forbid for now where a party does the act itself, or as the owner grants it to whoever asks."""
+        """Forbid for now where a party does the act itself, or as the owner grants it to the
+        asker."""
         does = self._is(reach, {party}, term.products)
         owned = self._owned_by({party}, term.products)
         whole = owned == "true" and not self._public(reach.actions, term.products)
@@ -555,13 +568,14 @@ class _Policies:
         met: Sequence[str],
         does: str,
     ) -> None:
-        """Forbid for now what rests on the owner: not what is left to anyone, unless the owner asks or does it."""
+        """Forbid for now acts that rest on the owner: not acts left to anyone, unless the owner
+        asks or does them."""
         asks = self._is_owner(_Reach(actions=reach.actions), term.products)
-        bound = " || ".join(one for one in (asks, does) if one != "false") or "false"
+        bound = " || ".join(actor for actor in (asks, does) if actor != "false") or "false"
         free = (
             []
             if "true" in (asks, does)
-            else [f"{one} && !({bound})" for one in self._public(reach.actions, term.products)]
+            else [f"{left} && !({bound})" for left in self._public(reach.actions, term.products)]
         )
         self._forbid(
             term.citation,
@@ -572,7 +586,7 @@ class _Policies:
         )
 
     def _is_owner(self, reach: _Reach, products: Iterable[str]) -> str:
-        """That the owner does the act."""
+        """Return the condition that the owner does the act."""
         if reach.actor == "owner":
             return "true"
         who = "context.host" if reach.actor == "host" else "principal.name"
@@ -593,7 +607,7 @@ class _Policies:
         return [*products, *_places(scope.clouds), *_trade(scope)]
 
     def _overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
-        """Whether two scopes overlap; an empty one holds everything."""
+        """True if two scopes overlap; an empty scope holds everything."""
         some, others = tuple(some), tuple(others)
         return not some or not others or self.extract.overlap(some, others)
 
@@ -601,28 +615,37 @@ class _Policies:
         return " && ".join([self._in(products), *([f"!({self._in(taken)})"] if taken else [])])
 
     def _owned(self, products: Iterable[str]) -> list[str]:
-        """That somebody owns it; nothing where all of the scope is owned."""
+        """Return the condition that somebody owns it; empty if all of the scope is owned."""
         owned = frozenset[str]().union(*(term.products for term, _ in self.extract.owned()))
         products = tuple(products)
         if products and self.extract.within(products, owned):
             return []
         return [self._in(owned)] if owned else ["false"]
 
+    def _owners_of(self, products: Iterable[str]) -> list[tuple[Ownership, frozenset[str]]]:
+        """Return the ownership terms of a scope, each with the products that others take from
+        it."""
+        return [
+            owner for owner in self.extract.owned() if self._overlap(owner[0].products, products)
+        ]
+
     def _owned_by(self, parties: Iterable[str], products: Iterable[str]) -> str:
-        """That one of these parties owns it: `true` or `false` where the scope alone says so."""
-        owners = [one for one in self.extract.owned() if self._overlap(one[0].products, products)]
-        named = [one for one in owners if one[0].party in parties]
+        """Return the condition that one of these parties owns it: `true` or `false` if the scope
+        alone decides."""
+        owners = self._owners_of(products)
+        named = [owner for owner in owners if owner[0].party in parties]
         if len(named) in (0, len(owners)):
             return "true" if named else "false"
         return " || ".join(f"({self._owner_scope(term.products, taken)})" for term, taken in named)
 
     def _by(self, reach: _Reach, products: Iterable[str]) -> list[str]:
-        """Whether the owner or another party asks."""
+        """Return the condition that the owner or another party asks."""
         if reach.by == "anyone":
             return []
-        owners = [one for one in self.extract.owned() if self._overlap(one[0].products, products)]
+        owners = self._owners_of(products)
         owner = " || ".join(
-            f"(principal == {_name('Party', term.party)} && {self._owner_scope(term.products, taken)})"
+            f"(principal == {_name('Party', term.party)}"
+            f" && {self._owner_scope(term.products, taken)})"
             for term, taken in owners
         )
         if len({term.party for term, _ in owners}) == 1:
@@ -630,7 +653,8 @@ class _Policies:
         return [f"!({owner or 'false'})" if reach.by == "others" else f"({owner or 'false'})"]
 
     def _held(self, reach: _Reach, products: Iterable[str]) -> list[str]:
-        """Who uses by a licence in force, or by what is left to anyone, needs no licensing by the owner."""
+        """Return the conditions under which the user needs no licensing by the owner: a licence in
+        force, or a public right."""
         if "use-under-licence" not in reach.actions or reach.actor != "owner":
             return []
         use = f"action in {_actions(_all(['use-under-licence']))}"
@@ -699,7 +723,7 @@ class _Policies:
         lines.append(f"{effect} (principal, action in {_actions(asked)}, resource)")
         if when:
             lines.append("when { " + " && ".join(_grouped(when)) + " }")
-        lines += ["unless { " + one + " }" for one in unless]
+        lines += ["unless { " + condition + " }" for condition in unless]
         self.written.append("\n".join(lines) + ";")
 
 
@@ -727,7 +751,7 @@ def _all(actions: Iterable[str]) -> list[str]:
 
 
 def _sold(scope: Scope) -> tuple[str, ...]:
-    """Which sales a licence carries."""
+    """Return the sales that a licence carries."""
     return tuple(action for action in _SOLD if not scope.actions or action in scope.actions)
 
 
@@ -735,12 +759,12 @@ def _actions(names: Iterable[str]) -> str:
     return f"[{', '.join(_name('Action', name) for name in names)}]"
 
 
-def _contains(names: Iterable[str], what: str) -> str:
-    return f"[{', '.join(map(_quoted, sorted(names)))}].contains({what})"
+def _contains(names: Iterable[str], value: str) -> str:
+    return f"[{', '.join(map(_quoted, sorted(names)))}].contains({value})"
 
 
-def _one_of(what: str, parties: Iterable[str]) -> str:
-    return f"{what} in [{', '.join(_name('Party', name) for name in sorted(parties))}]"
+def _one_of(value: str, parties: Iterable[str]) -> str:
+    return f"{value} in [{', '.join(_name('Party', name) for name in sorted(parties))}]"
 
 
 def _places(clouds: Iterable[str]) -> list[str]:
@@ -748,24 +772,25 @@ def _places(clouds: Iterable[str]) -> list[str]:
 
 
 def _trade(scope: Scope | Traded) -> list[str]:
-    """Who sells, to whom, and where, as far as a scope says so."""
+    """Return the conditions on sellers, customers and places, as far as a scope names them."""
     asked = [
         (scope.sellers, "context.seller"),
         (scope.segments, "context.segment"),
         (scope.regions, "context.region"),
     ]
-    return [_contains(names, what) for names, what in asked if names]
+    return [_contains(names, value) for names, value in asked if names]
 
 
 def _kept_place(term: Exclusivity) -> str:
-    """The clouds, sellers or regions for which an exclusivity reserves its scope, if it does for such."""
+    """Return the condition on the clouds, sellers or regions for which an exclusivity reserves its
+    scope, if any."""
     only = term.only
     kept = [
         (only.clouds, "context.cloud"),
         (only.sellers, "context.seller"),
         (only.regions, "context.region"),
     ]
-    return next((_contains(names, what) for names, what in kept if names), "")
+    return next((_contains(names, value) for names, value in kept if names), "")
 
 
 def _name(kind: str, name: str) -> str:
@@ -773,7 +798,8 @@ def _name(kind: str, name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string literal, which Cedar shares with JSON but for the escapes of what cannot be printed."""
+    """Return a string literal, which Cedar shares with JSON except for the escapes of unprintable
+    characters."""
     plain = " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{plain}"'
 

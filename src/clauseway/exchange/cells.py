@@ -1,9 +1,10 @@
-"""CSV that carries no formula: the one writer of every CSV file, and the reader that takes back what it did.
+"""CSV that carries no formula: the one writer of every CSV file, and the reader that undoes its
+marks.
 
-A spreadsheet runs a cell that begins with = + - @ as a formula, whoever wrote it: a model's name out of
-somebody's request would be code on an accountant's machine. Text that begins so is written with an
-apostrophe before it, which spreadsheets show as text. Numbers stay as they are. Text that begins with
-apostrophes and such a sign gets one more, so that `plain` restores every text exactly.
+A spreadsheet runs a cell that begins with = + - @ as a formula, whoever wrote it: a model's name
+out of somebody's request would be code on an accountant's machine. Text that begins so is written
+with an apostrophe before it, which spreadsheets show as text. Numbers stay as they are. Text that
+begins with apostrophes and such a sign gets one more, so that `plain` restores every text exactly.
 """
 
 import csv
@@ -21,7 +22,7 @@ class _Writable(Protocol):
 
 
 class CsvWriter:
-    """Rows as RFC 4180 has them, with \\n between them and no cell that is a formula."""
+    """Writes rows by RFC 4180, with line feeds between them and no cell that is a formula."""
 
     def __init__(self, file: _Writable) -> None:
         self._rows = csv.writer(file, lineterminator="\n")

@@ -1,9 +1,11 @@
-"""CloudEvents 1.0 of usage: one event per attempt, in the JSON event format, structured (lines) or batched (arrays).
+"""CloudEvents 1.0 of usage: one event per attempt, in the JSON event format, structured (lines) or
+batched (arrays).
 
-There is one type, `TYPE`, and one who writes it: whatever this program exports, another home imports as the same
-records. `source` and `id` identify an event, so the same event again is the same usage. `data` holds the fields by
-which usage is imported (`metering.checks`), units by name under `units`; an event that we wrote (`SOURCE`) is
-identified by its request and attempt. Events of other types are passed over unless their data say what was used.
+There is one type, `TYPE`, with one writer: another home imports the events that this program
+exports as the same records. `source` and `id` identify an event, so the same event again is the
+same usage. `data` holds the fields by which usage is imported (`metering.checks`), units by name
+under `units`; an event that we wrote (`SOURCE`) is identified by its request and attempt. Events of
+other types are skipped unless their data hold units.
 
 Specification: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 """
@@ -21,17 +23,17 @@ from clauseway.metering import Status, Unit
 TYPE = "org.clauseway.usage.v1"
 SOURCE = "/clauseway"
 SPECIFICATION = "1.0"
-# What earlier versions wrote, each its type and source.
+# The types and sources of earlier versions.
 _FORMER_TYPES = frozenset({"clauseway.usage.v1", "org.clauseway.usage"})
 _OUR_SOURCES = frozenset({SOURCE, "clauseway.usage.v1"})
 _UNITS = tuple(unit.column for unit in Unit)
-# What the event itself says, and what follows from it.
+# Columns that the event's own attributes hold, or that follow from them.
 _NOT_DATA = frozenset({"request_id", "attempt", "event_ns", "event_day", *_UNITS})
 _ABSENT: tuple[Any, ...] = (None, "", [], ())
 
 
 def read_cloudevents(path: Path) -> Iterator[Reported]:
-    """The usage in a file of events."""
+    """Yield the usage in a file of events."""
     for line, value, wrong in json_values(path):
         yield (
             Reported(line=line, fields={"event": value}, unreadable=wrong)
@@ -43,7 +45,7 @@ def read_cloudevents(path: Path) -> Iterator[Reported]:
 def _reported(line: int, event: Any) -> Reported:
     if not isinstance(event, dict) or "specversion" not in event:
         return Reported(
-            line=line, fields={"event": event}, unreadable="no CloudEvent: it has no specversion"
+            line=line, fields={"event": event}, unreadable="not a CloudEvent: it has no specversion"
         )
     if event["specversion"] != SPECIFICATION:
         why = f"specversion {str(event['specversion'])[:20]!r} is not {SPECIFICATION}"
@@ -53,7 +55,7 @@ def _reported(line: int, event: Any) -> Reported:
     if not is_ours and not (isinstance(data, dict) and "units" in data):
         return Reported(line=line, fields={}, skipped=f"an event of type {str(kind)[:80]}")
     if not isinstance(data, dict):
-        return Reported(line=line, fields=event, unreadable="its data are no object")
+        return Reported(line=line, fields=event, unreadable="its data are not an object")
     fields = {name: value for name, value in data.items() if name != "units"}
     units = data.get("units", {})
     fields |= units if isinstance(units, dict) else {"units": units}
@@ -64,7 +66,8 @@ def _reported(line: int, event: Any) -> Reported:
 
 
 def write_cloudevents(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Usage rows of the lake (by column name) as one event per line, ended by a newline each."""
+    """Yield usage rows of the lake (by column name) as one event per line, ended by a newline
+    each."""
     for row in rows:
         subject = "/".join(str(row[name]) for name in ("organisation", "project") if row[name])
         data = {

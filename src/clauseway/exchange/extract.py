@@ -1,6 +1,8 @@
-"""What an export is made of: the terms in force on a day, those that have ended, and the facts known and in effect.
+"""The content of an export: the terms in force on a day, the ended ones, and the facts known and in
+effect.
 
-Every format writes term by term from here. What the terms say is asked of the terms; nothing is asked of a decision.
+Every format writes term by term from here. The content is taken from the terms; no decision is
+asked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +34,8 @@ Kind = TypeVar("Kind", bound=Term)
 
 
 class Extract(msgspec.Struct, frozen=True, kw_only=True):
-    """An agreement on one day, as known at one point, under one choice of readings. `facts` holds known ones only."""
+    """An agreement on one day, as known at one point, under one choice of readings. `facts` holds
+    known ones only."""
 
     agreement: Agreement
     catalog: Catalog
@@ -50,7 +53,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return sum(state.in_force for state in self.force.states)
 
     def in_force(self, kind: type[Kind]) -> list[Kind]:
-        """The terms of a kind that are in force, the latest amendment's first."""
+        """Return the terms of a kind that are in force, the latest amendment's first."""
         return [
             state.term
             for state in self.force.states
@@ -66,11 +69,13 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def launch_rule(self) -> Citation | None:
-        """The rule that a launch on a party's own cloud grants it resale there, where the agreement states it."""
+        """Return the rule that a launch on a party's own cloud grants it resale there, if the
+        agreement states it."""
         return self.agreement.rules.get(LAUNCH_RULE)
 
     def host(self, product: str, cloud: str) -> str:
-        """Who hosts what is sold on a cloud: the owner where it launched there, else the cloud's operator."""
+        """Return the host of sales on a cloud: the owner where it launched there, else the cloud's
+        operator."""
         if any(launch.cloud == cloud for launch in self.launches(product)) and (
             owner := self.owner(product)
         ):
@@ -78,7 +83,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return self.catalog.operators.get(cloud, "")
 
     def owner(self, product: str) -> str:
-        """Who owns a product or class; empty where nobody does."""
+        """Return the owner of a product or class; empty if nobody owns it."""
         lineage = self.catalog.lineage(product)
         return next(
             (
@@ -90,23 +95,26 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def public(self) -> list[Permission]:
-        """Permissions that hold for anyone."""
+        """Return the permissions that hold for anyone."""
         return [term for term in self.in_force(Permission) if term.party == ANYONE]
 
     def granted(self) -> list[Permission]:
-        """What is granted to a named party within a scope: by permissions of terms, and by recorded grants."""
+        """Return the permissions of named parties within a scope: by permissions of terms, and by
+        recorded grants."""
         return [*self.permitted(), *(permission for _, permission in self.kept_grants())]
 
     def permitted(self) -> list[Permission]:
-        """Permissions of a named party."""
+        """Return the permissions of a named party."""
         return [term for term in self.in_force(Permission) if term.party != ANYONE]
 
     def grants(self, party: str) -> list[Grant]:
-        """A party's recorded grants in effect that are kept to no cloud, region or segment."""
+        """Return a party's recorded grants in effect that are kept to no cloud, region or
+        segment."""
         return [grant for grant in self.facts.grants(party, self.as_of) if grant.scope == Scope()]
 
     def kept_grants(self) -> list[tuple[Grant, Permission]]:
-        """The recorded grants in effect that are kept to a cloud, region or segment, as the permissions they give."""
+        """Return the recorded grants in effect that are kept to a cloud, region or segment, as
+        permissions."""
         return [
             (grant, self._as_permission(grant))
             for party in sorted(self.catalog.parties)
@@ -129,18 +137,20 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
-        """Whether a product can lie in both scopes."""
+        """True if a product can lie in both scopes."""
         belongs = self.catalog.belongs
         others = tuple(others)
-        return any(belongs(one, other) or belongs(other, one) for one in some for other in others)
+        return any(
+            belongs(name, other) or belongs(other, name) for name in some for other in others
+        )
 
     def within(self, some: Iterable[str], scope: Iterable[str]) -> bool:
-        """Whether all of a scope lies in another."""
+        """True if all of a scope lies in another."""
         scope = tuple(scope)
-        return all(any(self.catalog.belongs(one, wide) for wide in scope) for one in some)
+        return all(any(self.catalog.belongs(name, wide) for wide in scope) for name in some)
 
     def scopes_of(self, name: str) -> list[str]:
-        """A product or class and every class it lies in, nearest first."""
+        """Return a product or class and every class it lies in, nearest first."""
         scopes = [name]
         at = self.catalog.class_of(name)
         while at:
@@ -150,29 +160,31 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return scopes
 
     def owned(self) -> list[tuple[Ownership, frozenset[str]]]:
-        """The ownership terms in force, and for each what an earlier one of another party takes from it."""
-        found: list[tuple[Ownership, frozenset[str]]] = []
+        """Return the ownership terms in force, each with the products that an earlier term of
+        another party takes from it."""
+        owned: list[tuple[Ownership, frozenset[str]]] = []
         for term in self.in_force(Ownership):
             taken = [
                 before.products
-                for before, _ in found
+                for before, _ in owned
                 if before.party != term.party and self.overlap(before.products, term.products)
             ]
-            found.append((term, frozenset[str]().union(*taken)))
-        return found
+            owned.append((term, frozenset[str]().union(*taken)))
+        return owned
 
     def launches(self, product: str) -> list[Launch]:
-        """Shipments that have taken effect."""
+        """Return the shipments that have taken effect."""
         return [launch for launch in self.facts.launches(product) if launch.effective <= self.as_of]
 
     def first_shipped(self, product: str) -> date | None:
-        """The first shipment on record, on any cloud; dates recorded ahead count, as they do in ship-first."""
+        """Return the first shipment on record, on any cloud; dates recorded ahead count, as they do
+        in ship-first."""
         shipped = [launch.effective for launch in self.facts.launches(product)]
-        known = self.catalog.products[product].first_shipped_by
-        return min([*shipped, *([known] if known else [])], default=None)
+        latest = self.catalog.products[product].first_shipped_by
+        return min([*shipped, *([latest] if latest else [])], default=None)
 
     def offers(self) -> dict[str, Citation]:
-        """What was offered to the holder of a right of first refusal, who passed on it."""
+        """Return the offers to holders of rights of first refusal, who passed on them."""
         rights = self.in_force(RefusalRight)
         passed = {term.subject: self.facts.passed(term.subject, self.as_of) for term in rights}
         return {subject: offer.citation for subject, offer in passed.items() if offer is not None}
@@ -181,7 +193,8 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return term.binds.under(self.readings) == "first-shipped-since"
 
     def lifting(self, term: Precedence) -> tuple[str, ...]:
-        """The answers of the first cloud's operator that lift ship-first; none where it makes no exception."""
+        """Return the answers of the first cloud's operator that lift ship-first; empty if it makes
+        no exception."""
         if term.unless is None:
             return ()
         both = term.unless.under(self.readings) == "cannot-and-declines"
@@ -190,23 +203,24 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def ahead(self, term: Precedence) -> list[str]:
-        """The products that were on the first cloud for as many days as the term says."""
+        """Return the products that were on the first cloud for as many days as the term says."""
         lead = timedelta(days=term.lead_days)
         return [
             product
             for product in sorted(self.catalog.products)
             if any(
-                one.cloud == term.first and one.effective + lead <= self.as_of
-                for one in self.launches(product)
+                launch.cloud == term.first and launch.effective + lead <= self.as_of
+                for launch in self.launches(product)
             )
         ]
 
 
-def heading(extract: Extract, comment: str, what: str) -> str:
-    """The lines that open an export: which agreement, which day, as known when, which readings."""
+def heading(extract: Extract, comment: str, format_: str) -> str:
+    """Return the lines that open an export: the agreement, the day, the point of knowledge, the
+    readings."""
     readings = ", ".join(f"{name}={option}" for name, option in sorted(extract.readings.items()))
     lines = [
-        f"{extract.agreement.title}, {what}",
+        f"{extract.agreement.title}, {format_}",
         f"as of {extract.as_of}, known at {extract.force.known_at}, readings {readings or 'none'}",
         f"agreement {extract.agreement.hash}",
     ]

@@ -1,11 +1,13 @@
-"""FOCUS, the FinOps specification of cost and usage: clouds' bills read as usage, and our usage as its rows.
+"""FOCUS, the FinOps specification of cost and usage: clouds' bills read as usage, and our usage as
+its rows.
 
 Bills of 1.2, 1.3 and 1.4 are read. They differ here in the columns that name providers.
 
-A row of a bill is one meter over one period: input tokens of a model in a region. Meters are disjoint, so what is
-billed as cached input is not in the input beside it; a row of cached tokens is therefore both, the part and its whole.
-Rows have no id: what they are about (all but figures) identifies them, so that a bill read again counts once and one
-that was corrected is seen. Only charges for usage are read; taxes, credits and purchases are passed over.
+A row of a bill is one meter over one period: input tokens of a model in a region. Meters are
+disjoint, so tokens billed as cached input are not in the input beside it; a row of cached tokens is
+therefore both, the part and its whole. Rows have no id: their descriptive columns (all but figures)
+identify them, so that a bill read again counts once and a corrected bill is noticed. Only charges
+for usage are read; taxes, credits and purchases are skipped.
 """
 
 import csv
@@ -29,28 +31,40 @@ from clauseway.values import BadNumber, exact_product, read_decimal
 
 SOURCE = "focus"
 VERSIONS_READ = "1.2, 1.3 or 1.4"
-# 1.3 splits ProviderName in two and keeps it beside them; 1.4 drops it. The host names the cloud best.
+# 1.3 splits ProviderName in two and keeps it beside them; 1.4 drops it. The host names the cloud
+# best.
 _PROVIDERS = ("HostProviderName", "ServiceProviderName", "ProviderName")
 # Drafts of 1.3 write this where later texts have a null.
 _NO_PROVIDER = "Not Applicable"
-# What a row cannot do without; a file that lacks one of them is refused whole.
+# The columns that every row needs; a file that lacks one of them is refused whole.
 NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit")
 _ROWS = 20_000
 _TOO_MANY = "more fields than columns"
-# What says how much, not what about; when the bill was made; and its invoice, which comes after the charge.
+# Columns that identify no row: figures; the time of the export; and the invoice, which comes after
+# the charge.
 _FIGURES = re.compile(
     r"(Cost|Price|Quantity|Currency)$|^x_Exported|^x_Requests$|^Invoice(Detail)?Id$"
 )
-# How providers name themselves, and the clouds they are. As each bill begins, in lower case.
+# The names of providers, and their clouds. A bill's name begins with one of these, in lower case.
 _CLOUDS = {
-    "microsoft": "azure", "azure": "azure", "aws": "aws", "amazon": "aws", "google": "google-cloud", "oracle": "oci",
-    "oci": "oci", "openai": "openai-own",
-}  # fmt: skip
+    "microsoft": "azure",
+    "azure": "azure",
+    "aws": "aws",
+    "amazon": "aws",
+    "google": "google-cloud",
+    "oracle": "oci",
+    "oci": "oci",
+    "openai": "openai-own",
+}
 _SELLERS = {
-    "microsoft": "microsoft", "aws": "amazon", "amazon": "amazon", "google": "google", "oracle": "oracle",
+    "microsoft": "microsoft",
+    "aws": "amazon",
+    "amazon": "amazon",
+    "google": "google",
+    "oracle": "oracle",
     "openai": "openai",
-}  # fmt: skip
-# What a meter's name or a unit says, the first that matches; each with the unit it counts.
+}
+# Patterns of meters' names and of units, the first that matches; each with the unit it counts.
 _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
@@ -66,7 +80,8 @@ _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
         (r"request", Unit.REQUESTS),
     )
 )
-# A unit's own size, as `1,000 Tokens` or `1M Tokens`: a word of the provider's, in which a comma only groups.
+# A unit's own size, as `1,000 Tokens` or `1M Tokens`: a word of the provider's, in which a comma
+# only groups.
 _SCALES = re.compile(
     r"^\s*([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})?\s*(k|m|b|thousand|million|billion)?\b",
     re.IGNORECASE,
@@ -76,17 +91,33 @@ _PLACES_MAX = 40
 _TIMES = {"k": 1_000, "thousand": 1_000, "m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9}
 _NAMING = ("SkuMeter", "ChargeDescription", "ResourceName", "SkuId", "ServiceName", "ResourceId")
 
-# The columns of usage rows, with whether the specification lets them be empty. Costs are a settlement's to tell.
+# The columns of usage rows. They hold no costs: settlements calculate those.
 _UNIT_WORDS = {Unit.REQUESTS: "Requests", Unit.AUDIO_INPUT_MILLISECONDS: "Milliseconds"}
 USAGE_COLUMNS = (
-    "ChargePeriodStart", "ChargePeriodEnd", "ChargeCategory", "ProviderName", "InvoiceIssuerName", "SubAccountId",
-    "SubAccountName", "RegionId", "ServiceCategory", "ServiceName", "SkuMeter", "ConsumedQuantity", "ConsumedUnit",
-    "x_Product", "x_Model", "x_Cloud", "x_Seller", "x_Unit", "x_ChargeId",
-)  # fmt: skip
+    "ChargePeriodStart",
+    "ChargePeriodEnd",
+    "ChargeCategory",
+    "ProviderName",
+    "InvoiceIssuerName",
+    "SubAccountId",
+    "SubAccountName",
+    "RegionId",
+    "ServiceCategory",
+    "ServiceName",
+    "SkuMeter",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "x_Product",
+    "x_Model",
+    "x_Cloud",
+    "x_Seller",
+    "x_Unit",
+    "x_ChargeId",
+)
 
 
 class MissingColumns(ValueError):
-    """A file that is no FOCUS: the columns it lacks."""
+    """A file that is not FOCUS: the columns it lacks."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         super().__init__(", ".join(columns))
@@ -94,30 +125,32 @@ class MissingColumns(ValueError):
 
 
 def read_focus(path: Path, products: Iterable[str]) -> Iterator[Reported]:
-    """The usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters' names.
+    """Yield the usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters'
+    names.
 
-    Raises as `rows_of` does.
+    Raise as `rows_of` does.
     """
-    known = sorted(products, key=len, reverse=True)
+    longest_first = sorted(products, key=len, reverse=True)
     for line, row, wrong in rows_of(path):
         yield (
             Reported(line=line, fields=row, unreadable=wrong)
             if wrong
-            else _reported(line, row, known)
+            else _reported(line, row, longest_first)
         )
 
 
 def rows_of(
     path: Path, needed: Iterable[str] = NEEDED
 ) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """The rows of a CSV or Parquet file, each with its line and, where it could not be read, why.
+    """Yield the rows of a CSV or Parquet file, each with its line and why it could not be read,
+    else empty.
 
-    Raises MissingColumns, naming those that the file lacks, and RepeatedColumns.
+    Raise MissingColumns, naming the columns that the file lacks, and RepeatedColumns.
     """
     if path.suffix.lower() == ".parquet":
         yield from parquet_rows(path, lambda names: _check(names, needed))
         return
-    # Bytes that are no UTF-8 become signs that are no Unicode: they spoil their row, and are seen there.
+    # Bytes that are not UTF-8 become lone surrogates: they spoil their row, and are seen there.
     with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as text:
         reader = csv.DictReader(text, restkey=_TOO_MANY)
         try:
@@ -132,9 +165,9 @@ def rows_of(
             except StopIteration:
                 return
             except csv.Error as error:
-                yield reader.line_num, {}, f"no row of a CSV file: {error}"
+                yield reader.line_num, {}, f"not a row of a CSV file: {error}"
             else:
-                # What kept a cell from being a formula is no part of what it says.
+                # The mark that keeps a cell from being a formula is not part of its text.
                 cells = {
                     name: plain(cell) if isinstance(cell, str) else cell
                     for name, cell in row.items()
@@ -151,11 +184,16 @@ def _check(names: Iterable[str], needed: Iterable[str]) -> None:
         raise MissingColumns(missing)
 
 
-def told_of(row: Mapping[str, Any], products: Sequence[str]) -> tuple[dict[str, str], Unit | None]:
-    """What a row without its empty fields is about: cloud, seller, region and product, each empty where it does not
-    say; and the unit it counts, None where no meter of ours is meant. `products` are looked for in this order."""
+def described_by(
+    row: Mapping[str, Any], products: Sequence[str]
+) -> tuple[dict[str, str], Unit | None]:
+    """Return the cloud, seller, region and product of a row without its empty fields, each empty if
+    not named; and its unit.
+
+    The unit is None if it is none of our meters. `products` are looked for in this order.
+    """
     words = [str(row[name]) for name in _NAMING if name in row]
-    found = {
+    named = {
         "cloud": row.get("x_Cloud")
         or row.get("x_HostCloud")
         or _by_beginning(_CLOUDS, _provider(row)),
@@ -163,11 +201,11 @@ def told_of(row: Mapping[str, Any], products: Sequence[str]) -> tuple[dict[str, 
         "region": row.get("RegionId") or "",
         "product": row.get("x_Product") or _product(words, products),
     }
-    return {name: str(value) for name, value in found.items()}, _unit(row, words)
+    return {name: str(value) for name, value in named.items()}, _unit(row, words)
 
 
 def _provider(row: Mapping[str, Any]) -> str:
-    """Return the name of whoever hosts, by the columns of the row's version; empty where none says so."""
+    """Return the name of the host, by the columns of the row's version; empty if none names it."""
     names = (str(row.get(column) or "") for column in _PROVIDERS)
     return next((name for name in names if name not in ("", _NO_PROVIDER)), "")
 
@@ -182,13 +220,18 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
             fields={},
             skipped=f"a charge of category {given.get('ChargeCategory', 'none')}",
         )
-    about, unit = told_of(given, products)
+    about, unit = described_by(given, products)
+    buyers = (given.get(name) for name in ("SubAccountName", "SubAccountId", "BillingAccountName"))
     fields = {
-        "source": SOURCE, "id": str(given.get("x_ChargeId", "")) or _identity(given),
-        "event_ns": given.get("x_EventTime") or _instant(given.get("ChargePeriodStart")), "aggregated": True,
-        "organisation": given.get("SubAccountName") or given.get("SubAccountId") or given.get("BillingAccountName"),
-        "model": given.get("x_Model"), "upstream_id": given.get("ResourceId"), **about,
-    }  # fmt: skip
+        "source": SOURCE,
+        "id": str(given.get("x_ChargeId", "")) or _identity(given),
+        "event_ns": given.get("x_EventTime") or _instant(given.get("ChargePeriodStart")),
+        "aggregated": True,
+        "organisation": next(filter(None, buyers), None),
+        "model": given.get("x_Model"),
+        "upstream_id": given.get("ResourceId"),
+        **about,
+    }
     fields = {name: value for name, value in fields.items() if value not in (None, "")}
     quantity = _quantity(given)
     if unit is None or quantity is None:
@@ -200,7 +243,7 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
     fields[unit.column] = quantity
     if unit in CONTAINED_IN:
         fields[CONTAINED_IN[unit].column] = quantity
-    # Every request has input: told there alone, its number is counted once.
+    # Every request has input: reported there alone, its number is counted once.
     if unit is Unit.INPUT_TOKENS and (requests := number_of(given.get("x_Requests", ""))):
         fields[Unit.REQUESTS.column] = (
             int(requests) if requests == int(requests) else f"{requests:f}"
@@ -225,15 +268,16 @@ def _instant(value: object) -> object:
 def _by_beginning(table: Mapping[str, str], value: object) -> str:
     text = str(value or "").lower()
     return next(
-        (found for beginning, found in table.items() if text.startswith(beginning)),
+        (name for beginning, name in table.items() if text.startswith(beginning)),
         str(value or ""),
     )
 
 
 def _product(words: Sequence[str], products: Sequence[str]) -> str:
-    """The longest product that is named in the first column that names one; `gpt 5.4 Inp` names gpt-5.4."""
-    known = tuple(products)
-    return next(filter(None, (_product_in(word, known) for word in words)), "")
+    """Return the longest product named in the first column that names one; `gpt 5.4 Inp` names
+    gpt-5.4."""
+    candidates = tuple(products)
+    return next(filter(None, (_product_in(word, candidates) for word in words)), "")
 
 
 @lru_cache(maxsize=4096)  # meters come again in every row
@@ -256,15 +300,18 @@ def _unit(row: Mapping[str, Any], words: Sequence[str]) -> Unit | None:
 
 
 def scale_of(unit: object) -> Decimal:
-    """How many one of a unit is, by its name: `1K Tokens` are 1,000."""
-    found = _SCALES.match(str(unit or ""))
-    number, word = found.groups() if found else (None, None)
+    """Return how many a single unit is, by its name: `1K Tokens` are 1,000."""
+    match = _SCALES.match(str(unit or ""))
+    number, word = match.groups() if match else (None, None)
     return Decimal((number or "1").replace(",", "")) * _TIMES.get((word or "").lower(), 1)
 
 
 def number_of(value: object) -> Decimal | None:
-    """A figure of a bill, exactly; None where it is no number. FOCUS writes a point, and large figures with an
-    exponent. A float is read by its shortest text, which is what whoever wrote it meant."""
+    """Return a figure of a bill, exactly; None if it is not a number.
+
+    FOCUS writes a point, and large figures with an exponent. A float is read by its shortest text,
+    which its writer meant.
+    """
     text = repr(value) if isinstance(value, float) else str(value)
     try:
         return read_decimal(text, places=_PLACES_MAX, signed=True, exponent=True)
@@ -273,7 +320,8 @@ def number_of(value: object) -> Decimal | None:
 
 
 def _quantity(row: Mapping[str, Any]) -> int | str | None:
-    """Whole units: `1.5` of `1K Tokens` are 1,500. None where it is no number, text where it is not whole."""
+    """Return whole units: `1.5` of `1K Tokens` are 1,500. None if it is not a number, text if it is
+    not whole."""
     quantity = number_of(row.get("ConsumedQuantity", ""))
     if quantity is None:
         return None
@@ -283,39 +331,57 @@ def _quantity(row: Mapping[str, Any]) -> int | str | None:
 
 
 def usage_rows(sums: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
-    """FOCUS rows of usage from sums by hour: `hour` (since 1970), organisation, project, seller, cloud, region,
-    product, model, and units by column. One row per unit; a whole without its parts, which have rows of their own."""
-    for one in sums:
-        counts = {unit: int(one.get(unit.column) or 0) for unit in Unit}
+    """Yield FOCUS rows of usage from sums by hour: `hour` (since 1970), organisation, project,
+    seller, cloud, region, product, model, and units by column.
+
+    One row per unit; a whole without its parts, which have rows of their own.
+    """
+    for row in sums:
+        counts = {unit: int(row.get(unit.column) or 0) for unit in Unit}
         for part, whole in CONTAINED_IN.items():
             counts[whole] -= counts[part]
         for unit, count in counts.items():
             if count:
-                yield _usage_row(one, unit, count)
+                yield _usage_row(row, unit, count)
 
 
-def _usage_row(one: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]:
-    begin, end = (_written(int(one["hour"]) + later) for later in (0, 1))
+def _usage_row(row: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]:
+    begin, end = (_written(int(row["hour"]) + later) for later in (0, 1))
     about = [
-        one["hour"],
+        row["hour"],
         *(
-            one[name]
+            row[name]
             for name in ("organisation", "project", "seller", "cloud", "region", "product")
         ),
     ]
-    charge = hashlib.sha256(msgspec.json.encode([*about, one["model"], unit.column])).hexdigest()
+    charge = hashlib.sha256(msgspec.json.encode([*about, row["model"], unit.column])).hexdigest()
     return dict(
         zip(
             USAGE_COLUMNS,
             (
-                begin, end, "Usage", one["cloud"], one["seller"], one["organisation"], one["organisation"],
-                one["region"], "AI and Machine Learning", "Model inference", f"{one['product']} {unit.column}",
-                f"{count}.0", _UNIT_WORDS.get(unit, "Tokens"), one["product"], one["model"], one["cloud"],
-                one["seller"], unit.column, charge,
+                begin,
+                end,
+                "Usage",
+                row["cloud"],
+                row["seller"],
+                row["organisation"],
+                row["organisation"],
+                row["region"],
+                "AI and Machine Learning",
+                "Model inference",
+                f"{row['product']} {unit.column}",
+                f"{count}.0",
+                _UNIT_WORDS.get(unit, "Tokens"),
+                row["product"],
+                row["model"],
+                row["cloud"],
+                row["seller"],
+                unit.column,
+                charge,
             ),
             strict=True,
         )
-    )  # fmt: skip
+    )
 
 
 def _written(hour: int) -> str:

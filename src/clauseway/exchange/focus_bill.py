@@ -1,16 +1,21 @@
-"""Charges for metered usage as a bill in FOCUS: one row a day, buyer, product, host cloud, region, seller and unit.
+"""Charges for metered usage as a bill in FOCUS: one row a day, buyer, product, host cloud, region,
+seller and unit.
 
-A bill has a provider, whose bill it is. What the provider sells it bills. What another party sells, and the provider
-only hosts, is on the bill with a BilledCost of 0, because the seller receives the payment; the other costs stay. Host
-cloud and requests have no column and stand in columns of our own (`x_…`).
+A bill has a provider, whose bill it is. The provider bills its own sales. Sales of another party,
+which the provider only hosts, are on the bill with a BilledCost of 0, because the seller receives
+the payment; the other costs stay. Host cloud and requests have no column and stand in columns of
+our own (`x_…`).
 
-1.2 names the provider and the product's publisher. 1.4 names the seller (ServiceProviderName) and the operator of the
-cloud (HostProviderName) instead, and neither whose bill it is nor who made the product.
+1.2 names the provider and the product's publisher. 1.4 names the seller (ServiceProviderName) and
+the operator of the cloud (HostProviderName) instead, but neither the party whose bill it is nor the
+product's maker.
 
-A home writes invoices of shares between parties and none to the buyers of usage. So no row has an invoice.
+A home writes invoices of shares between parties and none to the buyers of usage. So no row has an
+invoice.
 
-A decimal is written as one (`30.0`), so that a reader that guesses types from what it sees takes no column for whole
-numbers. Parquet has types of its own: decimal(38, 12) and timestamps in UTC.
+A decimal is always written with a point (`30.0`), so that a reader that guesses types from the text
+takes no column for whole numbers. Parquet has types of its own: decimal(38, 12) and timestamps in
+UTC.
 
 Rules and their source: `focus_columns`.
 """
@@ -44,21 +49,57 @@ _UNITS = {
 
 # The columns of a bill of any version, in their order.
 _BILL_COLUMNS = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency",
-    "BillingPeriodEnd", "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency",
-    "ChargePeriodEnd", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ContractedCost",
-    "ContractedUnitPrice", "EffectiveCost", "HostProviderName", "InvoiceDetailId", "InvoiceId", "InvoiceIssuerName",
-    "ListCost", "ListUnitPrice", "PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName",
-    "RegionId", "RegionName", "ServiceCategory", "ServiceName", "ServiceProviderName", "ServiceSubcategory", "SkuId",
-    "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName", "SubAccountType", "x_HostCloud",
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingAccountType",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "HostProviderName",
+    "InvoiceDetailId",
+    "InvoiceId",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "RegionId",
+    "RegionName",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceProviderName",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceDetails",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "SubAccountType",
+    "x_HostCloud",
     "x_Requests",
-)  # fmt: skip
+)
 
 
 def bill_columns(version: str = V1_2) -> tuple[str, ...]:
     """Return the columns of a bill in a version of FOCUS, also of one without a row."""
-    known = columns_of(version)
-    return tuple(name for name in _BILL_COLUMNS if name in known or name.startswith("x_"))
+    specified = columns_of(version)
+    return tuple(name for name in _BILL_COLUMNS if name in specified or name.startswith("x_"))
 
 
 def focus_rows(
@@ -84,7 +125,7 @@ def focus_rows(
 
 
 def focus_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """The rows as CSV; a null is an empty field."""
+    """Return the rows as CSV; a null is an empty field."""
     written = io.StringIO(newline="")
     writer = CsvWriter(written)
     writer.row(columns)
@@ -93,7 +134,8 @@ def focus_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def focus_table(rows: Sequence[Row], columns: Sequence[str]) -> pa.Table:
-    """The rows as an Arrow table, each column of the type that the specification gives it."""
+    """Return the rows as an Arrow table, each column of the type that the specification gives
+    it."""
     schema = pa.schema([(name, _type_of(name)) for name in columns])
     return pa.table({name: [row[name] for row in rows] for name in columns}, schema=schema)
 
@@ -123,7 +165,8 @@ def _row(
         "BillingPeriodStart": midnight(period.begin),
         "ChargeCategory": "Usage",
         "ChargeClass": None,
-        "ChargeDescription": f"{meter} of {charge.product} on {charge.cloud}, sold by {charge.seller}",
+        "ChargeDescription": f"{meter} of {charge.product} on {charge.cloud}, "
+        f"sold by {charge.seller}",
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodEnd": midnight(day_after(charge.day)),
         "ChargePeriodStart": midnight(charge.day),
@@ -163,7 +206,7 @@ def _row(
 
 
 def _per_million(picos: int) -> Decimal:
-    """Picos a unit as an amount per million units."""
+    """Return picos a unit as an amount per million units."""
     return Decimal(picos).scaleb(-6).normalize()
 
 
@@ -181,6 +224,7 @@ def _written(value: Value) -> str:
 
 
 def decimal_text(value: Decimal) -> str:
-    """A decimal as FOCUS has it in text: with a point and at least one place, and no more than it needs."""
+    """Return a decimal as FOCUS writes it: with a point and at least one place, and no more than
+    needed."""
     text = f"{value.normalize():f}"
     return text if "." in text else f"{text}.0"

@@ -1,4 +1,5 @@
-"""The columns of FOCUS 1.2 and 1.4 and their rules, as a table, and the rules that a data set breaks.
+"""The columns of FOCUS 1.2 and 1.4 and their rules, as a table, and the rules that a data set
+breaks.
 
 Sources (CC-BY-4.0): of 1.2 the FinOps Open Cost and Usage Specification, specification/columns/*.md
 at tag v1.2; of 1.4 the FinOps Foundation's "FOCUS 1.4 Data Model" (SHA-256 39b3e334…a68005) for
@@ -26,8 +27,11 @@ Row = Mapping[str, Value]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column: its level, its type, whether it may be null, whether it may be for usage that is no
-    correction, and the versions in which it stands so. A column that changed stands twice."""
+    """A column: its level, its type, whether it may be null, whether it may be null for usage that
+    is no correction, its allowed values, and the versions in which it stands so.
+
+    A column that changed stands twice.
+    """
 
     name: str
     level: str
@@ -56,6 +60,27 @@ def _words(*words: str) -> frozenset[str]:
 
 
 _CATEGORIES = _words("Usage", "Purchase", "Tax", "Credit", "Adjustment")
+_SERVICE_CATEGORIES = _words(
+    "AI and Machine Learning",
+    "Analytics",
+    "Business Applications",
+    "Compute",
+    "Databases",
+    "Developer Tools",
+    "Multicloud",
+    "Identity",
+    "Integration",
+    "Internet of Things",
+    "Management and Governance",
+    "Media",
+    "Migration",
+    "Mobile",
+    "Networking",
+    "Security",
+    "Storage",
+    "Web",
+    "Other",
+)
 COLUMNS: tuple[Column, ...] = (
     _free("AllocatedMethodDetails", RECOMMENDED, JSON, versions=_OF_1_4),
     _free("AllocatedMethodId", CONDITIONAL, versions=_OF_1_4),
@@ -100,7 +125,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("ListCost", MANDATORY, DECIMAL),
     Column("ListUnitPrice", CONDITIONAL, DECIMAL, nullable=True, non_negative=True),
     Column(
-        "PricingCategory", CONDITIONAL, nullable=True, allowed=_words("Standard", "Dynamic", "Committed", "Other"),
+        "PricingCategory",
+        CONDITIONAL,
+        nullable=True,
+        allowed=_words("Standard", "Dynamic", "Committed", "Other"),
     ),
     _free("PricingCurrency", CONDITIONAL, versions=_OF_1_2),
     Column("PricingCurrency", CONDITIONAL, versions=_OF_1_4),
@@ -117,11 +145,7 @@ COLUMNS: tuple[Column, ...] = (
     _free("ResourceId", CONDITIONAL),
     _free("ResourceName", CONDITIONAL),
     _free("ResourceType", CONDITIONAL),
-    Column("ServiceCategory", MANDATORY, allowed=_words(
-        "AI and Machine Learning", "Analytics", "Business Applications", "Compute", "Databases", "Developer Tools",
-        "Multicloud", "Identity", "Integration", "Internet of Things", "Management and Governance", "Media",
-        "Migration", "Mobile", "Networking", "Security", "Storage", "Web", "Other",
-    )),
+    Column("ServiceCategory", MANDATORY, allowed=_SERVICE_CATEGORIES),
     Column("ServiceName", MANDATORY),
     Column("ServiceProviderName", MANDATORY, versions=_OF_1_4),
     Column("ServiceSubcategory", RECOMMENDED),
@@ -133,7 +157,7 @@ COLUMNS: tuple[Column, ...] = (
     _free("SubAccountName", CONDITIONAL),
     _free("SubAccountType", CONDITIONAL),
     _free("Tags", CONDITIONAL, JSON),
-)  # fmt: skip
+)
 # The columns of the Invoice Detail data set, which came with 1.4.
 INVOICE_DETAIL: Mapping[str, Column] = {
     column.name: column
@@ -180,9 +204,13 @@ _PAIRS = (
 _INVOICED = (("InvoiceId", "InvoiceDetailId"),)
 # 1.4: a charge without a price of a list has none of these.
 _OF_A_PRICE = (
-    "ConsumedQuantity", "ContractedUnitPrice", "ListUnitPrice", "PricingCategory", "PricingQuantity",
+    "ConsumedQuantity",
+    "ContractedUnitPrice",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
     "SkuPriceDetails",
-)  # fmt: skip
+)
 
 
 def columns_of(version: str) -> Mapping[str, Column]:
@@ -208,7 +236,7 @@ def broken_columns(rows: Sequence[Row], columns: Mapping[str, Column], dataset: 
     names = set(rows[0]) if rows else set(mandatory)
     broken = [f"{name} is missing: it is mandatory" for name in mandatory if name not in names]
     unknown = [name for name in names if name not in columns and not name.startswith("x_")]
-    broken += [f"{name} is no column of {dataset}" for name in sorted(unknown)]
+    broken += [f"{name} is not a column of {dataset}" for name in sorted(unknown)]
     for number, row in enumerate(rows, 1):
         is_usage = row.get("ChargeCategory") == "Usage" and row.get("ChargeClass") is None
         for name, value in row.items():
@@ -223,9 +251,9 @@ def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[s
         if not column.nullable or (is_usage and not column.null_for_usage):
             yield f"{column.name} is null"
     elif value == "":
-        yield f"{column.name} is an empty string; what is not there is null"
+        yield f"{column.name} is an empty string; a missing value is null"
     elif not isinstance(value, {DECIMAL: Decimal, TIME: datetime}.get(column.kind, str)):
-        yield f"{column.name} is {value!r}, no {column.kind}"
+        yield f"{column.name} is {value!r}, not {column.kind}"
     elif isinstance(value, Decimal) and (
         not value.is_finite() or (column.non_negative and value < 0)
     ):
@@ -247,10 +275,11 @@ def _broken_together(row: Row, version: str, generator: str) -> Iterator[str]:
             continue
         if row.get("ChargeClass") is None and exact_product(unit_price, quantity) != amount:
             yield f"{cost} is {amount}, and {price} times PricingQuantity is not"
+    # Rules of 1.4: invoices, and charges without a price of a list.
     later = version != V1_2
-    for one, other in _PAIRS + (_INVOICED if later else ()):
-        if (row.get(one) is None) != (row.get(other) is None):
-            yield f"of {one} and {other} one is null and the other is not"
+    for first, second in _PAIRS + (_INVOICED if later else ()):
+        if (row.get(first) is None) != (row.get(second) is None):
+            yield f"of {first} and {second} one is null and the other is not"
     if later and row.get("SkuPriceId") is None:
         for name in _OF_A_PRICE:
             if row.get(name) is not None:
@@ -258,14 +287,15 @@ def _broken_together(row: Row, version: str, generator: str) -> Iterator[str]:
     yield from broken_periods(row)
     biller = generator or row.get("InvoiceIssuerName") if later else row.get("ProviderName")
     if row.get("InvoiceIssuerName") != biller and row.get("BilledCost") != Decimal(0):
-        yield f"BilledCost is {row.get('BilledCost')} where a third party receives the payment; it must be 0"
+        billed = row.get("BilledCost")
+        yield f"BilledCost is {billed} where a third party receives the payment; it must be 0"
 
 
 def broken_periods(row: Row) -> Iterator[str]:
-    """Yield what is wrong with a row's currency and with the order of its instants."""
+    """Yield the problems of a row's currency and of the order of its instants."""
     currency = row.get("BillingCurrency")
     if isinstance(currency, str) and not _CURRENCY.fullmatch(currency):
-        yield f"BillingCurrency is {currency!r}, no code of ISO 4217"
+        yield f"BillingCurrency is {currency!r}, not a code of ISO 4217"
     for kind in ("Billing", "Charge"):
         bounds = [row.get(f"{kind}PeriodStart"), row.get(f"{kind}PeriodEnd")]
         instants = [

@@ -1,13 +1,13 @@
 """Invoices of shares in FOCUS 1.4: Invoice Detail, and the charges of Cost and Usage behind it.
 
-Each line of an invoice is a record of Invoice Detail. The charges behind it are what the line is the
-sum of: for each settled month the share, corrections and restatements of closed months, less what was
+Each line of an invoice is a record of Invoice Detail. The charges behind it sum to the line: for
+each settled month the share, corrections and restatements of closed months, less the amounts
 invoiced before. By `InvoiceDetailId` the charges sum to the record, to the last digit.
 
-A share is neither usage nor the purchase of a service: its category is "Adjustment". A correction of
-a closed month has the class "Correction".
+A share is neither usage nor the purchase of a service: its category is "Adjustment". A correction
+of a closed month has the class "Correction".
 
-Nobody tells a home these, so the data sets have no columns for them: a purchase order, and a payment
+The data sets have no columns for facts that a home does not know: a purchase order, and a payment
 in another currency than the invoice's.
 
 Rules and their source: `focus_columns`.
@@ -39,7 +39,7 @@ _CATEGORY, _CORRECTION, _SERVICE = "Adjustment", "Correction", "Revenue share"
 _KEY = ("InvoiceIssuerName", "InvoiceId", "InvoiceDetailId", "BillingCurrency")
 _ZERO = Decimal(0)
 
-# The columns that are written, in their order: also of a file without a row. Those of our own are the
+# The written columns, in their order: also of a file without a row. Those of our own are the
 # figures of an invoice for which FOCUS has no column.
 INVOICE_COLUMNS = (
     *(column.name for column in INVOICE_DETAIL.values() if column.level == MANDATORY),
@@ -58,7 +58,7 @@ class IssuedInvoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of an invoice's line in USD: the days it is for, and what it corrects, if anything."""
+    """A part of an invoice's line in USD: its days, and the class of a correction, if it is one."""
 
     days: Interval
     name: str
@@ -72,12 +72,12 @@ def billing_period(invoice: Invoice) -> Interval:
 
 
 def has_months(invoice: Invoice) -> bool:
-    """Return whether each line says what it is the sum of. Those of older homes do not."""
+    """True if each line names its parts. Lines of older homes do not."""
     return all(line.parts for line in invoice.lines)
 
 
 def detail_rows(issued: IssuedInvoice) -> list[Row]:
-    """Return the records of Invoice Detail of an invoice, one for each line."""
+    """Return an invoice's records of Invoice Detail, one for each line."""
     invoice = issued.invoice
     # Whole seconds, which both formats hold.
     recorded = datetime.fromtimestamp(issued.recorded_ns // 1_000_000_000, UTC)
@@ -133,14 +133,15 @@ def _detail_row(invoice: Invoice, line: InvoiceLine, recorded: datetime) -> dict
 
 
 def _terms(line: InvoiceLine) -> str:
-    """Return the terms of payment in words: the agreement's days count from the end of the period."""
+    """Return the terms of payment in words: the agreement's days count from the end of the
+    period."""
     if line.due is None or line.through is None:
         return "The agreement states no day of payment"
     return f"{(line.due - line.through).days} days after {line.through}"
 
 
 def _parts(line: InvoiceLine) -> Iterator[_Charge]:
-    """Yield what a line is the sum of, in USD."""
+    """Yield the charges that a line sums, in USD."""
     months = [
         calendar_period(date.fromisoformat(f"{part.month}-01"), "month") for part in line.parts
     ]
@@ -154,7 +155,8 @@ def _parts(line: InvoiceLine) -> Iterator[_Charge]:
 
 
 def _split(invoice: Invoice, line: InvoiceLine) -> list[tuple[_Charge, Decimal]]:
-    """Return the charges of a line with amounts in the invoice's currency, which sum to the line."""
+    """Return the charges of a line with amounts in the invoice's currency, which sum to the
+    line."""
     charges = [charge for charge in _parts(line) if charge.amount]
     if invoice.currency == USD:
         return [(charge, charge.amount) for charge in charges]
@@ -209,7 +211,7 @@ def _broken_together(row: Row) -> Iterator[str]:
 
 
 def _broken_sums(details: Sequence[Row], charges: Sequence[Row]) -> Iterator[str]:
-    """Yield where the charges behind a record do not sum to it.
+    """Yield the records whose charges do not sum to them.
 
     The specification allows a variance of rounding; we do not.
     """
@@ -220,8 +222,8 @@ def _broken_sums(details: Sequence[Row], charges: Sequence[Row]) -> Iterator[str
         if records.get(key, _ZERO) != behind.get(key, _ZERO):
             issuer, invoice, line, currency = key
             yield (
-                f"invoice {invoice} of {issuer}, {line}: BilledCost is {records.get(key)} {currency},"
-                f" and the charges behind it sum to {behind.get(key)}"
+                f"invoice {invoice} of {issuer}, {line}: "
+                f"BilledCost is {records.get(key)} {currency}, and the charges behind it sum to {behind.get(key)}"
             )
 
 

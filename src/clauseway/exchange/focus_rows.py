@@ -1,8 +1,9 @@
-"""A cloud's bill in FOCUS (CSV or Parquet) as what `ledger.reconciliation` compares: quantities, costs, and steps.
+"""A cloud's bill in FOCUS (CSV or Parquet) as input of `ledger.reconciliation`: quantities, costs,
+and steps.
 
-A row that cannot be read is told with its field and left out; the rest is compared. Charges that are not
-compared (taxes, purchases, credits, corrections, rows that could not be read) are kept with their cost, so
-that the bill adds up.
+A row that cannot be read is reported with its field and left out; the rest is compared. Charges
+that are not compared (taxes, purchases, credits, corrections, unreadable rows) are kept with their
+cost, so that the bill adds up.
 """
 
 import hashlib
@@ -20,10 +21,10 @@ from clauseway.exchange.focus import (
     NEEDED,
     VERSIONS_READ,
     MissingColumns,
+    described_by,
     number_of,
     rows_of,
     scale_of,
-    told_of,
 )
 from clauseway.exchange.parquet_rows import RepeatedColumns
 from clauseway.exchange.reports import keepable
@@ -41,9 +42,9 @@ from clauseway.values import InvalidInput, Problem, exact_product
 
 COSTS = ("ContractedCost", "BilledCost", "EffectiveCost", "ListCost")
 _NEEDED = ("BillingCurrency", *NEEDED)
-# What is counted in another unit than ours, in ours.
+# The milliseconds of units of length.
 _LENGTHS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000}
-# When the file was made is no part of what a row says.
+# The time of the export does not identify a row.
 _MADE = re.compile(r"^x_Exported")
 _ONE = Decimal(1)
 _USAGE, _CORRECTION = "Usage", "Correction"
@@ -59,7 +60,8 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that is not compared: its line, one of `reconciliation.BESIDE`, its day where it says one, and its cost."""
+    """A row that is not compared: its line, one of `reconciliation.BESIDE`, its day if it has one,
+    and its cost."""
 
     line: int
     kind: str
@@ -69,8 +71,11 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill's rows of usage, and those beside. `unread` are rows that could not be read; where the cost of one cannot
-    be either, it is `uncounted`. `period` is the billing period where the rows state one: first and last day."""
+    """A bill's rows of usage, and the rows beside.
+
+    `unread` are rows that could not be read; `uncounted` are those whose cost could not be read
+    either. `period` is the billing period if the rows state it: first and last day.
+    """
 
     rows: tuple[Billed, ...]
     beside: tuple[Beside, ...]
@@ -89,11 +94,12 @@ class _Field(ValueError):
 
 
 def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill:
-    """Read a bill. `products` are looked for in meters' names; `cost` is the column that is compared.
+    """Read a bill. `products` are looked for in meters' names; `cost` is the column that is
+    compared.
 
-    Raises InvalidInput where the file cannot be read or lacks columns, naming all of them.
+    Raise InvalidInput if the file cannot be read or lacks columns, naming all of them.
     """
-    known = sorted(products, key=lambda name: (-len(name), name))
+    longest_first = sorted(products, key=lambda name: (-len(name), name))
     rows: list[Billed] = []
     beside: list[Beside] = []
     unread: list[Unread] = []
@@ -108,7 +114,7 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
             if kind:
                 beside.append(_beside(line, row, kind, cost))
                 continue
-            rows.append(_billed(line, row, known, cost))
+            rows.append(_billed(line, row, longest_first, cost))
             if "BillingPeriodStart" in row and "BillingPeriodEnd" in row:
                 periods.add((_day(row, "BillingPeriodStart"), _day(row, "BillingPeriodEnd")))
         except _Field as error:
@@ -130,8 +136,10 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
 
 
 def _kind(row: Mapping[str, Any]) -> str:
-    """What a row is beside usage, by its class and category; empty for usage. Raises nothing: an unknown category is
-    usage that cannot be read."""
+    """Return the kind of a row beside usage, by its class and category; empty for usage.
+
+    Raise nothing: an unknown category is usage that cannot be read.
+    """
     category = str(row.get("ChargeCategory", ""))
     if category == _USAGE and row.get("ChargeClass") == _CORRECTION:
         return CORRECTIONS
@@ -168,10 +176,10 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
             )
         ) from None
     except RepeatedColumns as error:
-        what, why = "a column is there twice", f"{error} could mean either"
+        message, why = "a column is there twice", f"{error} could mean either"
         todo = "Give each column a name of its own."
         raise InvalidInput(
-            Problem(what=what, why=why, where=str(path), line=1, todo=todo)
+            Problem(what=message, why=why, where=str(path), line=1, todo=todo)
         ) from None
     except (OSError, pa.ArrowException) as error:
         todo = (
@@ -186,7 +194,7 @@ def _billed(line: int, row: Mapping[str, Any], products: list[str], cost: str) -
     category = str(row.get("ChargeCategory", ""))
     if category != _USAGE:
         raise _Field("ChargeCategory", f"{category[:40]!r} is none" if category else "it is empty")
-    about, unit = told_of(row, products)
+    about, unit = described_by(row, products)
     scale, unit = _scale(row, unit)
     if not about["product"]:
         raise _Field("SkuMeter", "it names no product of the agreement or the price books")
@@ -208,13 +216,16 @@ def _currency(row: Mapping[str, Any]) -> str:
     currency = str(row.get("BillingCurrency", ""))
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise _Field(
-            "BillingCurrency", f"{currency[:40]!r} is no currency" if currency else "it is empty"
+            "BillingCurrency", f"{currency[:40]!r} is not a currency" if currency else "it is empty"
         )
     return currency
 
 
 def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
-    """How many of our units one of the bill's is: `1K Tokens` are 1,000, a second of audio is 1,000 milliseconds."""
+    """Return how many of our units a unit of the bill is, and our unit: `1K Tokens` are 1,000.
+
+    A second of audio is 1,000 milliseconds.
+    """
     text = str(row.get("ConsumedUnit", ""))
     scale = scale_of(text)
     length = next((factor for name, factor in _LENGTHS.items() if name in text.lower()), None)
@@ -222,7 +233,7 @@ def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
         return scale * length, Unit.AUDIO_INPUT_MILLISECONDS
     if unit is None:
         raise _Field(
-            "SkuMeter", f"{row.get('SkuMeter', '')!r} of {text!r} is no unit that is metered"
+            "SkuMeter", f"{row.get('SkuMeter', '')!r} of {text!r} is not a unit that is metered"
         )
     return scale, unit
 
@@ -232,19 +243,21 @@ def _number(row: Mapping[str, Any], name: str) -> Decimal:
         raise _Field(name, "it is empty")
     number = number_of(row[name])
     if number is None:
-        raise _Field(name, f"{str(row[name])[:40]!r} is no number")
+        raise _Field(name, f"{str(row[name])[:40]!r} is not a number")
     return number
 
 
 def _step(number: Decimal) -> Decimal:
-    """The least that a figure can tell apart by itself: zeros at its end may be how its file writes decimals."""
+    """Return the smallest difference that a figure shows by itself: zeros at its end may be how its
+    file writes decimals."""
     exponent = number.normalize().as_tuple().exponent
     assert isinstance(exponent, int), f"{number} is finite"
     return _ONE.scaleb(min(exponent, 0))
 
 
 def _with_steps(rows: list[Billed]) -> Iterator[Billed]:
-    """The rows with the finest step that the bill's figures have: `3` beside `2.51` is 3.00."""
+    """Yield the rows with the finest step that the bill's figures have: `3` beside `2.51` is
+    3.00."""
     cost_step = min((row.cost_step for row in rows), default=_ONE)
     steps: dict[Unit, Decimal] = {}
     for row in rows:
@@ -265,11 +278,11 @@ def _day(row: Mapping[str, Any], name: str) -> date:
         try:
             instant = datetime.fromisoformat(str(value))
         except ValueError as error:
-            raise _Field(name, f"{value!r} is no time: {error}") from None
-    # FOCUS has UTC; a time that names no zone is that.
+            raise _Field(name, f"{value!r} is not a time: {error}") from None
+    # FOCUS uses UTC; a time without a zone is UTC.
     return (instant if instant.tzinfo is None else instant.astimezone(UTC)).date()
 
 
 def _identity(row: Mapping[str, Any]) -> str:
-    said = sorted((name, str(value)) for name, value in row.items() if not _MADE.match(name))
-    return hashlib.sha256(msgspec.json.encode(keepable(said))).hexdigest()
+    descriptive = sorted((name, str(value)) for name, value in row.items() if not _MADE.match(name))
+    return hashlib.sha256(msgspec.json.encode(keepable(descriptive))).hexdigest()

@@ -1,9 +1,10 @@
-"""The journal as an hledger journal that `hledger check --strict` accepts: accounts and commodities declared.
+"""The journal as an hledger journal that `hledger check --strict` accepts: accounts and commodities
+declared.
 
     expense → expenses   income → income   receivable → assets   payable → liabilities
 
-Account names hold the party, so one file can carry all parties' books. The id and the clauses stand in comments as
-tags. Format: https://hledger.org/hledger.html#journal
+Account names hold the party, so one file can carry all parties' books. The id and the clauses stand
+in comments as tags. Format: https://hledger.org/hledger.html#journal
 """
 
 from collections.abc import Iterable
@@ -11,12 +12,12 @@ from collections.abc import Iterable
 from clauseway.exchange.accounting import ROOTS, clauses_of, entries_of, first_uses
 from clauseway.ledger import Account, Entry, Posting
 
-# Every amount is written with the digits it has; the declaration only says that a point divides them.
+# Every amount is written with the digits it has; the declaration only defines the decimal point.
 _COMMODITY = "commodity 1,000.00 {currency}"
 
 
 def hledger_text(entries: Iterable[Entry], title: str) -> str:
-    """The entries as an hledger journal, in the order of their days."""
+    """Return the entries as an hledger journal, in the order of their days."""
     in_order = entries_of(entries)
     uses = first_uses(in_order)
     currencies = sorted({currency for _, used in uses.values() for currency in used})
@@ -33,7 +34,7 @@ def hledger_text(entries: Iterable[Entry], title: str) -> str:
 
 
 def account_name(account: Account) -> str:
-    """An account's name there: its kind's root, then party, name and the other party."""
+    """Return an account's name there: its kind's root, then party, name and the other party."""
     return ":".join(
         map(
             _component,
@@ -43,7 +44,8 @@ def account_name(account: Account) -> str:
 
 
 def _component(name: str) -> str:
-    """No colon, which divides accounts, no brackets or semicolon, and no two spaces, which end an account's name."""
+    """Return a component without colon, which divides accounts, brackets, semicolon, or the two
+    spaces that end a name."""
     kept = "".join(
         "-" if character in ':;()[]"*!' or not character.isprintable() else character
         for character in name
@@ -60,14 +62,14 @@ def _transaction(entry: Entry) -> str:
 
 
 def _posting(posting: Posting) -> list[str]:
-    """A leg, and under it the clauses it rests on."""
+    """Return a leg, followed by the clauses it rests on."""
     clauses = clauses_of(posting)
     leg = f"    {account_name(posting.account)}  {posting.amount:f} {posting.currency}"
     return [leg, f"    ; clause: {_tagged(clauses)}"] if clauses else [leg]
 
 
 def _tagged(text: str) -> str:
-    """A tag's value: a comma would end it."""
+    """Return a tag's value: a comma would end it."""
     return _on_one_line(text).replace(",", " ·")
 
 

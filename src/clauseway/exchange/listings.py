@@ -1,12 +1,14 @@
-"""Listing histories as facts: who listed which model, repriced it or took it down, and when that became known.
+"""Listing histories as facts: who listed which model, repriced it or took it down, and when that
+became known.
 
-A history is CSV with the columns of models.dev's events (`data/README.md`). The commit time is when an event became
-known; the listing itself happened by then at the latest, and how much earlier is unknown. What a provider lists within
-its first days in a history had been listed before: the catalogue was being filled.
+A history is CSV with the columns of models.dev's events (`data/README.md`). The commit time is when
+an event became known; the listing itself happened by then at the latest, and how much earlier is
+unknown. Models that a provider lists within its first days in a history had been listed before: the
+catalogue was being filled.
 
-A listing names a *provider*. Where it hosts stands in `PROVIDERS`, with the reason and on whose word: a resale of what
-another cloud hosts is not another host, but that something is a resale no listing says. Whoever knows better says so by
-name (`providers_with`).
+A listing names a *provider*. `PROVIDERS` says where it hosts, with the reason and its standing: a
+resale of models that another cloud hosts is not another host, but no listing marks a resale. A
+caller with better knowledge names the provider (`providers_with`).
 """
 
 import csv
@@ -27,14 +29,17 @@ OPENING = timedelta(days=7)
 
 
 class _Wrong(Protocol):
-    """Notes what is wrong with a cell."""
+    """Notes a problem of a cell."""
 
-    def __call__(self, what: str, why: str, todo: str) -> None: ...
+    def __call__(self, message: str, why: str, todo: str) -> None: ...
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """Who lists. `cloud` is the host of what it lists, where that is a launch on a cloud; `maker` whether it is the
-    model's own; `standing` says on whose word: known (its name says it), assumed (ours), chosen (the caller's)."""
+    """The provider of a listing. `cloud` is the host of its models, if that is a launch on a cloud;
+    `maker` is true for the model's own maker.
+
+    `standing`: known (its name says it), assumed (by us), chosen (by the caller).
+    """
 
     cloud: str
     why: str
@@ -43,7 +48,7 @@ class Provider(msgspec.Struct, frozen=True):
 
 
 KNOWN, ASSUMED, CHOSEN = "known", "assumed", "chosen"
-# What a provider may be said to be, beside the name of a cloud on which it hosts.
+# The words for a provider that hosts on no cloud of its own.
 RESALE, UNKNOWN = "resale", "unknown"
 _RESALE = "resale of what Azure hosts: a launch on no other cloud"
 PROVIDERS: Mapping[str, Provider] = {
@@ -57,7 +62,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "amazon-bedrock": Provider("aws", "Amazon's own service on AWS"),
     "google-vertex": Provider("google-cloud", "Google's own service on its cloud"),
     "cloudflare-workers-ai": Provider("cloudflare", "Cloudflare's own network"),
-    # Where these have their models from is our reading of their documentation, not evidence in any listing.
+    # The hosts behind these are our reading of their documentation, not evidence in any listing.
     "github-models": Provider("", _RESALE, standing=ASSUMED),
     "github-copilot": Provider("", _RESALE, standing=ASSUMED),
     "sap-ai-core": Provider("", _RESALE, standing=ASSUMED),
@@ -72,9 +77,16 @@ _UNKNOWN = Provider(
 )
 
 _COLUMNS = (
-    "provider", "model", "committed_at", "commit", "event",
-    "input_usd_per_mtok", "output_usd_per_mtok", "cache_read_usd_per_mtok", "open_weights",
-)  # fmt: skip
+    "provider",
+    "model",
+    "committed_at",
+    "commit",
+    "event",
+    "input_usd_per_mtok",
+    "output_usd_per_mtok",
+    "cache_read_usd_per_mtok",
+    "open_weights",
+)
 # A million tokens for a million dollars is a slip of the pen.
 _PRICE_BELOW = 1_000_000
 _EVENTS = ("listed", "price", "removed")
@@ -88,8 +100,11 @@ _DASHED = re.compile(r"^(gpt-\d)-(\d)(?=-|$)")
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """One event. `product` is the model's name without what the provider adds; prices are USD per million tokens,
-    None where none is stated; `opening`: the provider was still being filled in."""
+    """An event of a history. `product` is the model's name without the provider's additions.
+
+    Prices are USD per million tokens, None if not stated; `opening`: the provider was still being
+    filled in.
+    """
 
     provider: str
     model: str
@@ -106,7 +121,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def day(self) -> date:
-        """The latest possible day of what happened (UTC)."""
+        """Return the latest possible day of the event (UTC)."""
         return day_of(self.known.instant_ns)
 
     @property
@@ -115,8 +130,11 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceObservation(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices that a provider stated, USD per million tokens. `effective`: from this day at the latest; `known`: since
-    when that is known. A correction (`corrects` names the commit) has the effective day of what it corrects."""
+    """Prices that a provider stated, USD per million tokens.
+
+    `effective`: from this day at the latest; `known`: since when that is known. A correction
+    (`corrects` names the commit) has the effective day of the price it corrects.
+    """
 
     provider: str
     model: str
@@ -134,16 +152,17 @@ class PriceObservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_listings(name: str, text: str) -> tuple[Listing, ...]:
-    """The events on OpenAI's models, in the order in which they became known. Raises InvalidInput with all problems."""
+    """Return the events on OpenAI's models, in the order in which they became known. Raise
+    InvalidInput with all problems."""
     problems: list[Problem] = []
-    found: list[Listing] = []
+    listings: list[Listing] = []
     rows = csv.DictReader(StringIO(text, newline=""))
     try:
         _check_columns(rows.fieldnames or (), name)
         for row in rows:
             read = _listing(row, name, rows.line_num, problems)
             if read is not None:
-                found.append(read)
+                listings.append(read)
     except csv.Error as error:
         todo = "Give a CSV as spreadsheets write it, in UTF-8."
         problems.append(
@@ -153,18 +172,18 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
         raise InvalidInput(*problems)
     # A router's own alias (`~…`), such as for the newest model, is no product.
     return tuple(
-        one
-        for one in _with_opening(found)
-        if _OPENAI.match(one.product) and not one.model.startswith("~")
+        listing
+        for listing in _with_opening(listings)
+        if _OPENAI.match(listing.product) and not listing.model.startswith("~")
     )
 
 
-def _check_columns(found: Iterable[str], name: str) -> None:
-    missing = [column for column in _COLUMNS if column not in found]
+def _check_columns(names: Iterable[str], name: str) -> None:
+    missing = [column for column in _COLUMNS if column not in names]
     if missing:
         todo = f"Give a CSV with the columns {', '.join(_COLUMNS)}."
-        what = f"no column {', '.join(map(repr, missing))}"
-        raise InvalidInput(Problem(what=what, why="it is needed", where=name, line=1, todo=todo))
+        message = f"no column {', '.join(map(repr, missing))}"
+        raise InvalidInput(Problem(what=message, why="it is needed", where=name, line=1, todo=todo))
 
 
 def _listing(
@@ -173,8 +192,8 @@ def _listing(
     cells = {column: (row.get(column) or "").strip() for column in _COLUMNS}
     before = len(problems)
 
-    def wrong(what: str, why: str, todo: str) -> None:
-        problems.append(Problem(what=what, why=why, where=name, line=line, todo=todo))
+    def wrong(message: str, why: str, todo: str) -> None:
+        problems.append(Problem(what=message, why=why, where=name, line=line, todo=todo))
 
     if cells["event"] not in _EVENTS:
         wrong(
@@ -186,14 +205,14 @@ def _listing(
         if not cells[column]:
             wrong(f"no {column}", "the cell is empty", f"Name the {column}.")
     try:
-        known = KnownAt(_instant(cells["committed_at"]), line)
+        known_at = KnownAt(_instant(cells["committed_at"]), line)
     except (ValueError, OverflowError) as error:
         wrong(
-            f"{cells['committed_at']!r} is no time",
+            f"{cells['committed_at']!r} is not a time",
             str(error),
             "Write it as 2026-04-27T08:00:00+00:00.",
         )
-        known = KnownAt.always()
+        known_at = KnownAt.always()
     prices = [_price(cells[column], wrong) for column in _COLUMNS[5:8]]
     if len(problems) > before:
         return None
@@ -202,7 +221,7 @@ def _listing(
         model=cells["model"],
         product=product_of(cells["model"]),
         event=cells["event"],
-        known=known,
+        known=known_at,
         commit=cells["commit"],
         input=prices[0],
         output=prices[1],
@@ -214,7 +233,7 @@ def _listing(
 
 
 def _instant(text: str) -> int:
-    """An instant with its offset from UTC, as nanoseconds since 1970."""
+    """Return an instant with its offset from UTC, as nanoseconds since 1970."""
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError("it has no offset from UTC")
@@ -231,19 +250,20 @@ def _price(text: str, wrong: _Wrong) -> Decimal | None:
             return price
         raise BadNumber(f"it is not below {_PRICE_BELOW}", "Write USD per million tokens.")
     except BadNumber as error:
-        wrong(f"{text!r} is no price", error.why, error.todo)
+        wrong(f"{text!r} is not a price", error.why, error.todo)
     return None
 
 
 def product_of(model: str) -> str:
-    """A model's own name, without what a provider adds to it."""
+    """Return a model's own name, without the provider's additions."""
     return _DASHED.sub(r"\1.\2", _BEHIND.sub("", _BEFORE.sub("", model)))
 
 
 def _with_opening(listings: Iterable[Listing]) -> Iterator[Listing]:
-    """In the order of knowledge, and whether the provider was still being filled in."""
+    """Yield the listings in the order of knowledge, marked while the provider was still being
+    filled in."""
     began: dict[str, date] = {}
-    for listing in sorted(listings, key=lambda one: one.known):
+    for listing in sorted(listings, key=lambda listed: listed.known):
         first = began.setdefault(listing.provider, listing.day)
         yield msgspec.structs.replace(listing, opening=listing.day < first + OPENING)
 
@@ -252,13 +272,14 @@ def _with_opening(listings: Iterable[Listing]) -> Iterator[Listing]:
 
 
 def providers_with(chosen: Mapping[str, str]) -> Mapping[str, Provider]:
-    """The providers, some of them as the caller says: hosting on a cloud, a resale, or unknown."""
-    said = {
+    """Return the providers, some of them as the caller says: hosting on a cloud, a resale, or
+    unknown."""
+    words = {
         RESALE: Provider("", "a resale: a launch on no other cloud", standing=CHOSEN),
         UNKNOWN: Provider("", "where it hosts is not known: a launch on no cloud", standing=CHOSEN),
     }
     own = {
-        name: said.get(host) or Provider(host, f"it hosts on {host}", standing=CHOSEN)
+        name: words.get(host) or Provider(host, f"it hosts on {host}", standing=CHOSEN)
         for name, host in chosen.items()
     }
     return {**PROVIDERS, **own}
@@ -271,16 +292,21 @@ def provider_of(name: str, providers: Mapping[str, Provider]) -> Provider:
 def shipments(
     listings: Iterable[Listing], known_at: KnownAt, providers: Mapping[str, Provider] = PROVIDERS
 ) -> list[Shipment]:
-    """The listings known at a point, as evidence of shipments: each model's first at each provider.
+    """Return the listings known at a point, as evidence of shipments: each model's first at each
+    provider.
 
-    Of two of one commit the first by name counts, in whatever order they stand.
+    Among listings of one commit the first by name counts, in whatever order they stand.
     """
     listings = list(listings)
     open_weights = {
-        one.product for one in listings if one.open_weights or one.product.startswith("gpt-oss")
+        listing.product
+        for listing in listings
+        if listing.open_weights or listing.product.startswith("gpt-oss")
     }
     first: dict[tuple[str, str], Listing] = {}
-    for listing in sorted(listings, key=lambda one: (one.known.instant_ns, one.model, one.commit)):
+    for listing in sorted(
+        listings, key=lambda listed: (listed.known.instant_ns, listed.model, listed.commit)
+    ):
         if listing.event == "listed" and listing.known <= known_at:
             first.setdefault((listing.provider, listing.product), listing)
     return [
@@ -309,14 +335,15 @@ def _shipment(listing: Listing, provider: Provider, open_weights: bool) -> Shipm
 
 
 def price_observations(listings: Iterable[Listing]) -> list[PriceObservation]:
-    """What was stated of prices, in the order in which it became known. Where a price is withdrawn, none is stated.
+    """Return the stated prices, in the order in which they became known. A withdrawn price is no
+    longer stated.
 
-    A price that only gains digits (0.13, then 0.125) is no new price: it corrects the one stated before, which had been
-    rounded, from the day on which that took effect.
+    A price that only gains digits (0.13, then 0.125) is no new price: it corrects the rounded price
+    stated before, from the day on which that took effect.
     """
     last: dict[tuple[str, str], PriceObservation] = {}
-    found: list[PriceObservation] = []
-    for listing in sorted(listings, key=lambda one: one.known):
+    observations: list[PriceObservation] = []
+    for listing in sorted(listings, key=lambda listed: listed.known):
         before = last.get((listing.provider, listing.model))
         if listing.event == "removed" or (before is not None and _prices(before) == listing.prices):
             continue
@@ -338,24 +365,26 @@ def price_observations(listings: Iterable[Listing]) -> list[PriceObservation]:
             corrects=corrects.commit if corrects else "",
         )
         last[listing.provider, listing.model] = observed
-        found.append(observed)
-    return found
+        observations.append(observed)
+    return observations
 
 
 def price_in_force(
     observations: Iterable[PriceObservation], as_of: date, known_at: KnownAt
 ) -> list[PriceObservation]:
-    """Each provider's and model's price on a day, as known at a point: of those in effect the latest, of those of one
-    day the one known last."""
+    """Return each provider's and model's price on a day, as known at a point.
+
+    The latest price in effect wins; among prices of one day, the one known last.
+    """
     latest: dict[tuple[str, str], PriceObservation] = {}
-    for one in sorted(observations, key=lambda one: (one.effective, one.known)):
-        if one.effective <= as_of and one.known <= known_at:
-            latest[one.provider, one.model] = one
+    for observed in sorted(observations, key=lambda price: (price.effective, price.known)):
+        if observed.effective <= as_of and observed.known <= known_at:
+            latest[observed.provider, observed.model] = observed
     return list(latest.values())
 
 
-def _prices(one: PriceObservation) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
-    return (one.input, one.output, one.cache_read)
+def _prices(observed: PriceObservation) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    return (observed.input, observed.output, observed.cache_read)
 
 
 def _only_gains_digits(before: Iterable[Decimal | None], after: Iterable[Decimal | None]) -> bool:
@@ -363,7 +392,8 @@ def _only_gains_digits(before: Iterable[Decimal | None], after: Iterable[Decimal
 
 
 def _gains_digits(before: Decimal | None, after: Decimal | None) -> bool:
-    """Whether a price is the one before, or that rounded up from half to as many places as were stated."""
+    """True if a price is the one before, or rounds (half up) to it at the places that were
+    stated."""
     if before is None or after is None:
         return before == after
     return before in (after, after.quantize(before, ROUND_HALF_UP))

@@ -1,25 +1,33 @@
 """The agreement in force as an ODRL 2.2 policy in JSON-LD, term by term.
 
-Every rule is atomic (one action, one target) and carries its term, document, line and source. The four outcomes:
+Every rule is atomic (one action, one target) and carries its term, document, line and source. The
+four outcomes:
 
-    permitted     a permission reaches the act, none of its duties is open, and no prohibition reaches it
-    conditional   so, but the permission has an open duty: consent by the owner, an offer passed on, shipping first
-    forbidden     a prohibition reaches the act (`conflict` is `prohibit`); for a share, that no obligation reaches it
-    unstated      neither permission nor prohibition reaches the act; on a day with nothing in force there is no policy
+    permitted     a permission reaches the act, none of its duties is open, and no prohibition
+                  reaches it
+    conditional   the same, but the permission has an open duty: consent by the owner, an offer
+                  passed on, shipping first
+    forbidden     a prohibition reaches the act (`conflict` is `prohibit`); for a share, no
+                  obligation reaches it
+    unstated      neither permission nor prohibition reaches the act; on a day with nothing in
+                  force there is no policy
 
-    ownership            permission to the owner; to everyone else a permission with the duty to obtain its consent
+    ownership     permission to the owner; to everyone else a permission with the duty to obtain
+                  its consent
     permission, licence, recorded grant, launch on the party's own cloud   permission
     exclusivity, prohibition, a licence that has ended                     prohibition
-    precedence, right of first refusal                                     duty of every permission it bears on
-    revenue share                                                          obligation to compensate
+    precedence, right of first refusal           duty of every permission it bears on
+    revenue share                                obligation to compensate
 
-An act's host is whoever serves; of a sale it is the owner where it launched on that cloud, else the cloud's operator.
-An act's region is that in which its place lies (`cw:within`), or the region itself where it is named by it.
+An act's host is its server; a sale's host is the owner where it launched on that cloud, else the
+cloud's operator. An act's region is the region of its place (`cw:within`), or the region itself
+where it is named.
 
-Actions, left operands and the facts about products and parties are a profile of ours. It is declared in the same
-document, and so is the JSON-LD context, so that nothing is fetched to read it. No equivalence is claimed: an evaluator
-that does not know the profile comes to none of these outcomes, and `cw:unknownWithoutProfile` lists for each policy
-which of its terms it would have to know. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
+Actions, left operands and the facts about products and parties are a profile of ours. It is
+declared in the same document, and so is the JSON-LD context, so that nothing is fetched to read it.
+No equivalence is claimed: an evaluator that does not know the profile comes to none of these
+outcomes, and `cw:unknownWithoutProfile` lists for each policy which of its terms it would have to
+know. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,12 +66,13 @@ _CONTEXT: Node = {
 ACTIONS = ("serve", "sell", "license", "use-under-licence", "contract-compute", "share-revenue")
 _OWNED = ACTIONS[:5]
 _SOLD = ("serve", "sell")
-# The profile: what each of its terms means, for whoever writes an evaluator that knows it.
+# The profile: the meaning of each of its terms, for the author of an evaluator.
 _NOTICE = (
-    "Read with this profile alone. An evaluator of ODRL that does not know it cannot tell what the agreement permits, "
-    "and no equivalence is claimed. Permitted: a permission reaches the act, each of its duties is fulfilled or does "
-    "not apply, and no prohibition reaches it. Conditional: the same with an open duty. Forbidden: a prohibition "
-    "reaches the act; of a revenue share, that no obligation does. Unstated: no rule reaches it. Where one party sells "
+    "Read with this profile alone. An evaluator of ODRL that does not know it cannot tell what "
+    "the agreement permits, and no equivalence is claimed. Permitted: a permission reaches the "
+    "act, each of its duties is fulfilled or does not apply, and no prohibition reaches it. "
+    "Conditional: the same with an open duty. Forbidden: a prohibition reaches the act; of a "
+    "revenue share, that no obligation does. Unstated: no rule reaches it. Where one party sells "
     "what another serves, both acts are asked and the stricter answer holds."
 )
 _ACTIONS: Mapping[str, str] = {
@@ -72,29 +81,37 @@ _ACTIONS: Mapping[str, str] = {
     "license": "To license a product to another party, the recipient.",
     "use-under-licence": "To use a product by licence of its owner.",
     "contract-compute": "To contract for new capacity on a cloud.",
-    "share-revenue": "To pay another party a share of revenue. Rates and caps are named, and their sums undisclosed.",
+    "share-revenue": "To pay another party a share of revenue. Rates and caps are named, "
+    "and their sums undisclosed.",
     "ship-first": "To launch a product on one cloud before any other.",
     "offer-first": "To offer something to a party, which passes on it, before others may have it.",
 }
-# What a constraint may be about.
+# The left operands of constraints.
 _OPERANDS: Mapping[str, str] = {
     "cloud": "The cloud on which the act takes place.",
     "seller": "Who sells what is served: the party itself, unless another does.",
     "segment": "The customers for whom the act is done.",
-    "region": "The region in which the act's place lies (within), or the region that the act names.",
+    "region": "The region in which the act's place lies (within), "
+    "or the region that the act names.",
     "party": "Who acts.",
     "recipient": "To whom the act is done: the licensee.",
-    "product": "What the act is about, and every collection that it is part of, directly or through others.",
-    "firstShipped": "The day on which the product was first shipped on any cloud. Never counts as later than any day.",
+    "product": "What the act is about, and every collection that it is part of, "
+    "directly or through others.",
+    "firstShipped": "The day on which the product was first shipped on any cloud. "
+    "Never counts as later than any day.",
     "launchedOn": "The clouds on which the product is launched (launch).",
-    "answer": "What the operator of the first cloud answered, when asked for what the product needs (says).",
+    "answer": "What the operator of the first cloud answered, "
+    "when asked for what the product needs (says).",
     "passed": "What was offered to the holder of a right of first refusal, who passed on it.",
-    "granted": "Whether the owner's grant to the party, of the product or of what it is part of, is recorded.",
-    "host": "Who runs what is sold: the owner where it launched on the cloud, else the cloud's operator.",
+    "granted": "Whether the owner's grant to the party, of the product or of what it is part of, "
+    "is recorded.",
+    "host": "Who runs what is sold: the owner where it launched on the cloud, "
+    "else the cloud's operator.",
 }
-# What else of a rule or a duty bears on the answer.
+# Further members of rules and duties that bear on the answer.
 _MEMBERS: Mapping[str, str] = {
-    "metBy": "The constraint that meets a duty; the duty does not apply where its own constraints do not hold.",
+    "metBy": "The constraint that meets a duty; "
+    "the duty does not apply where its own constraints do not hold.",
     "bearsOn": "The actions of the permissions on which a duty lies.",
     "scope": "The products of the permissions on which a duty lies.",
     "anyone": "Every party, as the assignee of a rule.",
@@ -103,8 +120,12 @@ _MEMBERS: Mapping[str, str] = {
 
 
 class _Reach(msgspec.Struct, frozen=True):
-    """An act that a question needs: what is asked (`asked`), by others than the owner or by anyone, and who does the
-    act: whoever asks, the host of what is sold, or the owner that licenses. `to` is the operand of the licensee."""
+    """An act that a question needs: the action `asked`, by others than the owner or by anyone, and
+    its actor.
+
+    The actor is the asker, the host of the sale, or the owner that licenses. `to` is the operand of
+    the licensee.
+    """
 
     asked: str
     by: str = ""
@@ -141,7 +162,8 @@ ANYONE, OTHERS = "anyone", "anyone-but-the-owner"
 
 
 def odrl_document(extract: Extract) -> Node:
-    """The document: the profile, parties, assets with their facts, and the policy, if anything is in force."""
+    """Return the document: the profile, parties, assets with their facts, and the policy, if
+    anything is in force."""
     graph = [*_profile(), *_parties(extract), *_assets(extract), *_regions(extract)]
     if extract.force.stated:
         graph += _Policy(extract).nodes()
@@ -161,7 +183,7 @@ class _Policy:
         self.times: dict[str, int] = {}
 
     def nodes(self) -> list[Node]:
-        """The policy itself and the duties."""
+        """Return the policy itself and the duties."""
         for refusal in self.extract.in_force(RefusalRight):
             self._refusal(refusal)
         for precedence in self.extract.in_force(Precedence):
@@ -176,7 +198,7 @@ class _Policy:
         for share in self.extract.in_force(RevenueShareTerm):
             self._share(share)
         duties, policy = [duty.node for duty in self.duties], self._policy()
-        # ODRL's own terms aside, what an evaluator has to know to come to an answer.
+        # The terms beside ODRL's own that an evaluator has to know to come to an answer.
         policy["cw:unknownWithoutProfile"] = [
             {"@id": PROFILE + name}
             for name in sorted(_profile_terms([*duties, policy], _prefix(self.extract)))
@@ -249,11 +271,12 @@ class _Policy:
                 self._permit_of(owner, licence.citation, licence.licensee, action, product, carried)
 
     def _gives(self, licence: Licence, owner: str) -> list[list[Node]]:
-        """The ways in which a licensor gives what an owner owns: as that owner, or by what it may license on."""
+        """Return the ways in which a licensor gives an owner's products: as that owner, or by its
+        own rights to license on."""
         return [self._in(products) if products else [] for products in self._given(licence, owner)]
 
     def _given(self, licence: Licence, owner: str) -> list[frozenset[str]]:
-        """The scopes of what a licensor may give; an empty one is all."""
+        """Return the scopes that a licensor may give; an empty scope is all."""
         if licence.licensor == owner:
             return [frozenset()]
         return [
@@ -272,7 +295,7 @@ class _Policy:
         if fact.shipped and self.extract.launch_rule:
             operator = self.extract.catalog.operators[fact.cloud]
             where = [self._constraint("cloud", "eq", [self._cloud(fact.cloud)])]
-            # To whoever lost its licence a launch is no grant, and a prohibition says so.
+            # For a party that lost its licence a launch is no grant, and a prohibition says so.
             for action in _SOLD:
                 self._permit(fact.citation, operator, action, fact.product, where)
 
@@ -284,7 +307,7 @@ class _Policy:
         product: str,
         constraints: Sequence[Node] = (),
     ) -> None:
-        """A permission of what somebody owns, or of what anyone may do."""
+        """Write a permission of owned products, or of acts that anyone may do."""
         if party == ANYONE:
             rule = self._rule(
                 "permission", citation, party, action, product, constraints, self._owner(product)
@@ -348,7 +371,7 @@ class _Policy:
         met = [self._constraint("passed", "isAnyOf", [term.subject])]
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
-                # What the holder hosts need not be offered to it.
+                # Sales that the holder hosts need not be offered to it.
                 hosted = (
                     [self._constraint("host", "neq", [self._party(term.holder)])]
                     if reach.actor == "host"
@@ -401,8 +424,11 @@ class _Policy:
         met: Sequence[Node],
         toward: str,
     ) -> None:
-        """Duties while a bound party does the act itself, or as the owner grants it to whoever asks. What is left to
-        anyone rests on no grant."""
+        """Write duties while a bound party does the act itself, or as the owner grants it to the
+        asker.
+
+        Acts left to anyone rest on no grant.
+        """
         if not bound or (reach.actor == "owner" and not owner):
             return
         by = self._is_not(owner) if reach.by == ":others" and owner else []
@@ -419,7 +445,7 @@ class _Policy:
         if reach.actor == "owner" and reach.asked == "use-under-licence":
             return
         if owner == bound and does:
-            does = [_any_of(*self._is(owner), *(one for one in does if reach.actor == "host"))]
+            does = [_any_of(*self._is(owner), *(node for node in does if reach.actor == "host"))]
         if does is not None:
             self._duty(term, action, reach, owner, True, [*still, *does], met, toward)
 
@@ -434,7 +460,8 @@ class _Policy:
         met: Sequence[Node],
         toward: str,
     ) -> None:
-        """A duty that lies on permissions where `open_while` holds, until any one of `met` does."""
+        """Write a duty that lies on permissions where `open_while` holds, until any one of `met`
+        does."""
         node = {
             "@id": f"{_prefix(self.extract)}duty:{_escaped(term.id)}:{len(self.duties) + 1}",
             "@type": "odrl:Duty",
@@ -461,11 +488,12 @@ class _Policy:
                 self._bar(term, action, reach)
 
     def _bar(self, term: Forbidding, action: str, reach: _Reach) -> None:
-        """Prohibit what needs an act that a term forbids, but for its carve-outs and the permissions that name it."""
+        """Prohibit acts that need an act that a term forbids, but for its carve-outs and the
+        permissions that name it."""
         carved = [self._not(scope, action) for scope in term.except_]
         if None in carved:
             return
-        everywhere = [*self._where(term), *(one for one in carved if one)]
+        everywhere = [*self._where(term), *(node for node in carved if node)]
         for product in self._taking(reach.asked, term.products):
             for owner, owned in self._owners_or_none([product]):
                 outside = self._outside(term, action, reach, owner)
@@ -476,13 +504,20 @@ class _Policy:
                 if outside is None or None in allowed or (reach.actor == "owner" and not owner):
                     continue
                 by = self._is_not(owner) if reach.by == ":others" and owner else []
-                constraints = [*everywhere, *owned, *by, *outside, *(one for one in allowed if one)]
+                constraints = [
+                    *everywhere,
+                    *owned,
+                    *by,
+                    *outside,
+                    *(node for node in allowed if node),
+                ]
                 self._prohibit(term.citation, reach.asked, product, owner, constraints)
 
     def _outside(
         self, term: Forbidding, action: str, reach: _Reach, owner: str
     ) -> list[Node] | None:
-        """Whom a term forbids an act that it covers; None where nobody of those who do it."""
+        """Return the constraint on the parties whom a term forbids an act that it covers; None if
+        it forbids nobody."""
         if isinstance(term, Prohibition):
             return (
                 [] if ANYONE in term.parties else self._actor(reach, owner, term.parties, "isAnyOf")
@@ -502,7 +537,8 @@ class _Policy:
     def _actor(
         self, reach: _Reach, owner: str, parties: Iterable[str], operator: str
     ) -> list[Node] | None:
-        """That whoever does an act is one of these parties, or none of them; None where it never is so."""
+        """Return the constraint that the actor is one of these parties, or none of them; None if
+        that is never so."""
         if reach.actor != "owner":
             return [self._constraint(reach.actor, operator, map(self._party, sorted(parties)))]
         return [] if (owner in parties) == (operator == "isAnyOf") else None
@@ -510,7 +546,10 @@ class _Policy:
     def _despite(
         self, term: Forbidding, action: str, reach: _Reach, owner: str
     ) -> list[Node | None]:
-        """That no permission holds although the term forbids the act: the asker's, the licensing owner's, anyone's."""
+        """Return constraints that no permission holds although the term forbids the act.
+
+        The asker's, the licensing owner's, or anyone's permission.
+        """
         of_owner = reach.actor == "owner" and reach.asked == "use-under-licence"
         return [
             self._not(
@@ -525,7 +564,8 @@ class _Policy:
         ]
 
     def _held(self, products: Iterable[str], reach: _Reach, owner: str) -> list[Node | None]:
-        """That who uses holds no licence in force, and may not use it as anyone may: else nobody need license it."""
+        """Return constraints that the user holds no licence in force, and may not act as anyone
+        may: else nobody need license it."""
         if reach.asked != "use-under-licence" or reach.actor != "owner":
             return []
         held = [
@@ -546,7 +586,8 @@ class _Policy:
         return [*held, *public]
 
     def _lost(self, term: Licence) -> None:
-        """A right that rested on a licence ends with it, until another licence or a grant gives it anew."""
+        """Write that a right that rested on a licence ends with it, until another licence or a
+        grant gives it anew."""
         ungranted = self._constraint("granted", "eq", [False])
         self._end(term, "use-under-licence", term.products, [ungranted])
         for scope in term.carries:
@@ -558,8 +599,12 @@ class _Policy:
     def _end(
         self, term: Licence, action: str, products: Iterable[str], where: Sequence[Node]
     ) -> None:
-        """What has ended, but for what is held anew."""
-        granted = [_scope_of(one) for one in self.extract.granted() if one.party == term.licensee]
+        """Prohibit the ended acts, but for the rights that are held anew."""
+        granted = [
+            _scope_of(permission)
+            for permission in self.extract.granted()
+            if permission.party == term.licensee
+        ]
         for product in self._taking(action, products):
             for owner, owned in self._owners_of(product):
                 if owner == term.licensee:
@@ -571,11 +616,12 @@ class _Policy:
                 ]
                 anew += self._held_anew(term, action, product, owner)
                 for gives in self._gives(term, owner) if None not in anew else ():
-                    constraints = [*(one for one in anew if one), *where, *owned, *gives]
+                    constraints = [*(node for node in anew if node), *where, *owned, *gives]
                     self._end_of(term, action, product, constraints)
 
     def _held_anew(self, lost: Licence, action: str, product: str, owner: str) -> list[Node | None]:
-        """That no licence in force gives its licensee what another gave."""
+        """Return constraints that no licence in force gives its licensee the rights that another
+        gave."""
         return [
             self._not(
                 self._of(scope, product),
@@ -603,7 +649,8 @@ class _Policy:
         return not scope.products or self.extract.overlap([product], scope.products)
 
     def _of(self, scope: Scope, product: str) -> Scope:
-        """A scope as it holds for a product or class: its products left out where all of that lies in them."""
+        """Return a scope as it holds for a product or class: its products are left out if the
+        product lies in them."""
         whole = scope.products and self._within(product, scope.products)
         return msgspec.structs.replace(scope, products=frozenset()) if whole else scope
 
@@ -611,18 +658,19 @@ class _Policy:
         self, term: Licence, action: str, product: str, constraints: Sequence[Node]
     ) -> None:
         public = [
-            self._not(_scope_of(one), action)
-            for one in self.extract.public()
-            if action in one.actions and self.extract.overlap(one.products, [product])
+            self._not(_scope_of(permission), action)
+            for permission in self.extract.public()
+            if action in permission.actions and self.extract.overlap(permission.products, [product])
         ]
         if None not in public:
-            ended = [*constraints, *(one for one in public if one)]
+            ended = [*constraints, *(node for node in public if node)]
             self._rule("prohibition", term.citation, term.licensee, action, product, ended)
 
     def _prohibit(
         self, citation: Citation, action: str, product: str, owner: str, constraints: Sequence[Node]
     ) -> None:
-        """A prohibition of what somebody owns. Of what nobody owns only what is left to anyone can be forbidden."""
+        """Write a prohibition of owned products. For products without an owner, only acts left to
+        anyone can be forbidden."""
         if owner:
             self._rule("prohibition", citation, ANYONE, action, product, constraints)
             return
@@ -670,7 +718,8 @@ class _Policy:
             "obligation": "odrl:Duty",
         }
         rule: Node = {
-            "@id": f"{_prefix(self.extract)}rule:{_escaped(citation.term)}:{self.times[citation.term]}",
+            "@id": f"{_prefix(self.extract)}rule:{_escaped(citation.term)}"
+            f":{self.times[citation.term]}",
             "@type": types[kind],
             "odrl:action": {"@id": PROFILE + action},
             "odrl:assigner": self._party(assigner),
@@ -683,17 +732,23 @@ class _Policy:
         return rule
 
     def _taking(self, action: str, products: Iterable[str]) -> list[str]:
-        """The products and classes of a scope of which an action may be asked at all. Whoever sells what another serves
-        is asked for its sale, of what can only be served too."""
+        """Return the products and classes of a scope for which an action may be asked at all.
+
+        The seller of a product that another serves is asked for its sale, even of a product that
+        can only be served.
+        """
         catalog = self.extract.catalog
         asked = {*_SOLD} if action == "sell" else {action}
         return [
             name
             for name in sorted(products)
             if any(
-                asked & known.actions
-                and (catalog.belongs(known.id, name) or catalog.belongs(name, known.id))
-                for known in catalog.classes.values()
+                asked & product_class.actions
+                and (
+                    catalog.belongs(product_class.id, name)
+                    or catalog.belongs(name, product_class.id)
+                )
+                for product_class in catalog.classes.values()
             )
         ]
 
@@ -709,26 +764,27 @@ class _Policy:
         return owners[0] if owners else ANYONE
 
     def _owners_of(self, *products: str) -> list[tuple[str, list[Node]]]:
-        """Who owns what of a scope, with the constraints that say which part; none where it is the whole."""
-        found: list[tuple[str, list[Node]]] = []
+        """Return the owners of a scope, each with the constraints that name its part; none if it is
+        the whole."""
+        owners: list[tuple[str, list[Node]]] = []
         for term, taken in self.extract.owned():
             if self.extract.overlap(products, term.products):
                 whole = self.extract.within(products, term.products)
-                less = [one for one in taken if self.extract.overlap(products, [one])]
-                found.append(
+                less = [product for product in taken if self.extract.overlap(products, [product])]
+                owners.append(
                     (term.party, [*([] if whole else self._in(term.products)), *self._not_in(less)])
                 )
                 if whole:
                     break
-        return found
+        return owners
 
     def _owners_or_none(self, products: Iterable[str]) -> list[tuple[str, list[Node]]]:
-        """The same, and what of a scope nobody owns."""
+        """Return the same, and the part of a scope that nobody owns."""
         products = tuple(products)
         every = frozenset(self._owned())
         if self.extract.within(products, every):
             return self._owners_of(*products)
-        taken = [one for one in every if self.extract.overlap(products, [one])]
+        taken = [product for product in every if self.extract.overlap(products, [product])]
         return [*self._owners_of(*products), ("", self._not_in(taken))]
 
     def _is(self, party: str) -> list[Node]:
@@ -742,7 +798,7 @@ class _Policy:
         return [*(clouds if scope.clouds else []), *self._trade(scope)]
 
     def _trade(self, scope: Scope | Traded, operator: str = "isAnyOf") -> list[Node]:
-        """Who sells, to whom, and where, as far as a scope says so."""
+        """Return the constraints on sellers, customers and places, as far as a scope names them."""
         asked: list[tuple[str, list[Any]]] = [
             ("seller", [self._party(name) for name in sorted(scope.sellers)]),
             ("segment", sorted(scope.segments)),
@@ -753,8 +809,11 @@ class _Policy:
     def _not(
         self, scope: Scope, action: str, party: str = "", beside: Iterable[str] = ()
     ) -> Node | None:
-        """That an act lies outside a scope, is of another party, or about nothing `beside`: outside one of these parts.
-        Empty where it always does, None where never."""
+        """Return the constraint that an act lies outside a scope, is another party's, or is about
+        nothing `beside`.
+
+        Empty if it always does, None if never.
+        """
         if scope.actions and action not in scope.actions:
             return {}
         parts = [
@@ -821,7 +880,7 @@ def _sold(scope: Scope) -> tuple[str, ...]:
     return tuple(action for action in _SOLD if not scope.actions or action in scope.actions)
 
 
-# What the policy speaks about
+# The profile, parties, assets and regions of the policy
 
 
 def _profile() -> Iterator[Node]:
@@ -841,7 +900,8 @@ def _profile() -> Iterator[Node]:
 
 
 def _profile_terms(value: Any, prefix: str) -> set[str]:
-    """The names of the profile's terms in a part of the policy: actions, operands, members, and kinds of parties."""
+    """Return the names of the profile's terms in a part of the policy: actions, operands, members,
+    and kinds of parties."""
     if isinstance(value, list):
         return set[str]().union(*(_profile_terms(item, prefix) for item in value))
     if not isinstance(value, dict):
@@ -872,9 +932,11 @@ def _parties(extract: Extract) -> Iterator[Node]:
 
 
 def _assets(extract: Extract) -> Iterator[Node]:
-    for known in sorted(extract.catalog.classes.values(), key=lambda known: known.id):
-        wider = {"odrl:partOf": _reference(extract, "asset", known.within)} if known.within else {}
-        yield {**_reference(extract, "asset", known.id), "@type": "odrl:AssetCollection", **wider}
+    for class_ in sorted(extract.catalog.classes.values(), key=lambda class_: class_.id):
+        reference = _reference(extract, "asset", class_.id)
+        within = class_.within
+        wider = {"odrl:partOf": _reference(extract, "asset", within)} if within else {}
+        yield {**reference, "@type": "odrl:AssetCollection", **wider}
     for product in sorted(extract.catalog.products.values(), key=lambda product: product.id):
         first = extract.first_shipped(product.id)
         answer = extract.facts.answer(product.id, extract.as_of)
@@ -900,7 +962,7 @@ def _assets(extract: Extract) -> Iterator[Node]:
 
 
 def _regions(extract: Extract) -> Iterator[Node]:
-    """The places that lie in regions, each by its name on its cloud."""
+    """Yield the places that lie in regions, each by its name on its cloud."""
     catalog = extract.catalog
     for cloud in sorted(catalog.clouds):
         for place in sorted(catalog.places_of(cloud)):
@@ -946,7 +1008,7 @@ def _prefix(extract: Extract) -> str:
 
 
 def _escaped(name: str) -> str:
-    """A name as part of an IRI."""
+    """Return a name as part of an IRI."""
     return quote(name, safe="")
 
 

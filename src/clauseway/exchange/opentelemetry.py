@@ -1,9 +1,10 @@
-"""OpenTelemetry's GenAI conventions, as OTLP JSON: spans of model calls, and the histogram of tokens used.
+"""OpenTelemetry's GenAI conventions, as OTLP JSON: spans of model calls, and the histogram of
+tokens used.
 
-A span is a request; its trace and span ids identify it. A point of `gen_ai.client.token.usage` is a sum over its
-interval; it counts only as a delta, because a cumulative one says everything before it again. Attributes that start
-with `clauseway.` are our fields by name, on the span or on its resource. Spans of a gateway of ours are passed over:
-what they tell was metered already.
+A span is a request; its trace and span ids identify it. A point of `gen_ai.client.token.usage` is a
+sum over its interval; it counts only as a delta, because a cumulative point repeats everything
+before it. Attributes that start with `clauseway.` are our fields by name, on the span or on its
+resource. Spans of a gateway of ours are skipped: their usage was metered already.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ _UNITS: Mapping[str, Unit] = {
     "gen_ai.usage.reasoning.output_tokens": Unit.REASONING_TOKENS,
 }
 _TOKEN_TYPES = {"input": Unit.INPUT_TOKENS, "output": Unit.OUTPUT_TOKENS}
-# Names of providers in the conventions, and the clouds they are.
+# Names of providers in the conventions, and their clouds.
 _CLOUDS = {
     "openai": "openai-own",
     "azure.ai.openai": "azure",
@@ -52,25 +53,26 @@ _CLOUDS = {
 }
 _NAMES = {"cloud.region": "region", "service.name": "project", "gen_ai.response.id": "upstream_id"}
 _OUR_FIELDS = frozenset(fields())
-# How OTLP JSON wraps a value: by its type.
+# OTLP JSON wraps a value by its type.
 _WRAPPED = ("stringValue", "intValue", "doubleValue", "boolValue")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
-# Where spans and metrics stand in an export, and where a metric has its points.
+# The places of spans and metrics in an export, and of the points in a metric.
 _SPANS = ("resourceSpans", "scopeSpans", "spans")
 _METRICS = ("resourceMetrics", "scopeMetrics", "metrics")
 _KINDS = ("histogram", "exponentialHistogram", "sum")
 
 
 def read_opentelemetry(path: Path) -> Iterator[Reported]:
-    """The usage in a file of OTLP JSON: one export request per line, or one in all."""
+    """Yield the usage in a file of OTLP JSON: one export request per line, or a single one in
+    all."""
     for line, value, wrong in json_values(path):
         if wrong:
             yield Reported(line=line, fields={"export": value}, unreadable=wrong)
         elif not isinstance(value, dict) or not (
             "resourceSpans" in value or "resourceMetrics" in value
         ):
-            why = "no OTLP JSON of spans or metrics"
+            why = "not OTLP JSON of spans or metrics"
             yield Reported(line=line, fields={"export": value}, unreadable=why)
         else:
             for kinds, read in ((_SPANS, _span), (_METRICS, _metric)):
@@ -87,8 +89,11 @@ def _inside(
     shared: Mapping[str, Any],
     read: _Read,
 ) -> Iterator[Reported]:
-    """The reports in the lists that `kinds` names, each inside the one before; `shared` are the attributes of what
-    they are in. A part that is not of its type is unreadable, and the next one is read."""
+    """Yield the reports in the lists that `kinds` names, each inside the one before; `shared` are
+    the attributes of their parents.
+
+    A part that is not of its type is unreadable, and the next one is read.
+    """
     kind, *inner = kinds
     try:
         parts = list_of(owner.get(kind), kind)
@@ -97,15 +102,15 @@ def _inside(
         return
     for part in parts:
         try:
-            known = object_of(part, f"an element of {kind}")
+            element = object_of(part, f"an element of {kind}")
             if not inner:
-                yield from read(line, shared, known)
+                yield from read(line, shared, element)
                 continue
-            attributes = _attributes(object_of(known.get("resource"), "resource"))
+            attributes = _attributes(object_of(element.get("resource"), "resource"))
         except Malformed as error:
             yield Reported(line=line, fields={kind: part}, unreadable=str(error))
             continue
-        yield from _inside(line, known, inner, {**shared, **attributes}, read)
+        yield from _inside(line, element, inner, {**shared, **attributes}, read)
 
 
 def _span(line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iterator[Reported]:
@@ -130,7 +135,8 @@ def _span(line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iter
 
 
 def _span_id(span: Mapping[str, Any]) -> str:
-    """What identifies a span; nothing where a part of it is missing, so that two such are not taken for one."""
+    """Return a span's identity; empty if a part of it is missing, so that two such spans are not
+    taken for one."""
     trace, own = span.get("traceId"), span.get("spanId")
     return (
         f"{trace}/{own}"
@@ -144,9 +150,9 @@ def _metric(line: int, shared: Mapping[str, Any], metric: Mapping[str, Any]) -> 
         yield Reported(line=line, fields={}, skipped=f"the metric {str(metric.get('name'))[:80]}")
         return
     kind = next((kind for kind in _KINDS if metric.get(kind)), _KINDS[0])
-    told = object_of(metric.get(kind), kind)
-    is_delta = told.get("aggregationTemporality") in _DELTA
-    for point in list_of(told.get("dataPoints"), "dataPoints"):
+    data = object_of(metric.get(kind), kind)
+    is_delta = data.get("aggregationTemporality") in _DELTA
+    for point in list_of(data.get("dataPoints"), "dataPoints"):
         try:
             yield _point(line, shared, object_of(point, "a data point"), is_delta=is_delta)
         except Malformed as error:
@@ -162,13 +168,13 @@ def _point(
     count = point.get("sum", point.get("asInt", point.get("asDouble")))
     row[_TOKEN_TYPES[kind].column if kind in _TOKEN_TYPES else f"gen_ai.token.type {kind}"] = count
     if _TOKEN_TYPES.get(kind) is Unit.INPUT_TOKENS and (requests := point.get("count")):
-        # Every request has input: told there alone, its number is counted once.
+        # Every request has input: reported there alone, its number is counted once.
         row[Unit.REQUESTS.column] = requests
     begin, end = point.get("startTimeUnixNano"), point.get("timeUnixNano")
-    said = msgspec.json.encode(keepable([sorted(attributes.items()), kind, begin, end]))
+    identifying = msgspec.json.encode(keepable([sorted(attributes.items()), kind, begin, end]))
     row |= {
         "source": SOURCE,
-        "id": hashlib.sha256(said).hexdigest(),
+        "id": hashlib.sha256(identifying).hexdigest(),
         "event_ns": begin or end,
         "aggregated": True,
     }
@@ -180,33 +186,33 @@ def _point(
 
 
 def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Our fields by what the conventions call them; what is ours by name goes before."""
-    found: dict[str, Any] = {}
+    """Return our fields by their names in the conventions; fields with our own names go before."""
+    fields_: dict[str, Any] = {}
     provider = attributes.get("gen_ai.provider.name", attributes.get("gen_ai.system"))
     if provider:
-        found["cloud"] = _CLOUDS.get(str(provider), str(provider))
+        fields_["cloud"] = _CLOUDS.get(str(provider), str(provider))
     if model := attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model"):
-        found["model"] = model
+        fields_["model"] = model
     if product := attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model"):
-        found["product"] = product
-    found |= {ours: attributes[name] for name, ours in _NAMES.items() if name in attributes}
+        fields_["product"] = product
+    fields_ |= {ours: attributes[name] for name, ours in _NAMES.items() if name in attributes}
     ours = {
         name.removeprefix(_OURS): value
         for name, value in attributes.items()
         if name.startswith(_OURS)
     }
-    return found | {name: value for name, value in ours.items() if name in _OUR_FIELDS}
+    return fields_ | {name: value for name, value in ours.items() if name in _OUR_FIELDS}
 
 
 def _attributes(owner: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of something by their names. Raises Malformed."""
-    found: dict[str, Any] = {}
-    for one in list_of(owner.get("attributes"), "attributes"):
-        name = object_of(one, "an attribute").get("key")
+    """Return the attributes of something by their names. Raise Malformed."""
+    values: dict[str, Any] = {}
+    for attribute in list_of(owner.get("attributes"), "attributes"):
+        name = object_of(attribute, "an attribute").get("key")
         if not isinstance(name, str):
             raise Malformed("an attribute has no name")
-        found[name] = _value(object_of(one.get("value"), f"the value of {name[:40]}"))
-    return found
+        values[name] = _value(object_of(attribute.get("value"), f"the value of {name[:40]}"))
+    return values
 
 
 def _value(wrapped: Mapping[str, Any]) -> Any:

@@ -1,4 +1,5 @@
-"""The rows of a Parquet file that others wrote: a value that Python has no word for spoils its row and no other."""
+"""The rows of a Parquet file that others wrote: a value that Python cannot hold spoils its row and
+no other."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,16 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _ROWS = 20_000
-# What Arrow raises where Python has no word for a value: bytes that are no UTF-8, a year 60,000, a zone on Mars.
-_NO_WORD = (ValueError, OverflowError, TypeError, LookupError)
+# Raised by Arrow for values that Python cannot hold: bytes that are not UTF-8, a year 60,000, a
+# zone on Mars.
+_NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
 
 
 class RepeatedColumns(ValueError):
-    """A table in which names of columns are there twice: those names."""
+    """A table with repeated names of columns: those names."""
 
 
 def check_names(names: list[str]) -> None:
-    """Raise RepeatedColumns where a name is there twice: a row would keep the last of them and nobody would know."""
+    """Raise RepeatedColumns if a name is there twice: a row would silently keep the last value."""
     if again := sorted({name for name in names if names.count(name) > 1}):
         raise RepeatedColumns(", ".join(again))
 
@@ -25,9 +27,11 @@ def check_names(names: list[str]) -> None:
 def parquet_rows(
     path: Path, check: Callable[[list[str]], None]
 ) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Each row with its number from 1, and where it could not be read, why; `check` is asked of the columns first.
+    """Yield each row with its number from 1, and why it could not be read, else empty; first
+    `check` the columns.
 
-    Raises RepeatedColumns, ArrowException for a file that is none or is damaged, and what `check` raises.
+    Raise RepeatedColumns, ArrowException for a file that is damaged or not Parquet, and the errors
+    of `check`.
     """
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
@@ -43,8 +47,8 @@ def parquet_rows(
 def _rows_of(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str]]:
     try:
         rows = batch.to_pylist()
-    except _NO_WORD:
-        # Which row it is, is found by asking for each.
+    except _NO_PYTHON_VALUE:
+        # Read row by row to find the bad row.
         for number in range(batch.num_rows):
             yield _row_of(batch, number)
         return
@@ -58,6 +62,6 @@ def _row_of(batch: pa.RecordBatch, number: int) -> tuple[dict[str, Any], str]:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             row[name] = column[number].as_py()
-        except _NO_WORD as error:
+        except _NO_PYTHON_VALUE as error:
             wrong = wrong or f"{name} cannot be read: {error}"
     return row, wrong

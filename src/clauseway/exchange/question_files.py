@@ -1,8 +1,9 @@
 """Files of questions, and the same rows with their answers: Parquet, CSV and JSON lines. Needs
 PyArrow.
 
-    read_questions(path)                 the rows, in parts
-    with answers_to(source, target)      as put: put(rows, places, answers) writes a part beside its answers
+    read_questions(path)                     the rows, in parts
+    with answers_to(source, target) as put   put(rows, places, answers) writes a part
+                                             beside its answers
 
 A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row
 that cannot be read is reported in its place, as an invalid question is: its outcome is `invalid`,
@@ -76,7 +77,7 @@ Put = Callable[[QuestionRows, pa.Array, Sequence[Answer]], None]
 
 
 def read_questions(source: Path) -> Callable[[], Iterator[QuestionRows]]:
-    """Return the reader of a file. Raise InvalidInput where its name ends in no known format."""
+    """Return the reader of a file. Raise InvalidInput if its name ends in no known format."""
     read = _format(source, _READERS, "--batch")
     return lambda: read(source)
 
@@ -84,7 +85,7 @@ def read_questions(source: Path) -> Callable[[], Iterator[QuestionRows]]:
 def answers_to(source: Path, target: Path | None) -> Callable[[], AbstractContextManager[Put]]:
     """Return the writer of a file of answers; without a target, of JSON lines to standard output.
 
-    Raise InvalidInput where the target has no known format, or another one than the questions.
+    Raise InvalidInput if the target has no known format, or another one than the questions.
     """
     if target is None:
         return lambda: _lines_to(sys.stdout)
@@ -277,7 +278,7 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
 
 @contextmanager
 def _whole(target: Path, write: Callable[[Path], AbstractContextManager[Put]]) -> Iterator[Put]:
-    """Write beside the target, and replace it once the file is whole: a run that breaks off
+    """Write beside the target, and replace it once the file is complete: a run that breaks off
     leaves the old file."""
     fresh = target.with_name(f"{target.name}.{os.getpid()}")
     try:

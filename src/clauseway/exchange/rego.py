@@ -1,13 +1,14 @@
 """The agreement in force as a Rego module (v1), term by term.
 
-Input is a question: {"action": …, "party": …} and, where the action takes them, "product", "cloud", "to", "segment",
-"seller" and "region". `data.clauseway.outcome` is one of the four outcomes; with {"questions": […]} as input,
-`data.clauseway.outcomes` lists one for each.
+Input is a question: {"action": …, "party": …} and, where the action takes them, "product", "cloud",
+"to", "segment", "seller" and "region". `data.clauseway.outcome` is one of the four outcomes; with
+{"questions": […]} as input, `data.clauseway.outcomes` lists one for each.
 
-The module opens with how silence is read, which is the same for every agreement. Under it each term in force, each
-licence that has ended and each fact known and in effect adds a definition to one of its functions or sets: `owner`,
-`public`, `granted`, `gives`, `licensed`, `lost`, `barred`, `excepted`, `overridden`, `waits`, `freed`, `due` ·
-`shipped`, `answered`, `passed`, `grant`. Each carries its term, document, line and source as OPA metadata.
+The module opens with the reading of silence, which is the same for every agreement. Under it each
+term in force, each licence that has ended and each fact known and in effect adds a definition to
+one of its functions or sets: `owner`, `public`, `granted`, `gives`, `licensed`, `lost`, `barred`,
+`excepted`, `overridden`, `waits`, `freed`, `due` · `shipped`, `answered`, `passed`, `grant`. Each
+carries its term, document, line and source as OPA metadata.
 
 Language: https://www.openpolicyagent.org/docs/policy-language
 """
@@ -35,7 +36,7 @@ from clauseway.values import Citation
 
 _SOLD = frozenset({"serve", "sell"})
 
-# How silence is read. What terms and facts say is added below; `if false` stands where nothing is said.
+# The reading of silence. Terms and facts are added below; `if false` stands where nothing is said.
 _RULE = """\
 outcome := both(asked(input))
 
@@ -248,7 +249,7 @@ _LAUNCH = [
 
 
 def rego_module(extract: Extract) -> str:
-    """The module as text: how silence is read, the catalog, the terms, the facts."""
+    """Return the module as text: the reading of silence, the catalog, the terms, the facts."""
     parts = [
         heading(extract, "#", "as a Rego module"),
         "package clauseway\n\nimport rego.v1",
@@ -261,7 +262,7 @@ def rego_module(extract: Extract) -> str:
 
 
 def _catalog(extract: Extract) -> list[str]:
-    """What the agreement speaks about: amendments, who operates which cloud, in which scopes a product lies."""
+    """Return the agreement's names: amendments, operators of clouds, scopes of products."""
     catalog = extract.catalog
     scopes = {
         name: extract.scopes_of(name) for name in sorted({*catalog.products, *catalog.classes})
@@ -269,18 +270,19 @@ def _catalog(extract: Extract) -> list[str]:
     shipped = {
         name: day for name in sorted(catalog.products) if (day := extract.first_shipped(name))
     }
+    operators = sorted(catalog.operators.items())
     return [
         f"amendments := {_set(extract.force.amendments)}",
         f"regions := {_set([*catalog.regions, ELSEWHERE] if catalog.regions else [])}",
         f"places := {_object({cloud: _object(of) for cloud, of in _places(extract).items()})}",
-        f"operators := {_object({cloud: _text(catalog.operators[cloud]) for cloud in sorted(catalog.operators)})}",
+        f"operators := {_object({cloud: _text(party) for cloud, party in operators})}",
         f"scopes := {_object({name: _set(within) for name, within in scopes.items()})}",
         f"first_shipped := {_object({name: _day(day) for name, day in shipped.items()})}",
     ]
 
 
 def _places(extract: Extract) -> dict[str, dict[str, str]]:
-    """The region of each place, by cloud."""
+    """Return the region of each place, by cloud."""
     catalog = extract.catalog
     return {
         cloud: {place: _text(catalog.region_of(cloud, place)) for place in sorted(places)}
@@ -333,18 +335,19 @@ def _permission(extract: Extract, term: Permission) -> list[str]:
     ]
     holder = [] if public else [f"party == {_text(term.party)}"]
     for name in sorted(term.despite):
-        which = "_" if name == ANY_TERM else _text(name)
-        head = f"overridden({which}, act, {'_' if public else 'party'})"
+        forbidding = "_" if name == ANY_TERM else _text(name)
+        head = f"overridden({forbidding}, act, {'_' if public else 'party'})"
         rules.append(_rule(term.citation, head, [*holder, *_scope(term)]))
     if LICENSE in term.actions and not public:
-        # What it lets license on is given by whoever it lets.
+        # The party that may license on gives these products.
         scope = f"lies_in(product, {_set(term.products)})"
         rules.append(_rule(term.citation, f"gives({_text(term.party)}, product)", [scope]))
     return rules
 
 
 def _licence(head: str, term: Licence) -> list[str]:
-    """A licence to use, and what else it carries: serving and selling, the only acts that rest on one."""
+    """Return the rules of a licence to use, and of its further acts: serving and selling, the only
+    acts that rest on one."""
     who = [f"act.party == {_text(term.licensee)}", f"gives({_text(term.licensor)}, act.product)"]
     use = [
         *who,
@@ -373,16 +376,17 @@ def _exclusivity(term: Exclusivity) -> list[str]:
     return licensing + _forbidding(term, actions & {USE}, [f"not act.party in {kept}"])
 
 
-def _forbidding(term: Forbidding, actions: frozenset[str], whom: Sequence[str]) -> list[str]:
-    """What a term forbids of these actions to whom, but for its carve-outs and the permissions that name it."""
+def _forbidding(term: Forbidding, actions: frozenset[str], parties: Sequence[str]) -> list[str]:
+    """Return the rules by which a term forbids parties these actions, but for carve-outs and
+    permissions that name it."""
     if not actions:
         return []
     scope = msgspec.structs.replace(_traded(term), actions=actions, clouds=term.clouds)
     unless = [f"not excepted({_text(term.id)}, act)"] if term.except_ else []
     unless.append(f"not overridden({_text(term.id)}, act, party)")
-    rules = [_rule(term.citation, "barred(act, party)", [*_scope(scope), *whom, *unless])]
+    rules = [_rule(term.citation, "barred(act, party)", [*_scope(scope), *parties, *unless])]
     for scope in term.except_:
-        # A carve-out that says nothing holds for every act; OPA refuses an argument that is never used.
+        # An empty carve-out holds for every act; OPA refuses an argument that is never used.
         head, body = ("act", asked) if (asked := _scope(scope)) else ("_", ["true"])
         rules.append(_rule(term.citation, f"excepted({_text(term.id)}, {head})", body))
     return rules
@@ -435,7 +439,7 @@ def _share(term: RevenueShareTerm) -> str:
 
 
 def _traded(term: Forbidding | Precedence | RefusalRight) -> Scope:
-    """What a term is about, but for clouds."""
+    """Return the scope of a term, but for clouds."""
     return Scope(
         actions=term.actions,
         products=term.products,
@@ -446,7 +450,7 @@ def _traded(term: Forbidding | Precedence | RefusalRight) -> Scope:
 
 
 def _scope(scope: Scope | Permission) -> list[str]:
-    """What a scope asks of an act; what it leaves open asks nothing."""
+    """Return the conditions of a scope on an act; its open parts have none."""
     asked = [
         (scope.actions, f"act.action in {_set(scope.actions)}"),
         (scope.products, f"lies_in(act.product, {_set(scope.products)})"),
@@ -462,7 +466,7 @@ def _scope(scope: Scope | Permission) -> list[str]:
 
 
 def _facts(extract: Extract) -> list[str]:
-    """The facts known and in effect, each as an element of its set."""
+    """Return the facts known and in effect, each as an element of its set."""
     catalog, facts = extract.catalog, extract.facts
     written = [
         _element("shipped", f"[{_text(launch.product)}, {_text(launch.cloud)}]", launch.citation)
@@ -499,7 +503,7 @@ def _element(name: str, value: str, citation: Citation) -> str:
 
 
 def _metadata(citation: Citation) -> str:
-    """OPA's annotation comment, in YAML: where the rule stands in the agreement."""
+    """Return OPA's annotation comment, in YAML: the rule's place in the agreement."""
     custom = [
         ("amendment", citation.amendment),
         ("document", citation.document),
@@ -522,13 +526,13 @@ def _object(members: Mapping[str, str]) -> str:
 
 
 def _set(names: Iterable[str]) -> str:
-    """A set of strings; the empty one has a name of its own, since {} is an object."""
+    """Return a set of strings; the empty set has a name of its own, since {} is an object."""
     written = ", ".join(map(_text, sorted(names)))
     return f"{{{written}}}" if written else "set()"
 
 
 def _day(day: date) -> str:
-    """Days compare as text, year first."""
+    """Return a day as text: days compare as text, year first."""
     return _text(str(day))
 
 
@@ -537,5 +541,5 @@ def _truth(value: bool) -> str:
 
 
 def _text(text: str) -> str:
-    """A string literal, which is JSON's; on one line, because comments hold it too."""
+    """Return a string literal, which is JSON's; on one line, because comments hold it too."""
     return msgspec.json.encode(" ".join(text.split())).decode()

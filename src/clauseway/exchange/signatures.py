@@ -1,9 +1,12 @@
-"""Signatures under a statement, as a document of their own beside it. Pure: what is signed, not how.
+"""Signatures under a statement, as a document of their own beside it. Pure: the signed bytes, not
+the signing.
 
-    statement (canonical bytes) ── digest, and a digest of each line ──▶ Signatures ── payload of one ──▶ Ed25519
+    statement (canonical bytes) ── digest, and a digest of each line ──▶ Signatures
+    Signatures ── payload of one signature ──▶ Ed25519
 
-Each signature is over the whole of what stands before it: a countersignature binds the signature it answers. The
-digests of the lines are signed too, so that a changed statement can be told line by line without anything else.
+Each signature is over everything before it: a countersignature binds the signature it answers. The
+digests of the lines are signed too, so that a changed statement can be compared line by line
+without anything else.
 """
 
 import hashlib
@@ -25,9 +28,10 @@ class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """One party's. `at` is when it says it signed (UTC); key and signature are base64.
+    """A party's signature. `at` is when it says it signed (UTC); key and signature are base64.
 
-    `unverified` says why it signed what it had not performed again; unset where it had, or signed first.
+    `unverified` says why it signed a statement that it had not performed again; unset if it had, or
+    signed first.
     """
 
     party: str
@@ -40,7 +44,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signatures(msgspec.Struct, frozen=True, kw_only=True):
-    """The document: which statement, its lines' digests by name, and the signatures in order."""
+    """The document: the statement, its lines' digests by name, and the signatures in order."""
 
     format: str
     period: str
@@ -52,7 +56,7 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unsigned(statement: Statement) -> Signatures:
-    """The document of a statement that nobody has signed."""
+    """Return the document of a statement that nobody has signed."""
     return Signatures(
         format=FORMAT,
         period=statement.month,
@@ -64,7 +68,7 @@ def unsigned(statement: Statement) -> Signatures:
 
 
 def line_digests(statement: Statement) -> dict[str, str]:
-    """SHA-256 of each line's canonical JSON, by the line's name."""
+    """Return SHA-256 of each line's canonical JSON, by the line's name."""
     return {
         line.id: hashlib.sha256(msgspec.json.encode(line, order="sorted")).hexdigest()
         for line in statement.lines
@@ -72,32 +76,36 @@ def line_digests(statement: Statement) -> dict[str, str]:
 
 
 def payload(document: Signatures, number: int) -> bytes:
-    """The bytes that the signature of this number is over: the document up to it, without its own signature."""
+    """Return the bytes that the signature of this number is over: the document up to it, without
+    its own signature."""
     own = msgspec.structs.replace(document.signatures[number], signature="")
     whole = msgspec.structs.replace(document, signatures=(*document.signatures[:number], own))
     return msgspec.json.encode(whole, order="sorted")
 
 
 def written(document: Signatures) -> bytes:
-    """The document as a file."""
+    """Return the document as a file."""
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
 def changed_lines(document: Signatures, statement: Statement) -> list[str]:
-    """What the statement at hand says otherwise than the signed one, line by line, in sentences."""
+    """Return the differences of the statement at hand from the signed one, line by line, in
+    sentences."""
     now = line_digests(statement)
-    found = [
+    differences = [
         f"line {name} was signed and is gone" for name in sorted(document.lines.keys() - now.keys())
     ]
-    found += [
+    differences += [
         f"line {name} is not in what was signed"
         for name in sorted(now.keys() - document.lines.keys())
     ]
-    found += [
+    differences += [
         f"line {name} says otherwise than what was signed"
         for name in sorted(now.keys() & document.lines.keys())
         if now[name] != document.lines[name]
     ]
-    if not found and digest_of(statement) != document.statement:
-        found = ["the lines are those that were signed; something else in the statement is not"]
-    return found
+    if not differences and digest_of(statement) != document.statement:
+        differences = [
+            "the lines are those that were signed; something else in the statement is not"
+        ]
+    return differences

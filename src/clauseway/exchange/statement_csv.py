@@ -1,7 +1,8 @@
-"""A statement's lines as CSV (RFC 4180, newlines as \\n): one row a line, every column with the unit it is in.
+r"""A statement's lines as CSV (RFC 4180, newlines as \\n): one row a line, every column with its
+unit.
 
-Decimals are written as they are, without thousands separators; what a row rests on stands in it, so that a row that is
-copied elsewhere still says where it comes from.
+Decimals are written as they are, without thousands separators; each row holds its clauses and
+receipt, so that a row that is copied elsewhere still shows where it comes from.
 """
 
 import io
@@ -12,14 +13,34 @@ from clauseway.ledger.dues import Due
 from clauseway.ledger.statement import Statement, StatementLine, digest_of
 
 COLUMNS = (
-    "line", "period", "payer", "payee", "term", "first_day", "last_day", "product", "cloud", "seller", "requests",
-    "base_usd", "rate", "amount_usd", "due", "corrects", "restates", "clauses",
-    "sources", "assumptions", "receipt", "statement",
-)  # fmt: skip
+    "line",
+    "period",
+    "payer",
+    "payee",
+    "term",
+    "first_day",
+    "last_day",
+    "product",
+    "cloud",
+    "seller",
+    "requests",
+    "base_usd",
+    "rate",
+    "amount_usd",
+    "due",
+    "corrects",
+    "restates",
+    "clauses",
+    "sources",
+    "assumptions",
+    "receipt",
+    "statement",
+)
 
 
 def statement_csv(statement: Statement) -> str:
-    """The header and a row for each line, in the statement's order. A month without lines is the header alone."""
+    """Return the header and a row for each line, in the statement's order. A month without lines is
+    the header alone."""
     written = io.StringIO(newline="")
     writer = CsvWriter(written)
     writer.row(COLUMNS)
@@ -49,7 +70,7 @@ def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object
         f"{line.base.normalize():f}",
         "" if line.is_change else f"{line.rate.normalize():f}",
         f"{line.amount:f}",
-        next((one.due or "" for one in statement.dues if _is_paid_by(line, one)), ""),
+        next((due.due or "" for due in statement.dues if _is_paid_by(line, due)), ""),
         line.corrects,
         line.restates,
         "; ".join(f"{cited.term} {cited.document}:{cited.line}" for cited in line.citations),

@@ -1,4 +1,5 @@
-"""The journal and the lines of statements as Arrow tables, for Parquet and what reads it. Decimals stay decimals."""
+"""The journal and the lines of statements as Arrow tables, for Parquet and its readers. Decimals
+stay decimals."""
 
 from collections.abc import Iterable, Sequence
 
@@ -50,7 +51,8 @@ LINES_SCHEMA = pa.schema(
 
 
 def journal_table(entries: Iterable[Entry]) -> pa.Table:
-    """A row a posting; debits are positive. The postings of an entry sum to zero in each party's books."""
+    """Return a row for each posting; debits are positive. An entry's postings sum to zero in each
+    party's books."""
     rows = [
         {
             "entry": entry.id,
@@ -73,7 +75,7 @@ def journal_table(entries: Iterable[Entry]) -> pa.Table:
 
 
 def lines_table(statements: Sequence[Statement]) -> pa.Table:
-    """A row a statement line; `begin` ≤ day < `end`."""
+    """Return a row for each statement line; `begin` ≤ day < `end`."""
     rows = [
         {
             "line": line.id,

@@ -1,8 +1,9 @@
-"""Files with usage: which format one is of, and its rows. Foreign errors become InvalidInput here and nowhere else.
+"""Files with usage: the format of a file, and its rows. Foreign errors become InvalidInput here and
+nowhere else.
 
-    InvalidInput    the file cannot be read, is none of its format, or its format is not known
+    InvalidInput    the file cannot be read, is not of its format, or its format is not known
 
-Anything that is wrong with one row is said with the row, and the next one is read.
+A problem of a single row is reported with the row, and the next row is read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,12 +22,12 @@ from clauseway.values import InvalidInput, Problem
 
 FORMATS = ("focus", "cloudevents", "opentelemetry", "parquet")
 _BEGINNING_BYTES = 65_536
-# A column of our own export that another one says too.
+# A column of our own export that follows from another.
 _DERIVED = frozenset({"event_day"})
 
 
 def format_of(path: Path) -> str:
-    """The format of a file, from its name and its beginning. Raises InvalidInput."""
+    """Return the format of a file, from its name and its beginning. Raise InvalidInput."""
     ending = path.suffix.lower()
     try:
         if ending == ".csv":
@@ -55,14 +56,15 @@ def check_format(form: str) -> None:
     """Raise InvalidInput for a format that nothing reads."""
     if form not in FORMATS:
         todo = f"One of {', '.join(FORMATS)}."
-        what, why = f"{form!r} is no format", "nothing reads it"
-        raise InvalidInput(Problem(what=what, why=why, where="--format", todo=todo))
+        message, why = f"{form!r} is not a format", "nothing reads it"
+        raise InvalidInput(Problem(what=message, why=why, where="--format", todo=todo))
 
 
 def read_usage(
     path: Path, form: str, products: Iterable[str], rows: int
 ) -> Iterator[list[Reported]]:
-    """The rows of a file of a format, so many at a time. `products` are looked for in meters' names."""
+    """Yield the rows of a file of a format, so many at a time. `products` are looked for in meters'
+    names."""
     reader = _reader(form, path, products)
     while some := _next(reader, path, rows):
         yield some
@@ -83,23 +85,23 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
     try:
         return list(islice(reader, rows))
     except MissingColumns as error:
-        what, why = "it is no FOCUS file", f"it has no {error}"
+        message, why = "it is not a FOCUS file", f"it has no {error}"
         todo = f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
         raise InvalidInput(
-            Problem(what=what, why=why, where=str(path), line=1, todo=todo)
+            Problem(what=message, why=why, where=str(path), line=1, todo=todo)
         ) from None
     except RepeatedColumns as error:
-        what, why = "a column is there twice", f"{error} could mean either"
+        message, why = "a column is there twice", f"{error} could mean either"
         todo = "Give each column a name of its own."
         raise InvalidInput(
-            Problem(what=what, why=why, where=str(path), line=1, todo=todo)
+            Problem(what=message, why=why, where=str(path), line=1, todo=todo)
         ) from None
     except (OSError, pa.ArrowException) as error:
         raise InvalidInput(_unreadable(path, error)) from None
 
 
 def _read_own(path: Path) -> Iterator[Reported]:
-    """Our own export: the lake's columns."""
+    """Yield the rows of our own export: the lake's columns."""
     for line, row, wrong in parquet_rows(path, _check_own):
         fields = {name: value for name, value in row.items() if name not in _DERIVED}
         yield Reported(line=line, fields=fields, unreadable=wrong)
