@@ -192,7 +192,7 @@ def without(name: str) -> dict[str, Value]:
 # a row with one thing wrong | what is said
 BROKEN: list[tuple[Mapping[str, Value], str]] = [
     (without("BilledCost"), "BilledCost is missing"),
-    (row(HostCloud="azure"), "HostCloud is no column"),
+    (row(HostCloud="azure"), "HostCloud is not a column"),
     (row(BilledCost=None), "BilledCost is null"),
     (row(PricingQuantity=None), "PricingQuantity is null"),
     (row(RegionId=""), "RegionId is an empty string"),
