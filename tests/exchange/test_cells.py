@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clauseway.exchange.cells import CsvWriter, inert, plain
@@ -40,6 +40,7 @@ def test_cells(text: str, cell: str) -> None:
     assert plain(cell) == text
 
 
+@example(values=["\r"])
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=8) | st.integers(), min_size=1, max_size=5))
 def test_no_cell_is_a_formula_and_every_text_comes_back(values: list[str | int]) -> None:
     file = io.StringIO(newline="")

@@ -21,11 +21,22 @@ class _Writable(Protocol):
     def write(self, text: str, /) -> object: ...
 
 
+class _LineFeeds:
+    """Ends each row, which the module ends with CRLF, with a line feed."""
+
+    def __init__(self, file: _Writable) -> None:
+        self._file = file
+
+    def write(self, row: str, /) -> object:
+        return self._file.write(row.removesuffix("\r\n") + "\n")
+
+
 class CsvWriter:
     """Writes rows by RFC 4180, with line feeds between them and no cell that is a formula."""
 
     def __init__(self, file: _Writable) -> None:
-        self._rows = csv.writer(file, lineterminator="\n")
+        # With this terminator the module quotes a cell that holds a carriage return by itself.
+        self._rows = csv.writer(_LineFeeds(file), lineterminator="\r\n")
 
     def row(self, values: Iterable[object]) -> None:
         self._rows.writerow([inert(value) if isinstance(value, str) else value for value in values])

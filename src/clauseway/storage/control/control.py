@@ -120,7 +120,7 @@ class Control:
     def open(cls, place: Place) -> "Control":
         """Open the database at a place and create its tables where they are missing.
 
-        A SQLite file is created too, its folder must exist. Raises InvalidInput as `engine_of` does.
+        A SQLite file is created too, its folder must exist. Raise InvalidInput as `engine_of` does.
         """
         return cls(engine_of(place))
 

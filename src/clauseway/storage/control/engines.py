@@ -1,10 +1,11 @@
-"""Engines under the control database: SQLite in a file of the home, or a PostgreSQL server that machines share.
+"""Engines under the control database: SQLite in a file of the home, or a PostgreSQL server that
+machines share.
 
-    InvalidInput     the address is of no database that this can use, or the database orders text by a language
+    InvalidInput     the address names no usable database, or the database orders text by a language
 
-Both give the same two kinds of transaction. One that writes excludes every other writer from its begin,
-so whatever it read before it wrote cannot have changed in between. One that only reads sees the database
-as it was at its first statement. See docs/choices/0099.
+Both give the same two kinds of transaction. A writing transaction excludes every other writer from
+its begin, so rows that it read before it wrote cannot have changed in between. A reading
+transaction sees the database as it was at its first statement. See docs/choices/0099.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,12 +18,14 @@ from sqlalchemy.exc import ArgumentError
 
 from clauseway.values import InvalidInput, Problem
 
-# Where a control database is: a file, or the address of a server's database.
+# The place of a control database: a file, or the address of a server's database.
 Place = Path | str
 WRITES = "clauseway_writes"
-# How long a writer waits for another: longer than any transaction here takes, shorter than a person's patience.
+# A writer waits this long for another: longer than any transaction here takes, shorter than a
+# person's patience.
 _BUSY_TIMEOUT_S = 30
-# PostgreSQL's name for the lock that writers take: any number that no other program uses in this database.
+# PostgreSQL's name for the lock that writers take: any number that no other program uses in this
+# database.
 _WRITERS = 0x636C_6175_7365_7761
 # The locks by name are numbers in a space of their own.
 _LOCKS = 0x636C_6177
@@ -33,25 +36,27 @@ _IN_ORDER = ["-", "10", "9", "B", "Z", "_", "a", "b", "é"]
 
 
 def engine_of(place: Place) -> Engine:
-    """Return an engine over the database at a place. A SQLite file is made at first use; its folder must exist.
+    """Return an engine over the database at a place. A SQLite file is made at first use; its folder
+    must exist.
 
-    A server's database must exist; nothing is asked of it yet. Raises InvalidInput where the address is none.
+    A server's database must exist; nothing is asked of it yet. Raise InvalidInput if the address is
+    not valid.
     """
     return _sqlite(place) if isinstance(place, Path) else _postgresql(place)
 
 
 def reader_of(engine: Engine) -> Engine:
-    """The engine for transactions that only read."""
+    """Return the engine for transactions that only read."""
     if engine.dialect.name != "postgresql":
         return engine
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def writer_of(engine: Engine) -> Engine:
-    """The engine for transactions that write."""
+    """Return the engine for transactions that write."""
     if engine.dialect.name != "postgresql":
         return engine.execution_options(**{WRITES: True})
-    # Each statement sees what was committed before it, so what is read after the lock is what stands.
+    # Each statement sees all earlier commits, so rows read after the lock are the present ones.
     return engine.execution_options(isolation_level="READ COMMITTED", **{WRITES: True})
 
 
@@ -68,7 +73,8 @@ def _sqlite(path: Path) -> Engine:
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
-    """Durable, concurrent and strict; and transactions begin where we say, not where the driver guesses."""
+    """Make SQLite durable, concurrent and strict; transactions begin where we say, not where the
+    driver guesses."""
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
@@ -85,9 +91,11 @@ def _postgresql(address: str) -> Engine:
     except ArgumentError:
         url = None
     if url is None or url.drivername not in _SCHEMES or not url.database:
-        what, why = "the address of the database is not valid", "it names no PostgreSQL database"
+        message, why = "the address of the database is not valid", "it names no PostgreSQL database"
         todo = "Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
-        raise InvalidInput(Problem(what=what, why=why, where="the database's address", todo=todo))
+        raise InvalidInput(
+            Problem(what=message, why=why, where="the database's address", todo=todo)
+        )
     engine = create_engine(
         url.set(drivername=_DRIVER),
         pool_pre_ping=True,
@@ -104,7 +112,8 @@ def _begin_postgresql(connection: Connection) -> None:
 
 
 def _require_order_of_bytes(connection: object, _record: object) -> None:
-    """Refuse a database that orders text by a language: the same rows would get another digest there."""
+    """Refuse a database that orders text by a language: equal rows would get different digests
+    there."""
     cursor = connection.cursor()  # type: ignore[attr-defined]
     try:
         cursor.execute(
@@ -117,13 +126,13 @@ def _require_order_of_bytes(connection: object, _record: object) -> None:
         cursor.close()
     connection.rollback()  # type: ignore[attr-defined]
     if ordered != _IN_ORDER:
-        what = "the database orders text by a language"
+        message = "the database orders text by a language"
         why = "digests of rows and statements are the same everywhere only in the order of bytes"
         todo = (
             "Make one that does not: CREATE DATABASE clauseway TEMPLATE template0 "
             "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'."
         )
-        raise InvalidInput(Problem(what=what, why=why, where=name, todo=todo))
+        raise InvalidInput(Problem(what=message, why=why, where=name, todo=todo))
 
 
 @contextmanager
