@@ -276,7 +276,7 @@ class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page. `statement_note` says why there is not a statement, where there is none."""
+    """The first page. `statement_note` says why there is no statement, where there is none."""
 
     title: str
     as_of: date

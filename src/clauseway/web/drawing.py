@@ -62,7 +62,7 @@ def _days(begin: date, end: date) -> str:
 
 
 def _month(period: str) -> str:
-    """April 2026, for 2026-04; what is not a month stays as it is."""
+    """Return April 2026 for 2026-04; other texts stay as they are."""
     try:
         first = date.fromisoformat(f"{period}-01")
     except ValueError:

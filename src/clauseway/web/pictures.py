@@ -172,8 +172,8 @@ _MAGNITUDES = ((Decimal(10**9), "bn"), (Decimal(10**6), "m"), (Decimal(1000), "k
 
 
 def forecast_svg(forecast: Forecast) -> str:
-    """Return what is due of each share since it began, settled and ahead, with its range and its
-    cap."""
+    """Return the amounts due of each share since it began, settled and ahead, with its range and
+    its cap."""
     outlooks = [outlook for outlook in forecast.outlooks if outlook.months]
     height = _SHARES_HEAD_PX + _PANEL_PX * len(outlooks) + _SHARES_FOOT_PX
     title = f"What is due, through {forecast.through}"

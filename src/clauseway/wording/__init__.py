@@ -1,10 +1,12 @@
 """Wording: terms, changes, rights and decisions in English. No other room makes sentences of them.
 
-    names       identifiers as the agreement's prose spells them; sets of them; clauses as they are cited
+    names       identifiers as the agreement's prose spells them; sets of names; cited clauses
     terms       a term as a clause that begins, and as a noun for what ends
-    changes     a group of combinations that are answered differently, and why an answer is given, as sentences
+    outcomes    the word for an outcome: due or not due of a share, permitted or forbidden of an act
+    changes     groups of combinations that are answered differently, and why an answer is given
     rights      the rights that pages and briefs show, each with its label
-    brief       an amendment on a page, sentence by sentence; `brief_page` holds its records and its Markdown
+    brief       an amendment on a page, sentence by sentence
+    brief_page  the records of a brief, and its Markdown
 
 The room is pure. It reads agreements, catalogs, facts and decisions that it is given, and decides
 only what a brief quotes. It knows nothing of homes, files, pages, usage or money: amounts and

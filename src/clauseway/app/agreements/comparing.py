@@ -68,7 +68,7 @@ def amendment_sides(
 
 
 def _check_known(amendments: Sequence[Amendment], known_at: KnownAt) -> None:
-    """Refuse amendments of which nothing was known at a point."""
+    """Refuse amendments that nobody knew of at a point."""
     problems = [
         Problem(
             what=f"{amendment.id} was not known then",

@@ -96,7 +96,7 @@ def _trace(
 
 
 def read_explanation(where: str, written: bytes) -> Explanation:
-    """Return a decision as `decide --json` prints it. Raise InvalidInput where it is none."""
+    """Return a decision as `decide --json` prints it. Raise InvalidInput where it is not one."""
     try:
         recorded = msgspec.json.decode(written, type=Explanation)
         _ = recorded.question.known_at
@@ -115,7 +115,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
 def verify(opened: Asking, recorded: Explanation) -> Verification:
     """Ask a recorded question again.
 
-    Raise InvalidInput where it cannot be asked of what is opened.
+    Raise InvalidInput where the opened agreements cannot be asked it.
     """
     asked = recorded.question
     again, question = opened.asking(

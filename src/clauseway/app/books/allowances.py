@@ -119,7 +119,7 @@ def list_limits(home: Home) -> list[ListedLimit]:
 
 
 def remove_limit(home: Home, limit_id: str) -> None:
-    """Raise InvalidInput where there is none of that id."""
+    """Raise InvalidInput where nothing has that id."""
     control = Control.open(home.make().control)
     try:
         if not Tenants(control).remove_limit(limit_id):
@@ -174,7 +174,7 @@ def list_budgets(home: Home) -> list[ListedBudget]:
 
 
 def remove_budget(home: Home, budget_id: str) -> None:
-    """Raise InvalidInput where there is none of that id."""
+    """Raise InvalidInput where nothing has that id."""
     control = Control.open(home.make().control)
     try:
         if not Tenants(control).remove_budget(budget_id):
@@ -225,7 +225,7 @@ def _plain(picodollars: int) -> Decimal:
 
 
 def _amount(text: str, problems: list[Problem]) -> Decimal:
-    """Return a sum of money as it was written. Adds a problem where it is none."""
+    """Return a sum of money as it was written. Add a problem where it is not valid."""
     try:
         return read_decimal(text)
     except BadNumber as error:

@@ -162,12 +162,12 @@ class Basis:
         return with_recorded(opened, self.home)
 
 
-# Reading what is held
+# Reading the basis
 
 
 @contextmanager
 def _control(home: Home) -> Iterator[Control | None]:
-    """The home's database; None where there is none: reading never makes one."""
+    """Return the home's database; None where there is none: reading never makes one."""
     if not home.is_begun:
         yield None
         return
@@ -243,6 +243,7 @@ def _carried(home: Home, control: Control) -> Basis:
     texts: dict[str, str] = {}
     held: dict[tuple[str, str], Acceptance] = {}
     posted = latest_settlement(control)
+    # Sequence 0 marks acceptances that no register holds.
     for acceptance in _of_settlement(home, posted) if posted is not None else ():
         texts |= {text_digest(text): text for text in (acceptance.text, *acceptance.parts)}
         held[acceptance.kind, acceptance.name] = Acceptance(
@@ -423,6 +424,7 @@ def first_use(
         *_wanted_figures(basis, assume, figures, posted),
         *_wanted_readings(basis, opened, readings, posted),
     ]
+    # Nothing is recorded unless everything agrees with the basis held.
     if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
         raise InvalidInput(*problems)
     new = [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
@@ -502,6 +504,7 @@ def _wanted_figures(
     settled = (
         {assumption.name: assumption.value for assumption in posted.assumptions} if posted else {}
     )
+    # The home's own figure goes first, then the last settlement's; a new one is accepted.
     for acceptance in accepting_figures(assume, figures):
         if acceptance.name in held:
             if not _same_value(held[acceptance.name].label, acceptance.label):
@@ -675,7 +678,7 @@ def use_prices(home: Home, file: Path | None, why: str) -> list[Acceptance]:
 
 
 def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
-    """Append acceptances by whoever is acting, now."""
+    """Append acceptances by the acting person, now."""
     control = Control.open(home.make().control)
     try:
         return accept(control, accepting, who=acting(), why=why, recorded_ns=time.time_ns())
@@ -683,11 +686,11 @@ def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
         control.close()
 
 
-# Changing what is held
+# Changing the basis
 
 
 def change(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
-    """Accept something else than what a home holds, by whoever is acting; return what is new.
+    """Accept something else than a home holds, by the acting person. Return the new acceptances.
 
     What is held already changes nothing. Raise InvalidInput for want of a reason, and for figures
     and readings that the agreements of the home do not have.

@@ -209,6 +209,7 @@ class CarriedSums:
 
         The last one is likeliest.
         """
+        # One row is read first; the whole chain only where that one is missing.
         for part in (chain[-1:], chain):
             names = {
                 _place(share, days, rejected): name
@@ -238,6 +239,7 @@ class CarriedSums:
             (assumption.name, assumption.value)
             for assumption in assumptions.used([*share.rates, *share.amounts])
         ]
+        # Each name covers everything before it, so an earlier change renames all later sums.
         name = named(_FORMAT, share, self._of_catalog, figures)
         taken: dict[date, list[SaleRecord]] = {}
         for record in sorted(back):

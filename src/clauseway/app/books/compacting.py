@@ -1,4 +1,4 @@
-"""Keeping the lake in shape: merging small files, letting go of what is old, hourly sums made
+"""Keeping the lake in shape: merging small files, dropping old records, hourly sums made
 anew, usage handed on."""
 
 import time

@@ -295,7 +295,7 @@ def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
 
 
 def unpriced(error: UnknownPrice) -> InvalidInput:
-    """Usage without a price, told to whoever keeps the books."""
+    """Return the refusal of usage without a price."""
     problem, todo = "usage has no price", TODO_PRICE
     return InvalidInput(
         *(

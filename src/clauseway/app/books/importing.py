@@ -1,5 +1,6 @@
-"""Importing usage that others counted: translated, checked row by row, once each; what is wrong
-waits in quarantine.
+"""Importing usage that others counted: translated, checked row by row, once each.
+
+Rows that are wrong wait in quarantine.
 
     files ─▶ rows ─▶ believed ─▶ staging, on disk ─▶ in order of day and request ─▶ the lake, one file a day
                   └▶ wrong ────▶ quarantine
@@ -52,7 +53,7 @@ from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of,
 
 SPOOL = "import"
 REPLAYS = "quarantine"
-# Rows that are checked together: what is in memory of a file, some 5 kB each.
+# Rows that are checked together, and held in memory: some 5 kB each.
 _ROWS = 10_000
 # Clocks differ: an event this far ahead of our clock is not yet in the future.
 _SKEW_NS = 300 * 1_000_000_000
@@ -98,7 +99,7 @@ def import_usage(
     report: Report,
     on_wait: OnWait = silently,
 ) -> Imported:
-    """Import files as one, telling what is done and how far it is.
+    """Import files as one, and report the progress.
 
     Rows that are wrong go into quarantine.
 
@@ -114,6 +115,7 @@ def import_usage(
         started_ns = time.time_ns()
         number = imports.begin(lake.control, [file.told for file in files], started_ns)
         staging = Staging(home.root / "importing")
+        # Nothing is written into the lake before every file is read and understood.
         try:
             bounds = bounds_of(opened)
             run = _Run(lake, bounds, source, files, staging)
@@ -125,8 +127,8 @@ def import_usage(
 
 
 def _importing(home: Home, on_wait: OnWait) -> AbstractContextManager[None]:
-    """Let one import run at a time: another's claims are not yet records, and a dead one's are given
-    back."""
+    """Let one import run at a time: another's claims are not yet records, and a dead one's are
+    given back."""
     return locks.alone(home, "import", on_wait)
 
 
@@ -194,7 +196,7 @@ class _Run:
         )
 
     def seal(self, home: Home, number: int, read: Imported, report: Report) -> Imported:
-        """Write what is new into the lake, in order, and commit the import.
+        """Write the new records into the lake, in order, and commit the import.
 
         The figures as they are then.
         """
@@ -242,6 +244,7 @@ class _Run:
             if read.skipped:
                 self._skipped[read.skipped] = self._skipped.get(read.skipped, 0) + 1
                 continue
+            # A row is kept as it came, beside its flaws, unless it is believed.
             row = self._completed(read.fields)
             body, unkept = _body_of(row)
             unreadable = read.unreadable or unkept
@@ -282,6 +285,7 @@ class _Run:
         metered = _metered(
             self._lake, [record.used for record in believed if not is_imported(record.used.request)]
         )
+        # New, contradicting an earlier import, or the same again.
         new: list[_Believed] = []
         for record in believed:
             then = before.get(record.identity)
@@ -457,6 +461,7 @@ def _replay_row(
             end(connection, [waiting.number], REPLAYED, now_ns)
         return used
 
+    # The claim and the entry's end are committed with the row.
     def also(connection: Any) -> None:
         if is_imported(used.request):
             imports.claim_single(connection, claim)
@@ -493,6 +498,7 @@ def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
     names = {
         (str(used.request), used.attempt): identity_of(used.request, used.attempt) for used in rows
     }
+    # Files are ordered by request, so most of them are skipped by their first and last ids.
     ids = sorted(key[0] for key in names)
     between = (pc.field("request_id") >= ids[0]) & (pc.field("request_id") <= ids[-1])
     metered: set[bytes] = set()

@@ -19,7 +19,7 @@ from clauseway.values import InvalidInput, Problem, start_of_day_ns, suggestion
 ROLES = ("member", "auditor", "admin")
 _PREFIX = "cw-"
 _HOUR_NS = 3_600 * 10**9
-# Both secrets of a key are accepted that long at most: a rotation that never ends is none.
+# The longest time in which both secrets of a key are accepted: a rotation has to end.
 GRACE_HOURS_MAX = 24 * 90
 
 

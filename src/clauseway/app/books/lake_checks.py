@@ -18,7 +18,7 @@ _CHECKED_AT_ONCE = 64
 
 
 class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The lake held against its digests: how many files and bytes were read, and what is wrong with
+    """The lake held against its digests: the number of files and bytes read, and the problems of
     which.
 
     `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads.
@@ -39,7 +39,7 @@ def check_lake(
 ) -> LakeCheck:
     """Read every byte of every file and hold it against its digest.
 
-    How far it is, in bytes, is `told`.
+    `report` is called with the bytes read so far.
     """
     with open_lake(home) as lake:
         with alone(home):
@@ -78,7 +78,7 @@ def check_lake(
 
 
 def check_part(home: Home, part: int, parts: int) -> None:
-    """Hold one of so many parts of the lake against its digests, and remember what is changed."""
+    """Hold one of so many parts of the lake against its digests, and remember changed files."""
     with open_lake(home) as lake:
         read = [file for file in every_file(lake.control) if not file.lost_ns]
         files = [file for number, file in enumerate(read) if number % parts == part]

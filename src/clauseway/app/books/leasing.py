@@ -123,6 +123,7 @@ def lease_server(home: Home) -> Iterator[Path]:
     control = Control.open(home.make().control)
     path = home.lease_socket
     path.unlink(missing_ok=True)
+    # Only this user may connect, from the socket's first moment on.
     before = os.umask(0o077)
     try:
         server = _Server(path, Leases(control))

@@ -172,7 +172,7 @@ def refuse_losses(control: Control, days: Interval) -> None:
 
 
 class Journals(msgspec.Struct, frozen=True, kw_only=True):
-    """The registered journals, every loss, and what of it is `open`, each with what to do."""
+    """The registered journals, every loss, and the `open` problems, each with its remedy."""
 
     spools: tuple[Spool, ...]
     losses: tuple[Loss, ...]

@@ -1,4 +1,6 @@
-"""Move the control data of a home between its own file and a PostgreSQL server. The lake and the journals stay.
+"""Move the control data of a home between its own file and a PostgreSQL server.
+
+The lake and the journals stay.
 
 Moved      what is where now, with what each table held
 """
@@ -24,9 +26,11 @@ _SERVED = "serve"
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """Control data that was moved: from where, to where (without passwords), and what was copied and held equal.
+    """Control data that was moved: from where, to where (without passwords), and what was copied
+    and held equal.
 
-    `kept` is the file that the home had before, which nothing reads any more; empty where there was none.
+    `kept` is the file that the home had before, which nothing reads any more; empty where there was
+    none.
     """
 
     source: str
@@ -42,18 +46,19 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 def migrate(
     home: Home, target: str, on_table: Callable[[str, int], None] = lambda *_: None
 ) -> Moved:
-    """Move a home's control data to the address of an empty database, or back into a file (`embedded`).
+    """Move a home's control data to the address of an empty database, or back into a file
+    (`embedded`).
 
-    Every table is counted and hashed on both sides before the home names the new place; until then the
-    old one is untouched and in force. Raises InvalidInput where the home is served, the target holds
-    anything, or the log of the books does not hold.
+    Every table is counted and hashed on both sides before the home names the new place; until then
+    the old one is untouched and in force. Raises InvalidInput where the home is served, the target
+    holds anything, or the log of the books does not hold.
     """
     source = home.control
     is_back = target == EMBEDDED
     if is_back == isinstance(source, Path):
         return _refuse_same(home, target)
     if not is_back:
-        engine_of(target).dispose()  # refuses what is no address before anything is locked
+        engine_of(target).dispose()  # refuses an invalid address before anything is locked
     with ExitStack() as held:
         held.enter_context(alone_here(home.make(), _SERVED, lambda: _refuse_busy(home)))
         for name in _LOCKS:

@@ -125,6 +125,7 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
         loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns
     }
     missing = []
+    # Found again, or newly missing; a spool at rest is not missed.
     for registered in losses.spools():
         if registered.spool in there:
             if registered.missing_ns:
@@ -154,7 +155,7 @@ def _unread(control: Control, dead: Sequence[Lease]) -> Unread:
     gone_files = lost_files(control)
     for lease in dead:
         journal = lease.spool or of_boot.get(lease.boot, "")
-        # A process that never said where it writes may have written what is gone.
+        # A process that never named its journal may have written the one that is gone.
         if journal in gone or (not journal and gone):
             missing.add(lease.boot)
         elif (
@@ -304,7 +305,8 @@ def _unnamed(places: Iterable[spool.Position]) -> tuple[str, ...]:
 def _loss(
     identity: str, place: spool.Position, damage: spool.Damage, until_ns: int, registered: Spool
 ) -> Loss:
-    """Damage with the days it may belong to: between what is known before it and after it."""
+    """Return damage with the days it may belong to: between the known records before and after
+    it."""
     since_ns = damage.since_ns or place.created_ns or registered.registered_ns
     end_ns = damage.until_ns or until_ns
     return Loss(

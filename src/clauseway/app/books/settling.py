@@ -193,12 +193,12 @@ def with_late(
 
 
 def one_at_a_time(home: Home) -> AbstractContextManager[None]:
-    """Write the books alone: what is posted is the difference to what stands there, read before."""
+    """Write the books alone: postings are differences to the entries read before."""
     return alone(home, "books")
 
 
 class Settler:
-    """Settles months of a home's usage by what is known now.
+    """Settles months of a home's usage, as known now.
 
     Usage is read once for all days that are asked for. What lies before a month is taken from sums
     that were kept, with `use_kept`; without, everything is read.
@@ -379,6 +379,7 @@ class Settler:
     def _inputs_of(self, days: Interval) -> Inputs:
         """Return the inputs, with the usage of these days and of those before that their totals
         stand on."""
+        # An older statement names batches instead of contents.
         if self.inputs.batches:
             return self.inputs
         since = self.needed(days)
@@ -647,6 +648,7 @@ def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
     same an hour later gets the same.
     """
     point = prices.known_at
+    # Everything at hand that became known after the point: prices, amendments, facts.
     later = [
         entry.interval.begin
         for book in prices.books
@@ -660,6 +662,7 @@ def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
             if amendment.known > point
         ]
         later += [fact.effective for fact in asked.facts.facts if fact.known > point]
+    # Only knowledge that begins before the end could have changed the settlement.
     is_partial = lake.is_limited or any(day < end for day in later)
     return str(point if is_partial else KnownAt.everything())
 

@@ -176,7 +176,7 @@ def list_tenants(home: Home) -> list[Listed]:
 
 
 def show_tenant(home: Home, organisation: str, project: str = "") -> Listed:
-    """Return one of them. Raise InvalidInput where there is none of that name."""
+    """Return an organisation or a project. Raise InvalidInput where nothing has that name."""
     listed = list_tenants(home)
     for tenant in listed:
         if (tenant.organisation, tenant.project) == (organisation, project):
@@ -240,7 +240,7 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
 
 
 def check_names(organisation: str, project: str) -> None:
-    """Raise InvalidInput where a name is none."""
+    """Raise InvalidInput where a name is not valid."""
     names.check_names({"organisation": organisation} | ({"project": project} if project else {}))
 
 

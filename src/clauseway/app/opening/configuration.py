@@ -188,7 +188,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 def read_configuration(path: Path, catalog: Catalog, *, secrets: bool = True) -> Configuration:
     """Read and check the file.
 
-    Raise InvalidInput with every problem found; without `secrets`, what is read from elsewhere may
+    Raise InvalidInput with every problem; without `secrets`, secrets read from elsewhere may
     be missing here.
     """
     return checked(read_file(path), catalog, secrets=secrets)

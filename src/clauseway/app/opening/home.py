@@ -25,7 +25,8 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def control(self) -> Path | str:
-        """Where the control database is: a file of the home, or the address that `migrate` wrote there."""
+        """Where the control database is: a file of the home, or the address that `migrate` wrote
+        there."""
         try:
             return self.database_address.read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):

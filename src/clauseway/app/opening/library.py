@@ -120,7 +120,7 @@ class Asking:
     ) -> tuple[Self, Question]:
         """Return the same with supposed facts, and a question to it.
 
-        Raise InvalidInput with what is wrong in either.
+        Raise InvalidInput with the problems of both.
         """
         wrong = ProblemList()
         opened = wrong.tried(lambda: self.supposing(suppose), self)

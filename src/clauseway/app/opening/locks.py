@@ -1,4 +1,5 @@
-"""Locks of a home: who does a named thing to it is alone, on this machine or on all that share its database."""
+"""Locks of a home: who does a named thing to it is alone, on this machine or on all that share
+its database."""
 
 import fcntl
 import zlib
@@ -12,7 +13,8 @@ from clauseway.app.opening.home import Home
 def alone(home: Home, name: str, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Hold the lock `name` of a home; wait for whoever has it, having called `on_wait` once.
 
-    The lock is a file's where the control database is a file, else the server's. It ends with its holder.
+    The lock is a file's where the control database is a file, else the server's. It ends with its
+    holder.
     """
     place = home.make().control
     if isinstance(place, str):

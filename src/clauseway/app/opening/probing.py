@@ -56,7 +56,7 @@ class Answered(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator[Connected]:
-    """Connect to where the target lies. Raise OSError, of which ssl.SSLError is one."""
+    """Connect to the target. Raise OSError (ssl.SSLError is one)."""
     address = address_of(target.url)
     with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
         if address.scheme == "http":

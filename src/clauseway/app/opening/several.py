@@ -149,7 +149,7 @@ def each_of(opened: Opened) -> tuple[OpenAgreement, ...]:
 def own_readings(
     opened: Opened, asked: OpenAgreement, chosen: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """Return how one of the agreements is read, by what is chosen.
+    """Return the readings of one of the agreements under the chosen options.
 
     Raise InvalidInput for what none of them defines.
     """

@@ -80,8 +80,8 @@ class TomlFile:
         return self._places[id(record)]
 
     def line_of(self, *path: str | int) -> int:
-        """Return the line that says a key's value, or the value of which it is a part; 0 where
-        the file does not say it."""
+        """Return the line of a key's value, or of the value around it; 0 where the file does not
+        have it."""
         value: Any = self.content
         for part in path:
             try:
@@ -211,7 +211,7 @@ class TomlFile:
 
 
 def _plain_kind(kind: Any) -> Any:
-    """Return the type that is meant, without what is said about it and without None."""
+    """Return the plain type of an annotation, without metadata and without None."""
     if get_origin(kind) is Annotated:
         return _plain_kind(get_args(kind)[0])
     if isinstance(kind, types.UnionType):

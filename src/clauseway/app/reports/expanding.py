@@ -223,7 +223,7 @@ def _used(demanded: Demanded, request: RequestId, placing: _Placing) -> Used:
 
 
 def _name(windows: Sequence[Window], days: Interval, scale: Fraction, seed: int) -> str:
-    """16 hexadecimal digits for what is expanded, so that the same is known again and anything
-    else is apart."""
+    """Return 16 hexadecimal digits that name an expansion, so that the same is known again and
+    anything else is apart."""
     content = msgspec.json.encode([windows, str(days.begin), str(days.end), str(scale), seed])
     return hashlib.sha256(content).hexdigest()[:16]

@@ -54,7 +54,7 @@ class OneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def one_request(home: Home, request_id: str) -> OneRequest:
-    """Return everything recorded of a request; what is still in the journal is sealed first.
+    """Return everything recorded of a request. The journal is sealed first.
 
     Raise InvalidInput.
     """

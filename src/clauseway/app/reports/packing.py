@@ -70,7 +70,7 @@ _MAY_LACK = frozenset({SIGNATURES, USAGE})
 # Every file has this time, so that the same content is the same bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _ROWS = 50_000
-# Longer names are no names of ours; a short one that is repeated a billion times is read once.
+# Longer names are not ours; a short one that is repeated a billion times is read once.
 _TEXT_BYTES_MAX = 4_000
 
 
@@ -298,6 +298,7 @@ def _by_sums(
     )
     if not has_own:
         return (f"{alone} {adds_up}; nothing else of them can be checked without the usage.",)
+    # Without single records, whole days are compared: any other day makes every line doubtful.
     others = {content.day for content in (*stated_days, *there)} - {
         content.day for content in stated_days if content in there
     }
@@ -347,6 +348,7 @@ def _write(
     manifest = _json(
         Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=listed)
     )
+    # A reader never sees half a pack.
     unfinished = out.with_name(f".{out.name}.part")
     try:
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
@@ -401,6 +403,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise _bad(path, "it holds a part twice")
             if missing := sorted(_PARTS.keys() - _MAY_LACK - set(names)):
                 raise _bad(path, f"it lacks {missing[0]}")
+            # Sizes are bounded before anything is read, against archives that swell.
             for entry in entries:
                 if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
                     raise _bad(path, f"{entry.filename} is compressed or encrypted")

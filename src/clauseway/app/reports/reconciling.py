@@ -88,7 +88,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_whole(self) -> bool:
-        """Return whether what is matched is the whole bill, to its own total."""
+        """Return whether the matched rows are the whole bill, to its own total."""
         return self.found.is_whole and not self.unread
 
 

@@ -98,7 +98,7 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Traffic of which the agreement cannot be asked, and why."""
+    """Traffic about which the agreement cannot be asked, and why."""
 
     product: str
     cloud: str
@@ -227,7 +227,7 @@ def rehearse(
     assume: Sequence[str] = (),
     readings: Mapping[str, str] | None = None,
 ) -> Rehearsal:
-    """Play what is sealed in a home under an agreement whose last amendment is a draft.
+    """Play the sealed usage of a home under an agreement whose last amendment is a draft.
 
     Days are from `first` through `last`. The draft is in effect from `as_if` on: by default its own
     day where traffic reaches it, else the first day played, or the one after the amendment before
@@ -384,6 +384,7 @@ class Traffic:
 
     def _changes(self, of: _Of, day: date, before: Verdict, after: Verdict) -> Iterator[_Alike]:
         was, now = (verdict.outcome == PERMITTED for verdict in (before, after))
+        # Other clouds that the draft permits for the same sale.
         elsewhere = {
             cloud: place
             for cloud in sorted(self.real.catalog.clouds - {of.cloud})
@@ -394,6 +395,7 @@ class Traffic:
             yield _Alike(MOVED if elsewhere else REFUSED, of, before, after, tuple(elsewhere))
         if now and not was:
             yield _Alike(ADMITTED, of, before, after, (of.cloud,))
+        # A cloud counts as opened if only the draft permits it.
         for cloud, place in elsewhere.items():
             if self._permitted(0, of, cloud, day) is None:
                 real, played = (self._verdict(side, place, day) for side in (0, 1))

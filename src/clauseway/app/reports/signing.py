@@ -1,5 +1,5 @@
-"""Signing, countersigning and disputing statements, and telling what of a signed one is still as
-it was signed."""
+"""Signing, countersigning and disputing statements, and telling which lines of a signed one are
+still as it was signed."""
 
 import base64
 import time

@@ -151,6 +151,7 @@ def percent(rate: Decimal) -> str:
 
 def _section(statement: Statement, share: ShareResult) -> StatementSection:
     notes = []
+    # The assumptions under the section are those of its rate, its cap and its lines.
     stands_on = {share.rate_name, share.cap.name if share.cap is not None else ""}
     stands_on |= {
         name for line in statement.lines if _is_of(line, share) for name in line.assumptions
@@ -226,6 +227,7 @@ def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
 def _moved(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
     """Return the line's amount before rounding: its base at its rates, clipped at the cap; or
     the rest of a minimum."""
+    # A line without a seller tops a minimum up.
     if not line.seller:
         top = next(top_up.amount for top_up in share.top_ups if top_up.period == line.cloud)
         lacking = f"{cents(top)} is lacking to the {line.of}"
@@ -257,7 +259,7 @@ def _clipped(share: ShareResult, before: Decimal, moved: Decimal) -> tuple[str, 
 
 
 def _by_cumulative(share: ShareResult) -> str:
-    """Return the difference of what is due in all, which is what is rounded."""
+    """Return the difference of the cumulative amounts due: that difference is rounded."""
     return f"due in all {cents(share.share_after)}, less {cents(share.share_before)} before"
 
 

@@ -193,7 +193,7 @@ def _lines(stated: Statement, again: Statement, blocked: str) -> Iterator[LineCh
 
 
 def unchecked(line: LineCheck, because: str) -> LineCheck:
-    """Return a line of which nothing was performed again."""
+    """Return a line that nobody could perform again."""
     return msgspec.structs.replace(
         line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because
     )
@@ -378,7 +378,8 @@ def _usage(inputs: Inputs) -> tuple[object, ...]:
 
 
 def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
-    """Yield why amounts cannot be checked: what is at hand is not what was settled from."""
+    """Yield why amounts cannot be checked: the inputs at hand differ from those that were
+    settled from."""
     if inputs.price_book != stated.price_book:
         yield "The price book that was settled with is not here."
     if inputs.agreement != stated.agreement:

@@ -1,4 +1,4 @@
-"""Looking at a configuration: is it sound, and what is in force, with where each value comes
+"""The configuration examined: its problems, and the settings in force, with where each value comes
 from."""
 
 from pathlib import Path
@@ -55,7 +55,7 @@ def check_configuration(options: Options) -> Checked:
 def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
     """Return every setting in force, secrets masked.
 
-    Raise InvalidInput for a file with problems; that a secret is missing here is none.
+    Raise InvalidInput for a file with problems. A missing secret is not one of them.
     """
     file = read_file(path)
     configuration = checked(file, catalog, secrets=False)

@@ -147,7 +147,7 @@ class Source:
         )
 
     def _line(self, period: str, line: str, request: str) -> LineContext | None:
-        month(period)  # refuses what is not a month, before any line is looked for
+        month(period)  # refuses a text that is not a month, before any line is looked for
         try:
             trace = trace_line(self._home, line, request)
         except InvalidInput:

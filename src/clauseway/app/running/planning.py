@@ -199,6 +199,7 @@ def _target(
     surface = surface_at(written)
     names = shipped_models().of(product, surface)
     now = prices_now(written, product, prices, day)
+    # The longest answer bounds a reservation: the operator's figure goes before the catalogued one.
     output_tokens_max = written.output_tokens_max or names.output_tokens_max or _OUTPUT_TOKENS_MAX
     is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
     return Target(
@@ -412,7 +413,7 @@ class _Compiler:
     def _places(self) -> list[tuple[str, str]]:
         """Return where to ask: each cloud, in the regions of its deployments.
 
-        Raise InvalidInput for a place of which the agreement does not say in which region it lies.
+        Raise InvalidInput for a place that the agreement puts in no region.
         """
         catalog = self.opened.catalog
         problems = [
@@ -426,6 +427,7 @@ class _Compiler:
         places = {
             self._place(target) for target in self.targets if target.label.cloud in catalog.clouds
         }
+        # A cloud without a deployment is decided once, as outside all regions.
         bare = ELSEWHERE if catalog.regions else ""
         return sorted(
             places | {(cloud, bare) for cloud in catalog.clouds - {cloud for cloud, _ in places}}

@@ -123,6 +123,7 @@ def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[
     assert process.stdout is not None
     deadline = time.monotonic() + READY_TIMEOUT_S
     line = b""
+    # A child writes one line of JSON once it listens, or exits.
     while not line.endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([process.stdout], [], [], left)[0]:

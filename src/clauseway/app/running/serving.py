@@ -89,7 +89,7 @@ class Served(msgspec.Struct, frozen=True):
 
 
 def present_plan(options: Options) -> Plan:
-    """Return the plan by what is true now. Raise InvalidInput with everything that is wrong."""
+    """Return the plan as of now. Raise InvalidInput with every problem."""
     known_at = KnownAt(time.time_ns())
     home = options.home.make()
     opened = with_recorded(options.opened, home)
@@ -132,7 +132,7 @@ def present_plan(options: Options) -> Plan:
 
 
 def refresh_plan(options: Options) -> None:
-    """Compile the plan from what is true now and hand it to the gateway.
+    """Compile the plan as of now and hand it to the gateway.
 
     Raise as `present_plan` does.
     """
@@ -145,6 +145,7 @@ def serving(options: Options) -> Iterator[Served]:
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(options.home.make()))
+        # The plan must be good before a process starts by it.
         refresh_plan(options)
         configuration = read_configuration(
             options.configuration, with_recorded(options.opened, options.home).catalog
@@ -154,6 +155,7 @@ def serving(options: Options) -> Iterator[Served]:
         port = configuration.gateway.port if options.port is None else options.port
         gateway = _start_gateway(options, host, port, clock)
         stack.callback(gateway.stop)
+        # The children say which ports they took.
         gateway_port = gateway.ready["ports"]["gateway"]
         scheme = "https" if configuration.tls.certificate else "http"
         gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway_port}/v1"
@@ -235,8 +237,8 @@ def keep(
 ) -> Child | None:
     """Keep plan and lake up to date until told to stop (None) or until a process dies (which one).
 
-    `again` set: compile the plan anew although nothing seems to have changed. What cannot be taken
-    over is `told`.
+    `again` set: compile the plan anew although nothing seems to have changed. A change that cannot
+    be loaded is passed to `report`.
     """
     sealed_s = merged_s = time.monotonic()
     tending = Upkeep(options.home, report)
@@ -245,6 +247,7 @@ def keep(
         if dead := served.running():
             return dead
         changed = _inputs(options)
+        # A change that cannot be compiled is reported once, and the present plan stays.
         if changed != seen or (again is not None and again.is_set()):
             seen = changed
             if again is not None:

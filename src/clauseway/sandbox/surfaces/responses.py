@@ -141,7 +141,7 @@ def delete(account: Account, call: Call, response_id: str) -> Reply:
 
 
 def cancel(account: Account, call: Call, response_id: str) -> Reply:
-    """`POST /responses/{id}/cancel`: what is finished stays as it is."""
+    """`POST /responses/{id}/cancel`: a finished response stays as it is."""
     kept = _kept(account, response_id)
     if not kept.body["background"]:
         raise Refused(400, "Cannot cancel a synchronous response.")
