@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints, plan
-from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, eventually, key
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, eventually, key
 
 from clauseway.metering import Status, Unit, UsageRecord
 
@@ -237,6 +237,24 @@ def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
     assert clouds.asked("openai") == [], "nothing of it reached a cloud"
     rival.files.create(file=("mine", b"x"), purpose="user_data")
     assert file.id not in {one.id for one in rival.files.list()}, "the same account, not the same project"
+
+
+def test_a_project_finds_its_own_among_others(clouds: Endpoints) -> None:
+    """One account, whose newest objects are all another project's: more of them than a page has."""
+    client, rival = clouds.client(), clouds.client(RIVAL_SECRET)
+    file = client.files.create(file=("b.jsonl", lines("gpt-5.4")), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    theirs = rival.files.create(file=("b.jsonl", lines("gpt-5.4")), purpose="batch")
+    for _ in range(21):
+        rival.batches.create(input_file_id=theirs.id, endpoint="/v1/chat/completions", completion_window="24h")
+    page = client.batches.list(limit=1)
+    assert [listed.id for listed in page.data] == [batch.id]
+
+
+def test_a_chat_is_not_stored_where_nobody_could_read_it(clouds: Endpoints) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        clouds.client().chat.completions.create(model=MODEL, messages=MESSAGES, store=True)
+    assert (refused.value.code, refused.value.param) == ("not_offered", "store")
 
 
 def test_a_file_pins_the_request_that_names_it(clouds: Endpoints) -> None:

@@ -4,10 +4,19 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
-from clauseway.gateway.wire.requests import Asked, decode_chat, decode_plain, decode_responses
+from clauseway.gateway.wire.requests import (
+    Asked,
+    decode_chat,
+    decode_plain,
+    decode_responses,
+    decode_sound,
+    text_bytes,
+)
 
 TEXT = [{"role": "user", "content": 'a [list] of {"type": "image_url"} in prose'}]
 FUNCTION = {"name": "look_up", "parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
@@ -155,3 +164,36 @@ def test_what_the_bytes_do_not_bound(asked: tuple[Asked, bytes], bounds: tuple[i
 def test_what_shares_a_prompt_is_named() -> None:
     assert needs(chat(prompt_cache_key="tenant-7")).cache_key == "tenant-7"
     assert needs(responses(prompt_cache_key="tenant-7")).cache_key == "tenant-7"
+
+
+# -- how much text a body can have, and how many tokens a recording
+
+
+@given(st.text(), st.booleans())
+def test_no_text_is_longer_than_is_thought(text: str, escaped: bool) -> None:
+    body = json.dumps({"input": text}, ensure_ascii=escaped).encode("utf-8", "replace")
+    said = text_bytes(body)
+    assert len(text.encode("utf-8", "replace")) <= said <= len(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [("a", 1), ("д", 2), ("語", 3), ("🙂", 6), ("\\u0434", 7)],
+    ids=["a", "cyrillic", "han", "emoji", "slash"],
+)
+def test_letters_written_as_numbers_count_as_letters(text: str, most: int) -> None:
+    frame = len(b'{"input":""}')
+    body = json.dumps({"input": text * 4000}, separators=(",", ":")).encode()
+    assert text_bytes(body) - frame <= most * 4000
+
+
+def test_a_recording_has_fewer_tokens_than_bytes() -> None:
+    form = (
+        b"--b\r\ncontent-disposition: form-data; name=model\r\n\r\nm\r\n"
+        b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nNames: Ada.\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
+        + b"x" * 250_000
+        + b"\r\n--b--\r\n"
+    )
+    found = decode_sound(form, b"multipart/form-data; boundary=b").needs(form)
+    assert (found.audio, 10_000 < found.tokens_max < 10_100) == (True, True), "ten a second, at 2 kbit/s"

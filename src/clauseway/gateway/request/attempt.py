@@ -515,7 +515,7 @@ class Attempt(Receiver):
         wanted, reserved = self._owner.wanted, self.reserved
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(wanted.body) // _SOUND_BYTES_PER_MS)),)
-        estimate = wanted.operation.estimate(len(wanted.body), output_tokens)
+        estimate = wanted.operation.estimate(wanted.text_bytes, output_tokens)
         if wanted.operation.free:
             return estimate
         most = {_INPUT: reserved.tokens - reserved.output_tokens, _OUTPUT: reserved.output_tokens}

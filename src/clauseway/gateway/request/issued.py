@@ -214,14 +214,6 @@ class IssuedIndex:
         rows = self._reading.execute(_OPEN_HOLDS, (count,))
         return [Hold(row[0], tuple(row[1].split("\n")), *row[2:]) for row in rows]
 
-    def owned(self, organisation: str, project: str, endpoint: int) -> set[str]:
-        """The identifiers that a project holds, of one kind."""
-        rows = self._reading.execute(
-            "SELECT identifier FROM issued WHERE organisation = ? AND project = ? AND endpoint = ?",
-            (organisation, project, endpoint),
-        )
-        return {row[0] for row in rows}
-
     def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
         """Where something of one kind lies that a project made."""
         rows = self._reading.execute(

@@ -47,7 +47,6 @@ from clauseway.gateway.wire.errors import (
     response,
     shortage_response,
 )
-from clauseway.gateway.wire.made import only_owned
 from clauseway.gateway.wire.operations import Wanted
 from clauseway.metering import RequestId, Status
 from clauseway.spool import NO_ROOM
@@ -294,7 +293,12 @@ class Lifecycle(Owner):
         if wanted.operation.free:
             reserved = self._reserved_later()
         else:
-            reserved = target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
+            reserved = target.worst_case(
+                wanted.asked,
+                wanted.text_bytes if wanted.operation.is_text else len(wanted.body),
+                wanted.needs,
+                scale,
+            )
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(
@@ -618,8 +622,6 @@ class Lifecycle(Owner):
         if good and self.wanted.needs.cache_key:
             self._cached_at(attempt)
         resources = self._resources
-        if resources is not None and good and resources.lists:
-            body = only_owned(body, self._owned())
         if resources is not None and resources.is_about_followed:
             self._answered_about(resources, attempt, body)
         elif resources is not None and good and resources.makes:
@@ -756,12 +758,6 @@ class Lifecycle(Owner):
                 self.fault(error)
 
         return guarded
-
-    def _owned(self) -> set[str]:
-        """Return the identifiers that the customer's project has made of the kind that is
-        listed."""
-        buyer, kind = self.customer.buyer, self.wanted.operation.lists
-        return self.shared.issued.owned(buyer.organisation, buyer.project, kind)
 
     # -- settled → over
 

@@ -48,7 +48,6 @@ class Resources:
         # Where the path names the resource, the answer is about it; a body may name one and make
         # another.
         self.is_about_followed = followed is not None and operation.state is State.FOLLOWS
-        self.lists = operation.state is State.LISTS
         self.is_batch = isinstance(wanted.asked, Batching)
         self.makes = operation.state is State.ISSUES
         # OpenAI keeps a response unless the request says `store: false`.

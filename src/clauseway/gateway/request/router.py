@@ -241,21 +241,16 @@ class Router:
     def _list(
         self, incoming: Incoming, asking: Asking, customer: Customer, caller: Caller
     ) -> Lifecycle | bytes:
-        """List what the project made of one kind: from one account as it answers, from several as
-        one list."""
+        """List what the project made of one kind, by the gateway's own index: an account's list may
+        hold others' objects by the page."""
         shared, operation = self._shared, asking.operation
         event_ns = shared.clock()
         holders = Selector(shared, customer, incoming.cloud, event_ns).holders(operation)
         if not holders:
             return response(200, EMPTY_LIST, caller.head_lines)
-        accounts = tuple(dict.fromkeys(holders.values()))
         call, forwarded = operation.call(b"", asking.query, b""), b"".join(incoming.forwarded)
         wanted = Wanted(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, wanted)
-        if len(accounts) == 1:
-            return Lifecycle(
-                caller, shared, customer, Selection(accounts), wanted, event_ns, resources
-            )
         merged = MergedList(shared, customer, operation, asking.query, holders)
         return Lifecycle(
             caller, shared, customer, Selection(()), wanted, event_ns, resources, merged

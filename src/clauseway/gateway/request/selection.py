@@ -8,6 +8,7 @@ nobody knows.
 import re
 from typing import Final, NamedTuple, NoReturn
 
+from clauseway.catalog import BITS, Capability
 from clauseway.gateway.request.batch_contents import Kind, batch_scale, decode_contents
 from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.refusals import Refused
@@ -18,8 +19,9 @@ from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.operations import BY_NAME, Asking, Operation
-from clauseway.gateway.wire.requests import Asked, ChatRequest
+from clauseway.gateway.wire.requests import Asked, ChatRequest, text_bytes
 
+_STORED: Final = BITS[Capability.STORED_STATE]
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."
 _NO_INPUT_FILE: Final = (
     "The request names no file. Upload one with purpose batch and name it as input_file_id."
@@ -58,6 +60,7 @@ class Selector:
         self, operation: Operation, model: str, asked: Asked, body: bytes, needs: Needs
     ) -> Selected:
         """Raises Refused."""
+        check_not_stored(operation, needs)
         shared, customer = self._shared, self._customer
         tables, now_s = shared.tables, shared.wheel.now_s
         choice = self._choice(model)
@@ -75,7 +78,7 @@ class Selector:
             cloud,
             followed.deployment if followed is not None else "",
             needs=needs,
-            body_bytes=len(body),
+            body_bytes=text_bytes(body),
             now_s=now_s,
             cached_at=tables.cached_at(customer, model, needs.cache_key, now_s)
             if needs.cache_key
@@ -264,6 +267,16 @@ class Selector:
         raise Refused(
             errors.FORBIDDEN, message, param="model", headers=decision, skipped=selection.skipped
         )
+
+
+def check_not_stored(operation: Operation, needs: Needs) -> None:
+    """Raise Refused where a chat completion is to be stored: nobody could read or delete it here."""
+    if needs.bits & _STORED and operation.name == "chat":
+        message = (
+            "Chat completions are not stored through this gateway, because what is stored could not "
+            "be read or deleted here. Leave out store, or use /v1/responses."
+        )
+        raise Refused(errors.NOT_OFFERED, message, param="store")
 
 
 def refuse_model(model: str, retired: str = "") -> NoReturn:

@@ -19,7 +19,7 @@ from clauseway.gateway.plan.steps import by_slices
 from clauseway.gateway.request.batch_contents import Contents, Kind, batch_scale
 from clauseway.gateway.request.lifecycle import Prepared
 from clauseway.gateway.request.refusals import Refused
-from clauseway.gateway.request.selection import Selector
+from clauseway.gateway.request.selection import Selector, check_not_stored
 from clauseway.gateway.routing.choices import Candidate, Selection, Skipped
 from clauseway.gateway.routing.rates import Scale
 from clauseway.gateway.routing.tables import Customer
@@ -155,6 +155,7 @@ class _Reading:
             line = read_line(self.body[span.begin : span.end])
             model = line.asked.model or ""
             needs = line.asked.needs(line.body)
+            check_not_stored(BY_NAME[line.operation], needs)
             in_batch = needs._replace(bits=needs.bits | _BATCH)
             self._meet(span, line, self._select(line, in_batch))
         except BadBody as error:

@@ -118,7 +118,7 @@ class Choice:
         output_tokens = asked.output_tokens
         sizes = _SMALL
         if body_bytes > self._bytes_free or output_tokens > self._output_free:
-            sizes = self._sizes(body_bytes, output_tokens, needs)
+            sizes = self._sizes(body_bytes if operation.is_text else 0, output_tokens, needs)
         length = length_of(body_bytes, output_tokens) if self._by_cost or cached_at else 0
         streamed = self._by_pace and asked.streamed
         key = (

@@ -138,6 +138,8 @@ class CallTarget:
             return Reserved(worth, input_max + output_max, output_max)
         if needs.unbounded:
             input_max = self._context_bound
+        elif needs.tokens_max:
+            input_max = min(needs.tokens_max, self._context_max)
         else:
             input_max = min(body_bytes + needs.images * self._image_max, self._context_max)
         rates = scale.ceiling(input_max)

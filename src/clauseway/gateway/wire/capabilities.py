@@ -23,7 +23,8 @@ class Needs(NamedTuple):
     body (stored context, files and addresses, tools that the cloud runs), so nothing but the
     model's context bounds its input. `audio`: sound goes in or comes out. `cache_key` is what
     prompts with the same beginning share. `tier` is the tier of service that it asks for, in its
-    own words.
+    own words. `tokens_max` is the most that its input can be where that is far less than a token
+    for each byte, 0 elsewhere.
     """
 
     bits: int = 0
@@ -32,6 +33,7 @@ class Needs(NamedTuple):
     audio: bool = False
     cache_key: str = ""
     tier: str = ""
+    tokens_max: int = 0
 
 
 PLAIN = Needs()

@@ -36,42 +36,6 @@ def made_in(answer: bytes) -> Made | None:
     return made if made.id else None
 
 
-class _List(msgspec.Struct, frozen=True, gc=False):
-    data: list[msgspec.Raw] = []
-
-
-_decode_list = msgspec.json.Decoder(_List).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-def only_owned(answer: bytes, owned: set[str]) -> bytes:
-    """A list of objects without those of others on the same account.
-
-    Each object stays byte for byte, and so does the whole where nothing has to go. An answer that
-    is no list becomes an empty one: nothing of others gets out.
-    """
-    try:
-        objects, members = _decode_list(answer).data, _decode_members(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return EMPTY_LIST
-    if "data" not in members:
-        return EMPTY_LIST
-    named = [
-        (written, made.id if (made := made_in(bytes(written))) is not None else "")
-        for written in objects
-    ]
-    kept = [(written, name) for written, name in named if name in owned]
-    if len(kept) == len(named):
-        return answer
-    changed: dict[str, object] = {"data": [written for written, _ in kept]}
-    if "first_id" in members:
-        changed |= {
-            "first_id": kept[0][1] if kept else None,
-            "last_id": kept[-1][1] if kept else None,
-        }
-    return msgspec.json.encode({**members, **changed})
-
-
 class _Page(msgspec.Struct, frozen=True, gc=False):
     data: list[msgspec.Raw] = []
     has_more: bool = False

@@ -41,6 +41,8 @@ from clauseway.gateway.wire.requests import (
     decode_moderation,
     decode_plain,
     decode_responses,
+    decode_sound,
+    text_bytes,
 )
 from clauseway.gateway.wire.splice import asking_usage, with_model
 from clauseway.gateway.wire.whole_answers import IS_ANSWER, IsAnswer
@@ -113,6 +115,11 @@ class Operation(NamedTuple):
         )
 
     @property
+    def is_text(self) -> bool:
+        """Return whether a request is text, so that its length says how many tokens it has."""
+        return self.bytes_per_token == _TEXT_BYTES
+
+    @property
     def deletes(self) -> bool:
         return self.method == _DELETE
 
@@ -164,6 +171,11 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
     model: str
     hedge_s: float = 0.0
     needs: Needs = PLAIN
+
+    @property
+    def text_bytes(self) -> int:
+        """The bytes that the text of its body can have."""
+        return text_bytes(self.body)
 
 
 def _chat_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
@@ -302,7 +314,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "audio.transcriptions",
         _POST,
         b"/audio/transcriptions",
-        decode_form,
+        decode_sound,
         _form_body,
         audio_units_in,
         bytes_per_token=_AUDIO_BYTES,
@@ -311,7 +323,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "audio.translations",
         _POST,
         b"/audio/translations",
-        decode_form,
+        decode_sound,
         _form_body,
         audio_units_in,
         bytes_per_token=_AUDIO_BYTES,

@@ -335,11 +335,48 @@ def decode_moderation(body: bytes, content_type: bytes) -> Asked:
     )
 
 
+def text_bytes(body: bytes) -> int:
+    """Return how many bytes the text of a JSON body can have: letters that are written as their
+    numbers (`\\u0430`, six bytes) stand for two or three. No token has less than a byte."""
+    if b"\\u" not in body:
+        return len(body)
+    text = body.replace(b"\\\\", b"")  # a backslash before a `u` of its own
+    twos = sum([text.count(b"\\u0%d" % digit) for digit in range(8)])
+    return len(body) - 3 * text.count(b"\\u") - twos
+
+
 _DIGITS_MAX = 9  # of a number in a form: Python refuses to read thousands of them
+
+
+# The thinnest sound that anyone sends has 2 kbit/s, and OpenAI's models take ten tokens a second.
+_BYTES_PER_SOUND_TOKEN_MIN = 25
+
+
+class FormRequest(PlainRequest, frozen=True, gc=False):
+    """A form with a file. `text_bytes` are those of its other fields."""
+
+    text_bytes: int = 0
+
+
+class SoundRequest(FormRequest, frozen=True, gc=False):
+    """A form with a recording."""
+
+    def needs(self, body: bytes) -> Needs:
+        tokens_max = self.text_bytes + len(body) // _BYTES_PER_SOUND_TOKEN_MIN + 1
+        return Needs(audio=True, tokens_max=tokens_max)
+
+
+def decode_sound(body: bytes, content_type: bytes) -> Asked:
+    """A form with a recording. Raises BadBody."""
+    return _decode_form(SoundRequest, body, content_type)
 
 
 def decode_form(body: bytes, content_type: bytes) -> Asked:
     """A form's fields `model`, `stream` and `n`. Raises BadBody."""
+    return _decode_form(FormRequest, body, content_type)
+
+
+def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> Asked:
     try:
         fields = fields_of(body, content_type)
     except BadForm as error:
@@ -347,8 +384,11 @@ def decode_form(body: bytes, content_type: bytes) -> Asked:
     count = fields.get("n", "1")
     if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
         raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
-    return PlainRequest(
-        model=fields.get("model", ""), stream=fields.get("stream") == "true", n=int(count)
+    return kind(
+        model=fields.get("model", ""),
+        stream=fields.get("stream") == "true",
+        n=int(count),
+        text_bytes=sum([len(value.encode()) for value in fields.values()]),
     )
 
 
