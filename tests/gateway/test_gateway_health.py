@@ -180,7 +180,8 @@ def test_refusals(
 ) -> None:
     body = json.dumps({"error": error}).encode()
     failure = failure_of(status, head_of(headers), body, NOW_S)
-    assert failure == (Failure(outcome, status, wait_s) if elsewhere else None)
+    insists = any(value != "soon" for value in headers.values()) and status in (429, 503) and wait_s != 60
+    assert failure == (Failure(outcome, status, wait_s, insists) if elsewhere else None)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"error":{"message":"No such File object: file-1"}}'])

@@ -426,7 +426,9 @@ class Attempt(Receiver):
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
         if failure.wait_s:
-            target.health.asked_to_wait(now_s, failure.wait_s, failure.outcome)
+            target.health.asked_to_wait(
+                now_s, failure.wait_s, failure.outcome, insists=failure.insists
+            )
         else:
             target.health.failed(now_s, failure.outcome, self._owner.customer.label)
         self._owner.failed(self, failure)

@@ -69,12 +69,13 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class Failure(NamedTuple):
-    """Why an attempt brought nothing. `wait_s` is how long the deployment wants to be left alone; 0
-    says nothing."""
+    """Why an attempt brought nothing. `wait_s` is how long the deployment is left alone, 0 not at
+    all; `insists`: it said so itself."""
 
     outcome: str
     status: int = 0
     wait_s: float = 0.0
+    insists: bool = False
 
 
 class _Flagged(msgspec.Struct, frozen=True, gc=False):
@@ -133,8 +134,10 @@ def failure_of(
         return Failure(outcome, status, _SPENT_S)
     wait_s = retry_after_s(head, now_s)
     if status == _BUSY:
-        return Failure(outcome, status, wait_s or _BUSY_S)
-    return Failure(outcome, status, wait_s if status == 503 else 0.0)
+        return Failure(outcome, status, wait_s or _BUSY_S, wait_s > 0)
+    if status == 503 and wait_s:
+        return Failure(outcome, status, wait_s, insists=True)
+    return Failure(outcome, status)
 
 
 def _of_request(status: int, words: _Words, follows: bool) -> bool:

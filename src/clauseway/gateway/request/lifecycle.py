@@ -269,7 +269,7 @@ class Lifecycle(Owner):
                 self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s, self.customer.label):
                 self._skip(candidate, target.health.why)
-                if target.health.waiting:
+                if target.health.waiting and target.health.insists:
                     self._waits_s = min(self._waits_s or FOREVER_S, target.health.until_s)
                 else:
                     self._spared = self._spared or candidate

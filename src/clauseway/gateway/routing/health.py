@@ -26,8 +26,8 @@ ANY_KEY: Final = 0
 
 class Health:
     """Of one model at one deployment, for the life of the process. `until_s` is when it may be asked
-    again, 0 while it is well; `waiting`: because it said so itself. `ejected` is how often it was
-    ejected in all.
+    again, 0 while it is well; `waiting`: because it asked for that; `insists`: for so long.
+    `ejected` is how often it was ejected in all.
 
     A key is a number from 1; `ANY_KEY` stands for all of them.
     """
@@ -38,6 +38,7 @@ class Health:
         "_failures",
         "_probing_until_s",
         "ejected",
+        "insists",
         "until_s",
         "waiting",
         "why",
@@ -45,7 +46,7 @@ class Health:
 
     def __init__(self) -> None:
         self.until_s = 0.0
-        self.waiting = False
+        self.waiting = self.insists = False
         self.ejected = 0
         self.why = ""
         self._failures = 0
@@ -110,10 +111,15 @@ class Health:
         self.ejected += 1
         self._probing_until_s = 0.0
 
-    def asked_to_wait(self, now_s: float, seconds: float, why: str) -> None:
+    def asked_to_wait(
+        self, now_s: float, seconds: float, why: str, *, insists: bool = True
+    ) -> None:
+        """It is left alone for so long; where it did not name the time itself (`insists`), it is
+        asked all the same if nothing else is left."""
         until_s = now_s + min(seconds, _WAIT_MAX_S)
         if until_s > self.until_s:
             self.until_s, self.why = until_s, f"asked to be left alone for {seconds:g} s: {why}"
+            self.insists = insists
             self.waiting = self._failures < _FAILURES
         self._probing_until_s = 0.0
 

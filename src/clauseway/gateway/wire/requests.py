@@ -30,8 +30,10 @@ from clauseway.gateway.wire.multipart import BadForm, fields_of
 # stays within 63 bits.
 _Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
 _Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
-# Where a request names no model and OpenAI has a default that every cloud shares.
+# OpenAI's own defaults, where a request names no model.
 _MODERATION_MODEL = "omni-moderation-latest"
+_IMAGE_MODEL = "dall-e-2"
+_EDITING_MODEL = "gpt-image-1.5"
 
 _SEVERAL_CHOICES, _LOGPROBS = BITS[Capability.SEVERAL_CHOICES], BITS[Capability.LOGPROBS]
 _TOOLS, _PARALLEL = BITS[Capability.TOOLS], BITS[Capability.PARALLEL_TOOL_CALLS]
@@ -326,13 +328,21 @@ decode_responses = _reader(ResponsesRequest, "Responses", "input")
 decode_plain = _reader(PlainRequest, "JSON")
 
 
-def decode_moderation(body: bytes, content_type: bytes) -> Asked:
-    asked = decode_plain(body, content_type)
-    return (
-        asked
-        if asked.model
-        else msgspec.structs.replace(cast(PlainRequest, asked), model=_MODERATION_MODEL)
-    )
+def _or(model: str, decode: Decode) -> Decode:
+    """Return `decode` with a model for requests that name none: OpenAI's own default. Clients know
+    it, and leave it out."""
+
+    def decode_or(body: bytes, content_type: bytes) -> Asked:
+        asked = decode(body, content_type)
+        if asked.model:
+            return asked
+        return msgspec.structs.replace(cast(PlainRequest, asked), model=model)
+
+    return decode_or
+
+
+decode_moderation = _or(_MODERATION_MODEL, decode_plain)
+decode_drawing = _or(_IMAGE_MODEL, decode_plain)
 
 
 def text_bytes(body: bytes) -> int:
@@ -405,3 +415,7 @@ class AskedOfNoModel:
 
     def needs(self, _body: bytes) -> Needs:
         return PLAIN
+
+
+decode_variation = _or(_IMAGE_MODEL, decode_form)
+decode_edit = _or(_EDITING_MODEL, decode_form)

@@ -15,14 +15,15 @@ _NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
-    """A JSON object with one of these members. `error_is_told`: its `error` is a part of it."""
+    """A JSON object with one of these members, any where none is named. `error_is_told`: its `error`
+    is a part of it."""
 
     def is_answer(body: bytes) -> bool:
         try:
             members = _decode_members(body)
         except _NO_JSON:
             return False
-        if not any(name in members for name in names):
+        if names and not any(name in members for name in names):
             return False
         return error_is_told or bytes(members.get("error", b"null")) == b"null"
 
@@ -57,7 +58,8 @@ def _is_deletion(body: bytes) -> bool:
     return not body or _is_object(body)
 
 
-_is_object: Final = _with_member("id")
+# Files and batches have names of their own at some servers.
+_is_object: Final = _with_member()
 _is_list: Final = _with_member("data")
 # A response that failed is an answer all the same: it has an identifier, and perhaps usage.
 _is_response: Final = _with_member("id", "output", error_is_told=True)
