@@ -43,7 +43,7 @@ from clauseway.metering import (
     UsageRecord,
 )
 from clauseway.storage.control.audit import digest_of, logged
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.files import every_file
 from clauseway.values import USD, KnownAt, start_of_day_ns
 
@@ -145,7 +145,7 @@ def _seal(home: Home, rows: int) -> Sealed:
     sealing_s = 0.0
     with open_lake(home) as lake:
         for first in range(0, rows, _BATCH):
-            batch = Batch(
+            batch = UsageBatch(
                 spool="bench",
                 segment=1,
                 first_frame=first,

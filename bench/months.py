@@ -21,7 +21,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.values import KnownAt, start_of_day_ns
 
 _MONTHS, _ROWS, _GOAL = 60, 200, 1.2
@@ -63,7 +63,7 @@ def _run() -> list[float]:
 
 def _seal(home: Home, number: int, begin: date) -> None:
     first = number * _ROWS
-    batch = Batch(
+    batch = UsageBatch(
         spool="bench",
         segment=1,
         first_frame=first,

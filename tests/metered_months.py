@@ -21,7 +21,7 @@ from clauseway.app.books.basis import change_prices
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.values import start_of_day_ns
 
 BOOK = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
@@ -97,7 +97,7 @@ def metered_home(root: Path, sold: Sequence[Sold] = SOLD, book: str = BOOK, firs
     change_prices(home, "the prices of this example", file=root / "book.csv", of_this_version=False, alone=False)
     if not sold:
         return home
-    batch = Batch(
+    batch = UsageBatch(
         spool="hand",
         segment=1,
         first_frame=first,

@@ -14,7 +14,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.values import KnownAt, start_of_day_ns
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
@@ -81,7 +81,7 @@ def seal(
         )
         for number, day, second, buyer, deployment, units in rows
     ]
-    batch = Batch(
+    batch = UsageBatch(
         spool="gateway-1",
         segment=1,
         first_frame=rows[0][0],

@@ -152,7 +152,7 @@ def state(home: Home) -> dict[str, Any]:
         once = [row for part in records(lake.control, lake.root) for row in part.column("request_id").to_pylist()]
         for position in spool.positions(home.spools / "gateway"):
             first = lake.control.sealed_to(position.spool, position.segment)
-            read = spool.read_batch(home.spools / "gateway", position.segment, first, 10**9)
+            read = spool.read_frames(home.spools / "gateway", position.segment, first, 10**9)
             recorded += [(record.request.boot, record.request.number) for record in read.records]
             assert read.damages == ()
         served = sum(one.served for one in usage_by(lake.control, ["cloud"]))

@@ -17,7 +17,7 @@ from clauseway.app.opening.home import Home
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
 from clauseway.storage.control import schema
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.storage.lake.rollups import scan, usage_by
 from clauseway.values import Interval, InvalidInput, start_of_day_ns
@@ -240,7 +240,7 @@ def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) 
     )  # fmt: skip
     with open_lake(home) as lake:
         lake.seal(
-            Batch(
+            UsageBatch(
                 spool="s", segment=1, first_frame=0, end_frame=1, usage=[wrong], intents=[],
                 buyers={1: Buyer("acme", "search", "key_1", "openai", "any")},
                 deployments={1: Deployment("aws-1", "aws", "", "us-east-2", "gpt-5.4", "openai.gpt-5.4")},

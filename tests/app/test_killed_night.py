@@ -83,7 +83,7 @@ def attempts(home: Home) -> tuple[set[tuple[RequestId, int]], set[tuple[RequestI
     begun: set[tuple[RequestId, int]] = set()
     ended: set[tuple[RequestId, int]] = set()
     for position in spool.positions(directory):
-        batch = spool.read_batch(directory, position.segment, 0, 10**9)
+        batch = spool.read_frames(directory, position.segment, 0, 10**9)
         begun |= {key(intent) for intent in batch.intents}
         ended |= {key(record) for record in batch.records}
         assert batch.damages == ()

@@ -28,7 +28,7 @@ from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.customers.leases import Lease, Leases, Standing, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
-from clauseway.storage.lake.spending import Attempt
+from clauseway.storage.lake.spending import ReservedAttempt
 from clauseway.values import DAY_NS
 
 BUDGET = "bud_1"
@@ -392,7 +392,7 @@ def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, count
         opened_ns=NOON_NS,
         heard_ns=NOON_NS,
     )
-    attempt = Attempt(
+    attempt = ReservedAttempt(
         begun_ns=begun_ns,
         organisation="acme",
         project="search",

@@ -19,7 +19,7 @@ from clauseway.app.opening.home import Home
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS, TIERS
 from clauseway.pricing import PriceTable, parse_book
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.records import records
 from clauseway.storage.lake.usage import revenue
 from clauseway.values import Interval, KnownAt, start_of_day_ns
@@ -45,7 +45,7 @@ UNITS = st.fixed_dictionaries(
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> Batch:
+def batches(draw: st.DrawFn) -> UsageBatch:
     """Attempts of a gateway, with everything that a record may say."""
     sellers = st.sampled_from(["openai", "microsoft"])
     clouds = st.sampled_from([("azure", "eastus2"), ("aws", "us-east-2"), ("openai-own", "")])
@@ -75,7 +75,7 @@ def batches(draw: st.DrawFn) -> Batch:
     cloud, region = draw(clouds)
     receipt = draw(st.sampled_from(["", LONG]))
     buyer = Buyer(draw(WORDS), draw(WORDS), "key_1", draw(sellers), draw(st.sampled_from(["any", "state"])))
-    return Batch(
+    return UsageBatch(
         spool="s",
         segment=1,
         first_frame=0,
@@ -131,7 +131,7 @@ def test_a_home_that_imports_what_another_exported_holds_the_same_records(
     write: Callable[[Home, Path], None],
     name: str,
     whole: bool,
-    batch: Batch,
+    batch: UsageBatch,
 ) -> None:
     folder = tmp_path_factory.mktemp("handed")
     ours, theirs = Home(folder / "ours"), Home(folder / "theirs")

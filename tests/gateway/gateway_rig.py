@@ -22,7 +22,7 @@ import openai
 from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Refusal, Route, Target
 from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
-from clauseway.spool import Batch, positions, read_batch
+from clauseway.spool import FrameBatch, positions, read_frames
 
 HASH_KEY = "5a" * 32
 SECRET = "sk-test-secret"
@@ -324,8 +324,8 @@ class Rig:
             counts: dict[str, Any] = client.get("http://gateway/counts").json()
             return counts
 
-    def batches(self) -> list[Batch]:
-        return [read_batch(self.spool, place.segment, 0, 1 << 40) for place in positions(self.spool)]
+    def batches(self) -> list[FrameBatch]:
+        return [read_frames(self.spool, place.segment, 0, 1 << 40) for place in positions(self.spool)]
 
     def intents(self) -> list[Intent]:
         return [intent for batch in self.batches() for intent in batch.intents]

@@ -16,14 +16,14 @@ import pytest
 
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling
 from clauseway.spool import (
-    Batch,
+    FrameBatch,
     SpoolBusy,
     SpoolWriter,
     open_attempts,
     pack_intent,
     pack_usage_fields,
     positions,
-    read_batch,
+    read_frames,
     release,
 )
 
@@ -96,11 +96,11 @@ def segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.seg"))
 
 
-def all_batches(directory: Path, max_records: int = 10) -> list[Batch]:
+def all_batches(directory: Path, max_records: int = 10) -> list[FrameBatch]:
     found = []
     for position in positions(directory):
         at = 0
-        while (batch := read_batch(directory, position.segment, at, max_records)).end > at:
+        while (batch := read_frames(directory, position.segment, at, max_records)).end > at:
             found.append(batch)
             at = batch.end
         assert at == position.end
@@ -182,7 +182,7 @@ def test_a_record_that_nobody_waits_for_is_written_soon(tmp_path: Path) -> None:
         journal = Journal(tmp_path)
         journal.begin(1)
         async with asyncio.timeout(60):
-            while not read_batch(tmp_path, 0, 0, 10).intents:
+            while not read_frames(tmp_path, 0, 0, 10).intents:
                 await asyncio.sleep(0.005)
         await journal.writer.close()
 
@@ -216,7 +216,8 @@ def test_full_segments_follow_each_other_and_each_stands_alone(tmp_path: Path) -
     assert all(place.end for place in places[:-1])
     for place in places:
         assert (
-            len(list(read_batch(tmp_path, place.segment, place.end // 2, 1000).entries())) == place.end - place.end // 2
+            len(list(read_frames(tmp_path, place.segment, place.end // 2, 1000).entries()))
+            == place.end - place.end // 2
         )
 
 
@@ -372,8 +373,8 @@ def test_damage_in_the_middle_is_reported_with_file_and_offset_and_the_rest_is_r
         assert (damage.offset, damage.first, damage.end) == (second, 1, 2)
         assert str(spool) in str(damage)
         assert numbers_in(spool) == [0, 2, 3, 4]
-        assert read_batch(spool, 0, 0, 100).damages == (damage,)
-        assert read_batch(spool, 0, 3, 100).damages == ()
+        assert read_frames(spool, 0, 0, 100).damages == (damage,)
+        assert read_frames(spool, 0, 3, 100).damages == ()
 
 
 @pytest.mark.parametrize("read_before", [False, True], ids=["a hole", "zeros in the cache"])
@@ -416,7 +417,7 @@ def test_records_whose_labels_were_lost_are_reported_not_guessed(tmp_path: Path)
     spool = tmp_path / "spool"
     spool.mkdir()
     (spool / f"{0:016d}.seg").write_bytes(data)
-    batch = read_batch(spool, 0, 0, 100)
+    batch = read_frames(spool, 0, 0, 100)
     assert batch.records == ()
     reasons = [damage.reason for damage in batch.damages]
     assert len(reasons) == 2

@@ -23,7 +23,7 @@ from clauseway.metering import (
 )
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.columns import sound_table
 from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.digests import LakeDamaged
@@ -58,9 +58,9 @@ def used(
     )  # fmt: skip
 
 
-def batch(frame: int, *usage: UsageRecord, spool: str = "s") -> Batch:
+def batch(frame: int, *usage: UsageRecord, spool: str = "s") -> UsageBatch:
     intents = [Intent(one.request, 1, one.event_ns, 0, 1, 1, 1, 1, 10, 20, 30) for one in usage]
-    return Batch(
+    return UsageBatch(
         spool=spool, segment=1, first_frame=frame, end_frame=frame + 1, usage=usage, intents=intents, buyers=BUYERS,
         deployments=DEPLOYMENTS, rulings=RULINGS,
     )  # fmt: skip

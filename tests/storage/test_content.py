@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage import Control
 from clauseway.storage.lake import content
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.compaction import compact
 from clauseway.storage.lake.content import attempts_of, content_digest, day_contents
 from clauseway.storage.lake.lake import Lake
@@ -73,7 +73,7 @@ def lake_of(*batches: Sequence[UsageRecord], spool: str = "s") -> Iterator[Lake]
         lake = Lake(Path(folder) / "lake", control)
         first = 0
         for number, records in enumerate(batches):
-            batch = Batch(
+            batch = UsageBatch(
                 spool=spool,
                 segment=1,
                 first_frame=first,
@@ -188,7 +188,7 @@ def test_a_day_is_read_once_for_the_files_that_it_has(monkeypatch: pytest.Monkey
             patched.setattr(content, "_read", None)
             assert day_contents(lake, MAY) == first
             assert day_contents(lake, Interval(date(2026, 5, 2), date(2026, 5, 3))) == first[1:2]
-        batch = Batch(
+        batch = UsageBatch(
             spool="t", segment=1, first_frame=0, end_frame=1, usage=[record(40, 2)], intents=(),
             buyers=BUYERS, deployments=DEPLOYMENTS, rulings=RULINGS,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control, Overlap
 from clauseway.storage.control.engines import Place
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import CloudUsage, revenue, sales_in_order, usage_by_cloud
 from clauseway.values import DAY_NS, Interval, KnownAt, day_of, exact_sum, start_of_day_ns
@@ -85,8 +85,8 @@ def used(
 
 def batch(
     first: int, end: int, usage: Sequence[UsageRecord], intents: Sequence[Intent] = (), spool: str = "s"
-) -> Batch:
-    return Batch(
+) -> UsageBatch:
+    return UsageBatch(
         spool=spool,
         segment=1,
         first_frame=first,

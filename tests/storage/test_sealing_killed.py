@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage import Control
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.lake import Lake
 
 home = Path(sys.argv[1])
@@ -36,7 +36,7 @@ for frame in range(control.sealed_to("s", 1), int(sys.argv[2])):
                     ((Unit.INPUT_TOKENS, 1),))
         for attempt in (1, 2)
     ]
-    lake.seal(Batch(spool="s", segment=1, first_frame=frame, end_frame=frame + 1, usage=usage, intents=[],
+    lake.seal(UsageBatch(spool="s", segment=1, first_frame=frame, end_frame=frame + 1, usage=usage, intents=[],
                     buyers={1: Buyer("o", "p", "k", "openai", "any")},
                     deployments={1: Deployment("d", "azure", "openai", "r", "gpt-5.4", "m")},
                     rulings={1: Ruling("d", "permitted", (), "r")}), 1)

@@ -22,7 +22,7 @@ from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control
 from clauseway.storage.control import schema
 from clauseway.storage.control.engines import Place
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import revenue, sales_in_order, usage_by_cloud
@@ -88,7 +88,7 @@ def used(
 
 def sealed(lake: Lake, usage: Sequence[UsageRecord], first: int = 0, spool: str = "s") -> None:
     assert lake.seal(
-        Batch(
+        UsageBatch(
             spool=spool, segment=1, first_frame=first, end_frame=first + len(usage), usage=usage, intents=(),
             buyers=BUYERS, deployments=DEPLOYMENTS, rulings=RULINGS,
         ), 1,

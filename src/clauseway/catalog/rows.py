@@ -84,6 +84,7 @@ class Row:
 def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
     """Read the lines of a file with these columns. Raise InvalidInput if it has others; `name` is
     the file."""
+    # Remarks and empty lines are left out; the header must be the first line left.
     lines = [
         (number, line)
         for number, line in enumerate(text.splitlines(), 1)

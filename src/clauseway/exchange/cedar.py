@@ -302,6 +302,8 @@ class _Policies:
         return [f"({' || '.join([mine, *lets])})"]
 
     def _grants(self) -> None:
+        # Recorded grants are entities' attributes; grants kept to a scope are policies of their
+        # own.
         citation = self.extract.agreement.rules["grant"]
         scopes = frozenset[str]().union(*(term.products for term, _ in self.extract.owned()))
         if not scopes:
@@ -515,6 +517,8 @@ class _Policies:
                     )
 
     def _precedence(self, term: Precedence) -> None:
+        # Ship-first is met by the launch, by a lead, by an old product, or by the operator's
+        # answer.
         met = [f"resource has launchedOn && resource.launchedOn.contains({_quoted(term.first)})"]
         if term.lead_days:
             ahead = self.extract.ahead(term)

@@ -50,6 +50,7 @@ def _reported(line: int, event: Any) -> Reported:
     if event["specversion"] != SPECIFICATION:
         why = f"specversion {str(event['specversion'])[:20]!r} is not {SPECIFICATION}"
         return Reported(line=line, fields=event, unreadable=why)
+    # Events of other types count if their data hold units.
     data, kind = event.get("data"), event.get("type")
     is_ours = isinstance(kind, str) and (kind == TYPE or kind in _FORMER_TYPES)
     if not is_ours and not (isinstance(data, dict) and "units" in data):

@@ -106,6 +106,8 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
     periods: set[tuple[date, date]] = set()
     uncounted = 0
     for line, raw, wrong in _rows(path, cost):
+        # Each row is usage, a charge beside it, or unread; an unread row still counts with its
+        # cost.
         row = {name: value for name, value in raw.items() if value not in (None, "")}
         kind = _kind(row)
         try:

@@ -432,6 +432,7 @@ class _Policy:
         if not bound or (reach.actor == "owner" and not owner):
             return
         by = self._is_not(owner) if reach.by == ":others" and owner else []
+        # The condition that the bound party does the act itself; None if it never does.
         does = {
             "party": self._is(bound),
             "host": [self._constraint("host", "eq", [self._party(bound)])],

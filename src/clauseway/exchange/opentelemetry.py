@@ -94,6 +94,7 @@ def _inside(
 
     A part that is not of its type is unreadable, and the next one is read.
     """
+    # `kinds` goes from the outermost list to the innermost, whose elements are read.
     kind, *inner = kinds
     try:
         parts = list_of(owner.get(kind), kind)

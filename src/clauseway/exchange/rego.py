@@ -415,6 +415,7 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
     ]
     freed = f"freed({_text(term.id)}, product)"
     answer = ["some answer in answered", "answer.product == product"]
+    # Each way to be freed is a rule of its own.
     ways = [[f"product in {_set(extract.ahead(term))}"]]
     if not term.lead_days:
         ways = [[f"[product, {_text(term.first)}] in shipped"]]

@@ -74,6 +74,7 @@ def json_values(path: Path) -> Iterator[tuple[int, Any, str]]:
         if file.read(len(_BOM)) != _BOM:
             file.seek(0)
         begin = file.tell()
+        # A first line that is no value of its own begins a document over many lines.
         first = next((line for line, _ in _lines(file) if line.strip()), b"")
         file.seek(begin)
         if not _is_whole(first):
@@ -163,6 +164,7 @@ def _elements(
             value, end = decoder.raw_decode(text)
             wrong = ""
         except (ValueError, RecursionError) as error:
+            # The element may go on: read more, doubling, unless it is longer than any record.
             more = b"" if at_end else file.read(max(_ARRAY_BYTES, len(text)))
             at_end = not more
             text += unicode.decode(more, final=at_end)

@@ -93,9 +93,10 @@ def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
                 citation=line.citation,
             )
             yield f"{accrued}{line.id}", wanted
+    # Lines that stand on disputed sales alone are in no share.
     last_day = settlement.period.end - timedelta(days=1)
     for dispute in settlement.disputed:
-        if dispute.line in disputed:  # all sales of the line are disputed
+        if dispute.line in disputed:  # it was not taken by a share's line
             narration = f"{dispute.payer} to {dispute.payee}: {dispute.line}"
             yield (
                 f"{accrued}{dispute.line}",

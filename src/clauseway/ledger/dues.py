@@ -67,37 +67,37 @@ def dues(settlement: Settlement) -> tuple[Due, ...]:
 
 
 class _Parts:
-    """The amounts of one term, by kind. `source` is the share or change that states how the term is
+    """The amounts of one term, by kind. `first` is a share or change of it, which states how it is
     paid."""
 
-    def __init__(self, source: ShareResult | Change) -> None:
-        self.source = source
+    def __init__(self, first: ShareResult | Change) -> None:
+        self.first = first
         self.shares: list[Decimal] = []
         self.corrections: list[Decimal] = []
         self.restated: list[Decimal] = []
 
 
 def _due(last_day: date, parts: _Parts) -> Due:
-    source = parts.source
+    first = parts.first
     share, corrections, restated = map(_cents, (parts.shares, parts.corrections, parts.restated))
     amount = exact_sum((share, corrections, restated))
-    withheld = round_half_even(exact_product(amount, source.withholding))
-    through = paid_through(last_day, source.payment)
+    withheld = round_half_even(exact_product(amount, first.withholding))
+    through = paid_through(last_day, first.payment)
     return Due(
-        payer=source.payer,
-        payee=source.payee,
-        term=source.term,
+        payer=first.payer,
+        payee=first.payee,
+        term=first.term,
         last_day=last_day,
         share=share,
         corrections=corrections,
         restated=restated,
         amount=amount,
         through=through,
-        due=due_day(through, source.payment),
-        withholding=source.withholding,
+        due=due_day(through, first.payment),
+        withholding=first.withholding,
         withheld=withheld,
         paid=exact_sum((amount, -withheld)),
-        citation=source.citation,
+        citation=first.citation,
     )
 
 

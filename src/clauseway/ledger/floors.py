@@ -76,6 +76,7 @@ def _periods(days: Interval, per: str, until: date) -> Iterator[tuple[Interval, 
         if days.end <= until and days.end != FOREVER:
             yield days, days
         return
+    # Cut the share's days where calendar periods end.
     at = days.begin
     while at < days.end:
         whole = calendar_period(at, per)

@@ -327,6 +327,7 @@ class _Ahead:
             mine.days.end: round_half_even(_scale(mine).gross(mine.base_after))
             for mine in self.mine
         }
+        # Settled months keep their own scale; months ahead add the growth by the forecast's scale.
         before = at[self.mine[-1].days.end] if self.mine else _ZERO
         start = exact_sum((before, -round_half_even(self.scale.gross(self.base))))
         for (days, _), total in zip(self.months, sums, strict=True):

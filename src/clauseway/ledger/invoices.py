@@ -62,6 +62,7 @@ def owed_through(
     for item in due:
         if (item.payer, item.payee) == (payer, payee) and item.through <= through:
             payments.setdefault((item.term, item.through), []).append(item)
+    # Earlier invoices may have claimed a part of a payment; only the rest is open.
     before = _invoiced(invoices, payments, payer, payee)
     open_ = []
     for (term, day), of_payment in sorted(payments.items()):
@@ -285,7 +286,7 @@ def _claimed(invoice: Invoice, line: InvoiceLine, citation: Citation) -> list[Po
     ]
     if invoice.currency != USD:
         for party, other, sign in ((payer, payee, 1), (payee, payer, -1)):
-            legs += _exchange(
+            legs += _conversion(
                 party, other, -sign * line.owed, USD, sign * line.amount, invoice.currency, cited
             )
     return legs
@@ -310,7 +311,7 @@ def _paid(
     ]
     if currency != invoice.currency:
         for party, other, sign in ((payer, payee, 1), (payee, payer, -1)):
-            legs += _exchange(
+            legs += _conversion(
                 party, other, -sign * settled, invoice.currency, sign * money, currency, cited
             )
     return [leg for leg in legs if leg.amount]
@@ -334,7 +335,7 @@ def _rounded(invoice: Invoice, payment: Payment, cited: tuple[Citation, ...]) ->
     return [leg for leg in legs if leg.amount]
 
 
-def _exchange(
+def _conversion(
     party: str,
     other: str,
     given: Decimal,

@@ -184,8 +184,8 @@ class WholeDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill compared with the meter. `at_stake` sums the differences without regard to sign; `by_status` and
-    `by_cause` are (count of items, amount at stake).
+    """A bill compared with the meter. `at_stake` sums the differences without regard to sign;
+    `by_status` and `by_cause` are (count of items, amount at stake).
 
     `total` is the bill's own, of all its rows; the `parts` sum to it. `unrated` sums, by currency,
     rows whose currency has no rate: they are in no amount.
@@ -386,6 +386,7 @@ def reconcile(
         by_line.setdefault((day, place.cloud, place.region, place.product), []).append(item)
     for charge in beside:
         parts.beside(charge)
+    # The total is summed from the rows themselves, so that the parts can be held against it.
     lines = tuple(_line(*key, items) for key, items in sorted(by_line.items()))
     items = [item for line in lines for item in line.items]
     costs = [
@@ -665,6 +666,7 @@ def _estimated(case: _Case) -> str:
 
 def _quantity_rounding(case: _Case) -> str:
     """Figures that are too coarse: half the last place of each row."""
+    # Each row may be off by half its step.
     step = exact_sum(exact_product(row.quantity_step, _HALF) for row in case.billed)
     if not case.billed or not case.metered or not step:
         return ""

@@ -71,6 +71,7 @@ def clipped(back: Iterable[SaleRecord], revenue: Iterable[RevenueLine]) -> list[
     A price that became known later may charge less than was credited before. Returned in order of
     event time and voucher.
     """
+    # Sum the charges of the days, sellers, clouds and products that are taken back.
     taken = sorted(back)
     named = {_sales_of(record) for record in taken}
     left: dict[tuple[date, str, str, str], Decimal] = {}

@@ -78,6 +78,7 @@ def settle(
     problems += [] if problems else _unusable(in_force, assumptions)
     if problems:
         raise InvalidInput(*problems)
+    # Settle twice if sales are in dispute: with them taken back, and as if disputes were rejected.
     used = (*assumptions.used(names), *losses)
     line_names = _line_names(in_force)
 
@@ -257,6 +258,7 @@ def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[
         try:
             for name in share.rates:
                 assumptions.percentage(name)
+            # The amounts of a share begin with the bounds of its tiers.
             bounds = [assumptions.amount(name) for name in share.amounts][: len(share.tiers)]
             reason = (
                 "" if len(set(bounds)) == len(bounds) else "two of its tiers begin at one amount"

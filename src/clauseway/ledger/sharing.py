@@ -303,6 +303,7 @@ class Sharing:
             )
             if not amount:
                 continue
+            # A sale moves the share by the difference of the unrounded shares around it.
             key, base_after = _Key(sale.product, sale.cloud, sale.seller), exact_sum((base, amount))
             before, after = self._unrounded(base, added), self._unrounded(base_after, added)
             moved[key] = exact_sum((moved[key], after, before.copy_negate()))

@@ -198,6 +198,7 @@ def _units(
             flaws.append(Flaw(name, str(error)))
     if not flaws:
         flaws += flaws_of_units(units, max(1, units.get(Unit.REQUESTS, 1)), aggregated=aggregated)
+        # Only a complete record must name units; a failed attempt may have used nothing.
         status = row.get("status") or "complete"
         if not units and not aggregated and str(status) in ("complete", "1"):
             flaws.append(Flaw("units", "none: a complete record says what was used"))

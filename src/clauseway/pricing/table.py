@@ -276,6 +276,7 @@ class PriceTable:
 
         Raise UnknownPrice.
         """
+        # Parts with a price of their own are taken out of their wholes; unpriced wholes are errors.
         row = self.row(sale, day)
         quantities = {
             unit: count for unit, count in billable(report, frozenset(row.prices)).items() if count
@@ -334,6 +335,7 @@ class PriceTable:
             self._grains[place] = self.grain([place])
         group = self._grains[place].group_of(sale)
         if group not in self._rows:
+            # Filter by place and buyer first: most entries of a long book are other buyers'.
             entries = [
                 entry
                 for entry in self._narrow(place, group.buyer)

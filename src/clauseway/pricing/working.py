@@ -74,6 +74,7 @@ def _until(entry: Entry) -> str:
 def _beaten(table: PriceTable, entry: Entry, winner: Entry) -> str:
     if entry is winner:
         return "it names the most of those that hold"
+    # The same order as `PriceTable.rank`: book, specificity, step, begin, knowledge.
     book, specificity, above, begin, _ = table.rank(entry)
     its_book, its_specificity, its_above, its_begin, _ = table.rank(winner)
     if book < its_book:

@@ -91,7 +91,7 @@ class Tls(msgspec.Struct, frozen=True):
     key: Path
 
 
-class Attempt(msgspec.Struct):
+class SeenRequest(msgspec.Struct):
     """One request that a cloud saw.
 
     `serial` is in the request id that it answered with; `outcome` as in `Counts`, or `open`.
@@ -142,7 +142,7 @@ class CloudApplication:
         name: str,
         serials: Callable[[], str],
         counts: Mapping[str, Counts],
-        attempts: deque[Attempt],
+        attempts: deque[SeenRequest],
     ) -> None:
         self._name = name
         self._cloud = FAKE_CLOUDS[name]()
@@ -171,7 +171,7 @@ class CloudApplication:
             serial=self._serials(),
         )
         endpoint = self._cloud.endpoint(received.path)
-        attempt = Attempt(
+        attempt = SeenRequest(
             self._name,
             received.method,
             received.path,
@@ -198,7 +198,11 @@ class CloudApplication:
         return self.faults.take(endpoint, generating)
 
     async def _answer(
-        self, received: Received, attempt: Attempt, fault: Fault | None, connection: "_Connection"
+        self,
+        received: Received,
+        attempt: SeenRequest,
+        fault: Fault | None,
+        connection: "_Connection",
     ) -> None:
         if fault is not None and fault.kind in _INSTEAD:
             answer = self._instead(received, fault)
@@ -235,7 +239,7 @@ class CloudApplication:
         if not whole:
             await connection.fail(b"")
 
-    def _count(self, attempt: Attempt, outcome: str, status: int) -> None:
+    def _count(self, attempt: SeenRequest, outcome: str, status: int) -> None:
         attempt.outcome, attempt.status = outcome, status
         counts = self._counts
         if attempt.endpoint in GENERATING:
@@ -477,7 +481,7 @@ async def serve(
     listeners = {name: listen(host, port, USUAL_PORTS[name]) for name, port in ports.items()}
     counts = {name: Counts() for name in ports}
     serials = _serials()
-    attempts: deque[Attempt] = deque(maxlen=_ATTEMPTS_MAX)
+    attempts: deque[SeenRequest] = deque(maxlen=_ATTEMPTS_MAX)
     applications = {name: CloudApplication(name, serials, counts, attempts) for name in ports}
     for name, fault in faults:
         applications[name].faults.add(fault)

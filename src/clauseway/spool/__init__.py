@@ -19,13 +19,13 @@ new segment.
 
 from clauseway.spool.format import Label, pack_intent, pack_usage, pack_usage_fields
 from clauseway.spool.reader import (
-    Batch,
     Damage,
+    FrameBatch,
     OpenAttempt,
     Position,
     open_attempts,
     positions,
-    read_batch,
+    read_frames,
     release,
 )
 from clauseway.spool.segments import SpoolBusy, identify, identity_of, is_written
@@ -33,8 +33,8 @@ from clauseway.spool.writer import NO_ROOM, SpoolWriter, Waiter
 
 __all__ = [
     "NO_ROOM",
-    "Batch",
     "Damage",
+    "FrameBatch",
     "Label",
     "OpenAttempt",
     "Position",
@@ -49,6 +49,6 @@ __all__ = [
     "pack_usage",
     "pack_usage_fields",
     "positions",
-    "read_batch",
+    "read_frames",
     "release",
 ]

@@ -393,6 +393,7 @@ def attempts_in(payload: bytes) -> tuple[list[tuple[int, int, int]], list[tuple[
         else:
             assert kind == USAGE, f"a valid frame holds a record of kind {kind}"
             ended.append(_KEY.unpack_from(payload, at + 1))
+            # The lengths end the fixed part; units and the upstream id follow.
             count, id_length = _LENGTHS.unpack_from(payload, at + _USAGE[0].size - _LENGTHS.size)
             at += _USAGE[count].size + id_length
     return begun, ended

@@ -62,7 +62,7 @@ class Damage(NamedTuple):
         return f"{self.file} at byte {self.offset}: {self.reason}; {lost}"
 
 
-class Batch(NamedTuple):
+class FrameBatch(NamedTuple):
     """The records of frames `first` ≤ number < `end` of one segment of the spool `spool` (hex).
 
     `buyers`, `deployments` and `rulings` resolve the codes that these records name. `damages` lie
@@ -234,6 +234,7 @@ def _since(header: SegmentHeader, before: Iterable[_Frame | None]) -> int:
             begun[intent.request.boot, intent.request.number, intent.attempt] = intent.event_ns
         for record in payload.usage:
             begun.pop((record.request.boot, record.request.number, record.attempt), None)
+        # A frame of labels only has no time.
         last_ns = times_in(frame.payload).last_ns or last_ns
     return min([last_ns, *begun.values()])
 
@@ -309,7 +310,7 @@ def _position_without_header(segment: Segment, later: list[Segment]) -> Position
     return Position("", segment.number, 0, bool(later), () if unwritten else (damage,))
 
 
-def read_batch(directory: Path, segment: int, first_frame: int, max_records: int) -> Batch:
+def read_frames(directory: Path, segment: int, first_frame: int, max_records: int) -> FrameBatch:
     """Read records of `segment` from frame `first_frame` on, whole frames, until `max_records` are
     reached.
 
@@ -320,11 +321,11 @@ def read_batch(directory: Path, segment: int, first_frame: int, max_records: int
     if wanted is None:
         raise FileNotFoundError(f"{path} is not a segment of this spool")
     if wanted.header is None:
-        return Batch("", segment, first_frame, first_frame, (), (), {}, {}, {}, ())
+        return FrameBatch("", segment, first_frame, first_frame, (), (), {}, {}, {}, ())
     return _collect(wanted, wanted.header.spool.hex(), first_frame, max_records)
 
 
-def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batch:
+def _collect(segment: Segment, spool: str, first: int, max_records: int) -> FrameBatch:
     labels: dict[int, Label] = {}
     intents: list[Intent] = []
     records: list[UsageRecord] = []
@@ -369,7 +370,7 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
         intents = [intent for intent in intents if _codes(intent) <= labels.keys()]
         records = [record for record in records if _codes(record) <= labels.keys()]
         both = [*intents, *records]
-    return Batch(
+    return FrameBatch(
         spool,
         segment.number,
         first,

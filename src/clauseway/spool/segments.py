@@ -71,6 +71,7 @@ def _recover_header(path: Path, spool: bytes | None) -> SegmentHeader | None:
             return None
         payload = file.read(frame.length)
     *_, own, _, _, boot, _, acknowledged = SEGMENT_HEADER.unpack_from(data)
+    # The first frame proves the seed: one of the two checksums makes it valid.
     stored, computed = seeds_of(data)
     if stored == computed:
         return None  # nothing is damaged: it is a header of another version
@@ -99,6 +100,7 @@ def identify(directory: Path) -> bytes:
     if identity is None or not (directory / _IDENTITY_NAME).exists():
         directory.mkdir(parents=True, exist_ok=True)
         identity = identity or uuid.uuid4().bytes
+        # Written beside, forced and renamed, so that a crash leaves no half-written identity.
         beside = directory / f".{_IDENTITY_NAME}.{os.getpid()}"
         with beside.open("w") as file:
             file.write(identity.hex() + "\n")

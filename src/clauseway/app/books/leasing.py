@@ -25,7 +25,7 @@ from clauseway.storage import Control
 from clauseway.storage.customers.leases import NO_END_NS, Held, Lease, Leases, Wanted, bounds
 from clauseway.storage.customers.tenants import BudgetRow, Scope, Tenants
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.spending import Attempt, attempts_of
+from clauseway.storage.lake.spending import ReservedAttempt, reserved_attempts
 
 _CALL_BYTES = 16 << 20  # an ask is some hundred bytes; a gateway reports on all its budgets at once
 _CALL = msgspec.json.Decoder(LeaseCall)
@@ -185,7 +185,9 @@ def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unre
     for boot in sorted({lease.boot for lease in dead} - unread.missing):
         held, all_is_read = leases.of_boot(boot), boot not in unread.lost
         attempts = (
-            attempts_of(lake, boot, min(lease.opened_ns for lease in held)) if all_is_read else []
+            reserved_attempts(lake, boot, min(lease.opened_ns for lease in held))
+            if all_is_read
+            else []
         )
         for parts in _by_period(held).values():
             budget = budgets.get(parts[0].budget)
@@ -206,7 +208,7 @@ def _by_period(held: Iterable[Lease]) -> dict[tuple[str, int], list[Lease]]:
     return leases
 
 
-def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[Attempt]) -> int:
+def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[ReservedAttempt]) -> int:
     """Return the amount that attempts took from a budget in one period, in picodollars, since
     its first lease."""
     since_ns = min(part.opened_ns for part in parts)
@@ -218,7 +220,7 @@ def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[Attempt]) -
     )
 
 
-def _counts(budget: BudgetRow, attempt: Attempt) -> bool:
+def _counts(budget: BudgetRow, attempt: ReservedAttempt) -> bool:
     return all(
         getattr(budget, name) in ("", getattr(attempt, name)) for name in Scope.__struct_fields__
     )

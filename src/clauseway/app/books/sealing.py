@@ -23,7 +23,7 @@ from clauseway.metering import RequestId
 from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
 from clauseway.storage.customers.leases import Lease
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.files import LakeFile, lost_files
 from clauseway.storage.lake.lake import Lake
@@ -203,7 +203,7 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
         )
         first = lake.control.sealed_to(place.spool or identity, place.segment)
         while first < place.end:
-            read = spool.read_batch(directory, place.segment, first, _BATCH_RECORDS)
+            read = spool.read_frames(directory, place.segment, first, _BATCH_RECORDS)
             if read.end == first:
                 break
             lost = [_loss(identity, place, damage, until_ns, registered) for damage in read.damages]
@@ -326,8 +326,8 @@ def _key(loss: Loss) -> tuple[str, int, int, str]:
     return loss.spool, loss.segment, loss.first_frame, loss.reason
 
 
-def _batch(read: spool.Batch) -> Batch:
-    return Batch(
+def _batch(read: spool.FrameBatch) -> UsageBatch:
+    return UsageBatch(
         spool=read.spool,
         segment=read.segment,
         first_frame=read.first,

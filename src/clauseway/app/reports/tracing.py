@@ -27,7 +27,7 @@ from clauseway.ledger import Dispute, Entry, Settlement, statement_of
 from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, change_id, line_id
 from clauseway.pricing import PriceTable, UnknownPrice
-from clauseway.storage.lake.attempts import Attempt, Selection, attempts
+from clauseway.storage.lake.attempts import CountedAttempt, Selection, attempts
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import revenue
 from clauseway.values import (
@@ -415,7 +415,7 @@ class _Tracer:
         # Rounding gave the line its last cent.
         return last
 
-    def _charged_before(self, attempt: Attempt) -> Decimal:
+    def _charged_before(self, attempt: CountedAttempt) -> Decimal:
         day = _day_of(attempt)
         earlier = [day_charge.charged for day_charge in self._days if day_charge.day < day]
         key = (attempt.event_ns, attempt.request_id, attempt.attempt)
@@ -426,7 +426,7 @@ class _Tracer:
         ]
         return exact_sum([*earlier, *same_day])
 
-    def _attempts_of(self, day: date) -> Iterator[Attempt]:
+    def _attempts_of(self, day: date) -> Iterator[CountedAttempt]:
         return attempts(
             self._lake, msgspec.structs.replace(self._selection, days=Interval(day, day_after(day)))
         )
@@ -435,7 +435,7 @@ class _Tracer:
         """Return the line's share of so much charged, by its rate and unrounded."""
         return exact_product(exact_product(charged, self._part), self._line.rate)
 
-    def _request(self, attempt: Attempt) -> TracedRequest:
+    def _request(self, attempt: CountedAttempt) -> TracedRequest:
         charge = charge_of(attempt, self._prices)
         return TracedRequest(
             request_id=attempt.request_id,
@@ -461,7 +461,7 @@ class _Tracer:
             charged=in_usd(charge, _day_of(attempt), self._prices),
         )
 
-    def _charge(self, attempt: Attempt) -> Decimal:
+    def _charge(self, attempt: CountedAttempt) -> Decimal:
         """Return the charge for an attempt, in USD."""
         return in_usd(charge_of(attempt, self._prices), _day_of(attempt), self._prices)
 
@@ -485,7 +485,7 @@ class _Tracer:
             yield "The prices of so many requests are shown for the requests below only."
 
 
-def _day_of(attempt: Attempt) -> date:
+def _day_of(attempt: CountedAttempt) -> date:
     return KnownAt(attempt.event_ns).day
 
 

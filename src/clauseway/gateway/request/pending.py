@@ -19,7 +19,7 @@ from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.wire.operations import BY_NAME, Operation, Wanted
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Status
-from clauseway.spool import positions, read_batch
+from clauseway.spool import positions, read_frames
 
 _AT_ONCE_MAX = 16  # a round costs no more than a busy client
 _ASKED_WITH: dict[int, Operation] = {
@@ -111,7 +111,7 @@ class _Unheard:
 
 def recorded_requests(spool: Path) -> set[str]:
     """The requests whose end a journal holds: what a process that died had still recorded."""
-    batches = [read_batch(spool, place.segment, 0, 1 << 62) for place in positions(spool)]
+    batches = [read_frames(spool, place.segment, 0, 1 << 62) for place in positions(spool)]
     return {
         str(record.request)
         for batch in batches

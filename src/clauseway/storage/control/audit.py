@@ -300,6 +300,7 @@ def _before(
     chained = BY_TABLE.get(str(getattr(statement.table, "name", "")))
     if chained is None:
         return
+    # The first write of a transaction locks the log's head, so appends are serialised.
     if not touched.is_locked:
         touched.is_locked = True
         connection.execute(select(schema.audit_head.c.id).with_for_update())
@@ -308,6 +309,7 @@ def _before(
             last = connection.execute(select(func.max(chained.table.c.sequence))).scalar_one()
             touched.last[chained.place] = last or 0
         return
+    # Note the keys before an update or a deletion: a deleted row cannot be read afterwards.
     query = select(*(chained.table.c[name] for name in chained.key))
     if statement.whereclause is not None:
         query = query.where(statement.whereclause)

@@ -78,6 +78,7 @@ def check_in_part(control: Control) -> Checked:
     """Check the rows logged since the last check, and a part of the older rows."""
     with control.reading() as connection:
         head = head_of(connection)
+        # Check everything while the log is short, or when too much is unchecked.
         if head.sequence - head.checked > _ALL_UP_TO or head.sequence <= _ALL_UP_TO:
             checked = _all(connection)
             parts = [(0, head.sequence)]

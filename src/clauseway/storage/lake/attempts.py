@@ -18,7 +18,7 @@ from clauseway.values import Interval
 _CHUNK_ROWS = 20_000
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class CountedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt that counts, with its labels written out. `units` are as the cloud reported
     them."""
 
@@ -55,7 +55,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
 
 
-def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) -> Iterator[Attempt]:
+def attempts(
+    lake: Lake, selection: Selection, first: int = 0, last: int = 0
+) -> Iterator[CountedAttempt]:
     """Yield the attempts in order of event time, then record id; with `first` or `last`, so many of
     either end only.
 
@@ -66,6 +68,7 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
         if usage is None:
             return
         chosen = priced_once(_chosen(usage, selection))
+        # Either end is limited by itself; a request for both unites them.
         ends = []
         if first:
             ends.append(chosen.order_by(_.event_ns, _.request_id, _.attempt).limit(first))
@@ -94,11 +97,13 @@ def _chosen(usage: Table, selection: Selection) -> Table:
     return usage
 
 
-def _attempt(row: Mapping[str, Any]) -> Attempt:
+def _attempt(row: Mapping[str, Any]) -> CountedAttempt:
     fields = {
         name: row[name]
-        for name in Attempt.__struct_fields__
+        for name in CountedAttempt.__struct_fields__
         if name not in ("units", "terms", "tier")
     }
     units = {unit: row[unit.column] for unit in Unit if row[unit.column] is not None}
-    return Attempt(**fields, units=units, tier=row["tier"] or "", terms=tuple(row["terms"] or ()))
+    return CountedAttempt(
+        **fields, units=units, tier=row["tier"] or "", terms=tuple(row["terms"] or ())
+    )

@@ -20,7 +20,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
     end_frame: int
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class UsageBatch(msgspec.Struct, frozen=True, kw_only=True):
     """The records in frames `first_frame` ≤ n < `end_frame` of a segment. There may be labels that
     no record names."""
 

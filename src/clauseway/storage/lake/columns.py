@@ -26,7 +26,7 @@ from clauseway.metering import (
 )
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX, UNITS_PER_ROW_MAX
 from clauseway.metering.units import CONTAINED_IN
-from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.quarantine import Flawed
 from clauseway.values import DAY_NS
 
@@ -83,7 +83,7 @@ USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS, *LATER])
 INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
 
 
-def sound_table(batch: Batch) -> tuple[pa.Table, list[Flawed]]:
+def sound_table(batch: UsageBatch) -> tuple[pa.Table, list[Flawed]]:
     """Return the batch's usage, and the records with impossible units: attempts without units
     there, whole here."""
     try:
@@ -109,6 +109,7 @@ def is_sound(usage: pa.Table, most: int = UNITS_PER_REQUEST_MAX) -> bool:
             bound = UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else most
             if outer["min"] < 0 or outer["max"] > bound:
                 return False
+    # The parts of a whole may not sum to more than the whole.
     for whole in set(CONTAINED_IN.values()):
         parts = [usage[part.column] for part in Unit if CONTAINED_IN.get(part) is whole]
         reported = [pc.fill_null(part, 0) for part in parts if part.null_count < len(part)]
@@ -119,7 +120,7 @@ def is_sound(usage: pa.Table, most: int = UNITS_PER_REQUEST_MAX) -> bool:
     return True
 
 
-def held_back(batch: Batch) -> tuple[Batch, list[Flawed]]:
+def held_back(batch: UsageBatch) -> tuple[UsageBatch, list[Flawed]]:
     """Return the batch with each impossible record as an attempt without units, in quarantine, and
     these records."""
     flawed: list[Flawed] = []
@@ -134,7 +135,7 @@ def held_back(batch: Batch) -> tuple[Batch, list[Flawed]]:
     return (msgspec.structs.replace(batch, usage=usage) if flawed else batch), flawed
 
 
-def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
+def row_of(batch: UsageBatch, record: UsageRecord) -> dict[str, object]:
     """Return a record as a row of fields, as `metering.examine` takes it."""
     row: dict[str, object] = {
         "request_id": str(record.request),
@@ -175,7 +176,7 @@ def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
     return pa.table(columns, schema=USAGE_SCHEMA)
 
 
-def usage_table(batch: Batch) -> pa.Table:
+def usage_table(batch: UsageBatch) -> pa.Table:
     """Return the batch's usage records, in the order they were written."""
     records = batch.usage
     columns: dict[str, object] = {**_attempt_columns(records), **_label_columns(batch, records)}
@@ -194,7 +195,7 @@ def usage_table(batch: Batch) -> pa.Table:
     return pa.table(columns, schema=USAGE_SCHEMA)
 
 
-def intent_table(batch: Batch) -> pa.Table:
+def intent_table(batch: UsageBatch) -> pa.Table:
     """Return the batch's intents, in the order they were written."""
     columns: dict[str, object] = {
         **_attempt_columns(batch.intents),
@@ -228,7 +229,7 @@ def _attempt_columns(records: Sequence[R]) -> dict[str, list[object]]:
     }
 
 
-def _label_columns(batch: Batch, records: Sequence[R]) -> dict[str, pa.Array]:
+def _label_columns(batch: UsageBatch, records: Sequence[R]) -> dict[str, pa.Array]:
     return (
         _columns_of(batch.buyers, [record.buyer for record in records], _BUYER)
         | _columns_of(batch.deployments, [record.deployment for record in records], _DEPLOYMENT)

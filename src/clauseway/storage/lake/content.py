@@ -180,6 +180,7 @@ def _in_order(con: BaseBackend, lake: Lake, days: Interval) -> Iterator[tuple[da
     columns |= {name: _[name].fill_null(0).cast("int64") for name in (*_NUMBERS, *_UNITS)}
     chosen = priced_once(usage).select("event_day", **columns)
     ordered = chosen.order_by(_.event_day, _.request_id, _.attempt)
+    # Batches of rows cut days anywhere: hash until the day changes.
     at: date | None = None
     rows = _Rows()
     for batch in con.con.sql(con.compile(ordered)).to_arrow_reader(_CHUNK_ROWS):

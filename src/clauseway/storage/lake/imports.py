@@ -69,6 +69,7 @@ def begin(control: Control, files: Sequence[ImportedFile], started_ns: int) -> i
     """Begin an import; return its number. The claims of an import that died are given back."""
     with control.writing() as connection:
         _adopt_former(connection)
+        # Only one import runs at a time, so an import without an end is dead.
         dead = (
             connection.execute(select(_IMPORTS.number).where(_IMPORTS.ended_ns == 0))
             .scalars()

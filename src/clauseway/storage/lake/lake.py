@@ -25,7 +25,7 @@ from sqlalchemy import Connection, select, update
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, Overlap, Sealed
-from clauseway.storage.lake.batches import Batch, Range
+from clauseway.storage.lake.batches import Range, UsageBatch
 from clauseway.storage.lake.columns import intent_table, sound_table
 from clauseway.storage.lake.digests import require_sound
 from clauseway.storage.lake.files import (
@@ -80,7 +80,7 @@ class Lake:
         limited.sealed_ns = self.sealed_ns if sealed_ns is None else sealed_ns
         return limited
 
-    def seal(self, batch: Batch, sealed_ns: int, *, also: Along = nothing) -> bool:
+    def seal(self, batch: UsageBatch, sealed_ns: int, *, also: Along = nothing) -> bool:
         """Seal a batch; return whether it is new. Once this returns, the batch is durable and the
         spool may release it.
 
@@ -253,6 +253,7 @@ class Lake:
         """Write a table, in parts, so that its name appears only with all its bytes; return their
         SHA-256 and count."""
         path = self.root / name
+        # Write beside, force to disk, rename, force the folders: the name implies all bytes.
         fresh = _make_folders(path.parent, self.root)
         beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
         try:
@@ -342,6 +343,7 @@ def _adopt_former(lake: Lake) -> None:
             if getattr(row, column)
         ]
         list_files(connection, files)
+        # Such homes have no hourly sums either.
         usage = [file for file in files if file.kind == USAGE]
         for day in days_of(usage):
             replace_day(connection, day.begin, scan([lake.root / file.name for file in usage], day))

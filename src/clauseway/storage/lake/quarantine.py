@@ -66,6 +66,7 @@ def hold(connection: Connection, flawed: Iterable[Flawed], quarantined_ns: int) 
     while some := list(islice(left, _AT_ONCE)):
         columns = schema.quarantine.c
         digests = [row_.digest for row_ in some]
+        # Rows held before keep their state, whatever it is.
         query = select(columns.digest, columns.state).where(columns.digest.in_(digests))
         states = {row.digest: row.state for row in connection.execute(query)}
         fresh = {

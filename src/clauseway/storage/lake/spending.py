@@ -17,7 +17,7 @@ _INTENT = ("request_id", "attempt", "recorded_ns", "endpoint", "reserved_picodol
 _END = ("request_id", "attempt", "status", "charge_picodollars")
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class ReservedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 if it
     has no end.
 
@@ -35,13 +35,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     charge: int
 
 
-def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
+def reserved_attempts(lake: Lake, boot: str, since_ns: int) -> list[ReservedAttempt]:
     """Return the attempts of the start `boot` (hex) that were sealed from `since_ns` on.
 
     If an attempt was ended twice, its best known end stands (the lowest status). Raise LakeDamaged.
     """
     first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
     of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= last)
+    # The ends first, so that each intent finds its end.
     ends: dict[tuple[str, int], tuple[int, int]] = {}
     for file in _sealed_since(lake, USAGE, since_ns, first, last):
         for row in read_rows(
@@ -50,7 +51,7 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
             end = (row["status"], row["charge_picodollars"])
             key = (row["request_id"], row["attempt"])
             ends[key] = min(ends.get(key, end), end)
-    attempts: dict[tuple[str, int], Attempt] = {}
+    attempts: dict[tuple[str, int], ReservedAttempt] = {}
     of_batches = batch_codes()
     for file in _sealed_since(lake, INTENTS, since_ns, first, last):
         for row in read_rows(
@@ -58,7 +59,7 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
         ).to_pylist():
             key = (row["request_id"], row["attempt"])
             status, charge = ends.get(key, (0, 0))
-            attempts[key] = Attempt(
+            attempts[key] = ReservedAttempt(
                 begun_ns=row["recorded_ns"],
                 reserved=row["reserved_picodollars"],
                 status=status,

@@ -119,6 +119,7 @@ class Staging:
         """Yield the rows whose record stood before them, in their file or in an earlier one."""
         if not self._runs:
             return
+        # Rank the rows of each record by file and row: all but the first repeat it.
         window = ibis.window(group_by=[_.identity], order_by=[_.file, _.row])
         ranked = (
             self._rows()
@@ -155,6 +156,7 @@ class Staging:
             return
         usage = self._once().select(*USAGE_SCHEMA.names)
         in_order = usage.order_by(_.event_day, _.request_id, _.attempt)
+        # A part ends with its day or with a full row group.
         part: list[pa.Table] = []
         for rows in _of_one_day(self._read(in_order, _READ_ROWS)):
             if part and _is_full(part, rows):

@@ -108,6 +108,7 @@ def revenue(
         if not parts:
             return []
         grain = prices.grain(places_of(con, lake, days))
+        # Sum part by part, then join the prices to the sums.
         sums = con.create_table("sums", _sums(parts[0], grain), temp=True)
         for part in parts[1:]:
             con.insert("sums", _sums(part, grain))
@@ -119,6 +120,7 @@ def revenue(
             unpriced=_.unpriced.any(),
         )
         rows = rows_of(con, lines.order_by(*by_line, "currency"))
+        # A product without a price is an error only if some base counts it.
         unpriced = {row["product"] for row in rows if row.pop("unpriced")}
         needless = unpriced - {product} if product else in_no_base
         if not known_only and unpriced.difference(needless):
@@ -138,6 +140,7 @@ def sales_in_order(
             return []
         grain = prices.grain(places_of(con, lake, days))
         units = [unit.column for unit in sorted(grain.units)]
+        # Price the attempts one by one, with the same rows as sums.
         wanted = dict.fromkeys(
             ["event_ns", "request_id", "attempt", "event_day", *price_columns(grain), *units]
         )
