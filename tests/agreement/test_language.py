@@ -1,12 +1,11 @@
 """docs/terms.md is the language: its tables are the records', and what each cell says is what the reader does."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import terms_at_hand
 from clauseway import InvalidInput
 from clauseway.agreement.actions import TERM_ACTIONS
 from clauseway.agreement.language import KINDS, PARTS, tables
@@ -14,19 +13,6 @@ from clauseway.agreement.schema import block_schema
 from clauseway.agreement.terms import TERM_KINDS
 
 ROOT = Path(__file__).parents[2]
-
-
-def _beside_decisions() -> ModuleType:
-    path = ROOT / "tests" / "decisions" / "terms_at_hand.py"
-    spec = importlib.util.spec_from_file_location("terms_at_hand_of_the_language", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-AT_HAND = _beside_decisions()
 
 
 def test_the_document_shows_the_tables() -> None:
@@ -85,14 +71,14 @@ def term(name: str, action: str, part: str) -> str:
 
 @pytest.mark.parametrize(("name", "action", "part"), list(cells()))
 def test_a_cell_is_what_the_reader_does(name: str, action: str, part: str) -> None:
-    texts = AT_HAND.documents(term(name, action, part))
+    texts = terms_at_hand.documents(term(name, action, part))
     texts["agreement.md"] = texts["agreement.md"].replace("segments:", "regions: {eu: {north: [n-1]}}\nsegments:")
     reason = KINDS[TERM_KINDS[name]].refusal(action, part)
     if not reason:
-        AT_HAND.reading(texts)
+        terms_at_hand.reading(texts)
         return
     with pytest.raises(InvalidInput) as refused:
-        AT_HAND.reading(texts)
+        terms_at_hand.reading(texts)
     assert reason in [problem.what for problem in refused.value.problems]
 
 

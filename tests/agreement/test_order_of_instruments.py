@@ -1,26 +1,11 @@
 """Which instrument prevails: the one concluded last, whatever the days of effect. Read each case as a letter file."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
+import terms_at_hand
 from clauseway import InvalidInput, KnownAt, OpenAgreement
 from clauseway.agreement.soundness import check_agreement
 
-
-def _beside_decisions() -> ModuleType:
-    path = Path(__file__).parents[1] / "decisions" / "terms_at_hand.py"
-    spec = importlib.util.spec_from_file_location("terms_at_hand_of_decisions", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-AT_HAND = _beside_decisions()
 EXCLUSIVE = """
 id: x
 kind: exclusivity
@@ -31,21 +16,21 @@ only: {clouds: [north]}
 
 
 def opened(*amendments: str) -> OpenAgreement:
-    texts = AT_HAND.documents(EXCLUSIVE)
+    texts = terms_at_hand.documents(EXCLUSIVE)
     for number, text in enumerate(amendments, start=2):
         texts[f"A{number}.md"] = text
-    agreement: OpenAgreement = AT_HAND.reading(texts)
+    agreement: OpenAgreement = terms_at_hand.reading(texts)
     return agreement
 
 
 def letter(name: str, concluded: str, effective: str, block: str, after: str = "") -> str:
-    text: str = AT_HAND.amendment(name, effective, block, announced=concluded)
+    text: str = terms_at_hand.amendment(name, effective, block, announced=concluded)
     return text.replace("sources: [T]\n---", f"sources: [T]\nafter: {after}\n---") if after else text
 
 
 def forbidden_on(agreement: OpenAgreement, *days: str) -> list[bool]:
     """Whether the owner may not serve elsewhere on these days."""
-    return [AT_HAND.decided(agreement, "serve maker app south", day).outcome == "forbidden" for day in days]
+    return [terms_at_hand.decided(agreement, "serve maker app south", day).outcome == "forbidden" for day in days]
 
 
 def test_what_was_concluded_last_prevails_not_what_takes_effect_last() -> None:

@@ -7,10 +7,10 @@ tables is the terms, then questions with what they come to and the term or rule 
 from collections.abc import Iterator
 
 import pytest
-from terms_at_hand import asking, at_hand, decided
 
 from clauseway import InvalidInput
 from clauseway.decisions import Tables
+from terms_at_hand import asking, at_hand, decided
 
 ON_SELL = """
 id: t
@@ -160,6 +160,20 @@ party: partner
 actions: [serve, sell]
 products: [apps]
 """
+KEPT_BY_THE_OWNER = """
+id: t
+kind: refusal-right
+holder: maker
+actions: [sell]
+products: [apps]
+subject: resale
+
+id: g
+kind: permission
+party: partner
+actions: [serve, sell]
+products: [apps]
+"""
 PROHIBITED = """
 id: t
 kind: prohibition
@@ -279,6 +293,11 @@ contract-compute shop rooms south          | conditional | grant, t
 sell partner app north                     | conditional | t
 sell maker app own                         | permitted   | own
 sell shop app own                          | conditional | grant
+"""),
+    # An owner that holds the right to its own products binds nobody by it.
+    (KEPT_BY_THE_OWNER, """
+sell partner app north                     | permitted   | g
+sell maker app own                         | permitted   | own
 """),
     # A prohibition binds the parties it names.
     (PROHIBITED, """

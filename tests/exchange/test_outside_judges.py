@@ -26,6 +26,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
 from clauseway.exchange.extract import Extract
 from soak import every, examples
+from terms_at_hand import at_hand
 
 # Where nobody built OPA before, the first test that asks it does.
 pytestmark = pytest.mark.timeout(1_800)
@@ -195,6 +196,30 @@ def test_all_four_outcomes_are_told_apart(judge: str) -> None:
     for day in (date(2022, 1, 1), date(2026, 5, 1)):
         outcomes |= {*answer(extract(opened, day), Hearing(opened).questions(day)[::5])}
     assert outcomes == {"permitted", "forbidden", "conditional", "unstated"}
+
+
+KEPT_BY_THE_OWNER = """
+id: t
+kind: refusal-right
+holder: maker
+actions: [sell]
+products: [apps]
+subject: resale
+
+id: g
+kind: permission
+party: partner
+actions: [serve, sell]
+products: [apps]
+"""
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_a_right_that_the_owner_holds_itself_binds_nobody(judge: str) -> None:
+    """Without a grantor a right binds the owner, and never its holder: here they are one."""
+    hearing = Hearing(at_hand(KEPT_BY_THE_OWNER))
+    hearing.hear(judge, [date(2026, 5, 1)])
+    hearing.agrees()
 
 
 # --- any agreement ---------------------------------------------------------------------------------------------------

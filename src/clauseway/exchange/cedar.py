@@ -504,6 +504,11 @@ class _Policies:
             [f"!{_contains(term.except_clouds, 'context.cloud')}"] if term.except_clouds else []
         )
         others = f"principal != {_name('Party', term.holder)}"
+        # Without a grantor the owner is bound: whoever holds the right to its own products is not.
+        kept = "false" if term.grantor else self._owned_by({term.holder}, term.products)
+        if kept == "true":
+            return
+        elsewhere += [] if kept == "false" else [f"!({kept})"]
         for action in sorted(term.actions):
             for reach in _REACHES[action]:
                 held_by = self._is(reach, {term.holder}, term.products)

@@ -378,7 +378,10 @@ class _Policy:
                     else []
                 )
                 for owner, owned in self._owners_or_none(term.products):
-                    if reach.actor != "owner" or owner not in (term.holder, ""):
+                    binds_holder = (term.grantor or owner) == term.holder
+                    if not binds_holder and (
+                        reach.actor != "owner" or owner not in (term.holder, "")
+                    ):
                         still = [*open_while, *hosted, *owned]
                         self._oblige(
                             term,

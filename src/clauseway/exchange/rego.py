@@ -189,6 +189,7 @@ else := "permitted"
 offers(act, party, holder, grantor) if {
 	party != holder
 	act.doer != holder
+	act.party != holder
 	act.party == grantor
 }
 
