@@ -296,7 +296,7 @@ sell shop app own                          | conditional | grant
 """),
     # An owner that holds the right to its own products binds nobody by it.
     (KEPT_BY_THE_OWNER, """
-sell partner app north                     | permitted   | g
+sell partner app north                     | permitted   | own
 sell maker app own                         | permitted   | own
 """),
     # A prohibition binds the parties it names.
@@ -487,6 +487,19 @@ def test_a_share_is_due_of_what_its_base_takes_in(question: str, outcome: str) -
     asked = asking(opened, question, "2026-06-01")
     assert opened.answer(asked).outcome == outcome, opened.answer(asked).reasons
     assert tables.decide(asked) == opened.answer(asked)
+
+
+def test_a_share_as_a_whole_is_due_whatever_its_base_leaves_out() -> None:
+    """A class of the base is left out: nothing is said of the others by asking for none."""
+    opened = at_hand(SHARED.replace("products: [apps], excludes: [tool]", "products: [app, tool], excludes: [tool]"))
+    for question, outcome in (
+        ("share-revenue maker to=partner", "permitted"),
+        ("share-revenue maker app to=partner", "permitted"),
+        ("share-revenue maker tool to=partner", "forbidden"),
+    ):
+        asked = asking(opened, question, "2026-06-01")
+        assert opened.answer(asked).outcome == outcome
+        assert Tables(opened.agreement, opened.catalog, opened.facts).decide(asked) == opened.answer(asked)
 
 
 HAPPENED = [

@@ -319,8 +319,9 @@ def _counts(case: Case, state: TermState, act: Act) -> bool:
     """Return whether what is asked about is in the base, as the ledger takes it; a share as a whole always is."""
     term = state.term
     assert isinstance(term, RevenueShareTerm)
-    lineage = case.lineage(act.product) if act.product else term.base.products
-    return term.base.takes_in(lineage, act.cloud)
+    if act.product:
+        return term.base.takes_in(case.lineage(act.product), act.cloud)
+    return not act.cloud or not term.base.clouds or act.cloud in term.base.clouds
 
 
 def facts_hash(known: FactRegister) -> str:
