@@ -301,6 +301,7 @@ class Accounts:
             # The ask goes on: what it brings is there for a later request.
             for budget_slice in slices:
                 budget_slice.denied_least, budget_slice.denied_until_s = 0, monotonic() + DENIED_S
+                budget_slice.unheard = True
         finally:
             for budget_slice in slices:
                 budget_slice.waiting -= needed
@@ -489,6 +490,7 @@ class Accounts:
             for budget_slice, former, _ in calls:
                 if former is None:
                     budget_slice.denied_least, budget_slice.denied_until_s = 0, began_s + DENIED_S
+                    budget_slice.unheard = True
             return []
         recalled = []
         for (budget_slice, former, ask), slice_ in zip(calls, slices, strict=True):

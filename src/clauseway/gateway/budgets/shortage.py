@@ -25,10 +25,15 @@ class Shortage(NamedTuple):
     others: tuple[str, ...] = ()
 
     @property
+    def is_unknown(self) -> bool:
+        """Return whether nobody can say now what is left: that is no word on the client's money."""
+        return self.kind == "budget" and self.limit < 0
+
+    @property
     def message(self) -> str:
         """In words, with figures."""
         if self.kind == "budget":
-            if self.limit < 0:
+            if self.is_unknown:
                 return f"The budget of {self.whose} cannot be asked for more now.{self._todo}"
             left_of = f"The budget of {_usd(self.limit)} of {self.whose} has {_usd(self.left)} left"
             return f"{left_of}; this request may cost up to {_usd(self.needed)}.{self._todo}"

@@ -70,6 +70,7 @@ class BudgetSlice:
         "serial",
         "spent",
         "spent_then",
+        "unheard",
         "waiting",
         "whose",
     )
@@ -90,6 +91,7 @@ class BudgetSlice:
         self.waiting = 0
         self.spent_then = 0  # when a slice was last asked for
         self.reported = 0
+        self.unheard = False  # the lease server could not be asked the last time
         self.owing = False  # the lease server does not know yet what was given back
         self.busy_s = self.said_s = 0.0
         self.gone = False
@@ -156,8 +158,9 @@ class BudgetSlice:
             else 0.0
         )
         left = max(self.left + self.elsewhere, 0)
+        amount = -1 if self.unheard else self.amount
         return Shortage(
-            "budget", self.whose, self.amount, left, needed, max(waits, 0.0), may_grow, self.id
+            "budget", self.whose, amount, left, needed, max(waits, 0.0), may_grow, self.id
         )
 
     def growth(self, needed: int) -> Ask:
@@ -204,6 +207,7 @@ class BudgetSlice:
     def granted(self, slice_: Slice, ask: Ask, now_s: float) -> None:
         """Take over an answer. A lease only becomes larger by it: what was given back stays so."""
         self.amount, self.elsewhere = slice_.amount, slice_.left
+        self.unheard = False
         self.owing = False
         if slice_.ends_in_s <= 0:
             self.turn()

@@ -30,6 +30,7 @@ from clauseway.gateway.routing.choices import Candidate, Selection, Skipped
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import Reserved
 from clauseway.gateway.wire.errors import (
+    BUDGET_UNKNOWN,
     CLOUDS_BUSY,
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
@@ -346,6 +347,7 @@ class Lifecycle(Owner):
         shortage = self._shortage
         if shortage is not None and not self._tried:
             self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
+            self._status = BUDGET_UNKNOWN.status if shortage.is_unknown else 429
             self._give(shortage_response(shortage, self._lines(b"")), shortage.message)
             return
         statuses = {tried.status for tried in self._tried}

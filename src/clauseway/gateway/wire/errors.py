@@ -13,6 +13,8 @@ from clauseway.gateway.budgets.accounts import Shortage
 
 # A client that is told to come again within this time waits for it; beyond it, it is told not to.
 PATIENCE_S: Final = 30.0
+# Where the lease server cannot be asked: it is asked again after a second.
+_UNKNOWN_S: Final = 2
 PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -53,6 +55,7 @@ CLOUDS_FAILED: Final = Fault(502, "server_error", "clouds_failed")
 CLOUDS_UNAVAILABLE: Final = Fault(503, "server_error", "clouds_unavailable")
 JOURNAL_FAILED: Final = Fault(503, "server_error", "journal_failed")
 JOURNAL_FULL: Final = Fault(503, "server_error", "journal_full", should_retry=True)
+BUDGET_UNKNOWN: Final = Fault(503, "server_error", "budget_unavailable", should_retry=True)
 TOO_MANY_CONNECTIONS: Final = Fault(503, "server_error", "too_many_connections", should_retry=True)
 CHANGED: Final = Fault(503, "server_error", "changed_meanwhile", should_retry=True)
 NOT_READY: Final = Fault(503, "server_error", "not_ready", should_retry=True)
@@ -104,6 +107,9 @@ def error_response(
 def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     """Return the answer where a limit or a budget is used up, with the figure and, where time
     helps, when."""
+    if shortage.is_unknown:
+        lines = headers + b"retry-after: %d\r\n" % _UNKNOWN_S
+        return error_response(BUDGET_UNKNOWN, shortage.message, headers=lines)
     fault = OVER_BUDGET if shortage.kind == "budget" else LIMITED
     seconds = shortage.retry_after_s
     when = (
