@@ -164,7 +164,8 @@ class Break(msgspec.Struct, frozen=True):
 def play(
     parts: Sequence[bytes], streamed: bool, fault: Fault | None, error: bytes
 ) -> Iterator[bytes | Pause | Break]:
-    """The treatment of a body's parts: a stream's events, or a whole answer as one part.
+    """Yield a body's parts with the fault played on them: a stream's events, or a whole answer as
+    one part.
 
     `error` is the event that tells of an error within a stream.
     """

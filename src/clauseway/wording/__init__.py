@@ -3,6 +3,7 @@
     names       identifiers as the agreement's prose spells them; sets of names; cited clauses
     terms       a term as a clause that begins, and as a noun for what ends
     outcomes    the word for an outcome: due or not due of a share, permitted or forbidden of an act
+    decided     a refusal for a caller, and the deciding clause of a stretch of days
     changes     groups of combinations that are answered differently, and why an answer is given
     rights      the rights that pages and briefs show, each with its label
     brief       an amendment on a page, sentence by sentence

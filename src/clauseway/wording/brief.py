@@ -437,5 +437,5 @@ def _turned(count: int, read: str, chosen: str) -> str:
 
 
 def _readable(value: str) -> str:
-    """Long numbers in groups of three digits."""
+    """Return a value with long numbers in groups of three digits."""
     return re.sub(r"\d{5,}", lambda digits: f"{int(digits[0]):,}", value)

@@ -94,7 +94,7 @@ class Wording(msgspec.Struct, frozen=True):
         )
 
     def sellers(self, names: Iterable[str]) -> str:
-        """By whom it is sold, where another than the party sells it (the empty name is the party
+        """Return the sellers, where another than the party sells (the empty name is the party
         itself)."""
         chosen = set(names)
         others = self.names(chosen - {""}, "or")
@@ -120,7 +120,7 @@ class Wording(msgspec.Struct, frozen=True):
         return self.names(chosen, conjunction)
 
     def products(self, names: Iterable[str], action: str, conjunction: str = "and") -> str:
-        """Products and classes.
+        """Return products and classes.
 
         A class alone stands for a new product of it; an empty name for a share as a whole.
         """
@@ -300,14 +300,14 @@ def listed(parts: Sequence[str], conjunction: str = "and") -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at the beginning, unless it begins with an identifier."""
+    """Return text with a capital at the beginning, unless it begins with an identifier."""
     first = text.split(" ", 1)[0].removesuffix("'s")
     return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def ordered(actions: Iterable[str]) -> list[str]:
-    """Actions in the order in which they are always listed; those that nobody can ask for come
-    last."""
+    """Return actions in the order in which they are always listed; those that nobody can ask for
+    come last."""
     given = set(actions)
     return [action for action in ACTIONS if action in given] + sorted(given - set(ACTIONS))
 

@@ -274,6 +274,6 @@ def under_readings(readings: Mapping[str, str]) -> str:
 
 
 def sentences(text: str) -> str:
-    """Prose on one line, with a full stop at its end."""
+    """Return prose on one line, with a full stop at its end."""
     flat = " ".join(text.split())
     return flat if flat.endswith((".", "!", "?")) else f"{flat}."

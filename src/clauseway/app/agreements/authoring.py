@@ -86,7 +86,7 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """A place that somebody named and that cannot be written is their input, not our failure."""
+    """Translate faults of writing into InvalidInput: the place was named by the user."""
     try:
         yield
     except OSError as error:

@@ -7,9 +7,10 @@ import msgspec
 
 from clauseway.agreement import Amendment
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of
-from clauseway.decisions import Decision, Question, Span
+from clauseway.decisions import Question, Span
 from clauseway.values import KnownAt
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
+from clauseway.wording.decided import NOT_YET, deciding_clause
 from clauseway.wording.rights import Right, rights_of_interest
 
 # The picture begins with the year of the first amendment and ends where the last known end lies
@@ -57,26 +58,15 @@ def _extent(
 
 
 def _segments(spans: tuple[Span, ...], begin: date, end: date) -> tuple[TimelineSegment, ...]:
-    before = [
-        TimelineSegment(
-            begin=begin, end=spans[0].begin, outcome="unstated", why="No amendment is in force yet."
-        )
-    ]
+    before = [TimelineSegment(begin=begin, end=spans[0].begin, outcome="unstated", why=NOT_YET)]
     drawn = before if spans[0].begin > begin else []
     return tuple(drawn) + tuple(
         TimelineSegment(
             begin=max(span.begin, begin),
             end=min(span.end, end),
             outcome=span.decision.outcome.value,
-            why=_why(span.decision),
+            why=deciding_clause(span.decision),
         )
         for span in spans
         if span.begin < end
     )
-
-
-def _why(decision: Decision) -> str:
-    first = decision.reasons[0]
-    note = f" ({first.note})" if first.note else ""
-    needed = "".join(f" {condition.text}" for condition in decision.conditions)
-    return f"{first.amendment} {first.term}{note}: {first.text}{needed}"

@@ -23,6 +23,7 @@ from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 from clauseway.web.pictures import rights_svg
 from clauseway.wording.changes import ChangeSentences
+from clauseway.wording.decided import NOT_YET
 from clauseway.wording.names import Wording
 from clauseway.wording.outcomes import is_due
 from clauseway.wording.rights import rights_of_interest
@@ -30,7 +31,6 @@ from clauseway.wording.rights import rights_of_interest
 LAST_YEAR = 2033
 # The picture names the day of a point of knowledge and leaves its time out.
 _DAY = len("2026-04-27")
-_NOT_YET = "No amendment is in force yet."
 
 
 class RightSpan(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ def rights_over_time(
     first_year: int | None = None,
     last_year: int | None = None,
 ) -> RightsOverTime:
-    """Rights from the begin of one year to the end of another; by default from the first
+    """Return rights from the begin of one year to the end of another; by default from the first
     amendment's year to 2033."""
     begin, end = _extent(opened, known_at, first_year, last_year)
     words = Wording.of(each_of(opened))
@@ -160,7 +160,7 @@ def _spans(
         end=min(first, end),
         outcome=Outcome.UNSTATED,
         clause="",
-        why=_NOT_YET,
+        why=NOT_YET,
         due=_due(Outcome.UNSTATED, action),
     )
     right_spans = [before] if begin < first else []

@@ -218,7 +218,7 @@ def _instant(instant_ns: int) -> str:
 
 
 def _plain(picodollars: int) -> Decimal:
-    """In USD, to the cent; with more decimals where there are any."""
+    """Return an amount in USD, to the cent; with more decimals where there are any."""
     amount = usd(picodollars)
     in_cents = round_half_even(amount)
     return in_cents if in_cents == amount else amount.normalize()

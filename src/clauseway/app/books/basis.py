@@ -520,7 +520,7 @@ def _wanted_figures(
 
 
 def accepting_figures(assume: Sequence[str], figures: Mapping[str, Figure]) -> list[Accepting]:
-    """Figures accepted by name or with a value, to be recorded. Raise InvalidInput."""
+    """Return figures accepted by name or with a value, to be recorded. Raise InvalidInput."""
     read_assumptions(assume, figures)
     values: dict[str, list[str]] = {}
     for name, _, value in ([part.strip() for part in item.partition("=")] for item in assume):

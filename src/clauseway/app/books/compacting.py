@@ -235,7 +235,7 @@ def _focus(lake: Lake, out: Path, days: Interval | None) -> int:
 
 
 def _sums(lake: Lake, days: Interval | None) -> Iterator[dict[str, Any]]:
-    """Sums by hour, a day at a time."""
+    """Yield sums by hour, a day at a time."""
     for day in days_of(files_of(lake.control, USAGE, days), days):
         yield from scan(lake.files(day), day)
 

@@ -73,7 +73,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return "gateway"
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Asks are not logged: there is one for each budget and second."""
+        """Log nothing: there is a call for each budget and second."""
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response_only(status)

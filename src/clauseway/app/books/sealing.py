@@ -49,7 +49,7 @@ class Sealing(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def open_lake(home: Home) -> Iterator[Lake]:
-    """The lake of a home, with its manifest."""
+    """Open the lake of a home, with its manifest."""
     control = Control.open(home.make().control)
     try:
         yield Lake(home.lake, control)
@@ -263,8 +263,8 @@ def _remember(
 def _gone_segments(
     control: Control, registered: Spool, places: Sequence[spool.Position], now_ns: int
 ) -> list[Loss]:
-    """Segments that were there, or must have been, and are not, while they were not wholly
-    sealed."""
+    """Return a loss for each segment that was there, or must have been, and is gone without
+    being wholly sealed."""
     there = {place.segment: place for place in places}
     last = max([registered.segment, *there])
     gone = [number for number in range(registered.released, last + 1) if number not in there]

@@ -63,7 +63,7 @@ class Tenancy(NamedTuple):
 
 
 def tenancy_for_plan(home: Home) -> Tenancy:
-    """Keys that are accepted now, with the limits, budgets and policies that hold for each."""
+    """Return the keys accepted now, with the limits, budgets and policies that hold for each."""
     now_ns = time.time_ns()
     control = Control.open(home.make().control)
     try:
@@ -113,7 +113,7 @@ def tenancy_for_plan(home: Home) -> Tenancy:
 
 
 def whose(scope: Scope) -> str:
-    """In words whom something holds for, and what it is narrowed to."""
+    """Return in words the holder of a limit or budget, and its cloud and product."""
     if scope.key_id:
         who = f"key {scope.key_id}"
     elif scope.project:
@@ -152,7 +152,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> Listed:
 
 
 def list_tenants(home: Home) -> list[Listed]:
-    """Organisations and projects by name, an organisation before its projects."""
+    """Return organisations and projects by name, an organisation before its projects."""
     control = Control.open(home.make().control)
     try:
         tenants, keys = Tenants(control).all(), control.keys()
@@ -299,8 +299,8 @@ def _narrowed(whole: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
-    """Digests that are accepted now, and whose they are: a key's secret, and the one before it
-    for a while."""
+    """Return the digests accepted now, each with its key: a key's secret, and for a while the
+    secret before it."""
     active = control.keys()
     keys = {key.key_id: key for key in active if not key.expires_ns or now_ns < key.expires_ns}
     former = [

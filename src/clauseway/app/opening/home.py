@@ -25,8 +25,8 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def control(self) -> Path | str:
-        """Where the control database is: a file of the home, or the address that `migrate` wrote
-        there."""
+        """Return the place of the control database: a file of the home, or the address that
+        `migrate` wrote there."""
         try:
             return self.database_address.read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
@@ -38,7 +38,8 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def database_address(self) -> Path:
-        """The file with the address of the server's database, which may hold a password."""
+        """Return the path of the file with the address of the server's database, which may hold
+        a password."""
         return self.root / "database.url"
 
     @property

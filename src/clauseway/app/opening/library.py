@@ -230,7 +230,7 @@ class OpenAgreement(Asked, Asking, frozen=True):
 
 
 def _contradictions(facts: Iterable[Fact], where: str, todo: str) -> list[Problem]:
-    """Facts that say otherwise of one thing and day."""
+    """Return a problem for each pair of facts that contradict each other."""
     return [
         Problem(
             what=f"{fact.name} contradicts {earlier.name}",

@@ -392,7 +392,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A pack whose parts are those there may be. Raise InvalidInput."""
+    """Open a pack that has the allowed parts only. Raise InvalidInput."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()

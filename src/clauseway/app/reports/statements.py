@@ -124,7 +124,7 @@ def _standing_note(assumption: StandsOn) -> str:
 
 
 def _assumed(statement: Statement, names: Set[str]) -> str:
-    """Assumptions by name with their values, those that had to be accepted first."""
+    """Return assumptions by name with their values, those that had to be accepted first."""
     used = [assumption for assumption in statement.assumptions if assumption.name in names]
     reported_first = sorted(
         used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)

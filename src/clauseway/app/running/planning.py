@@ -59,6 +59,7 @@ from clauseway.gateway.plan.file import encode_plan
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, start_of_day_ns
+from clauseway.wording.decided import refusal_sentence
 
 
 def compile_plan(
@@ -454,7 +455,10 @@ class _Compiler:
     def _question(
         self, seller: str, product: str, cloud: str, region: str, segment: str, day: date
     ) -> Question:
-        """Clouds and segments come from the catalog, so a seller and a product are checked once."""
+        """Return a checked question.
+
+        Clouds and segments come from the catalog, so a seller and a product are checked once.
+        """
         if (seller, product) not in self._checked:
             self._checked[seller, product] = self.opened.question(
                 action=SELL,
@@ -484,20 +488,11 @@ class _Compiler:
 
 
 def refusal(decision: Decision, seller: str, product: str, cloud: str, region: str = "") -> Refusal:
-    """Return a refusal worded for the one who asked: what, by which clause, and what would have
-    to be recorded."""
-    first = decision.reasons[0]
-    clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
-    where = f"{cloud} in {region}" if region else cloud
-    sentence = (
-        f"The agreement does not let {seller} sell {product} on {where}: "
-        f"{decision.outcome} by {clause}: {first.text}"
-    )
-    needed = "".join(f" {condition.text}" for condition in decision.conditions)
+    """Return the refusal of a sale, in words and with its terms and receipt."""
     return Refusal(
         cloud=cloud,
         outcome=decision.outcome,
-        message=sentence + needed,
+        message=refusal_sentence(decision, seller, product, cloud, region),
         terms=tuple(reason.term for reason in decision.reasons),
         receipt=decision.receipt.id,
     )

@@ -49,7 +49,8 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended: a signal's number below zero, an exit code, or None while it runs."""
+        """Return how the process ended: a signal's number below zero, an exit code, or None
+        while it runs."""
         return self._process.poll()
 
     @property

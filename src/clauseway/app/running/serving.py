@@ -141,7 +141,7 @@ def refresh_plan(options: Options) -> None:
 
 @contextlib.contextmanager
 def serving(options: Options) -> Iterator[Served]:
-    """The gateway and the pages, until the block ends. Raise InvalidInput, ChildFailed."""
+    """Run the gateway and the pages until the block ends. Raise InvalidInput, ChildFailed."""
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(options.home.make()))
@@ -316,7 +316,7 @@ def _inputs(options: Options) -> list[object]:
 
 
 def _secret_files(options: Options, configuration: Configuration) -> list[Path]:
-    """Files of secrets that are part of the plan, and may be replaced."""
+    """Return the files of secrets that are part of the plan, and may be replaced."""
     named = [deployment.auth.secret_file for deployment in configuration.deployment]
     return [Path(placed_path(name, options.configuration)) for name in named if name]
 

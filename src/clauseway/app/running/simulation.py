@@ -44,7 +44,7 @@ class Clouds(msgspec.Struct, frozen=True):
 def sandbox_clouds(
     home: Home, ports: Mapping[str, int | None] | None = None, faults: Sequence[str] = ()
 ) -> Iterator[Clouds]:
-    """The simulated clouds, until the block ends. Raise InvalidInput, ChildFailed.
+    """Run the simulated clouds until the block ends. Raise InvalidInput, ChildFailed.
 
     A cloud without a port in `ports` takes its usual one, or the next free one above it.
     """

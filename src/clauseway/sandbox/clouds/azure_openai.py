@@ -303,7 +303,8 @@ def _authenticate(received: Received) -> Answer | None:
 
 
 def _entra(received: Received) -> Answer:
-    """Entra's v2.0 endpoint for client credentials, and the metadata by which a client finds it."""
+    """Answer as Entra's v2.0 endpoint for client credentials, or with the metadata by which a
+    client finds it."""
     tenant, _, rest = received.path.lstrip("/").partition("/")
     if received.method == "GET" and rest == "v2.0/.well-known/openid-configuration":
         at = f"https://{received.header(b'host')}/{tenant}"
@@ -332,7 +333,10 @@ def _entra(received: Received) -> Answer:
 
 
 def _denied_client(tenant: str, form: Mapping[str, str]) -> tuple[int, dict[str, object]] | None:
-    """Entra's refusal, with its number: tenant, grant, client, secret, scope, in that order."""
+    """Return Entra's refusal, with its number.
+
+    The checks run in the order tenant, grant, client, secret, scope.
+    """
     client = form.get("client_id", "")
     if tenant != credentials.AZURE_TENANT_ID:
         return _aadsts(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")

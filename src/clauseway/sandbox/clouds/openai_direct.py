@@ -142,8 +142,8 @@ def _error(message: str, kind: str, code: str) -> dict[str, object]:
 
 
 def _refused_early(received: Received, status: int, message: str, code: str = "") -> Answer:
-    """Errors raised before the model is reached: four spaces, a last newline, and none of the
-    model's headers."""
+    """Return an error raised before the model is reached: four spaces, a last newline, and none
+    of the model's headers."""
     body = (
         msgspec.json.format(encode(_error(message, "invalid_request_error", code)), indent=4)
         + b"\n"

@@ -40,7 +40,7 @@ class PublicKey(msgspec.Struct, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """As Oracle names a key: MD5 of the DER, with colons."""
+        """Return Oracle's name of a key: MD5 of the DER, with colons."""
         return hashlib.md5(self.der, usedforsecurity=False).digest().hex(":")
 
 

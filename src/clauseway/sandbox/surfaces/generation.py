@@ -62,7 +62,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tokens(self) -> tuple[int, int]:
-        """In and out."""
+        """Return the tokens in and out."""
         return self.prompt_tokens, self.completion_tokens
 
     @property
@@ -125,7 +125,7 @@ def generate_json(
 
 
 def _read(contents: Iterable[str]) -> tuple[int, int]:
-    """Tokens and fingerprint of a prompt."""
+    """Return the tokens and the fingerprint of a prompt."""
     prompt_tokens = 0
     fingerprint = 0
     for content in contents:

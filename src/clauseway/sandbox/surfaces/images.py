@@ -51,7 +51,7 @@ def edit(account: Account, call: Call) -> Reply:
 
 
 def vary(account: Account, call: Call) -> Reply:
-    """Variations are made by dall-e-2 alone, which reports no usage."""
+    """Make variations. Only dall-e-2 makes them, and reports no usage."""
     form = read_form(call.content_type, call.body)
     request = _typed(form.fields)
     if not form.files("image"):

@@ -73,7 +73,7 @@ def _parse_row(line: str) -> tuple[int, int, int]:
 
 
 def _instant_ns(text: str) -> int:
-    """Nanoseconds since 1970.
+    """Return nanoseconds since 1970.
 
     The trace's fractions have seven digits, one more than Python's parser takes.
     """

@@ -1,0 +1,31 @@
+"""Decisions in words: a refusal for a caller, and the deciding clause beside a bar of a
+timeline."""
+
+from clauseway.decisions import Decision
+
+# The words for days before the first amendment.
+NOT_YET = "No amendment is in force yet."
+
+
+def refusal_sentence(
+    decision: Decision, seller: str, product: str, cloud: str, region: str = ""
+) -> str:
+    """Return a refusal for the caller: the sale, the clause, and the facts that would permit it."""
+    first = decision.reasons[0]
+    clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
+    where = f"{cloud} in {region}" if region else cloud
+    return (
+        f"The agreement does not let {seller} sell {product} on {where}: "
+        f"{decision.outcome} by {clause}: {first.text}{_needed(decision)}"
+    )
+
+
+def deciding_clause(decision: Decision) -> str:
+    """Return the deciding term with its note and its text, and the facts that would permit it."""
+    first = decision.reasons[0]
+    note = f" ({first.note})" if first.note else ""
+    return f"{first.amendment} {first.term}{note}: {first.text}{_needed(decision)}"
+
+
+def _needed(decision: Decision) -> str:
+    return "".join(f" {condition.text}" for condition in decision.conditions)
