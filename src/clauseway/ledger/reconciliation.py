@@ -296,7 +296,7 @@ class _Book:
             self._side(Place(row.cloud, row.region, row.product, row.unit), row.day).billed.append(
                 row
             )
-        # Where most usage was recorded late, as under a simulated clock, lateness explains nothing.
+        # If most usage was recorded late, as under a simulated clock, lateness explains nothing.
         self.tells_late = 2 * late < total
         of_days = (by_day.items() for by_day in self.sides.values())
         self.last_billed = max(

@@ -109,8 +109,8 @@ def _names(base: ShareBase, product: str, catalog: Catalog) -> bool:
 
 
 class Counting:
-    """How much of a sale counts in a base. The sale is its seller's revenue, or by assumption its
-    host's.
+    """The part of a sale that counts in a base. The sale is its seller's revenue, or by assumption
+    its host's.
 
     The answer for each product, cloud and seller is kept: they are few, and lines are many.
     """

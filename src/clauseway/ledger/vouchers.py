@@ -58,7 +58,7 @@ class Dispute(_Voucher, frozen=True, kw_only=True, tag="dispute"):
 
 
 class Resolution(_Voucher, frozen=True, kw_only=True, tag="resolution"):
-    """How a dispute ended: upheld, and the charge stays out; or rejected, and it returns."""
+    """The end of a dispute: upheld, and the charge stays out; or rejected, and it returns."""
 
     dispute: str
     upheld: bool

@@ -19,7 +19,7 @@ from clauseway.metering.units import Unit
 
 
 class Status(IntEnum):
-    """How an attempt ended. The number is its code in the spool and never changes."""
+    """The end of an attempt. The number is its code in the spool and never changes."""
 
     COMPLETE = 1  # the cloud's answer was read to its end, usage as reported
     INTERRUPTED = 2  # the client left or the stream broke; usage as reported up to then

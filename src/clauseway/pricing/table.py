@@ -126,7 +126,7 @@ class Charge(msgspec.Struct, frozen=True):
 
 
 class Grain(msgspec.Struct, frozen=True, kw_only=True):
-    """How finely sales must be told apart so that all sales of a group have one price.
+    """The fineness by which sales must be told apart so that all sales of a group have one price.
 
     `further` names the conditions that count beyond product, cloud, seller and region. Only the
     buyers and endpoints that an entry names differ from the rest; `steps` are the lengths of

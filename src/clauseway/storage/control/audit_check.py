@@ -154,7 +154,7 @@ def _part(connection: Connection, after: int, to: int) -> Iterator[Problem]:
 def _linked(
     rows: Iterable[Logged], after: int, before: str, noted: Callable[[Logged], None]
 ) -> list[Problem]:
-    """Follow the chain. Where it is broken, go on from the digest that is written there."""
+    """Follow the chain. At a break, go on from the digest that is written there."""
     problems = []
     expected = after + 1
     for row in rows:

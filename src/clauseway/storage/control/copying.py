@@ -1,6 +1,6 @@
-"""Copy a control database into another, whichever of the two kinds each is, and prove that both say the same.
+"""Copy a control database into another, of either kind, and prove that both hold the same.
 
-InvalidInput     the target holds something already, or does not say the same afterwards
+InvalidInput     the target is not empty, or differs from the source afterwards
 """
 
 import hashlib
@@ -17,12 +17,14 @@ from clauseway.values import InvalidInput, Problem
 # A table, and how many of its rows are copied.
 OnTable = Callable[[str, int], None]
 _ROWS = 5_000
-# A new database has these rows of its own: the begin of its log, which gives way to the source's log.
+# A new database has rows of its own in these tables: the begin of its log, which the source's log
+# replaces.
 _BEGUN = (str(schema.audit_log.name), str(schema.audit_head.name))
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a table holds: how many rows, and the SHA-256 of what they say in the order of their keys."""
+    """The content of a table: its number of rows, and the SHA-256 of their columns in the order of
+    their keys."""
 
     table: str
     rows: int
@@ -32,10 +34,10 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 def copy_control(
     source: Control, target: Control, on_table: OnTable = lambda *_: None
 ) -> list[Content]:
-    """Copy every row of every table, and return what the target then holds, table by table.
+    """Copy every row of every table, and return the target's content, table by table.
 
-    All or none. The log of the books goes along as it is: the target gets no row of its own.
-    Raises InvalidInput if the target is not empty, or holds anything else than the source afterwards.
+    All or none. The log of the books goes along as it is: the target gets no row of its own. Raise
+    InvalidInput if the target is not empty, or differs from the source afterwards.
     """
     with source.reading() as reading, target.unchained() as writing:
         _require_empty(writing)
@@ -47,7 +49,7 @@ def copy_control(
 
 
 def contents_of_tables(connection: Connection) -> list[Content]:
-    """Return what each table holds, in the same words whichever database it is in."""
+    """Return the content of each table, equal for equal tables whichever database they are in."""
     return [_content(connection, table) for table in schema.metadata.sorted_tables]
 
 
@@ -64,7 +66,7 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
 
 
 def _continue_numbers(writing: Connection, table: Table) -> None:
-    """Let the numbers that a server gives to new rows go on after those that were copied."""
+    """Let the numbers that a server gives to new rows go on after the copied ones."""
     numbered = table.autoincrement_column
     if writing.dialect.name != "postgresql" or numbered is None:
         return
@@ -86,23 +88,27 @@ def _content(connection: Connection, table: Table) -> Content:
 
 
 def _require_empty(writing: Connection) -> None:
-    held = {one.table: one.rows for one in contents_of_tables(writing) if one.rows}
+    contents = contents_of_tables(writing)
+    held = {content.table: content.rows for content in contents if content.rows}
     begun = {name: held.pop(name, 0) for name in _BEGUN}
     if held or begun[_BEGUN[0]] > 1:
         most = ", ".join(f"{rows:,} rows of {name}" for name, rows in sorted(held.items())[:3])
-        what, why = "the target is not empty", f"it holds {most or 'a log of books'}"
+        message, why = "the target is not empty", f"it holds {most or 'a log of books'}"
         todo = "Name a database that is empty; what is in this one stays as it is."
-        raise InvalidInput(Problem(what=what, why=why, where="the target", todo=todo))
+        raise InvalidInput(Problem(what=message, why=why, where="the target", todo=todo))
 
 
 def _require_same(source: list[Content], target: list[Content]) -> None:
     pairs = zip(source, target, strict=True)
     differing = [
-        f"{one.table} ({one.rows:,} and {other.rows:,} rows)"
-        for one, other in pairs
-        if one != other
+        f"{original.table} ({original.rows:,} and {copy.rows:,} rows)"
+        for original, copy in pairs
+        if original != copy
     ]
     if differing:
-        what, why = "the copy is not the same", f"these tables differ: {', '.join(differing)}"
-        todo = "Nothing was kept of the copy and the home is as it was. Report this as a fault of clauseway."
-        raise InvalidInput(Problem(what=what, why=why, where="the target", todo=todo))
+        message, why = "the copy is not the same", f"these tables differ: {', '.join(differing)}"
+        todo = (
+            "Nothing was kept of the copy and the home is as it was. "
+            "Report this as a fault of clauseway."
+        )
+        raise InvalidInput(Problem(what=message, why=why, where="the target", todo=todo))

@@ -172,7 +172,8 @@ event.listen(
     "after_create",
     DDL(  # type: ignore[no-untyped-call]
         "ALTER TABLE manifest ADD CONSTRAINT ranges_exclude_each_other EXCLUDE USING gist ("
-        "int8range(hashtextextended(spool, 0) >> 1, hashtextextended(spool, 0) >> 1, '[]') WITH &&, "
+        "int8range(hashtextextended(spool, 0) >> 1, hashtextextended(spool, 0) >> 1, '[]') "
+        "WITH &&, "
         "int8range(segment, segment, '[]') WITH &&, int8range(first_frame, end_frame) WITH &&)"
     ).execute_if(dialect="postgresql"),
 )

@@ -16,7 +16,7 @@ from clauseway.storage.control.control import Control, as_record
 from clauseway.values import Interval, InvalidInput, Problem
 
 USAGE, INTENTS = "usage", "intents"
-# How the spools of estimates for lost files begin, and with them the names of their files.
+# The beginning of the spools of estimates for lost files, and so of their files' names.
 ESTIMATE = "lost-"
 _PLACES = msgspec.json.Decoder(list[tuple[str, str, str, str]])
 
