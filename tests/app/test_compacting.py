@@ -73,7 +73,7 @@ def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> No
 def test_what_cannot_be_written_is_refused(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be written"):
         export_usage(home, "parquet", tmp_path / "nowhere" / "out.parquet")
-    with pytest.raises(InvalidInput, match="'xls' is no format"):
+    with pytest.raises(InvalidInput, match="'xls' is not a format"):
         export_usage(home, "xls", tmp_path / "out.xls")
 
 

@@ -223,7 +223,8 @@ def _broken_sums(details: Sequence[Row], charges: Sequence[Row]) -> Iterator[str
             issuer, invoice, line, currency = key
             yield (
                 f"invoice {invoice} of {issuer}, {line}: "
-                f"BilledCost is {records.get(key)} {currency}, and the charges behind it sum to {behind.get(key)}"
+                f"BilledCost is {records.get(key)} {currency}, "
+                f"and the charges behind it sum to {behind.get(key)}"
             )
 
 

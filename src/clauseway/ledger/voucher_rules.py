@@ -38,9 +38,9 @@ from clauseway.values import (
 DaySales = tuple[date, str, str, str]
 
 
-def refused(what: str, why: str, todo: str) -> InvalidInput:
+def refused(message: str, why: str, todo: str) -> InvalidInput:
     """Return the refusal of a voucher."""
-    return InvalidInput(Problem(what=what, why=why, where="ledger", todo=todo))
+    return InvalidInput(Problem(what=message, why=why, where="ledger", todo=todo))
 
 
 def read_amount(text: str, unit: Decimal) -> Decimal:
