@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import openai
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Rig, status, well
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Connection, Received, Rig, status, well
 
 from clauseway.gateway.plan import Lack, Retirement
 
@@ -59,13 +59,23 @@ def test_where_nobody_can_the_refusal_says_why(rig: Rig) -> None:
     assert "aws-1: lacks web-search (since 2026-05-01; a page)" in answer.json()["error"]["message"]
 
 
-def test_a_retired_model_is_refused_with_its_successor(rig: Rig) -> None:
+def test_of_a_retired_model_its_cloud_is_the_judge(rig: Rig) -> None:
+    """As long as it is served, requests go there; from then on the client hears of its successor."""
     client = rig.client()
+    assert client.chat.completions.create(model=OLD, messages=MESSAGES).choices
+
+    async def gone(connection: Connection, _: Received) -> None:
+        connection.answer(404, b'{"error":{"message":"The model does not exist","code":"model_not_found"}}')
+
+    for cloud in rig.clouds.values():
+        cloud.behaviour = gone
     with pytest.raises(openai.NotFoundError) as refused:
         client.chat.completions.create(model=OLD, messages=MESSAGES)
     assert refused.value.code == "model_not_found"
     assert RETIRED in str(refused.value)
     assert OLD not in {model.id for model in client.models.list()}
+    for cloud in rig.clouds.values():
+        cloud.behaviour = well
 
 
 def test_what_shares_a_prompt_follows_to_where_it_was_served(rig: Rig) -> None:

@@ -249,13 +249,15 @@ def retired(surface: str) -> Retirement:
     return Retirement(name=SNAPSHOT, surface=surface, begin_ns=100, message=f"It was retired on {surface}.")
 
 
-def test_a_retired_name_is_passed_over_where_it_is_and_refused_where_it_is_everywhere() -> None:
+def test_a_retired_name_comes_last_where_it_is_and_is_not_listed_where_it_is_everywhere() -> None:
     named: dict[str, Any] = {"models": {MODEL: MODEL, SNAPSHOT: MODEL}, "snapshots": (SNAPSHOT,)}
     targets = [deployment("here", surface="openai"), deployment("there", surface="azure-v1")]
     asked = body().replace(b'"gpt-5.5"', f'"{SNAPSHOT}"'.encode())
     bench = Bench(plan(targets, retirements=(retired("openai"),), **named))
     assert bench.order(asked, at_ns=99) == ["here", "there"]
-    assert bench.order(asked, at_ns=100) == ["there"]
+    assert bench.order(asked, at_ns=100) == ["there", "here"]
+    still = [deployment("here", surface="openai", serves_retired=True), targets[1]]
+    assert Bench(plan(still, retirements=(retired("openai"),), **named)).order(asked, at_ns=100) == ["here", "there"]
     assert reasons(bench) == {}, "the product's own name is not retired"
     everywhere = Bench(plan(targets, retirements=(retired("openai"), retired("azure-v1")), **named))
     assert everywhere.choice(99, SNAPSHOT).retired == ""

@@ -92,6 +92,9 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: Annotated[
         Mapping[str, str], Meta(description="Product = the dated model behind it, where known.")
     ] = {}
+    serves_retired: Annotated[
+        bool, Meta(description="It serves models beyond the day of their published retirement.")
+    ] = False
     has: Annotated[
         tuple[str, ...], Meta(description="Capabilities that it has, whatever the matrix says.")
     ] = ()

@@ -220,6 +220,7 @@ def _target(
         lacks=_lacks(written, surface, product),
         snapshot=written.snapshots.get(product, "")
         or (model.removeprefix("openai.") if is_snapshot else ""),
+        serves_retired=written.serves_retired,
         residency=written.residency,
         certifications=written.certifications,
         quota_requests_per_minute=written.quota_requests_per_minute,

@@ -94,6 +94,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     image_tokens_max: int = 0
     lacks: tuple[Lack, ...] = ()
     snapshot: str = ""
+    serves_retired: bool = False
     residency: str = ""
     certifications: tuple[str, ...] = ()
     quota_requests_per_minute: int = 0

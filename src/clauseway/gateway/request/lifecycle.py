@@ -42,6 +42,7 @@ from clauseway.gateway.wire.errors import (
     PATIENCE_S,
     PHRASES,
     STREAM_BROKEN,
+    UNKNOWN_MODEL,
     Fault,
     error_event,
     error_response,
@@ -359,6 +360,8 @@ class Lifecycle(Owner):
                 again,
                 b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-wait_s // 1), wait_s * 1000),
             )
+        elif statuses == {404} and self._retirement:
+            self._give_up(UNKNOWN_MODEL, b"")
         elif statuses == {429}:
             self._give_up(CLOUDS_BUSY, head)
         elif statuses <= {429, 503}:
@@ -794,6 +797,11 @@ class Lifecycle(Owner):
         framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
         return self._head(attempt, framing + framed)
 
+    @property
+    def _retirement(self) -> str:
+        """The message for a model that is retired wherever it is served here; else empty."""
+        return self.shared.tables.retirement(self.event_ns, self.customer, self.wanted.model)
+
     def _lines(self, headers: bytes) -> bytes:
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
@@ -807,6 +815,8 @@ class Lifecycle(Owner):
         how_far = "Attempted" if self._tried else "None was attempted"
         named = "; ".join(map(str, self._tried or self._skipped))
         message = f"No cloud answered this request. {how_far}: {named}."
+        if fault is UNKNOWN_MODEL:
+            message = f"{self._retirement} {message}"
         self._status = fault.status
         self._give(error_response(fault, message, headers=self._lines(headers)), message)
 

@@ -95,13 +95,11 @@ class Selector:
         return Selected(selection, followed, model)
 
     def _choice(self, model: str) -> Choice:
-        """Return what may be done with a model. Raises Refused where it is unknown or retired."""
+        """Return what may be done with a model. Raises Refused where it is unknown."""
         tables = self._shared.tables
         choice = tables.choice(self._event_ns, self._customer, model)
         if choice is None:
             refuse_model(model, tables.retired(self._event_ns, model))
-        if choice.retired:
-            raise Refused(errors.UNKNOWN_MODEL, choice.retired, param="model")
         return choice
 
     def _check_previous(self, asked: Asked) -> None:

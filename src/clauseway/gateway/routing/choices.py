@@ -67,8 +67,10 @@ _SMALL: Final = (0, 0)
 
 
 class Choice:
-    """The deployments of a model in one market and stretch. `skipped` are those that the policy or
-    a retirement rules out; `retired` says so where no deployment is left for that reason alone."""
+    """The deployments of a model in one market and stretch. `skipped` are those that the policy
+    rules out. The last `late` options serve a name beyond its published retirement, so they come
+    after all others; `retired` says so where there are no others. Whether they still serve it, their
+    clouds know."""
 
     def __init__(
         self,
@@ -77,10 +79,12 @@ class Choice:
         strategy: str = "primary-first",
         skipped: tuple[Skipped, ...] = (),
         retired: str = "",
+        late: int = 0,
     ) -> None:
         self.candidates = tuple(option.candidate for option in options)
         self.refusals = refusals
         self.retired = retired
+        self._late = frozenset(id(option.candidate) for option in options[len(options) - late :])
         self._options = options
         self._strategy = strategy
         self._skipped = skipped
@@ -196,4 +200,6 @@ class Choice:
                 ranked.remove(at)
                 ranked.insert(0, at)
                 break
+        if self._late:
+            ranked.sort(key=lambda at: id(selection.candidates[at]) in self._late)
         return selection._replace(candidates=tuple(selection.candidates[at] for at in ranked))

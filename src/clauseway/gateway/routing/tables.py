@@ -161,6 +161,11 @@ class Tables:
         )
         return "" if model in self.plan.models else next(said, "")
 
+    def retirement(self, event_ns: int, customer: Customer, model: str) -> str:
+        """Return the message for a name that is retired wherever it is served here; else empty."""
+        choice = self.choice(event_ns, customer, model)
+        return choice.retired if choice is not None else ""
+
     def cached_at(self, customer: Customer, model: str, cache_key: str, now_s: float) -> str:
         """The deployment that last served requests with this cache key, empty where none is
         known."""
@@ -178,7 +183,9 @@ class Tables:
         return [
             name
             for name in self.plan.models
-            if (choice := self.choice(event_ns, customer, name)) and choice.candidates
+            if (choice := self.choice(event_ns, customer, name))
+            and choice.candidates
+            and not choice.retired
         ]
 
     def reachable(self, event_ns: int, customer: Customer) -> list[Candidate]:
@@ -247,24 +254,26 @@ class Tables:
             if retirement.name == model and retirement.begin_ns <= self._begin_ns
         }
         snapshot = model if model in self.plan.snapshots else ""
-        options, skipped, retired = [], [], []
+        options, late, skipped, retired = [], [], [], []
         for target, ruling in rulings.items():
             option = self._option(target, ruling)
             its = self.plan.targets[target]
-            message = gone.get(its.surface, "")
-            why = message or _against(policy, snapshot, its, option)
-            if not why:
+            why = _against(policy, snapshot, its, option)
+            message = "" if its.serves_retired else gone.get(its.surface, "")
+            if why:
+                skipped.append(Skipped(its.label.cloud, its.label.deployment, why))
+            elif message:
+                late.append(option)
+                retired.append(message)
+            else:
                 options.append(option)
-                continue
-            skipped.append(Skipped(its.label.cloud, its.label.deployment, why))
-            retired += [message] if message else []
-        all_retired = not options and len(retired) == len(rulings) > 0
         return Choice(
-            options,
+            [*options, *late],
             {refusal.cloud: refusal for refusal in route.refusals},
             policy.strategy,
             tuple(skipped),
-            " ".join(dict.fromkeys(retired)) if all_retired else "",
+            " ".join(dict.fromkeys(retired)) if not options else "",
+            late=len(late),
         )
 
     def _option(self, target: int, ruling: int) -> Option:
