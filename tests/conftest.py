@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -100,3 +101,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     from postgresql_server import new_database  # noqa: PLC0415  # few tests load the driver
 
     return new_database()
+
+
+def pytest_sessionfinish() -> None:
+    if started := sys.modules.get("postgresql_server"):
+        started.stop()

