@@ -11,6 +11,7 @@ import pytest
 
 from clauseway.app.opening.configuration import Configuration, read_configuration
 from clauseway.app.opening.library import OpenAgreement, open_agreement
+from clauseway.app.running.configuring import retired_here
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Key, Plan, Policy
 from clauseway.gateway.routing.keys import digest
@@ -255,9 +256,13 @@ def test_a_model_that_the_agreement_does_not_know_is_told_how_to_be_recorded(tmp
     assert "clauseway fact record product --product gpt-4o-transcribe" in refused.value.problems[0].todo
 
 
-def test_a_retired_name_is_refused_with_the_day(tmp_path: Path) -> None:
+def test_a_retired_name_is_told_with_the_day(tmp_path: Path) -> None:
     models = '{"whisper-1" = "whisper-1"}'
-    bench = Bench(compiled(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', models)))
+    plan = compiled(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', models))
+    assert list(retired_here(plan, at("2027-02-25"))) == []
+    (warning,) = retired_here(plan, at("2027-02-26"))
+    assert "is asked last: The model 'whisper-1' was retired by openai on 2027-02-26" in warning
+    bench = Bench(plan)
     assert bench.choice(at("2027-02-25"), "whisper-1").retired == ""
     told = bench.choice(at("2027-02-26"), "whisper-1").retired
     assert "retired by openai on 2027-02-26" in told

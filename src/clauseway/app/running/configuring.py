@@ -1,7 +1,9 @@
 """The configuration examined: its problems, and the settings in force, with where each value comes
 from."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from clauseway.app.opening.configuration import checked
 from clauseway.app.opening.toml_file import description_of, read_file
 from clauseway.app.running.serving import Options, present_plan
 from clauseway.catalog import Catalog
+from clauseway.gateway.plan import Plan
 
 _MASKED = "(masked)"
 _SECRET = ("secret", "access_key")
@@ -38,6 +41,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     deployments: tuple[str, ...]
     products: tuple[str, ...]
     keys: int
+    warnings: tuple[str, ...] = ()
 
 
 def check_configuration(options: Options) -> Checked:
@@ -49,7 +53,22 @@ def check_configuration(options: Options) -> Checked:
         deployments=tuple(names),
         products=tuple(dict.fromkeys(plan.models.values())),
         keys=len(plan.keys),
+        warnings=tuple(retired_here(plan, time_ns())),
     )
+
+
+def retired_here(plan: Plan, now_ns: int) -> Iterator[str]:
+    """Yield what is known of names that deployments serve beyond their published retirement."""
+    for target in plan.targets:
+        for retirement in plan.retirements:
+            serves = plan.models.get(retirement.name) == target.label.product
+            if (
+                serves
+                and retirement.surface == target.surface
+                and retirement.begin_ns <= now_ns
+                and not target.serves_retired
+            ):
+                yield f"{target.label.deployment} is asked last: {retirement.message}"
 
 
 def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:

@@ -21,10 +21,11 @@ from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_di
 from clauseway.app.books.losses import conditions
 from clauseway.app.opening.configuration import DeploymentWritten, read_configuration, resolve_auth
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import Answered, answer_to, connected
 from clauseway.app.opening.several import Opened
-from clauseway.app.running.planning import prices_now, refusal
+from clauseway.app.running.planning import prices_now, refusal, surface_at
 from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import CLOUDS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
@@ -152,12 +153,24 @@ class _DeploymentChecks:
         self._today: date = datetime.now(UTC).date()
 
     def checks(self) -> list[Check]:
-        return [*self._reached(), *self._priced(), *self._permitted()]
+        return [*self._reached(), *self._priced(), *self._permitted(), *self._retired()]
 
     def _check(self, subject: str, finding: str, todo: str = "") -> Check:
         return Check(
             deployment=self._written.name, what=subject, ok=not todo, found=finding, todo=todo
         )
+
+    def _retired(self) -> Iterator[Check]:
+        """Names that it serves beyond their published retirement: no fault, as the cloud decides."""
+        models, surface = shipped_models(), surface_at(self._written)
+        names = models.named(self._written.models)
+        retired = [
+            f"{ended.name} ({ended.day})"
+            for ended in models.retirements
+            if ended.name in names and ended.holds_on(surface) and ended.day <= self._today
+        ]
+        if retired and not self._written.serves_retired:
+            yield self._check("retirements", f"asked last for {', '.join(retired)}")
 
     # The cloud
 

@@ -53,6 +53,8 @@ def check(
     out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
     out.print(f"deployments: {', '.join(checked.deployments)}", soft_wrap=True)
     out.print(f"products: {', '.join(checked.products)} · keys: {checked.keys}", soft_wrap=True)
+    for warning in checked.warnings:
+        out.print(f"Warning: {warning}", soft_wrap=True)
     out.print("`clauseway gateway doctor` asks the clouds, too.", style="dim")
     return 0
 
