@@ -87,7 +87,7 @@ def test_the_guide_follows_a_cent_with_three_commands() -> None:
 
 @pytest.mark.parametrize(("command", "text"), shown(), ids=[command for command, _ in shown()])
 def test_the_guide_shows_what_is_printed(book: Home, command: str, text: str) -> None:
-    done = run(*command.split(), "--home", str(book.root))
+    done = run(*command.split(), "--home", str(book.root), columns=110)
     wanted = ".*".join(re.escape(part) for part in text.rstrip().split("…"))
     given = "\n".join(line.rstrip() for line in done.stdout.splitlines()).rstrip()
     assert re.fullmatch(wanted, given.lstrip("\n"), re.DOTALL), f"{command} prints\n{given}\n{done.stderr}"

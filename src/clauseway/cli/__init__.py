@@ -1,10 +1,11 @@
-"""The commands. Each reads its flags, calls one use case in `app`, and prints the answer for a person or as JSON.
+"""The commands. Each reads its flags, calls one use case in `app`, and prints the answer for a
+person or as JSON.
 
 `commands` holds the one list of them.
 
-Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt that differs, a
-counterexample, an unsound text · 3 invalid input · 1 a failure, ours or the machine's (a full disk, a home that
-cannot be written) · 130 broken off.
+Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt
+that differs, a counterexample, an unsound text · 3 invalid input · 1 a failure, ours or the
+machine's (a full disk, a home that cannot be written) · 130 broken off.
 """
 
 import importlib
@@ -44,7 +45,7 @@ _EXTRAS = {
     "typst": "documents",
     "vl_convert": "charts",
 }
-# What a wrong flag or a missing option raises.
+# The error that typer raises for a wrong flag or a missing option.
 _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(given: list[str]) -> int:
-    """Run a command; its exit code. Nothing but the code comes back: errors are told as they are meant to be read."""
+    """Run a command and return its exit code. Errors are printed, never raised."""
     if given[:1] == ["help"]:
         given = [*given[1:], "--help"]
     as_json = "--json" in given
@@ -67,7 +68,7 @@ def run(given: list[str]) -> int:
             standalone_mode=False,
             max_content_width=WIDTH_MAX,
         )
-        sys.stdout.flush()  # here, where an error can still be told
+        sys.stdout.flush()  # here, where an error can still be reported
         return code if isinstance(code, int) else 0
     except InvalidInput as error:
         print_problems(error.problems, as_json)
@@ -79,7 +80,7 @@ def run(given: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return BROKEN_OFF
     except BrokenPipeError:
-        # Whoever read us has left; that is no failure of ours, and there is nobody to tell.
+        # The reader of the pipe has left. Nothing failed, and nobody is there to tell.
         _drop_output()
         return 0
     except ModuleNotFoundError as error:
@@ -103,14 +104,14 @@ def _suggest_command(given: Sequence[str]) -> None:
 
 
 def _home_of(given: Sequence[str]) -> Path:
-    """The home that the flags name, or the default one: where a fault happened that names no file."""
+    """Return the home of the flags, else the default home: the place of a fault without a file."""
     named = [value for flag, value in pairwise(given) if flag == "--home"]
     named += [word.removeprefix("--home=") for word in given if word.startswith("--home=")]
     return home_at(named[-1] if named else None).root
 
 
 def _output_fails() -> bool:
-    """Try standard output where it is a file: an error that names no file may have come from there."""
+    """Return whether standard output cannot be written: an error without a file may come from it."""
     if sys.stdout.isatty():
         return False
     try:
@@ -123,18 +124,18 @@ def _output_fails() -> bool:
 
 
 def _drop_output() -> None:
-    """Have what is still to be printed go nowhere: nobody reads it, or it cannot be written."""
+    """Discard the rest of the output: nobody reads it, or it cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
-    """A library that only a larger installation brings; anything else that is not found is a failure of ours."""
+    """Say which extra brings a missing library; any other missing module is our own failure."""
     library = (error.name or "").partition(".")[0]
     if library not in _EXTRAS:
         return _told(error)
     todo = f"Install it: pip install 'clauseway[{_EXTRAS[library]}]'."
-    what, why = f"it needs {library}", "the library is not installed"
-    print_problems([Problem(what=what, why=why, where=command, todo=todo)], as_json)
+    mistake, why = f"it needs {library}", "the library is not installed"
+    print_problems([Problem(what=mistake, why=why, where=command, todo=todo)], as_json)
     return INVALID
 
 

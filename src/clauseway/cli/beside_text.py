@@ -1,4 +1,6 @@
-"""Two settlements side by side on a terminal: lines, directions, what each party gains, and the figures assumed."""
+"""Two settlements side by side on a terminal: lines, directions, what each party gains, and the
+figures assumed.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -13,36 +15,34 @@ from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.beside import Amounts, Beside
 
 
-def print_what_if(out: Console, found: WhatIf) -> None:
-    """The month as it is and as it would be. Says that nothing was posted."""
-    out.print(f"\nWhat if: {found.period} under {found.under} (USD)", style="bold")
-    posted = "posted" if found.real_is_posted else "as it would be settled now; not posted so"
+def print_what_if(out: Console, comparison: WhatIf) -> None:
+    """Print the month as it is and as it would be, and that nothing was posted."""
+    out.print(f"\nWhat if: {comparison.period} under {comparison.under} (USD)", style="bold")
+    posted = "posted" if comparison.real_is_posted else "as it would be settled now; not posted so"
     print_indented(
         out,
-        f"Real: {posted}. Known at {found.known_at}. Nothing was posted by this.",
+        f"Real: {posted}. Known at {comparison.known_at}. Nothing was posted by this.",
         by=2,
         style="dim",
     )
-    print_beside(out, found.beside)
-    print_assumed(out, "Assumed, real", found.beside.real_assumptions)
-    if found.beside.other_assumptions != found.beside.real_assumptions:
-        print_assumed(out, "Assumed, if", found.beside.other_assumptions)
-    receipts = (
-        f"receipts: real {found.beside.real_receipt[:12]}… · if {found.beside.other_receipt[:12]}…"
-    )
+    print_beside(out, comparison.beside)
+    print_assumed(out, "Assumed, real", comparison.beside.real_assumptions)
+    if comparison.beside.other_assumptions != comparison.beside.real_assumptions:
+        print_assumed(out, "Assumed, if", comparison.beside.other_assumptions)
+    receipts = f"receipts: real {comparison.beside.real_receipt[:12]}… · if {comparison.beside.other_receipt[:12]}…"
     print_indented(out, receipts, by=2, style="dim")
 
 
-def print_beside(out: Console, found: Beside) -> None:
-    """Lines by direction with totals, then what each party gains or loses."""
-    for direction in found.directions:
+def print_beside(out: Console, comparison: Beside) -> None:
+    """Print lines by direction with totals, then the gain or loss of each party."""
+    for direction in comparison.directions:
         out.print(f"\n  {direction.payer} pays {direction.payee}", style="bold cyan")
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
         table.add_column("line", overflow="fold")
         for column in ("base", "real", "if", "difference"):
             table.add_column(column, justify="right", no_wrap=True)
         table.add_column("clause", overflow="fold")
-        for line in found.lines:
+        for line in comparison.lines:
             if (line.payer, line.payee) == (direction.payer, direction.payee):
                 base = line.real.base or line.other.base
                 table.add_row(
@@ -69,14 +69,14 @@ def print_beside(out: Console, found: Beside) -> None:
                 note = f"{label}: of the cap {cents(cap.cap)}, {cents(consumed)} consumed by the end of the period."
                 print_indented(out, note, by=4, style="dim")
     out.print()
-    for party in found.parties:
+    for party in comparison.parties:
         verb = "gains" if party.gains > 0 else "loses" if party.gains < 0 else "is as before:"
         out.print(f"  {party.party} {verb} {cents(abs(party.gains))} USD", style="bold")
 
 
 def print_assumed(out: Console, label: str, assumptions: tuple[Assumption, ...]) -> None:
-    """Every figure used, by name, value and standing."""
-    named = " · ".join(f"{one.name} = {one.in_words}" for one in assumptions)
+    """Print every figure used, by name, value and standing."""
+    named = " · ".join(f"{item.name} = {item.in_words}" for item in assumptions)
     print_indented(out, f"{label}: {named or 'nothing'}", by=2, style="dim")
 
 
@@ -92,7 +92,7 @@ def signed(amount: Decimal) -> str:
 
 def _clauses(real: Amounts, other: Amounts) -> str:
     sides = [
-        ", ".join(f"{one.document}:{one.line}" for one in side.citations) or "–"
+        ", ".join(f"{item.document}:{item.line}" for item in side.citations) or "–"
         for side in (real, other)
     ]
     return sides[0] if sides[0] == sides[1] else " | ".join(sides)

@@ -1,7 +1,8 @@
 """The machine's own faults in words: a disk that is full, a place that cannot be written.
 
-Every library tells them in its own way: Python and Arrow by an error number, SQLite by a code, DuckDB in a sentence, a
-child process in its log. One table reads them all, so that no command needs words of its own.
+Every library reports them in its own way: Python and Arrow by an error number, SQLite by a code,
+DuckDB in a sentence, a child process in its log. One table reads them all, so that no command needs
+words of its own.
 """
 
 import errno
@@ -60,7 +61,7 @@ _BY_SQLITE_CODE: Mapping[int, _Fault] = {
     sqlite3.SQLITE_PERM: _UNWRITABLE,
     sqlite3.SQLITE_IOERR: _FAILING,
 }
-# Where only a sentence is left of it, it quotes the system.
+# Where only a sentence is left of an error, the sentence quotes the system.
 _BY_SENTENCE: Mapping[str, _Fault] = {
     os.strerror(number): fault for number, fault in _BY_NUMBER.items()
 }
@@ -108,7 +109,7 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and those behind it, each once."""
+    """Yield the error and the errors behind it, each once."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

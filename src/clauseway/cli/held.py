@@ -1,4 +1,4 @@
-"""What commands take from a home's basis: its prices, and its agreements."""
+"""The prices and agreements that a home's settlements rest on."""
 
 from pathlib import Path
 

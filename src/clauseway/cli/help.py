@@ -1,4 +1,4 @@
-"""How help is laid out: commands under headings, examples as they are written, as wide as asked."""
+"""The layout of help: commands under headings, examples as they are written."""
 
 import re
 from itertools import groupby

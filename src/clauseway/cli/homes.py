@@ -1,6 +1,7 @@
-"""What each command does with a home: one table, so that no command answers from a home that is not there.
+"""How each command uses a home: one table, so that no command answers from a missing home.
 
-A command that only reads refuses a home that does not exist: an empty answer would look like a true one.
+A command that only reads refuses a home that does not exist: an empty answer would look like a true
+one.
 """
 
 from collections.abc import Mapping
@@ -134,7 +135,7 @@ USES: Mapping[str, Use] = {
 
 
 def guard(command: Any, path: tuple[str, ...] = ()) -> Any:
-    """Have every command of a tree look at its home before it does anything."""
+    """Make every command of a tree check its home before it does anything."""
     for name, below in getattr(command, "commands", {}).items():
         guard(below, (*path, name))
     use = USES.get(" ".join(path))
@@ -156,11 +157,11 @@ def _look_first(command: Any, use: Use) -> None:
 
 
 def require_home(folder: Path | str | None, use: Use) -> None:
-    """Raise InvalidInput where the home that a command needs is not there."""
+    """Raise InvalidInput if the home that a command needs does not exist."""
     home = home_at(folder)
     if home.is_begun or (use is Use.ADDS and (not is_named(folder) or home.root.is_dir())):
         return
-    what = "nothing was ever recorded there"
+    mistake = "nothing was ever recorded there"
     why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
     todo = f"Name it with --home or in {VARIABLE}; what records something makes one: `clauseway serve`, `usage import`."
-    raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))
+    raise InvalidInput(Problem(what=mistake, why=why, where=str(home.root), todo=todo))

@@ -5,13 +5,14 @@ so that other commands are as quick as before. An agreement has no two names tha
 capitals alone.
 """
 
+import importlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clauseway.agreement.actions import ACTIONS
-from clauseway.catalog import Catalog
-from clauseway.cli import options
 from clauseway.values import InvalidInput
+
+if TYPE_CHECKING:
+    from clauseway.catalog import Catalog
 
 _PARTY, _CLOUD, _PRODUCT, _SEGMENT, _ACTION = "party", "cloud", "product", "segment", "action"
 # The kind of name in each parameter of a command, by the parameter's name.
@@ -69,18 +70,23 @@ def _written(value: Any, written: Mapping[str, str]) -> Any:
     return [written.get(name.casefold(), name) for name in value]
 
 
-def _names(catalog: Catalog, kind: str) -> Iterable[str]:
+def _names(catalog: "Catalog", kind: str) -> Iterable[str]:
+    actions: Iterable[str] = importlib.import_module("clauseway.agreement.actions").ACTIONS
     return {
         _PARTY: catalog.parties,
         _CLOUD: catalog.clouds,
         _PRODUCT: {*catalog.products, *catalog.classes},
         _SEGMENT: catalog.segments,
-        _ACTION: ACTIONS,
+        _ACTION: actions,
     }[kind]
 
 
-def _catalog(given: Mapping[str, Any]) -> Catalog:
+def _catalog(given: Mapping[str, Any]) -> "Catalog":
     """Open the agreement that the command names, with what is recorded in its home."""
+    # Agreements take as long to load as the help does; only a capital letter needs them here.
+    options = importlib.import_module("clauseway.cli.options")
     folder = given.get("agreement")
     folders = folder if isinstance(folder, list) else [folder] if folder else []
-    return options.opened(folders, given.get("facts"), None, given.get("home")).catalog
+    opened = options.opened(folders, given.get("facts"), None, given.get("home"))
+    catalog: Catalog = opened.catalog
+    return catalog

@@ -14,6 +14,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
+from clauseway.catalog import Catalog
 from clauseway.values import (
     FOREVER,
     BadNumber,
@@ -31,7 +32,10 @@ _WHOLE_MOST = 10**15
 
 
 def whole(flag: str, least: int = 0, most: int = _WHOLE_MOST) -> Callable[[str], int]:
-    """Return the reader of a flag that counts: its digits alone, within bounds. It raises InvalidInput."""
+    """Return the reader of a flag that counts: digits alone, within bounds.
+
+    The reader raises InvalidInput for anything else.
+    """
 
     def number(text: str | int) -> int:  # a default is a number already
         try:
@@ -128,7 +132,7 @@ HomeFolder = Annotated[
 
 
 def taking(flags: type[msgspec.Struct]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """A command that takes, beside its own flags, those that several commands share, as one record of this type.
+    """Return a decorator for a command that also takes shared flags, as a record of this type.
 
     The command's first parameter is the record; a field of it is a flag, with the field's default.
     """
@@ -142,7 +146,7 @@ def taking(flags: type[msgspec.Struct]) -> Callable[[Callable[..., int]], Callab
             shared = {field.name: given.pop(field.name) for field in fields}
             return command(flags(**shared), **given)
 
-        parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
+        parameters = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
         parameters += [
             Parameter(
                 field.name,
@@ -164,7 +168,7 @@ def opened_one(
     suppositions: list[str] | None = None,
     home: Path | None = None,
 ) -> OpenAgreement:
-    """The one agreement that the flags name, with what is recorded in the home and its further facts."""
+    """Return the agreement that the flags name, with the facts of the home and of the file."""
     agreement = one_with_recorded(open_agreement(folder), home_at(home))
     if facts is not None:
         agreement = agreement.with_facts_from(facts)
@@ -177,15 +181,20 @@ def opened(
     suppositions: list[str] | None = None,
     home: Path | None = None,
 ) -> Opened:
-    """The agreements that the flags name, one or several, with what is recorded in the home and further facts."""
+    """Return the agreements that the flags name, with the facts of the home and of the file."""
     agreements = with_recorded(open_agreements(folders or []), home_at(home))
     if facts is not None:
         agreements = agreements.with_facts_from(facts)
     return agreements.supposing(suppositions or [])
 
 
+def catalog_of(folder: Path | None, home: Path | None) -> Catalog:
+    """Return the names of the agreement that the flags name, with those recorded in the home."""
+    return opened_one(folder, None, home=home).catalog
+
+
 def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:
-    """The agreements that the flags name, one or several, with further facts; without what is recorded in a home."""
+    """Return the agreements that the flags name, with the facts of the file but not of a home."""
     agreements = open_agreements(folders or [])
     return agreements if facts is None else agreements.with_facts_from(facts)
 
@@ -202,6 +211,6 @@ def check_party(party: str, opened: Opened) -> None:
     """Raise InvalidInput if no agreement names the party; empty stands for all parties."""
     parties = opened.catalog.parties
     if party and party not in parties:
-        what, why = f"unknown name {party!r}", "the agreement does not name it"
+        mistake, why = f"unknown name {party!r}", "the agreement does not name it"
         todo = suggestion(party, parties)
-        raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
+        raise InvalidInput(Problem(what=mistake, why=why, where="--party", todo=todo))

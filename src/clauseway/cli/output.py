@@ -1,4 +1,4 @@
-"""What the commands share in printing: JSON for machines, text for people, problems for both."""
+"""Printing that all commands share: JSON for machines, text for people, problems for both."""
 
 import io
 import re
@@ -44,7 +44,7 @@ def console() -> Console:
 
 
 def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:
-    """A paragraph whose every line is indented, wrapped or not."""
+    """Print a paragraph whose every line is indented, wrapped or not."""
     margin = " " * by
     out.print(
         textwrap.fill(
@@ -62,12 +62,12 @@ def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> Non
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
 def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
-    """Everything that was wrong, each with what, why, where and what to do. Nothing was changed."""
+    """Print every problem with its place, reason and remedy. The command has changed nothing."""
     if as_json:
         print_json({"error": {"type": "invalid_input", "problems": problems}})
         return
@@ -79,7 +79,7 @@ def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
 
 
 def print_fault(fault: Problem, as_json: bool) -> None:
-    """A fault of the machine: nobody's input was wrong, and the command did not come to its end."""
+    """Print a fault of the machine: the input was right, and the command did not finish."""
     if as_json:
         print_json({"error": {"type": "machine_fault", "problems": [fault]}})
         return

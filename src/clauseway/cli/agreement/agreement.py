@@ -13,6 +13,7 @@ from clauseway.app.agreements.authoring import (
 )
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, open_agreement
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_json
 
 NOT_FORMATTED = 2
@@ -31,15 +32,20 @@ def list_(as_json: options.AsJson = False) -> int:
     if as_json:
         print_json(
             [
-                {"name": one.id, "title": one.title, "amendments": len(one.amendments)}
-                for one in shipped
+                {
+                    "name": agreement.id,
+                    "title": agreement.title,
+                    "amendments": len(agreement.amendments),
+                }
+                for agreement in shipped
             ]
         )
         return 0
-    for one in shipped:
-        by_default = ", by default" if one.id == BUILT_IN else ""
+    for agreement in shipped:
+        by_default = ", by default" if agreement.id == BUILT_IN else ""
         console().print(
-            f"{one.id}: {one.title}, {len(one.amendments)} amendments{by_default}", highlight=False
+            f"{agreement.id}: {agreement.title}, {len(agreement.amendments)} amendments{by_default}",
+            highlight=False,
         )
     return 0
 
@@ -74,7 +80,8 @@ def schema(
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Print the JSON Schema of terms, changes, definitions and facts, for an editor that completes and checks YAML.
+    """Print the JSON Schema of terms, changes, definitions and facts, for an editor that completes
+    and checks YAML.
 
     \b
     Print it:
@@ -86,10 +93,7 @@ def schema(
         print(schema_text(), end="")
         return 0
     write_schema(out)
-    if as_json:
-        print_json({"file": str(out)})
-    else:
-        console().print(f"written to {out}")
+    answer(as_json, {"file": str(out)}, f"written to {out}")
     return 0
 
 
@@ -103,7 +107,8 @@ def fmt(
     ] = False,
     as_json: options.AsJson = False,
 ) -> int:
-    """Lay out the YAML blocks of an agreement in the one canonical way. Prose, comments and meaning stay.
+    """Lay out the YAML blocks of an agreement in the one canonical way. Prose, comments and meaning
+    stay.
 
     \b
     Lay it out:

@@ -8,7 +8,7 @@ import typer
 from clauseway.app.agreements.briefing import brief
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
-from clauseway.cli.output import print_json
+from clauseway.cli.answers import answer
 from clauseway.wording.brief_page import markdown_of
 
 
@@ -22,10 +22,12 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Tell an amendment on a page of Markdown: what happened, why it matters, key numbers, quick answers.
+    """Tell an amendment on a page of Markdown: what happened, why it matters, key numbers, quick
+    answers.
 
-    Each sentence comes from the amendment's terms and changes, from what is answered otherwise and from the recorded
-    facts, and names its clause, line and source. Figures that were never disclosed are named as such.
+    Each sentence comes from the amendment's terms and changes, from what is answered otherwise and
+    from the recorded facts, and names its clause, line and source. Figures that were never
+    disclosed are named as such.
 
     \b
     The fifth amendment in brief:
@@ -35,12 +37,9 @@ def command(
     The same with the exception to ship-first read otherwise, as a file:
       clauseway agreement brief A5 --reading R1=or > A5-brief.md
     """
-    known = known_point(known_at) if known_at is not None else None
-    told = brief(
-        options.opened_one(agreement, facts, suppose, home), amendment, readings_of(reading), known
+    moment = known_point(known_at) if known_at is not None else None
+    page = brief(
+        options.opened_one(agreement, facts, suppose, home), amendment, readings_of(reading), moment
     )
-    if as_json:
-        print_json(told)
-    else:
-        sys.stdout.write(markdown_of(told))
+    answer(as_json, page, lambda: sys.stdout.write(markdown_of(page)))
     return 0

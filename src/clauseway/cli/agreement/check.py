@@ -13,11 +13,12 @@ from rich.text import Text
 from clauseway.app.agreements.checking import CheckView, check_folder, state_of, watched
 from clauseway.app.opening.home import Home, home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, print_indented, print_json, print_problems
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, print_indented, print_problems
 from clauseway.values import InvalidInput
 
 UNSOUND = 2
-# A person who saves a file looks at the answer about then; more often would only cost.
+# A person who saves a file looks at the answer after about a second.
 _POLL_S = 1.0
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -37,11 +38,12 @@ def command(
     ] = False,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check an agreement's text: conflicts, gaps, overlaps, terms that do nothing, what is idle, uncited or prose only.
+    """Check an agreement's text: conflicts, gaps, overlaps, terms that do nothing, what is idle,
+    uncited or prose only.
 
-    Each remark names file and line, why, and what to do. Errors contradict: two exclusivities that no act can satisfy
-    together, an exclusivity that takes back what a term grants, two owners. Warnings are probably not meant. Notes are
-    worth knowing.
+    Each remark names file and line, why, and what to do. Errors contradict: two exclusivities that
+    no act can satisfy together, an exclusivity that takes back what a term grants, two owners.
+    Warnings are probably not meant. Notes are worth knowing.
 
     \b
     Is the built-in partnership sound?
@@ -61,7 +63,7 @@ def command(
 
 def _watch(folder: Path, home: Home, as_json: bool) -> None:
     stopped = threading.Event()
-    # Ctrl-C is noted and not raised: raised within a library's own cleaning up it would be lost.
+    # Ctrl-C sets a flag: an exception raised while a library cleans up would be lost.
     before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
     seen: object = None
     try:
@@ -76,7 +78,7 @@ def _watch(folder: Path, home: Home, as_json: bool) -> None:
 
 
 def _check_again(folder: Path, home: Home, as_json: bool) -> None:
-    """What cannot be read is told too, and does not end the watching."""
+    """Check again. A text that cannot be read is reported and does not end the watching."""
     try:
         _show(check_folder(folder, home), as_json)
     except InvalidInput as error:
@@ -84,10 +86,7 @@ def _check_again(folder: Path, home: Home, as_json: bool) -> None:
 
 
 def _show(view: CheckView, as_json: bool) -> None:
-    if as_json:
-        print_json(view)
-    else:
-        _print(console(), view)
+    answer(as_json, view, lambda: _print(console(), view))
 
 
 def _print(out: Console, view: CheckView) -> None:

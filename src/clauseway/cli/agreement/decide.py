@@ -15,7 +15,8 @@ from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import Opened
 from clauseway.cli import options
 from clauseway.cli.agreement.explanation import print_answers, print_trace, print_would_change
-from clauseway.cli.output import console, outcome_style, print_indented, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, outcome_style, print_indented
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
 from clauseway.wording.outcomes import outcome_word
@@ -92,8 +93,8 @@ def command(
     Ten million questions at once; flags hold for what a row leaves out, and an invalid row says why:
       clauseway decide --batch questions.parquet --out answers.parquet --as-of 2026-05-01
 
-    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure, ours or the machine's. With --batch: 0, or 3 if any row was
-    invalid.
+    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure, ours or the
+    machine's. With --batch: 0, or 3 if any row was invalid.
     """
     asked = options.opened(agreement, facts, home=home)
     if batch is not None:
@@ -131,15 +132,12 @@ def command(
         reading=readings_of(reading),
     )
     decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
-    if as_json:
-        print_json(decision)
-    else:
-        _print(console(), question, decision)
+    answer(as_json, decision, lambda: _print(console(), question, decision))
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
 
 
 def _check_given(needed: Mapping[str, str], out: Path | None) -> None:
-    """What a single question must have, and must not."""
+    """Raise InvalidInput for a flag that a single question lacks or must not have."""
     why, todo = "a question names it", "Name it, or ask a file of questions with --batch."
     problems = [
         Problem(what="it is missing", why=why, where=flag, todo=todo)

@@ -1,4 +1,4 @@
-"""`clauseway agreement diff`: what is answered otherwise, between amendments, days or states of knowledge."""
+"""`clauseway agreement diff`: answers that differ between amendments, days or states of knowledge."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated
@@ -9,7 +9,8 @@ from clauseway.app.agreements.comparing import compare_amendments, compare_days
 from clauseway.app.opening.library import OpenAgreement, known_point, readings_of
 from clauseway.app.opening.several import Opened
 from clauseway.cli import options
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, print_indented
 from clauseway.values import InvalidInput, Problem, parse_day
 from clauseway.wording.changes import Comparison
 
@@ -40,11 +41,13 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show everything that is answered otherwise, and nothing else: in sentences, each with the clause that decides it.
+    """Show everything that is answered otherwise, and nothing else: in sentences, each with the
+    clause that decides it.
 
-    Asks every combination of action, party, product, cloud and segment on both sides. Between two amendments the text
-    up to the one is compared with the text up to the other, on the day on which the later takes effect. With --json
-    every changed combination is listed beside the groups that the sentences tell.
+    Asks every combination of action, party, product, cloud and segment on both sides. Between two
+    amendments the text up to the one is compared with the text up to the other, on the day on which
+    the later takes effect. With --json every changed combination is listed beside the groups that
+    the sentences tell.
 
     \b
     What did the fifth amendment change?
@@ -63,12 +66,9 @@ def command(
         comparison = compare_amendments(_only_one(opened), names, readings)
     else:
         asked = [parse_day(day, "--as-of") for day in days] or [_today()]
-        known = [known_point(point) for point in points] or [known_point(None)]
-        comparison = compare_days(opened, asked, known, readings)
-    if as_json:
-        print_json(comparison)
-    else:
-        _print(comparison)
+        moments = [known_point(point) for point in points] or [known_point(None)]
+        comparison = compare_days(opened, asked, moments, readings)
+    answer(as_json, comparison, lambda: _print(comparison))
     return 0
 
 
@@ -77,7 +77,7 @@ def _today() -> date:
 
 
 def _refuse_sides(names: list[str], days: list[str], points: list[str]) -> None:
-    """Two amendments, or two days or points of knowledge: not both, and not fewer or more."""
+    """Raise InvalidInput unless there are two amendments, two days or two points of knowledge."""
     if names and (days or points):
         why, todo = (
             "amendments bring their own days",
@@ -94,15 +94,15 @@ def _refuse_sides(names: list[str], days: list[str], points: list[str]) -> None:
 
 
 def _only_one(opened: Opened) -> OpenAgreement:
-    """The agreement whose amendments are compared. Raises InvalidInput where there are several."""
+    """Return the agreement whose amendments are compared. Raise InvalidInput if there are several."""
     if isinstance(opened, OpenAgreement):
         return opened
     why, todo = (
         "each has amendments of its own",
         "Give one --agreement, or compare days with --as-of twice.",
     )
-    what = "several agreements have no one amendment"
-    raise InvalidInput(Problem(what=what, why=why, where="--agreement", todo=todo))
+    mistake = "several agreements have no one amendment"
+    raise InvalidInput(Problem(what=mistake, why=why, where="--agreement", todo=todo))
 
 
 def _print(comparison: Comparison) -> None:

@@ -1,4 +1,4 @@
-"""What would change a decision, and the trace of its terms, as people read them."""
+"""Print the changes that would lead to another decision, and the trace of its terms."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from clauseway.wording.outcomes import outcome_word
 
 
 def print_would_change(out: Console, changes: Sequence[WouldChange], action: str) -> None:
-    """One line for each way to another outcome."""
+    """Print one line for each way to another outcome."""
     if not changes:
         out.print("\nNothing recorded or written would change this.")
         return
@@ -43,31 +43,31 @@ def _when(change: WouldChange) -> str:
 
 
 def print_answers(out: Console, answers: Sequence[OwnAnswer], action: str) -> None:
-    """What each of several agreements says for itself."""
+    """Print the answer of each of several agreements alone."""
     out.print("\nEach for itself", style="bold")
-    for one in answers:
+    for row in answers:
         out.print(
-            Text(f"  {one.agreement}: ").append(
-                outcome_word(one.outcome, action), outcome_style(one.outcome)
+            Text(f"  {row.agreement}: ").append(
+                outcome_word(row.outcome, action), outcome_style(row.outcome)
             ),
             soft_wrap=True,
         )
 
 
 def print_trace(out: Console, traced: Sequence[Traced] | msgspec.UnsetType) -> None:
-    """A table of every term: what applies first."""
+    """Print a table of every term; those that apply come first."""
     if isinstance(traced, msgspec.UnsetType):
         return
     out.print("\nTrace", style="bold")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("", "term", "where", "finding", "why"):
         table.add_column(name, overflow="fold", no_wrap=name in ("", "finding"))
-    for one in traced:
-        where = f"{one.document}:{one.line}" if one.line else one.document
-        mark, style = ("•", "") if one.applies else ("", "dim")
-        of = f"{one.agreement} " if one.agreement else ""
+    for row in traced:
+        where = f"{row.document}:{row.line}" if row.line else row.document
+        mark, style = ("•", "") if row.applies else ("", "dim")
+        of = f"{row.agreement} " if row.agreement else ""
         table.add_row(
-            mark, f"{of}{one.term} ({one.kind})", where, one.finding, one.why, style=style
+            mark, f"{of}{row.term} ({row.kind})", where, row.finding, row.why, style=style
         )
     out.print(table)
     print_indented(out, "• bears on the outcome", by=0, style="dim")

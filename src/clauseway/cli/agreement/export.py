@@ -80,7 +80,7 @@ _Write = Callable[[Extract], _Written]
 
 
 class _Flags(msgspec.Struct, frozen=True, kw_only=True):
-    """What every export of agreements takes."""
+    """The flags of every export of agreements."""
 
     as_of: options.AsOf = None
     known_at: options.KnownAt = None
@@ -107,7 +107,7 @@ def _export() -> None:
 
 
 class _Books(msgspec.Struct, frozen=True, kw_only=True):
-    """What every export of the books takes."""
+    """The flags of every export of the books."""
 
     period: Annotated[str, typer.Option("--period", help="Only this month, as 2026-05.")] = ""
     party: Annotated[str, typer.Option("--party", help="Only this party's books.")] = ""
@@ -117,7 +117,7 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def part(self) -> Part:
-        """The part of the books that is asked for. Raises InvalidInput for a party that no agreement names."""
+        """Return the part of the books to export. Raise InvalidInput for an unknown party."""
         options.check_party(self.party, held_agreements(self.home))
         part = Part(period=self.period, party=self.party)
         _ = part.days
@@ -165,10 +165,12 @@ def focus(
         str, typer.Option("--focus-version", help="1.2 or 1.4, of the specification.")
     ] = V1_2,
 ) -> int:
-    """Write a month's charges as a bill in FOCUS: a row a day, buyer, product, cloud, region and unit.
+    """Write a month's charges as a bill in FOCUS: a row a day, buyer, product, cloud, region and
+    unit.
 
-    With --party it is that party's bill as a provider: what it sells, and what others sell on its clouds. Of the
-    latter BilledCost is 0, because the seller receives the payment. Without, each seller bills its own.
+    With --party it is that party's bill as a provider: what it sells, and what others sell on its
+    clouds. Of the latter BilledCost is 0, because the seller receives the payment. Without, each
+    seller bills its own.
 
     \b
     What Microsoft, which operates Azure, would send for May:
@@ -199,18 +201,24 @@ def focus_invoices(
     books: _Books,
     form: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
 ) -> int:
-    """Write invoices in FOCUS 1.4: invoice_detail (a row a line) and the charges behind it, cost_and_usage.
+    """Write invoices in FOCUS 1.4: invoice_detail (a row a line) and the charges behind it,
+    cost_and_usage.
 
-    The invoices of a home ask for shares of revenue; --party is whoever issued them, --period the month through which
-    they ask. The charges of each invoice sum to it. The bill of usage is another file: clauseway export focus.
+    The invoices of a home ask for shares of revenue; --party is whoever issued them, --period the
+    month through which they ask. The charges of each invoice sum to it. The bill of usage is
+    another file: clauseway export focus.
 
     \b
     What Microsoft asked for through May:
       clauseway export focus-invoices --period 2026-05 --party microsoft --out invoices
     """
     if books.out is None:
-        what, why, todo = "no folder", "there are two files", "Name where they go: --out invoices."
-        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+        mistake, why, todo = (
+            "no folder",
+            "there are two files",
+            "Name where they go: --out invoices.",
+        )
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
     details, charges = focus_invoices_of(home_at(books.home), books.part)
     datasets = {
         "invoice_detail": (details, INVOICE_COLUMNS),
@@ -223,15 +231,16 @@ def focus_invoices(
 @app.command()
 @options.taking(_Books)
 def parquet(books: _Books) -> int:
-    """Write journal.parquet (a row a posting) and lines.parquet (a row a statement line) into a folder.
+    """Write journal.parquet (a row a posting) and lines.parquet (a row a statement line) into a
+    folder.
 
     \b
     For a notebook, or a warehouse:
       clauseway export parquet --out books
     """
     if books.out is None:
-        what, why, todo = "no folder", "there are two files", "Name where they go: --out books."
-        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+        mistake, why, todo = "no folder", "there are two files", "Name where they go: --out books."
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
     written = parquet_files(home_at(books.home), books.part, books.out)
     return _done_with_names(written, books.as_json)
 
@@ -239,9 +248,11 @@ def parquet(books: _Books) -> int:
 @app.command()
 @options.taking(_Books)
 def cloudevents(books: _Books) -> int:
-    """Write metered usage as CloudEvents 1.0, one JSON line an attempt; with --party, of what that party sold.
+    """Write metered usage as CloudEvents 1.0, one JSON line an attempt; with --party, of what that
+    party sold.
 
-    Usage is sealed first. The id is the request's with the attempt's number: whoever gets it twice counts it once.
+    Usage is sealed first. The id is the request's with the attempt's number: whoever gets it twice
+    counts it once.
 
     \b
     May, for another system:
@@ -252,12 +263,12 @@ def cloudevents(books: _Books) -> int:
     # The first event is looked for before a file is made: a month without usage leaves none.
     first = next(lines, None)
     if first is None and part.period:
-        what, why = (
+        mistake, why = (
             f"there is no usage in {part.period}",
             "nothing that is asked for was metered or imported",
         )
         todo = "See what there is: clauseway usage show."
-        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+        raise InvalidInput(Problem(what=mistake, why=why, where="--period", todo=todo))
     every = chain([] if first is None else [first], lines)
     if books.as_json and books.out is None:
         text = b"".join(every)
@@ -292,9 +303,11 @@ def usage(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Write sealed usage to a file: every record once (Parquet, CloudEvents), or summed by hour (FOCUS usage rows).
+    """Write sealed usage to a file: every record once (Parquet, CloudEvents), or summed by hour
+    (FOCUS usage rows).
 
-    `usage import` of another home takes each of them. FOCUS rows say what was used, not what it cost.
+    `usage import` of another home takes each of them. FOCUS rows say what was used, not what it
+    cost.
 
     \b
     May, record by record:
@@ -308,7 +321,7 @@ def usage(
 
 
 def _write_lines(stack: contextlib.ExitStack, out: Path | None) -> Callable[[bytes], object]:
-    """Where lines go: the file, or standard output."""
+    """Return the function that writes a line: into the file, or to standard output."""
     if out is None:
         return lambda line: sys.stdout.write(line.decode())
     return stack.enter_context(out.open("wb")).write
@@ -354,12 +367,12 @@ def _done_with_names(written: Mapping[Path, int], as_json: bool) -> int:
 def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -> int:
     """Write the agreement in force as Cedar policies, each with the term it comes from.
 
-    With --out the entities (parties, products, clouds' launches, grants) and the schema, under which
-    policies and entities validate strictly, go beside it: partnership.cedar,
+    With --out the entities (parties, products, clouds' launches, grants) and the schema, under
+    which policies and entities validate strictly, go beside it: partnership.cedar,
     partnership.entities.json and partnership.cedarschema. An authorizer that allows Action::"serve"
     says permitted; else one that allows Action::"serve.once-met" says conditional; else one that
-    allows Action::"serve.stated" says forbidden; else it is unstated. Of several agreements each has
-    files of its own, and a text says how their answers are joined.
+    allows Action::"serve.stated" says forbidden; else it is unstated. Of several agreements each
+    has files of its own, and a text says how their answers are joined.
 
     \b
     The agreement as it was in March 2026:
@@ -378,9 +391,9 @@ def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -
 def rego(flags: _Flags) -> int:
     """Write the agreement in force as a Rego module (v1), each rule with the term it comes from.
 
-    The input is a question ({"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"});
-    data.clauseway.outcome is one of the four outcomes. Of several agreements each has a file of its own, and a text
-    says how their answers are joined.
+    The input is a question ({"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud":
+    "aws"}); data.clauseway.outcome is one of the four outcomes. Of several agreements each has a
+    file of its own, and a text says how their answers are joined.
 
     \b
     The agreement with ship-first read with "or":
@@ -394,12 +407,14 @@ def rego(flags: _Flags) -> int:
 @app.command()
 @options.taking(_Flags)
 def odrl(flags: _Flags) -> int:
-    """Write the agreement in force as an ODRL 2.2 policy (JSON-LD), each rule with the term it comes from.
+    """Write the agreement in force as an ODRL 2.2 policy (JSON-LD), each rule with the term it
+    comes from.
 
-    What is permitted is a permission, what is forbidden a prohibition; what is conditional is a permission with duties;
-    what no rule reaches is unstated. Actions and operands are a profile, defined in the same file; the policy lists
-    what an evaluator that does not know it cannot tell, and no equivalence is claimed. Of several agreements each has
-    a file of its own, and a text says how their answers are joined.
+    What is permitted is a permission, what is forbidden a prohibition; what is conditional is a
+    permission with duties; what no rule reaches is unstated. Actions and operands are a profile,
+    defined in the same file; the policy lists what an evaluator that does not know it cannot tell,
+    and no equivalence is claimed. Of several agreements each has a file of its own, and a text says
+    how their answers are joined.
 
     \b
     The agreement from the end of exclusivity on:
@@ -450,13 +465,13 @@ def _put_all(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None =
 
 
 def _only_one(taken: Mapping[str, Extract]) -> Extract:
-    """The one agreement that is printed. Raises InvalidInput where there are several."""
+    """Return the only agreement. Raise InvalidInput if there are several."""
     if len(taken) > 1:
-        what, why = "several agreements are several files", "each has rules of its own"
+        mistake, why = "several agreements are several files", "each has rules of its own"
         todo = (
             "Name where they go: --out both.cedar writes both.NAME.cedar and both.combination.txt."
         )
-        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
     [extract] = taken.values()
     return extract
 

@@ -13,6 +13,7 @@ from clauseway.app.books.register import ListedFact, list_facts, listed, record_
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_json
 from clauseway.values import parse_day
 
@@ -33,7 +34,7 @@ ProductName = Annotated[str, typer.Option("--product", help="The product.")]
 
 
 class _Flags(msgspec.Struct, frozen=True, kw_only=True):
-    """What every kind of fact takes."""
+    """The flags of every kind of fact."""
 
     effective: Annotated[
         str, typer.Option(help="The day it took effect (UTC); it may lie in the past.")
@@ -53,14 +54,16 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
 def _facts() -> None:
     """The register of facts: what happened, since when it is known, and where that is stated.
 
-    Facts are recorded one by one and never changed. What was wrong is corrected by another fact: from then on it is
-    hidden, and for any earlier point of knowledge nothing has changed.
+    Facts are recorded one by one and never changed. Another fact corrects a wrong fact: from then
+    on the wrong fact is hidden, and for any earlier point of knowledge nothing has changed.
     """
 
 
 @record.callback()
 def _record() -> None:
-    """Record one fact, now. It is checked against the agreement first; with any problem nothing is recorded."""
+    """Record one fact, now. It is checked against the agreement first; with any problem nothing is
+    recorded.
+    """
 
 
 @record.command()
@@ -71,7 +74,7 @@ def launch(
     cloud: Annotated[str, typer.Option(help="The host cloud.")],
     stage: Annotated[str, typer.Option(help="announced, preview or available.")],
 ) -> int:
-    """A product launched on a cloud.
+    """Record that a product launched on a cloud.
 
     \b
     The new model has been in preview on Azure since yesterday:
@@ -84,16 +87,16 @@ def launch(
     )
 
 
-@record.command()
+@record.command("answer")
 @options.taking(_Flags)
-def answer(
+def answer_(
     flags: _Flags,
     product: ProductName,
     answer: Annotated[
         str, typer.Option(help="cannot+declines, cannot+chooses, can+declines or can+chooses.")
     ],
 ) -> int:
-    """What the first cloud's operator answered when asked to support a product.
+    """Record the answer of the first cloud's operator when asked to support a product.
 
     \b
     Microsoft cannot support the new model and declines to:
@@ -116,7 +119,8 @@ def offer(
         str, typer.Option(help="The last day for an answer: after it, silence is a pass.")
     ] = "",
 ) -> int:
-    """Something was offered to the holder of a right of first refusal. The latest offer of a subject counts.
+    """Record an offer to the holder of a right of first refusal. The latest offer of a subject
+    counts.
 
     \b
     Microsoft was offered new capacity and passed:
@@ -131,7 +135,7 @@ def offer(
 def milestone(
     flags: _Flags,
 ) -> int:
-    """The milestone's verification took effect. A declaration alone is none.
+    """Record that the milestone was verified. A declaration alone is no verification.
 
     \b
     Verified with effect from the first of January:
@@ -153,7 +157,7 @@ def grant(
         str, typer.Option("--until", help="Its last day. Left out: it has no end.")
     ] = "",
 ) -> int:
-    """The owner granted a party a product (or a class of them).
+    """Record that the owner granted a party a product, or a class of products.
 
     \b
     OpenAI lets Google sell GPT-5.5:
@@ -180,7 +184,7 @@ def withdrawal(
     region: KeptRegion = "",
     segment: KeptSegment = "",
 ) -> int:
-    """A party's grants of a product end from this day on. That one never was is a retraction.
+    """End a party's grants of a product from a day on. A retraction says that a grant never was.
 
     \b
     Google may no longer sell GPT-5.5:
@@ -193,7 +197,7 @@ def withdrawal(
 
 
 def _named(parts: Mapping[str, str]) -> dict[str, str]:
-    """What was given of the parts of a fact that may be left out."""
+    """Return those optional parts of a fact that were given."""
     return {key: value for key, value in parts.items() if value}
 
 
@@ -202,7 +206,7 @@ def _named(parts: Mapping[str, str]) -> dict[str, str]:
 def retraction(
     flags: _Flags,
 ) -> int:
-    """What another fact says did not happen.
+    """Record that something another fact says did not happen.
 
     \b
     The first fact recorded here was a mistake:
@@ -220,7 +224,7 @@ def product(
         str, typer.Option("--class", help="The product class it belongs to, as api.stateless.")
     ],
 ) -> int:
-    """A product that the agreement's text does not know yet, so that it can be asked about.
+    """Add a product that the agreement's text does not know yet, so that it can be asked about.
 
     A name that was added stands for good.
 
@@ -237,7 +241,7 @@ def product(
 def party(
     flags: _Flags, party: Annotated[str, typer.Option(help="What it is called from now on.")]
 ) -> int:
-    """A party that the agreement's text does not know yet, so that it can be asked about.
+    """Add a party that the agreement's text does not know yet, so that it can be asked about.
 
     A name that was added stands for good.
 
@@ -268,15 +272,12 @@ def list_command(
     listed = list_facts(
         with_register(open_agreement(agreement), home_at(home)), known_point(known_at)
     )
-    if as_json:
-        print_json(listed)
-    else:
-        _print(listed)
+    answer(as_json, listed, lambda: _print(listed))
     return 0
 
 
 def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bool]) -> int:
-    """Record a fact of a kind. `says` is what it says where nothing else was given."""
+    """Record a fact of a kind. `says` is its sentence where the flags give none."""
     given = Given(
         kind=kind,
         effective=flags.effective,

@@ -1,4 +1,4 @@
-"""`clauseway agreement listings`: what listing histories say, held against the agreement."""
+"""`clauseway agreement listings`: listing histories, compared with the agreement."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +18,7 @@ from clauseway.app.agreements.launch_audit import (
 )
 from clauseway.app.opening.library import chosen_by_name, readings_of
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_json
 from clauseway.decisions import Bound, Order
 
@@ -33,7 +34,7 @@ _STYLES = {Order.FIRST: "green", Order.LATER: "red", Order.CANNOT_TELL: "yellow"
 
 @app.callback()
 def _listings() -> None:
-    """What listing histories say, held against the agreement."""
+    """Listing histories, compared with the agreement."""
 
 
 @app.command()
@@ -56,10 +57,11 @@ def launches(
 ) -> int:
     """Did every product ship first on the cloud that the agreement puts first?
 
-    Evidence are the listings (a listing says: offered by this day at the latest) and the recorded launches. Where it
-    cannot tell, that is said: one day for both, one commit, listed already when observation began, a listing that may
-    lag, resellers only. What a reseller of Azure-hosted models lists is not another host; who is one no listing says,
-    so each is an assumption by name, and --provider says otherwise. Open weights are outside the clause.
+    Evidence are the listings (a listing says: offered by this day at the latest) and the recorded
+    launches. Where it cannot tell, that is said: one day for both, one commit, listed already when
+    observation began, a listing that may lag, resellers only. A reseller of Azure-hosted models is
+    not another host. No listing says who resells, so each reseller is an assumption by name, and
+    --provider says otherwise. Open weights are outside the clause.
 
     \b
     Every product, from the sample that ships:
@@ -71,17 +73,15 @@ def launches(
     And if the clause bound the older products too?
       clauseway agreement listings launches --reading R5=all
 
-    Exit code: 0 no breach is evidenced (which is not: all is well; see "cannot tell"), 2 one is, 3 invalid input.
+    Exit code: 0 no breach is evidenced (which is not: all is well; see "cannot tell"), 2 one is, 3
+    invalid input.
     """
     opened = options.opened_one(agreement, facts, suppose, home)
     hosts = chosen_by_name(
         provider, "--provider", "a provider's host", "Write NAME=HOST, as databricks=aws."
     )
     view = launch_audit(opened, listings, known_at, readings_of(reading), hosts)
-    if as_json:
-        print_json(view)
-    else:
-        _print(console(), view)
+    answer(as_json, view, lambda: _print(console(), view))
     return BREACH if view.breaches else 0
 
 
@@ -95,9 +95,10 @@ def prices(
     known_at: options.KnownAt = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """What providers stated of a model's price: from when it was in force, and since when that is known.
+    """Show a model's prices as providers stated them: in force from when, known since when.
 
-    A price that only gains digits (0.13, then 0.125) corrects the one before and was in force since that was.
+    A price that only gains digits (0.13, then 0.125) corrects the one before and was in force since
+    that was.
 
     \b
     What was gpt-5's cached price in September 2025, as known then, and as known now?
@@ -153,8 +154,8 @@ def _print(out: Console, view: AuditView) -> None:
 
 def _print_evidence(out: Console, first: str, row: AuditRow) -> None:
     out.print(f"\n{row.product} on {row.cloud}: {row.why}", style="bold")
-    for cloud, found in ((first, row.on_first), (row.cloud, row.elsewhere)):
-        for evidence in found:
+    for cloud, rows in ((first, row.on_first), (row.cloud, row.elsewhere)):
+        for evidence in rows:
             by = "by" if evidence.listed else "on"
             out.print(
                 f"  {cloud}: {by} {evidence.day}, {evidence.evidence} (known {evidence.known})",
@@ -165,7 +166,7 @@ def _print_evidence(out: Console, first: str, row: AuditRow) -> None:
 
 
 def _print_names(out: Console, title: str, rows: Iterable[AuditRow]) -> None:
-    """Products that need no evidence of order, with what bound them where something did or may have."""
+    """Print products that need no evidence of order, with the clause that binds or may bind them."""
     names = [
         row.product if row.bound is Bound.NO else f"{row.product} (bound: {row.bound})"
         for row in rows
@@ -175,7 +176,7 @@ def _print_names(out: Console, title: str, rows: Iterable[AuditRow]) -> None:
 
 
 def _print_providers(out: Console, providers: Sequence[ProviderRow]) -> None:
-    """On whose word what a provider lists is a launch somewhere, or nowhere."""
+    """Print who says where each provider's listings are launches."""
     for standing, title in (
         (
             "assumed",
@@ -183,11 +184,11 @@ def _print_providers(out: Console, providers: Sequence[ProviderRow]) -> None:
         ),
         ("chosen", "As chosen with --provider"),
     ):
-        found = [one for one in providers if one.standing == standing]
-        if found:
+        rows = [provider for provider in providers if provider.standing == standing]
+        if rows:
             out.print(f"\n{title}:", style="dim")
-        for one in found:
-            out.print(f"  {one.provider}: {one.why}", style="dim", soft_wrap=True)
+        for provider in rows:
+            out.print(f"  {provider.provider}: {provider.why}", style="dim", soft_wrap=True)
 
 
 def _only(view: AuditView, on_first: bool) -> list[AuditRow]:

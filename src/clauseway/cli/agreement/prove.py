@@ -1,4 +1,4 @@
-"""`clauseway prove`: a claim over every combination and every day of a range."""
+"""`clauseway prove`: a claim over every combination and day of a range."""
 
 from typing import Annotated
 
@@ -10,7 +10,8 @@ from clauseway.app.agreements.explaining import Explanation
 from clauseway.app.agreements.proving import ProofView, claim_of, prove_claim
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
-from clauseway.cli.output import console, outcome_style, print_indented, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, outcome_style, print_indented
 from clauseway.decisions.proof import Within
 from clauseway.wording.outcomes import outcome_word
 
@@ -60,9 +61,11 @@ def command(
 ) -> int:
     """Prove that an outcome never, or always, holds; or print the smallest counterexample.
 
-    Walks every combination of action, party, product or class, cloud, other party and segment (and of sellers and
-    regions, where terms tell them apart), on every day of the range, as known at one point. A flag that is left out
-    means every value; a class stands, as in decide, for a new product of it. The smallest counterexample is that of the earliest day, then of the fewest names.
+    Walks every combination of action, party, product or class, cloud, other party and segment (and
+    of sellers and regions, where terms tell them apart), on every day of the range, as known at one
+    point. A flag that is left out means every value; a class stands, as in decide, for a new
+    product of it. The smallest counterexample is that of the earliest day, then of the fewest
+    names.
 
     \b
     Before the fifth amendment nothing lets OpenAI serve its stateless API on AWS, or does it?
@@ -96,10 +99,7 @@ def command(
         every_option=every_reading,
         suppositions=suppose or (),
     )
-    if as_json:
-        print_json(view)
-    else:
-        _print(console(), view)
+    answer(as_json, view, lambda: _print(console(), view))
     return 0 if view.holds else REFUTED
 
 
@@ -121,8 +121,8 @@ def _print(out: Console, view: ProofView) -> None:
     out.print(f"\n{walked}\nknown at {view.known_at}", style="dim")
 
 
-def _print_counterexample(out: Console, view: ProofView, found: Explanation) -> None:
-    asked = found.question
+def _print_counterexample(out: Console, view: ProofView, counterexample: Explanation) -> None:
+    asked = counterexample.question
     names = [asked.party, asked.action, asked.product, f"on {asked.cloud}" if asked.cloud else ""]
     names += [
         f"in {asked.region}" if asked.region else "",
@@ -134,17 +134,22 @@ def _print_counterexample(out: Console, view: ProofView, found: Explanation) -> 
     ]
     out.print(
         f"\non {asked.as_of}: {' '.join(filter(None, names))}:",
-        Text(outcome_word(found.outcome, asked.action), outcome_style(found.outcome)),
+        Text(
+            outcome_word(counterexample.outcome, asked.action),
+            outcome_style(counterexample.outcome),
+        ),
     )
     if len(view.readings) > 1:
         print_indented(
-            out, f"read with {', '.join('='.join(one) for one in asked.readings.items())}", by=2
+            out,
+            f"read with {', '.join('='.join(choice) for choice in asked.readings.items())}",
+            by=2,
         )
-    for reason in found.reasons:
+    for reason in counterexample.reasons:
         print_indented(out, str(reason), by=2)
-    for condition in found.conditions:
+    for condition in counterexample.conditions:
         print_indented(out, f"only if: {condition.text}", by=2)
 
 
-def _counted(count: int, what: str, plural: str = "s") -> str:
-    return f"{count:,} {what}{'' if count == 1 else plural}"
+def _counted(count: int, noun: str, plural: str = "s") -> str:
+    return f"{count:,} {noun}{'' if count == 1 else plural}"

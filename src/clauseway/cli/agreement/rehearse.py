@@ -1,4 +1,4 @@
-"""`clauseway agreement rehearse`: what a draft amendment would have changed."""
+"""`clauseway agreement rehearse`: the effect of a draft amendment on recorded traffic."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +13,10 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import day_given, readings_of
 from clauseway.app.reports.rehearsing import MEANINGS, Rehearsal, Routed, open_draft, rehearse
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed, signed
 from clauseway.cli.held import held_prices
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.output import console, print_indented
 
 _SHOWN = 40
 
@@ -58,11 +59,13 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Rehearse an amendment that is not signed yet, on recorded traffic and settled months. Nothing is changed.
+    """Rehearse an amendment that is not signed yet, on recorded traffic and settled months. Nothing
+    is changed.
 
-    The draft is placed after the agreement's last amendment; what is wrong in it is told with its lines. Each recorded
-    request is asked about again, as the agreement is and under the draft: which would be refused, or go elsewhere, by
-    which terms. Each settled month is settled both ways on the same usage: what each party would gain or lose.
+    The draft is placed after the agreement's last amendment; its mistakes are reported with their
+    lines. Each recorded request is asked about again, as the agreement is and under the draft:
+    which would be refused, or go elsewhere, by which terms. Each settled month is settled both ways
+    on the same usage: what each party would gain or lose.
 
     \b
     What would it have done to the traffic and months on record?
@@ -78,7 +81,7 @@ def command(
         for flag, day in (("--from", first), ("--until", last), ("--effective", as_if))
     }
     real, drafted = open_draft(agreement, draft, where)
-    found = rehearse(
+    rehearsal = rehearse(
         where,
         real,
         drafted,
@@ -89,46 +92,47 @@ def command(
         assume=assume or [],
         readings=readings_of(reading),
     )
-    if as_json:
-        print_json(found)
-    else:
-        _print(console(), found)
+    answer(as_json, rehearsal, lambda: _print(console(), rehearsal))
     return 0
 
 
-def _print(out: Console, found: Rehearsal) -> None:
-    last = found.days.end - timedelta(days=1)
+def _print(out: Console, rehearsal: Rehearsal) -> None:
+    last = rehearsal.days.end - timedelta(days=1)
     out.print(
-        f"Rehearsal of {found.amendment}, {found.title} ({found.draft})", style="bold", markup=False
+        f"Rehearsal of {rehearsal.amendment}, {rehearsal.title} ({rehearsal.draft})",
+        style="bold",
+        markup=False,
     )
-    own = "" if found.as_if == found.effective else f"; its own day is {found.effective}"
-    played = (
-        f"Played from {found.days.begin} to {last}, as if in effect from {found.as_if} on{own}."
+    own = (
+        "" if rehearsal.as_if == rehearsal.effective else f"; its own day is {rehearsal.effective}"
+    )
+    played = f"Played from {rehearsal.days.begin} to {last}, as if in effect from {rehearsal.as_if} on{own}."
+    print_indented(
+        out, f"{played} Known at {rehearsal.known_at}. Nothing was changed.", by=2, style="dim"
     )
     print_indented(
-        out, f"{played} Known at {found.known_at}. Nothing was changed.", by=2, style="dim"
+        out,
+        f"{rehearsal.requests:,} recorded requests, {rehearsal.unchanged:,} of them as before.",
+        by=2,
     )
-    print_indented(
-        out, f"{found.requests:,} recorded requests, {found.unchanged:,} of them as before.", by=2
-    )
-    for what, words in MEANINGS.items():
-        rows = [row for row in found.routed if row.what == what]
+    for change, words in MEANINGS.items():
+        rows = [row for row in rehearsal.routed if row.what == change]
         if rows:
             count = sum(row.requests for row in rows)
             out.print(
-                f"\n  {count:,} {words}" if what != "opened" else f"\n  Requests that {words}",
+                f"\n  {count:,} {words}" if change != "opened" else f"\n  Requests that {words}",
                 style="bold cyan",
             )
             for row in rows[:_SHOWN]:
                 _print_row(out, row)
-    for one in found.not_asked:
+    for item in rehearsal.not_asked:
         print_indented(
             out,
-            f"{one.requests:,} of {one.product} on {one.cloud} were not asked about: {one.why}",
+            f"{item.requests:,} of {item.product} on {item.cloud} were not asked about: {item.why}",
             by=2,
         )
-    _print_months(out, found)
-    if found.changes_nothing:
+    _print_months(out, rehearsal)
+    if rehearsal.changes_nothing:
         out.print("\n  It changes nothing of what was played.", style="bold")
 
 
@@ -148,16 +152,16 @@ def _print_row(out: Console, row: Routed) -> None:
     if row.clouds and row.clouds != (row.cloud,):
         print_indented(out, f"permitted under the draft: {', '.join(row.clouds)}", by=6)
     sides = (("as it is", row.before), ("draft", row.after))
-    told = "; ".join(
+    outcomes = "; ".join(
         f"{label}: {side.outcome} by {', '.join(side.terms)} ({', '.join(side.places)})"
         for label, side in sides
     )
-    print_indented(out, told, by=6, style="dim")
+    print_indented(out, outcomes, by=6, style="dim")
     print_indented(out, f"for example {', '.join(row.samples[:2])}", by=6, style="dim")
 
 
-def _print_months(out: Console, found: Rehearsal) -> None:
-    if not found.months:
+def _print_months(out: Console, rehearsal: Rehearsal) -> None:
+    if not rehearsal.months:
         out.print("\n  No month of these days is settled; --assume settles them for the rehearsal.")
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
@@ -165,27 +169,27 @@ def _print_months(out: Console, found: Rehearsal) -> None:
     table.add_column("direction", overflow="fold")
     for column in ("as it is", "under the draft", "difference"):
         table.add_column(column, justify="right", no_wrap=True)
-    for one in found.months:
-        for way in one.beside.directions:
+    for item in rehearsal.months:
+        for way in item.beside.directions:
             label = f"{way.payer} pays {way.payee}"
             table.add_row(
-                one.period, label, cents(way.real), cents(way.other), signed(way.difference)
+                item.period, label, cents(way.real), cents(way.other), signed(way.difference)
             )
-        for seller, charges in one.refused.items():
+        for seller, charges in item.refused.items():
             table.add_row(
-                one.period, f"charges of {seller} that would be refused", cents(charges), "", ""
+                item.period, f"charges of {seller} that would be refused", cents(charges), "", ""
             )
     out.print(Padding(table, (1, 0, 0, 2), expand=False))
-    for party in found.parties:
+    for party in rehearsal.parties:
         verb = "gains" if party.gains > 0 else "loses" if party.gains < 0 else "is as before:"
         out.print(f"  {party.party} {verb} {cents(abs(party.gains))} USD", style="bold")
-    _print_assumed(out, found)
+    _print_assumed(out, rehearsal)
 
 
-def _print_assumed(out: Console, found: Rehearsal) -> None:
-    """The figures of all months, on either side."""
+def _print_assumed(out: Console, rehearsal: Rehearsal) -> None:
+    """Print the figures of all months, on either side."""
     for label, sides in (
-        ("Assumed, as it is", [one.beside.real_assumptions for one in found.months]),
-        ("Assumed, under the draft", [one.beside.other_assumptions for one in found.months]),
+        ("Assumed, as it is", [item.beside.real_assumptions for item in rehearsal.months]),
+        ("Assumed, under the draft", [item.beside.other_assumptions for item in rehearsal.months]),
     ):
         print_assumed(out, label, tuple(dict.fromkeys(figure for side in sides for figure in side)))

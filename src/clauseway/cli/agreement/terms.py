@@ -25,7 +25,8 @@ def command(
     ] = False,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show what is in force on a day, as known on a day: each term with its clause, and the clauses in prose only.
+    """Show what is in force on a day, as known on a day: each term with its clause, and the clauses
+    in prose only.
 
     \b
     What was in force when the fifth amendment began?
@@ -36,9 +37,13 @@ def command(
     opened = options.opened(agreement, facts, suppose, home)
     views = [
         terms_view(
-            one, as_of, known_at, own_readings(opened, one, readings_of(reading)), with_ended=ended
+            member,
+            as_of,
+            known_at,
+            own_readings(opened, member, readings_of(reading)),
+            with_ended=ended,
         )
-        for one in each_of(opened)
+        for member in each_of(opened)
     ]
     if as_json:
         print_json(views[0] if len(views) == 1 else {"agreements": views})

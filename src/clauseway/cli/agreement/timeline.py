@@ -19,7 +19,8 @@ from clauseway.app.agreements.timelines import (
 )
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
-from clauseway.cli.output import console, outcome_style, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, outcome_style
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.pictures import png_of
 from clauseway.wording.outcomes import outcome_word
@@ -93,8 +94,8 @@ def command(
     opened, readings = options.opened(agreement, facts, suppose, home), readings_of(reading)
     if every:
         _refuse({"--action": action, "--party": party, "--product": product, "--cloud": cloud})
-        known = known_point(known_at)
-        rights = main_rights(opened, known, readings)
+        moment = known_point(known_at)
+        rights = main_rights(opened, moment, readings)
     else:
         _require({"--action": action, "--party": party})
         question = opened.question(
@@ -109,13 +110,10 @@ def command(
             known_at=known_at,
             reading=readings,
         )
-        known, rights = question.known_at, [question]
-    view = rights_over_time(opened, rights, known, first_year, last_year)
+        moment, rights = question.known_at, [question]
+    view = rights_over_time(opened, rights, moment, first_year, last_year)
     _draw(view, svg, png)
-    if as_json:
-        print_json(view)
-    else:
-        _print(view)
+    answer(as_json, view, lambda: _print(view))
     return 0
 
 
@@ -146,7 +144,10 @@ def _require(parts: dict[str, str]) -> None:
 def _tell(why: str, wrong: list[tuple[str, str, str]]) -> None:
     if wrong:
         raise InvalidInput(
-            *(Problem(what=what, why=why, where=flag, todo=todo) for what, flag, todo in wrong)
+            *(
+                Problem(what=mistake, why=why, where=flag, todo=todo)
+                for mistake, flag, todo in wrong
+            )
         )
 
 

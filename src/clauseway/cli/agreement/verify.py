@@ -8,7 +8,8 @@ import typer
 
 from clauseway.app.agreements.explaining import Verification, read_explanation, verify
 from clauseway.cli import options
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, print_indented
 from clauseway.values import InvalidInput, Problem
 
 DIFFERS = 2
@@ -24,10 +25,12 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Repeat a decision from its receipt: the same question, readings, suppositions and both clocks, asked again.
+    """Repeat a decision from its receipt: the same question, readings, suppositions and both
+    clocks, asked again.
 
-    Says whether outcome, reasons, engine version and the hashes of agreement and facts are the same, and which are not.
-    Where the decision was made with --agreement or --facts, give them again.
+    Says whether outcome, reasons, engine version and the hashes of agreement and facts are the
+    same, and which are not. Where the decision was made with --agreement or --facts, give them
+    again.
 
     \b
     Keep a decision, and check it later:
@@ -36,14 +39,12 @@ def command(
     From a pipe:
       clauseway verify - < receipt.json
 
-    Exit code: 0 the same, 2 it differs, 3 the receipt cannot be read or asked, 1 a failure, ours or the machine's.
+    Exit code: 0 the same, 2 it differs, 3 the receipt cannot be read or asked, 1 a failure, ours or
+    the machine's.
     """
     recorded = read_explanation(receipt, _read(receipt))
     verification = verify(options.opened(agreement, facts, home=home), recorded)
-    if as_json:
-        print_json(verification)
-    else:
-        _print(verification)
+    answer(as_json, verification, lambda: _print(verification))
     return 0 if verification.same else DIFFERS
 
 

@@ -1,4 +1,4 @@
-"""`clauseway budget`: what may be spent."""
+"""`clauseway budget`: amounts that may be spent."""
 
 from typing import Annotated
 
@@ -7,15 +7,15 @@ import typer
 from clauseway.app.books.allowances import GivenScope, list_budgets, remove_budget, set_budget
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.customers import tenancy
-from clauseway.cli.output import console, print_json
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.callback()
 def _budgets() -> None:
-    """What may be spent, in USD. No budget is ever overshot: a request's worst case is reserved before it is sent.
+    """Budgets in USD. None is ever overshot: a request's worst case is reserved before it is sent.
 
     Running gateways lease slices of a budget and give back what they do not use.
     """
@@ -49,13 +49,8 @@ def set_command(
     who = GivenScope(
         organisation=organisation, project=project, key=key, cloud=cloud, product=product
     )
-    budget = set_budget(
-        home_at(home), options.opened_one(agreement, None, home=home).catalog, who, amount, period
-    )
-    if as_json:
-        print_json(budget)
-    else:
-        tenancy.print_budgets([budget])
+    budget = set_budget(home_at(home), options.catalog_of(agreement, home), who, amount, period)
+    answer(as_json, budget, lambda: tenancy.print_budgets([budget]))
     return 0
 
 
@@ -68,10 +63,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
       clauseway budget list
     """
     listed = list_budgets(home_at(home))
-    if as_json:
-        print_json(listed)
-    else:
-        tenancy.print_budgets(listed)
+    answer(as_json, listed, lambda: tenancy.print_budgets(listed))
     return 0
 
 
@@ -90,8 +82,5 @@ def remove(
       clauseway budget remove bud_0123456789ab
     """
     remove_budget(home_at(home), budget)
-    if as_json:
-        print_json({"removed": budget})
-    else:
-        console().print(f"{budget} is removed.", markup=False)
+    answer(as_json, {"removed": budget}, f"{budget} is removed.")
     return 0

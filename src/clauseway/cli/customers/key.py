@@ -7,6 +7,7 @@ import typer
 from clauseway.app.books.keys import NewKey, create_key, list_keys, revoke_key, rotate_key
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table
 from clauseway.cli.output import console, print_json
 from clauseway.values import parse_day
@@ -55,7 +56,7 @@ def create(
     """
     made = create_key(
         home_at(home),
-        options.opened_one(agreement, None, home=home).catalog,
+        options.catalog_of(agreement, home),
         organisation=organisation,
         project=project,
         seller=seller,
@@ -141,13 +142,11 @@ def revoke(key: KeyId, home: options.HomeFolder = None, as_json: options.AsJson 
       clauseway key revoke key_0123456789abcdef
     """
     revoked = revoke_key(home_at(home), key)
-    if as_json:
-        print_json(revoked)
-    else:
-        console().print(
-            f"{revoked.key_id} of {revoked.organisation} ({revoked.project}) is revoked.",
-            markup=False,
-        )
+    answer(
+        as_json,
+        revoked,
+        f"{revoked.key_id} of {revoked.organisation} ({revoked.project}) is revoked.",
+    )
     return 0
 
 

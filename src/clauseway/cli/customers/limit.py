@@ -1,4 +1,4 @@
-"""`clauseway limit`: what may be asked in a minute."""
+"""`clauseway limit`: requests and tokens a minute."""
 
 from typing import Annotated
 
@@ -13,15 +13,17 @@ from clauseway.app.books.allowances import (
 )
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.customers import tenancy
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.callback()
 def _limits() -> None:
-    """What may be asked in any minute: requests, and tokens in and out. All limits that hold must hold.
+    """Limits a minute: requests, and tokens in and out. A request must keep every limit for its
+    key.
 
     A gateway process counts by itself.
     """
@@ -54,7 +56,8 @@ def set_command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Set a limit, or change the one that is there for the same. A running gateway takes it within a few seconds.
+    """Set a limit, or change the one that is there for the same. A running gateway takes it within
+    a few seconds.
 
     \b
     For everything that an organisation asks:
@@ -67,13 +70,8 @@ def set_command(
     who = GivenScope(
         organisation=organisation, project=project, key=key, cloud=cloud, product=product
     )
-    limit = set_limit(
-        home_at(home), options.opened_one(agreement, None, home=home).catalog, who, requests, tokens
-    )
-    if as_json:
-        print_json(limit)
-    else:
-        _print([limit])
+    limit = set_limit(home_at(home), options.catalog_of(agreement, home), who, requests, tokens)
+    answer(as_json, limit, lambda: _print([limit]))
     return 0
 
 
@@ -86,10 +84,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
       clauseway limit list
     """
     listed = list_limits(home_at(home))
-    if as_json:
-        print_json(listed)
-    else:
-        _print(listed)
+    answer(as_json, listed, lambda: _print(listed))
     return 0
 
 
@@ -108,10 +103,7 @@ def remove(
       clauseway limit remove lim_0123456789ab
     """
     remove_limit(home_at(home), limit)
-    if as_json:
-        print_json({"removed": limit})
-    else:
-        console().print(f"{limit} is removed.", markup=False)
+    answer(as_json, {"removed": limit}, f"{limit} is removed.")
     return 0
 
 

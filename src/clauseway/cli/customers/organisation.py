@@ -13,8 +13,8 @@ from clauseway.app.books.tenants import (
 )
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.customers import tenancy
-from clauseway.cli.output import console, print_json
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The organisation.")]
@@ -22,7 +22,7 @@ Name = Annotated[str, typer.Argument(help="The organisation.")]
 
 @app.callback()
 def _organisations() -> None:
-    """Who buys, and how the requests of each are routed among what is permitted."""
+    """Organisations that buy, and how their requests are routed among permitted clouds."""
 
 
 @app.command()
@@ -34,10 +34,7 @@ def create(name: Name, home: options.HomeFolder = None, as_json: options.AsJson 
       clauseway organisation create acme
     """
     made = create_tenant(home_at(home), name)
-    if as_json:
-        print_json(made)
-    else:
-        tenancy.print_tenant(made)
+    answer(as_json, made, lambda: tenancy.print_tenant(made))
     return 0
 
 
@@ -50,10 +47,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
       clauseway organisation list
     """
     listed = list_tenants(home_at(home))
-    if as_json:
-        print_json(listed)
-    else:
-        tenancy.print_tenants(listed)
+    answer(as_json, listed, lambda: tenancy.print_tenants(listed))
     return 0
 
 
@@ -65,11 +59,8 @@ def show(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = 
     One buyer:
       clauseway organisation show acme
     """
-    found = show_tenant(home_at(home), name)
-    if as_json:
-        print_json(found)
-    else:
-        tenancy.print_tenant(found)
+    tenant = show_tenant(home_at(home), name)
+    answer(as_json, tenant, lambda: tenancy.print_tenant(tenant))
     return 0
 
 
@@ -88,7 +79,8 @@ def set_command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Say how an organisation's requests are routed. What was said before is replaced; what is left out is any.
+    """Say how an organisation's requests are routed. Earlier settings are replaced; a flag left out
+    allows any.
 
     \b
     Only Azure and AWS, the cheaper one first:
@@ -101,19 +93,15 @@ def set_command(
     says = tenancy.wish(
         strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave
     )
-    changed = set_policy(
-        home_at(home), options.opened_one(agreement, None, home=home).catalog, says, name
-    )
-    if as_json:
-        print_json(changed)
-    else:
-        tenancy.print_tenant(changed)
+    changed = set_policy(home_at(home), options.catalog_of(agreement, home), says, name)
+    answer(as_json, changed, lambda: tenancy.print_tenant(changed))
     return 0
 
 
 @app.command()
 def remove(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
-    """Remove an organisation with its projects, limits and budgets. Its keys must be revoked before.
+    """Remove an organisation with its projects, limits and budgets. Its keys must be revoked
+    before.
 
     What it used stays in the lake and in the statements.
 
@@ -122,8 +110,5 @@ def remove(name: Name, home: options.HomeFolder = None, as_json: options.AsJson 
       clauseway organisation remove acme
     """
     remove_tenant(home_at(home), name)
-    if as_json:
-        print_json({"removed": name})
-    else:
-        console().print(f"{name} is removed, with its limits and budgets.", markup=False)
+    answer(as_json, {"removed": name}, f"{name} is removed, with its limits and budgets.")
     return 0

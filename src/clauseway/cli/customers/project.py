@@ -13,8 +13,8 @@ from clauseway.app.books.tenants import (
 )
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.customers import tenancy
-from clauseway.cli.output import console, print_json
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 Owner = Annotated[str, typer.Argument(help="The organisation.")]
@@ -23,7 +23,9 @@ Name = Annotated[str, typer.Argument(help="The project.")]
 
 @app.callback()
 def _projects() -> None:
-    """The parts of an organisation. A project may narrow what its organisation allows, never widen it."""
+    """The parts of an organisation. A project may narrow what its organisation allows, never widen
+    it.
+    """
 
 
 @app.command()
@@ -40,10 +42,7 @@ def create(
       clauseway project create acme search
     """
     made = create_tenant(home_at(home), organisation, _named(name))
-    if as_json:
-        print_json(made)
-    else:
-        tenancy.print_tenant(made)
+    answer(as_json, made, lambda: tenancy.print_tenant(made))
     return 0
 
 
@@ -59,14 +58,11 @@ def list_command(
     """
     show_tenant(home_at(home), organisation)
     listed = [
-        one
-        for one in list_tenants(home_at(home))
-        if one.organisation == organisation and one.project
+        tenant
+        for tenant in list_tenants(home_at(home))
+        if tenant.organisation == organisation and tenant.project
     ]
-    if as_json:
-        print_json(listed)
-    else:
-        tenancy.print_tenants(listed)
+    answer(as_json, listed, lambda: tenancy.print_tenants(listed))
     return 0
 
 
@@ -83,11 +79,8 @@ def show(
     One project:
       clauseway project show acme search
     """
-    found = show_tenant(home_at(home), organisation, _named(name))
-    if as_json:
-        print_json(found)
-    else:
-        tenancy.print_tenant(found)
+    tenant = show_tenant(home_at(home), organisation, _named(name))
+    answer(as_json, tenant, lambda: tenancy.print_tenant(tenant))
     return 0
 
 
@@ -109,7 +102,7 @@ def set_command(
 ) -> int:
     """Say how a project's requests are routed.
 
-    What was said before is replaced; what is left out is its organisation's.
+    Earlier settings are replaced; for a flag left out, those of its organisation hold.
 
     \b
     The quickest, wherever it may run:
@@ -122,15 +115,12 @@ def set_command(
     )
     changed = set_policy(
         home_at(home),
-        options.opened_one(agreement, None, home=home).catalog,
+        options.catalog_of(agreement, home),
         says,
         organisation,
         _named(name),
     )
-    if as_json:
-        print_json(changed)
-    else:
-        tenancy.print_tenant(changed)
+    answer(as_json, changed, lambda: tenancy.print_tenant(changed))
     return 0
 
 
@@ -148,15 +138,14 @@ def remove(
       clauseway project remove acme search
     """
     remove_tenant(home_at(home), organisation, _named(name))
-    if as_json:
-        print_json({"removed": f"{organisation}/{name}"})
-    else:
-        console().print(
-            f"{organisation}/{name} is removed, with its limits and budgets.", markup=False
-        )
+    answer(
+        as_json,
+        {"removed": f"{organisation}/{name}"},
+        f"{organisation}/{name} is removed, with its limits and budgets.",
+    )
     return 0
 
 
 def _named(name: str) -> str:
-    """A project's name; nothing at all is not one, as it would stand for the whole organisation."""
+    """Return a project's name. An empty name stays wrong: it would mean the whole organisation."""
     return name or " "

@@ -1,4 +1,4 @@
-"""What the commands about customers share: their flags, and tables of them."""
+"""Flags and tables that the commands about customers share."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -51,7 +51,7 @@ OnLeave = Annotated[
 ]
 
 _BAR = 12  # characters
-# How much of its first instant tells a period: 2026-11-20, 2026-11.
+# The characters of its first instant that name a period: 2026-11-20, 2026-11.
 _SHOWN = {"day": 10, "month": 7, "total": 0}
 
 
@@ -65,7 +65,7 @@ def wish(
     certifications: list[str] | None,
     on_leave: str,
 ) -> Wish:
-    """The flags of a `set` as what the organisation or project says."""
+    """Return the flags of a `set` as the wish of the organisation or project."""
     return Wish(
         strategy=strategy,
         pinned=pinned,
@@ -79,7 +79,7 @@ def wish(
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines, its figures to the right."""
+    """Return a table without lines, with its figures on the right."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
         is_figure = column in (
@@ -98,23 +98,25 @@ def plain_table(*columns: str) -> Table:
 
 
 def print_tenants(listed: list[Listed]) -> None:
-    """Organisations and projects with what holds for them."""
+    """Print organisations and projects with the routing in force."""
     out = console()
     table = plain_table("organisation", "project", "keys", "routing")
-    for one in listed:
-        table.add_row(one.organisation, one.project, str(one.keys), described(one.holds))
+    for tenant in listed:
+        table.add_row(
+            tenant.organisation, tenant.project, str(tenant.keys), described(tenant.holds)
+        )
     out.print(table if listed else "Nobody yet. `clauseway organisation create NAME` begins.")
 
 
-def print_tenant(one: Listed) -> None:
-    """One of them: what holds, and who said it."""
+def print_tenant(tenant: Listed) -> None:
+    """Print an organisation or project: its routing, and who set it."""
     out = console()
-    name = f"{one.organisation}/{one.project}" if one.project else one.organisation
-    keys = {0: "no active key", 1: "one active key"}.get(one.keys, f"{one.keys} active keys")
+    name = f"{tenant.organisation}/{tenant.project}" if tenant.project else tenant.organisation
+    keys = {0: "no active key", 1: "one active key"}.get(tenant.keys, f"{tenant.keys} active keys")
     out.print(f"{name}, {keys}", style="bold", markup=False)
-    out.print(f"routing: {described(one.holds)}", markup=False)
-    if one.project:
-        own = [field for field in one.says.__struct_fields__ if getattr(one.says, field)]
+    out.print(f"routing: {described(tenant.holds)}", markup=False)
+    if tenant.project:
+        own = [field for field in tenant.says.__struct_fields__ if getattr(tenant.says, field)]
         said = (
             f"it says itself: {', '.join(own).replace('_', '-')}"
             if own
@@ -124,7 +126,7 @@ def print_tenant(one: Listed) -> None:
 
 
 def described(policy: Policy) -> str:
-    """A policy in a line: the strategy, and what it narrows."""
+    """Return a policy in a line: its strategy and its limits."""
     parts = [policy.strategy + (f" to {policy.pinned}" if policy.pinned else "")]
     for field in ("clouds", "sellers", "regions", "residency", "certifications"):
         if names := getattr(policy, field):
@@ -135,7 +137,7 @@ def described(policy: Policy) -> str:
 
 
 def print_budgets(budgets: list[ListedBudget]) -> None:
-    """Budgets with a bar each: spent, held by gateways, left."""
+    """Print budgets with a bar each: spent, held by gateways, left."""
     out = console()
     table = plain_table("id", "whose", "period", "amount", "spent", "leased", "left", "")
     for budget in budgets:
@@ -151,14 +153,14 @@ def print_budgets(budgets: list[ListedBudget]) -> None:
 
 
 def money(amount: Decimal) -> str:
-    """To the cent; of what is less than one, its first two figures."""
+    """Return an amount to the cent; of less than a cent, its first two figures."""
     if 0 < abs(amount) < CENT:
         return f"{Decimal(f'{amount:.2g}'):f}"
     return f"{amount:,.2f}"
 
 
 def bar(budget: ListedBudget) -> str:
-    """How much of the amount is spent, leased and left, in as many parts as the bar has."""
+    """Return a bar of the spent, leased and remaining parts of the amount."""
     if budget.amount <= 0:
         return "█" * _BAR
     spent = min(int(budget.spent * _BAR / budget.amount), _BAR)

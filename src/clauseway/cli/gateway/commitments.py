@@ -1,4 +1,4 @@
-"""`clauseway gateway commitments`: how what was promised to the clouds burns down."""
+"""`clauseway gateway commitments`: how commitments to clouds burn down."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,10 +37,12 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show how commitments burn down (MACC, EDP, Google commit, Universal Credits), and where they lead at this pace.
+    """Show how commitments burn down (MACC, EDP, Google commit, Universal Credits), and where they
+    lead at this pace.
 
-    Seals what the gateways have metered and counts what was spent toward each [[commitment]] of the configuration. The
-    pace is that of the last four weeks. A policy with the strategy `commitment` burns down first what lapses soonest.
+    Seals what the gateways have metered and counts what was spent toward each [[commitment]] of the
+    configuration. The pace is that of the last four weeks. A policy with the strategy `commitment`
+    burns down first what lapses soonest.
 
     \b
     Today:
@@ -49,21 +51,21 @@ def command(
       clauseway gateway commitments --as-of 2026-05-31 --json
     """
     at, known_at = home_at(home).make(), now()
-    catalog = options.opened_one(agreement, None, home=home).catalog
+    catalog = options.catalog_of(agreement, home)
     written = read_configuration(configuration or at.configuration, catalog, secrets=False)
     seal(at)
     day = day_given(as_of, "--as-of") or known_at.day
-    found = burn_downs(at, written, basis_of(at).prices(known_at), day)
+    commitments = burn_downs(at, written, basis_of(at).prices(known_at), day)
     if as_json:
-        print_json({"as_of": day, "commitments": found})
-    elif not found:
+        print_json({"as_of": day, "commitments": commitments})
+    elif not commitments:
         console().print("No [[commitment]] is configured.", markup=False)
     else:
-        _print(found)
+        _print(commitments)
     return 0
 
 
-def _print(found: list[BurnDown]) -> None:
+def _print(commitments: list[BurnDown]) -> None:
     out = console()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("commitment", "until"):
@@ -71,11 +73,13 @@ def _print(found: list[BurnDown]) -> None:
     for name in ("amount", "spent", "left", "days", "a day"):
         table.add_column(name, justify="right")
     table.add_column("outlook")
-    for one in found:
-        money = [f"{amount:,.2f}" for amount in (one.amount, one.spent, one.left)]
+    for commitment in commitments:
+        money = [
+            f"{amount:,.2f}" for amount in (commitment.amount, commitment.spent, commitment.left)
+        ]
         table.add_row(
-            one.name, str(one.end), *money, str(one.days_left), f"{one.a_day:,.2f}",
-            f"[{_STYLES[one.outlook]}]{_outlook(one)}[/]",
+            commitment.name, str(commitment.end), *money, str(commitment.days_left), f"{commitment.a_day:,.2f}",
+            f"[{_STYLES[commitment.outlook]}]{_outlook(commitment)}[/]",
         )  # fmt: skip
     out.print(table)
     out.print(
@@ -85,11 +89,11 @@ def _print(found: list[BurnDown]) -> None:
     )
 
 
-def _outlook(one: BurnDown) -> str:
-    if one.outlook == "on course":
-        return f"met on {one.reaches} at this pace"
-    if one.outlook == "short":
-        return f"{one.lapses:,.2f} would lapse at this pace"
-    if one.outlook == "lapsed":
-        return f"{one.left:,.2f} lapsed"
-    return one.outlook
+def _outlook(commitment: BurnDown) -> str:
+    if commitment.outlook == "on course":
+        return f"met on {commitment.reaches} at this pace"
+    if commitment.outlook == "short":
+        return f"{commitment.lapses:,.2f} would lapse at this pace"
+    if commitment.outlook == "lapsed":
+        return f"{commitment.left:,.2f} lapsed"
+    return commitment.outlook

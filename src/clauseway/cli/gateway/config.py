@@ -31,7 +31,8 @@ def check(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check a configuration as `serve` would take it: every problem at once, each with its line. Calls no cloud.
+    """Check a configuration as `serve` would take it: every problem at once, each with its line.
+    Calls no cloud.
 
     \b
     The home's own:
@@ -66,7 +67,8 @@ def show(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show what is in force: every setting with where it comes from and why it is there. Secrets are masked.
+    """Show what is in force: every setting with where it comes from and why it is there. Secrets
+    are masked.
 
     \b
     All of it:
@@ -75,7 +77,7 @@ def show(
       clauseway gateway config show clouds.toml --json
     """
     settings = show_configuration(
-        file or home_at(home).configuration, options.opened_one(agreement, None, home=home).catalog
+        file or home_at(home).configuration, options.catalog_of(agreement, home)
     )
     if as_json:
         print_json(settings)

@@ -10,7 +10,8 @@ from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import home_at
 from clauseway.app.running.doctor import Check, Examination, Patient, examine, with_basis, with_room
 from clauseway.cli import options
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, print_indented
 from clauseway.values import KnownAt
 
 UNWELL = 2
@@ -26,9 +27,9 @@ def command(
 ) -> int:
     """Examine what a gateway needs: configuration, credentials, clouds, prices, permission, room.
 
-    Every credential is fetched from where it comes from, every deployment is connected to and asked for its models, or,
-    where it has no list of them, sent an empty request that it must refuse. Nothing is bought, nothing is changed, no
-    secret is printed. What is not well comes with what to do.
+    Every credential is fetched from where it comes from, every deployment is connected to and asked
+    for its models, or, where it has no list of them, sent an empty request that it must refuse.
+    Nothing is bought, nothing is changed, no secret is printed. Each failed check says what to do.
 
     \b
     With the configuration in .clauseway/clauseway.toml:
@@ -47,25 +48,22 @@ def command(
         configuration=configuration or at.configuration,
         home=at,
     )
-    found = with_room(with_basis(examine(patient), basis), at.spools)
-    if as_json:
-        print_json(found)
-    else:
-        _print(console(), found)
-    return 0 if found.ok else UNWELL
+    examination = with_room(with_basis(examine(patient), basis), at.spools)
+    answer(as_json, examination, lambda: _print(console(), examination))
+    return 0 if examination.ok else UNWELL
 
 
-def _print(out: Console, found: Examination) -> None:
-    for deployment, checks in groupby(found.checks, key=lambda check: check.deployment):
+def _print(out: Console, examination: Examination) -> None:
+    for deployment, checks in groupby(examination.checks, key=lambda check: check.deployment):
         if deployment:
             out.print(Text(f"\n{deployment}", "bold"))
         for check in checks:
             _print_check(out, check)
-    wrong = sum(not check.ok for check in found.checks)
-    if found.ok:
-        out.print(Text(f"\nAll is well: {len(found.checks)} checks.", "bold green"))
+    wrong = sum(not check.ok for check in examination.checks)
+    if examination.ok:
+        out.print(Text(f"\nAll is well: {len(examination.checks)} checks.", "bold green"))
     else:
-        out.print(Text(f"\n{wrong} of {len(found.checks)} checks not well.", "bold red"))
+        out.print(Text(f"\n{wrong} of {len(examination.checks)} checks not well.", "bold red"))
 
 
 def _print_check(out: Console, check: Check) -> None:

@@ -20,10 +20,10 @@ def command(
 ) -> int:
     """Move a home's control data to an empty PostgreSQL database that machines share, or back.
 
-    Keys, facts, leases, the lake's manifest and the books move; the usage journals and the lake's files stay
-    where they are. Every table is counted and hashed on both sides, and the log of the books is checked, before
-    the home names the new place. Until then the old one is in force and untouched. The database must order text
-    by its bytes (LC_COLLATE 'C').
+    Keys, facts, leases, the lake's manifest and the books move; the usage journals and the lake's
+    files stay where they are. Every table is counted and hashed on both sides, and the log of the
+    books is checked, before the home names the new place. Until then the old one is in force and
+    untouched. The database must order text by its bytes (LC_COLLATE 'C').
 
     \b
     To a server:

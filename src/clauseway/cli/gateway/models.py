@@ -1,4 +1,4 @@
-"""`clauseway gateway models`: what the catalog knows of models, their names, and what each surface lacks."""
+"""`clauseway gateway models`: models of the catalog, their names, and the gaps of each surface."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,6 +11,7 @@ from clauseway.app.opening.library import day_given
 from clauseway.app.opening.offerings import Lacking, ModelKnown, lacking_on, models_on
 from clauseway.catalog import SURFACES
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_json
 from clauseway.values import InvalidInput, Problem, suggestion
 
@@ -25,7 +26,8 @@ def command(
     as_of: options.AsOf = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show models: what they hold, their names and retirements; or what a surface lacks, and who says so.
+    """Show models: what they hold, their names and retirements; or what a surface lacks, and who
+    says so.
 
     \b
     All of them:
@@ -51,23 +53,20 @@ def command(
         else:
             _print_lacking(surface, lacking)
         return 0
-    known = models_on(product, day)
-    if as_json:
-        print_json({"as_of": day, "models": known})
-    else:
-        _print_models(known)
+    models = models_on(product, day)
+    answer(as_json, {"as_of": day, "models": models}, lambda: _print_models(models))
     return 0
 
 
 def _print_lacking(surface: str, lacking: Sequence[Lacking]) -> None:
     out = console()
-    for one in lacking:
-        out.print(f"{one.capability}: {one.source}", markup=False, soft_wrap=True)
+    for row in lacking:
+        out.print(f"{row.capability}: {row.source}", markup=False, soft_wrap=True)
     if not lacking:
         out.print(f"Nothing is known to be lacking on {surface}.", markup=False)
 
 
-def _print_models(known: Sequence[ModelKnown]) -> None:
+def _print_models(models: Sequence[ModelKnown]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("product", "kind"):
         table.add_column(name)
@@ -75,14 +74,14 @@ def _print_models(known: Sequence[ModelKnown]) -> None:
         table.add_column(name, justify="right")
     for name in ("other names", "retired"):
         table.add_column(name, overflow="fold")
-    for one in known:
+    for row in models:
         ended = "; ".join(
             f"{end.vendor} {end.day}" + (f" → {end.successor}" if end.successor else "")
-            for end in one.ends
+            for end in row.ends
         )
         table.add_row(
-            one.product, one.kind, f"{one.context_tokens_max:,}" if one.context_tokens_max else "",
-            f"{one.output_tokens_max:,}" if one.output_tokens_max else "", ", ".join(one.names), ended,
+            row.product, row.kind, f"{row.context_tokens_max:,}" if row.context_tokens_max else "",
+            f"{row.output_tokens_max:,}" if row.output_tokens_max else "", ", ".join(row.names), ended,
         )  # fmt: skip
     out = console()
     out.print(table)

@@ -38,12 +38,14 @@ def command(
     ] = 0,
     as_json: options.AsJson = False,
 ) -> int:
-    """Send recorded traffic through a gateway, as fast as it answers, and show what was served, refused and failed.
+    """Send recorded traffic through a gateway, as fast as it answers, and show what was served,
+    refused and failed.
 
-    The traffic is a sample of a production chat service (Azure LLM inference trace 2023, CC-BY-4.0): the same sizes of
-    prompts and answers, in the same order. Four in ten requests buy from OpenAI, three in ten from Microsoft, and three
-    in ten buy from OpenAI and ask for AWS. Time is not simulated here; `clauseway up` does that. Keys are read from a
-    file, because a command line can be read by every user of the machine.
+    The traffic is a sample of a production chat service (Azure LLM inference trace 2023,
+    CC-BY-4.0): the same sizes of prompts and answers, in the same order. Four in ten requests buy
+    from OpenAI, three in ten from Microsoft, and three in ten buy from OpenAI and ask for AWS. Time
+    is not simulated here; `clauseway up` does that. Keys are read from a file, because a command
+    line can be read by every user of the machine.
 
     \b
     Make the two keys, write a line openai=cw-… and a line microsoft=cw-… into a file, then replay:

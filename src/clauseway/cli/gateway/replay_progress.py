@@ -11,12 +11,13 @@ from rich.table import Table
 
 from clauseway.sandbox.traffic.replay import Progress as ReplayProgress
 
-# Off a terminal nothing can be redrawn: a line now and then says how far it is.
+# Off a terminal nothing can be redrawn: a line now and then reports the progress.
 _LINES = 10
 
 
 class ReplayDisplay:
-    """Shows a replay's progress: redrawn in place on a terminal, elsewhere a few lines; with `quiet`, nothing.
+    """Shows a replay's progress: redrawn in place on a terminal, elsewhere a few lines; with
+    `quiet`, nothing.
 
     `simulated` says that business time is simulated, and shows it.
     """
@@ -55,7 +56,7 @@ class ReplayDisplay:
             self._live.stop()
 
     def show(self, progress: ReplayProgress) -> None:
-        """Draw how far it is."""
+        """Draw the progress of the replay."""
         if self._quiet:
             return
         clock = _clock(progress.business_ns) if self._simulated else "replaying"

@@ -80,10 +80,11 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI, AWS Bedrock (mantle and runtime), Google Vertex AI
-    and Oracle OCI in their real wire formats.
+    """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI, AWS Bedrock (mantle and
+    runtime), Google Vertex AI and Oracle OCI in their real wire formats.
 
-    They check each cloud's real authentication; the credentials are fixed, printed, and open nothing else.
+    They check each cloud's real authentication; the credentials are fixed, printed, and open
+    nothing else.
 
     \b
     All of them:

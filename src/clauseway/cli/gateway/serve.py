@@ -91,7 +91,7 @@ def command(
 
 
 def stop_on_signals() -> threading.Event:
-    """Set once the process is asked to stop."""
+    """Return an event that is set when the process is asked to stop."""
     until = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: until.set())

@@ -39,12 +39,14 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Play the night of the amendment: clouds, gateway, pages, a week of real traffic, two settled months.
+    """Play the night of the amendment: clouds, gateway, pages, a week of real traffic, two settled
+    months.
 
-    Everything runs on this machine: simulated clouds, the gateway in front of them, the pages. A sample of real
-    production traffic is replayed under a simulated business clock, 26 April to 2 May 2026. Then April and May are
-    settled, under the reported figures accepted by name (--assume share-openai-microsoft, share-microsoft-openai and
-    cap, unless you give your own), and everything stays up until Ctrl-C.
+    Everything runs on this machine: simulated clouds, the gateway in front of them, the pages. A
+    sample of real production traffic is replayed under a simulated business clock, 26 April to 2
+    May 2026. Then April and May are settled, under the reported figures accepted by name (--assume
+    share-openai-microsoft, share-microsoft-openai and cap, unless you give your own), and
+    everything stays up until Ctrl-C.
 
     \b
     All of it:

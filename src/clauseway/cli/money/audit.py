@@ -8,7 +8,7 @@ from rich.table import Table
 from clauseway.app.books.audit_log import list_log, restart_log, verify_books
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.output import console, counted, print_indented, print_json
 from clauseway.values import KnownAt
 
 NOT_SO = 2
@@ -61,43 +61,47 @@ def verify(
 ) -> int:
     """Check every row of the books against the log, and the log itself.
 
-    Keep the printed end of the log where those who may write the database may not: with --head, a log that was computed
-    anew is found too. The exit code is 0 where nothing was ever edited, and 2 where something was, also where the log
-    was begun again since: --json tells the `problems` since then from the `breaks`.
+    Keep the printed end of the log where those who may write the database may not: with --head, a
+    log that was computed anew is found too. The exit code is 0 where nothing was ever edited, and 2
+    where something was, also where the log was begun again since: --json tells the `problems` since
+    then from the `breaks`.
 
     \b
     Was anything edited?
       clauseway books verify
     """
-    found = verify_books(home_at(home), head)
+    check = verify_books(home_at(home), head)
     if as_json:
-        print_json(found)
-        return 0 if found.is_whole else NOT_SO
+        print_json(check)
+        return 0 if check.is_whole else NOT_SO
     out = console()
-    verdict = f"edited: {len(found.problems)} findings" if found.problems else "not edited"
-    if found.breaks:
-        last = found.breaks[-1].row
+    verdict = (
+        f"edited: {counted(len(check.problems), 'finding')}" if check.problems else "not edited"
+    )
+    if check.breaks:
+        last = check.breaks[-1].row
         verdict += f" since log row {last}, where their log was begun again after a break"
-    style = "bold red" if found.problems else "bold green" if found.is_whole else "bold yellow"
+    style = "bold red" if check.problems else "bold green" if check.is_whole else "bold yellow"
     out.print(f"The books were {verdict}", style=style)
     print_indented(
-        out, f"{found.rows:,} log rows; the log ends with {found.head}", by=2, style="dim"
+        out, f"{check.rows:,} log rows; the log ends with {check.head}", by=2, style="dim"
     )
-    for problem in found.problems:
+    for problem in check.problems:
         print_indented(out, f"{problem.what}: {problem.why}.", by=2)
-    if found.problems:
-        print_indented(out, found.problems[0].todo, by=2, style="dim")
-    for one in found.breaks:
-        when = KnownAt(one.recorded_ns).day
-        text = f"Broken before log row {one.row}: {one.found} ({one.problems} findings); the log ended with {one.head}."
+    if check.problems:
+        print_indented(out, check.problems[0].todo, by=2, style="dim")
+    for broken in check.breaks:
+        when = KnownAt(broken.recorded_ns).day
+        text = f"Broken before log row {broken.row}: {broken.found} "
+        text += f"({counted(broken.problems, 'finding')}); the log ended with {broken.head}."
         print_indented(
-            out, f"{text} Stated by {one.who} on {when}: {one.why}", by=2, style="yellow"
+            out, f"{text} Stated by {broken.who} on {when}: {broken.why}", by=2, style="yellow"
         )
-    for problem in found.before:
+    for problem in check.before:
         print_indented(
             out, f"before the break, still: {problem.what}: {problem.why}.", by=2, style="yellow"
         )
-    return 0 if found.is_whole else NOT_SO
+    return 0 if check.is_whole else NOT_SO
 
 
 def restart(
@@ -110,9 +114,9 @@ def restart(
 ) -> int:
     """State that the log is broken, and begin it again where there is no backup to restore.
 
-    The books stand as they are from then on. What was edited stays edited: the break, with who stated it, when and why,
-    is shown by books log, books verify and every statement that is settled after it, and the new log names the end of
-    the old one.
+    The books stand as they are from then on. An edited row stays edited: the break, with who stated
+    it, when and why, is shown by books log, books verify and every statement that is settled after
+    it, and the new log names the end of the old one.
 
     \b
     After a row was edited with a database client, and no backup is left:
@@ -124,6 +128,7 @@ def restart(
         return 0
     text = f"The log is begun again at row {stated.row}; before, it was broken: {stated.found}"
     console().print(
-        f"{text} ({stated.problems} findings), and ended with {stated.head}.", soft_wrap=True
+        f"{text} ({counted(stated.problems, 'finding')}), and ended with {stated.head}.",
+        soft_wrap=True,
     )
     return 0

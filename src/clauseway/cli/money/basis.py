@@ -1,4 +1,6 @@
-"""`clauseway basis`: what settlements stand on, and who accepted it, when and why."""
+"""`clauseway basis`: prices, rates, figures and texts that settlements rest on, with who accepted
+them.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -40,7 +42,7 @@ Withdraw = Annotated[
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """An acceptance as it is shown."""
+    """An acceptance as people and --json see it."""
 
     kind: str
     name: str
@@ -58,12 +60,12 @@ def show(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """What settlements of this home stand on: price books, exchange rates, accepted figures,
+    """Show the basis of this home's settlements: price books, exchange rates, accepted figures,
     readings and agreements, each with who accepted it, when and why.
 
     The first settlement that uses something records it. From then on every command that prices or
-    settles uses it, and only the commands below change it. Settled months that are open take a
-    change over when they are settled again; closed ones get a correction that says who and why.
+    settles uses it, and only the commands below change it. Settled months that are open use a
+    change when they are settled again; closed ones get a correction that says who and why.
 
     \b
     What holds now, and what held at the end of May:
@@ -77,7 +79,7 @@ def show(
     if context.invoked_subcommand is not None:
         return 0
     basis = basis_of(home_at(home), known_point(known_at) if known_at else None)
-    shown = [_shown(one) for one in basis.held.values()]
+    shown = [_shown(acceptance) for acceptance in basis.held.values()]
     if as_json:
         print_json(shown)
         return 0
@@ -210,16 +212,13 @@ def agreement(
 
 @app.command("history")
 def history_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
-    """Everything that was ever accepted or withdrawn, in order.
+    """List everything that was ever accepted or withdrawn, in order.
 
     \b
       clauseway basis history
     """
-    shown = [_shown(one) for one in history(home_at(home))]
-    if as_json:
-        print_json(shown)
-    else:
-        _print(shown)
+    shown = [_shown(acceptance) for acceptance in history(home_at(home))]
+    answer(as_json, shown, lambda: _print(shown))
     return 0
 
 
@@ -241,16 +240,23 @@ def text(
 
 
 def say_recorded(recorded: Sequence[Acceptance]) -> None:
-    """Say on standard error what a command was the first to use, so that JSON stays JSON."""
-    for one in recorded:
-        named = f"{one.name} = {one.label}" if one.name and one.name != one.label else one.label
-        print(f"Accepted by {one.who}, and held from now on: {one.kind} {named}", file=sys.stderr)
+    """Report on standard error what a command was the first to use, so that JSON stays JSON."""
+    for acceptance in recorded:
+        named = (
+            f"{acceptance.name} = {acceptance.label}"
+            if acceptance.name and acceptance.name != acceptance.label
+            else acceptance.label
+        )
+        print(
+            f"Accepted by {acceptance.who}, and held from now on: {acceptance.kind} {named}",
+            file=sys.stderr,
+        )
     if recorded:
         print("`clauseway basis` shows all that is held.", file=sys.stderr)
 
 
 def _say(changed: Sequence[Acceptance], as_json: bool) -> int:
-    shown = [_shown(one) for one in changed]
+    shown = [_shown(acceptance) for acceptance in changed]
     if as_json:
         print_json(shown)
     elif not shown:
@@ -258,20 +264,20 @@ def _say(changed: Sequence[Acceptance], as_json: bool) -> int:
     else:
         _print(shown)
         console().print(
-            "Settle open months again to take it over; closed ones get a correction.", style="dim"
+            "Settle open months again to use it; closed months get a correction.", style="dim"
         )
     return 0
 
 
-def _shown(one: Acceptance) -> Shown:
+def _shown(acceptance: Acceptance) -> Shown:
     return Shown(
-        kind=one.kind,
-        name=one.name,
-        label=one.label if not one.is_withdrawal else "withdrawn",
-        digest=one.digest,
-        at=str(KnownAt(one.recorded_ns)) if one.sequence else "",
-        who=one.who,
-        why=one.why,
+        kind=acceptance.kind,
+        name=acceptance.name,
+        label=acceptance.label if not acceptance.is_withdrawal else "withdrawn",
+        digest=acceptance.digest,
+        at=str(KnownAt(acceptance.recorded_ns)) if acceptance.sequence else "",
+        who=acceptance.who,
+        why=acceptance.why,
     )
 
 
@@ -282,6 +288,13 @@ def _print(shown: Sequence[Shown]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("kind", "name", "what", "since", "by", "because"):
         table.add_column(column, overflow="fold")
-    for one in shown:
-        table.add_row(one.kind, one.name, one.label, one.at[:19], one.who, one.why)
+    for acceptance in shown:
+        table.add_row(
+            acceptance.kind,
+            acceptance.name,
+            acceptance.label,
+            acceptance.at[:19],
+            acceptance.who,
+            acceptance.why,
+        )
     console().print(table)

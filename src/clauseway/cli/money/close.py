@@ -20,10 +20,10 @@ def command(
 ) -> int:
     """Close a settled month: its statement is kept, byte by byte, and never changes.
 
-    Months are closed in order. What comes late for a closed month (usage, a price, a fact, a credit, a resolved
-    dispute) becomes a correction in the open month, or restates the closed one beside the original: the agreement's
-    share says which, with late: correction or late: restatement. Either shows old, new and why. A closed month is not
-    opened again.
+    Months are closed in order. Usage, a price, a fact, a credit or a resolved dispute that comes
+    late for a closed month becomes a correction in the open month, or restates the closed one
+    beside the original: the agreement's share says which, with late: correction or late:
+    restatement. Either shows old, new and why. A closed month is not opened again.
 
     \b
     Close May:
@@ -41,24 +41,24 @@ def command(
                 soft_wrap=True,
             )
         return 0
-    found = closed_months(home_at(home))
+    months = closed_months(home_at(home))
     if as_json:
         print_json(
             [
                 {
-                    "period": f"{one.period.begin:%Y-%m}",
-                    "receipt": one.receipt,
-                    "statement": one.digest,
+                    "period": f"{month.period.begin:%Y-%m}",
+                    "receipt": month.receipt,
+                    "statement": month.digest,
                     "restated_by": [restated.receipt for restated in again],
                 }
-                for one, again in found
+                for month, again in months
             ]
         )
         return 0
     out = console()
-    for one, again in found:
+    for month, again in months:
         out.print(
-            f"{one.period.begin:%Y-%m}  receipt {one.receipt}  statement {one.digest}",
+            f"{month.period.begin:%Y-%m}  receipt {month.receipt}  statement {month.digest}",
             soft_wrap=True,
         )
         for restated in again:
@@ -66,6 +66,6 @@ def command(
                 f"         restated by {restated.receipt}, {len(restated.changes)} lines",
                 soft_wrap=True,
             )
-    if not found:
+    if not months:
         out.print("No month is closed.")
     return 0

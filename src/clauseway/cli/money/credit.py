@@ -15,9 +15,9 @@ from clauseway.values import parse_day
 
 
 class Which(msgspec.Struct, frozen=True, kw_only=True):
-    """The flags that name a sale, and how a voucher about it is told."""
+    """The flags that name a sale and the voucher about it."""
 
-    told: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")]
+    reference: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")]
     request: Annotated[str, typer.Option(help="The request whose charge it is.")] = ""
     of_day: Annotated[
         str, typer.Option("--sold-on", help="Or the day of the sales, as 2026-05-02 (UTC).")
@@ -48,8 +48,8 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
 def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
     """Take a charge back, wholly or in part, at the event time of what it reverses.
 
-    The next settlement of its month has less base, and the cap less consumed; of a closed month, the open one has the
-    correction, or the month is restated.
+    The next settlement of its month has less base, and the cap less consumed; of a closed month,
+    the open one has the correction, or the month is restated.
 
     \b
     A whole request:
@@ -60,7 +60,7 @@ def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJs
     made = credit(
         home_at(home),
         held_prices(home),
-        which.told,
+        which.reference,
         which.sold(),
         which.amount,
         dated(which.day),

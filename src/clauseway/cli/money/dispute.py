@@ -7,6 +7,7 @@ import typer
 from clauseway.app.books.bookkeeping import dispute, disputes, resolve
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.held import held_prices
 from clauseway.cli.money.credit import Which
 from clauseway.cli.money.invoice import dated
@@ -27,7 +28,7 @@ def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson
     made = dispute(
         home_at(home),
         held_prices(home),
-        which.told,
+        which.reference,
         which.sold(),
         which.amount,
         dated(which.day),
@@ -46,7 +47,7 @@ def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson
 @app.command("resolve")
 def resolve_(
     claim: Annotated[str, typer.Argument(help="The dispute's id.")],
-    told: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")],
+    reference: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")],
     upheld: Annotated[
         bool, typer.Option("--upheld/--rejected", help="The charge stays out; or it returns.")
     ],
@@ -58,7 +59,8 @@ def resolve_(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """End a dispute. Upheld, the charge stays out as a credit does; rejected, it returns to the base and the cap.
+    """End a dispute. Upheld, the charge stays out as a credit does; rejected, it returns to the
+    base and the cap.
 
     \b
     It was right:
@@ -66,29 +68,26 @@ def resolve_(
     It was not:
       clauseway books dispute resolve claim-3 --id answer-3 --rejected
     """
-    made = resolve(home_at(home), told, claim, upheld=upheld, day=dated(day), reason=reason)
-    if as_json:
-        print_json(made)
-    else:
-        console().print(f"{made.dispute} is {'upheld' if made.upheld else 'rejected'}.")
+    made = resolve(home_at(home), reference, claim, upheld=upheld, day=dated(day), reason=reason)
+    answer(as_json, made, f"{made.dispute} is {'upheld' if made.upheld else 'rejected'}.")
     return 0
 
 
 @app.command("list")
 def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
-    """Every dispute, and how it ended.
+    """List every dispute and how it ended.
 
     \b
       clauseway books dispute list
     """
-    found = disputes(home_at(home))
+    listed = disputes(home_at(home))
     if as_json:
-        print_json([{"dispute": one, "resolution": ended} for one, ended in found])
+        print_json([{"dispute": claim, "resolution": ended} for claim, ended in listed])
         return 0
-    for one, ended in found:
+    for claim, ended in listed:
         how = "open" if ended is None else "upheld" if ended.upheld else "rejected"
-        text = f"{one.id}  {one.of.amount.normalize():f} USD  {how}  {one.reason}"
+        text = f"{claim.id}  {claim.of.amount.normalize():f} USD  {how}  {claim.reason}"
         console().print(text.rstrip(), soft_wrap=True, markup=False)
-    if not found:
+    if not listed:
         console().print("Nothing was disputed.")
     return 0

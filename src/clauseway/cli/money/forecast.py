@@ -14,8 +14,9 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.output import console, print_indented
 from clauseway.ledger.forecast import Outlook, Range
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.pictures import png_of
@@ -53,11 +54,13 @@ def command(
     png: options.Png = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Look ahead from the settled months: when is the cap reached, what is due each year, what has the cap saved.
+    """Look ahead from the settled months: when is the cap reached, what is due each year, what has
+    the cap saved.
 
-    The past is what was settled. The future grows as the settled months did: growth from month to month is drawn, with
-    replacement and a fixed seed, from its own history, and each figure has a low, a middle and a high value. With fewer
-    than four full settled months it says so and takes what you assume. Nothing is changed.
+    The past is what was settled. The future grows as the settled months did: growth from month to
+    month is drawn, with replacement and a fixed seed, from its own history, and each figure has a
+    low, a middle and a high value. With fewer than four full settled months it says so and takes
+    what you assume. Nothing is changed.
 
     \b
     From the settled months alone:
@@ -78,10 +81,7 @@ def command(
         growth=growth,
     )
     _draw(view, svg, png)
-    if as_json:
-        print_json(view)
-    else:
-        _print(console(), view)
+    answer(as_json, view, lambda: _print(console(), view))
     return 0
 
 
@@ -109,27 +109,27 @@ def _print(out: Console, view: Ahead) -> None:
         style="bold",
     )
     print_indented(out, f"Known at {view.known_at}.", by=2, style="dim")
-    for one in ahead.outlooks:
-        _print_outlook(out, one)
+    for outlook in ahead.outlooks:
+        _print_outlook(out, outlook)
     if not ahead.outlooks:
         out.print("  No revenue share is in force after that.")
     print_assumed(out, "Assumed", ahead.assumptions)
 
 
-def _print_outlook(out: Console, one: Outlook) -> None:
-    out.print(f"\n  {one.payer} pays {one.payee}: {one.term}", style="bold cyan")
+def _print_outlook(out: Console, outlook: Outlook) -> None:
+    out.print(f"\n  {outlook.payer} pays {outlook.payee}: {outlook.term}", style="bold cyan")
     print_indented(
         out,
-        f"{one.citation.document}:{one.citation.line}. Growth: {one.growth.method}.",
+        f"{outlook.citation.document}:{outlook.citation.line}. Growth: {outlook.growth.method}.",
         by=4,
         style="dim",
     )
-    _print_cap(out, one)
+    _print_cap(out, outlook)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("year")
     for column in ("settled", "due, middle", "low", "high", "saved by the cap"):
         table.add_column(column, justify="right", no_wrap=True)
-    for year in one.years:
+    for year in outlook.years:
         due = year.due
         table.add_row(
             str(year.year),
@@ -139,17 +139,17 @@ def _print_outlook(out: Console, one: Outlook) -> None:
     out.print(Padding(table, (1, 0, 0, 4), expand=False))
 
 
-def _print_cap(out: Console, one: Outlook) -> None:
+def _print_cap(out: Console, outlook: Outlook) -> None:
     print_indented(
         out,
-        f"Settled so far: {cents(one.settled)}. Saved by the cap so far: {cents(one.saved)}.",
+        f"Settled so far: {cents(outlook.settled)}. Saved by the cap so far: {cents(outlook.saved)}.",
         by=4,
     )
-    if one.cap is None or one.reached is None or one.remaining is None:
+    if outlook.cap is None or outlook.reached is None or outlook.remaining is None:
         print_indented(out, "There is no cap.", by=4)
         return
-    cap = f"Cap {cents(one.cap)} ({one.cap_name}), {cents(one.remaining)} remaining: "
-    reached = one.reached
+    cap = f"Cap {cents(outlook.cap)} ({outlook.cap_name}), {cents(outlook.remaining)} remaining: "
+    reached = outlook.reached
     if reached.on is not None:
         print_indented(out, f"{cap}reached on {reached.on}.", by=4, style="bold")
         return
@@ -159,7 +159,7 @@ def _print_cap(out: Console, one: Outlook) -> None:
     range_ = f"likely {_day(reached.likely)}, at the earliest {reached.earliest}, at the latest {_day(reached.latest)}"
     chance = (
         ""
-        if one.growth.is_assumed
+        if outlook.growth.is_assumed
         else f"; in {(reached.chance * 100).normalize():f} % of the paths"
     )
     print_indented(out, f"{cap}{range_}{chance}.", by=4, style="bold")

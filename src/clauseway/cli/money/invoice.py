@@ -27,17 +27,19 @@ def command(
     payer: Annotated[str, typer.Option(help="Who pays.")] = "",
     payee: Annotated[str, typer.Option(help="Who is paid.")] = "",
     day: Dated = "",
-    told: Annotated[
+    number: Annotated[
         str, typer.Option("--id", help="The invoice's number; by default PAYEE-PAYER-PERIOD.")
     ] = "",
     currency: Currency = "USD",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Invoice what one party owes another through a closed month, and post it. Without a period: list the invoices.
+    """Invoice what one party owes another through a closed month, and post it. Without a period:
+    list the invoices.
 
-    It takes everything that was accrued through the month and is not invoiced yet, corrections included, by term, with
-    the day on which each is due. Below zero it is a credit note. Again, it is the same invoice.
+    It takes everything that was accrued through the month and is not invoiced yet, corrections
+    included, by term, with the day on which each is due. Below zero it is a credit note. Again, it
+    is the same invoice.
 
     \b
     What OpenAI owes Microsoft for May:
@@ -59,28 +61,28 @@ def command(
                 todo="Name both: --payer and --payee.",
             )
         )
-    found = invoice(home_at(home), period, payer, payee, dated(day), told, currency)
+    written = invoice(home_at(home), period, payer, payee, dated(day), number, currency)
     if as_json:
-        print_json(found)
+        print_json(written)
         return 0
     out = console()
     out.print(
-        f"Invoice {found.id}: {found.payer} owes {found.payee} {cents(found.total)} {found.currency}",
+        f"Invoice {written.id}: {written.payer} owes {written.payee} {cents(written.total)} {written.currency}",
         style="bold",
     )
-    for line in found.lines:
+    for line in written.lines:
         due = f", due {line.due}" if line.due else ""
-        out.print(f"  {line.term}: {cents(line.amount)} {found.currency}{due}", soft_wrap=True)
+        out.print(f"  {line.term}: {cents(line.amount)} {written.currency}{due}", soft_wrap=True)
         for text in _working(line):
             out.print(f"    {text}", soft_wrap=True, style="dim")
     return 0
 
 
 def _working(line: InvoiceLine) -> list[str]:
-    """What a line is the sum of, where it is more than one month's share."""
+    """Return the parts of a line that sums more than the share of one month."""
     if len(line.parts) == 1 and line.parts[0].share == line.owed:
         return []
-    found = []
+    texts = []
     for part in line.parts:
         named = (
             ("share", part.share),
@@ -88,21 +90,22 @@ def _working(line: InvoiceLine) -> list[str]:
             ("restatements", part.restated),
         )
         steps = " + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)
-        found.append(f"{part.month}: {steps or cents(part.amount)}")
+        texts.append(f"{part.month}: {steps or cents(part.amount)}")
     if line.invoiced_before:
-        found.append(f"less {cents(line.invoiced_before)} invoiced before")
-    return found
+        texts.append(f"less {cents(line.invoiced_before)} invoiced before")
+    return texts
 
 
 def _list(home: Path | None, as_json: bool) -> int:
-    found = invoices(home_at(home))
+    written = invoices(home_at(home))
     if as_json:
-        print_json([{"invoice": one, "open": open_} for one, open_ in found])
+        print_json([{"invoice": issued, "open": open_} for issued, open_ in written])
         return 0
-    for one, open_ in found:
-        text = f"{one.id}  {one.payer} to {one.payee}  {cents(one.total)} {one.currency}, open {cents(open_)}"
+    for issued, open_ in written:
+        text = f"{issued.id}  {issued.payer} to {issued.payee}  "
+        text += f"{cents(issued.total)} {issued.currency}, open {cents(open_)}"
         console().print(text, soft_wrap=True)
-    if not found:
+    if not written:
         console().print("No invoice was written.")
     return 0
 

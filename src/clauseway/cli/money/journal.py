@@ -25,7 +25,8 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """List the journal: every posting with its account's balance after it. Debits are above zero, credits below.
+    """List the journal: every posting with its account's balance after it. Debits are above zero,
+    credits below.
 
     \b
     Microsoft's books in May:
@@ -33,34 +34,34 @@ def command(
     What is in dispute:
       clauseway books journal --account disputed
     """
-    found = journal_of(home_at(home), party, period, account)
+    lines = journal_of(home_at(home), party, period, account)
     if as_json:
         print_json(
             [
                 {
-                    "entry": one.leg.entry,
-                    "day": one.leg.day,
-                    "narration": one.leg.narration,
-                    "account": str(one.leg.posting.account),
-                    "amount": one.leg.posting.amount,
-                    "currency": one.leg.posting.currency,
-                    "balance": one.balance,
-                    "citations": one.leg.posting.citations,
+                    "entry": line.leg.entry,
+                    "day": line.leg.day,
+                    "narration": line.leg.narration,
+                    "account": str(line.leg.posting.account),
+                    "amount": line.leg.posting.amount,
+                    "currency": line.leg.posting.currency,
+                    "balance": line.balance,
+                    "citations": line.leg.posting.citations,
                 }
-                for one in found
+                for line in lines
             ]
         )
         return 0
     out, before = console(), ""
-    for one in found:
-        if one.leg.entry != before:
+    for line in lines:
+        if line.leg.entry != before:
             out.print(
-                f"{one.leg.day}  {one.leg.narration}", style="bold", soft_wrap=True, markup=False
+                f"{line.leg.day}  {line.leg.narration}", style="bold", soft_wrap=True, markup=False
             )
-            before = one.leg.entry
-        posting = one.leg.posting
+            before = line.leg.entry
+        posting = line.leg.posting
         amounts = (
-            f"{cents(posting.amount):>18} {posting.currency}  balance {cents(one.balance):>18}"
+            f"{cents(posting.amount):>18} {posting.currency}  balance {cents(line.balance):>18}"
         )
         out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True, markup=False)
     if not before:

@@ -26,8 +26,8 @@ def _party() -> None:
 def _key() -> None:
     """Keys that statements are signed with (Ed25519).
 
-    Private keys lie in $CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration, readable by their owner
-    alone. A home keeps the public keys that it trusts.
+    Private keys lie in $CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration,
+    readable by their owner alone. A home keeps the public keys that it trusts.
     """
 
 
@@ -88,10 +88,10 @@ def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
     All of them:
       clauseway party key list
     """
-    found = trusted_keys(home_at(home))
+    trusted = trusted_keys(home_at(home))
     if as_json:
-        print_json(found)
-    for party, keys in () if as_json else sorted(found.items()):
+        print_json(trusted)
+    for party, keys in () if as_json else sorted(trusted.items()):
         for public in keys:
             console().print(
                 f"{party}  {public}  {fingerprint(public)}", soft_wrap=True, highlight=False

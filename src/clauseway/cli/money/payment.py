@@ -15,7 +15,7 @@ from clauseway.values import InvalidInput, Problem
 
 
 def command(
-    told: Annotated[
+    reference: Annotated[
         str,
         typer.Option("--id", help="Your reference, such as the bank's: twice the same is once."),
     ],
@@ -39,10 +39,11 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Record a payment on an invoice, and post it: cash, what was withheld as tax, and what the exchange left over.
+    """Record a payment on an invoice, and post it: cash, what was withheld as tax, and what the
+    exchange left over.
 
-    A payment is never changed. One that a bank returned, or that was booked by mistake, is reversed by a voucher of its
-    own, with the same entry the other way round.
+    A payment is never changed. One that a bank returned, or that was booked by mistake, is reversed
+    by a voucher of its own, with the same entry the other way round.
 
     \b
     All of it:
@@ -53,13 +54,13 @@ def command(
       clauseway books payment --reverse bank-778 --id bank-780 --reason "returned: account closed"
     """
     if reversed_:
-        return _reverse(home, told, invoice, reversed_, day, reason, as_json)
+        return _reverse(home, reference, invoice, reversed_, day, reason, as_json)
     if not invoice:
         todo = "Name the invoice, or the payment to take back with --reverse."
         raise InvalidInput(
             Problem(what="no invoice", why="a payment is on an invoice", where="INVOICE", todo=todo)
         )
-    paid = pay(home_at(home), told, invoice, amount, dated(day), currency)
+    paid = pay(home_at(home), reference, invoice, amount, dated(day), currency)
     if as_json:
         print_json(paid)
     else:
@@ -72,14 +73,20 @@ def command(
 
 
 def _reverse(
-    home: Path | None, told: str, invoice: str, payment: str, day: str, reason: str, as_json: bool
+    home: Path | None,
+    reference: str,
+    invoice: str,
+    payment: str,
+    day: str,
+    reason: str,
+    as_json: bool,
 ) -> int:
     if invoice:
         why = "a reversal is of one payment, on whichever invoice that was"
         raise InvalidInput(
             Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", todo="Leave it out.")
         )
-    done, paid = reverse(home_at(home), told, payment, dated(day), reason)
+    done, paid = reverse(home_at(home), reference, payment, dated(day), reason)
     if as_json:
         print_json(done)
     else:

@@ -1,4 +1,6 @@
-"""`clauseway price`: what usage costs, on what day and as known when, with the working; and books checked."""
+"""`clauseway price`: what usage costs, on what day and as known when, with the working; and books
+checked.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,8 @@ from clauseway.app.opening.prices import (
     show_working,
 )
 from clauseway.cli import options
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, print_indented
 from clauseway.pricing import DEFAULT_TIER, Sale, UnknownPrice
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
@@ -70,10 +73,11 @@ def command(
 ) -> int:
     """Say what usage costs, by which entry of which book, and why the others did not win.
 
-    The price in force when it was used counts, as known when it is settled: both clocks can be set. The first book that
-    prices the model there has all its prices: yours, then the shipped one, then the public list, as the home holds them
-    (--prices and --rates try others, and record nothing). What it does not list is priced as the unit that contains it.
-    In a book the entry that names the most conditions wins. A price that it does not carry is an error.
+    The price in force when it was used counts, as known when it is settled: both clocks can be set.
+    The first book that prices the model there has all its prices: yours, then the shipped one, then
+    the public list, as the home holds them (--prices and --rates try others, and record nothing). A
+    unit that the book does not list is priced as the unit that contains it. In a book the entry
+    that names the most conditions wins. A price that it does not carry is an error.
 
     \b
     A million tokens each way, today:
@@ -102,10 +106,7 @@ def command(
         raise InvalidInput(
             Problem(what="unknown price", why=str(error), where="price book", todo=todo)
         ) from None
-    if as_json:
-        print_json(working)
-    else:
-        _print(console(), working)
+    answer(as_json, working, lambda: _print(console(), working))
     return 0
 
 
@@ -134,10 +135,7 @@ def _check(file: Path | None, as_json: bool) -> int:
         )
         raise InvalidInput(problem)
     checked = check_book(file)
-    if as_json:
-        print_json(checked)
-    else:
-        _print_check(console(), checked)
+    answer(as_json, checked, lambda: _print_check(console(), checked))
     return 0
 
 
@@ -146,10 +144,10 @@ def _print_check(out: Console, checked: CheckedBook) -> None:
     out.print(
         f"{checked.prices} prices and {checked.discounts} discounts for {', '.join(checked.products)}"
     )
-    for one in checked.lacks:
-        where = f" on {one.cloud}" if one.cloud else ""
+    for entry in checked.lacks:
+        where = f" on {entry.cloud}" if entry.cloud else ""
         out.print(
-            f"It lacks {one.unit} of {one.product}{where}: {one.then}.",
+            f"It lacks {entry.unit} of {entry.product}{where}: {entry.then}.",
             style="yellow",
             soft_wrap=True,
         )
@@ -206,14 +204,14 @@ def _further(working: PriceWorking) -> str:
 
 def _print_part(out: Console, part: Part) -> None:
     out.print(f"\n{part.unit}: {part.source}", soft_wrap=True)
-    for one in part.looked_at:
-        if one.holds:
-            style = _STYLES[one.verdict]
+    for entry in part.looked_at:
+        if entry.holds:
+            style = _STYLES[entry.verdict]
             print_indented(
                 out,
-                f"{one.verdict}: {one.place}: {one.says} ({one.conditions}): {one.why}",
+                f"{entry.verdict}: {entry.place}: {entry.says} ({entry.conditions}): {entry.why}",
                 2,
                 style,
             )
-    if others := sum(not one.holds for one in part.looked_at):
+    if others := sum(not entry.holds for entry in part.looked_at):
         out.print(f"  {others} more are for other cases; --json tells each", style="dim")

@@ -12,6 +12,7 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.reports.what_if import what_if
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
@@ -70,15 +71,16 @@ def command(
 ) -> int:
     """Settle a month from metered usage, under assumptions accepted by name.
 
-    Seals what the gateways have metered, prices it, takes every revenue share in force in the month on cumulative
-    totals, clips it at its cap, posts the journal and prints the statement. Figures that were never published are used
-    only where you accept them by name; without that, nothing is settled and the figure is named. Settling a month again
-    on more usage posts the difference. Of earlier months only those are read again whose usage, prices, terms, figures
-    or credits have changed; --from-scratch reads them all.
+    Seals what the gateways have metered, prices it, takes every revenue share in force in the month
+    on cumulative totals, clips it at its cap, posts the journal and prints the statement. Figures
+    that were never published are used only where you accept them by name; without that, nothing is
+    settled and the figure is named. Settling a month again on more usage posts the difference. Of
+    earlier months only those are read again whose usage, prices, terms, figures or credits have
+    changed; --from-scratch reads them all.
 
-    What it stands on belongs to the home: the first settlement that names a price book, rates, a figure, a reading or
-    an agreement records it as accepted by you, and every later command uses it. Naming something else is refused;
-    `clauseway basis` changes it, by whom, when and why.
+    What it stands on belongs to the home: the first settlement that names a price book, rates, a
+    figure, a reading or an agreement records it as accepted by you, and every later command uses
+    it. Naming something else is refused; `clauseway basis` changes it, by whom, when and why.
 
     \b
     What is undisclosed?
@@ -107,11 +109,11 @@ def command(
     opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
     readings = readings_of(reading)
     if under:
-        found = what_if(at, opened, table, period, assume or [], readings, under)
+        comparison = what_if(at, opened, table, period, assume or [], readings, under)
         if as_json:
-            print_json(found)
+            print_json(comparison)
         else:
-            print_what_if(console(), found)
+            print_what_if(console(), comparison)
         return 0
     accepted = len(history(at))
     settlement = settle_month(
@@ -123,17 +125,18 @@ def command(
 
 
 def _print(settlement: Settlement, as_json: bool) -> None:
-    if as_json:
-        print_json(statement_of(settlement))
-    else:
-        print_statement(console(), statement_context(statement_of(settlement)))
+    answer(
+        as_json,
+        statement_of(settlement),
+        lambda: print_statement(console(), statement_context(statement_of(settlement))),
+    )
 
 
 def _refuse_beside_known_at(*given: object) -> None:
     if any(given):
-        what, why = (
+        mistake, why = (
             "--known-at with a flag that says what to settle with",
             "what the home held then is used",
         )
         todo = "Leave the other flags out."
-        raise InvalidInput(Problem(what=what, why=why, where="--known-at", todo=todo))
+        raise InvalidInput(Problem(what=mistake, why=why, where="--known-at", todo=todo))

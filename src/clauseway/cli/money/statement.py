@@ -1,4 +1,6 @@
-"""`clauseway statement`: a settled month, in every format it is handed over in, and everything behind its lines."""
+"""`clauseway statement`: a settled month, in every format it is handed over in, and everything
+behind its lines.
+"""
 
 import sys
 from importlib import import_module
@@ -19,6 +21,7 @@ from clauseway.app.reports.tracing import disputed_days, trace_line
 from clauseway.app.reports.verifying import beside, read_statement, verify_given, verify_settled
 from clauseway.app.running.alerts import open_alerts
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.held import held_agreements
 from clauseway.cli.money.invoice import dated
 from clauseway.cli.money.statement_text import print_statement
@@ -58,10 +61,12 @@ def statements(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Print a settled month, for one party or for all. Every line has a name, names its clause, and opens.
+    """Print a settled month, for one party or for all. Every line has a name, names its clause, and
+    opens.
 
-    The bytes of html, pdf, csv and json depend on the settlement and the party alone: two parties with the same inputs
-    hold the same file. Without --format the ending of --out decides; without either it is printed for the terminal.
+    The bytes of html, pdf, csv and json depend on the settlement and the party alone: two parties
+    with the same inputs hold the same file. Without --format the ending of --out decides; without
+    either it is printed for the terminal.
 
     \b
     All of it:
@@ -75,16 +80,16 @@ def statements(
     if context.invoked_subcommand is not None:
         return 0
     chosen = _format(format_, out, as_json)
-    found = settled_statement(home, period, party, restated=restated)
+    settled = settled_statement(home, period, party, restated=restated)
     if out is not None:
-        write_file(out, FORMATS[chosen](found))
+        write_file(out, FORMATS[chosen](settled))
     elif chosen == TERMINAL:
-        shown = statement_context(found)
-        alerts = open_alerts(home_at(home), found.as_of)
+        shown = statement_context(settled)
+        alerts = open_alerts(home_at(home), settled.as_of)
         print_statement(console(), msgspec.structs.replace(shown, alerts=alerts))
     else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(FORMATS[chosen](found))
+        sys.stdout.buffer.write(FORMATS[chosen](settled))
         sys.stdout.flush()
     return 0
 
@@ -109,7 +114,8 @@ def explain(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Open a line: its entries, its days, the prices of its units, its requests, its clause with file, line and source.
+    """Open a line: its entries, its days, the prices of its units, its requests, its clause with
+    file, line and source.
 
     \b
     What is behind a line:
@@ -120,16 +126,13 @@ def explain(
       clauseway statement explain yrg9d4g2 --request req_00000000000000070000000000000004
     """
     trace = trace_line(home_at(home), line, request, cent)
-    if as_json:
-        print_json(trace)
-    else:
-        print_trace(console(), trace)
+    answer(as_json, trace, lambda: print_trace(console(), trace))
     return 0
 
 
 @app.command()
 def verify(
-    what: Annotated[
+    source: Annotated[
         str,
         typer.Argument(
             help="A statement's file, a pack, or a settled month, as 2026-05.",
@@ -142,9 +145,9 @@ def verify(
 ) -> int:
     """Settle again from what a statement was made from: the same bytes, or what differs.
 
-    The file may come from anybody: it says itself what it was made from, and the home finds that by its digest.
-    Signatures beside the file are checked too. Nothing is changed. The exit code is 0 where all is the same, and 2
-    where it is not.
+    The file may come from anybody: it says itself what it was made from, and the home finds that by
+    its digest. Signatures beside the file are checked too. Nothing is changed. The exit code is 0
+    where all is the same, and 2 where it is not.
 
     \b
     A month of this home:
@@ -152,7 +155,7 @@ def verify(
     What the other party sent:
       clauseway statement verify may.json
     """
-    at, path, signing = home_at(home), Path(what), None
+    at, path, signing = home_at(home), Path(source), None
     if is_pack(path):
         return _verified_pack(at, path, as_json)
     if path.exists() or path.suffix:
@@ -162,7 +165,7 @@ def verify(
         done = verify_given(at, given)
     else:
         options.check_party(party, held_agreements(home))
-        done = verify_settled(at, what, party)
+        done = verify_settled(at, source, party)
     if as_json:
         print_json({"repeated": done, "signing": signing})
     else:
@@ -180,7 +183,7 @@ def sign(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Sign a statement (Ed25519). What is signed is its JSON, byte for byte; the signatures lie beside it.
+    """Sign a statement (Ed25519): its JSON, byte for byte. The signatures lie beside the file.
 
     Prints of the statement (html, pdf, csv) carry the hash that is signed.
 
@@ -211,10 +214,12 @@ def pack(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Write a month's statement with everything it stands on into one file, which anybody can perform again.
+    """Write a month's statement with everything it stands on into one file, which anybody can
+    perform again.
 
-    In it are the usage, price book, rates, facts, agreements, figures, readings, credits, disputes, the settlements and
-    closes before it, and the signatures of --file. The same month gives the same bytes. Customers' names are in it.
+    In it are the usage, price book, rates, facts, agreements, figures, readings, credits, disputes,
+    the settlements and closes before it, and the signatures of --file. The same month gives the
+    same bytes. Customers' names are in it.
 
     \b
     For the other party, to verify on a machine of its own:
@@ -253,9 +258,11 @@ def countersign(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Sign a statement that the other party has signed. The countersignature binds the signature that it answers.
+    """Sign a statement that the other party has signed. The countersignature binds the signature
+    that it answers.
 
-    The statement is performed again first, from --pack or from this home, and must come out the same.
+    The statement is performed again first, from --pack or from this home, and must come out the
+    same.
 
     \b
     What the other party sent, with its signatures beside it:
@@ -296,7 +303,8 @@ def dispute(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Dispute a line: its charges leave the base until the dispute is resolved, day by day, and the books say so.
+    """Dispute a line: its charges leave the base until the dispute is resolved, day by day, and the
+    books say so.
 
     A dispute is booked for each of the line's days (`clauseway books dispute list` shows them,
     `books dispute resolve` ends them); an open month shows it when it is settled again, a closed
@@ -319,8 +327,8 @@ def dispute(
     if as_json:
         print_json({"line": disputed.line, "disputes": disputed.booked, "signing": signing})
         return 0
-    for one in disputed.booked:
-        text = f"{one.id}: {one.of.amount.normalize():f} USD of {one.of.product} on {one.of.cloud} in dispute"
+    for claim in disputed.booked:
+        text = f"{claim.id}: {claim.of.amount.normalize():f} USD of {claim.of.product} on {claim.of.cloud} in dispute"
         console().print(text, soft_wrap=True)
     if signing is not None:
         print_signing(console(), signing)
@@ -328,7 +336,7 @@ def dispute(
 
 
 def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
-    """Perform a pack again and print what came of it, with its signatures."""
+    """Perform a pack again and print the result, with its signatures."""
     done, given, signatures = verify_pack(path, home)
     signing = None
     if signatures:
@@ -349,43 +357,43 @@ def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
 
 
 def _signing() -> Any:
-    """Signing, which brings the extra `signing` along."""
+    """Load signing, which needs the extra `signing`."""
     return import_module("clauseway.app.reports.signing")
 
 
 def _told_signing(signing: Any, as_json: bool) -> int:
-    if as_json:
-        print_json(signing)
-    else:
-        print_signing(console(), signing)
+    answer(as_json, signing, lambda: print_signing(console(), signing))
     return 0
 
 
 def settled_statement(
     home: Path | None, period: str, party: str, *, restated: bool = False
 ) -> Statement:
-    """The statement of a month's latest settlement. Raises InvalidInput where there is none, or no such party."""
+    """Return the statement of a month's latest settlement.
+
+    Raise InvalidInput if the month is not settled, or the party has no line in it.
+    """
     if not period:
         todo = "Name it: clauseway statement --period 2026-05."
         raise InvalidInput(
             Problem(what="no period", why="a statement is of a month", where="--period", todo=todo)
         )
     options.check_party(party, held_agreements(home))
-    found = statement(home_at(home), period, party, restated=restated)
-    if found is None:
+    settled = statement(home_at(home), period, party, restated=restated)
+    if settled is None:
         raise unsettled(period)
-    if party and not found.directions:
-        what, why = (
+    if party and not settled.directions:
+        mistake, why = (
             f"{party} has no line in {period}",
             "it owes nothing and is owed nothing in that month",
         )
         todo = f"See who has: clauseway statement --period {period}."
-        raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
-    return found
+        raise InvalidInput(Problem(what=mistake, why=why, where="--party", todo=todo))
+    return settled
 
 
 def write_file(out: Path, content: bytes) -> None:
-    """Write a file whole. Raises InvalidInput where it cannot be."""
+    """Write a whole file. Raise InvalidInput if it cannot be written."""
     try:
         out.write_bytes(content)
     except OSError as error:
@@ -397,21 +405,21 @@ def write_file(out: Path, content: bytes) -> None:
 
 
 def _format(given: str, out: Path | None, as_json: bool) -> str:
-    """The format that is asked for, by name, by --json, or by a file's ending. Raises InvalidInput."""
+    """Return the format named by --format, by --json or by the file's ending."""
     ending = out.suffix.removeprefix(".").lower() if out is not None else ""
     chosen = given or ("json" if as_json else "") or ending or ("" if out is not None else TERMINAL)
     if as_json and given not in ("", "json"):
-        what, why = f"--json and --format {given}", "they ask for two formats"
+        mistake, why = f"--json and --format {given}", "they ask for two formats"
         raise InvalidInput(
-            Problem(what=what, why=why, where="--format", todo="Leave one of the two out.")
+            Problem(what=mistake, why=why, where="--format", todo="Leave one of the two out.")
         )
     if chosen not in _FORMATS or (chosen == TERMINAL and out is not None):
-        what = (
+        mistake = (
             f"no format {chosen!r} for a file" if out is not None else f"unknown format {chosen!r}"
         )
         kept = ", ".join(FORMATS if out is not None else _FORMATS)
         why = "a statement is not written in it"
         raise InvalidInput(
-            Problem(what=what, why=why, where="--format", todo=f"Name one of {kept}.")
+            Problem(what=mistake, why=why, where="--format", todo=f"Name one of {kept}.")
         )
     return chosen

@@ -13,7 +13,7 @@ _HASH_LENGTH = 64  # SHA-256 in hex
 
 
 def print_statement(out: Console, statement: StatementContext) -> None:
-    """The whole statement, as wide as the terminal."""
+    """Print the whole statement, as wide as the terminal."""
     out.print(f"\n{statement.title} ({statement.currency})", style="bold")
     for alert in statement.alerts:
         print_indented(
@@ -25,11 +25,10 @@ def print_statement(out: Console, statement: StatementContext) -> None:
         out.print(f"  {total.label}: {total.amount} {statement.currency}", style="bold")
         if total.parts:
             print_indented(out, total.parts, by=4, style="dim")
-    for one in statement.calendar:
-        text = (
-            f"{one.label}: {one.amount} {statement.currency} through {one.through}, due {one.due}"
-        )
-        print_indented(out, f"{text}; withheld {one.withheld}, paid {one.paid}", by=2)
+    for deadline in statement.calendar:
+        text = f"{deadline.label}: {deadline.amount} {statement.currency} "
+        text += f"through {deadline.through}, due {deadline.due}"
+        print_indented(out, f"{text}; withheld {deadline.withheld}, paid {deadline.paid}", by=2)
     out.print("\n  Assumptions, by name:", style="dim")
     for assumption in statement.assumptions:
         text = f"{assumption.name} = {assumption.in_words}: {assumption.note}"
@@ -61,7 +60,7 @@ def _print_section(out: Console, section: StatementSection) -> None:
 
 
 def _short(value: str) -> str:
-    """Enough of a hash to compare by eye; the rest as it is. `--json` has all of it."""
+    """Return the begin of a hash, enough to compare by eye; any other value as it is."""
     return f"{value[:12]}…" if len(value) == _HASH_LENGTH else value
 
 

@@ -1,4 +1,4 @@
-"""What stands behind a statement line, on a terminal: from the journal down to a request and up to the clause."""
+"""Print all that is behind a statement line: journal, days, prices, requests and clause."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,7 +13,7 @@ from clauseway.ledger.settlement import described
 
 
 def print_trace(out: Console, trace: LineTrace) -> None:
-    """The whole chain, as wide as the terminal."""
+    """Print the whole chain, as wide as the terminal."""
     line = trace.line
     out.print(
         f"\nLine {line.id} of {trace.period}: {line.payer} pays {line.payee} {line.amount} USD",
@@ -38,7 +38,10 @@ def print_trace(out: Console, trace: LineTrace) -> None:
         print_indented(out, entry.id, by=6, style="dim")
     if trace.days:
         _heading(out, "Charges by day")
-        days = [(str(one.day), f"{one.requests:,}", _exact(one.charged)) for one in trace.days]
+        days = [
+            (str(charges.day), f"{charges.requests:,}", _exact(charges.charged))
+            for charges in trace.days
+        ]
         _table(out, ("day", "requests", "charged"), days)
     if trace.prices:
         _heading(out, "Prices")

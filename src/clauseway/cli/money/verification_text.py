@@ -1,4 +1,4 @@
-"""What came of repeating a statement, and what its signatures are worth, on a terminal."""
+"""Print a repeated statement and its signatures on a terminal."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from clauseway.cli.output import print_indented
 
 
 def print_verification(out: Console, done: Verification) -> None:
-    """The same, or every difference."""
+    """Print that the statement is the same, or every difference."""
     whom = f" for {done.party}" if done.party else ""
     verdict = "the same, to the last byte" if done.same else "NOT the same"
     out.print(
@@ -22,31 +22,40 @@ def print_verification(out: Console, done: Verification) -> None:
         text = f"{estimate.name} = {estimate.value}: {estimate.text}"
         print_indented(out, text, by=2, style="yellow")
     for line in done.lines:
-        told = line.verdict
+        verdict = line.verdict
         if line.because:
-            told = f"{told}, because: {line.because}"
+            verdict = f"{verdict}, because: {line.because}"
         elif line.verdict == DIFFERS:
-            told = f"differs by {line.differs_by:+,.2f}"
-        print_indented(out, f"{line.line}  {line.stated:,.2f}  {line.of}: {told}", by=2)
+            verdict = f"differs by {line.differs_by:+,.2f}"
+        print_indented(out, f"{line.line}  {line.stated:,.2f}  {line.of}: {verdict}", by=2)
     for difference in done.differences:
         print_indented(out, str(difference), by=2)
 
 
 def print_signing(out: Console, signing: Any) -> None:
-    """Who signed, whether each signature holds, and which lines are not those that were signed (`app.signing`)."""
+    """Print who signed, whether each signature holds, and which lines were changed since.
+
+    `signing` is a record of `app.reports.signing`, which needs an extra.
+    """
     out.print(f"Signatures in {signing.file}", style="bold")
-    for one in signing.signatures:
-        worth = "valid" if one.valid else "NOT valid"
-        vouched = "its key is trusted" if one.trusted else "nobody here vouches for its key"
-        style = "green" if one.valid and one.trusted else "red"
+    for signature in signing.signatures:
+        worth = "valid" if signature.valid else "NOT valid"
+        vouched = "its key is trusted" if signature.trusted else "nobody here vouches for its key"
+        style = "green" if signature.valid and signature.trusted else "red"
         print_indented(
-            out, f"{one.party} {one.role} at {one.at}: {worth}; {vouched}", by=2, style=style
+            out,
+            f"{signature.party} {signature.role} at {signature.at}: {worth}; {vouched}",
+            by=2,
+            style=style,
         )
-        if one.unverified:
+        if signature.unverified:
             print_indented(
-                out, f"signed without performing it again: {one.unverified}", by=4, style="yellow"
+                out,
+                f"signed without performing it again: {signature.unverified}",
+                by=4,
+                style="yellow",
             )
-        for disputed in one.disputes:
+        for disputed in signature.disputes:
             print_indented(
                 out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow"
             )

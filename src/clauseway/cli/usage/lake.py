@@ -9,6 +9,7 @@ from clauseway.app.books.lake_checks import check_lake
 from clauseway.app.books.losses import accept_file_loss
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_json
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, SUMMED
@@ -25,23 +26,23 @@ def _lake() -> None:
 
 @app.command()
 def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
-    """Show what the lake holds.
+    """Show how much the lake holds.
 
     \b
     How many files, rows and days:
       clauseway usage lake show
     """
-    found = state(home_at(home))
+    report = state(home_at(home))
     if as_json:
-        print_json(found)
+        print_json(report)
         return 0
-    days = f"{found.first_day} to {found.last_day}" if found.first_day else "no day"
+    days = f"{report.first_day} to {report.last_day}" if report.first_day else "no day"
     out = console()
     out.print(
-        f"{found.rows:,} records of {days} in {found.usage_files:,} files, {found.bytes / 1e6:,.1f} MB in all"
+        f"{report.rows:,} records of {days} in {report.usage_files:,} files, {report.bytes / 1e6:,.1f} MB in all"
     )
-    if found.kept_from is not None:
-        out.print(f"single records are kept from {found.kept_from} on; before that, hourly sums")
+    if report.kept_from is not None:
+        out.print(f"single records are kept from {report.kept_from} on; before that, hourly sums")
     return 0
 
 
@@ -49,44 +50,47 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
 def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
     """Read every file to its last byte and hold it against the digest it was sealed with.
 
-    Whatever settles, exports or merges does the same with the files it reads, each time. This reads all of them, also
-    those that were merged into others and are not deleted yet.
+    Whatever settles, exports or merges does the same with the files it reads, each time. This reads
+    all of them, also those that were merged into others and are not deleted yet.
 
     \b
     As a weekly job:
       clauseway usage lake check
 
-    Exit code: 0 all are as they were written, 2 some are missing or changed, each named with what to do.
+    Exit code: 0 all are as they were written, 2 some are missing or changed, each named with what
+    to do.
     """
-    found = check_lake(home_at(home))
+    report = check_lake(home_at(home))
     if as_json:
-        print_json(found)
-        return BAD if found.faults else 0
+        print_json(report)
+        return BAD if report.faults else 0
     out = console()
-    whole = f"{found.files:,} files and {found.retired:,} retired ones, {found.bytes / 1e6:,.1f} MB"
+    whole = (
+        f"{report.files:,} files and {report.retired:,} retired ones, {report.bytes / 1e6:,.1f} MB"
+    )
     out.print(
         f"{whole}: "
-        + (f"{len(found.faults):,} are not what was written" if found.faults else "all sound")
+        + (f"{len(report.faults):,} are not what was written" if report.faults else "all sound")
     )
-    for fault in found.faults:
+    for fault in report.faults:
         retired = " (retired: nobody reads it)" if fault.is_retired else ""
         problem = fault.problem
         out.print(
             f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}",
             soft_wrap=True,
         )
-    for loss in found.lost:
+    for loss in report.lost:
         out.print(
             f"  {loss.file}: accepted as lost by {loss.who} ({loss.estimate}): {loss.why}",
             soft_wrap=True,
         )
-    for name in found.healed:
+    for name in report.healed:
         out.print(f"  {name}: put back, and read again; settle its months again", soft_wrap=True)
-    if found.unlisted:
+    if report.unlisted:
         out.print(
-            f"{len(found.unlisted):,} files that nobody reads; `clauseway usage lake compact` removes them"
+            f"{len(report.unlisted):,} files that nobody reads; `clauseway usage lake compact` removes them"
         )
-    return BAD if found.faults else 0
+    return BAD if report.faults else 0
 
 
 @app.command()
@@ -113,9 +117,10 @@ def accept(
 ) -> int:
     """Accept that a file is lost of which there is no backup, so that its months can be settled.
 
-    It is recorded who accepted it, when and why, with the days, the records and the digest of the file; every statement
-    of these months says so. The hourly sums tell what was used, and not by which request. A file that is put back with
-    the bytes that were sealed is read again, and its estimate goes; in a month that is closed, as a correction.
+    It is recorded who accepted it, when and why, with the days, the records and the digest of the
+    file; every statement of these months says so. The hourly sums tell what was used, and not by
+    which request. A file that is put back with the bytes that were sealed is read again, and its
+    estimate goes; in a month that is closed, as a correction.
 
     \b
     At what the hourly sums say:
@@ -142,10 +147,11 @@ def compact(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Merge the small files of each day, and remove what nobody reads any more. Safe while gateways write.
+    """Merge the small files of each day, and remove what nobody reads any more. Safe while gateways
+    write.
 
-    A merged file takes the place of the others in one transaction: killed at any moment, every record counts once.
-    Nothing that is settled changes by it.
+    A merged file takes the place of the others in one transaction: killed at any moment, every
+    record counts once. Nothing that is settled changes by it.
 
     \b
     As a nightly job:
@@ -157,8 +163,8 @@ def compact(
     if as_json:
         print_json(done)
     else:
-        told = f"{done.before:,} files became {done.after:,}, with {done.rows:,} rows"
-        console().print(f"{told}; {done.removed:,} removed")
+        text = f"{done.before:,} files became {done.after:,}, with {done.rows:,} rows"
+        console().print(f"{text}; {done.removed:,} removed")
     return 0
 
 
@@ -179,38 +185,40 @@ def retain_command(
 ) -> int:
     """Drop single records older than so many days. Hourly sums, the journal and statements stay.
 
-    Refused where a period that is not closed, or a share that still runs, needs one of these days: a share is due on
-    what was earned since it began. What is asked of dropped days later is refused too, never answered wrongly.
+    Refused where a period that is not closed, or a share that still runs, needs one of these days:
+    a share is due on what was earned since it began. A later question about dropped days is
+    refused, never answered wrongly.
 
     \b
     Two years:
       clauseway usage lake retain --keep-days 730
     """
     dropped = retain(home_at(home), options.opened(agreement, None, None, home), keep_days, today())
-    if as_json:
-        print_json({"dropped": dropped})
-    else:
-        console().print(
-            f"{dropped:,} records dropped; `clauseway usage lake compact` frees the room ten minutes later"
-        )
+    answer(
+        as_json,
+        {"dropped": dropped},
+        f"{dropped:,} records dropped; `clauseway usage lake compact` frees the room ten minutes later",
+    )
     return 0
 
 
 @app.command("rollups")
 def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
-    """Sum the hours anew from every record of the lake, and say how many days differed: none, if all is well.
+    """Sum the hours anew from every record of the lake, and say how many days differed: none, if
+    all is well.
 
     \b
     A check:
       clauseway usage lake rollups
     """
     changed = rebuild_rollups(home_at(home))
-    if as_json:
-        print_json({"days_changed": changed})
-    else:
-        console().print(
+    answer(
+        as_json,
+        {"days_changed": changed},
+        lambda: console().print(
             f"{changed} days differed and are right now"
             if changed
             else "Every day was as it should be."
-        )
+        ),
+    )
     return 0

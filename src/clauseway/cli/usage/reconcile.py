@@ -13,9 +13,10 @@ from clauseway.app.books.settling import month
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, signed
 from clauseway.cli.held import held_agreements, held_prices
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.output import console, counted, print_indented
 from clauseway.exchange.focus import VERSIONS_READ
 from clauseway.exchange.focus_rows import COSTS
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, Line
@@ -62,13 +63,15 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Compare a cloud's bill with what was metered: by day, region, product and unit, with likely causes.
+    """Compare a cloud's bill with what was metered: by day, region, product and unit, with likely
+    causes.
 
-    The bill says what is compared: its billing period, its clouds, and the parties that issued its invoices. Each item
-    is matched, missing on one side, of another quantity or of another price, with the amount at stake. A cause is named
-    only where the figures bear it out. Taxes, credits, purchases and corrections are no usage: they are listed with
-    their amounts, so that the parts add up to the bill's total. Nothing is changed. The exit code is 0 where all usage
-    is matched and nothing but taxes lies beside it, 2 where something differs or a row could not be read.
+    The bill says what is compared: its billing period, its clouds, and the parties that issued its
+    invoices. Each item is matched, missing on one side, of another quantity or of another price,
+    with the amount at stake. A cause is named only where the figures bear it out. Taxes, credits,
+    purchases and corrections are no usage: they are listed with their amounts, so that the parts
+    add up to the bill's total. Nothing is changed. The exit code is 0 where all usage is matched
+    and nothing but taxes lies beside it, 2 where something differs or a row could not be read.
 
     \b
     A month's bill:
@@ -78,7 +81,7 @@ def command(
     By what was known about prices then:
       clauseway usage reconcile --bill may.csv --known-at 2026-06-03
     """
-    found = reconcile_bill(
+    result = reconcile_bill(
         home_at(home),
         held_agreements(home),
         held_prices(home, known_at),
@@ -90,66 +93,62 @@ def command(
         sellers=seller or [],
         rates=rates_of(rate or []),
     )
-    if as_json:
-        print_json(found)
-    else:
-        _print(console(), found)
-    return 0 if found.is_matched else DIFFERS
+    answer(as_json, result, lambda: _print(console(), result))
+    return 0 if result.is_matched else DIFFERS
 
 
-def _print(out: Console, told: Reconciliation) -> None:
-    found, scope = told.found, told.scope
-    out.print(f"Reconciliation of {told.bill} (USD)", style="bold", markup=False)
+def _print(out: Console, reconciliation: Reconciliation) -> None:
+    result, scope = reconciliation.found, reconciliation.scope
+    out.print(f"Reconciliation of {reconciliation.bill} (USD)", style="bold", markup=False)
     sold = f", sold by {', '.join(scope.sellers)}" if scope.sellers else ""
     scoped = f"{scope.days.begin} up to, not including, {scope.days.end}, on {', '.join(scope.clouds)}{sold}"
-    equal = (
-        f"equal up to {found.tolerance.amount:f} USD and {found.tolerance.quantity:f} units an item"
-    )
-    basis = f"{told.cost} of {told.rows:,} rows; {equal}; prices as known at {told.known_at}"
+    equal = f"equal up to {result.tolerance.amount:f} USD and {result.tolerance.quantity:f} units an item"
+    basis = f"{reconciliation.cost} of {counted(reconciliation.rows, 'row')}; {equal}; "
+    basis += f"prices as known at {reconciliation.known_at}"
     print_indented(out, f"{scoped}; {basis}", by=2, style="dim")
-    _print_summary(out, told)
-    _print_items(out, told)
-    for one in told.unread[:_SHOWN]:
+    _print_summary(out, reconciliation)
+    _print_items(out, reconciliation)
+    for row in reconciliation.unread[:_SHOWN]:
         print_indented(
-            out, f"{told.bill}:{one.line}: {one.field}: {one.reason}. The row was left out.", by=2
+            out,
+            f"{reconciliation.bill}:{row.line}: {row.field}: {row.reason}. The row was left out.",
+            by=2,
         )
-    if told.uncounted:
-        text = (
-            f"Of {told.uncounted:,} rows the cost cannot be read: the bill's total is without them."
-        )
+    if reconciliation.uncounted:
+        text = f"Of {reconciliation.uncounted:,} rows the cost cannot be read: the bill's total is without them."
         print_indented(out, text, by=2)
-    for currency, amount in found.unrated.items():
+    for currency, amount in result.unrated.items():
         print_indented(out, f"{amount:,f} {currency} have no rate and are in no amount.", by=2)
-    out.print(f"\n  {_verdict(told)}", style="bold")
+    out.print(f"\n  {_verdict(reconciliation)}", style="bold")
 
 
-def _verdict(told: Reconciliation) -> str:
-    found = told.found
-    if told.is_whole:
+def _verdict(reconciliation: Reconciliation) -> str:
+    result = reconciliation.found
+    if reconciliation.is_whole:
         return "Everything is matched."
-    shown = round_together({part.name: part.billed for part in found.parts})
+    shown = round_together({part.name: part.billed for part in result.parts})
     rest = [
         f"{part.name} {cents(shown[part.name])}"
-        for part in found.parts
+        for part in result.parts
         if part.name in BESIDE and (part.billed or (part.name == NOT_READ and part.rows))
     ]
     beside = f" Beside it on the bill: {', '.join(rest)} USD." if rest else ""
-    if found.at_stake or told.unread:
-        return f"At stake: {cents(found.at_stake)} USD.{beside}"
+    if result.at_stake or reconciliation.unread:
+        return f"At stake: {cents(result.at_stake)} USD.{beside}"
     return f"All usage that was compared is matched.{beside}"
 
 
-def _print_summary(out: Console, told: Reconciliation) -> None:
-    found = told.found
+def _print_summary(out: Console, reconciliation: Reconciliation) -> None:
+    result = reconciliation.found
     table = _table(("", "items", "at stake", "metered", "billed"))
     # Rounded together, so that the columns add up as they are shown.
-    metered = round_together({part.name: part.metered for part in found.parts})
-    billed = round_together({part.name: part.billed for part in found.parts})
-    for part in found.parts:
+    metered = round_together({part.name: part.metered for part in result.parts})
+    billed = round_together({part.name: part.billed for part in result.parts})
+    for part in result.parts:
         if not part.rows and not part.metered:
             continue
-        count, at_stake = found.by_status.get(part.name, (part.rows, Decimal(0)))
-        is_known = part.name in found.by_status
+        count, at_stake = result.by_status.get(part.name, (part.rows, Decimal(0)))
+        is_known = part.name in result.by_status
         table.add_row(
             part.name,
             f"{count:,}",
@@ -157,24 +156,24 @@ def _print_summary(out: Console, told: Reconciliation) -> None:
             cents(metered[part.name]) if is_known else "–",
             cents(billed[part.name]),
         )
-    for cause, (count, at_stake) in found.by_cause.items():
+    for cause, (count, at_stake) in result.by_cause.items():
         name = f"  likely {cause}" if not cause.startswith("no ") else f"  {cause}"
         table.add_row(name, f"{count:,}", cents(at_stake), "", "")
-    table.add_row("in all", "", cents(found.at_stake), cents(found.metered), cents(found.total))
-    table.add_row("billed less metered", "", "", "", signed(found.total - found.metered))
+    table.add_row("in all", "", cents(result.at_stake), cents(result.metered), cents(result.total))
+    table.add_row("billed less metered", "", "", "", signed(result.total - result.metered))
     out.print(Padding(table, (1, 0, 1, 2), expand=False))
 
 
-def _print_items(out: Console, told: Reconciliation) -> None:
-    found = told.found
-    whole = {(day.day, cloud, day.status) for day in found.whole_days for cloud in day.clouds}
-    for day in found.whole_days:
+def _print_items(out: Console, reconciliation: Reconciliation) -> None:
+    result = reconciliation.found
+    whole = {(day.day, cloud, day.status) for day in result.whole_days for cloud in day.clouds}
+    for day in result.whole_days:
         text = f"  {day.day} {', '.join(day.clouds)}: the whole day is {day.status}, {signed(day.difference)}"
         out.print(text, style="bold")
         out.print(f"    {day.items:,} items", style="dim")
     items = [
         (line, item)
-        for line in found.lines
+        for line in result.lines
         for item in line.items
         if item.status != MATCHED and (line.day, line.cloud, item.status) not in whole
     ]

@@ -1,4 +1,4 @@
-"""`clauseway usage request`: what became of one request."""
+"""`clauseway usage request`: the life of one request."""
 
 from typing import Annotated
 
@@ -19,10 +19,12 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show what became of a request: each attempt at a cloud, the decision that let it through, units and cost.
+    """Show what became of a request: each attempt at a cloud, the decision that let it through,
+    units and cost.
 
-    Reads journal and lake, so it tells of requests of any age. The gateway itself tells more of its latest ones, with
-    the project's own key: GET /clauseway/v1/requests/ID says what was passed over and why.
+    Reads journal and lake, so it tells of requests of any age. The gateway itself tells more of its
+    latest ones, with the project's own key: GET /clauseway/v1/requests/ID says which deployments
+    were skipped and why.
 
     \b
     One request:
@@ -30,16 +32,18 @@ def command(
     For a machine:
       clauseway usage request req_1f0c6d2b9a3e47580000000000000001 --json
     """
-    found = one_request(home_at(home), request_id)
+    request = one_request(home_at(home), request_id)
     if as_json:
-        print_json(found)
+        print_json(request)
         return 0
     out = console()
-    out.print(f"{found.request}  {found.operation} of {found.product}", style="bold", markup=False)
     out.print(
-        f"at {found.at:%Y-%m-%d %H:%M:%S} UTC, {found.organisation}/{found.project}, key {found.key_id}\n"
+        f"{request.request}  {request.operation} of {request.product}", style="bold", markup=False
     )
-    for attempt in found.attempts:
+    out.print(
+        f"at {request.at:%Y-%m-%d %H:%M:%S} UTC, {request.organisation}/{request.project}, key {request.key_id}\n"
+    )
+    for attempt in request.attempts:
         for line in _lines(attempt):
             out.print(line, markup=False, highlight=False)
     return 0

@@ -1,4 +1,4 @@
-"""`clauseway usage spool`: the usage journals, and what of them was lost."""
+"""`clauseway usage spool`: the usage journals and their losses."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,7 +8,8 @@ import typer
 from clauseway.app.books.losses import Journals, accept_loss, journals, write_off
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, RESERVED, WHOLE, Loss, Spool
 
@@ -28,7 +29,7 @@ _Why = Annotated[
 
 @app.callback()
 def _spool() -> None:
-    """The journals that gateways write usage to before it is sealed, and what of them was lost."""
+    """The journals that gateways write usage to before it is sealed, and their losses."""
 
 
 @app.command("list")
@@ -39,14 +40,12 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
     What is there, what is missing, what was accepted and by whom:
       clauseway usage spool list
 
-    Exit code: 0 nothing is open, 2 something is missing or damaged and nobody accepted an estimate for it.
+    Exit code: 0 nothing is open, 2 something is missing or damaged and nobody accepted an estimate
+    for it.
     """
-    found = journals(home_at(home))
-    if as_json:
-        print_json(found)
-    else:
-        _print(found)
-    return LOST if found.is_open else 0
+    overview = journals(home_at(home))
+    answer(as_json, overview, lambda: _print(overview))
+    return LOST if overview.is_open else 0
 
 
 @app.command()
@@ -59,8 +58,8 @@ def accept(
 ) -> int:
     """Accept an estimate for frames that cannot be read, so that their months can be settled.
 
-    It is recorded who accepted it, when and why, and every statement of these months says so. What turns up later
-    replaces the estimate; in a month that is closed, as a correction.
+    It is recorded who accepted it, when and why, and every statement of these months says so. Usage
+    that turns up later replaces the estimate; in a month that is closed, as a correction.
 
     \b
     At what the attempts without an end reserved:
@@ -98,11 +97,13 @@ def write_off_command(
     return 0
 
 
-def _print(found: Journals) -> None:
+def _print(overview: Journals) -> None:
     out = console()
-    for one in found.spools:
-        out.print(f"{one.spool}  {one.place}: {_state(one, found.losses)}", soft_wrap=True)
-    for loss in found.losses:
+    for journal in overview.spools:
+        out.print(
+            f"{journal.spool}  {journal.place}: {_state(journal, overview.losses)}", soft_wrap=True
+        )
+    for loss in overview.losses:
         out.print(
             f"loss {loss.number}: usage of {loss.days}, {loss.place}: {loss.reason}", soft_wrap=True
         )
@@ -111,12 +112,12 @@ def _print(found: Journals) -> None:
             out.print(
                 f"  {loss.estimate} accepted by {loss.who}: {loss.why}{again}", soft_wrap=True
             )
-    for problem in found.open:
+    for problem in overview.open:
         out.print(
             f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.todo}",
             soft_wrap=True,
         )
-    if not found.spools:
+    if not overview.spools:
         out.print("No journal was written here.")
 
 

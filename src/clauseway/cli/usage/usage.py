@@ -1,4 +1,4 @@
-"""`clauseway usage`: what was used, brought in from elsewhere, and what could not be believed of it."""
+"""`clauseway usage`: usage shown, imported, made from demand; rows in quarantine."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from clauseway.app.books.importing import Imported, Source, drop, import_usage, 
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.expanding import days_between, expand, parse_scale, read_windows
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table
 from clauseway.cli.output import console, print_json
 from clauseway.storage.lake.quarantine import Held
@@ -22,7 +23,7 @@ from clauseway.storage.lake.rollups import Usage
 from clauseway.values import InvalidInput, Problem, parse_day
 
 quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-_FLAWED = 2  # as for an answer that is not "permitted": it was done, and somebody has to look
+_FLAWED = 2  # the command did its work, and somebody has to look at the rows
 _SHOWN = 50
 _FIRST = ("input_tokens", "output_tokens")
 
@@ -42,7 +43,7 @@ Fields = Annotated[
 
 @quarantine.callback()
 def _quarantine() -> None:
-    """Usage that cannot be true, and what to do about it."""
+    """Rows of usage that cannot be true: list, correct, replay, drop."""
 
 
 def show(
@@ -64,30 +65,33 @@ def show(
       clauseway usage show --by organisation --by product --from 2026-05-01 --until 2026-05-31
     """
     names = by or ["cloud"]
-    found = usage_shown(home_at(home), names, options.days_given(begin, end))
+    sums = usage_shown(home_at(home), names, options.days_given(begin, end))
     if as_json:
-        print_json([{**dict(zip(names, one.key, strict=True)), **_figures(one)} for one in found])
+        print_json(
+            [{**dict(zip(names, usage.key, strict=True)), **_figures(usage)} for usage in sums]
+        )
         return 0
     out = console()
     units = sorted(
-        {unit for one in found for unit in one.units}, key=lambda unit: (unit not in _FIRST, unit)
+        {unit for usage in sums for unit in usage.units},
+        key=lambda unit: (unit not in _FIRST, unit),
     )
     table = plain_table(*names)
     rows = [
-        [f"{_figures(one).get(name, 0):,}" for name in ("served", "failed", *units)]
-        for one in found
+        [f"{_figures(usage).get(name, 0):,}" for name in ("served", "failed", *units)]
+        for usage in sums
     ]
     # Headings are wrapped where it gets narrow; names and figures never are.
     for at, column in enumerate(table.columns):
-        column.min_width = max((len(one.key[at]) for one in found), default=0)
+        column.min_width = max((len(usage.key[at]) for usage in sums), default=0)
     for at, name in enumerate(("served", "failed", *units)):
         wide = max((len(row[at]) for row in rows), default=0)
         table.add_column(
             name.replace("_", " "), justify="right", min_width=max(wide, len("served"))
         )
-    for one, row in zip(found, rows, strict=True):
-        table.add_row(*one.key, *row)
-    out.print(table if found else "Nothing is sealed yet.")
+    for usage, row in zip(sums, rows, strict=True):
+        table.add_row(*usage.key, *row)
+    out.print(table if sums else "Nothing is sealed yet.")
     return 0
 
 
@@ -114,12 +118,13 @@ def import_(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Import usage that others counted: FOCUS bills, CloudEvents, OpenTelemetry, and our own Parquet.
+    """Import usage that others counted: FOCUS bills, CloudEvents, OpenTelemetry, and our own
+    Parquet.
 
-    A record counts once, however often its file is imported: its source and id say which it is. Every row is checked;
-    what cannot be true (counts below zero, parts larger than their whole, unknown products, times in the future or
-    before the first amendment) goes into quarantine with field and reason, and the others on. Exit code 2: rows are
-    in quarantine.
+    A record counts once, however often its file is imported: its source and id say which it is.
+    Every row is checked; what cannot be true (counts below zero, parts larger than their whole,
+    unknown products, times in the future or before the first amendment) goes into quarantine with
+    field and reason, and the others on. Exit code 2: rows are in quarantine.
 
     \b
     A bill of Azure, all of it bought from Microsoft:
@@ -132,7 +137,7 @@ def import_(
     out = Console(stderr=True, highlight=False)
     last = [0]
 
-    def told(stage: str, so_far: Imported) -> None:
+    def report(stage: str, so_far: Imported) -> None:
         # A line per hundred thousand rows: a long file is seen to move, a short one says nothing.
         count = so_far.imported if stage == "sealed" else so_far.rows
         if not as_json and abs(count - last[0]) >= 100_000:
@@ -144,18 +149,15 @@ def import_(
         options.opened(agreement, facts, None, home),
         files,
         Source(format=form, fields=_pairs(fields), source=source),
-        told,
+        report,
         _say_waiting(home),
     )
-    if as_json:
-        print_json(done)
-    else:
-        _print_imported(done)
+    answer(as_json, done, lambda: _print_imported(done))
     return _FLAWED if done.quarantined else 0
 
 
 def _say_waiting(home: Path | None) -> Callable[[], None]:
-    """Say that another import runs, beside the output."""
+    """Return a function that says on standard error that another import runs."""
     text = (
         f"Another import into {home_at(home).root} is running: this one waits until it has ended."
     )
@@ -186,11 +188,13 @@ def expand_command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Fill the lake with usage made from real demand: 38 tenants of a production service (ServeGen, Apache-2.0).
+    """Fill the lake with usage made from real demand: 38 tenants of a production service (ServeGen,
+    Apache-2.0).
 
-    Requests keep the original's times of the day, bursts and lengths; who buys which product on which cloud from whom
-    is a fixed table, and where the agreement forbids that on a day, Azure serves. The same arguments give the same
-    records, and count once. For trying things out and for measuring: nobody sent these requests.
+    Requests keep the original's times of the day, bursts and lengths; who buys which product on
+    which cloud from whom is a fixed table, and where the agreement forbids that on a day, Azure
+    serves. The same arguments give the same records, and count once. For trying things out and for
+    measuring: nobody sent these requests.
 
     \b
     Two months with one record for a thousand requests, in a home of their own:
@@ -229,26 +233,26 @@ def list_command(
     What waits:
       clauseway usage quarantine list
     """
-    found = listed(home_at(home), with_ended=with_ended)
+    rows = listed(home_at(home), with_ended=with_ended)
     if as_json:
-        print_json([_row(one) for one in found])
+        print_json([_row(row) for row in rows])
         return 0
     out = console()
-    if not found:
+    if not rows:
         out.print("Nothing is in quarantine.")
         return 0
     table = plain_table("number", "from", "row", "state", "field", "reason")
-    for one in found[:_SHOWN]:
-        for place, flaw in enumerate(one.flaws):
+    for row in rows[:_SHOWN]:
+        for place, flaw in enumerate(row.flaws):
             own = (
-                (str(one.number), one.origin, str(one.line), one.state)
+                (str(row.number), row.origin, str(row.line), row.state)
                 if place == 0
                 else ("", "", "", "")
             )
             table.add_row(*own, flaw.field, flaw.reason)
     out.print(table)
-    if len(found) > _SHOWN:
-        out.print(f"and {len(found) - _SHOWN:,} more: --json shows all", style="dim")
+    if len(rows) > _SHOWN:
+        out.print(f"and {len(rows) - _SHOWN:,} more: --json shows all", style="dim")
     return 0
 
 
@@ -267,24 +271,24 @@ def show_row(
     One of them:
       clauseway usage quarantine show 3
     """
-    [one] = listed(home_at(home), numbers=[number])
+    [row] = listed(home_at(home), numbers=[number])
     if as_json:
-        print_json(_row(one))
+        print_json(_row(row))
         return 0
     out = console()
     since = (
-        datetime.fromtimestamp(one.quarantined_ns // 1_000_000_000, UTC)
+        datetime.fromtimestamp(row.quarantined_ns // 1_000_000_000, UTC)
         .isoformat()
         .replace("+00:00", "Z")
     )
     out.print(
-        f"{one.number}  {one.origin}, row {one.line}: {one.state}, since {since}",
+        f"{row.number}  {row.origin}, row {row.line}: {row.state}, since {since}",
         style="bold",
         markup=False,
     )
-    for flaw in one.flaws:
+    for flaw in row.flaws:
         out.print(f"  {flaw.field}: {flaw.reason}", style="red", markup=False)
-    for name, value in msgspec.json.decode(one.body).items():
+    for name, value in msgspec.json.decode(row.body).items():
         out.print(f"  {name:<24}{value}", markup=False)
     return 0
 
@@ -298,7 +302,8 @@ def replay_command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check rows again, corrected or after what was missing was recorded, and import those that are believed now.
+    """Check rows again, corrected or after what was missing was recorded, and import those that are
+    believed now.
 
     The row as it came is kept. Exit code 2: some are still wrong.
 
@@ -343,28 +348,25 @@ def drop_command(
       clauseway usage quarantine drop 3 4
     """
     done = drop(home_at(home), numbers)
-    if as_json:
-        print_json([_row(one) for one in done])
-    else:
-        console().print(f"{len(done)} dropped")
+    answer(as_json, [_row(row) for row in done], f"{len(done)} dropped")
     return 0
 
 
-def _figures(one: Usage) -> dict[str, int]:
-    return {"served": one.served, "failed": one.failed, **one.units}
+def _figures(usage: Usage) -> dict[str, int]:
+    return {"served": usage.served, "failed": usage.failed, **usage.units}
 
 
-def _row(one: Held) -> dict[str, object]:
-    fields = {name: getattr(one, name) for name in one.__struct_fields__ if name != "body"}
-    return {**fields, "row": msgspec.json.decode(one.body)}
+def _row(row: Held) -> dict[str, object]:
+    fields = {name: getattr(row, name) for name in row.__struct_fields__ if name != "body"}
+    return {**fields, "row": msgspec.json.decode(row.body)}
 
 
 def _print_imported(done: Imported) -> None:
     out = console()
-    told = f"{done.imported:,} imported, {done.again:,} there before, {done.quarantined:,} in quarantine"
-    out.print(f"{done.rows:,} rows: {told}")
+    report = f"{done.imported:,} imported, {done.again:,} there before, {done.quarantined:,} in quarantine"
+    out.print(f"{done.rows:,} rows: {report}")
     for reason, count in sorted(done.skipped.items()):
-        out.print(f"{count:,} passed over: {reason}", style="dim", markup=False)
+        out.print(f"{count:,} skipped: {reason}", style="dim", markup=False)
     if done.quarantined:
         out.print(
             "`clauseway usage quarantine list` says what is wrong with them.",
@@ -374,7 +376,7 @@ def _print_imported(done: Imported) -> None:
 
 
 def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[str, str]:
-    """`field=value` items. Raises InvalidInput."""
+    """Return the `field=value` items. Raise InvalidInput for an item without a value."""
     pairs = dict(item.partition("=")[::2] for item in given or ())
     wrong = [
         item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)
