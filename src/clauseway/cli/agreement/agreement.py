@@ -14,7 +14,7 @@ from clauseway.app.agreements.authoring import (
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, open_agreement
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console, counted, print_json
 
 NOT_FORMATTED = 2
 Folder = Annotated[Path, typer.Argument(help="The agreement's folder.", show_default=False)]
@@ -44,7 +44,7 @@ def list_(as_json: options.AsJson = False) -> int:
     for agreement in shipped:
         by_default = ", by default" if agreement.id == BUILT_IN else ""
         console().print(
-            f"{agreement.id}: {agreement.title}, {len(agreement.amendments)} amendments{by_default}",
+            f"{agreement.id}: {agreement.title}, {counted(len(agreement.amendments), 'amendment')}{by_default}",
             highlight=False,
         )
     return 0

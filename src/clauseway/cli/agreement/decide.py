@@ -16,7 +16,7 @@ from clauseway.app.opening.several import Opened
 from clauseway.cli import options
 from clauseway.cli.agreement.explanation import print_answers, print_trace, print_would_change
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, outcome_style, print_indented
+from clauseway.cli.output import console, counted, outcome_style, print_indented
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
 from clauseway.wording.outcomes import outcome_word
@@ -169,7 +169,7 @@ def _decide_batch(
         raise InvalidInput(problem) from None
     summary = answering.decide_file(opened, source, target, otherwise)
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in summary.outcomes.items())
-    print(f"{summary.rows:,} questions: {counts or 'none'}", file=sys.stderr)
+    print(f"{counted(summary.rows, 'question')}: {counts or 'none'}", file=sys.stderr)
     if summary.invalid:
         print(f"the first invalid one: {summary.problem}", file=sys.stderr)
     return INVALID if summary.invalid else 0

@@ -16,7 +16,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed, signed
 from clauseway.cli.held import held_prices
-from clauseway.cli.output import console, print_indented
+from clauseway.cli.output import console, counted, print_indented
 
 _SHOWN = 40
 
@@ -112,7 +112,7 @@ def _print(out: Console, rehearsal: Rehearsal) -> None:
     )
     print_indented(
         out,
-        f"{rehearsal.requests:,} recorded requests, {rehearsal.unchanged:,} of them as before.",
+        f"{counted(rehearsal.requests, 'recorded request')}, {rehearsal.unchanged:,} of them as before.",
         by=2,
     )
     for change, words in MEANINGS.items():

@@ -11,7 +11,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.running.doctor import Check, Examination, Patient, examine, with_basis, with_room
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_indented
+from clauseway.cli.output import console, counted, print_indented
 from clauseway.values import KnownAt
 
 UNWELL = 2
@@ -61,9 +61,13 @@ def _print(out: Console, examination: Examination) -> None:
             _print_check(out, check)
     wrong = sum(not check.ok for check in examination.checks)
     if examination.ok:
-        out.print(Text(f"\nAll is well: {len(examination.checks)} checks.", "bold green"))
+        out.print(
+            Text(f"\nAll is well: {counted(len(examination.checks), 'check')}.", "bold green")
+        )
     else:
-        out.print(Text(f"\n{wrong} of {len(examination.checks)} checks not well.", "bold red"))
+        out.print(
+            Text(f"\n{wrong} of {counted(len(examination.checks), 'check')} not well.", "bold red")
+        )
 
 
 def _print_check(out: Console, check: Check) -> None:

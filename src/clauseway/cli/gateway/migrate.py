@@ -7,7 +7,7 @@ import typer
 from clauseway.app.books.migrating import migrate
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console, counted, print_json
 
 
 def command(
@@ -37,7 +37,7 @@ def command(
 
     def tell(table: str, rows: int) -> None:
         if rows and not as_json:
-            out.print(f"{table}: {rows:,} rows", soft_wrap=True)
+            out.print(f"{table}: {counted(rows, 'row')}", soft_wrap=True)
 
     moved = migrate(home_at(home), to, tell)
     if as_json:

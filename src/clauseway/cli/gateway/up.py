@@ -18,7 +18,7 @@ from clauseway.cli.gateway.replay_progress import ReplayDisplay, counts_table
 from clauseway.cli.gateway.serve import stop_on_signals
 from clauseway.cli.money.settle import Assume
 from clauseway.cli.money.statement_text import print_statement
-from clauseway.cli.output import console, print_indented, print_json
+from clauseway.cli.output import console, counted, print_indented, print_json
 from clauseway.ledger import Settlement, statement_of
 from clauseway.sandbox.traffic.replay import Outcome, Report
 
@@ -79,7 +79,7 @@ def command(
                 raise end_of(dead.name, dead.exit_code, fresh.logs)
     if report.progress.failed:
         raise RuntimeError(
-            f"{sum(report.progress.failed.values())} requests failed: {report.progress.failed}"
+            f"{counted(sum(report.progress.failed.values()), 'request')} failed: {report.progress.failed}"
         )
     return 0
 
@@ -90,13 +90,15 @@ def _say_agreement(out: Console, opened: OpenAgreement) -> None:
     for amendment in agreement.amendments:
         print_indented(
             out,
-            f"{amendment.id} {amendment.effective} {amendment.title}: {len(amendment.terms)} terms",
+            f"{amendment.id} {amendment.effective} {amendment.title}: {counted(len(amendment.terms), 'term')}",
         )
     prose = ", ".join(
         f"{amendment.id} {clause.number}" for amendment, clause in agreement.not_formalised()
     )
     print_indented(
-        out, f"{len(opened.facts.facts)} recorded launches; in prose only: {prose}", style="dim"
+        out,
+        f"{counted(len(opened.facts.facts), 'recorded launch', 'recorded launches')}; in prose only: {prose}",
+        style="dim",
     )
 
 
@@ -125,7 +127,9 @@ def _say_report(out: Console, report: Report) -> None:
         )
         if served is not None:
             print_indented(out, f"From 27 April the same request is served on {served.cloud}.")
-    print_indented(out, f"{len(report.outcomes)} requests in {report.seconds:.1f} s", style="dim")
+    print_indented(
+        out, f"{counted(len(report.outcomes), 'request')} in {report.seconds:.1f} s", style="dim"
+    )
 
 
 def _same_request_served(outcome: Outcome, refused: Outcome) -> bool:
@@ -139,7 +143,9 @@ def _settle(
     out.print("\n5  Settlement", style="bold")
     print_indented(out, f"clauseway settle --period 2026-04 {flags} (and 2026-05)", style="dim")
     sealed, settlements = settle_night(run.home, opened, assume)
-    print_indented(out, f"{sealed.usage:,} usage records sealed into the lake", style="dim")
+    print_indented(
+        out, f"{counted(sealed.usage, 'usage record')} sealed into the lake", style="dim"
+    )
     for damage in sealed.damages:
         print_indented(out, f"damaged: {damage}", style="red")
     for settlement in settlements:

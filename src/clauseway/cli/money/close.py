@@ -8,7 +8,7 @@ import typer
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console, counted, print_json
 
 
 def command(
@@ -63,7 +63,7 @@ def command(
         )
         for restated in again:
             out.print(
-                f"         restated by {restated.receipt}, {len(restated.changes)} lines",
+                f"         restated by {restated.receipt}, {counted(len(restated.changes), 'line')}",
                 soft_wrap=True,
             )
     if not months:

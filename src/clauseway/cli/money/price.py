@@ -23,7 +23,7 @@ from clauseway.app.opening.prices import (
 )
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_indented
+from clauseway.cli.output import console, counted, print_indented
 from clauseway.pricing import DEFAULT_TIER, Sale, UnknownPrice
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
@@ -142,7 +142,8 @@ def _check(file: Path | None, as_json: bool) -> int:
 def _print_check(out: Console, checked: CheckedBook) -> None:
     out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
     out.print(
-        f"{checked.prices} prices and {checked.discounts} discounts for {', '.join(checked.products)}"
+        f"{counted(checked.prices, 'price')} and {counted(checked.discounts, 'discount')} "
+        f"for {', '.join(checked.products)}"
     )
     for entry in checked.lacks:
         where = f" on {entry.cloud}" if entry.cloud else ""
@@ -214,4 +215,4 @@ def _print_part(out: Console, part: Part) -> None:
                 style,
             )
     if others := sum(not entry.holds for entry in part.looked_at):
-        out.print(f"  {others} more are for other cases; --json tells each", style="dim")
+        out.print(f"  more entries for other cases: {others}; --json lists each", style="dim")

@@ -27,7 +27,7 @@ from clauseway.cli.money.invoice import dated
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import print_signing, print_verification
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console, counted, print_json
 from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem
 
@@ -232,7 +232,8 @@ def pack(
     if as_json:
         print_json(done)
     else:
-        text = f"{done.file}: {done.bytes:,} bytes, {done.attempts:,} attempts on {done.days} days, pack {done.digest}"
+        size = f"{counted(done.bytes, 'byte')}, {counted(done.attempts, 'attempt')}"
+        text = f"{done.file}: {size} on {counted(done.days, 'day')}, pack {done.digest}"
         console().print(text, soft_wrap=True, highlight=False)
     return 0
 

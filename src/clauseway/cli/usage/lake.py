@@ -10,7 +10,7 @@ from clauseway.app.books.losses import accept_file_loss
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console, counted, print_json
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
@@ -39,7 +39,8 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
     days = f"{report.first_day} to {report.last_day}" if report.first_day else "no day"
     out = console()
     out.print(
-        f"{report.rows:,} records of {days} in {report.usage_files:,} files, {report.bytes / 1e6:,.1f} MB in all"
+        f"{counted(report.rows, 'record')} of {days} in {counted(report.usage_files, 'file')}, "
+        f"{report.bytes / 1e6:,.1f} MB in all"
     )
     if report.kept_from is not None:
         out.print(f"single records are kept from {report.kept_from} on; before that, hourly sums")
@@ -65,9 +66,7 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
         print_json(report)
         return BAD if report.faults else 0
     out = console()
-    whole = (
-        f"{report.files:,} files and {report.retired:,} retired ones, {report.bytes / 1e6:,.1f} MB"
-    )
+    whole = f"{counted(report.files, 'file')} and {report.retired:,} retired, {report.bytes / 1e6:,.1f} MB"
     out.print(
         f"{whole}: "
         + (f"{len(report.faults):,} are not what was written" if report.faults else "all sound")
@@ -163,7 +162,7 @@ def compact(
     if as_json:
         print_json(done)
     else:
-        text = f"{done.before:,} files became {done.after:,}, with {done.rows:,} rows"
+        text = f"{counted(done.before, 'file')} became {done.after:,}, with {counted(done.rows, 'row')}"
         console().print(f"{text}; {done.removed:,} removed")
     return 0
 
@@ -197,7 +196,7 @@ def retain_command(
     answer(
         as_json,
         {"dropped": dropped},
-        f"{dropped:,} records dropped; `clauseway usage lake compact` frees the room ten minutes later",
+        f"{counted(dropped, 'record')} dropped; `clauseway usage lake compact` frees the room ten minutes later",
     )
     return 0
 
@@ -216,7 +215,7 @@ def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = F
         as_json,
         {"days_changed": changed},
         lambda: console().print(
-            f"{changed} days differed and are right now"
+            f"{counted(changed, 'day')} differed, corrected now"
             if changed
             else "Every day was as it should be."
         ),

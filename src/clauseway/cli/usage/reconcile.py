@@ -115,7 +115,8 @@ def _print(out: Console, reconciliation: Reconciliation) -> None:
             by=2,
         )
     if reconciliation.uncounted:
-        text = f"Of {reconciliation.uncounted:,} rows the cost cannot be read: the bill's total is without them."
+        text = f"Of {counted(reconciliation.uncounted, 'row')} the cost cannot be read: "
+        text += "the bill's total is without them."
         print_indented(out, text, by=2)
     for currency, amount in result.unrated.items():
         print_indented(out, f"{amount:,f} {currency} have no rate and are in no amount.", by=2)
@@ -170,7 +171,7 @@ def _print_items(out: Console, reconciliation: Reconciliation) -> None:
     for day in result.whole_days:
         text = f"  {day.day} {', '.join(day.clouds)}: the whole day is {day.status}, {signed(day.difference)}"
         out.print(text, style="bold")
-        out.print(f"    {day.items:,} items", style="dim")
+        out.print(f"    {counted(day.items, 'item')}", style="dim")
     items = [
         (line, item)
         for line in result.lines

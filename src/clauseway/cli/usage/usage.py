@@ -17,7 +17,7 @@ from clauseway.app.reports.expanding import days_between, expand, parse_scale, r
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console, counted, print_json
 from clauseway.storage.lake.quarantine import Held
 from clauseway.storage.lake.rollups import Usage
 from clauseway.values import InvalidInput, Problem, parse_day
@@ -142,7 +142,7 @@ def import_(
         count = so_far.imported if stage == "sealed" else so_far.rows
         if not as_json and abs(count - last[0]) >= 100_000:
             last[0] = count
-            out.print(f"{stage}: {count:,} rows", markup=False)
+            out.print(f"{stage}: {counted(count, 'row')}", markup=False)
 
     done = import_usage(
         home_at(home),
@@ -209,13 +209,15 @@ def expand_command(
         days_between(parse_day(begin, "--from"), parse_day(last, "--until")),
         parse_scale(scale),
         seed,
-        lambda records: None if as_json else out.print(f"{records:,} records"),
+        lambda records: None if as_json else out.print(counted(records, "record")),
     )
     if as_json:
         print_json(done)
     else:
         before = f", {done.again:,} of them there before" if done.again else ""
-        console().print(f"{done.records:,} records of {done.tenants} tenants{before}")
+        console().print(
+            f"{counted(done.records, 'record')} of {counted(done.tenants, 'tenant')}{before}"
+        )
     return 0
 
 
@@ -364,7 +366,7 @@ def _row(row: Held) -> dict[str, object]:
 def _print_imported(done: Imported) -> None:
     out = console()
     report = f"{done.imported:,} imported, {done.again:,} there before, {done.quarantined:,} in quarantine"
-    out.print(f"{done.rows:,} rows: {report}")
+    out.print(f"{counted(done.rows, 'row')}: {report}")
     for reason, count in sorted(done.skipped.items()):
         out.print(f"{count:,} skipped: {reason}", style="dim", markup=False)
     if done.quarantined:
