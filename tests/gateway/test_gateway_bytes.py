@@ -19,7 +19,7 @@ from gateway_rig import (
     content_events,
 )
 
-from clauseway.gateway.wire.operations import OPERATIONS
+from clauseway.gateway.wire.operations import OPERATIONS, State
 
 JSON = "application/json"
 FORM = 'multipart/form-data; boundary="a b"'
@@ -108,19 +108,19 @@ CASES = [
     Case("files.create", "POST /files", form(("purpose", "batch"), content=LINES), FORM, answer(b'"id":"file-1"')),
     Case("files.retrieve", "GET /files/file-1", back=answer(b'"id":"file-1"')),
     Case("files.content", "GET /files/file-1/content", back=FILE, back_kind="application/octet-stream"),
-    Case("files.list", "GET /files?purpose=x", back=answer(b'"data" : [ {"id" : "file-1"} ]', b'"first_id":"file-1"')),
     Case("batches.create", "POST /batches", ODD + b'"input_file_id":"file-1"}', JSON,
          answer(b'"id":"batch_1"', b'"status":"validating"')),
     Case("batches.retrieve", "GET /batches/batch_1", back=answer(b'"id":"batch_1"', b'"status":"in_progress"')),
     Case("batches.cancel", "POST /batches/batch_1/cancel", back=answer(b'"id":"batch_1"', b'"status":"cancelling"')),
-    Case("batches.list", "GET /batches", back=answer(b'"data":[ {"id": "batch_1"} ] ')),
     Case("files.delete", "DELETE /files/file-1", back=answer(b'"id":"file-1"', b'"deleted":true')),
     Case("responses.delete", "DELETE /responses/resp_1", back=answer(b'"id":"resp_1"', b'"deleted":true')),
 ]  # fmt: skip
 
 
 def test_every_operation_is_compared() -> None:
-    assert {case.operation for case in CASES} == {operation.name for operation in OPERATIONS}
+    """But for lists, which are put together here."""
+    passed = {operation.name for operation in OPERATIONS if operation.state is not State.LISTS}
+    assert {case.operation for case in CASES} == passed
 
 
 def answering(case: Case, piece: int) -> Behaviour:
