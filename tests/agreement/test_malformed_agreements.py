@@ -194,7 +194,7 @@ a day that is none
 
 until no day
     A1.md:45 written: until: mileston
-    told: A1.md:45 'until' does not fit: 'mileston' is no day
+    told: A1.md:45 unknown day or event 'mileston'
 
 ends before it begins
     A1.md:45 written: through: 2023-12-31

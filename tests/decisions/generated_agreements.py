@@ -36,7 +36,8 @@ from clauseway.agreement import (
     Withdrawal,
 )
 from clauseway.agreement.definitions import RULES, STATED_RULES
-from clauseway.agreement.facts import Fact
+from clauseway.agreement.events import Event
+from clauseway.agreement.facts import EventHappened, Fact
 from clauseway.agreement.terms import MILESTONE, AnyTerm, Only
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.catalog import Catalog, Product, ProductClass
@@ -177,22 +178,39 @@ def cited(term: str, amendment: str) -> Citation:
     )
 
 
+EVENTS = {
+    event.id: event
+    for event in (
+        Event(id="notice", citation=cited("notice", "agreement")),
+        Event(id="cure", citation=cited("cure", "agreement")),
+        Event(id="breach", citation=cited("breach", "agreement"), over_by="cure"),
+        Event(id="end", citation=cited("end", "agreement"), after="notice", days=9, prevented_by="cure"),
+        Event(id="expiry", citation=cited("expiry", "agreement"), on=date(2030, 1, 30), extended_by="notice", days=8),
+    )
+}
+
+
 @st.composite
 def _terms(draw: st.DrawFn, where: _Wheres, name: str, amendment: str, begins: date) -> AnyTerm:
     kind: Callable[..., st.SearchStrategy[AnyTerm]] = draw(st.sampled_from(_KINDS))
-    ends = draw(st.sampled_from(("never", "never", "through", "until", MILESTONE)))
+    ends = draw(st.sampled_from(("never", "never", "through", "until", MILESTONE, *EVENTS)))
     day = draw(_days)
-    return draw(
+    term = draw(
         kind(
             where,
             id=st.just(name),
             citation=st.just(cited(name, amendment)),
             begins=st.just(begins),
             through=st.just(day if ends == "through" else None),
-            until=st.just({"until": str(day), MILESTONE: MILESTONE}.get(ends, "")),
+            until=st.just({"until": str(day), **{name: name for name in (MILESTONE, *EVENTS)}}.get(ends, "")),
             under=st.sampled_from(({}, {}, {"X": "strict"}, {"Y": "far"})),
         )
     )
+    if isinstance(term, RevenueShareTerm):
+        return term
+    key = draw(st.sampled_from(("", "", "", "from_", "while_", "while_no")))
+    kept: AnyTerm = msgspec.structs.replace(term, **{key: draw(st.sampled_from(tuple(EVENTS)))}) if key else term
+    return kept
 
 
 def _exclusivity(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
@@ -338,6 +356,12 @@ def _facts(draw: st.DrawFn, regions: bool) -> Fact:
         st.builds(Grant, party=_party, product=granted, through=st.just(None) | ends, **kept, **common),
         st.builds(Withdrawal, party=_party, product=granted, **kept, **common),
         st.builds(Milestone, **common),
+        st.builds(
+            EventHappened,
+            event=st.sampled_from(("notice", "cure", "breach")),
+            through=st.none() | st.just(effective + timedelta(days=5)),
+            **common,
+        ),
     ]
     return draw(st.one_of(kinds))
 
@@ -375,6 +399,7 @@ def agreements(draw: st.DrawFn, terms: tuple[int, int] = (2, 7)) -> OpenAgreemen
             for bears_on in [draw(st.sampled_from(("precedence", "grant")))]
         ),
         figures={},
+        events=EVENTS,
         amendments=tuple(amendments),
     )
     facts = FactRegister().with_facts(draw(st.lists(_facts(told[1]), max_size=12)))

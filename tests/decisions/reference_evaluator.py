@@ -40,6 +40,8 @@ class World:
     def __init__(self, opened: OpenAgreement, question: Question) -> None:
         self.catalog, self.question, self.day = opened.catalog, question, question.as_of
         self.rules = opened.agreement.rules
+        self.events = opened.agreement.events
+        self._goes_on: dict[tuple[str, date], bool] = {}
         known = [fact for fact in opened.facts.facts if fact.known <= question.known_at]
         self.facts = [fact for fact in known if not self.corrected(fact, known)]
         self.amendments = self.not_rescinded(opened.agreement.amendments)
@@ -48,8 +50,12 @@ class World:
         self.over: list[Any] = []
         for amendment in self.amendments:
             for term in amendment.terms:
-                if self.reads(term.under) and term.begins <= self.day:
-                    (self.live if self.end_of(term) > self.day else self.over).append(term)
+                if self.reads(term.under):
+                    days = self.days_of(term)
+                    if self.day in days:
+                        self.live.append(term)
+                    elif any(day < self.day for day in days) or self.is_empty(term):
+                        self.over.append(term)
 
     # --- which text stands ---
 
@@ -69,9 +75,67 @@ class World:
                 gone |= {*change.rescinds} if self.reads(change.under) else set()
         return [one for one in known if one.id not in gone]
 
-    def end_of(self, term: Any) -> date:
+    def is_empty(self, term: Any) -> bool:
+        """A term that ended on the day on which it began: it is over, though it never held."""
+        waits = term.from_ or term.while_ or term.while_no
+        return not waits and term.begins <= self.day and self.end_of(term, term.begins) <= self.day
+
+    def days_of(self, term: Any) -> set[date]:
+        """Every day up to the question's on which it holds."""
+        span = (self.day - term.begins).days + 1
+        days = [term.begins + ONE * at for at in range(max(0, span))]
+        if term.from_:
+            days = [day for day in days if any(self.goes_on(term.from_, on) for on in days if on <= day)]
+        if not days:
+            return set()
+        end = self.end_of(term, days[0])
+        return {
+            day
+            for day in days
+            if day < end
+            and (not term.while_ or self.goes_on(term.while_, day))
+            and (not term.while_no or not self.goes_on(term.while_no, day))
+        }
+
+    # --- events ---
+
+    def begins_of(self, name: str) -> list[tuple[date, date]]:
+        """The days on which an event comes about, each with the day after its own last."""
+        event = self.events.get(name)
+        if event is not None and event.after:
+            return [
+                (day + ONE * event.days, NEVER)
+                for day, _ in self.begins_of(event.after)
+                if not any(
+                    day <= other < day + ONE * event.days
+                    for other, _ in (self.begins_of(event.prevented_by) if event.prevented_by else ())
+                )
+            ]
+        if event is not None and event.on:
+            day = event.on
+            for other, _ in self.begins_of(event.extended_by) if event.extended_by else ():
+                day += ONE * event.days if other < day else ONE * 0
+            return [(day, NEVER)]
+        return sorted(
+            (fact.effective, last + ONE if (last := getattr(fact, "through", None)) else NEVER)
+            for fact in self.facts
+            if getattr(fact, "event", "milestone" if isinstance(fact, Milestone) else "") == name
+        )
+
+    def goes_on(self, name: str, day: date) -> bool:
+        key = (name, day)
+        if key not in self._goes_on:
+            over_by = self.events[name].over_by if name in self.events else ""
+            ends = [end for end, _ in self.begins_of(over_by)] if over_by else []
+            self._goes_on[key] = any(
+                begin <= day < over and not any(begin <= end <= day for end in ends)
+                for begin, over in self.begins_of(name)
+            )
+        return self._goes_on[key]
+
+    def end_of(self, term: Any, begin: date) -> date:
         """The first day on which it no longer holds, as the changes in effect on the day say."""
-        end = self.written(term, term.begins)
+        end = self.written(term, begin)
         for amendment in sorted(self.amendments, key=lambda one: one.rank):
             since = amendment.effective
             for change in amendment.changes:
@@ -87,10 +151,12 @@ class World:
         ends = [NEVER]
         if timed.through:
             ends.append(timed.through + ONE)
-        if timed.until == "milestone":
-            ends += [fact.effective for fact in self.facts if isinstance(fact, Milestone)]
-        elif timed.until:
+        if timed.until[:1].isdigit():
             ends.append(date.fromisoformat(timed.until))
+        elif timed.until:
+            span = (self.day - since).days + 1
+            days = (since + ONE * at for at in range(max(0, span)))
+            ends += [next((day for day in days if self.goes_on(timed.until, day)), NEVER)]
         return max(min(ends), since)
 
     def of(self, kind: str, terms: list[Any] | None = None) -> list[Any]:

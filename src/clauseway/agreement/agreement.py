@@ -5,6 +5,7 @@ from datetime import date
 
 import msgspec
 
+from clauseway.agreement.events import Event
 from clauseway.agreement.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, KnownAt
@@ -112,6 +113,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, Reading]
     commentary: tuple[Commentary, ...]
     figures: Mapping[str, Figure]
+    events: Mapping[str, Event] = msgspec.field(default_factory=dict)
     context: tuple[ContextNote, ...] = ()
     amendments: tuple[Amendment, ...]
     lines: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)

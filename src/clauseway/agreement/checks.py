@@ -73,6 +73,7 @@ def check_term(term: AnyTerm, place: Place) -> None:
     _check_names(term, place)
     _check_readings(term.under, "under", place)
     _check_days_of_term(term, place)
+    _check_events(term, place)
     if isinstance(term, Precedence):
         _check_choice("binds", term.binds, BINDS, place)
         if term.unless is not None:
@@ -293,6 +294,19 @@ def check_change(change: Change, place: Place) -> None:
             place.tell(key, f"{change.id} rewrites the past", why, "Fix one of the two days.")
 
 
+def _check_events(term: AnyTerm, place: Place) -> None:
+    """Every event that a term waits for is defined, and a share of revenue runs without a break."""
+    events = [*(place.definitions.names["events"] or ()), MILESTONE]
+    for key, event in (("from", term.from_), ("while", term.while_), ("while-no", term.while_no)):
+        if event:
+            place.mistakes.check_defined(place.line(key), "event", event, events)
+    if isinstance(term, RevenueShareTerm) and (term.while_ or term.while_no):
+        key = "while" if term.while_ else "while-no"
+        why = "tiers, floors and caps count from its begin without a break"
+        todo = "Write until: with the event, and a share of its own for what comes after."
+        place.tell(key, f"the share {term.id} cannot pause", why, todo)
+
+
 def _check_days_of_term(term: Term, place: Place) -> None:
     if place.effective is None:
         _until(term, place)
@@ -318,7 +332,11 @@ def _ends(until: date | None, last_day: date | None) -> Iterator[tuple[str, date
 
 def _until(timed: Term | Change, place: Place) -> date | None:
     """The day written as `until`; None where it names the milestone, nothing, or (which is told) no day."""
-    if not timed.until or timed.until == MILESTONE:
+    events = {*(place.definitions.names["events"] or ()), MILESTONE}
+    if not timed.until or timed.until in events:
+        return None
+    if not timed.until[:1].isdigit():
+        place.mistakes.check_defined(place.line("until"), "day or event", timed.until, events)
         return None
     try:
         return parse_day(timed.until, "until")
@@ -328,7 +346,7 @@ def _until(timed: Term | Change, place: Place) -> date | None:
             "until",
             f"'until' does not fit: {timed.until!r} is no day",
             why,
-            "Write YYYY-MM-DD or milestone.",
+            "Write YYYY-MM-DD, or milestone or another event of agreement.md.",
         )
         return None
 

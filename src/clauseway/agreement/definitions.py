@@ -15,10 +15,11 @@ from clauseway.agreement.actions import TERM_ACTIONS
 from clauseway.agreement.agreement import Commentary, ContextNote, Figure, Reading
 from clauseway.agreement.blocks import Cited, CitedSource, build, read_mapping
 from clauseway.agreement.entries import Entry, Plain
+from clauseway.agreement.events import Event
 from clauseway.agreement.front import DefinitionsFront, read_front
 from clauseway.agreement.markdown import Block, Document
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes, Names
-from clauseway.agreement.terms import ANYONE
+from clauseway.agreement.terms import ANYONE, MILESTONE
 from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
@@ -43,6 +44,7 @@ SECTIONS = (
     "commentary",
     "figures",
     "context",
+    "events",
 )
 # The sections that are lists of names; the others map names to what is said of them.
 LISTS = ("parties", "segments")
@@ -85,7 +87,20 @@ class ContextWritten(msgspec.Struct, frozen=True, kw_only=True):
     value: str = ""
 
 
-_CitedRecord: TypeAlias = ReadingWritten | CommentaryWritten | FigureWritten | ContextWritten
+class EventWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    says: str
+    source: Cited
+    over_by: str = ""
+    after: str = ""
+    prevented_by: str = ""
+    on: date | None = None
+    extended_by: str = ""
+    days: int = 0
+
+
+_CitedRecord: TypeAlias = (
+    ReadingWritten | CommentaryWritten | FigureWritten | ContextWritten | EventWritten
+)
 W = TypeVar("W", bound=msgspec.Struct)
 
 
@@ -106,6 +121,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     commentary: Mapping[str, CommentaryWritten]
     figures: Mapping[str, FigureWritten]
     context: Mapping[str, ContextWritten]
+    events: Mapping[str, EventWritten]
     names: Mapping[str, Names]
     lines: Mapping[tuple[str, str], int]
 
@@ -124,6 +140,9 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
             operators=self.clouds,
             regions=self.regions,
             segments=self.segments,
+            events=frozenset(
+                name for name, event in self.events.items() if not event.after and event.on is None
+            ),
             classes={
                 name: ProductClass(id=name, within=written.within, actions=written.actions)
                 for name, written in self.classes.items()
@@ -177,6 +196,21 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
             for name, written in self.figures.items()
         }
 
+    def cited_events(self) -> dict[str, Event]:
+        return {
+            name: Event(
+                id=name,
+                citation=self._cite("events", name, written.says, written.source),
+                over_by=written.over_by,
+                after=written.after,
+                prevented_by=written.prevented_by,
+                on=written.on,
+                extended_by=written.extended_by,
+                days=written.days,
+            )
+            for name, written in self.events.items()
+        }
+
     def cited_context(self) -> tuple[ContextNote, ...]:
         """Return the context notes, oldest first."""
         notes = [
@@ -222,6 +256,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         commentary=written.records("commentary", CommentaryWritten),
         figures=written.records("figures", FigureWritten),
         context=written.records("context", ContextWritten),
+        events=written.records("events", EventWritten),
         names={section: written.names(section) for section in SECTIONS},
         lines=written.lines(),
     )
@@ -453,12 +488,62 @@ def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
         )
 
 
+def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
+    """An event is recorded, or comes about in one way by others; in the end by one that is recorded, or by a day."""
+    for name, event in definitions.events.items():
+        within, line = _EventPlace(name, mistakes), definitions.lines["events", name]
+        known = [*(definitions.names["events"] or ()), MILESTONE]
+        for other in filter(
+            None, (event.over_by, event.after, event.prevented_by, event.extended_by)
+        ):
+            mistakes.check_defined(line, "event", other, known)
+        if name == MILESTONE:
+            within.tell(line, "every agreement knows it", "Delete it: fact record milestone.")
+        if event.after and event.on is not None:
+            within.tell(line, "it comes after an event and on a day", "Write after: or on:.")
+        if event.prevented_by and not event.after:
+            within.tell(line, "prevented-by: has its effect on after: alone", "Write after:.")
+        if event.extended_by and event.on is None:
+            within.tell(line, "extended-by: puts off the day in on:", "Write on:.")
+        if bool(event.days) != bool(event.extended_by) and not event.after:
+            why = "days: counts from after:, or how long extended-by: puts off"
+            within.tell(line, why, "Write both, or neither.")
+        if event.days < 0:
+            within.tell(line, "days lies below zero", "Write how many days come after.")
+        if _waits_for_itself(name, definitions.events):
+            why = "nothing could ever bring it about: it waits for itself"
+            within.tell(line, why, "Break the circle of after:, prevented-by: and extended-by:.")
+
+
+class _EventPlace(msgspec.Struct, frozen=True):
+    event: str
+    mistakes: Mistakes
+
+    def tell(self, line: int, why: str, todo: str) -> None:
+        self.mistakes.add(line, f"the event {self.event!r} cannot be understood", why, todo)
+
+
+def _waits_for_itself(name: str, events: Mapping[str, EventWritten]) -> bool:
+    waiting, seen = [name], set[str]()
+    while waiting:
+        event = events.get(waiting.pop())
+        ahead = (
+            {event.after, event.prevented_by, event.extended_by} - {"", *seen} if event else set()
+        )
+        if name in ahead:
+            return True
+        seen |= ahead
+        waiting += ahead
+    return False
+
+
 def _check_sources(definitions: Definitions, mistakes: Mistakes) -> None:
     cited: tuple[tuple[str, Mapping[str, _CitedRecord]], ...] = (
         ("readings", definitions.readings),
         ("commentary", definitions.commentary),
         ("figures", definitions.figures),
         ("context", definitions.context),
+        ("events", definitions.events),
     )
     known = definitions.names["sources"]
     for section, written in cited:
@@ -475,5 +560,6 @@ CHECKS: tuple[Callable[[Definitions, Mistakes], None], ...] = (
     _check_rules,
     _check_readings,
     _check_figures,
+    _check_events,
     _check_sources,
 )

@@ -97,6 +97,17 @@ class Milestone(Fact, frozen=True, kw_only=True, tag="milestone"):
     """The milestone's verification took effect. A declaration alone changes nothing and is not recorded as this."""
 
 
+class EventHappened(Fact, frozen=True, kw_only=True, tag="event"):
+    """An event that the agreement defines took place. `through` is its last day, where it has one of its own."""
+
+    event: str
+    through: date | None = None
+
+    @property
+    def turns(self) -> tuple[date, ...]:
+        return _from_through(self.effective, self.through)
+
+
 class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
     """The owner granted a party a product: to sell it, or for intellectual property to use it.
 
@@ -112,9 +123,7 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
 
     @property
     def turns(self) -> tuple[date, ...]:
-        return (
-            (self.effective,) if self.through is None else (self.effective, through(self.through))
-        )
+        return _from_through(self.effective, self.through)
 
     @property
     def scope(self) -> Scope:
@@ -167,12 +176,17 @@ FACT_KINDS: Mapping[str, type[Fact]] = {
     "answer": Answer,
     "offer": Offer,
     "milestone": Milestone,
+    "event": EventHappened,
     "grant": Grant,
     "withdrawal": Withdrawal,
     "retraction": Retraction,
 }
 # What adds a name to the catalog. Text has a form of its own for these.
 ADDITIONS: Mapping[str, type[Fact]] = {"product": ProductAdded, "party": PartyAdded}
+
+
+def _from_through(begin: date, last_day: date | None) -> tuple[date, ...]:
+    return (begin,) if last_day is None else (begin, through(last_day))
 
 
 def _after(sequence: int, fact: Fact) -> Fact:
@@ -243,10 +257,6 @@ class FactRegister(msgspec.Struct, frozen=True):
         added = [_after(last.get(fact.known.instant_ns, -1), fact) for fact in more]
         return FactRegister(tuple(sorted((*self.facts, *added), key=lambda fact: fact.known)))
 
-    def milestone(self) -> Milestone | None:
-        found = [fact for fact in self.facts if isinstance(fact, Milestone)]
-        return min(found, key=lambda fact: fact.effective, default=None)
-
     def launches(self, product: str) -> list[Launch]:
         found = [
             fact
@@ -290,7 +300,9 @@ class FactRegister(msgspec.Struct, frozen=True):
 def ends_too_early(fact: Fact) -> str:
     """Return the key of a fact's last day, where that lies before the day on which the fact took effect; else empty."""
     match fact:
-        case Grant() if fact.through is not None and fact.through < fact.effective:
+        case Grant() | EventHappened() if (
+            fact.through is not None and fact.through < fact.effective
+        ):
             return "through"
         case Offer() if fact.answer_by is not None and fact.answer_by < fact.effective:
             return "answer-by"
@@ -354,6 +366,8 @@ def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str
             ]
         case Offer() if catalog.subjects is not None:
             return [("subject", fact.subject, catalog.subjects)]
+        case EventHappened():
+            return [("event", fact.event, catalog.events)]
         case ProductAdded():
             return [("class", fact.class_, frozenset(catalog.classes))]
     return []

@@ -3,39 +3,44 @@
 A term begins with its amendment. It ends by its own `until` or `through`, or by what a later amendment says: of the
 changes in effect on the day the one concluded last holds, and replaces what an earlier one said of the same end. What
 had ended when a change took effect stays ended. An amendment that was rescinded before it took effect never does.
+By events a term may begin, end, or hold and pause in turn: it has a state for each stretch on which it holds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
 import msgspec
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change
-from clauseway.agreement.facts import FactRegister, Launch, Milestone
+from clauseway.agreement.events import Calendar, Stretch, pauses, while_going_on
+from clauseway.agreement.facts import FactRegister, Launch
 from clauseway.agreement.shares import RevenueShare
-from clauseway.agreement.terms import MILESTONE, AnyTerm, Precedence, RevenueShareTerm, Term
+from clauseway.agreement.terms import AnyTerm, Precedence, RevenueShareTerm, Term
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
 
 class TermState(msgspec.Struct, frozen=True, kw_only=True):
     """A term on a day. `end` is exclusive. `ended_by` cites what set the end, the term itself where nothing else did;
-    `event` the fact that brought it about, where it ends by an event that has happened."""
+    `event` the fact that brought it about, where it ends by an event that has happened, and `begun_by` that by which it
+    began. `begin` is FOREVER where it waits for an event."""
 
     term: AnyTerm
     amendment: str
     order: int
     as_of: date
+    begin: date
     end: date
     ended_by: Citation
     event: Citation | None = None
+    begun_by: Citation | None = None
 
     @property
     def in_force(self) -> bool:
-        return self.term.begins <= self.as_of < self.end
+        return self.begin <= self.as_of < self.end
 
     @property
     def ended(self) -> bool:
-        return self.end <= self.as_of and self.term.begins <= self.as_of
+        return self.end <= self.as_of and self.begin <= self.as_of
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,16 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True):
         """Whether any amendment is both in force and known."""
         return bool(self.amendments)
 
+    @property
+    def terms(self) -> list[TermState]:
+        """Each term once: as it is in force, else as it ended last, else as it will begin."""
+        last: dict[str, TermState] = {}
+        for state in self.states:
+            kept = last.get(state.term.id)
+            if kept is None or state.in_force or (state.ended and not kept.in_force):
+                last[state.term.id] = state
+        return list(last.values())
+
 
 def in_force(
     agreement: Agreement,
@@ -62,12 +77,13 @@ def in_force(
     """Fold the agreement. `facts` must already be those known at `known_at`."""
     known = standing(agreement, known_at, readings)
     effective = [amendment for amendment in known if amendment.effective <= as_of]
-    fold = _Fold(as_of, _changes(effective, readings), facts.milestone())
+    fold = _Fold(as_of, _changes(effective, readings), Calendar(agreement.events, facts))
     states = [
-        fold.state(term, amendment, order)
+        state
         for order, amendment in enumerate(known)
         for term in amendment.terms
         if _reads(term.under, readings)
+        for state in fold.states(term, amendment, order)
     ]
     # Stable: within an amendment, the text's own order.
     states.sort(key=lambda state: -state.order)
@@ -101,7 +117,7 @@ def changed_by(
 ) -> frozenset[str]:
     """The terms that a change finds still in force when it takes effect, with everything known."""
     amendments = standing(agreement, KnownAt.everything(), readings)
-    fold = _Fold(date.max, _changes(amendments, readings), facts.milestone())
+    fold = _Fold(date.max, _changes(amendments, readings), Calendar(agreement.events, facts))
     terms = [
         term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
     ]
@@ -125,6 +141,7 @@ def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> 
                 days |= _days_of(timed)
     known = facts.known(known_at).facts
     days |= {turn for fact in known for turn in fact.turns}
+    days |= Calendar(agreement.events, FactRegister(known)).days()
     days |= {
         launch.effective + timedelta(days=lead)
         for launch in known
@@ -138,7 +155,7 @@ def _days_of(timed: Term | Change) -> set[date]:
     days = {timed.begins} if isinstance(timed, Term) else set()
     if timed.through is not None:
         days.add(through(timed.through))
-    if timed.until and timed.until != MILESTONE:
+    if _is_day(timed.until):
         days.add(date.fromisoformat(timed.until))
     return days
 
@@ -157,31 +174,52 @@ def _changes(
 
 
 class _End(msgspec.Struct, frozen=True):
-    """The day on which a term ends (exclusive), what set it, and whether an event brought it about."""
+    """The day on which a term ends (exclusive), what set it, and the event that brought it about."""
 
     day: date
     set_by: Citation
-    by_event: bool
+    event: Citation | None = None
 
 
 class _Fold(msgspec.Struct, frozen=True):
-    """What the state of every term rests on: the day, the changes in effect, and the milestone, if it is known."""
+    """What the state of every term rests on: the day, the changes in effect, and when events go on."""
 
     as_of: date
     changes: Mapping[str, list[tuple[Change, date]]]
-    milestone: Milestone | None
+    calendar: Calendar
 
-    def state(self, term: AnyTerm, amendment: Amendment, order: int) -> TermState:
-        end = self._end(term)
-        return TermState(
-            term=term,
-            amendment=amendment.id,
-            order=order,
-            as_of=self.as_of,
-            end=end.day,
-            ended_by=end.set_by,
-            event=self.milestone.citation if end.by_event and self.milestone else None,
-        )
+    def states(self, term: AnyTerm, amendment: Amendment, order: int) -> Iterator[TermState]:
+        """A state for each stretch on which the term holds; one where it never does."""
+        begin, begun_by = term.begins, None
+        if term.from_:
+            begin, begun_by = self.calendar.first(term.from_, term.begins)
+        end = self._end(term, begin)
+        whole = Stretch(begin, end.day, begun_by, end.event)
+        stretches = [whole]
+        if term.from_ or term.while_ or term.while_no:
+            stretches = self._kept_to_events(term, whole)
+            # What waits for an event has not begun.
+            stretches = stretches or [msgspec.structs.replace(whole, begin=FOREVER)]
+        for stretch in stretches:
+            yield TermState(
+                term=term,
+                amendment=amendment.id,
+                order=order,
+                as_of=self.as_of,
+                begin=stretch.begin,
+                end=stretch.end,
+                ended_by=end.set_by if stretch.end == end.day else term.citation,
+                event=stretch.ended_by,
+                begun_by=stretch.begun_by,
+            )
+
+    def _kept_to_events(self, term: Term, whole: Stretch) -> list[Stretch]:
+        stretches = [whole] if whole.begin < whole.end else []
+        if term.while_:
+            stretches = while_going_on(stretches, self.calendar.stretches(term.while_))
+        if term.while_no:
+            stretches = while_going_on(stretches, pauses(self.calendar.stretches(term.while_no)))
+        return stretches
 
     def has_effect(self, change: Change, term: Term) -> bool:
         """Return whether a term had not ended when a change of it took effect."""
@@ -192,8 +230,8 @@ class _Fold(msgspec.Struct, frozen=True):
             end = self._changed(end, other, effective, term)
         return False
 
-    def _end(self, term: Term) -> _End:
-        end = self._written_end(term, term.begins)
+    def _end(self, term: Term, begin: date) -> _End:
+        end = self._written_end(term, begin)
         for change, effective in self.changes.get(term.id, ()):
             end = self._changed(end, change, effective, term)
         return end
@@ -202,20 +240,30 @@ class _Fold(msgspec.Struct, frozen=True):
         if end.day <= effective:
             return end  # it had ended by then
         if term.id in change.ends:
-            return _End(effective, change.citation, False)
+            return _End(effective, change.citation)
         return self._written_end(change, effective)
 
     def _written_end(self, timed: Term | Change, since: date) -> _End:
         """The end that a text sets which holds since a day; none lies before that day."""
-        ends = [(FOREVER, False)]
+        ends = [_End(FOREVER, timed.citation)]
         if timed.through is not None:
-            ends.append((through(timed.through), False))
-        if timed.until == MILESTONE:
-            ends += [(self.milestone.effective, True)] if self.milestone else []
+            ends.append(_End(through(timed.through), timed.citation))
+        if _is_day(timed.until):
+            ends.append(_End(date.fromisoformat(timed.until), timed.citation))
         elif timed.until:
-            ends.append((date.fromisoformat(timed.until), False))
-        day, by_event = min(ends)
-        return _End(max(day, since), timed.citation, by_event)
+            day, event = self.calendar.first(timed.until, since)
+            ends.append(_End(day, timed.citation, event))
+        end = min(ends, key=_day_of_end)
+        return msgspec.structs.replace(end, day=max(end.day, since))
+
+
+def _day_of_end(end: _End) -> date:
+    return end.day
+
+
+def _is_day(until: str) -> bool:
+    """Return whether an end names a day, and no event."""
+    return until[:1].isdigit()
 
 
 def _reads(under: Mapping[str, str], readings: Mapping[str, str]) -> bool:
@@ -229,7 +277,7 @@ def revenue_shares(
     open_shares: dict[str, RevenueShare] = {}
     closed: list[RevenueShare] = []
     for day in boundaries(agreement, facts, known_at):
-        for state in in_force(agreement, facts, day, known_at, readings).states:
+        for state in in_force(agreement, facts, day, known_at, readings).terms:
             term = state.term
             if not isinstance(term, RevenueShareTerm):
                 continue

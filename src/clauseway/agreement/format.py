@@ -35,7 +35,7 @@ WIDTH = 120
 _PASSES_MAX = 5
 _OPENING = re.compile(r"^(`{3,}|~{3,})[ \t]*ya?ml[ \t]+(\w+)[ \t]*$", re.IGNORECASE)
 _FIRST = ("id", "kind")
-_LAST = ("begins", "until", "through", "under", "source")
+_LAST = ("begins", "from", "until", "through", "while", "while-no", "under", "source")
 _FACT_LAST = ("effective", "recorded", "corrects", "source", "says")
 
 

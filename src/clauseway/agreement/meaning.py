@@ -16,7 +16,9 @@ from clauseway.agreement.facts import Fact
 from clauseway.agreement.terms import Term
 
 # What the language learnt to say later. Where a text says none of it, its meaning is what it was before.
-_LEARNT_LATER = frozenset({"despite", "grantor", "rescinds", "lead-days"})
+_LEARNT_LATER = frozenset(
+    {"despite", "grantor", "rescinds", "lead-days", "from", "while", "while-no", "events"}
+)
 
 
 def meaning_of(agreement: Agreement) -> str:
@@ -31,6 +33,7 @@ def meaning_of(agreement: Agreement) -> str:
         {
             **({"rules": stated} if stated else {}),
             **({"concluded": concluded} if concluded != in_effect else {}),
+            **({"events": _events(agreement)} if agreement.events else {}),
             "id": agreement.id,
             "catalog": _plain(agreement.catalog),
             "readings": {name: reading.options for name, reading in agreement.readings.items()},
@@ -56,6 +59,10 @@ def _amendment(amendment: Amendment) -> Mapping[str, Any]:
         "terms": sorted(_encoded({"kind": term.kind, **_plain(term)}) for term in amendment.terms),
         "changes": sorted(_encoded(_plain(change)) for change in amendment.changes),
     }
+
+
+def _events(agreement: Agreement) -> Mapping[str, Any]:
+    return {name: _plain(event) for name, event in agreement.events.items()}
 
 
 def _plain(record: msgspec.Struct | Term | Change | Fact) -> dict[str, Any]:

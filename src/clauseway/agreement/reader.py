@@ -127,6 +127,7 @@ def _agreement(definitions: Definitions, drafts: Sequence[Draft], hash: str) -> 
         readings=definitions.cited_readings(),
         commentary=definitions.cited_commentary(),
         figures=definitions.cited_figures(),
+        events=definitions.cited_events(),
         context=definitions.cited_context(),
         amendments=tuple(sorted(amendments, key=_oldest_first)),
         lines=definitions.lines,

@@ -57,7 +57,7 @@ class AddedParty(msgspec.Struct, frozen=True, kw_only=True):
 _ADDITIONS = ("product", "party")
 _ABOUT = frozenset({"kind", "source", "says", "recorded", "id", "corrects"})
 # What a fact is about, in the order in which its name says it.
-NAMED = ("party", "product", "class", "cloud", "stage", "subject")
+NAMED = ("event", "party", "product", "class", "cloud", "stage", "subject")
 
 # Why a retraction cannot be retracted, and the way out.
 RETRACTED = "what a retraction hid is not said again by taking the retraction back"

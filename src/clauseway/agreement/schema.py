@@ -23,6 +23,7 @@ from clauseway.agreement.definitions import (
     ClassWritten,
     CommentaryWritten,
     ContextWritten,
+    EventWritten,
     FigureWritten,
     ProductWritten,
     ReadingWritten,
@@ -30,7 +31,7 @@ from clauseway.agreement.definitions import (
 from clauseway.agreement.facts import FACT_KINDS, STAGES
 from clauseway.agreement.registers import AboutFact, AddedParty, AddedProduct
 from clauseway.agreement.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
-from clauseway.agreement.terms import BINDS, MILESTONE, TERM_KINDS, UNLESS, Choice
+from clauseway.agreement.terms import BINDS, TERM_KINDS, UNLESS, Choice
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -44,7 +45,21 @@ DOCS: Mapping[str, str] = {
     "kind": "What it is; the kind decides which other keys there are.",
     "source": "The sources that state it, by their names in agreement.md.",
     "begins": "The day from which it holds, where that is later than its amendment's (YYYY-MM-DD).",
-    "until": "The first day on which it no longer holds (YYYY-MM-DD), or milestone. With through, the earlier ends it.",
+    "until": "The first day on which it no longer holds (YYYY-MM-DD), or an event: milestone, or one of agreement.md. "
+    "With through, the earlier ends it.",
+    "from": "Of a term, the event with which it begins: the first day, from its own begin on, on which that goes on; "
+    "of commentary, the amendment from which on it is quoted.",
+    "while": "The event while which it holds.",
+    "while-no": "The event while which it does not hold.",
+    "event": "The event that took place, by its name in agreement.md.",
+    "event.through": "The last day of the event (YYYY-MM-DD). Left out: it goes on until the event that ends it.",
+    "over-by": "The event with which it is over. Left out: it goes on.",
+    "after": "The event so many days after which it comes about.",
+    "prevented-by": "The event that prevents it, where it happens in these days.",
+    "on": "The day on which it comes about (YYYY-MM-DD).",
+    "extended-by": "The event that puts off its day, each time, by so many days.",
+    "days": "How many days after, or by how many days each renewal puts it off.",
+    "events": "What may happen: recorded, or so many days after another event, or on a day.",
     "through": "The last day on which it holds (YYYY-MM-DD).",
     "under": "The readings under which it stands at all: {R1: and}.",
     "party": "A party, by its name in agreement.md.",
@@ -110,7 +125,6 @@ DOCS: Mapping[str, str] = {
     "says": "What it says, in one sentence; quoted in answers.",
     "options": "Two ways to read it or more; the first is the default.",
     "bears-on": "Where it is quoted: grant or precedence.",
-    "from": "The amendment from which on it is quoted.",
     "value": "The figure: 20 %, or USD 1000000.",
     "standing": "reported: used only where accepted by name. placeholder: nobody reported a value, and this one is "
     "used only where accepted by name. ours: holds by default.",
@@ -152,6 +166,7 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "commentary": CommentaryWritten,
     "figures": FigureWritten,
     "context": ContextWritten,
+    "events": EventWritten,
 }
 # Keys with a fixed list of words.
 _WORDS: Mapping[str, frozenset[str]] = {
@@ -270,7 +285,7 @@ def _value(wanted: Any, key: str) -> Schema:
     if key == "actions":
         return {"type": "array", "items": {"enum": list(TERM_ACTIONS)}}
     if key == "until":
-        return {"anyOf": [dict(_DAY), {"const": MILESTONE}]}
+        return {"anyOf": [dict(_DAY), dict(_NAMED)]}
     if key == "options":
         return {**_NAMES, "minItems": 2, "uniqueItems": True}
     if key in _WORDS:

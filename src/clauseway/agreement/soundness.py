@@ -119,11 +119,10 @@ class _Text:
     def lives(self) -> list[dict[str, tuple[AnyTerm, Interval]]]:
         """For each combination of readings: the terms that are in force at some time, and when. Oldest first."""
         known = self.facts.known(KnownAt.everything())
+        agreement = _whatever_happens(self.agreement)
         found = []
         for readings in self.readings_of(amendment for amendment in self.agreement.amendments):
-            states = in_force(
-                self.agreement, known, _LAST_DAY, KnownAt.everything(), readings
-            ).states
+            states = in_force(agreement, known, _LAST_DAY, KnownAt.everything(), readings).states
             lives = {
                 state.term.id: (state.term, Interval(state.term.begins, state.end))
                 for state in states
@@ -253,6 +252,25 @@ class _Text:
             for term, changes in named.items():
                 found.setdefault(term, []).append((amendment, changes))
         return found
+
+
+def _whatever_happens(agreement: Agreement) -> Agreement:
+    """The agreement with each term in force whenever events may let it be: a text is sound whatever happens."""
+    return msgspec.structs.replace(
+        agreement,
+        amendments=tuple(
+            msgspec.structs.replace(
+                amendment,
+                terms=tuple(
+                    msgspec.structs.replace(term, from_="", while_="", while_no="")
+                    if term.from_ or term.while_ or term.while_no
+                    else term
+                    for term in amendment.terms
+                ),
+            )
+            for amendment in agreement.amendments
+        ),
+    )
 
 
 def _timed(amendment: Amendment) -> list[AnyTerm | Change]:
@@ -610,7 +628,7 @@ def _never_in_force(text: _Text) -> Iterator[Remark]:
     """A term that whatever was known, and however the text is read, never came into force."""
     for amendment, term in text.terms:
         about = text.amendments_on(term)
-        small = msgspec.structs.replace(text.agreement, amendments=tuple(about))
+        small = _whatever_happens(msgspec.structs.replace(text.agreement, amendments=tuple(about)))
         points = {
             amendment.known,
             *(one.known for one in about if one.changes and one.known > amendment.known),
@@ -756,6 +774,9 @@ def _never_mentioned(text: _Text) -> Iterator[Remark]:
         yield _idle_definition(
             text, "regions", region, "no term tells regions apart, and each question must name one"
         )
+    for event in text.agreement.events:
+        if event not in _events_used(text):
+            yield _idle_definition(text, "events", event, "no term and no other event waits for it")
     for reading in text.agreement.readings.values():
         if reading.id not in _readings_used(text):
             yield _idle_definition(text, "readings", reading.id, "nothing stands under it")
@@ -763,6 +784,16 @@ def _never_mentioned(text: _Text) -> Iterator[Remark]:
 
 def _encloses(text: _Text, wider: str, name: str) -> bool:
     return wider in text.catalog.classes and text.catalog.belongs(name, wider)
+
+
+def _events_used(text: _Text) -> set[str]:
+    timed = [one for amendment in text.agreement.amendments for one in _timed(amendment)]
+    used = {one.until for one in timed}
+    for _, term in text.terms:
+        used |= {term.from_, term.while_, term.while_no}
+    for event in text.agreement.events.values():
+        used |= {event.over_by, event.after, event.prevented_by, event.extended_by}
+    return used
 
 
 def _readings_used(text: _Text) -> set[str]:

@@ -7,6 +7,7 @@ import msgspec
 from clauseway.agreement.facts import (
     ANSWERS,
     Answer,
+    EventHappened,
     Fact,
     Grant,
     Launch,
@@ -22,7 +23,7 @@ from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
 _FLAG = "--suppose"
 _FORMS = (
     "Write milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, answer:PRODUCT:cannot+declines=DAY (or can, chooses), "
-    "offer:SUBJECT:passed=DAY, grant:PARTY:PRODUCT=DAY or withdrawal:PARTY:PRODUCT=DAY."
+    "offer:SUBJECT:passed=DAY, event:NAME=DAY, grant:PARTY:PRODUCT=DAY or withdrawal:PARTY:PRODUCT=DAY."
 )
 
 
@@ -63,6 +64,8 @@ def _fact(parts: list[str], citation: Citation) -> Fact | None:
     match parts:
         case ["milestone"]:
             return Milestone(effective=day, known=known, citation=citation)
+        case ["event", event]:
+            return EventHappened(effective=day, known=known, citation=citation, event=event)
         case ["launch", product, cloud, stage]:
             return Launch(
                 effective=day,

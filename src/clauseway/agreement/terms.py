@@ -19,7 +19,7 @@ from clauseway.values import Citation
 NAMES = frozenset[str]
 _NONE: NAMES = frozenset()
 
-# The one event a term may end by; a fact of that kind dates it.
+# The event that every agreement knows; a fact of that kind dates it.
 MILESTONE = "milestone"
 # The party of a permission or prohibition that holds for everyone.
 ANYONE = "anyone"
@@ -79,13 +79,19 @@ ONLY = (CLOUDS, SELLERS, REGIONS, PARTIES, LICENSEES)
 
 
 class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """What every term has. `under` limits a term to readings: {"R3": "a4"}."""
+    """What every term has. `under` limits a term to readings: {"R3": "a4"}.
+
+    `from_`, `while_` and `while_no` name events: it begins with the first, and holds while the others go on, or do not.
+    """
 
     id: str
     citation: Citation
     begins: date
     until: str = ""
     through: date | None = None
+    from_: str = msgspec.field(default="", name="from")
+    while_: str = msgspec.field(default="", name="while")
+    while_no: str = ""
     under: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property

@@ -48,6 +48,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     regions: Mapping[str, Mapping[str, frozenset[str]]] = msgspec.field(default_factory=dict)
     # The subjects of rights of first refusal, as facts of kind offer name them; None if not known.
     subjects: frozenset[str] | None = None
+    # The events that an agreement defines and that are recorded, as facts of kind event name them.
+    events: frozenset[str] = frozenset()
 
     def class_of(self, name: str) -> str:
         """Return the class of a product, or the class itself when a class is named."""

@@ -117,7 +117,7 @@ class _Asking:
 
     def facts(self, ways: Iterable[tuple[str, ...]]) -> Iterator[WouldChange]:
         """The facts that would change the outcome, taken as true from the question's day on."""
-        for way in dict.fromkeys((*ways, *self._grants(), (MILESTONE,))):
+        for way in dict.fromkeys((*ways, *self._grants(), (MILESTONE,), *self._events())):
             supposed = tuple(f"{need}={self._question.as_of}" for need in way)
             if (asked := self._supposing(supposed)) and (
                 found := self._other(asked, self._question)
@@ -161,6 +161,11 @@ class _Asking:
             (f"grant:{party}:{asked.product}",)
             for party in dict.fromkeys((asked.party, asked.seller))
         ]
+
+    def _events(self) -> list[tuple[str, ...]]:
+        """The events that may be recorded under any of the agreements."""
+        names = {name for asked in self._asked for name in asked.catalog.events}
+        return [(f"event:{name}",) for name in sorted(names)]
 
     def _on(self, kind: str) -> Callable[[date], WouldChange | None]:
         def ask(day: date) -> WouldChange | None:

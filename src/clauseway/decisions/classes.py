@@ -104,14 +104,16 @@ class Text(msgspec.Struct, frozen=True):
         known_at: KnownAt,
         readings: Mapping[str, str],
     ) -> "Text":
-        states = in_force(agreement, known, _LAST_DAY, known_at, readings).states
+        folded = in_force(agreement, known, _LAST_DAY, known_at, readings).states
+        # What waits for an event bears on nothing.
+        states = [state for state in folded if state.begin < FOREVER]
         return cls(
             agreement=agreement,
             catalog=catalog,
             known=known,
-            live=[msgspec.structs.replace(state, as_of=state.term.begins) for state in states],
+            live=[msgspec.structs.replace(state, as_of=state.begin) for state in states],
             ended=[
-                msgspec.structs.replace(state, as_of=max(state.end, state.term.begins))
+                msgspec.structs.replace(state, as_of=max(state.end, state.begin))
                 for state in states
             ],
             begins={
@@ -147,9 +149,9 @@ class Docket:
         days = {first}
         for bearing in self._bearings:
             state = text.live[bearing.place]
-            if state.term.begins < state.end:
-                begun[state.term.begins].append(bearing)
-            over[max(state.end, state.term.begins)].append(bearing)
+            if state.begin < state.end:
+                begun[state.begin].append(bearing)
+            over[max(state.end, state.begin)].append(bearing)
         comments = self._comments()
         days.update(begun, over, (turn for _, turns in self._facts for turn in turns), comments)
         live: list[Bearing] = []

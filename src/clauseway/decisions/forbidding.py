@@ -57,7 +57,10 @@ def lifted(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
     """The exclusivity that forbade one of these acts last, and what ended it."""
     states = [state for state in case.states(Exclusivity) if state.ended]
     ended = [state for state in states if any(case.reaches(state.term, act) for act in acts)]
-    return ending(max(ended, key=lambda state: (state.end, state.order))) if ended else ()
+    last = max(ended, key=lambda state: (state.end, state.order), default=None)
+    # What paused and holds again was not lifted.
+    again = {state.term.id for state in case.states(Exclusivity) if state.in_force}
+    return ending(last) if last is not None and last.term.id not in again else ()
 
 
 def ending(state: TermState) -> tuple[Reason, ...]:

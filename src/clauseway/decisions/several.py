@@ -109,6 +109,7 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
         },
         regions=next((catalog.regions for catalog in catalogs if catalog.regions), {}),
         subjects=_subjects(catalogs),
+        events=frozenset().union(*(catalog.events for catalog in catalogs)),
     )
 
 

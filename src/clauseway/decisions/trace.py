@@ -42,7 +42,7 @@ from clauseway.decisions.reach import (
     outside,
 )
 from clauseway.decisions.several import Asked, answer_of, in_their_order, put_to, unnamed_in
-from clauseway.values import Citation
+from clauseway.values import FOREVER, Citation
 
 # The kinds of term that never bear on what is permitted.
 NO_EFFECT = (Commitment, Context, Stake, Undertaking)
@@ -123,7 +123,7 @@ def trace(
     """Trace a decision. What applies stands first; then the rest, the latest amendment first."""
     force, looks = looks_of(agreement, catalog, facts, question)
     tracing = _Tracing(catalog, question, decision, force, looks)
-    traced = [tracing.state(state) for state in force.states]
+    traced = [tracing.state(state) for state in force.terms]
     folded = {state.term.id for state in force.states}
     for amendment in reversed(agreement.amendments):
         traced += [
@@ -168,7 +168,7 @@ class _Tracing:
         if state.in_force:
             return self._in_force(term, state.amendment)
         if not state.ended:
-            return self._not(term, state.amendment, NOT_BEGUN, f"it begins on {term.begins}")
+            return self._not(term, state.amendment, NOT_BEGUN, _begins(state))
         return self._ended(state)
 
     def left_out(self, term: AnyTerm, amendment: Amendment) -> Traced:
@@ -319,6 +319,14 @@ def _lies_outside(part: str, term: AnyTerm, act: Act) -> str:
     }[part]
     about = ", ".join(_about(part, term))
     return f"the {part} {value} lies outside" + (f"; it is about {about}" if about else "")
+
+
+def _begins(state: TermState) -> str:
+    """When a term begins, or for which event it waits."""
+    if state.begin < FOREVER:
+        return f"it begins on {state.begin}"
+    events = [event for event in (state.term.from_, state.term.while_) if event]
+    return f"it waits for {' and '.join(events)}" if events else f"{state.term.while_no} goes on"
 
 
 # What a term writes of each part; which of these it has depends on its kind.

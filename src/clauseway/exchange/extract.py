@@ -62,9 +62,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     def ended(self, kind: type[Kind]) -> list[Kind]:
         return [
-            state.term
-            for state in self.force.states
-            if state.ended and isinstance(state.term, kind)
+            state.term for state in self.force.terms if state.ended and isinstance(state.term, kind)
         ]
 
     @property

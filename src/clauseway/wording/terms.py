@@ -258,8 +258,9 @@ def _despite(term: Permission) -> str:
 
 def until(timed: AnyTerm | Change) -> str:
     through = f"through {timed.through}" if timed.through is not None else ""
-    if timed.until == MILESTONE:
-        return f" until the milestone{' or ' if through else ''}{through}{', whichever is first' if through else ''}"
+    if timed.until and not timed.until[:1].isdigit():
+        event = f"the {timed.until}" if timed.until == MILESTONE else timed.until
+        return f" until {event}{' or ' if through else ''}{through}{', whichever is first' if through else ''}"
     if timed.until:
         return f" until {timed.until}"
     return f" {through}" if through else ""

@@ -64,7 +64,7 @@ def terms_view(
     Raise InvalidInput for a bad day or reading.
     """
     force = opened.in_force(as_of, known_at, reading)
-    rows = [_row(state) for state in force.states if state.in_force or (with_ended and state.ended)]
+    rows = [_row(state) for state in force.terms if state.in_force or (with_ended and state.ended)]
     return TermsView(
         title=opened.agreement.title,
         as_of=force.as_of,
@@ -96,7 +96,7 @@ def _row(state: TermState) -> TermRow:
         line=citation.line,
         source=citation.source,
         text=citation.text,
-        begins=state.term.begins,
+        begins=state.begin,
         until="" if state.end == FOREVER else str(state.end),
         in_force=state.in_force,
         ended_by="" if state.end == FOREVER else state.ended_by.term,

@@ -146,6 +146,25 @@ def milestone(
 
 @record.command()
 @options.taking(_Flags)
+def event(
+    flags: _Flags,
+    event: Annotated[str, typer.Option(help="The event, as the agreement defines it: notice.")],
+    through: Annotated[
+        str, typer.Option(help="Its last day. Left out: it goes on until what ends it.")
+    ] = "",
+) -> int:
+    """An event that the agreement defines took place: a notice, a breach, a cure, a consent.
+
+    \b
+    The vendor gave notice:
+      clauseway fact record event --agreement ours --event notice --effective 2026-06-01 --source "a letter"
+    """
+    kept = _named({"through": through and str(parse_day(through, "--through"))})
+    return _record_it(flags, "event", "It took place.", {"event": event, **kept})
+
+
+@record.command()
+@options.taking(_Flags)
 def grant(
     flags: _Flags,
     party: Annotated[str, typer.Option(help="To whom.")],

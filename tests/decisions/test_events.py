@@ -1,0 +1,184 @@
+"""Terms that hold from, until or while an event: a table of events and days, to be checked with a calendar."""
+
+import re
+from datetime import date
+
+import msgspec
+import pytest
+from reference_evaluator import World
+
+from clauseway import InvalidInput, KnownAt, OpenAgreement
+from clauseway.decisions import Tables
+from clauseway.decisions.trace import trace
+from terms_at_hand import asking, decided, documents, reading
+
+EVENTS = """events:
+  notice: {says: Either party gives notice of termination., source: [T]}
+  cure: {says: The breach is cured., source: [T]}
+  breach: {says: A material breach., over-by: cure, source: [T]}
+  termination: {says: Thirty days after a notice., after: notice, days: 30, prevented-by: cure, source: [T]}
+  consent: {says: The maker consents., source: [T]}
+  renewal: {says: The term is renewed., source: [T]}
+  expiry: {says: The term ends., on: 2027-01-01, extended-by: renewal, days: 365, source: [T]}
+"""
+# The exclusivity stands while there is no breach, the permission until termination, and so on.
+TERMS = """id: A1.only
+kind: exclusivity
+actions: [serve]
+products: [app]
+only: {clouds: [north]}
+while-no: breach
+
+id: A1.shop
+kind: permission
+party: shop
+actions: [contract-compute]
+products: [rooms]
+until: termination
+
+id: A1.rival
+kind: permission
+party: rival
+actions: [contract-compute]
+products: [rooms]
+from: consent
+
+id: A1.use
+kind: licence
+licensor: maker
+licensee: partner
+products: [rights]
+until: expiry
+
+id: A1.state
+kind: prohibition
+parties: [maker]
+actions: [serve]
+products: [tool]
+while: breach"""
+ELSEWHERE = "serve maker app south"
+SHOP = "contract-compute shop rooms own"
+RIVAL = "contract-compute rival rooms own"
+USE = "use-under-licence partner rights"
+TOOL = "serve maker tool own"
+
+
+def event(name: str, day: str, through: str = "") -> str:
+    return f"kind: event, event: {name}, effective: {day}" + (f", through: {through}" if through else "")
+
+
+def opened(*facts: str, terms: str = TERMS, events: str = EVENTS) -> OpenAgreement:
+    texts = documents(terms, facts)
+    return reading(texts | {"agreement.md": texts["agreement.md"].replace("rules:", events + "rules:", 1)})
+
+
+BREACH = event("breach", "2026-03-01")
+CURE = event("cure", "2026-03-20")
+NOTICE = event("notice", "2026-06-01")
+AGAIN = event("breach", "2026-09-01", "2026-09-10")
+RENEWED = event("renewal", "2026-12-31")
+LATE = event("renewal", "2027-01-01")
+
+
+@pytest.mark.parametrize(
+    ("facts", "question", "day", "outcome"),
+    [
+        # An exclusivity holds while no breach does.
+        ((), ELSEWHERE, "2026-03-01", "forbidden"),
+        ((BREACH,), ELSEWHERE, "2026-02-28", "forbidden"),
+        ((BREACH,), ELSEWHERE, "2026-03-01", "permitted"),
+        ((BREACH,), ELSEWHERE, "2030-01-01", "permitted"),
+        # A breach is over by its cure, and may come again; a fact may say its own last day.
+        ((BREACH, CURE), ELSEWHERE, "2026-03-19", "permitted"),
+        ((BREACH, CURE), ELSEWHERE, "2026-03-20", "forbidden"),
+        ((BREACH, CURE, AGAIN), ELSEWHERE, "2026-09-01", "permitted"),
+        ((BREACH, CURE, AGAIN), ELSEWHERE, "2026-09-10", "permitted"),
+        ((BREACH, CURE, AGAIN), ELSEWHERE, "2026-09-11", "forbidden"),
+        # What holds while a breach does, holds on just those days.
+        ((), TOOL, "2026-03-05", "permitted"),
+        ((BREACH, CURE), TOOL, "2026-03-05", "forbidden"),
+        ((BREACH, CURE), TOOL, "2026-03-20", "permitted"),
+        # Termination comes thirty days after notice: 1 June and 30 days are 1 July.
+        ((), SHOP, "2026-07-01", "permitted"),
+        ((NOTICE,), SHOP, "2026-06-30", "permitted"),
+        ((NOTICE,), SHOP, "2026-07-01", "conditional"),
+        # A cure within these days prevents it; one before the notice or on the thirtieth day does not.
+        ((NOTICE, event("cure", "2026-06-30")), SHOP, "2026-07-01", "permitted"),
+        ((NOTICE, event("cure", "2026-06-01")), SHOP, "2026-07-01", "permitted"),
+        ((NOTICE, event("cure", "2026-05-31")), SHOP, "2026-07-01", "conditional"),
+        ((NOTICE, event("cure", "2026-07-01")), SHOP, "2026-07-01", "conditional"),
+        # A second notice runs its own days.
+        ((NOTICE, event("cure", "2026-06-30"), event("notice", "2026-08-01")), SHOP, "2026-08-30", "permitted"),
+        ((NOTICE, event("cure", "2026-06-30"), event("notice", "2026-08-01")), SHOP, "2026-08-31", "conditional"),
+        # A right that waits for consent.
+        ((), RIVAL, "2026-05-01", "conditional"),
+        ((event("consent", "2026-05-01"),), RIVAL, "2026-04-30", "conditional"),
+        ((event("consent", "2026-05-01"),), RIVAL, "2026-05-01", "permitted"),
+        # It begins with the consent; a consent that ends does not take it back.
+        ((event("consent", "2026-05-01", "2026-05-31"),), RIVAL, "2026-07-01", "permitted"),
+        # A consent of before is over when the term begins on 1 January.
+        ((event("consent", "2025-05-01", "2025-05-31"),), RIVAL, "2026-07-01", "conditional"),
+        ((event("consent", "2025-05-01"),), RIVAL, "2026-07-01", "permitted"),
+        # The licence expires, unless it was renewed by then: 365 days from 1 January 2027.
+        ((), USE, "2026-12-31", "permitted"),
+        ((), USE, "2027-01-01", "forbidden"),
+        ((RENEWED,), USE, "2027-12-31", "permitted"),
+        ((RENEWED,), USE, "2028-01-01", "forbidden"),
+        ((LATE,), USE, "2027-01-01", "forbidden"),
+        ((RENEWED, event("renewal", "2027-06-01")), USE, "2028-12-30", "permitted"),
+        ((RENEWED, event("renewal", "2027-06-01")), USE, "2028-12-31", "forbidden"),
+    ],
+)  # fmt: skip
+def test_days_of_events(facts: tuple[str, ...], question: str, day: str, outcome: str) -> None:
+    agreement = opened(*facts)
+    decision = decided(agreement, question, day)
+    assert decision.outcome == outcome
+    question_asked = asking(agreement, question, day)
+    tables = Tables(agreement.agreement, agreement.catalog, agreement.facts)
+    assert tables.decide(question_asked) == decision
+    assert World(agreement, question_asked).answer() == outcome
+
+
+@pytest.mark.parametrize(
+    ("terms", "events", "refusal"),
+    [
+        (TERMS.replace("until: expiry", "until: never"), EVENTS, "unknown day or event 'never'"),
+        (TERMS.replace("while: breach", "while: brech"), EVENTS, "Did you mean 'breach'?"),
+        (TERMS, EVENTS.replace("prevented-by: cure", "prevented-by: termination"), "it waits for itself"),
+        (TERMS, EVENTS.replace("after: notice, ", ""), "prevented-by: has its effect on after: alone"),
+        (TERMS, EVENTS.replace("on: 2027-01-01, ", ""), "extended-by: puts off the day in on:"),
+        (TERMS, EVENTS.replace("  cure:", "  milestone:"), "every agreement knows it"),
+        (
+            "id: s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: 5 %\nbase: {sellers: [maker]}\nwhile: breach",
+            EVENTS,
+            "the share s cannot pause",
+        ),
+    ],
+)
+def test_what_is_refused(terms: str, events: str, refusal: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(refusal)):
+        opened(terms=terms, events=events)
+
+
+def test_an_event_that_comes_about_by_itself_is_not_recorded() -> None:
+    with pytest.raises(InvalidInput, match="termination"):
+        opened(event("termination", "2026-05-01"))
+
+
+def test_events_are_supposed_retracted_and_known_late() -> None:
+    supposed = opened().supposing(["event:breach=2026-03-01"])
+    assert decided(supposed, ELSEWHERE, "2026-03-05").outcome == "permitted"
+    late = opened(BREACH + ", recorded: 2026-05-01")
+    asked = asking(late, ELSEWHERE, "2026-03-05")
+    assert late.answer(asked).outcome == "permitted"
+    before = msgspec.structs.replace(asked, known_at=KnownAt.end_of(date(2026, 4, 30)))
+    assert late.answer(before).outcome == "forbidden"
+    never = opened(BREACH + ", id: b", "kind: retraction, effective: 2026-04-01, corrects: b")
+    assert decided(never, ELSEWHERE, "2026-03-05").outcome == "forbidden"
+
+
+def test_a_trace_says_for_what_a_term_waits() -> None:
+    agreement = opened()
+    asked = asking(agreement, RIVAL, "2026-05-01")
+    traced = trace(agreement.agreement, agreement.catalog, agreement.facts, asked, agreement.answer(asked))
+    assert [one.why for one in traced if one.term == "A1.rival"] == ["it waits for consent"]
