@@ -47,6 +47,7 @@ USES: Mapping[str, Use] = {
     "fact record answer": Use.MAKES,
     "fact record offer": Use.MAKES,
     "fact record milestone": Use.MAKES,
+    "fact record event": Use.MAKES,
     "fact record grant": Use.MAKES,
     "fact record withdrawal": Use.MAKES,
     "fact record retraction": Use.MAKES,
