@@ -3,7 +3,7 @@
 `money/pack` is `clauseway statement verify` of a packed month, in a process that holds nothing
 else: the other party's machine. Goals: 25,000 attempts a CPU second, so that a month of a hundred
 million is checked in some seventy minutes on a core, once; and the memory of an import, as the same
-machine does both. `money/audit` is `clauseway books verify`; its goal is 30 µs an entry, so that
+machine does both. `money/audit` is `clauseway audit verify`; its goal is 30 µs an entry, so that
 years of closed months are checked while somebody waits. `money/hashing` hashes once more whatever
 sealing hashed, as a share of sealing's CPU time: digests make the lake checkable, and may cost a
 tenth.

@@ -93,7 +93,7 @@ def test_settling_again_later_gives_the_same_receipt(ours: Home) -> None:
     before = stated(ours)
     did(ours, "settle", "--period", "2026-05", *ASSUMED)
     assert stated(ours) == before
-    kinds = [row["kind"] for row in answer("books", "log", "--period", "2026-05", home=ours.root)]
+    kinds = [row["kind"] for row in answer("audit", "log", "--period", "2026-05", home=ours.root)]
     assert kinds.count("settlement") == 1
 
 

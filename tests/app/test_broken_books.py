@@ -38,20 +38,20 @@ def test_a_stated_break_lets_the_books_go_on_and_is_shown_for_ever(tmp_path: Pat
     by_hand(home, statement)
     refused = run(*SETTLE, home=home.root)
     assert refused.returncode == 3
-    assert "books restart" in refused.stderr
-    before = answer("books", "verify", home=home.root, code=2)
+    assert "audit restart" in refused.stderr
+    before = answer("audit", "verify", home=home.root, code=2)
     assert said in " ".join(one["what"] for one in before["problems"])
-    stated = answer("books", "restart", "--why", "edited on 3 June", home=home.root)
+    stated = answer("audit", "restart", "--why", "edited on 3 June", home=home.root)
     assert stated["why"] == "edited on 3 June"
-    after = answer("books", "verify", home=home.root, code=2)
+    after = answer("audit", "verify", home=home.root, code=2)
     assert after["problems"] == []
     assert [one["head"] for one in after["breaks"]] == [stated["head"]]
     if deed != "a posting":
         assert after["before"] != [], "what is broken stays broken"
-    text = run("books", "verify", home=home.root).stdout
+    text = run("audit", "verify", home=home.root).stdout
     assert "begun again after a break" in text
     assert "not edited\n" not in text
-    assert "edited on 3 June" in run("books", "log", home=home.root).stdout
+    assert "edited on 3 June" in run("audit", "log", home=home.root).stdout
     assert run(*SETTLE, home=home.root).returncode == 0
     assumed = answer("statement", "--period", "2026-05", home=home.root)["assumptions"]
     (shown,) = [one for one in assumed if one["name"] == "books-begun-again-1"]
@@ -62,7 +62,7 @@ def test_a_stated_break_lets_the_books_go_on_and_is_shown_for_ever(tmp_path: Pat
 def test_a_stranger_reads_of_the_break_and_gets_the_same_bytes(tmp_path: Path) -> None:
     home = settled_book.make(tmp_path / "home")
     by_hand(home, DEEDS["a log row"][0])
-    answer("books", "restart", "--why", "a bad disk", home=home.root)
+    answer("audit", "restart", "--why", "a bad disk", home=home.root)
     assert run(*SETTLE, home=home.root).returncode == 0
     packed = str(tmp_path / "may.pack")
     answer("statement", "pack", "2026-05", "--out", packed, home=home.root)
@@ -74,19 +74,19 @@ def test_a_stranger_reads_of_the_break_and_gets_the_same_bytes(tmp_path: Path) -
 def test_the_new_log_is_checked_like_any_other(tmp_path: Path) -> None:
     home = settled_book.make(tmp_path / "home")
     by_hand(home, DEEDS["a posting"][0])
-    answer("books", "restart", "--why", "x", home=home.root)
+    answer("audit", "restart", "--why", "x", home=home.root)
     by_hand(home, "UPDATE postings SET amount = '8.88' WHERE entry = 2 AND leg = 0")
-    found = answer("books", "verify", home=home.root, code=2)
+    found = answer("audit", "verify", home=home.root, code=2)
     assert len(found["problems"]) == 1
     assert run(*SETTLE, home=home.root).returncode == 3
-    answer("books", "restart", "--why", "again", home=home.root)
-    assert len(answer("books", "verify", home=home.root, code=2)["breaks"]) == 2
+    answer("audit", "restart", "--why", "again", home=home.root)
+    assert len(answer("audit", "verify", home=home.root, code=2)["breaks"]) == 2
 
 
 def test_whole_books_are_not_begun_again(tmp_path: Path) -> None:
     home = settled_book.make(tmp_path / "home")
-    refused = run("books", "restart", "--why", "to be sure", home=home.root)
+    refused = run("audit", "restart", "--why", "to be sure", home=home.root)
     assert refused.returncode == 3
     assert "the log is not broken" in refused.stderr
     by_hand(home, DEEDS["a posting"][0])
-    assert "no reason is given" in run("books", "restart", "--why", " ", home=home.root).stderr
+    assert "no reason is given" in run("audit", "restart", "--why", " ", home=home.root).stderr

@@ -91,17 +91,17 @@ def test_lost_usage_blocks_its_month_until_an_estimate_is_accepted_by_name(
     by_hand(gateway(home))
     seal(home)
     refused = problems(settled(home, code=3))
-    assert "clauseway usage spool" in refused, "what to do"
+    assert "clauseway spool" in refused, "what to do"
     assert settled(home, "2026-04", code=0), "nothing of April can be lost with it: the journal began later"
-    told = run("usage", "spool", "list", home=home.root)
+    told = run("spool", "list", home=home.root)
     assert told.returncode == 2
     assert "open:" in told.stdout
-    found = answer("usage", "spool", "list", home=home.root, code=2)
+    found = answer("spool", "list", home=home.root, code=2)
     why = "the disk of the gateway failed"
     if found["losses"]:
-        accepted = answer("usage", "spool", "accept", str(found["losses"][0]["number"]), "--why", why, home=home.root)
+        accepted = answer("spool", "accept", str(found["losses"][0]["number"]), "--why", why, home=home.root)
     else:
-        accepted = answer("usage", "spool", "write-off", found["spools"][0]["spool"][:8], "--why", why, home=home.root)
+        accepted = answer("spool", "write-off", found["spools"][0]["spool"][:8], "--why", why, home=home.root)
     assert accepted["attempts"] == attempts
     assert base(home) == charged
     statement = run("statement", "--period", MONTH, home=home.root).stdout
@@ -109,7 +109,7 @@ def test_lost_usage_blocks_its_month_until_an_estimate_is_accepted_by_name(
     assert why in " ".join(statement.split())
     assert accepted["who"] in statement
     assert run("statement", "verify", MONTH, home=home.root).returncode == 0
-    assert run("usage", "spool", "list", home=home.root).returncode == 0
+    assert run("spool", "list", home=home.root).returncode == 0
 
 
 def test_what_was_sealed_before_is_not_lost_with_a_journal_and_what_is_found_later_replaces_the_estimate(
@@ -127,18 +127,18 @@ def test_what_was_sealed_before_is_not_lost_with_a_journal_and_what_is_found_lat
     shutil.copytree(directory, tmp_path / "copy")
     shutil.rmtree(directory)
     assert any("missing" in damage for damage in seal(home).damages)
-    (one,) = answer("usage", "spool", "list", home=home.root, code=2)["spools"]
+    (one,) = answer("spool", "list", home=home.root, code=2)["spools"]
     assert one["missing_ns"] > 0
     assert "a usage journal is missing" in problems(settled(home, code=3))
-    accepted = answer("usage", "spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
+    accepted = answer("spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
     assert accepted["attempts"] == 1, "the sixth request: what came after the last sealing nobody knows"
     assert base(home) == 5 * 12 + 100
-    again = answer("usage", "spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
+    again = answer("spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
     assert again["number"] == accepted["number"]
     shutil.copytree(tmp_path / "copy", directory)
     seal(home)
     assert base(home) == 5 * 12 + 100 + 2 * 12, "requests 7 and 8 were in it; of 6 no end was ever written"
-    told = run("usage", "spool", "list", home=home.root)
+    told = run("spool", "list", home=home.root)
     assert (told.returncode, "found again" in told.stdout) == (0, True)
 
 
@@ -147,7 +147,7 @@ def test_real_records_take_the_place_of_their_estimates(home: Home, tmp_path: Pa
     shutil.copytree(directory, tmp_path / "copy")
     flip_in_the_middle(directory)
     seal(home)
-    answer("usage", "spool", "accept", "1", "--why", "a bad sector", home=home.root)
+    answer("spool", "accept", "1", "--why", "a bad sector", home=home.root)
     assert base(home) == 9 * 12 + 100
     # A copy of the segment turns up: its records are those of then.
     shutil.copy(segment(tmp_path / "copy"), segment(directory, 1))
@@ -160,7 +160,7 @@ def test_a_journal_that_was_closed_and_sealed_may_go(home: Home) -> None:
     assert seal(home).usage == 10
     shutil.rmtree(directory)
     assert seal(home).damages == ()
-    assert run("usage", "spool", "list", home=home.root).returncode == 0
+    assert run("spool", "list", home=home.root).returncode == 0
     assert base(home) == 10 * 12
 
 
@@ -171,7 +171,7 @@ def test_a_journal_that_was_put_back_is_sealed_as_if_nothing_had_been(home: Home
     assert settled(home, code=3)
     shutil.move(tmp_path / "aside", directory)
     assert base(home) == 10 * 12
-    assert answer("usage", "spool", "list", home=home.root)["open"] == []
+    assert answer("spool", "list", home=home.root)["open"] == []
 
 
 def test_a_torn_tail_and_a_killed_gateway_block_nothing(home: Home) -> None:
@@ -190,21 +190,19 @@ def test_a_segment_that_goes_before_it_is_sealed_is_missed(home: Home) -> None:
     assert "segment 0" in told
     assert "the segment is gone" in told
     assert settled(home, code=3)
-    answer(
-        "usage", "spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root
-    )
+    answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root)
     assert base(home) == 5 * 12
 
 
 def test_an_estimate_needs_a_name_that_is_known_and_a_reason(home: Home) -> None:
     flip_in_the_middle(gateway(home))
     seal(home)
-    refused = answer("usage", "spool", "accept", "1", "--estimate", "zero", "--why", " ", home=home.root, code=3)
+    refused = answer("spool", "accept", "1", "--estimate", "zero", "--why", " ", home=home.root, code=3)
     assert len(refused["error"]["problems"]) == 2
-    assert run("usage", "spool", "accept", "9", "--why", "x", home=home.root).returncode == 3
-    assert run("usage", "spool", "write-off", "", "--why", "x", home=home.root).returncode == 3
-    (one,) = answer("usage", "spool", "list", home=home.root, code=2)["spools"]
-    assert "not lost" in run("usage", "spool", "write-off", one["spool"], "--why", "x", home=home.root).stderr
+    assert run("spool", "accept", "9", "--why", "x", home=home.root).returncode == 3
+    assert run("spool", "write-off", "", "--why", "x", home=home.root).returncode == 3
+    (one,) = answer("spool", "list", home=home.root, code=2)["spools"]
+    assert "not lost" in run("spool", "write-off", one["spool"], "--why", "x", home=home.root).stderr
 
 
 def test_a_month_is_not_closed_over_a_loss_that_was_found_after_it_was_settled(home: Home) -> None:
@@ -222,7 +220,7 @@ def test_late_truth_corrects_a_closed_month_in_the_open_one(home: Home, tmp_path
     shutil.copytree(directory, tmp_path / "copy")
     flip_in_the_middle(directory)
     seal(home)
-    answer("usage", "spool", "accept", "1", "--why", "a bad sector", home=home.root)
+    answer("spool", "accept", "1", "--why", "a bad sector", home=home.root)
     settled(home, "2026-05")
     assert run("books", "close", "2026-05", home=home.root).returncode == 0
     shutil.copy(segment(tmp_path / "copy"), segment(directory, 1))

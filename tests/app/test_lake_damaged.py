@@ -128,12 +128,12 @@ def test_a_settled_month_is_not_closed_on_a_damaged_lake(
 
 @BY_HAND
 def test_the_lake_is_checked_to_the_last_byte(home: Home, by_hand: Damaging, days: list[str], said: str) -> None:
-    sound = answer("usage", "lake", "check", home=home.root)
+    sound = answer("lake", "check", home=home.root)
     assert (sound["files"], sound["faults"]) == (5, [])
     by_hand(home)
-    found = answer("usage", "lake", "check", home=home.root, code=2)
+    found = answer("lake", "check", home=home.root, code=2)
     assert [(fault["first_day"], fault["what"]) for fault in found["faults"]] == [(day, said) for day in days]
-    told = run("usage", "lake", "check", home=home.root)
+    told = run("lake", "check", home=home.root)
     assert told.returncode == 2
     assert all(f"usage/{day}/" in told.stdout for day in days)
 
@@ -145,7 +145,7 @@ READERS = [
     ("export", "usage", "--format", "parquet", "--out", "usage.parquet"),
     ("export", "usage", "--format", "cloudevents", "--out", "usage.jsonl"),
     ("export", "usage", "--format", "focus", "--out", "usage.csv"),
-    ("usage", "lake", "rollups"),
+    ("lake", "rollups"),
     ("usage", "request", "req_00000000000000070000000000000005"),
 ]
 
@@ -164,9 +164,7 @@ def test_a_file_of_other_days_stops_nobody(home: Home) -> None:
     """April's share of Microsoft ended with 26 April: May reads from 27 April on."""
     (home.lake / "usage" / "2026-04-10").rename(home.root / "aside")
     assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 0
-    assert [fault["what"] for fault in answer("usage", "lake", "check", home=home.root, code=2)["faults"]] == [
-        "missing"
-    ]
+    assert [fault["what"] for fault in answer("lake", "check", home=home.root, code=2)["faults"]] == ["missing"]
 
 
 def test_what_is_put_back_is_settled(home: Home) -> None:
@@ -182,16 +180,16 @@ def test_retired_files_are_checked_until_they_are_deleted_and_merging_goes_on_be
     second = [sold for sold in SOLD if sold.day != "2026-05-05"]
     metered_home(home.root, second, first=101)
     times_a_thousand(home)
-    done = run("usage", "lake", "compact", "--files", "2", home=home.root)
+    done = run("lake", "compact", "--files", "2", home=home.root)
     assert done.returncode == 0, "one file of 5 May: nothing of it was to be merged"
     with open_lake(home) as lake:
         merged = [file.name for file in files_of(lake.control, USAGE) if "merged-" in file.name]
     assert len(merged) == 4
-    found = answer("usage", "lake", "check", home=home.root, code=2)
+    found = answer("lake", "check", home=home.root, code=2)
     assert found["retired"] == 8
     retired = next(path for path in (home.lake / "usage" / "2026-04-10").iterdir() if "merged" not in path.name)
     retired.write_bytes(b"")
-    found = answer("usage", "lake", "check", home=home.root, code=2)
+    found = answer("lake", "check", home=home.root, code=2)
     assert sorted((fault["first_day"], fault["is_retired"]) for fault in found["faults"]) == [
         ("2026-04-10", True),
         ("2026-05-05", False),
@@ -202,7 +200,7 @@ def test_a_damaged_day_is_not_merged_and_the_others_are(home: Home) -> None:
     metered_home(home.root, SOLD, first=101)
     for path in (home.lake / "usage" / "2026-05-06").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    done = run("usage", "lake", "compact", "--files", "2", home=home.root)
+    done = run("lake", "compact", "--files", "2", home=home.root)
     assert done.returncode == 3
     assert "usage/2026-05-06/" in done.stderr
     with open_lake(home) as lake:

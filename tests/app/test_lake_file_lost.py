@@ -46,7 +46,7 @@ def named(path: Path) -> str:
 
 
 def accept(home: Home, path: Path, *words: str, code: int = 0) -> Any:
-    return answer("usage", "lake", "accept", named(path), *words, "--why", "the disk failed", home=home.root, code=code)
+    return answer("lake", "accept", named(path), *words, "--why", "the disk failed", home=home.root, code=code)
 
 
 # What is accepted for the lost file · what May then owes on azure and on aws: 20 % of 200.00 and of 144.00
@@ -58,7 +58,7 @@ def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
     home: Home, tmp_path: Path, estimate: str, amounts: dict[str, str]
 ) -> None:
     path, aside = lose(home)
-    assert "clauseway usage lake accept" in str(settled(home, code=3))
+    assert "clauseway lake accept" in str(settled(home, code=3))
     accepted = accept(home, path, "--estimate", estimate)
     assert accepted["place"] == f"file {named(path)}"
     assert owed(home) == amounts
@@ -66,9 +66,9 @@ def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
     (lost,) = [one for one in stated["assumptions"] if one["name"] == "lost-usage-1"]
     assert "1 records of 2026-05-05, and its SHA-256 was" in lost["text"]
     assert "the disk failed" in lost["text"]
-    found = answer("usage", "lake", "check", home=home.root)
+    found = answer("lake", "check", home=home.root)
     assert [(one["file"], one["estimate"]) for one in found["lost"]] == [(named(path), estimate)]
-    assert run("usage", "lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
+    assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
     assert answer("statement", "verify", "2026-05", home=home.root)["repeated"]["same"]
     packed = str(tmp_path / "may.pack")
     answer("statement", "pack", "2026-05", "--out", packed, home=home.root)
@@ -77,19 +77,19 @@ def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
     assert accept(home, path, "--estimate", estimate) == accepted, "again, the same"
     # Put back, it is what counts.
     shutil.copy(aside, path)
-    assert answer("usage", "lake", "check", home=home.root)["healed"] == [named(path)]
+    assert answer("lake", "check", home=home.root)["healed"] == [named(path)]
     assert owed(home) == {"azure": "40.00", "aws": "28.80"}
     assert "lost-usage-1" not in str(answer("statement", "--period", "2026-05", home=home.root)["assumptions"])
-    assert run("usage", "lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
-    assert answer("usage", "lake", "check", home=home.root)["lost"] == []
-    assert run("books", "verify", home=home.root).returncode == 0
+    assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
+    assert answer("lake", "check", home=home.root)["lost"] == []
+    assert run("audit", "verify", home=home.root).returncode == 0
 
 
 def test_another_file_in_its_place_heals_nothing(home: Home) -> None:
     path, _ = lose(home)
     accept(home, path)
     shutil.copy(next((home.lake / "usage" / "2026-05-06").glob("*.parquet")), path)
-    assert answer("usage", "lake", "check", home=home.root)["healed"] == []
+    assert answer("lake", "check", home=home.root)["healed"] == []
     assert owed(home) == {"azure": "40.00", "aws": "28.80"}
 
 
@@ -124,6 +124,6 @@ WRONG = [
 @pytest.mark.parametrize(("words", "said"), WRONG)
 def test_what_is_no_loss_is_refused(home: Home, words: tuple[str, ...], said: str) -> None:
     (path,) = (home.lake / "usage" / LOST_DAY).glob("*.parquet")
-    done = run("usage", "lake", "accept", *(named(path) if word == "FILE" else word for word in words), home=home.root)
+    done = run("lake", "accept", *(named(path) if word == "FILE" else word for word in words), home=home.root)
     assert done.returncode == 3
     assert said in " ".join(done.stderr.split())

@@ -18,7 +18,7 @@ def damaged_frame(home: Home, estimate: str) -> None:
     directory = gateway(home)
     flip(segment(directory), frames(segment(directory))[5] + 60)
     seal(home)
-    done = run("usage", "spool", "accept", "1", "--estimate", estimate, "--why", "a bad disk", home=home.root)
+    done = run("spool", "accept", "1", "--estimate", estimate, "--why", "a bad disk", home=home.root)
     assert done.returncode == 0, done.stderr
 
 
@@ -27,7 +27,7 @@ def journal_gone(home: Home, estimate: str) -> None:
     seal(home)
     directory.rename(home.root / "aside")
     seal(home)
-    (name,) = [one["spool"] for one in answer("usage", "spool", "list", home=home.root, code=2)["spools"]]
+    (name,) = [one["spool"] for one in answer("spool", "list", home=home.root, code=2)["spools"]]
     assert write_off(home, name, estimate, "the volume is gone").estimate == estimate
 
 
@@ -64,7 +64,7 @@ def test_no_estimate_has_more_tokens_than_a_request_can_have(tmp_path: Path) -> 
     flip(segment(directory), frames(segment(directory))[5] + 60)
     seal(home)
     month, book = f"{today():%Y-%m}", str(home.root / "book.csv")
-    assert run("usage", "spool", "accept", "1", "--why", "a bad disk", home=home.root).returncode == 0
+    assert run("spool", "accept", "1", "--why", "a bad disk", home=home.root).returncode == 0
     settled = answer("settle", "--period", month, *assumed(), "--prices", book, home=home.root)
     assert [line["base"] for line in settled["lines"]] == ["208.000000000000"]
 

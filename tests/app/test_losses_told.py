@@ -46,7 +46,7 @@ def damaged(root: Path, wrong: str) -> Home:
     if wrong == "lake-changed":
         path = next((home.lake / "usage").rglob("*.parquet"))
         flip(path, path.stat().st_size // 2)
-        assert run("usage", "lake", "check", home=root).returncode == 2
+        assert run("lake", "check", home=root).returncode == 2
     return home
 
 
@@ -61,7 +61,7 @@ def home(tmp_path: Path, wrong: str) -> Home:
 
 
 def test_the_doctor_says_it_and_what_to_do(home: Home, wrong: str) -> None:
-    found = answer("gateway", "doctor", home=home.root, code=2)
+    found = answer("doctor", home=home.root, code=2)
     (check,) = [check for check in found["checks"] if check["what"] == "usage"]
     said, todo = SAID[wrong]
     assert said in check["found"]
@@ -83,17 +83,15 @@ def test_the_doctor_says_that_books_were_edited(tmp_path: Path) -> None:
 
 
 def books_of(home: Home) -> dict[str, Any]:
-    (check,) = [
-        check for check in answer("gateway", "doctor", home=home.root, code=2)["checks"] if check["what"] == "books"
-    ]
+    (check,) = [check for check in answer("doctor", home=home.root, code=2)["checks"] if check["what"] == "books"]
     return dict(check)
 
 
 def test_a_journal_that_was_written_off_is_listed_so(tmp_path: Path) -> None:
     home = damaged(tmp_path / "home", "spool")
-    (spool,) = answer("usage", "spool", "list", home=home.root, code=2)["spools"]
-    assert run("usage", "spool", "write-off", spool["spool"], "--why", "the disk died", home=home.root).returncode == 0
-    assert "written off" in run("usage", "spool", "list", home=home.root).stdout
+    (spool,) = answer("spool", "list", home=home.root, code=2)["spools"]
+    assert run("spool", "write-off", spool["spool"], "--why", "the disk died", home=home.root).returncode == 0
+    assert "written off" in run("spool", "list", home=home.root).stdout
 
 
 def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> None:
@@ -137,7 +135,7 @@ def test_what_was_put_right_is_told_no_more(tmp_path: Path) -> None:
     home = damaged(tmp_path / "home", "lake-changed")
     path = next((home.lake / "usage").rglob("*.parquet"))
     flip(path, path.stat().st_size // 2)
-    assert run("usage", "lake", "check", home=home.root).returncode == 0
+    assert run("lake", "check", home=home.root).returncode == 0
     assert conditions(home) == []
     told: list[str] = []
     Upkeep(home, told.append).round(merging=False)

@@ -176,11 +176,11 @@ def test_the_command_moves_a_home_and_every_reading_command_answers_from_there(
     assert run(["statement", "--period", "2026-05", *where]) == 0
     assert capsys.readouterr().out == before
     for command in (
-        ["books", "verify"],
+        ["audit", "verify"],
         ["books", "journal"],
         ["fact", "list"],
         ["key", "list"],
-        ["usage", "lake", "show"],
+        ["lake", "show"],
     ):
         assert run([*command, *where]) == 0, command
     capsys.readouterr()

@@ -27,12 +27,12 @@ def other_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_log_says_who_vouched_for_which_key(home: Home) -> None:
     created(home, "openai")
-    (row,) = answer("books", "log", "--kind", "party-key", home=home.root)
+    (row,) = answer("audit", "log", "--kind", "party-key", home=home.root)
     assert row["act"] == "added"
     assert row["subject"].startswith("openai/SHA256:")
     listed = run("party", "key", "list", home=home.root).stdout
     assert row["subject"].partition("/")[2] in listed
-    assert run("books", "verify", home=home.root).returncode == 0
+    assert run("audit", "verify", home=home.root).returncode == 0
 
 
 def test_a_key_put_into_the_file_by_hand_is_found_and_not_trusted(
@@ -47,17 +47,17 @@ def test_a_key_put_into_the_file_by_hand_is_found_and_not_trusted(
     path = home.root / "party-keys.json"
     sound = path.read_bytes()
     path.write_text(json.dumps(json.loads(sound) | {"microsoft": [added]}))
-    problems = answer("books", "verify", home=home.root, code=2)["problems"]
+    problems = answer("audit", "verify", home=home.root, code=2)["problems"]
     assert [one["what"] for one in problems] == [f"the key {added} of microsoft was added to the file of trusted keys"]
     assert "was added to the file" in run("statement", "verify", str(may), home=home.root).stdout
     assert run("statement", "verify", "2026-05", home=home.root).returncode == 2
     assert added not in run("party", "key", "list", home=home.root).stdout
     path.write_text("{}")
-    assert "taken out of the file" in str(answer("books", "verify", home=home.root, code=2))
+    assert "taken out of the file" in str(answer("audit", "verify", home=home.root, code=2))
     path.write_text("no JSON")
-    assert "cannot be read" in str(answer("books", "verify", home=home.root, code=2))
+    assert "cannot be read" in str(answer("audit", "verify", home=home.root, code=2))
     path.write_bytes(sound)
-    assert run("books", "verify", home=home.root).returncode == 0
+    assert run("audit", "verify", home=home.root).returncode == 0
 
 
 def test_a_home_that_had_the_file_alone_takes_it_over_and_says_so(
@@ -66,5 +66,5 @@ def test_a_home_that_had_the_file_alone_takes_it_over_and_says_so(
     theirs = other_key(tmp_path, monkeypatch)
     (home.root / "party-keys.json").write_text(json.dumps({"openai": [theirs]}))
     assert answer("party", "key", "list", home=home.root) == {"openai": [theirs]}
-    (row,) = answer("books", "log", "--kind", "party-key", home=home.root)
+    (row,) = answer("audit", "log", "--kind", "party-key", home=home.root)
     assert row["why"] == "taken over from party-keys.json"

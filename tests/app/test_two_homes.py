@@ -115,5 +115,5 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     ours.did("export", "usage", "--format", "cloudevents", "--out", late)
     theirs.did("usage", "import", late)
     assert "the same, to the last byte" in theirs.did("statement", "verify", sums)
-    assert "not edited" in ours.did("books", "verify")
-    assert "not edited" in theirs.did("books", "verify")
+    assert "not edited" in ours.did("audit", "verify")
+    assert "not edited" in theirs.did("audit", "verify")

@@ -54,7 +54,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "fact record party": ("--effective", "2026-06-01", "--source", "a letter", "--party", "newcomer"),
     "usage expand": ("--scale", "1/50000", "--from", "2026-05-01", "--until", "2026-05-02"),
     "export usage": ("--out", "{out}/usage.parquet"),
-    "usage lake retain": ("--keep-days", "400"),
+    "lake retain": ("--keep-days", "400"),
     "settle": ("--period", "2026-05", *ACCEPTED),
     "statement": ("--period", "2026-05", "--out", "{out}/may.json"),
     "books close": ("2026-04",),

@@ -61,7 +61,7 @@ def test_books_that_were_edited_are_told_and_not_settled_on(own: Home, edit: str
     statement, named = EDITS[edit]
     edited(own, statement)
     for words, code in (
-        (("books", "verify"), 2),
+        (("audit", "verify"), 2),
         (("statement", "verify", "2026-05"), 2),
         (("settle", "--period", "2026-05", *ASSUMED), 3),
         (("books", "close", "2026-05"), 3),
@@ -73,14 +73,14 @@ def test_books_that_were_edited_are_told_and_not_settled_on(own: Home, edit: str
 
 
 def test_books_that_nobody_edited_are_settled_on(own: Home) -> None:
-    assert answer("books", "verify", home=own.root)["problems"] == []
+    assert answer("audit", "verify", home=own.root)["problems"] == []
     run("settle", "--period", "2026-05", *ASSUMED, "--home", str(own.root))
-    assert answer("books", "verify", home=own.root)["problems"] == []
+    assert answer("audit", "verify", home=own.root)["problems"] == []
 
 
 def test_the_log_is_filtered_by_kind_month_and_person(book: Home) -> None:
     def kinds(*words: str) -> set[str]:
-        return {row["kind"] for row in answer("books", "log", *words, home=book.root)}
+        return {row["kind"] for row in answer("audit", "log", *words, home=book.root)}
 
     assert {"log", "usage", "file", "entry", "settlement", "close", "credit"} <= kinds()
     assert kinds("--kind", "close", "--kind", "credit") == {"close", "credit"}
@@ -88,25 +88,25 @@ def test_the_log_is_filtered_by_kind_month_and_person(book: Home) -> None:
     assert kinds("--period", "2026-04", "--kind", "credit") == set()
     assert kinds("--who", acting(), "--kind", "close") == {"close"}
     assert kinds("--who", "nobody") == set()
-    [credit] = answer("books", "log", "--kind", "credit", home=book.root)
+    [credit] = answer("audit", "log", "--kind", "credit", home=book.root)
     assert (credit["why"], credit["subject"], credit["who"]) == ("outage", "c-1", acting())
-    text = run("books", "log", "--last", "3", "--home", str(book.root)).stdout
+    text = run("audit", "log", "--last", "3", "--home", str(book.root)).stdout
     assert len(text.splitlines()) == 4
 
 
 def test_an_end_that_was_told_before_finds_a_log_that_was_written_anew(own: Home) -> None:
-    told = answer("books", "verify", home=own.root)["head"]
+    told = answer("audit", "verify", home=own.root)["head"]
     edited(own, "UPDATE postings SET amount = '99.00' WHERE entry = 1 AND leg = 0")
     edited(own, "DELETE FROM audit_log")
     edited(own, "DELETE FROM audit_head")
-    assert answer("books", "verify", home=own.root)["problems"] == []
-    [problem] = answer("books", "verify", "--head", told, home=own.root, code=2)["problems"]
+    assert answer("audit", "verify", home=own.root)["problems"] == []
+    [problem] = answer("audit", "verify", "--head", told, home=own.root, code=2)["problems"]
     assert "is not the one that was told" in problem["what"]
-    assert run("books", "verify", "--head", "x", "--home", str(own.root)).returncode == 3
+    assert run("audit", "verify", "--head", "x", "--home", str(own.root)).returncode == 3
 
 
 def test_a_home_without_books_has_none_to_check(tmp_path: Path) -> None:
-    for words in (("books", "log"), ("books", "verify")):
+    for words in (("audit", "log"), ("audit", "verify")):
         done = run(*words, "--home", str(tmp_path / "nowhere"))
         assert done.returncode == 3
         assert "nothing was ever recorded" in done.stderr

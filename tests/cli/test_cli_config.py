@@ -1,4 +1,4 @@
-"""`clauseway gateway config`: what is wrong with a file, and what is in force."""
+"""`clauseway config`: what is wrong with a file, and what is in force."""
 
 from pathlib import Path
 
@@ -30,26 +30,26 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_sound_file_and_one_that_is_not(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = run("gateway", "config", "check", str(file), home=tmp_path)
+    missing = run("config", "check", str(file), home=tmp_path)
     assert missing.returncode == 3
     assert f"{file}:11: direct: SOME_KEY is not set" in missing.stderr
     monkeypatch.setenv("SOME_KEY", "sk-x")
-    checked = answer("gateway", "config", "check", str(file), home=tmp_path)
+    checked = answer("config", "check", str(file), home=tmp_path)
     assert (checked["deployments"], checked["products"], checked["keys"]) == (["direct"], ["gpt-5.5"], 0)
     file.write_text(DEPLOYMENT.replace("head_s", "heads_s").replace('"azure"', '"azur"'))
-    problems = answer("gateway", "config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
+    problems = answer("config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
     assert [(problem["line"], problem["todo"]) for problem in problems[:1]] == [(2, "Did you mean head_s?")]
     assert len(problems) == 2
 
 
 def test_what_is_in_force_and_where_it_comes_from(file: Path, tmp_path: Path) -> None:
     """Without the secret: to look at a file one need not have it."""
-    shown = {setting["key"]: setting for setting in answer("gateway", "config", "show", str(file))}
+    shown = {setting["key"]: setting for setting in answer("config", "show", str(file))}
     assert (shown["gateway.head_s"]["value"], shown["gateway.head_s"]["source"]) == (3.0, "line 2")
     assert shown["gateway.body_s"]["source"] == "default"
     assert "slow line" in shown["gateway.body_s"]["reason"]
     assert shown["deployment[1].auth.secret_env"]["value"] == "SOME_KEY"
-    text = run("gateway", "config", "show", str(file)).stdout
+    text = run("config", "show", str(file)).stdout
     (line,) = [line for line in text.splitlines() if line.startswith("gateway.head_s")]
     assert line.split()[1:4] == ["3.0", "line", "2"]
 
@@ -58,7 +58,7 @@ def test_every_price_that_is_missing_is_told(file: Path, tmp_path: Path, monkeyp
     monkeypatch.setenv("SOME_KEY", "sk-x")
     unpriced = DEPLOYMENT.partition("\n\n")[2].replace('"azure"', '"{0}"').replace('"direct"', '"{0}"')
     file.write_text("".join(unpriced.replace("{0}", cloud) for cloud in ("google-cloud", "oci")))
-    problems = answer("gateway", "config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
+    problems = answer("config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
     said = [problem["what"].partition(" of gpt-5.5 on ") for problem in problems]
     assert [(what, rest.partition(" ")[0]) for what, _, rest in said] == [
         (f"no price for {unit}", cloud)

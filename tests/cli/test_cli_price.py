@@ -108,7 +108,7 @@ def test_people_read_the_arithmetic(capsys: pytest.CaptureFixture[str], own: Pat
     said = " ".join(capsys.readouterr().out.split())
     assert "input_tokens 1,000 × 4.5 = 0.004500000000" in said
     assert "10 % off" in said
-    assert "more are for other cases" in said
+    assert "hold more entries for other cases" in said
 
 
 REFUSED = [

@@ -50,10 +50,10 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert answer("export", "usage", "--format", "cloudevents", "--out", str(out), home=home)["rows"] == 2
     assert [json.loads(line)["specversion"] for line in out.read_text().splitlines()] == ["1.0", "1.0"]
-    assert run("usage", "lake", "compact", home=home).stdout == "0 files became 0, with 0 rows; 0 removed\n"
-    assert run("usage", "lake", "rollups", home=home).stdout == "Every day was as it should be.\n"
-    assert run("usage", "lake", "show", home=home).stdout.startswith("2 records of 2026-05-01 to 2026-05-01 in 1 file,")
-    refused = run("usage", "lake", "retain", "--keep-days", "1", home=home)
+    assert run("lake", "compact", home=home).stdout == "0 files became 0, with 0 rows; 0 removed\n"
+    assert run("lake", "rollups", home=home).stdout == "Every day was as it should be.\n"
+    assert run("lake", "show", home=home).stdout.startswith("2 records of 2026-05-01 to 2026-05-01 in 1 file,")
+    refused = run("lake", "retain", "--keep-days", "1", home=home)
     assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
 
 

@@ -214,7 +214,7 @@ def test_a_clock_that_is_wrong(tmp_path: Path, service: Service, monkeypatch: py
 def test_the_command(tmp_path: Path, service: Service, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "clouds.toml"
     path.write_text(deployment("one", f"{service.url}/v1"))
-    arguments = ["gateway", "doctor", "--config", str(path), "--home", str(tmp_path)]
+    arguments = ["doctor", "--config", str(path), "--home", str(tmp_path)]
     assert run(arguments) == 0
     assert "All is well: 8 checks." in capsys.readouterr().out
     cloud.answer = Answer(401, error("no"))

@@ -122,20 +122,23 @@ COMMANDS: Mapping[str, Entry] = {
         "agreement.export",
         heading=AGREEMENT,
     ),
+    "config": Group(
+        "Check the gateway's configuration, and show it.", "gateway.config", heading=GATEWAY
+    ),
+    "doctor": Command(
+        "Examine what a gateway needs: credentials, clouds, prices, permission.",
+        "gateway.doctor",
+        heading=GATEWAY,
+    ),
     "serve": Command("Run the gateway and the pages.", "gateway.serve", heading=GATEWAY),
     "migrate": Command(
         "Move control data to a PostgreSQL server, or back.", "gateway.migrate", heading=GATEWAY
     ),
     "gateway": Group(
-        "Configure, examine and try a gateway.",
+        "Try a gateway: simulated clouds, replayed traffic, models, commitments.",
         heading=GATEWAY,
-        about="Configure, examine and try a gateway; `clauseway serve` runs it.",
+        about="Try a gateway and look ahead; `clauseway serve` runs one, `clauseway doctor` examines it.",
         below={
-            "config": Group("Check the configuration, and show it.", "gateway.config"),
-            "doctor": Command(
-                "Examine what a gateway needs: credentials, clouds, prices, permission.",
-                "gateway.doctor",
-            ),
             "models": Command(
                 "Show models, their names and ends, and what each surface lacks.",
                 "gateway.models",
@@ -165,13 +168,15 @@ COMMANDS: Mapping[str, Entry] = {
             "reconcile": Command(
                 "Compare a cloud's bill with what was metered, and why.", "usage.reconcile"
             ),
-            "lake": Group("The sealed usage on disk, and keeping it in shape.", "usage.lake"),
-            "spool": Group("The usage journals, and what of them was lost.", "usage.spool"),
             "expand": Command(
                 "Fill the lake with usage made from real demand.", "usage.usage", "expand_command"
             ),
         },
     ),
+    "lake": Group(
+        "The sealed usage on disk, and keeping it in shape.", "usage.lake", heading=USAGE
+    ),
+    "spool": Group("The usage journals, and what of them was lost.", "usage.spool", heading=USAGE),
     "settle": Command(
         "Settle a month from metered usage, under assumptions accepted by name.",
         "money.settle",
@@ -198,12 +203,9 @@ COMMANDS: Mapping[str, Entry] = {
         heading=MONEY,
     ),
     "books": Group(
-        "Close months, invoice, pay, credit, dispute; journal and audit log.",
+        "Close months, invoice, pay, credit, dispute; the journal.",
         heading=MONEY,
-        about="The books: months closed, invoices, payments, credits, disputes, the journal; and "
-        "the log of who wrote what, when and why. Every write of a key, budget, fact, entry, "
-        "settlement, invoice, payment, credit, dispute, close or batch of usage is a row of that "
-        "log, chained by digests. The account of the operating system stands for the person.",
+        about="The books: months closed, invoices, payments, credits, disputes, the journal.",
         below={
             "close": Command(
                 "Close a month: from then on its statement never changes.", "money.close"
@@ -219,6 +221,15 @@ COMMANDS: Mapping[str, Entry] = {
             ),
             "dispute": Group("Charges in dispute: open, resolve, list.", "money.dispute"),
             "journal": Command("List the journal with running balances.", "money.journal"),
+        },
+    ),
+    "audit": Group(
+        "Who did what to the books, and whether anybody edited them beside that.",
+        heading=MONEY,
+        about="The log of who wrote what, when and why. Every write of a key, budget, fact, entry, "
+        "settlement, invoice, payment, credit, dispute, close or batch of usage is a row of that "
+        "log, chained by digests. The account of the operating system stands for the person.",
+        below={
             "log": Command("List who did what to the books, when and why.", "money.audit", "log"),
             "verify": Command(
                 "Check the books against the log: were they edited?", "money.audit", "verify"

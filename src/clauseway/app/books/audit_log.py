@@ -150,7 +150,7 @@ def refuse_edited(control: Control) -> None:
         if more := len(checked.problems) - len(problems):
             last = msgspec.structs.replace(
                 problems[-1],
-                why=f"{problems[-1].why}; and {more} more, which `clauseway books verify` lists",
+                why=f"{problems[-1].why}; and {more} more, which `clauseway audit verify` lists",
             )
             problems = (*problems[:-1], last)
         raise InvalidInput(*problems)
@@ -160,7 +160,7 @@ def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
     """Compare the log with its end as noted on another day."""
     number, _, digest = expected.partition(":")
     if not number.isdecimal() or not digest:
-        todo = "Write it as `clauseway books verify` printed it: NUMBER:DIGEST."
+        todo = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
         problem = f"{expected!r} is not an end of a log"
         raise InvalidInput(
             Problem(what=problem, why="it is a number and a digest", where="--head", todo=todo)

@@ -130,7 +130,7 @@ def loss_problem(loss: Loss) -> Problem:
     todo = (
         f"Restore the segment from a copy if there is one; else import what the cloud's bill "
         f"says (clauseway usage "
-        f"import), and accept the loss: clauseway usage spool accept {loss.number} --why …"
+        f"import), and accept the loss: clauseway spool accept {loss.number} --why …"
     )
     return Problem(
         what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, todo=todo
@@ -146,7 +146,7 @@ def missing_problem(spool: Spool) -> Problem:
     )
     why = f"it was registered before its first use and is not in the home any more ({reach})"
     todo = (
-        f"Put the folder back into the home's spool folder; or: clauseway usage spool write-off "
+        f"Put the folder back into the home's spool folder; or: clauseway spool write-off "
         f"{spool.spool} --why …"
     )
     return Problem(
@@ -211,7 +211,7 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
     with open_lake(home) as lake, alone(home):
         loss = next((loss for loss in Losses(lake.control).all() if loss.number == number), None)
         if loss is None:
-            todo = "See clauseway usage spool list."
+            todo = "See clauseway spool list."
             raise InvalidInput(
                 Problem(
                     what=f"there is no loss {number}",
@@ -239,7 +239,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             why_none = (
                 "several journals begin so" if matches else "no journal of that name was registered"
             )
-            todo = "See clauseway usage spool list."
+            todo = "See clauseway spool list."
             raise InvalidInput(
                 Problem(what=f"no journal {name!r}", why=why_none, where="SPOOL", todo=todo)
             )
@@ -341,7 +341,7 @@ def _file_named(lake: Lake, name: str) -> LakeFile:
     ]
     if not name or len(wanted) != 1:
         why = "several files end so" if name and wanted else "no file of that name is read"
-        todo = "clauseway usage lake check names the files that are missing or changed."
+        todo = "clauseway lake check names the files that are missing or changed."
         raise InvalidInput(Problem(what=f"no file {name!r}", why=why, where="FILE", todo=todo))
     return wanted[0]
 

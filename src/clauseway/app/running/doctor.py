@@ -118,7 +118,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         yield Check(deployment="", what="usage", ok=False, found=text, todo=problem.todo)
     if not problems:
         sound = (
-            "no journal is lost; every file of the lake is there, at its size (clauseway usage lake "
+            "no journal is lost; every file of the lake is there, at its size (clauseway lake "
             "check reads them)"
         )
         yield Check(deployment="", what="usage", ok=True, found=sound)

@@ -1,4 +1,4 @@
-"""`clauseway gateway config`: the configuration, checked and shown."""
+"""`clauseway config`: the configuration, checked and shown."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,9 +36,9 @@ def check(
 
     \b
     The home's own:
-      clauseway gateway config check
+      clauseway config check
     One that is being written:
-      clauseway gateway config check clouds.toml
+      clauseway config check clouds.toml
     """
     at = home_at(home)
     checked = check_configuration(
@@ -56,7 +56,7 @@ def check(
     out.print(f"products: {', '.join(checked.products)} · keys: {checked.keys}", soft_wrap=True)
     for warning in checked.warnings:
         out.print(f"Warning: {warning}", soft_wrap=True)
-    out.print("`clauseway gateway doctor` asks the clouds, too.", style="dim")
+    out.print("`clauseway doctor` asks the clouds, too.", style="dim")
     return 0
 
 
@@ -72,9 +72,9 @@ def show(
 
     \b
     All of it:
-      clauseway gateway config show
+      clauseway config show
     As data, with the reason of every limit:
-      clauseway gateway config show clouds.toml --json
+      clauseway config show clouds.toml --json
     """
     settings = show_configuration(
         file or home_at(home).configuration, options.catalog_of(agreement, home)

@@ -1,4 +1,4 @@
-"""`clauseway gateway doctor`: is everything there that a gateway needs?"""
+"""`clauseway doctor`: is everything there that a gateway needs?"""
 
 import time
 from itertools import groupby
@@ -33,9 +33,9 @@ def command(
 
     \b
     With the configuration in .clauseway/clauseway.toml:
-      clauseway gateway doctor
+      clauseway doctor
     With another one, for a machine to read:
-      clauseway gateway doctor --config clouds.toml --json
+      clauseway doctor --config clouds.toml --json
 
     Exit code: 0 all is well, 2 something is not, 3 the agreement or the prices cannot be read,
     1 a failure, ours or the machine's.

@@ -33,7 +33,7 @@ def command(
     """Run the gateway and the pages until Ctrl-C.
 
     The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file
-    (`clauseway gateway config show`, and docs/clauseway.example.toml); secrets come from the
+    (`clauseway config show`, and docs/clauseway.example.toml); secrets come from the
     environment or from files. Keys made, facts recorded and changes of the file hold at once; a
     file that is wrong is reported and changes nothing. SIGHUP reads everything anew. Prices are
     those that the home holds (`clauseway basis`); --prices may name a book for a home that holds

@@ -31,9 +31,9 @@ def log(
 
     \b
     All of it:
-      clauseway books log
+      clauseway audit log
     What was done to May's closes and payments:
-      clauseway books log --period 2026-05 --kind close --kind payment
+      clauseway audit log --period 2026-05 --kind close --kind payment
     """
     rows = list_log(home_at(home), kind or [], period, who, last)
     if as_json:
@@ -68,7 +68,7 @@ def verify(
 
     \b
     Was anything edited?
-      clauseway books verify
+      clauseway audit verify
     """
     check = verify_books(home_at(home), head)
     if as_json:
@@ -115,12 +115,12 @@ def restart(
     """State that the log is broken, and begin it again where there is no backup to restore.
 
     The books stand as they are from then on. An edited row stays edited: the break, with who stated
-    it, when and why, is shown by books log, books verify and every statement that is settled after
+    it, when and why, is shown by audit log, audit verify and every statement that is settled after
     it, and the new log names the end of the old one.
 
     \b
     After a row was edited with a database client, and no backup is left:
-      clauseway books restart --why "posting 12 was edited by hand on 3 June, as found by the auditor"
+      clauseway audit restart --why "posting 12 was edited by hand on 3 June, as found by the auditor"
     """
     stated = restart_log(home_at(home), why)
     if as_json:

@@ -1,4 +1,4 @@
-"""An accepted loss, as `spool accept`, `usage spool write-off` and `usage lake accept` print it."""
+"""An accepted loss, as `spool accept`, `spool write-off` and `lake accept` print it."""
 
 from clauseway.app.books.losses import Accepted, estimate_text
 from clauseway.cli.output import console, print_json

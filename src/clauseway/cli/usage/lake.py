@@ -1,4 +1,4 @@
-"""`clauseway usage lake`: the sealed usage on disk, and keeping it in shape."""
+"""`clauseway lake`: the sealed usage on disk, and keeping it in shape."""
 
 from typing import Annotated
 
@@ -30,7 +30,7 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
 
     \b
     How many files, rows and days:
-      clauseway usage lake show
+      clauseway lake show
     """
     report = state(home_at(home))
     if as_json:
@@ -56,7 +56,7 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
 
     \b
     As a weekly job:
-      clauseway usage lake check
+      clauseway lake check
 
     Exit code: 0 all are as they were written, 2 some are missing or changed, each named with what
     to do.
@@ -87,7 +87,7 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
         out.print(f"  {name}: put back, and read again; settle its months again", soft_wrap=True)
     if report.unlisted:
         out.print(
-            f"{len(report.unlisted):,} files that nobody reads; `clauseway usage lake compact` removes them"
+            f"{len(report.unlisted):,} files that nobody reads; `clauseway lake compact` removes them"
         )
     return BAD if report.faults else 0
 
@@ -96,9 +96,7 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
 def accept(
     file: Annotated[
         str,
-        typer.Argument(
-            help="The file, as usage lake check names it; the end of its name is enough."
-        ),
+        typer.Argument(help="The file, as lake check names it; the end of its name is enough."),
     ],
     why: Annotated[
         str,
@@ -123,9 +121,9 @@ def accept(
 
     \b
     At what the hourly sums say:
-      clauseway usage lake accept usage/2026-05-05/gateway-1.parquet --why "the disk failed on 6 May, no backup"
+      clauseway lake accept usage/2026-05-05/gateway-1.parquet --why "the disk failed on 6 May, no backup"
     At nothing, because the cloud's bill was imported instead:
-      clauseway usage lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
+      clauseway lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
     """
     print_accepted(accept_file_loss(home_at(home), file, estimate, why), as_json)
     return 0
@@ -154,9 +152,9 @@ def compact(
 
     \b
     As a nightly job:
-      clauseway usage lake compact
+      clauseway lake compact
     Whatever can be merged:
-      clauseway usage lake compact --files 2
+      clauseway lake compact --files 2
     """
     done = compact_lake(home_at(home), None if files is None else max(2, files))
     if as_json:
@@ -190,13 +188,13 @@ def retain_command(
 
     \b
     Two years:
-      clauseway usage lake retain --keep-days 730
+      clauseway lake retain --keep-days 730
     """
     dropped = retain(home_at(home), options.opened(agreement, None, None, home), keep_days, today())
     answer(
         as_json,
         {"dropped": dropped},
-        f"{counted(dropped, 'record')} dropped; `clauseway usage lake compact` frees the room ten minutes later",
+        f"{counted(dropped, 'record')} dropped; `clauseway lake compact` frees the room ten minutes later",
     )
     return 0
 
@@ -208,7 +206,7 @@ def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = F
 
     \b
     A check:
-      clauseway usage lake rollups
+      clauseway lake rollups
     """
     changed = rebuild_rollups(home_at(home))
     answer(

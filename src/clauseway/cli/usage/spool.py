@@ -1,4 +1,4 @@
-"""`clauseway usage spool`: the usage journals and their losses."""
+"""`clauseway spool`: the usage journals and their losses."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -38,7 +38,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
     \b
     What is there, what is missing, what was accepted and by whom:
-      clauseway usage spool list
+      clauseway spool list
 
     Exit code: 0 nothing is open, 2 something is missing or damaged and nobody accepted an estimate
     for it.
@@ -50,7 +50,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
 @app.command()
 def accept(
-    number: Annotated[int, typer.Argument(help="The loss, as usage spool list numbers it.")],
+    number: Annotated[int, typer.Argument(help="The loss, as spool list numbers it.")],
     why: _Why,
     estimate: _Estimate = RESERVED,
     home: options.HomeFolder = None,
@@ -63,9 +63,9 @@ def accept(
 
     \b
     At what the attempts without an end reserved:
-      clauseway usage spool accept 1 --why "the disk of gateway 2 failed on 5 May"
+      clauseway spool accept 1 --why "the disk of gateway 2 failed on 5 May"
     At nothing, because the cloud's bill was imported instead:
-      clauseway usage spool accept 1 --estimate nothing --why "imported from the bill of May"
+      clauseway spool accept 1 --estimate nothing --why "imported from the bill of May"
     """
     print_accepted(accept_loss(home_at(home), number, estimate, why), as_json)
     return 0
@@ -75,9 +75,7 @@ def accept(
 def write_off_command(
     spool: Annotated[
         str,
-        typer.Argument(
-            help="The journal's name, or the begin of it, as usage spool list shows it."
-        ),
+        typer.Argument(help="The journal's name, or the begin of it, as spool list shows it."),
     ],
     why: _Why,
     estimate: _Estimate = RESERVED,
@@ -87,11 +85,11 @@ def write_off_command(
     """Declare a journal lost that was registered and is not there any more.
 
     What its gateways held of budgets counts as spent, and an estimate is accepted as with
-    `usage spool accept`. A journal
+    `spool accept`. A journal
     that is put back later is sealed as always: its records replace the estimate.
 
     \b
-      clauseway usage spool write-off 8732aa57 --why "the volume was deleted on 5 May"
+      clauseway spool write-off 8732aa57 --why "the volume was deleted on 5 May"
     """
     print_accepted(write_off(home_at(home), spool, estimate, why), as_json)
     return 0

@@ -1,6 +1,6 @@
 """Every limit of the gateway, with its reason and its bounds.
 
-The reasons are data, because whoever sets a limit reads them: `clauseway gateway config show` prints them
+The reasons are data, because whoever sets a limit reads them: `clauseway config show` prints them
 beside the values.
 """
 

@@ -216,7 +216,7 @@ def _broken(row: Logged) -> Problem:
 
 def _problem(message: str, why: str) -> Problem:
     todo = (
-        "Restore the database from a backup; `clauseway books verify` checks all of it again. "
-        "Without a backup, state the break: `clauseway books restart --why …`."
+        "Restore the database from a backup; `clauseway audit verify` checks all of it again. "
+        "Without a backup, state the break: `clauseway audit restart --why …`."
     )
     return Problem(what=message, why=why, where="books", todo=todo)

@@ -236,8 +236,7 @@ NOT_CHAINED: Mapping[str, str] = {
     "postings": "part of its entry's digest",
     "spools": "how journals were last seen; lost parts and accepted estimates are losses",
     "leases": "changes with every slice of a budget; usage tells the amounts spent",
-    "rollups": "figures for pages, computed from usage; "
-    "`clauseway usage lake rollups` rebuilds them",
+    "rollups": "figures for pages, computed from usage; `clauseway lake rollups` rebuilds them",
     "imported": "the same as imported_records in older homes",
     "imported_records": "tells an import which records it read before; the records are usage",
     "imports": "names the files of an import; its batches are in the manifest",

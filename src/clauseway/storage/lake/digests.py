@@ -57,8 +57,8 @@ class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
             why=f"{why}; it held {self.rows:,} records of {days}",
             where=self.name,
             todo=f"Put it back from a backup: its SHA-256 is {self.digest}. "
-            "Then: clauseway usage lake check. "
-            f"Without a backup, accept the loss: clauseway usage lake accept {self.name} --why …",
+            "Then: clauseway lake check. "
+            f"Without a backup, accept the loss: clauseway lake accept {self.name} --why …",
         )
 
 
