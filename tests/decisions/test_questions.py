@@ -57,10 +57,10 @@ action=sell; seller=amazon                        | --seller     | 'amazon' is n
 seller=nobody                                     | --seller     | unknown name 'nobody'
 action=license; product=ip.models; to=amazon; seller=openai | --seller | it has no meaning here
 action=contract-compute; product=compute.new; seller=openai | --seller | it has no meaning here
-region=us\teast                                   | --region     | 'us\\teast' is no region
+region=us\teast                                   | --region     | 'us\\teast' is not a region
 as_of=2026-5-1                                    | --as-of      | '2026-5-1' is not a day
 as_of=2026-02-30                                  | --as-of      | '2026-02-30' is not a day
-as_of=9999-12-31                                  | --as-of      | 9999-12-31 is no day to ask about
+as_of=9999-12-31                                  | --as-of      | 9999-12-31 cannot be asked about
 known_at=yesterday                                | --known-at   | 'yesterday' is not a day
 known_at=2026-04-27T25:00:00                      | --known-at   | '2026-04-27T25:00:00' is no instant
 known_at=0001-01-01T00:00:00+14:00                | --known-at   | '0001-01-01T00:00:00+14:00' is no instant

@@ -96,7 +96,7 @@ def test_a_place_answers_as_the_region_in_which_it_lies() -> None:
         ("north-11", "unknown region 'north-11'", "Did you mean 'north-1'?"),
         ("mars", "unknown region 'mars'", "Known: elsewhere, eu, north-1, us."),
         ("south-1", "unknown region 'south-1'", "Did you mean 'north-1'?"),
-        ("u\x00", "'u\\x00' is no region", "Name the region as its cloud does."),
+        ("u\x00", "'u\\x00' is not a region", "Name the region as its cloud does."),
     ],
 )
 def test_a_region_that_says_nothing_is_refused(region: str, what: str, todo: str) -> None:

@@ -1,10 +1,11 @@
-"""Decisions: a question in, an outcome with its reasons out. A table over questions for those who ask often.
+"""Decisions answer a question with an outcome and its reasons. Tables answer many questions fast.
 
-An owner may do what no term in force forbids; anyone else needs a grant; an exclusivity forbids what lies outside it
-unless a carve-out covers the case; refusal rights and ship-first make an answer conditional until recorded facts meet
-them. Nothing here is special to one agreement.
+An owner may do whatever no term in force forbids; any other party needs a grant. An exclusivity
+forbids acts outside it, unless a carve-out covers them. Rights of first refusal and ship-first make
+an answer conditional until recorded facts meet them. Nothing here is special to one agreement.
 
-Knows no clock and no HTTP: the day, the point of knowledge, the readings and the facts are arguments.
+This package has no clock and no HTTP: the day, the point of knowledge, the readings and the facts
+are arguments.
 """
 
 from clauseway.decisions.audit import Audit, AuditFinding, Bound, Order, Shipment, audit_launches

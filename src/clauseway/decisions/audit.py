@@ -1,9 +1,10 @@
-"""The launch audit: whether what ships first on one cloud did, on what evidence, and where the evidence cannot tell.
+"""The launch audit compares evidence of launches with the ship-first clause.
 
-Evidence is a list of shipments: a listing says that something was offered *by* a day at the latest, a recorded launch
-says the day. Two things are found for each product on each other cloud: the order in which the evidence has them, and
-whether the clause bound the product. A breach is a bound product that shipped elsewhere before the first cloud, with no
-recorded answer that lifts the clause. What cannot be told is said to be so, and is no breach.
+Evidence is a list of shipments. A listing shows the latest possible day of an offer; a recorded
+launch gives the day itself. For each product and each other cloud the audit finds the order of the
+shipments, and checks whether the clause bound the product. A breach is a bound product that shipped
+elsewhere before it shipped on the first cloud, with no recorded answer that lifts the clause. Where
+the evidence cannot tell, the finding says so, and there is no breach.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,12 +18,13 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.conditions import lifts
 from clauseway.values import Citation, KnownAt
 
-# A listing may follow what it lists by some days; so near to the clause's day it cannot say on which side of it.
+# A listing may appear some days after the launch. A listing within these days of the clause's day
+# cannot show on which side of that day the launch was.
 LISTING_LAG = timedelta(days=7)
 
 
 class Order(StrEnum):
-    """In which order the evidence has a product on the first cloud and on another."""
+    """The order in which a product shipped on the first cloud and on another, by the evidence."""
 
     FIRST = "first"
     LATER = "later"
@@ -32,7 +34,7 @@ class Order(StrEnum):
 
 
 class Bound(StrEnum):
-    """Whether the clause bound a product."""
+    """The answer to: did the clause bind the product?"""
 
     YES = "yes"
     NO = "no"
@@ -40,10 +42,12 @@ class Bound(StrEnum):
 
 
 class Shipment(msgspec.Struct, frozen=True, kw_only=True):
-    """Evidence that a product shipped. `cloud` is empty where the evidence tells of none (a direct offering, a resale).
+    """Evidence that a product shipped. `cloud` is empty for a direct offering or a resale.
 
-    `effective`: the day, for what is `listed` the latest possible one; `known`: since when it is known; `opening`: it
-    was already listed when observation began; `by_maker`: by its maker or a cloud, not by a reseller.
+    `effective`: the day it shipped; for a listing (`listed`), the latest possible day.
+    `known`: when the evidence became known.
+    `opening`: the product was already listed when observation began.
+    `by_maker`: offered by the maker or by a cloud, not by a reseller.
     """
 
     product: str
@@ -61,10 +65,10 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found of one product on one other cloud (`cloud` is empty where there is no other).
+    """The finding for one product on one other cloud (`cloud` is empty where there is no other).
 
-    `on_first` and `elsewhere` hold all the evidence, the earliest first: that one decides. `first_seen` may be a direct
-    offering or a resale.
+    `on_first` and `elsewhere` hold all the evidence, the earliest first. The earliest decides.
+    `first_seen` may be a direct offering or a resale.
     """
 
     product: str
@@ -81,7 +85,7 @@ class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """All findings, and the cloud that comes first."""
+    """All findings, and the cloud on which products must ship first."""
 
     first: str
     findings: tuple[AuditFinding, ...]
@@ -92,7 +96,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shipments_on_record(facts: FactRegister) -> list[Shipment]:
-    """The launches of a register as evidence. What was merely announced has not shipped."""
+    """Return the launches of a register as evidence. A mere announcement is no shipment."""
     return [
         Shipment(
             product=fact.product,
@@ -116,7 +120,10 @@ def audit_launches(
     known_at: KnownAt,
     readings: Mapping[str, str],
 ) -> Audit | None:
-    """Audit every product in the evidence, as known at a point; None where no amendment ever put a cloud first."""
+    """Audit every product in the evidence, as known at `known_at`.
+
+    Return None if no amendment has a ship-first clause.
+    """
     terms = [
         term
         for amendment in agreement.amendments
@@ -126,18 +133,24 @@ def audit_launches(
     if not terms:
         return None
     case = _Case(agreement, catalog, facts.known(known_at), known_at, readings, terms[-1])
-    known = [*(one for one in evidence if one.known <= known_at), *shipments_on_record(case.facts)]
+    known_shipments = [shipment for shipment in evidence if shipment.known <= known_at]
+    known_shipments += shipments_on_record(case.facts)
     products: dict[str, list[Shipment]] = {}
-    for shipment in sorted(known, key=_in_order):
+    for shipment in sorted(known_shipments, key=_in_order):
         products.setdefault(shipment.product, []).append(shipment)
     findings = [finding for name in sorted(products) for finding in _product(case, products[name])]
     return Audit(first=case.first, findings=tuple(findings))
 
 
 def _in_order(shipment: Shipment) -> tuple[object, ...]:
-    """The earliest first; what nothing tells apart in time, by name, in whatever order it came."""
-    one = shipment
-    return one.effective, one.known.instant_ns, one.cloud, one.seller, one.evidence
+    """Sort shipments by time, and those of one time by name, in whatever order they were given."""
+    return (
+        shipment.effective,
+        shipment.known.instant_ns,
+        shipment.cloud,
+        shipment.seller,
+        shipment.evidence,
+    )
 
 
 class _Case(msgspec.Struct, frozen=True):
@@ -146,7 +159,7 @@ class _Case(msgspec.Struct, frozen=True):
     facts: FactRegister
     known_at: KnownAt
     readings: Mapping[str, str]
-    # The latest clause of its kind, known or not: it says which cloud the others are compared with.
+    # The latest ship-first clause, known or not. It names the cloud the others are compared with.
     term: Precedence
 
     @property
@@ -154,7 +167,7 @@ class _Case(msgspec.Struct, frozen=True):
         return self.term.first
 
     def clause(self, day: date) -> Precedence | None:
-        """The clause in force on a day that puts this cloud first."""
+        """Return the clause in force on a day that puts this cloud first, or None."""
         force = in_force(self.agreement, self.facts, day, self.known_at, self.readings)
         for state in force.states:
             if (
@@ -167,13 +180,14 @@ class _Case(msgspec.Struct, frozen=True):
 
 
 def _product(case: _Case, shipments: Sequence[Shipment]) -> list[AuditFinding]:
-    """A product's findings; `shipments` are its own, the earliest first."""
+    """Return a product's findings. `shipments` are those of the product, the earliest first."""
     clouds: dict[str, list[Shipment]] = {}
     for shipment in shipments:
         clouds.setdefault(shipment.cloud, []).append(shipment)
-    others = [clouds[cloud] for cloud in clouds if cloud not in ("", case.first)]
+    elsewhere = [clouds[cloud] for cloud in clouds if cloud not in ("", case.first)]
     return [
-        _finding(case, shipments, clouds.get(case.first, []), other) for other in others or [[]]
+        _finding(case, shipments, clouds.get(case.first, []), cloud_shipments)
+        for cloud_shipments in elsewhere or [[]]
     ]
 
 
@@ -229,7 +243,7 @@ def _order(
     if later.opening:
         return Order.CANNOT_TELL, f"already listed on {later.cloud} when observation there began"
     if later.listed and abs(days) < LISTING_LAG.days:
-        # What is listed later by so little may have shipped first.
+        # A product listed only a few days later may have shipped first.
         apart = "one day" if abs(days) == 1 else f"{abs(days)} days"
         return Order.CANNOT_TELL, f"{apart} apart, and the listing may lag"
     if days > 0:
@@ -245,54 +259,62 @@ def _bound(
         return Bound.NO, outside
     if term is None:
         return Bound.NO, "no such clause was in force, as known then"
-    known = case.catalog.products.get(product)
+    catalog_entry = case.catalog.products.get(product)
     if term.binds.under(case.readings) == "every-product":
         return Bound.YES, "the clause binds every product, as it is read here"
-    by = min(
-        [
-            earliest.effective,
-            *([known.first_shipped_by] if known and known.first_shipped_by else []),
-        ]
-    )
+    by = earliest.effective
+    if catalog_entry and catalog_entry.first_shipped_by:
+        by = min(by, catalog_entry.first_shipped_by)
     if by < term.since:
         return Bound.NO, f"first shipped by {by}, before {term.since}"
     return _bound_since(shipments, term)
 
 
 def _bound_since(shipments: Sequence[Shipment], term: Precedence) -> tuple[Bound, str]:
-    """Whether what was first seen on or after the clause's day also first shipped then."""
+    """Decide whether a product first seen on or after the clause's day also first shipped then."""
     earliest = shipments[0]
     if earliest.listed and earliest.opening:
         return Bound.CANNOT_TELL, "already listed when observation began"
-    if earliest.listed and not any(one.by_maker for one in shipments):
+    if earliest.listed and not any(shipment.by_maker for shipment in shipments):
         return Bound.CANNOT_TELL, f"seen at resellers only, from {earliest.effective} on"
     if not earliest.listed:
         return Bound.YES, f"first shipped on {earliest.effective}, not before {term.since}"
     if earliest.listed and earliest.cloud and (maker := _maker_later(shipments)):
         return (
             Bound.CANNOT_TELL,
-            f"first listed on {earliest.effective} on {earliest.cloud}, and by its maker not before {maker.effective}: "
+            f"first listed on {earliest.effective} on {earliest.cloud}, "
+            f"and by its maker not before {maker.effective}: "
             f"the listing may lag, perhaps since before {term.since}",
         )
     if earliest.effective < term.since + LISTING_LAG:
         return (
             Bound.CANNOT_TELL,
-            f"first listed on {earliest.effective}, the latest possible day: perhaps before {term.since}",
+            f"first listed on {earliest.effective}, the latest possible day: "
+            f"perhaps before {term.since}",
         )
     return Bound.YES, f"first listed on {earliest.effective}, not before {term.since}"
 
 
 def _maker_later(shipments: Sequence[Shipment]) -> Shipment | None:
-    """The maker's own listing, where it came after a cloud's: nobody hosts a model before there is one, so what was
-    listed first was listed late. None where the maker's came first, or there is none."""
-    direct = [one for one in shipments if one.by_maker and not one.cloud and one.listed]
+    """Return the maker's own listing if it came after a cloud's, else None.
+
+    A model exists before a cloud hosts it. So where a cloud lists it first, the maker listed late.
+    """
+    direct = [
+        shipment
+        for shipment in shipments
+        if shipment.by_maker and not shipment.cloud and shipment.listed
+    ]
     return (
         direct[0] if direct and direct[0].known.instant_ns > shipments[0].known.instant_ns else None
     )
 
 
 def _lifted(case: _Case, term: Precedence, elsewhere: Shipment) -> str:
-    """A recorded answer of the first cloud's operator that lifted the clause by then; empty where there is none."""
+    """Name the recorded answer of the first cloud's operator that lifted the clause by then.
+
+    Return an empty text if there is no such answer.
+    """
     answer = case.facts.answer(elsewhere.product, elsewhere.effective)
     if answer is None:
         return ""
@@ -302,11 +324,11 @@ def _lifted(case: _Case, term: Precedence, elsewhere: Shipment) -> str:
 
 
 def _outside(case: _Case, shipments: Sequence[Shipment]) -> str:
-    """Why a product lies outside the clause; empty where it does not."""
-    if any(one.open_weights for one in shipments):
+    """Return why a product lies outside the clause; empty where it lies inside."""
+    if any(shipment.open_weights for shipment in shipments):
         return "open weights: anyone may serve them"
     product = shipments[0].product
-    # What the catalog does not name is taken for what the clause is about.
+    # A product that the catalog does not name is assumed to lie inside the clause.
     if product not in case.catalog.products:
         return ""
     covers = any(case.catalog.belongs(product, scope) for scope in case.term.products)

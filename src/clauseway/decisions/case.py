@@ -1,4 +1,4 @@
-"""A case: everything that an answer may rest on, and the findings that an answer is put together from."""
+"""A case holds everything that an answer may rest on. An answer is combined from findings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -12,13 +12,14 @@ from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import NOWHERE, Act, Look, outside
 
-# Where a text names what the question names, these stand for it until the answer is given: a finding then holds for
-# every question that no term tells from this one. No document can hold them (YAML refuses the character).
+# Placeholders for names from the question, filled in when the answer is given. A finding with
+# placeholders holds for every question that no term distinguishes from the one decided.
+# No document can contain them, because YAML refuses the NUL character.
 ASKED_PARTY, ASKED_PRODUCT, ASKED_SEGMENT = "\0party", "\0product", "\0segment"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A part of the answer. Parts combine: one that forbids decides alone, conditions add up."""
+    """A part of an answer. Findings combine: one that forbids decides alone, conditions add up."""
 
     outcome: Outcome
     reasons: tuple[Reason, ...]
@@ -26,7 +27,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """Everything an answer may rest on. `by_kind` holds the states of `force`, in its order."""
+    """Everything that an answer may rest on. `by_kind` groups the states of `force`, in order."""
 
     agreement: Agreement
     catalog: Catalog
@@ -34,7 +35,7 @@ class Case(msgspec.Struct, frozen=True):
     facts: FactRegister
     question: Question
     by_kind: Mapping[type, Sequence[TermState]]
-    # Every look at a term, where somebody wants to see them.
+    # A trace collects every look at a term here; None where no trace is wanted.
     looks: list[Look] | None = None
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
     owners: dict[str, str | None] = msgspec.field(default_factory=dict)
@@ -104,7 +105,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def both(first: Finding, second: Finding) -> Finding:
-    """Both must hold. One that forbids decides alone; conditions add up."""
+    """Combine two findings that must both hold: a prohibition decides alone, conditions add up."""
     forbidding = [finding for finding in (first, second) if finding.outcome is Outcome.FORBIDDEN]
     if forbidding:
         return Finding(
@@ -113,10 +114,10 @@ def both(first: Finding, second: Finding) -> Finding:
     unstated = [finding for finding in (first, second) if finding.outcome is Outcome.UNSTATED]
     if unstated:
         return unstated[0]
-    conditions = tuple(
-        dict.fromkeys(first.conditions + second.conditions)
-    )  # both may rest on the same one
+    # Both findings may hold the same condition.
+    conditions = tuple(dict.fromkeys(first.conditions + second.conditions))
     outcome = Outcome.CONDITIONAL if conditions else Outcome.PERMITTED
+    # A conditional answer cites only the findings that are conditional themselves.
     deciding = (
         [finding for finding in (first, second) if finding.outcome is outcome]
         if conditions
@@ -128,7 +129,7 @@ def both(first: Finding, second: Finding) -> Finding:
 
 
 def named(finding: Finding, act: Act) -> Finding:
-    """The finding with the names of what was asked in its texts."""
+    """Return the finding with its placeholders replaced by the names of the act."""
 
     def fill(text: str) -> str:
         return (
@@ -146,14 +147,18 @@ def named(finding: Finding, act: Act) -> Finding:
             for reason in finding.reasons
         ),
         tuple(
-            Condition(term=one.term, text=fill(one.text), needs=tuple(map(fill, one.needs)))
-            for one in finding.conditions
+            Condition(
+                term=condition.term,
+                text=fill(condition.text),
+                needs=tuple(map(fill, condition.needs)),
+            )
+            for condition in finding.conditions
         ),
     )
 
 
 def once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    """Each place once, at its first mention."""
+    """Return the reasons without repetitions: each place once, where it is first cited."""
     seen: dict[tuple[str, str, int], Reason] = {}
     for reason in reasons:
         seen.setdefault((reason.term, reason.document, reason.line), reason)

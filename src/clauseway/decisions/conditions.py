@@ -1,7 +1,8 @@
-"""What makes an answer conditional: rights of first refusal and ship-first, until recorded facts meet them.
+"""Rights of first refusal and ship-first make an answer conditional until facts meet them.
 
-They bind whoever does an act, and whoever grants it: an owner that must ship first somewhere can let nobody else go
-ahead elsewhere. The holder of a right of first refusal is never bound by it.
+Both bind the party that does an act and the party that grants it: an owner that must ship first on
+one cloud cannot let another party go ahead on a different cloud. A right of first refusal never
+binds its holder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +17,24 @@ from clauseway.decisions.reach import Act
 
 
 def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -> Finding:
-    """What is asked of these acts, which `party` needs, of those who do them and of the grantor behind them."""
+    """Return the conditions on the acts that `party` needs.
+
+    They bind the parties that do the acts, and the grantor behind them.
+    """
     if not case.states(Precedence) and not case.states(RefusalRight):
         return Finding(Outcome.PERMITTED, ())
     refusal = _first_refusal(case, acts, party, grantor)
     ship_first = _ship_first(case, [*acts, *_as_grantor(acts, grantor)])
-    found = refusal.conditions + ship_first.conditions
-    outcome = Outcome.CONDITIONAL if found else Outcome.PERMITTED
-    return Finding(outcome, refusal.reasons + ship_first.reasons, found)
+    open_conditions = refusal.conditions + ship_first.conditions
+    outcome = Outcome.CONDITIONAL if open_conditions else Outcome.PERMITTED
+    return Finding(outcome, refusal.reasons + ship_first.reasons, open_conditions)
 
 
 def _as_grantor(acts: Sequence[Act], grantor: str) -> list[Act]:
-    """The acts of others as the grantor's own, which it may not bring about in another's name."""
+    """Return the acts of other parties as acts of the grantor.
+
+    A grantor may not let another party do what the grantor itself must not do yet.
+    """
     return [
         msgspec.structs.replace(act, party=grantor)
         for act in acts
@@ -42,7 +49,7 @@ def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) ->
         term = state.term
         if not state.in_force or not isinstance(term, RefusalRight) or party == term.holder:
             continue
-        # What the holder itself hosts need not be offered to it.
+        # An act that the holder itself does, such as hosting, need not be offered to it.
         others = [act for act in acts if act.party != term.holder]
         bound = [
             act
@@ -85,13 +92,14 @@ def _ship_first(case: Case, acts: Sequence[Act]) -> Finding:
 
 
 def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:
-    """Why ship-first does not stand in the way, or None where it does."""
+    """Return why ship-first is met or does not bind; None where it stands in the way."""
     readings = case.question.readings
     launches = case.facts.launches(product)
     if term.binds.under(readings) == "first-shipped-since":
-        known = case.catalog.products.get(product)
+        catalog_entry = case.catalog.products.get(product)
         shipped = [launch.effective for launch in launches]
-        shipped += [known.first_shipped_by] if known is not None and known.first_shipped_by else []
+        if catalog_entry is not None and catalog_entry.first_shipped_by:
+            shipped.append(catalog_entry.first_shipped_by)
         if shipped and min(shipped) < term.since:
             return (
                 Reason.of(
@@ -100,6 +108,7 @@ def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...]
                     f"{ASKED_PRODUCT} had first shipped by {min(shipped)}",
                 ),
             )
+    # A launch on the first cloud counts once the lead has passed.
     lead = timedelta(days=term.lead_days)
     on_first = [
         launch
@@ -141,7 +150,8 @@ def _ship_first_condition(case: Case, term: Precedence, product: str) -> Conditi
         )
         rule += f", unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
     if product not in case.catalog.products:
-        # A class stands for a product of it that has launched nowhere: there is nothing to record about a class.
+        # A class stands for a new product that has launched nowhere. Facts are about products, so
+        # no fact about a class could meet the condition.
         return Condition(
             term=term.id,
             text=f"{rule}; name a product, because launches and answers are recorded of products.",
@@ -156,7 +166,7 @@ def _ship_first_condition(case: Case, term: Precedence, product: str) -> Conditi
         term=term.id,
         text=f"{rule}; {launched}, and {state}." if answers else f"{rule}; {launched}.",
         needs=(
-            # What has a lead of days is met by no launch of the day asked about.
+            # With a lead of days, no launch on the day asked about can meet the condition.
             *([f"launch:{ASKED_PRODUCT}:{term.first}:available"] if not term.lead_days else []),
             *(f"answer:{ASKED_PRODUCT}:{answer}" for answer in answers),
         ),

@@ -1,4 +1,4 @@
-"""What a decision is made of. A decision is a value: it can be compared, stored, sent and repeated."""
+"""The parts of a decision. A decision is a value: it can be compared, stored, sent and repeated."""
 
 from datetime import date
 from enum import StrEnum
@@ -18,11 +18,12 @@ class Outcome(StrEnum):
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in the text or the register on which the decision rests, and how it bears on it.
+    """A place in the text or the register on which a decision rests, and its bearing on it.
 
-    `bearing`: permits · forbids · conditions · inside (what an exclusivity reserves) · exempts (a carve-out) · ended ·
-    meets (a fact) · not-bound · rule (how silence is read) · commentary. `note` says what the place alone does not: a
-    day, a cloud. `agreement` is the id of the one that says it, where several were asked together.
+    `bearing`: permits · forbids · conditions · inside (what an exclusivity reserves) ·
+    exempts (a carve-out) · ended · meets (a fact) · not-bound · rule (how silence is read) ·
+    commentary. `note` adds a detail that the place does not say: a day, a cloud. `agreement` is
+    the id of the agreement cited, where several were asked together.
     """
 
     bearing: str
@@ -56,8 +57,11 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be recorded before the answer becomes `permitted`. `needs` lists facts in the form `--suppose` takes,
-    any one of which would do; none where the question is about a class and only facts about a product would."""
+    """The facts that must be recorded before the answer becomes `permitted`.
+
+    `needs` lists facts in the form that `--suppose` takes; any one of them would do. It is empty
+    where the question is about a class, because only facts about a product would do.
+    """
 
     term: str
     text: str
@@ -65,7 +69,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """Another reading under which the outcome would be another."""
+    """A reading under which the outcome would be different, with that outcome."""
 
     reading: str
     option: str
@@ -73,8 +77,12 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What it takes to repeat the decision: the engine, the digests of the agreement's text and of its meaning, of the
-    facts and the question, and both clocks. The text is no part of the `id`: another layout changes no answer."""
+    """Everything needed to repeat a decision.
+
+    It names the engine, both clocks, and the digests of the agreement's text, of its meaning and of
+    the facts. The `id` is a digest of these and the question, without the text and its layout,
+    which change no answer.
+    """
 
     id: str
     engine: str
@@ -86,7 +94,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a question. `reasons` holds the deciding ones first and is never empty."""
+    """The answer to a question. `reasons` is never empty; the deciding reasons come first."""
 
     outcome: Outcome
     reasons: tuple[Reason, ...]

@@ -1,6 +1,7 @@
-"""Everything that can be asked of an agreement: the finite domain that tables, comparisons and proofs walk over.
+"""Every question that an agreement can be asked on one day: a finite domain.
 
-Time is cut at the agreement's boundaries elsewhere (`agreement.boundaries`); here stand the combinations of one day.
+Tables, comparisons and proofs walk over it. `agreement.boundaries` cuts time into stretches of days
+with the same answers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,12 +38,14 @@ def all_questions(
     known_at: KnownAt,
     readings: Mapping[str, str] | None = None,
 ) -> Iterator[Question]:
-    """Every valid combination of action, party, other party, product or class, cloud, segment, seller and region, in a
-    stable order.
+    """Yield every valid combination of names, in a stable order.
 
-    Where no term names sellers, the seller is always the party: any other is two of these questions, both of which must
-    hold. Regions are those that the catalog defines, and elsewhere. What an action does not take (a cloud for a
-    licence, a segment for a share) is left empty.
+    A combination names action, party, other party, product or class, cloud, segment, seller and
+    region. Parts that an action does not take (a cloud for a licence) are left empty.
+
+    Where no term names sellers, the seller is always the party: a question with another seller is
+    two of these questions, both of which must hold. Regions are those that the catalog defines,
+    and elsewhere.
     """
     chosen = check_readings(agreement, readings or {})
     sellers = sorted(catalog.parties) if names_sellers(agreement) else []
@@ -73,7 +76,7 @@ def all_questions(
 
 
 def names_sellers(agreement: Agreement) -> bool:
-    """Whether some term tells sellers apart, beside reserving or granting `sell` to parties."""
+    """Return whether any term names sellers. A term on the action `sell` alone does not count."""
     return any(
         _names_sellers(term) for amendment in agreement.amendments for term in amendment.terms
     )
@@ -98,9 +101,15 @@ def _names_sellers(term: AnyTerm) -> bool:
 
 
 def products_of(catalog: Catalog, action: str) -> list[str]:
-    """What an action takes: products and classes; for a share none at all, and each that may be left out of a base."""
+    """Return the products and classes that an action takes.
+
+    A revenue share takes no product (the share as a whole), or any product a base may exclude.
+    """
     names = sorted(
-        {*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)}
+        {
+            *catalog.products,
+            *(name for name, product_class in catalog.classes.items() if product_class.actions),
+        }
     )
     if action == SHARE:
         return ["", *names]

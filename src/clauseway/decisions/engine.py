@@ -1,11 +1,14 @@
-"""The rule of decision, in one place. `decide` reads top to bottom the way a lawyer would argue it.
+"""The rule of decision, in one place. `decide` reads top to bottom as a lawyer would argue.
 
-decide ─ unstated?      no amendment both in force and known, or nobody owns it and nothing permits it to anyone
-       ─ share-revenue  is a share due
-       ─ forbidden?     each act that is needed: a sale is an offer by the seller and a hosting by the host
-       ─ the owner's    permitted, under its conditions
-       ─ anyone's       permitted by a public permission, under the party's own conditions
-       ─ another's      by licence or grant, under the owner's conditions; without one, conditional on a grant
+unstated?       No amendment is both in force and known, or the product has no owner and no
+                permission to anyone.
+share-revenue   Is a share due?
+forbidden?      Check each act that the question needs. A sale, for example, needs an offer by
+                the seller and hosting by the host.
+the owner       The owner is permitted, under its own conditions.
+anyone          A public permission permits the act, under the party's own conditions.
+another party   A licence or a grant permits the act, under the owner's conditions. Without
+                either, the answer is conditional on a grant.
 """
 
 import hashlib
@@ -42,48 +45,48 @@ from clauseway.decisions.rights import (
     permissions,
 )
 
-# Names the rules above; a change of any answer changes it, and with it every receipt.
+# The version of the rules above. Raise it when any answer changes: every receipt contains it.
 ENGINE = "clauseway-decisions/3"
 
 
 def decide(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> Decision:
-    """Answer a question. `facts` may hold more than was known: only what was known at `known_at` counts."""
-    known = facts.known(question.known_at)
-    finding = _find(agreement, catalog, known, question)
+    """Answer a question. Of `facts`, only those known at the question's `known_at` count."""
+    known_facts = facts.known(question.known_at)
+    finding = _find(agreement, catalog, known_facts, question)
     return Decision(
         outcome=finding.outcome,
         reasons=once(finding.reasons),
         conditions=finding.conditions,
-        turns_on=_turns(agreement, catalog, known, question, finding.outcome),
+        turns_on=_turns(agreement, catalog, known_facts, question, finding.outcome),
         as_of=question.as_of,
         known_at=str(question.known_at),
-        receipt=receipt(agreement, facts_hash(known), question, finding.outcome),
+        receipt=receipt(agreement, facts_hash(known_facts), question, finding.outcome),
     )
 
 
 def _turns(
     agreement: Agreement,
     catalog: Catalog,
-    known: FactRegister,
+    known_facts: FactRegister,
     question: Question,
     outcome: Outcome,
 ) -> tuple[Turn, ...]:
-    """The readings, each changed alone, under which the outcome would be another."""
+    """Return the readings that, each changed alone, would change the outcome."""
     turns = []
     for reading, option in other_options(agreement, question.readings):
         readings = {**question.readings, reading: option}
-        other = _find(
-            agreement, catalog, known, msgspec.structs.replace(question, readings=readings)
+        finding = _find(
+            agreement, catalog, known_facts, msgspec.structs.replace(question, readings=readings)
         )
-        if other.outcome != outcome:
-            turns.append(Turn(reading=reading, option=option, outcome=other.outcome))
+        if finding.outcome != outcome:
+            turns.append(Turn(reading=reading, option=option, outcome=finding.outcome))
     return tuple(turns)
 
 
 def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Every option that was not chosen, with its reading."""
+    """Yield each option that was not chosen, after the id of its reading."""
     for reading in agreement.readings.values():
         for option in reading.options:
             if option != readings[reading.id]:
@@ -91,20 +94,20 @@ def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator
 
 
 def _find(
-    agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question
+    agreement: Agreement, catalog: Catalog, known_facts: FactRegister, question: Question
 ) -> Finding:
-    force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
-    return _answer(Case.of(agreement, catalog, force, known, question))
+    force = in_force(agreement, known_facts, question.as_of, question.known_at, question.readings)
+    return _answer(Case.of(agreement, catalog, force, known_facts, question))
 
 
 def looks_of(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> tuple[InForce, list[Look]]:
-    """What an answer looked at: the terms as they stand on the day, and every look at one, in order."""
-    known = facts.known(question.known_at)
-    force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
+    """Return the terms as they stand on the day, and in order each look at a term."""
+    known_facts = facts.known(question.known_at)
+    force = in_force(agreement, known_facts, question.as_of, question.known_at, question.readings)
     looks: list[Look] = []
-    case = Case.of(agreement, catalog, force, known, question, looks)
+    case = Case.of(agreement, catalog, force, known_facts, question, looks)
     _answer(case)
     terms = {state.term.id: state.term for state in force.states}
     return force, [
@@ -114,21 +117,18 @@ def looks_of(
 
 
 def _passes(case: Case, term: AnyTerm, look: Look) -> str:
+    """Return why a term that forbids lets the act pass: `INSIDE`, `CARVED_OUT`, or empty."""
     if look.outside != NOWHERE or not isinstance(term, Exclusivity | Prohibition):
         return ""
-    return (
-        INSIDE
-        if inside(case, term, look.act)
-        else CARVED_OUT
-        if carve_out(case, term, look.act)
-        else ""
-    )
+    if inside(case, term, look.act):
+        return INSIDE
+    return CARVED_OUT if carve_out(case, term, look.act) else ""
 
 
 def outcome_of(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> Outcome:
-    """The outcome alone, without what a decision says about it."""
+    """Return the outcome alone, without reasons, conditions or a receipt."""
     return _find(agreement, catalog, facts.known(question.known_at), question).outcome
 
 
@@ -136,6 +136,7 @@ def _answer(case: Case) -> Finding:
     question = case.question
     act = act_of(question, case.catalog)
     finding = named(decide_act(case, act), act)
+    # Serving what another party sells also needs the seller's own right to sell.
     if question.action == SERVE and question.seller != question.party:
         sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
         finding = both(finding, named(decide_act(case, sale), sale))
@@ -143,7 +144,7 @@ def _answer(case: Case) -> Finding:
 
 
 def act_of(question: Question, catalog: Catalog) -> Act:
-    """What a question asks about."""
+    """Return the act that a question asks about."""
     return act_on(
         question.action,
         question.party,
@@ -157,7 +158,7 @@ def act_of(question: Question, catalog: Catalog) -> Act:
 
 
 def decide_act(case: Case, act: Act) -> Finding:
-    """What an act alone comes to. Its texts name what was asked by marks, which `named` fills in."""
+    """Decide an act. The texts hold placeholders for names, which `named` fills in."""
     if not case.force.stated:
         return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.action == SHARE:
@@ -167,8 +168,10 @@ def decide_act(case: Case, act: Act) -> Finding:
     if owner is None and not public:
         return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     needed = _needed(case, act, owner)
+    # A term that forbids goes before every permission.
     if bars := barred(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, bars)
+    # The owner may do whatever no term forbids.
     if act.party == owner:
         return both(
             Finding(Outcome.PERMITTED, _grounds(case, needed, owner)),
@@ -176,27 +179,28 @@ def decide_act(case: Case, act: Act) -> Finding:
         )
     if public or owner is None:
         return both(Finding(Outcome.PERMITTED, public), conditions(case, needed, act.party))
+    # Any other party needs a licence or a grant.
     return _use(case, act, owner) if act.action == USE else _derived(case, act, owner, needed)
 
 
 def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
-    """The acts that are needed for what is asked, each by whoever does it.
+    """Return the acts that the act asked about needs, each with the party that does it.
 
-    A sale is an offer by the seller and a hosting. Another party's serving is both, by that party; the owner's serving
-    is a hosting alone.
+    A sale needs an offer by the seller, and hosting by the host. Serving by a party that is not
+    the owner needs both from that party; serving by the owner needs hosting alone.
     """
     if act.action == SELL:
         return act, msgspec.structs.replace(act, action=SERVE, party=_host(case, act, owner))
     if act.action == SERVE and act.party != owner:
         return msgspec.structs.replace(act, action=SELL), act
     if act.action == LICENSE and owner is not None and act.party != owner:
-        # Nobody licenses on what the owner could not license to both.
+        # A sublicence needs two licences by the owner: to the sublicensor and to the sublicensee.
         return act, _licensing(act, owner, act.party), _licensing(act, owner, act.to)
     return (act,)
 
 
 def _host(case: Case, act: Act, owner: str | None) -> str:
-    """Who hosts what is sold on a cloud: the owner where it launched there, else the cloud's operator."""
+    """Return the host on a cloud: the owner where the product launched there, else the operator."""
     launches = case.facts.launches(act.product)
     if owner and any(
         launch.cloud == act.cloud and launch.effective <= case.as_of for launch in launches
@@ -206,7 +210,11 @@ def _host(case: Case, act: Act, owner: str | None) -> str:
 
 
 def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
-    """Why nothing forbids these acts to the owner: it may do what no term in force forbids."""
+    """Return the reasons why the owner may do these acts: no term in force forbids them.
+
+    Carve-outs and declared permissions are cited first, then the exclusivities that the acts lie
+    inside. Where there are neither, cite the exclusivity that ended, ownership and its rule.
+    """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
     passed = passing(case, acts)
     declared = [
@@ -218,18 +226,19 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     if passed.exempt or declared:
         return (*passed.exempt, *declared, *passed.inside)
     owned = ownership(case, acts[0])
-    return (
-        (*passed.inside, *owned)
-        if passed.inside
-        else (*lifted(case, acts), *owned, case.rule("owner"))
-    )
+    if passed.inside:
+        return (*passed.inside, *owned)
+    return (*lifted(case, acts), *owned, case.rule("owner"))
 
 
-# What others do
+# Parties other than the owner
 
 
 def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding:
-    """Another party acts by the owner's licence or grant, under the conditions that bind the owner."""
+    """Decide an act of a party that is not the owner: it needs a licence or a grant.
+
+    The conditions that bind the owner bind the act too.
+    """
     bound = conditions(case, needed, act.party, owner)
     licensed = licences(case, act, owner) if act.action in SOLD_ACTIONS else Licences((), ())
     if licensed.held:
@@ -245,12 +254,16 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
 
 
 def _use(case: Case, act: Act, owner: str) -> Finding:
-    """Another party uses intellectual property: by a licence in force, or by one the owner may still give."""
+    """Decide a use of intellectual property by a party that is not the owner.
+
+    It needs a licence in force, or one that the owner may still give.
+    """
     licensed = licences(case, act, owner)
     if licensed.held:
         return both(Finding(Outcome.PERMITTED, licensed.held), conditions(case, [act], act.party))
     if licensed.lost and not grants(case, act):
         return _no_longer_licensed(case, licensed.lost)
+    # Without a licence, the answer depends on whether the owner may still give one.
     licensing = (_licensing(act, owner, act.party),)
     if bars := barred(case, licensing, owner):
         return Finding(Outcome.FORBIDDEN, (*bars, case.rule("grant")))
@@ -261,19 +274,19 @@ def _use(case: Case, act: Act, owner: str) -> Finding:
 
 
 def _no_longer_licensed(case: Case, lost: Sequence[TermState]) -> Finding:
-    """Who was licensed and is no longer is refused, until a grant says otherwise: a launch on its cloud is none."""
+    """Refuse a former licensee. Only a grant can permit the act; a launch on its cloud cannot."""
     last = max(lost, key=lambda state: (state.end, state.order))
     return Finding(Outcome.FORBIDDEN, (*ending(last), case.rule("licensee")))
 
 
 def _lacks_a_grant(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding:
-    """The owner could grant this and has not."""
+    """Answer that the act is conditional: the owner could grant it and has not."""
     condition = Condition(
         term="grant",
         text=f"{owner} must grant it to {ASKED_PARTY}; no grant is recorded.",
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
     )
-    # What once reserved it: the offer or the licence, not the hosting.
+    # Cite the exclusivity that once reserved the offer or the licence, never the hosting.
     freed = lifted(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )
@@ -289,9 +302,13 @@ def _licensing(act: Act, owner: str, to: str) -> Act:
 
 
 def _share(case: Case, act: Act) -> Finding:
-    """Due is permitted, nothing due is forbidden. The cap is a limit, not a condition."""
+    """Decide a revenue share: permitted if it is due, forbidden if it is not.
+
+    A cap is a limit, not a condition.
+    """
     shares = [state for state in case.states(RevenueShareTerm) if case.reaches(state.term, act)]
     due = [state for state in shares if state.in_force]
+    # Shares that are due and whose base contains the product and the cloud.
     counted = [state for state in due if _counts(case, state, act)]
     if counted:
         return Finding(
@@ -299,7 +316,7 @@ def _share(case: Case, act: Act) -> Finding:
             tuple(Reason.of("permits", state.term.citation, "due") for state in counted),
         )
     if due:
-        # Of a product that counts elsewhere it is the cloud that is in no base.
+        # Where the product counts on some other cloud, name the cloud as the reason.
         elsewhere = any(
             _counts(case, state, msgspec.structs.replace(act, cloud="")) for state in due
         )
@@ -308,6 +325,7 @@ def _share(case: Case, act: Act) -> Finding:
         )
         excluded = tuple(Reason.of("forbids", state.term.citation, note) for state in due)
         return Finding(Outcome.FORBIDDEN, excluded)
+    # No share is due: cite the share that ended last, else the rule on silence.
     ended = [state for state in shares if state.ended]
     if ended:
         last = max(ended, key=lambda state: (state.end, state.order))
@@ -316,7 +334,10 @@ def _share(case: Case, act: Act) -> Finding:
 
 
 def _counts(case: Case, state: TermState, act: Act) -> bool:
-    """Return whether what is asked about is in the base, as the ledger takes it; a share as a whole always is."""
+    """Return whether the base contains the product and cloud asked about, as the ledger does.
+
+    A question that names neither is about the share as a whole, which always counts.
+    """
     term = state.term
     assert isinstance(term, RevenueShareTerm)
     if act.product:
@@ -324,13 +345,13 @@ def _counts(case: Case, state: TermState, act: Act) -> bool:
     return not act.cloud or not term.base.clouds or act.cloud in term.base.clouds
 
 
-def facts_hash(known: FactRegister) -> str:
-    """The digest of what facts say, whatever the order in which they were given and wherever they stand."""
-    return meaning_of_facts(known.facts)
+def facts_hash(facts: FactRegister) -> str:
+    """Return the digest of the facts' meaning. Their order and their place in files are ignored."""
+    return meaning_of_facts(facts.facts)
 
 
 def receipt(agreement: Agreement, facts: str, question: Question, outcome: Outcome) -> Receipt:
-    """The receipt of a decision. `facts`: the `facts_hash` of those known."""
+    """Return the receipt of a decision. `facts` is the `facts_hash` of the known facts."""
     parts = [
         ENGINE,
         agreement.meaning,

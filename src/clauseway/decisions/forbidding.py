@@ -1,7 +1,7 @@
-"""What forbids an act: exclusivities it lies outside of, and prohibitions on whoever does it.
+"""An act is forbidden by an exclusivity that it lies outside of, or by a prohibition on its party.
 
-Kind decides, whatever the days of the terms: what is forbidden here goes before every permission, unless the permission
-names the term that forbids (`despite`).
+The kind of a term decides, whatever its days: a term that forbids goes before every permission,
+unless the permission names that term (`despite`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 
 
 def barred(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
-    """The terms in force that forbid one of these acts, all of which `party` needs for what it asks about."""
+    """Return the terms in force that forbid any of these acts. `party` needs all of the acts."""
     return tuple(
         Reason.of(
             "forbids",
@@ -33,13 +33,17 @@ def barred(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
 
 
 class Passing(msgspec.Struct, frozen=True):
-    """Terms in force that reach an act and let it pass: it lies inside an exclusivity, or a carve-out covers it."""
+    """The terms in force that reach an act and let it pass.
+
+    `inside`: the act lies inside an exclusivity. `exempt`: a carve-out covers the act.
+    """
 
     inside: tuple[Reason, ...]
     exempt: tuple[Reason, ...]
 
 
 def passing(case: Case, acts: Sequence[Act]) -> Passing:
+    """Return the terms in force that reach one of these acts and let it pass."""
     within: list[Reason] = []
     exempt: list[Reason] = []
     for act in acts:
@@ -48,23 +52,23 @@ def passing(case: Case, acts: Sequence[Act]) -> Passing:
                 within.append(Reason.of("inside", term.citation, f"reserved to {_kept(term)}"))
             elif (scope := carve_out(case, term, act)) is not None:
                 exempt.append(
-                    Reason.of("exempts", term.citation, f"the carve-out for {_told(scope)}")
+                    Reason.of("exempts", term.citation, f"the carve-out for {_described(scope)}")
                 )
     return Passing(tuple(within), tuple(exempt))
 
 
 def lifted(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
-    """The exclusivity that forbade one of these acts last, and what ended it."""
+    """Cite the exclusivity that forbade one of these acts last, and the text that ended it."""
     states = [state for state in case.states(Exclusivity) if state.ended]
     ended = [state for state in states if any(case.reaches(state.term, act) for act in acts)]
     last = max(ended, key=lambda state: (state.end, state.order), default=None)
-    # What paused and holds again was not lifted.
+    # A term that paused and is in force again was not lifted.
     again = {state.term.id for state in case.states(Exclusivity) if state.in_force}
     return ending(last) if last is not None and last.term.id not in again else ()
 
 
 def ending(state: TermState) -> tuple[Reason, ...]:
-    """What ended a term: the text that did, the event where it was one, and the term itself."""
+    """Cite the text that ended a term, the event if an event did, and the term itself."""
     note = f"{state.term.id} ended on {state.end}"
     cited = [Reason.of("ended", state.ended_by, note)]
     if state.event is not None:
@@ -92,7 +96,7 @@ def inside(case: Case, term: Forbidding, act: Act) -> bool:
 
 
 def carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
-    """The first carve-out that covers an act."""
+    """Return the first carve-out of a term that covers an act, or None."""
     return next(
         (scope for scope in term.except_ if outside_scope(scope, act, case.belongs) == NOWHERE),
         None,
@@ -103,7 +107,8 @@ def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
     for kind in (Exclusivity, Prohibition):
         for state in case.states(kind):
             term = state.term
-            # Most terms are about other actions: looked at first, because each answer asks this of every act.
+            # Each answer runs this for every act, so terms on other actions are skipped first.
+            # A trace looks at every term.
             if not isinstance(term, Exclusivity | Prohibition) or (
                 case.looks is None and act.action not in term.actions
             ):
@@ -113,7 +118,7 @@ def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
 
 
 def _overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
-    """Return whether a permission of the party, or of anyone, holds although this term forbids the act."""
+    """Return whether a permission in force of the party, or of anyone, overrides the term."""
     as_party = msgspec.structs.replace(act, party=party)
     return any(
         state.in_force
@@ -129,9 +134,9 @@ def _kept(term: Exclusivity) -> str:
     return ", ".join(sorted(term.only.names))
 
 
-def _told(scope: Scope) -> str:
-    """What a carve-out is for: the segment, sellers and regions that it names."""
-    told = [ASKED_SEGMENT] if scope.segments or not (scope.sellers or scope.regions) else []
-    told += [f"sales by {' or '.join(sorted(scope.sellers))}"] if scope.sellers else []
-    told += [f"places in {' or '.join(sorted(scope.regions))}"] if scope.regions else []
-    return ", ".join(told)
+def _described(scope: Scope) -> str:
+    """Describe a carve-out by the segment, sellers and regions that it names."""
+    parts = [ASKED_SEGMENT] if scope.segments or not (scope.sellers or scope.regions) else []
+    parts += [f"sales by {' or '.join(sorted(scope.sellers))}"] if scope.sellers else []
+    parts += [f"places in {' or '.join(sorted(scope.regions))}"] if scope.regions else []
+    return ", ".join(parts)

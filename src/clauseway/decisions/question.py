@@ -13,15 +13,16 @@ from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 TO_ACTIONS = frozenset({LICENSE, SHARE})
 CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
-# Who sells on a cloud rests on the owner's right to serve there.
+# A right to sell on a cloud rests on the owner's right to serve there.
 RESTS_ON: Mapping[str, frozenset[str]] = {SELL: frozenset({SERVE})}
 SOLD_ACTIONS = frozenset({SERVE, SELL})
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """May `party` do `action` with `product` on `cloud`? `to` is the licensee or payee; `seller` defaults to the party.
+    """May `party` do `action` with `product` on `cloud`?
 
-    `region` is a place as its cloud calls it, or a region of the agreement; any text where the agreement defines none.
+    `to` is the licensee or payee. `seller` defaults to the party. `region` is a place, by its name
+    on the cloud, or a region of the agreement; any text where the agreement defines no regions.
     `readings` holds an option for every reading of the agreement.
     """
 
@@ -39,9 +40,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuestionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A question as it is written into a decision, so that it can be asked again: with what it supposed.
+    """A question with its suppositions, as written into a decision so that it can be asked again.
 
-    `known_at_ns` and `known_at_sequence` are whole numbers as text, because they are wider than some readers' numbers.
+    `known_at_ns` and `known_at_sequence` are integers as text, because some JSON readers cannot
+    hold numbers of that size.
     """
 
     action: str
@@ -78,12 +80,14 @@ class QuestionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def known_at(self) -> KnownAt:
-        """Raises ValueError where the two numbers are none, or name no instant."""
+        """Raises ValueError if either number is not an integer, or both name no instant."""
         known_at = KnownAt(int(self.known_at_ns), int(self.known_at_sequence))
         try:
-            str(known_at)  # an instant beyond the years that there are cannot be told
+            str(known_at)  # fails for an instant outside the years that datetime can hold
         except (OverflowError, OSError) as error:
-            raise ValueError(f"{self.known_at_ns} nanoseconds since 1970 is no instant") from error
+            raise ValueError(
+                f"{self.known_at_ns} nanoseconds since 1970 is not an instant"
+            ) from error
         return known_at
 
 
@@ -103,18 +107,21 @@ def ask(
     region: str = "",
     readings: Mapping[str, str] | None = None,
 ) -> Question:
-    """A valid question, or InvalidInput with every problem in it. `catalog` may know more than the agreement's own."""
+    """Return a valid question. Raises InvalidInput with every problem in it.
+
+    `catalog` may hold more names than the agreement's own catalog.
+    """
     problems: list[Problem] = []
     check_name(problems, "--action", action, ACTIONS)
     check_name(problems, "--party", party, catalog.parties)
     check_name(problems, "--segment", segment, catalog.segments)
-    for flag, value, known in (
+    for flag, value, names in (
         ("--to", to, catalog.parties),
         ("--seller", seller, catalog.parties),
         ("--cloud", cloud, catalog.clouds),
     ):
         if value:
-            check_name(problems, flag, value, known)
+            check_name(problems, flag, value, names)
     if action in ACTIONS:
         _check_parts(problems, action, party, cloud, to, seller)
         _check_product(problems, catalog, action, product)
@@ -122,7 +129,7 @@ def ask(
     if as_of == FOREVER:
         problems.append(
             Problem(
-                what=f"{as_of} is no day to ask about",
+                what=f"{as_of} cannot be asked about",
                 why="it stands for having no end",
                 where="--as-of",
                 todo="Name an earlier day.",
@@ -147,29 +154,33 @@ def ask(
 
 
 def check_readings(agreement: Agreement, chosen: Mapping[str, str]) -> dict[str, str]:
-    """An option for every reading of the agreement: those chosen, else the defaults. Raises InvalidInput."""
+    """Return an option for every reading of the agreement: the chosen option, else the default.
+
+    Raises InvalidInput for an unknown reading or option.
+    """
     if problems := _reading_problems(agreement, chosen):
         raise InvalidInput(*problems)
     return {**agreement.default_readings(), **chosen}
 
 
 def region_problems(catalog: Catalog, action: str, cloud: str, region: str) -> list[Problem]:
-    """What is wrong with a question's region. Where terms tell regions apart, none is guessed."""
-    what, why, todo = "", "", "Name the region as its cloud does."
-    known = sorted({*catalog.regions, *catalog.places_of(cloud), ELSEWHERE})
+    """Return the problems of a question's region, which must be named if the terms name regions."""
+    problem, why, todo = "", "", "Name the region as its cloud does."
+    names = sorted({*catalog.regions, *catalog.places_of(cloud), ELSEWHERE})
     if not region.isprintable():
-        what, why = f"{region!r} is no region", "it holds what cannot be printed"
-    elif catalog.regions and region and region not in known:
-        near = get_close_matches(region, known, n=1)
-        what, why = (
+        problem, why = f"{region!r} is not a region", "it holds what cannot be printed"
+    elif catalog.regions and region and region not in names:
+        near = get_close_matches(region, names, n=1)
+        problem, why = (
             f"unknown region {region!r}",
             f"the agreement does not say where it lies{cloud and ' on '}{cloud}",
         )
-        todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+        todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
     elif catalog.regions and not region and action in CLOUD_ACTIONS:
-        what, why = "it is missing", "terms of the agreement tell regions apart"
-        todo = f"Name a place as its cloud does, or one of {', '.join(sorted(catalog.regions))}, {ELSEWHERE}."
-    return [Problem(what=what, why=why, where="--region", todo=todo)] if what else []
+        problem, why = "it is missing", "terms of the agreement tell regions apart"
+        regions = ", ".join(sorted(catalog.regions))
+        todo = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
+    return [Problem(what=problem, why=why, where="--region", todo=todo)] if problem else []
 
 
 def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[Problem]:
@@ -183,13 +194,13 @@ def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[P
     return problems
 
 
-def check_name(problems: list[Problem], flag: str, value: str, known: Iterable[str]) -> None:
-    """Add a problem where a name is none of those known."""
-    if value in known:
+def check_name(problems: list[Problem], flag: str, value: str, names: Iterable[str]) -> None:
+    """Add a problem if `value` is not among the known names."""
+    if value in names:
         return
-    names = sorted(known) if not isinstance(known, tuple) else list(known)
-    near = get_close_matches(value, names, n=1)
-    todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+    choices = sorted(names) if not isinstance(names, tuple) else list(names)
+    near = get_close_matches(value, choices, n=1)
+    todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(choices)}."
     problems.append(
         Problem(
             what=f"unknown name {value!r}",
@@ -228,7 +239,10 @@ def _check_parts(
 
 def _check_product(problems: list[Problem], catalog: Catalog, action: str, product: str) -> None:
     names = sorted(
-        {*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)}
+        {
+            *catalog.products,
+            *(name for name, product_class in catalog.classes.items() if product_class.actions),
+        }
     )
     if not product:
         if action != SHARE:
@@ -242,7 +256,11 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
             )
         return
     if product in catalog.classes and product not in names:
-        within = sorted(name for name, known in catalog.classes.items() if known.within == product)
+        within = sorted(
+            name
+            for name, product_class in catalog.classes.items()
+            if product_class.within == product
+        )
         problems.append(
             Problem(
                 what=f"{product!r} is a wider class",
@@ -256,7 +274,11 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
         check_name(problems, "--product", product, names)
         return
     if action != SHARE and action not in catalog.classes[catalog.class_of(product)].actions:
-        takes = sorted(name for name, known in catalog.classes.items() if action in known.actions)
+        takes = sorted(
+            name
+            for name, product_class in catalog.classes.items()
+            if action in product_class.actions
+        )
         problems.append(
             Problem(
                 what=f"{action} does not take {product!r}",

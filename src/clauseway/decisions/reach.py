@@ -1,4 +1,7 @@
-"""Whether a term reaches an act and, where it does not, in what: the one place that compares scopes with acts."""
+"""Compare the scopes of terms with acts. No other module does.
+
+A term reaches an act, or some part of the act (its party, its product, …) lies outside the term.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import assert_never
@@ -23,10 +26,10 @@ from clauseway.agreement import (
 from clauseway.agreement.actions import CLOUDS, REGIONS, SEGMENTS, SELLERS, SHARE, USE, takes
 from clauseway.agreement.terms import ANYONE, AnyTerm, Traded
 
-# Whether a product or class lies in any of several others.
+# Return whether a product or class lies in any of several products or classes.
 Belongs = Callable[[str, Iterable[str]], bool]
 
-# What of an act may lie outside a term, in the order in which it is looked at.
+# The parts of an act that may lie outside a term, in the order in which they are compared.
 NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION = (
     "",
     "party",
@@ -44,10 +47,11 @@ INSIDE, CARVED_OUT = "inside", "carved-out"
 
 
 class Act(msgspec.Struct, frozen=True):
-    """What is to be done, by whom: the part of a question that terms are matched against.
+    """An action by a party: the part of a question that terms are compared with.
 
-    `seller` is the question's own in every act that an answer looks at, empty for what is not sold. `region` is one of
-    those that the agreement defines, or `elsewhere`; empty where it defines none, or the question names none.
+    `seller` is the seller of the question in every act of an answer; empty where nothing is sold.
+    `region` is a region that the agreement defines, or `elsewhere`; empty where the agreement
+    defines no regions, or the question names none.
     """
 
     action: str
@@ -70,7 +74,7 @@ def act_on(
     seller: str = "",
     region: str = "",
 ) -> Act:
-    """Return an act without the parts that its action does not take, which change nothing."""
+    """Return an act without the parts that its action does not take: they change no answer."""
     return Act(
         action=action,
         party=party,
@@ -84,9 +88,10 @@ def act_on(
 
 
 class Look(msgspec.Struct, frozen=True):
-    """A look at a term for an act, and what of the act lies outside it: `NOWHERE` where the term reaches it.
+    """The comparison of a term with an act, for a trace.
 
-    `passes`: why an exclusivity that reaches the act lets it pass, `INSIDE` or `CARVED_OUT`; else empty.
+    `outside`: the part of the act that lies outside the term; `NOWHERE` if the term reaches it.
+    `passes`: why a term that forbids lets the act pass (`INSIDE` or `CARVED_OUT`), else empty.
     """
 
     term: str
@@ -96,8 +101,8 @@ class Look(msgspec.Struct, frozen=True):
 
 
 def outside(term: AnyTerm, act: Act, belongs: Belongs) -> str:
-    """The first part of an act that lies outside a term; `NOWHERE` where the term reaches it."""
-    # The kinds that are looked at most often stand first.
+    """Return the first part of an act that lies outside a term, or `NOWHERE`."""
+    # The kinds that are compared most often stand first.
     match term:
         case Exclusivity():
             return _exclusivity(term, act, belongs)
@@ -122,7 +127,7 @@ def outside(term: AnyTerm, act: Act, belongs: Belongs) -> str:
 
 
 def outside_scope(scope: Scope, act: Act, belongs: Belongs) -> str:
-    """The same for a carve-out, or for what a licence carries: there, what is left empty means any."""
+    """Do the same for a carve-out or for a scope of a licence. An empty list means any."""
     if scope.actions and act.action not in scope.actions:
         return ACTION
     if scope.products and not belongs(act.product, scope.products):
@@ -135,7 +140,7 @@ def _outside_places(act: Act, scope: Scope | Permission | Exclusivity | Prohibit
 
 
 def _outside_trade(act: Act, scope: Scope | Traded) -> str:
-    """Who sells, to whom, and where."""
+    """Compare the seller, the customers' segment and the region."""
     if scope.sellers and act.seller not in scope.sellers:
         return SELLER
     if scope.segments and act.segment not in scope.segments:
@@ -186,7 +191,10 @@ def _precedence(term: Precedence, act: Act, belongs: Belongs) -> str:
 
 
 def _refusal_right(term: RefusalRight, act: Act, belongs: Belongs) -> str:
-    """It binds its grantor (the owner, where none is named), which `conditions` looks to, and never its holder."""
+    """Compare a right of first refusal, which never binds its holder.
+
+    It binds its grantor. Where it names none it binds the owner, as `conditions` checks.
+    """
     if act.party == term.holder or (term.grantor and act.party != term.grantor):
         return PARTY
     if act.action not in term.actions:
@@ -197,17 +205,18 @@ def _refusal_right(term: RefusalRight, act: Act, belongs: Belongs) -> str:
 
 
 def _licence(term: Licence, act: Act, belongs: Belongs) -> str:
-    """A licence is to be used, and carries other acts with it."""
+    """Compare a licence with a use of its products, or with an act that the licence carries."""
     if term.licensee != act.party:
         return PARTY
     if act.action == USE:
         return NOWHERE if belongs(act.product, term.products) else PRODUCT
+    # Report the scope that comes nearest: the one whose first mismatch is latest in `PARTS`.
     carried = [outside_scope(scope, act, belongs) for scope in term.carries]
     return max(carried, key=PARTS.index, default=ACTION)
 
 
 def _revenue_share(term: RevenueShareTerm, act: Act, belongs: Belongs) -> str:
-    """What is in no base is reached all the same: the share says so."""
+    """Compare the payer and payee alone: a share also reaches products that are in no base."""
     if act.action != SHARE:
         return ACTION
     if term.payer != act.party:

@@ -1,4 +1,7 @@
-"""What gives a right to act: permissions, licences, recorded grants, and a launch where the agreement says so."""
+"""A right to act comes from a permission, a licence or a recorded grant.
+
+It also comes from a launch, where the agreement says so.
+"""
 
 import msgspec
 
@@ -8,12 +11,13 @@ from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 
-# The rule that a launch on a party's own cloud grants it resale there. It holds where an agreement states it.
+# The rule that a launch on a party's own cloud grants the party resale there. It applies only where
+# an agreement states it.
 LAUNCH_RULE = "launch"
 
 
 def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
-    """The permissions in force of a party, or of anyone, that cover an act."""
+    """Return the permissions in force that cover an act. `party` may be `ANYONE`."""
     return tuple(
         Reason.of("permits", term.citation)
         for state in case.states(Permission)
@@ -25,6 +29,7 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
 
 
 def ownership(case: Case, act: Act) -> tuple[Reason, ...]:
+    """Return the ownership in force of the product that an act is about."""
     return tuple(
         Reason.of("permits", state.term.citation)
         for state in case.states(Ownership)
@@ -40,6 +45,7 @@ class Licences(msgspec.Struct, frozen=True):
 
 
 def licences(case: Case, act: Act, owner: str) -> Licences:
+    """Return the party's licences that cover an act and that their licensor could give."""
     states = [state for state in case.states(Licence) if case.reaches(state.term, act)]
     given = [
         state
@@ -51,7 +57,7 @@ def licences(case: Case, act: Act, owner: str) -> Licences:
 
 
 def _could_give(case: Case, licence: Licence, act: Act, owner: str) -> bool:
-    """Return whether the licensor owns what is asked about, or may license it on."""
+    """Return whether the licensor owns the product, or a permission lets it license the product."""
     return licence.licensor == owner or any(
         state.in_force
         and isinstance(permission := state.term, Permission)
@@ -63,7 +69,10 @@ def _could_give(case: Case, licence: Licence, act: Act, owner: str) -> bool:
 
 
 def grants(case: Case, act: Act) -> tuple[Reason, ...]:
-    """What grants this to the party: a permission of a term, or a recorded grant of the product or its class."""
+    """Return the permissions and recorded grants that cover a party's act.
+
+    A recorded grant may be of the product or of its class.
+    """
     recorded = [
         fact
         for fact in case.facts.grants(act.party, case.as_of)
@@ -76,7 +85,7 @@ def grants(case: Case, act: Act) -> tuple[Reason, ...]:
 
 
 def own_launch(case: Case, act: Act) -> tuple[Reason, ...]:
-    """The owner's launch on the party's own cloud. Where the agreement says so, it grants resale on that cloud."""
+    """Return the owner's launch on the party's own cloud, if the agreement lets it grant resale."""
     if LAUNCH_RULE not in case.agreement.rules or act.action not in (SERVE, SELL):
         return ()
     if case.catalog.operators.get(act.cloud) != act.party:
