@@ -143,3 +143,49 @@ def test_a_row_that_reads_one_text_in_two_ways_says_so(tmp_path: Path) -> None:
     first, second = map(json.loads, done.stdout.splitlines())
     assert (done.returncode, first["outcome"], second["outcome"]) == (3, "permitted", "invalid")
     assert "R1 is given twice" in second["problem"]
+
+
+SELL = ("decide", "--action", "sell", "--party", "openai", "--cloud", "azure", "--as-of", "2026-05-01")
+
+
+@pytest.mark.parametrize("product", ["gpt-4o-mini", "whisper-1", "gpt-image-1"])
+def test_a_product_of_the_shipped_catalogue_is_unstated_where_no_agreement_names_it(product: str) -> None:
+    found = answer(*SELL, "--product", product, code=2)
+    assert found["outcome"] == "unstated"
+    [reason] = found["reasons"]
+    assert (reason["term"], reason["note"]) == ("unstated", f"it does not name {product}")
+
+
+def test_a_share_of_what_is_not_named_is_unstated() -> None:
+    share = ("decide", "--action", "share-revenue", "--party", "openai", "--to", "microsoft", "--as-of", "2026-05-01")
+    assert answer(*share, "--product", "gpt-4o-mini", code=2)["outcome"] == "unstated"
+
+
+def test_what_is_not_named_is_told_how_it_is_named() -> None:
+    said = run(*SELL, "--product", "gpt-4o-mini").stdout
+    assert "fact record product --product gpt-4o-mini --class CLASS" in said
+    assert "Nothing recorded or written would change this." not in said
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mni", "gpt-4o-mini-2024-07-18", "gpt-5.5-2026-04-23", "openai.gpt-5.5"])
+def test_snapshots_aliases_and_slips_are_no_products(name: str) -> None:
+    assert "unknown name" in run(*SELL, "--product", name).stderr
+
+
+def test_several_agreements_are_asked_about_the_catalogue_too(tmp_path: Path) -> None:
+    both = ("--agreement", "openai-microsoft", "--agreement", "anthropic-clouds")
+    found = answer(*SELL, *both, "--product", "gpt-4o-mini", code=2)
+    assert [said["outcome"] for said in found["answers"]] == ["unstated", "unstated"]
+
+
+def test_a_recorded_class_decides_what_was_unstated(tmp_path: Path) -> None:
+    (tmp_path / "facts.yaml").write_text(
+        "- {kind: product, product: gpt-4o-mini, class: api.stateless, first-shipped-by: 2024-07-18}\n"
+    )
+    facts = ("--facts", str(tmp_path / "facts.yaml"))
+    assert answer(*SELL, *facts, "--product", "gpt-4o-mini", code=0)["outcome"] == "permitted"
+
+
+def test_a_receipt_of_what_is_unstated_is_verified(tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text(run(*SELL, "--product", "gpt-4o-mini", "--json", "--trace").stdout)
+    assert run("verify", str(tmp_path / "receipt.json")).returncode == 0

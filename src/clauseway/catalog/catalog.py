@@ -55,16 +55,23 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         """Return the class of a product, or the class itself when a class is named."""
         return self.products[name].product_class if name in self.products else name
 
+    def names_product(self, name: str) -> bool:
+        """Return whether a name is a product or a class."""
+        return name in self.products or name in self.classes
+
     def belongs(self, name: str, scope: str) -> bool:
         """True if a product or class lies in `scope`, itself a product, a class or a wider
         class."""
         return scope in self.lineage(name)
 
     def lineage(self, name: str) -> frozenset[str]:
-        """Return everything a product or class lies in: itself, its class and each wider class."""
+        """Return everything a product or class lies in: itself, its class and each wider class.
+
+        A name that is neither lies in itself alone.
+        """
         lineage = [name]
         at = self.class_of(name)
-        while at:
+        while at in self.classes:
             lineage.append(at)
             at = self.classes[at].within
         return frozenset(lineage)

@@ -6,6 +6,7 @@ means it, or a dated snapshot of it. A vendor retires a snapshot, or the product
 on; the successor is named, so that a client learns which name to ask for.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -17,6 +18,8 @@ from clauseway.values import FOREVER, Problem
 
 KINDS = ("text", "embedding", "image", "speech", "transcription", "moderation")
 _ROLES = ("alias", "snapshot")
+# Vendors end the name of a snapshot in its day: gpt-4-0613, o1-2024-12-17, gpt-4-1106-preview.
+_DATED = re.compile(r"-\d{4}(-\d\d-\d\d)?(-preview)?")
 _MODEL_COLUMNS = (
     "product",
     "surface",
@@ -104,6 +107,15 @@ class Models(msgspec.Struct, frozen=True):
             source="",
         )
         return self.models.get((product, surface)) or self.models.get((product, "")) or unknown
+
+    @property
+    def products(self) -> frozenset[str]:
+        """Return the products with limits or with a retirement. Aliases and snapshots are not
+        products: what holds of one is asked of its product."""
+        retired = {retirement.name for retirement in self.retirements}
+        undated = {name for name in retired if not _DATED.search(name)}
+        others = {name.name for name in self.names}
+        return frozenset({product for product, _ in self.models} | (undated - others))
 
     def named(self, products: Iterable[str]) -> dict[str, str]:
         """Map each name that clients may ask for to its product, the products' own names first."""

@@ -76,8 +76,8 @@ class Case(msgspec.Struct, frozen=True):
             self.looks.append(Look(term.id, act, where))
         return where == NOWHERE
 
-    def rule(self, name: str) -> Reason:
-        return Reason.of("rule", self.agreement.rules[name])
+    def rule(self, name: str, note: str = "") -> Reason:
+        return Reason.of("rule", self.agreement.rules[name], note)
 
     def commentary(self, bears_on: str) -> tuple[Reason, ...]:
         return tuple(

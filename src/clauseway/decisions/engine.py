@@ -1,7 +1,7 @@
 """The rule of decision, in one place. `decide` reads top to bottom as a lawyer would argue.
 
-unstated?       No amendment is both in force and known, or the product has no owner and no
-                permission to anyone.
+unstated?       No amendment is both in force and known, the product has no owner and no
+                permission to anyone, or the agreement does not name the product.
 share-revenue   Is a share due?
 forbidden?      Check each act that the question needs. A sale, for example, needs an offer by
                 the seller and hosting by the host.
@@ -134,6 +134,9 @@ def outcome_of(
 
 def _answer(case: Case) -> Finding:
     question = case.question
+    if question.product and not case.catalog.names_product(question.product):
+        note = f"it does not name {question.product}"
+        return Finding(Outcome.UNSTATED, (case.rule("unstated", note),))
     act = act_of(question, case.catalog)
     finding = named(decide_act(case, act), act)
     # Serving what another party sells also needs the seller's own right to sell.

@@ -1,6 +1,6 @@
 """A question, checked against the agreement before it is asked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
 
@@ -106,10 +106,12 @@ def ask(
     segment: str = "any",
     region: str = "",
     readings: Mapping[str, str] | None = None,
+    unnamed: Collection[str] = (),
 ) -> Question:
     """Return a valid question. Raises InvalidInput with every problem in it.
 
     `catalog` may hold more names than the agreement's own catalog.
+    `unnamed` holds products that may be asked about although the catalog does not name them.
     """
     problems: list[Problem] = []
     check_name(problems, "--action", action, ACTIONS)
@@ -124,7 +126,8 @@ def ask(
             check_name(problems, flag, value, names)
     if action in ACTIONS:
         _check_parts(problems, action, party, cloud, to, seller)
-        _check_product(problems, catalog, action, product)
+        if product not in unnamed or catalog.names_product(product):
+            _check_product(problems, catalog, action, product)
     problems += region_problems(catalog, action, cloud, region)
     if as_of == FOREVER:
         problems.append(

@@ -16,7 +16,7 @@ The order of the agreements changes nothing. With one agreement the answer is th
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Protocol, TypeVar
 
@@ -151,8 +151,11 @@ def ask_together(
     segment: str = ANY_SEGMENT,
     region: str = "",
     readings: Mapping[str, str] | None = None,
+    unnamed: Collection[str] = (),
 ) -> Question:
     """A question to all of them, or InvalidInput with every problem in it. One of them must know each name.
+
+    `unnamed` are products that may be asked about though none of them names them.
 
     Its `readings` are those chosen; each agreement reads whatever else it defines by its own default.
     """
@@ -172,6 +175,7 @@ def ask_together(
             region=region,
             as_of=as_of,
             known_at=known_at,
+            unnamed=unnamed,
         )
     except InvalidInput as error:
         raise InvalidInput(*error.problems, *problems) from None

@@ -231,7 +231,8 @@ def _unknown_products(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[
             why="the catalog does not say which class it belongs to, "
             "so no base can take or leave it",
             where="usage",
-            todo="Add the product to the agreement's catalog.",
+            todo="Record its class: clauseway fact record product "
+            f"--product {product} --class CLASS --effective DAY --source WHERE.",
         )
         for product in sorted({line.product for line in revenue} - defined)
     ]

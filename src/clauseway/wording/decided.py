@@ -1,8 +1,12 @@
 """Decisions in words: a refusal for a caller, and the deciding clause beside a bar of a
 timeline."""
 
-from clauseway.decisions import Decision
+from clauseway.decisions import Decision, Outcome
 
+# The command that says of which class a product is that no agreement names.
+RECORD_PRODUCT = (
+    "clauseway fact record product --product {product} --class CLASS --effective DAY --source WHERE"
+)
 # The words for days before the first amendment.
 NOT_YET = "No amendment is in force yet."
 
@@ -14,6 +18,13 @@ def refusal_sentence(
     first = decision.reasons[0]
     clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
     where = f"{cloud} in {region}" if region else cloud
+    if decision.outcome is Outcome.UNSTATED:
+        return (
+            f"No agreement in force states that {seller} may sell {product} on {where}: "
+            f"unstated by {clause}{first.note and f': {first.note}'}. "
+            'This gateway refuses what is unstated; unstated = "serve" at the top of '
+            "clauseway.toml would serve it."
+        )
     return (
         f"The agreement does not let {seller} sell {product} on {where}: "
         f"{decision.outcome} by {clause}: {first.text}{_needed(decision)}"

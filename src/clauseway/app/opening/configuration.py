@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from clauseway.app.opening.offerings import shipped_models
+from clauseway.app.opening.offerings import shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import CLOUDS
@@ -39,12 +39,11 @@ from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
 from clauseway.values import InvalidInput, Problem, flaw_of_name
+from clauseway.wording.decided import RECORD_PRODUCT
 
 DIALECTS = tuple(CLOUDS)
 _KINDS = (*STATIC, *KINDS)
 _CAPABILITIES = tuple(str(capability) for capability in Capability)
-# Models that the catalog knows, whether the agreement speaks of them or not.
-_MODELS = frozenset(product for product, _ in shipped_models().models)
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -180,6 +179,15 @@ class GatewayWritten(Limits, frozen=True, kw_only=True):
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file. Deployments are tried in the order in which they stand."""
 
+    unstated: Annotated[
+        Literal["refuse", "serve"],
+        Meta(
+            description=(
+                "What the gateway does with a sale of which no agreement in force says anything; "
+                "what an agreement forbids is refused either way."
+            )
+        ),
+    ] = "refuse"
     gateway: GatewayWritten = GatewayWritten()
     tls: Tls = Tls()
     log: Log = Log()
@@ -250,12 +258,19 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             todo = "Write characters that can be seen, without spaces at the ends."
             file.problem((*at, "name"), f"{name!a} is not a name", why, todo)
     for deployment in configuration.deployment:
-        _check_deployment(file, deployment, catalog)
+        _check_deployment(file, deployment, catalog, configuration.unstated)
     _check_commitments(file, configuration, catalog)
     _check_tls(file, configuration.tls)
 
 
-def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Catalog) -> None:
+def _products(catalog: Catalog, unstated: str) -> frozenset[str]:
+    """Return the products that may be deployed."""
+    return frozenset(catalog.products) | (shipped_products() if unstated == "serve" else set())
+
+
+def _check_deployment(
+    file: TomlFile, deployment: DeploymentWritten, catalog: Catalog, unstated: str
+) -> None:
     name, at = deployment.name, file.place(deployment)
     fields: list[tuple[str, str, str, frozenset[str] | tuple[str, ...]]] = [
         ("dialect", "dialect", deployment.dialect, DIALECTS),
@@ -263,7 +278,7 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
         ("seller", "seller", deployment.seller, catalog.parties),
         ("auth", "kind of auth", deployment.auth.kind, _KINDS),
         *(
-            ("models", "product", product, frozenset(catalog.products))
+            ("models", "product", product, _products(catalog, unstated))
             for product in deployment.models
         ),
         *(
@@ -277,11 +292,12 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
     for key, noun, value, allowed in fields:
         if value not in allowed:
             todo = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
-            if (key, noun) == ("models", "product") and value in _MODELS:
+            if (key, noun) == ("models", "product") and value in shipped_products():
                 todo = (
-                    f"The agreement's text does not know it; record what it is: clauseway fact "
-                    f"record product "
-                    f"--product {value} --class CLASS --effective DAY --source WHERE."
+                    "The agreement's text does not know it; record what it is: "
+                    f"{RECORD_PRODUCT.format(product=value)}. "
+                    'Or write unstated = "serve" at the top of the file, and the gateway serves '
+                    "what no agreement in force names."
                 )
             file.problem(
                 (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", todo
@@ -346,7 +362,12 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
             ("kind", "kind", (commitment.kind,), COMMITMENT_KINDS),
             ("clouds", "cloud", commitment.clouds, catalog.clouds),
             ("sellers", "seller", commitment.sellers, catalog.parties),
-            ("products", "product", commitment.products, frozenset(catalog.products)),
+            (
+                "products",
+                "product",
+                commitment.products,
+                _products(catalog, configuration.unstated),
+            ),
         )
         for key, noun, values, allowed in fields:
             for value in sorted(set(values) - set(allowed)):

@@ -30,6 +30,8 @@ from clauseway.agreement import (
     suppose,
 )
 from clauseway.app.opening.home import Home, home_at
+from clauseway.app.opening.offerings import shipped_products
+from clauseway.catalog import Catalog
 from clauseway.decisions import (
     Asked,
     Decision,
@@ -165,7 +167,13 @@ class OpenAgreement(Asked, Asking, frozen=True):
         self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
     ) -> Question:
         return ask(
-            self.agreement, self.catalog, as_of=as_of, known_at=known_at, readings=readings, **named
+            self.agreement,
+            self.catalog,
+            as_of=as_of,
+            known_at=known_at,
+            readings=readings,
+            unnamed=shipped_unless_named(named.get("product", ""), [self.catalog]),
+            **named,
         )
 
     def answer(self, question: Question) -> Decision:
@@ -227,6 +235,16 @@ class OpenAgreement(Asked, Asking, frozen=True):
         ):
             raise InvalidInput(*problems)
         return msgspec.structs.replace(self, catalog=catalog, facts=facts)
+
+
+def shipped_unless_named(product: str, catalogs: Iterable[Catalog]) -> frozenset[str]:
+    """Return the products of the shipped catalogue, to be asked about without an agreement's word.
+
+    Empty where a catalog names the question's product: then the shipped one is not read.
+    """
+    if not product or any(catalog.names_product(product) for catalog in catalogs):
+        return frozenset()
+    return shipped_products()
 
 
 def _contradictions(facts: Iterable[Fact], where: str, todo: str) -> list[Problem]:

@@ -43,6 +43,13 @@ def shipped_models() -> Models:
     return parse_models(_text("models.csv"), _text("names.csv"), _text("retirements.csv"))
 
 
+@cache
+def shipped_products() -> frozenset[str]:
+    """Return the products that the shipped catalogue knows. Raise InvalidInput as
+    `shipped_matrix`."""
+    return shipped_models().products
+
+
 class ModelKnown(msgspec.Struct, frozen=True, kw_only=True):
     """A product on a day: what it holds, the other names in use, and where its own name ends or
     has ended."""

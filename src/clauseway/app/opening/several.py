@@ -21,6 +21,7 @@ from clauseway.app.opening.library import (
     agreement_of,
     open_agreement,
     read_text,
+    shipped_unless_named,
 )
 from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.catalog import Catalog
@@ -54,7 +55,16 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
     def _ask(
         self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
     ) -> Question:
-        return ask_together(self.each, as_of=as_of, known_at=known_at, readings=readings, **named)
+        return ask_together(
+            self.each,
+            as_of=as_of,
+            known_at=known_at,
+            readings=readings,
+            unnamed=shipped_unless_named(
+                named.get("product", ""), [asked.catalog for asked in self.each]
+            ),
+            **named,
+        )
 
     def answer(self, question: Question) -> Decision:
         """Answer a question that is checked already."""

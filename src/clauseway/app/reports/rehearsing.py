@@ -428,7 +428,10 @@ class Traffic:
 
     def _question(self, of: _Of) -> Question | str:
         """Return the question that the gateway's plan asks, or why it cannot be asked."""
-        if of not in self._questions:
+        if of not in self._questions and not self.real.catalog.names_product(of.product):
+            # Its class is not known, so neither side's terms reach it.
+            self._questions[of] = f"unknown name {of.product!r}: the agreement does not name it"
+        elif of not in self._questions:
             try:
                 self._questions[of] = self.real.question(
                     action=SELL,

@@ -100,6 +100,18 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
                     )
                 )
 
+    line = file.line_of("unstated")
+    unstated = next(
+        field for field in msgspec.structs.fields(type(configuration)) if field.name == "unstated"
+    )
+    shown.append(
+        Setting(
+            key="unstated",
+            value=configuration.unstated,
+            source=f"line {line}" if line else DEFAULT,
+            reason=description_of(unstated.type),
+        )
+    )
     for section in _SECTIONS:
         show(getattr(configuration, section), section)
     for name, records in (

@@ -25,7 +25,7 @@ from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import Answered, answer_to, connected
 from clauseway.app.opening.several import Opened
-from clauseway.app.running.planning import prices_now, refusal, surface_at
+from clauseway.app.running.planning import prices_now, refusal, served_outcomes, surface_at
 from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import CLOUDS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
@@ -100,7 +100,8 @@ def examine(patient: Patient) -> Examination:
     )
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         checks = pool.map(
-            lambda written: _DeploymentChecks(patient, written).checks(), configuration.deployment
+            lambda written: _DeploymentChecks(patient, written, configuration.unstated).checks(),
+            configuration.deployment,
         )
         return _examination([read, *kept, *(check for checks in checks for check in checks)])
 
@@ -148,8 +149,9 @@ def _failed(deployment: str, subject: str, problem: Problem) -> Check:
 class _DeploymentChecks:
     """One deployment under examination."""
 
-    def __init__(self, patient: Patient, written: DeploymentWritten) -> None:
+    def __init__(self, patient: Patient, written: DeploymentWritten, unstated: str) -> None:
         self._patient, self._written = patient, written
+        self._served = served_outcomes(unstated)
         self._today: date = datetime.now(UTC).date()
 
     def checks(self) -> list[Check]:
@@ -311,9 +313,11 @@ class _DeploymentChecks:
         refused = {
             name: decision
             for name, decision in decisions.items()
-            if decision.outcome is not Outcome.PERMITTED
+            if decision.outcome not in self._served
         }
         text = f"{written.seller} may sell {product} on {written.cloud}"
+        if any(decision.outcome is Outcome.UNSTATED for decision in decisions.values()):
+            text = f"no agreement in force states that {text}; it is served as unstated"
         if not refused:
             return self._check("agreement", text)
         if len(refused) < len(decisions):

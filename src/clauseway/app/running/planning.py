@@ -2,7 +2,8 @@
 every boundary.
 
 Deployments whose sale the agreement permits become candidates, the primary cloud's first; every
-other cloud gets its refusal, worded and cited.
+other cloud gets its refusal, worded and cited. A home may also serve what no agreement in force
+speaks of: its ruling says unstated, never permitted.
 """
 
 import os
@@ -84,7 +85,7 @@ def compile_plan(
     names = models.named(products_of(configuration))
     sellers = sorted({target.label.seller for target in targets} | {key.seller for key in keys})
     products = products_of(configuration)
-    compiler = _Compiler(opened, targets, known_at)
+    compiler = _Compiler(opened, targets, known_at, configuration.unstated)
     return Plan(
         agreement=text_hash(opened),
         hash_key=hash_key,
@@ -134,6 +135,8 @@ _NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
 }
 # The longest answer of a model that nobody has catalogued: the largest of the catalogued ones.
 _OUTPUT_TOKENS_MAX = 128_000
+# No request is older than what counts its nanoseconds.
+_FIRST_DAY = date(1970, 1, 1)
 _WITHOUT_OUTPUT = ("embedding", "moderation")
 
 
@@ -329,11 +332,20 @@ class _Ahead:
         return None if unnamed_in(self._asked, own) else self._table.answer(own)
 
 
+def served_outcomes(unstated: str) -> frozenset[Outcome]:
+    """Return the outcomes that a gateway serves, by the configuration's `unstated`."""
+    also = {Outcome.UNSTATED} if unstated == "serve" else set()
+    return frozenset({Outcome.PERMITTED} | also)
+
+
 class _Compiler:
     """Turns decisions into routes, numbering each distinct ruling once."""
 
-    def __init__(self, opened: Opened, targets: Sequence[Target], known_at: KnownAt) -> None:
+    def __init__(
+        self, opened: Opened, targets: Sequence[Target], known_at: KnownAt, unstated: str
+    ) -> None:
         self.opened, self.targets, self.known_at = opened, targets, known_at
+        self.served = served_outcomes(unstated)
         self.ahead = [_Ahead(asked, known_at) for asked in each_of(opened)]
         self.primary = first_clouds(opened)
         self.rulings: list[Ruling] = []
@@ -354,8 +366,11 @@ class _Compiler:
             self._question(seller, product, "", "", "any", date.min)
             for seller, product in every(sellers, products)
         ]
+        # Before the first amendment nothing is stated, so what is unstated is served from ever.
+        first = {_FIRST_DAY} if Outcome.UNSTATED in self.served else set()
         return sorted(
-            {
+            first
+            | {
                 day
                 for question in asked
                 for verdicts in self.ahead
@@ -387,7 +402,7 @@ class _Compiler:
         refusals: list[Refusal] = []
         for cloud, region in self._places:
             decision = self._decide(seller, product, cloud, region, segment, day)
-            if decision.outcome is Outcome.PERMITTED:
+            if decision.outcome in self.served:
                 rulings[cloud, region] = self._number(decision)
             else:
                 refusals.append(refusal(decision, seller, product, cloud, region))
@@ -449,7 +464,9 @@ class _Compiler:
             alone = self.ahead[0] if len(self.ahead) == 1 else None
             self._decided[key] = (
                 verdicts,
-                alone.tables.decide(question) if alone else self.opened.answer(question),
+                alone.tables.decide(question)
+                if alone and verdicts[0]
+                else self.opened.answer(question),
             )
         return self._decided[key][1]
 

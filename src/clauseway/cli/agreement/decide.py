@@ -14,7 +14,12 @@ from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import Opened
 from clauseway.cli import options
-from clauseway.cli.agreement.explanation import print_answers, print_trace, print_would_change
+from clauseway.cli.agreement.explanation import (
+    print_answers,
+    print_how_to_name,
+    print_trace,
+    print_would_change,
+)
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, counted, outcome_style, print_indented
 from clauseway.decisions import Outcome, Question, Reason
@@ -132,7 +137,8 @@ def command(
         reading=readings_of(reading),
     )
     decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
-    answer(as_json, decision, lambda: _print(console(), question, decision))
+    is_named = not product or opened.catalog.names_product(product)
+    answer(as_json, decision, lambda: _print(console(), question, decision, is_named=is_named))
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
 
 
@@ -175,7 +181,7 @@ def _decide_batch(
     return INVALID if summary.invalid else 0
 
 
-def _print(out: Console, question: Question, decision: Explanation) -> None:
+def _print(out: Console, question: Question, decision: Explanation, *, is_named: bool) -> None:
     word = outcome_word(decision.outcome, question.action)
     out.print(Text(word.upper(), outcome_style(decision.outcome)), Text(_sentence(question)))
     out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
@@ -189,7 +195,10 @@ def _print(out: Console, question: Question, decision: Explanation) -> None:
             )
     if isinstance(decision.answers, tuple):
         print_answers(out, decision.answers, question.action)
-    print_would_change(out, decision.would_change, question.action)
+    if is_named:
+        print_would_change(out, decision.would_change, question.action)
+    else:
+        print_how_to_name(out, question.product)
     print_trace(out, decision.trace)
     out.print(f"\nreceipt {decision.receipt.id}", style="dim")
 

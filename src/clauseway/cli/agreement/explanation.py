@@ -11,6 +11,7 @@ from clauseway.app.agreements.explaining import OwnAnswer
 from clauseway.cli.output import outcome_style, print_indented
 from clauseway.decisions.change import WouldChange
 from clauseway.decisions.trace import Traced
+from clauseway.wording.decided import RECORD_PRODUCT
 from clauseway.wording.outcomes import outcome_word
 
 
@@ -28,6 +29,16 @@ def print_would_change(out: Console, changes: Sequence[WouldChange], action: str
         )
         line.append(f" ({', '.join(change.agreements)})" if change.agreements else "", "dim")
         out.print(line, soft_wrap=True)
+
+
+def print_how_to_name(out: Console, product: str) -> None:
+    """Print the command that gives a product the class by which terms reach it."""
+    out.print(
+        f"\nNo agreement asked names {product}, so its class is not known. "
+        "Once its class is recorded, it is decided like any other of that class:",
+        soft_wrap=True,
+    )
+    out.print(f"  {RECORD_PRODUCT.format(product=product)}", soft_wrap=True, markup=False)
 
 
 def _when(change: WouldChange) -> str:

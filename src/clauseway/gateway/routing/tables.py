@@ -296,6 +296,7 @@ class Tables:
             ("x-clauseway-region", label.region),
             ("x-clauseway-deployment", label.deployment),
             ("x-clauseway-decision", decision.decision),
+            ("x-clauseway-outcome", decision.outcome),
         )
         headers = b"".join(header_line(name, value) for name, value in lines)
         made = Candidate(target, self._label(decision), headers, decision.decision)
