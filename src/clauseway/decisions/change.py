@@ -1,7 +1,7 @@
-"""What would change an answer: the nearest days, more knowledge, facts and readings under which it is another.
+"""Find changes that would change an answer: the nearest days, more knowledge, facts and readings.
 
-Every entry says how to ask again, and what the outcome is then; asking so gives just that outcome. Of several
-agreements in force at once it also names those whose own answer is another then.
+Every entry says how to ask again and the outcome then; asking so gives exactly that outcome. Of
+several agreements in force at once, it also names those whose own answer would change.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,16 +27,18 @@ from clauseway.decisions.several import (
 )
 from clauseway.values import InvalidInput, KnownAt
 
-# Facts that meet several conditions at once are tried together; more ways than these tell a reader nothing new.
+# Facts that meet several conditions at once are tried together. More ways than these would tell a
+# reader nothing new.
 _WAYS_MAX = 16
 
 
 class WouldChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A way to ask again, and the outcome then. One of the four is filled, by `kind`.
+    """A way to ask again, and the outcome then. `kind` says which of four fields is filled.
 
-    `later`, `earlier`: the day `as_of`. `knowledge`: what was known by the end of the day `known_at`. `fact`: what to
-    `suppose`, in the form that `--suppose` takes. `reading`: an option as `--reading` takes it. `agreements` names, of
-    several asked together, those whose own answer is another then.
+    `later`, `earlier`: the day `as_of`. `knowledge`: the day `known_at`, by whose end it was known.
+    `fact`: the facts to `suppose`, in the form that `--suppose` takes. `reading`: an option, in the
+    form that `--reading` takes. `agreements` names those of several agreements whose own answer
+    would change.
     """
 
     kind: str
@@ -55,14 +57,14 @@ def would_change(
     question: Question,
     decision: Decision,
 ) -> tuple[WouldChange, ...]:
-    """What would change a decision, each entry alone. Days first, then knowledge, facts and readings."""
+    """Return the changes that alone would change a decision: days, knowledge, facts, readings."""
     return would_change_together([Asked(agreement, catalog, facts)], question, decision)
 
 
 def would_change_together(
     asked: Sequence[Asked], question: Question, decision: Decision
 ) -> tuple[WouldChange, ...]:
-    """The same of a decision under one or several agreements."""
+    """Do the same as `would_change`, for a decision under one or several agreements."""
     asking = _Asking(asked, question, decision)
     return (
         *asking.later(),
@@ -73,34 +75,38 @@ def would_change_together(
     )
 
 
-class _Found(msgspec.Struct, frozen=True):
-    """Another outcome, and the agreements whose own answer is another."""
+class _Changed(msgspec.Struct, frozen=True):
+    """A changed outcome, and the agreements whose own answer changed."""
 
     outcome: Outcome
     agreements: tuple[str, ...]
 
 
 class _Asking:
-    """A question with its answer, to be asked again otherwise."""
+    """A question with its answer, to be asked again with changes."""
 
     def __init__(self, asked: Sequence[Asked], question: Question, decision: Decision) -> None:
         self._asked = in_their_order(asked)
         self._question = question
         self._decision = decision
-        self._said = [answer_of(one, question) for one in self._asked] if len(asked) > 1 else []
+        self._said = (
+            [answer_of(member, question) for member in self._asked] if len(asked) > 1 else []
+        )
         days = {
-            day for one in asked for day in boundaries(one.agreement, one.facts, question.known_at)
+            day
+            for member in asked
+            for day in boundaries(member.agreement, member.facts, question.known_at)
         }
         self._days = sorted(days)
 
     def later(self) -> Iterator[WouldChange]:
-        """The first day after the question's on which the outcome is another."""
+        """Yield the first day after the question's on which the outcome changes."""
         yield from self._first(
             [day for day in self._days if day > self._question.as_of], self._on("later")
         )
 
     def earlier(self) -> Iterator[WouldChange]:
-        """The last day before the question's on which the outcome was another: the eve of a day that can change it."""
+        """Yield the last earlier day with another outcome: the eve of a day that can change it."""
         eves = [
             day - timedelta(days=1)
             for day in reversed(self._days)
@@ -109,41 +115,43 @@ class _Asking:
         yield from self._first(eves, self._on("earlier"))
 
     def knowledge(self) -> Iterator[WouldChange]:
-        """The first day by whose end enough more was known for another outcome."""
-        points = [amendment.known for one in self._asked for amendment in one.agreement.amendments]
-        points += [fact.known for one in self._asked for fact in one.facts.facts]
+        """Yield the first day by whose end enough was known to change the outcome."""
+        points = [
+            amendment.known for member in self._asked for amendment in member.agreement.amendments
+        ]
+        points += [fact.known for member in self._asked for fact in member.facts.facts]
         days = sorted({point.day for point in points if point > self._question.known_at})
         yield from self._first(days, self._known)
 
     def facts(self, ways: Iterable[tuple[str, ...]]) -> Iterator[WouldChange]:
-        """The facts that would change the outcome, taken as true from the question's day on."""
+        """Yield the facts that would change the outcome if true from the question's day on."""
         for way in dict.fromkeys((*ways, *self._grants(), (MILESTONE,), *self._events())):
             supposed = tuple(f"{need}={self._question.as_of}" for need in way)
             if (asked := self._supposing(supposed)) and (
-                found := self._other(asked, self._question)
+                change := self._other(asked, self._question)
             ):
                 yield WouldChange(
                     kind="fact",
                     suppose=supposed,
-                    outcome=found.outcome,
-                    agreements=found.agreements,
+                    outcome=change.outcome,
+                    agreements=change.agreements,
                 )
 
     def readings(self) -> Iterator[WouldChange]:
-        """Each reading under which the outcome is another."""
+        """Yield each reading under which the outcome changes."""
         for turn in self._decision.turns_on:
             readings = {**self._question.readings, turn.reading: turn.option}
-            found = self._other(
+            change = self._other(
                 self._asked, msgspec.structs.replace(self._question, readings=readings)
             )
-            agreements = found.agreements if found else ()
+            agreements = change.agreements if change else ()
             option = f"{turn.reading}={turn.option}"
             yield WouldChange(
                 kind="reading", outcome=turn.outcome, reading=option, agreements=agreements
             )
 
     def _supposing(self, supposed: Iterable[str]) -> Sequence[Asked]:
-        """The agreements with these facts; none where one of the facts is about nothing that any of them names."""
+        """Return the agreements with these facts; none if no agreement knows a fact's names."""
         asked: Sequence[Asked] = self._asked
         try:
             for text in supposed:
@@ -153,7 +161,7 @@ class _Asking:
         return asked
 
     def _grants(self) -> list[tuple[str, ...]]:
-        """A grant of what is asked about, which gives back even what a licence that ended once gave."""
+        """Return a grant of the product, which restores even the rights of an ended licence."""
         asked = self._question
         if not asked.product:
             return []
@@ -163,44 +171,45 @@ class _Asking:
         ]
 
     def _events(self) -> list[tuple[str, ...]]:
-        """The events that may be recorded under any of the agreements."""
+        """Return the events that may be recorded under any of the agreements."""
         names = {name for asked in self._asked for name in asked.catalog.events}
         return [(f"event:{name}",) for name in sorted(names)]
 
     def _on(self, kind: str) -> Callable[[date], WouldChange | None]:
         def ask(day: date) -> WouldChange | None:
-            found = self._other(self._asked, msgspec.structs.replace(self._question, as_of=day))
-            if found is None:
+            change = self._other(self._asked, msgspec.structs.replace(self._question, as_of=day))
+            if change is None:
                 return None
             return WouldChange(
-                kind=kind, as_of=day, outcome=found.outcome, agreements=found.agreements
+                kind=kind, as_of=day, outcome=change.outcome, agreements=change.agreements
             )
 
         return ask
 
     def _known(self, day: date) -> WouldChange | None:
-        found = self._other(
+        change = self._other(
             self._asked, msgspec.structs.replace(self._question, known_at=KnownAt.end_of(day))
         )
-        if found is None:
+        if change is None:
             return None
         return WouldChange(
-            kind="knowledge", known_at=day, outcome=found.outcome, agreements=found.agreements
+            kind="knowledge", known_at=day, outcome=change.outcome, agreements=change.agreements
         )
 
-    def _other(self, asked: Sequence[Asked], question: Question) -> _Found | None:
-        """The outcome of another question, or under other facts; None where it is the same."""
+    def _other(self, asked: Sequence[Asked], question: Question) -> _Changed | None:
+        """Return the outcome of a changed question or under changed facts; None if it is equal."""
         if len(asked) == 1:
-            [one] = asked
-            outcome = outcome_of(one.agreement, one.catalog, one.facts, question)
-            return None if outcome is self._decision.outcome else _Found(outcome, ())
-        said = [answer_of(one, question) for one in asked]
+            [member] = asked
+            outcome = outcome_of(member.agreement, member.catalog, member.facts, question)
+            return None if outcome is self._decision.outcome else _Changed(outcome, ())
+        said = [answer_of(member, question) for member in asked]
         outcome = joined_verdict(question.action, asked, said).outcome
         if outcome is self._decision.outcome:
             return None
         pairs = zip(asked, self._said, said, strict=True)
-        return _Found(
-            outcome, tuple(one.agreement.id for one, was, now in pairs if _says(was) != _says(now))
+        return _Changed(
+            outcome,
+            tuple(member.agreement.id for member, was, now in pairs if _says(was) != _says(now)),
         )
 
     @staticmethod
@@ -211,11 +220,14 @@ class _Asking:
 
 
 def _says(said: Said) -> tuple[object, ...]:
-    """What bears on the outcome of all."""
+    """Return the parts of an agreement's answer that bear on the joint outcome."""
     return said.outcome, {condition.term for condition in said.conditions}
 
 
 def _ways_to_meet(decision: Decision) -> list[tuple[str, ...]]:
-    """Facts that together meet all conditions, one for each; none where a condition can be met by no fact."""
+    """Return ways to meet all conditions, each with a fact for each condition.
+
+    Return none if no fact can meet some condition.
+    """
     needs = [condition.needs for condition in decision.conditions]
     return list(islice(every(*needs), _WAYS_MAX)) if needs else []

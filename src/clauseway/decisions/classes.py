@@ -1,10 +1,10 @@
-"""What can be told apart: for an action and a product, what bears on it and when, and which names that tells apart.
+"""Sort names into classes that have the same answer, so that a table decides each class once.
 
-Everything else of a question's names forms one class and has one answer, so a table decides it once.
-
-    Dockets     for an action and a product: the terms and facts that bear on it
-    Situation   what bears on it from a day on; equal situations have equal answers, whatever the product and the day
-    Partitions  the names that a situation tells apart, for parties, other parties, clouds and segments
+Dockets     For an action and a product: the terms and facts that bear on it, and when.
+Situation   The terms and facts that bear on it from a day on. Equal situations have equal
+            answers, whatever the product and the day.
+Partitions  The names that a situation distinguishes: parties, other parties, clouds, segments,
+            sellers and regions. All other names form one class.
 """
 
 from bisect import bisect_right, insort
@@ -47,7 +47,8 @@ from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS
 from clauseway.values import FOREVER, KnownAt
 
-# Which acts an answer about an action looks at: a sale rests on what the owner may serve, a use on what it may license.
+# The actions of the acts that an answer about an action looks at: a sale rests on the owner's right
+# to serve, a use on the owner's right to license.
 _LOOKS_AT: Mapping[str, frozenset[str]] = {
     SERVE: frozenset({SERVE, SELL}),
     SELL: frozenset({SERVE, SELL}),
@@ -60,17 +61,22 @@ _LAST_DAY = FOREVER - timedelta(days=1)
 
 
 class Bearing(msgspec.Struct, frozen=True, gc=False):
-    """A term that bears on an action and a product: its place in the agreement, and the scopes in it that do."""
+    """A term that bears on an action and a product.
+
+    `place` is its place in the agreement; `within` are the places of those of its inner scopes
+    that bear on them too.
+    """
 
     place: int
     within: tuple[int, ...]
 
 
 class Situation(msgspec.Struct, frozen=True, gc=False):
-    """Everything that an answer about an action and a product may rest on, on a day. Two that are equal answer alike.
+    """Everything that an answer about an action and a product may rest on, on a day.
 
-    `facts` pairs the place of a fact in the register with how many of its turns are past; `product` holds what the
-    product itself brings: whether it is one (and no class), and the day by which it had shipped.
+    Equal situations have equal answers. `facts` pairs the place of a fact in the register with the
+    number of its turns that are past. `product` says if it is a product and not a class, and the
+    day by which it had shipped.
     """
 
     action: str
@@ -84,13 +90,14 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
 class Text(msgspec.Struct, frozen=True):
     """The agreement folded once, for one point of knowledge and one choice of readings.
 
-    `live` and `ended` hold each term as it stands while in force and once ended; what the fold says of either is the
-    same on every day. Places count in the fold's order: the latest amendment's terms first.
+    `live` holds each term as it stands while in force, `ended` as it stands once ended. Each such
+    state is the same on every day. Places count in the fold's order: the terms of the latest
+    amendment come first.
     """
 
     agreement: Agreement
     catalog: Catalog
-    known: FactRegister
+    known_facts: FactRegister
     live: Sequence[TermState]
     ended: Sequence[TermState]
     begins: Mapping[str, date]
@@ -100,17 +107,17 @@ class Text(msgspec.Struct, frozen=True):
         cls,
         agreement: Agreement,
         catalog: Catalog,
-        known: FactRegister,
+        known_facts: FactRegister,
         known_at: KnownAt,
         readings: Mapping[str, str],
     ) -> "Text":
-        folded = in_force(agreement, known, _LAST_DAY, known_at, readings).states
-        # What waits for an event bears on nothing.
+        folded = in_force(agreement, known_facts, _LAST_DAY, known_at, readings).states
+        # A term that waits for an event bears on nothing.
         states = [state for state in folded if state.begin < FOREVER]
         return cls(
             agreement=agreement,
             catalog=catalog,
-            known=known,
+            known_facts=known_facts,
             live=[msgspec.structs.replace(state, as_of=state.begin) for state in states],
             ended=[
                 msgspec.structs.replace(state, as_of=max(state.end, state.begin))
@@ -124,12 +131,12 @@ class Text(msgspec.Struct, frozen=True):
 
     @property
     def begin(self) -> date:
-        """The first day on which anything is stated."""
+        """Return the first day on which anything is stated."""
         return min(self.begins.values(), default=FOREVER)
 
 
 class Docket:
-    """What bears on an action and a product over all days."""
+    """The terms and facts that bear on an action and a product, over all days."""
 
     def __init__(self, text: Text, action: str, product: str, bearings: Sequence[Bearing]) -> None:
         self._text, self._action, self._product = text, action, product
@@ -139,11 +146,15 @@ class Docket:
             term.lead_days for term in terms if isinstance(term, Precedence) and term.lead_days
         )
         places = _facts_on(text, action, product, bearings)
-        self._facts = [(place, _turns(text.known.facts[place], leads)) for place in places]
+        self._facts = [(place, _turns(text.known_facts.facts[place], leads)) for place in places]
 
     def situations(self) -> Iterator[tuple[date, Situation]]:
-        """Each day on which something changes and what bears from then on, in order, from the first day stated."""
+        """Yield in order each day on which something changes, with the situation from then on.
+
+        The first day is the first on which anything is stated.
+        """
         text, first = self._text, self._text.begin
+        # Collect the days on which terms begin or end, facts turn and comments begin.
         begun: dict[date, list[Bearing]] = defaultdict(list)
         over: dict[date, list[Bearing]] = defaultdict(list)
         days = {first}
@@ -154,6 +165,7 @@ class Docket:
             over[max(state.end, state.begin)].append(bearing)
         comments = self._comments()
         days.update(begun, over, (turn for _, turns in self._facts for turn in turns), comments)
+        # Walk through these days, keeping the terms that are live and those that have ended.
         live: list[Bearing] = []
         ended = _Ended(text)
         for day in sorted(days - {FOREVER}):
@@ -170,13 +182,13 @@ class Docket:
         self, day: date, live: Sequence[Bearing], ended: "_Ended", comments: Mapping[date, str]
     ) -> Situation:
         text = self._text
-        known = text.catalog.products.get(self._product)
+        catalog_entry = text.catalog.products.get(self._product)
         dated = any(isinstance(text.live[bearing.place].term, Precedence) for bearing in live)
         return Situation(
             action=self._action,
             product=(
-                known is not None,
-                known.first_shipped_by if known is not None and dated else None,
+                catalog_entry is not None,
+                catalog_entry.first_shipped_by if catalog_entry is not None and dated else None,
             ),
             live=tuple(live),
             ended=ended.kept(),
@@ -187,7 +199,7 @@ class Docket:
         )
 
     def _comments(self) -> dict[date, str]:
-        """The amendments that a commentary comes from, by the day from which it is quoted."""
+        """Return the amendments that commentary comes from, by the day from which it is quoted."""
         begins = self._text.begins
         if self._action == SHARE:
             return {}
@@ -203,8 +215,11 @@ def _place(bearing: Bearing) -> int:
 
 
 class _Ended:
-    """The terms that have ended and may still be cited: of those that reach the same, the one that ended last. Of
-    exclusivities none is kept that reaches no more than one that ended later."""
+    """The terms that have ended and may still be cited.
+
+    Of terms with the same reach, only the one that ended last is kept. An exclusivity is dropped
+    if an exclusivity that ended later covers all of its reach.
+    """
 
     def __init__(self, text: Text) -> None:
         self._text = text
@@ -214,28 +229,30 @@ class _Ended:
     def add(self, bearing: Bearing, action: str) -> None:
         term = self._text.ended[bearing.place].term
         if isinstance(term, Exclusivity):
-            reserved = frozenset(one for one in _LOOKS_AT[action] if term.bears_on(one))
+            reserved = frozenset(act for act in _LOOKS_AT[action] if term.bears_on(act))
             self._add_reserved(bearing, (reserved, *_where(term)))
         elif (reach := _reach_once_ended(term, bearing, action)) is not None:
-            other = self._last.get(reach)
-            if other is None or self._rank(bearing) > self._rank(other):
+            earlier = self._last.get(reach)
+            if earlier is None or self._rank(bearing) > self._rank(earlier):
                 self._last[reach] = bearing
 
     def _add_reserved(self, bearing: Bearing, reach: "_Reserved") -> None:
         rank = self._rank(bearing)
+        # Drop the new exclusivity if one with the same reach ended later.
         if reach in self._reserved and self._rank(self._reserved[reach]) > rank:
             return
+        # Drop the exclusivities that it covers and that ended earlier.
         narrower = [
-            one
-            for one, other in self._reserved.items()
-            if _covers(reach, one) and self._rank(other) < rank
+            narrow
+            for narrow, ended in self._reserved.items()
+            if _covers(reach, narrow) and self._rank(ended) < rank
         ]
-        for one in narrower:
-            del self._reserved[one]
+        for narrow in narrower:
+            del self._reserved[narrow]
         self._reserved[reach] = bearing
 
     def _rank(self, bearing: Bearing) -> tuple[date, int, int]:
-        """As the engine chooses: by end, then by amendment, then the first in the text."""
+        """Rank as the engine chooses: by end, then by amendment, then the first in the text."""
         state = self._text.ended[bearing.place]
         return state.end, state.order, -bearing.place
 
@@ -243,20 +260,23 @@ class _Ended:
         return tuple(sorted((*self._last.values(), *self._reserved.values()), key=_place))
 
 
-# The actions that an exclusivity bears on, then what it keeps to: clouds, sellers, segments, regions.
+# The actions that an exclusivity bears on, then the clouds, sellers, segments and regions it names.
 _Reserved = tuple[NAMES, NAMES, NAMES, NAMES, NAMES]
 
 
 def _covers(wide: _Reserved, narrow: _Reserved) -> bool:
-    """Whether a scope holds all of another; what names none holds all."""
+    """Return whether a scope covers all of a narrower scope. An empty set of names covers all."""
     places = zip(wide[1:], narrow[1:], strict=True)
     return wide[0] >= narrow[0] and all(
-        not one or bool(other and other <= one) for one, other in places
+        not outer or bool(inner and inner <= outer) for outer, inner in places
     )
 
 
 def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
-    """What an ended term is still asked for: equal for two terms that reach the same. None where it never is."""
+    """Return a key that is equal for two ended terms with the same reach.
+
+    Return None for a term that is never cited once it has ended.
+    """
     looked_at = _LOOKS_AT[action]
     match term:
         case Licence():
@@ -265,7 +285,7 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
                 Licence,
                 term.licensor,
                 term.licensee,
-                tuple((one.actions & looked_at, _where(one)) for one in carries),
+                tuple((scope.actions & looked_at, _where(scope)) for scope in carries),
             )
         case RevenueShareTerm():
             return RevenueShareTerm, term.payer, term.payee
@@ -277,14 +297,14 @@ def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, NAMES, NAMES
 
 
 class Dockets:
-    """The dockets of an agreement. Terms are found by the names in their scopes: only some bear on a product."""
+    """The dockets of an agreement, with an index that finds terms by the names in their scopes."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
         self._by_name: dict[str, list[int]] = defaultdict(list)
         named = {
             fact.product
-            for fact in text.known.facts
+            for fact in text.known_facts.facts
             if isinstance(fact, Launch | Answer | Grant | Withdrawal)
         }
         for place, state in enumerate(text.live):
@@ -294,31 +314,35 @@ class Dockets:
         self._named = frozenset(named.union(self._by_name))
 
     def signature(self, product: str) -> object:
-        """Equal for two products or classes that no term and no fact tells apart."""
-        known = self._text.catalog.products.get(product)
+        """Return a key that is equal for two products that no term and no fact distinguishes.
+
+        It is equal for two such classes, too.
+        """
+        catalog_entry = self._text.catalog.products.get(product)
         lineage = self._text.catalog.lineage(product)
         return (
             lineage & self._named,
-            known is not None,
-            known.first_shipped_by if known is not None else None,
+            catalog_entry is not None,
+            catalog_entry.first_shipped_by if catalog_entry is not None else None,
         )
 
     def docket(self, action: str, product: str) -> Docket:
+        """Return the docket of an action and a product."""
         return Docket(self._text, action, product, self._bearings(action, product))
 
     def _bearings(self, action: str, product: str) -> list[Bearing]:
         lineage = self._text.catalog.lineage(product)
         places = {place for name in (*lineage, "") for place in self._by_name.get(name, ())}
-        found = []
+        bearings = []
         for place in sorted(places):
             within = _bears(self._text.live[place].term, action, lineage)
             if within is not None:
-                found.append(Bearing(place, within))
-        return found
+                bearings.append(Bearing(place, within))
+        return bearings
 
 
 def _inner_names(term: AnyTerm) -> frozenset[str]:
-    """The names of products and classes in a term's inner scopes."""
+    """Return the names of products and classes in a term's inner scopes."""
     match term:
         case Exclusivity() | Prohibition():
             return frozenset(name for scope in term.except_ for name in scope.products)
@@ -335,7 +359,7 @@ def _inner_names(term: AnyTerm) -> frozenset[str]:
 
 
 def _scope_names(term: AnyTerm) -> Iterable[str]:
-    """The names of products and classes a term may be found by; the empty name where it may bear on any."""
+    """Return the products and classes to index a term by; the empty name if it may bear on any."""
     match term:
         case (
             Ownership()
@@ -358,13 +382,16 @@ def _scope_names(term: AnyTerm) -> Iterable[str]:
 
 
 def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ...] | None:
-    """Which of a term's inner scopes bear on an action and a product; None where the term itself does not."""
+    """Return the places of a term's inner scopes that bear on an action and a product.
+
+    Return None if the term itself does not bear on them.
+    """
     looked_at = _LOOKS_AT[action]
     match term:
         case RevenueShareTerm():
             if action != SHARE:
                 return None
-            # A question that names no product is about the share as a whole.
+            # A question without a product is about the share as a whole.
             return () if "" in lineage or term.base.takes_in(lineage, "") else (1,)
         case Ownership():
             return () if action != SHARE and not lineage.isdisjoint(term.products) else None
@@ -373,7 +400,7 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
                 return None
             return _scopes_on(term.except_, looked_at, lineage)
         case Permission() if LICENSE in term.actions and action in (SERVE, SELL):
-            # It may be what lets a licensor license on, and so what a licence to serve or sell rests on.
+            # A licence to serve or sell may rest on a permission that lets its licensor license.
             return None if lineage.isdisjoint(term.products) else ()
         case Permission() | Precedence() | RefusalRight():
             return (
@@ -406,7 +433,10 @@ def _scopes_on(
 
 
 def _turns(fact: Fact, leads: frozenset[int]) -> list[date]:
-    """The days on which a fact comes to mean something else, in order; a launch also as the first cloud's lead ends."""
+    """Return in order the days on which a fact's effect changes.
+
+    The effect of a launch also changes when a lead of ship-first ends.
+    """
     leading = (
         [fact.effective + timedelta(days=lead) for lead in leads]
         if isinstance(fact, Launch)
@@ -416,7 +446,7 @@ def _turns(fact: Fact, leads: frozenset[int]) -> list[date]:
 
 
 def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]) -> Iterator[int]:
-    """The places of the known facts that may bear on an action and a product."""
+    """Yield the places of the known facts that may bear on an action and a product."""
     if action == SHARE:
         return
     lineage = text.catalog.lineage(product)
@@ -425,7 +455,7 @@ def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]
         for bearing in bearings
         if isinstance(term := text.live[bearing.place].term, RefusalRight)
     }
-    for place, fact in enumerate(text.known.facts):
+    for place, fact in enumerate(text.known_facts.facts):
         match fact:
             case Launch() | Answer():
                 bears = fact.product == product
@@ -440,7 +470,7 @@ def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]
 
 
 class Classes(msgspec.Struct, frozen=True, gc=False):
-    """Names in classes: the class of each name, and one name that stands for each class."""
+    """Names in classes: the number of each name's class, and a name that stands for each class."""
 
     numbers: Mapping[str, int]
     names: Sequence[str]
@@ -448,10 +478,10 @@ class Classes(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def telling_apart(cls, names: Iterable[str], sets: Iterable[frozenset[str]]) -> "Classes":
-        """Two names are in one class where each of `sets` holds both or neither."""
+        """Put two names in the same class if each of `sets` holds both or neither."""
         held: dict[str, list[int]] = {name: [] for name in names}
-        for number, one in enumerate(sets):
-            for name in one:
+        for number, names_in_set in enumerate(sets):
+            for name in names_in_set:
                 if name in held:
                     held[name].append(number)
         numbers: dict[str, int] = {}
@@ -461,14 +491,14 @@ class Classes(msgspec.Struct, frozen=True, gc=False):
         return cls(numbers, [name for _, name in stand_ins.values()])
 
     def offsets(self, step: int) -> dict[str, int]:
-        """The place of each name's class, where classes lie `step` places apart."""
+        """Return the offset of each name's class, with classes `step` places apart."""
         if step not in self._offsets:
             self._offsets[step] = {name: number * step for name, number in self.numbers.items()}
         return self._offsets[step]
 
 
 class Partition(msgspec.Struct, frozen=True, gc=False):
-    """The names that one situation tells apart."""
+    """The names that a situation distinguishes, in classes."""
 
     parties: Classes
     to: Classes
@@ -483,50 +513,53 @@ class Partition(msgspec.Struct, frozen=True, gc=False):
 
 
 class Partitions:
-    """The partitions of an agreement's situations. Many tell the same names apart, and share their classes."""
+    """The partitions of an agreement's situations. Equal partitions share their classes."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
         self._asked = {action: _asked(text.catalog, action) for action in ACTIONS}
         # The same terms bear on many situations.
-        self._tells: dict[Bearing, _TermTells] = {}
+        self._tells: dict[Bearing, _TermNameSets] = {}
         self._classes: dict[tuple[tuple[str, ...], frozenset[frozenset[str]]], Classes] = {}
 
     def of(self, situation: Situation) -> Partition:
-        told = _Told()
+        sets = _NameSets()
         for bearing in (*situation.live, *situation.ended):
-            one = self._tells.get(bearing)
-            if one is None:
+            term_sets = self._tells.get(bearing)
+            if term_sets is None:
                 term = self._text.live[bearing.place].term
-                one = self._tells[bearing] = _TermTells.of(term, bearing, self._text.catalog)
-            told.add(one)
+                term_sets = self._tells[bearing] = _TermNameSets.of(
+                    term, bearing, self._text.catalog
+                )
+            sets.add(term_sets)
         for place, _ in situation.facts:
-            match self._text.known.facts[place]:
+            match self._text.known_facts.facts[place]:
                 case Grant() | Withdrawal() as grant:
-                    told.parties.add(_alone(grant.party))
-                    told.clouds.add(_alone(grant.cloud))
-                    told.regions.add(_alone(grant.region))
-                    told.segments.add(_alone(grant.segment))
+                    sets.parties.add(_alone(grant.party))
+                    sets.clouds.add(_alone(grant.cloud))
+                    sets.regions.add(_alone(grant.region))
+                    sets.segments.add(_alone(grant.segment))
                 case Launch() as launch:
-                    told.clouds.add(_alone(launch.cloud))
-                    told.parties.add(_alone(self._text.catalog.operators.get(launch.cloud, "")))
-        return self._partition(situation.action, told)
+                    sets.clouds.add(_alone(launch.cloud))
+                    sets.parties.add(_alone(self._text.catalog.operators.get(launch.cloud, "")))
+        return self._partition(situation.action, sets)
 
     def of_nothing(self, action: str) -> Partition:
-        """What no term tells apart: one class each."""
-        return self._partition(action, _Told())
+        """Return the partition in which nothing is distinguished: one class of each kind."""
+        return self._partition(action, _NameSets())
 
-    def _partition(self, action: str, told: "_Told") -> Partition:
+    def _partition(self, action: str, sets: "_NameSets") -> Partition:
         asked = self._asked[action]
-        # Who sells is the party itself, so that what tells sellers apart tells parties apart; else it is told beside.
-        by_party = told.parties | told.sellers if action == SELL else told.parties
+        # In a question about `sell`, the party is the seller: terms that name sellers distinguish
+        # parties. In a question about `serve`, the seller is a name of its own.
+        by_party = sets.parties | sets.sellers if action == SELL else sets.parties
         return Partition(
             parties=self._telling_apart(asked.parties, by_party),
-            to=self._telling_apart(asked.to, told.parties),
-            clouds=self._telling_apart(asked.clouds, told.clouds),
-            segments=self._telling_apart(asked.segments, told.segments),
-            sellers=self._telling_apart(asked.parties, told.sellers if action == SERVE else set()),
-            regions=self._telling_apart(asked.regions, told.regions),
+            to=self._telling_apart(asked.to, sets.parties),
+            clouds=self._telling_apart(asked.clouds, sets.clouds),
+            segments=self._telling_apart(asked.segments, sets.segments),
+            sellers=self._telling_apart(asked.parties, sets.sellers if action == SERVE else set()),
+            regions=self._telling_apart(asked.regions, sets.regions),
         )
 
     def _telling_apart(self, names: tuple[str, ...], sets: set[frozenset[str]]) -> Classes:
@@ -536,8 +569,8 @@ class Partitions:
         return self._classes[key]
 
 
-class _Told(msgspec.Struct):
-    """Sets of names that something tells from all others."""
+class _NameSets(msgspec.Struct):
+    """Sets of names that terms or facts distinguish from all other names."""
 
     parties: set[NAMES] = msgspec.field(default_factory=set)
     clouds: set[NAMES] = msgspec.field(default_factory=set)
@@ -545,7 +578,7 @@ class _Told(msgspec.Struct):
     segments: set[NAMES] = msgspec.field(default_factory=set)
     regions: set[NAMES] = msgspec.field(default_factory=set)
 
-    def add(self, term: "_TermTells") -> None:
+    def add(self, term: "_TermNameSets") -> None:
         self.parties.update(term.parties)
         self.clouds.update(term.clouds)
         self.sellers.update(term.sellers)
@@ -553,8 +586,8 @@ class _Told(msgspec.Struct):
         self.regions.update(term.regions)
 
 
-class _TermTells(msgspec.Struct, frozen=True, gc=False):
-    """The same of one term. Many are kept, so what is empty is the one empty tuple."""
+class _TermNameSets(msgspec.Struct, frozen=True, gc=False):
+    """The sets of names that a term distinguishes. Empty tuples save memory, for many are kept."""
 
     parties: tuple[NAMES, ...]
     clouds: tuple[NAMES, ...]
@@ -563,8 +596,11 @@ class _TermTells(msgspec.Struct, frozen=True, gc=False):
     regions: tuple[NAMES, ...]
 
     @classmethod
-    def of(cls, term: AnyTerm, bearing: Bearing, catalog: Catalog) -> "_TermTells":
-        """A scope that names none tells nothing. A party that a term names may host what others sell on its clouds."""
+    def of(cls, term: AnyTerm, bearing: Bearing, catalog: Catalog) -> "_TermNameSets":
+        """Return the sets of names in a term. An empty scope distinguishes nothing.
+
+        A party that the term names may host what others sell on its clouds, so these count too.
+        """
         scopes = list(_places_in(term, bearing))
         parties = _parties_in(term)
         operated = (catalog.own_cloud(party) for party in sorted(parties))
@@ -586,7 +622,7 @@ def _alone(name: str) -> NAMES:
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """What a question about an action may name."""
+    """The names that a question about an action may hold."""
 
     parties: tuple[str, ...]
     to: tuple[str, ...]
@@ -596,7 +632,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 def _asked(catalog: Catalog, action: str) -> _Asked:
-    """What a question about an action may name; empty names are those that may be left out."""
+    """Return the names that a question about an action may hold. Optional parts include ""."""
     parties, clouds = tuple(sorted(catalog.parties)), tuple(sorted(catalog.clouds))
     regions = (*sorted(catalog.regions), ELSEWHERE) if catalog.regions else ()
     return _Asked(
@@ -608,7 +644,7 @@ def _asked(catalog: Catalog, action: str) -> _Asked:
     )
 
 
-# The kinds that bind whoever hosts, by name.
+# The kinds of term that bind a host by its name.
 _BINDS_HOSTS = (Exclusivity, Prohibition, Precedence, RefusalRight)
 
 
@@ -635,7 +671,7 @@ def _parties_in(term: AnyTerm) -> frozenset[str]:
 
 
 def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
-    """The clouds, sellers, segments and regions that a term tells from others."""
+    """Yield the clouds, sellers, segments and regions that a term distinguishes from others."""
     match term:
         case Permission():
             yield _places(term, term.clouds)
@@ -655,7 +691,7 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
         case Licence():
             yield from (term.carries[index] for index in bearing.within)
         case RevenueShareTerm():
-            # No cloud named is another thing than a cloud outside the base.
+            # A question without a cloud differs from a question about a cloud outside the base.
             yield from (
                 Scope(clouds=clouds)
                 for clouds in (term.base.clouds, _alone(""))

@@ -1,10 +1,11 @@
-"""Two days, two states of knowledge or two states of the text, compared: what is answered otherwise, and in groups.
+"""Compare two days, two states of knowledge or two texts: the outcomes that differ, in groups.
 
-compare(before, after)   every combination whose outcome changed, over everything that can be asked; nothing left out
-grouped(changes)         the same as few boxes: each stands for exactly the combinations of its members
+    compare(before, after)   Every combination whose outcome changed, over all questions.
+    grouped(changes)         The same changes as few boxes. A box stands for exactly the
+                             combinations of its members.
 
-Laws: the boxes expand to exactly the changes; a comparison and its inverse cancel out; a side compared with itself is
-empty.
+Laws: the boxes expand to exactly the changes; a comparison and its inverse cancel out; a side
+compared with itself has no changes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,10 @@ from clauseway.values import KnownAt
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared: a text and a register, as of a day, as known at a point. `readings` as in `ask`."""
+    """A side of a comparison: a text and a register, as of a day, as known at a point.
+
+    `readings` are given as to `ask`.
+    """
 
     agreement: Agreement
     facts: FactRegister
@@ -38,9 +42,10 @@ _Members = tuple[tuple[str, ...], ...]
 
 
 class Combination(msgspec.Struct, frozen=True, order=True):
-    """What can be asked on one day. What an action does not take is empty; `segment` is then `any`.
+    """A question without its day, knowledge and readings.
 
-    `seller` is empty where the party itself sells, `region` where the agreement tells no regions apart.
+    Parts that an action does not take are empty, or `any` for the segment. `seller` is empty where
+    the party itself sells, `region` where the agreement distinguishes no regions.
     """
 
     action: str
@@ -54,11 +59,11 @@ class Combination(msgspec.Struct, frozen=True, order=True):
 
 
 class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A combination that is answered otherwise.
+    """A combination whose outcome differs between two sides.
 
-    `conditions` names the terms that condition the outcome after, `grant` for the owner's consent. `because` is the
-    first reason of the outcome after, or the fact that has met a condition since; `was_because` the first reason of the
-    outcome before. Both are without notes.
+    `conditions` names the terms that condition the outcome after (`grant` for the owner's consent).
+    `because` is the first reason of the outcome after, or the fact that has met a condition since.
+    `was_because` is the first reason of the outcome before. Both are without notes.
     """
 
     combination: Combination
@@ -70,7 +75,10 @@ class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
-    """Every combination of these members changed alike and by the same clause. Members are in alphabetical order."""
+    """Combinations that changed alike and by the same clause: all those of its members.
+
+    Members are in alphabetical order.
+    """
 
     actions: tuple[str, ...]
     parties: tuple[str, ...]
@@ -94,7 +102,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _sides(self) -> _Members:
-        """In the order of a combination's parts."""
+        """Return the members in the order of a combination's parts."""
         return (
             self.actions,
             self.parties,
@@ -108,7 +116,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange, ...]:
-    """Every combination of `catalog` that is answered otherwise after than before, in the order of `all_questions`."""
+    """Return each combination of `catalog` whose outcome differs, ordered as `all_questions` is."""
     was, now = (_asked_of(side, catalog) for side in (before, after))
     questions = all_questions(after.agreement, catalog, as_of=after.as_of, known_at=after.known_at)
     return changes_between(was, now, questions)
@@ -119,31 +127,38 @@ def changes_between(
     now: Callable[[Combination], Verdict],
     questions: Iterable[Question],
 ) -> tuple[OutcomeChange, ...]:
-    """Every combination of the questions whose verdict has another outcome now than before, in their order."""
+    """Return every combination of the questions whose outcome differs, in their order."""
     return tuple(
         OutcomeChange(
             combination=combination,
-            before=one.outcome,
-            after=other.outcome,
-            conditions=tuple(sorted({condition.term for condition in other.conditions})),
-            because=_place(_met_since(one, other) or other.reasons[0]),
-            was_because=_place(one.reasons[0]),
+            before=before.outcome,
+            after=after.outcome,
+            conditions=tuple(sorted({condition.term for condition in after.conditions})),
+            because=_place(_met_since(before, after) or after.reasons[0]),
+            was_because=_place(before.reasons[0]),
         )
         for combination in map(_combination, questions)
-        if (one := was(combination)).outcome != (other := now(combination)).outcome
+        if (before := was(combination)).outcome != (after := now(combination)).outcome
     )
 
 
 def _asked_of(side: Side, catalog: Catalog) -> Callable[[Combination], Verdict]:
-    """What one side answers."""
+    """Return the function that answers a combination for one side."""
     readings = check_readings(side.agreement, side.readings)
     table = DecisionTable(side.agreement, catalog, side.facts, side.known_at, readings)
 
     def verdict(asked: Combination) -> Verdict:
         return table.look_up(
-            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
-            as_of=side.as_of, seller=asked.seller, region=asked.region,
-        )  # fmt: skip
+            asked.action,
+            asked.party,
+            asked.product,
+            asked.cloud,
+            asked.to,
+            asked.segment,
+            as_of=side.as_of,
+            seller=asked.seller,
+            region=asked.region,
+        )
 
     return verdict
 
@@ -168,7 +183,7 @@ def _place(reason: Reason) -> Reason:
 
 
 def _met_since(before: Verdict, after: Verdict) -> Reason | None:
-    """The fact that has met a condition since."""
+    """Return the fact that has met a condition since, or None."""
     if before.outcome is not Outcome.CONDITIONAL:
         return None
     return next(
@@ -183,18 +198,19 @@ def _met_since(before: Verdict, after: Verdict) -> Reason | None:
 
 # Grouping
 
-# Positions in a combination, in the order in which they are joined: what most often makes no difference comes first.
+# Positions in a combination, and the order in which to join along them: parts that most often make
+# no difference come first.
 _ACTION, _PARTY, _TO, _PRODUCT, _CLOUD, _SEGMENT, _SELLER, _REGION = range(8)
 _JOINED = (_SEGMENT, _REGION, _ACTION, _CLOUD, _SELLER, _PRODUCT, _PARTY, _TO)
 
 
 def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
-    """The changes as boxes that do not overlap; the order follows that of the changes."""
+    """Return the changes as boxes that do not overlap, in the order of the changes."""
     alike: dict[tuple[object, ...], list[OutcomeChange]] = {}
     for change in changes:
         because = change.because
         place = (because.agreement, because.amendment, because.term, because.line)
-        # To owe a share is no act, so it shares no box with one.
+        # Owing a share is not an act, so shares and acts have separate boxes.
         is_share = change.combination.action == SHARE
         alike.setdefault(
             (change.before, change.after, change.conditions, place, is_share), []
@@ -203,7 +219,7 @@ def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
 
 
 def _joined(changes: Sequence[OutcomeChange]) -> list[_Members]:
-    """Boxes of which no two differ in one side only."""
+    """Join changes into boxes until no two boxes differ in one side only."""
     boxes: list[_Members] = [
         tuple((part,) for part in _parts(change.combination)) for change in changes
     ]

@@ -50,10 +50,10 @@ def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) ->
         if not state.in_force or not isinstance(term, RefusalRight) or party == term.holder:
             continue
         # An act that the holder itself does, such as hosting, need not be offered to it.
-        others = [act for act in acts if act.party != term.holder]
+        needing_offer = [act for act in acts if act.party != term.holder]
         bound = [
             act
-            for act in (*others, *_as_grantor(others, grantor))
+            for act in (*needing_offer, *_as_grantor(needing_offer, grantor))
             if act.party == (term.grantor or case.owner(act))
         ]
         if not any(case.reaches(term, act) for act in bound):

@@ -1,7 +1,7 @@
 """One table, one proof and one comparison for several agreements in force at once.
 
-Each agreement keeps a table of its own; a look-up asks them all and joins what they say as `several` does. What was
-joined once is kept: tables share their verdicts, so few of the answers that come together are new.
+Each agreement has its own table. A look-up asks every table and joins the verdicts as `several`
+does. Joined verdicts are kept: tables share their verdicts, so few combinations of them are new.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,9 +32,9 @@ from clauseway.values import Interval, KnownAt
 
 
 class JointTable:
-    """Every answer of several agreements together, for one point of knowledge and the readings chosen in `readings`.
+    """Every joint answer of several agreements, for one point of knowledge and chosen readings.
 
-    Each reads by its own defaults what is not chosen.
+    Each agreement uses its own default for a reading that `readings` does not choose.
     """
 
     def __init__(
@@ -44,23 +44,33 @@ class JointTable:
         self._known_at = known_at
         self._tables = [
             DecisionTable(
-                one.agreement,
-                one.catalog,
-                one.facts,
+                member.agreement,
+                member.catalog,
+                member.facts,
                 known_at,
-                own_options(one.agreement, readings),
+                own_options(member.agreement, readings),
             )
-            for one in self._asked
+            for member in self._asked
         ]
         self._silent: dict[tuple[str, ...], tuple[Verdict | None, ...]] = {}
-        # By the verdicts that were joined; the tables keep these, so that no other takes their place in memory.
+        # Keyed by the ids of the verdicts that were joined. The ids stay valid because the tables
+        # keep these verdicts in memory.
         self._joined: dict[tuple[object, ...], Verdict] = {}
 
     def look_up(
-        self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
-        as_of: date, seller: str = "", region: str = "",
-    ) -> Verdict:  # fmt: skip
-        """The verdict on a day, as `DecisionTable.look_up` gives it. The parts are those of a valid question."""
+        self,
+        action: str,
+        party: str,
+        product: str = "",
+        cloud: str = "",
+        to: str = "",
+        segment: str = "any",
+        *,
+        as_of: date,
+        seller: str = "",
+        region: str = "",
+    ) -> Verdict:
+        """Return the joint verdict on a day. The parts are those of a valid question."""
         names = (action, party, product, cloud, to, seller)
         silent = self._silent.get(names)
         if silent is None:
@@ -68,9 +78,13 @@ class JointTable:
         said = [
             verdict
             or table.look_up(
-                *names[:5], self._segment(one, segment), as_of=as_of, seller=seller, region=region
+                *names[:5],
+                self._segment(member, segment),
+                as_of=as_of,
+                seller=seller,
+                region=region,
             )
-            for one, table, verdict in zip(self._asked, self._tables, silent, strict=True)
+            for member, table, verdict in zip(self._asked, self._tables, silent, strict=True)
         ]
         key = (action == SHARE, *map(id, said))
         joined = self._joined.get(key)
@@ -79,7 +93,7 @@ class JointTable:
         return joined
 
     def days(self, action: str, product: str) -> Sequence[date]:
-        """The days on which an answer about an action and a product may change."""
+        """Return the days on which an answer about an action and a product may change."""
         return sorted(
             {
                 day
@@ -89,17 +103,20 @@ class JointTable:
         )
 
     def _tables_of(self, action: str, product: str) -> Iterator[DecisionTable]:
-        for one, table in zip(self._asked, self._tables, strict=True):
-            party = min(one.catalog.parties, default="")
-            if not unnamed_in(one, self._question(action, party, product)):
+        for member, table in zip(self._asked, self._tables, strict=True):
+            party = min(member.catalog.parties, default="")
+            if not unnamed_in(member, self._question(action, party, product)):
                 yield table
 
     def _silences(self, *names: str) -> tuple[Verdict | None, ...]:
-        """For each agreement what it says where it does not name what is asked about; None where it does."""
+        """Return the verdict of each agreement that does not name all the names asked about.
+
+        The entry of an agreement that names them all is None.
+        """
         question = self._question(*names)
         return tuple(
-            silence(one, unnamed) if (unnamed := unnamed_in(one, question)) else None
-            for one in self._asked
+            silence(member, unnamed) if (unnamed := unnamed_in(member, question)) else None
+            for member in self._asked
         )
 
     def _question(
@@ -119,12 +136,15 @@ class JointTable:
         )
 
     @staticmethod
-    def _segment(one: Asked, segment: str) -> str:
-        return segment if segment in one.catalog.segments else ANY_SEGMENT
+    def _segment(member: Asked, segment: str) -> str:
+        return segment if segment in member.catalog.segments else ANY_SEGMENT
 
 
 class JointSide(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared: several agreements, as of a day, as known at a point. `readings` holds those chosen."""
+    """A side of a comparison: several agreements, as of a day, as known at a point.
+
+    `readings` holds the options chosen.
+    """
 
     asked: tuple[Asked, ...]
     as_of: date
@@ -133,7 +153,10 @@ class JointSide(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_together(before: JointSide, after: JointSide) -> tuple[OutcomeChange, ...]:
-    """Every combination of all that they name that is answered otherwise after than before. Raises InvalidInput."""
+    """Return every combination of the agreements' names whose outcome differs between the sides.
+
+    Raises InvalidInput for an unknown reading or option.
+    """
     for side in (before, after):
         check_readings_together(side.asked, side.readings)
     was, now = _verdicts_of(before), _verdicts_of(after)
@@ -145,18 +168,26 @@ def _verdicts_of(side: JointSide) -> Callable[[Combination], Verdict]:
 
     def verdict(asked: Combination) -> Verdict:
         return table.look_up(
-            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
-            as_of=side.as_of, seller=asked.seller, region=asked.region,
-        )  # fmt: skip
+            asked.action,
+            asked.party,
+            asked.product,
+            asked.cloud,
+            asked.to,
+            asked.segment,
+            as_of=side.as_of,
+            seller=asked.seller,
+            region=asked.region,
+        )
 
     return verdict
 
 
 def _questions(asked: Sequence[Asked], as_of: date, known_at: KnownAt) -> Iterator[Question]:
-    catalog = joint_catalog([one.catalog for one in asked])
-    # Where one of them tells sellers apart, they are asked for one by one.
+    catalog = joint_catalog([member.catalog for member in asked])
+    # If any agreement names sellers, enumerate the questions as that agreement does.
     agreement = next(
-        (one.agreement for one in asked if names_sellers(one.agreement)), asked[0].agreement
+        (member.agreement for member in asked if names_sellers(member.agreement)),
+        asked[0].agreement,
     )
     return all_questions(agreement, catalog, as_of=as_of, known_at=known_at)
 
@@ -170,12 +201,13 @@ def prove_together(
     known_at: KnownAt,
     readings: Sequence[Mapping[str, str]],
 ) -> Proof:
-    """Try a claim on all that lies within it, under each choice of `readings` (`every_reading_together`).
+    """Try a claim on every question within `within` and `days`, under each choice of `readings`.
 
-    Raises InvalidInput for unknown names, and where there is nothing to walk.
+    `every_reading_together` makes these choices.
+    Raises InvalidInput for unknown names, and if there is no such question.
     """
     tables = [JointTable(asked, known_at, chosen) for chosen in readings]
-    catalog = joint_catalog([one.catalog for one in asked])
+    catalog = joint_catalog([member.catalog for member in asked])
     return walk(
         claim, within, days, catalog, _questions(asked, days.begin, known_at), tables, readings
     )
@@ -184,27 +216,37 @@ def prove_together(
 def every_reading_together(
     asked: Sequence[Asked], chosen: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    """Every choice of readings that keeps those chosen; first that in which each agreement reads by its defaults.
+    """Return every choice of readings that keeps the chosen options, the defaults first.
 
-    A reading that several define is chosen for all of them alike. Raises InvalidInput for unknown ones, and where the
-    choices are more than can be walked.
+    A reading that several agreements define is chosen for all of them alike. Raises InvalidInput
+    for unknown readings or options, and if there are too many choices to walk.
     """
     check_readings_together(asked, chosen)
     options = [[{name: option}] for name, option in chosen.items()]
-    names = {name: None for one in asked for name in one.agreement.readings if name not in chosen}
+    names = {
+        name: None for member in asked for name in member.agreement.readings if name not in chosen
+    }
     options += [_ways_to_read(asked, name) for name in names]
     check_choices(prod(map(len, options)))
-    return [
-        {name: option for part in choice for name, option in part.items()}
-        for choice in every(*options)
-    ]
+    choices = []
+    for parts in every(*options):
+        choice: dict[str, str] = {}
+        for part in parts:
+            choice |= part
+        choices.append(choice)
+    return choices
 
 
 def _ways_to_read(asked: Sequence[Asked], name: str) -> list[dict[str, str]]:
-    """By default, then by each other option. Nothing is chosen where the defaults differ: each reads by its own."""
-    readings = [one.agreement.readings[name] for one in asked if name in one.agreement.readings]
+    """Return the ways to read one reading: the default, then each other option.
+
+    Where the agreements' defaults differ, the first way chooses nothing: each uses its own default.
+    """
+    readings = [
+        member.agreement.readings[name] for member in asked if name in member.agreement.readings
+    ]
     defaults = {reading.options[0] for reading in readings}
-    others = dict.fromkeys(option for reading in readings for option in reading.options)
+    options = dict.fromkeys(option for reading in readings for option in reading.options)
     if len(defaults) == 1:
-        return [{name: option} for option in others]
-    return [{}, *({name: option} for option in others)]
+        return [{name: option} for option in options]
+    return [{}, *({name: option} for option in options)]

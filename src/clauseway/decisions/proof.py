@@ -1,7 +1,8 @@
-"""Proof by walking: a claim tried on every combination and every stretch of days in a range, or the smallest exception.
+"""Prove a claim by trying it on every combination and every stretch of days in a range.
 
-The domain is finite and a table knows the days on which each answer may change, so nothing is left out and nothing is
-asked twice. What is proved holds for one point of knowledge, and under every choice of readings that was tried.
+If the claim fails, report the smallest exception. The domain is finite, and a table knows the days
+on which each answer may change. So every question is asked, and none is asked twice. A proof holds
+for one point of knowledge, and under every choice of readings that was tried.
 """
 
 from collections import defaultdict
@@ -23,12 +24,13 @@ from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 
 _NONE: tuple[str, ...] = ()
-# Each choice of readings is a walk of its own, of about a tenth of a second over the whole built-in agreement.
+# Each choice of readings needs its own walk, which takes about a tenth of a second over the whole
+# built-in agreement.
 _CHOICES_MAX = 1024
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of every outcome: that it is `always` one of these, or never."""
+    """A claim about every outcome: it is always (`always`) or never one of `outcomes`."""
 
     always: bool
     outcomes: frozenset[Outcome]
@@ -41,10 +43,10 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Within(msgspec.Struct, frozen=True, kw_only=True):
-    """The combinations a claim is about: each name is one of these, or any where there are none.
+    """The combinations that a claim is about. An empty list means any name.
 
-    A class stands for a new product of it, as in a question; a wider class, of which nothing can be asked, for all that
-    lies in it.
+    A class stands for a new product of it, as in a question. A wider class, which no question can
+    be about, stands for everything that lies in it.
     """
 
     actions: tuple[str, ...] = _NONE
@@ -57,9 +59,9 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...] = _NONE
 
     def check(self, catalog: Catalog) -> None:
-        """Raises InvalidInput for every name that is not known."""
+        """Raise InvalidInput for every name that is not known."""
         problems: list[Problem] = []
-        for flag, names, known in (
+        for flag, names, known_names in (
             ("--action", self.actions, ACTIONS),
             ("--party", self.parties, catalog.parties),
             ("--product", self.products, {*catalog.products, *catalog.classes}),
@@ -69,7 +71,7 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
             ("--seller", self.sellers, catalog.parties),
         ):
             for name in names:
-                check_name(problems, flag, name, known)
+                check_name(problems, flag, name, known_names)
         problems += [
             problem for name in self.regions for problem in self._region_problems(catalog, name)
         ]
@@ -77,14 +79,15 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInput(*problems)
 
     def _region_problems(self, catalog: Catalog, name: str) -> list[Problem]:
-        """Return why a region is none on any of the clouds, as a question would say it."""
-        found = [
+        """Return the problems of a region that lies on none of the clouds, as `ask` words them."""
+        problems = [
             region_problems(catalog, SERVE, cloud, name)
             for cloud in self.clouds or sorted(catalog.clouds)
         ]
-        return found[0] if all(found) else []
+        return problems[0] if all(problems) else []
 
     def holds(self, question: Question, catalog: Catalog) -> bool:
+        """Return whether a question is one of these combinations."""
         return (
             (not self.actions or question.action in self.actions)
             and (not self.parties or question.party in self.parties)
@@ -104,12 +107,14 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def _lies_in(question: Question, name: str, catalog: Catalog) -> bool:
-        """Whether a question's region is the one named, or that of the place named. Where the agreement defines no
-        regions, any place is asked about alike."""
+        """Return whether a question's region is the region named, or that of the place named.
+
+        Where the agreement defines no regions, this is true of every place.
+        """
         try:
             return question.region == catalog.region_of(question.cloud, name)
         except KeyError:
-            return False  # the place is one of another cloud
+            return False  # the place belongs to another cloud
 
 
 def _is_meant(product: str, name: str, catalog: Catalog) -> bool:
@@ -120,11 +125,12 @@ def _is_meant(product: str, name: str, catalog: Catalog) -> bool:
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a claim holds, and how much was walked: every combination on every day of the range.
+    """The result of trying a claim on every combination and every day of a range.
 
-    `end` is exclusive, FOREVER where the range has no end. `stretches` counts the runs of days on which no answer can
-    change, `readings` the choices of readings. `counterexample` is the smallest question of which the claim does not
-    hold: that of the earliest day, then of the fewest names, then of the first of them, then under the first readings.
+    `end` is exclusive, FOREVER where the range has no end. `stretches` counts the runs of days on
+    which no answer can change, `readings` the choices of readings. `counterexample` is the smallest
+    question of which the claim does not hold: the one of the earliest day, then with the fewest
+    names, then with the first names, then under the first readings.
     """
 
     holds: bool
@@ -137,7 +143,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def days(self) -> int | None:
-        """How many days were covered; None where the range has no end."""
+        """Return how many days were covered; None where the range has no end."""
         return None if self.end == FOREVER else (self.end - self.begin).days
 
 
@@ -152,9 +158,10 @@ def prove(
     known_at: KnownAt,
     readings: Sequence[Mapping[str, str]],
 ) -> Proof:
-    """Try a claim on all that lies within it, under each of `readings` (an option for every reading: `every_reading`).
+    """Try a claim on every question within `within` and `days`, under each choice of `readings`.
 
-    Raises InvalidInput for unknown names, and where there is nothing to walk.
+    `every_reading` makes these choices; each has an option for every reading.
+    Raises InvalidInput for unknown names, and if there is no such question.
     """
     questions = all_questions(agreement, catalog, as_of=days.begin, known_at=known_at)
     tables = [DecisionTable(agreement, catalog, facts, known_at, chosen) for chosen in readings]
@@ -165,9 +172,18 @@ class Answering(Protocol):
     """A table, of one agreement or of several in force at once."""
 
     def look_up(
-        self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
-        as_of: date, seller: str = "", region: str = "",
-    ) -> Verdict: ...  # fmt: skip
+        self,
+        action: str,
+        party: str,
+        product: str = "",
+        cloud: str = "",
+        to: str = "",
+        segment: str = "any",
+        *,
+        as_of: date,
+        seller: str = "",
+        region: str = "",
+    ) -> Verdict: ...
 
     def days(self, action: str, product: str) -> Sequence[date]: ...
 
@@ -181,9 +197,9 @@ def walk(
     tables: Sequence[Answering],
     readings: Sequence[Mapping[str, str]],
 ) -> Proof:
-    """Try a claim on those of the questions that lie within it, under each table, which has the readings of its place.
+    """Try a claim on the questions that lie within `within`, under each table.
 
-    Raises InvalidInput as `prove` does.
+    `readings[n]` are the readings of `tables[n]`. Raises InvalidInput as `prove` does.
     """
     within.check(catalog)
     rows = _rows(question for question in questions if within.holds(question, catalog))
@@ -194,7 +210,11 @@ def walk(
         for number, table in enumerate(tables)
         for day, question in _smallest(claim, table, rows, days)
     ]
-    found = min(exceptions, key=lambda one: one[:3], default=None)
+    counterexample: Question | None = None
+    if exceptions:
+        # The question itself does not count: questions cannot be compared.
+        day, _, number, question = min(exceptions, key=lambda exception: exception[:3])
+        counterexample = msgspec.structs.replace(question, as_of=day, readings=readings[number])
     return Proof(
         holds=not exceptions,
         combinations=sum(map(len, rows.values())),
@@ -204,8 +224,7 @@ def walk(
             {day for table in tables for row in rows for day in _days(table, *row, days)}
         ),
         readings=len(tables),
-        counterexample=found
-        and msgspec.structs.replace(found[3], as_of=found[0], readings=readings[found[2]]),
+        counterexample=counterexample,
     )
 
 
@@ -213,7 +232,7 @@ _Rows = Mapping[tuple[str, str], Sequence[Question]]
 
 
 def _rows(questions: Iterable[Question]) -> _Rows:
-    """The questions by action and product: the answers of one row change on the same days."""
+    """Group questions by action and product: the answers of a row change on the same days."""
     rows: dict[tuple[str, str], list[Question]] = defaultdict(list)
     for question in questions:
         rows[question.action, question.product].append(question)
@@ -221,15 +240,15 @@ def _rows(questions: Iterable[Question]) -> _Rows:
 
 
 def _days(table: Answering, action: str, product: str, days: Interval) -> Iterator[date]:
-    """The first day of each stretch in the range on which no answer of a row changes."""
+    """Yield the first day of each stretch in the range on which no answer of a row changes."""
     yield days.begin
     yield from (day for day in table.days(action, product) if days.begin < day < days.end)
 
 
 def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[str, str]]:
-    """Every choice of readings that keeps those chosen, the defaults first.
+    """Return every choice of readings that keeps the chosen options, the defaults first.
 
-    Raises InvalidInput for unknown ones, and where the choices are more than can be walked.
+    Raises InvalidInput for unknown readings or options, and if there are too many choices to walk.
     """
     fixed = check_readings(agreement, chosen)
     options = [
@@ -237,11 +256,11 @@ def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[
         for reading in agreement.readings.values()
     ]
     check_choices(prod(map(len, options)))
-    return [dict(zip(agreement.readings, one, strict=True)) for one in every(*options)]
+    return [dict(zip(agreement.readings, choice, strict=True)) for choice in every(*options)]
 
 
 def check_choices(count: int) -> None:
-    """Refuse more choices of readings than can be walked. Raises InvalidInput."""
+    """Raise InvalidInput if there are more choices of readings than can be walked."""
     if count > _CHOICES_MAX:
         why, todo = (
             f"they are read in {count:,} ways",
@@ -257,7 +276,10 @@ def check_choices(count: int) -> None:
 def _smallest(
     claim: Claim, table: Answering, rows: _Rows, days: Interval
 ) -> Iterator[tuple[date, Question]]:
-    """The smallest question of which the claim does not hold under a table's readings, with its day; or none."""
+    """Yield the smallest question of which the claim does not hold under a table, if there is one.
+
+    Yield its day with it.
+    """
     exceptions = (
         (day, _size(question), question)
         for (action, product), questions in rows.items()
@@ -265,25 +287,38 @@ def _smallest(
         for question in questions
         if not claim.holds_of(_outcome(table, question, day))
     )
-    smallest = min(exceptions, key=lambda one: one[:2], default=None)
+    smallest = min(exceptions, key=lambda exception: exception[:2], default=None)
     if smallest:
         yield smallest[0], smallest[2]
 
 
 def _outcome(table: Answering, asked: Question, day: date) -> Outcome:
     verdict = table.look_up(
-        asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
-        as_of=day, seller=asked.seller, region=asked.region,
-    )  # fmt: skip
+        asked.action,
+        asked.party,
+        asked.product,
+        asked.cloud,
+        asked.to,
+        asked.segment,
+        as_of=day,
+        seller=asked.seller,
+        region=asked.region,
+    )
     return verdict.outcome
 
 
 def _size(question: Question) -> tuple[object, ...]:
-    """Fewer names are smaller, and of as many names those that come first. What may be left open is no name."""
+    """Return a sort key: fewer names first, then the names in order. Open parts do not count."""
     seller = question.seller if question.seller != question.party else ""
     names = (
-        question.party, question.product, question.cloud, question.to, question.segment, seller, question.region
-    )  # fmt: skip
+        question.party,
+        question.product,
+        question.cloud,
+        question.to,
+        question.segment,
+        seller,
+        question.region,
+    )
     count = sum(name not in ("", "any") for name in names)
     return count, ACTIONS.index(question.action), names
 
@@ -295,7 +330,10 @@ def _nothing_to_walk(days: Interval) -> Problem:
             "Let --until be no earlier than --from.",
         )
         return Problem(what="there is nothing to prove", why=why, where="--until", todo=todo)
-    why = "no question has all these names: some action does not take that product, cloud or other party"
+    why = (
+        "no question has all these names: "
+        "some action does not take that product, cloud or other party"
+    )
     return Problem(
         what="there is nothing to prove", why=why, where="--action", todo="Leave out a flag."
     )

@@ -1,15 +1,16 @@
-"""Several agreements in force at once: a right needs a permission in one of them and no prohibition in any.
+"""Several agreements in force at once: a right needs a permission in one and no prohibition in any.
 
-Each agreement is asked for itself, about what it names; one that does not name a party, cloud or product of the
+Each agreement is asked by itself. An agreement that does not name a party, cloud or product of the
 question states nothing about it. Then the answers are joined:
 
-    one forbids                          forbidden, whatever the others say
-    one permits, or would once a         what only lacks a grant elsewhere needs none there;
-    condition of its own is met          every other condition (ship-first, first refusal) stands
-    none permits                         conditional on a grant in one and on every other condition
-    none states anything                 unstated
-    a revenue share                      due where one of them makes it due: a share that one does not know is no
-                                         prohibition
+    an agreement forbids                 forbidden, whatever the others say
+    an agreement permits, or would       no grant is needed under the other agreements; every
+    once its own condition is met        other condition (ship-first, first refusal) stands
+    no agreement permits                 conditional on a grant under one of them and on every
+                                         other condition
+    no agreement states anything         unstated
+    a revenue share                      due if an agreement makes it due: an agreement that does
+                                         not know a share does not prohibit it
 
 The order of the agreements changes nothing. With one agreement the answer is that of `decide`.
 """
@@ -31,7 +32,7 @@ from clauseway.decisions.question import Question, ask
 from clauseway.decisions.table import Span, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
-# What the engine calls the condition that only lacks the owner's consent.
+# The engine's name for the condition that the owner must consent.
 GRANT = "grant"
 ANY_SEGMENT = "any"
 
@@ -44,11 +45,11 @@ class Asked(msgspec.Struct, frozen=True):
     facts: FactRegister
 
 
-One = TypeVar("One", bound=Asked)
+AnyAsked = TypeVar("AnyAsked", bound=Asked)
 
 
 class Said(Protocol):
-    """What an agreement says of a question: a decision, or a table's verdict."""
+    """An agreement's answer to a question: a decision, or a table's verdict."""
 
     @property
     def outcome(self) -> Outcome: ...
@@ -59,7 +60,7 @@ class Said(Protocol):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """What one agreement says."""
+    """The answer of one agreement, with the agreement's id."""
 
     agreement: str
     decision: Said
@@ -86,12 +87,14 @@ class _Joined(msgspec.Struct, frozen=True):
 
 
 def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
-    """Everything that one of them names. Where two define a name, the first in their own order of names holds."""
+    """Return a catalog of all names. Where two catalogs define a name, the first prevails."""
     classes: dict[str, ProductClass] = {}
     for catalog in catalogs:
-        for name, known in catalog.classes.items():
-            before = classes.get(name, known)
-            classes[name] = msgspec.structs.replace(before, actions=before.actions | known.actions)
+        for name, product_class in catalog.classes.items():
+            before = classes.get(name, product_class)
+            classes[name] = msgspec.structs.replace(
+                before, actions=before.actions | product_class.actions
+            )
     return Catalog(
         parties=frozenset().union(*(catalog.parties for catalog in catalogs)),
         clouds=frozenset().union(*(catalog.clouds for catalog in catalogs)),
@@ -114,18 +117,18 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
 
 
 def _subjects(catalogs: Sequence[Catalog]) -> frozenset[str] | None:
-    known = [catalog.subjects for catalog in catalogs if catalog.subjects is not None]
-    return frozenset().union(*known) if len(known) == len(catalogs) else None
+    subjects = [catalog.subjects for catalog in catalogs if catalog.subjects is not None]
+    return frozenset().union(*subjects) if len(subjects) == len(catalogs) else None
 
 
 def check_regions_together(asked: Iterable[Asked]) -> None:
-    """Refuse agreements that divide the places of the clouds differently: a question names one place for all of them.
+    """Raise InvalidInput if two agreements define different regions.
 
-    Raises InvalidInput.
+    A question names one place for all agreements.
     """
-    dividing = [one for one in asked if one.catalog.regions]
-    if any(one.catalog.regions != dividing[0].catalog.regions for one in dividing):
-        names = " and ".join(sorted(one.agreement.id for one in dividing))
+    dividing = [member for member in asked if member.catalog.regions]
+    if any(member.catalog.regions != dividing[0].catalog.regions for member in dividing):
+        names = " and ".join(sorted(member.agreement.id for member in dividing))
         why, todo = (
             "a question names one place for all of them",
             "Define the same regions in each, or in one alone.",
@@ -153,18 +156,17 @@ def ask_together(
     readings: Mapping[str, str] | None = None,
     unnamed: Collection[str] = (),
 ) -> Question:
-    """A question to all of them, or InvalidInput with every problem in it. One of them must know each name.
+    """Return a question to all agreements. Raises InvalidInput with every problem in it.
 
-    `unnamed` are products that may be asked about though none of them names them.
-
-    Its `readings` are those chosen; each agreement reads whatever else it defines by its own default.
+    At least one agreement must know each name, except the products in `unnamed`. The question's
+    `readings` are the chosen options; each agreement uses its own default for its other readings.
     """
     chosen = readings or {}
     problems = _reading_problems(asked, chosen)
     try:
         question = ask(
             asked[0].agreement,
-            joint_catalog([one.catalog for one in asked]),
+            joint_catalog([member.catalog for member in asked]),
             action=action,
             party=party,
             product=product,
@@ -185,57 +187,60 @@ def ask_together(
 
 
 def check_readings_together(asked: Sequence[Asked], chosen: Mapping[str, str]) -> None:
-    """Refuse a reading or an option that none of the agreements defines. Raises InvalidInput."""
+    """Raise InvalidInput for a reading or an option that none of the agreements defines."""
     if problems := _reading_problems(asked, chosen):
         raise InvalidInput(*problems)
 
 
 def supposing_together(asked: Sequence[Asked], text: str) -> list[Asked]:
-    """The agreements with a supposed fact, in each that names what it names. Raises InvalidInput where none does."""
+    """Return the agreements, with a supposed fact added to each that knows the fact's names.
+
+    Raises InvalidInput if no agreement knows them.
+    """
     refused: list[InvalidInput] = []
-    found = []
-    for one in asked:
+    supposing = []
+    for member in asked:
         try:
-            facts = one.facts.with_facts([suppose(text, one.catalog)])
-            found.append(msgspec.structs.replace(one, facts=facts))
+            facts = member.facts.with_facts([suppose(text, member.catalog)])
+            supposing.append(msgspec.structs.replace(member, facts=facts))
         except InvalidInput as error:
             refused.append(error)
-            found.append(one)
+            supposing.append(member)
     if len(refused) == len(asked):
         raise refused[0]
-    return found
+    return supposing
 
 
 def _reading_problems(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list[Problem]:
     options: dict[str, set[str]] = {}
-    for one in asked:
-        for reading in one.agreement.readings.values():
+    for member in asked:
+        for reading in member.agreement.readings.values():
             options.setdefault(reading.id, set()).update(reading.options)
     problems = []
     for name, option in chosen.items():
         if option not in options.get(name, ()):
-            known = (
+            remedy = (
                 f"Known: {', '.join(sorted(options.get(name, options)))}."
                 if options
                 else "Leave it out."
             )
-            what = f"unknown option {option!r}" if name in options else f"unknown name {name!r}"
+            problem = f"unknown option {option!r}" if name in options else f"unknown name {name!r}"
             where = f"--reading {name}" if name in options else "--reading"
             problems.append(
-                Problem(what=what, why="no agreement given defines it", where=where, todo=known)
+                Problem(what=problem, why="no agreement given defines it", where=where, todo=remedy)
             )
     return problems
 
 
-def in_their_order(asked: Iterable[One]) -> list[One]:
-    """The agreements in the order in which each answer tells them."""
-    return sorted(asked, key=lambda one: (one.agreement.id, one.agreement.hash))
+def in_their_order(asked: Iterable[AnyAsked]) -> list[AnyAsked]:
+    """Return the agreements in the order in which every answer lists them."""
+    return sorted(asked, key=lambda member: (member.agreement.id, member.agreement.hash))
 
 
 def decide_together(asked: Sequence[Asked], question: Question) -> Decision:
     """Answer a question under all agreements."""
     in_order = in_their_order(asked)
-    decisions = [answer_of(one, question) for one in in_order]
+    decisions = [answer_of(member, question) for member in in_order]
     if len(in_order) == 1:
         return decisions[0]
     joined = _joined(question.action, _answers(in_order, decisions))
@@ -243,13 +248,15 @@ def decide_together(asked: Sequence[Asked], question: Question) -> Decision:
 
 
 def joined_verdict(action: str, asked: Sequence[Asked], said: Sequence[Said]) -> Verdict:
-    """What agreements say together, of what each of them says for itself."""
+    """Join the agreements' own answers (`said`) into one verdict."""
     joined = _joined(action, _answers(asked, said))
     return Verdict(joined.outcome, joined.reasons, joined.conditions)
 
 
 def _answers(asked: Sequence[Asked], said: Sequence[Said]) -> list[_Answer]:
-    return [_Answer(one.agreement.id, answer) for one, answer in zip(asked, said, strict=True)]
+    return [
+        _Answer(member.agreement.id, answer) for member, answer in zip(asked, said, strict=True)
+    ]
 
 
 def _decision(
@@ -267,16 +274,19 @@ def _decision(
 
 
 def timeline_together(asked: Sequence[Asked], question: Question) -> tuple[Span, ...]:
-    """The answers to a question over all days, as known at its `known_at`; its own `as_of` is left aside.
+    """Return the answers to a question over all days, as known at its `known_at`.
 
-    What turns on a reading is for `decide_together` to say: the spans leave it out.
+    The question's own `as_of` is ignored. The spans leave out `turns_on`: see `decide_together`.
     """
     in_order = in_their_order(asked)
-    histories = [_history(one, question) for one in in_order]
+    histories = [_history(member, question) for member in in_order]
     days = sorted({day for begins, _ in histories for day in begins if day != date.min})
     spans: list[Span] = []
     for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
-        decisions = [found[bisect_right(begins, begin) - 1] for begins, found in histories]
+        decisions = [
+            decisions_of_member[bisect_right(begins, begin) - 1]
+            for begins, decisions_of_member in histories
+        ]
         joined = _joined(question.action, _answers(in_order, decisions))
         if spans and _says(spans[-1].decision) == (
             joined.outcome,
@@ -296,35 +306,38 @@ def _says(decision: Decision) -> tuple[object, ...]:
     return decision.outcome, decision.reasons, decision.conditions
 
 
-def _history(one: Asked, question: Question) -> tuple[list[date], list[Decision]]:
-    """What an agreement says over time: the days from which on each answer holds, the first of all days first."""
-    first = answer_of(one, msgspec.structs.replace(question, as_of=date.min))
-    own = put_to(one, question)
-    if unnamed_in(one, own):
+def _history(member: Asked, question: Question) -> tuple[list[date], list[Decision]]:
+    """Return an agreement's answers over time, after the days they begin on (first `date.min`)."""
+    first = answer_of(member, msgspec.structs.replace(question, as_of=date.min))
+    own = put_to(member, question)
+    if unnamed_in(member, own):
         return [date.min], [first]
-    spans = timeline(one.agreement, one.catalog, one.facts, own)
+    spans = timeline(member.agreement, member.catalog, member.facts, own)
     return [date.min, *(span.begin for span in spans)], [first, *(span.decision for span in spans)]
 
 
-def answer_of(one: Asked, question: Question) -> Decision:
-    """What an agreement says of a question, as far as it names what the question names."""
-    own = put_to(one, question)
-    if unnamed := unnamed_in(one, own):
-        return _nothing(one, own, unnamed)
-    return decide(one.agreement, one.catalog, one.facts, own)
+def answer_of(member: Asked, question: Question) -> Decision:
+    """Return an agreement's answer. It is unstated if the agreement does not know the names."""
+    own = put_to(member, question)
+    if unnamed := unnamed_in(member, own):
+        return _nothing(member, own, unnamed)
+    return decide(member.agreement, member.catalog, member.facts, own)
 
 
-def put_to(one: Asked, question: Question) -> Question:
-    """A question as it is put to one agreement."""
-    # No term can name a segment that the agreement does not know, so to it the customers claim none.
-    segment = question.segment if question.segment in one.catalog.segments else ANY_SEGMENT
+def put_to(member: Asked, question: Question) -> Question:
+    """Return a question as it is put to one agreement."""
+    # No term can name a segment that the agreement does not know, so ask it about any segment.
+    segment = question.segment if question.segment in member.catalog.segments else ANY_SEGMENT
     return msgspec.structs.replace(
-        question, segment=segment, readings=own_options(one.agreement, question.readings)
+        question, segment=segment, readings=own_options(member.agreement, question.readings)
     )
 
 
 def own_options(agreement: Agreement, readings: Mapping[str, str]) -> dict[str, str]:
-    """An option for every reading of an agreement: that chosen, where it has it, else its default."""
+    """Return an option for every reading of an agreement.
+
+    This is the chosen option if the agreement defines it, else the agreement's default.
+    """
     own = {
         name: option
         for name, option in readings.items()
@@ -333,9 +346,12 @@ def own_options(agreement: Agreement, readings: Mapping[str, str]) -> dict[str, 
     return {**agreement.default_readings(), **own}
 
 
-def unnamed_in(one: Asked, question: Question) -> tuple[str, ...]:
-    """What the question names and the agreement does not: then it states nothing about it."""
-    catalog = one.catalog
+def unnamed_in(member: Asked, question: Question) -> tuple[str, ...]:
+    """Return the names in a question that an agreement does not know.
+
+    If there are any, the agreement states nothing about the question.
+    """
+    catalog = member.catalog
     named = [
         (question.party, catalog.parties),
         (question.to, catalog.parties),
@@ -343,22 +359,23 @@ def unnamed_in(one: Asked, question: Question) -> tuple[str, ...]:
         (question.cloud, catalog.clouds),
         (question.product, {*catalog.products, *catalog.classes}),
     ]
-    found = tuple(dict.fromkeys(name for name, known in named if name and name not in known))
-    if found or question.action == SHARE:
-        return found
-    # A product may be of another class here, or a class a wider one: then no term of it is about the action.
+    unnamed = tuple(dict.fromkeys(name for name, names in named if name and name not in names))
+    if unnamed or question.action == SHARE:
+        return unnamed
+    # In this agreement the product may belong to another class, or its class may be a wider one.
+    # Then no term of the agreement is about the action.
     takes = catalog.classes[catalog.class_of(question.product)].actions
     return () if question.action in takes else (f"{question.product} for {question.action}",)
 
 
-def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decision:
-    """The answer of an agreement that does not name what is asked about."""
-    verdict = silence(one, unnamed)
+def _nothing(member: Asked, question: Question, unnamed: tuple[str, ...]) -> Decision:
+    """Return the answer of an agreement that does not know the names in a question."""
+    verdict = silence(member, unnamed)
     empty = Receipt(
         id="",
         engine=ENGINE,
-        agreement=one.agreement.hash,
-        meaning=one.agreement.meaning,
+        agreement=member.agreement.hash,
+        meaning=member.agreement.meaning,
         facts="",
         as_of=question.as_of,
         known_at=str(question.known_at),
@@ -374,17 +391,19 @@ def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decisi
     )
 
 
-def silence(one: Asked, unnamed: Iterable[str]) -> Verdict:
-    """What an agreement says of what it does not name."""
+def silence(member: Asked, unnamed: Iterable[str]) -> Verdict:
+    """Return an agreement's verdict on names that it does not know."""
     reason = Reason.of(
-        "rule", one.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}"
+        "rule", member.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}"
     )
     return Verdict(Outcome.UNSTATED, (reason,), ())
 
 
 def _joined(action: str, answers: Sequence[_Answer]) -> _Joined:
+    """Join answers by the table at the top of this module."""
     by_outcome = {
-        outcome: [one for one in answers if one.decision.outcome is outcome] for outcome in Outcome
+        outcome: [answer for answer in answers if answer.decision.outcome is outcome]
+        for outcome in Outcome
     }
     forbidding, permitting = by_outcome[Outcome.FORBIDDEN], by_outcome[Outcome.PERMITTED]
     if forbidding and not (action == SHARE and permitting):
@@ -392,28 +411,33 @@ def _joined(action: str, answers: Sequence[_Answer]) -> _Joined:
     conditional = by_outcome[Outcome.CONDITIONAL]
     if not permitting and not conditional:
         return _Joined(Outcome.UNSTATED, _reasons(answers))
-    granting = [*permitting, *(one for one in conditional if not one.grants)]
-    conditions = [condition for one in conditional for condition in one.restrictions]
+    # An agreement grants if it permits, or would permit once its own conditions are met.
+    granting = [*permitting, *(answer for answer in conditional if not answer.grants)]
+    conditions = [condition for answer in conditional for condition in answer.restrictions]
     if not granting:
         conditions.append(
-            _one_grant([condition for one in conditional for condition in one.grants])
+            _one_grant([condition for answer in conditional for condition in answer.grants])
         )
     if conditions:
-        standing = [one for one in conditional if one.restrictions or not granting]
+        standing = [answer for answer in conditional if answer.restrictions or not granting]
         return _Joined(Outcome.CONDITIONAL, _reasons(standing), tuple(dict.fromkeys(conditions)))
-    met = f"no grant needed: {' and '.join(one.agreement for one in granting)} permits it"
+    # Permitted: cite the rules by which the other agreements ask for a grant, as not needed.
+    met = f"no grant needed: {' and '.join(answer.agreement for answer in granting)} permits it"
     not_needed = [
-        reason for one in conditional for reason in one.reasons(met) if reason.bearing == "rule"
+        reason
+        for answer in conditional
+        for reason in answer.reasons(met)
+        if reason.bearing == "rule"
     ]
     return _Joined(Outcome.PERMITTED, (*_reasons(permitting), *not_needed))
 
 
 def _reasons(answers: Iterable[_Answer]) -> tuple[Reason, ...]:
-    return tuple(reason for one in answers for reason in one.reasons())
+    return tuple(reason for answer in answers for reason in answer.reasons())
 
 
 def _one_grant(conditions: Sequence[Condition]) -> Condition:
-    """Missing grants of several agreements: any one of them would do."""
+    """Join the missing grants of several agreements into one condition: any of them would do."""
     return Condition(
         term=GRANT,
         text=" Or: ".join(dict.fromkeys(condition.text for condition in conditions)),
@@ -422,29 +446,29 @@ def _one_grant(conditions: Sequence[Condition]) -> Condition:
 
 
 def _turns(asked: Sequence[Asked], question: Question, outcome: Outcome) -> tuple[Turn, ...]:
-    """The readings, each changed alone wherever it is defined, under which the outcome would be another."""
+    """Return the readings that, each changed alone wherever it is defined, change the outcome."""
     options = {
-        (reading.id, option): one
-        for one in asked
-        for reading in one.agreement.readings.values()
+        (reading.id, option): member
+        for member in asked
+        for reading in member.agreement.readings.values()
         for option in reading.options
     }
     turns = []
     for name, option in options:
         readings = {**question.readings, name: option}
-        other = msgspec.structs.replace(question, readings=readings)
-        found = joined_verdict(
-            question.action, asked, [answer_of(one, other) for one in asked]
+        changed = msgspec.structs.replace(question, readings=readings)
+        changed_outcome = joined_verdict(
+            question.action, asked, [answer_of(member, changed) for member in asked]
         ).outcome
-        if found is not outcome:
-            turns.append(Turn(reading=name, option=option, outcome=found))
+        if changed_outcome is not outcome:
+            turns.append(Turn(reading=name, option=option, outcome=changed_outcome))
     return tuple(turns)
 
 
 def _receipt(decisions: Sequence[Decision], question: Question, outcome: Outcome) -> Receipt:
-    """The receipts of all, joined by a plus sign in the order of the agreements' ids."""
+    """Join the receipts of all agreements, in the order of their ids: plus signs join digests."""
     agreement, meaning, facts = (
-        "+".join(getattr(one.receipt, field) or "-" for one in decisions)
+        "+".join(getattr(decision.receipt, field) or "-" for decision in decisions)
         for field in ("agreement", "meaning", "facts")
     )
     parts = [

@@ -1,11 +1,13 @@
-"""Decisions ahead of time: a right over time, and tables over everything that can be asked.
+"""Decisions made ahead of time: a right over time, and tables over every question.
 
-    Tables         an agreement with its facts, compiled on demand: one table for each knowledge and each readings
-    DecisionTable  action and product → the days on which something changes → the classes of names → a verdict
+    Tables         An agreement with its facts. It compiles a table on demand for each state of
+                   knowledge and each choice of readings.
+    DecisionTable  action and product → days on which answers change → classes of names → verdict
 
-Compiling cuts time and sorts names into classes (`classes`). A verdict is decided once for each combination of classes,
-by the engine's own rules, when it is first asked for or all of them ahead (`decide_all`); what it says of the names
-that were asked is filled in. So a look-up is a few dictionaries, a bisection and a list, and says what `decide` says.
+Compiling cuts time and sorts names into classes (see `classes`). The engine decides each
+combination of classes once, when it is first asked for, or ahead of time (`decide_all`). The names
+asked about are filled into the verdict's texts. So a look-up needs a few dictionaries, a bisection
+and a list, and gives the same answer as `decide`.
 """
 
 from bisect import bisect_right
@@ -28,7 +30,8 @@ from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on
 from clauseway.values import FOREVER, KnownAt
 
-# The sale, by another, of what a party serves. What may only be served can be asked for in no other way.
+# The action of a seller that sells what another party serves. An ordinary `sell` row leaves out
+# products that may be served but not sold.
 _SOLD = "\0sell what is served"
 
 
@@ -43,9 +46,10 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 def timeline(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> tuple[Span, ...]:
-    """The answers to a question over all days, as known at its `known_at`; its own `as_of` is left aside.
+    """Return the answers to a question over all days, as known at its `known_at`.
 
-    The first span begins with the first day on which anything can change; before it, nothing is stated.
+    The question's own `as_of` is ignored. The first span begins on the first day on which anything
+    can change; before that day nothing is stated.
     """
     days = boundaries(agreement, facts, question.known_at)
     spans: list[Span] = []
@@ -58,16 +62,19 @@ def timeline(
     return tuple(spans)
 
 
-def _same(one: Decision, other: Decision) -> bool:
-    return (one.outcome, one.reasons, one.conditions) == (
-        other.outcome,
-        other.reasons,
-        other.conditions,
+def _same(before: Decision, after: Decision) -> bool:
+    return (before.outcome, before.reasons, before.conditions) == (
+        after.outcome,
+        after.reasons,
+        after.conditions,
     )
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a table says: outcome, reasons and conditions as in a `Decision`. Shared by all questions it answers."""
+    """A table's answer: outcome, reasons and conditions as in a `Decision`.
+
+    All questions of one class share one verdict.
+    """
 
     outcome: Outcome
     reasons: tuple[Reason, ...]
@@ -79,17 +86,18 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class _Cell:
-    """A verdict as compiled. Where its texts name what was asked, one verdict for each names that were asked."""
+    """A compiled verdict. If its texts hold placeholders, a verdict for each set of names asked."""
 
     __slots__ = ("_filled", "_finding", "verdict")
 
     def __init__(self, finding: Finding) -> None:
         self._finding = finding
         self._filled: dict[tuple[str, str, str], Verdict] = {}
-        # None where names must be filled in.
+        # None where placeholders must be filled in.
         self.verdict = None if _names_what_was_asked(finding) else Verdict.of(finding)
 
     def filled(self, action: str, party: str, product: str, segment: str) -> Verdict:
+        """Return the verdict with these names in its texts."""
         names = (party, product, segment)
         verdict = self._filled.get(names)
         if verdict is None:
@@ -110,9 +118,10 @@ _MakeCase = Callable[[Situation, date], Case]
 
 
 class _Leaf:
-    """The answers of one situation: the offset of each name, and the cell at the sum of a question's offsets.
+    """The answers of one situation: a cell for each combination of classes of names.
 
-    `cells` holds those that were asked for. `case` makes what the engine decides upon.
+    Each name has an offset; a question's cell lies at the sum of its names' offsets. `cells` holds
+    the cells asked for so far. `case` makes the case that the engine decides.
     """
 
     __slots__ = (
@@ -138,7 +147,7 @@ class _Leaf:
             offsets.append(side.offsets(step))
             step *= len(side.names)
         self.to, self.regions, self.sellers, self.segments, self.clouds, self.parties = offsets
-        # Whether sellers are told apart here, or regions at all: mostly they are not, and need not be looked up.
+        # Most situations distinguish neither sellers nor regions, and a look-up can skip both.
         self.apart = len(names.sellers.names) > 1 or len(names.regions.numbers) > 1
         self.cells: dict[int, _Cell] = {}
 
@@ -156,6 +165,7 @@ class _Leaf:
         region: str,
         to: str,
     ) -> _Cell:
+        """Decide the cell at the offset `at`, and keep it."""
         if not isinstance(self._case, Case):
             self._case = self._case(self._situation, self._day)
         action = self._case.question.action
@@ -173,14 +183,20 @@ class _Leaf:
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """The situations of an action and a product: `leaves[n]` holds on the days after the first n of `days`."""
+    """The situations of an action and a product: `leaves[n]` holds from the nth of `days` on.
+
+    `leaves[0]` holds before the first day.
+    """
 
     days: Sequence[date]
     leaves: Sequence[_Leaf]
 
 
 class DecisionTable:
-    """Every answer for one point of knowledge and one choice of readings. Built by `compile_table` and `Tables`."""
+    """Every answer for one point of knowledge and one choice of readings.
+
+    `compile_table` and `Tables` build it.
+    """
 
     def __init__(
         self,
@@ -196,10 +212,19 @@ class DecisionTable:
         self._rows = _Rows(self._compiler)
 
     def look_up(
-        self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
-        as_of: date, seller: str = "", region: str = "",
-    ) -> Verdict:  # fmt: skip
-        """The verdict on a day. The parts are those of a valid `Question`; any other raises KeyError."""
+        self,
+        action: str,
+        party: str,
+        product: str = "",
+        cloud: str = "",
+        to: str = "",
+        segment: str = "any",
+        *,
+        as_of: date,
+        seller: str = "",
+        region: str = "",
+    ) -> Verdict:
+        """Return the verdict on a day. Raises KeyError unless the parts make a valid `Question`."""
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
         at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
@@ -212,30 +237,40 @@ class DecisionTable:
         verdict = cell.verdict or cell.filled(action, party, product, segment)
         if not seller or seller == party:
             return verdict
+        # Another party sells: both the serving and the sale must be permitted.
         sale = self.look_up(_SOLD, seller, product, cloud, "", segment, as_of=as_of, region=region)
         return Verdict.of(both(_finding(verdict), _finding(sale)))
 
     def answer(self, question: Question) -> Verdict:
-        """The verdict on a question; its knowledge and readings are left aside, for the table has its own."""
-        asked = question
+        """Return the verdict on a question, under the table's own knowledge and readings."""
         return self.look_up(
-            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
-            as_of=asked.as_of, seller=asked.seller, region=asked.region,
-        )  # fmt: skip
+            question.action,
+            question.party,
+            question.product,
+            question.cloud,
+            question.to,
+            question.segment,
+            as_of=question.as_of,
+            seller=question.seller,
+            region=question.region,
+        )
 
     def days(self, action: str, product: str) -> Sequence[date]:
-        """The days on which an answer about an action and a product may change. Raises KeyError as `look_up` does."""
+        """Return the days on which an answer about an action and a product may change.
+
+        Raises KeyError as `look_up` does.
+        """
         return self._rows[action, product].days
 
     def compile_all(self) -> "DecisionTable":
-        """Compile every row now, and not only when it is first asked for."""
+        """Compile every row now, instead of at its first look-up."""
         for action, products in self._compiler.products.items():
             for product in products:
                 self._rows[action, product]
         return self
 
     def decide_all(self) -> "DecisionTable":
-        """Decide every verdict now, and not only when it is first asked for."""
+        """Decide every verdict now, instead of at its first look-up."""
         for (_, product), row in self.compile_all()._rows.items():
             for leaf in row.leaves:
                 leaf.decide_all(product)
@@ -243,7 +278,7 @@ class DecisionTable:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Rows compiled, the situations in them, and the verdicts to decide for these."""
+        """Return the numbers of compiled rows, of their situations and of the verdicts in these."""
         leaves = self._compiler.leaves.values()
         return len(self._rows), len(leaves), sum(map(len, leaves))
 
@@ -253,7 +288,7 @@ def _finding(verdict: Verdict) -> Finding:
 
 
 class _Rows(dict[tuple[str, str], _Row]):
-    """The rows compiled so far; one that is missing is compiled when it is asked for."""
+    """The rows compiled so far. A missing row is compiled at its first look-up."""
 
     def __init__(self, compiler: "_Compiler") -> None:
         self._compiler = compiler
@@ -264,7 +299,7 @@ class _Rows(dict[tuple[str, str], _Row]):
 
 
 class _Compiler:
-    """Turns dockets into rows. Situations that are equal, of whatever product and day, share their leaf."""
+    """Turns dockets into rows. Equal situations of any product and day share a leaf."""
 
     def __init__(self, text: Text, known_at: KnownAt, readings: Mapping[str, str]) -> None:
         self._text, self._known_at, self._readings = text, known_at, readings
@@ -276,6 +311,7 @@ class _Compiler:
         self._unstated = {action: self._leaf_of_unstated(action) for action in ACTIONS}
 
     def row(self, action: str, product: str) -> _Row:
+        """Return the row of an action and a product. Indistinguishable products share a row."""
         if product not in self.products[action]:
             raise KeyError(f"{action} does not take {product!r}")
         action = SELL if action == _SOLD else action
@@ -303,20 +339,21 @@ class _Compiler:
         text = self._text
         placed = [(bearing.place, text.live[bearing.place]) for bearing in situation.live]
         placed += [(bearing.place, text.ended[bearing.place]) for bearing in situation.ended]
-        placed.sort(key=lambda one: one[0])
+        # The engine expects the terms in the order of the fold.
+        placed.sort(key=lambda pair: pair[0])
         force = InForce(
             as_of=day,
             known_at=self._known_at,
             amendments=situation.commented or ("stated",),
             states=tuple(state for _, state in placed),
         )
-        facts = FactRegister(tuple(text.known.facts[place] for place, _ in situation.facts))
+        facts = FactRegister(tuple(text.known_facts.facts[place] for place, _ in situation.facts))
         return Case.of(
             text.agreement, text.catalog, force, facts, self._question(situation.action, day)
         )
 
     def _leaf_of_unstated(self, action: str) -> _Leaf:
-        """What holds before any amendment is in force."""
+        """Return the answers that hold before any amendment is in force."""
         nothing = InForce(as_of=date.min, known_at=self._known_at, amendments=(), states=())
         text, question = self._text, self._question(action, date.min)
         case = Case.of(text.agreement, text.catalog, nothing, FactRegister(), question)
@@ -324,7 +361,7 @@ class _Compiler:
         return _Leaf(lambda *_: case, nowhere, date.min, self._partitions.of_nothing(action))
 
     def _question(self, action: str, as_of: date) -> Question:
-        """A question that names nobody: what a case asks of it is the day and the readings."""
+        """Return a question that names no party: the case reads only its day and its readings."""
         return Question(
             action=action, party="", as_of=as_of, known_at=self._known_at, readings=self._readings
         )
@@ -337,12 +374,15 @@ def compile_table(
     known_at: KnownAt,
     readings: Mapping[str, str],
 ) -> DecisionTable:
-    """Compile everything that can be asked, as known at `known_at` under `readings` (see `check_readings`)."""
+    """Compile every question, as known at `known_at`, under `readings` (see `check_readings`)."""
     return DecisionTable(agreement, catalog, facts, known_at, readings).compile_all()
 
 
 class Tables:
-    """An agreement with its facts, asked through tables. Older knowledge and other readings compile on demand."""
+    """An agreement with its facts, and its tables.
+
+    Tables for older knowledge and for other readings are compiled on demand.
+    """
 
     def __init__(self, agreement: Agreement, catalog: Catalog, facts: FactRegister) -> None:
         self.agreement, self.catalog, self.facts = agreement, catalog, facts
@@ -354,11 +394,14 @@ class Tables:
         self._fact_hashes: dict[int, str] = {}
 
     def knowledge(self, known_at: KnownAt) -> int:
-        """The number of points at which something became known by then: equal for two that know the same."""
+        """Return how many announcements were known by then. It is equal for equal knowledge."""
         return bisect_right(self._points, known_at)
 
     def table(self, known_at: KnownAt, readings: Mapping[str, str]) -> DecisionTable:
-        """The table for a point of knowledge; `readings` holds an option for every reading of the agreement."""
+        """Return the table for a point of knowledge.
+
+        `readings` holds an option for every reading of the agreement.
+        """
         key = (self.knowledge(known_at), tuple(readings[name] for name in self.agreement.readings))
         if key not in self._tables:
             self._tables[key] = DecisionTable(
@@ -367,11 +410,11 @@ class Tables:
         return self._tables[key]
 
     def answer(self, question: Question) -> Verdict:
-        """Outcome, reasons and conditions of a question that is checked already."""
+        """Return the outcome, reasons and conditions of a question that was checked before."""
         return self.table(question.known_at, question.readings).answer(question)
 
     def decide(self, question: Question) -> Decision:
-        """The same as the engine's `decide`, receipt and all."""
+        """Return the same decision as the engine's `decide`, including its receipt."""
         verdict = self.answer(question)
         knowledge = self.knowledge(question.known_at)
         if knowledge not in self._fact_hashes:
@@ -391,6 +434,6 @@ class Tables:
     def _turns(self, question: Question, outcome: Outcome) -> Iterator[Turn]:
         for reading, option in other_options(self.agreement, question.readings):
             readings = {**question.readings, reading: option}
-            other = self.table(question.known_at, readings).answer(question).outcome
-            if other != outcome:
-                yield Turn(reading=reading, option=option, outcome=other)
+            changed = self.table(question.known_at, readings).answer(question).outcome
+            if changed != outcome:
+                yield Turn(reading=reading, option=option, outcome=changed)

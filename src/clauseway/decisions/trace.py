@@ -1,7 +1,8 @@
-"""The trace of a decision: every term of the agreement, and why it did or did not apply.
+"""The trace of a decision lists every term of the agreement, and why it did or did not apply.
 
-Nothing is judged here a second time: what was looked at, and what of the act lay outside, comes from the engine's own
-looks (`engine.looks_of`); begins and ends come from the fold (`agreement.in_force`).
+Nothing is decided a second time here. The engine's own looks (`engine.looks_of`) show which terms
+it compared with an act, and which part of the act lay outside a term. The fold
+(`agreement.in_force`) shows when terms begin and end.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,7 +48,7 @@ from clauseway.values import FOREVER, Citation
 # The kinds of term that never bear on what is permitted.
 NO_EFFECT = (Commitment, Context, Stake, Undertaking)
 
-# What a trace finds of a term.
+# The findings of a trace about a term.
 APPLIES, OUTSIDE, ENDED, NOT_BEGUN, NOT_KNOWN, OTHER_READING, NOT_NEEDED, WITHOUT_EFFECT = (
     "applies",
     "outside",
@@ -74,12 +75,14 @@ _BEARS: Mapping[str, str] = {
 
 
 class Traced(msgspec.Struct, frozen=True, kw_only=True):
-    """A term and what the decision found of it. Beside terms stand the changes, facts and rules that the reasons cite.
+    """A term and the finding about it; or a change, fact or rule that a reason cites.
 
-    `finding`: applies · carved-out · outside · ended · not-begun · not-known · another-reading · not-needed (the answer
-    was clear without it) · no-effect. `applies` says whether it bears on the outcome, and `bearing` how, as its reason
-    says it: empty where it applies and other terms decide. What has ended or carves the case out applies where that is
-    a reason. `agreement` is the id of the one whose term it is, where several were asked together.
+    `finding`: applies · carved-out · outside · ended · not-begun · not-known · another-reading ·
+    not-needed (the answer was clear without it) · no-effect.
+    `applies`: it bears on the outcome. A term that has ended, or whose carve-out covers the case,
+    applies if a reason cites it.
+    `bearing`: how it bears on the outcome, by its reason; empty if other terms decide.
+    `agreement`: the id of the term's agreement, where several were asked together.
     """
 
     term: str
@@ -95,22 +98,24 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trace_together(asked: Iterable[Asked], question: Question) -> tuple[Traced, ...]:
-    """The trace of each agreement's own answer, one agreement after the other. One that does not name what is asked
-    about is traced to its rule on silence."""
+    """Trace each agreement's own answer, one agreement after the other.
+
+    The trace of an agreement that does not know the names asked about is its rule on silence.
+    """
     return tuple(
-        msgspec.structs.replace(traced, agreement=one.agreement.id)
-        for one in in_their_order(asked)
-        for traced in _own_trace(one, question)
+        msgspec.structs.replace(traced, agreement=member.agreement.id)
+        for member in in_their_order(asked)
+        for traced in _own_trace(member, question)
     )
 
 
-def _own_trace(one: Asked, question: Question) -> Iterable[Traced]:
-    own, decision = put_to(one, question), answer_of(one, question)
-    if unnamed_in(one, own):
+def _own_trace(member: Asked, question: Question) -> Iterable[Traced]:
+    own, decision = put_to(member, question), answer_of(member, question)
+    if unnamed_in(member, own):
         return [
             _of(reason.term, "rule", _cited(reason), APPLIES, reason) for reason in decision.reasons
         ]
-    return trace(one.agreement, one.catalog, one.facts, own, decision)
+    return trace(member.agreement, member.catalog, member.facts, own, decision)
 
 
 def trace(
@@ -120,7 +125,7 @@ def trace(
     question: Question,
     decision: Decision,
 ) -> tuple[Traced, ...]:
-    """Trace a decision. What applies stands first; then the rest, the latest amendment first."""
+    """Trace a decision: first the terms that apply, then the rest, the latest amendment first."""
     force, looks = looks_of(agreement, catalog, facts, question)
     tracing = _Tracing(catalog, question, decision, force, looks)
     traced = [tracing.state(state) for state in force.terms]
@@ -130,15 +135,15 @@ def trace(
             tracing.left_out(term, amendment) for term in amendment.terms if term.id not in folded
         ]
     traced += tracing.beside()
-    return tuple(sorted(traced, key=lambda one: not one.applies))
+    return tuple(sorted(traced, key=lambda line: not line.applies))
 
 
-# AnyTerm, document and line.
+# A term's id, its document and its line.
 _Place = tuple[str, str, int]
 
 
 class _Tracing:
-    """What the terms of one question are traced against."""
+    """The reasons and looks of one decision, with which its terms are compared."""
 
     def __init__(
         self,
@@ -150,7 +155,7 @@ class _Tracing:
     ) -> None:
         self._catalog = catalog
         self._question = question
-        # By place: a rule or a fact may be called what a term is called.
+        # Keyed by place, because a rule or a fact may have the same name as a term.
         self._reasons = {
             (reason.term, reason.document, reason.line): reason for reason in decision.reasons
         }
@@ -161,7 +166,7 @@ class _Tracing:
             self._looks.setdefault(look.term, []).append(look)
 
     def state(self, state: TermState) -> Traced:
-        """A term of an amendment that is known, under the readings asked for."""
+        """Trace a term of a known amendment, under the readings asked for."""
         term = state.term
         if isinstance(term, NO_EFFECT):
             return self._not(term, state.amendment, WITHOUT_EFFECT, "its kind bears on no decision")
@@ -172,7 +177,7 @@ class _Tracing:
         return self._ended(state)
 
     def left_out(self, term: AnyTerm, amendment: Amendment) -> Traced:
-        """A term that the fold leaves out: not known yet, or of another reading."""
+        """Trace a term that the fold leaves out: it is not known yet, or of another reading."""
         if amendment.known > self._force.known_at:
             return self._not(
                 term,
@@ -189,7 +194,7 @@ class _Tracing:
         )
 
     def beside(self) -> Iterator[Traced]:
-        """What the reasons cite beside the terms traced so far: changes, facts, rules, commentary."""
+        """Trace the other places that reasons cite: changes, facts, rules, commentary."""
         for place, reason in self._reasons.items():
             if place not in self._places:
                 kind = {"facts": "fact", "agreement": "rule"}.get(reason.amendment, "change")
@@ -197,6 +202,7 @@ class _Tracing:
                 yield _of(reason.term, kind, _cited(reason), APPLIES, reason)
 
     def _in_force(self, term: AnyTerm, amendment: str) -> Traced:
+        """Trace a term in force by the looks at it and the reason that cites it, if any."""
         looks = self._looks.get(term.id, [])
         reason = self._reason(term)
         reaching = [look for look in looks if look.outside == NOWHERE]
@@ -223,7 +229,7 @@ class _Tracing:
         return _applying(term, f"{why}; other terms decide")
 
     def _not_looked_at(self, term: AnyTerm, amendment: str) -> Traced:
-        """The answer was clear without it, or nothing of the kind was asked."""
+        """Trace a term that no look was at: it was not needed, or the question lies outside it."""
         act = act_of(self._question, self._catalog)
         where = outside(term, act, self._belongs)
         if where == NOWHERE or not self._force.stated:
@@ -231,7 +237,7 @@ class _Tracing:
         return self._not(term, amendment, OUTSIDE, _lies_outside(where, term, act))
 
     def _belongs(self, product: str, scope: Iterable[str]) -> bool:
-        return any(self._catalog.belongs(product, one) for one in scope)
+        return any(self._catalog.belongs(product, name) for name in scope)
 
     def _ended(self, state: TermState) -> Traced:
         term = state.term
@@ -265,7 +271,7 @@ class _Tracing:
 
 
 def _of(term: str, kind: str, citation: Citation, finding: str, reason: Reason) -> Traced:
-    """What a reason cites."""
+    """Trace the term, change, fact or rule that a reason cites."""
     note = f": {reason.note}" if reason.note else ""
     return Traced(
         term=term,
@@ -306,7 +312,7 @@ def _cited(reason: Reason) -> Citation:
 
 
 def _lies_outside(part: str, term: AnyTerm, act: Act) -> str:
-    """What of the act lies outside, and what the term is about instead."""
+    """Say which part of the act lies outside, and what the term is about instead."""
     value = {
         PARTY: act.party,
         ACTION: act.action,
@@ -322,14 +328,14 @@ def _lies_outside(part: str, term: AnyTerm, act: Act) -> str:
 
 
 def _begins(state: TermState) -> str:
-    """When a term begins, or for which event it waits."""
+    """Say when a term begins, or for which event it waits."""
     if state.begin < FOREVER:
         return f"it begins on {state.begin}"
     events = [event for event in (state.term.from_, state.term.while_) if event]
     return f"it waits for {' and '.join(events)}" if events else f"{state.term.while_no} goes on"
 
 
-# What a term writes of each part; which of these it has depends on its kind.
+# The fields of terms that name each part. Each kind of term has some of these fields.
 _WRITTEN: Mapping[str, tuple[str, ...]] = {
     PARTY: ("party", "parties", "licensee", "payer", "grantor"),
     ACTION: ("actions",),
@@ -344,6 +350,6 @@ _WRITTEN: Mapping[str, tuple[str, ...]] = {
 
 def _about(part: str, term: AnyTerm) -> list[str]:
     for field in _WRITTEN[part]:
-        if found := getattr(term, field, None):
-            return [found] if isinstance(found, str) else sorted(found)
+        if value := getattr(term, field, None):
+            return [value] if isinstance(value, str) else sorted(value)
     return []
