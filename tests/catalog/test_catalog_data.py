@@ -4,7 +4,15 @@ from datetime import date
 
 import pytest
 
-from clauseway.app.opening.offerings import lacking_on, shipped_matrix, shipped_models, shipped_versions, surface_of
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.offerings import (
+    lacking_on,
+    shipped_matrix,
+    shipped_models,
+    shipped_products,
+    shipped_versions,
+    surface_of,
+)
 from clauseway.catalog import BITS, SURFACES, Capability, parse_matrix, parse_models, parse_versions
 from clauseway.values import InvalidInput
 
@@ -210,3 +218,17 @@ def test_what_ships_is_sound_and_every_line_has_its_source() -> None:
 )
 def test_an_address_is_a_surface(dialect: str, url: str, service: str, surface: str) -> None:
     assert surface_of(dialect, url, service) == surface
+
+
+def test_products_are_neither_aliases_nor_snapshots() -> None:
+    products = shipped_products()
+    assert {"gpt-5.5", "gpt-4o-mini", "whisper-1", "gpt-4", "tts-1", "chatgpt-image-latest"} <= products
+    others = {name.name for name in shipped_models().names}
+    assert products.isdisjoint(others | {"gpt-4-0613", "gpt-4-1106-preview", "gpt-4o-mini-2024-07-18", "o1-2024-12-17"})
+
+
+def test_a_name_without_a_class_lies_in_itself_alone() -> None:
+    catalog = open_agreement().catalog
+    assert catalog.lineage("gpt-5.5") == {"gpt-5.5", "api.stateless", "api"}
+    assert catalog.lineage("gpt-4o-mini") == {"gpt-4o-mini"}
+    assert (catalog.names_product("gpt-5.5"), catalog.names_product("gpt-4o-mini")) == (True, False)

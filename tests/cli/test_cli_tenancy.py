@@ -179,10 +179,17 @@ def test_money_in_a_table(amount: str, shown: str) -> None:
 
 def test_what_was_recorded_by_name_can_be_limited(clauseway: Commands) -> None:
     clauseway("organisation create acme")
-    line = "limit set --organisation acme --product whisper-1 --requests 4"
+    line = "limit set --organisation acme --product whisper-9 --requests 4"
     assert "the agreement does not name it" in clauseway(line, 3)
-    recorded = "fact record product --product whisper-1 --class api.stateless --effective 2024-01-01 --source a-page"
+    recorded = "fact record product --product whisper-9 --class api.stateless --effective 2024-01-01 --source a-page"
     clauseway(recorded)
-    assert clauseway.json(line)["whose"] == "organisation acme for whisper-1"
-    budget = clauseway.json("budget set --organisation acme --product whisper-1 --amount 4")
-    assert budget["whose"] == "organisation acme for whisper-1"
+    assert clauseway.json(line)["whose"] == "organisation acme for whisper-9"
+    budget = clauseway.json("budget set --organisation acme --product whisper-9 --amount 4")
+    assert budget["whose"] == "organisation acme for whisper-9"
+
+
+def test_what_no_agreement_names_can_be_limited_as_it_can_be_served(clauseway: Commands) -> None:
+    clauseway("organisation create acme")
+    limit = clauseway.json("limit set --organisation acme --product gpt-4o-mini --requests 4")
+    budget = clauseway.json("budget set --organisation acme --product gpt-4o-mini --amount 4")
+    assert {limit["whose"], budget["whose"]} == {"organisation acme for gpt-4o-mini"}

@@ -44,9 +44,9 @@ def explained(rig: Rig, answer: httpx.Response, secret: str = SECRET) -> httpx.R
 
 def test_an_answer_names_its_cloud_and_its_decision(rig: Rig) -> None:
     headers = ask(rig).headers
-    names = ("cloud", "region", "seller", "deployment", "decision", "attempts")
+    names = ("cloud", "region", "seller", "deployment", "decision", "outcome", "attempts")
     assert [headers[f"x-clauseway-{name}"] for name in names] == [
-        "openai", "eastus", "openai", "openai-1", "permitted-1", "2",
+        "openai", "eastus", "openai", "openai-1", "permitted-1", "permitted", "2",
     ]  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def test_a_request_tells_what_was_tried_and_what_it_cost(rig: Rig) -> None:
     ]
     assert (told["served_by"]["deployment"], told["decision"], told["status"]) == ("openai-1", "permitted-1", 200)
     assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (21, 8)
+    assert told["outcome"] == "permitted"
     assert told["usage_estimated"] is False
     # 21 in at 2.5 and 8 out at 15 dollars a million
     assert told["cost"] == {"amount": "0.000172500000", "currency": "USD", "provisional": True}

@@ -78,8 +78,8 @@ class Deployment(msgspec.Struct, frozen=True, tag="deployment"):
 
 
 class Ruling(msgspec.Struct, frozen=True, tag="ruling"):
-    """The decision that let the request through: its outcome, the deciding terms, and the receipt
-    to repeat it by."""
+    """The decision that let the request through: its outcome (permitted or unstated), the deciding
+    terms, and the receipt to repeat it by."""
 
     decision: str
     outcome: str

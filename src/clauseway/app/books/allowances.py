@@ -11,6 +11,7 @@ import msgspec
 
 from clauseway.app.books.tenants import check_known, whose
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
 from clauseway.storage import Control
 from clauseway.storage.customers.leases import PERIODS, TOTAL, Leases, Standing, usd
@@ -265,7 +266,8 @@ def _scope(control: Control, catalog: Catalog, who: GivenScope, problems: list[P
         problems.append(
             _unknown("--cloud", who.cloud, "the agreement does not name it", catalog.clouds)
         )
-    if who.product and who.product not in catalog.products:
+    # What no agreement names may be served as unstated, so it can be limited, too.
+    if who.product and who.product not in catalog.products.keys() | shipped_products():
         problems.append(
             _unknown("--product", who.product, "the agreement does not name it", catalog.products)
         )

@@ -88,6 +88,7 @@ def as_json(identifier: str, explanation: Explanation) -> bytes:
             "message": explanation.message,
             "served_by": label,
             "decision": candidate.decision if candidate is not None else None,
+            "outcome": candidate.outcome if candidate is not None else None,
             "attempted": [_shown(attempted) for attempted in explanation.attempted],
             "passed_over": [skipped._asdict() for skipped in explanation.skipped],
             "usage": _by_name(explanation.units),

@@ -23,13 +23,14 @@ _SELECTIONS_MAX: Final = 4096
 
 
 class Candidate(NamedTuple):
-    """A target and the ruling that permits it; `headers` say so in the answer, `decision` names
-    it."""
+    """A target and the ruling by which it serves; `headers` say so in the answer, `decision` names
+    the ruling, and `outcome` is permitted or unstated."""
 
     target: CallTarget
     ruling: int
     headers: bytes
     decision: str
+    outcome: str
 
 
 class Skipped(NamedTuple):

@@ -299,7 +299,9 @@ class Tables:
             ("x-clauseway-outcome", decision.outcome),
         )
         headers = b"".join(header_line(name, value) for name, value in lines)
-        made = Candidate(target, self._label(decision), headers, decision.decision)
+        made = Candidate(
+            target, self._label(decision), headers, decision.decision, decision.outcome
+        )
         self._candidates[at, ruling] = made
         return made
 
