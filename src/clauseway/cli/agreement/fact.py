@@ -150,7 +150,8 @@ def event(
     flags: _Flags,
     event: Annotated[str, typer.Option(help="The event, as the agreement defines it: notice.")],
     through: Annotated[
-        str, typer.Option(help="Its last day. Left out: it goes on until what ends it.")
+        str,
+        typer.Option("--until", help="Its last day. Left out: it goes on until what ends it."),
     ] = "",
 ) -> int:
     """An event that the agreement defines took place: a notice, a breach, a cure, a consent.
@@ -159,7 +160,7 @@ def event(
     The vendor gave notice:
       clauseway fact record event --agreement ours --event notice --effective 2026-06-01 --source "a letter"
     """
-    kept = _named({"through": through and str(parse_day(through, "--through"))})
+    kept = _named({"through": through and str(parse_day(through, "--until"))})
     return _record_it(flags, "event", "It took place.", {"event": event, **kept})
 
 
