@@ -1,15 +1,16 @@
-"""The agreement: documents, amendments, typed terms, readings, figures, facts; what governs on a date, as known.
+"""The agreement: documents, amendments, typed terms, readings, figures, facts, and their force.
 
-A folder of Markdown goes in as text and comes out as an `Agreement`, or as every mistake in it with file, line and what
-to do. An amendment adds terms and names those it ends or whose end it moves; nothing is edited, and what has ended
-stays ended. Facts (launches, answers, offers, milestones, grants) stand in a register beside it. `in_force` folds it
-all for one day, one point of knowledge and one choice of readings.
+The reader turns a folder of Markdown into an `Agreement`, or into a list of every mistake in it,
+each with file, line and remedy. An amendment adds terms and names the terms that it ends or whose
+end it moves. Nothing is edited, and a term that has ended stays ended. Facts (launches, answers,
+offers, milestones, grants) stand in a register beside the agreement. `in_force` folds all of them
+for one day, one point of knowledge and one choice of readings.
 
     text ─ markdown ─ entries ─ blocks ─┬─ definitions ───────┐
            sections   YAML      records ├─ amendments, checks ┴─ sequence ─ reader ─▶ Agreement ─┐
            and blocks with lines        └─ registers, recorded, suppositions ───────▶ facts ─────┴─ force
 
-Knows nothing of questions, requests or money paid.
+This package knows nothing of questions, requests or money paid.
 """
 
 from clauseway.agreement.agreement import (

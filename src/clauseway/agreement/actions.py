@@ -1,6 +1,7 @@
-"""What can be asked about, and which parts of a scope mean something for each action.
+"""The actions that a question can be about, and the parts of a scope that each action takes.
 
-A term that keeps an action to something it does not take (a cloud for a licence) is refused by the reader.
+The reader refuses a term that limits an action by a part that it does not take (a licence to a
+cloud).
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
     "share-revenue",
 )
 ACTIONS = (SERVE, SELL, LICENSE, USE, CONTRACT, SHARE)
-# Those that terms may be about. A share of revenue is stated by its own kind of term.
+# The actions that terms may name. A revenue share has its own kind of term.
 TERM_ACTIONS = ACTIONS[:5]
 CLOUDS, SELLERS, SEGMENTS, REGIONS, PARTIES, LICENSEES = (
     "clouds",

@@ -22,8 +22,11 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What an amendment does to what was concluded earlier: it `ends` terms, `sets_end` of them to `until` or
-    `through`, or `rescinds` amendments that are not yet in effect."""
+    """A change of earlier amendments.
+
+    It `ends` terms, sets the end of the terms in `sets_end` to `until` or `through`, or `rescinds`
+    amendments that are not yet in effect.
+    """
 
     id: str
     citation: Citation
@@ -36,9 +39,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):
-    """One document. `known` is when it was announced or, if later, recorded here; `effective` when it took effect.
+    """An amendment, which is one document.
 
-    `rank` is its place in the order in which documents were concluded: of what two say of one term, the later prevails.
+    `known` is when it was announced or, if later, recorded here; `effective` when it took effect.
+    `rank` is its place in the order of conclusion. If two amendments change one term, the later
+    prevails.
     """
 
     id: str
@@ -66,7 +71,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commentary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source says beyond the terms. It is quoted where it bears on an answer, and changes none."""
+    """A source's remark beyond the terms. It is quoted beside answers, and changes none."""
 
     id: str
     bears_on: str
@@ -75,7 +80,7 @@ class Commentary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What was reported around the agreement on a day. It changes no answer. `value` is its figure, if any."""
+    """A dated report about the agreement. It changes no answer. `value` is its figure, if any."""
 
     id: str
     day: date
@@ -86,8 +91,8 @@ class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A figure that no term states.
 
-    A `reported` figure is used only when accepted by name; so is a `placeholder`, of which nobody reported a value. One
-    of `ours` holds by default.
+    `standing` is `reported`, `placeholder` (nobody reported a value) or `ours`. A reported figure
+    or a placeholder is used only when accepted by name. A figure of ours holds by default.
     """
 
     id: str
@@ -97,10 +102,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """An agreement with all its amendments, oldest first. `hash` names the text it was read from, `meaning` what that
-    text means (see `meaning`).
+    """An agreement with all its amendments, oldest first.
 
-    `lines` says where the definitions stand, by section and name.
+    `hash` is the digest of its text, `meaning` the digest of the text's meaning (see `meaning`).
+    `lines` holds the lines of the definitions, by section and name.
     """
 
     id: str
@@ -122,7 +127,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         return {reading.id: reading.default for reading in self.readings.values()}
 
     def not_formalised(self) -> list[tuple[Amendment, Clause]]:
-        """The clauses that stand in prose only, so that nothing is silently left out."""
+        """Return the clauses without a term or change, so that nothing is silently left out."""
         return [
             (amendment, clause)
             for amendment in self.amendments

@@ -1,4 +1,4 @@
-"""An amendment from its document: the front matter, the numbered clauses, and the terms and changes under them."""
+"""Read an amendment from its document: front matter, numbered clauses, terms and changes."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -19,14 +19,14 @@ from clauseway.values import Citation, KnownAt
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written of every term and change beside its own fields."""
+    """The fields that every term and change has beside the fields of its kind."""
 
     id: Named
     source: Cited
 
 
 class OfKind(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written of every term, and decides what else may be."""
+    """The field that decides which other fields a term may have."""
 
     kind: str
 
@@ -45,7 +45,7 @@ _BESIDE_A_CHANGE = frozenset({"id", "source"})
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """A term that a change names, and the line on which it does."""
+    """A term that a change names, and the line on which it names the term."""
 
     change: Change
     term: str
@@ -53,10 +53,11 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """An amendment as far as it could be read: `changed` is what its readable changes name.
+    """An amendment as far as it could be read. `changed` holds the terms its readable changes name.
 
-    `id` and `declared` (each term's and change's id with its line) are known even where the rest of it is wrong, so
-    that whoever names one of them makes no mistake. `effective` and `concluded` are None where they could not be read.
+    `id` and `declared` (the id and line of each term and change) are read even if the rest has
+    mistakes, so that references to them are not mistakes too. `effective` and `concluded` are None
+    if they could not be read.
     """
 
     document: str
@@ -67,24 +68,24 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     declared: tuple[tuple[str, int], ...]
     changed: tuple[Changed, ...]
     rescinded: tuple[Changed, ...]
-    # The terms that permissions stand against, each with its line.
+    # The terms that permissions override, each with its line.
     despite: tuple[tuple[str, int], ...]
-    # Only of a document in which nothing is wrong at all.
+    # None if the document has any mistake.
     amendment: Amendment | None
 
 
 def read_amendment(document: Document, definitions: Definitions, mistakes: Mistakes) -> Draft:
-    """Read a document. Its own mistakes are told; those that several documents make together are not seen here."""
+    """Read a document and report its own mistakes. `sequence` checks all documents together."""
     before = len(mistakes)
     written, front = read_front(document, AmendmentFront, mistakes)
-    known = _check_front(written, front, definitions, mistakes) if front else KnownAt.always()
+    known_at = _check_front(written, front, definitions, mistakes) if front else KnownAt.always()
     _check_clauses(document, mistakes)
     page = _Page(
         document, written.text("id"), front.effective if front else None, definitions, mistakes
     )
     for block in document.blocks:
         page.read(block)
-    amendment = _amendment(front, known, page) if front and len(mistakes) == before else None
+    amendment = _amendment(front, known_at, page) if front and len(mistakes) == before else None
     return Draft(
         document=document.name,
         id=page.amendment,
@@ -99,7 +100,7 @@ def read_amendment(document: Document, definitions: Definitions, mistakes: Mista
     )
 
 
-def _amendment(front: AmendmentFront, known: KnownAt, page: "_Page") -> Amendment:
+def _amendment(front: AmendmentFront, known_at: KnownAt, page: "_Page") -> Amendment:
     formalised = {block.clause for block in page.document.blocks}
     return Amendment(
         id=front.id,
@@ -107,7 +108,7 @@ def _amendment(front: AmendmentFront, known: KnownAt, page: "_Page") -> Amendmen
         document=page.document.name,
         announced=front.announced,
         effective=front.effective,
-        known=known,
+        known=known_at,
         clauses=tuple(
             Clause(
                 number=section.number,
@@ -130,32 +131,32 @@ def _check_front(
     lines = {key: member.line for key, member in written.members.items()}
     for source in front.sources:
         mistakes.check_defined(lines["sources"], "source", source, definitions.names["sources"])
-    known = known_since(front.recorded, front.announced, lines.get("recorded", 1), mistakes)
-    if known < KnownAt.recorded_on(front.announced):
-        what, why = (
+    known_at = known_since(front.recorded, front.announced, lines.get("recorded", 1), mistakes)
+    if known_at < KnownAt.recorded_on(front.announced):
+        problem, why = (
             "recorded before it was announced",
             f"{front.recorded} lies before {front.announced}",
         )
-        mistakes.add(lines["recorded"], what, why, "Fix one of the two, or delete recorded:.")
-    return known
+        mistakes.add(lines["recorded"], problem, why, "Fix one of the two, or delete recorded:.")
+    return known_at
 
 
 def _check_clauses(document: Document, mistakes: Mistakes) -> None:
     lines: dict[str, int] = {}
-    # Without front matter, what was meant as such may look like a heading.
+    # Without readable front matter, the lines meant as front matter may look like a heading.
     for section in document.sections if document.front else ():
         if not section.number:
-            what, todo = (
+            problem, todo = (
                 f"the heading {section.title!r} has no number",
                 "Write it as '## 1.2 Title'.",
             )
-            mistakes.add(section.line, what, "a clause is named by its number", todo)
+            mistakes.add(section.line, problem, "a clause is named by its number", todo)
         elif section.number in lines:
-            what, why = (
+            problem, why = (
                 f"clause {section.number} stands twice",
                 f"it stands on line {lines[section.number]}",
             )
-            mistakes.add(section.line, what, why, "Number one of them otherwise.")
+            mistakes.add(section.line, problem, why, "Number one of them otherwise.")
         lines.setdefault(section.number, section.line)
 
 
@@ -231,7 +232,7 @@ class _Page:
             "id": citation.term if citation else "",
         }
         if "begins" not in entry.members:
-            # Without a day of its own nothing is kept; the rest of the term is read all the same.
+            # Without a day to begin on, the document already has a mistake. Read on to find more.
             computed["begins"] = self.effective or date.min
         term = build(kind, entry, self._mistakes, computed, beside=_BESIDE_A_TERM)
         if "despite" in entry.members:
@@ -261,13 +262,16 @@ class _Page:
         return TERM_KINDS.get(written.kind)
 
     def _citation(self, entry: Entry, block: Block) -> Citation | None:
-        """The place of a term or change; None where it does not say its id and source, or stands under no clause."""
+        """Return the citation of a term or change.
+
+        Return None if it lacks an id or source, or stands under no clause.
+        """
         about = entry.only(("id", "source"))
         written = build(Written, about, self._mistakes)
         if block.clause < 0:
-            what = f"{entry.text('id') or 'the block'} stands under no clause"
+            problem = f"{entry.text('id') or 'the block'} stands under no clause"
             todo = "Put it under a heading such as '## 1.2 Title'."
-            self._mistakes.add(block.line, what, "a term restates a numbered clause", todo)
+            self._mistakes.add(block.line, problem, "a term restates a numbered clause", todo)
         if written is None or block.clause < 0:
             return None
         for source in written.source:
@@ -287,6 +291,6 @@ class _Page:
 
 
 def _ids_in(block: Block) -> list[tuple[str, int]]:
-    """The ids that a block seems to name although it cannot be read, with their lines."""
+    """Return the ids, with their lines, that an unreadable block seems to name."""
     lines = enumerate(block.text.split("\n"), start=block.line)
     return [(line.partition(":")[2].strip(), at) for at, line in lines if line.startswith("id:")]

@@ -104,9 +104,9 @@ def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
-def _check_keys(entry: Entry, known: Iterable[str], mistakes: Mistakes) -> None:
+def _check_keys(entry: Entry, keys: Iterable[str], mistakes: Mistakes) -> None:
     for key, member in entry.members.items():
-        mistakes.check_one_of(member.line, "key", key, set(known))
+        mistakes.check_one_of(member.line, "key", key, set(keys))
 
 
 def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> object:

@@ -59,9 +59,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     definitions: Definitions
     mistakes: Mistakes
 
-    def tell(self, key: str, what: str, why: str, todo: str) -> None:
+    def tell(self, key: str, problem: str, why: str, todo: str) -> None:
         """A mistake at a key of the block, or at its head."""
-        self.mistakes.add(self.line(key), what, why, todo)
+        self.mistakes.add(self.line(key), problem, why, todo)
 
     def line(self, key: str) -> int:
         member = self.entry.members.get(key)

@@ -1,8 +1,9 @@
-"""Events by name: how an agreement says that they come about, and the days on which each goes on, as known.
+"""Events by name: how an agreement defines them, and the days on which each goes on, as known.
 
-An event is recorded (a fact of kind `event`, or `milestone`), or comes about by what the agreement says of it: so many
-days after another one, unless a third happens in between; or on a day, which other events put off. It goes on from
-its day until it is over: by its own last day, by the event that ends it, or never.
+An event is recorded (a fact of kind `event`, or `milestone`), or it follows from its definition:
+some days after another event, unless a third event happens in between; or on a day that other
+events put off. It goes on from its day until its own last day, until the event that ends it, or for
+ever.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,10 +17,11 @@ from clauseway.values import FOREVER, Citation, through
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as an agreement defines it; recorded, where neither `after` nor `on` says how it comes about.
+    """An event as an agreement defines it. It is recorded if it has neither `after` nor `on`.
 
-    `over_by` ends it. It comes about `days` after the event `after`, unless the event `prevented_by` happens from that
-    day on and before; or on the day `on`, which each event `extended_by` that happens before puts off by `days`.
+    `after`: it happens `days` after this event, unless `prevented_by` happens in between.
+    `on`: it happens on this day; each earlier event `extended_by` puts the day off by `days`.
+    `over_by`: the event that ends it.
     """
 
     id: str
@@ -37,7 +39,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """Days on which something holds. `begun_by` and `ended_by` cite the event behind each bound, if there is one."""
+    """Days on which a term or an event holds, and the events that began and ended them, if any."""
 
     begin: date
     end: date = FOREVER
@@ -46,7 +48,7 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Calendar:
-    """The days on which each event goes on. `facts` are those known."""
+    """The days on which each event goes on. `facts` holds only known facts."""
 
     def __init__(self, events: Mapping[str, Event], facts: FactRegister) -> None:
         self._events = events
@@ -54,13 +56,13 @@ class Calendar:
         self._stretches: dict[str, tuple[Stretch, ...]] = {}
 
     def stretches(self, event: str) -> tuple[Stretch, ...]:
-        """Return when an event goes on: in order, none touching the next."""
+        """Return the stretches on which an event goes on, in order, with gaps between them."""
         if event not in self._stretches:
             self._stretches[event] = _merged(map(self._ending(event), self._starts(event)))
         return self._stretches[event]
 
     def first(self, event: str, since: date) -> tuple[date, Citation | None]:
-        """Return the first day from `since` on at which an event goes on, and what brought it about."""
+        """Return the first day from `since` on with an event going on, and a citation of its cause."""
         for stretch in self.stretches(event):
             if since < stretch.end:
                 return max(since, stretch.begin), stretch.begun_by
@@ -98,12 +100,12 @@ class Calendar:
         starts = []
         for start in self._starts(event.after):
             day = _later(start.begin, event.days)
-            if not any(start.begin <= other < day for other in prevented):
+            if not any(start.begin <= prevention < day for prevention in prevented):
                 starts.append(Stretch(day, begun_by=start.begun_by))
         return starts
 
     def _expiry(self, event: Event, day: date | None) -> Stretch:
-        """A day that others put off; what comes when it is over puts off nothing."""
+        """Return a day put off by other events. Only events before the day put it off."""
         assert day is not None
         for start in self._starts(event.extended_by) if event.extended_by else ():
             if start.begin < day:
@@ -116,7 +118,7 @@ class Calendar:
 
 
 class _Ending:
-    """Ends what has begun by the first of these that comes after."""
+    """Ends a stretch by the first of `ends` that begins within it."""
 
     def __init__(self, ends: list[Stretch]) -> None:
         self._ends = ends
@@ -152,20 +154,27 @@ def _merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
 
 
 def while_going_on(stretches: Iterable[Stretch], event: Iterable[Stretch]) -> list[Stretch]:
-    """Return what of these stretches lies within an event's."""
+    """Return the parts of these stretches that lie within an event's stretches."""
     kept = []
     for stretch in stretches:
-        for other in event:
-            begin, end = max(stretch.begin, other.begin), min(stretch.end, other.end)
+        for stretch_of_event in event:
+            begin, end = (
+                max(stretch.begin, stretch_of_event.begin),
+                min(stretch.end, stretch_of_event.end),
+            )
             if begin < end:
-                begun_by = other.begun_by if begin == other.begin else stretch.begun_by
-                ended_by = other.ended_by if end < stretch.end else stretch.ended_by
+                begun_by = (
+                    stretch_of_event.begun_by
+                    if begin == stretch_of_event.begin
+                    else stretch.begun_by
+                )
+                ended_by = stretch_of_event.ended_by if end < stretch.end else stretch.ended_by
                 kept.append(Stretch(begin, end, begun_by, ended_by))
     return kept
 
 
 def pauses(event: Iterable[Stretch]) -> list[Stretch]:
-    """Return when an event does not go on."""
+    """Return the stretches on which an event does not go on."""
     between, since, begun_by = [], date.min, None
     for stretch in event:
         between.append(Stretch(since, stretch.begin, begun_by, stretch.begun_by))

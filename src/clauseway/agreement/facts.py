@@ -1,9 +1,10 @@
-"""Facts: dated, recorded, append-only. What is not known is not there; it is never taken for "no".
+"""Facts: dated, recorded, append-only. An unknown fact is absent; absence is never taken for "no".
 
-A fact has the day it took effect and the point at which it became known; without a recorded time it is known from its
-own day. Of several answers on one product the latest in effect holds. A fact may correct another: from the point at
-which the correction became known the other is hidden, and before it nothing has changed. `registers` reads facts from
-text, `recorded` from what was recorded one by one, and `suppositions` from what a question supposes.
+A fact has the day it took effect and the point at which it became known. Without a recorded time it
+is known from its own day. Of several answers on one product, the latest in effect holds. A fact may
+correct another fact, which is hidden from the point at which the correction became known; before
+that point nothing has changed. `registers` reads facts from text, `recorded` from single records,
+and `suppositions` from the facts that a question supposes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from clauseway.values import Citation, KnownAt, through
 
 SHIPPED_STAGES = frozenset({"preview", "available"})
 STAGES = SHIPPED_STAGES | {"announced"}
-# An answer in one word: whether the first cloud's operator can, and whether it declines.
+# An answer in one word: the first cloud's operator can or cannot, and declines or not.
 ANSWERS: Mapping[str, tuple[bool, bool]] = {
     "cannot+declines": (False, True),
     "cannot+chooses": (False, False),
@@ -27,9 +28,9 @@ ANSWERS: Mapping[str, tuple[bool, bool]] = {
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
-    """What every fact has: the day it took effect, when it became known, and where it stands.
+    """The parts of every fact: the day it took effect, when it became known, and its place.
 
-    `corrects` is the name of the fact that this one corrects; `id` what it is named by, where it has an id of its own.
+    `corrects` is the name of the fact that it corrects. `id` is its name, if it has an id.
     """
 
     effective: date
@@ -40,7 +41,10 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_def
 
     @property
     def turns(self) -> tuple[date, ...]:
-        """The days on which its effect changes: on the first it begins, on a second it ends, or comes to mean more."""
+        """Return the days on which its effect changes.
+
+        On the first day the effect begins; on a second day it ends, or an offer counts as passed.
+        """
         return (self.effective,)
 
     def in_effect(self, day: date) -> bool:
@@ -49,7 +53,10 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_def
 
     @property
     def name(self) -> str:
-        """What a correction calls this fact: its id, or else what it says, as `launch:new-model:azure:preview=DAY`."""
+        """Return the name by which a correction names it: its id, or else its content.
+
+        The content is written as `launch:new-model:azure:preview=DAY`.
+        """
         return self.id or f"{self.citation.term}={self.effective}"
 
 
@@ -76,7 +83,8 @@ class Answer(Fact, frozen=True, kw_only=True, tag="answer"):
 class Offer(Fact, frozen=True, kw_only=True, tag="offer"):
     """Something was offered to the holder of a right of first refusal, who passed on it or did not.
 
-    After the day in `answer_by` silence is a pass. Of several offers of one subject the latest counts.
+    After the day in `answer_by`, silence is a pass. Of several offers of a subject, the latest
+    counts.
     """
 
     subject: str
@@ -111,7 +119,7 @@ class EventHappened(Fact, frozen=True, kw_only=True, tag="event"):
 class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
     """The owner granted a party a product: to sell it, or for intellectual property to use it.
 
-    `cloud`, `region` and `segment` keep it to one; left empty, it is for any. `through` is its last day.
+    `cloud`, `region` and `segment` limit the grant; empty means any. `through` is its last day.
     """
 
     party: str
@@ -127,7 +135,7 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
 
     @property
     def scope(self) -> Scope:
-        """What it is kept to."""
+        """Return the scope that the grant is limited to."""
         named = {"clouds": self.cloud, "regions": self.region, "segments": self.segment}
         return Scope(**{part: frozenset({name}) for part, name in named.items() if name})
 
@@ -143,7 +151,7 @@ class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
     segment: str = ""
 
     def ends(self, grant: Grant) -> bool:
-        """Return whether a grant is withdrawn by this."""
+        """Return whether it withdraws a grant."""
         same = grant.party == self.party and grant.product == self.product
         kept = (
             (self.cloud, grant.cloud),
@@ -151,18 +159,18 @@ class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
             (self.segment, grant.segment),
         )
         before = (grant.effective, grant.known) <= (self.effective, self.known)
-        return before and same and all(not own or own == other for own, other in kept)
+        return before and same and all(not own or own == granted for own, granted in kept)
 
 
 class ProductAdded(Fact, frozen=True, kw_only=True, tag="product"):
-    """A product of a class, of which the agreement's text does not know yet."""
+    """A product of a class, which the agreement's text does not name yet."""
 
     product: str
     class_: str = msgspec.field(name="class")
 
 
 class PartyAdded(Fact, frozen=True, kw_only=True, tag="party"):
-    """A party of which the agreement's text does not know yet."""
+    """A party that the agreement's text does not name yet."""
 
     party: str
 
@@ -181,7 +189,7 @@ FACT_KINDS: Mapping[str, type[Fact]] = {
     "withdrawal": Withdrawal,
     "retraction": Retraction,
 }
-# What adds a name to the catalog. Text has a form of its own for these.
+# The facts that add a name to the catalog. Text has its own form for these.
 ADDITIONS: Mapping[str, type[Fact]] = {"product": ProductAdded, "party": PartyAdded}
 
 
@@ -190,11 +198,14 @@ def _from_through(begin: date, last_day: date | None) -> tuple[date, ...]:
 
 
 def _after(sequence: int, fact: Fact) -> Fact:
-    """The fact, moved behind a place in its instant. What is supposed has no place: it is known always."""
+    """Return the fact, moved behind a place in its instant.
+
+    A supposed fact has no place: it is always known.
+    """
     if fact.known == KnownAt.always():
         return fact
-    known = KnownAt(fact.known.instant_ns, fact.known.sequence + sequence + 1)
-    return msgspec.structs.replace(fact, known=known)
+    known_at = KnownAt(fact.known.instant_ns, fact.known.sequence + sequence + 1)
+    return msgspec.structs.replace(fact, known=known_at)
 
 
 class FactRegister(msgspec.Struct, frozen=True):
@@ -203,21 +214,22 @@ class FactRegister(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...] = ()
 
     def known(self, known_at: KnownAt) -> "FactRegister":
-        """The facts known at a point, without those that were corrected by then.
+        """Return the facts known at a point, without the facts that were corrected by then.
 
-        A correction stands even where it was corrected itself: what it hid is not said again by that.
+        A correction still hides its fact after the correction itself was corrected.
         """
-        known = FactRegister(tuple(fact for fact in self.facts if fact.known <= known_at))
-        if not any(fact.corrects for fact in known.facts):
-            return known
+        known_facts = FactRegister(tuple(fact for fact in self.facts if fact.known <= known_at))
+        if not any(fact.corrects for fact in known_facts.facts):
+            return known_facts
         return FactRegister(
-            tuple(fact for fact, hidden_by in known.with_corrections() if hidden_by is None)
+            tuple(fact for fact, hidden_by in known_facts.with_corrections() if hidden_by is None)
         )
 
     def with_corrections(self) -> list[tuple[Fact, Fact | None]]:
-        """Each fact with the one that corrects it, where there is one.
+        """Return each fact with the fact that corrects it, or None.
 
-        A correction may be called what it corrects (an answer of the same day): then it hides what stands before it.
+        A correction may have the same name as the fact it corrects (an answer of the same day).
+        Then it hides the facts of that name that stand before it.
         """
         correcting: dict[str, list[tuple[int, Fact]]] = {}
         for at, fact in enumerate(self.facts):
@@ -235,20 +247,26 @@ class FactRegister(msgspec.Struct, frozen=True):
         return [(fact, hiding(at, fact)) for at, fact in enumerate(self.facts)]
 
     def contradictions(self) -> list[tuple[Fact, Fact]]:
-        """Facts that say two things of one day and one thing, neither corrected: what stands first, and another."""
+        """Return pairs of uncorrected facts that contradict each other about one thing and day.
+
+        Of each pair, the fact that stands first in the register comes first.
+        """
         first: dict[tuple[object, ...], Fact] = {}
-        found = []
+        contradictions = []
         for fact, hidden_by in self.with_corrections():
             about, says = _saying(fact)
             if hidden_by is not None or not about:
                 continue
             before = first.setdefault((fact.effective, *about), fact)
             if _saying(before)[1] != says:
-                found.append((before, fact))
-        return found
+                contradictions.append((before, fact))
+        return contradictions
 
     def with_facts(self, more: Iterable[Fact]) -> "FactRegister":
-        """The register with facts added. Of one instant, those added became known after those that stand here."""
+        """Return the register with facts added.
+
+        Within one instant, the added facts became known after the facts of the register.
+        """
         last: dict[int, int] = {}
         for fact in self.facts:
             last[fact.known.instant_ns] = max(
@@ -258,23 +276,25 @@ class FactRegister(msgspec.Struct, frozen=True):
         return FactRegister(tuple(sorted((*self.facts, *added), key=lambda fact: fact.known)))
 
     def launches(self, product: str) -> list[Launch]:
-        found = [
+        launches = [
             fact
             for fact in self.facts
             if isinstance(fact, Launch) and fact.product == product and fact.shipped
         ]
-        # Those of one day by name, so that the order in which they were recorded changes nothing.
-        return sorted(found, key=lambda fact: (fact.effective, fact.cloud, fact.stage, fact.known))
+        # Sort launches of one day by name, so that the order of recording changes nothing.
+        return sorted(
+            launches, key=lambda fact: (fact.effective, fact.cloud, fact.stage, fact.known)
+        )
 
     def answer(self, product: str, as_of: date) -> Answer | None:
-        found = [
+        answers = [
             fact for fact in self.facts if isinstance(fact, Answer) and fact.product == product
         ]
-        in_effect = [fact for fact in found if fact.effective <= as_of]
+        in_effect = [fact for fact in answers if fact.effective <= as_of]
         return max(in_effect, key=lambda fact: (fact.effective, fact.known), default=None)
 
     def passed(self, subject: str, as_of: date) -> Offer | None:
-        """The latest offer of a subject, where its holder passed on it by a day."""
+        """Return the latest offer of a subject if its holder had passed on it by a day."""
         offers = [
             fact for fact in self.facts if isinstance(fact, Offer) and fact.subject == subject
         ]
@@ -283,7 +303,7 @@ class FactRegister(msgspec.Struct, frozen=True):
         return latest if latest is not None and latest.passed_by(as_of) else None
 
     def grants(self, party: str, as_of: date) -> list[Grant]:
-        """A party's grants in effect on a day, those withdrawn by then left out."""
+        """Return a party's grants in effect on a day, without those withdrawn by then."""
         withdrawn = [
             fact for fact in self.facts if isinstance(fact, Withdrawal) and fact.effective <= as_of
         ]
@@ -298,7 +318,7 @@ class FactRegister(msgspec.Struct, frozen=True):
 
 
 def ends_too_early(fact: Fact) -> str:
-    """Return the key of a fact's last day, where that lies before the day on which the fact took effect; else empty."""
+    """Return the key of a fact's last day if that is before the fact took effect; else empty."""
     match fact:
         case Grant() | EventHappened() if (
             fact.through is not None and fact.through < fact.effective
@@ -310,7 +330,10 @@ def ends_too_early(fact: Fact) -> str:
 
 
 def _saying(fact: Fact) -> tuple[tuple[str, ...], tuple[bool | date | None, ...]]:
-    """What a fact is about, and what it says of it; nothing where any number of its kind can hold of one day."""
+    """Return the subject of a fact and its statement about that subject.
+
+    Return nothing for kinds of which several facts can hold on the same day.
+    """
     match fact:
         case Answer():
             return ("answer", fact.product), (fact.can, fact.declines)
@@ -320,8 +343,10 @@ def _saying(fact: Fact) -> tuple[tuple[str, ...], tuple[bool | date | None, ...]
 
 
 def with_additions(catalog: Catalog, facts: Iterable[Fact]) -> Catalog:
-    """A catalog with the products and parties that facts add. What it names already stays, and so does a class that it
-    has no longer: then nothing can be asked of the product."""
+    """Return a catalog with the products and parties that facts add. Existing names stay.
+
+    A product of a class that the catalog does not have is left out: no question can be about it.
+    """
     products, parties = dict(catalog.products), set(catalog.parties)
     for fact in facts:
         match fact:
@@ -337,7 +362,7 @@ def with_additions(catalog: Catalog, facts: Iterable[Fact]) -> Catalog:
 
 
 def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str]]]:
-    """The names in a fact: the field, the name, and those that may stand there."""
+    """Return the names in a fact: the field, the name, and the names allowed there."""
     products = frozenset(catalog.products)
     match fact:
         case Launch():
@@ -362,7 +387,7 @@ def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str
             return [
                 ("party", fact.party, catalog.parties),
                 ("product", fact.product, granted),
-                *(one for one in kept if one[1]),
+                *(field for field in kept if field[1]),
             ]
         case Offer() if catalog.subjects is not None:
             return [("subject", fact.subject, catalog.subjects)]

@@ -1,9 +1,10 @@
-"""What is in force: the amendments folded for one day, one point of knowledge, one choice of readings, and known facts.
+"""Find the terms in force: fold the amendments for a day, a point of knowledge, readings and facts.
 
-A term begins with its amendment. It ends by its own `until` or `through`, or by what a later amendment says: of the
-changes in effect on the day the one concluded last holds, and replaces what an earlier one said of the same end. What
-had ended when a change took effect stays ended. An amendment that was rescinded before it took effect never does.
-By events a term may begin, end, or hold and pause in turn: it has a state for each stretch on which it holds.
+A term begins with its amendment. It ends by its own `until` or `through`, or by a change in a later
+amendment. Of the changes in effect on the day, the one concluded last holds, and replaces earlier
+changes of the same end. A term that had ended when a change took effect stays ended. An amendment
+that was rescinded before it took effect never takes effect. Events may begin or end a term, or let
+it hold and pause in turn: the term has a state for each stretch on which it holds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,9 +21,12 @@ from clauseway.values import FOREVER, Citation, KnownAt, through
 
 
 class TermState(msgspec.Struct, frozen=True, kw_only=True):
-    """A term on a day. `end` is exclusive. `ended_by` cites what set the end, the term itself where nothing else did;
-    `event` the fact that brought it about, where it ends by an event that has happened, and `begun_by` that by which it
-    began. `begin` is FOREVER where it waits for an event."""
+    """A term on a day.
+
+    `begin` is FOREVER if the term waits for an event. `end` is exclusive. `ended_by` cites the text
+    that set the end: the term itself or a change. `event` cites the fact that brought the end
+    about, and `begun_by` the fact that brought the begin about, if a past event did.
+    """
 
     term: AnyTerm
     amendment: str
@@ -44,7 +48,7 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
-    """All terms of the amendments known, with their state on a day, the latest amendment's first."""
+    """All terms of the known amendments, with their state on a day; the latest amendment first."""
 
     as_of: date
     known_at: KnownAt
@@ -53,12 +57,12 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stated(self) -> bool:
-        """Whether any amendment is both in force and known."""
+        """Return whether any amendment is both in force and known."""
         return bool(self.amendments)
 
     @property
     def terms(self) -> list[TermState]:
-        """Each term once: as it is in force, else as it ended last, else as it will begin."""
+        """Return each term once: as it is in force, else as it last ended, or as it will begin."""
         last: dict[str, TermState] = {}
         for state in self.states:
             kept = last.get(state.term.id)
@@ -74,13 +78,13 @@ def in_force(
     known_at: KnownAt,
     readings: Mapping[str, str],
 ) -> InForce:
-    """Fold the agreement. `facts` must already be those known at `known_at`."""
-    known = standing(agreement, known_at, readings)
-    effective = [amendment for amendment in known if amendment.effective <= as_of]
+    """Fold the agreement. `facts` must hold only the facts known at `known_at`."""
+    amendments = standing(agreement, known_at, readings)
+    effective = [amendment for amendment in amendments if amendment.effective <= as_of]
     fold = _Fold(as_of, _changes(effective, readings), Calendar(agreement.events, facts))
     states = [
         state
-        for order, amendment in enumerate(known)
+        for order, amendment in enumerate(amendments)
         for term in amendment.terms
         if _reads(term.under, readings)
         for state in fold.states(term, amendment, order)
@@ -98,10 +102,13 @@ def in_force(
 def standing(
     agreement: Agreement, known_at: KnownAt, readings: Mapping[str, str]
 ) -> list[Amendment]:
-    """The amendments known at a point and not rescinded by then, oldest first. What rescinds may be rescinded too."""
-    known = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
+    """Return the amendments known at a point and not rescinded by then, oldest first.
+
+    An amendment that rescinds another may itself be rescinded.
+    """
+    amendments = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
     rescinded: set[str] = set()
-    for amendment in sorted(known, key=_rank, reverse=True):
+    for amendment in sorted(amendments, key=_rank, reverse=True):
         if amendment.id not in rescinded:
             rescinded.update(
                 name
@@ -109,13 +116,13 @@ def standing(
                 if _reads(change.under, readings)
                 for name in change.rescinds
             )
-    return [amendment for amendment in known if amendment.id not in rescinded]
+    return [amendment for amendment in amendments if amendment.id not in rescinded]
 
 
 def changed_by(
     agreement: Agreement, facts: FactRegister, readings: Mapping[str, str], change: Change
 ) -> frozenset[str]:
-    """The terms that a change finds still in force when it takes effect, with everything known."""
+    """Return the terms that have not ended when a change takes effect, with everything known."""
     amendments = standing(agreement, KnownAt.everything(), readings)
     fold = _Fold(date.max, _changes(amendments, readings), Calendar(agreement.events, facts))
     terms = [
@@ -129,7 +136,10 @@ def _rank(amendment: Amendment) -> int:
 
 
 def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> list[date]:
-    """Every day on which an answer can change, as known: begins and ends of terms, changes, and facts. In order."""
+    """Return in order every day on which an answer can change, as known at a point.
+
+    These are the days on which terms begin or end, changes take effect, and facts turn.
+    """
     days: set[date] = set()
     terms = [term for amendment in agreement.amendments for term in amendment.terms]
     leads = {term.lead_days for term in terms if isinstance(term, Precedence)}
@@ -139,12 +149,12 @@ def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> 
             texts: list[Term | Change] = [*amendment.terms, *amendment.changes]
             for timed in texts:
                 days |= _days_of(timed)
-    known = facts.known(known_at).facts
-    days |= {turn for fact in known for turn in fact.turns}
-    days |= Calendar(agreement.events, FactRegister(known)).days()
+    known_facts = facts.known(known_at).facts
+    days |= {turn for fact in known_facts for turn in fact.turns}
+    days |= Calendar(agreement.events, FactRegister(known_facts)).days()
     days |= {
         launch.effective + timedelta(days=lead)
-        for launch in known
+        for launch in known_facts
         if isinstance(launch, Launch)
         for lead in leads
     }
@@ -163,7 +173,10 @@ def _days_of(timed: Term | Change) -> set[date]:
 def _changes(
     effective: Iterable[Amendment], readings: Mapping[str, str]
 ) -> dict[str, list[tuple[Change, date]]]:
-    """What the amendments in effect change of each term, concluded first first, with the day from which it holds."""
+    """Return the changes of each term by the amendments in effect, in the order of conclusion.
+
+    Each change comes with the day on which it takes effect.
+    """
     changes: dict[str, list[tuple[Change, date]]] = {}
     for amendment in sorted(effective, key=_rank):
         for change in amendment.changes:
@@ -174,7 +187,7 @@ def _changes(
 
 
 class _End(msgspec.Struct, frozen=True):
-    """The day on which a term ends (exclusive), what set it, and the event that brought it about."""
+    """The day on which a term ends (exclusive), the text that set it, and the event behind it."""
 
     day: date
     set_by: Citation
@@ -182,14 +195,14 @@ class _End(msgspec.Struct, frozen=True):
 
 
 class _Fold(msgspec.Struct, frozen=True):
-    """What the state of every term rests on: the day, the changes in effect, and when events go on."""
+    """The basis of every term's state: the day, the changes in effect, and the events' days."""
 
     as_of: date
     changes: Mapping[str, list[tuple[Change, date]]]
     calendar: Calendar
 
     def states(self, term: AnyTerm, amendment: Amendment, order: int) -> Iterator[TermState]:
-        """A state for each stretch on which the term holds; one where it never does."""
+        """Yield a state for each stretch on which the term holds; one state if it never does."""
         begin, begun_by = term.begins, None
         if term.from_:
             begin, begun_by = self.calendar.first(term.from_, term.begins)
@@ -198,7 +211,7 @@ class _Fold(msgspec.Struct, frozen=True):
         stretches = [whole]
         if term.from_ or term.while_ or term.while_no:
             stretches = self._kept_to_events(term, whole)
-            # What waits for an event has not begun.
+            # A term that waits for an event has not begun.
             stretches = stretches or [msgspec.structs.replace(whole, begin=FOREVER)]
         for stretch in stretches:
             yield TermState(
@@ -224,10 +237,10 @@ class _Fold(msgspec.Struct, frozen=True):
     def has_effect(self, change: Change, term: Term) -> bool:
         """Return whether a term had not ended when a change of it took effect."""
         end = self._written_end(term, term.begins)
-        for other, effective in self.changes.get(term.id, ()):
-            if other.id == change.id:
+        for earlier, effective in self.changes.get(term.id, ()):
+            if earlier.id == change.id:
                 return end.day > effective
-            end = self._changed(end, other, effective, term)
+            end = self._changed(end, earlier, effective, term)
         return False
 
     def _end(self, term: Term, begin: date) -> _End:
@@ -244,7 +257,7 @@ class _Fold(msgspec.Struct, frozen=True):
         return self._written_end(change, effective)
 
     def _written_end(self, timed: Term | Change, since: date) -> _End:
-        """The end that a text sets which holds since a day; none lies before that day."""
+        """Return the end set by a text that holds since a day; it is never before that day."""
         ends = [_End(FOREVER, timed.citation)]
         if timed.through is not None:
             ends.append(_End(through(timed.through), timed.citation))
@@ -262,7 +275,7 @@ def _day_of_end(end: _End) -> date:
 
 
 def _is_day(until: str) -> bool:
-    """Return whether an end names a day, and no event."""
+    """Return whether an end names a day, not an event."""
     return until[:1].isdigit()
 
 
@@ -273,7 +286,10 @@ def _reads(under: Mapping[str, str], readings: Mapping[str, str]) -> bool:
 def revenue_shares(
     agreement: Agreement, facts: FactRegister, known_at: KnownAt, readings: Mapping[str, str]
 ) -> list[RevenueShare]:
-    """Every share the agreement makes due, with its days, oldest first. `facts`: those known at `known_at`."""
+    """Return every revenue share that the agreement makes due, with its days, oldest first.
+
+    `facts` must hold only the facts known at `known_at`.
+    """
     open_shares: dict[str, RevenueShare] = {}
     closed: list[RevenueShare] = []
     for day in boundaries(agreement, facts, known_at):

@@ -1,7 +1,8 @@
-"""What only all documents together show: names used twice, no order between two, changes of what is not there (yet).
+"""Check the mistakes that only all documents together show.
 
-The order is that in which documents were concluded: by day; of one day by what each names as `after`, else as they
-take effect.
+These are names used twice, two documents without an order, and changes of terms that do not exist
+(yet). Documents are ordered by the day on which they were concluded, then by the document that each
+names as `after`, then by the day on which they take effect.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,12 +13,12 @@ from clauseway.agreement.definitions import Definitions
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
 from clauseway.agreement.terms import ANY_TERM
 
-# What stands first has the name; whoever comes later is told.
+# The document that stands first keeps the name; the mistake is reported at the later one.
 _OTHER_ID = "Give one of them another id."
 
 
 def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes) -> None:
-    """Check the amendments of an agreement against each other, in the order in which they were concluded."""
+    """Check the amendments of an agreement against each other, in the order of conclusion."""
     in_order = in_order_of_conclusion(drafts)
     _check_any(in_order, mistakes)
     _check_ids(in_order, mistakes)
@@ -48,13 +49,13 @@ def _check_ids(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
         if draft.id:
             mistakes.within(draft.document).check_name(1, draft.id)
         if draft.id and draft.id in seen:
-            what, why = f"amendment {draft.id!r} stands twice", f"{seen[draft.id]} has that id"
-            mistakes.within(draft.document).add(1, what, why, _OTHER_ID)
+            problem, why = f"amendment {draft.id!r} stands twice", f"{seen[draft.id]} has that id"
+            mistakes.within(draft.document).add(1, problem, why, _OTHER_ID)
         seen.setdefault(draft.id, draft.document)
 
 
 def in_order_of_conclusion(drafts: Sequence[Draft]) -> list[Draft]:
-    """The drafts, the one concluded first first. Where a day could not be read, the draft stands last."""
+    """Return the drafts in the order of conclusion. A draft without a readable day comes last."""
     chains = {draft.document: _chain(draft, drafts) for draft in drafts}
     return sorted(
         drafts,
@@ -68,28 +69,33 @@ def in_order_of_conclusion(drafts: Sequence[Draft]) -> list[Draft]:
 
 
 def _chain(draft: Draft, drafts: Sequence[Draft]) -> list[Draft]:
-    """Those of one day that a draft comes after, the nearest first; a circle is walked once."""
-    found: list[Draft] = []
+    """Return the drafts of the same day that a draft comes after, the nearest first.
+
+    A circle is walked once.
+    """
+    chain: list[Draft] = []
     at: Draft | None = draft
     while at is not None and at.after:
         named = [
-            other for other in drafts if other.id == at.after and other.concluded == at.concluded
+            candidate
+            for candidate in drafts
+            if candidate.id == at.after and candidate.concluded == at.concluded
         ]
-        at = next((other for other in named if other not in (*found, draft)), None)
-        found += [at] if at is not None else []
-    return found
+        at = next((candidate for candidate in named if candidate not in (*chain, draft)), None)
+        chain += [at] if at is not None else []
+    return chain
 
 
 def _check_after(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
-    """What a document comes after is another of the same day, and in the end one that comes after none."""
+    """Check that each `after` names another document of the same day, without circles."""
     for draft in drafts:
         if not draft.after:
             continue
         within = mistakes.within(draft.document)
         same_day = [
-            other.id
-            for other in drafts
-            if other.concluded == draft.concluded and other is not draft
+            candidate.id
+            for candidate in drafts
+            if candidate.concluded == draft.concluded and candidate is not draft
         ]
         why = f"no other document was concluded on {draft.concluded}"
         within.check_one_of(
@@ -101,12 +107,12 @@ def _check_after(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
         )
         last = [draft, *_chain(draft, drafts)][-1]
         if last.after and draft.after in same_day:
-            what, why = f"{draft.id} comes after itself", f"{last.id} comes after {last.after}"
-            within.add(1, what, why, "Break the circle of after:.")
+            problem, why = f"{draft.id} comes after itself", f"{last.id} comes after {last.after}"
+            within.add(1, problem, why, "Break the circle of after:.")
 
 
 def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
-    """Of two documents concluded on one day it is said which came after."""
+    """Check that two documents concluded and effective on the same days say which came after."""
     for number, draft in enumerate(drafts):
         for before in drafts[:number]:
             if draft.concluded is None or before.concluded != draft.concluded:
@@ -114,25 +120,32 @@ def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
             if before.effective != draft.effective:
                 continue
             if before not in _chain(draft, drafts) and draft not in _chain(before, drafts):
-                what, why = (
+                problem, why = (
                     f"two amendments were concluded on {draft.concluded}",
                     f"{before.document} was too",
                 )
                 todo = f"Write after: {before.id or '…'} in the later one, or fix a date."
-                mistakes.within(draft.document).add(1, what, why, todo)
+                mistakes.within(draft.document).add(1, problem, why, todo)
                 break
 
 
 def _check_rescinded(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) -> None:
-    """Rescinded is what was concluded earlier and is not yet in effect."""
-    earlier = {other.id: other for other in drafts if _precedes(other, draft, drafts)}
+    """Check that a rescinded amendment was concluded earlier and is not yet in effect."""
+    earlier = {
+        rescinded.id: rescinded for rescinded in drafts if _precedes(rescinded, draft, drafts)
+    }
     for changed in draft.rescinded:
         mistakes.check_one_of(
             changed.line, "earlier amendment", changed.term, earlier, "no earlier amendment has it"
         )
-        other = earlier.get(changed.term)
-        if other and other.effective and draft.effective and other.effective <= draft.effective:
-            why = f"it took effect on {other.effective}"
+        rescinded = earlier.get(changed.term)
+        if (
+            rescinded
+            and rescinded.effective
+            and draft.effective
+            and rescinded.effective <= draft.effective
+        ):
+            why = f"it took effect on {rescinded.effective}"
             todo = "End its terms instead."
             mistakes.add(
                 changed.line,
@@ -156,29 +169,32 @@ def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
 
 
 def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) -> None:
-    """A change names terms of earlier amendments."""
-    changes = {changed.change.id for other in drafts for changed in other.changed}
+    """Check that a change names terms of earlier amendments."""
+    changes = {changed.change.id for candidate in drafts for changed in candidate.changed}
     earlier = {
-        name for other in drafts if _precedes(other, draft, drafts) for name, _ in other.declared
+        name
+        for candidate in drafts
+        if _precedes(candidate, draft, drafts)
+        for name, _ in candidate.declared
     }
     later = {
-        name: other
-        for other in drafts
-        if not _precedes(other, draft, drafts)
-        for name, _ in other.declared
+        name: candidate
+        for candidate in drafts
+        if not _precedes(candidate, draft, drafts)
+        for name, _ in candidate.declared
     }
     for changed in draft.changed:
         if changed.term in changes:
-            what, why = (
+            problem, why = (
                 f"{changed.term!r} is a change",
                 "a change has no end: it has its effect once",
             )
-            mistakes.add(changed.line, what, why, "Name the terms whose end is meant.")
+            mistakes.add(changed.line, problem, why, "Name the terms whose end is meant.")
         elif changed.term in later and changed.term not in earlier:
-            what = f"{changed.change.id} changes {changed.term!r} too early"
+            problem = f"{changed.change.id} changes {changed.term!r} too early"
             why = f"it stands in {later[changed.term].document}, not before"
             mistakes.add(
-                changed.line, what, why, "Change it in a later amendment, or name another term."
+                changed.line, problem, why, "Change it in a later amendment, or name another term."
             )
         else:
             mistakes.check_one_of(
@@ -187,43 +203,44 @@ def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) ->
 
 
 def _check_despite(draft: Draft, declared: Collection[str], mistakes: Mistakes) -> None:
-    """What a permission stands against is a term of the agreement, of whatever amendment."""
+    """Check that `despite` names terms of the agreement, in any amendment."""
     for name, line in draft.despite:
         if name != ANY_TERM:
             mistakes.check_one_of(line, "term", name, declared, "no amendment has it")
 
 
-def _precedes(other: Draft, draft: Draft, drafts: Sequence[Draft] = ()) -> bool:
-    """Return whether an amendment was concluded before another. Where a day could not be read, it may be."""
-    if other is draft:
+def _precedes(earlier: Draft, draft: Draft, drafts: Sequence[Draft] = ()) -> bool:
+    """Return whether an amendment was concluded before another, or may have been.
+
+    It may have been if a day could not be read.
+    """
+    if earlier is draft:
         return False
-    if other.concluded is None or draft.concluded is None or other.concluded < draft.concluded:
+    if earlier.concluded is None or draft.concluded is None or earlier.concluded < draft.concluded:
         return True
     order = in_order_of_conclusion(drafts)
-    return order.index(other) < order.index(draft)
+    return order.index(earlier) < order.index(draft)
 
 
 def _check_once(draft: Draft, mistakes: Mistakes) -> None:
-    """Within an amendment, a term is changed once under the same readings."""
+    """Check that an amendment changes a term at most once under the same readings."""
     seen: dict[tuple[str, frozenset[tuple[str, str]]], str] = {}
     for changed in draft.changed:
         key = (changed.term, frozenset(changed.change.under.items()))
         if key in seen:
-            what, why = (
+            problem, why = (
                 f"{changed.change.id} changes {changed.term!r} a second time",
                 f"{seen[key]} changes it too",
             )
-            mistakes.add(changed.line, what, why, "Delete one of the two.")
+            mistakes.add(changed.line, problem, why, "Delete one of the two.")
         seen.setdefault(key, changed.change.id)
 
 
 def _check_commentary(
     drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes
 ) -> None:
-    known = [draft.id for draft in drafts]
-    if known and all(known):
+    ids = [draft.id for draft in drafts]
+    if ids and all(ids):
         for name, written in definitions.commentary.items():
             line = definitions.lines["commentary", name]
-            mistakes.check_one_of(
-                line, "amendment", written.from_, known, "no document has that id"
-            )
+            mistakes.check_one_of(line, "amendment", written.from_, ids, "no document has that id")

@@ -1,8 +1,8 @@
-"""Revenue shares as the ledger needs them: who pays whom, on which base, from when until when, and by which clause.
+"""Revenue shares for the ledger: payer and payee, base, days and clause.
 
-A share is read off the agreement for one point of knowledge; its interval already ends where an amendment or a
-milestone ended it. A rate or an amount is the name of a figure, which only an assumption fills where it is undisclosed,
-or what the text itself states: `15 %`, `USD 5000`.
+`revenue_shares` reads a share off the agreement for one point of knowledge; its interval already
+ends where an amendment or a milestone ended it. A rate or an amount is stated in the text (`15 %`,
+`USD 5000`), or is the name of a figure. An undisclosed figure gets its value from an assumption.
 """
 
 from datetime import date
@@ -13,21 +13,24 @@ from clauseway.values import Citation
 
 _NONE: frozenset[str] = frozenset()
 
-# Over what a floor is due, and how often a share is paid.
+# The periods over which a floor is due, and after which a share is paid.
 TOTAL = "total"
 FLOOR_PERIODS = frozenset({"month", "quarter", "year", TOTAL})
 PAYMENT_PERIODS = frozenset({"month", "quarter"})
-# What late usage does to a closed period: a correction in the open one, or a restatement of the closed one.
+# Late usage of a closed period leads to a correction in the open period, or to a restatement of the
+# closed one.
 CORRECTION, RESTATEMENT = "correction", "restatement"
 LATE = frozenset({CORRECTION, RESTATEMENT})
 
 
 class ShareBase(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """Whose sales a share is taken on.
+    """The sales that a share is taken on.
 
-    `sellers`: their own sales count in full. `wholesale_except`: where `wholesale` is true, what the payer earns from
-    every other seller counts too, except from those named. `excludes`: product classes that are in no base. `products`
-    and `clouds`: the base is taken on these only; empty for any.
+    `sellers`: their own sales count in full.
+    `wholesale`: the payer's earnings from every other seller count too, except from those in
+    `wholesale_except`.
+    `excludes`: product classes whose sales never count.
+    `products`, `clouds`: only their sales count; empty means any.
     """
 
     sellers: frozenset[str]
@@ -38,7 +41,10 @@ class ShareBase(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     clouds: frozenset[str] = _NONE
 
     def takes_in(self, lineage: frozenset[str], cloud: str) -> bool:
-        """Return whether sales of a product count, given all that it lies in, and the cloud; empty for any cloud."""
+        """Return whether sales of a product count. An empty `cloud` means any cloud.
+
+        `lineage` holds the product and the classes it lies in.
+        """
         if not lineage.isdisjoint(self.excludes) or (
             self.products and lineage.isdisjoint(self.products)
         ):
@@ -56,7 +62,7 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 class Floor(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """The least that is due, `per` month, quarter or year of the calendar, or in total by the end of the share.
 
-    Where the share is in force on some days of a period only, its part of the floor by days is due.
+    If the share is in force on only some days of a period, the floor is reduced in proportion.
     """
 
     amount: str
@@ -64,7 +70,7 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """When a share is paid: `every` month or quarter of the calendar, `due_days` after its last day."""
+    """The days of payment: `every` calendar month or quarter, `due_days` after its last day."""
 
     every: str = "month"
     due_days: int
@@ -73,9 +79,10 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     """One direction of a revenue share, in force on the days `begin` ≤ day < `end` of event time.
 
-    The share is due on the cumulative base since `begin`. An empty `cap` means there is none; an empty `cap_opening`
-    that the agreement's `cap-counts` says what was counted before. `rate` is that of the base below the first tier.
-    `ended_by` cites what ended it, where something did.
+    The share is due on the cumulative base since `begin`. An empty `cap` means that there is no
+    cap. An empty `cap_opening` means that the agreement's figure `cap-counts` says how much was
+    counted before. `rate` applies to the base below the first tier. `ended_by` cites the text that
+    ended the share, if any.
     """
 
     term: str
@@ -97,11 +104,11 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rates(self) -> tuple[str, ...]:
-        """Every percentage it names or states."""
+        """Return every percentage that the share names or states."""
         return (self.rate, *(tier.rate for tier in self.tiers), *filter(None, (self.withholding,)))
 
     @property
     def amounts(self) -> tuple[str, ...]:
-        """Every amount it names or states."""
+        """Return every amount that the share names or states."""
         stated = (*(tier.above for tier in self.tiers), *(floor.amount for floor in self.floors))
         return (*stated, *filter(None, (self.cap, self.cap_opening)))

@@ -1,10 +1,12 @@
-"""The kinds of term, as an author writes them under a clause. One class per kind; `TERM_KINDS` lists them all.
+"""The kinds of term that an author writes under a clause: a class for each, listed in `TERM_KINDS`.
 
-Written keys are the field names with hyphens. A scope left empty means "any". `until` excludes the day it names and may
-name an event (`milestone`); `through` includes its day; with both, whichever comes first ends the term.
+Written keys are the field names with hyphens. An empty scope means "any". `until` excludes the day
+it names, and may name an event (`milestone`); `through` includes its day. With both, the earlier
+ends the term.
 
-`sellers` are compared with the seller of what is asked: the party of `sell`, and whoever sells what a party serves.
-`regions` are those that the definitions name with their places; what lies in none of them is in `elsewhere`.
+`sellers` are compared with the seller in a question: the party of `sell`, or the party that sells
+what another party serves. `regions` are the regions that the definitions name with their places;
+any other place lies in `elsewhere`.
 """
 
 from collections.abc import Mapping
@@ -23,12 +25,12 @@ _NONE: NAMES = frozenset()
 MILESTONE = "milestone"
 # The party of a permission or prohibition that holds for everyone.
 ANYONE = "anyone"
-# What a permission that stands against every exclusivity and prohibition names.
+# The `despite` of a permission that overrides every exclusivity and prohibition.
 ANY_TERM = "any"
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A value that depends on a reading. Written plainly where it does not: then `reading` is empty."""
+    """A value that may depend on a reading. `reading` is empty if it depends on none."""
 
     reading: str
     options: Mapping[str, str]
@@ -49,7 +51,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
 
 class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """To whom or what an exclusivity reserves its scope. Exactly one of these is filled."""
+    """The names to which an exclusivity reserves its scope. Exactly one field is filled."""
 
     clouds: NAMES = _NONE
     sellers: NAMES = _NONE
@@ -59,7 +61,7 @@ class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
     @property
     def part(self) -> str:
-        """The part of an act that decides whether it lies inside."""
+        """Return the part of an act that decides whether the act lies inside."""
         if self.clouds:
             return CLOUDS
         if self.parties:
@@ -70,7 +72,7 @@ class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
     @property
     def names(self) -> NAMES:
-        """Those for which the scope is reserved."""
+        """Return the names to which the scope is reserved."""
         kept: NAMES = getattr(self, self.part)
         return kept
 
@@ -79,9 +81,10 @@ ONLY = (CLOUDS, SELLERS, REGIONS, PARTIES, LICENSEES)
 
 
 class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """What every term has. `under` limits a term to readings: {"R3": "a4"}.
+    """The fields of every term. `under` limits a term to readings: {"R3": "a4"}.
 
-    `from_`, `while_` and `while_no` name events: it begins with the first, and holds while the others go on, or do not.
+    `from_`, `while_` and `while_no` name events. The term begins with `from_`, and holds while
+    `while_` goes on and `while_no` does not.
     """
 
     id: str
@@ -96,7 +99,7 @@ class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
     @property
     def kind(self) -> str:
-        """The kind as an author writes it."""
+        """Return the kind as an author writes it."""
         return next(name for name, kind in TERM_KINDS.items() if kind is type(self))
 
 
@@ -123,14 +126,14 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab"):
     despite: NAMES = _NONE
 
     def overrides(self, term: str) -> bool:
-        """Return whether this holds although a term forbids it."""
+        """Return whether the permission holds although a term forbids the act."""
         return not self.despite.isdisjoint((term, ANY_TERM))
 
 
 class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
     """Within its scope, whatever lies outside `only` is forbidden, to the owner too, unless a carve-out covers it.
 
-    What lies inside is neither forbidden nor granted by it.
+    Acts inside `only` are neither forbidden nor granted.
     """
 
     actions: NAMES
@@ -143,7 +146,7 @@ class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
     except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
 
     def bears_on(self, action: str) -> bool:
-        """Return whether it reserves an action: one that takes no cloud cannot be reserved to clouds."""
+        """Return whether it reserves an action. A reservation to clouds needs an action with clouds."""
         return action in self.actions and takes(action, self.only.part)
 
 
@@ -163,9 +166,10 @@ class Prohibition(Term, frozen=True, kw_only=True, rename="kebab"):
 class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
     """Ship-first: what it binds goes to the cloud `first` before any other.
 
-    `binds`: `first-shipped-since` (the day in `since`) or `every-product`. `unless`: which recorded answer of the first
-    cloud's operator lifts it, `cannot-and-declines` or `cannot-or-declines`; left out, none does. `lead_days`: how many
-    days the first cloud has a product before any other.
+    `binds`: `first-shipped-since` (the day in `since`) or `every-product`.
+    `unless`: the recorded answer of the first cloud's operator that lifts it: `cannot-and-declines`
+    or `cannot-or-declines`. Left out, no answer lifts it.
+    `lead_days`: the number of days that the first cloud has a product before any other.
     """
 
     party: str
@@ -184,7 +188,8 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
 class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
     """Right of first refusal: the grantor acts, or lets others act, only after `holder` was offered and passed.
 
-    The grantor is the owner where none is named. `except-clouds` need no offer. The holder itself is never bound.
+    If no grantor is named, the owner is the grantor. `except-clouds`
+    need no offer. The holder itself is never bound.
     """
 
     holder: str
@@ -198,9 +203,9 @@ class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
     subject: str
 
 
-# The kinds that forbid, and may carve out what they do not forbid.
+# The kinds that forbid, and may have carve-outs.
 Forbidding = Exclusivity | Prohibition
-# The kinds whose scope is told by sellers, segments and regions.
+# The kinds whose scope may name sellers, segments and regions.
 Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
 
 
@@ -257,7 +262,7 @@ class Context(Term, frozen=True, kw_only=True, rename="kebab"):
     parties: NAMES = _NONE
 
 
-# Every kind, so that whoever reads terms by kind is told by mypy of one that it leaves out (`assert_never`).
+# Every kind. With `assert_never`, mypy reports any code that leaves a kind out.
 AnyTerm = (
     Ownership
     | Permission
@@ -288,6 +293,6 @@ TERM_KINDS: Mapping[str, type[AnyTerm]] = {
     "context": Context,
 }
 
-# What a Choice field of a precedence may hold.
+# The values of a precedence's Choice fields.
 BINDS = frozenset({"first-shipped-since", "every-product"})
 UNLESS = frozenset({"cannot-and-declines", "cannot-or-declines"})
