@@ -1,5 +1,6 @@
-"""From a block of YAML to a typed record: each field is converted on its own, so that every mistake in a block is found
-and each is told with its line.
+"""Build a typed record from a block of YAML.
+
+Each field is converted on its own, so that every mistake in a block is reported with its line.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -18,7 +19,7 @@ from clauseway.agreement.terms import Choice
 from clauseway.values import BadNumber, read_whole
 
 T = TypeVar("T", bound=msgspec.Struct)
-# What must say something: an identifier, a title.
+# A text that must not be empty: an identifier, a title.
 Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -29,15 +30,15 @@ class CitedSource(msgspec.Struct, frozen=True):
     passage: str = ""
 
 
-# What must name at least one source.
+# A list of sources that must not be empty.
 Cited: TypeAlias = Annotated[tuple[CitedSource, ...], msgspec.Meta(min_length=1)]
-# A whole number of a term counts days.
+# All whole numbers in terms count days.
 _DAYS_MAX = 36_500
 _NOTHING: Mapping[str, object] = {}
 
 
 def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entry | None:
-    """What stands in a block of one of these kinds; None, with the mistake told, where that cannot be read."""
+    """Return the content of a block of one of these kinds, or report a mistake and return None."""
     if block.kind not in kinds:
         todo = f"Write {' or '.join(f'```yaml {kind}' for kind in kinds)}."
         mistakes.add(
@@ -59,7 +60,7 @@ def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entr
 
 
 def read_mapping(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entry | None:
-    """The mapping in a block of one of these kinds; None, with the mistake told, where it holds none."""
+    """Return the mapping in a block of one of these kinds, or report a mistake and return None."""
     entry = read_block(block, kinds, mistakes)
     if entry is None or entry.is_mapping:
         return entry
@@ -79,10 +80,10 @@ def build(
     computed: Mapping[str, object] = _NOTHING,
     beside: frozenset[str] = frozenset(),
 ) -> T | None:
-    """Build a record from a mapping, field by field. `computed` fields are ours and may not be written; the keys
-    `beside` are read elsewhere.
+    """Build a record from a mapping, field by field.
 
-    Returns None when any field was wrong; each wrong field has its mistake.
+    `computed` fields are filled in here and may not be written. The keys `beside` are read
+    elsewhere. Return None if any field is wrong; each wrong field is reported as a mistake.
     """
     before = len(mistakes)
     fields = {key: field for key, field in _fields(kind).items() if field.name not in computed}
@@ -100,7 +101,7 @@ def build(
 
 @cache
 def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
-    """A record's fields by the keys an author writes."""
+    """Return a record's fields by the keys that an author writes."""
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
@@ -134,7 +135,7 @@ def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> 
 
 
 def _part(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> T | None:
-    """A record within a record, such as the `only` of an exclusivity."""
+    """Build a record within a record, such as the `only` of an exclusivity."""
     if entry.is_mapping:
         return build(kind, entry, mistakes)
     _misfit(entry, key, ("no mapping", f"Write a mapping: {key}: {{name: …}}."), mistakes)
@@ -142,7 +143,7 @@ def _part(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> T | None
 
 
 def _parts(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> tuple[T | None, ...]:
-    """Records within a record, such as the carve-outs of an exclusivity."""
+    """Build records within a record, such as the carve-outs of an exclusivity."""
     if isinstance(entry.value, list):
         return tuple(_part(kind, item, key, mistakes) for item in entry.value)
     _misfit(
@@ -190,14 +191,14 @@ def _misfit(entry: Entry, key: str, form: tuple[str, str], mistakes: Mistakes) -
 
 
 def _choice(plain: Plain) -> dict[str, Plain]:
-    """`{R1: {and: x, or: y}}` and plain `x` both become a Choice's two fields."""
+    """Return the two fields of a Choice for `{R1: {and: x, or: y}}`, or for a plain `x`."""
     if isinstance(plain, dict) and len(plain) == 1 and "" not in plain:
         [(reading, options)] = plain.items()
         return {"reading": reading, "options": options}
     return {"reading": "", "options": {"": plain}}
 
 
-# What a value of a type is, and how it is written.
+# For each type: the misfit to report, and how to write a value.
 _DAY = ("no day", "Write a day as YYYY-MM-DD.")
 _FORMS: tuple[tuple[object, tuple[str, str]], ...] = (
     (date, _DAY),

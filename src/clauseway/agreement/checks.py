@@ -1,4 +1,4 @@
-"""What a term or a change may say: every name it uses is defined, its days make sense, it says one clear thing."""
+"""Check a term or a change: its names are defined, its days make sense, its meaning is clear."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -51,8 +51,10 @@ Use = tuple[str, str, Iterable[str]]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a term or change stands, and what it is checked against. `effective` is None where its amendment does not
-    say it."""
+    """The place of a term or change, and the definitions that it is checked against.
+
+    `effective` is None if its amendment does not state it.
+    """
 
     entry: Entry
     effective: date | None
@@ -60,7 +62,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     mistakes: Mistakes
 
     def tell(self, key: str, problem: str, why: str, todo: str) -> None:
-        """A mistake at a key of the block, or at its head."""
+        """Report a mistake at a key of the block, or at its head."""
         self.mistakes.add(self.line(key), problem, why, todo)
 
     def line(self, key: str) -> int:
@@ -69,7 +71,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_term(term: AnyTerm, place: Place) -> None:
-    """Tell what is wrong with a term that could be read."""
+    """Report the mistakes of a term that could be read."""
     _check_names(term, place)
     _check_readings(term.under, "under", place)
     _check_days_of_term(term, place)
@@ -113,7 +115,7 @@ def _check_refusal_right(term: RefusalRight, place: Place) -> None:
 
 
 def _check_parts(term: AnyTerm, place: Place) -> None:
-    """Every action of a term takes what the term keeps it to, and every part of a term names something."""
+    """Check that each action takes the parts that limit it, and that each part names something."""
     match term:
         case Permission() | Precedence():
             _check_taken("actions", term, term.actions, parts_of(term), place)
@@ -165,7 +167,7 @@ def _check_carve_outs(term: Forbidding, place: Place) -> None:
 def _check_taken(
     key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place
 ) -> None:
-    """Tell what an action cannot be kept to in a term of this kind."""
+    """Report the parts that cannot limit an action in a term of this kind."""
     kind = KINDS[type(term)]
     known = [action for action in TERM_ACTIONS if action in actions]
     told = ((action, kind.refusal(action, part)) for action in known for part in ("", *parts))
@@ -177,7 +179,7 @@ def _check_taken(
 
 
 def _check_share(term: RevenueShareTerm, place: Place) -> None:
-    """Rates and amounts are figures or numbers; words are of their lists; tiers rise."""
+    """Check rates and amounts (figures or numbers), words (from their lists) and tiers (rising)."""
     for key, names in (
         ("rate", [term.rate]),
         ("withholding", [term.withholding] if term.withholding else []),
@@ -232,7 +234,10 @@ def _check_share(term: RevenueShareTerm, place: Place) -> None:
 def _check_figures(
     key: str, names: Iterable[str], parse: Callable[..., Decimal], place: Place
 ) -> None:
-    """What is no figure of the agreement must be a number, and so must the value of a figure be."""
+    """Check that a rate or amount is a figure of the agreement or a number.
+
+    The value of a figure must be a number, too.
+    """
     known = place.definitions.names["figures"]
     for name in names:
         if known is None:
@@ -257,7 +262,7 @@ def _check_figures(
 
 
 def check_change(change: Change, place: Place) -> None:
-    """Tell what is wrong with a change that could be read. Whether its terms exist is seen with all documents."""
+    """Report the mistakes of a change that could be read. `sequence` checks that its terms exist."""
     _check_readings(change.under, "under", place)
     until = _until(change, place)
     if sum(map(bool, (change.ends, change.sets_end, change.rescinds))) != 1:
@@ -295,7 +300,7 @@ def check_change(change: Change, place: Place) -> None:
 
 
 def _check_events(term: AnyTerm, place: Place) -> None:
-    """Every event that a term waits for is defined, and a share of revenue runs without a break."""
+    """Check that each event of a term is defined, and that a revenue share runs without a break."""
     events = [*(place.definitions.names["events"] or ()), MILESTONE]
     for key, event in (("from", term.from_), ("while", term.while_), ("while-no", term.while_no)):
         if event:
@@ -323,7 +328,7 @@ def _check_days_of_term(term: Term, place: Place) -> None:
 
 
 def _ends(until: date | None, last_day: date | None) -> Iterator[tuple[str, date]]:
-    """The exclusive ends that are written, each with its key."""
+    """Return the exclusive ends that are written, each with its key."""
     if until is not None:
         yield "until", until
     if last_day is not None:
@@ -331,7 +336,10 @@ def _ends(until: date | None, last_day: date | None) -> Iterator[tuple[str, date
 
 
 def _until(timed: Term | Change, place: Place) -> date | None:
-    """The day written as `until`; None where it names the milestone, nothing, or (which is told) no day."""
+    """Return the day written as `until`; None if it is empty or names an event.
+
+    Report a mistake, and return None, if it names neither a day nor an event.
+    """
     events = {*(place.definitions.names["events"] or ()), MILESTONE}
     if not timed.until or timed.until in events:
         return None
@@ -352,7 +360,7 @@ def _until(timed: Term | Change, place: Place) -> date | None:
 
 
 def _check_names(term: AnyTerm, place: Place) -> None:
-    """Every name that a term uses must be defined."""
+    """Check that every name in a term is defined."""
     vocabulary = _vocabulary(place.definitions)
     for key, what, names in uses(term):
         for name in sorted(names):
@@ -456,7 +464,7 @@ def _undertaking(term: Undertaking | Context) -> Iterator[Use]:
 
 
 def _for_whom(term: Traded) -> Iterator[Use]:
-    """The sellers, segments and regions to which a term keeps."""
+    """Return the sellers, segments and regions that limit a term."""
     yield "sellers", "party", term.sellers
     yield "segments", "segment", term.segments
     yield "regions", "region", term.regions
@@ -472,7 +480,7 @@ def _scope(key: str, scope: Scope) -> Iterator[Use]:
 
 
 def uses(term: AnyTerm) -> Iterator[Use]:
-    """The names that a term uses, each with the key it is written under."""
+    """Return the names in a term, each with the key it is written under."""
     match term:
         case Ownership():
             return _ownership(term)
@@ -531,6 +539,6 @@ def _is_reading(reading: str, key: str, place: Place) -> bool:
 
 
 def _options(reading: str, place: Place) -> Names:
-    """A reading's options; None where the reading itself could not be read."""
+    """Return a reading's options; None if the reading itself could not be read."""
     written = place.definitions.readings.get(reading)
     return written.options if written else None

@@ -105,7 +105,7 @@ W = TypeVar("W", bound=msgspec.Struct)
 
 
 class Definitions(msgspec.Struct, frozen=True, kw_only=True):
-    """The definitions as written. `names` and `lines` know what is named even where the rest of it is wrong."""
+    """The definitions as written. `names` and `lines` hold names even of entries with mistakes."""
 
     id: str
     title: str
@@ -238,7 +238,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
-    """Read and check what `agreement.md` defines."""
+    """Read and check the definitions in `agreement.md`."""
     _, front = read_front(document, DefinitionsFront, mistakes)
     written = _Written(document, mistakes)
     definitions = Definitions(
@@ -295,7 +295,7 @@ class _Written:
                 self._entries[key] = member
 
     def texts(self, section: str) -> dict[str, str]:
-        """A section that maps names to texts."""
+        """Return a section that maps names to texts."""
         found = {}
         for name, member in self._members(section).items():
             if isinstance(member.value, str):
@@ -307,7 +307,7 @@ class _Written:
         return found
 
     def records(self, section: str, kind: type[W]) -> dict[str, W]:
-        """A section that maps names to mappings of one kind."""
+        """Return a section that maps names to mappings of one kind."""
         found = {}
         for name, member in self._members(section).items():
             if not member.is_mapping:
@@ -319,7 +319,7 @@ class _Written:
         return found
 
     def regions(self) -> dict[str, dict[str, frozenset[str]]]:
-        """The section of regions: each with the names that its places have on each cloud."""
+        """Return the section of regions: each with the names of its places on each cloud."""
         found = {}
         for name, member in self._members("regions").items():
             places = member.plain()
@@ -334,7 +334,7 @@ class _Written:
         return found
 
     def list_of_names(self, section: str) -> frozenset[str]:
-        """A section that is a list of names."""
+        """Return a section that is a list of names."""
         entry = self._entries.get(section, Entry([], 0))
         names = entry.plain()
         if isinstance(names, list) and _is_list_of_names(names):
@@ -345,7 +345,7 @@ class _Written:
         return frozenset()
 
     def names(self, section: str) -> Names:
-        """The names that a section defines, None where they cannot be read."""
+        """Return the names that a section defines; None if they cannot be read."""
         if section not in self._entries:
             return None if self._hidden else ()
         written = self._entries[section].plain()
@@ -354,7 +354,7 @@ class _Written:
         return frozenset(written) if isinstance(written, dict) else None
 
     def lines(self) -> dict[tuple[str, str], int]:
-        """The line of each name by its section; of a section itself by the empty name."""
+        """Return the line of each name by its section; a section's own line has an empty name."""
         return {(section, ""): entry.line for section, entry in self._entries.items()} | {
             (section, name): member.line
             for section, entry in self._entries.items()
@@ -377,7 +377,7 @@ class _Written:
 
 
 def _check_spelling(definitions: Definitions, mistakes: Mistakes) -> None:
-    """Every name that is defined can be written, and told from the others of its section."""
+    """Check that every defined name can be written, and differs from others of its section."""
     mistakes.check_name(1, definitions.id)
     for section in SECTIONS:
         names = definitions.names[section] or ()
@@ -417,7 +417,7 @@ def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
 
 
 def _check_regions(definitions: Definitions, mistakes: Mistakes) -> None:
-    """A place lies in one region, and is called by no other region's name."""
+    """Check that a place lies in one region, and does not have another region's name."""
     regions = definitions.regions
     found: dict[tuple[str, str], str] = {}
     for name, clouds in regions.items():
@@ -441,7 +441,7 @@ def _check_regions(definitions: Definitions, mistakes: Mistakes) -> None:
 
 
 def _check_circles(definitions: Definitions, mistakes: Mistakes) -> None:
-    """Classes form a tree. Each circle is told once, at the class of it that stands first."""
+    """Check that classes form a tree. Report each circle once, at its first class."""
     told: set[str] = set()
     for name in definitions.classes:
         seen: list[str] = []
@@ -489,7 +489,7 @@ def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
 
 
 def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
-    """An event is recorded, or comes about in one way by others; in the end by one that is recorded, or by a day."""
+    """Check that an event is recorded or defined in one way, and rests on recorded events or days."""
     for name, event in definitions.events.items():
         within, line = _EventPlace(name, mistakes), definitions.lines["events", name]
         known = [*(definitions.names["events"] or ()), MILESTONE]

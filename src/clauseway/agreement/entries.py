@@ -35,19 +35,19 @@ Plain: TypeAlias = str | list["Plain"] | dict[str, "Plain"]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A value from YAML and the line it stands on; a member of a mapping stands on the line of its key."""
+    """A value from YAML and its line. The line of a mapping's member is the line of its key."""
 
     value: "str | list[Entry] | dict[str, Entry]"
     line: int
 
     @property
     def members(self) -> "dict[str, Entry]":
-        """A mapping's members; none where it is no mapping."""
+        """Return a mapping's members; none if it is not a mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
     def items(self) -> "list[Entry]":
-        """A list's items; none where it is no list."""
+        """Return a list's items; none if it is not a list."""
         return self.value if isinstance(self.value, list) else []
 
     @property
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True):
         return isinstance(self.value, dict)
 
     def plain(self) -> Plain:
-        """The value without lines, ready for conversion."""
+        """Return the value without lines, ready for conversion."""
         if isinstance(self.value, dict):
             return {key: entry.plain() for key, entry in self.value.items()}
         if isinstance(self.value, list):
@@ -63,19 +63,22 @@ class Entry(msgspec.Struct, frozen=True):
         return self.value
 
     def only(self, keys: Collection[str]) -> "Entry":
-        """The same mapping with these keys alone."""
+        """Return the same mapping with only these keys."""
         return Entry(
             {key: member for key, member in self.members.items() if key in keys}, self.line
         )
 
     def text(self, key: str) -> str:
-        """The text of a member; empty where there is none, or no text."""
+        """Return the text of a member; empty if it is missing or not a text."""
         member = self.members.get(key)
         return member.value if member is not None and isinstance(member.value, str) else ""
 
 
 def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
-    """Read YAML text to an entry; None, with the mistake told, where it is none. Lines count from `first_line`."""
+    """Read YAML text to an entry, or report a mistake and return None.
+
+    Lines count from `first_line`.
+    """
     try:
         return _Reading(YAML(typ="safe", pure=True).parse(text), first_line, mistakes).document()
     except _Refused as refused:
@@ -88,7 +91,7 @@ def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
     return None
 
 
-# What is left open is noticed only further down: the line where it began is the one to fix.
+# The parser notices an open key, quote or bracket only further down. Report the line it began on.
 _LEFT_OPEN = (
     "while parsing a flow",
     "while scanning a simple key",

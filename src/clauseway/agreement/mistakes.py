@@ -1,4 +1,4 @@
-"""An author's mistakes, gathered while documents are read. Nothing is raised before everything was looked at."""
+"""An author's mistakes, gathered while documents are read, and raised once all are read."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -24,7 +24,7 @@ class Mistakes:
         self._found: list[Problem] = [] if found is None else found
 
     def within(self, where: str) -> "Mistakes":
-        """The same list, for another document."""
+        """Return the same list of mistakes, for another document."""
         return Mistakes(where, self._found)
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Mistakes:
         self._found.append(Problem(what=what, why=why, where=self.where, line=line, todo=todo))
 
     def check_defined(self, line: int, what: str, name: str, known: Names) -> None:
-        """A name that the agreement must define."""
+        """Check that the agreement defines a name."""
         if known is not None and name not in known:
             todo = f"Define it in {DEFINITIONS}" + (
                 f", or write one of: {', '.join(sorted(known))}." if known else "."
@@ -49,7 +49,7 @@ class Mistakes:
     def check_one_of(
         self, line: int, what: str, name: str, known: Names, why: str = "it means nothing here"
     ) -> None:
-        """A name out of a fixed list."""
+        """Check that a name is in a fixed list."""
         if known is not None and name not in known:
             todo = _meant(name, known) or (
                 f"Write one of: {', '.join(sorted(known))}." if known else "Delete it."
@@ -57,7 +57,7 @@ class Mistakes:
             self.add(line, f"unknown {what} {name!r}", why, todo)
 
     def check_name(self, line: int, name: str) -> None:
-        """A name that a document gives to something."""
+        """Check a name that a document defines."""
         if found := _FOREIGN.search(name):
             what = f"the name {name!r} has the character U+{ord(found[0]):04X}"
             why = (
@@ -69,7 +69,7 @@ class Mistakes:
             )
 
     def check_names_apart(self, line: int, names: Iterable[str]) -> None:
-        """Names of one kind that people would take for each other."""
+        """Check that no two names of a kind are easily confused."""
         seen: dict[str, str] = {}
         for name in sorted(names):
             if (before := seen.setdefault(name.casefold(), name)) != name:
@@ -77,11 +77,11 @@ class Mistakes:
                 self.add(line, what, "people take them for one", "Give one of them another name.")
 
     def include(self, problems: Iterable[Problem]) -> None:
-        """Problems that somebody else found."""
+        """Add problems that other code found."""
         self._found += problems
 
     def refusal(self) -> InvalidInput:
-        """Everything found, each once, in order of file and line, ready to be raised."""
+        """Return all mistakes without repetitions, by file and line, as an error to raise."""
         once = dict.fromkeys(self._found)
         return InvalidInput(*sorted(once, key=lambda problem: (problem.where, problem.line)))
 

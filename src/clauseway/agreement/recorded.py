@@ -34,7 +34,7 @@ _KINDS = {**FACT_KINDS, **ADDITIONS}
 _ADDED = tuple(ADDITIONS.values())
 # A name stands in suppositions and receipts, between colons and equals signs.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# Where citations of recorded facts point to; their line is the place in the register.
+# The document in citations of recorded facts. Their line is the place in the register.
 REGISTER = "register"
 
 
@@ -85,7 +85,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def facts_for(agreement: str, recorded: Iterable[Recorded]) -> list[Fact]:
-    """The facts that count for an agreement, in the order in which they were recorded."""
+    """Return the facts that count for an agreement, in the order in which they were recorded."""
     found: list[Fact] = []
     for record in sorted(recorded, key=lambda record: record.sequence):
         corrects_one = bool(record.corrects) and any(fact.name == record.corrects for fact in found)
@@ -152,7 +152,7 @@ def _day(text: str, mistakes: Mistakes) -> date:
 
 
 def _about(given: Given, mistakes: Mistakes) -> Mapping[str, str | bool]:
-    """A kind's own fields, an answer spelt out."""
+    """Return the fields of a kind, with an answer spelt out."""
     if "answer" not in given.about:
         return given.about
     answer = str(given.about["answer"])
@@ -171,7 +171,7 @@ def _check_text(text: str, mistakes: Mistakes) -> None:
 
 
 def _check_new_name(fact: Fact, catalog: Catalog, mistakes: Mistakes) -> None:
-    """What is added has a name that nothing has yet."""
+    """Check that an addition has a new name."""
     match fact:
         case ProductAdded():
             what, name, known = "product", fact.product, {*catalog.products, *catalog.classes}
@@ -193,7 +193,7 @@ def _check_new_name(fact: Fact, catalog: Catalog, mistakes: Mistakes) -> None:
 
 
 def _check_agrees(fact: Fact, earlier: Sequence[Fact], mistakes: Mistakes) -> None:
-    """Two facts do not say otherwise of one thing and day: one of them was wrong, and that is said by correcting it."""
+    """Check that a fact contradicts no other. If one of them was wrong, a fact must correct it."""
     for before, after in FactRegister((*earlier, fact)).contradictions():
         if after is fact:
             what = f"it contradicts {before.name}"

@@ -28,7 +28,7 @@ from clauseway.values import Citation, KnownAt
 
 
 class AboutFact(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written of a fact beside its own fields. `recorded`: a day or an instant (UTC)."""
+    """The fields that every fact has beside those of its kind. `recorded`: a day or instant (UTC)."""
 
     kind: str
     source: Cited
@@ -56,7 +56,7 @@ class AddedParty(msgspec.Struct, frozen=True, kw_only=True):
 
 _ADDITIONS = ("product", "party")
 _ABOUT = frozenset({"kind", "source", "says", "recorded", "id", "corrects"})
-# What a fact is about, in the order in which its name says it.
+# The fields that make up a fact's name, in their order.
 NAMED = ("event", "party", "product", "class", "cloud", "stage", "subject")
 
 # Why a retraction cannot be retracted, and the way out.
@@ -65,7 +65,7 @@ RECORD_AGAIN = "Record the fact again, with the day on which it took effect."
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """The facts of a register as far as they could be read, and the catalog with what the register adds."""
+    """The readable facts of a register, and the catalog with the names that the register adds."""
 
     facts: tuple[Fact, ...]
     catalog: Catalog | None
@@ -84,8 +84,11 @@ def read_facts(name: str, text: str, catalog: Catalog) -> tuple[FactRegister, Ca
 def gather_facts(
     text: str, catalog: Catalog | None, sources: Names, mistakes: Mistakes
 ) -> Gathered:
-    """Read a register and tell its mistakes. Without a catalog any name passes, without `sources` any source: the
-    mistakes that hide them are told elsewhere."""
+    """Read a register and report its mistakes.
+
+    Without a catalog any name passes, without `sources` any source: the mistakes that make them
+    unreadable are reported elsewhere.
+    """
     entries = list(_entries(text, mistakes))
     for entry in entries:
         if entry.text("kind") in _ADDITIONS:
@@ -193,7 +196,7 @@ def _check_sources(entry: Entry, sources: Names, mistakes: Mistakes) -> None:
 
 
 def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
-    """Of one day and one thing a register says one thing; where it was wrong, another fact corrects it."""
+    """Check that no two facts contradict each other, unless one of them is corrected."""
     lines = {id(fact): entry.line for fact, entry in facts}
     for before, after in FactRegister(tuple(fact for fact, _ in facts)).contradictions():
         what, why = (
@@ -205,7 +208,7 @@ def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
 
 
 def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
-    """An id stands once, and a correction names a fact that was known before it."""
+    """Check that ids are unique, and that a correction names a fact that was known before it."""
     ids: dict[str, int] = {}
     for fact, entry in facts:
         if fact.id and fact.id in ids:

@@ -1,4 +1,4 @@
-"""Facts that a question supposes, as written on the command line. What is supposed counts as known."""
+"""Facts that a question supposes, as written on the command line. Supposed facts count as known."""
 
 from datetime import date
 
@@ -28,7 +28,10 @@ _FORMS = (
 
 
 def suppose(text: str, catalog: Catalog) -> Fact:
-    """A fact as a supposition, `launch:new-model:azure:available=2026-04-30` and the like. Raises InvalidInput."""
+    """Return the fact in a supposition such as `launch:new-model:azure:available=2026-04-30`.
+
+    Raises InvalidInput.
+    """
     subject, equals, day = text.partition("=")
     mistakes = Mistakes(_FLAG)
     fact = _fact(subject.split(":"), _cited(subject, text))
@@ -59,7 +62,7 @@ def _cited(subject: str, text: str) -> Citation:
 
 
 def _fact(parts: list[str], citation: Citation) -> Fact | None:
-    """The fact that the parts spell, its day still open; None where they spell none."""
+    """Return the fact that the parts spell, without its day; None if they spell none."""
     day, known = date.min, KnownAt.always()
     match parts:
         case ["milestone"]:

@@ -43,7 +43,10 @@ def check_unread(
     first_line: int,
     mistakes: Mistakes,
 ) -> None:
-    """Tell each place that looks like a block and is none. `read`: the lines of blocks, counted from 0."""
+    """Report each place that looks like a block and is not read as one.
+
+    `read` holds the lines of blocks, counted from 0.
+    """
     told = _check_fence_lines(lines, read, first_line, mistakes)
     for index, token in enumerate(tokens):
         line = token.map[0] if token.map else 0
@@ -72,7 +75,7 @@ def check_unread(
 def _check_fence_lines(
     lines: Sequence[str], read: Collection[int], first_line: int, mistakes: Mistakes
 ) -> set[int]:
-    """Tell each line that names a kind of block behind a fence and opens none; return those lines."""
+    """Report and return each line that names a kind of block behind a fence but opens no block."""
     told = set()
     for number, line in enumerate(lines):
         match = _FENCE_LINE.match(line)
@@ -94,7 +97,7 @@ def _names_a_block(fence: str, info: str) -> bool:
 
 
 def _tells_within(token: Token, told: Collection[int]) -> bool:
-    """Return whether a line of this token was told already."""
+    """Return whether a line of this token was reported already."""
     first, end = token.map or (0, 0)
     return any(first <= number < end for number in told)
 
