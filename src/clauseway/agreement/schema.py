@@ -36,10 +36,10 @@ from clauseway.agreement.terms import BINDS, TERM_KINDS, UNLESS, Choice
 Schema: TypeAlias = dict[str, Any]
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-# What the block after ```yaml may be called, and what stands in it.
+# The words that may follow ```yaml, and the content of each kind of block.
 BLOCKS = ("term", "change", "definitions", "facts")
 
-# What each key says, wherever it stands; "kind.key" where it says something else in one kind.
+# The description of each key; "kind.key" if the key has another meaning in one kind.
 DOCS: Mapping[str, str] = {
     "id": "Names it: unique in the agreement, by custom AMENDMENT.name.",
     "kind": "What it is; the kind decides which other keys there are.",
@@ -147,7 +147,7 @@ DOCS: Mapping[str, str] = {
     "context": "What was reported around the agreement. It changes no answer; the brief shows it.",
     "day": "The day of what is told (YYYY-MM-DD).",
 }
-# What an agreement defines under these keys, where that is not the plain meaning.
+# The descriptions of these keys in definitions, where they differ from the plain meaning.
 _DEFINED: Mapping[str, str] = {
     "parties": "Who there is.",
     "clouds": "Host clouds, each with the party that operates it.",
@@ -178,7 +178,7 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "every": PAYMENT_PERIODS,
     "late": LATE,
 }
-# What is ours to fill in and may not be written.
+# Fields that the reader fills in and that may not be written.
 _COMPUTED = frozenset({"citation", "known"})
 
 
@@ -231,7 +231,11 @@ def block_schema() -> Schema:
 def _record(
     kind: type[msgspec.Struct], name: str = "", beside: type[msgspec.Struct] | None = None
 ) -> Schema:
-    """A record as a mapping; `name` is what its `kind` says, `beside` what is written of every such record."""
+    """Return the schema of a record as a mapping.
+
+    `name` is the value of its `kind`. `beside` holds the fields that all such records share. The
+    first line of the record's docstring becomes the description that editors show.
+    """
     properties: Schema = {"kind": {"const": name, "description": DOCS["kind"]}} if name else {}
     required = ["kind"] if name else []
     for record in (beside, kind) if beside else (kind,):

@@ -1,11 +1,15 @@
-"""Soundness: what is wrong, doubtful or idle in an agreement that can be read. Each remark has its file and line.
+"""Remark on errors, doubts and idle parts of a readable agreement, each with its file and line.
 
-    error     the text contradicts itself: conflicts, grants that an exclusivity takes back, two owners
-    warning   probably not meant: gaps in ownership, overlaps, terms that are never in force or reach nothing
-    note      worth knowing: terms that rest on our own reading alone, idle definitions, clauses in prose only
+    error     The text contradicts itself: conflicts, grants that an exclusivity takes back, two
+              owners.
+    warning   Probably not meant: gaps in ownership, overlaps, terms that are never in force or
+              reach nothing.
+    note      Worth knowing: terms that rest on our own reading alone, idle definitions, clauses in
+              prose only.
 
-A day counts as the fold counts it (`force`): everything known, and every combination of the readings that terms stand
-under. `CHECKS` lists what is looked for. Mistakes that keep a text from being read are told by `reader`.
+Terms are in force as the fold (`force`) computes it, with everything known, under every combination
+of the readings that terms depend on. `CHECKS` lists the checks. `reader` reports the mistakes that
+keep a text from being read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,7 +54,7 @@ from clauseway.values import FOREVER, Citation, Interval, KnownAt
 
 # The last day there is: by then every change has had its effect on every end.
 _LAST_DAY = FOREVER - timedelta(days=1)
-# Readings multiply; beyond these combinations a text has more to mend than what the rest would show.
+# Combinations of readings multiply. A text with more has enough to fix in the first of them.
 _COMBINATIONS_MAX = 256
 
 K = TypeVar("K", bound=Term)
@@ -84,7 +88,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
 def check_agreement(
     agreement: Agreement, facts: FactRegister, rests_on: RestsOn = _NONE
 ) -> tuple[Remark, ...]:
-    """Every remark on an agreement, the gravest first, then in order of file and line."""
+    """Return every remark on an agreement, the gravest first, then in order of file and line."""
     text = _Text(agreement, facts, rests_on)
     found = dict.fromkeys(remark for check in CHECKS for remark in check(text))
     return tuple(
@@ -117,7 +121,7 @@ class _Text:
 
     @cached_property
     def lives(self) -> list[dict[str, tuple[AnyTerm, Interval]]]:
-        """For each combination of readings: the terms that are in force at some time, and when. Oldest first."""
+        """Return, for each combination of readings, the terms ever in force, and when; oldest first."""
         known = self.facts.known(KnownAt.everything())
         agreement = _whatever_happens(self.agreement)
         found = []
@@ -137,7 +141,7 @@ class _Text:
         return found
 
     def readings_of(self, amendments: Iterable[Amendment]) -> list[dict[str, str]]:
-        """Every combination of the readings that these stand under; the others as they are by default."""
+        """Return every combination of the readings that these depend on, with defaults for others."""
         named = sorted(
             {
                 reading
@@ -153,7 +157,7 @@ class _Text:
 
     @cached_property
     def askable(self) -> list[tuple[str, frozenset[str]]]:
-        """What a question may name, with the actions it takes."""
+        """Return the products and classes that a question may name, with the actions of each."""
         classes = self.catalog.classes
         named = [
             *(name for name, known in classes.items() if known.actions),
@@ -162,7 +166,7 @@ class _Text:
         return [(name, classes[self.catalog.class_of(name)].actions) for name in named]
 
     def cells(self, actions: NAMES, products: NAMES) -> frozenset[tuple[str, str]]:
-        """The actions and askable names that a scope covers."""
+        """Return the actions and askable names that a scope covers."""
         key = (actions, products)
         if key not in self._cells:
             self._cells[key] = frozenset(
@@ -174,7 +178,7 @@ class _Text:
         return self._cells[key]
 
     def cells_of(self, scope: Scope) -> frozenset[tuple[str, str]]:
-        """The same for a carve-out or what a licence carries: there, what is left empty means any."""
+        """Do the same for a carve-out or for a scope of a licence. An empty list means any."""
         return self.cells(scope.actions or self._actions, scope.products or self._classes)
 
     @cached_property
@@ -214,7 +218,7 @@ class _Text:
         return [dict(zip(_WHERE, one, strict=True)) for one in every(*sides)]
 
     def pairs(self, one: type[K], other: type[AnyTerm]) -> Iterator[tuple[K, AnyTerm, Interval]]:
-        """Terms of two kinds that are in force at once under some readings, and when. Each pair once."""
+        """Yield terms of two kinds that are in force at once under some readings; each pair once."""
         told: set[tuple[str, str]] = set()
         for lives in self.lives:
             firsts = [(term, life) for term, life in lives.values() if isinstance(term, one)]
@@ -242,7 +246,7 @@ class _Text:
 
     @cached_property
     def _changed(self) -> dict[str, list[tuple[Amendment, tuple[Change, ...]]]]:
-        """For each term, the amendments that change it and what changes it in each."""
+        """Return, for each term, the amendments that change it, with their changes of it."""
         found: dict[str, list[tuple[Amendment, tuple[Change, ...]]]] = {}
         for amendment in self.agreement.amendments:
             named: dict[str, tuple[Change, ...]] = {}
@@ -298,7 +302,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _conflicts(text: _Text) -> Iterator[Remark]:
-    """Two exclusivities that no act can satisfy together."""
+    """Remark on two exclusivities that no act can satisfy together."""
     for earlier, later, together in text.pairs(Exclusivity, Exclusivity):
         if (
             not isinstance(later, Exclusivity)
@@ -337,7 +341,7 @@ def _told(term: Exclusivity) -> tuple[_Where, ...]:
 
 
 def _reserved_by(term: Exclusivity) -> str:
-    """What an exclusivity tells apart."""
+    """Return the names that an exclusivity distinguishes."""
     return next(
         key
         for key in ("clouds", "sellers", "regions", "parties", "licensees")
@@ -364,7 +368,7 @@ def _allowed(text: _Text, term: Exclusivity, cell: tuple[str, str], place: _Plac
 
 
 def _covers(scope: _Where, place: _Place, but: str) -> bool:
-    """Whether a place lies in a scope, whatever the scope says of one of its parts."""
+    """Return whether a place lies in a scope, ignoring one part of the scope."""
     return all(
         not (named := getattr(scope, key)) or place[key] in named for key in _WHERE if key != but
     )
@@ -398,7 +402,7 @@ def _in(text: _Text, name: str, scope: NAMES) -> bool:
 
 
 class _Granted(msgspec.Struct, frozen=True):
-    """Something that a term grants a party: by itself, or carried by a licence."""
+    """A grant by a term to a party: by the term itself, or carried by a licence."""
 
     term: AnyTerm
     party: str
@@ -423,7 +427,7 @@ def _granted(term: AnyTerm) -> list[_Granted]:
 
 
 def _contradictions(text: _Text) -> Iterator[Remark]:
-    """A grant inside an exclusivity that forbids what it grants."""
+    """Remark on a grant inside an exclusivity that forbids what it grants."""
     for kind in (Permission, Licence):
         for exclusivity, term, together in text.pairs(Exclusivity, kind):
             if isinstance(term, Permission) and term.overrides(exclusivity.id):
@@ -471,8 +475,10 @@ def _is_forbidden(
     place: _Place,
     covered: frozenset[tuple[str, str]],
 ) -> bool:
-    """Whether an exclusivity leaves nothing of what is granted, or not all of the clouds, sellers or regions that are
-    granted by name."""
+    """Return whether an exclusivity forbids a whole grant, or part of it.
+
+    A part is some of the clouds, sellers or regions that are granted by name.
+    """
     action, name = cell
     by = _reserved_by(exclusivity)
     rests_on = text.rests_on.get(action, frozenset()) if by in _WHERE else frozenset()
@@ -518,7 +524,7 @@ def _contradiction(
 
 
 def _gaps(text: _Text) -> Iterator[Remark]:
-    """A class that nobody owns, while some amendment is in force."""
+    """Remark on a class that nobody owns while some amendment is in force."""
     first = min(amendment.effective for amendment in text.agreement.amendments)
     days = [
         day for day in boundaries(text.agreement, text.facts, KnownAt.everything()) if day >= first
@@ -560,7 +566,7 @@ def _is_public(text: _Text, live: Iterable[AnyTerm], action: str, name: str) -> 
 
 
 def _overlaps(text: _Text) -> Iterator[Remark]:
-    """Two terms of one kind and one scope, of different amendments, in force at once."""
+    """Remark on two terms in force at once, of different amendments, with equal kind and scope."""
     told: set[tuple[str, str]] = set()
     for lives in text.lives:
         alike: dict[object, list[tuple[AnyTerm, Interval]]] = {}
@@ -592,7 +598,7 @@ _OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))
 
 
 def _scope_of(term: AnyTerm) -> object:
-    """What a term says beside its days; None where that stands in its prose alone."""
+    """Return a term's content beside its days; None if only its prose holds the content."""
     match term:
         case Undertaking() | Context() | Commitment():
             return None
@@ -625,7 +631,7 @@ def _ordered(value: object) -> object:
 
 
 def _never_in_force(text: _Text) -> Iterator[Remark]:
-    """A term that whatever was known, and however the text is read, never came into force."""
+    """Remark on a term that never comes into force, with any knowledge and under any reading."""
     for amendment, term in text.terms:
         about = text.amendments_on(term)
         small = _whatever_happens(msgspec.structs.replace(text.agreement, amendments=tuple(about)))
@@ -633,7 +639,7 @@ def _never_in_force(text: _Text) -> Iterator[Remark]:
             amendment.known,
             *(one.known for one in about if one.changes and one.known > amendment.known),
         }
-        # What has ended by the day it begins on has ended for good: that day is enough.
+        # A term that has ended by the day it begins has ended for good, so that day is enough.
         states = [
             state
             for point in sorted(points)
@@ -655,7 +661,10 @@ def _never_in_force(text: _Text) -> Iterator[Remark]:
 
 
 def _changes_nothing(text: _Text) -> Iterator[Remark]:
-    """A change of a term that had ended by then, however the text is read: it neither revives it nor moves its end."""
+    """Remark on a change of a term that, under every reading, had ended by then.
+
+    Such a change neither revives the term nor moves its end.
+    """
     for amendment in text.agreement.amendments:
         for change in amendment.changes:
             for term in (*change.ends, *change.sets_end):
@@ -671,14 +680,14 @@ def _changes_nothing(text: _Text) -> Iterator[Remark]:
 
 
 def _effects(text: _Text, change: Change) -> Iterator[frozenset[str]]:
-    """For each way to read the text: the terms on which a change has an effect, whatever came of it later."""
+    """Return, for each combination of readings, the terms on which a change has an effect."""
     known = text.facts.known(KnownAt.everything())
     for readings in text.readings_of(text.agreement.amendments):
         yield changed_by(text.agreement, known, readings, change)
 
 
 def _reach_nothing(text: _Text) -> Iterator[Remark]:
-    """A term whose scope is empty, or that tells nothing apart."""
+    """Remark on a term whose scope is empty, or that distinguishes nothing."""
     for _, term in text.terms:
         for why in _idle(text, term):
             yield _remark(
@@ -725,11 +734,11 @@ def _idle_carve_outs(text: _Text, term: Forbidding) -> Iterator[int]:
             yield number
 
 
-# What is worth knowing
+# Notes
 
 
 def _uncited(text: _Text) -> Iterator[Remark]:
-    """Terms and changes that no public source states."""
+    """Remark on terms and changes that no public source states."""
     for amendment in text.agreement.amendments:
         for one in _timed(amendment):
             if not _is_ours(one.citation.source):
@@ -745,12 +754,12 @@ def _uncited(text: _Text) -> Iterator[Remark]:
 
 
 def _is_ours(source: str) -> bool:
-    """Return whether a citation's source is our own reading, with or without what it says of it, and nothing else."""
+    """Return whether a citation's only source is our own reading, with or without a passage."""
     return source == OURS or (source.startswith(f"{OURS} (") and "; " not in source)
 
 
 def _never_mentioned(text: _Text) -> Iterator[Remark]:
-    """Classes, products, readings and regions that no term speaks of."""
+    """Remark on classes, products, readings and regions that no term mentions."""
     named = {
         name
         for _, term in text.terms
