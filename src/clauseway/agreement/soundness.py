@@ -321,27 +321,29 @@ def _conflicts(text: _Text) -> Iterator[Remark]:
         )
 
 
-def _nothing_left(text: _Text, one: Exclusivity, other: Exclusivity) -> tuple[str, str] | None:
-    """An act that is inside both and allowed by neither, of each other's."""
-    by = _reserved_by(one)
-    if by != _reserved_by(other) or not _kept_for(one).isdisjoint(_kept_for(other)):
+def _nothing_left(text: _Text, earlier: Exclusivity, later: Exclusivity) -> tuple[str, str] | None:
+    """Return an action and product covered by both, of which no act is allowed by both, or None."""
+    by = _reserved_by(earlier)
+    if by != _reserved_by(later) or not _kept_for(earlier).isdisjoint(_kept_for(later)):
         return None
-    shared = text.cells(one.actions, one.products) & text.cells(other.actions, other.products)
+    shared = text.cells(earlier.actions, earlier.products) & text.cells(
+        later.actions, later.products
+    )
     for cell, place in every(
-        sorted(shared), text.places((one, other), (*_told(one), *_told(other)), by)
+        sorted(shared), text.places((earlier, later), (*_told(earlier), *_told(later)), by)
     ):
-        if _allowed(text, one, cell, place).isdisjoint(_allowed(text, other, cell, place)):
+        if _allowed(text, earlier, cell, place).isdisjoint(_allowed(text, later, cell, place)):
             return cell
     return None
 
 
 def _told(term: Exclusivity) -> tuple[_Where, ...]:
-    """The scopes that an exclusivity tells apart."""
+    """Return the scopes of an exclusivity: its own and its carve-outs."""
     return (term, *term.except_)
 
 
 def _reserved_by(term: Exclusivity) -> str:
-    """Return the names that an exclusivity distinguishes."""
+    """Return the part of an act by which an exclusivity reserves, such as "clouds"."""
     return next(
         key
         for key in ("clouds", "sellers", "regions", "parties", "licensees")
@@ -482,10 +484,10 @@ def _is_forbidden(
     action, name = cell
     by = _reserved_by(exclusivity)
     rests_on = text.rests_on.get(action, frozenset()) if by in _WHERE else frozenset()
-    for one in sorted({action} | rests_on):
-        if (one, name) not in covered:
+    for needed_action in sorted({action} | rests_on):
+        if (needed_action, name) not in covered:
             continue
-        allowed = _allowed(text, exclusivity, (one, name), place)
+        allowed = _allowed(text, exclusivity, (needed_action, name), place)
         if by in _WHERE and (getattr(grant.scope, by) - allowed or not allowed):
             return True
         if exclusivity.only.parties and grant.party not in allowed:
@@ -496,7 +498,7 @@ def _is_forbidden(
 def _licensed_past(
     text: _Text, exclusivity: Exclusivity, licence: Licence, together: Interval
 ) -> Iterator[Remark]:
-    """A licence to another than those to whom licences are reserved."""
+    """Remark on a licence to a party outside those to whom licences are reserved."""
     licensed = [name for name, _ in text.askable if _in(text, name, licence.products)]
     reserved = [name for name in licensed if _in(text, name, exclusivity.products)]
     if reserved and licence.licensee not in exclusivity.only.licensees:
@@ -590,8 +592,8 @@ def _overlaps(text: _Text) -> Iterator[Remark]:
                 )
 
 
-def _same_amendment(text: _Text, one: AnyTerm, other: AnyTerm) -> bool:
-    return text.amendment_of[one.id] == text.amendment_of[other.id]
+def _same_amendment(text: _Text, earlier: AnyTerm, later: AnyTerm) -> bool:
+    return text.amendment_of[earlier.id] == text.amendment_of[later.id]
 
 
 _OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))

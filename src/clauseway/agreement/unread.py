@@ -96,10 +96,10 @@ def _names_a_block(fence: str, info: str) -> bool:
     return 0 < len(words) <= _WORDS_MAX and not _BLOCK_WORDS.isdisjoint(words)
 
 
-def _tells_within(token: Token, told: Collection[int]) -> bool:
+def _tells_within(token: Token, reported: Collection[int]) -> bool:
     """Return whether a line of this token was reported already."""
     first, end = token.map or (0, 0)
-    return any(first <= number < end for number in told)
+    return any(first <= number < end for number in reported)
 
 
 def _looks_like_a_block(content: str) -> bool:
