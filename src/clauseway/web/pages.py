@@ -84,7 +84,7 @@ class _Pages:
         if statement is None:
             return self._problem(
                 404,
-                f"There is not a statement for {period}",
+                f"There is no statement for {period}",
                 "No settlement of that month has been posted.",
                 f"Settle it: clauseway settle --period {period} --assume …",
             )
