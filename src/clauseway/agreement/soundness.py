@@ -25,7 +25,7 @@ import msgspec
 from clauseway.agreement.agreement import Agreement, Amendment, Change
 from clauseway.agreement.checks import uses
 from clauseway.agreement.definitions import OURS
-from clauseway.agreement.facts import Answer, FactRegister, Grant, Launch
+from clauseway.agreement.facts import Answer, EventHappened, FactRegister, Grant, Launch
 from clauseway.agreement.force import boundaries, changed_by, in_force
 from clauseway.agreement.mistakes import DEFINITIONS
 from clauseway.agreement.terms import (
@@ -640,6 +640,12 @@ def _never_in_force(text: _Text) -> Iterator[Remark]:
         points = {
             amendment.known,
             *(one.known for one in about if one.changes and one.known > amendment.known),
+            # What is learned later of an event may undo an end: a cure that prevented it.
+            *(
+                fact.known
+                for fact in text.facts.facts
+                if isinstance(fact, EventHappened) and fact.known > amendment.known
+            ),
         }
         # A term that has ended by the day it begins has ended for good, so that day is enough.
         states = [
