@@ -2,12 +2,13 @@
 
 The lake and the journals stay.
 
-Moved      what is where now, with what each table held
+Moved      the two places of control data that was moved, and the content of each table
 """
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -15,7 +16,7 @@ from clauseway.app.opening.home import Home, write_private
 from clauseway.app.opening.locks import alone, alone_here
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
-from clauseway.storage.control.copying import Content, copy_control
+from clauseway.storage.control.copying import Content, copy_and_compare
 from clauseway.storage.control.engines import engine_of, without_password
 from clauseway.values import InvalidInput, Problem
 
@@ -26,8 +27,8 @@ _SERVED = "serve"
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """Control data that was moved: from where, to where (without passwords), and what was copied
-    and held equal.
+    """Control data that was moved: from where, to where (without passwords), and each table's
+    content, equal on both sides.
 
     `kept` is the file that the home had before, which nothing reads any more; empty where there was
     none.
@@ -56,7 +57,7 @@ def migrate(
     source = home.control
     is_back = target == EMBEDDED
     if is_back == isinstance(source, Path):
-        return _refuse_same(home, target)
+        _refuse_same(home, target)
     if not is_back:
         engine_of(target).dispose()  # refuses an invalid address before anything is locked
     with ExitStack() as held:
@@ -78,7 +79,7 @@ def _copied(
     try:
         new = Control.open(target)
         try:
-            tables = copy_control(old, new, on_table)
+            tables = copy_and_compare(old, new, on_table)
             if problems := check(new).problems:
                 raise InvalidInput(*problems)
         finally:
@@ -99,7 +100,7 @@ def _switch(home: Home, target: str, is_back: bool) -> str:
     return str(kept)
 
 
-def _refuse_same(home: Home, target: str) -> Moved:
+def _refuse_same(home: Home, target: str) -> NoReturn:
     where = without_password(home.control)
     what, why = "there is nothing to move", f"the control data is at {where} already"
     todo = (

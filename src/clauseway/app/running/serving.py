@@ -6,12 +6,12 @@ and changes nothing.
 """
 
 import contextlib
-import fcntl
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +31,7 @@ from clauseway.app.opening.configuration import (
     settings_of,
 )
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.locks import alone_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.commitments import spent_by_name
@@ -144,7 +145,8 @@ def serving(options: Options) -> Iterator[Served]:
     """Run the gateway and the pages until the block ends. Raise InvalidInput, ChildFailed."""
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_alone(options.home.make()))
+        home = options.home.make()
+        stack.enter_context(alone_here(home, "serve", lambda: _refuse_served(home)))
         # The plan must be good before a process starts by it.
         refresh_plan(options)
         configuration = read_configuration(
@@ -169,23 +171,11 @@ def serving(options: Options) -> Iterator[Served]:
         yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages_port}/", notes)
 
 
-@contextlib.contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """Hold the lock of a served home: a second process would take plan and leases from the first
-    one's gateway. Raise InvalidInput."""
-    with (home.root / "serve.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            problem, why = (
-                "this home is served already",
-                "its plan, journal and leases are one process's",
-            )
-            todo = "Stop the other one, or name another home with --home."
-            raise InvalidInput(
-                Problem(what=problem, why=why, where=str(home.root), todo=todo)
-            ) from None
-        yield
+def _refuse_served(home: Home) -> NoReturn:
+    """Refuse a second process, which would take plan and leases from the first one's gateway."""
+    problem, why = "this home is served already", "its plan, journal and leases are one process's"
+    todo = "Stop the other one, or name another home with --home."
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
 
 
 def _start_gateway(options: Options, host: str, port: int | None, clock: list[str]) -> Child:

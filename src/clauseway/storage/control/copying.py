@@ -1,4 +1,5 @@
-"""Copy a control database into another, of either kind, and prove that both hold the same.
+"""Copy a control database into another, of either kind, and prove where it matters that both hold
+the same.
 
 InvalidInput     the target is not empty, or differs from the source afterwards
 """
@@ -31,18 +32,24 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def copy_control(
-    source: Control, target: Control, on_table: OnTable = lambda *_: None
-) -> list[Content]:
-    """Copy every row of every table, and return the target's content, table by table.
+def copy_control(source: Control, target: Control) -> None:
+    """Copy every row of every table, all or none.
 
-    All or none. The log of the books goes along as it is: the target gets no row of its own. Raise
-    InvalidInput if the target is not empty, or differs from the source afterwards.
+    The log of the books goes along as it is: the target gets no row of its own. Raise InvalidInput
+    if the target is not empty.
     """
     with source.reading() as reading, target.unchained() as writing:
-        _require_empty(writing)
-        for table in schema.metadata.sorted_tables:
-            on_table(str(table.name), _copy(reading, writing, table))
+        _copy_tables(reading, writing, lambda *_: None)
+
+
+def copy_and_compare(source: Control, target: Control, on_table: OnTable) -> list[Content]:
+    """Copy as `copy_control` does, and return the target's content, table by table.
+
+    Every row is read again on both sides. Raise InvalidInput if the target is not empty, or differs
+    from the source afterwards; then nothing of the copy is kept.
+    """
+    with source.reading() as reading, target.unchained() as writing:
+        _copy_tables(reading, writing, on_table)
         copied = contents_of_tables(writing)
         _require_same(contents_of_tables(reading), copied)
     return copied
@@ -51,6 +58,12 @@ def copy_control(
 def contents_of_tables(connection: Connection) -> list[Content]:
     """Return the content of each table, equal for equal tables whichever database they are in."""
     return [_content(connection, table) for table in schema.metadata.sorted_tables]
+
+
+def _copy_tables(reading: Connection, writing: Connection, on_table: OnTable) -> None:
+    _require_empty(writing)
+    for table in schema.metadata.sorted_tables:
+        on_table(str(table.name), _copy(reading, writing, table))
 
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> int:
@@ -87,9 +100,14 @@ def _content(connection: Connection, table: Table) -> Content:
     return Content(table=str(table.name), rows=rows, digest=hashed.hexdigest())
 
 
+def _rows_of(connection: Connection, table: Table) -> int:
+    counted: int = connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return counted
+
+
 def _require_empty(writing: Connection) -> None:
-    contents = contents_of_tables(writing)
-    held = {content.table: content.rows for content in contents if content.rows}
+    counts = {str(table.name): _rows_of(writing, table) for table in schema.metadata.sorted_tables}
+    held = {table: rows for table, rows in counts.items() if rows}
     begun = {name: held.pop(name, 0) for name in _BEGUN}
     if held or begun[_BEGUN[0]] > 1:
         most = ", ".join(f"{rows:,} rows of {name}" for name, rows in sorted(held.items())[:3])
