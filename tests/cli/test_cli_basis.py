@@ -298,3 +298,18 @@ def test_a_home_from_before_the_register_keeps_what_it_settled_with(home: Path, 
     assert due(told(home, *MAY)) == "0.40"
     assert [one["label"].partition(" ")[0] for one in told(home, "basis") if one["kind"] == "prices"] == ["book.csv"]
     assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]
+
+
+def test_settling_as_known_then_leaves_out_later_usage_of_a_merged_file(home: Path, book: str, tmp_path: Path) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    before = told(home, "basis", "history")[-1]["at"]
+    usage = {"organisation": "Contoso", "seller": "openai", "cloud": "aws", "product": "gpt-5.4"}
+    event = {
+        "specversion": "1.0", "type": "clauseway.usage.v1", "source": "/app", "id": "later", "time": "2026-05-02T01:00:00Z",
+        "data": usage | {"units": {"input_tokens": 500_000}},
+    }  # fmt: skip
+    told(home, "usage", "import", written(tmp_path / "later.jsonl", json.dumps(event) + "\n"))
+    merged = told(home, "lake", "compact", "--files", "2")
+    assert (merged["before"], merged["after"]) == (2, 1)
+    assert due(told(home, *MAY, "--known-at", before)) == "0.40"
+    assert due(told(home, *MAY)) == "0.60"
