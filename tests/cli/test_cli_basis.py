@@ -305,9 +305,13 @@ def test_settling_as_known_then_leaves_out_later_usage_of_a_merged_file(home: Pa
     before = told(home, "basis", "history")[-1]["at"]
     usage = {"organisation": "Contoso", "seller": "openai", "cloud": "aws", "product": "gpt-5.4"}
     event = {
-        "specversion": "1.0", "type": "clauseway.usage.v1", "source": "/app", "id": "later", "time": "2026-05-02T01:00:00Z",
+        "specversion": "1.0",
+        "type": "clauseway.usage.v1",
+        "source": "/app",
+        "id": "later",
+        "time": "2026-05-02T01:00:00Z",
         "data": usage | {"units": {"input_tokens": 500_000}},
-    }  # fmt: skip
+    }
     told(home, "usage", "import", written(tmp_path / "later.jsonl", json.dumps(event) + "\n"))
     merged = told(home, "lake", "compact", "--files", "2")
     assert (merged["before"], merged["after"]) == (2, 1)
