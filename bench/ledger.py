@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from bench.results import Effort, Result, result
-from clauseway.agreement.shares import RevenueShare, ShareBase
+from clauseway.agreement.language.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.ledger import (
     Inputs,

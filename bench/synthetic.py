@@ -16,9 +16,9 @@ from clauseway.agreement import (
     Precedence,
     Scope,
 )
-from clauseway.agreement.definitions import RULES
-from clauseway.agreement.facts import Fact
-from clauseway.agreement.terms import AnyTerm, Choice, Only
+from clauseway.agreement.language.agreement import RULES
+from clauseway.agreement.language.facts import Fact
+from clauseway.agreement.language.terms import AnyTerm, Choice, Only
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.values import Citation, KnownAt
 

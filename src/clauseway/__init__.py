@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clauseway.agreement import FactRegister, Given, RevenueShare
-    from clauseway.agreement.soundness import Remark, check_agreement
+    from clauseway.agreement.soundness.remarks import Remark, check_agreement
     from clauseway.app.agreements.explaining import (
         Explanation,
         Verification,
@@ -51,8 +51,8 @@ _OFFERED = {
     "record_fact": "clauseway.app.books.register",
     "OpenAgreements": "clauseway.app.opening.several",
     "open_agreements": "clauseway.app.opening.several",
-    "Remark": "clauseway.agreement.soundness",
-    "check_agreement": "clauseway.agreement.soundness",
+    "Remark": "clauseway.agreement.soundness.remarks",
+    "check_agreement": "clauseway.agreement.soundness.remarks",
     "Explanation": "clauseway.app.agreements.explaining",
     "Verification": "clauseway.app.agreements.explaining",
     "explain": "clauseway.app.agreements.explaining",

@@ -12,9 +12,9 @@ from small_agreement import DOCUMENTS, with_edits
 from test_malformed_agreements import ALL
 
 from clauseway.agreement import Agreement, read_agreement
-from clauseway.agreement.entries import Plain, read_yaml
-from clauseway.agreement.format import WIDTH, format_block, format_document
-from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.authoring.format import WIDTH, format_block, format_document
+from clauseway.agreement.text.entries import Plain, read_yaml
+from clauseway.agreement.text.mistakes import Mistakes
 from soak import examples
 
 BUILT_IN = resources.files("clauseway.agreement") / "builtin"

@@ -7,10 +7,10 @@ import pytest
 
 import terms_at_hand
 from clauseway import InvalidInput
-from clauseway.agreement.actions import TERM_ACTIONS
-from clauseway.agreement.language import KINDS, PARTS, tables
-from clauseway.agreement.schema import block_schema
-from clauseway.agreement.terms import TERM_KINDS
+from clauseway.agreement.authoring.schema import block_schema
+from clauseway.agreement.language.actions import TERM_ACTIONS
+from clauseway.agreement.language.kinds import KINDS, PARTS, tables
+from clauseway.agreement.language.terms import TERM_KINDS
 
 ROOT = Path(__file__).parents[2]
 

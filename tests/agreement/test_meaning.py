@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_agreement import DOCUMENTS
 
-from clauseway.agreement.format import format_document
+from clauseway.agreement.authoring.format import format_document
 from clauseway.app.agreements.explaining import Explanation, Verification, explain, verify
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 

@@ -11,11 +11,11 @@ from jsonschema import Draft202012Validator
 from small_agreement import DOCUMENTS, with_edits
 from test_malformed_agreements import ALL
 
-from clauseway.agreement.entries import Plain, read_yaml
-from clauseway.agreement.markdown import Block, take_apart
-from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.schema import BLOCKS, DOCS, block_schema
-from clauseway.agreement.terms import TERM_KINDS
+from clauseway.agreement.authoring.schema import BLOCKS, DOCS, block_schema
+from clauseway.agreement.language.terms import TERM_KINDS
+from clauseway.agreement.text.entries import Plain, read_yaml
+from clauseway.agreement.text.markdown import Block, take_apart
+from clauseway.agreement.text.mistakes import Mistakes
 from housed_data import DOCUMENTS as HOUSED
 
 SCHEMA = block_schema()

@@ -5,8 +5,8 @@ import pytest
 from small_agreement import DOCUMENTS, with_edits
 
 from clauseway.agreement import read_agreement
-from clauseway.agreement.format import format_document
-from clauseway.agreement.schema import block_schema
+from clauseway.agreement.authoring.format import format_document
+from clauseway.agreement.authoring.schema import block_schema
 from clauseway.values import InvalidInput
 
 # what stands behind `source:`, and what a citation of the term says

@@ -35,10 +35,10 @@ from clauseway.agreement import (
     ShareBase,
     Withdrawal,
 )
-from clauseway.agreement.definitions import RULES, STATED_RULES
-from clauseway.agreement.events import Event
-from clauseway.agreement.facts import EventHappened, Fact
-from clauseway.agreement.terms import MILESTONE, AnyTerm, Only
+from clauseway.agreement.language.agreement import RULES, STATED_RULES
+from clauseway.agreement.language.events import Event
+from clauseway.agreement.language.facts import EventHappened, Fact
+from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Only
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.values import Citation, KnownAt

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clauseway import OpenAgreement
 from clauseway.agreement import Amendment
-from clauseway.agreement.actions import SELL
+from clauseway.agreement.language.actions import SELL
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.rehearsing import ADMITTED, MOVED, REFUSED, Traffic, played_as_if
 from clauseway.storage.lake.metered import MeteredSum

@@ -10,7 +10,7 @@ import pytest
 
 from clauseway import KnownAt, Outcome, Question
 from clauseway.agreement import read_agreement
-from clauseway.agreement.format import format_document
+from clauseway.agreement.authoring.format import format_document
 from clauseway.decisions import Tables, all_questions
 from clauseway.decisions.change import would_change
 from clauseway.decisions.compare import Combination, Side, compare, grouped

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal as D
 
-from clauseway.agreement.agreement import Figure
-from clauseway.agreement.shares import RevenueShare, ShareBase
+from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.ledger import Inputs, RevenueLine, SaleRecord, Settlement, ShareResult, read_assumptions, settle
 from clauseway.values import Citation, Interval, day_of, start_of_day_ns

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from share_tables import at, in_order, month, share
 
-from clauseway.agreement.shares import RevenueShare, Tier
+from clauseway.agreement.language.shares import RevenueShare, Tier
 from clauseway.ledger import (
     Change,
     Credit,

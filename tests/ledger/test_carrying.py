@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from share_tables import CATALOG, INPUTS, at, month, share, summed
 
-from clauseway.agreement.shares import Floor, RevenueShare, Tier
+from clauseway.agreement.language.shares import Floor, RevenueShare, Tier
 from clauseway.ledger import Carried, SaleRecord, Settlement, carry, read_assumptions, settle
 from clauseway.values import FOREVER, Interval, day_of
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from share_tables import month, settled, share, sold
 
-from clauseway.agreement.shares import Floor, RevenueShare, Tier
+from clauseway.agreement.language.shares import Floor, RevenueShare, Tier
 from clauseway.ledger import RevenueLine, Settlement, read_assumptions
 from clauseway.ledger.forecast import (
     PATHS,

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.agreement.agreement import Figure
-from clauseway.agreement.shares import RevenueShare, ShareBase
+from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.ledger import (
     Inputs,

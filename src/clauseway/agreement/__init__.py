@@ -6,14 +6,15 @@ end it moves. Nothing is edited, and a term that has ended stays ended. Facts (l
 offers, milestones, grants) stand in a register beside the agreement. `in_force` folds all of them
 for one day, one point of knowledge and one choice of readings.
 
-    text ─ markdown ─ entries ─ blocks ─┬─ definitions ───────┐
-           sections   YAML      records ├─ amendments, checks ┴─ sequence ─ reader ─▶ Agreement ─┐
-           and blocks with lines        └─ registers, recorded, suppositions ───────▶ facts ─────┴─ force
+    soundness  remarks on a readable agreement  │ authoring  schema and layout for its authors
+    reading    documents to Agreement and facts │ force      the terms in force on a day
+    text       sections, blocks, YAML, mistakes │ language   terms, facts, events, the agreement
 
 This package knows nothing of questions, requests or money paid.
 """
 
-from clauseway.agreement.agreement import (
+from clauseway.agreement.force.fold import InForce, TermState, boundaries, in_force, revenue_shares
+from clauseway.agreement.language.agreement import (
     Agreement,
     Amendment,
     Change,
@@ -23,7 +24,7 @@ from clauseway.agreement.agreement import (
     Figure,
     Reading,
 )
-from clauseway.agreement.facts import (
+from clauseway.agreement.language.facts import (
     Answer,
     Fact,
     FactRegister,
@@ -37,14 +38,9 @@ from clauseway.agreement.facts import (
     Withdrawal,
     with_additions,
 )
-from clauseway.agreement.force import InForce, TermState, boundaries, in_force, revenue_shares
-from clauseway.agreement.meaning import meaning_of, meaning_of_facts
-from clauseway.agreement.reader import read_agreement, read_with_facts
-from clauseway.agreement.recorded import Given, Recorded, checked, facts_for
-from clauseway.agreement.registers import read_facts
-from clauseway.agreement.shares import RevenueShare, ShareBase
-from clauseway.agreement.suppositions import suppose
-from clauseway.agreement.terms import (
+from clauseway.agreement.language.meaning import meaning_of, meaning_of_facts
+from clauseway.agreement.language.shares import RevenueShare, ShareBase
+from clauseway.agreement.language.terms import (
     Choice,
     Commitment,
     Context,
@@ -61,6 +57,10 @@ from clauseway.agreement.terms import (
     Term,
     Undertaking,
 )
+from clauseway.agreement.reading.reader import read_agreement, read_with_facts
+from clauseway.agreement.reading.recorded import Given, Recorded, checked, facts_for
+from clauseway.agreement.reading.registers import read_facts
+from clauseway.agreement.reading.suppositions import suppose
 
 __all__ = [
     "Agreement",

@@ -71,7 +71,7 @@ def _written(value: Any, written: Mapping[str, str]) -> Any:
 
 
 def _names(catalog: "Catalog", kind: str) -> Iterable[str]:
-    actions: Iterable[str] = importlib.import_module("clauseway.agreement.actions").ACTIONS
+    actions: Iterable[str] = importlib.import_module("clauseway.agreement.language.actions").ACTIONS
     return {
         _PARTY: catalog.parties,
         _CLOUD: catalog.clouds,

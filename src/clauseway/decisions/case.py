@@ -6,7 +6,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, InForce, Ownership, TermState
-from clauseway.agreement.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.question import Question

@@ -12,7 +12,7 @@ from itertools import product as every
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, boundaries
-from clauseway.agreement.terms import MILESTONE
+from clauseway.agreement.language.terms import MILESTONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import outcome_of

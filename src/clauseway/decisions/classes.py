@@ -39,10 +39,10 @@ from clauseway.agreement import (
     Withdrawal,
     in_force,
 )
-from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.facts import Answer, Fact
-from clauseway.agreement.force import standing
-from clauseway.agreement.terms import ANYONE, NAMES, AnyTerm, Traded
+from clauseway.agreement.force.fold import standing
+from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.language.facts import Answer, Fact
+from clauseway.agreement.language.terms import ANYONE, NAMES, AnyTerm, Traded
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS
 from clauseway.values import FOREVER, KnownAt

@@ -16,7 +16,7 @@ from math import prod
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister
-from clauseway.agreement.actions import SHARE
+from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome, Reason
 from clauseway.decisions.domain import all_questions

@@ -23,8 +23,8 @@ from clauseway.agreement import (
     Stake,
     Undertaking,
 )
-from clauseway.agreement.actions import ACTIONS, SERVE, SHARE
-from clauseway.agreement.terms import AnyTerm
+from clauseway.agreement.language.actions import ACTIONS, SERVE, SHARE
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS, Question, check_readings
 from clauseway.values import KnownAt

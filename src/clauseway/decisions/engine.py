@@ -27,8 +27,8 @@ from clauseway.agreement import (
     in_force,
     meaning_of_facts,
 )
-from clauseway.agreement.actions import LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.terms import ANYONE, AnyTerm
+from clauseway.agreement.language.actions import LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.language.terms import ANYONE, AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import ASKED_PARTY, ASKED_PRODUCT, Case, Finding, both, named, once
 from clauseway.decisions.conditions import conditions

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from clauseway.agreement import Exclusivity, Permission, Prohibition, Scope, TermState
-from clauseway.agreement.actions import LICENSE
-from clauseway.agreement.terms import ANYONE, Forbidding
+from clauseway.agreement.language.actions import LICENSE
+from clauseway.agreement.language.terms import ANYONE, Forbidding
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope

@@ -11,7 +11,7 @@ from math import prod
 
 import msgspec
 
-from clauseway.agreement.actions import SHARE
+from clauseway.agreement.language.actions import SHARE
 from clauseway.decisions.compare import Combination, OutcomeChange, changes_between
 from clauseway.decisions.domain import all_questions, names_sellers
 from clauseway.decisions.proof import Claim, Proof, Within, check_choices, walk

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister
-from clauseway.agreement.actions import ACTIONS, SERVE
+from clauseway.agreement.language.actions import ACTIONS, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions

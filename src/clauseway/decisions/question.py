@@ -7,7 +7,7 @@ from difflib import get_close_matches
 import msgspec
 
 from clauseway.agreement import Agreement
-from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE
+from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 

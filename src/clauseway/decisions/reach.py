@@ -23,8 +23,16 @@ from clauseway.agreement import (
     Stake,
     Undertaking,
 )
-from clauseway.agreement.actions import CLOUDS, REGIONS, SEGMENTS, SELLERS, SHARE, USE, takes
-from clauseway.agreement.terms import ANYONE, AnyTerm, Traded
+from clauseway.agreement.language.actions import (
+    CLOUDS,
+    REGIONS,
+    SEGMENTS,
+    SELLERS,
+    SHARE,
+    USE,
+    takes,
+)
+from clauseway.agreement.language.terms import ANYONE, AnyTerm, Traded
 
 # Return whether a product or class lies in any of several products or classes.
 Belongs = Callable[[str, Iterable[str]], bool]

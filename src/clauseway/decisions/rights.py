@@ -6,7 +6,7 @@ It also comes from a launch, where the agreement says so.
 import msgspec
 
 from clauseway.agreement import Licence, Ownership, Permission, TermState
-from clauseway.agreement.actions import LICENSE, SELL, SERVE
+from clauseway.agreement.language.actions import LICENSE, SELL, SERVE
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope

@@ -24,7 +24,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, suppose
-from clauseway.agreement.actions import SHARE
+from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog, ProductClass
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide

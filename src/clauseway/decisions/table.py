@@ -19,7 +19,7 @@ from math import prod
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
-from clauseway.agreement.actions import ACTIONS, SELL, SERVE
+from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case, Finding, both, named, once
 from clauseway.decisions.classes import Dockets, Partition, Partitions, Situation, Text

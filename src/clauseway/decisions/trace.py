@@ -20,7 +20,7 @@ from clauseway.agreement import (
     TermState,
     Undertaking,
 )
-from clauseway.agreement.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Reason
 from clauseway.decisions.engine import act_of, looks_of

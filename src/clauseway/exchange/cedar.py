@@ -42,7 +42,7 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
 )
-from clauseway.agreement.terms import ANYONE, Forbidding, Traded
+from clauseway.agreement.language.terms import ANYONE, Forbidding, Traded
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
 from clauseway.exchange.extract import Extract, heading

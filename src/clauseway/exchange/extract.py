@@ -24,8 +24,8 @@ from clauseway.agreement import (
     Scope,
     Term,
 )
-from clauseway.agreement.actions import TERM_ACTIONS
-from clauseway.agreement.terms import ANYONE
+from clauseway.agreement.language.actions import TERM_ACTIONS
+from clauseway.agreement.language.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.rights import LAUNCH_RULE
 from clauseway.values import Citation

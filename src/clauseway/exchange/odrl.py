@@ -49,7 +49,7 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
 )
-from clauseway.agreement.terms import Forbidding, Traded
+from clauseway.agreement.language.terms import Forbidding, Traded
 from clauseway.exchange.extract import Extract
 from clauseway.values import Citation
 

@@ -28,8 +28,8 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
 )
-from clauseway.agreement.actions import LICENSE, USE
-from clauseway.agreement.terms import ANY_TERM, ANYONE, Forbidding
+from clauseway.agreement.language.actions import LICENSE, USE
+from clauseway.agreement.language.terms import ANY_TERM, ANYONE, Forbidding
 from clauseway.catalog import ELSEWHERE
 from clauseway.exchange.extract import Extract, heading
 from clauseway.values import Citation

@@ -23,8 +23,8 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.agreement import Figure
-from clauseway.agreement.figures import parse_amount, parse_percentage
+from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"

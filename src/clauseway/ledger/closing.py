@@ -17,8 +17,8 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.shares import RESTATEMENT
-from clauseway.agreement.shares import Payment as PaymentTerm
+from clauseway.agreement.language.shares import RESTATEMENT
+from clauseway.agreement.language.shares import Payment as PaymentTerm
 from clauseway.ledger.assumptions import ESTIMATED
 from clauseway.ledger.settlement import Change, Disputed, Inputs, Settlement, ShareLine, ShareResult
 from clauseway.values import FOREVER, Citation, Interval, exact_sum

@@ -16,7 +16,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.shares import Payment as PaymentTerm
+from clauseway.agreement.language.shares import Payment as PaymentTerm
 from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.settlement import Change, Settlement, ShareResult
 from clauseway.values import Citation, exact_product, exact_sum, round_half_even

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import msgspec
 
-from clauseway.agreement.shares import TOTAL
+from clauseway.agreement.language.shares import TOTAL
 from clauseway.values import CENT, FOREVER, Interval, exact_sum
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}

@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from clauseway.agreement.shares import RevenueShare
+from clauseway.agreement.language.shares import RevenueShare
 from clauseway.ledger.assumptions import Assumption, Assumptions
 from clauseway.ledger.dues import dues
 from clauseway.ledger.floors import Least, calendar_period, top_ups

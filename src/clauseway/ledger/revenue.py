@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.shares import RevenueShare, ShareBase
+from clauseway.agreement.language.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.values import day_of, exact_sum

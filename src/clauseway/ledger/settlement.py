@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.shares import CORRECTION, Payment
+from clauseway.agreement.language.shares import CORRECTION, Payment
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.floors import TopUp
 from clauseway.ledger.scale import Band

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from clauseway.agreement.shares import CORRECTION, RevenueShare
+from clauseway.agreement.language.shares import CORRECTION, RevenueShare
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import LENGTHS, OURS, Assumption, Assumptions
 from clauseway.ledger.carrying import Carried, ShareKey

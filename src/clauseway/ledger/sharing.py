@@ -15,7 +15,7 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import NamedTuple
 
-from clauseway.agreement.shares import RevenueShare
+from clauseway.agreement.language.shares import RevenueShare
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import Carried, CarriedLine, MonthEnd

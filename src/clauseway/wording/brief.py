@@ -36,7 +36,7 @@ from clauseway.agreement import (
     TermState,
     in_force,
 )
-from clauseway.agreement.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions import Asked, Decision, Outcome, Question, Span, decide, timeline
 from clauseway.decisions.compare import Side, compare
 from clauseway.values import FOREVER, Citation, KnownAt

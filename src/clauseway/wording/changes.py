@@ -7,8 +7,8 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Agreement, Ownership, Precedence, RefusalRight, Term
-from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.checks import uses
+from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.language.names import uses
 from clauseway.decisions import Asked, Decision, Outcome, Reason, own_options
 from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
 from clauseway.decisions.joint import JointSide

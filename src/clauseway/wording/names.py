@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from clauseway.agreement import Agreement, Clause, FactRegister
-from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import Asked, Question, Reason, joint_catalog
 from clauseway.values import Citation

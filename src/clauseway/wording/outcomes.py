@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from clauseway.agreement.actions import SHARE
+from clauseway.agreement.language.actions import SHARE
 from clauseway.decisions import Outcome
 
 _OF_A_SHARE = {Outcome.PERMITTED: "due", Outcome.FORBIDDEN: "not due"}

@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
-from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
+from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Asked, Question, ask
 from clauseway.decisions.question import CLOUD_ACTIONS

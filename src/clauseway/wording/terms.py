@@ -21,8 +21,8 @@ from clauseway.agreement import (
     Stake,
     Undertaking,
 )
-from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, USE
-from clauseway.agreement.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
+from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, USE
+from clauseway.agreement.language.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
 from clauseway.decisions.question import CLOUD_ACTIONS
 from clauseway.wording.names import Wording, listed, ordered
 

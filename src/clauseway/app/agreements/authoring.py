@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement.format import format_document
-from clauseway.agreement.schema import block_schema
+from clauseway.agreement.authoring.format import format_document
+from clauseway.agreement.authoring.schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents
 from clauseway.values import InvalidInput, Problem
 

@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clauseway.agreement.actions import ACTIONS, SELL, SERVE
+from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.app.opening.library import OpenAgreement, known_point, readings_of
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Question, StandIns, Tables, check_readings

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.agreement import Agreement, Amendment, meaning_of
-from clauseway.agreement.actions import SELL
+from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settling import Settler, latest_settlements, month

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clauseway.agreement.actions import SELL
+from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
 from clauseway.app.books.losses import conditions

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement.actions import SELL
+from clauseway.agreement.language.actions import SELL
 from clauseway.app.opening.configuration import (
     CommitmentWritten,
     Configuration,

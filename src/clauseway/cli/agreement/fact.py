@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from clauseway.agreement import Given
-from clauseway.agreement.recorded import REGISTER
+from clauseway.agreement.reading.recorded import REGISTER
 from clauseway.app.books.register import ListedFact, list_facts, listed, record_fact, with_register
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, open_agreement

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from clauseway.agreement.actions import SHARE
+from clauseway.agreement.language.actions import SHARE
 from clauseway.app.agreements.timelines import (
     RightsOverTime,
     RightSpan,

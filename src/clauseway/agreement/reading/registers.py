@@ -10,9 +10,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.blocks import Cited, Named, build, read_block
-from clauseway.agreement.entries import Entry, read_yaml
-from clauseway.agreement.facts import (
+from clauseway.agreement.language.facts import (
     FACT_KINDS,
     Fact,
     FactRegister,
@@ -20,9 +18,11 @@ from clauseway.agreement.facts import (
     ends_too_early,
     names_in,
 )
-from clauseway.agreement.knowledge import known_since
-from clauseway.agreement.markdown import readable, take_apart
-from clauseway.agreement.mistakes import Mistakes, Names
+from clauseway.agreement.reading.blocks import Cited, Named, build, read_block
+from clauseway.agreement.reading.knowledge import known_since
+from clauseway.agreement.text.entries import Entry, read_yaml
+from clauseway.agreement.text.markdown import readable, take_apart
+from clauseway.agreement.text.mistakes import Mistakes, Names
 from clauseway.catalog import Catalog, Product
 from clauseway.values import Citation, KnownAt
 

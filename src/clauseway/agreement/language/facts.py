@@ -12,7 +12,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.terms import Scope
+from clauseway.agreement.language.terms import Scope
 from clauseway.catalog import ELSEWHERE, Catalog, Product
 from clauseway.values import Citation, KnownAt, through
 

@@ -22,13 +22,11 @@ from typing import TypeVar, assert_never
 
 import msgspec
 
-from clauseway.agreement.agreement import Agreement, Amendment, Change
-from clauseway.agreement.checks import uses
-from clauseway.agreement.definitions import OURS
-from clauseway.agreement.facts import Answer, EventHappened, FactRegister, Grant, Launch
-from clauseway.agreement.force import boundaries, changed_by, in_force
-from clauseway.agreement.mistakes import DEFINITIONS
-from clauseway.agreement.terms import (
+from clauseway.agreement.force.fold import boundaries, changed_by, in_force
+from clauseway.agreement.language.agreement import OURS, Agreement, Amendment, Change
+from clauseway.agreement.language.facts import Answer, EventHappened, FactRegister, Grant, Launch
+from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.terms import (
     ANYONE,
     NAMES,
     AnyTerm,
@@ -49,6 +47,7 @@ from clauseway.agreement.terms import (
     Traded,
     Undertaking,
 )
+from clauseway.agreement.text.mistakes import DEFINITIONS
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.values import FOREVER, Citation, Interval, KnownAt
 

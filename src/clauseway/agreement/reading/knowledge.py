@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
-from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.values import KnownAt
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

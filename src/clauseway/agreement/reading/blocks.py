@@ -12,10 +12,10 @@ from typing import Annotated, TypeAlias, TypeVar, get_args, get_origin
 import msgspec
 from msgspec.structs import FieldInfo
 
-from clauseway.agreement.entries import Entry, Plain, read_yaml
-from clauseway.agreement.markdown import Block
-from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.terms import Choice
+from clauseway.agreement.language.terms import Choice
+from clauseway.agreement.text.entries import Entry, Plain, read_yaml
+from clauseway.agreement.text.markdown import Block
+from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.values import BadNumber, read_whole
 
 T = TypeVar("T", bound=msgspec.Struct)

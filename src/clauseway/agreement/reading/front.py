@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
-from clauseway.agreement.blocks import Named, build
-from clauseway.agreement.entries import Entry, read_yaml
-from clauseway.agreement.markdown import Document
-from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.reading.blocks import Named, build
+from clauseway.agreement.text.entries import Entry, read_yaml
+from clauseway.agreement.text.markdown import Document
+from clauseway.agreement.text.mistakes import Mistakes
 
 
 class DefinitionsFront(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,8 @@
-"""Events by name: how an agreement defines them, and the days on which each goes on, as known.
+"""The days on which each event of an agreement goes on, as known at a point.
 
-An event is recorded (a fact of kind `event`, or `milestone`), or it follows from its definition:
+A recorded event goes on from the day of its fact. An event that follows from its definition begins
 some days after another event, unless a third event happens in between; or on a day that other
-events put off. It goes on from its day until its own last day, until the event that ends it, or for
-ever.
+events put off. It goes on until its own last day, until the event that ends it, or for ever.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,31 +10,10 @@ from datetime import date, timedelta
 
 import msgspec
 
-from clauseway.agreement.facts import EventHappened, FactRegister, Milestone
-from clauseway.agreement.terms import MILESTONE
+from clauseway.agreement.language.events import Event
+from clauseway.agreement.language.facts import EventHappened, FactRegister, Milestone
+from clauseway.agreement.language.terms import MILESTONE
 from clauseway.values import FOREVER, Citation, through
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as an agreement defines it. It is recorded if it has neither `after` nor `on`.
-
-    `after`: it happens `days` after this event, unless `prevented_by` happens in between.
-    `on`: it happens on this day; each earlier event `extended_by` puts the day off by `days`.
-    `over_by`: the event that ends it.
-    """
-
-    id: str
-    citation: Citation
-    over_by: str = ""
-    after: str = ""
-    prevented_by: str = ""
-    on: date | None = None
-    extended_by: str = ""
-    days: int = 0
-
-    @property
-    def recorded(self) -> bool:
-        return not self.after and self.on is None
 
 
 class Stretch(msgspec.Struct, frozen=True):

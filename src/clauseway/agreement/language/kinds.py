@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from clauseway.agreement.actions import (
+from clauseway.agreement.language.actions import (
     CLOUDS,
     CONTRACT,
     LICENSE,
@@ -21,7 +21,7 @@ from clauseway.agreement.actions import (
     USE,
     takes,
 )
-from clauseway.agreement.terms import (
+from clauseway.agreement.language.terms import (
     TERM_KINDS,
     AnyTerm,
     Commitment,

@@ -12,11 +12,11 @@ from datetime import date, timedelta
 
 import msgspec
 
-from clauseway.agreement.agreement import Agreement, Amendment, Change
-from clauseway.agreement.events import Calendar, Stretch, pauses, while_going_on
-from clauseway.agreement.facts import FactRegister, Launch
-from clauseway.agreement.shares import RevenueShare
-from clauseway.agreement.terms import AnyTerm, Precedence, RevenueShareTerm, Term
+from clauseway.agreement.force.calendar import Calendar, Stretch, pauses, while_going_on
+from clauseway.agreement.language.agreement import Agreement, Amendment, Change
+from clauseway.agreement.language.facts import FactRegister, Launch
+from clauseway.agreement.language.shares import RevenueShare
+from clauseway.agreement.language.terms import AnyTerm, Precedence, RevenueShareTerm, Term
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
 

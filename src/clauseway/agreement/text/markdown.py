@@ -9,8 +9,8 @@ import msgspec
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.unread import DEPTH_MAX, check_unread
+from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.agreement.text.unread import DEPTH_MAX, check_unread
 
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _NUMBERED = re.compile(r"^(\d+(?:\.\d+)*)\s+(.+)$")

@@ -5,10 +5,19 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.events import Event
-from clauseway.agreement.terms import AnyTerm
+from clauseway.agreement.language.events import Event
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, KnownAt
+
+# How silence is read. Every agreement states these rules.
+RULES = ("unstated", "owner", "grant", "share", "licensee")
+# Rules that hold only where an agreement states them.
+STATED_RULES = ("launch",)
+# The source of what is our own reading; an agreement may say in its sources what it means by that.
+OURS = "ours"
+# The standings of a figure.
+STANDINGS = ("reported", "placeholder", "ours")
 
 
 class Clause(msgspec.Struct, frozen=True, kw_only=True):

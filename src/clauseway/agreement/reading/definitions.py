@@ -11,24 +11,27 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from clauseway.agreement.actions import TERM_ACTIONS
-from clauseway.agreement.agreement import Commentary, ContextNote, Figure, Reading
-from clauseway.agreement.blocks import Cited, CitedSource, build, read_mapping
-from clauseway.agreement.entries import Entry, Plain
-from clauseway.agreement.events import Event
-from clauseway.agreement.front import DefinitionsFront, read_front
-from clauseway.agreement.markdown import Block, Document
-from clauseway.agreement.mistakes import DEFINITIONS, Mistakes, Names
-from clauseway.agreement.terms import ANYONE, MILESTONE
+from clauseway.agreement.language.actions import TERM_ACTIONS
+from clauseway.agreement.language.agreement import (
+    OURS,
+    RULES,
+    STANDINGS,
+    STATED_RULES,
+    Commentary,
+    ContextNote,
+    Figure,
+    Reading,
+)
+from clauseway.agreement.language.events import Event
+from clauseway.agreement.language.terms import ANYONE, MILESTONE
+from clauseway.agreement.reading.blocks import Cited, CitedSource, build, read_mapping
+from clauseway.agreement.reading.front import DefinitionsFront, read_front
+from clauseway.agreement.text.entries import Entry, Plain
+from clauseway.agreement.text.markdown import Block, Document
+from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes, Names
 from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
-RULES = ("unstated", "owner", "grant", "share", "licensee")
-# Rules that hold only where an agreement states them.
-STATED_RULES = ("launch",)
-# The source of what is our own reading; an agreement may say in its sources what it means by that.
-OURS = "ours"
-STANDINGS = ("reported", "placeholder", "ours")
 # Any segment that a question does not name; every agreement has it.
 ANY_SEGMENT = "any"
 SECTIONS = (

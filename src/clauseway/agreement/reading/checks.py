@@ -8,15 +8,13 @@ from typing import assert_never
 
 import msgspec
 
-from clauseway.agreement.actions import CLOUDS, TERM_ACTIONS
-from clauseway.agreement.agreement import Change
-from clauseway.agreement.definitions import ANY_SEGMENT, Definitions
-from clauseway.agreement.entries import Entry
-from clauseway.agreement.figures import parse_amount, parse_percentage
-from clauseway.agreement.language import KINDS, parts_of
-from clauseway.agreement.mistakes import DEFINITIONS, Mistakes, Names
-from clauseway.agreement.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
-from clauseway.agreement.terms import (
+from clauseway.agreement.language.actions import CLOUDS, TERM_ACTIONS
+from clauseway.agreement.language.agreement import Change
+from clauseway.agreement.language.figures import parse_amount, parse_percentage
+from clauseway.agreement.language.kinds import KINDS, parts_of
+from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
+from clauseway.agreement.language.terms import (
     ANYONE,
     BINDS,
     MILESTONE,
@@ -38,16 +36,16 @@ from clauseway.agreement.terms import (
     Scope,
     Stake,
     Term,
-    Traded,
     Undertaking,
 )
+from clauseway.agreement.reading.definitions import ANY_SEGMENT, Definitions
+from clauseway.agreement.text.entries import Entry
+from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes, Names
 from clauseway.catalog import ELSEWHERE
 from clauseway.values import BadNumber, InvalidInput, parse_day, through
 
 # With one of these, or a digit, a text begins that was meant to be a number.
 _BEGIN_A_NUMBER = ("+", "-", ".", ",", "\u2212")
-# Names that a term uses: the key they are written under, what they name, and the names.
-Use = tuple[str, str, Iterable[str]]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,133 +377,6 @@ def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
         "product": None if classes is None or products is None else {*classes, *products},
         "action": TERM_ACTIONS,
     }
-
-
-def _ownership(term: Ownership) -> Iterator[Use]:
-    yield "party", "party", [term.party]
-    yield "products", "product", term.products
-
-
-def _permission(term: Permission) -> Iterator[Use]:
-    yield "party", "party", {term.party} - {ANYONE}
-    yield "actions", "action", term.actions
-    yield "products", "product", term.products
-    yield "clouds", "cloud", term.clouds
-    yield from _for_whom(term)
-
-
-def _exclusivity(term: Exclusivity) -> Iterator[Use]:
-    yield "actions", "action", term.actions
-    yield "products", "product", term.products
-    yield "clouds", "cloud", term.clouds
-    yield from _for_whom(term)
-    yield "only", "cloud", term.only.clouds
-    yield "only", "region", term.only.regions
-    yield "only", "party", term.only.sellers | term.only.parties | term.only.licensees
-    for scope in term.except_:
-        yield from _scope("except", scope)
-
-
-def _prohibition(term: Prohibition) -> Iterator[Use]:
-    yield "parties", "party", term.parties - {ANYONE}
-    yield "actions", "action", term.actions
-    yield "products", "product", term.products
-    yield "clouds", "cloud", term.clouds
-    yield from _for_whom(term)
-    for scope in term.except_:
-        yield from _scope("except", scope)
-
-
-def _precedence(term: Precedence) -> Iterator[Use]:
-    yield "party", "party", [term.party]
-    yield "first", "cloud", [term.first]
-    yield "actions", "action", term.actions
-    yield "products", "product", term.products
-    yield from _for_whom(term)
-
-
-def _refusal_right(term: RefusalRight) -> Iterator[Use]:
-    yield "holder", "party", [term.holder]
-    yield "grantor", "party", [term.grantor] if term.grantor else []
-    yield "actions", "action", term.actions
-    yield "products", "product", term.products
-    yield "except-clouds", "cloud", term.except_clouds
-    yield from _for_whom(term)
-
-
-def _licence(term: Licence) -> Iterator[Use]:
-    yield "licensor", "party", [term.licensor]
-    yield "licensee", "party", [term.licensee]
-    yield "products", "product", term.products
-    for scope in term.carries:
-        yield from _scope("carries", scope)
-
-
-def _revenue_share(term: RevenueShareTerm) -> Iterator[Use]:
-    yield "payer", "party", [term.payer]
-    yield "payee", "party", [term.payee]
-    yield "base", "party", term.base.sellers | term.base.wholesale_except
-    yield "base", "product", term.base.excludes | term.base.products
-    yield "base", "cloud", term.base.clouds
-
-
-def _commitment(term: Commitment) -> Iterator[Use]:
-    yield "party", "party", [term.party]
-    yield "to", "party", [term.to]
-
-
-def _stake(term: Stake) -> Iterator[Use]:
-    yield "holder", "party", [term.holder]
-    yield "of", "party", [term.of]
-
-
-def _undertaking(term: Undertaking | Context) -> Iterator[Use]:
-    yield "parties", "party", term.parties
-
-
-def _for_whom(term: Traded) -> Iterator[Use]:
-    """Return the sellers, segments and regions that limit a term."""
-    yield "sellers", "party", term.sellers
-    yield "segments", "segment", term.segments
-    yield "regions", "region", term.regions
-
-
-def _scope(key: str, scope: Scope) -> Iterator[Use]:
-    yield key, "action", scope.actions
-    yield key, "product", scope.products
-    yield key, "cloud", scope.clouds
-    yield key, "party", scope.sellers
-    yield key, "segment", scope.segments
-    yield key, "region", scope.regions
-
-
-def uses(term: AnyTerm) -> Iterator[Use]:
-    """Return the names in a term, each with the key it is written under."""
-    match term:
-        case Ownership():
-            return _ownership(term)
-        case Permission():
-            return _permission(term)
-        case Exclusivity():
-            return _exclusivity(term)
-        case Prohibition():
-            return _prohibition(term)
-        case Precedence():
-            return _precedence(term)
-        case RefusalRight():
-            return _refusal_right(term)
-        case Licence():
-            return _licence(term)
-        case RevenueShareTerm():
-            return _revenue_share(term)
-        case Commitment():
-            return _commitment(term)
-        case Stake():
-            return _stake(term)
-        case Undertaking() | Context():
-            return _undertaking(term)
-        case _:
-            assert_never(term)
 
 
 def _check_readings(under: Mapping[str, str], key: str, place: Place) -> None:

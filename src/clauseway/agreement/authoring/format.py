@@ -22,13 +22,13 @@ from ruamel.yaml.compat import StringIO
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.resolver import VersionedResolver
 
-from clauseway.agreement.amendments import ChangeWritten
-from clauseway.agreement.definitions import SECTIONS
-from clauseway.agreement.entries import Plain, read_yaml
-from clauseway.agreement.facts import FACT_KINDS
-from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.shares import Floor, Tier
-from clauseway.agreement.terms import TERM_KINDS, Scope, Term
+from clauseway.agreement.language.facts import FACT_KINDS
+from clauseway.agreement.language.shares import Floor, Tier
+from clauseway.agreement.language.terms import TERM_KINDS, Scope, Term
+from clauseway.agreement.reading.amendments import ChangeWritten
+from clauseway.agreement.reading.definitions import SECTIONS
+from clauseway.agreement.text.entries import Plain, read_yaml
+from clauseway.agreement.text.mistakes import Mistakes
 
 WIDTH = 120
 # A comment may settle where it stays only with a second pass.

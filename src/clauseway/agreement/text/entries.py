@@ -24,8 +24,8 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from clauseway.agreement.markdown import UNREADABLE
-from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.text.markdown import UNREADABLE
+from clauseway.agreement.text.mistakes import Mistakes
 
 # Deep enough for any term; a limit, because text from outside must not exhaust the stack.
 _DEPTH_MAX = 16

@@ -11,15 +11,16 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 import msgspec
 
-from clauseway.agreement.actions import TERM_ACTIONS
-from clauseway.agreement.amendments import ChangeWritten, Written
-from clauseway.agreement.blocks import Cited
-from clauseway.agreement.definitions import (
+from clauseway.agreement.language.actions import TERM_ACTIONS
+from clauseway.agreement.language.agreement import RULES, STANDINGS, STATED_RULES
+from clauseway.agreement.language.facts import FACT_KINDS, STAGES
+from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
+from clauseway.agreement.language.terms import BINDS, TERM_KINDS, UNLESS, Choice
+from clauseway.agreement.reading.amendments import ChangeWritten, Written
+from clauseway.agreement.reading.blocks import Cited
+from clauseway.agreement.reading.definitions import (
     LISTS,
-    RULES,
     SECTIONS,
-    STANDINGS,
-    STATED_RULES,
     ClassWritten,
     CommentaryWritten,
     ContextWritten,
@@ -28,10 +29,7 @@ from clauseway.agreement.definitions import (
     ProductWritten,
     ReadingWritten,
 )
-from clauseway.agreement.facts import FACT_KINDS, STAGES
-from clauseway.agreement.registers import AboutFact, AddedParty, AddedProduct
-from clauseway.agreement.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
-from clauseway.agreement.terms import BINDS, TERM_KINDS, UNLESS, Choice
+from clauseway.agreement.reading.registers import AboutFact, AddedParty, AddedProduct
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -14,8 +14,8 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.actions import CLOUDS, LICENSEES, PARTIES, REGIONS, SELLERS, takes
-from clauseway.agreement.shares import CORRECTION, Floor, Payment, ShareBase, Tier
+from clauseway.agreement.language.actions import CLOUDS, LICENSEES, PARTIES, REGIONS, SELLERS, takes
+from clauseway.agreement.language.shares import CORRECTION, Floor, Payment, ShareBase, Tier
 from clauseway.values import Citation
 
 NAMES = frozenset[str]

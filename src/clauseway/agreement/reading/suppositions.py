@@ -4,7 +4,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.facts import (
+from clauseway.agreement.language.facts import (
     ANSWERS,
     Answer,
     EventHappened,
@@ -16,7 +16,7 @@ from clauseway.agreement.facts import (
     Withdrawal,
     names_in,
 )
-from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
-from clauseway.agreement.agreement import Agreement, Amendment, Change
-from clauseway.agreement.definitions import STATED_RULES
-from clauseway.agreement.facts import Fact
-from clauseway.agreement.terms import Term
+from clauseway.agreement.language.agreement import STATED_RULES, Agreement, Amendment, Change
+from clauseway.agreement.language.facts import Fact
+from clauseway.agreement.language.terms import Term
 
 # What the language learnt to say later. Where a text says none of it, its meaning is what it was before.
 _LEARNT_LATER = frozenset(

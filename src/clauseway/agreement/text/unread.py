@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from markdown_it.token import Token
 
-from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.text.mistakes import Mistakes
 
 # The words after `yaml` that open a block, in the singular and in the plural.
 _BLOCK_WORDS = frozenset(

@@ -8,10 +8,10 @@ names as `after`, then by the day on which they take effect.
 from collections.abc import Collection, Sequence
 from datetime import date
 
-from clauseway.agreement.amendments import Draft
-from clauseway.agreement.definitions import Definitions
-from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
-from clauseway.agreement.terms import ANY_TERM
+from clauseway.agreement.language.terms import ANY_TERM
+from clauseway.agreement.reading.amendments import Draft
+from clauseway.agreement.reading.definitions import Definitions
+from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes
 
 # The document that stands first keeps the name; the mistake is reported at the later one.
 _OTHER_ID = "Give one of them another id."

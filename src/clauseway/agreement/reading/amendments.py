@@ -5,16 +5,16 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.agreement import Amendment, Change, Clause
-from clauseway.agreement.blocks import Cited, Named, build, read_mapping
-from clauseway.agreement.checks import Place, check_change, check_term
-from clauseway.agreement.definitions import Definitions
-from clauseway.agreement.entries import Entry
-from clauseway.agreement.front import AmendmentFront, read_front
-from clauseway.agreement.knowledge import known_since
-from clauseway.agreement.markdown import Block, Document
-from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.terms import TERM_KINDS, AnyTerm
+from clauseway.agreement.language.agreement import Amendment, Change, Clause
+from clauseway.agreement.language.terms import TERM_KINDS, AnyTerm
+from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
+from clauseway.agreement.reading.checks import Place, check_change, check_term
+from clauseway.agreement.reading.definitions import Definitions
+from clauseway.agreement.reading.front import AmendmentFront, read_front
+from clauseway.agreement.reading.knowledge import known_since
+from clauseway.agreement.text.entries import Entry
+from clauseway.agreement.text.markdown import Block, Document
+from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.values import Citation, KnownAt
 
 

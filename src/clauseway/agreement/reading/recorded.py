@@ -11,7 +11,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.facts import (
+from clauseway.agreement.language.facts import (
     ADDITIONS,
     ANSWERS,
     FACT_KINDS,
@@ -23,10 +23,10 @@ from clauseway.agreement.facts import (
     ends_too_early,
     names_in,
 )
-from clauseway.agreement.markdown import UNREADABLE
-from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.registers import NAMED, RECORD_AGAIN, RETRACTED
-from clauseway.agreement.terms import ANYONE
+from clauseway.agreement.language.terms import ANYONE
+from clauseway.agreement.reading.registers import NAMED, RECORD_AGAIN, RETRACTED
+from clauseway.agreement.text.markdown import UNREADABLE
+from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.catalog import Catalog
 from clauseway.values import FOREVER, Citation, InvalidInput, KnownAt, parse_day
 

@@ -13,16 +13,16 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.agreement import Agreement, Amendment
-from clauseway.agreement.amendments import Draft, read_amendment
-from clauseway.agreement.definitions import Definitions, read_definitions
-from clauseway.agreement.facts import FactRegister
-from clauseway.agreement.markdown import take_apart
-from clauseway.agreement.meaning import meaning_of
-from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
-from clauseway.agreement.registers import Gathered, gather_facts
-from clauseway.agreement.sequence import check_sequence, in_order_of_conclusion
-from clauseway.agreement.terms import RefusalRight
+from clauseway.agreement.language.agreement import Agreement, Amendment
+from clauseway.agreement.language.facts import FactRegister
+from clauseway.agreement.language.meaning import meaning_of
+from clauseway.agreement.language.terms import RefusalRight
+from clauseway.agreement.reading.amendments import Draft, read_amendment
+from clauseway.agreement.reading.definitions import Definitions, read_definitions
+from clauseway.agreement.reading.registers import Gathered, gather_facts
+from clauseway.agreement.reading.sequence import check_sequence, in_order_of_conclusion
+from clauseway.agreement.text.markdown import take_apart
+from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes
 from clauseway.catalog import Catalog
 
 FACTS = "facts.md"

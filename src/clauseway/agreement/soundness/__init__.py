@@ -1,0 +1,1 @@
+"""Remarks on a readable agreement: conflicts, gaps, and terms or definitions that do nothing."""

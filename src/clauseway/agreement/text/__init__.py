@@ -1,0 +1,8 @@
+"""A document taken apart: front matter, numbered sections, fenced blocks, YAML with its lines.
+
+Nothing here knows the language of terms. Text that looks like a block and would not be read as one
+is refused, and each mistake names its line.
+
+    markdown ─ sections and blocks     unread ─ text that looks like a block
+    entries  ─ YAML with lines         mistakes ─ the author's mistakes, in one list
+"""
