@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clauseway.agreement import FactRegister, Given, RevenueShare
-    from clauseway.agreement.soundness.remarks import Remark, check_agreement
+    from clauseway.agreement.soundness.checking import check_agreement
+    from clauseway.agreement.soundness.remarks import Remark
     from clauseway.app.agreements.explaining import (
         Explanation,
         Verification,
@@ -52,7 +53,7 @@ _OFFERED = {
     "OpenAgreements": "clauseway.app.opening.several",
     "open_agreements": "clauseway.app.opening.several",
     "Remark": "clauseway.agreement.soundness.remarks",
-    "check_agreement": "clauseway.agreement.soundness.remarks",
+    "check_agreement": "clauseway.agreement.soundness.checking",
     "Explanation": "clauseway.app.agreements.explaining",
     "Verification": "clauseway.app.agreements.explaining",
     "explain": "clauseway.app.agreements.explaining",

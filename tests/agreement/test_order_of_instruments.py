@@ -4,7 +4,7 @@ import pytest
 
 import terms_at_hand
 from clauseway import InvalidInput, KnownAt, OpenAgreement
-from clauseway.agreement.soundness.remarks import check_agreement
+from clauseway.agreement.soundness.checking import check_agreement
 
 EXCLUSIVE = """
 id: x

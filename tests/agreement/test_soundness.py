@@ -6,7 +6,8 @@ import pytest
 
 from clauseway import KnownAt, OpenAgreement, Outcome, open_agreement
 from clauseway.agreement import FactRegister, read_agreement
-from clauseway.agreement.soundness.remarks import Remark, Severity, check_agreement
+from clauseway.agreement.soundness.checking import check_agreement
+from clauseway.agreement.soundness.remarks import Remark, Severity
 from clauseway.decisions import Question, all_questions
 from clauseway.decisions.question import RESTS_ON
 

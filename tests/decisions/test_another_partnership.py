@@ -6,7 +6,7 @@ import pytest
 from expected_decisions import decision_of, rows
 
 from clauseway.agreement import revenue_shares
-from clauseway.agreement.soundness.remarks import check_agreement
+from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.decisions.question import RESTS_ON
 from clauseway.values import KnownAt

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from clauseway import OpenAgreement
 from clauseway.agreement import Agreement, boundaries, in_force
-from clauseway.agreement.soundness.remarks import check_agreement
+from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.decisions.question import RESTS_ON
 
 

@@ -146,9 +146,8 @@ def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> 
     for amendment in agreement.amendments:
         if amendment.known <= known_at:
             days.add(amendment.effective)
-            texts: list[Term | Change] = [*amendment.terms, *amendment.changes]
-            for timed in texts:
-                days |= _days_of(timed)
+            for text in amendment.texts:
+                days |= _days_of(text)
     known_facts = facts.known(known_at).facts
     days |= {turn for fact in known_facts for turn in fact.turns}
     days |= Calendar(agreement.events, FactRegister(known_facts)).days()

@@ -66,6 +66,11 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...]
     rank: int = 0
 
+    @property
+    def texts(self) -> tuple[AnyTerm | Change, ...]:
+        """Return the terms and the changes of the amendment."""
+        return (*self.terms, *self.changes)
+
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A text that can be read in several ways. The first option is the default."""

@@ -31,3 +31,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def recorded(self) -> bool:
         return not self.after and self.on is None
+
+    @property
+    def waits_for(self) -> frozenset[str]:
+        """Return the events that decide its first day."""
+        return frozenset({self.after, self.prevented_by, self.extended_by} - {""})

@@ -1,1 +1,4 @@
-"""Remarks on a readable agreement: conflicts, gaps, and terms or definitions that do nothing."""
+"""Remarks on a readable agreement: conflicts, gaps, and terms or definitions that do nothing.
+
+checking ─ the list of checks: conflicts │ coverage │ idle │ sources ─ lives ─ remarks
+"""

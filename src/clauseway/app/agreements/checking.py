@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement.soundness.remarks import Remark, Severity, check_agreement
+from clauseway.agreement.soundness.checking import check_agreement
+from clauseway.agreement.soundness.remarks import Remark, Severity
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
 from clauseway.decisions.question import RESTS_ON

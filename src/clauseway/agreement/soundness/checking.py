@@ -1,0 +1,56 @@
+"""Remark on errors, doubts and idle parts of a readable agreement, each with its file and line.
+
+    error     The text contradicts itself: conflicts, grants that an exclusivity takes back, two
+              owners.
+    warning   Probably not meant: gaps in ownership, overlaps, terms that are never in force or
+              reach nothing.
+    note      Worth knowing: terms that rest on our own reading alone, idle definitions, clauses in
+              prose only.
+
+Terms are in force as the fold (`force`) computes it, with everything known, under every combination
+of the readings that terms depend on. `reading` reports the mistakes that keep a text from being
+read.
+"""
+
+from collections.abc import Callable, Iterator
+
+from clauseway.agreement.language.agreement import Agreement
+from clauseway.agreement.language.facts import FactRegister
+from clauseway.agreement.soundness.conflicts import conflicts, contradicted_grants, two_owners
+from clauseway.agreement.soundness.coverage import gaps, overlaps
+from clauseway.agreement.soundness.idle import (
+    changes_nothing,
+    never_in_force,
+    never_mentioned,
+    reach_nothing,
+)
+from clauseway.agreement.soundness.lives import Lives, RestsOn
+from clauseway.agreement.soundness.remarks import Remark
+from clauseway.agreement.soundness.sources import not_formalised, uncited
+
+CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
+    conflicts,
+    two_owners,
+    contradicted_grants,
+    gaps,
+    overlaps,
+    never_in_force,
+    changes_nothing,
+    reach_nothing,
+    uncited,
+    never_mentioned,
+    not_formalised,
+)
+
+
+def check_agreement(
+    agreement: Agreement, facts: FactRegister, rests_on: RestsOn | None = None
+) -> tuple[Remark, ...]:
+    """Return every remark on an agreement, the gravest first, then in order of file and line.
+
+    `rests_on` holds, for each action, the actions that it rests on, as a sale on a cloud rests on
+    serving there.
+    """
+    lives = Lives(agreement, facts, rests_on or {})
+    remarks = dict.fromkeys(remark for check in CHECKS for remark in check(lives))
+    return tuple(sorted(remarks, key=lambda remark: remark.rank))

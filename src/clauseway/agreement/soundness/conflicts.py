@@ -1,0 +1,220 @@
+"""Terms that contradict each other: exclusivities, owners, and grants that are taken back."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import msgspec
+
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    NAMES,
+    AnyTerm,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Scope,
+)
+from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, Place, Scoped, covers
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.values import Interval
+
+
+def conflicts(lives: Lives) -> Iterator[Remark]:
+    """Remark on two exclusivities that no act can satisfy together."""
+    for earlier, later, together in lives.pairs(Exclusivity, Exclusivity):
+        assert isinstance(later, Exclusivity)
+        cell = _nothing_left(lives, earlier, later)
+        if cell is None:
+            continue
+        action, name = cell
+        yield remark(
+            Severity.ERROR,
+            "conflict",
+            later.citation,
+            f"{earlier.id} and {later.id} leave no way to {action} {name}",
+            f"one reserves it to {listed(earlier.only.names)}, "
+            f"the other to {listed(later.only.names)}, "
+            f"and both are in force from {together.begin}",
+            "End one of them in a change, or except the case from one.",
+        )
+
+
+def _nothing_left(lives: Lives, earlier: Exclusivity, later: Exclusivity) -> Cell | None:
+    """Return a cell covered by both, of which no act is allowed by both; None if there is none."""
+    part = earlier.only.part
+    if part != later.only.part or not earlier.only.names.isdisjoint(later.only.names):
+        return None
+    shared = lives.cells(earlier.actions, earlier.products) & lives.cells(
+        later.actions, later.products
+    )
+    places = lives.places((earlier, later), (*_scopes(earlier), *_scopes(later)), part)
+    for cell, place in product(sorted(shared), places):
+        if _allowed(lives, earlier, cell, place).isdisjoint(_allowed(lives, later, cell, place)):
+            return cell
+    return None
+
+
+def _scopes(term: Exclusivity) -> tuple[Scoped, ...]:
+    """Return the scopes of an exclusivity: its own and its carve-outs."""
+    return (term, *term.except_)
+
+
+def _allowed(lives: Lives, term: Exclusivity, cell: Cell, place: Place) -> NAMES:
+    """Return the names (of clouds, sellers, …) that an exclusivity allows an act that it covers.
+
+    These are the names it reserves the act to, the names outside its own scope, and the names of
+    its carve-outs.
+    """
+    part = term.only.part
+    whole = lives.names[part]
+    own: NAMES = getattr(term, part, frozenset())
+    allowed = term.only.names | (whole - own if own else frozenset())
+    for scope in term.except_:
+        if cell in lives.cells_of(scope) and covers(scope, place, part):
+            allowed |= getattr(scope, part, frozenset()) or whole
+    return allowed
+
+
+def two_owners(lives: Lives) -> Iterator[Remark]:
+    """Remark on products that two parties own at once."""
+    for earlier, later, together in lives.pairs(Ownership, Ownership):
+        assert isinstance(later, Ownership)
+        if earlier.party == later.party:
+            continue
+        both = [
+            name
+            for name, _ in lives.askable
+            if lives.is_in(name, earlier.products) and lives.is_in(name, later.products)
+        ]
+        if both:
+            yield remark(
+                Severity.ERROR,
+                "conflict",
+                later.citation,
+                f"{both[0]} has two owners",
+                f"{earlier.id} says {earlier.party}, {later.id} says {later.party}, "
+                f"from {together.begin}",
+                f"End {earlier.id} in a change, or take {both[0]} out of one of the two.",
+            )
+
+
+class _Granted(msgspec.Struct, frozen=True):
+    """A grant by a term to a party: by the term itself, or carried by a licence."""
+
+    term: AnyTerm
+    party: str
+    scope: Scope
+
+
+def _granted(term: AnyTerm) -> list[_Granted]:
+    match term:
+        case Permission() if term.party != ANYONE:
+            scope = Scope(
+                actions=term.actions,
+                products=term.products,
+                clouds=term.clouds,
+                sellers=term.sellers,
+                segments=term.segments,
+                regions=term.regions,
+            )
+            return [_Granted(term, term.party, scope)]
+        case Licence():
+            return [_Granted(term, term.licensee, scope) for scope in term.carries]
+    return []
+
+
+def contradicted_grants(lives: Lives) -> Iterator[Remark]:
+    """Remark on a grant inside an exclusivity that forbids what it grants."""
+    for kind in (Permission, Licence):
+        for exclusivity, term, together in lives.pairs(Exclusivity, kind):
+            if isinstance(term, Permission) and term.overrides(exclusivity.id):
+                continue
+            for grant in _granted(term):
+                yield from _taken_back(lives, exclusivity, grant, together)
+            if isinstance(term, Licence) and exclusivity.only.licensees:
+                yield from _licensed_past(lives, exclusivity, term, together)
+
+
+def _taken_back(
+    lives: Lives, exclusivity: Exclusivity, grant: _Granted, together: Interval
+) -> Iterator[Remark]:
+    cells = lives.cells_of(grant.scope)
+    covered = lives.cells(exclusivity.actions, exclusivity.products)
+    if {name for _, name in cells}.isdisjoint(name for _, name in covered):
+        return
+    part = exclusivity.only.part
+    places = lives.places((grant.scope,), (grant.scope, *_scopes(exclusivity)), part)
+    points = list(product(sorted(cells), places))
+    forbidden = [
+        cell
+        for cell, place in points
+        if covers(exclusivity, place, part)
+        and _is_forbidden(lives, exclusivity, grant, cell, place, covered)
+    ]
+    if forbidden:
+        whole = len(forbidden) == len(points)
+        action, name = forbidden[0]
+        share = "all" if whole else f"{action} of {name},"
+        yield _contradiction(
+            exclusivity,
+            grant.term,
+            whole,
+            f"{exclusivity.id} forbids {share} that {grant.term.id} grants",
+            f"{grant.party} may act by the one, "
+            f"the other reserves it to {listed(exclusivity.only.names)}, "
+            f"and both are in force from {together.begin}",
+        )
+
+
+def _is_forbidden(
+    lives: Lives,
+    exclusivity: Exclusivity,
+    grant: _Granted,
+    cell: Cell,
+    place: Place,
+    covered: frozenset[Cell],
+) -> bool:
+    """Return whether an exclusivity forbids a whole grant, or part of it.
+
+    A part is some of the clouds, sellers or regions that are granted by name.
+    """
+    action, name = cell
+    part = exclusivity.only.part
+    rests_on = lives.rests_on.get(action, frozenset()) if part in WHERE else frozenset()
+    for needed_action in sorted({action} | rests_on):
+        if (needed_action, name) not in covered:
+            continue
+        allowed = _allowed(lives, exclusivity, (needed_action, name), place)
+        if part in WHERE and (getattr(grant.scope, part) - allowed or not allowed):
+            return True
+        if exclusivity.only.parties and grant.party not in allowed:
+            return True
+    return False
+
+
+def _licensed_past(
+    lives: Lives, exclusivity: Exclusivity, licence: Licence, together: Interval
+) -> Iterator[Remark]:
+    """Remark on a licence to a party outside those to whom licences are reserved."""
+    licensed = [name for name, _ in lives.askable if lives.is_in(name, licence.products)]
+    reserved = [name for name in licensed if lives.is_in(name, exclusivity.products)]
+    if reserved and licence.licensee not in exclusivity.only.licensees:
+        yield _contradiction(
+            exclusivity,
+            licence,
+            len(reserved) == len(licensed),
+            f"{exclusivity.id} forbids the licence of {reserved[0]} that {licence.id} grants",
+            f"{licence.licensee} is licensed by the one, the other reserves licences to "
+            f"{listed(exclusivity.only.licensees)}, and both are in force from {together.begin}",
+        )
+
+
+def _contradiction(
+    exclusivity: Exclusivity, term: AnyTerm, whole: bool, what: str, why: str
+) -> Remark:
+    severity = Severity.ERROR if whole else Severity.WARNING
+    todo = (
+        f"End {exclusivity.id} or {term.id} in a change, or except the case from {exclusivity.id}."
+    )
+    return remark(severity, "contradicted-grant", term.citation, what, why, todo)

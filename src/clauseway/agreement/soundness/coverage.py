@@ -1,0 +1,133 @@
+"""Gaps and overlaps: classes that nobody owns, and terms that say the same."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import combinations
+from typing import assert_never
+
+import msgspec
+
+from clauseway.agreement.force.fold import boundaries
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    NAMES,
+    AnyTerm,
+    Commitment,
+    Context,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    Prohibition,
+    RefusalRight,
+    RevenueShareTerm,
+    Stake,
+    Term,
+    Undertaking,
+)
+from clauseway.agreement.soundness.lives import WHERE, Lives, defined
+from clauseway.agreement.soundness.remarks import Remark, Severity, remark
+from clauseway.values import Interval, KnownAt
+
+
+def gaps(lives: Lives) -> Iterator[Remark]:
+    """Remark on a class that nobody owns while some amendment is in force."""
+    first = min(amendment.effective for amendment in lives.agreement.amendments)
+    turns = boundaries(lives.agreement, lives.facts, KnownAt.everything())
+    days = [day for day in turns if day >= first]
+    for name, product_class in lives.catalog.classes.items():
+        actions = product_class.actions
+        if actions and (day := _unowned_from(lives, name, actions, days)) is not None:
+            yield remark(
+                Severity.WARNING,
+                "gap",
+                defined(lives.agreement, "classes", name),
+                f"nobody owns {name} from {day}",
+                "no ownership in force names it, and nobody could grant it: "
+                "every answer about it is unstated",
+                f"Write an ownership of {name}, or a permission of party anyone.",
+            )
+
+
+def _unowned_from(lives: Lives, name: str, actions: NAMES, days: Iterable[date]) -> date | None:
+    for day in days:
+        for by_id in lives.by_readings:
+            live = [term for term, life in by_id.values() if day in life]
+            owned = any(
+                isinstance(term, Ownership) and lives.is_in(name, term.products) for term in live
+            )
+            if not owned and not all(_is_public(lives, live, action, name) for action in actions):
+                return day
+    return None
+
+
+def _is_public(lives: Lives, live: Iterable[AnyTerm], action: str, name: str) -> bool:
+    """Return whether anyone may do this anywhere."""
+    return any(
+        isinstance(term, Permission)
+        and term.party == ANYONE
+        and action in term.actions
+        and not any(getattr(term, key) for key in WHERE)
+        and lives.is_in(name, term.products)
+        for term in live
+    )
+
+
+def overlaps(lives: Lives) -> Iterator[Remark]:
+    """Remark on two terms in force at once, of different amendments, with equal kind and scope."""
+    seen: set[tuple[str, str]] = set()
+    for by_id in lives.by_readings:
+        alike: dict[object, list[tuple[AnyTerm, Interval]]] = {}
+        for term, life in by_id.values():
+            if (content := _content(term)) is not None:
+                alike.setdefault((type(term), content), []).append((term, life))
+        for group in alike.values():
+            for (earlier, earlier_life), (later, later_life) in combinations(group, 2):
+                together = earlier_life.intersect(later_life)
+                pair = (earlier.id, later.id)
+                amendment = lives.amendment_of[later.id]
+                if pair in seen or together.is_empty or lives.amendment_of[earlier.id] == amendment:
+                    continue
+                seen.add(pair)
+                yield remark(
+                    Severity.WARNING,
+                    "overlap",
+                    later.citation,
+                    f"{later.id} says what {earlier.id} says",
+                    f"both are in force from {together.begin}, and neither replaces the other",
+                    f"End {earlier.id} in a change of {amendment}, or delete {later.id}.",
+                )
+
+
+_OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))
+
+
+def _content(term: AnyTerm) -> object:
+    """Return a term's content beside its days; None if only its prose holds the content."""
+    match term:
+        case Undertaking() | Context() | Commitment():
+            return None
+        case RevenueShareTerm():
+            return term.payer, term.payee, term.base
+        case Stake():
+            return term.holder, term.of
+        case (
+            Ownership()
+            | Permission()
+            | Exclusivity()
+            | Prohibition()
+            | Precedence()
+            | RefusalRight()
+            | Licence()
+        ):
+            fields = msgspec.structs.asdict(term)
+        case _:
+            assert_never(term)
+    return repr(
+        [(name, _ordered(value)) for name, value in fields.items() if name not in _OF_EVERY_TERM]
+    )
+
+
+def _ordered(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,0 +1,202 @@
+"""Texts that do nothing: terms never in force, idle changes, empty scopes, unused definitions."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from clauseway.agreement.force.fold import changed_by, in_force
+from clauseway.agreement.language.agreement import Change
+from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch
+from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.terms import (
+    AnyTerm,
+    Exclusivity,
+    Forbidding,
+    Licence,
+    Ownership,
+    Precedence,
+    RefusalRight,
+    Traded,
+)
+from clauseway.agreement.soundness.lives import Lives, defined, whatever_happens
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.values import KnownAt
+
+
+def never_in_force(lives: Lives) -> Iterator[Remark]:
+    """Remark on a term that never comes into force, with any knowledge and under any reading."""
+    for amendment, term in lives.terms:
+        about = lives.amendments_on(term)
+        small = whatever_happens(msgspec.structs.replace(lives.agreement, amendments=tuple(about)))
+        # What is learned later may undo an end: a change, or an event such as a cure.
+        learned = [changing.known for changing in about if changing.changes]
+        learned += [fact.known for fact in lives.facts.facts if isinstance(fact, EventHappened)]
+        points = {amendment.known, *(point for point in learned if point > amendment.known)}
+        # A term that has ended by the day it begins has ended for good, so that day is enough.
+        states = [
+            state
+            for point in sorted(points)
+            for readings in lives.readings_of(about)
+            for state in in_force(
+                small, lives.facts.known(point), term.begins, point, readings
+            ).states
+        ]
+        if states and not any(state.in_force for state in states):
+            by = "its own end" if states[0].ended_by.term == term.id else states[0].ended_by.term
+            yield remark(
+                Severity.WARNING,
+                "dead",
+                term.citation,
+                f"{term.id} is never in force",
+                f"{by} ends it before it begins on {term.begins}",
+                "Delete it, or fix its days or what ends it.",
+            )
+
+
+def changes_nothing(lives: Lives) -> Iterator[Remark]:
+    """Remark on a change of a term that, under every reading, had ended by then.
+
+    Such a change neither revives the term nor moves its end.
+    """
+    for amendment in lives.agreement.amendments:
+        for change in amendment.changes:
+            for term in _unaffected(lives, change):
+                yield remark(
+                    Severity.NOTE,
+                    "idle-change",
+                    change.citation,
+                    f"{change.id} changes nothing of {term}",
+                    f"it had ended by {amendment.effective}, when the change takes effect",
+                    f"Take {term} out of it, or fix a date.",
+                )
+
+
+def _unaffected(lives: Lives, change: Change) -> list[str]:
+    """Return the terms that a change names, and on which it has no effect under any readings."""
+    known_facts = lives.facts.known(KnownAt.everything())
+    terms = [*change.ends, *change.sets_end]
+    for readings in lives.readings_of(lives.agreement.amendments):
+        if not terms:
+            break
+        affected = changed_by(lives.agreement, known_facts, readings, change)
+        terms = [term for term in terms if term not in affected]
+    return terms
+
+
+def reach_nothing(lives: Lives) -> Iterator[Remark]:
+    """Remark on a term whose scope is empty, or that distinguishes nothing."""
+    for _, term in lives.terms:
+        for why in _idle(lives, term):
+            yield remark(
+                Severity.WARNING,
+                "unreachable",
+                term.citation,
+                f"{term.id} reaches nothing",
+                why,
+                "Fix its scope, or delete it.",
+            )
+
+
+def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
+    clouds = lives.catalog.clouds
+    if isinstance(term, Traded) and not lives.cells(term.actions, term.products):
+        products, actions = listed(term.products) or "it", listed(term.actions) or "an action"
+        yield f"no product or class in {products} takes {actions}"
+    if isinstance(term, Ownership | Licence) and not any(
+        lives.is_in(name, term.products) for name, _ in lives.askable
+    ):
+        yield "it names no product and no class of which anything can be asked"
+    if isinstance(term, Licence) and (
+        idle := [scope for scope in term.carries if not lives.cells_of(scope)]
+    ):
+        actions, products = listed(idle[0].actions), listed(idle[0].products)
+        yield f"it carries {actions} of {products}, which take no such action"
+    if isinstance(term, Exclusivity):
+        part = term.only.part
+        if term.only.names >= (getattr(term, part, None) or lives.names[part]):
+            yield f"it is reserved to all {part}, so nothing lies outside it"
+    if isinstance(term, Forbidding):
+        for number in _idle_carve_outs(lives, term):
+            yield f"its carve-out {number} covers nothing of it"
+    if isinstance(term, RefusalRight) and term.except_clouds >= clouds:
+        yield "every cloud is excepted"
+    if isinstance(term, Precedence) and clouds <= {term.first}:
+        yield f"there is no cloud but {term.first}"
+
+
+def _idle_carve_outs(lives: Lives, term: Forbidding) -> Iterator[int]:
+    covered = lives.cells(term.actions, term.products)
+    for number, scope in enumerate(term.except_, start=1):
+        if covered.isdisjoint(lives.cells_of(scope)) or not lives.places((scope, term), (), ""):
+            yield number
+
+
+def never_mentioned(lives: Lives) -> Iterator[Remark]:
+    """Remark on classes, products, regions, events and readings that no term mentions."""
+    for section, name, why in _unused(lives):
+        yield remark(
+            Severity.NOTE,
+            "idle",
+            defined(lives.agreement, section, name),
+            f"{name} is defined and never mentioned",
+            why,
+            "Delete it, or write the term that speaks of it.",
+        )
+
+
+def _unused(lives: Lives) -> Iterator[tuple[str, str, str]]:
+    """Yield the section and name of each unused definition, and why it is unused."""
+    agreement, catalog = lives.agreement, lives.catalog
+    facts = lives.facts.facts
+    products = _named(lives, "product")
+    products |= {fact.product for fact in facts if isinstance(fact, Launch | Answer | Grant)}
+    for section, names in (("classes", catalog.classes), ("products", catalog.products)):
+        for name in names:
+            if not any(
+                catalog.belongs(name, product) or _encloses(lives, name, product)
+                for product in products
+            ):
+                yield section, name, "no term's scope holds it, nor anything within it"
+    for region in () if _named(lives, "region") else catalog.regions:
+        yield "regions", region, "no term tells regions apart, and each question must name one"
+    events, readings = _events_used(lives), _readings_used(lives)
+    for event in agreement.events:
+        if event not in events:
+            yield "events", event, "no term and no other event waits for it"
+    for reading in agreement.readings:
+        if reading not in readings:
+            yield "readings", reading, "nothing stands under it"
+
+
+def _named(lives: Lives, noun: str) -> set[str]:
+    """Return the products (or regions, …) that terms name."""
+    return {
+        name
+        for _, term in lives.terms
+        for use in uses(term)
+        if use.noun == noun
+        for name in use.names
+    }
+
+
+def _encloses(lives: Lives, wider: str, name: str) -> bool:
+    return wider in lives.catalog.classes and lives.catalog.belongs(name, wider)
+
+
+def _events_used(lives: Lives) -> set[str]:
+    texts = [text for amendment in lives.agreement.amendments for text in amendment.texts]
+    used = {text.until for text in texts}
+    for _, term in lives.terms:
+        used |= {term.from_, term.while_, term.while_no}
+    for event in lives.agreement.events.values():
+        used |= {event.over_by, *event.waits_for}
+    return used
+
+
+def _readings_used(lives: Lives) -> set[str]:
+    texts = [text for amendment in lives.agreement.amendments for text in amendment.texts]
+    used = {reading for text in texts for reading in text.under}
+    for _, term in lives.terms:
+        if isinstance(term, Precedence):
+            used |= {choice.reading for choice in (term.binds, term.unless) if choice is not None}
+    return used

@@ -1,0 +1,237 @@
+"""The lives of an agreement's terms: when each is in force under each combination of readings.
+
+A life is the interval on which a term may be in force, whatever events happen. With it go the acts
+that terms cover: cells (an action and an askable name) and places (a cloud, seller, segment and
+region).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
+from itertools import combinations, islice, product
+from typing import TypeVar
+
+import msgspec
+
+from clauseway.agreement.force.fold import in_force
+from clauseway.agreement.language.agreement import Agreement, Amendment, Change
+from clauseway.agreement.language.facts import FactRegister
+from clauseway.agreement.language.terms import (
+    NAMES,
+    AnyTerm,
+    Exclusivity,
+    Permission,
+    Prohibition,
+    Scope,
+    Term,
+)
+from clauseway.agreement.text.mistakes import DEFINITIONS
+from clauseway.catalog import ELSEWHERE, Catalog
+from clauseway.values import FOREVER, Citation, Interval, KnownAt
+
+# The last day there is: by then every change has had its effect on every end.
+_LAST_DAY = FOREVER - timedelta(days=1)
+# Combinations of readings multiply. A text with more has enough to fix in the first of them.
+_COMBINATIONS_MAX = 256
+
+K = TypeVar("K", bound=Term)
+# The place and seller of an act, by the keys of scopes.
+WHERE = ("clouds", "sellers", "segments", "regions")
+Scoped = Scope | Permission | Exclusivity | Prohibition
+Place = Mapping[str, str]
+# An action and an askable product or class.
+Cell = tuple[str, str]
+# For each action, the actions that it rests on.
+RestsOn = Mapping[str, frozenset[str]]
+
+
+class Lives:
+    """An agreement's terms and their lives. Each is computed once, when a check first asks."""
+
+    def __init__(self, agreement: Agreement, facts: FactRegister, rests_on: RestsOn) -> None:
+        self.agreement = agreement
+        self.catalog: Catalog = agreement.catalog
+        self.facts = facts
+        self.rests_on = rests_on
+        self._cells: dict[tuple[NAMES, NAMES], frozenset[Cell]] = {}
+
+    @cached_property
+    def terms(self) -> list[tuple[Amendment, AnyTerm]]:
+        return [
+            (amendment, term) for amendment in self.agreement.amendments for term in amendment.terms
+        ]
+
+    @cached_property
+    def amendment_of(self) -> dict[str, str]:
+        return {term.id: amendment.id for amendment, term in self.terms}
+
+    @cached_property
+    def by_readings(self) -> list[dict[str, tuple[AnyTerm, Interval]]]:
+        """Return, for each combination of readings, the terms ever in force, and their lives.
+
+        The oldest term comes first.
+        """
+        known_facts = self.facts.known(KnownAt.everything())
+        agreement = whatever_happens(self.agreement)
+        by_readings = []
+        for readings in self.readings_of(self.agreement.amendments):
+            folded = in_force(agreement, known_facts, _LAST_DAY, KnownAt.everything(), readings)
+            lives = {
+                state.term.id: (state.term, Interval(state.term.begins, state.end))
+                for state in folded.states
+            }
+            oldest_first = [id for id in self.amendment_of if id in lives]
+            by_readings.append({id: lives[id] for id in oldest_first if not lives[id][1].is_empty})
+        return by_readings
+
+    def readings_of(self, amendments: Iterable[Amendment]) -> list[dict[str, str]]:
+        """Return each combination of the readings that amendments name. Others keep defaults."""
+        texts = [text for amendment in amendments for text in amendment.texts]
+        named = sorted({reading for text in texts for reading in text.under})
+        options = (self.agreement.readings[name].options for name in named)
+        defaults = self.agreement.default_readings()
+        return [
+            {**defaults, **dict(zip(named, chosen, strict=True))}
+            for chosen in islice(product(*options), _COMBINATIONS_MAX)
+        ]
+
+    @cached_property
+    def askable(self) -> list[tuple[str, frozenset[str]]]:
+        """Return the products and classes that a question may name, with the actions of each."""
+        classes = self.catalog.classes
+        named = [name for name in classes if classes[name].actions]
+        named += self.catalog.products
+        return [(name, classes[self.catalog.class_of(name)].actions) for name in named]
+
+    def cells(self, actions: NAMES, products: NAMES) -> frozenset[Cell]:
+        """Return the actions and askable names that a scope covers."""
+        key = (actions, products)
+        if key not in self._cells:
+            self._cells[key] = frozenset(
+                (action, name)
+                for name, actions_of_name in self.askable
+                if self.is_in(name, products)
+                for action in actions & actions_of_name
+            )
+        return self._cells[key]
+
+    def cells_of(self, scope: Scope) -> frozenset[Cell]:
+        """Return the cells of a carve-out or of a scope of a licence. An empty list means any."""
+        return self.cells(scope.actions or self._actions, scope.products or self._classes)
+
+    @cached_property
+    def _actions(self) -> NAMES:
+        return frozenset(action for _, actions in self.askable for action in actions)
+
+    @cached_property
+    def _classes(self) -> NAMES:
+        return frozenset(self.catalog.classes)
+
+    def is_in(self, name: str, products: NAMES) -> bool:
+        """Return whether a product or class is one of these, or lies within one of them."""
+        return any(self.catalog.belongs(name, wider) for wider in products)
+
+    @cached_property
+    def names(self) -> Mapping[str, NAMES]:
+        """Return all names of each part of an act, by the key under which a scope names them."""
+        catalog = self.catalog
+        regions = frozenset({*catalog.regions, ELSEWHERE}) if catalog.regions else frozenset({""})
+        return {
+            "clouds": catalog.clouds,
+            "sellers": catalog.parties,
+            "segments": catalog.segments,
+            "regions": regions,
+            "parties": catalog.parties,
+            "licensees": catalog.parties,
+        }
+
+    def places(self, within: Iterable[Scoped], told_by: Iterable[Scoped], but: str) -> list[Place]:
+        """Return the places that lie within all of the scopes `within`.
+
+        The part `but` is left empty. Of the names that no scope of `told_by` mentions, one stands
+        for all.
+        """
+        sides = []
+        for key in WHERE:
+            inside = frozenset(self.names[key]).intersection(
+                *(getattr(scope, key) or self.names[key] for scope in within)
+            )
+            named = frozenset().union(*(getattr(scope, key) for scope in told_by))
+            apart = [*sorted(inside & named), *sorted(inside - named)[:1]]
+            sides.append([""] if key == but else apart)
+        return [dict(zip(WHERE, names, strict=True)) for names in product(*sides)]
+
+    def pairs(
+        self, first_kind: type[K], second_kind: type[AnyTerm]
+    ) -> Iterator[tuple[K, AnyTerm, Interval]]:
+        """Yield each pair of terms of two kinds that are in force at once under some readings."""
+        seen: set[tuple[str, str]] = set()
+        for lives in self.by_readings:
+            firsts = [(term, life) for term, life in lives.values() if isinstance(term, first_kind)]
+            seconds = [
+                (term, life) for term, life in lives.values() if isinstance(term, second_kind)
+            ]
+            both = (
+                combinations(firsts, 2) if first_kind is second_kind else product(firsts, seconds)
+            )
+            for (first, first_life), (second, second_life) in both:
+                together = first_life.intersect(second_life)
+                if not together.is_empty and (first.id, second.id) not in seen:
+                    seen.add((first.id, second.id))
+                    yield first, second, together
+
+    def amendments_on(self, term: AnyTerm) -> list[Amendment]:
+        """Return the amendments that write or change a term, oldest first, without other texts."""
+        own = self.amendment_of[term.id]
+        changes = self._changes_of.get(term.id, {})
+        return [
+            msgspec.structs.replace(
+                amendment,
+                terms=(term,) if amendment.id == own else (),
+                changes=changes.get(amendment.id, ()),
+            )
+            for amendment in self.agreement.amendments
+            if amendment.id == own or amendment.id in changes
+        ]
+
+    @cached_property
+    def _changes_of(self) -> dict[str, dict[str, tuple[Change, ...]]]:
+        """Return, for each term, its changes by amendment."""
+        changes: dict[str, dict[str, tuple[Change, ...]]] = {}
+        for amendment in self.agreement.amendments:
+            for change in amendment.changes:
+                for term in (*change.ends, *change.sets_end):
+                    by_amendment = changes.setdefault(term, {})
+                    by_amendment[amendment.id] = (*by_amendment.get(amendment.id, ()), change)
+        return changes
+
+
+def whatever_happens(agreement: Agreement) -> Agreement:
+    """Return the agreement with its terms freed from events that begin or pause them.
+
+    A text has to be sound whatever happens, so a term counts wherever events may let it hold.
+    """
+    amendments = [
+        msgspec.structs.replace(amendment, terms=tuple(map(_without_events, amendment.terms)))
+        for amendment in agreement.amendments
+    ]
+    return msgspec.structs.replace(agreement, amendments=tuple(amendments))
+
+
+def _without_events(term: AnyTerm) -> AnyTerm:
+    if not (term.from_ or term.while_ or term.while_no):
+        return term
+    return msgspec.structs.replace(term, from_="", while_="", while_no="")
+
+
+def covers(scope: Scoped, place: Place, but: str) -> bool:
+    """Return whether a place lies in a scope, ignoring one part of the scope."""
+    return all(
+        not (named := getattr(scope, key)) or place[key] in named for key in WHERE if key != but
+    )
+
+
+def defined(agreement: Agreement, section: str, name: str) -> Citation:
+    """Return the citation of a definition."""
+    line = agreement.lines.get((section, name), 0)
+    return Citation(term=name, amendment="", document=DEFINITIONS, line=line, source="", text="")
