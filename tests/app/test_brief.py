@@ -20,6 +20,7 @@ from clauseway.decisions.compare import Combination
 from clauseway.web.pictures import png_of
 from clauseway.wording.brief_page import Brief, markdown_of
 from clauseway.wording.changes import ChangedAnswer, expanded
+from terms_at_hand import documents, reading
 
 BUILT_IN = open_agreement()
 RENAMED = opened_from({name: renamed(text) for name, text in built_in_documents().items()})
@@ -231,3 +232,35 @@ def test_what_was_corrected_and_what_only_corrects_is_not_told() -> None:
     register, _ = read_facts("f.yaml", facts, BUILT_IN.catalog)
     opened = msgspec.structs.replace(BUILT_IN, facts=BUILT_IN.facts.with_facts(register.facts))
     assert brief(opened, "A5").since_then == brief(BUILT_IN, "A5").since_then
+
+
+def test_a_brief_tells_on_which_events_a_term_rests() -> None:
+    """Each in the agreement's own name for it, and what was recorded of events since."""
+    events = """events:
+  notice: {says: Notice is given., source: [T]}
+  breach: {says: A material breach., over-by: notice, source: [T]}
+  consent: {says: The maker consents., source: [T]}
+"""
+    common = "kind: prohibition\nparties: [rival]\nactions: [serve]"
+    terms = "\n\n".join(
+        f"id: A1.{key}\n{common}\nproducts: [{product}]\n{key}: {event}"
+        for key, product, event in (
+            ("from", "app", "consent"),
+            ("while", "tool", "breach"),
+            ("while-no", "apps", "breach"),
+            ("until", "app", "notice"),
+        )
+    )
+    facts = ["kind: event, event: breach, effective: 2026-02-01, through: 2026-02-28"]
+    texts = documents(terms, facts)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", events + "rules:", 1)
+    page = brief(reading(texts), "A1")
+    assert [said.text for said in page.what_happened if "rival" in said.text.lower()] == [
+        "Rival may not serve app, from “consent” on.",
+        "Rival may not serve tool, while “breach” goes on.",
+        "Rival may not serve apps products, except while “breach” goes on.",
+        "Rival may not serve app, until “notice”.",
+    ]
+    assert [said.text for said in page.since_then] == [
+        "On 2026-02-01 the event “breach” took place, through 2026-02-28."
+    ]

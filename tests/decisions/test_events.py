@@ -8,7 +8,10 @@ import pytest
 from reference_evaluator import World
 
 from clauseway import InvalidInput, KnownAt, OpenAgreement
+from clauseway.agreement.soundness.checking import check_agreement
+from clauseway.app.books.register import list_facts
 from clauseway.decisions import Tables
+from clauseway.decisions.question import RESTS_ON
 from clauseway.decisions.trace import trace
 from terms_at_hand import asking, decided, documents, reading
 
@@ -182,3 +185,50 @@ def test_a_trace_says_for_what_a_term_waits() -> None:
     asked = asking(agreement, RIVAL, "2026-05-01")
     traced = trace(agreement.agreement, agreement.catalog, agreement.facts, asked, agreement.answer(asked))
     assert [one.why for one in traced if one.term == "A1.rival"] == ["it waits for consent"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "question", "day", "cited"),
+    [
+        # A right that began with the consent rests on the consent.
+        ((event("consent", "2026-05-01"),), RIVAL, "2026-05-01", "consent"),
+        # A prohibition that stands while there is a breach rests on the breach.
+        ((BREACH,), TOOL, "2026-03-05", "breach"),
+        # An exclusivity that stands again since the cure rests on the cure.
+        ((BREACH, CURE), ELSEWHERE, "2026-03-20", "cure"),
+        # Before any breach it rests on its own text alone.
+        ((BREACH, CURE), ELSEWHERE, "2026-02-01", ""),
+    ],
+)
+def test_a_decision_cites_the_event_that_began_its_term(
+    facts: tuple[str, ...], question: str, day: str, cited: str
+) -> None:
+    agreement = opened(*facts)
+    decision = decided(agreement, question, day)
+    assert [reason.bearing for reason in decision.reasons if reason.amendment == "facts"] == ["meets"] * bool(cited)
+    assert cited in "".join(reason.term for reason in decision.reasons if reason.amendment == "facts")
+    tables = Tables(agreement.agreement, agreement.catalog, agreement.facts)
+    assert tables.decide(asking(agreement, question, day)) == decision
+
+
+@pytest.mark.parametrize(
+    ("facts", "idle"),
+    [
+        # A renewal on the very day of the expiry comes too late, one of the day before does not.
+        ((LATE,), ["event:renewal=2027-01-01"]),
+        ((RENEWED,), []),
+        # A second notice after the first has ended all, and a cure where nothing was broken.
+        ((NOTICE, event("notice", "2026-07-05")), ["event:notice=2026-07-05"]),
+        ((CURE,), ["event:cure=2026-03-20"]),
+        ((BREACH, CURE), []),
+        # A second breach within the first.
+        ((BREACH, event("breach", "2026-03-10", "2026-03-12"), CURE), ["event:breach=2026-03-10"]),
+    ],
+)
+def test_an_event_that_changes_nothing_is_told(facts: tuple[str, ...], idle: list[str]) -> None:
+    agreement = opened(*facts)
+    remarks = check_agreement(agreement.agreement, agreement.facts, RESTS_ON)
+    told = [remark.what for remark in remarks if remark.kind == "idle-event"]
+    assert told == [f"{name} changes nothing" for name in idle]
+    register = list_facts(agreement, KnownAt.everything())
+    assert [fact.name for fact in register if fact.idle] == idle

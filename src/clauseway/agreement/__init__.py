@@ -13,7 +13,14 @@ for one day, one point of knowledge and one choice of readings.
 This package knows nothing of questions, requests or money paid.
 """
 
-from clauseway.agreement.force.fold import InForce, TermState, boundaries, in_force, revenue_shares
+from clauseway.agreement.force.fold import (
+    InForce,
+    TermState,
+    boundaries,
+    idle_events,
+    in_force,
+    revenue_shares,
+)
 from clauseway.agreement.language.agreement import (
     Agreement,
     Amendment,
@@ -106,6 +113,7 @@ __all__ = [
     "boundaries",
     "checked",
     "facts_for",
+    "idle_events",
     "in_force",
     "meaning_of",
     "meaning_of_facts",

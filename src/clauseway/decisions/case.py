@@ -11,6 +11,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import NOWHERE, Act, Look, outside
+from clauseway.values import Citation
 
 # Placeholders for names from the question, filled in when the answer is given. A finding with
 # placeholders holds for every question that no term distinguishes from the one decided.
@@ -128,6 +129,28 @@ def both(first: Finding, second: Finding) -> Finding:
     )
 
 
+def with_beginnings(case: Case, finding: Finding) -> Finding:
+    """Return the finding with, behind each term in force, the event that began it, if one did."""
+    begun_by = {
+        _place(state.term.citation): state.begun_by
+        for state in case.force.states
+        if state.begun_by is not None and state.in_force
+    }
+    if not begun_by:
+        return finding
+    reasons: list[Reason] = []
+    for reason in finding.reasons:
+        reasons.append(reason)
+        event = begun_by.get(_place(reason))
+        if event is not None:
+            reasons.append(Reason.of("meets", event))
+    return msgspec.structs.replace(finding, reasons=tuple(reasons))
+
+
+def _place(cited: Reason | Citation) -> tuple[str, str, int]:
+    return cited.term, cited.document, cited.line
+
+
 def named(finding: Finding, act: Act) -> Finding:
     """Return the finding with its placeholders replaced by the names of the act."""
 
@@ -161,5 +184,5 @@ def once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
     """Return the reasons without repetitions: each place once, where it is first cited."""
     seen: dict[tuple[str, str, int], Reason] = {}
     for reason in reasons:
-        seen.setdefault((reason.term, reason.document, reason.line), reason)
+        seen.setdefault(_place(reason), reason)
     return tuple(seen.values())

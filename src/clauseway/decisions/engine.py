@@ -30,7 +30,16 @@ from clauseway.agreement import (
 from clauseway.agreement.language.actions import LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.terms import ANYONE, AnyTerm
 from clauseway.catalog import Catalog
-from clauseway.decisions.case import ASKED_PARTY, ASKED_PRODUCT, Case, Finding, both, named, once
+from clauseway.decisions.case import (
+    ASKED_PARTY,
+    ASKED_PRODUCT,
+    Case,
+    Finding,
+    both,
+    named,
+    once,
+    with_beginnings,
+)
 from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.forbidding import barred, carve_out, ending, inside, lifted, passing
@@ -162,6 +171,10 @@ def act_of(question: Question, catalog: Catalog) -> Act:
 
 def decide_act(case: Case, act: Act) -> Finding:
     """Decide an act. The texts hold placeholders for names, which `named` fills in."""
+    return with_beginnings(case, _decided(case, act))
+
+
+def _decided(case: Case, act: Act) -> Finding:
     if not case.force.stated:
         return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.action == SHARE:

@@ -34,8 +34,10 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Stake,
     TermState,
+    Withdrawal,
     in_force,
 )
+from clauseway.agreement.language.facts import EventHappened
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions import Asked, Decision, Outcome, Question, Span, decide, timeline
 from clauseway.decisions.compare import Side, compare
@@ -416,6 +418,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 )
             case Grant():
                 return f"{words.name(fact.party)} was granted {fact.product}"
+            case Withdrawal():
+                return f"{words.name(fact.party)}'s grant of {fact.product} was withdrawn"
+            case EventHappened():
+                through = f", through {fact.through}" if fact.through is not None else ""
+                return f"the event “{fact.event}” took place{through}"
             case ProductAdded():
                 return f"{fact.product} was added to {fact.class_}"
             case PartyAdded():

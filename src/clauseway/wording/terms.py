@@ -101,8 +101,9 @@ class TermWording(msgspec.Struct, frozen=True):
 
     def term(self, term: AnyTerm) -> str:
         """Return a term as what holds from now on."""
-        ends = until(term)
-        return f"{self._holds(term)}{ends and ','}{ends}{under_readings(term.under)}"
+        days = [*_on_events(term), until(term)]
+        timed = "".join(f",{part}" for part in days if part)
+        return f"{self._holds(term)}{timed}{under_readings(term.under)}"
 
     def _holds(self, term: AnyTerm) -> str:
         words = self.words
@@ -256,11 +257,28 @@ def _despite(term: Permission) -> str:
     return f", despite {listed(sorted(term.despite))}" if term.despite else ""
 
 
+def _on_events(term: AnyTerm) -> list[str]:
+    """Say for which events a term waits, and with which it pauses."""
+    return [
+        f" {word} {event(name)}{on}"
+        for word, name, on in (
+            ("from", term.from_, " on"),
+            ("while", term.while_, " goes on"),
+            ("except while", term.while_no, " goes on"),
+        )
+        if name
+    ]
+
+
+def event(name: str) -> str:
+    return "the milestone" if name == MILESTONE else f"“{name}”"
+
+
 def until(timed: AnyTerm | Change) -> str:
     through = f"through {timed.through}" if timed.through is not None else ""
     if timed.until and not timed.until[:1].isdigit():
-        event = f"the {timed.until}" if timed.until == MILESTONE else timed.until
-        return f" until {event}{' or ' if through else ''}{through}{', whichever is first' if through else ''}"
+        first = f" or {through}, whichever is first" if through else ""
+        return f" until {event(timed.until)}{first}"
     if timed.until:
         return f" until {timed.until}"
     return f" {through}" if through else ""

@@ -14,9 +14,15 @@ import msgspec
 
 from clauseway.agreement.force.calendar import Calendar, Stretch, pauses, while_going_on
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change
-from clauseway.agreement.language.facts import FactRegister, Launch
+from clauseway.agreement.language.facts import EventHappened, FactRegister, Launch
 from clauseway.agreement.language.shares import RevenueShare
-from clauseway.agreement.language.terms import AnyTerm, Precedence, RevenueShareTerm, Term
+from clauseway.agreement.language.terms import (
+    MILESTONE,
+    AnyTerm,
+    Precedence,
+    RevenueShareTerm,
+    Term,
+)
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
 
@@ -129,6 +135,40 @@ def changed_by(
         term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
     ]
     return frozenset(term.id for term in terms if fold.has_effect(change, term))
+
+
+def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappened, ...]:
+    """Return the recorded events that change nothing: renewals that came too late, second notices.
+
+    Without such an event, every event that a term waits for would go on on the same days.
+    `facts` holds only known facts.
+    """
+    awaited = events_awaited(agreement)
+
+    def days(register: FactRegister) -> list[list[tuple[date, date]]]:
+        calendar = Calendar(agreement.events, register)
+        return [
+            [(stretch.begin, stretch.end) for stretch in calendar.stretches(event)]
+            for event in awaited
+        ]
+
+    happened = [fact for fact in facts.facts if isinstance(fact, EventHappened)]
+    with_all = days(facts) if happened else []
+    return tuple(
+        event
+        for event in happened
+        if days(FactRegister(tuple(fact for fact in facts.facts if fact is not event))) == with_all
+    )
+
+
+def events_awaited(agreement: Agreement) -> tuple[str, ...]:
+    """Return the events that terms and changes name."""
+    named: set[str] = set()
+    for amendment in agreement.amendments:
+        named.update(timed.until for timed in (*amendment.terms, *amendment.changes))
+        for term in amendment.terms:
+            named.update((term.from_, term.while_, term.while_no))
+    return tuple(sorted(name for name in named if name in agreement.events or name == MILESTONE))
 
 
 def _rank(amendment: Amendment) -> int:

@@ -20,6 +20,7 @@ from clauseway.agreement.soundness.conflicts import conflicts, contradicted_gran
 from clauseway.agreement.soundness.coverage import gaps, overlaps
 from clauseway.agreement.soundness.idle import (
     changes_nothing,
+    events_changing_nothing,
     never_in_force,
     never_mentioned,
     reach_nothing,
@@ -36,6 +37,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     overlaps,
     never_in_force,
     changes_nothing,
+    events_changing_nothing,
     reach_nothing,
     uncited,
     never_mentioned,

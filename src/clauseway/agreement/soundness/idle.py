@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from clauseway.agreement.force.fold import changed_by, in_force
+from clauseway.agreement.force.fold import changed_by, idle_events, in_force
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch
 from clauseway.agreement.language.names import uses
@@ -81,6 +81,21 @@ def _unaffected(lives: Lives, change: Change) -> list[str]:
         affected = changed_by(lives.agreement, known_facts, readings, change)
         terms = [term for term in terms if term not in affected]
     return terms
+
+
+def events_changing_nothing(lives: Lives) -> Iterator[Remark]:
+    """Remark on a recorded event that changes the days of no event that a term waits for."""
+    known_facts = lives.facts.known(KnownAt.everything())
+    for event in idle_events(lives.agreement, known_facts):
+        yield remark(
+            Severity.NOTE,
+            "idle-event",
+            event.citation,
+            f"{event.name} changes nothing",
+            f"with {event.event} on {event.effective} or without it, all that terms wait for "
+            "goes on on the same days: it came too late, or again",
+            "Nothing, unless it should count: then record it with its right day.",
+        )
 
 
 def reach_nothing(lives: Lives) -> Iterator[Remark]:

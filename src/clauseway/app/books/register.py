@@ -18,6 +18,7 @@ from clauseway.agreement import (
     Recorded,
     checked,
     facts_for,
+    idle_events,
     with_additions,
 )
 from clauseway.app.opening.home import Home
@@ -40,7 +41,8 @@ class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
     """A fact as it is listed.
 
     `known_at` is empty where it is known from its own day; `hidden_by` names the correction that
-    hides it.
+    hides it. `idle` is true of an event without which all that terms wait for would go on on the
+    same days.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     corrects: str
     hidden_by: str
+    idle: bool = False
 
 
 def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
@@ -109,13 +112,22 @@ def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
     """Return the facts known at a point, in the order in which they became known, those
     corrected by then too."""
     register = FactRegister(tuple(fact for fact in opened.facts.facts if fact.known <= known_at))
+    idle = idle_events(opened.agreement, opened.facts.known(known_at))
     return [
-        listed(fact, hidden_by.name if hidden_by else "")
+        listed(fact, hidden_by.name if hidden_by else "", idle=fact in idle)
         for fact, hidden_by in register.with_corrections()
     ]
 
 
-def listed(fact: Fact, hidden_by: str = "") -> ListedFact:
+def record_and_list(home: Home, opened: OpenAgreement, given: Given) -> ListedFact:
+    """Record a fact as `record_fact` does, and return it as it is listed from then on."""
+    recorded = record_fact(home, opened, given).fact()
+    known_facts = with_register(opened, home).facts.known(recorded.known)
+    idle = idle_events(opened.agreement, known_facts)
+    return listed(recorded, idle=any(event.name == recorded.name for event in idle))
+
+
+def listed(fact: Fact, hidden_by: str = "", *, idle: bool = False) -> ListedFact:
     """Return a fact as it is listed."""
     from_its_day = fact.known == KnownAt.recorded_on(fact.effective, fact.known.sequence)
     return ListedFact(
@@ -129,6 +141,7 @@ def listed(fact: Fact, hidden_by: str = "") -> ListedFact:
         line=fact.citation.line,
         corrects=fact.corrects,
         hidden_by=hidden_by,
+        idle=idle,
     )
 
 

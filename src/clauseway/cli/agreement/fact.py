@@ -9,7 +9,7 @@ from rich.table import Table
 
 from clauseway.agreement import Given
 from clauseway.agreement.reading.recorded import REGISTER
-from clauseway.app.books.register import ListedFact, list_facts, listed, record_fact, with_register
+from clauseway.app.books.register import ListedFact, list_facts, record_and_list, with_register
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.cli import options
@@ -21,6 +21,7 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(record, name="record", help="Record one fact.")
 
+_IDLE = "all that terms wait for goes on on the same days; it came too late, or again"
 KeptCloud = Annotated[
     str, typer.Option("--cloud", help="The host cloud that it is kept to. Left out: any.")
 ]
@@ -306,9 +307,7 @@ def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bo
         corrects=flags.corrects,
         about=about,
     )
-    recorded = listed(
-        record_fact(home_at(flags.home), open_agreement(flags.agreement), given).fact()
-    )
+    recorded = record_and_list(home_at(flags.home), open_agreement(flags.agreement), given)
     if flags.as_json:
         print_json(recorded)
         return 0
@@ -319,6 +318,8 @@ def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bo
         out.print(
             f"hides {recorded.corrects} from then on; for any earlier point of knowledge nothing has changed"
         )
+    if recorded.idle:
+        out.print(f"It changes nothing: {_IDLE}.", style="yellow")
     return 0
 
 
@@ -329,6 +330,7 @@ def _print(facts: list[ListedFact]) -> None:
         table.add_column(column, overflow="fold")
     for fact in facts:
         says = fact.says + (f" Corrected by {fact.hidden_by}." if fact.hidden_by else "")
+        says += " It changes nothing." if fact.idle else ""
         name = fact.name if fact.document == REGISTER else f"{fact.document}:{fact.line}"
         row = (name, str(fact.effective), fact.fact, says, fact.known_at or "its day", fact.source)
         table.add_row(*row, style="dim" if fact.hidden_by else "")
