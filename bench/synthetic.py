@@ -16,7 +16,7 @@ from clauseway.agreement import (
     Precedence,
     Scope,
 )
-from clauseway.agreement.language.agreement import RULES
+from clauseway.agreement.language.definitions import RULES
 from clauseway.agreement.language.facts import Fact
 from clauseway.agreement.language.terms import AnyTerm, Choice, Only
 from clauseway.catalog import Catalog, Product, ProductClass

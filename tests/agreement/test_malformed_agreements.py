@@ -600,8 +600,8 @@ several in several files
     told: A2.md:15 unknown earlier term 'A1.onyl'
     told: A2.md:31 unknown value of unless 'it-rains'
     told: agreement.md:10 unknown operator 'byer'
-    told: agreement.md:28 unknown standing 'our'
     told: agreement.md:28 unknown source 'U'
+    told: agreement.md:28 unknown standing 'our'
 
 several in one term
     A1.md:14 written: id: ⏎ kind: ownrship ⏎ partys: 1

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.app.books.allowances import GivenScope, set_budget
 from clauseway.app.books.tenants import create_tenant
 from clauseway.app.opening.configuration import read_configuration

@@ -35,8 +35,7 @@ from clauseway.agreement import (
     ShareBase,
     Withdrawal,
 )
-from clauseway.agreement.language.agreement import RULES, STATED_RULES
-from clauseway.agreement.language.events import Event
+from clauseway.agreement.language.definitions import RULES, STATED_RULES, Event
 from clauseway.agreement.language.facts import EventHappened, Fact
 from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Only
 from clauseway.app.opening.library import OpenAgreement

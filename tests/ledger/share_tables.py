@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal as D
 
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.ledger import Inputs, RevenueLine, SaleRecord, Settlement, ShareResult, read_assumptions, settle

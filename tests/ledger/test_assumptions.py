@@ -4,7 +4,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.ledger import read_assumptions
 from clauseway.values import Citation, InvalidInput
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.ledger import (

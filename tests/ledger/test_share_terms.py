@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from share_tables import amounts, at, cited, in_order, month, only, settled, share, sold
 
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import Floor, ShareBase, Tier
 from clauseway.ledger import RevenueLine, SaleRecord
 from clauseway.values import Interval, InvalidInput, day_of, exact_sum

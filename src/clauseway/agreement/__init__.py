@@ -21,16 +21,8 @@ from clauseway.agreement.force.fold import (
     in_force,
     revenue_shares,
 )
-from clauseway.agreement.language.agreement import (
-    Agreement,
-    Amendment,
-    Change,
-    Clause,
-    Commentary,
-    ContextNote,
-    Figure,
-    Reading,
-)
+from clauseway.agreement.language.agreement import Agreement, Amendment, Change, Clause
+from clauseway.agreement.language.definitions import Commentary, ContextNote, Figure, Reading
 from clauseway.agreement.language.facts import (
     Answer,
     Fact,

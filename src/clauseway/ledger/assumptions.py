@@ -23,7 +23,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 

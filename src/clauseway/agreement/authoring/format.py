@@ -22,10 +22,10 @@ from ruamel.yaml.compat import StringIO
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.resolver import VersionedResolver
 
+from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import FACT_KINDS
 from clauseway.agreement.language.shares import Floor, Tier
 from clauseway.agreement.language.terms import TERM_KINDS, Scope, Term
-from clauseway.agreement.reading.amendments import ChangeWritten
 from clauseway.agreement.reading.definitions import SECTIONS
 from clauseway.agreement.text.entries import Plain, read_yaml
 from clauseway.agreement.text.mistakes import Mistakes
@@ -280,7 +280,7 @@ def _keys_of(block: str, kind: str) -> tuple[str, ...]:
     if block == "definitions":
         return SECTIONS
     if block == "change":
-        return ("id", *_fields(ChangeWritten), "source")
+        return ("id", *_own(Change, frozenset({"id", "citation"})), "source")
     if block == "facts":
         own = FACT_KINDS.get(kind)
         return ("id", "kind", *(_own(own, frozenset(_FACT_LAST)) if own else ()), *_FACT_LAST)

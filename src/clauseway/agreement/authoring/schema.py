@@ -12,22 +12,29 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin
 import msgspec
 
 from clauseway.agreement.language.actions import TERM_ACTIONS
-from clauseway.agreement.language.agreement import RULES, STANDINGS, STATED_RULES
+from clauseway.agreement.language.agreement import Change
+from clauseway.agreement.language.definitions import (
+    RULES,
+    STANDINGS,
+    STATED_RULES,
+    Commentary,
+    ContextNote,
+    Defined,
+    Event,
+    Figure,
+    Reading,
+)
 from clauseway.agreement.language.facts import FACT_KINDS, STAGES
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
 from clauseway.agreement.language.terms import BINDS, TERM_KINDS, UNLESS, Choice
-from clauseway.agreement.reading.amendments import ChangeWritten, Written
+from clauseway.agreement.reading.amendments import Written
 from clauseway.agreement.reading.blocks import Cited
 from clauseway.agreement.reading.definitions import (
     LISTS,
     SECTIONS,
+    CitedText,
     ClassWritten,
-    CommentaryWritten,
-    ContextWritten,
-    EventWritten,
-    FigureWritten,
     ProductWritten,
-    ReadingWritten,
 )
 from clauseway.agreement.reading.registers import AboutFact, AddedParty, AddedProduct
 
@@ -160,11 +167,11 @@ _NAMES: Schema = {"type": "array", "items": _TEXT}
 _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "classes": ClassWritten,
     "products": ProductWritten,
-    "readings": ReadingWritten,
-    "commentary": CommentaryWritten,
-    "figures": FigureWritten,
-    "context": ContextWritten,
-    "events": EventWritten,
+    "readings": Reading,
+    "commentary": Commentary,
+    "figures": Figure,
+    "context": ContextNote,
+    "events": Event,
 }
 # Keys with a fixed list of words.
 _WORDS: Mapping[str, frozenset[str]] = {
@@ -197,7 +204,7 @@ def block_schema() -> Schema:
                 "oneOf": [{"$ref": f"#/$defs/term.{kind}"} for kind in TERM_KINDS],
             },
             "change": {
-                **_record(ChangeWritten, beside=Written),
+                **_record(Change, beside=Written),
                 "description": "```yaml change: ends earlier terms, or moves their end.",
             },
             "definitions": _definitions(),
@@ -236,10 +243,11 @@ def _record(
     """
     properties: Schema = {"kind": {"const": name, "description": DOCS["kind"]}} if name else {}
     required = ["kind"] if name else []
+    computed = _COMPUTED | {"id"} if beside is CitedText else _COMPUTED
     for record in (beside, kind) if beside else (kind,):
         for field in msgspec.structs.fields(record):
             key = field.encode_name
-            if key in properties or field.name in _COMPUTED:
+            if key in properties or field.name in computed:
                 continue
             properties[key] = {
                 **_value(field.type, key),
@@ -326,7 +334,8 @@ def _definitions() -> Schema:
             properties[section] = {"type": "object", "additionalProperties": places, **described}
         else:
             kind = _SECTIONS.get(section)
-            item = _record(kind) if kind else _TEXT
+            cited = CitedText if kind is not None and issubclass(kind, Defined) else None
+            item = _record(kind, beside=cited) if kind else _TEXT
             properties[section] = {"type": "object", "additionalProperties": item, **described}
     properties["rules"] |= {"propertyNames": {"enum": [*RULES, *STATED_RULES]}}
     return {

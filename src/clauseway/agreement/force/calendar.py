@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import msgspec
 
-from clauseway.agreement.language.events import Event
+from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.facts import EventHappened, FactRegister, Milestone
 from clauseway.agreement.language.terms import MILESTONE
 from clauseway.values import FOREVER, Citation, through

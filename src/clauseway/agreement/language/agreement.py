@@ -5,19 +5,16 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.language.events import Event
+from clauseway.agreement.language.definitions import (
+    Commentary,
+    ContextNote,
+    Event,
+    Figure,
+    Reading,
+)
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, KnownAt
-
-# How silence is read. Every agreement states these rules.
-RULES = ("unstated", "owner", "grant", "share", "licensee")
-# Rules that hold only where an agreement states them.
-STATED_RULES = ("launch",)
-# The source of what is our own reading; an agreement may say in its sources what it means by that.
-OURS = "ours"
-# The standings of a figure.
-STANDINGS = ("reported", "placeholder", "ours")
 
 
 class Clause(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +27,8 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
     formalised: bool
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of earlier amendments.
+class Change(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """A change of earlier amendments, as an author writes it.
 
     It `ends` terms, sets the end of the terms in `sets_end` to `until` or `through`, or `rescinds`
     amendments that are not yet in effect.
@@ -70,49 +67,6 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     def texts(self) -> tuple[AnyTerm | Change, ...]:
         """Return the terms and the changes of the amendment."""
         return (*self.terms, *self.changes)
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that can be read in several ways. The first option is the default."""
-
-    id: str
-    options: tuple[str, ...]
-    citation: Citation
-
-    @property
-    def default(self) -> str:
-        return self.options[0]
-
-
-class Commentary(msgspec.Struct, frozen=True, kw_only=True):
-    """A source's remark beyond the terms. It is quoted beside answers, and changes none."""
-
-    id: str
-    bears_on: str
-    from_amendment: str
-    citation: Citation
-
-
-class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
-    """A dated report about the agreement. It changes no answer. `value` is its figure, if any."""
-
-    id: str
-    day: date
-    value: str
-    citation: Citation
-
-
-class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure that no term states.
-
-    `standing` is `reported`, `placeholder` (nobody reported a value) or `ours`. A reported figure
-    or a placeholder is used only when accepted by name. A figure of ours holds by default.
-    """
-
-    id: str
-    value: str
-    standing: str
-    citation: Citation
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
-from clauseway.agreement.language.agreement import STATED_RULES, Agreement, Amendment, Change
+from clauseway.agreement.language.agreement import Agreement, Amendment, Change
+from clauseway.agreement.language.definitions import STATED_RULES, Event
 from clauseway.agreement.language.facts import Fact
 from clauseway.agreement.language.terms import Term
+from clauseway.catalog import Catalog
 
 # What the language learnt to say later. Where a text says none of it, its meaning is what it was before.
 _LEARNT_LATER = frozenset(
@@ -56,21 +58,28 @@ def _amendment(amendment: Amendment) -> Mapping[str, Any]:
         "effective": amendment.effective,
         "known": amendment.known,
         "terms": sorted(_encoded({"kind": term.kind, **_plain(term)}) for term in amendment.terms),
-        "changes": sorted(_encoded(_plain(change)) for change in amendment.changes),
+        "changes": sorted(_encoded(_fields(change)) for change in amendment.changes),
     }
 
 
 def _events(agreement: Agreement) -> Mapping[str, Any]:
-    return {name: _plain(event) for name, event in agreement.events.items()}
+    return {name: _fields(event) for name, event in agreement.events.items()}
 
 
-def _plain(record: msgspec.Struct | Term | Change | Fact) -> dict[str, Any]:
-    """Return a record's fields without the place where it stands."""
-    plain = msgspec.to_builtins(record, order="sorted")
-    assert isinstance(plain, dict)
+def _plain(record: Catalog | Term | Fact) -> dict[str, Any]:
+    """Return a record by the keys of its text, without the place where it stands."""
+    return _without_place(msgspec.to_builtins(record, order="sorted"))
+
+
+def _fields(record: Change | Event) -> dict[str, Any]:
+    """Return a record by the names of its fields, without the place where it stands."""
+    return _without_place(msgspec.structs.asdict(record))
+
+
+def _without_place(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
-        for name, value in plain.items()
+        for name, value in fields.items()
         if name != "citation" and (value or name not in _LEARNT_LATER)
     }
 

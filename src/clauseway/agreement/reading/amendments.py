@@ -1,6 +1,5 @@
 """Read an amendment from its document: front matter, numbered clauses, terms and changes."""
 
-from collections.abc import Mapping
 from datetime import date
 
 import msgspec
@@ -9,7 +8,7 @@ from clauseway.agreement.language.agreement import Amendment, Change, Clause
 from clauseway.agreement.language.terms import TERM_KINDS, AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
 from clauseway.agreement.reading.checks import Place, check_change, check_term
-from clauseway.agreement.reading.definitions import Definitions
+from clauseway.agreement.reading.definitions import Definitions, spelled
 from clauseway.agreement.reading.front import AmendmentFront, read_front
 from clauseway.agreement.reading.knowledge import known_since
 from clauseway.agreement.text.entries import Entry
@@ -29,15 +28,6 @@ class OfKind(msgspec.Struct, frozen=True, kw_only=True):
     """The field that decides which other fields a term may have."""
 
     kind: str
-
-
-class ChangeWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    ends: tuple[str, ...] = ()
-    sets_end: tuple[str, ...] = ()
-    rescinds: tuple[str, ...] = ()
-    until: str = ""
-    through: date | None = None
-    under: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 _BESIDE_A_TERM = frozenset({"id", "source", "kind"})
@@ -195,19 +185,10 @@ class _Page:
             self._read_term(entry, citation)
 
     def _read_change(self, entry: Entry, citation: Citation | None) -> None:
-        written = build(ChangeWritten, entry, self._mistakes, beside=_BESIDE_A_CHANGE)
-        if written is None or citation is None:
+        computed = {"citation": citation, "id": citation.term if citation else ""}
+        change = build(Change, entry, self._mistakes, computed, beside=_BESIDE_A_CHANGE)
+        if change is None or citation is None:
             return
-        change = Change(
-            id=citation.term,
-            citation=citation,
-            ends=written.ends,
-            sets_end=written.sets_end,
-            rescinds=written.rescinds,
-            until=written.until,
-            through=written.through,
-            under=written.under,
-        )
         self.changes.append(change)
         named = [
             item
@@ -285,7 +266,7 @@ class _Page:
             amendment=self.amendment,
             document=self.document.name,
             line=block.line,
-            source=self._definitions.source(written.source),
+            source=spelled(written.source, self._definitions.sources),
             text=section.text or section.title,
         )
 

@@ -7,22 +7,23 @@ names it would have defined pass unchecked elsewhere: one mistake is told once.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from clauseway.agreement.language.actions import TERM_ACTIONS
-from clauseway.agreement.language.agreement import (
+from clauseway.agreement.language.definitions import (
     OURS,
     RULES,
     STANDINGS,
     STATED_RULES,
     Commentary,
     ContextNote,
+    Defined,
+    Event,
     Figure,
     Reading,
 )
-from clauseway.agreement.language.events import Event
 from clauseway.agreement.language.terms import ANYONE, MILESTONE
 from clauseway.agreement.reading.blocks import Cited, CitedSource, build, read_mapping
 from clauseway.agreement.reading.front import DefinitionsFront, read_front
@@ -49,6 +50,7 @@ SECTIONS = (
     "context",
     "events",
 )
+_CITED = frozenset({"says", "source"})
 # The sections that are lists of names; the others map names to what is said of them.
 LISTS = ("parties", "segments")
 
@@ -63,48 +65,15 @@ class ProductWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     first_shipped_by: date | None = None
 
 
-class ReadingWritten(msgspec.Struct, frozen=True, kw_only=True):
+class CitedText(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of a definition, and the sources that carry them."""
+
     says: str
     source: Cited
-    options: tuple[str, ...]
 
 
-class CommentaryWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    says: str
-    source: Cited
-    bears_on: str
-    from_: str = msgspec.field(name="from")
-
-
-class FigureWritten(msgspec.Struct, frozen=True, kw_only=True):
-    says: str
-    value: str
-    standing: str
-    source: Cited
-
-
-class ContextWritten(msgspec.Struct, frozen=True, kw_only=True):
-    says: str
-    source: Cited
-    day: date
-    value: str = ""
-
-
-class EventWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    says: str
-    source: Cited
-    over_by: str = ""
-    after: str = ""
-    prevented_by: str = ""
-    on: date | None = None
-    extended_by: str = ""
-    days: int = 0
-
-
-_CitedRecord: TypeAlias = (
-    ReadingWritten | CommentaryWritten | FigureWritten | ContextWritten | EventWritten
-)
 W = TypeVar("W", bound=msgspec.Struct)
+D = TypeVar("D", bound=Defined)
 
 
 class Definitions(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,22 +88,14 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     segments: frozenset[str]
     classes: Mapping[str, ClassWritten]
     products: Mapping[str, ProductWritten]
-    rules: Mapping[str, str]
-    readings: Mapping[str, ReadingWritten]
-    commentary: Mapping[str, CommentaryWritten]
-    figures: Mapping[str, FigureWritten]
-    context: Mapping[str, ContextWritten]
-    events: Mapping[str, EventWritten]
+    rules: Mapping[str, Citation]
+    readings: Mapping[str, Reading]
+    commentary: Mapping[str, Commentary]
+    figures: Mapping[str, Figure]
+    context: Mapping[str, ContextNote]
+    events: Mapping[str, Event]
     names: Mapping[str, Names]
     lines: Mapping[tuple[str, str], int]
-
-    def source(self, cited: Iterable[CitedSource]) -> str:
-        """Return the sources as citations spell them out: `S1 (its title: the passage); P (its title)`."""
-        return "; ".join(self._spelled(source) for source in cited)
-
-    def _spelled(self, source: CitedSource) -> str:
-        said = ": ".join(filter(None, (self.sources.get(source.id, ""), source.passage)))
-        return f"{source.id} ({said})" if said else source.id
 
     def catalog(self) -> Catalog:
         return Catalog(
@@ -143,9 +104,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
             operators=self.clouds,
             regions=self.regions,
             segments=self.segments,
-            events=frozenset(
-                name for name, event in self.events.items() if not event.after and event.on is None
-            ),
+            events=frozenset(name for name, event in self.events.items() if event.recorded),
             classes={
                 name: ProductClass(id=name, within=written.within, actions=written.actions)
                 for name, written in self.classes.items()
@@ -158,87 +117,6 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
             },
         )
 
-    def cited_rules(self) -> dict[str, Citation]:
-        ours = [CitedSource(OURS)]
-        return {
-            name: self._cite("rules", name, text, ours, "agreement")
-            for name, text in self.rules.items()
-        }
-
-    def cited_readings(self) -> dict[str, Reading]:
-        return {
-            name: Reading(
-                id=name,
-                options=written.options,
-                citation=self._cite("readings", name, written.says, written.source),
-            )
-            for name, written in self.readings.items()
-        }
-
-    def cited_commentary(self) -> tuple[Commentary, ...]:
-        return tuple(
-            Commentary(
-                id=name,
-                bears_on=written.bears_on,
-                from_amendment=written.from_,
-                citation=self._cite(
-                    "commentary", name, written.says, written.source, written.from_
-                ),
-            )
-            for name, written in self.commentary.items()
-        )
-
-    def cited_figures(self) -> dict[str, Figure]:
-        return {
-            name: Figure(
-                id=name,
-                value=written.value,
-                standing=written.standing,
-                citation=self._cite("figures", name, written.says, written.source),
-            )
-            for name, written in self.figures.items()
-        }
-
-    def cited_events(self) -> dict[str, Event]:
-        return {
-            name: Event(
-                id=name,
-                citation=self._cite("events", name, written.says, written.source),
-                over_by=written.over_by,
-                after=written.after,
-                prevented_by=written.prevented_by,
-                on=written.on,
-                extended_by=written.extended_by,
-                days=written.days,
-            )
-            for name, written in self.events.items()
-        }
-
-    def cited_context(self) -> tuple[ContextNote, ...]:
-        """Return the context notes, oldest first."""
-        notes = [
-            ContextNote(
-                id=name,
-                day=written.day,
-                value=written.value,
-                citation=self._cite("context", name, written.says, written.source),
-            )
-            for name, written in self.context.items()
-        ]
-        return tuple(sorted(notes, key=lambda note: (note.day, note.id)))
-
-    def _cite(
-        self, section: str, name: str, text: str, source: Iterable[CitedSource], amendment: str = ""
-    ) -> Citation:
-        return Citation(
-            term=name,
-            amendment=amendment,
-            document=DEFINITIONS,
-            line=self.lines[section, name],
-            source=self.source(source),
-            text=text,
-        )
-
 
 def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
     """Read and check the definitions in `agreement.md`."""
@@ -247,19 +125,19 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
     definitions = Definitions(
         id=front.id if front else "",
         title=front.title if front else "",
-        sources=written.texts("sources"),
+        sources=written.sources,
         parties=written.list_of_names("parties"),
         clouds=written.texts("clouds"),
         regions=written.regions(),
         segments=written.list_of_names("segments") | {ANY_SEGMENT},
         classes=written.records("classes", ClassWritten),
         products=written.records("products", ProductWritten),
-        rules=written.texts("rules"),
-        readings=written.records("readings", ReadingWritten),
-        commentary=written.records("commentary", CommentaryWritten),
-        figures=written.records("figures", FigureWritten),
-        context=written.records("context", ContextWritten),
-        events=written.records("events", EventWritten),
+        rules=written.rules(),
+        readings=written.cited("readings", Reading),
+        commentary=written.cited("commentary", Commentary),
+        figures=written.cited("figures", Figure),
+        context=written.cited("context", ContextNote),
+        events=written.cited("events", Event),
         names={section: written.names(section) for section in SECTIONS},
         lines=written.lines(),
     )
@@ -282,6 +160,7 @@ class _Written:
             )
         for block in document.blocks:
             self._gather(block)
+        self.sources = self.texts("sources")
 
     def _gather(self, block: Block) -> None:
         entry = read_mapping(block, ("definitions",), self._mistakes)
@@ -311,15 +190,56 @@ class _Written:
 
     def records(self, section: str, kind: type[W]) -> dict[str, W]:
         """Return a section that maps names to mappings of one kind."""
-        found = {}
+        records = {}
+        for name, member in self._mappings(section).items():
+            if (record := build(kind, member, self._mistakes)) is not None:
+                records[name] = record
+        return records
+
+    def _mappings(self, section: str) -> dict[str, Entry]:
+        """Return the mappings in a section, by name."""
+        mappings = {}
         for name, member in self._members(section).items():
-            if not member.is_mapping:
+            if member.is_mapping:
+                mappings[name] = member
+            else:
                 self._misfit(
                     member.line, f"{section}: {name!r}", "it is no mapping", "Write {key: value}."
                 )
-            elif (built := build(kind, member, self._mistakes)) is not None:
-                found[name] = built
-        return found
+        return mappings
+
+    def cited(self, section: str, kind: type[D]) -> dict[str, D]:
+        """Return a section that maps names to mappings of one kind, each with its citation."""
+        records = {}
+        for name, member in self._mappings(section).items():
+            text = build(CitedText, member.only(_CITED), self._mistakes)
+            citation = self._citation(section, name, text, member.text("from")) if text else None
+            computed = {"id": name, "citation": citation}
+            record = build(kind, member, self._mistakes, computed, beside=_CITED)
+            if record is not None and text is not None:
+                records[name] = record
+                for source in text.source:
+                    self._mistakes.check_defined(
+                        member.line, "source", source.id, self.names("sources")
+                    )
+        return records
+
+    def rules(self) -> dict[str, Citation]:
+        ours = (CitedSource(OURS),)
+        return {
+            name: self._citation("rules", name, CitedText(says=says, source=ours), "agreement")
+            for name, says in self.texts("rules").items()
+        }
+
+    def _citation(self, section: str, name: str, text: CitedText, amendment: str) -> Citation:
+        return Citation(
+            term=name,
+            amendment=amendment,
+            document=DEFINITIONS,
+            line=self._entries[section].members[name].line,
+            source=spelled(text.source, self.sources),
+            text=text.says,
+        )
 
     def regions(self) -> dict[str, dict[str, frozenset[str]]]:
         """Return the section of regions: each with the names of its places on each cloud."""
@@ -377,6 +297,16 @@ class _Written:
 
     def _misfit(self, line: int, what: str, why: str, todo: str) -> None:
         self._mistakes.add(line, f"{what} does not fit", why, todo)
+
+
+def spelled(sources: Iterable[CitedSource], titles: Mapping[str, str]) -> str:
+    """Return sources as citations spell them: `S1 (its title: the passage); P (its title)`."""
+    return "; ".join(_spelled(source, titles) for source in sources)
+
+
+def _spelled(source: CitedSource, titles: Mapping[str, str]) -> str:
+    said = ": ".join(filter(None, (titles.get(source.id, ""), source.passage)))
+    return f"{source.id} ({said})" if said else source.id
 
 
 def _check_spelling(definitions: Definitions, mistakes: Mistakes) -> None:
@@ -526,33 +456,16 @@ class _EventPlace(msgspec.Struct, frozen=True):
         self.mistakes.add(line, f"the event {self.event!r} cannot be understood", why, todo)
 
 
-def _waits_for_itself(name: str, events: Mapping[str, EventWritten]) -> bool:
+def _waits_for_itself(name: str, events: Mapping[str, Event]) -> bool:
     waiting, seen = [name], set[str]()
     while waiting:
         event = events.get(waiting.pop())
-        ahead = (
-            {event.after, event.prevented_by, event.extended_by} - {"", *seen} if event else set()
-        )
+        ahead = event.waits_for - seen if event else frozenset()
         if name in ahead:
             return True
         seen |= ahead
         waiting += ahead
     return False
-
-
-def _check_sources(definitions: Definitions, mistakes: Mistakes) -> None:
-    cited: tuple[tuple[str, Mapping[str, _CitedRecord]], ...] = (
-        ("readings", definitions.readings),
-        ("commentary", definitions.commentary),
-        ("figures", definitions.figures),
-        ("context", definitions.context),
-        ("events", definitions.events),
-    )
-    known = definitions.names["sources"]
-    for section, written in cited:
-        for name, record in written.items():
-            for source in record.source:
-                mistakes.check_defined(definitions.lines[section, name], "source", source.id, known)
 
 
 CHECKS: tuple[Callable[[Definitions, Mistakes], None], ...] = (
@@ -564,5 +477,4 @@ CHECKS: tuple[Callable[[Definitions, Mistakes], None], ...] = (
     _check_readings,
     _check_figures,
     _check_events,
-    _check_sources,
 )

@@ -14,6 +14,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement.language.agreement import Agreement, Amendment
+from clauseway.agreement.language.definitions import ContextNote
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.meaning import meaning_of
 from clauseway.agreement.language.terms import RefusalRight
@@ -123,16 +124,20 @@ def _agreement(definitions: Definitions, drafts: Sequence[Draft], hash: str) -> 
         meaning="",
         catalog=_with_subjects(definitions.catalog(), drafts),
         sources=definitions.sources,
-        rules=definitions.cited_rules(),
-        readings=definitions.cited_readings(),
-        commentary=definitions.cited_commentary(),
-        figures=definitions.cited_figures(),
-        events=definitions.cited_events(),
-        context=definitions.cited_context(),
+        rules=definitions.rules,
+        readings=definitions.readings,
+        commentary=tuple(definitions.commentary.values()),
+        figures=definitions.figures,
+        events=definitions.events,
+        context=tuple(sorted(definitions.context.values(), key=_by_day)),
         amendments=tuple(sorted(amendments, key=_oldest_first)),
         lines=definitions.lines,
     )
     return msgspec.structs.replace(agreement, meaning=meaning_of(agreement))
+
+
+def _by_day(note: ContextNote) -> tuple[date, str]:
+    return note.day, note.id
 
 
 def _oldest_first(amendment: Amendment) -> tuple[date, int]:

@@ -243,4 +243,6 @@ def _check_commentary(
     if ids and all(ids):
         for name, written in definitions.commentary.items():
             line = definitions.lines["commentary", name]
-            mistakes.check_one_of(line, "amendment", written.from_, ids, "no document has that id")
+            mistakes.check_one_of(
+                line, "amendment", written.from_amendment, ids, "no document has that id"
+            )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from clauseway.agreement.language.agreement import OURS
+from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.agreement.soundness.remarks import Remark, Severity, remark
 

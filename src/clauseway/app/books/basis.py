@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.kept_prices import former_prices

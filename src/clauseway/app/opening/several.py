@@ -12,7 +12,7 @@ from typing import Self, TypeAlias
 import msgspec
 
 from clauseway.agreement import FactRegister, Precedence, read_facts
-from clauseway.agreement.language.agreement import Figure
+from clauseway.agreement.language.definitions import Figure
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import (
     Asking,
