@@ -31,7 +31,7 @@ from clauseway.metering import Status
 def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with Rig(tmp_path_factory.mktemp("gateway")) as started:
         started.cloud("azure")
-        started.start(started.plan(settings=Settings(limits=Limits(head_bytes=1 << 10))))
+        started.start(started.plan(settings=Settings(limits=Limits(head_bytes=1 << 10, body_bytes=1 << 12))))
         yield started
         eventually(lambda: started.counts()["open"] == 0)
         assert "Traceback" not in started.errors()
@@ -181,6 +181,10 @@ ENDLESS = {
 @pytest.mark.parametrize(("before", "again"), ENDLESS.values(), ids=ENDLESS)
 def test_what_frames_a_body_has_an_end(rig: Rig, before: bytes, again: bytes) -> None:
     assert endless(rig, before, again).startswith((b"HTTP/1.1 4", b"closed"))
+
+
+def test_a_small_limit_of_a_body_holds(rig: Rig) -> None:
+    assert rig.exchange(request_bytes(chat_body(user="x" * 4096))).startswith(b"HTTP/1.1 413 ")
 
 
 def test_requests_in_line_are_not_one_head(rig: Rig) -> None:

@@ -59,6 +59,40 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "Each costs some 20 KB here and one or two descriptors; beyond this a second process is due.",
         ),
     ] = 10_000
+    connections_per_address: Annotated[
+        int,
+        _within(
+            1,
+            1_000_000,
+            "Half of all: no single address (of IPv6, no network of 64 bits) keeps all others out. "
+            "Clients behind one load balancer have one address: give it all of them.",
+        ),
+    ] = 5_000
+    connections_per_key: Annotated[
+        int,
+        _within(
+            1,
+            1_000_000,
+            "A client that opens one for every request and closes none runs out by itself.",
+        ),
+    ] = 2_500
+    bytes_in_flight: Annotated[
+        int,
+        _within(
+            1 << 20,
+            1 << 40,
+            "Bodies, and answers that are gathered whole, are held in memory: this many bytes of all "
+            "requests together, twice while one is sent on.",
+        ),
+    ] = 1 << 30
+    bytes_in_flight_per_key: Annotated[
+        int,
+        _within(
+            1 << 20,
+            1 << 40,
+            "Ten bodies of the largest size; one key leaves room for others.",
+        ),
+    ] = 512 << 20
     head_s: Annotated[
         float, _within(0.05, 600, "A client that takes longer to send a head is broken or hostile.")
     ] = 15.0

@@ -2,7 +2,8 @@
 open.
 
 `GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n,
-"requests": n, "tokens": {...}, "agreement": hash}. Not on the request's way: plain streams will do.
+"requests": n, "tokens": {...}, "agreement": hash, "connections": n, "bytes": n (in flight)}. Not on
+the request's way: plain streams will do.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ def counts(shared: Shared) -> dict[str, object]:
         "requests": live.begun + sum(live.refused.values()),
         "tokens": dict(live.tokens),
         "agreement": shared.tables.plan.agreement,
+        "connections": shared.in_flight.connections,
+        "bytes": shared.in_flight.bytes,
     }
 
 

@@ -145,7 +145,7 @@ class Figures(Collector):
         yield refusals
         shortages = CounterMetricFamily(
             "clauseway_shortages",
-            "Requests refused by a limit or budget.",
+            "Requests and connections refused by a limit or budget.",
             labels=("kind", "whose"),
         )
         for key, count in list(counts.shortages.items()):
@@ -161,6 +161,11 @@ class Figures(Collector):
         )
         yield GaugeMetricFamily(
             "clauseway_connections", "Clients' connections now.", value=len(shared.connections)
+        )
+        yield GaugeMetricFamily(
+            "clauseway_bytes_in_flight",
+            "Bodies, and answers that are gathered whole, held now.",
+            value=shared.in_flight.bytes,
         )
         yield GaugeMetricFamily(
             "clauseway_journal_failed",

@@ -1,6 +1,7 @@
 """One request's life: eligible → attempted → committed → durable → answered.
 
     connection  one connection of a client; incoming: a request as it comes
+    in_flight   what clients hold of this process: connections and bytes
     router      from a request that has arrived to its lifecycle, or to an answer that needs no cloud
     selection   the candidates for a request; information: answers that need no cloud
     lifecycle   one request from its route to its last byte

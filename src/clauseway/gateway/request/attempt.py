@@ -76,6 +76,8 @@ class Owner(ABC):
     @abstractmethod
     def expect_by(self, attempt: "Attempt", due_s: float) -> None: ...
     @abstractmethod
+    def gathered(self, count: int) -> None: ...
+    @abstractmethod
     def too_late(self, attempt: "Attempt") -> str: ...
 
 
@@ -284,6 +286,7 @@ class Attempt(Receiver):
             self._pieces = []
         self._pieces.append(data)
         self._collected += len(data)
+        self._owner.gathered(len(data))
         limit = _ERROR_BYTES_MAX if self._failing else self._owner.shared.limits.answer_bytes
         if self._collected > limit:
             self.let_go()

@@ -19,8 +19,10 @@ from typing import Final, cast
 
 import httptools
 
+from clauseway.gateway.request.in_flight import Use, address_of
 from clauseway.gateway.request.incoming import NOTHING, Incoming
 from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.router import Router
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
@@ -83,6 +85,11 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 # Of a body that nobody wants so much is read and dropped, and the connection can be used again;
 # more is turned away.
 _DROPPED_BYTES_MAX: Final = 64 << 10
+# Connections beyond a limit of which so many wait for what they ask; more are closed at once.
+_TURNED_AWAY_MAX: Final = 1000
+# A connection beyond a limit of connections may still ask for these: a probe that hears a refusal
+# would take the whole gateway out of service.
+_HEALTH: Final = (b"/readyz", b"/healthz")
 # In the place of the parser of a connection that is lost: they know each other, and nobody collects
 # such a ring soon.
 _NO_PARSER: Final = httptools.HttpRequestParser(object())
@@ -110,6 +117,10 @@ class ClientConnection(asyncio.Protocol):
         self._sent_ahead = 0  # bytes of the next answer that went out as probes
         self._probes = 0
         self._paused = False
+        self._stuck = False  # more is to be sent than the client reads
+        self._unsent = -1  # how much, when it was looked at last
+        self._address = ""  # as it is counted
+        self._excess: Refused | None = None  # it is beyond a limit of connections, and hears so
         self._refused = False
         self._closing = False
         self._replaying = False
@@ -125,15 +136,24 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._parser = httptools.HttpRequestParser(self)
         shared.connections.add(self)
-        if len(shared.connections) > shared.limits.connections:
-            self._refuse(
-                errors.TOO_MANY_CONNECTIONS,
-                f"More than {shared.limits.connections} connections are open.",
-            )
+        self._address = address_of(transport.get_extra_info("peername"))
+        self._excess = shared.in_flight.enter(self._address, shared.limits)
+        if self._excess is not None:
+            self._begin_in_excess(self._excess)
         elif shared.draining:
             self._refuse(errors.STOPPING, "The gateway is stopping.")
         else:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
+
+    def _begin_in_excess(self, excess: Refused) -> None:
+        """Wait for a moment for what it asks for: the answer is read only then."""
+        shared, transport = self._shared, self._transport
+        shared.in_flight.turned_away += 1
+        if shared.in_flight.turned_away > _TURNED_AWAY_MAX and transport is not None:
+            shared.counts.refusals[excess.fault.code] += 1
+            transport.abort()
+        else:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -226,6 +246,13 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         self._shared.connections.discard(self)
         self._refused = True
+        if self._excess is None:
+            self._shared.in_flight.leave(self._address)
+        else:
+            self._shared.in_flight.turned_away -= 1
+        for incoming in (self._incoming, *self._waiting):
+            self._let_go(incoming)
+        self._router.leave()
         self._waiting.clear()
         self._incoming = NOTHING
         self._parser = _NO_PARSER
@@ -235,12 +262,22 @@ class ClientConnection(asyncio.Protocol):
             lifecycle.caller_left()
 
     def pause_writing(self) -> None:
+        """The client does not read its answers: nothing more is read of what it asks."""
+        self._stuck = True
+        self._pause_reading()
         if self._lifecycle is not None:
             self._lifecycle.caller_paused()
 
     def resume_writing(self) -> None:
+        self._stuck = False
         if self._lifecycle is not None:
+            if self._waiting_bytes <= self._shared.limits.ahead_bytes:
+                self._resume_reading()
             self._lifecycle.caller_resumed()
+        elif self._waiting:
+            self._shared.loop.call_soon(self._serve_next)
+        elif not self._refused:
+            self._go_on_reading()
 
     # -- deadlines
 
@@ -282,10 +319,23 @@ class ClientConnection(asyncio.Protocol):
                 shared.wheel.arm(self, max(lifecycle.due_s, shared.wheel.now_s))
         elif self._transport is None:
             return
+        elif self._transport.is_closing() or self._stuck:
+            self._await_reader(self._transport)
+        elif self._excess is not None and not self._refused:
+            self._refuse_as(self._excess)
         elif self._refused or not self._incoming.begun:
-            self._transport.close()
+            self._close()
         else:
             self._refuse(errors.SLOW_CLIENT, "The request did not arrive in time.")
+
+    def _await_reader(self, transport: asyncio.Transport) -> None:
+        """Wait on while the client reads what it was sent, however slowly."""
+        unsent = transport.get_write_buffer_size()
+        if unsent == self._unsent:
+            transport.abort()
+        else:
+            self._unsent = unsent
+            self._shared.wheel.arm(self, self._shared.wheel.now_s + self._shared.limits.idle_s)
 
     # -- httptools callbacks
 
@@ -346,21 +396,27 @@ class ClientConnection(asyncio.Protocol):
         if self._replaying or self._refused:
             return
         incoming, parser = self._incoming, self._parser
+        if self._excess is not None and incoming.url not in _HEALTH:
+            self._refuse_as(self._excess)
+            return
         incoming.head_done = True
         incoming.method = parser.get_method()
         incoming.chunked = parser.get_http_version() != "1.0"
         self._head_bytes = self._barren_bytes = 0
         limit = self._shared.limits.body_bytes
         length = incoming.length
-        if len(length) > 6 and int(length) > limit:
+        count = int(length) if length else 0
+        if count > limit:
             self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
         elif incoming.expect and incoming.expect.lower() != b"100-continue":
             self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
-        elif (incoming.coded or length.strip(b"0")) and not self._router.wants_body(incoming):
+        elif not incoming.coded and not count:
+            return
+        elif not self._router.wants_body(incoming):
             incoming.unwanted = True
-            if incoming.expect or (len(length) > 4 and int(length) > _DROPPED_BYTES_MAX):
+            if incoming.expect or count > _DROPPED_BYTES_MAX:
                 self._turn_away(incoming)
-        elif incoming.expect and self._lifecycle is None:
+        elif self._hold(incoming, count) and incoming.expect and self._lifecycle is None:
             self.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
@@ -380,6 +436,27 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(
                 errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes."
             )
+        else:
+            self._hold(incoming, len(body))
+
+    def _hold(self, incoming: Incoming, count: int) -> bool:
+        """Count bytes of a body, announced or here; False where there are too many at once."""
+        shared, use = self._shared, incoming.use
+        if use is not None and count:
+            try:
+                shared.in_flight.hold(use, count, incoming.held, shared.limits)
+            except Refused as refused:
+                self._refuse_as(refused)
+                return False
+            incoming.held += count
+        return True
+
+    def _let_go(self, incoming: Incoming) -> None:
+        """Its body is not needed any more."""
+        use: Use | None = incoming.use
+        if incoming.held and use is not None:
+            self._shared.in_flight.release(use, incoming.held)
+            incoming.held = 0
 
     def _turn_away(self, incoming: Incoming) -> None:
         """Answer without the body, and close. A request in line behind others waits for its turn,
@@ -403,7 +480,7 @@ class ClientConnection(asyncio.Protocol):
         elif incoming.method == b"CONNECT":
             incoming.keep_alive = False
         self._incoming = NOTHING
-        if self._lifecycle is None and not self._waiting:
+        if self._lifecycle is None and not self._waiting and not self._stuck:
             self._serve(incoming)
         else:
             self._waiting.append(incoming)
@@ -411,18 +488,28 @@ class ClientConnection(asyncio.Protocol):
     # -- serving one request
 
     def _serve(self, incoming: Incoming) -> None:
-        if not incoming.keep_alive or self._shared.draining or not incoming.chunked:
+        if (
+            not incoming.keep_alive
+            or self._shared.draining
+            or not incoming.chunked
+            or self._excess is not None
+        ):
             self._closing = True
             self.head_lines = b"connection: close\r\n"
         self.chunked = incoming.chunked
         try:
             routed = self._router.route(incoming, self)
             if isinstance(routed, bytes):
+                self._let_go(incoming)
+                self._closing = self._closing or not incoming.keep_alive
                 self._answer(routed)
             else:
+                routed.hold(self._router.use, incoming.held)
+                incoming.held = 0
                 self._begin(routed)
         except Exception as error:
             self._shared.report_fault(error)
+            self._let_go(incoming)
             lifecycle, self._lifecycle = self._lifecycle, None
             if lifecycle is not None:
                 lifecycle.call_off()
@@ -467,14 +554,14 @@ class ClientConnection(asyncio.Protocol):
             self._linger()
             return
         if self._closing or self._shared.draining:
-            self._transport.close()
+            self._close()
             return
-        if self._waiting:
+        if self._waiting and not self._stuck:
             # Not from within this call: a long line of refusals would nest as deeply.
             self._shared.loop.call_soon(self._serve_next)
             return
-        if self._ended:
-            self._transport.close()
+        if self._ended and not self._waiting:
+            self._close()
             return
         if self._incoming is not NOTHING or self._paused:
             self._go_on_reading()
@@ -482,7 +569,9 @@ class ClientConnection(asyncio.Protocol):
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def _serve_next(self) -> None:
-        if self._transport is None or self._lifecycle is not None:
+        if self._transport is None or self._lifecycle is not None or self._stuck:
+            return
+        if not self._waiting:
             return
         self._serve(self._waiting.popleft())
         if not self._waiting:
@@ -492,9 +581,7 @@ class ClientConnection(asyncio.Protocol):
         """Read on: the requests that came ahead have been served, and one that is still arriving
         may go on."""
         self._waiting_bytes = 0
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
+        self._resume_reading()
         if self._lifecycle is None and self._incoming.head_done and self._incoming.expect:
             self.write(_CONTINUE)
 
@@ -502,7 +589,15 @@ class ClientConnection(asyncio.Protocol):
         """The process is stopping: close now if nothing is open here, else after the answer."""
         self._closing = True
         if self._lifecycle is None and not self._waiting and self._transport is not None:
+            self._close()
+
+    def _close(self) -> None:
+        """Close once the answers are sent; a client that does not read them has some time."""
+        shared = self._shared
+        if self._transport is not None:
             self._transport.close()
+        if self._transport is not None:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def abort(self) -> None:
         """The drain has taken too long."""
@@ -514,7 +609,15 @@ class ClientConnection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
-    def _refuse(self, fault: Fault, message: str) -> None:
+    def _resume_reading(self) -> None:
+        if self._paused and not self._stuck and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _refuse_as(self, refused: Refused) -> None:
+        self._refuse(refused.fault, str(refused), refused.headers)
+
+    def _refuse(self, fault: Fault, message: str, headers: bytes = b"") -> None:
         """Answer and close; what is still coming is read and dropped for a moment, or our answer
         would be lost."""
         if self._refused or self._transport is None:
@@ -522,10 +625,12 @@ class ClientConnection(asyncio.Protocol):
         self._refused = True
         self._closing = True
         self._incoming.pieces.clear()
+        self._let_go(self._incoming)
         shared = self._shared
+        shared.counts.refusals[fault.code] += 1
         if self._lifecycle is None and not self._waiting:
             named = shared.request_line(shared.next_number())
-            self.write(error_response(fault, message, headers=named, close=True))
+            self.write(error_response(fault, message, headers=named + headers, close=True))
             self._linger()
         else:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)

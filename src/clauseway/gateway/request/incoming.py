@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.wire.operations import Asking
 
 
@@ -12,7 +13,8 @@ class Incoming:
     `named_host`: its head has a `Host`. `chunked`: its answer may come in chunks. `coded`: its body
     does. `upgrade`: it would rather speak another protocol. `asking` is what its head asks for,
     where that was looked at already; `unwanted`: its body is not kept, because the head is refused
-    whatever the body says.
+    whatever the body says. `use` is its key's, once a body is expected; `held` are the bytes of
+    the body that are counted there.
     """
 
     url = b""
@@ -25,6 +27,8 @@ class Incoming:
     content_type = b""
     hedge = b""
     received = 0
+    held = 0
+    use: Use | None = None
     begun = True
     head_done = False
     named_host = False

@@ -22,6 +22,7 @@ from clauseway.gateway.budgets.accounts import Shortage
 from clauseway.gateway.request.attempt import Attempt, Owner
 from clauseway.gateway.request.explanations import Explanation, FailedAttempt
 from clauseway.gateway.request.failures import Failure, retry_lines
+from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.issued import Issued, Report
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import End, Resources
@@ -119,6 +120,9 @@ class Lifecycle(Owner):
     _settled = False
     _over = False
     _drained = False
+    # Its bytes in flight: those of its body, and of an answer that is gathered whole.
+    _use: Use | None = None
+    _bytes = 0
 
     def __init__(
         self,
@@ -164,6 +168,17 @@ class Lifecycle(Owner):
         end another."""
         both = (self._attempt, self._hedge)
         return (attempt for attempt in both if attempt is not None and not attempt.over)
+
+    def hold(self, use: Use | None, count: int) -> None:
+        """Take over the body's bytes, which are counted: they are released when the request is
+        over."""
+        self._use, self._bytes = use, count
+
+    def gathered(self, count: int) -> None:
+        """Count bytes of an answer that are held until it is whole."""
+        if self._use is not None:
+            self._bytes += count
+            self.shared.in_flight.add(self._use, count)
 
     # -- start → prepared
 
@@ -861,6 +876,8 @@ class Lifecycle(Owner):
         self._held = b""
         shared = self.shared
         shared.spool.open_requests -= 1
+        if self._bytes and self._use is not None:
+            shared.in_flight.release(self._use, self._bytes)
         if self._drained:
             shared.drained.discard(self)
             shared.wheel.forget(self)

@@ -13,7 +13,7 @@ _ROOM_S: Final = (
 
 class Refused(Exception):
     """A request that goes no further, and the answer that says why. `skipped` is what was skipped
-    on the way."""
+    on the way; `closes`: its connection ends with the answer."""
 
     def __init__(
         self,
@@ -23,12 +23,14 @@ class Refused(Exception):
         param: str | None = None,
         headers: bytes = b"",
         skipped: tuple[Skipped, ...] = (),
+        closes: bool = False,
     ) -> None:
         super().__init__(message)
         self.fault = fault
         self.param = param
         self.headers = headers
         self.skipped = skipped
+        self.closes = closes
 
 
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:

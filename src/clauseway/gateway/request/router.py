@@ -12,6 +12,7 @@ from time import monotonic_ns
 from typing import Final, NoReturn
 
 from clauseway.gateway.request.explanations import Explanation
+from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.incoming import Incoming
 from clauseway.gateway.request.information import explain, health, models, readiness
 from clauseway.gateway.request.lifecycle import Caller, Lifecycle
@@ -63,13 +64,22 @@ class Router:
     """Of one connection: it remembers the customer of the last key, as long as key and tables stay
     the same."""
 
-    __slots__ = ("_customer", "_customer_key", "_customer_tables", "_model", "_project", "_shared")
+    __slots__ = (
+        "_customer",
+        "_customer_key",
+        "_customer_tables",
+        "_model",
+        "_project",
+        "_shared",
+        "use",
+    )
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._customer_key = b""
         self._customer_tables: Tables | None = None
         self._customer: Customer | None = None
+        self.use: Use | None = None  # the key's: the connection counts as one of its own
         # Of the request at hand, for the explanation of a refusal: who asks, and for which model.
         self._project: Customer | None = None
         self._model = ""
@@ -86,7 +96,7 @@ class Router:
             customer = self._customer_of(incoming, shared.tables)
         except (UnknownPath, Refused):
             return False
-        incoming.asking = asking
+        incoming.asking, incoming.use = asking, self.use
         return customer.role != "auditor" and _unwritable(shared) is None
 
     def route(self, incoming: Incoming, caller: Caller) -> Lifecycle | bytes:
@@ -104,6 +114,9 @@ class Router:
             self._shared.counts.refusals[refused.fault.code] += 1
             explained = self._explain(asking, refused.fault, str(refused), refused.skipped)
             lines = refused.headers + explained + caller.head_lines
+            if refused.closes and incoming.keep_alive:
+                incoming.keep_alive = False
+                lines += b"connection: close\r\n"
             answer = error_response(refused.fault, str(refused), param=refused.param, headers=lines)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
@@ -275,8 +288,23 @@ class Router:
                 else "Send an API key: 'Authorization: Bearer KEY'."
             )
             raise Refused(errors.NO_KEY, message)
+        self._use_key(customer)
         self._customer_key, self._customer_tables, self._customer = stated, tables, customer
         return customer
+
+    def _use_key(self, customer: Customer) -> None:
+        """Count the connection as the key's. Raises Refused."""
+        before, shared = self.use, self._shared
+        if before is None or before.label != customer.label:
+            self.use = shared.in_flight.use(customer.label, customer.buyer, shared.limits)
+            if before is not None:
+                shared.in_flight.leave_key(before)
+
+    def leave(self) -> None:
+        """The connection is gone."""
+        use, self.use = self.use, None
+        if use is not None:
+            self._shared.in_flight.leave_key(use)
 
 
 def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:

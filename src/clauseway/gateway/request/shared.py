@@ -11,6 +11,7 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.request.counters import Counts
 from clauseway.gateway.request.explanations import Explanation, Explanations
 from clauseway.gateway.request.holds import Holds
+from clauseway.gateway.request.in_flight import InFlight
 from clauseway.gateway.request.issued import IssuedIndex
 from clauseway.gateway.routing.health import RetryBudget
 from clauseway.gateway.routing.tables import Tables
@@ -77,6 +78,7 @@ class Shared:
         self.retries = RetryBudget(limits.retries)
         self.wheel = Wheel(loop)
         self.counts = Counts()
+        self.in_flight = InFlight(self.counts)
         self.watchers: tuple[Watcher, ...] = ()
         self.connections: set[Connection] = set()
         # Requests whose client has left and whose answer is read to its end all the same.

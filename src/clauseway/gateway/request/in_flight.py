@@ -1,0 +1,149 @@
+"""What clients hold of this process now: connections by address and by key, bytes by key.
+
+A body counts from its head on, by the length that the head states, until its request is over; so
+does an answer that is gathered whole. Bytes of an answer are counted and never refused: they are
+paid for. They leave less room for the next request.
+
+INVARIANT: whatever is counted is let go exactly once, however a connection or a request ends.
+"""
+
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.request.counters import Counts
+from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.wire.errors import (
+    KEY_IN_FLIGHT,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_OF_ONE,
+    TOO_MUCH_IN_FLIGHT,
+)
+from clauseway.metering import Buyer
+
+_AGAIN: Final = b"retry-after: 1\r\n"  # requests and connections come and go within seconds
+_CONNECTIONS, _BYTES = "connections", "bytes in flight"
+# Of an IPv6 network of this length every host has as many addresses as it likes.
+_ONE_HOST_BITS: Final = 64
+
+
+class Use:
+    """One key's use of this process."""
+
+    __slots__ = ("bytes", "connections", "key", "label")
+
+    def __init__(self, label: int, key: str) -> None:
+        self.label = label
+        self.key = key
+        self.connections = 0
+        self.bytes = 0
+
+
+class InFlight:
+    """All of one process. `connections` and `bytes` are the sums; connections that are being
+    turned away are `turned_away` and in no sum."""
+
+    def __init__(self, counts: Counts) -> None:
+        self.connections = 0
+        self.turned_away = 0
+        self.bytes = 0
+        self._counts = counts
+        self._addresses: dict[str, int] = {}
+        self._uses: dict[int, Use] = {}
+
+    # -- connections
+
+    def enter(self, address: str, limits: Limits) -> Refused | None:
+        """Count a connection from an address, or return why it is turned away."""
+        limit, limit_of_one = limits.connections, limits.connections_per_address
+        if self.connections >= limit:
+            self._short(_CONNECTIONS, "the process")
+            message = f"{limit:,} connections are open, and no more are taken."
+            return Refused(TOO_MANY_CONNECTIONS, message, headers=_AGAIN)
+        count = self._addresses.get(address, 0)
+        if address and count >= limit_of_one:
+            self._short(_CONNECTIONS, "an address")
+            message = f"{limit_of_one:,} connections are open from this address: use those again."
+            return Refused(TOO_MANY_OF_ONE, message, headers=_AGAIN)
+        self._addresses[address] = count + 1
+        self.connections += 1
+        return None
+
+    def leave(self, address: str) -> None:
+        """A connection from an address is gone."""
+        self.connections -= 1
+        count = self._addresses[address] - 1
+        if count:
+            self._addresses[address] = count
+        else:
+            del self._addresses[address]
+
+    def use(self, label: int, buyer: Buyer, limits: Limits) -> Use:
+        """Count a connection whose requests have a key. Raises Refused."""
+        use = self._uses.get(label)
+        if use is None:
+            use = self._uses[label] = Use(label, buyer.key_id)
+        elif use.connections >= limits.connections_per_key:
+            limit = limits.connections_per_key
+            self._short(_CONNECTIONS, f"key {use.key}")
+            message = f"{limit:,} connections are open with this key: use those again."
+            raise Refused(TOO_MANY_OF_ONE, message, headers=_AGAIN, closes=True)
+        use.connections += 1
+        return use
+
+    def leave_key(self, use: Use) -> None:
+        """The connection is gone, or has another key now."""
+        use.connections -= 1
+        self._forget(use)
+
+    # -- bytes
+
+    def hold(self, use: Use, count: int, own: int, limits: Limits) -> None:
+        """Count bytes of a body, of which `own` are counted already. Raises Refused, unless the
+        body is alone: a large one would wait in vain for more room than there is."""
+        limit = limits.bytes_in_flight_per_key
+        if use.bytes + count > limit and use.bytes > own:
+            self._short(_BYTES, f"key {use.key}")
+            message = f"Requests and answers of this key may have {limit:,} bytes at once."
+            raise Refused(KEY_IN_FLIGHT, message, headers=_AGAIN)
+        limit = limits.bytes_in_flight
+        if self.bytes + count > limit and self.bytes > own:
+            self._short(_BYTES, "the process")
+            message = f"All requests and answers together may have {limit:,} bytes at once."
+            raise Refused(TOO_MUCH_IN_FLIGHT, message, headers=_AGAIN)
+        self.add(use, count)
+
+    def add(self, use: Use, count: int) -> None:
+        """Count bytes that are here whatever the limits say."""
+        use.bytes += count
+        self.bytes += count
+
+    def release(self, use: Use, count: int) -> None:
+        """Bytes that were counted are not held any more."""
+        use.bytes -= count
+        self.bytes -= count
+        self._forget(use)
+
+    def _forget(self, use: Use) -> None:
+        if not use.bytes and not use.connections and self._uses.get(use.label) is use:
+            del self._uses[use.label]
+
+    def _short(self, kind: str, whose: str) -> None:
+        self._counts.shortages[kind, whose] += 1
+
+
+def address_of(peer: object) -> str:
+    """Return the host of a socket's other end, as far as it stands for one client: of IPv6 the
+    network. Empty where there is none (a unix socket)."""
+    if not isinstance(peer, tuple) or len(peer) < 2:
+        return ""
+    host = str(peer[0]).partition("%")[0]
+    if ":" not in host:
+        return host
+    address = ip_address(host)
+    if not isinstance(address, IPv6Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    network = int(address) >> _ONE_HOST_BITS << _ONE_HOST_BITS
+    return f"{IPv6Address(network)}/{_ONE_HOST_BITS}"
