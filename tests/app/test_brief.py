@@ -112,10 +112,7 @@ def test_the_groups_of_any_diff_are_exactly_what_changed(documents: Mapping[str,
     opened = opened_from(documents)
     for amendment in opened.agreement.amendments:
         comparison = compare_amendments(opened, [amendment.id])
-        changed = [
-            Combination(one.action, one.party, one.to, one.product, one.cloud, one.segment, one.seller, one.region)
-            for one in comparison.changed
-        ]
+        changed = [Combination(**one.named()) for one in comparison.changed]
         assert expanded(comparison.groups) == set(changed)
         assert sum(group.count for group in comparison.groups) == len(changed) == len(set(changed))
         told = {(group.sentence, group.place) for group in comparison.groups}

@@ -17,7 +17,7 @@ import housed_data
 from clauseway import InvalidInput, OpenAgreement, open_agreement
 from clauseway.app.agreements.batch import decide_file
 from clauseway.cli import run
-from clauseway.exchange.question_files import LISTS, PARTS
+from clauseway.exchange.question_files import COLUMNS, LISTS
 
 OPENED = open_agreement()
 NAMES = {
@@ -187,7 +187,7 @@ def test_a_file_that_is_none_is_refused_and_nothing_written(
 
 
 def test_a_file_without_questions_has_no_answers(tmp_path: Path) -> None:
-    schema = pa.schema([(name, pa.string()) for name in PARTS])
+    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     pq.write_table(schema.empty_table(), tmp_path / "q.parquet")
     assert decide_file(OPENED, tmp_path / "q.parquet", tmp_path / "a.parquet", {}).rows == 0
     assert pq.read_table(tmp_path / "a.parquet").num_rows == 0
@@ -195,7 +195,7 @@ def test_a_file_without_questions_has_no_answers(tmp_path: Path) -> None:
 
 def test_more_distinct_texts_than_a_number_can_join(tmp_path: Path) -> None:
     """Thirteen columns of which each has its own text in every row."""
-    rows = [{name: f"{name}-{number}" for name in (*PARTS, *LISTS)} for number in range(40)]
+    rows = [{name: f"{name}-{number}" for name in (*COLUMNS, *LISTS)} for number in range(40)]
     rows[7] = dict.fromkeys(rows[0], "") | ON_AWS | {"as_of": "2026-05-01"}
     source = written(rows * 2, tmp_path / "q.csv")
     decide_file(OPENED, source, tmp_path / "a.csv", {})

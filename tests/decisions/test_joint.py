@@ -44,8 +44,7 @@ def questions(asked: list[Asked], day: date) -> Iterator[Question]:
 
 
 def combination(question: Question) -> Combination:
-    asked = question
-    return Combination(asked.action, asked.party, asked.to, asked.product, asked.cloud, asked.segment)
+    return Combination(**question.as_combination())
 
 
 @settings(max_examples=12)
@@ -55,7 +54,7 @@ def test_the_joint_table_says_what_is_decided(says: tuple[str, str]) -> None:
     table = JointTable(asked, ALWAYS, {})
     for day in days(asked):
         for one in questions(asked, day):
-            said = table.look_up(one.action, one.party, one.product, one.cloud, one.to, one.segment, as_of=day)
+            said = table.verdict(one, day)
             decided = decide_together(asked, one)
             assert (said.outcome, said.reasons) == (decided.outcome, decided.reasons), one
             assert said.conditions == decided.conditions
@@ -212,13 +211,12 @@ def test_regions_and_sellers_of_one_agreement_count_for_both() -> None:
     table = JointTable(asked, ALWAYS, {})
     outcomes = {}
     for region in ("eu", "elsewhere", "w1"):
-        found = table.look_up("serve", "maker", "item", "west", as_of=DAY, region=region)
         one = Question(
             action="serve", party="maker", product="item", cloud="west", to="", seller="maker", segment="any",
             region=region, as_of=DAY, known_at=ALWAYS, readings={},
         )  # fmt: skip
-        assert found.outcome is decide_together(asked, one).outcome
-        outcomes[region] = found.outcome
+        outcomes[region] = table.verdict(one, DAY).outcome
+        assert outcomes[region] is decide_together(asked, one).outcome
     assert outcomes == {"eu": Outcome.PERMITTED, "elsewhere": Outcome.FORBIDDEN, "w1": Outcome.PERMITTED}
 
 

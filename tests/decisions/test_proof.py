@@ -87,11 +87,12 @@ def test_a_claim_holds_or_has_a_smallest_exception(
 def by_hand(claim: Claim, within: Within, days: Interval, known_at: KnownAt) -> tuple[int, list[Question]]:
     """Every exception, by asking the engine each question on each day on which anything may change."""
     opened = partnership()
+    is_within = within.holding(opened.catalog)
     cuts = [one for one in boundaries(opened.agreement, opened.facts, known_at) if days.begin < one < days.end]
     asked = [
         question
         for question in all_questions(opened.agreement, opened.catalog, as_of=days.begin, known_at=known_at)
-        if within.holds(question, opened.catalog)
+        if is_within(question)
     ]
     every = (msgspec.structs.replace(question, as_of=cut) for cut in (days.begin, *cuts) for question in asked)
     return len(asked), [question for question in every if not claim.holds_of(opened.answer(question).outcome)]

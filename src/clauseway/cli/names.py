@@ -6,7 +6,7 @@ capitals alone.
 """
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clauseway.values import InvalidInput
@@ -14,21 +14,8 @@ from clauseway.values import InvalidInput
 if TYPE_CHECKING:
     from clauseway.catalog import Catalog
 
-_PARTY, _CLOUD, _PRODUCT, _SEGMENT, _ACTION = "party", "cloud", "product", "segment", "action"
-# The kind of name in each parameter of a command, by the parameter's name.
-_KINDS: Mapping[str, str] = {
-    "action": _ACTION,
-    "party": _PARTY,
-    "to": _PARTY,
-    "seller": _PARTY,
-    "sellers": _PARTY,
-    "payer": _PARTY,
-    "payee": _PARTY,
-    "cloud": _CLOUD,
-    "clouds": _CLOUD,
-    "product": _PRODUCT,
-    "segment": _SEGMENT,
-}
+# Parameters that name parties beside the parts of a question.
+_FURTHER = {"payer": "party", "payee": "party"}
 
 
 def fold_names(command: Any) -> Any:
@@ -41,44 +28,38 @@ def fold_names(command: Any) -> Any:
         _fold(context.params)
         return invoke(context)
 
-    if any(parameter.name in _KINDS for parameter in command.params):
-        command.invoke = folded
+    command.invoke = folded
     return command
 
 
 def _fold(given: dict[str, Any]) -> None:
-    capitals = {name for name in _KINDS if name in given and _has_capital(given[name])}
+    capitals = {name for name, value in given.items() if _has_capital(value)}
     if not capitals:
+        return
+    # The parts take as long to load as the help does.
+    parts = importlib.import_module("clauseway.decisions.parts").BY_FIELD
+    named = {name: parts.get(_FURTHER.get(name, name)) for name in capitals}
+    named = {name: part for name, part in named.items() if part is not None and part.any_case}
+    if not named:
         return
     try:
         catalog = _catalog(given)
     except InvalidInput:
         return  # The command itself says that the agreement cannot be opened.
-    for name in capitals:
-        written = {known.casefold(): known for known in _names(catalog, _KINDS[name])}
+    for name, part in named.items():
+        written = {known.casefold(): known for known in part.names(catalog)}
         given[name] = _written(given[name], written)
 
 
 def _has_capital(value: Any) -> bool:
-    values = [value] if isinstance(value, str) else value or ()
-    return any(name != name.lower() for name in values)
+    values = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(name, str) and name != name.lower() for name in values)
 
 
 def _written(value: Any, written: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         return written.get(value.casefold(), value)
     return [written.get(name.casefold(), name) for name in value]
-
-
-def _names(catalog: "Catalog", kind: str) -> Iterable[str]:
-    actions: Iterable[str] = importlib.import_module("clauseway.agreement.language.actions").ACTIONS
-    return {
-        _PARTY: catalog.parties,
-        _CLOUD: catalog.clouds,
-        _PRODUCT: {*catalog.products, *catalog.classes},
-        _SEGMENT: catalog.segments,
-        _ACTION: actions,
-    }[kind]
 
 
 def _catalog(given: Mapping[str, Any]) -> "Catalog":

@@ -15,6 +15,8 @@ from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
 from clauseway.catalog import Catalog
+from clauseway.decisions.parts import PARTS, Names
+from clauseway.decisions.proof import Within
 from clauseway.values import (
     FOREVER,
     BadNumber,
@@ -131,10 +133,13 @@ HomeFolder = Annotated[
 ]
 
 
-def taking(flags: type[msgspec.Struct]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def taking(
+    flags: type[msgspec.Struct], *, first: bool = False
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Return a decorator for a command that also takes shared flags, as a record of this type.
 
     The command's first parameter is the record; a field of it is a flag, with the field's default.
+    The flags stand `first` or last in the command's help.
     """
     hints, fields = get_type_hints(flags, include_extras=True), msgspec.structs.fields(flags)
 
@@ -147,7 +152,7 @@ def taking(flags: type[msgspec.Struct]) -> Callable[[Callable[..., int]], Callab
             return command(flags(**shared), **given)
 
         parameters = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
-        parameters += [
+        shared_parameters = [
             Parameter(
                 field.name,
                 Parameter.KEYWORD_ONLY,
@@ -156,10 +161,52 @@ def taking(flags: type[msgspec.Struct]) -> Callable[[Callable[..., int]], Callab
             )
             for field in fields
         ]
-        taken.__signature__ = Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+        both = shared_parameters + parameters if first else parameters + shared_parameters
+        taken.__signature__ = Signature(both, return_annotation=int)  # type: ignore[attr-defined]
         return taken
 
     return wrapped
+
+
+# The parts of a question as flags. A command with a question takes them first, as this record.
+QuestionFlags = msgspec.defstruct(
+    "QuestionFlags",
+    [(part.name, Annotated[str, typer.Option(help=part.help)], part.default) for part in PARTS],
+    frozen=True,
+    kw_only=True,
+)
+# The same for a command with a claim: each part may be given several times.
+ClaimFlags = msgspec.defstruct(
+    "ClaimFlags",
+    [
+        (part.name, Annotated[list[str] | None, typer.Option(help=part.claim_help)], None)
+        for part in PARTS
+    ],
+    frozen=True,
+    kw_only=True,
+)
+
+
+def named_by(flags: msgspec.Struct) -> Names:
+    """Return the names of a question that the flags give."""
+    return Names(**msgspec.structs.asdict(flags))
+
+
+def within_of(flags: msgspec.Struct) -> Within:
+    """Return the combinations of a claim that the flags give."""
+    given = ((part, getattr(flags, part.name)) for part in PARTS)
+    return Within(**{part.lists: tuple(names or ()) for part, names in given})
+
+
+def check_named(named: Names, why: str, todo: str) -> None:
+    """Raise InvalidInput for each part that a question needs and no flag names."""
+    missing = [
+        Problem(what="it is missing", why=why, where=part.flag, todo=todo.format(part.flag))
+        for part in PARTS
+        if part.needed and not getattr(named, part.name)
+    ]
+    if missing:
+        raise InvalidInput(*missing)
 
 
 def opened_one(

@@ -42,9 +42,9 @@ from clauseway.agreement import (
 from clauseway.agreement.force.fold import standing
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.facts import Answer, Fact
-from clauseway.agreement.language.terms import ANYONE, NAMES, AnyTerm, Traded
-from clauseway.catalog import ELSEWHERE, Catalog
-from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS
+from clauseway.agreement.language.terms import ANYONE, NAMES, AnyTerm, Only, Traded
+from clauseway.catalog import Catalog
+from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, Part
 from clauseway.values import FOREVER, KnownAt
 
 # The actions of the acts that an answer about an action looks at: a sale rests on the owner's right
@@ -260,8 +260,8 @@ class _Ended:
         return tuple(sorted((*self._last.values(), *self._reserved.values()), key=_place))
 
 
-# The actions that an exclusivity bears on, then the clouds, sellers, segments and regions it names.
-_Reserved = tuple[NAMES, NAMES, NAMES, NAMES, NAMES]
+# The actions that an exclusivity bears on, then the names of each part that scopes may keep to.
+_Reserved = tuple[NAMES, ...]
 
 
 def _covers(wide: _Reserved, narrow: _Reserved) -> bool:
@@ -292,8 +292,8 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
     return None
 
 
-def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, NAMES, NAMES, NAMES]:
-    return scope.clouds, scope.sellers, scope.segments, scope.regions
+def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, ...]:
+    return tuple(getattr(scope, part.lists) for part in SCOPED)
 
 
 class Dockets:
@@ -497,19 +497,11 @@ class Classes(msgspec.Struct, frozen=True, gc=False):
         return self._offsets[step]
 
 
-class Partition(msgspec.Struct, frozen=True, gc=False):
-    """The names that a situation distinguishes, in classes."""
-
-    parties: Classes
-    to: Classes
-    clouds: Classes
-    segments: Classes
-    sellers: Classes
-    regions: Classes
-
-    @property
-    def sides(self) -> tuple[Classes, ...]:
-        return self.parties, self.clouds, self.segments, self.sellers, self.regions, self.to
+# The names that a situation distinguishes, in classes, by part.
+Partition = dict[Part, Classes]
+# The parts whose names are sorted into classes: a row of a table is of one action and product.
+_PARTED = tuple(part for part in PARTS if part.name not in ("action", "product"))
+_PARTY, _CLOUD, _SELLER = BY_NAME["party"], BY_NAME["cloud"], BY_NAME["seller"]
 
 
 class Partitions:
@@ -517,50 +509,53 @@ class Partitions:
 
     def __init__(self, text: Text) -> None:
         self._text = text
-        self._asked = {action: _asked(text.catalog, action) for action in ACTIONS}
+        self._asked = {
+            action: {part: part.allowed(text.catalog, action) for part in _PARTED}
+            for action in ACTIONS
+        }
         # The same terms bear on many situations.
         self._tells: dict[Bearing, _TermNameSets] = {}
         self._classes: dict[tuple[tuple[str, ...], frozenset[frozenset[str]]], Classes] = {}
 
     def of(self, situation: Situation) -> Partition:
-        sets = _NameSets()
+        sets = _no_name_sets()
         for bearing in (*situation.live, *situation.ended):
             term_sets = self._tells.get(bearing)
             if term_sets is None:
                 term = self._text.live[bearing.place].term
-                term_sets = self._tells[bearing] = _TermNameSets.of(
+                term_sets = self._tells[bearing] = _term_name_sets(
                     term, bearing, self._text.catalog
                 )
-            sets.add(term_sets)
+            for part, names in zip(_TOLD_APART, term_sets, strict=True):
+                sets[part].update(names)
         for place, _ in situation.facts:
             match self._text.known_facts.facts[place]:
                 case Grant() | Withdrawal() as grant:
-                    sets.parties.add(_alone(grant.party))
-                    sets.clouds.add(_alone(grant.cloud))
-                    sets.regions.add(_alone(grant.region))
-                    sets.segments.add(_alone(grant.segment))
+                    for part in _TOLD_APART:
+                        if (name := getattr(grant, part.name, None)) is not None:
+                            sets[part].add(_alone(name))
                 case Launch() as launch:
-                    sets.clouds.add(_alone(launch.cloud))
-                    sets.parties.add(_alone(self._text.catalog.operators.get(launch.cloud, "")))
+                    sets[_CLOUD].add(_alone(launch.cloud))
+                    sets[_PARTY].add(_alone(self._text.catalog.operators.get(launch.cloud, "")))
         return self._partition(situation.action, sets)
 
     def of_nothing(self, action: str) -> Partition:
         """Return the partition in which nothing is distinguished: one class of each kind."""
-        return self._partition(action, _NameSets())
+        return self._partition(action, _no_name_sets())
 
     def _partition(self, action: str, sets: "_NameSets") -> Partition:
-        asked = self._asked[action]
+        # Terms that name parties distinguish other parties too.
+        told_apart = {BY_NAME["to"]: sets[_PARTY]} | sets
         # In a question about `sell`, the party is the seller: terms that name sellers distinguish
         # parties. In a question about `serve`, the seller is a name of its own.
-        by_party = sets.parties | sets.sellers if action == SELL else sets.parties
-        return Partition(
-            parties=self._telling_apart(asked.parties, by_party),
-            to=self._telling_apart(asked.to, sets.parties),
-            clouds=self._telling_apart(asked.clouds, sets.clouds),
-            segments=self._telling_apart(asked.segments, sets.segments),
-            sellers=self._telling_apart(asked.parties, sets.sellers if action == SERVE else set()),
-            regions=self._telling_apart(asked.regions, sets.regions),
-        )
+        if action == SELL:
+            told_apart[_PARTY] = sets[_PARTY] | sets[_SELLER]
+        if action != SERVE:
+            told_apart[_SELLER] = set()
+        return {
+            part: self._telling_apart(names, told_apart[part])
+            for part, names in self._asked[action].items()
+        }
 
     def _telling_apart(self, names: tuple[str, ...], sets: set[frozenset[str]]) -> Classes:
         key = (names, frozenset(sets))
@@ -569,79 +564,37 @@ class Partitions:
         return self._classes[key]
 
 
-class _NameSets(msgspec.Struct):
-    """Sets of names that terms or facts distinguish from all other names."""
-
-    parties: set[NAMES] = msgspec.field(default_factory=set)
-    clouds: set[NAMES] = msgspec.field(default_factory=set)
-    sellers: set[NAMES] = msgspec.field(default_factory=set)
-    segments: set[NAMES] = msgspec.field(default_factory=set)
-    regions: set[NAMES] = msgspec.field(default_factory=set)
-
-    def add(self, term: "_TermNameSets") -> None:
-        self.parties.update(term.parties)
-        self.clouds.update(term.clouds)
-        self.sellers.update(term.sellers)
-        self.segments.update(term.segments)
-        self.regions.update(term.regions)
+# The parts whose names terms or facts distinguish from all other names.
+_TOLD_APART = (_PARTY, *SCOPED)
+_NameSets = dict[Part, set[NAMES]]
+# The sets of names that a term distinguishes, in the order of the parts. Empty tuples save memory,
+# for many are kept.
+_TermNameSets = tuple[tuple[NAMES, ...], ...]
 
 
-class _TermNameSets(msgspec.Struct, frozen=True, gc=False):
-    """The sets of names that a term distinguishes. Empty tuples save memory, for many are kept."""
+def _no_name_sets() -> _NameSets:
+    return {part: set() for part in _TOLD_APART}
 
-    parties: tuple[NAMES, ...]
-    clouds: tuple[NAMES, ...]
-    sellers: tuple[NAMES, ...]
-    segments: tuple[NAMES, ...]
-    regions: tuple[NAMES, ...]
 
-    @classmethod
-    def of(cls, term: AnyTerm, bearing: Bearing, catalog: Catalog) -> "_TermNameSets":
-        """Return the sets of names in a term. An empty scope distinguishes nothing.
+def _term_name_sets(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> _TermNameSets:
+    """Return the sets of names in a term. An empty scope distinguishes nothing."""
+    scopes, parties = list(_places_in(term, bearing)), _parties_in(term)
+    sets = {part: [names for scope in scopes if (names := _kept(scope, part))] for part in SCOPED}
+    # A party that the term names may host what others sell on its clouds, so these count too.
+    if isinstance(term, _BINDS_HOSTS):
+        sets[_CLOUD] += filter(None, map(catalog.own_cloud, sorted(parties)))
+    return (tuple(map(_alone, parties)), *map(tuple, sets.values()))
 
-        A party that the term names may host what others sell on its clouds, so these count too.
-        """
-        scopes = list(_places_in(term, bearing))
-        parties = _parties_in(term)
-        operated = (catalog.own_cloud(party) for party in sorted(parties))
-        return cls(
-            parties=tuple(map(_alone, parties)),
-            clouds=(
-                *(scope.clouds for scope in scopes if scope.clouds),
-                *(clouds for clouds in operated if clouds and isinstance(term, _BINDS_HOSTS)),
-            ),
-            sellers=tuple([scope.sellers for scope in scopes if scope.sellers]),
-            segments=tuple([scope.segments for scope in scopes if scope.segments]),
-            regions=tuple([scope.regions for scope in scopes if scope.regions]),
-        )
+
+def _kept(scope: object, part: Part) -> NAMES:
+    """Return the names that a scope keeps to; empty if its kind cannot keep to the part."""
+    names: NAMES = getattr(scope, part.lists, frozenset())
+    return names
 
 
 @cache
 def _alone(name: str) -> NAMES:
     return frozenset({name})
-
-
-class _Asked(msgspec.Struct, frozen=True):
-    """The names that a question about an action may hold."""
-
-    parties: tuple[str, ...]
-    to: tuple[str, ...]
-    clouds: tuple[str, ...]
-    segments: tuple[str, ...]
-    regions: tuple[str, ...]
-
-
-def _asked(catalog: Catalog, action: str) -> _Asked:
-    """Return the names that a question about an action may hold. Optional parts include ""."""
-    parties, clouds = tuple(sorted(catalog.parties)), tuple(sorted(catalog.clouds))
-    regions = (*sorted(catalog.regions), ELSEWHERE) if catalog.regions else ()
-    return _Asked(
-        parties=parties,
-        to=parties if action in TO_ACTIONS else ("",),
-        clouds=clouds if action in CLOUD_ACTIONS else ("", *clouds),
-        segments=tuple(sorted(catalog.segments)),
-        regions=regions if regions and action in CLOUD_ACTIONS else ("", *regions),
-    )
 
 
 # The kinds of term that bind a host by its name.
@@ -676,9 +629,7 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
         case Permission():
             yield _places(term, term.clouds)
         case Exclusivity():
-            yield Scope(
-                clouds=term.only.clouds, sellers=term.only.sellers, regions=term.only.regions
-            )
+            yield _places(term.only, term.only.clouds)
             yield _places(term, term.clouds)
             yield from (term.except_[index] for index in bearing.within)
         case Prohibition():
@@ -703,5 +654,6 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
             assert_never(term)
 
 
-def _places(term: Traded, clouds: NAMES) -> Scope:
-    return Scope(clouds=clouds, sellers=term.sellers, segments=term.segments, regions=term.regions)
+def _places(scope: Traded | Only, clouds: NAMES) -> Scope:
+    places = {part.lists: _kept(scope, part) for part in SCOPED}
+    return Scope(**places | {_CLOUD.lists: clouds})

@@ -20,6 +20,7 @@ from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome, Reason
 from clauseway.decisions.domain import all_questions
+from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_readings
 from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import KnownAt
@@ -41,21 +42,12 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 _Members = tuple[tuple[str, ...], ...]
 
 
-class Combination(msgspec.Struct, frozen=True, order=True):
+class Combination(Names, frozen=True, kw_only=True):
     """A question without its day, knowledge and readings.
 
     Parts that an action does not take are empty, or `any` for the segment. `seller` is empty where
     the party itself sells, `region` where the agreement distinguishes no regions.
     """
-
-    action: str
-    party: str
-    to: str
-    product: str
-    cloud: str
-    segment: str
-    seller: str = ""
-    region: str = ""
 
 
 class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,45 +66,28 @@ class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
     was_because: Reason
 
 
-class Box(msgspec.Struct, frozen=True, kw_only=True):
+class Box(NameLists, frozen=True, kw_only=True):
     """Combinations that changed alike and by the same clause: all those of its members.
 
     Members are in alphabetical order.
     """
 
-    actions: tuple[str, ...]
-    parties: tuple[str, ...]
-    to: tuple[str, ...]
-    products: tuple[str, ...]
-    clouds: tuple[str, ...]
-    segments: tuple[str, ...]
     before: Outcome
     after: Outcome
     conditions: tuple[str, ...]
     because: Reason
-    sellers: tuple[str, ...] = ("",)
-    regions: tuple[str, ...] = ("",)
 
     def combinations(self) -> Iterator[Combination]:
         for members in every(*self._sides):
-            yield Combination(*members)
+            yield Combination(**dict(zip(_PARTS, members, strict=True)))
 
     def __len__(self) -> int:
         return prod(map(len, self._sides))
 
     @property
     def _sides(self) -> _Members:
-        """Return the members in the order of a combination's parts."""
-        return (
-            self.actions,
-            self.parties,
-            self.to,
-            self.products,
-            self.clouds,
-            self.segments,
-            self.sellers,
-            self.regions,
-        )
+        """Return the members in the order of the parts."""
+        return tuple(getattr(self, part.lists) for part in PARTS)
 
 
 def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange, ...]:
@@ -148,34 +123,13 @@ def _asked_of(side: Side, catalog: Catalog) -> Callable[[Combination], Verdict]:
     table = DecisionTable(side.agreement, catalog, side.facts, side.known_at, readings)
 
     def verdict(asked: Combination) -> Verdict:
-        return table.look_up(
-            asked.action,
-            asked.party,
-            asked.product,
-            asked.cloud,
-            asked.to,
-            asked.segment,
-            as_of=side.as_of,
-            seller=asked.seller,
-            region=asked.region,
-        )
+        return table.verdict(asked, side.as_of)
 
     return verdict
 
 
 def _combination(question: Question) -> Combination:
-    asked = question
-    seller = asked.seller if asked.seller != asked.party else ""
-    return Combination(
-        asked.action,
-        asked.party,
-        asked.to,
-        asked.product,
-        asked.cloud,
-        asked.segment,
-        seller,
-        asked.region,
-    )
+    return Combination(**question.as_combination())
 
 
 def _place(reason: Reason) -> Reason:
@@ -198,10 +152,9 @@ def _met_since(before: Verdict, after: Verdict) -> Reason | None:
 
 # Grouping
 
-# Positions in a combination, and the order in which to join along them: parts that most often make
-# no difference come first.
-_ACTION, _PARTY, _TO, _PRODUCT, _CLOUD, _SEGMENT, _SELLER, _REGION = range(8)
-_JOINED = (_SEGMENT, _REGION, _ACTION, _CLOUD, _SELLER, _PRODUCT, _PARTY, _TO)
+_PARTS = tuple(part.name for part in PARTS)
+# Positions in the parts, in the order in which to join along them.
+_JOINED = tuple(sorted(range(len(PARTS)), key=lambda at: PARTS[at].joined))
 
 
 def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
@@ -241,19 +194,13 @@ def _joined_along(side: int, boxes: Iterable[_Members]) -> list[_Members]:
 
 
 def _parts(combination: Combination) -> tuple[str, ...]:
-    return msgspec.structs.astuple(combination)
+    return tuple(getattr(combination, name) for name in _PARTS)
 
 
 def _box(members: _Members, example: OutcomeChange) -> Box:
+    lists = {part.lists: names for part, names in zip(PARTS, members, strict=True)}
     return Box(
-        actions=members[_ACTION],
-        parties=members[_PARTY],
-        to=members[_TO],
-        products=members[_PRODUCT],
-        clouds=members[_CLOUD],
-        segments=members[_SEGMENT],
-        sellers=members[_SELLER],
-        regions=members[_REGION],
+        **lists,
         before=example.before,
         after=example.after,
         conditions=example.conditions,

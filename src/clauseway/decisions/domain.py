@@ -6,6 +6,7 @@ with the same answers.
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import product as every
 from typing import assert_never
 
 from clauseway.agreement import (
@@ -25,9 +26,13 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.actions import ACTIONS, SERVE, SHARE
 from clauseway.agreement.language.terms import AnyTerm
-from clauseway.catalog import ELSEWHERE, Catalog
-from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS, Question, check_readings
+from clauseway.catalog import Catalog
+from clauseway.decisions.parts import PARTS
+from clauseway.decisions.question import Question, check_readings
 from clauseway.values import KnownAt
+
+# The parts beside action and product, each of which has its names whatever the others are.
+_WALKED = tuple(part for part in PARTS if part.name not in ("action", "product"))
 
 
 def all_questions(
@@ -40,39 +45,30 @@ def all_questions(
 ) -> Iterator[Question]:
     """Yield every valid combination of names, in a stable order.
 
-    A combination names action, party, other party, product or class, cloud, segment, seller and
-    region. Parts that an action does not take (a cloud for a licence) are left empty.
+    Parts that an action does not take (a cloud for a licence) are left empty.
 
     Where no term names sellers, the seller is always the party: a question with another seller is
     two of these questions, both of which must hold. Regions are those that the catalog defines,
     and elsewhere.
     """
     chosen = check_readings(agreement, readings or {})
-    sellers = sorted(catalog.parties) if names_sellers(agreement) else []
-    regions = [*sorted(catalog.regions), ELSEWHERE] if catalog.regions else [""]
+    sellers_differ = names_sellers(agreement)
     for action in ACTIONS:
+        names = {part.name: part.asked(catalog, action) for part in _WALKED}
+        if action != SERVE or not sellers_differ:
+            names["seller"] = ("",)
         for product in products_of(catalog, action):
-            for party in sorted(catalog.parties):
-                for to in sorted(catalog.parties) if action in TO_ACTIONS else [""]:
-                    for cloud in sorted(catalog.clouds) if action in CLOUD_ACTIONS else [""]:
-                        for segment in (
-                            sorted(catalog.segments) if action in CLOUD_ACTIONS else ["any"]
-                        ):
-                            for seller in sellers if sellers and action == SERVE else [party]:
-                                for region in regions if action in CLOUD_ACTIONS else [""]:
-                                    yield Question(
-                                        action=action,
-                                        party=party,
-                                        product=product,
-                                        cloud=cloud,
-                                        to=to,
-                                        seller=seller,
-                                        segment=segment,
-                                        region=region,
-                                        as_of=as_of,
-                                        known_at=known_at,
-                                        readings=chosen,
-                                    )
+            for combination in every(*names.values()):
+                named = dict(zip(names, combination, strict=True))
+                named["seller"] = named["seller"] or named["party"]
+                yield Question(
+                    action=action,
+                    product=product,
+                    **named,
+                    as_of=as_of,
+                    known_at=known_at,
+                    readings=chosen,
+                )
 
 
 def names_sellers(agreement: Agreement) -> bool:

@@ -43,7 +43,8 @@ from clauseway.decisions.case import (
 from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.forbidding import barred, carve_out, ending, inside, lifted, passing
-from clauseway.decisions.question import SOLD_ACTIONS, Question
+from clauseway.decisions.parts import SOLD_ACTIONS
+from clauseway.decisions.question import Question
 from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOWHERE, Act, Look, act_on
 from clauseway.decisions.rights import (
     Licences,
@@ -157,16 +158,8 @@ def _answer(case: Case) -> Finding:
 
 def act_of(question: Question, catalog: Catalog) -> Act:
     """Return the act that a question asks about."""
-    return act_on(
-        question.action,
-        question.party,
-        question.product,
-        question.cloud,
-        question.to,
-        question.segment,
-        question.seller,
-        catalog.region_of(question.cloud, question.region),
-    )
+    region = catalog.region_of(question.cloud, question.region)
+    return act_on(msgspec.structs.replace(question, region=region))
 
 
 def decide_act(case: Case, act: Act) -> Finding:

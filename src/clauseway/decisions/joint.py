@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
 from math import prod
+from operator import attrgetter
 
 import msgspec
 
 from clauseway.agreement.language.actions import SHARE
 from clauseway.decisions.compare import Combination, OutcomeChange, changes_between
 from clauseway.decisions.domain import all_questions, names_sellers
+from clauseway.decisions.parts import PARTS, Names
 from clauseway.decisions.proof import Claim, Proof, Within, check_choices, walk
 from clauseway.decisions.question import Question
 from clauseway.decisions.several import (
-    ANY_SEGMENT,
     Asked,
+    as_named_in,
     check_readings_together,
     in_their_order,
     joined_verdict,
@@ -29,6 +31,9 @@ from clauseway.decisions.several import (
 )
 from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import Interval, KnownAt
+
+# The names that an agreement must know to state anything about a question.
+_silencing = attrgetter(*(part.name for part in PARTS if part.silences))
 
 
 class JointTable:
@@ -41,7 +46,6 @@ class JointTable:
         self, asked: Sequence[Asked], known_at: KnownAt, readings: Mapping[str, str]
     ) -> None:
         self._asked = in_their_order(asked)
-        self._known_at = known_at
         self._tables = [
             DecisionTable(
                 member.agreement,
@@ -57,39 +61,20 @@ class JointTable:
         # keep these verdicts in memory.
         self._joined: dict[tuple[object, ...], Verdict] = {}
 
-    def look_up(
-        self,
-        action: str,
-        party: str,
-        product: str = "",
-        cloud: str = "",
-        to: str = "",
-        segment: str = "any",
-        *,
-        as_of: date,
-        seller: str = "",
-        region: str = "",
-    ) -> Verdict:
-        """Return the joint verdict on a day. The parts are those of a valid question."""
-        names = (action, party, product, cloud, to, seller)
+    def verdict(self, asked: Names, as_of: date) -> Verdict:
+        """Return the joint verdict on a day. The names are those of a valid question."""
+        names = _silencing(asked)
         silent = self._silent.get(names)
         if silent is None:
-            silent = self._silent[names] = self._silences(*names)
+            silent = self._silent[names] = self._silences(asked)
         said = [
-            verdict
-            or table.look_up(
-                *names[:5],
-                self._segment(member, segment),
-                as_of=as_of,
-                seller=seller,
-                region=region,
-            )
+            verdict or table.verdict(as_named_in(member, asked), as_of)
             for member, table, verdict in zip(self._asked, self._tables, silent, strict=True)
         ]
-        key = (action == SHARE, *map(id, said))
+        key = (asked.action == SHARE, *map(id, said))
         joined = self._joined.get(key)
         if joined is None:
-            joined = self._joined[key] = joined_verdict(action, self._asked, said)
+            joined = self._joined[key] = joined_verdict(asked.action, self._asked, said)
         return joined
 
     def days(self, action: str, product: str) -> Sequence[date]:
@@ -105,39 +90,18 @@ class JointTable:
     def _tables_of(self, action: str, product: str) -> Iterator[DecisionTable]:
         for member, table in zip(self._asked, self._tables, strict=True):
             party = min(member.catalog.parties, default="")
-            if not unnamed_in(member, self._question(action, party, product)):
+            if not unnamed_in(member, Names(action=action, party=party, product=product)):
                 yield table
 
-    def _silences(self, *names: str) -> tuple[Verdict | None, ...]:
+    def _silences(self, asked: Names) -> tuple[Verdict | None, ...]:
         """Return the verdict of each agreement that does not name all the names asked about.
 
         The entry of an agreement that names them all is None.
         """
-        question = self._question(*names)
         return tuple(
-            silence(member, unnamed) if (unnamed := unnamed_in(member, question)) else None
+            silence(member, unnamed) if (unnamed := unnamed_in(member, asked)) else None
             for member in self._asked
         )
-
-    def _question(
-        self, action: str, party: str, product: str, cloud: str = "", to: str = "", seller: str = ""
-    ) -> Question:
-        return Question(
-            action=action,
-            party=party,
-            product=product,
-            cloud=cloud,
-            to=to,
-            seller=seller or party,
-            segment=ANY_SEGMENT,
-            as_of=date.min,
-            known_at=self._known_at,
-            readings={},
-        )
-
-    @staticmethod
-    def _segment(member: Asked, segment: str) -> str:
-        return segment if segment in member.catalog.segments else ANY_SEGMENT
 
 
 class JointSide(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,17 +131,7 @@ def _verdicts_of(side: JointSide) -> Callable[[Combination], Verdict]:
     table = JointTable(side.asked, side.known_at, side.readings)
 
     def verdict(asked: Combination) -> Verdict:
-        return table.look_up(
-            asked.action,
-            asked.party,
-            asked.product,
-            asked.cloud,
-            asked.to,
-            asked.segment,
-            as_of=side.as_of,
-            seller=asked.seller,
-            region=asked.region,
-        )
+        return table.verdict(asked, side.as_of)
 
     return verdict
 

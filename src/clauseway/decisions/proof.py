@@ -6,7 +6,7 @@ for one point of knowledge, and under every choice of readings that was tried.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
 from math import prod
@@ -19,11 +19,11 @@ from clauseway.agreement.language.actions import ACTIONS, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions
+from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_name, check_readings, region_problems
 from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 
-_NONE: tuple[str, ...] = ()
 # Each choice of readings needs its own walk, which takes about a tenth of a second over the whole
 # built-in agreement.
 _CHOICES_MAX = 1024
@@ -42,36 +42,19 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         return f"{'always' if self.always else 'never'} {' or '.join(sorted(self.outcomes))}"
 
 
-class Within(msgspec.Struct, frozen=True, kw_only=True):
+class Within(NameLists, frozen=True, kw_only=True):
     """The combinations that a claim is about. An empty list means any name.
 
     A class stands for a new product of it, as in a question. A wider class, which no question can
     be about, stands for everything that lies in it.
     """
 
-    actions: tuple[str, ...] = _NONE
-    parties: tuple[str, ...] = _NONE
-    products: tuple[str, ...] = _NONE
-    clouds: tuple[str, ...] = _NONE
-    to: tuple[str, ...] = _NONE
-    segments: tuple[str, ...] = _NONE
-    sellers: tuple[str, ...] = _NONE
-    regions: tuple[str, ...] = _NONE
-
     def check(self, catalog: Catalog) -> None:
         """Raise InvalidInput for every name that is not known."""
         problems: list[Problem] = []
-        for flag, names, known_names in (
-            ("--action", self.actions, ACTIONS),
-            ("--party", self.parties, catalog.parties),
-            ("--product", self.products, {*catalog.products, *catalog.classes}),
-            ("--cloud", self.clouds, catalog.clouds),
-            ("--to", self.to, catalog.parties),
-            ("--segment", self.segments, catalog.segments),
-            ("--seller", self.sellers, catalog.parties),
-        ):
-            for name in names:
-                check_name(problems, flag, name, known_names)
+        for part in PARTS:
+            for name in () if part.name == "region" else getattr(self, part.lists):
+                check_name(problems, part.flag, name, part.names(catalog))
         problems += [
             problem for name in self.regions for problem in self._region_problems(catalog, name)
         ]
@@ -86,24 +69,19 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return problems[0] if all(problems) else []
 
-    def holds(self, question: Question, catalog: Catalog) -> bool:
-        """Return whether a question is one of these combinations."""
-        return (
-            (not self.actions or question.action in self.actions)
-            and (not self.parties or question.party in self.parties)
-            and (
-                not self.products
-                or any(_is_meant(question.product, name, catalog) for name in self.products)
-            )
-            and (not self.clouds or question.cloud in self.clouds)
-            and (not self.to or question.to in self.to)
-            and (not self.segments or question.segment in self.segments)
-            and (not self.sellers or question.seller in self.sellers)
-            and (
-                not self.regions
-                or any(self._lies_in(question, name, catalog) for name in self.regions)
-            )
-        )
+    def holding(self, catalog: Catalog) -> Callable[[Question], bool]:
+        """Return the function that says if a question is one of these combinations."""
+        limits = [(part.name, names) for part in PARTS if (names := getattr(self, part.lists))]
+
+        def is_meant(question: Question, part: str, names: tuple[str, ...]) -> bool:
+            match part:
+                case "product":
+                    return any(_is_meant(question.product, name, catalog) for name in names)
+                case "region":
+                    return any(self._lies_in(question, name, catalog) for name in names)
+            return getattr(question, part) in names
+
+        return lambda question: all(is_meant(question, *limit) for limit in limits)
 
     @staticmethod
     def _lies_in(question: Question, name: str, catalog: Catalog) -> bool:
@@ -171,19 +149,7 @@ def prove(
 class Answering(Protocol):
     """A table, of one agreement or of several in force at once."""
 
-    def look_up(
-        self,
-        action: str,
-        party: str,
-        product: str = "",
-        cloud: str = "",
-        to: str = "",
-        segment: str = "any",
-        *,
-        as_of: date,
-        seller: str = "",
-        region: str = "",
-    ) -> Verdict: ...
+    def verdict(self, asked: Names, as_of: date) -> Verdict: ...
 
     def days(self, action: str, product: str) -> Sequence[date]: ...
 
@@ -202,7 +168,7 @@ def walk(
     `readings[n]` are the readings of `tables[n]`. Raises InvalidInput as `prove` does.
     """
     within.check(catalog)
-    rows = _rows(question for question in questions if within.holds(question, catalog))
+    rows = _rows(filter(within.holding(catalog), questions))
     if not rows or days.is_empty:
         raise InvalidInput(_nothing_to_walk(days))
     exceptions = [
@@ -285,40 +251,17 @@ def _smallest(
         for (action, product), questions in rows.items()
         for day in _days(table, action, product, days)
         for question in questions
-        if not claim.holds_of(_outcome(table, question, day))
+        if not claim.holds_of(table.verdict(question, day).outcome)
     )
     smallest = min(exceptions, key=lambda exception: exception[:2], default=None)
     if smallest:
         yield smallest[0], smallest[2]
 
 
-def _outcome(table: Answering, asked: Question, day: date) -> Outcome:
-    verdict = table.look_up(
-        asked.action,
-        asked.party,
-        asked.product,
-        asked.cloud,
-        asked.to,
-        asked.segment,
-        as_of=day,
-        seller=asked.seller,
-        region=asked.region,
-    )
-    return verdict.outcome
-
-
 def _size(question: Question) -> tuple[object, ...]:
     """Return a sort key: fewer names first, then the names in order. Open parts do not count."""
-    seller = question.seller if question.seller != question.party else ""
-    names = (
-        question.party,
-        question.product,
-        question.cloud,
-        question.to,
-        question.segment,
-        seller,
-        question.region,
-    )
+    combination = question.as_combination()
+    names = tuple(combination[part.name] for part in PARTS if part.name != "action")
     count = sum(name not in ("", "any") for name in names)
     return count, ACTIONS.index(question.action), names
 

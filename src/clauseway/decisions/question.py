@@ -3,57 +3,46 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
-
-import msgspec
+from typing import Unpack
 
 from clauseway.agreement import Agreement
-from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE
+from clauseway.agreement.language.actions import ACTIONS, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE, Catalog
+from clauseway.decisions.parts import (
+    CLOUD_ACTIONS,
+    PARTS,
+    SOLD_ACTIONS,
+    TO_ACTIONS,
+    Names,
+    NamesGiven,
+)
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
-TO_ACTIONS = frozenset({LICENSE, SHARE})
-CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
 # A right to sell on a cloud rests on the owner's right to serve there.
 RESTS_ON: Mapping[str, frozenset[str]] = {SELL: frozenset({SERVE})}
-SOLD_ACTIONS = frozenset({SERVE, SELL})
+# Parts whose names depend on other parts of the question.
+_CHECKED_APART = ("product", "region")
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class Question(Names, frozen=True, kw_only=True):
     """May `party` do `action` with `product` on `cloud`?
 
-    `to` is the licensee or payee. `seller` defaults to the party. `region` is a place, by its name
-    on the cloud, or a region of the agreement; any text where the agreement defines no regions.
-    `readings` holds an option for every reading of the agreement.
+    `seller` is the party where nobody else sells. `readings` holds an option for every reading of
+    the agreement.
     """
 
-    action: str
-    party: str
-    product: str = ""
-    cloud: str = ""
-    to: str = ""
-    seller: str = ""
-    segment: str = "any"
-    region: str = ""
     as_of: date
     known_at: KnownAt
     readings: Mapping[str, str]
 
 
-class QuestionRecord(msgspec.Struct, frozen=True, kw_only=True):
+class QuestionRecord(Names, frozen=True, kw_only=True):
     """A question with its suppositions, as written into a decision so that it can be asked again.
 
     `known_at_ns` and `known_at_sequence` are integers as text, because some JSON readers cannot
     hold numbers of that size.
     """
 
-    action: str
-    party: str
-    product: str
-    cloud: str
-    to: str
-    seller: str
-    segment: str
-    region: str
     as_of: date
     known_at_ns: str
     known_at_sequence: str
@@ -63,14 +52,7 @@ class QuestionRecord(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, question: Question, suppositions: Iterable[str]) -> "QuestionRecord":
         return cls(
-            action=question.action,
-            party=question.party,
-            product=question.product,
-            cloud=question.cloud,
-            to=question.to,
-            seller=question.seller if question.seller != question.party else "",
-            segment=question.segment,
-            region=question.region,
+            **question.as_combination(),
             as_of=question.as_of,
             known_at_ns=str(question.known_at.instant_ns),
             known_at_sequence=str(question.known_at.sequence),
@@ -95,40 +77,28 @@ def ask(
     agreement: Agreement,
     catalog: Catalog,
     *,
-    action: str,
-    party: str,
     as_of: date,
     known_at: KnownAt,
-    product: str = "",
-    cloud: str = "",
-    to: str = "",
-    seller: str = "",
-    segment: str = "any",
-    region: str = "",
     readings: Mapping[str, str] | None = None,
     unnamed: Collection[str] = (),
+    **given: Unpack[NamesGiven],
 ) -> Question:
     """Return a valid question. Raises InvalidInput with every problem in it.
 
     `catalog` may hold more names than the agreement's own catalog.
     `unnamed` holds products that may be asked about although the catalog does not name them.
     """
+    asked = Names(**given)
     problems: list[Problem] = []
-    check_name(problems, "--action", action, ACTIONS)
-    check_name(problems, "--party", party, catalog.parties)
-    check_name(problems, "--segment", segment, catalog.segments)
-    for flag, value, names in (
-        ("--to", to, catalog.parties),
-        ("--seller", seller, catalog.parties),
-        ("--cloud", cloud, catalog.clouds),
-    ):
-        if value:
-            check_name(problems, flag, value, names)
-    if action in ACTIONS:
-        _check_parts(problems, action, party, cloud, to, seller)
-        if product not in unnamed or catalog.names_product(product):
-            _check_product(problems, catalog, action, product)
-    problems += region_problems(catalog, action, cloud, region)
+    for part in PARTS:
+        name = getattr(asked, part.name)
+        if part.name not in _CHECKED_APART and (part.needed or name != part.default):
+            check_name(problems, part.flag, name, part.names(catalog))
+    if asked.action in ACTIONS:
+        _check_parts(problems, asked)
+        if asked.product not in unnamed or catalog.names_product(asked.product):
+            _check_product(problems, catalog, asked.action, asked.product)
+    problems += region_problems(catalog, asked.action, asked.cloud, asked.region)
     if as_of == FOREVER:
         problems.append(
             Problem(
@@ -142,14 +112,7 @@ def ask(
     if problems:
         raise InvalidInput(*problems)
     return Question(
-        action=action,
-        party=party,
-        product=product,
-        cloud=cloud,
-        to=to,
-        seller=seller or party,
-        segment=segment,
-        region=region,
+        **asked.named() | {"seller": asked.seller or asked.party},
         as_of=as_of,
         known_at=known_at,
         readings={**agreement.default_readings(), **(readings or {})},
@@ -214,9 +177,10 @@ def check_name(problems: list[Problem], flag: str, value: str, names: Iterable[s
     )
 
 
-def _check_parts(
-    problems: list[Problem], action: str, party: str, cloud: str, to: str, seller: str
-) -> None:
+def _check_parts(problems: list[Problem], asked: Names) -> None:
+    """Add a problem for each part that an action lacks or does not have."""
+    action, to, seller = asked.action, asked.to, asked.seller
+
     def refuse(flag: str, what: str, why: str, todo: str) -> None:
         problems.append(Problem(what=what, why=why, where=flag, todo=todo))
 
@@ -225,13 +189,13 @@ def _check_parts(
         refuse("--to", "it is missing", f"{action} needs {whom}", "Name the other party with --to.")
     if action not in TO_ACTIONS and to:
         refuse("--to", "it has no meaning here", f"{action} has no other party", "Leave --to out.")
-    if action in CLOUD_ACTIONS and not cloud:
+    if action in CLOUD_ACTIONS and not asked.cloud:
         refuse("--cloud", "it is missing", f"{action} happens on a cloud", "Name it with --cloud.")
     if seller and action not in SOLD_ACTIONS:
         refuse(
             "--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out."
         )
-    if action == SELL and seller and seller != party:
+    if action == SELL and seller and seller != asked.party:
         refuse(
             "--seller",
             f"{seller!r} is not the party",

@@ -23,16 +23,9 @@ from clauseway.agreement import (
     Stake,
     Undertaking,
 )
-from clauseway.agreement.language.actions import (
-    CLOUDS,
-    REGIONS,
-    SEGMENTS,
-    SELLERS,
-    SHARE,
-    USE,
-    takes,
-)
+from clauseway.agreement.language.actions import SHARE, USE, takes
 from clauseway.agreement.language.terms import ANYONE, AnyTerm, Traded
+from clauseway.decisions.parts import SCOPED, Names
 
 # Return whether a product or class lies in any of several products or classes.
 Belongs = Callable[[str, Iterable[str]], bool]
@@ -54,7 +47,7 @@ PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION, NO
 INSIDE, CARVED_OUT = "inside", "carved-out"
 
 
-class Act(msgspec.Struct, frozen=True):
+class Act(Names, frozen=True, kw_only=True):
     """An action by a party: the part of a question that terms are compared with.
 
     `seller` is the seller of the question in every act of an answer; empty where nothing is sold.
@@ -62,37 +55,14 @@ class Act(msgspec.Struct, frozen=True):
     defines no regions, or the question names none.
     """
 
-    action: str
-    party: str
-    product: str
-    cloud: str
-    to: str
-    segment: str
-    seller: str = ""
-    region: str = ""
 
-
-def act_on(
-    action: str,
-    party: str,
-    product: str,
-    cloud: str = "",
-    to: str = "",
-    segment: str = "any",
-    seller: str = "",
-    region: str = "",
-) -> Act:
+def act_on(asked: Names) -> Act:
     """Return an act without the parts that its action does not take: they change no answer."""
-    return Act(
-        action=action,
-        party=party,
-        product=product,
-        cloud=cloud if takes(action, CLOUDS) else "",
-        to=to,
-        segment=segment if takes(action, SEGMENTS) else "",
-        seller=seller if takes(action, SELLERS) else "",
-        region=region if takes(action, REGIONS) else "",
-    )
+    named = asked.named()
+    for part in SCOPED:
+        if not takes(asked.action, part.lists):
+            named[part.name] = ""
+    return Act(**named)
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, Unpack
 
 import msgspec
 
@@ -28,13 +28,14 @@ from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog, ProductClass
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide
+from clauseway.decisions.parts import ANY_SEGMENT, PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
 from clauseway.decisions.table import Span, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 # The engine's name for the condition that the owner must consent.
 GRANT = "grant"
-ANY_SEGMENT = "any"
+_SILENCING = tuple(part for part in PARTS if part.silences)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -143,18 +144,11 @@ def check_regions_together(asked: Iterable[Asked]) -> None:
 def ask_together(
     asked: Sequence[Asked],
     *,
-    action: str,
-    party: str,
     as_of: date,
     known_at: KnownAt,
-    product: str = "",
-    cloud: str = "",
-    to: str = "",
-    seller: str = "",
-    segment: str = ANY_SEGMENT,
-    region: str = "",
     readings: Mapping[str, str] | None = None,
     unnamed: Collection[str] = (),
+    **given: Unpack[NamesGiven],
 ) -> Question:
     """Return a question to all agreements. Raises InvalidInput with every problem in it.
 
@@ -167,17 +161,10 @@ def ask_together(
         question = ask(
             asked[0].agreement,
             joint_catalog([member.catalog for member in asked]),
-            action=action,
-            party=party,
-            product=product,
-            cloud=cloud,
-            to=to,
-            seller=seller,
-            segment=segment,
-            region=region,
             as_of=as_of,
             known_at=known_at,
             unnamed=unnamed,
+            **given,
         )
     except InvalidInput as error:
         raise InvalidInput(*error.problems, *problems) from None
@@ -326,11 +313,19 @@ def answer_of(member: Asked, question: Question) -> Decision:
 
 def put_to(member: Asked, question: Question) -> Question:
     """Return a question as it is put to one agreement."""
-    # No term can name a segment that the agreement does not know, so ask it about any segment.
-    segment = question.segment if question.segment in member.catalog.segments else ANY_SEGMENT
     return msgspec.structs.replace(
-        question, segment=segment, readings=own_options(member.agreement, question.readings)
+        as_named_in(member, question), readings=own_options(member.agreement, question.readings)
     )
+
+
+def as_named_in(member: Asked, asked: AnyNames) -> AnyNames:
+    """Return the names as one agreement is asked about them.
+
+    No term can name a segment that the agreement does not know, so ask it about any segment.
+    """
+    if asked.segment in member.catalog.segments:
+        return asked
+    return msgspec.structs.replace(asked, segment=ANY_SEGMENT)
 
 
 def own_options(agreement: Agreement, readings: Mapping[str, str]) -> dict[str, str]:
@@ -346,19 +341,13 @@ def own_options(agreement: Agreement, readings: Mapping[str, str]) -> dict[str, 
     return {**agreement.default_readings(), **own}
 
 
-def unnamed_in(member: Asked, question: Question) -> tuple[str, ...]:
+def unnamed_in(member: Asked, question: Names) -> tuple[str, ...]:
     """Return the names in a question that an agreement does not know.
 
     If there are any, the agreement states nothing about the question.
     """
     catalog = member.catalog
-    named = [
-        (question.party, catalog.parties),
-        (question.to, catalog.parties),
-        (question.seller, catalog.parties),
-        (question.cloud, catalog.clouds),
-        (question.product, {*catalog.products, *catalog.classes}),
-    ]
+    named = [(getattr(question, part.name), part.names(catalog)) for part in _SILENCING]
     unnamed = tuple(dict.fromkeys(name for name, names in named if name and name not in names))
     if unnamed or question.action == SHARE:
         return unnamed

@@ -26,10 +26,12 @@ from clauseway.decisions.classes import Dockets, Partition, Partitions, Situatio
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import decide, decide_act, facts_hash, other_options, receipt
+from clauseway.decisions.parts import BY_NAME, Names
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on
 from clauseway.values import FOREVER, KnownAt
 
+SELLER, REGION = BY_NAME["seller"], BY_NAME["region"]
 # The action of a seller that sells what another party serves. An ordinary `sell` row leaves out
 # products that may be served but not sold.
 _SOLD = "\0sell what is served"
@@ -101,7 +103,7 @@ class _Cell:
         names = (party, product, segment)
         verdict = self._filled.get(names)
         if verdict is None:
-            act = Act(action=action, party=party, product=product, cloud="", to="", segment=segment)
+            act = Act(action=action, party=party, product=product, segment=segment)
             verdict = self._filled[names] = Verdict.of(named(self._finding, act))
         return verdict
 
@@ -138,48 +140,46 @@ class _Leaf:
         "sellers",
         "to",
     )
+    # The offset of each name, by part.
+    parties: Mapping[str, int]
+    clouds: Mapping[str, int]
+    segments: Mapping[str, int]
+    sellers: Mapping[str, int]
+    regions: Mapping[str, int]
+    to: Mapping[str, int]
 
     def __init__(self, case: _MakeCase, situation: Situation, day: date, names: Partition) -> None:
         self._case: Case | _MakeCase = case
         self._situation, self._day, self._names = situation, day, names
-        step, offsets = 1, []
-        for side in reversed(names.sides):
-            offsets.append(side.offsets(step))
-            step *= len(side.names)
-        self.to, self.regions, self.sellers, self.segments, self.clouds, self.parties = offsets
+        step = 1
+        for part, classes in names.items():
+            setattr(self, part.lists, classes.offsets(step))
+            step *= len(classes.names)
         # Most situations distinguish neither sellers nor regions, and a look-up can skip both.
-        self.apart = len(names.sellers.names) > 1 or len(names.regions.numbers) > 1
+        self.apart = len(names[SELLER].names) > 1 or len(names[REGION].numbers) > 1
         self.cells: dict[int, _Cell] = {}
 
     def __len__(self) -> int:
-        return prod(len(side.names) for side in self._names.sides)
+        return prod(len(classes.names) for classes in self._names.values())
 
-    def cell(
-        self,
-        at: int,
-        party: str,
-        product: str,
-        cloud: str,
-        segment: str,
-        seller: str,
-        region: str,
-        to: str,
-    ) -> _Cell:
+    def cell(self, at: int, asked: Names) -> _Cell:
         """Decide the cell at the offset `at`, and keep it."""
         if not isinstance(self._case, Case):
             self._case = self._case(self._situation, self._day)
         action = self._case.question.action
-        act = act_on(
-            action, party, product, cloud, to, segment, party if action == SELL else seller, region
-        )
+        seller = asked.party if action == SELL else asked.seller
+        act = act_on(msgspec.structs.replace(asked, action=action, seller=seller))
         cell = self.cells[at] = _Cell(decide_act(self._case, act))
         return cell
 
     def decide_all(self, product: str) -> None:
-        stand_ins = every(*(side.names for side in self._names.sides))
-        for at, (party, cloud, segment, seller, region, to) in enumerate(stand_ins):
+        # The offsets of the first part are next to each other.
+        parts = [part.name for part in reversed(self._names.keys())]
+        stand_ins = every(*(classes.names for classes in reversed(self._names.values())))
+        for at, names in enumerate(stand_ins):
             if at not in self.cells:
-                self.cell(at, party, product, cloud, segment, seller, region, to)
+                named = dict(zip(parts, names, strict=True))
+                self.cell(at, Names(action=self._situation.action, product=product, **named))
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -231,9 +231,19 @@ class DecisionTable:
         if leaf.apart or region:
             region = self._region_of(cloud, region)
             at += leaf.sellers[seller or party] + leaf.regions[region]
-        cell = leaf.cells.get(at) or leaf.cell(
-            at, party, product, cloud, segment, seller or party, region, to
-        )
+        cell = leaf.cells.get(at)
+        if cell is None:
+            asked = Names(
+                action=action,
+                party=party,
+                product=product,
+                cloud=cloud,
+                to=to,
+                segment=segment,
+                seller=seller or party,
+                region=region,
+            )
+            cell = leaf.cell(at, asked)
         verdict = cell.verdict or cell.filled(action, party, product, segment)
         if not seller or seller == party:
             return verdict
@@ -241,19 +251,23 @@ class DecisionTable:
         sale = self.look_up(_SOLD, seller, product, cloud, "", segment, as_of=as_of, region=region)
         return Verdict.of(both(_finding(verdict), _finding(sale)))
 
+    def verdict(self, asked: Names, as_of: date) -> Verdict:
+        """Return the verdict on names on a day. Raises KeyError as `look_up` does."""
+        return self.look_up(
+            asked.action,
+            asked.party,
+            asked.product,
+            asked.cloud,
+            asked.to,
+            asked.segment,
+            as_of=as_of,
+            seller=asked.seller,
+            region=asked.region,
+        )
+
     def answer(self, question: Question) -> Verdict:
         """Return the verdict on a question, under the table's own knowledge and readings."""
-        return self.look_up(
-            question.action,
-            question.party,
-            question.product,
-            question.cloud,
-            question.to,
-            question.segment,
-            as_of=question.as_of,
-            seller=question.seller,
-            region=question.region,
-        )
+        return self.verdict(question, question.as_of)
 
     def days(self, action: str, product: str) -> Sequence[date]:
         """Return the days on which an answer about an action and a product may change.

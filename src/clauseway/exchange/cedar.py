@@ -27,7 +27,7 @@ https://docs.cedarpolicy.com/policies/syntax-policy.html
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
@@ -43,6 +43,7 @@ from clauseway.agreement import (
     Scope,
 )
 from clauseway.agreement.language.terms import ANYONE, Forbidding, Traded
+from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
 from clauseway.exchange.extract import Extract, heading
@@ -151,34 +152,19 @@ def cedar_entities(extract: Extract) -> list[dict[str, Any]]:
 
 def cedar_requests(
     extract: Extract,
-    *,
-    action: str,
-    party: str,
-    product: str = "",
-    cloud: str = "",
-    to: str = "",
-    segment: str = "any",
-    seller: str = "",
-    region: str = "",
+    **names: Unpack[NamesGiven],
 ) -> list[dict[str, Any]]:
     """Return the three requests of a question: now, once met, stated.
 
     If another party sells the served product, the sale's three requests follow. Raise InvalidInput
     if the agreement tells regions apart and does not know the region.
     """
-    if problems := region_problems(extract.catalog, action, cloud, region):
+    asked, catalog = Names(**names), extract.catalog
+    if problems := region_problems(catalog, asked.action, asked.cloud, asked.region):
         raise InvalidInput(*problems)
-    resource = {"type": "Product", "id": product or ANY_PRODUCT}
-    act = act_on(
-        action,
-        party,
-        product,
-        cloud,
-        to,
-        segment,
-        seller or party,
-        extract.catalog.region_of(cloud, region),
-    )
+    resource = {"type": "Product", "id": asked.product or ANY_PRODUCT}
+    region, seller = catalog.region_of(asked.cloud, asked.region), asked.seller or asked.party
+    act = act_on(msgspec.structs.replace(asked, region=region, seller=seller))
     sale = msgspec.structs.replace(act, action="sell", party=act.seller)
     return [
         {
@@ -187,7 +173,7 @@ def cedar_requests(
             "context": _context(extract, act_),
             "action": {"type": "Action", "id": act_.action + asked},
         }
-        for act_ in ([act, sale] if action == "serve" and act.seller != party else [act])
+        for act_ in ([act, sale] if act.action == "serve" and act.seller != act.party else [act])
         for asked in ("", ONCE_MET, STATED)
     ]
 

@@ -26,23 +26,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from clauseway.decisions.parts import BY_NAME
 from clauseway.exchange.cells import CsvWriter, plain
 from clauseway.values import InvalidInput, Problem
 
 INVALID = "invalid"
 # The parts of a question, named as the flags are; a column may also be written with hyphens.
-PARTS = (
-    "action",
-    "party",
-    "product",
-    "cloud",
-    "to",
-    "seller",
-    "segment",
-    "region",
-    "as_of",
-    "known_at",
-)
+COLUMNS = (*BY_NAME, "as_of", "known_at")
 LISTS = ("reading", "suppose")
 ADDED = ("outcome", "terms", "problem")
 # Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for
@@ -219,7 +209,7 @@ def _read_lines(path: Path) -> Iterator[QuestionRows]:
                 part: pa.array(
                     [_flag_text(row.get(part, row.get(part.replace("_", "-")))) for row in rows]
                 )
-                for part in (*PARTS, *LISTS)
+                for part in (*COLUMNS, *LISTS)
             }
             given = {part: texts for part, texts in columns.items() if texts.null_count < len(rows)}
             yield QuestionRows(given, rows, len(rows), unread)
@@ -266,7 +256,7 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
                     what=f"column {name!r}", why=why, where=str(path), todo="Give it another name."
                 )
             )
-        elif part in PARTS or part in LISTS:
+        elif part in COLUMNS or part in LISTS:
             columns[part] = name
     if problems:
         raise InvalidInput(*problems)

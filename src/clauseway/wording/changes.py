@@ -9,9 +9,10 @@ import msgspec
 from clauseway.agreement import Agreement, Ownership, Precedence, RefusalRight, Term
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.names import uses
-from clauseway.decisions import Asked, Decision, Outcome, Reason, own_options
+from clauseway.decisions import Asked, Decision, Outcome, own_options
 from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
 from clauseway.decisions.joint import JointSide
+from clauseway.decisions.parts import Names
 from clauseway.wording.names import Wording, listed, ordered, sentence
 from clauseway.wording.outcomes import outcome_word
 
@@ -31,24 +32,16 @@ class ComparedSide(msgspec.Struct, frozen=True, kw_only=True):
         return f"{up_to}as of {self.as_of}, known at {self.known_at}"
 
 
-class ChangedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class ChangedAnswer(Names, frozen=True, kw_only=True):
     """A combination that is answered otherwise, and the places that decide it before and after."""
 
-    action: str
-    party: str
-    to: str
-    product: str
-    cloud: str
-    segment: str
     before: Outcome
     after: Outcome
     was_because: str
     because: str
-    seller: str = ""
-    region: str = ""
 
 
-class ChangeGroup(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeGroup(Box, frozen=True, kw_only=True):
     """Combinations that changed alike: every combination of these members.
 
     `sentence` says so, `place` cites it.
@@ -56,19 +49,7 @@ class ChangeGroup(msgspec.Struct, frozen=True, kw_only=True):
 
     sentence: str
     place: str
-    actions: tuple[str, ...]
-    parties: tuple[str, ...]
-    to: tuple[str, ...]
-    products: tuple[str, ...]
-    clouds: tuple[str, ...]
-    segments: tuple[str, ...]
-    before: Outcome
-    after: Outcome
-    conditions: tuple[str, ...]
-    because: Reason
     count: int
-    sellers: tuple[str, ...] = ("",)
-    regions: tuple[str, ...] = ("",)
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,11 +95,7 @@ def comparison_of(
 
 def expanded(groups: Sequence[ChangeGroup]) -> set[Combination]:
     """Return every combination that the groups stand for."""
-    return {combination for group in groups for combination in _box(group).combinations()}
-
-
-def _box(group: ChangeGroup) -> Box:
-    return Box(**{field: getattr(group, field) for field in Box.__struct_fields__})
+    return {combination for group in groups for combination in group.combinations()}
 
 
 # Words for a change, by the outcomes before and after: between party and act, and behind the act.
@@ -135,7 +112,7 @@ _TOLD = {
 }
 
 
-def change_of(box: Box | ChangeGroup) -> str:
+def change_of(box: Box) -> str:
     """Return the outcomes before and after, as people read them."""
     before, after = (outcome_word(outcome, box.actions) for outcome in (box.before, box.after))
     return f"{before} → {after}"
@@ -168,7 +145,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             sentence=self.sentence(box),
             place=self.wording.place(box.because),
             count=len(box),
-            **{field: getattr(box, field) for field in Box.__struct_fields__},
+            **msgspec.structs.asdict(box),
         )
 
     def sentence(self, box: Box) -> str:

@@ -15,6 +15,7 @@ from clauseway.agreement import Agreement, Clause, FactRegister
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import Asked, Question, Reason, joint_catalog
+from clauseway.decisions.parts import BY_NAME, Names
 from clauseway.values import Citation
 
 # "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is
@@ -28,6 +29,14 @@ _DOES = {
     LICENSE: ("licenses", ""),
     USE: ("uses", " under licence"),
     CONTRACT: ("contracts for", ""),
+}
+# Each further part behind the act: in a line of identifiers, and in a sentence.
+BEHIND = {
+    "to": (" to {}", " to {}"),
+    "cloud": (" on {}", " on {}"),
+    "region": (" in {}", " in {}"),
+    "segment": (" for {}", " to {} customers"),
+    "seller": (", sold by {}", ", sold by {}"),
 }
 _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
@@ -205,17 +214,14 @@ class Wording(msgspec.Struct, frozen=True):
         if question.action == SHARE:
             base = f" on {product}" if product else ""
             return f"{self.name(question.party)} owes{to.removeprefix(' to')} a revenue share{base}"
-        where = f" on {self.name(question.cloud)}" if question.cloud else ""
-        segment = f" to {question.segment} customers" if question.segment != "any" else ""
-        seller = (
-            f", sold by {self.name(question.seller)}" if question.seller != question.party else ""
-        )
         verb, behind = _DOES[question.action]
-        region = f" in {question.region}" if question.region and self.catalog.regions else ""
-        return (
-            f"{self.name(question.party)} {verb} "
-            f"{product}{behind}{to}{where}{region}{segment}{seller}"
-        )
+        further = [
+            sentence.format(self.name(name))
+            for name, (_, sentence) in _behind(question)
+            # Places that no term tells apart change nothing.
+            if self.catalog.regions or name != question.region
+        ]
+        return f"{self.name(question.party)} {verb} {product}{behind}{''.join(further)}"
 
     def may(self, question: Question) -> str:
         """Return the question itself: `May OpenAI serve gpt-5.5 on AWS?`"""
@@ -290,6 +296,20 @@ class _Part(msgspec.Struct, frozen=True):
     @property
     def mixed(self) -> bool:
         return self.has_new and bool(self.without) and bool(self.within)
+
+
+def act_of(asked: Names) -> str:
+    """Return the act that a question asks about, in identifiers: `serve gpt-5.5 on aws`."""
+    further = [line.format(name) for name, (line, _) in _behind(asked)]
+    return " ".join(filter(None, (asked.action, asked.product))) + "".join(further)
+
+
+def _behind(asked: Names) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each further name of a question with its words."""
+    names = asked.as_combination()
+    for part, words in BEHIND.items():
+        if names[part] != BY_NAME[part].default:
+            yield names[part], words
 
 
 def listed(parts: Sequence[str], conjunction: str = "and") -> str:

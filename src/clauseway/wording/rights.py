@@ -10,7 +10,7 @@ from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, Rev
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Asked, Question, ask
-from clauseway.decisions.question import CLOUD_ACTIONS
+from clauseway.decisions.parts import CLOUD_ACTIONS
 from clauseway.values import InvalidInput, KnownAt
 
 

@@ -23,7 +23,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, USE
 from clauseway.agreement.language.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
-from clauseway.decisions.question import CLOUD_ACTIONS
+from clauseway.decisions.parts import CLOUD_ACTIONS
 from clauseway.wording.names import Wording, listed, ordered
 
 _DOING = {

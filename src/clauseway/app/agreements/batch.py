@@ -20,10 +20,11 @@ from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.app.opening.library import OpenAgreement, known_point, readings_of
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Question, StandIns, Tables, check_readings
+from clauseway.decisions.parts import PARTS
 from clauseway.exchange.question_files import (
+    COLUMNS,
     INVALID,
     LISTS,
-    PARTS,
     Answer,
     QuestionRows,
     answers_to,
@@ -38,6 +39,7 @@ from clauseway.values import FOREVER, InvalidInput, KnownAt, parse_day
 # Distinct questions and sets of supposed facts kept at a time.
 _PLACES_MAX = 1 << 21
 _SUPPOSED_MAX = 256
+_DEFAULTS = {part.name: part.default for part in PARTS}
 # Codes of all columns are joined in one whole number with a sign.
 _BITS_MAX = 63
 
@@ -120,9 +122,9 @@ class _Asker:
     def __init__(self, opened: Opened, otherwise: Mapping[str, str]) -> None:
         self._opened = opened
         self._stand_ins = StandIns((asked.agreement, asked.facts) for asked in each_of(opened))
-        self._otherwise = {"as_of": str(datetime.now(UTC).date()), "segment": "any", **otherwise}
+        self._otherwise = _DEFAULTS | {"as_of": str(datetime.now(UTC).date()), **otherwise}
         self._now = known_point(None)
-        self._columns = {part: _Column(self._reader(part)) for part in (*PARTS, *LISTS)}
+        self._columns = {part: _Column(self._reader(part)) for part in (*COLUMNS, *LISTS)}
         self._supposed: dict[str, Tables | None] = {}
         self._readings: dict[str, Mapping[str, str] | None] = {}
         self._bits: tuple[int, ...] = ()
@@ -236,7 +238,7 @@ class _Asker:
         return self._asked_in_full(parts)
 
     def _asked_in_full(self, parts: Mapping[str, Any]) -> Answer:
-        asked = {name: parts[name] for name in PARTS}
+        asked = {name: parts[name] for name in COLUMNS}
         try:
             reading = readings_of(items_of(parts["reading"]))
             opened, question = self._opened.asking(
@@ -264,7 +266,7 @@ class _Asker:
         )
         if readings is None or not valid:
             return None
-        named = {name: parts[name] for name in PARTS if name != "seller"}
+        named = {name: parts[name] for name in COLUMNS if name != "seller"}
         return Question(**named, seller=seller or parts["party"], readings=readings)
 
     def _tables(self, suppose: str) -> Tables | None:

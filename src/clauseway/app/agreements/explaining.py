@@ -120,17 +120,10 @@ def verify(opened: Asking, recorded: Explanation) -> Verification:
     asked = recorded.question
     again, question = opened.asking(
         asked.suppositions,
-        action=asked.action,
-        party=asked.party,
-        product=asked.product,
-        cloud=asked.cloud,
-        to=asked.to,
-        seller=asked.seller,
-        segment=asked.segment,
-        region=asked.region,
         as_of=asked.as_of,
         known_at=asked.known_at,
         reading=asked.readings,
+        **asked.given(),
     )
     now = again.answer(question)
     differences = tuple(_differences(_compared_parts(recorded, now)))

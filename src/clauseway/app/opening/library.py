@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Required, Self, TypedDict, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack, cast
 
 import msgspec
 
@@ -43,6 +43,7 @@ from clauseway.decisions import (
     facts_hash,
     timeline,
 )
+from clauseway.decisions.parts import BY_NAME, NamesGiven
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
@@ -54,24 +55,14 @@ _REGISTER = "clauseway.app.books.register"
 _MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd", ".mdwn", ".mdx", ".mdtext", ".txt")
 Part = TypeVar("Part")
 _TO_THE_NANOSECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7,9}Z")
-# The parts of a question that are read before it is asked; the others are names.
-_NO_NAMES = ("as_of", "known_at", "reading")
 
 
-class QuestionParts(TypedDict, total=False):
+class QuestionParts(NamesGiven, total=False):
     """The parts of a question.
 
     Days may be `date`s or texts (YYYY-MM-DD); `reading` maps names to options.
     """
 
-    action: Required[str]
-    party: Required[str]
-    product: str
-    cloud: str
-    to: str
-    seller: str
-    segment: str
-    region: str
     as_of: date | str | None
     known_at: KnownAt | date | str | None
     reading: Mapping[str, str] | None
@@ -83,7 +74,12 @@ class Asking:
     __slots__ = ()
 
     def _ask(
-        self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
+        self,
+        *,
+        as_of: date,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+        **named: Unpack[NamesGiven],
     ) -> Question:
         raise NotImplementedError
 
@@ -109,9 +105,10 @@ class Asking:
         as_of = wrong.tried(lambda: day_given(parts.get("as_of"), "--as-of"), None) or today
         known_at = wrong.tried(lambda: known_point(parts.get("known_at")), KnownAt.everything())
         readings = parts.get("reading") or {}
-        named = {name: str(part) for name, part in parts.items() if name not in _NO_NAMES}
+        named = {name: str(part) for name, part in parts.items() if name in BY_NAME}
+        given = cast("NamesGiven", named)
         asked = wrong.tried(
-            lambda: self._ask(as_of=as_of, known_at=known_at, readings=readings, **named), None
+            lambda: self._ask(as_of=as_of, known_at=known_at, readings=readings, **given), None
         )
         wrong.refuse()
         assert asked is not None
@@ -164,7 +161,12 @@ class OpenAgreement(Asked, Asking, frozen=True):
     documents: Mapping[str, str] = {}
 
     def _ask(
-        self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
+        self,
+        *,
+        as_of: date,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+        **named: Unpack[NamesGiven],
     ) -> Question:
         return ask(
             self.agreement,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, Unpack
 
 import msgspec
 
@@ -39,6 +39,7 @@ from clauseway.decisions import (
     supposing_together,
     timeline_together,
 )
+from clauseway.decisions.parts import NamesGiven
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 
@@ -53,7 +54,12 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
         return joint_catalog([asked.catalog for asked in self.each])
 
     def _ask(
-        self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
+        self,
+        *,
+        as_of: date,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+        **named: Unpack[NamesGiven],
     ) -> Question:
         return ask_together(
             self.each,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -24,33 +25,15 @@ from clauseway.cli.answers import answer
 from clauseway.cli.output import console, counted, outcome_style, print_indented
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
+from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word
 
 NOT_PERMITTED, INVALID = 2, 3
 
 
+@options.taking(options.QuestionFlags, first=True)
 def command(
-    action: Annotated[
-        str,
-        typer.Option(
-            help="serve, sell, license, use-under-licence, contract-compute or share-revenue."
-        ),
-    ] = "",
-    party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")] = "",
-    product: Annotated[
-        str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")
-    ] = "",
-    cloud: Annotated[
-        str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")
-    ] = "",
-    to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
-    seller: Annotated[
-        str, typer.Option(help="Who sells what the party serves; by default the party.")
-    ] = "",
-    segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
-    region: Annotated[
-        str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")
-    ] = "",
+    flags: msgspec.Struct,
     as_of: options.AsOf = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,
@@ -101,62 +84,37 @@ def command(
     Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure, ours or the
     machine's. With --batch: 0, or 3 if any row was invalid.
     """
-    asked = options.opened(agreement, facts, home=home)
+    named, asked = options.named_by(flags), options.opened(agreement, facts, home=home)
     if batch is not None:
-        given = {
-            "action": action,
-            "party": party,
-            "product": product,
-            "cloud": cloud,
-            "to": to,
-            "seller": seller,
-        }
-        given |= {
-            "segment": segment,
-            "region": region,
-            "as_of": as_of or "",
-            "known_at": known_at or "",
-        }
+        given = named.named() | {"as_of": as_of or "", "known_at": known_at or ""}
         given |= {"reading": ";".join(reading or ()), "suppose": ";".join(suppose or ())}
         return _decide_batch(
             asked, batch, out, {name: value for name, value in given.items() if value}
         )
-    _check_given({"--action": action, "--party": party}, out)
+    _check_single(out)
+    options.check_named(
+        named, "a question names it", "Name it, or ask a file of questions with --batch."
+    )
     opened, question = asked.asking(
         suppose or (),
-        action=action,
-        party=party,
-        product=product,
-        cloud=cloud,
-        to=to,
-        seller=seller,
-        segment=segment,
-        region=region,
         as_of=as_of,
         known_at=known_at,
         reading=readings_of(reading),
+        **named.given(),
     )
     decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
-    is_named = not product or opened.catalog.names_product(product)
+    is_named = not named.product or opened.catalog.names_product(named.product)
     answer(as_json, decision, lambda: _print(console(), question, decision, is_named=is_named))
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
 
 
-def _check_given(needed: Mapping[str, str], out: Path | None) -> None:
-    """Raise InvalidInput for a flag that a single question lacks or must not have."""
-    why, todo = "a question names it", "Name it, or ask a file of questions with --batch."
-    problems = [
-        Problem(what="it is missing", why=why, where=flag, todo=todo)
-        for flag, value in needed.items()
-        if not value
-    ]
+def _check_single(out: Path | None) -> None:
+    """Raise InvalidInput for a flag that only a file of questions takes."""
     if out is not None:
         why = "one answer is printed"
-        problems.append(
+        raise InvalidInput(
             Problem(what="it has no meaning here", why=why, where="--out", todo="Leave it out.")
         )
-    if problems:
-        raise InvalidInput(*problems)
 
 
 def _decide_batch(
@@ -183,7 +141,8 @@ def _decide_batch(
 
 def _print(out: Console, question: Question, decision: Explanation, *, is_named: bool) -> None:
     word = outcome_word(decision.outcome, question.action)
-    out.print(Text(word.upper(), outcome_style(decision.outcome)), Text(_sentence(question)))
+    asked = f"{question.party}: {act_of(question)}"
+    out.print(Text(word.upper(), outcome_style(decision.outcome)), Text(asked))
     out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
     for reason in decision.reasons:
         _print_reason(out, reason)
@@ -210,14 +169,4 @@ def _print_reason(out: Console, reason: Reason) -> None:
     print_indented(out, reason.text, by=2)
     print_indented(
         out, f"{reason.document}, line {reason.line} · source {reason.source}", by=2, style="dim"
-    )
-
-
-def _sentence(question: Question) -> str:
-    where = f" on {question.cloud}" if question.cloud else ""
-    to = f" to {question.to}" if question.to else ""
-    segment = f" for {question.segment}" if question.segment != "any" else ""
-    seller = f", sold by {question.seller}" if question.seller != question.party else ""
-    return f"{question.party}: {question.action} {question.product}{to}{where}{segment}{seller}".replace(
-        "  ", " "
     )

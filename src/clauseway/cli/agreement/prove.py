@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -12,32 +13,21 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, outcome_style, print_indented
-from clauseway.decisions.proof import Within
+from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word
 
 REFUTED = 2
 _Names = list[str] | None
 
 
+@options.taking(options.ClaimFlags, first=True)
 def command(
+    flags: msgspec.Struct,
     never: Annotated[
         _Names, typer.Option(help="An outcome that no answer may have. Repeatable.")
     ] = None,
     always: Annotated[
         _Names, typer.Option(help="The outcome that every answer has; repeated, one of them.")
-    ] = None,
-    action: Annotated[
-        _Names,
-        typer.Option(help="Only this action; left out, every one. Repeatable, as all below."),
-    ] = None,
-    party: Annotated[_Names, typer.Option(help="Only acts of this party.")] = None,
-    product: Annotated[_Names, typer.Option(help="Only this product or class.")] = None,
-    cloud: Annotated[_Names, typer.Option(help="Only acts on this cloud.")] = None,
-    to: Annotated[_Names, typer.Option(help="Only this licensee or payee.")] = None,
-    segment: Annotated[_Names, typer.Option(help="Only this customer segment.")] = None,
-    seller: Annotated[_Names, typer.Option(help="Only what this party sells.")] = None,
-    region: Annotated[
-        _Names, typer.Option(help="Only this region of the agreement, or elsewhere.")
     ] = None,
     from_day: Annotated[
         str | None, typer.Option("--from", help="The first day; by default the first amendment's.")
@@ -82,16 +72,7 @@ def command(
     view = prove_claim(
         options.opened(agreement, facts, suppose, home),
         claim_of(never or (), always or ()),
-        Within(
-            actions=tuple(action or ()),
-            parties=tuple(party or ()),
-            products=tuple(product or ()),
-            clouds=tuple(cloud or ()),
-            to=tuple(to or ()),
-            segments=tuple(segment or ()),
-            sellers=tuple(seller or ()),
-            regions=tuple(region or ()),
-        ),
+        options.within_of(flags),
         from_day=from_day,
         to_day=to_day,
         known_at=known_at,
@@ -123,17 +104,8 @@ def _print(out: Console, view: ProofView) -> None:
 
 def _print_counterexample(out: Console, view: ProofView, counterexample: Explanation) -> None:
     asked = counterexample.question
-    names = [asked.party, asked.action, asked.product, f"on {asked.cloud}" if asked.cloud else ""]
-    names += [
-        f"in {asked.region}" if asked.region else "",
-        f"sold by {asked.seller}" if asked.seller else "",
-    ]
-    names += [
-        f"to {asked.to}" if asked.to else "",
-        f"for {asked.segment}" if asked.segment != "any" else "",
-    ]
     out.print(
-        f"\non {asked.as_of}: {' '.join(filter(None, names))}:",
+        f"\non {asked.as_of}: {asked.party} {act_of(asked)}:",
         Text(
             outcome_word(counterexample.outcome, asked.action),
             outcome_style(counterexample.outcome),

@@ -21,33 +21,15 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, outcome_style
+from clauseway.decisions.parts import PARTS, Names
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.pictures import png_of
 from clauseway.wording.outcomes import outcome_word
 
 
+@options.taking(options.QuestionFlags, first=True)
 def command(
-    action: Annotated[
-        str,
-        typer.Option(
-            help="serve, sell, license, use-under-licence, contract-compute or share-revenue."
-        ),
-    ] = "",
-    party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")] = "",
-    product: Annotated[
-        str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")
-    ] = "",
-    cloud: Annotated[
-        str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")
-    ] = "",
-    to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
-    seller: Annotated[
-        str, typer.Option(help="Who sells what the party serves; by default the party.")
-    ] = "",
-    segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
-    region: Annotated[
-        str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")
-    ] = "",
+    flags: msgspec.Struct,
     every: Annotated[
         bool, typer.Option("--all", help="The agreement's main rights, instead of one.")
     ] = False,
@@ -92,24 +74,14 @@ def command(
       clauseway agreement timeline --all --from 2023 --until 2033 --svg rights.svg
     """
     opened, readings = options.opened(agreement, facts, suppose, home), readings_of(reading)
+    named = options.named_by(flags)
     if every:
-        _refuse({"--action": action, "--party": party, "--product": product, "--cloud": cloud})
+        _refuse_names(named)
         moment = known_point(known_at)
         rights = main_rights(opened, moment, readings)
     else:
-        _require({"--action": action, "--party": party})
-        question = opened.question(
-            action=action,
-            party=party,
-            product=product,
-            cloud=cloud,
-            to=to,
-            seller=seller,
-            segment=segment,
-            region=region,
-            known_at=known_at,
-            reading=readings,
-        )
+        options.check_named(named, "a timeline is of one right, or of --all", "Give {}, or --all.")
+        question = opened.question(known_at=known_at, reading=readings, **named.given())
         moment, rights = question.known_at, [question]
     view = rights_over_time(opened, rights, moment, first_year, last_year)
     _draw(view, svg, png)
@@ -117,38 +89,20 @@ def command(
     return 0
 
 
-def _refuse(parts: dict[str, str]) -> None:
-    why = "--all chooses the rights"
-    _tell(
-        why,
-        [
-            ("it has no meaning here", flag, f"Leave {flag} out.")
-            for flag, value in parts.items()
-            if value
-        ],
-    )
-
-
-def _require(parts: dict[str, str]) -> None:
-    why = "a timeline is of one right, or of --all"
-    _tell(
-        why,
-        [
-            ("it is missing", flag, f"Give {flag}, or --all.")
-            for flag, value in parts.items()
-            if not value
-        ],
-    )
-
-
-def _tell(why: str, wrong: list[tuple[str, str, str]]) -> None:
-    if wrong:
-        raise InvalidInput(
-            *(
-                Problem(what=mistake, why=why, where=flag, todo=todo)
-                for mistake, flag, todo in wrong
-            )
+def _refuse_names(named: Names) -> None:
+    """Raise InvalidInput for each part of a question that stands beside --all."""
+    problems = [
+        Problem(
+            what="it has no meaning here",
+            why="--all chooses the rights",
+            where=part.flag,
+            todo=f"Leave {part.flag} out.",
         )
+        for part in PARTS
+        if getattr(named, part.name) != part.default
+    ]
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:

@@ -1,0 +1,248 @@
+"""The parts of a question that are names: the one list of them.
+
+A part stands here in four shapes, and a test holds them equal. `Names` holds one name for each
+part, `NamesGiven` the same as keywords, `NameLists` several names. A row of `PARTS` says what else
+there is to know of the part. Questions, combinations, claims, tables, files of questions, the
+library and the command line take their parts from here.
+
+Two more places know each part by itself: `DecisionTable.look_up`, which is too often called to go
+through a list, and `wording.names`, which has the words for it.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Required, TypedDict, TypeVar, cast
+
+import msgspec
+
+from clauseway.agreement.language.actions import (
+    ACTIONS,
+    CLOUDS,
+    CONTRACT,
+    LICENSE,
+    REGIONS,
+    SEGMENTS,
+    SELL,
+    SELLERS,
+    SERVE,
+    SHARE,
+)
+from clauseway.catalog import ELSEWHERE, Catalog
+
+ANY_SEGMENT = "any"
+TO_ACTIONS = frozenset({LICENSE, SHARE})
+CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
+SOLD_ACTIONS = frozenset({SERVE, SELL})
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """The names in a question: who does what, with which product, where, for whom.
+
+    `to` is the licensee or payee. An empty `seller` is the party. `region` is a place, by its name
+    on the cloud, or a region of the agreement; any text where the agreement defines no regions.
+    """
+
+    action: str
+    party: str
+    product: str = ""
+    cloud: str = ""
+    to: str = ""
+    seller: str = ""
+    segment: str = ANY_SEGMENT
+    region: str = ""
+
+    def named(self) -> dict[str, str]:
+        """Return each name by its part."""
+        return {part.name: getattr(self, part.name) for part in PARTS}
+
+    def given(self) -> "NamesGiven":
+        """Return the same as keywords."""
+        return cast("NamesGiven", self.named())
+
+    def as_combination(self) -> dict[str, str]:
+        """Return the same, with an empty seller where the party itself sells."""
+        return self.named() | ({"seller": ""} if self.seller == self.party else {})
+
+
+AnyNames = TypeVar("AnyNames", bound=Names)
+
+
+class NamesGiven(TypedDict, total=False):
+    """The names in a question, as keywords."""
+
+    action: Required[str]
+    party: Required[str]
+    product: str
+    cloud: str
+    to: str
+    seller: str
+    segment: str
+    region: str
+
+
+class NameLists(msgspec.Struct, frozen=True, kw_only=True):
+    """Several names for each part of a question."""
+
+    actions: tuple[str, ...] = ()
+    parties: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    clouds: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    sellers: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+
+def _any_action(_: str) -> bool:
+    return True
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A part of a question.
+
+    `name` is its field in `Names` and its flag; `lists` its field in `NameLists`, and in the scopes
+    of terms that may keep to it (`scoped`). `names` returns the names that a catalog has for it.
+    `help` describes the flag of one question, `claim_help` that of a claim.
+    """
+
+    name: str
+    lists: str
+    names: Callable[[Catalog], Collection[str]]
+    help: str
+    claim_help: str
+    default: str = ""
+    # Whether a question about an action has the part; a question about another action may name it
+    # all the same where it is `idle` there, and it changes nothing.
+    belongs_to: Callable[[str], bool] = _any_action
+    idle: bool = False
+    scoped: bool = False
+    # An agreement that does not know the name states nothing about the question. Of other parts
+    # it is asked without the name, for none of its terms can name it.
+    silences: bool = True
+    # Places are written as their cloud writes them; other names are taken in any case.
+    any_case: bool = True
+    # Groups of changes are joined along the parts with the least number first: those that most
+    # often make no difference.
+    joined: int = 0
+
+    @property
+    def needed(self) -> bool:
+        """Return whether every question names the part."""
+        return self.name in NamesGiven.__required_keys__
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name}"
+
+    def asked(self, catalog: Catalog, action: str) -> tuple[str, ...]:
+        """Return the names that distinct questions about an action hold."""
+        names = self._in_order(catalog) if self.belongs_to(action) else ()
+        return names or (self.default,)
+
+    def allowed(self, catalog: Catalog, action: str) -> tuple[str, ...]:
+        """Return every name that a question about an action may hold, where it changes nothing
+        too."""
+        if self.belongs_to(action) or not self.idle:
+            return self.asked(catalog, action)
+        return tuple(dict.fromkeys((self.default, *self._in_order(catalog))))
+
+    def _in_order(self, catalog: Catalog) -> tuple[str, ...]:
+        names = self.names(catalog)
+        return names if isinstance(names, tuple) else tuple(sorted(names))
+
+
+def _parties(catalog: Catalog) -> Collection[str]:
+    return catalog.parties
+
+
+def _regions(catalog: Catalog) -> Collection[str]:
+    return (*sorted(catalog.regions), ELSEWHERE) if catalog.regions else ()
+
+
+# In the order in which combinations are walked.
+PARTS = (
+    Part(
+        name="action",
+        joined=3,
+        lists="actions",
+        names=lambda _: ACTIONS,
+        help="serve, sell, license, use-under-licence, contract-compute or share-revenue.",
+        claim_help="Only this action; left out, every one. Repeatable, as all below.",
+    ),
+    Part(
+        name="party",
+        joined=7,
+        lists="parties",
+        names=_parties,
+        help="Who acts: openai, microsoft, amazon, …",
+        claim_help="Only acts of this party.",
+    ),
+    Part(
+        name="product",
+        joined=6,
+        lists="products",
+        names=lambda catalog: {*catalog.products, *catalog.classes},
+        help="A product (gpt-5.5) or a class (api.stateless).",
+        claim_help="Only this product or class.",
+    ),
+    Part(
+        name="to",
+        joined=8,
+        lists="to",
+        names=_parties,
+        help="The licensee of a licence, the payee of a share.",
+        claim_help="Only this licensee or payee.",
+        belongs_to=TO_ACTIONS.__contains__,
+    ),
+    Part(
+        name="cloud",
+        joined=4,
+        lists=CLOUDS,
+        names=lambda catalog: catalog.clouds,
+        help="The host cloud: azure, aws, google-cloud, oci, openai-own.",
+        claim_help="Only acts on this cloud.",
+        belongs_to=CLOUD_ACTIONS.__contains__,
+        idle=True,
+        scoped=True,
+    ),
+    Part(
+        name="segment",
+        joined=1,
+        lists=SEGMENTS,
+        names=lambda catalog: catalog.segments,
+        help="The customer segment.",
+        claim_help="Only this customer segment.",
+        default=ANY_SEGMENT,
+        belongs_to=CLOUD_ACTIONS.__contains__,
+        idle=True,
+        scoped=True,
+        silences=False,
+    ),
+    Part(
+        name="seller",
+        joined=5,
+        lists=SELLERS,
+        names=_parties,
+        help="Who sells what the party serves; by default the party.",
+        claim_help="Only what this party sells.",
+        belongs_to=SOLD_ACTIONS.__contains__,
+        idle=True,
+        scoped=True,
+    ),
+    Part(
+        name="region",
+        joined=2,
+        lists=REGIONS,
+        names=_regions,
+        help="A place as its cloud calls it, or a region of the agreement.",
+        claim_help="Only this region of the agreement, or elsewhere.",
+        belongs_to=CLOUD_ACTIONS.__contains__,
+        idle=True,
+        scoped=True,
+        silences=False,
+        any_case=False,
+    ),
+)
+BY_NAME: Mapping[str, Part] = {part.name: part for part in PARTS}
+BY_FIELD: Mapping[str, Part] = {**{part.lists: part for part in PARTS}, **BY_NAME}
+# The parts that terms and facts may keep to.
+SCOPED = tuple(part for part in PARTS if part.scoped)

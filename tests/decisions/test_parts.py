@@ -1,0 +1,69 @@
+"""The one list of a question's parts: every place that knows each part by itself names them all."""
+
+import inspect
+from typing import get_type_hints
+
+import pytest
+
+from clauseway.app.opening.library import QuestionParts
+from clauseway.cli import options
+from clauseway.decisions import DecisionTable, Question
+from clauseway.decisions.compare import Box, Combination
+from clauseway.decisions.parts import BY_NAME, PARTS, NameLists, Names, NamesGiven
+from clauseway.decisions.proof import Within
+from clauseway.decisions.question import QuestionRecord
+from clauseway.decisions.reach import Act
+from clauseway.exchange.question_files import COLUMNS
+from clauseway.wording.names import BEHIND
+from in_process import run
+
+NAMES = {part.name for part in PARTS}
+LISTS = {part.lists for part in PARTS}
+# Beside the parts, a question says as of and known at which days, and how it is read.
+POINTS = {"as_of", "known_at"}
+
+
+@pytest.mark.parametrize(
+    ("place", "named", "parts"),
+    [
+        ("names", set(Names.__struct_fields__), NAMES),
+        ("keywords", set(get_type_hints(NamesGiven)), NAMES),
+        ("lists of names", set(NameLists.__struct_fields__), LISTS),
+        ("question", set(Question.__struct_fields__) - {"readings"}, NAMES | POINTS),
+        ("act", set(Act.__struct_fields__), NAMES),
+        ("combination", set(Combination.__struct_fields__), NAMES),
+        ("library", set(get_type_hints(QuestionParts)) - {"reading"}, NAMES | POINTS),
+        ("columns of a file", set(COLUMNS), NAMES | POINTS),
+        ("flags of a question", set(options.QuestionFlags.__struct_fields__), NAMES),
+        ("flags of a claim", set(options.ClaimFlags.__struct_fields__), NAMES),
+        (
+            "look-up",
+            set(inspect.signature(DecisionTable.look_up).parameters) - {"self", "as_of"},
+            NAMES,
+        ),
+        ("words behind the act", set(BEHIND) | {"action", "party", "product"}, NAMES),
+    ],
+)
+def test_a_place_names_every_part(place: str, named: set[str], parts: set[str]) -> None:
+    assert named == parts, f"{place}: {sorted(named ^ parts)}"
+
+
+def test_records_of_several_names_take_them_from_the_list() -> None:
+    for record in (Box, Within):
+        assert issubclass(record, NameLists)
+    assert issubclass(QuestionRecord, Names)
+
+
+def test_the_defaults_of_the_list_are_those_of_a_question() -> None:
+    asked = Names(action="serve", party="openai")
+    optional = {name: value for name, value in asked.named().items() if not BY_NAME[name].needed}
+    assert optional == {name: BY_NAME[name].default for name in optional}
+
+
+def test_the_line_of_a_decision_names_every_part_asked() -> None:
+    asked = (
+        "decide --action serve --party OpenAI --product gpt-5.5 --cloud AWS --as-of 2026-05-01"
+        " --seller microsoft --segment us-national-security --region us-east-1"
+    )
+    line = run(*asked.split()).stdout.splitlines()[0]
+    assert line.endswith("openai: serve gpt-5.5 on aws in us-east-1 for us-national-security, sold by microsoft")
