@@ -12,7 +12,7 @@ from small_agreement import DOCUMENTS, with_edits
 from test_malformed_agreements import ALL
 
 from clauseway.agreement.authoring.schema import BLOCKS, DOCS, block_schema
-from clauseway.agreement.language.terms import TERM_KINDS
+from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.text.entries import Plain, read_yaml
 from clauseway.agreement.text.markdown import Block, take_apart
 from clauseway.agreement.text.mistakes import Mistakes
@@ -74,7 +74,7 @@ def test_the_agreements_that_ship_fit(folder: str) -> None:
 
 def test_the_template_shows_every_kind_of_term() -> None:
     texts = "".join(file.read_text("utf-8") for file in (BUILT_IN / "template").iterdir())
-    assert {kind for kind in TERM_KINDS if f"kind: {kind}\n" in texts} == set(TERM_KINDS)
+    assert {kind for kind in KINDS if f"kind: {kind}\n" in texts} == set(KINDS)
 
 
 def told_of_shape() -> Iterator[tuple[str, str, int]]:

@@ -24,8 +24,9 @@ from ruamel.yaml.resolver import VersionedResolver
 
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import FACT_KINDS
+from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.language.shares import Floor, Tier
-from clauseway.agreement.language.terms import TERM_KINDS, Scope, Term
+from clauseway.agreement.language.terms import Scope, Term
 from clauseway.agreement.reading.definitions import SECTIONS
 from clauseway.agreement.text.entries import Plain, read_yaml
 from clauseway.agreement.text.mistakes import Mistakes
@@ -284,7 +285,7 @@ def _keys_of(block: str, kind: str) -> tuple[str, ...]:
     if block == "facts":
         own = FACT_KINDS.get(kind)
         return ("id", "kind", *(_own(own, frozenset(_FACT_LAST)) if own else ()), *_FACT_LAST)
-    term = TERM_KINDS.get(kind, Term)
+    term = KINDS[kind].term if kind in KINDS else Term
     return (*_FIRST, *_own(term, frozenset((*_FIRST, *_LAST))), *_LAST)
 
 

@@ -25,8 +25,9 @@ from clauseway.agreement.language.definitions import (
     Reading,
 )
 from clauseway.agreement.language.facts import FACT_KINDS, STAGES
+from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
-from clauseway.agreement.language.terms import BINDS, TERM_KINDS, UNLESS, Choice
+from clauseway.agreement.language.terms import BINDS, UNLESS, Choice
 from clauseway.agreement.reading.amendments import Written
 from clauseway.agreement.reading.blocks import Cited
 from clauseway.agreement.reading.definitions import (
@@ -201,7 +202,7 @@ def block_schema() -> Schema:
         "$defs": {
             "term": {
                 "description": "```yaml term",
-                "oneOf": [{"$ref": f"#/$defs/term.{kind}"} for kind in TERM_KINDS],
+                "oneOf": [{"$ref": f"#/$defs/term.{kind}"} for kind in KINDS],
             },
             "change": {
                 **_record(Change, beside=Written),
@@ -221,8 +222,8 @@ def block_schema() -> Schema:
                 ]
             },
             **{
-                f"term.{name}": _record(kind, name, beside=Written)
-                for name, kind in TERM_KINDS.items()
+                f"term.{name}": _record(kind.term, name, beside=Written)
+                for name, kind in KINDS.items()
             },
             **facts,
             "text": {"type": ["string", "number", "boolean"]},

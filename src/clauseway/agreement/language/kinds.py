@@ -22,7 +22,6 @@ from clauseway.agreement.language.actions import (
     takes,
 )
 from clauseway.agreement.language.terms import (
-    TERM_KINDS,
     AnyTerm,
     Commitment,
     Context,
@@ -49,6 +48,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     `keys` says where each part is written; `always` are parts that every term of the kind names.
     """
 
+    term: type[AnyTerm]
     binds: str
     effect: str
     actions: Sequence[str] = ()
@@ -56,6 +56,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     always: Sequence[str] = ()
     # Actions that the kind is never about, with the reason.
     never: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the kind as an author writes it."""
+        return str(self.term.__struct_config__.tag)
 
     def refusal(self, action: str, part: str) -> str:
         """Return why an action cannot be kept to a part in this kind of term; empty where it can."""
@@ -70,31 +75,36 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 _OWN_KEYS = {part: part for part in _PLACES}
 
-KINDS: Mapping[type[AnyTerm], Kind] = {
-    Ownership: Kind(
+_KINDS = (
+    Kind(
+        term=Ownership,
         binds="nobody",
         effect="The owner may do what no term in force forbids; anybody else needs a grant.",
     ),
-    Permission: Kind(
+    Kind(
+        term=Permission,
         binds="nobody",
         effect="Grants the act within its scope. It yields to an exclusivity or prohibition in force, unless `despite` "
         "names that term, or `any`.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "party", **_OWN_KEYS},
     ),
-    Exclusivity: Kind(
+    Kind(
+        term=Exclusivity,
         binds="everyone outside `only`, the owner included",
         effect="Outside `only` the act is forbidden, but for a carve-out. Inside, nothing is forbidden or granted.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "only", LICENSEES: "only", **_OWN_KEYS},
     ),
-    Prohibition: Kind(
+    Kind(
+        term=Prohibition,
         binds="the parties it names, or anyone",
         effect="The act is forbidden within its scope, but for a carve-out.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "parties", **_OWN_KEYS},
     ),
-    Precedence: Kind(
+    Kind(
+        term=Precedence,
         binds="the party it names, for its own acts and for what it lets others do",
         effect="Conditional until the product was on the first cloud (for as many days as `lead-days` says), or the "
         "exception in `unless` applies.",
@@ -102,7 +112,8 @@ KINDS: Mapping[type[AnyTerm], Kind] = {
         keys={PARTIES: "party", **{part: part for part in (SELLERS, SEGMENTS, REGIONS)}},
         always=(CLOUDS,),
     ),
-    RefusalRight: Kind(
+    Kind(
+        term=RefusalRight,
         binds="the grantor (the owner where none is named), for its own acts and for what it lets others do; never the "
         "holder",
         effect="Conditional until the latest offer of its subject was passed on, or its last day for an answer is "
@@ -115,7 +126,8 @@ KINDS: Mapping[type[AnyTerm], Kind] = {
         },
         never={USE: f"{USE} is offered by licensing"},
     ),
-    Licence: Kind(
+    Kind(
+        term=Licence,
         binds="nobody",
         effect="The licensee may use what it covers, and do what it carries, where the licensor owns it or may license "
         "it on. Whoever was licensed and is no longer is refused.",
@@ -123,12 +135,17 @@ KINDS: Mapping[type[AnyTerm], Kind] = {
         keys=dict.fromkeys(_PLACES, "carries"),
         never=dict.fromkeys((LICENSE, CONTRACT, USE), "a licence carries serving and selling"),
     ),
-    RevenueShareTerm: Kind(binds="the payer", effect="Due, or nothing due; the ledger settles it."),
-    Commitment: Kind(binds="nobody", effect="None on any answer."),
-    Stake: Kind(binds="nobody", effect="None on any answer."),
-    Undertaking: Kind(binds="nobody", effect="None on any answer."),
-    Context: Kind(binds="nobody", effect="None on any answer."),
-}
+    Kind(
+        term=RevenueShareTerm,
+        binds="the payer",
+        effect="Due, or nothing due; the ledger settles it.",
+    ),
+    Kind(term=Commitment, binds="nobody", effect="None on any answer."),
+    Kind(term=Stake, binds="nobody", effect="None on any answer."),
+    Kind(term=Undertaking, binds="nobody", effect="None on any answer."),
+    Kind(term=Context, binds="nobody", effect="None on any answer."),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 
 def parts_of(term: AnyTerm | Scope) -> list[str]:
@@ -138,11 +155,11 @@ def parts_of(term: AnyTerm | Scope) -> list[str]:
 
 def tables() -> str:
     """The tables of docs/terms.md: kind by kind, what each action may be kept to."""
-    return "\n\n".join(_table(name, KINDS[term]) for name, term in TERM_KINDS.items()) + "\n"
+    return "\n\n".join(map(_table, KINDS.values())) + "\n"
 
 
-def _table(name: str, kind: Kind) -> str:
-    head = f"### {name}\n\nBinds {kind.binds}. {kind.effect}"
+def _table(kind: Kind) -> str:
+    head = f"### {kind.name}\n\nBinds {kind.binds}. {kind.effect}"
     return "\n".join([head, *_rows(kind)]) if kind.actions else head
 
 

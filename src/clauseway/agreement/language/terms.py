@@ -1,4 +1,4 @@
-"""The kinds of term that an author writes under a clause: a class for each, listed in `TERM_KINDS`.
+"""The kinds of term that an author writes under a clause: a class for each, with its name as tag.
 
 Written keys are the field names with hyphens. An empty scope means "any". `until` excludes the day
 it names, and may name an event (`milestone`); `through` includes its day. With both, the earlier
@@ -80,7 +80,7 @@ class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 ONLY = (CLOUDS, SELLERS, REGIONS, PARTIES, LICENSEES)
 
 
-class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", tag_field="kind"):
     """The fields of every term. `under` limits a term to readings: {"R3": "a4"}.
 
     `from_`, `while_` and `while_no` name events. The term begins with `from_`, and holds while
@@ -100,17 +100,17 @@ class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     @property
     def kind(self) -> str:
         """Return the kind as an author writes it."""
-        return next(name for name, kind in TERM_KINDS.items() if kind is type(self))
+        return str(self.__struct_config__.tag)
 
 
-class Ownership(Term, frozen=True, kw_only=True, rename="kebab"):
+class Ownership(Term, frozen=True, kw_only=True, rename="kebab", tag="ownership"):
     """A party owns products: it may do what no term forbids."""
 
     party: str
     products: NAMES
 
 
-class Permission(Term, frozen=True, kw_only=True, rename="kebab"):
+class Permission(Term, frozen=True, kw_only=True, rename="kebab", tag="permission"):
     """A party, or anyone, may act. For an owner it declares what is free; for others it grants.
 
     It yields to an exclusivity or prohibition in force, unless `despite` names that term, or `any`.
@@ -130,7 +130,7 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab"):
         return not self.despite.isdisjoint((term, ANY_TERM))
 
 
-class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
+class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab", tag="exclusivity"):
     """Within its scope, whatever lies outside `only` is forbidden, to the owner too, unless a carve-out covers it.
 
     Acts inside `only` are neither forbidden nor granted.
@@ -150,7 +150,7 @@ class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
         return action in self.actions and takes(action, self.only.part)
 
 
-class Prohibition(Term, frozen=True, kw_only=True, rename="kebab"):
+class Prohibition(Term, frozen=True, kw_only=True, rename="kebab", tag="prohibition"):
     """The parties it names, or anyone, may not act within its scope, unless a carve-out in `except` covers it."""
 
     parties: NAMES
@@ -163,7 +163,7 @@ class Prohibition(Term, frozen=True, kw_only=True, rename="kebab"):
     except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
 
 
-class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
+class Precedence(Term, frozen=True, kw_only=True, rename="kebab", tag="precedence"):
     """Ship-first: what it binds goes to the cloud `first` before any other.
 
     `binds`: `first-shipped-since` (the day in `since`) or `every-product`.
@@ -185,7 +185,7 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
     lead_days: int = 0
 
 
-class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
+class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab", tag="refusal-right"):
     """Right of first refusal: the grantor acts, or lets others act, only after `holder` was offered and passed.
 
     If no grantor is named, the owner is the grantor. `except-clouds`
@@ -209,7 +209,7 @@ Forbidding = Exclusivity | Prohibition
 Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
 
 
-class Licence(Term, frozen=True, kw_only=True, rename="kebab"):
+class Licence(Term, frozen=True, kw_only=True, rename="kebab", tag="licence"):
     """A licence to products (of intellectual property), and what else its licensee may do by it (`carries`)."""
 
     licensor: str
@@ -218,7 +218,7 @@ class Licence(Term, frozen=True, kw_only=True, rename="kebab"):
     carries: tuple[Scope, ...] = ()
 
 
-class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab"):
+class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="revenue-share"):
     """A share of a base that `payer` owes `payee`. Rates and amounts name figures of the agreement, or are stated."""
 
     payer: str
@@ -234,7 +234,7 @@ class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab"):
     late: str = CORRECTION
 
 
-class Commitment(Term, frozen=True, kw_only=True, rename="kebab"):
+class Commitment(Term, frozen=True, kw_only=True, rename="kebab", tag="commitment"):
     """A party commits to an amount toward another. No effect on what is permitted."""
 
     party: str
@@ -242,7 +242,7 @@ class Commitment(Term, frozen=True, kw_only=True, rename="kebab"):
     about: str
 
 
-class Stake(Term, frozen=True, kw_only=True, rename="kebab"):
+class Stake(Term, frozen=True, kw_only=True, rename="kebab", tag="stake"):
     """A holding in a party. No effect on what is permitted."""
 
     holder: str
@@ -250,19 +250,20 @@ class Stake(Term, frozen=True, kw_only=True, rename="kebab"):
     about: str
 
 
-class Undertaking(Term, frozen=True, kw_only=True, rename="kebab"):
+class Undertaking(Term, frozen=True, kw_only=True, rename="kebab", tag="undertaking"):
     """Cooperation with no operative effect."""
 
     parties: NAMES
 
 
-class Context(Term, frozen=True, kw_only=True, rename="kebab"):
+class Context(Term, frozen=True, kw_only=True, rename="kebab", tag="context"):
     """What the text tells and nobody undertakes: a freedom, a reason, a setting. No operative effect."""
 
     parties: NAMES = _NONE
 
 
-# Every kind. With `assert_never`, mypy reports any code that leaves a kind out.
+# Every kind; `kinds.KINDS` has a record of each. With `assert_never`, mypy reports any code that
+# leaves a kind out.
 AnyTerm = (
     Ownership
     | Permission
@@ -277,21 +278,6 @@ AnyTerm = (
     | Undertaking
     | Context
 )
-
-TERM_KINDS: Mapping[str, type[AnyTerm]] = {
-    "ownership": Ownership,
-    "permission": Permission,
-    "exclusivity": Exclusivity,
-    "prohibition": Prohibition,
-    "precedence": Precedence,
-    "refusal-right": RefusalRight,
-    "licence": Licence,
-    "revenue-share": RevenueShareTerm,
-    "commitment": Commitment,
-    "stake": Stake,
-    "undertaking": Undertaking,
-    "context": Context,
-}
 
 # The values of a precedence's Choice fields.
 BINDS = frozenset({"first-shipped-since", "every-product"})

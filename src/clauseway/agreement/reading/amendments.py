@@ -5,7 +5,8 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement.language.agreement import Amendment, Change, Clause
-from clauseway.agreement.language.terms import TERM_KINDS, AnyTerm
+from clauseway.agreement.language.kinds import KINDS
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
 from clauseway.agreement.reading.checks import Place, check_change, check_term
 from clauseway.agreement.reading.definitions import Definitions, spelled
@@ -237,10 +238,9 @@ class _Page:
         written = build(OfKind, about, self._mistakes)
         if written is None:
             return None
-        self._mistakes.check_one_of(
-            entry.members["kind"].line, "kind of term", written.kind, TERM_KINDS
-        )
-        return TERM_KINDS.get(written.kind)
+        self._mistakes.check_one_of(entry.members["kind"].line, "kind of term", written.kind, KINDS)
+        kind = KINDS.get(written.kind)
+        return kind.term if kind else None
 
     def _citation(self, entry: Entry, block: Block) -> Citation | None:
         """Return the citation of a term or change.

@@ -166,7 +166,7 @@ def _check_taken(
     key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place
 ) -> None:
     """Report the parts that cannot limit an action in a term of this kind."""
-    kind = KINDS[type(term)]
+    kind = KINDS[term.kind]
     known = [action for action in TERM_ACTIONS if action in actions]
     told = ((action, kind.refusal(action, part)) for action in known for part in ("", *parts))
     for action, what in dict.fromkeys(one for one in told if one[1]):
