@@ -260,7 +260,7 @@ def _refusal_right(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.S
     return st.one_of([
         st.builds(
             RefusalRight, holder=st.just(holder), grantor=st.sampled_from(("", "", *others)), actions=where.actions,
-            products=_products, except_clouds=where.clouds, subject=st.sampled_from(("hall", "yard")),
+            products=_products, except_clouds=where.clouds, subject=st.sampled_from(("hall", "yard", "", "")),
             **where.trade, **common,
         )
         for holder in PARTIES
@@ -345,7 +345,7 @@ def _facts(draw: st.DrawFn, regions: bool) -> Fact:
         "segment": st.sampled_from(("", "", *SEGMENTS)),
         "region": st.sampled_from(("", *REGIONS)) if regions else st.just(""),
     }
-    subject, granted = st.sampled_from(("hall", "yard")), st.sampled_from((*PRODUCTS, *CLASSES))
+    subject, granted = st.sampled_from(("hall", "yard", "hammer", "blueprint")), st.sampled_from((*PRODUCTS, *CLASSES))
     kinds: list[st.SearchStrategy[Fact]] = [
         # Launches bear on most: who hosts, ship-first, what is granted with them.
         st.builds(Launch, product=st.just(product), cloud=cloud, stage=stage, **common),

@@ -400,7 +400,7 @@ class World:
             return False
         if bound.party != (term.grantor or self.owner(bound.product)) or not self.covers(term, bound):
             return False
-        offer = self.latest(Offer, subject=term.subject)
+        offer = self.latest(Offer, subject=term.subject or bound.product)
         if offer is None:
             return True
         return not (offer.passed or (offer.answer_by is not None and offer.answer_by < self.day))

@@ -224,3 +224,25 @@ def test_sellers_and_regions_are_columns(tmp_path: Path) -> None:
         assert (answer["outcome"], answer["terms"]) == alone(housed_data.opened(), row), row
         assert (answer["outcome"] == "invalid") == (row["region"] in ("", "mars"))
     assert {answer["outcome"] for answer in answered} == {"invalid", "permitted", "forbidden", "conditional"}
+
+
+def test_a_file_is_answered_day_by_day_where_supposed_events_have_deadlines(tmp_path: Path) -> None:
+    """A notice of 1 June ends the appointment thirty days later; an offer counts as passed after its last day."""
+    opened = open_agreement(Path(__file__).with_name("appointment"))
+    rows = [
+        {
+            "id": f"{at}",
+            "action": "sell",
+            "party": "harbor",
+            "product": "beacon",
+            "cloud": "harbor-cloud",
+            "region": "tokyo",
+            "as_of": f"2025-{day}",
+            "suppose": "event:notice=2025-06-01",
+        }
+        for at, day in enumerate(("05-31", "06-30", "07-01", "07-02"))
+    ]
+    summary = decide_file(opened, written(rows, tmp_path / "q.jsonl"), tmp_path / "a.jsonl", {})
+    assert summary.problem == ""
+    outcomes = [row["outcome"] for row in read(tmp_path / "a.jsonl")]
+    assert outcomes == ["permitted", "permitted", "conditional", "conditional"]

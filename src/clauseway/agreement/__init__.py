@@ -19,6 +19,8 @@ from clauseway.agreement.force.fold import (
     boundaries,
     idle_events,
     in_force,
+    possible_boundaries,
+    possible_turns,
     revenue_shares,
 )
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change, Clause
@@ -109,6 +111,8 @@ __all__ = [
     "in_force",
     "meaning_of",
     "meaning_of_facts",
+    "possible_boundaries",
+    "possible_turns",
     "read_agreement",
     "read_facts",
     "read_with_facts",

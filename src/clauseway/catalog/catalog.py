@@ -48,6 +48,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     regions: Mapping[str, Mapping[str, frozenset[str]]] = msgspec.field(default_factory=dict)
     # The subjects of rights of first refusal, as facts of kind offer name them; None if not known.
     subjects: frozenset[str] | None = None
+    # The products and classes of which each product is offered by itself, under its own name.
+    offered_each: frozenset[str] = frozenset()
     # The events that an agreement defines and that are recorded, as facts of kind event name them.
     events: frozenset[str] = frozenset()
 
@@ -75,6 +77,13 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
             lineage.append(at)
             at = self.classes[at].within
         return frozenset(lineage)
+
+    def offer_subjects(self) -> frozenset[str] | None:
+        """Return what an offer may be of; None if that is not known."""
+        if self.subjects is None:
+            return None
+        each = [name for name in self.products if self.lineage(name) & self.offered_each]
+        return self.subjects.union(each)
 
     def own_cloud(self, party: str) -> frozenset[str]:
         """Return the clouds that a party operates."""

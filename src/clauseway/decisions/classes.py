@@ -307,6 +307,7 @@ class Dockets:
             for fact in text.known_facts.facts
             if isinstance(fact, Launch | Answer | Grant | Withdrawal)
         }
+        named |= {fact.subject for fact in text.known_facts.facts if isinstance(fact, Offer)}
         for place, state in enumerate(text.live):
             for name in _scope_names(state.term):
                 self._by_name[name].append(place)
@@ -451,7 +452,7 @@ def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]
         return
     lineage = text.catalog.lineage(product)
     subjects = {
-        term.subject
+        term.subject_of(product)
         for bearing in bearings
         if isinstance(term := text.live[bearing.place].term, RefusalRight)
     }

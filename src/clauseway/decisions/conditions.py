@@ -58,18 +58,24 @@ def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) ->
         ]
         if not any(case.reaches(term, act) for act in bound):
             continue
-        if offer := case.facts.passed(term.subject, case.as_of):
+        product = acts[0].product
+        if offer := case.facts.passed(term.subject_of(product), case.as_of):
             reasons += [Reason.of("meets", offer.citation), Reason.of("conditions", term.citation)]
         else:
             reasons.append(Reason.of("conditions", term.citation))
-            open_conditions.append(
-                Condition(
-                    term=term.id,
-                    text=f"It must first be offered to {term.holder}, and {term.holder} must pass.",
-                    needs=(f"offer:{term.subject}:passed",),
-                )
-            )
+            open_conditions.append(_offer_condition(case, term, product))
     return Finding(Outcome.PERMITTED, tuple(reasons), tuple(open_conditions))
+
+
+def _offer_condition(case: Case, term: RefusalRight, product: str) -> Condition:
+    rule = f"It must first be offered to {term.holder}, and {term.holder} must pass"
+    if term.subject:
+        return Condition(term=term.id, text=f"{rule}.", needs=(f"offer:{term.subject}:passed",))
+    if product not in case.catalog.products:
+        # A class stands for a new product. Each product is offered by its own name.
+        text = f"{rule}; name a product, because each is offered by itself."
+        return Condition(term=term.id, text=text, needs=())
+    return Condition(term=term.id, text=f"{rule}.", needs=(f"offer:{ASKED_PRODUCT}:passed",))
 
 
 def _ship_first(case: Case, acts: Sequence[Act]) -> Finding:

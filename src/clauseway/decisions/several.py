@@ -113,6 +113,7 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
         },
         regions=next((catalog.regions for catalog in catalogs if catalog.regions), {}),
         subjects=_subjects(catalogs),
+        offered_each=frozenset().union(*(catalog.offered_each for catalog in catalogs)),
         events=frozenset().union(*(catalog.events for catalog in catalogs)),
     )
 

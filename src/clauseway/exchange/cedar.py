@@ -483,9 +483,11 @@ class _Policies:
     # Policies that forbid now only
 
     def _refusal(self, term: RefusalRight) -> None:
-        passed = (
-            f"{_name('Offer', term.subject)} has passed && {_name('Offer', term.subject)}.passed"
-        )
+        offer = _name("Offer", term.subject)
+        met = [f"{offer} has passed && {offer}.passed"]
+        if not term.subject:
+            passed = self.extract.passed_deals(term)
+            met = [self._in(passed)] if passed else []
         elsewhere = (
             [f"!{_contains(term.except_clouds, 'context.cloud')}"] if term.except_clouds else []
         )
@@ -501,11 +503,9 @@ class _Policies:
                 doer = [] if held_by == "false" else [f"!({held_by})"]
                 when = [*self._when(reach, term.products), others, *doer, *elsewhere, *_trade(term)]
                 if term.grantor:
-                    self._bind(term, reach, when, [passed], term.grantor)
+                    self._bind(term, reach, when, met, term.grantor)
                 else:
-                    self._forbid_now(
-                        term, reach, when, [passed], self._is_owner(reach, term.products)
-                    )
+                    self._forbid_now(term, reach, when, met, self._is_owner(reach, term.products))
 
     def _precedence(self, term: Precedence) -> None:
         # Ship-first is met by the launch, by a lead, by an old product, or by the operator's

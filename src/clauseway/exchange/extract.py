@@ -184,8 +184,25 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
     def offers(self) -> dict[str, Citation]:
         """Return the offers to holders of rights of first refusal, who passed on them."""
         rights = self.in_force(RefusalRight)
-        passed = {term.subject: self.facts.passed(term.subject, self.as_of) for term in rights}
+        subjects = [
+            subject
+            for term in rights
+            for subject in ([term.subject] if term.subject else self.deals(term))
+        ]
+        passed = {subject: self.facts.passed(subject, self.as_of) for subject in subjects}
         return {subject: offer.citation for subject, offer in passed.items() if offer is not None}
+
+    def deals(self, term: RefusalRight) -> list[str]:
+        """Return the products that are each offered by themselves, under their own names."""
+        return [
+            name
+            for name in sorted(self.catalog.products)
+            if not self.catalog.lineage(name).isdisjoint(term.products)
+        ]
+
+    def passed_deals(self, term: RefusalRight) -> list[str]:
+        """Return those of its products that were offered and passed on."""
+        return [name for name in self.deals(term) if self.facts.passed(name, self.as_of)]
 
     def binds_new_only(self, term: Precedence) -> bool:
         return term.binds.under(self.readings) == "first-shipped-since"

@@ -369,6 +369,9 @@ class _Policy:
             *self._trade(term),
         ]
         met = [self._constraint("passed", "isAnyOf", [term.subject])]
+        if not term.subject:
+            # No product bears the empty name: where none was passed on, none meets it.
+            met = self._in(self.extract.passed_deals(term) or [""])
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
                 # Sales that the holder hosts need not be offered to it.

@@ -397,7 +397,8 @@ def _refusal(term: RefusalRight) -> str:
     elsewhere = [f"not act.cloud in {_set(term.except_clouds)}"] if term.except_clouds else []
     grantor = _text(term.grantor) if term.grantor else "owner(act.product)"
     binds = f"offers(act, party, {_text(term.holder)}, {grantor})"
-    open_while = f"not {_text(term.subject)} in passed"
+    subject = _text(term.subject) if term.subject else "act.product"
+    open_while = f"not {subject} in passed"
     return _rule(
         term.citation, "waits(act, party)", [binds, *_scope(_traded(term)), *elsewhere, open_while]
     )

@@ -96,7 +96,7 @@ DOCS: Mapping[str, str] = {
     "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",
     "holder": "Whose right or stake it is.",
     "except-clouds": "Clouds that need no offer.",
-    "subject": "What is offered, as facts of kind offer name it.",
+    "subject": "What is offered, as facts of kind offer name it. A right that names none: each product by itself.",
     "licensor": "Who gives the licence.",
     "licensee": "Who holds the licence.",
     "carries": "What else the licensee may do by it. All keys of one must fit.",

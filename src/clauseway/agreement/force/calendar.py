@@ -95,6 +95,34 @@ class Calendar:
         return _Ending(self._starts(event.over_by) if event is not None and event.over_by else [])
 
 
+def possible_days(events: Mapping[str, Event], facts: FactRegister) -> set[date]:
+    """Return every day on which an event may begin or be over, whichever of the facts count.
+
+    A fact that is corrected, or not known yet, may have prevented or put off what follows.
+    """
+    days = {turn for fact in facts.facts for turn in fact.turns}
+    return days.union(*(_possible_begins(event, events, facts) for event in events))
+
+
+def _possible_begins(name: str, events: Mapping[str, Event], facts: FactRegister) -> list[date]:
+    event = events.get(name)
+    if event is None or event.recorded:
+        return [
+            fact.effective
+            for fact in facts.facts
+            if (isinstance(fact, EventHappened) and fact.event == name)
+            or (isinstance(fact, Milestone) and name == MILESTONE)
+        ]
+    if event.after:
+        return [_later(day, event.days) for day in _possible_begins(event.after, events, facts)]
+    assert event.on is not None
+    days = [event.on]
+    if event.extended_by:
+        for _ in _possible_begins(event.extended_by, events, facts):
+            days.append(_later(days[-1], event.days))
+    return days
+
+
 class _Ending:
     """Ends a stretch by the first of `ends` that begins within it."""
 

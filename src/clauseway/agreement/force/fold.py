@@ -12,7 +12,13 @@ from datetime import date, timedelta
 
 import msgspec
 
-from clauseway.agreement.force.calendar import Calendar, Stretch, pauses, while_going_on
+from clauseway.agreement.force.calendar import (
+    Calendar,
+    Stretch,
+    pauses,
+    possible_days,
+    while_going_on,
+)
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import EventHappened, FactRegister, Launch
 from clauseway.agreement.language.shares import RevenueShare
@@ -181,23 +187,40 @@ def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> 
     These are the days on which terms begin or end, changes take effect, and facts turn.
     """
     days: set[date] = set()
-    terms = [term for amendment in agreement.amendments for term in amendment.terms]
-    leads = {term.lead_days for term in terms if isinstance(term, Precedence)}
     for amendment in agreement.amendments:
         if amendment.known <= known_at:
             days.add(amendment.effective)
             for text in amendment.texts:
                 days |= _days_of(text)
-    known_facts = facts.known(known_at).facts
-    days |= {turn for fact in known_facts for turn in fact.turns}
-    days |= Calendar(agreement.events, FactRegister(known_facts)).days()
-    days |= {
+    known_facts = facts.known(known_at)
+    days |= {turn for fact in known_facts.facts for turn in fact.turns}
+    days |= Calendar(agreement.events, known_facts).days()
+    days |= _ends_of_leads(agreement, known_facts)
+    return sorted(days - {FOREVER})
+
+
+def possible_boundaries(agreement: Agreement, facts: FactRegister) -> set[date]:
+    """Return every day on which an answer can change, whichever of the facts are known."""
+    written = boundaries(agreement, FactRegister(), KnownAt.everything())
+    return possible_turns(agreement, facts).union(written)
+
+
+def possible_turns(agreement: Agreement, facts: FactRegister) -> set[date]:
+    """Return every day on which facts can change an answer, whichever of them are known."""
+    days = possible_days(agreement.events, facts) | _ends_of_leads(agreement, facts)
+    return days - {FOREVER}
+
+
+def _ends_of_leads(agreement: Agreement, facts: FactRegister) -> set[date]:
+    """Return the days on which a product has been on the first cloud for a lead of days."""
+    terms = [term for amendment in agreement.amendments for term in amendment.terms]
+    leads = {term.lead_days for term in terms if isinstance(term, Precedence)}
+    return {
         launch.effective + timedelta(days=lead)
-        for launch in known_facts
+        for launch in facts.facts
         if isinstance(launch, Launch)
         for lead in leads
     }
-    return sorted(days - {FOREVER})
 
 
 def _days_of(timed: Term | Change) -> set[date]:

@@ -389,8 +389,8 @@ def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str
                 ("product", fact.product, granted),
                 *(field for field in kept if field[1]),
             ]
-        case Offer() if catalog.subjects is not None:
-            return [("subject", fact.subject, catalog.subjects)]
+        case Offer() if (subjects := catalog.offer_subjects()) is not None:
+            return [("subject", fact.subject, subjects)]
         case EventHappened():
             return [("event", fact.event, catalog.events)]
         case ProductAdded():

@@ -116,8 +116,8 @@ _KINDS = (
         term=RefusalRight,
         binds="the grantor (the owner where none is named), for its own acts and for what it lets others do; never the "
         "holder",
-        effect="Conditional until the latest offer of its subject was passed on, or its last day for an answer is "
-        "over.",
+        effect="Conditional until the latest offer of its `subject` (left out: of the product itself, by its name) "
+        "was passed on, or its last day for an answer is over.",
         actions=TERM_ACTIONS,
         keys={
             PARTIES: "grantor",

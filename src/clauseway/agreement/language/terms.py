@@ -189,7 +189,8 @@ class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab", tag="refusal
     """Right of first refusal: the grantor acts, or lets others act, only after `holder` was offered and passed.
 
     If no grantor is named, the owner is the grantor. `except-clouds`
-    need no offer. The holder itself is never bound.
+    need no offer. The holder itself is never bound. Offers are made of the `subject`; if none is
+    named, each product is a deal of its own, and offers are made of it by its name.
     """
 
     holder: str
@@ -200,7 +201,11 @@ class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab", tag="refusal
     sellers: NAMES = _NONE
     segments: NAMES = _NONE
     regions: NAMES = _NONE
-    subject: str
+    subject: str = ""
+
+    def subject_of(self, product: str) -> str:
+        """Return what is to be offered before an act about a product."""
+        return self.subject or product
 
 
 # The kinds that forbid, and may have carve-outs.

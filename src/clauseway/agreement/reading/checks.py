@@ -101,7 +101,8 @@ def check_term(term: AnyTerm, place: Place) -> None:
 
 
 def _check_refusal_right(term: RefusalRight, place: Place) -> None:
-    place.mistakes.check_name(place.line("subject"), term.subject)
+    if term.subject:
+        place.mistakes.check_name(place.line("subject"), term.subject)
     if term.grantor == term.holder:
         why = "whoever holds the right is never bound by it"
         place.tell(

@@ -85,8 +85,13 @@ def _with_subjects(catalog: Catalog, drafts: Iterable[Draft]) -> Catalog:
     terms = [
         term for draft in drafts if draft.amendment is not None for term in draft.amendment.terms
     ]
-    subjects = frozenset(term.subject for term in terms if isinstance(term, RefusalRight))
-    return msgspec.structs.replace(catalog, subjects=subjects)
+    rights = [term for term in terms if isinstance(term, RefusalRight)]
+    each = frozenset[str]().union(*(right.products for right in rights if not right.subject))
+    return msgspec.structs.replace(
+        catalog,
+        subjects=frozenset(right.subject for right in rights if right.subject),
+        offered_each=each,
+    )
 
 
 def _agreement_of(

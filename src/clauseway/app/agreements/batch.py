@@ -220,8 +220,7 @@ class _Asker:
             if part == "known_at":
                 return self._stand_ins.known_at(known_point(text) if text else self._now)
             if part == "suppose":
-                for item in items_of(text):
-                    self._stand_ins.cut_at(parse_day(item.partition("=")[2], "--suppose"))
+                self._stand_ins.suppose(items_of(text))
         except InvalidInput:
             pass
         return text
