@@ -554,7 +554,7 @@ class Partitions:
         if action != SERVE:
             told_apart[_SELLER] = set()
         return {
-            part: self._telling_apart(names, told_apart[part])
+            part: self._telling_apart(names, told_apart.get(part, set()))
             for part, names in self._asked[action].items()
         }
 
