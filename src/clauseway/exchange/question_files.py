@@ -12,7 +12,6 @@ any other name is kept and asks nothing.
 """
 
 import csv
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +27,7 @@ import pyarrow.parquet as pq
 
 from clauseway.decisions.parts import BY_NAME
 from clauseway.exchange.cells import CsvWriter, plain
+from clauseway.files import written_whole
 from clauseway.values import InvalidInput, Problem
 
 INVALID = "invalid"
@@ -268,15 +268,9 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
 
 @contextmanager
 def _whole(target: Path, write: Callable[[Path], AbstractContextManager[Put]]) -> Iterator[Put]:
-    """Write beside the target, and replace it once the file is complete: a run that breaks off
-    leaves the old file."""
-    fresh = target.with_name(f"{target.name}.{os.getpid()}")
-    try:
-        with write(fresh) as put:
-            yield put
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
+    """Replace the target once the file is complete: a run that breaks off leaves the old file."""
+    with written_whole(target, durable=False) as beside, write(beside) as put:
+        yield put
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from clauseway.files import force_folder
 from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
 from clauseway.spool.format import (
     FRAME_HEADER,
@@ -27,7 +28,7 @@ from clauseway.spool.format import (
     unpack_frame_header,
     unpack_payload,
 )
-from clauseway.spool.segments import Segment, list_segments, segment_path, sync_directory
+from clauseway.spool.segments import Segment, list_segments, segment_path
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
@@ -461,5 +462,5 @@ def release(directory: Path, segment: int, sealed_end: int) -> bool:
         path.rename(path.with_name(path.name + ".damaged"))
     else:
         path.unlink()
-    sync_directory(directory)
+    force_folder(directory)
     return True

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+from clauseway.files import write_whole
 from clauseway.spool.format import (
     FRAME_HEADER,
     SEGMENT_HEADER,
@@ -100,14 +101,7 @@ def identify(directory: Path) -> bytes:
     if identity is None or not (directory / _IDENTITY_NAME).exists():
         directory.mkdir(parents=True, exist_ok=True)
         identity = identity or uuid.uuid4().bytes
-        # Written beside, forced and renamed, so that a crash leaves no half-written identity.
-        beside = directory / f".{_IDENTITY_NAME}.{os.getpid()}"
-        with beside.open("w") as file:
-            file.write(identity.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(directory / _IDENTITY_NAME)
-        sync_directory(directory)
+        write_whole(directory / _IDENTITY_NAME, f"{identity.hex()}\n".encode())
     return identity
 
 
@@ -142,12 +136,3 @@ def lock(directory: Path) -> int:
             f"{directory} is written by another process. Stop it, or name another directory."
         ) from error
     return descriptor
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the directory's entries durable: a file whose name is lost is lost."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

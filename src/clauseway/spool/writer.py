@@ -39,6 +39,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
+from clauseway.files import force_folder
 from clauseway.spool.format import (
     ACKNOWLEDGED_AT,
     FRAME_HEADER,
@@ -50,7 +51,7 @@ from clauseway.spool.format import (
     pack_label,
     pack_segment_header,
 )
-from clauseway.spool.segments import identify, list_segments, lock, segment_path, sync_directory
+from clauseway.spool.segments import identify, list_segments, lock, segment_path
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
 # Zeros at once: more would keep the disk from the commits that go on meanwhile.
@@ -467,7 +468,7 @@ class SpoolWriter:
                     descriptor, (bytes(min(_FILL_BYTES, total - offset)),), offset, os.RWF_DSYNC
                 )
             os.pwritev(descriptor, (header,), 0, os.RWF_DSYNC)
-            sync_directory(self._directory)
+            force_folder(self._directory)
         except OSError:
             os.close(descriptor)
             path.unlink()

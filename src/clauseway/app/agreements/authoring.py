@@ -2,7 +2,6 @@
 layout for all."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from clauseway.agreement.authoring.format import format_document
 from clauseway.agreement.authoring.schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents
+from clauseway.files import written_whole
 from clauseway.values import InvalidInput, Problem
 
 TEMPLATE = "template"
@@ -116,8 +116,7 @@ def _text(path: Path) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Replace a file whole: whoever reads it meanwhile sees the old text or the new one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(text.encode("utf-8"))
-    fresh.chmod(path.stat().st_mode & 0o777)
-    fresh.replace(path)
+    """Replace a file whole; the same may read it as before."""
+    with written_whole(path) as beside:
+        beside.write_bytes(text.encode("utf-8"))
+        beside.chmod(path.stat().st_mode & 0o777)

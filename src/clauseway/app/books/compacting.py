@@ -18,6 +18,7 @@ from clauseway.app.opening.several import Opened
 from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.exchange.focus import USAGE_COLUMNS, usage_rows
+from clauseway.files import written_whole
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.compaction import Merged, compact, drop_before
@@ -186,15 +187,12 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
                 todo=todo,
             )
         )
-    beside = out.with_name(f".{out.name}.part")
     try:
-        with open_lake(home) as lake:
+        with open_lake(home) as lake, written_whole(out) as beside:
             rows = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form](
                 lake, beside, days
             )
-        beside.replace(out)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         todo = "Name a file in a folder that exists and that you may write to."
         why = error.strerror or str(error)
         raise InvalidInput(

@@ -8,6 +8,7 @@ import msgspec
 
 from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening.home import Home
+from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.lake.digests import LakeFault, faults_in
 from clauseway.storage.lake.files import LakeFile, every_file
@@ -90,9 +91,7 @@ def remember_changed(home: Home, files: Sequence[LakeFile], faults: Sequence[Lak
     before = found_changed(home)
     now = before - {file.name for file in files} | {fault.name for fault in faults}
     if now != before:
-        beside = home.lake_faults.with_suffix(".part")
-        beside.write_bytes(msgspec.json.encode(sorted(now)))
-        beside.replace(home.lake_faults)
+        write_whole(home.lake_faults, msgspec.json.encode(sorted(now)), durable=False)
 
 
 def found_changed(home: Home) -> set[str]:

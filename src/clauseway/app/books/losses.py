@@ -20,6 +20,7 @@ from clauseway.app.books.lake_checks import found_changed
 from clauseway.app.books.sealing import alone, note_missing, open_lake, seal
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
+from clauseway.files import write_whole
 from clauseway.gateway.process.conditions import KINDS, read_conditions
 from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
@@ -110,9 +111,7 @@ def write_conditions(home: Home) -> list[Condition]:
     open_conditions = conditions(home)
     counts = {kind: sum(condition.kind == kind for condition in open_conditions) for kind in KINDS}
     if read_conditions(home.conditions) != counts:
-        beside = home.conditions.with_suffix(".part")
-        beside.write_bytes(msgspec.json.encode(counts))
-        beside.replace(home.conditions)
+        write_whole(home.conditions, msgspec.json.encode(counts), durable=False)
     return open_conditions
 
 

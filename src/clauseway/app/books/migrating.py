@@ -12,8 +12,9 @@ from typing import NoReturn
 
 import msgspec
 
-from clauseway.app.opening.home import Home, write_private
+from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import alone, alone_here
+from clauseway.files import PRIVATE, write_whole
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.copying import Content, copy_and_compare
@@ -94,7 +95,7 @@ def _switch(home: Home, target: str, is_back: bool) -> str:
     if is_back:
         home.database_address.unlink()
         return ""
-    write_private(home.database_address, f"{target}\n")
+    write_whole(home.database_address, f"{target}\n".encode(), mode=PRIVATE)
     kept = home.embedded_control.with_name("control.db.migrated")
     home.embedded_control.rename(kept)
     return str(kept)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.files import PRIVATE, write_first
 from clauseway.values import InvalidInput, Problem
 
 # Where nothing else is said: `--home`, else this variable, else a folder beside the caller.
@@ -136,35 +137,13 @@ class Home(msgspec.Struct, frozen=True):
         path = self.root / "hash.key"
         if not path.exists():
             self.make()
-            fresh = self.root / f"hash.key.{os.getpid()}"
-            fresh.write_text(secrets.token_hex(32), "ascii")
-            fresh.chmod(0o600)
-            try:
-                os.link(fresh, path)  # whoever is first wins; nobody overwrites
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink()
+            write_first(path, secrets.token_hex(32).encode(), mode=PRIVATE)
         return path.read_text("ascii").strip()
 
 
 def home_at(folder: Path | str | None) -> Home:
     """Return the home that a command was given, or the default one."""
     return Home(Path(folder or os.environ.get(VARIABLE) or DEFAULT).absolute())
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that appears whole, and that its owner alone may read."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
 
 
 def is_named(folder: Path | str | None) -> bool:

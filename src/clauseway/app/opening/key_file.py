@@ -7,6 +7,7 @@ nothing else.
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.files import write_whole
 from clauseway.storage import Control
 from clauseway.storage.books.party_keys import keys_of
 from clauseway.values import Problem
@@ -32,9 +33,8 @@ def read_key_file(home: Home) -> Keys | str:
 
 def write_key_file(home: Home, keys: Keys) -> None:
     """Write the file from the register, whole or not at all."""
-    beside = home.root / f".{_NAME}.part"
-    beside.write_bytes(msgspec.json.format(msgspec.json.encode(keys, order="sorted")))
-    beside.replace(home.root / _NAME)
+    content = msgspec.json.format(msgspec.json.encode(keys, order="sorted"))
+    write_whole(home.root / _NAME, content)
 
 
 def key_file_problems(home: Home, control: Control) -> tuple[Problem, ...]:

@@ -41,6 +41,7 @@ from clauseway.app.reports.verifying import (
     unchecked,
     verification,
 )
+from clauseway.files import written_whole
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.metering.checks import UNITS_PER_ROW_MAX
@@ -348,16 +349,15 @@ def _write(
     manifest = _json(
         Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=listed)
     )
-    # A reader never sees half a pack.
-    unfinished = out.with_name(f".{out.name}.part")
     try:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        with (
+            written_whole(out) as beside,
+            zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+        ):
             _add(archive, MANIFEST, manifest)
             for name in sorted(parts):
                 _add(archive, name, parts[name])
-        unfinished.replace(out)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         todo = "Name a file in a folder that exists and that you may write to."
         why = error.strerror or str(error)
         raise InvalidInput(

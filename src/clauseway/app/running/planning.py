@@ -6,7 +6,6 @@ other cloud gets its refusal, worded and cited. A home may also serve what no ag
 speaks of: its ruling says unstated, never permitted.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
@@ -45,6 +44,7 @@ from clauseway.decisions import (
     unnamed_in,
 )
 from clauseway.decisions.question import region_problems
+from clauseway.files import PRIVATE, written_whole
 from clauseway.gateway.plan import (
     Commitment,
     Epoch,
@@ -105,13 +105,8 @@ def compile_plan(
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Replace the plan's file whole: a gateway reads the old one or the new one, never a part."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with written_whole(path, mode=PRIVATE) as beside, beside.open("wb") as file:
         file.writelines(encode_plan(plan))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def products_of(configuration: Configuration) -> list[str]:

@@ -9,13 +9,11 @@ removes them.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
@@ -23,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, select, update
 
+from clauseway.files import force_folder, written_whole
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, Overlap, Sealed
 from clauseway.storage.lake.batches import Range, UsageBatch
@@ -253,10 +252,8 @@ class Lake:
         """Write a table, in parts, so that its name appears only with all its bytes; return their
         SHA-256 and count."""
         path = self.root / name
-        # Write beside, force to disk, rename, force the folders: the name implies all bytes.
         fresh = _make_folders(path.parent, self.root)
-        beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
-        try:
+        with written_whole(path) as beside:
             first = next(parts)
             with pq.ParquetWriter(
                 beside, first.schema, compression="zstd", write_page_checksum=True
@@ -266,14 +263,9 @@ class Lake:
                     writer.write_table(part, row_group_size=_ROW_GROUP)
             with beside.open("rb") as written:
                 digest = hashlib.file_digest(written, "sha256").hexdigest()
-                os.fsync(written.fileno())
             size = beside.stat().st_size
-            beside.rename(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)  # a full disk gets its room back
-            raise
-        for folder in (path.parent, *fresh):
-            _force_folder(folder)
+        for folder in fresh:
+            force_folder(folder)
         return digest, size
 
 
@@ -314,15 +306,6 @@ def _make_folders(folder: Path, root: Path) -> list[Path]:
     for made in reversed(missing):
         made.mkdir(exist_ok=True)
     return [made.parent for made in missing]
-
-
-def _force_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _adopt_former(lake: Lake) -> None:

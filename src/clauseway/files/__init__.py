@@ -1,0 +1,8 @@
+"""How a file appears whole, and survives a machine that stops.
+
+Knows names, bytes and the disk; not what a file holds. Standard library only.
+"""
+
+from clauseway.files.whole import PRIVATE, force_folder, write_first, write_whole, written_whole
+
+__all__ = ["PRIVATE", "force_folder", "write_first", "write_whole", "written_whole"]

@@ -1,0 +1,68 @@
+"""Files that are written beside, then renamed.
+
+A reader sees the file as it was or as it is now, never a part of it. A `durable` file is forced to
+disk before it takes its name, and its name after that, so that it survives a machine that stops;
+the others are copies that can be made again.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+PRIVATE = 0o600
+_PUBLIC = 0o666  # less what the umask takes
+
+
+@contextmanager
+def written_whole(path: Path, *, durable: bool = True, mode: int = _PUBLIC) -> Iterator[Path]:
+    """Yield the path of an empty file to write; it takes the name `path` when the block ends.
+
+    A block that raises leaves what was there before, and nothing beside it.
+    """
+    # The name is nobody else's: several threads and processes may write the same file.
+    beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    try:
+        yield beside
+        if durable:
+            _force(beside, os.O_RDONLY)
+        beside.rename(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)  # a full disk gets its room back
+        raise
+    if durable:
+        force_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes, *, durable: bool = True, mode: int = _PUBLIC) -> None:
+    """Write a file that appears with all of its content."""
+    with written_whole(path, durable=durable, mode=mode) as beside:
+        beside.write_bytes(content)
+
+
+def write_first(path: Path, content: bytes, *, mode: int = _PUBLIC) -> None:
+    """Write a durable file unless there is one: of several writers, the first prevails."""
+    first = path.with_name(f".{path.name}.{uuid4().hex}.first")
+    write_whole(first, content, mode=mode)
+    try:
+        os.link(first, path)
+    except FileExistsError:
+        pass
+    finally:
+        first.unlink()
+    force_folder(path.parent)
+
+
+def force_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a file whose name is lost is lost."""
+    _force(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _force(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

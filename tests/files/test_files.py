@@ -1,0 +1,102 @@
+"""A file appears whole: at any fault there is what was there before, or all that was written."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clauseway.app.opening.home import Home
+from clauseway.files import PRIVATE, write_first, write_whole, written_whole
+
+STEPS = (("fsync", os), ("rename", Path), ("open", os))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(("call", "owner"), STEPS)
+@pytest.mark.parametrize("before", ["", "as it was"])
+def test_a_fault_at_any_step_leaves_what_was_there(
+    call: str, owner: object, before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plan.json"
+    if before:
+        path.write_text(before)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(owner, call, full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, b"anew")
+    monkeypatch.undo()
+    assert names(tmp_path) == (["plan.json"] if before else [])
+    assert not before or path.read_text() == before
+
+
+def test_a_block_that_raises_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("as it was")
+
+    def broken_off() -> None:
+        with written_whole(path) as beside:
+            beside.write_text("a part")
+            assert path.read_text() == "as it was"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken_off()
+    assert (names(tmp_path), path.read_text()) == (["plan.json"], "as it was")
+
+
+def steps_of(write: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The forced writes and renames, in the order in which they happen."""
+    steps: list[str] = []
+
+    def noted(owner: object, name: str, word: Callable[..., str]) -> None:
+        call = getattr(owner, name)
+
+        def watched(*arguments: object) -> object:
+            steps.append(word(*arguments))
+            return call(*arguments)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    def forced(descriptor: int) -> str:
+        return "force the " + ("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+
+    noted(os, "fsync", forced)
+    noted(Path, "rename", lambda *_: "rename")
+    write()
+    monkeypatch.undo()
+    return steps
+
+
+def test_a_durable_file_is_on_disk_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "identity"
+    durable = ["force the file", "rename", "force the folder"]
+    assert steps_of(lambda: write_whole(path, b"1"), monkeypatch) == durable
+    copy = steps_of(lambda: write_whole(path, b"2", durable=False), monkeypatch)
+    assert (copy, path.read_bytes()) == (["rename"], b"2")
+
+
+def test_the_key_that_every_key_is_kept_by_survives_a_machine_that_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path).make()
+    steps = steps_of(home.hash_key, monkeypatch)
+    assert (steps[0], steps[-1]) == ("force the file", "force the folder")
+    assert stat.S_IMODE((tmp_path / "hash.key").stat().st_mode) == PRIVATE
+    assert home.hash_key() == Home(tmp_path).hash_key()
+
+
+def test_of_several_writers_the_first_prevails(tmp_path: Path) -> None:
+    path = tmp_path / "hash.key"
+    for content in (b"first", b"second"):
+        write_first(path, content, mode=PRIVATE)
+    assert (names(tmp_path), path.read_bytes()) == (["hash.key"], b"first")
+    assert stat.S_IMODE(path.stat().st_mode) == PRIVATE
