@@ -18,8 +18,6 @@ import msgspec
 
 from clauseway.agreement import (
     Agreement,
-    Commitment,
-    Context,
     Exclusivity,
     FactRegister,
     Grant,
@@ -33,16 +31,14 @@ from clauseway.agreement import (
     RefusalRight,
     RevenueShareTerm,
     Scope,
-    Stake,
     TermState,
-    Undertaking,
     Withdrawal,
     in_force,
 )
 from clauseway.agreement.force.fold import standing
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.facts import Answer, Fact
-from clauseway.agreement.language.terms import ANYONE, NAMES, AnyTerm, Only, Traded
+from clauseway.agreement.language.terms import ANYONE, NAMES, AnyTerm, Inoperative, Only, Traded
 from clauseway.catalog import Catalog
 from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, Part
 from clauseway.values import FOREVER, KnownAt
@@ -353,7 +349,7 @@ def _inner_names(term: AnyTerm) -> frozenset[str]:
             return term.base.excludes | term.base.products
         case Ownership() | Permission() | Precedence() | RefusalRight():
             return frozenset()
-        case Commitment() | Stake() | Undertaking() | Context():
+        case Inoperative():
             return frozenset()
         case _:
             assert_never(term)
@@ -376,7 +372,7 @@ def _scope_names(term: AnyTerm) -> Iterable[str]:
             return term.products | carried
         case RevenueShareTerm():
             return ("",)
-        case Commitment() | Stake() | Undertaking() | Context():
+        case Inoperative():
             return ()
         case _:
             assert_never(term)
@@ -416,7 +412,7 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
                 _scopes_on(term.carries, looked_at, lineage) if action in (SERVE, SELL) else ()
             )
             return carried or None
-        case Commitment() | Stake() | Undertaking() | Context():
+        case Inoperative():
             return None
         case _:
             assert_never(term)
@@ -618,7 +614,7 @@ def _parties_in(term: AnyTerm) -> frozenset[str]:
             return frozenset({term.licensee})
         case RevenueShareTerm():
             return frozenset({term.payer, term.payee})
-        case Commitment() | Stake() | Undertaking() | Context():
+        case Inoperative():
             return frozenset()
         case _:
             assert_never(term)
@@ -649,7 +645,7 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
                 for clouds in (term.base.clouds, _alone(""))
                 if term.base.clouds
             )
-        case Ownership() | Commitment() | Stake() | Undertaking() | Context():
+        case Ownership() | Inoperative():
             pass
         case _:
             assert_never(term)

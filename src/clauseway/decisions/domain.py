@@ -11,8 +11,6 @@ from typing import assert_never
 
 from clauseway.agreement import (
     Agreement,
-    Commitment,
-    Context,
     Exclusivity,
     Licence,
     Ownership,
@@ -21,11 +19,9 @@ from clauseway.agreement import (
     Prohibition,
     RefusalRight,
     RevenueShareTerm,
-    Stake,
-    Undertaking,
 )
 from clauseway.agreement.language.actions import ACTIONS, SERVE, SHARE
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.parts import PARTS
 from clauseway.decisions.question import Question, check_readings
@@ -90,7 +86,7 @@ def _names_sellers(term: AnyTerm) -> bool:
             return bool(term.sellers)
         case Licence():
             return any(scope.sellers for scope in term.carries)
-        case Ownership() | RevenueShareTerm() | Commitment() | Stake() | Undertaking() | Context():
+        case Ownership() | RevenueShareTerm() | Inoperative():
             return False
         case _:
             assert_never(term)

@@ -9,8 +9,6 @@ from typing import assert_never
 import msgspec
 
 from clauseway.agreement import (
-    Commitment,
-    Context,
     Exclusivity,
     Licence,
     Ownership,
@@ -20,11 +18,9 @@ from clauseway.agreement import (
     RefusalRight,
     RevenueShareTerm,
     Scope,
-    Stake,
-    Undertaking,
 )
 from clauseway.agreement.language.actions import SHARE, USE, takes
-from clauseway.agreement.language.terms import ANYONE, AnyTerm, Traded
+from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative, Traded
 from clauseway.decisions.parts import SCOPED, Names
 
 # Return whether a product or class lies in any of several products or classes.
@@ -98,7 +94,7 @@ def outside(term: AnyTerm, act: Act, belongs: Belongs) -> str:
             return _prohibition(term, act, belongs)
         case RevenueShareTerm():
             return _revenue_share(term, act, belongs)
-        case Commitment() | Stake() | Undertaking() | Context():
+        case Inoperative():
             return ACTION  # they bear on no decision
         case _:
             assert_never(term)

@@ -12,15 +12,11 @@ import msgspec
 from clauseway.agreement import (
     Agreement,
     Amendment,
-    Commitment,
-    Context,
     FactRegister,
     InForce,
-    Stake,
     TermState,
-    Undertaking,
 )
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Reason
 from clauseway.decisions.engine import act_of, looks_of
@@ -44,9 +40,6 @@ from clauseway.decisions.reach import (
 )
 from clauseway.decisions.several import Asked, answer_of, in_their_order, put_to, unnamed_in
 from clauseway.values import FOREVER, Citation
-
-# The kinds of term that never bear on what is permitted.
-NO_EFFECT = (Commitment, Context, Stake, Undertaking)
 
 # The findings of a trace about a term.
 APPLIES, OUTSIDE, ENDED, NOT_BEGUN, NOT_KNOWN, OTHER_READING, NOT_NEEDED, WITHOUT_EFFECT = (
@@ -168,7 +161,7 @@ class _Tracing:
     def state(self, state: TermState) -> Traced:
         """Trace a term of a known amendment, under the readings asked for."""
         term = state.term
-        if isinstance(term, NO_EFFECT):
+        if isinstance(term, Inoperative):
             return self._not(term, state.amendment, WITHOUT_EFFECT, "its kind bears on no decision")
         if state.in_force:
             return self._in_force(term, state.amendment)

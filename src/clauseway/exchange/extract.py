@@ -7,25 +7,29 @@ asked.
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
 from clauseway.agreement import (
     Agreement,
+    Exclusivity,
     FactRegister,
     Grant,
     InForce,
     Launch,
+    Licence,
     Ownership,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
+    RevenueShareTerm,
     Scope,
     Term,
 )
 from clauseway.agreement.language.actions import TERM_ACTIONS
-from clauseway.agreement.language.terms import ANYONE
+from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.rights import LAUNCH_RULE
 from clauseway.values import Citation
@@ -48,9 +52,9 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return self.force.as_of
 
     @property
-    def terms_in_force(self) -> int:
-        """The number of terms in force, of any kind."""
-        return sum(state.in_force for state in self.force.states)
+    def terms_written(self) -> int:
+        """Return the number of terms in force that an export writes."""
+        return sum(state.in_force and _is_written(state.term) for state in self.force.states)
 
     def in_force(self, kind: type[Kind]) -> list[Kind]:
         """Return the terms of a kind that are in force, the latest amendment's first."""
@@ -228,6 +232,19 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
                 for launch in self.launches(product)
             )
         ]
+
+
+def _is_written(term: AnyTerm) -> bool:
+    """Return whether exports write a term. A kind with an effect belongs into every export."""
+    match term:
+        case Ownership() | Permission() | Licence() | Exclusivity() | Prohibition():
+            return True
+        case Precedence() | RefusalRight() | RevenueShareTerm():
+            return True
+        case Inoperative():
+            return False
+        case _:
+            assert_never(term)
 
 
 def heading(extract: Extract, comment: str, format_: str) -> str:

@@ -239,30 +239,34 @@ class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="rev
     late: str = CORRECTION
 
 
-class Commitment(Term, frozen=True, kw_only=True, rename="kebab", tag="commitment"):
-    """A party commits to an amount toward another. No effect on what is permitted."""
+class Inoperative(Term, frozen=True, kw_only=True, rename="kebab"):
+    """A term that has no effect on what is permitted or due. It is shown and quoted."""
+
+
+class Commitment(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="commitment"):
+    """A party commits to an amount toward another. It changes no answer."""
 
     party: str
     to: str
     about: str
 
 
-class Stake(Term, frozen=True, kw_only=True, rename="kebab", tag="stake"):
-    """A holding in a party. No effect on what is permitted."""
+class Stake(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="stake"):
+    """A party holds a stake in another. It changes no answer."""
 
     holder: str
     of: str
     about: str
 
 
-class Undertaking(Term, frozen=True, kw_only=True, rename="kebab", tag="undertaking"):
-    """Cooperation with no operative effect."""
+class Undertaking(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="undertaking"):
+    """Parties undertake to cooperate. It changes no answer."""
 
     parties: NAMES
 
 
-class Context(Term, frozen=True, kw_only=True, rename="kebab", tag="context"):
-    """What the text tells and nobody undertakes: a freedom, a reason, a setting. No operative effect."""
+class Context(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="context"):
+    """The text adds a freedom, a reason or a setting. It changes no answer."""
 
     parties: NAMES = _NONE
 

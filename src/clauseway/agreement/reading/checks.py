@@ -22,10 +22,9 @@ from clauseway.agreement.language.terms import (
     UNLESS,
     AnyTerm,
     Choice,
-    Commitment,
-    Context,
     Exclusivity,
     Forbidding,
+    Inoperative,
     Licence,
     Ownership,
     Permission,
@@ -34,9 +33,7 @@ from clauseway.agreement.language.terms import (
     RefusalRight,
     RevenueShareTerm,
     Scope,
-    Stake,
     Term,
-    Undertaking,
 )
 from clauseway.agreement.reading.definitions import ANY_SEGMENT, Definitions
 from clauseway.agreement.text.entries import Entry
@@ -144,7 +141,7 @@ def _check_parts(term: AnyTerm, place: Place) -> None:
                         "Write actions: and products:.",
                     )
                 _check_taken("carries", term, scope.actions, parts_of(scope), place)
-        case Ownership() | RevenueShareTerm() | Commitment() | Stake() | Undertaking() | Context():
+        case Ownership() | RevenueShareTerm() | Inoperative():
             pass
         case _:
             assert_never(term)

@@ -424,7 +424,7 @@ def odrl(flags: _Flags) -> int:
 
 
 def _terms(taken: Extract, text: str) -> _Written:
-    return _Written(text, taken.terms_in_force, "terms in force")
+    return _Written(text, taken.terms_written, "terms in force")
 
 
 def _entities(taken: Extract) -> _Written:
