@@ -119,5 +119,14 @@ def described(schema: Any) -> Iterator[tuple[str, bool]]:
 
 def test_every_key_is_described_and_every_description_is_of_a_key() -> None:
     keys = dict(described(SCHEMA))
-    assert all(keys.values())
+    assert [key for key, description in keys.items() if not description] == []
     assert {key.rpartition(".")[2] for key in DOCS} <= keys.keys()
+
+
+def test_every_kind_is_described_in_whole_sentences() -> None:
+    descriptions = [
+        definition.get("description", "A description is missing")
+        for name, definition in SCHEMA["$defs"].items()
+        if name.startswith(("term.", "fact."))
+    ]
+    assert [description for description in descriptions if not description.endswith(".")] == []

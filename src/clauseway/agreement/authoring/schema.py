@@ -240,7 +240,7 @@ def _record(
     """Return the schema of a record as a mapping.
 
     `name` is the value of its `kind`. `beside` holds the fields that all such records share. The
-    first line of the record's docstring becomes the description that editors show.
+    first paragraph of the record's docstring becomes the description that editors show.
     """
     properties: Schema = {"kind": {"const": name, "description": DOCS["kind"]}} if name else {}
     required = ["kind"] if name else []
@@ -252,17 +252,15 @@ def _record(
                 continue
             properties[key] = {
                 **_value(field.type, key),
-                "description": DOCS.get(f"{name}.{key}") or DOCS[key],
+                "description": DOCS.get(f"{name}.{key}") or DOCS.get(key, ""),
             }
             # A term begins with its amendment unless it says otherwise.
             if field.required and key != "begins":
                 required.append(key)
-    first_line = (kind.__doc__ or "").split("\n")[0]
-    described = (
-        {"description": first_line}
-        if first_line and not first_line.startswith(f"{kind.__name__}(")
-        else {}
-    )
+    paragraph = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+    # A record without a docstring gets one from msgspec, which shows its fields.
+    has_words = paragraph and not paragraph.startswith(f"{kind.__name__}(")
+    described = {"description": paragraph} if has_words else {}
     return {
         **described,
         "type": "object",
@@ -327,7 +325,7 @@ def _value(wanted: Any, key: str) -> Schema:
 def _definitions() -> Schema:
     properties: Schema = {}
     for section in SECTIONS:
-        described = {"description": _DEFINED.get(section) or DOCS[section]}
+        described = {"description": _DEFINED.get(section) or DOCS.get(section, "")}
         if section in LISTS:
             properties[section] = {**_NAMES, **described}
         elif section == "regions":

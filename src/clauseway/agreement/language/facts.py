@@ -141,8 +141,10 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
 
 
 class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
-    """A party's grants of a product are withdrawn from this day on; those that it names a cloud, region or segment of
-    only, where it names one. A grant that comes later stands."""
+    """A party's grants of a product are withdrawn from this day on. A later grant stands.
+
+    Where it names a cloud, region or segment, only the grants of that name are withdrawn.
+    """
 
     party: str
     product: str
