@@ -59,6 +59,8 @@ def test_pictures_are_written(tmp_path: Path) -> None:
     titles = [element.text or "" for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}title")]
     assert titles[0] == "The OpenAI–Microsoft partnership, 2023 to 2033"
     assert any(title.startswith("OpenAI serves gpt-5.5 on AWS: permitted, 2026-04-27") for title in titles)
+    shares = [title for title in titles if "a revenue share:" in title]
+    assert {title.split(": ")[1].split(",")[0] for title in shares} == {"unstated", "due", "not due"}
     assert png.read_bytes().startswith(b"\x89PNG\r\n")
     assert "OpenAI owes Microsoft a revenue share" in done.stdout
 

@@ -40,7 +40,7 @@ def segment(first: int, last: int) -> TimelineSegment:
 )
 def test_a_day_is_one_percent_of_a_hundred(first: int, last: int, x: float, width: float, word: str) -> None:
     (bar,) = drawn_of(strip(segment(first, last)), HUNDRED_DAYS[0]).rows[0].bars
-    assert (bar.x, bar.width, bar.word) == (x, width, word)
+    assert (bar.x, bar.width, bar.shown) == (x, width, word)
 
 
 def test_what_lies_outside_is_not_drawn() -> None:

@@ -41,12 +41,20 @@ class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):
 
 class TimelineSegment(msgspec.Struct, frozen=True, kw_only=True):
     """One answer that holds on the days `begin` ≤ day < `end`, and why, in a sentence that names
-    the clause."""
+    the clause.
+
+    `word` is what people read for the outcome where that is another word: a share is due.
+    """
 
     begin: date
     end: date
     outcome: Outcome
     why: str
+    word: str = ""
+
+    @property
+    def said(self) -> str:
+        return self.word or self.outcome
 
 
 class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from clauseway.values import InvalidInput
 from clauseway.web.contexts import PageSource, Unavailable
 from clauseway.web.drawing import environment
-from clauseway.web.timeline import BAR_PX, drawn_of
+from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
@@ -67,7 +67,11 @@ class _Pages:
     async def home(self, request: Request) -> Response:
         home = await self._source.home()
         return self._page(
-            "home.html.j2", home=home, drawn=drawn_of(home.timeline, home.as_of), bar_px=BAR_PX
+            "home.html.j2",
+            home=home,
+            drawn=drawn_of(home.timeline, home.as_of),
+            bar_px=BAR_PX,
+            legend=LEGEND,
         )
 
     async def counts(self, request: Request) -> Response:

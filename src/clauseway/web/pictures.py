@@ -13,12 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from html import escape
-from typing import get_args
 
 from clauseway.ledger.forecast import Forecast, MonthAhead, Outlook
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.contexts import Outcome, Timeline
-from clauseway.web.timeline import BAR_PX, Bar, Drawn, Row, drawn_of
+from clauseway.web.timeline import BAR_PX, LEGEND, Bar, Drawn, Row, drawn_of
 
 _WIDTH_PX = 1120
 _FONT = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
@@ -133,25 +132,25 @@ def _row(row: Row) -> Iterable[str]:
 
 def _bar(row: Row, bar: Bar) -> Iterable[str]:
     place = f'x="{_px(bar.x)}" width="{_px(bar.width)}" y="{row.bar_y}" height="{BAR_PX}"'
-    said = f"{row.label}: {bar.outcome}, {bar.begin} to {bar.end}. {bar.why}"
+    said = f"{row.label}: {bar.said}, {bar.begin} to {bar.end}. {bar.why}"
     yield f"<g><title>{escape(said)}</title>"
     yield f'<rect {place} class="{bar.outcome}"/>'
     if texture := _TEXTURES.get(bar.outcome):
         yield f'<rect {place} fill="url(#{texture})"/>'
     if _px(bar.width) >= _WORD_PX:
         kind = "soft" if bar.outcome == "unstated" else "word"
-        yield _text(_px(bar.x) + 7, row.bar_y + 14, bar.outcome, kind)
+        yield _text(_px(bar.x) + 7, row.bar_y + 14, bar.said, kind)
     yield "</g>"
 
 
 def _outcomes(y: int) -> Iterable[str]:
-    for index, outcome in enumerate(get_args(Outcome)):
-        x = _MARGIN_PX + index * 130
+    for index, (outcome, words) in enumerate(LEGEND.items()):
+        x = _MARGIN_PX + index * 160
         place = f'x="{x}" y="{y - 10}" width="26" height="12"'
         yield f'<rect {place} class="{outcome}"/>'
         if texture := _TEXTURES.get(outcome):
             yield f'<rect {place} fill="url(#{texture})"/>'
-        yield _text(x + 34, y, outcome, "soft")
+        yield _text(x + 34, y, words, "soft")
 
 
 # Shares ahead

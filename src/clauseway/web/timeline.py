@@ -4,7 +4,7 @@ never scales with it.
 drawn_of(timeline, as_of)   everything the template puts down, nothing left to compute there
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -18,6 +18,13 @@ _MARK_DISTANCE_MIN = 9.0
 _WORD_WIDTH_MIN = 9.0
 _WORD_WIDTH_ALWAYS = 26.0
 
+# The outcomes as the legend names them: of an act, and of a share.
+LEGEND: Mapping[Outcome, str] = {
+    "permitted": "permitted, due",
+    "forbidden": "forbidden, not due",
+    "conditional": "conditional",
+    "unstated": "unstated",
+}
 MARK_LINE_PX = 15
 ROW_PX = 50
 BAR_PX = 20
@@ -27,16 +34,17 @@ AXIS_PX = 26
 class Bar(msgspec.Struct, frozen=True):
     """A segment's place.
 
-    `word` is when its outcome is written into it: `always`, `wide` (screens) or `never`.
+    `shown` is when its outcome is written into it: `always`, `wide` (screens) or `never`.
     """
 
     x: float
     width: float
     outcome: Outcome
+    said: str
     why: str
     begin: date
     end: date
-    word: str
+    shown: str
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -112,11 +120,18 @@ def _row(row: TimelineRow, timeline: Timeline, y: int) -> Row:
 
 def _bar(begin: date, end: date, segment: TimelineSegment, timeline: Timeline) -> Bar:
     width = round(_x(end, timeline) - _x(begin, timeline), 3)
-    word = (
+    shown = (
         "always" if width >= _WORD_WIDTH_ALWAYS else "wide" if width >= _WORD_WIDTH_MIN else "never"
     )
     return Bar(
-        _x(begin, timeline), width, segment.outcome, segment.why, segment.begin, segment.end, word
+        x=_x(begin, timeline),
+        width=width,
+        outcome=segment.outcome,
+        said=segment.said,
+        why=segment.why,
+        begin=segment.begin,
+        end=segment.end,
+        shown=shown,
     )
 
 

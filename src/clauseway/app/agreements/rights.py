@@ -11,6 +11,7 @@ from clauseway.decisions import Question, Span
 from clauseway.values import KnownAt
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 from clauseway.wording.decided import NOT_YET, deciding_clause
+from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import Right, rights_of_interest
 
 # The picture begins with the year of the first amendment and ends where the last known end lies
@@ -31,7 +32,9 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
         begin=begin,
         end=end,
         rows=tuple(
-            TimelineRow(label=right.label, segments=_segments(spans, begin, end))
+            TimelineRow(
+                label=right.label, segments=_segments(right.question.action, spans, begin, end)
+            )
             for right, spans in rows
         ),
         marks=tuple(
@@ -57,7 +60,9 @@ def _extent(
     return date(min(days).year, 1, 1), date(max(days).year + _YEARS_AFTER_LAST_END, 1, 1)
 
 
-def _segments(spans: tuple[Span, ...], begin: date, end: date) -> tuple[TimelineSegment, ...]:
+def _segments(
+    action: str, spans: tuple[Span, ...], begin: date, end: date
+) -> tuple[TimelineSegment, ...]:
     before = [TimelineSegment(begin=begin, end=spans[0].begin, outcome="unstated", why=NOT_YET)]
     drawn = before if spans[0].begin > begin else []
     return tuple(drawn) + tuple(
@@ -65,6 +70,7 @@ def _segments(spans: tuple[Span, ...], begin: date, end: date) -> tuple[Timeline
             begin=max(span.begin, begin),
             end=min(span.end, end),
             outcome=span.decision.outcome.value,
+            word=outcome_word(span.decision.outcome, action),
             why=deciding_clause(span.decision),
         )
         for span in spans

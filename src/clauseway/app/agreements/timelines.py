@@ -10,6 +10,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Amendment, boundaries
+from clauseway.agreement.language.actions import SHARE
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import (
@@ -25,7 +26,7 @@ from clauseway.web.pictures import rights_svg
 from clauseway.wording.changes import ChangeSentences
 from clauseway.wording.decided import NOT_YET
 from clauseway.wording.names import Wording
-from clauseway.wording.outcomes import is_due
+from clauseway.wording.outcomes import is_due, outcome_word
 from clauseway.wording.rights import rights_of_interest
 
 LAST_YEAR = 2033
@@ -44,6 +45,11 @@ class RightSpan(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     # Of a revenue share alone: whether it is due.
     due: bool | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def word(self) -> str:
+        """Return the outcome as people read it."""
+        return outcome_word(self.outcome, "" if isinstance(self.due, msgspec.UnsetType) else SHARE)
 
 
 class RightOverTime(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +207,7 @@ def _strip(view: RightsOverTime) -> Timeline:
                         begin=span.begin,
                         end=span.end,
                         outcome=span.outcome.value,
+                        word=span.word,
                         why=f"{span.why} {span.clause}",
                     )
                     for span in row.spans

@@ -9,10 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from clauseway.agreement.language.actions import SHARE
 from clauseway.app.agreements.timelines import (
     RightsOverTime,
-    RightSpan,
     main_rights,
     rights_over_time,
     svg_of,
@@ -24,7 +22,6 @@ from clauseway.cli.output import console, outcome_style
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.pictures import png_of
-from clauseway.wording.outcomes import outcome_word
 
 
 @options.taking(options.QuestionFlags, first=True)
@@ -125,11 +122,6 @@ def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:
             ) from None
 
 
-def _word(span: RightSpan) -> str:
-    is_share = not isinstance(span.due, msgspec.UnsetType)
-    return outcome_word(span.outcome, SHARE if is_share else "")
-
-
 def _print(view: RightsOverTime) -> None:
     out = console()
     out.print(
@@ -147,7 +139,7 @@ def _print(view: RightsOverTime) -> None:
             table.add_row(
                 str(span.begin),
                 str(span.end - timedelta(days=1)),
-                Text(_word(span), outcome_style(span.outcome)),
+                Text(span.word, outcome_style(span.outcome)),
                 span.clause,
                 span.why,
             )
