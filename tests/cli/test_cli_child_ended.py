@@ -1,11 +1,15 @@
 """A process that `serve` and the sandbox keep running is ended from outside: which, by what, and what to do."""
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
@@ -20,35 +24,69 @@ region = "global"
 auth = {kind = "bearer", secret = "sk-none"}
 models = {"gpt-5.5" = "gpt-5.5"}
 """
-# the command · the last line that it prints when it is ready · the processes that it keeps running
-KEPT = [
-    (("gateway", "sandbox", "--openai-port", "0"), "Ctrl-C stops them", ["the sandbox clouds"]),
-    (("serve", "--port", "0", "--pages-port", "0", "--config", "clouds.toml"), "curl", ["the gateway", "the pages"]),
-]
+READY = {"gateway sandbox": "Ctrl-C stops them", "serve": "curl"}
 
 
-@pytest.mark.parametrize(("words", "ready", "names"), KEPT, ids=["sandbox", "serve"])
-def test_a_process_ended_by_a_signal_is_named(
-    words: tuple[str, ...], ready: str, names: list[str], tmp_path: Path
-) -> None:
-    (tmp_path / "clouds.toml").write_text(CONFIGURATION)
+@contextlib.contextmanager
+def running(home: Path, words: str, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that keeps processes running, from when it says that they are ready, and what it said until then."""
+    (home / "clouds.toml").write_text(CONFIGURATION)
     with subprocess.Popen(
-        [CLAUSEWAY, *words, "--home", str(tmp_path / "home")],
+        [CLAUSEWAY, *words.split(), *more, "--home", str(home / "home")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=tmp_path,
+        cwd=home,
     ) as command:
         assert command.stdout is not None
         assert command.stderr is not None
         try:
-            assert any(ready in line for line in command.stdout), command.stderr.read()
-            for child in Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split():
-                os.kill(int(child), signal.SIGKILL)
-            said = command.stderr.read()
-            assert command.wait() == 1
+            lines = [next(command.stdout)]
+            while READY[words] not in lines[-1]:
+                lines.append(next(command.stdout))
+            yield command, "".join(lines)
         finally:
             command.kill()
+
+
+SERVE = ("--port", "0", "--pages-port", "0", "--config", "clouds.toml")
+
+
+def children_of(command: subprocess.Popen[str], module: str = "") -> list[int]:
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+    return [int(child) for child in children if module in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def is_named(said: str, name: str) -> None:
     assert "failure of ours" not in said
-    assert any(f"the process of {name} was ended by signal 9 (SIGKILL)" in said for name in names), said
+    assert f"the process of {name} was ended by signal 9 (SIGKILL)" in said
     assert "Start the command again." in said
+
+
+def test_a_process_ended_by_a_signal_is_named(tmp_path: Path) -> None:
+    with running(tmp_path, "gateway sandbox", "--openai-port", "0") as (command, _):
+        for child in children_of(command):
+            os.kill(child, signal.SIGKILL)
+        assert command.stderr is not None
+        said = command.stderr.read()
+        assert command.wait() == 1
+    is_named(said, "the sandbox clouds")
+
+
+@pytest.mark.parametrize(("name", "module"), [("the gateway", "clauseway.gateway"), ("the pages", "running.pages")])
+def test_a_process_of_serve_that_dies_is_started_again_at_its_port(name: str, module: str, tmp_path: Path) -> None:
+    """And where it dies again and again, the command ends and names it."""
+    with running(tmp_path, "serve", *SERVE) as (command, said):
+        assert command.stderr is not None
+        gateway, pages = re.findall(r"http://127\.0\.0\.1:\d+", said)[:2]
+        for _ in range(3):
+            (child,) = children_of(command, module)
+            os.kill(child, signal.SIGKILL)
+            assert command.stderr.readline() == f"{name} ended (-9) and was started again.\n"
+            assert httpx.get(f"{gateway}/healthz").status_code == 200
+            assert httpx.get(pages).status_code == 200
+        (child,) = children_of(command, module)
+        os.kill(child, signal.SIGKILL)
+        said = command.stderr.read()
+        assert command.wait() == 1
+    is_named(said, name)

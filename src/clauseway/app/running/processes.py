@@ -58,7 +58,7 @@ class Child:
         return self._process.poll() is None
 
     def stop(self) -> int:
-        """Ask it to drain and leave, and wait; its exit code.
+        """Ask it to drain and leave, and wait; its exit code. A second call does nothing more.
 
         One that does not leave in time is killed.
         """
@@ -69,8 +69,9 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        with contextlib.suppress(OSError):
-            os.close(self._pipe)
+        pipe, self._pipe = self._pipe, -1
+        if pipe >= 0:  # its number may be another file's by now
+            os.close(pipe)
         if self._process.stdout is not None:
             self._process.stdout.close()
         return code

@@ -9,6 +9,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -36,7 +37,7 @@ from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.commitments import spent_by_name
 from clauseway.app.running.planning import compile_plan, write_plan
-from clauseway.app.running.processes import PAGES_PORT, Child, moved, on_port, start
+from clauseway.app.running.processes import PAGES_PORT, Child, ChildFailed, moved, on_port, start
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.routing.checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
@@ -52,6 +53,8 @@ _BALANCES_EVERY_S = 600.0
 # Each round of merging reads one of so many parts of the lake to its end: all of it in a day.
 _CHECK_PARTS = 24
 _LOOPBACK = "127.0.0.1"
+# What ends more often within that time is broken, and starting it again would only hide that.
+_ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,19 +77,35 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     snippet_key: str = ""
 
 
-class Served(msgspec.Struct, frozen=True):
-    """The running processes and where they listen."""
+class Served(msgspec.Struct):
+    """The running processes and where they listen. A process that died is replaced here by the one
+    that is started in its place, at the same port."""
 
     gateway: Child
     pages: Child
     gateway_url: str
     pages_url: str
+    start_gateway: Callable[[], Child]
+    start_pages: Callable[[], Child]
     # Usual ports that were taken, each a sentence.
     notes: tuple[str, ...] = ()
 
-    def running(self) -> Child | None:
+    def dead(self) -> Child | None:
         """Return the first of them that has died, or None while both run."""
         return next((child for child in (self.gateway, self.pages) if not child.running), None)
+
+    def start_again(self, dead: Child) -> None:
+        """Start a process in the place of one that died. Raise InvalidInput, ChildFailed."""
+        dead.stop()
+        if dead is self.gateway:
+            self.gateway = self.start_gateway()
+        else:
+            self.pages = self.start_pages()
+
+    def stop(self) -> None:
+        """Stop both: the pages first, because they read what the gateway tells."""
+        self.pages.stop()
+        self.gateway.stop()
 
 
 def present_plan(options: Options) -> Plan:
@@ -156,19 +175,41 @@ def serving(options: Options) -> Iterator[Served]:
         host = configuration.gateway.host if options.host is None else options.host
         port = configuration.gateway.port if options.port is None else options.port
         gateway = _start_gateway(options, host, port, clock)
-        stack.callback(gateway.stop)
-        # The children say which ports they took.
-        gateway_port = gateway.ready["ports"]["gateway"]
-        scheme = "https" if configuration.tls.certificate else "http"
-        gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway_port}/v1"
-        pages = _start_pages(options, clock, gateway_url)
-        stack.callback(pages.stop)
-        pages_port = pages.ready["ports"]["pages"]
-        notes = (
+        with contextlib.ExitStack() as starting:
+            starting.callback(gateway.stop)
+            served = _served(options, configuration, gateway, host, port, clock)
+            starting.pop_all()
+        stack.callback(served.stop)
+        yield served
+
+
+def _served(
+    options: Options,
+    configuration: Configuration,
+    gateway: Child,
+    host: str,
+    port: int | None,
+    clock: list[str],
+) -> Served:
+    """Start the pages beside a gateway that runs. Raise InvalidInput, ChildFailed."""
+    # The children say which ports they took.
+    gateway_port = gateway.ready["ports"]["gateway"]
+    scheme = "https" if configuration.tls.certificate else "http"
+    gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway_port}/v1"
+    pages = _start_pages(options, options.pages_port, clock, gateway_url)
+    pages_port = pages.ready["ports"]["pages"]
+    return Served(
+        gateway=gateway,
+        pages=pages,
+        gateway_url=gateway_url,
+        pages_url=f"http://{_LOOPBACK}:{pages_port}/",
+        start_gateway=lambda: _start_gateway(options, host, gateway_port, clock),
+        start_pages=lambda: _start_pages(options, pages_port, clock, gateway_url),
+        notes=(
             *moved("the gateway", port, USUAL_PORT, gateway_port),
             *moved("the pages", options.pages_port, PAGES_PORT, pages_port),
-        )
-        yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages_port}/", notes)
+        ),
+    )
 
 
 def _refuse_served(home: Home) -> NoReturn:
@@ -197,7 +238,7 @@ def _start_gateway(options: Options, host: str, port: int | None, clock: list[st
     return child
 
 
-def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
+def _start_pages(options: Options, port: int | None, clock: list[str], gateway_url: str) -> Child:
     arguments = [
         *("--home", str(options.home.root)),
         *("--gateway-url", gateway_url),
@@ -207,7 +248,7 @@ def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
         ("--facts", options.facts),
     ):
         arguments += [flag, str(path)] if path else []
-    arguments += on_port(options.pages_port)
+    arguments += on_port(port)
     log = options.home.logs / "pages.log"
     return start(
         "the pages",
@@ -225,16 +266,18 @@ def keep(
     again: threading.Event | None = None,
     report: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> Child | None:
-    """Keep plan and lake up to date until told to stop (None) or until a process dies (which one).
+    """Keep both processes running and plan and lake up to date, until told to stop (None) or until a
+    process dies again and again (which one).
 
     `again` set: compile the plan anew although nothing seems to have changed. A change that cannot
     be loaded is passed to `report`.
     """
     sealed_s = merged_s = time.monotonic()
     tending = Upkeep(options.home, report)
+    reviving = Reviving(served, report)
     seen = _inputs(options)
     while not until.wait(_PLAN_EVERY_S):
-        if dead := served.running():
+        if (dead := served.dead()) and not reviving.start_again(dead):
             return dead
         changed = _inputs(options)
         # A change that cannot be compiled is reported once, and the present plan stays.
@@ -252,6 +295,31 @@ def keep(
             sealed_s = time.monotonic()
             merged_s = sealed_s if merging else merged_s
     return None
+
+
+class Reviving:
+    """Starts processes again that died, unless they die again and again."""
+
+    def __init__(self, served: Served, report: Callable[[str], None]) -> None:
+        self._served, self._told = served, report
+        self._ends_s: deque[float] = deque()
+
+    def start_again(self, dead: Child) -> bool:
+        """Start another process in its place; False once it makes no sense to go on."""
+        now_s = time.monotonic()
+        while self._ends_s and self._ends_s[0] < now_s - _ENDS_WITHIN_S:
+            self._ends_s.popleft()
+        self._ends_s.append(now_s)
+        if len(self._ends_s) > _ENDS_MAX:
+            return False
+        code = dead.exit_code
+        try:
+            self._served.start_again(dead)
+        except (InvalidInput, ChildFailed) as error:
+            self._told(f"{dead.name} ended ({code}) and could not be started again: {error}")
+        else:
+            self._told(f"{dead.name} ended ({code}) and was started again.")
+        return True
 
 
 class Upkeep:
