@@ -9,13 +9,16 @@ import pytest
 from clauseway.app.opening.configuration import (
     Configuration,
     GatewayWritten,
+    named_auth,
     read_configuration,
     resolve_auth,
     settings_of,
 )
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.toml_file import description_of
+from clauseway.app.opening.toml_file import description_of, read_file
 from clauseway.app.running.configuring import DEFAULT, show_configuration
+from clauseway.gateway.credentials.outside import with_secrets
+from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
 from clauseway.gateway.transport.listener import USUAL_PORT
@@ -199,3 +202,50 @@ def test_the_example_is_sound_and_shows_every_setting_at_its_default(
 def test_a_name_can_be_seen(tmp_path: Path) -> None:
     hidden = DEPLOYMENT.replace('name = "direct"', 'name = "dir\\u200bect"')
     assert problems(tmp_path, hidden) == [(3, "'dir\\u200bect' is not a name")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5000 + "]" * 5000,
+        "a = " + "{b = " * 5000 + "1" + "}" * 5000,
+        "a" + ".a" * 5000 + " = 1",
+        "[a" + ".a" * 5000 + "]",
+        "gateway = " + "[" * 100 + "]" * 100,
+        "[gateway]\nport = " + "[" * 100 + "]" * 100,
+    ],
+    ids=["lists", "tables", "a dotted key", "a dotted head", "in the place of a section", "in the place of a number"],
+)
+def test_tables_without_end_are_a_problem_of_the_file(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text + DEPLOYMENT if text.startswith("a") else text) == [(0, "tables nested too deeply")]
+
+
+def test_a_plan_names_secrets_and_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads the plan's file, a copy or a backup of it reads no secret of a cloud."""
+    for name in ("ACCESS", "SESSION"):
+        monkeypatch.setenv(name, f"secret-of-{name}")
+    (tmp_path / "signing").write_text("secret-of-a-file\n")
+    auths = {
+        "bearer": 'kind = "bearer", secret_env = "KEY"',
+        "signed": 'kind = "sigv4", secret_file = "signing", access_key_env = "ACCESS", session_token_env = "SESSION"',
+        "entra": 'kind = "entra", secret_env = "KEY", settings = {tenant_id = "t", client_id = "c"}',
+        "api-key": 'kind = "api-key", secret_file = "signing"',
+    }
+    text = "".join(
+        DEPLOYMENT.replace('"direct"', f'"{name}"').replace('kind = "bearer", secret_env = "KEY"', auth)
+        for name, auth in auths.items()
+    )
+    path = write(tmp_path, text)
+    configuration = read_file(path).read(Configuration)
+    assert configuration is not None
+    named = [named_auth(deployment, path) for deployment in configuration.deployment]
+    written = msgspec.json.encode(named)
+    assert b"secret-of" not in written
+    assert b"sk-secret" not in written
+    bearer, signed, entra, _ = [with_secrets(auth, "here") for auth in msgspec.json.decode(written, type=list[Auth])]
+    assert (bearer.secret, entra.secret) == ("sk-secret", "sk-secret")
+    assert (signed.secret, signed.access_key, signed.session_token) == (
+        "secret-of-a-file",
+        "secret-of-ACCESS",
+        "secret-of-SESSION",
+    )

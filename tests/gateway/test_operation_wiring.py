@@ -8,6 +8,8 @@ import pytest
 from gateway_rig import Connection, Received, Rig, eventually, well
 
 from clauseway.gateway.plan import Auth
+from clauseway.gateway.routing.opening import opened
+from clauseway.values import InvalidInput
 
 
 @pytest.fixture
@@ -61,3 +63,22 @@ def test_what_is_missing_is_the_operators_affair(rig: Rig, tmp_path: Path) -> No
         assert str(tmp_path) not in told
     assert str(tmp_path) in rig.errors()
     assert azure.connections == 0
+
+
+def test_a_secret_that_the_plan_names_is_taken_from_where_it_stands(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_AZURE", "sk-of-azure")
+    azure = rig.cloud("azure")
+    auth = Auth(kind="bearer", taken={"secret": "env:OF_AZURE"})
+    rig.start(rig.plan([rig.target("azure", azure.port, auth=auth)]))
+    assert rig.post().status_code == 200
+    assert azure.requests[0].header("authorization") == "Bearer sk-of-azure"
+    assert "sk-of-azure" not in (rig.home / "plan.json").read_text()
+
+
+@pytest.mark.parametrize("taken", [{"secret": "env:NOT_SET"}, {"secret": "file:/nowhere"}, {"kind": "env:HOME"}])
+def test_a_plan_whose_secrets_cannot_be_had_is_refused(rig: Rig, taken: dict[str, str]) -> None:
+    plan = rig.plan([rig.target("azure", 1, auth=Auth(kind="bearer", taken=taken))])
+    with pytest.raises(InvalidInput, match=r"azure-1\.auth: no "):
+        opened(plan)

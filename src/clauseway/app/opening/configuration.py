@@ -35,6 +35,7 @@ from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
+from clauseway.gateway.credentials.outside import ENVIRONMENT, FILE, with_secrets
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
@@ -451,39 +452,53 @@ def _check_tls(file: TomlFile, tls: Tls) -> None:
         )
 
 
+def named_auth(deployment: DeploymentWritten, where: Path) -> Auth:
+    """Return the deployment's credentials as a plan has them: secrets that stand elsewhere are
+    named, and the gateway takes them from there."""
+    written = deployment.auth
+    if written.secret_file and written.kind in ("bearer", "api-key"):
+        # The gateway reads it again whenever it changes.
+        path = placed_path(written.secret_file, where)
+        return Auth(kind="file", settings={"path": path, "sends": written.kind})
+    taken: dict[str, str] = {}
+    for member, variable in (
+        ("secret", written.secret_env if not written.secret else ""),
+        ("access_key", written.access_key_env if not written.access_key else ""),
+        ("session_token", written.session_token_env),
+    ):
+        if variable:
+            taken[member] = ENVIRONMENT + variable
+    if written.secret_file and not written.secret and "secret" not in taken:
+        taken["secret"] = FILE + placed_path(written.secret_file, where)
+    return Auth(
+        kind=written.kind,
+        secret=written.secret,
+        access_key=written.access_key,
+        service=written.service,
+        region=written.region,
+        settings=written.settings,
+        taken=taken,
+    )
+
+
 def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
     """Return the deployment's credentials with their secrets in.
 
     Raise InvalidInput where one is missing.
     """
     written = deployment.auth
-    if written.secret_file and written.kind in ("bearer", "api-key"):
-        # The gateway reads it itself, now and whenever it changes.
-        path = placed_path(written.secret_file, where)
-        return Auth(kind="file", settings={"path": path, "sends": written.kind})
-    secret = (
-        written.secret
-        or _from_environment(written.secret_env, deployment, where)
-        or _from_file(written, where)
-    )
-    if not secret and written.kind in STATIC and written.kind != "none":
+    for variable in (written.secret_env, written.access_key_env, written.session_token_env):
+        _check_environment(variable, deployment, where)
+    auth = with_secrets(named_auth(deployment, where), str(where))
+    if not auth.secret and written.kind in STATIC and auth.kind != "file" and auth.kind != "none":
         todo = "Name the secret with secret_env or secret_file."
         raise InvalidInput(
             _problem(where, f"{deployment.name} has no secret", "nothing names it", todo)
         )
-    return Auth(
-        kind=written.kind,
-        secret=secret,
-        access_key=written.access_key
-        or _from_environment(written.access_key_env, deployment, where),
-        service=written.service,
-        region=written.region,
-        session_token=_from_environment(written.session_token_env, deployment, where),
-        settings=written.settings,
-    )
+    return auth
 
 
-def _from_environment(name: str, deployment: DeploymentWritten, where: Path) -> str:
+def _check_environment(name: str, deployment: DeploymentWritten, where: Path) -> None:
     if name and name not in os.environ:
         todo = f"Set {name} before the gateway starts."
         raise InvalidInput(
@@ -494,16 +509,3 @@ def _from_environment(name: str, deployment: DeploymentWritten, where: Path) -> 
                 todo,
             )
         )
-    return os.environ.get(name, "") if name else ""
-
-
-def _from_file(written: AuthWritten, where: Path) -> str:
-    if not written.secret_file:
-        return ""
-    try:
-        return Path(placed_path(written.secret_file, where)).read_text("utf-8").strip()
-    except OSError as error:
-        problem = _problem(
-            where, f"{written.secret_file} cannot be read", str(error), "Give a readable file."
-        )
-        raise InvalidInput(problem) from None

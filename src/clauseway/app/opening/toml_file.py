@@ -32,6 +32,8 @@ _Path = tuple[str | int, ...]
 
 
 _WHOLE_MAX = 10**18
+# Far more than any setting has; Python itself gives up after a thousand.
+_DEPTH_MAX = 32
 
 
 class _Fraction(float):
@@ -53,6 +55,8 @@ class TomlFile:
         self.problems: list[Problem] = []
         try:
             self.content: dict[str, Any] = tomllib.loads(text, parse_float=_Fraction)
+        except RecursionError:
+            raise _nested(where) from None
         except tomllib.TOMLDecodeError as error:
             match = _LINE_IN_MESSAGE.search(str(error))
             line = int(match[1]) if match else 0
@@ -65,6 +69,8 @@ class TomlFile:
                     todo="Fix the line.",
                 )
             ) from None
+        if _depth(self.content) > _DEPTH_MAX:
+            raise _nested(where)
         self._lines = _lines_of(text)
         self._text = text.splitlines()
         self._places: dict[int, _Path] = {}
@@ -248,6 +254,30 @@ def description_of(kind: Any) -> str:
             "",
         )
     return ""
+
+
+def _depth(content: object) -> int:
+    """Return how many tables and lists stand in each other at most."""
+    depth, layer = 0, [content]
+    while layer := [value for value in layer if isinstance(value, dict | list)]:
+        depth += 1
+        layer = [
+            inner
+            for value in layer
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+    return depth
+
+
+def _nested(where: Path) -> InvalidInput:
+    return InvalidInput(
+        Problem(
+            what="tables nested too deeply",
+            why=f"no setting stands in more than {_DEPTH_MAX} of them",
+            where=str(where),
+            todo="Write the settings that `clauseway config show` lists.",
+        )
+    )
 
 
 def _named(path: _Path) -> str:

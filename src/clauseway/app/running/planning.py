@@ -20,6 +20,7 @@ from clauseway.app.opening.configuration import (
     CommitmentWritten,
     Configuration,
     DeploymentWritten,
+    named_auth,
     resolve_auth,
 )
 from clauseway.app.opening.library import OpenAgreement
@@ -201,11 +202,12 @@ def _target(
     # The longest answer bounds a reservation: the operator's figure goes before the catalogued one.
     output_tokens_max = written.output_tokens_max or names.output_tokens_max or _OUTPUT_TOKENS_MAX
     is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
+    resolve_auth(written, where)  # a secret that cannot be had is told here and now
     return Target(
         label=label,
         dialect=written.dialect,
         url=written.url.rstrip("/"),
-        auth=resolve_auth(written, where),
+        auth=named_auth(written, where),
         input_price=now.get(Unit.INPUT_TOKENS, 0),
         output_price=now.get(Unit.OUTPUT_TOKENS, 0),
         output_tokens_max=0 if names.kind in _WITHOUT_OUTPUT else output_tokens_max,

@@ -12,6 +12,7 @@ thread of its own:
     oci_user      OCI: a user's key, or a session's token, from ~/.oci/config
     oci_principals  OCI: the instance or the resource that the gateway runs on
     secret_file   a secret in a file that others replace
+    outside       secrets that the plan names and does not hold
 
 A vendor's library is loaded when a kind that needs it is used, never before, and in the thread that
 fetches. Nothing here is fatal: a source that fails leaves its targets without credential and says

@@ -19,7 +19,8 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     `gateway.credentials`).
 
     For `sigv4`, `access_key` goes with `secret` and `service` and `region` are the scope that is
-    signed. `settings` are the source's own: a profile, a file, a key's name.
+    signed. `settings` are the source's own: a profile, a file, a key's name. `taken` says which of
+    its secrets stand elsewhere, and where: `env:NAME` or `file:PATH`.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
     session_token: str = ""
     settings: Mapping[str, str] = {}
+    taken: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         """Without secrets: an Auth ends up in messages and logs. A setting may be one (a pass

@@ -220,7 +220,10 @@ class ClientConnection(asyncio.Protocol):
         """The client sends nothing more. Return whether the connection stays open: as long as whole
         requests have no answer yet. (TLS cannot be closed by halves here.)"""
         transport = self._transport
-        if transport is None or self._refused or (self._lifecycle is None and not self._waiting):
+        if transport is None:
+            return False
+        # What came after a whole request may have been refused: that request has its answer still.
+        if self._lifecycle is None and (self._refused or not self._waiting):
             return False
         if transport.get_extra_info("ssl_object") is not None:
             return False
@@ -401,7 +404,16 @@ class ClientConnection(asyncio.Protocol):
             return
         incoming.head_done = True
         incoming.method = parser.get_method()
-        incoming.chunked = parser.get_http_version() != "1.0"
+        version = parser.get_http_version()
+        if version == "1.1":
+            if not incoming.named_host:
+                self._refuse(errors.MALFORMED_HTTP, "A head has a Host (RFC 9112, 3.2).")
+                return
+        elif version == "1.0":
+            incoming.chunked = False
+        else:
+            self._refuse(errors.MALFORMED_HTTP, "Requests come by HTTP/1.1 or HTTP/1.0.")
+            return
         self._head_bytes = self._barren_bytes = 0
         limit = self._shared.limits.body_bytes
         length = incoming.length

@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 import msgspec
 
+from clauseway.gateway.credentials.outside import with_secrets
 from clauseway.gateway.plan import Epoch, Plan, Target
 from clauseway.gateway.plan.file import (
     PART,
@@ -62,7 +63,13 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
                 keys.add(line, part.keys)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise no_plan(f"line {count + 2}: {error}", where) from None
-        targets += part.targets
+        for target in part.targets:
+            try:
+                auth = with_secrets(target.auth, f"{target.label.deployment}.auth")
+                targets.append(msgspec.structs.replace(target, auth=auth))
+            except InvalidInput as error:
+                problems += error.problems
+                targets.append(target)
         rulings += part.rulings
         epochs += part.epochs
         count += 1
