@@ -120,7 +120,7 @@ WEBSOCKET = ("upgrade: websocket", "connection: upgrade", "sec-websocket-version
 
 @pytest.mark.parametrize("path", ["/v1/realtime?model=gpt-5.4", "/openai/realtime?api-version=x", "/v1/realtime/calls"])
 def test_realtime_says_that_it_is_not_offered(rig: Rig, azure: Cloud, path: str) -> None:
-    check(rig.exchange(sent(*WEBSOCKET, body=b"", line=f"GET {path} HTTP/1.1")), 400, "not_offered")
+    check(rig.exchange(sent(*WEBSOCKET, body=b"", line=f"GET {path} HTTP/1.1")), 501, "not_offered")
 
 
 FORM = b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\ngpt-5.4\r\n--b--\r\n'

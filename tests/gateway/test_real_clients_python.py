@@ -242,8 +242,8 @@ ERRORS: list[tuple[str, Any, type[openai.APIStatusError], str]] = [
      "invalid_body"),
     ("no such response", lambda c: c.responses.retrieve("resp_1"), openai.NotFoundError, "not_found"),
     ("no such file", lambda c: c.files.content("file-1"), openai.NotFoundError, "not_found"),
-    ("realtime", lambda c: c.get("/realtime/calls", cast_to=object), openai.BadRequestError, "not_offered"),
-    ("no such path", lambda c: c.post("/fine_tuning/jobs", cast_to=object), openai.NotFoundError, "unknown_url"),
+    ("realtime", lambda c: c.get("/realtime/calls", cast_to=object), openai.InternalServerError, "not_offered"),
+    ("no such path", lambda c: c.post("/fine_tunings/jobs", cast_to=object), openai.NotFoundError, "unknown_url"),
 ]  # fmt: skip
 
 

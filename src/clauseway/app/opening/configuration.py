@@ -38,7 +38,14 @@ from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.credentials.outside import ENVIRONMENT, FILE, with_secrets
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
+from clauseway.gateway.plan.settings import (
+    PASSED_HEADERS,
+    Log,
+    Settings,
+    Telemetry,
+    Tls,
+    flaw_of_header,
+)
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
 
@@ -175,6 +182,15 @@ class GatewayWritten(Limits, frozen=True, kw_only=True):
             description="Within this time of its arrival a request has content, or an error.",
         ),
     ] = 600.0
+    passed_headers: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Headers of clients that clouds receive beside tracing and betas. With idempotency-key "
+                "clients of one account may get each other's answers: pass it where each has its own."
+            )
+        ),
+    ] = PASSED_HEADERS
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,7 +242,13 @@ def settings_of(configuration: Configuration, where: Path) -> Settings:
     log = msgspec.structs.replace(
         configuration.log, file=placed_path(configuration.log.file, where)
     )
-    return Settings(limits=limits, tls=Tls(**placed), log=log, telemetry=configuration.telemetry)
+    return Settings(
+        limits=limits,
+        tls=Tls(**placed),
+        log=log,
+        telemetry=configuration.telemetry,
+        passed_headers=gateway.passed_headers,
+    )
 
 
 def placed_path(written: str, where: Path) -> str:
@@ -261,6 +283,10 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog, configuration.unstated)
     _check_commitments(file, configuration, catalog)
+    for name in configuration.gateway.passed_headers:
+        if why := flaw_of_header(name):
+            at = ("gateway", "passed_headers")
+            file.problem(at, f"{name!a} cannot be passed", why, "Leave it out.")
     _check_tls(file, configuration.tls)
 
 

@@ -3,6 +3,7 @@
 All of them may change with a new plan, except those in `NEEDS_RESTART`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -92,6 +93,28 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10_000
 
 
+PASSED_HEADERS = ("openai-safety-identifier",)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+# Headers that say who we are to a cloud, that frame a message, or that let an answer come in a form
+# which cannot be read and metered.
+_KEPT_HERE = (
+    *("api-key", "authorization", "cookie", "openai-organization", "openai-project", "x-api-key"),
+    *("connection", "content-length", "content-type", "expect", "host", "keep-alive", "te"),
+    *("trailer", "transfer-encoding", "upgrade", "accept-encoding", "content-encoding"),
+)
+_KEPT_PREFIXES = ("x-amz-", "x-goog-", "x-ms-", "opc-", "proxy-", "x-clauseway-")
+
+
+def flaw_of_header(name: str) -> str:
+    """Return why a header cannot be among those that are passed; empty where it can."""
+    lower = name.lower()
+    if not _HEADER_NAME.fullmatch(name):
+        return "a header's name has letters, digits and hyphens"
+    if lower in _KEPT_HERE or lower.startswith(_KEPT_PREFIXES):
+        return "it says who asks the cloud, or how a message is sent: that is the gateway's to say"
+    return ""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of it."""
 
@@ -99,6 +122,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls: Tls = Tls()
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
+    # Headers of clients that clouds receive, beside those that always pass.
+    passed_headers: tuple[str, ...] = PASSED_HEADERS
 
 
 # Settings that a running process keeps although a new plan says otherwise: they need a restart.

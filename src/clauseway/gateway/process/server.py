@@ -37,7 +37,7 @@ from clauseway.gateway.process.control import serve_control
 from clauseway.gateway.process.logs import AccessLog, Lines
 from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.reporting import Reporter
-from clauseway.gateway.request.connection import ClientConnection
+from clauseway.gateway.request.connection import Actions, ClientConnection
 from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
 from clauseway.gateway.request.pending import Poller, recorded_requests
 from clauseway.gateway.request.shared import Shared, Watcher
@@ -100,6 +100,7 @@ class Server:
         options, loop = self._options, asyncio.get_running_loop()
         opened = whole(opening(read_pieces(options.plan), str(options.plan)))
         self._settings = settings = opened.plan.settings
+        self._actions = Actions(settings.passed_headers)
         self._lines = lines = Lines(settings.log, loop, sys.stderr.buffer)
         try:
             lines.event(
@@ -246,7 +247,7 @@ class Server:
         self._shared.watchers = (*access, *telemetry)
 
     def _client(self) -> ClientConnection:
-        return ClientConnection(self._shared)
+        return ClientConnection(self._shared, self._actions)
 
     def _tables(self, opened: Opened, spool: SpoolWriter) -> Tables:
         """The tables of a plan that is in force from here on. Raises InvalidInput, with nothing
@@ -338,6 +339,7 @@ class Server:
         """Let the settings that come with a plan hold."""
         plan = opened.plan
         before, self._settings = self._settings, plan.settings
+        self._actions = Actions(plan.settings.passed_headers)
         limits = self._shared.limits = self._options.limits or plan.settings.limits
         self._shared.retries.always = limits.retries
         self._shared.spool.hold_s = limits.journal_hold_s

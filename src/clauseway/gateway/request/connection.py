@@ -15,6 +15,7 @@ like a client that left, so the first bytes of the answer go out at once: who ha
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, cast
 
 import httptools
@@ -43,8 +44,8 @@ _HEDGE: Final = 8
 _CODING: Final = 9
 _UPGRADE: Final = 10
 _HOST: Final = 11
-# The headers of the caller that clouds receive. All others (cookies, credentials, proxies' notes)
-# stay here.
+# The headers of the caller that are read here, and those that clouds receive. All others (cookies,
+# credentials, proxies' notes) stay here, but for those that a setting names.
 _ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
     b"api-key": _API_KEY,
@@ -66,15 +67,21 @@ _SPELLINGS_MAX: Final = (
 )
 
 
-class _Actions(dict[bytes, int]):
+class Actions(dict[bytes, int]):
+    """The action for a header, by its name as it is spelled. `passed` are names that clouds receive
+    beside those that always do."""
+
+    def __init__(self, passed: Iterable[str] = ()) -> None:
+        self._passed = frozenset([name.lower().encode() for name in passed])
+
     def __missing__(self, name: bytes) -> int:
-        action = _ACTIONS.get(name.lower(), _DROP)
+        lower = name.lower()
+        action = _ACTIONS.get(lower, _PASS if lower in self._passed else _DROP)
         if len(self) < _SPELLINGS_MAX:
             self[name] = action
         return action
 
 
-_actions: Final = _Actions()
 # What may come in a row of a request's body without a byte of it: extensions of chunks, trailers.
 _BARREN_BYTES_MAX: Final = 64 << 10
 # The bytes with which every answer begins go out one by one, to learn whether a client that sends
@@ -99,8 +106,9 @@ class ClientConnection(asyncio.Protocol):
     """See the module. `head_lines` and `chunked` are what the present request asks of its answer's
     framing."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, actions: Actions) -> None:
         self._shared = shared
+        self._actions = actions
         # It knows the connection, so it is created when the connection is made: a handshake may
         # fail before.
         self._parser = _NO_PARSER
@@ -349,7 +357,7 @@ class ClientConnection(asyncio.Protocol):
         self._incoming.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        action = _actions[name]
+        action = self._actions[name]
         if not action:
             return
         incoming = self._incoming

@@ -37,12 +37,12 @@ from clauseway.gateway.wire.errors import (
 )
 from clauseway.gateway.wire.made import EMPTY_LIST
 from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.not_offered import reason_against
 from clauseway.gateway.wire.operations import READY, Asking, State, UnknownPath, Wanted, asking_of
 from clauseway.gateway.wire.requests import NOTHING_ASKED, Asked
 
 _JSON: Final = b"application/json"
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
-_REALTIME: Final = re.compile(rb"(?:/v1|/openai/v1|/openai)/realtime(?:/.*)?")
 _HEDGE_MIN_S: Final = 0.05  # the wheel's tick
 _READS_ONLY: Final = "This key may read what its project asked and ask nothing: use one with the role member or admin."
 
@@ -163,10 +163,11 @@ class Router:
                 if incoming.method != b"GET":
                     _refuse_method(path, incoming.method, b"GET")
                 return answer(shared, head_lines)
-        if _REALTIME.fullmatch(path):
-            message = "Realtime sessions (WebSocket) are not offered here; use /v1/responses or /v1/audio."
-            raise Refused(errors.NOT_OFFERED, message)
-        raise Refused(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
+        named = path.decode(errors="replace")
+        reason = reason_against(named)
+        if reason:
+            raise Refused(errors.NOT_IMPLEMENTED, f"{named} is not offered here: {reason}.")
+        raise Refused(errors.UNKNOWN_PATH, f"There is no {named} here.")
 
     # -- an operation at a cloud
 

@@ -1,0 +1,74 @@
+"""Paths of OpenAI's API that are not offered here, each with its reason: one visible table.
+
+A client that asks for one hears so (501), apart from a path that nobody has (404): the first is not
+mended by another spelling.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+_SESSIONS: Final = (
+    "a session over WebSocket or WebRTC has no single request that could be decided, bounded by a "
+    "budget and recorded; use /v1/responses or /v1/audio"
+)
+_ACCOUNT: Final = (
+    "it is the account's own affair, and all customers here share accounts; ask whoever runs the "
+    "gateway"
+)
+_AGENTS: Final = (
+    "agents and their threads live and work at one vendor alone, and what they use is reported to no "
+    "request; use /v1/responses"
+)
+_RENTED: Final = (
+    "it is paid by the day or the hour whether or not it is asked for, and no answer reports that; "
+    "keep it outside and send what was found there"
+)
+_WITHOUT_PRICE: Final = "no price book here has a price for it, and what has no price is not sold"
+NOT_OFFERED: Final[Mapping[str, str]] = {
+    "/agents": _AGENTS,
+    "/assistants": _AGENTS,
+    "/threads": _AGENTS,
+    "/chatkit": _AGENTS,
+    "/vaults": _AGENTS,
+    "/skills": _AGENTS,
+    "/realtime": _SESSIONS,
+    "/live": _SESSIONS,
+    "/vector_stores": _RENTED,
+    "/containers": _RENTED,
+    "/uploads": "a file is read and decided as a whole; POST /v1/files takes it in one request",
+    "/chat/completions/{id}": (
+        "chat completions are not stored through this gateway; use /v1/responses"
+    ),
+    "/completions": "the models sold here answer chat completions; use /v1/chat/completions",
+    "/conversations": (
+        "a conversation's items are kept without a request that would be decided for a model; use "
+        "previous_response_id"
+    ),
+    "/responses/compact": "no deployment here is known to offer it; send fewer turns",
+    "/responses/input_tokens": "it exists at few clouds; every answer reports its input tokens",
+    "/videos": _WITHOUT_PRICE,
+    "/audio/voices": _WITHOUT_PRICE,
+    "/audio/voice_consents": _WITHOUT_PRICE,
+    "/content_provenance_checks": _WITHOUT_PRICE,
+    "/decisions": _WITHOUT_PRICE,
+    "/evals": _ACCOUNT,
+    "/fine_tuning": _ACCOUNT,
+    "/organization": _ACCOUNT,
+    "/projects": _ACCOUNT,
+    "/safety": _ACCOUNT,
+    "/webhook_endpoints": _ACCOUNT,
+    "/webhook_event_types": _ACCOUNT,
+}
+_PATTERNS: Final = [
+    (re.compile(rf"(?:/v1|/openai/v1|/openai){path}(?:/.*)?".replace("{id}", "[^/]+")), reason)
+    for path, reason in NOT_OFFERED.items()
+]
+
+
+def reason_against(path: str) -> str:
+    """Return the reason why a path is not offered; empty where it is in no table."""
+    for pattern, reason in _PATTERNS:
+        if pattern.fullmatch(path):
+            return reason
+    return ""
