@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_agreement import DOCUMENTS
 
+from clauseway.agreement import read_agreement
 from clauseway.agreement.authoring.format import format_document
 from clauseway.app.agreements.explaining import Explanation, Verification, explain, verify
 from clauseway.app.opening.library import OpenAgreement, open_agreement
@@ -82,3 +83,8 @@ def test_the_same_text_has_nothing_to_note(tmp_path: Path) -> None:
     agreement = opened(tmp_path / "ours", DOCUMENTS)
     done = verify(agreement, asked(agreement))
     assert (done.same, done.differences, done.notes) == (True, (), ())
+
+
+def test_a_newer_language_leaves_the_meaning_of_a_text_as_it_was() -> None:
+    """Receipts of earlier versions hold this digest. A field that the language learns later counts only where used."""
+    assert read_agreement(DOCUMENTS).meaning == "7b976454b336da09361d25d4529a39b90a3d1c4a3dca303cda9f6281c890a16d"

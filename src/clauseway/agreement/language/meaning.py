@@ -18,7 +18,17 @@ from clauseway.catalog import Catalog
 
 # What the language learnt to say later. Where a text says none of it, its meaning is what it was before.
 _LEARNT_LATER = frozenset(
-    {"despite", "grantor", "rescinds", "lead-days", "from", "while", "while-no", "events"}
+    {
+        "despite",
+        "events",
+        "from",
+        "grantor",
+        "lead-days",
+        "offered_each",
+        "rescinds",
+        "while",
+        "while-no",
+    }
 )
 
 
