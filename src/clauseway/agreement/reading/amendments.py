@@ -1,5 +1,11 @@
-"""Read an amendment from its document: front matter, numbered clauses, terms and changes."""
+"""Read an amendment from its document: parse every block first, then validate them all.
 
+    block ─ blocks ─▶ entry with lines ─ blocks ─▶ record ─ checks ─▶ term or change
+
+Each step adds its mistakes to one list and goes on, so that an author sees all of them at once.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -35,6 +41,29 @@ _BESIDE_A_TERM = frozenset({"id", "source", "kind"})
 _BESIDE_A_CHANGE = frozenset({"id", "source"})
 
 
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """A term or change as parsed, with the lines of its keys.
+
+    `declared` holds its id and line, even if the rest could not be read. `written` is None if its
+    id or source has a mistake. `record` is None if any part of it could not be read.
+    """
+
+    block: Block
+    declared: tuple[tuple[str, int], ...]
+    entry: Entry
+    written: Written | None = None
+    record: AnyTerm | Change | None = None
+
+    def names(self, key: str) -> list[tuple[str, int]]:
+        """Return the names listed under a key, each with its line."""
+        member = self.entry.members.get(key)
+        return [(str(item.value), item.line) for item in member.items] if member else []
+
+    def line(self, key: str) -> int:
+        """Return the line of a key; of the head if it does not have the key."""
+        return self.entry.members.get(key, self.entry).line
+
+
 class Changed(msgspec.Struct, frozen=True):
     """A term that a change names, and the line on which it names the term."""
 
@@ -68,51 +97,150 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 def read_amendment(document: Document, definitions: Definitions, mistakes: Mistakes) -> Draft:
     """Read a document and report its own mistakes. `sequence` checks all documents together."""
     before = len(mistakes)
+    # Parse everything: the front matter and each block become records with their lines.
     written, front = read_front(document, AmendmentFront, mistakes)
+    page = _Page(
+        document=document,
+        amendment=written.text("id"),
+        effective=front.effective if front else None,
+        titles=definitions.sources,
+    )
+    statements = [_parse(block, page, mistakes) for block in document.blocks]
+    # Validate everything: hold the records against each other and against the definitions.
     known_at = _check_front(written, front, definitions, mistakes) if front else KnownAt.always()
     _check_clauses(document, mistakes)
-    page = _Page(
-        document, written.text("id"), front.effective if front else None, definitions, mistakes
-    )
-    for block in document.blocks:
-        page.read(block)
-    amendment = _amendment(front, known_at, page) if front and len(mistakes) == before else None
+    for statement in statements:
+        _check_statement(statement, page.effective, definitions, mistakes)
+    # Gather: the amendment itself if nothing is wrong, and the names for `sequence` in any case.
+    changes = [
+        (statement, statement.record)
+        for statement in statements
+        if isinstance(statement.record, Change)
+    ]
     return Draft(
         document=document.name,
         id=page.amendment,
         effective=page.effective,
         concluded=(front.concluded or front.announced) if front else None,
         after=written.text("after"),
-        declared=tuple(page.declared),
-        changed=tuple(page.changed),
-        rescinded=tuple(page.rescinded),
-        despite=tuple(page.despite),
-        amendment=amendment,
-    )
-
-
-def _amendment(front: AmendmentFront, known_at: KnownAt, page: "_Page") -> Amendment:
-    formalised = {block.clause for block in page.document.blocks}
-    return Amendment(
-        id=front.id,
-        title=front.title,
-        document=page.document.name,
-        announced=front.announced,
-        effective=front.effective,
-        known=known_at,
-        clauses=tuple(
-            Clause(
-                number=section.number,
-                title=section.title,
-                text=section.text,
-                line=section.line,
-                formalised=index in formalised,
-            )
-            for index, section in enumerate(page.document.sections)
+        declared=tuple(name for statement in statements for name in statement.declared),
+        changed=tuple(
+            Changed(change, term, line)
+            for statement, change in changes
+            for key in ("ends", "sets-end")
+            for term, line in statement.names(key)
         ),
-        terms=tuple(page.terms),
-        changes=tuple(page.changes),
+        rescinded=tuple(
+            Changed(change, amendment, line)
+            for statement, change in changes
+            for amendment, line in statement.names("rescinds")
+        ),
+        despite=tuple(name for statement in statements for name in statement.names("despite")),
+        amendment=(
+            _amendment(front, known_at, document, statements)
+            if front and len(mistakes) == before
+            else None
+        ),
     )
+
+
+# Parse
+
+
+class _Page(msgspec.Struct, frozen=True, kw_only=True):
+    """The document that a block stands in, as far as the block's record depends on it."""
+
+    document: Document
+    amendment: str
+    effective: date | None
+    # The titles of sources, by name.
+    titles: Mapping[str, str]
+
+    def cite(self, block: Block, written: Written) -> Citation:
+        section = self.document.sections[block.clause]
+        return Citation(
+            term=written.id,
+            amendment=self.amendment,
+            document=self.document.name,
+            line=block.line,
+            source=spelled(written.source, self.titles),
+            text=section.text or section.title,
+        )
+
+
+def _parse(block: Block, page: _Page, mistakes: Mistakes) -> Statement:
+    """Return a block as a statement, and report what cannot be read in it."""
+    # From YAML to keys and values with their lines.
+    entry = read_mapping(block, ("term", "change"), mistakes)
+    if entry is None:
+        return Statement(block=block, declared=_ids_in(block), entry=Entry({}, block.line))
+    declared = ((entry.text("id"), block.line),)
+    # From keys and values to a record of the kind that is written.
+    written = build(Written, entry.only(("id", "source")), mistakes)
+    kind: type[AnyTerm | Change] | None = Change
+    if block.kind == "term":
+        kind = _kind(entry, mistakes)
+    if kind is None:
+        return Statement(block=block, declared=declared, entry=entry, written=written)
+    citation = page.cite(block, written) if written and block.clause >= 0 else None
+    computed: dict[str, object] = {"id": written.id if written else "", "citation": citation}
+    if kind is not Change and "begins" not in entry.members:
+        # Without a day to begin on, the document already has a mistake. Read on to find more.
+        computed["begins"] = page.effective or date.min
+    beside = _BESIDE_A_CHANGE if kind is Change else _BESIDE_A_TERM
+    record = build(kind, entry, mistakes, computed, beside)
+    return Statement(
+        block=block,
+        declared=declared,
+        entry=entry,
+        written=written,
+        record=record if citation else None,
+    )
+
+
+def _ids_in(block: Block) -> tuple[tuple[str, int], ...]:
+    """Return the ids, with their lines, that an unreadable block seems to name."""
+    lines = enumerate(block.text.split("\n"), start=block.line)
+    return tuple(
+        (line.partition(":")[2].strip(), at) for at, line in lines if line.startswith("id:")
+    )
+
+
+def _kind(entry: Entry, mistakes: Mistakes) -> type[AnyTerm | Change] | None:
+    written = build(OfKind, entry.only(("kind",)), mistakes)
+    if written is None:
+        return None
+    mistakes.check_one_of(entry.members["kind"].line, "kind of term", written.kind, KINDS)
+    kind = KINDS.get(written.kind)
+    return kind.term if kind else None
+
+
+# Validate
+
+
+def _check_statement(
+    statement: Statement, effective: date | None, definitions: Definitions, mistakes: Mistakes
+) -> None:
+    """Report the mistakes of a statement that one document shows."""
+    block = statement.block
+    if block.clause < 0 and statement.entry.members:
+        problem = f"{statement.entry.text('id') or 'the block'} stands under no clause"
+        todo = "Put it under a heading such as '## 1.2 Title'."
+        mistakes.add(block.line, problem, "a term restates a numbered clause", todo)
+    elif statement.written is not None:
+        for source in statement.written.source:
+            known = definitions.names["sources"]
+            mistakes.check_defined(statement.line("source"), "source", source.id, known)
+    place = Place(
+        entry=statement.entry, effective=effective, definitions=definitions, mistakes=mistakes
+    )
+    match statement.record:
+        case None:
+            pass
+        case Change() as change:
+            check_change(change, place)
+        case term:
+            check_term(term, place)
 
 
 def _check_front(
@@ -151,127 +279,31 @@ def _check_clauses(document: Document, mistakes: Mistakes) -> None:
         lines.setdefault(section.number, section.line)
 
 
-class _Page:
-    """The blocks of one document, read one after the other."""
+# Gather
 
-    def __init__(
-        self,
-        document: Document,
-        amendment: str,
-        effective: date | None,
-        definitions: Definitions,
-        mistakes: Mistakes,
-    ) -> None:
-        self.document = document
-        self.amendment = amendment
-        self.effective = effective
-        self.declared: list[tuple[str, int]] = []
-        self.terms: list[AnyTerm] = []
-        self.changes: list[Change] = []
-        self.changed: list[Changed] = []
-        self.rescinded: list[Changed] = []
-        self.despite: list[tuple[str, int]] = []
-        self._definitions = definitions
-        self._mistakes = mistakes
 
-    def read(self, block: Block) -> None:
-        entry = read_mapping(block, ("term", "change"), self._mistakes)
-        self.declared += _ids_in(block) if entry is None else [(entry.text("id"), block.line)]
-        if entry is None:
-            return
-        citation = self._citation(entry, block)
-        if block.kind == "change":
-            self._read_change(entry, citation)
-        else:
-            self._read_term(entry, citation)
-
-    def _read_change(self, entry: Entry, citation: Citation | None) -> None:
-        computed = {"citation": citation, "id": citation.term if citation else ""}
-        change = build(Change, entry, self._mistakes, computed, beside=_BESIDE_A_CHANGE)
-        if change is None or citation is None:
-            return
-        self.changes.append(change)
-        named = [
-            item
-            for key in ("ends", "sets-end")
-            if key in entry.members
-            for item in entry.members[key].items
-        ]
-        self.changed += [Changed(change, str(item.value), item.line) for item in named]
-        if "rescinds" in entry.members:
-            self.rescinded += [
-                Changed(change, str(item.value), item.line)
-                for item in entry.members["rescinds"].items
-            ]
-        check_change(change, self._place(entry))
-
-    def _read_term(self, entry: Entry, citation: Citation | None) -> None:
-        kind = self._kind(entry)
-        if kind is None:
-            return
-        computed: dict[str, object] = {
-            "citation": citation,
-            "id": citation.term if citation else "",
-        }
-        if "begins" not in entry.members:
-            # Without a day to begin on, the document already has a mistake. Read on to find more.
-            computed["begins"] = self.effective or date.min
-        term = build(kind, entry, self._mistakes, computed, beside=_BESIDE_A_TERM)
-        if "despite" in entry.members:
-            self.despite += [
-                (str(item.value), item.line) for item in entry.members["despite"].items
-            ]
-        if term is not None and citation is not None:
-            self.terms.append(term)
-            check_term(term, self._place(entry))
-
-    def _place(self, entry: Entry) -> Place:
-        return Place(
-            entry=entry,
-            effective=self.effective,
-            definitions=self._definitions,
-            mistakes=self._mistakes,
-        )
-
-    def _kind(self, entry: Entry) -> type[AnyTerm] | None:
-        about = entry.only(("kind",))
-        written = build(OfKind, about, self._mistakes)
-        if written is None:
-            return None
-        self._mistakes.check_one_of(entry.members["kind"].line, "kind of term", written.kind, KINDS)
-        kind = KINDS.get(written.kind)
-        return kind.term if kind else None
-
-    def _citation(self, entry: Entry, block: Block) -> Citation | None:
-        """Return the citation of a term or change.
-
-        Return None if it lacks an id or source, or stands under no clause.
-        """
-        about = entry.only(("id", "source"))
-        written = build(Written, about, self._mistakes)
-        if block.clause < 0:
-            problem = f"{entry.text('id') or 'the block'} stands under no clause"
-            todo = "Put it under a heading such as '## 1.2 Title'."
-            self._mistakes.add(block.line, problem, "a term restates a numbered clause", todo)
-        if written is None or block.clause < 0:
-            return None
-        for source in written.source:
-            line = entry.members["source"].line
-            self._mistakes.check_defined(
-                line, "source", source.id, self._definitions.names["sources"]
+def _amendment(
+    front: AmendmentFront, known_at: KnownAt, document: Document, statements: Sequence[Statement]
+) -> Amendment:
+    formalised = {statement.block.clause for statement in statements}
+    records = [statement.record for statement in statements if statement.record is not None]
+    return Amendment(
+        id=front.id,
+        title=front.title,
+        document=document.name,
+        announced=front.announced,
+        effective=front.effective,
+        known=known_at,
+        clauses=tuple(
+            Clause(
+                number=section.number,
+                title=section.title,
+                text=section.text,
+                line=section.line,
+                formalised=index in formalised,
             )
-        section = self.document.sections[block.clause]
-        return Citation(
-            term=written.id,
-            amendment=self.amendment,
-            document=self.document.name,
-            line=block.line,
-            source=spelled(written.source, self._definitions.sources),
-            text=section.text or section.title,
-        )
-
-
-def _ids_in(block: Block) -> list[tuple[str, int]]:
-    """Return the ids, with their lines, that an unreadable block seems to name."""
-    lines = enumerate(block.text.split("\n"), start=block.line)
-    return [(line.partition(":")[2].strip(), at) for at, line in lines if line.startswith("id:")]
+            for index, section in enumerate(document.sections)
+        ),
+        terms=tuple(record for record in records if not isinstance(record, Change)),
+        changes=tuple(record for record in records if isinstance(record, Change)),
+    )
