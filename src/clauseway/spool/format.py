@@ -276,7 +276,11 @@ def pack_usage_fields(
     units: Sequence[tuple[int, int]],
     upstream_id: bytes,
 ) -> bytes:
-    """Pack a `UsageRecord`, field by field."""
+    """Pack a `UsageRecord`, field by field, for the same reason.
+
+    A new field of the record has to be written out here, in `pack_usage` and in `_unpack_usage`:
+    `tests/metering/test_fields.py` says so.
+    """
     count = len(units)
     identifier = upstream_id[:_UPSTREAM_ID_BYTES_MAX]
     packed = _USAGE[count].pack(

@@ -5,10 +5,10 @@ from datetime import date
 from decimal import Decimal
 
 from clauseway.ledger.charges import UsageCharge, charged_units, summed
+from clauseway.metering import Used
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Charge, PriceTable, Sale
 from clauseway.pricing.table import in_context
-from clauseway.storage.lake.attempts import CountedAttempt
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sums import day_sums
 from clauseway.values import Interval, day_of, exact_product
@@ -19,7 +19,7 @@ _EPOCH_HOUR = 72
 _HOURS_OF_WEEK = 168
 
 
-def sale_of(attempt: CountedAttempt) -> Sale:
+def sale_of(attempt: Used) -> Sale:
     """Return everything that an attempt's price may depend on, except the length of its context."""
     return Sale(
         product=attempt.product,
@@ -33,9 +33,9 @@ def sale_of(attempt: CountedAttempt) -> Sale:
     )
 
 
-def charge_of(attempt: CountedAttempt, prices: PriceTable) -> Charge:
+def charge_of(attempt: Used, prices: PriceTable) -> Charge:
     """Return an attempt's charge with its working. Raise pricing.UnknownPrice."""
-    return prices.charge(sale_of(attempt), day_of(attempt.event_ns), attempt.units)
+    return prices.charge(sale_of(attempt), day_of(attempt.event_ns), dict(attempt.units))
 
 
 def in_usd(charge: Charge, day: date, prices: PriceTable) -> Decimal:
@@ -46,7 +46,7 @@ def in_usd(charge: Charge, day: date, prices: PriceTable) -> Decimal:
     return exact_product(charge.amount, prices.usd(charge.currency, day))
 
 
-def charges_of(attempts_: Iterable[CountedAttempt], prices: PriceTable) -> list[UsageCharge]:
+def charges_of(attempts_: Iterable[Used], prices: PriceTable) -> list[UsageCharge]:
     """Return the charges for single attempts, each priced alone, summed by day, buyer, place,
     product, unit and price."""
     return summed(
@@ -57,8 +57,8 @@ def charges_of(attempts_: Iterable[CountedAttempt], prices: PriceTable) -> list[
             attempt.organisation,
             attempt.project,
             1,
-            prices.charge(sale_of(attempt), day_of(attempt.event_ns), attempt.units),
-            prices.row(in_context(sale_of(attempt), attempt.units), day_of(attempt.event_ns)),
+            charge_of(attempt, prices),
+            prices.row(in_context(sale_of(attempt), dict(attempt.units)), day_of(attempt.event_ns)),
         )
     )
 

@@ -26,8 +26,9 @@ from clauseway.app.reports.statements import working_of
 from clauseway.ledger import Dispute, Entry, Settlement, statement_of
 from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, change_id, line_id
+from clauseway.metering import Used
 from clauseway.pricing import PriceTable, UnknownPrice
-from clauseway.storage.lake.attempts import CountedAttempt, Selection, attempts
+from clauseway.storage.lake.attempts import Selection, attempts
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import revenue
 from clauseway.values import (
@@ -408,25 +409,25 @@ class _Tracer:
             if self._share(after) >= wanted or day is self._days[-1]:
                 for attempt in self._attempts_of(day.day):
                     charged += self._charge(attempt)
-                    last = attempt.request_id
+                    last = str(attempt.request)
                     if self._share(charged) >= wanted:
                         return last
             charged = after
         # Rounding gave the line its last cent.
         return last
 
-    def _charged_before(self, attempt: CountedAttempt) -> Decimal:
+    def _charged_before(self, attempt: Used) -> Decimal:
         day = _day_of(attempt)
         earlier = [day_charge.charged for day_charge in self._days if day_charge.day < day]
-        key = (attempt.event_ns, attempt.request_id, attempt.attempt)
+        key = (attempt.event_ns, attempt.request, attempt.attempt)
         same_day = [
             self._charge(attempt)
             for attempt in self._attempts_of(day)
-            if (attempt.event_ns, attempt.request_id, attempt.attempt) < key
+            if (attempt.event_ns, attempt.request, attempt.attempt) < key
         ]
         return exact_sum([*earlier, *same_day])
 
-    def _attempts_of(self, day: date) -> Iterator[CountedAttempt]:
+    def _attempts_of(self, day: date) -> Iterator[Used]:
         return attempts(
             self._lake, msgspec.structs.replace(self._selection, days=Interval(day, day_after(day)))
         )
@@ -435,10 +436,10 @@ class _Tracer:
         """Return the line's share of so much charged, by its rate and unrounded."""
         return exact_product(exact_product(charged, self._part), self._line.rate)
 
-    def _request(self, attempt: CountedAttempt) -> TracedRequest:
+    def _request(self, attempt: Used) -> TracedRequest:
         charge = charge_of(attempt, self._prices)
         return TracedRequest(
-            request_id=attempt.request_id,
+            request_id=str(attempt.request),
             attempt=attempt.attempt,
             at=str(KnownAt(attempt.event_ns)),
             organisation=attempt.organisation,
@@ -461,7 +462,7 @@ class _Tracer:
             charged=in_usd(charge, _day_of(attempt), self._prices),
         )
 
-    def _charge(self, attempt: CountedAttempt) -> Decimal:
+    def _charge(self, attempt: Used) -> Decimal:
         """Return the charge for an attempt, in USD."""
         return in_usd(charge_of(attempt, self._prices), _day_of(attempt), self._prices)
 
@@ -485,7 +486,7 @@ class _Tracer:
             yield "The prices of so many requests are shown for the requests below only."
 
 
-def _day_of(attempt: CountedAttempt) -> date:
+def _day_of(attempt: Used) -> date:
     return KnownAt(attempt.event_ns).day
 
 

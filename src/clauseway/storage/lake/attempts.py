@@ -9,40 +9,15 @@ import msgspec
 from ibis import _
 from ibis.expr.types import Table
 
-from clauseway.metering import Unit
+from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import engine, priced_once, sealed_usage
 from clauseway.values import Interval
 
 # Rows read at a time: enough to be quick, little enough that any period fits into memory.
 _CHUNK_ROWS = 20_000
-
-
-class CountedAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt that counts, with its labels written out. `units` are as the cloud reported
-    them."""
-
-    request_id: str
-    attempt: int
-    event_ns: int
-    organisation: str
-    project: str
-    key_id: str
-    seller: str
-    segment: str
-    deployment: str
-    cloud: str
-    region: str
-    product: str
-    model: str
-    decision: str
-    outcome: str
-    terms: tuple[str, ...]
-    status: int
-    endpoint: int
-    tier: str
-    upstream_id: str
-    units: Mapping[Unit, int]
+# Fields whose column has another name, another type or no value in older files.
+_READ_APART = ("request", "status", "terms", "tier", "units")
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +30,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
 
 
-def attempts(
-    lake: Lake, selection: Selection, first: int = 0, last: int = 0
-) -> Iterator[CountedAttempt]:
+def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) -> Iterator[Used]:
     """Yield the attempts in order of event time, then record id; with `first` or `last`, so many of
     either end only.
 
@@ -84,7 +57,7 @@ def attempts(
         names = [column[0] for column in cursor.description]
         while rows := cursor.fetchmany(_CHUNK_ROWS):
             for row in rows:
-                yield _attempt(dict(zip(names, row, strict=True)))
+                yield _used(dict(zip(names, row, strict=True)))
 
 
 def _chosen(usage: Table, selection: Selection) -> Table:
@@ -97,13 +70,14 @@ def _chosen(usage: Table, selection: Selection) -> Table:
     return usage
 
 
-def _attempt(row: Mapping[str, Any]) -> CountedAttempt:
-    fields = {
-        name: row[name]
-        for name in CountedAttempt.__struct_fields__
-        if name not in ("units", "terms", "tier")
-    }
-    units = {unit: row[unit.column] for unit in Unit if row[unit.column] is not None}
-    return CountedAttempt(
-        **fields, units=units, tier=row["tier"] or "", terms=tuple(row["terms"] or ())
+def _used(row: Mapping[str, Any]) -> Used:
+    """Return a row of the lake as the record that it was."""
+    plain = {name: row[name] for name in Used.__struct_fields__ if name not in _READ_APART}
+    return Used(
+        request=RequestId.parse(row["request_id"]),
+        status=Status(row["status"]),
+        terms=tuple(row["terms"] or ()),
+        tier=row["tier"] or "",
+        units=tuple((unit, row[unit.column]) for unit in Unit if row[unit.column] is not None),
+        **plain,
     )

@@ -7,6 +7,7 @@ take a missing one for null.
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -32,9 +33,10 @@ from clauseway.values import DAY_NS
 
 R = TypeVar("R", Intent, UsageRecord)
 _WORD = pa.dictionary(pa.int32(), pa.string())
-_BUYER = ("organisation", "project", "key_id", "seller", "segment")
-_DEPLOYMENT = ("deployment", "cloud", "region", "product", "model")
-_RULING = ("decision", "outcome", "terms", "receipt")
+# Each label's fields are columns; the seller is the buyer's.
+_BUYER = Buyer.__struct_fields__
+_DEPLOYMENT = tuple(name for name in Deployment.__struct_fields__ if name != "seller")
+_RULING = Ruling.__struct_fields__
 
 _ATTEMPT = [
     ("request_id", pa.string()),
@@ -45,20 +47,8 @@ _ATTEMPT = [
     ("endpoint", pa.int16()),
 ]
 _LABELS = [
-    ("organisation", _WORD),
-    ("project", _WORD),
-    ("key_id", _WORD),
-    ("seller", _WORD),
-    ("segment", _WORD),
-    ("deployment", _WORD),
-    ("cloud", _WORD),
-    ("region", _WORD),
-    ("product", _WORD),
-    ("model", _WORD),
-    ("decision", _WORD),
-    ("outcome", _WORD),
-    ("terms", pa.list_(pa.string())),
-    ("receipt", _WORD),
+    (name, pa.list_(pa.string()) if name == "terms" else _WORD)
+    for name in (*_BUYER, *_DEPLOYMENT, *_RULING)
 ]
 _USAGE = [
     ("status", pa.int8()),
@@ -78,6 +68,11 @@ _UNITS = [(unit.column, pa.int64()) for unit in Unit]
 
 # Columns that were added later; older files lack them.
 LATER = [("tier", pa.string())]
+
+# The fields of a record that its columns take as they are.
+_SAME = ("attempt", "event_ns", "recorded_ns", "endpoint")
+_SAME_OF_USAGE = tuple(name for name, _ in [*_USAGE, *LATER] if name != "status")
+_SAME_OF_INTENT = tuple(name for name, _ in _INTENT)
 
 USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS, *LATER])
 INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
@@ -141,18 +136,8 @@ def row_of(batch: UsageBatch, record: UsageRecord) -> dict[str, object]:
         "request_id": str(record.request),
         "status": record.status.name.lower(),
     }
-    for name in (
-        "attempt",
-        "event_ns",
-        "endpoint",
-        "http_status",
-        "streamed",
-        "duration_us",
-        "first_content_us",
-    ):
+    for name in ("attempt", "event_ns", "endpoint", *_SAME_OF_USAGE):
         row[name] = getattr(record, name)
-    row |= {"charge_picodollars": record.charge_picodollars, "upstream_id": record.upstream_id}
-    row["tier"] = record.tier
     for name, values in _label_columns(batch, [record]).items():
         row[name] = values[0].as_py()
     return row | {unit.column: count for unit, count in record.units}
@@ -180,17 +165,8 @@ def usage_table(batch: UsageBatch) -> pa.Table:
     """Return the batch's usage records, in the order they were written."""
     records = batch.usage
     columns: dict[str, object] = {**_attempt_columns(records), **_label_columns(batch, records)}
-    for name in (
-        "http_status",
-        "streamed",
-        "duration_us",
-        "first_content_us",
-        "charge_picodollars",
-        "upstream_id",
-    ):
-        columns[name] = [getattr(record, name) for record in records]
+    columns |= _fields_of(records, _SAME_OF_USAGE)
     columns["status"] = [int(record.status) for record in records]
-    columns["tier"] = [record.tier for record in records]
     columns |= _unit_columns([record.units for record in records])
     return pa.table(columns, schema=USAGE_SCHEMA)
 
@@ -201,8 +177,7 @@ def intent_table(batch: UsageBatch) -> pa.Table:
         **_attempt_columns(batch.intents),
         **_label_columns(batch, batch.intents),
     }
-    for name in ("body_bytes", "output_tokens_max", "reserved_picodollars"):
-        columns[name] = [getattr(intent, name) for intent in batch.intents]
+    columns |= _fields_of(batch.intents, _SAME_OF_INTENT)
     return pa.table(columns, schema=INTENT_SCHEMA)
 
 
@@ -221,12 +196,13 @@ def _unit_columns(reports: Sequence[Sequence[tuple[Unit, int]]]) -> dict[str, ob
 def _attempt_columns(records: Sequence[R]) -> dict[str, list[object]]:
     return {
         "request_id": [str(record.request) for record in records],
-        "attempt": [record.attempt for record in records],
-        "event_ns": [record.event_ns for record in records],
         "event_day": [record.event_ns // DAY_NS for record in records],
-        "recorded_ns": [record.recorded_ns for record in records],
-        "endpoint": [record.endpoint for record in records],
+        **_fields_of(records, _SAME),
     }
+
+
+def _fields_of(records: Sequence[R], names: Sequence[str]) -> dict[str, list[object]]:
+    return {name: list(map(attrgetter(name), records)) for name in names}
 
 
 def _label_columns(batch: UsageBatch, records: Sequence[R]) -> dict[str, pa.Array]:

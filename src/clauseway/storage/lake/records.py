@@ -34,22 +34,33 @@ def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Int
     return [Interval(day, day_after(day)) for day in sorted(spans) if days is None or day in days]
 
 
-def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
-    """Return the records of some days in these files. A column that no file has is a column of
+def rows_in(con: BaseBackend, files: Sequence[Path], days: Interval | None) -> Table:
+    """Return the rows of some days in these files. A column that no file has is a column of
     nulls."""
     usage = con.read_parquet([str(file) for file in files], union_by_name=True)
+    missing = {unit.column: ibis.null("int64") for unit in Unit}
+    missing |= {name: ibis.null("string") for name, _type in LATER}
     usage = usage.mutate(
-        **{unit.column: ibis.null("int64") for unit in Unit if unit.column not in usage.columns}
+        **{name: null for name, null in missing.items() if name not in usage.columns}
     )
-    usage = usage.mutate(
-        **{name: ibis.null("string") for name, _type in LATER if name not in usage.columns}
-    )
-    usage = usage.filter(_.event_day >= days.begin, _.event_day < days.end)
+    if days is None:
+        return usage
+    return usage.filter(_.event_day >= days.begin, _.event_day < days.end)
+
+
+def best_known(usage: Table) -> Table:
+    """Return each attempt once. If an attempt was recorded twice, its best known record stands (the
+    lowest status)."""
     best_first = [_.status, _.recorded_ns, _.upstream_id]
     ranked = usage.mutate(
-        place=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first)
+        rank=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first)
     )
-    return ranked.filter(_.place == 0).drop("place")
+    return ranked.filter(_.rank == 0).drop("rank")
+
+
+def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
+    """Return the records of some days in these files, each attempt once."""
+    return best_known(rows_in(con, files, days))
 
 
 def is_served(status: NumericValue) -> BooleanValue:

@@ -41,10 +41,10 @@ from clauseway.pricing import (
     UnknownPrice,
 )
 from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
-from clauseway.storage.lake.columns import LATER, USAGE_SCHEMA
+from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.files import LakeFile
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.records import is_served
+from clauseway.storage.lake.records import best_known, is_served, rows_in
 from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, exact_sum
 
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
@@ -257,7 +257,7 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
             stretches.append([file])
     return [
         *([_read(con, lake, apart, days)] if apart else []),
-        *(_once(_read(con, lake, stretch, days)) for stretch in stretches),
+        *(best_known(_read(con, lake, stretch, days)) for stretch in stretches),
     ]
 
 
@@ -266,27 +266,10 @@ def _span(file: LakeFile) -> list[date]:
 
 
 def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
-    """Return the rows of files, with every present column: a unit that no file has is a column of
-    nulls."""
-    read = con.read_parquet([str(lake.root / file.name) for file in files], union_by_name=True)
-    missing = {name: ibis.null("string") for name, _type in LATER if name not in read.columns}
-    missing |= {unit.column: ibis.null("int64") for unit in Unit if unit.column not in read.columns}
-    read = read.mutate(**missing).select(*USAGE_SCHEMA.names)
-    if lake.is_limited:
-        read = read.filter(_.recorded_ns <= lake.known_ns)
-    if days is None:
-        return read
-    return read.filter(_.event_day >= days.begin, _.event_day < days.end)
-
-
-def _once(usage: Table) -> Table:
-    """Return each attempt once. If an attempt was recorded twice, its best known record stands (the
-    lowest status)."""
-    best_first = [_.status, _.recorded_ns, _.upstream_id]
-    ranked = usage.mutate(
-        rank=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first)
-    )
-    return ranked.filter(_.rank == 0).drop("rank")
+    """Return the rows of files, as far as they are known."""
+    rows = rows_in(con, [lake.root / file.name for file in files], days)
+    usage = rows.select(*USAGE_SCHEMA.names)
+    return usage.filter(_.recorded_ns <= lake.known_ns) if lake.is_limited else usage
 
 
 def priced_once(usage: Table) -> Table:
