@@ -1,7 +1,6 @@
 """`clauseway agreement timeline`: rights over the years."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -16,12 +15,12 @@ from clauseway.app.agreements.timelines import (
     svg_of,
 )
 from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.opening.pictures import write_pictures
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, outcome_style
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.values import InvalidInput, Problem
-from clauseway.web.pictures import png_of
 
 
 @options.taking(options.QuestionFlags, first=True)
@@ -81,7 +80,8 @@ def command(
         question = opened.question(known_at=known_at, reading=readings, **named.given())
         moment, rights = question.known_at, [question]
     view = rights_over_time(opened, rights, moment, first_year, last_year)
-    _draw(view, svg, png)
+    if svg is not None or png is not None:
+        write_pictures(svg_of(view), svg, png)
     answer(as_json, view, lambda: _print(view))
     return 0
 
@@ -100,26 +100,6 @@ def _refuse_names(named: Names) -> None:
     ]
     if problems:
         raise InvalidInput(*problems)
-
-
-def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:
-    if svg is None and png is None:
-        return
-    drawn = svg_of(view)
-    pictures = [(png, png_of(drawn))] if png is not None else []
-    pictures += [(svg, drawn.encode())] if svg is not None else []
-    for path, content in pictures:
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise InvalidInput(
-                Problem(
-                    what="the picture cannot be written",
-                    why=str(error.strerror),
-                    where=str(path),
-                    todo="Name a file in a folder that exists.",
-                )
-            ) from None
 
 
 def _print(view: RightsOverTime) -> None:

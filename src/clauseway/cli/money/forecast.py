@@ -2,7 +2,6 @@
 
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,14 +11,13 @@ from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.opening.pictures import write_pictures
 from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed
 from clauseway.cli.output import console, print_indented
 from clauseway.ledger.forecast import Outlook, Range
-from clauseway.values import InvalidInput, Problem
-from clauseway.web.pictures import png_of
 
 
 def command(
@@ -80,26 +78,10 @@ def command(
         through=through,
         growth=growth,
     )
-    _draw(view, svg, png)
+    if svg is not None or png is not None:
+        write_pictures(svg_of(view), svg, png)
     answer(as_json, view, lambda: _print(console(), view))
     return 0
-
-
-def _draw(view: Ahead, svg: Path | None, png: Path | None) -> None:
-    if svg is None and png is None:
-        return
-    drawn = svg_of(view)
-    pictures = [(png, png_of(drawn))] if png is not None else []
-    pictures += [(svg, drawn.encode())] if svg is not None else []
-    for path, content in pictures:
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            todo = "Name a file in a folder that exists."
-            why = error.strerror or str(error)
-            raise InvalidInput(
-                Problem(what="the picture cannot be written", why=why, where=str(path), todo=todo)
-            ) from None
 
 
 def _print(out: Console, view: Ahead) -> None:
