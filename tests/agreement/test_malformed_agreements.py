@@ -37,7 +37,7 @@ a list for a term
     A1.md:16 written:
     A1.md:17 written:
     A1.md:18 written:
-    told: A1.md:14 the block is no mapping
+    told: A1.md:14 the block is not a mapping
 
 nothing in a block
     A1.md:14 written:
@@ -53,7 +53,7 @@ two documents
 
 a list for a key
     A1.md:16 written: [a]: maker
-    told: A1.md:16 a key is no text
+    told: A1.md:16 a key is not a text
 
 a tag
     A1.md:16 written: party: !!str maker
@@ -223,7 +223,7 @@ effective is empty
 
 recorded is no point
     A1.md:6 written: recorded: soon
-    told: A1.md:6 recorded: 'soon' is no day and no instant
+    told: A1.md:6 recorded: 'soon' is neither a day nor an instant
 
 recorded too early
     A1.md:6 written: recorded: 2023-12-31T23:59:59Z
@@ -423,7 +423,7 @@ front matter that is a list
     A1.md:4 written: - a
     A1.md:5 written: - a
     A1.md:6 written: - a
-    told: A1.md:2 the front matter is no mapping
+    told: A1.md:2 the front matter is not a mapping
 
 a title that is a list
     A1.md:3 written: title: [a]
@@ -622,24 +622,24 @@ a change names a term in a block that is no YAML: told once, at the block
 
 a fence without yaml
     A1.md:13 written: ```term
-    told: A1.md:13 '```term' is no block that is read
+    told: A1.md:13 '```term' does not open a block
 
 a fence of another language
     A1.md:13 written: ```json term
-    told: A1.md:13 '```json term' is no block that is read
+    told: A1.md:13 '```json term' does not open a block
 
 attributes for words
     A1.md:13 written: ``` {.yaml .term}
-    told: A1.md:13 '``` {.yaml .term}' is no block that is read
+    told: A1.md:13 '``` {.yaml .term}' does not open a block
 
 tildes without yaml
     A1.md:13 written: ~~~ term
     A1.md:19 written: ~~~
-    told: A1.md:13 '~~~ term' is no block that is read
+    told: A1.md:13 '~~~ term' does not open a block
 
 a term in a fence that says nothing
     A1.md:13 written: ```
-    told: A1.md:13 what stands here looks like a term and is none
+    told: A1.md:13 this looks like a term and is not read as one
 
 a term in a fence of JSON
     A1.md:13 written: ```json
@@ -648,7 +648,7 @@ a term in a fence of JSON
     A1.md:16 written:
     A1.md:17 written:
     A1.md:18 written:
-    told: A1.md:13 what stands here looks like a term and is none
+    told: A1.md:13 this looks like a term and is not read as one
 
 an indented fence
     A1.md:13 written:     ```yaml term
@@ -658,27 +658,27 @@ an indented fence
     A1.md:17 written:     products: [api]
     A1.md:18 written:     source: [T]
     A1.md:19 written:     ```
-    told: A1.md:13 '```yaml term' is no block that is read
+    told: A1.md:13 '```yaml term' does not open a block
 
 a term without a fence
     A1.md:13 written:
     A1.md:19 written:
-    told: A1.md:14 what stands here looks like a term and is none
+    told: A1.md:14 this looks like a term and is not read as one
 
 two backticks
     A1.md:13 written: ``yaml term
     A1.md:19 written: ``
-    told: A1.md:13 '``yaml term' is no block that is read
+    told: A1.md:13 '``yaml term' does not open a block
 
 a fence in a comment
     A1.md:12 written: <!--
     A1.md:19 written: ``` ⏎ -->
-    told: A1.md:13 '```yaml term' is no block that is read
+    told: A1.md:13 '```yaml term' does not open a block
 
 a fence in an example
     A1.md:13 written: ````markdown ⏎ ```yaml term
     A1.md:19 written: ``` ⏎ ````
-    told: A1.md:14 '```yaml term' is no block that is read
+    told: A1.md:14 '```yaml term' does not open a block
 
 a change that is no block
     A1.md:13 written: ```yaml-change
@@ -691,7 +691,7 @@ a change that is no block
 definitions that are no block
     agreement.md:6 written: ```definitions
     told: agreement.md:1 nothing is defined
-    told: agreement.md:6 '```definitions' is no block that is read
+    told: agreement.md:6 '```definitions' does not open a block
 
 lists ten deep
     A1.md:12 written: - - - - - - - - - - - deep ⏎

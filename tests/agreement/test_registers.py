@@ -133,7 +133,9 @@ def test_what_is_offered_is_something_that_a_right_of_first_refusal_speaks_of() 
 def test_a_recorded_time_outside_the_years_is_a_mistake(recorded: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         register(ANSWER.format(can="true", more=f", recorded: '{recorded}'"))
-    assert [problem.what for problem in refused.value.problems] == [f"recorded: '{recorded}' is no day and no instant"]
+    assert [problem.what for problem in refused.value.problems] == [
+        f"recorded: '{recorded}' is neither a day nor an instant"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -179,18 +181,18 @@ def test_every_kind_of_fact() -> None:
 # a register (… stands for its source and what it says) | every problem in it
 MALFORMED = [
     ("", ["1 the block is empty"]),
-    ("just text", ["1 no fact"]),
-    ("kind: launch", ["1 no fact"]),
-    ("- a\n- [b]\n- kind: nothing", ["1 no fact", "2 no fact", "3 unknown kind of fact 'nothing'"]),
+    ("just text", ["1 not a fact"]),
+    ("kind: launch", ["1 not a fact"]),
+    ("- a\n- [b]\n- kind: nothing", ["1 not a fact", "2 not a fact", "3 unknown kind of fact 'nothing'"]),
     ("- {kind: launch", ["1 not valid YAML"]),
     ("- &a {kind: *a}", ["1 &a is an anchor"]),
     ("- {kind: milestone, effective: 2027-01-01, source: [T]}", ["1 'says' is missing"]),
     ("- {kind: milestone, effective: soon, source: T, says: It.}",
      ["1 'source' does not fit", "1 'effective' does not fit"]),
     ("- {kind: milestone, effective: 2027-01-01, …, recorded: soon}",
-     ["1 recorded: 'soon' is no day and no instant"]),
+     ["1 recorded: 'soon' is neither a day nor an instant"]),
     ("- {kind: milestone, effective: 2027-01-01, …, recorded: '0001-01-01T00:00:00+14:00'}",
-     ["1 recorded: '0001-01-01T00:00:00+14:00' is no day and no instant"]),
+     ["1 recorded: '0001-01-01T00:00:00+14:00' is neither a day nor an instant"]),
     ("- {kind: milestone, effective: 2027-01-01, …, product: chat-1}", ["1 unknown key 'product'"]),
     ("- {kind: launch,\n  product: chat-9,\n  cloud: third,\n  stage: rumour,\n  effective: 2026-04-28, …}",
      ["2 unknown product 'chat-9'", "3 unknown cloud 'third'", "4 unknown stage 'rumour'"]),
@@ -219,7 +221,7 @@ def test_every_problem_of_a_register_is_told_with_its_line(text: str, told: list
 MALFORMED_DOCUMENTS = [
     ("```yaml fact\n- {}\n```", ["1 unknown block 'yaml fact'"]),
     ("# Facts\n\n```yaml facts\n- kind: milestone\n", ["3 the block has no end"]),
-    ("# Facts\n\n```yaml facts\n- a\n```\n\n```yaml facts\n- b\n```", ["4 no fact", "8 no fact"]),
+    ("# Facts\n\n```yaml facts\n- a\n```\n\n```yaml facts\n- b\n```", ["4 not a fact", "8 not a fact"]),
     ("The\0 facts", ["1 the character U+0000"]),
 ]
 

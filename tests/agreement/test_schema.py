@@ -22,7 +22,7 @@ SCHEMA = block_schema()
 BUILT_IN = resources.files("clauseway.agreement") / "builtin"
 # Mistakes that one block shows by itself, whatever else the agreement defines.
 SHAPE = re.compile(
-    r"does not fit|^unknown (key|kind of|rule|standing|value of)|^'[\w-]+' is missing|leaves no choice|is no mapping"
+    r"does not fit|^unknown (key|kind of|rule|standing|value of)|^'[\w-]+' is missing|leaves no choice|is not a mapping"
 )
 
 

@@ -214,7 +214,7 @@ def test_a_product_and_a_party_of_later_days_can_be_asked_about(tmp_path: Path) 
 NOT_ADDED = [
     (("product", "--product", "gpt-5.5", "--class", "app"), "--product", "'gpt-5.5' is known already"),
     (("product", "--product", "api", "--class", "app"), "--product", "'api' is known already"),
-    (("product", "--product", "gpt:6", "--class", "app"), "--product", "'gpt:6' is no name"),
+    (("product", "--product", "gpt:6", "--class", "app"), "--product", "'gpt:6' is not a name"),
     (("product", "--product", "gpt-6", "--class", "apps"), "--class", "unknown class 'apps'"),
     (("party", "--party", "openai"), "--party", "'openai' is known already"),
     (("party", "--party", "anyone"), "--party", "'anyone' is known already"),

@@ -31,7 +31,7 @@ def parse_amount(text: str, *, commas: bool = False) -> Decimal:
     """`38000000000`, `USD 38 billion` or `25_000.50` in USD. Raises BadNumber."""
     match = _AMOUNT.fullmatch(text.strip(" "))
     if match is None:
-        raise BadNumber("it is no amount", _SUM)
+        raise BadNumber("it is not an amount", _SUM)
     try:
         number = read_decimal(match["number"], commas=commas)
     except BadNumber as error:
@@ -43,7 +43,7 @@ def parse_amount(text: str, *, commas: bool = False) -> Decimal:
         )
     cents = round_half_even(amount)
     if amount != cents:
-        raise BadNumber("it is no whole number of cents", _SUM)
+        raise BadNumber("it is not a whole number of cents", _SUM)
     return cents
 
 

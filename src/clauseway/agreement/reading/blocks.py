@@ -66,7 +66,7 @@ def read_mapping(block: Block, kinds: Collection[str], mistakes: Mistakes) -> En
         return entry
     mistakes.add(
         entry.line,
-        "the block is no mapping",
+        "the block is not a mapping",
         "it is written as keys and values",
         "Write key: value.",
     )
@@ -138,7 +138,7 @@ def _part(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> T | None
     """Build a record within a record, such as the `only` of an exclusivity."""
     if entry.is_mapping:
         return build(kind, entry, mistakes)
-    _misfit(entry, key, ("no mapping", f"Write a mapping: {key}: {{name: …}}."), mistakes)
+    _misfit(entry, key, ("not a mapping", f"Write a mapping: {key}: {{name: …}}."), mistakes)
     return None
 
 
@@ -149,7 +149,7 @@ def _parts(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> tuple[T
     _misfit(
         entry,
         key,
-        ("no list of mappings", f"Write a list of mappings: {key}: [{{name: …}}]."),
+        ("not a list of mappings", f"Write a list of mappings: {key}: [{{name: …}}]."),
         mistakes,
     )
     return ()
@@ -162,7 +162,7 @@ def _sources(entry: Entry, key: str, mistakes: Mistakes) -> object:
         _misfit(
             entry,
             key,
-            ("no list of sources", f"Write a list: {key}: [S1, {{S2: the passage}}]."),
+            ("not a list of sources", f"Write a list: {key}: [S1, {{S2: the passage}}]."),
             mistakes,
         )
         return None
@@ -199,12 +199,12 @@ def _choice(plain: Plain) -> dict[str, Plain]:
 
 
 # For each type: the misfit to report, and how to write a value.
-_DAY = ("no day", "Write a day as YYYY-MM-DD.")
+_DAY = ("not a day", "Write a day as YYYY-MM-DD.")
 _FORMS: tuple[tuple[object, tuple[str, str]], ...] = (
     (date, _DAY),
     (date | None, _DAY),
-    (str, ("no text", "Write one text.")),
-    (int, ("no whole number", "Write a number, as in 30.")),
+    (str, ("not a text", "Write one text.")),
+    (int, ("not a whole number", "Write a number, as in 30.")),
     (bool, ("neither true nor false", "Write true or false.")),
     (
         Choice,
@@ -221,5 +221,5 @@ def _form(wanted: object, key: str) -> tuple[str, str]:
         if wanted == kind:
             return form
     if get_origin(wanted) in (tuple, frozenset):
-        return "no list of names", f"Write a list: {key}: [a, b]."
-    return "no mapping of names to names", f"Write a mapping: {key}: {{a: b}}."
+        return "not a list of names", f"Write a list: {key}: [a, b]."
+    return "not a mapping of names to names", f"Write a mapping: {key}: {{a: b}}."

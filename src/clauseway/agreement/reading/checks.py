@@ -1,4 +1,7 @@
-"""Check a term or a change: its names are defined, its days make sense, its meaning is clear."""
+"""Validate a term or a change: its names are defined, its days make sense, its meaning is clear.
+
+A check adds each mistake to the list of its `Place`, at the line of the key that it is about.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -68,247 +71,78 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 def check_term(term: AnyTerm, place: Place) -> None:
     """Report the mistakes of a term that could be read."""
     _check_names(term, place)
-    _check_readings(term.under, "under", place)
-    _check_days_of_term(term, place)
+    _check_readings(term.under, place)
+    _check_days(term, place)
     _check_events(term, place)
-    if isinstance(term, Precedence):
-        _check_choice("binds", term.binds, BINDS, place)
-        if term.unless is not None:
-            _check_choice("unless", term.unless, UNLESS, place)
-        if term.lead_days < 0:
-            why = "the first cloud would come last"
-            place.tell(
-                "lead-days", f"{term.id} leads by less than nothing", why, "Write how many days."
-            )
-    if isinstance(term, RevenueShareTerm):
-        _check_share(term, place)
-    if isinstance(term, RefusalRight):
-        _check_refusal_right(term, place)
-    if isinstance(term, Exclusivity):
-        only = term.only
-        filled = [
-            names
-            for names in (only.clouds, only.sellers, only.regions, only.parties, only.licensees)
-            if names
-        ]
-        if len(filled) != 1:
-            why = "only: names clouds, sellers, regions, parties or licensees"
-            place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
-    _check_parts(term, place)
-
-
-def _check_refusal_right(term: RefusalRight, place: Place) -> None:
-    if term.subject:
-        place.mistakes.check_name(place.line("subject"), term.subject)
-    if term.grantor == term.holder:
-        why = "whoever holds the right is never bound by it"
-        place.tell(
-            "grantor",
-            f"{term.id} binds its own holder",
-            why,
-            "Name who must offer, or leave grantor: out.",
-        )
-
-
-def _check_parts(term: AnyTerm, place: Place) -> None:
-    """Check that each action takes the parts that limit it, and that each part names something."""
     match term:
-        case Permission() | Precedence():
+        case Permission():
             _check_taken("actions", term, term.actions, parts_of(term), place)
         case Exclusivity():
-            only = [part for part in ONLY if getattr(term.only, part)]
-            _check_taken("actions", term, term.actions, [*parts_of(term), *only], place)
-            _check_carve_outs(term, place)
+            _check_exclusivity(term, place)
         case Prohibition():
-            _check_taken("actions", term, term.actions, parts_of(term), place)
-            _check_carve_outs(term, place)
-            if not term.parties:
-                why = "it binds those it names"
-                place.tell(
-                    "parties", "'parties' does not fit", why, f"Name parties, or write [{ANYONE}]."
-                )
+            _check_prohibition(term, place)
+        case Precedence():
+            _check_precedence(term, place)
         case RefusalRight():
-            apart = [CLOUDS] if term.except_clouds else []
-            _check_taken("actions", term, term.actions, [*apart, *parts_of(term)], place)
+            _check_refusal_right(term, place)
         case Licence():
-            for scope in term.carries:
-                if scope == Scope():
-                    why = "a licence carries what it names"
-                    place.tell(
-                        "carries",
-                        f"what {term.id} carries names nothing",
-                        why,
-                        "Write actions: and products:.",
-                    )
-                _check_taken("carries", term, scope.actions, parts_of(scope), place)
-        case Ownership() | RevenueShareTerm() | Inoperative():
+            _check_licence(term, place)
+        case RevenueShareTerm():
+            _check_share(term, place)
+        case Ownership() | Inoperative():
             pass
         case _:
             assert_never(term)
 
 
-def _check_carve_outs(term: Forbidding, place: Place) -> None:
-    for number, scope in enumerate(term.except_, start=1):
-        if scope == Scope():
-            why = "it would leave nothing of the term"
-            place.tell(
-                "except",
-                f"carve-out {number} of {term.id} names nothing",
-                why,
-                "Write what it is for.",
+# Any term
+
+
+def _check_names(term: AnyTerm, place: Place) -> None:
+    """Check that every name in a term is defined."""
+    vocabulary = _vocabulary(place.definitions)
+    for use in uses(term):
+        for name in sorted(use.names):
+            line = place.line(use.key)
+            place.mistakes.check_defined(line, use.noun, name, vocabulary[use.noun])
+
+
+def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
+    names = definitions.names
+    classes, products, segments = names["classes"], names["products"], names["segments"]
+    regions = names["regions"]
+    return {
+        "party": names["parties"],
+        "cloud": names["clouds"],
+        "region": {*regions, ELSEWHERE} if regions else regions,
+        "segment": segments if segments is None else {*segments, ANY_SEGMENT},
+        "product": None if classes is None or products is None else {*classes, *products},
+        "action": TERM_ACTIONS,
+    }
+
+
+def _check_readings(under: Mapping[str, str], place: Place) -> None:
+    for reading, option in under.items():
+        if _is_reading(reading, "under", place):
+            options = _options(reading, place)
+            place.mistakes.check_one_of(
+                place.line("under"), f"option of {reading}", option, options
             )
-        _check_taken("except", term, scope.actions or term.actions, parts_of(scope), place)
 
 
-def _check_taken(
-    key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place
-) -> None:
-    """Report the parts that cannot limit an action in a term of this kind."""
-    kind = KINDS[term.kind]
-    known = [action for action in TERM_ACTIONS if action in actions]
-    told = ((action, kind.refusal(action, part)) for action in known for part in ("", *parts))
-    for action, what in dict.fromkeys(one for one in told if one[1]):
-        why = "nothing could be executed of it"
-        place.tell(
-            key, what, why, f"Take {action} out, or write it in a term of its own without that."
-        )
+def _is_reading(reading: str, key: str, place: Place) -> bool:
+    readings = place.definitions.names["readings"]
+    place.mistakes.check_defined(place.line(key), "reading", reading, readings)
+    return readings is None or reading in readings
 
 
-def _check_share(term: RevenueShareTerm, place: Place) -> None:
-    """Check rates and amounts (figures or numbers), words (from their lists) and tiers (rising)."""
-    for key, names in (
-        ("rate", [term.rate]),
-        ("withholding", [term.withholding] if term.withholding else []),
-    ):
-        _check_figures(key, names, parse_percentage, place)
-    _check_figures("tiers", [tier.rate for tier in term.tiers], parse_percentage, place)
-    _check_figures("tiers", [tier.above for tier in term.tiers], parse_amount, place)
-    _check_figures("floors", [floor.amount for floor in term.floors], parse_amount, place)
-    for key, name in (("cap", term.cap), ("cap-opening", term.cap_opening)):
-        _check_figures(key, [name] if name else [], parse_amount, place)
-    for floor in term.floors:
-        place.mistakes.check_one_of(place.line("floors"), "value of per", floor.per, FLOOR_PERIODS)
-    if term.payment is not None:
-        place.mistakes.check_one_of(
-            place.line("payment"), "value of every", term.payment.every, PAYMENT_PERIODS
-        )
-        if term.payment.due_days < 0:
-            todo = "Write how many days after the period it is due."
-            place.tell(
-                "payment", f"{term.id} is due before it is known", "due-days lies below zero", todo
-            )
-    place.mistakes.check_one_of(place.line("late"), "value of late", term.late, LATE)
-    if term.cap_opening and not term.cap:
-        place.tell(
-            "cap-opening",
-            f"{term.id} counts toward no cap",
-            "there is no cap",
-            "Write cap:, or delete it.",
-        )
-    if len({floor.per for floor in term.floors}) < len(term.floors):
-        place.tell(
-            "floors",
-            f"{term.id} has two floors for one period",
-            "one of them says nothing",
-            "Delete one.",
-        )
-    stated = [
-        tier.above
-        for tier in term.tiers
-        if tier.above not in (place.definitions.names["figures"] or ())
-    ]
-    try:
-        bounds = [parse_amount(above, commas=True) for above in stated]
-    except ValueError:
-        return
-    if any(low >= high for low, high in pairwise([Decimal(0), *bounds])):
-        place.tell(
-            "tiers", f"{term.id} has tiers out of order", "each begins above the last", "Sort them."
-        )
+def _options(reading: str, place: Place) -> Names:
+    """Return a reading's options; None if the reading itself could not be read."""
+    defined = place.definitions.readings.get(reading)
+    return defined.options if defined else None
 
 
-def _check_figures(
-    key: str, names: Iterable[str], parse: Callable[..., Decimal], place: Place
-) -> None:
-    """Check that a rate or amount is a figure of the agreement or a number.
-
-    The value of a figure must be a number, too.
-    """
-    known = place.definitions.names["figures"]
-    for name in names:
-        if known is None:
-            continue
-        figure = place.definitions.figures.get(name)
-        if figure is None and name in known:
-            continue  # it could not be read, which was told already
-        try:
-            parse(name if figure is None else figure.value, commas=True)
-        except BadNumber as error:
-            if figure is not None:
-                what = f"the value {figure.value!r} of figure {name} cannot be read"
-                place.mistakes.within(DEFINITIONS).add(
-                    place.definitions.lines["figures", name], what, error.why, error.todo
-                )
-            elif (
-                name.upper().startswith("USD") or name[:1] in _BEGIN_A_NUMBER or name[:1].isdigit()
-            ):
-                place.tell(key, f"the number {name!r} cannot be read", error.why, error.todo)
-            else:
-                place.mistakes.check_defined(place.line(key), "figure", name, known)
-
-
-def check_change(change: Change, place: Place) -> None:
-    """Report the mistakes of a change that could be read. `sequence` checks that its terms exist."""
-    _check_readings(change.under, "under", place)
-    until = _until(change, place)
-    if sum(map(bool, (change.ends, change.sets_end, change.rescinds))) != 1:
-        why = "it ends terms, or sets their end, or rescinds amendments"
-        place.tell(
-            "id",
-            f"{change.id} changes nothing clear",
-            why,
-            "Write ends:, sets-end: or rescinds:, one of them.",
-        )
-    elif change.rescinds and (change.until or change.through):
-        key = "until" if change.until else "through"
-        why = "what is rescinded never takes effect"
-        place.tell(key, f"{change.id} rescinds for a time", why, f"Delete {key}:.")
-    elif change.ends and (change.until or change.through):
-        key = "until" if change.until else "through"
-        todo = f"Delete {key}:, or write sets-end: instead of ends:."
-        place.tell(
-            key,
-            f"{change.id} ends terms at once and later",
-            "ends: is from the amendment's day on",
-            todo,
-        )
-    elif change.sets_end and not change.until and not change.through:
-        place.tell(
-            "sets-end",
-            f"{change.id} sets no end",
-            "sets-end needs one",
-            "Write until: or through:.",
-        )
-    for key, end in _ends(until, change.through):
-        if place.effective is not None and end < place.effective:
-            why = f"the end lies before {place.effective}, when it takes effect"
-            place.tell(key, f"{change.id} rewrites the past", why, "Fix one of the two days.")
-
-
-def _check_events(term: AnyTerm, place: Place) -> None:
-    """Check that each event of a term is defined, and that a revenue share runs without a break."""
-    events = [*(place.definitions.names["events"] or ()), MILESTONE]
-    for key, event in (("from", term.from_), ("while", term.while_), ("while-no", term.while_no)):
-        if event:
-            place.mistakes.check_defined(place.line(key), "event", event, events)
-    if isinstance(term, RevenueShareTerm) and (term.while_ or term.while_no):
-        key = "while" if term.while_ else "while-no"
-        why = "tiers, floors and caps count from its begin without a break"
-        todo = "Write until: with the event, and a share of its own for what comes after."
-        place.tell(key, f"the share {term.id} cannot pause", why, todo)
-
-
-def _check_days_of_term(term: Term, place: Place) -> None:
+def _check_days(term: Term, place: Place) -> None:
     if place.effective is None:
         _until(term, place)
         return
@@ -348,45 +182,69 @@ def _until(timed: Term | Change, place: Place) -> date | None:
         why = error.problems[0].why
         place.tell(
             "until",
-            f"'until' does not fit: {timed.until!r} is no day",
+            f"'until' does not fit: {timed.until!r} is not a day",
             why,
             "Write YYYY-MM-DD, or milestone or another event of agreement.md.",
         )
         return None
 
 
-def _check_names(term: AnyTerm, place: Place) -> None:
-    """Check that every name in a term is defined."""
-    vocabulary = _vocabulary(place.definitions)
-    for key, what, names in uses(term):
-        for name in sorted(names):
-            place.mistakes.check_defined(place.line(key), what, name, vocabulary[what])
+def _check_events(term: AnyTerm, place: Place) -> None:
+    """Check that each event of a term is defined, and that a revenue share runs without a break."""
+    events = [*(place.definitions.names["events"] or ()), MILESTONE]
+    for key, event in (("from", term.from_), ("while", term.while_), ("while-no", term.while_no)):
+        if event:
+            place.mistakes.check_defined(place.line(key), "event", event, events)
+    if isinstance(term, RevenueShareTerm) and (term.while_ or term.while_no):
+        key = "while" if term.while_ else "while-no"
+        why = "tiers, floors and caps count from its begin without a break"
+        todo = "Write until: with the event, and a share of its own for what comes after."
+        place.tell(key, f"the share {term.id} cannot pause", why, todo)
 
 
-def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
-    names = definitions.names
-    classes, products, segments = names["classes"], names["products"], names["segments"]
-    regions = names["regions"]
-    return {
-        "party": names["parties"],
-        "cloud": names["clouds"],
-        "region": {*regions, ELSEWHERE} if regions else regions,
-        "segment": segments if segments is None else {*segments, ANY_SEGMENT},
-        "product": None if classes is None or products is None else {*classes, *products},
-        "action": TERM_ACTIONS,
-    }
+# The kinds
 
 
-def _check_readings(under: Mapping[str, str], key: str, place: Place) -> None:
-    for reading, option in under.items():
-        if _is_reading(reading, key, place):
-            options = _options(reading, place)
-            place.mistakes.check_one_of(place.line(key), f"option of {reading}", option, options)
+def _check_exclusivity(term: Exclusivity, place: Place) -> None:
+    only = [part for part in ONLY if getattr(term.only, part)]
+    if len(only) != 1:
+        why = "only: names clouds, sellers, regions, parties or licensees"
+        place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
+    _check_taken("actions", term, term.actions, [*parts_of(term), *only], place)
+    _check_carve_outs(term, place)
 
 
-def _check_choice(key: str, choice: Choice, known: frozenset[str], place: Place) -> None:
+def _check_prohibition(term: Prohibition, place: Place) -> None:
+    _check_taken("actions", term, term.actions, parts_of(term), place)
+    _check_carve_outs(term, place)
+    if not term.parties:
+        why, todo = "it binds those it names", f"Name parties, or write [{ANYONE}]."
+        place.tell("parties", "'parties' does not fit", why, todo)
+
+
+def _check_carve_outs(term: Forbidding, place: Place) -> None:
+    for number, scope in enumerate(term.except_, start=1):
+        if scope == Scope():
+            problem = f"carve-out {number} of {term.id} names nothing"
+            why = "it would leave nothing of the term"
+            place.tell("except", problem, why, "Write what it is for.")
+        _check_taken("except", term, scope.actions or term.actions, parts_of(scope), place)
+
+
+def _check_precedence(term: Precedence, place: Place) -> None:
+    _check_choice("binds", term.binds, BINDS, place)
+    if term.unless is not None:
+        _check_choice("unless", term.unless, UNLESS, place)
+    if term.lead_days < 0:
+        problem, why = f"{term.id} leads by less than nothing", "the first cloud would come last"
+        place.tell("lead-days", problem, why, "Write how many days.")
+    _check_taken("actions", term, term.actions, parts_of(term), place)
+
+
+def _check_choice(key: str, choice: Choice, words: frozenset[str], place: Place) -> None:
+    """Check that each option of a choice has a value, and that each value is one of the words."""
     for value in choice.options.values():
-        place.mistakes.check_one_of(place.line(key), f"value of {key}", value, known)
+        place.mistakes.check_one_of(place.line(key), f"value of {key}", value, words)
     if not choice.reading or not _is_reading(choice.reading, key, place):
         return
     options = _options(choice.reading, place)
@@ -394,20 +252,145 @@ def _check_choice(key: str, choice: Choice, known: frozenset[str], place: Place)
         place.mistakes.check_one_of(place.line(key), f"option of {choice.reading}", option, options)
     for option in options or ():
         if option not in choice.options:
-            what, why = (
-                f"{key} says nothing for {choice.reading}={option}",
-                "each option needs a value",
-            )
-            place.tell(key, what, why, f"Write {option}: … there.")
+            problem = f"{key} says nothing for {choice.reading}={option}"
+            place.tell(key, problem, "each option needs a value", f"Write {option}: … there.")
 
 
-def _is_reading(reading: str, key: str, place: Place) -> bool:
-    known = place.definitions.names["readings"]
-    place.mistakes.check_defined(place.line(key), "reading", reading, known)
-    return known is None or reading in known
+def _check_refusal_right(term: RefusalRight, place: Place) -> None:
+    if term.subject:
+        place.mistakes.check_name(place.line("subject"), term.subject)
+    if term.grantor == term.holder:
+        why = "whoever holds the right is never bound by it"
+        todo = "Name who must offer, or leave grantor: out."
+        place.tell("grantor", f"{term.id} binds its own holder", why, todo)
+    apart = [CLOUDS] if term.except_clouds else []
+    _check_taken("actions", term, term.actions, [*apart, *parts_of(term)], place)
 
 
-def _options(reading: str, place: Place) -> Names:
-    """Return a reading's options; None if the reading itself could not be read."""
-    written = place.definitions.readings.get(reading)
-    return written.options if written else None
+def _check_licence(term: Licence, place: Place) -> None:
+    for scope in term.carries:
+        if scope == Scope():
+            problem = f"a scope that {term.id} carries names nothing"
+            why, todo = "a licence carries what it names", "Write actions: and products:."
+            place.tell("carries", problem, why, todo)
+        _check_taken("carries", term, scope.actions, parts_of(scope), place)
+
+
+def _check_taken(
+    key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place
+) -> None:
+    """Report the parts that cannot limit an action in a term of this kind."""
+    kind = KINDS[term.kind]
+    in_order = [action for action in TERM_ACTIONS if action in actions]
+    refusals = (
+        (action, kind.refusal(action, part)) for action in in_order for part in ("", *parts)
+    )
+    for action, refusal in dict.fromkeys(refusals):
+        if refusal:
+            todo = f"Take {action} out, or write it in a term of its own without that."
+            place.tell(key, refusal, "nothing could be executed of it", todo)
+
+
+# Revenue shares
+
+
+def _check_share(term: RevenueShareTerm, place: Place) -> None:
+    _check_figures("rate", [term.rate], parse_percentage, place)
+    _check_figures("withholding", filter(None, [term.withholding]), parse_percentage, place)
+    _check_figures("cap", filter(None, [term.cap]), parse_amount, place)
+    _check_figures("cap-opening", filter(None, [term.cap_opening]), parse_amount, place)
+    if term.cap_opening and not term.cap:
+        problem, todo = f"{term.id} counts toward no cap", "Write cap:, or delete it."
+        place.tell("cap-opening", problem, "there is no cap", todo)
+    _check_tiers(term, place)
+    _check_floors(term, place)
+    if term.payment is not None:
+        line, every = place.line("payment"), term.payment.every
+        place.mistakes.check_one_of(line, "value of every", every, PAYMENT_PERIODS)
+        if term.payment.due_days < 0:
+            problem, why = f"{term.id} is due before it is known", "due-days lies below zero"
+            todo = "Write how many days after the period it is due."
+            place.tell("payment", problem, why, todo)
+    place.mistakes.check_one_of(place.line("late"), "value of late", term.late, LATE)
+
+
+def _check_tiers(term: RevenueShareTerm, place: Place) -> None:
+    """Check the rates and bounds of tiers, and that stated bounds rise."""
+    _check_figures("tiers", [tier.rate for tier in term.tiers], parse_percentage, place)
+    _check_figures("tiers", [tier.above for tier in term.tiers], parse_amount, place)
+    figures = place.definitions.names["figures"] or ()
+    stated = [tier.above for tier in term.tiers if tier.above not in figures]
+    try:
+        bounds = [parse_amount(above, commas=True) for above in stated]
+    except ValueError:
+        return  # reported above
+    if any(low >= high for low, high in pairwise([Decimal(0), *bounds])):
+        problem, why = f"{term.id} has tiers out of order", "each begins above the last"
+        place.tell("tiers", problem, why, "Sort them.")
+
+
+def _check_floors(term: RevenueShareTerm, place: Place) -> None:
+    _check_figures("floors", [floor.amount for floor in term.floors], parse_amount, place)
+    for floor in term.floors:
+        place.mistakes.check_one_of(place.line("floors"), "value of per", floor.per, FLOOR_PERIODS)
+    if len({floor.per for floor in term.floors}) < len(term.floors):
+        problem = f"{term.id} has two floors for one period"
+        place.tell("floors", problem, "one of them says nothing", "Delete one.")
+
+
+def _check_figures(
+    key: str, names: Iterable[str], parse: Callable[..., Decimal], place: Place
+) -> None:
+    """Check that a rate or amount is a figure of the agreement or a number.
+
+    The value of a figure must be a number, too.
+    """
+    figures = place.definitions.names["figures"]
+    for name in names:
+        figure = place.definitions.figures.get(name)
+        if figures is None or (figure is None and name in figures):
+            continue  # the figure could not be read, which is reported where it is defined
+        try:
+            parse(name if figure is None else figure.value, commas=True)
+        except BadNumber as error:
+            if figure is not None:
+                problem = f"the value {figure.value!r} of figure {name} cannot be read"
+                line = place.definitions.lines["figures", name]
+                place.mistakes.within(DEFINITIONS).add(line, problem, error.why, error.todo)
+            elif _begins_a_number(name):
+                place.tell(key, f"the number {name!r} cannot be read", error.why, error.todo)
+            else:
+                place.mistakes.check_defined(place.line(key), "figure", name, figures)
+
+
+def _begins_a_number(text: str) -> bool:
+    """Return whether a text was meant to be a number, not the name of a figure."""
+    return text.upper().startswith("USD") or text[:1] in _BEGIN_A_NUMBER or text[:1].isdigit()
+
+
+# Changes
+
+
+def check_change(change: Change, place: Place) -> None:
+    """Report the mistakes of a change that could be read. `sequence` checks that its terms exist."""
+    _check_readings(change.under, place)
+    until = _until(change, place)
+    limit = "until" if change.until else "through" if change.through else ""
+    if sum(map(bool, (change.ends, change.sets_end, change.rescinds))) != 1:
+        why = "it ends terms, or sets their end, or rescinds amendments"
+        todo = "Write ends:, sets-end: or rescinds:, one of them."
+        place.tell("id", f"{change.id} changes nothing clear", why, todo)
+    elif change.rescinds and limit:
+        why = "what is rescinded never takes effect"
+        place.tell(limit, f"{change.id} rescinds for a time", why, f"Delete {limit}:.")
+    elif change.ends and limit:
+        why = "ends: is from the amendment's day on"
+        todo = f"Delete {limit}:, or write sets-end: instead of ends:."
+        place.tell(limit, f"{change.id} ends terms at once and later", why, todo)
+    elif change.sets_end and not limit:
+        todo = "Write until: or through:."
+        place.tell("sets-end", f"{change.id} sets no end", "sets-end needs one", todo)
+    for key, end in _ends(until, change.through):
+        if place.effective is not None and end < place.effective:
+            why = f"the end lies before {place.effective}, when it takes effect"
+            place.tell(key, f"{change.id} rewrites the past", why, "Fix one of the two days.")

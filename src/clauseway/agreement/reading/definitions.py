@@ -184,7 +184,7 @@ class _Written:
                 found[name] = member.value
             else:
                 self._misfit(
-                    member.line, f"{section}: {name!r}", "it is no text", "Write one text."
+                    member.line, f"{section}: {name!r}", "it is not a text", "Write one text."
                 )
         return found
 
@@ -204,7 +204,10 @@ class _Written:
                 mappings[name] = member
             else:
                 self._misfit(
-                    member.line, f"{section}: {name!r}", "it is no mapping", "Write {key: value}."
+                    member.line,
+                    f"{section}: {name!r}",
+                    "it is not a mapping",
+                    "Write {key: value}.",
                 )
         return mappings
 

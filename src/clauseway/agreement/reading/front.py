@@ -49,7 +49,7 @@ def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[E
     if not entry.is_mapping:
         mistakes.add(
             entry.line,
-            "the front matter is no mapping",
+            "the front matter is not a mapping",
             "it is written as keys and values",
             "Write id: ….",
         )

@@ -146,7 +146,10 @@ def _day(text: str, mistakes: Mistakes) -> date:
         return date.min
     if day == FOREVER:
         mistakes.add(
-            0, f"{text} is no day of a fact", "it stands for having no end", "Name an earlier day."
+            0,
+            f"{text} is not a day of a fact",
+            "it stands for having no end",
+            "Name an earlier day.",
         )
     return day
 
@@ -182,7 +185,7 @@ def _check_new_name(fact: Fact, catalog: Catalog, mistakes: Mistakes) -> None:
     within = mistakes.within(f"--{what}")
     if not _NAME.fullmatch(name):
         why = "a name is of letters, digits, dots, dashes and underscores"
-        within.add(0, f"{name!r} is no name", why, "Write it as gpt-6.1.")
+        within.add(0, f"{name!r} is not a name", why, "Write it as gpt-6.1.")
     elif name in known:
         within.add(
             0,

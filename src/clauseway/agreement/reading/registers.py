@@ -124,7 +124,7 @@ def _listed(entry: Entry | None, mistakes: Mistakes) -> Iterator[Entry]:
         else:
             mistakes.add(
                 item.line,
-                "no fact",
+                "not a fact",
                 "facts are a YAML list of mappings",
                 "Begin each with '- kind:'.",
             )

@@ -160,7 +160,7 @@ class _Reading:
             if not isinstance(event, ScalarEvent):
                 raise _Refused(
                     event.start_mark.line,
-                    "a key is no text",
+                    "a key is not a text",
                     "it is a list or a mapping",
                     "Write key: ….",
                 )

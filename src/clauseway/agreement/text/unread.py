@@ -68,7 +68,7 @@ def check_unread(
             why = "it would be shown to people and have no effect"
             todo = "Open it with ```yaml term (or change, definitions, facts), or delete it."
             mistakes.add(
-                first_line + line, "what stands here looks like a term and is none", why, todo
+                first_line + line, "this looks like a term and is not read as one", why, todo
             )
 
 
@@ -83,7 +83,7 @@ def _check_fence_lines(
             why = "a block opens with three backticks at the margin, then yaml, then its kind"
             todo = "Write ```yaml term (or change, definitions, facts) on a line of its own, or delete it."
             mistakes.add(
-                first_line + number, f"{line.strip(' >*+-')!r} is no block that is read", why, todo
+                first_line + number, f"{line.strip(' >*+-')!r} does not open a block", why, todo
             )
             told.add(number)
     return told
