@@ -47,6 +47,19 @@ LINES: list[tuple[str, str, str, str, str]] = [
     ("GET /v1/batches?limit=2", "batches.list", "", "", "/batches?limit=2"),
     ("GET /v1/batches/batch_1", "batches.retrieve", "batch_1", "", "/batches/batch_1"),
     ("POST /v1/batches/batch_1/cancel", "batches.cancel", "batch_1", "", "/batches/batch_1/cancel"),
+    ("POST /v1/responses/input_tokens", "responses.input_tokens", "", "", "/responses/input_tokens"),
+    ("POST /v1/responses/compact?beta=true", "responses.compact", "", "", "/responses/compact?beta=true"),
+    ("POST /v1/conversations", "conversations.create", "", "", "/conversations"),
+    ("GET /v1/conversations/conv_1", "conversations.retrieve", "conv_1", "", "/conversations/conv_1"),
+    ("POST /v1/conversations/conv_1", "conversations.update", "conv_1", "", "/conversations/conv_1"),
+    ("DELETE /v1/conversations/conv_1", "conversations.delete", "conv_1", "", "/conversations/conv_1"),
+    ("POST /v1/conversations/conv_1/items", "conversations.items.create", "conv_1", "", "/conversations/conv_1/items"),
+    ("GET /v1/conversations/conv_1/items?limit=2", "conversations.items.list", "conv_1", "",
+     "/conversations/conv_1/items?limit=2"),
+    ("GET /v1/conversations/conv_1/items/msg_1", "conversations.items.retrieve", "conv_1", "",
+     "/conversations/conv_1/items/msg_1"),
+    ("DELETE /v1/conversations/conv_1/items/msg_1", "conversations.items.delete", "conv_1", "",
+     "/conversations/conv_1/items/msg_1"),
 ]  # fmt: skip
 
 
@@ -55,7 +68,7 @@ def test_request_lines(line: str, name: str, identifier: str, model: str, path: 
     method, url = line.encode().split(b" ")
     asking = asking_of(method, url)
     assert (asking.operation.name, asking.identifier, asking.model) == (name, identifier, model)
-    call = asking.operation.call(asking.identifier.encode(), asking.query, b"")
+    call = asking.operation.call(asking.identifier.encode(), asking.query, b"", asking.part.encode())
     assert (call.method, call.path) == (method, path.encode())
 
 
@@ -78,6 +91,9 @@ NOWHERE = [
     ("PATCH /v1/files", ("POST", "GET")),
     ("GET /openai/deployments/m/chat/completions", ("POST",)),
     ("POST /v1/completions", ()),
+    ("GET /v1/responses/compact", ("POST",)),
+    ("GET /v1/conversations", ("POST",)),
+    ("GET /v1/conversations/conv_1/items/a/b", ()),
     ("POST /v1/chat/completions/", ()),
     ("POST /chat/completions", ()),
     ("POST /openai/deployments/m/files", ()),

@@ -337,3 +337,89 @@ def test_what_nobody_comes_back_for_is_metered_all_the_same(tmp_path: Path) -> N
         (estimate,) = by_status[Status.ESTIMATED]
         assert dict(estimate.units)[Unit.INPUT_TOKENS] > 100, "what cannot be found any more is estimated, and marked"
         assert all(buyer.key_id == "key-openai" for record, buyer, _, _ in clouds.rig.entries() if record.units)
+
+
+# -- conversations
+
+
+def test_a_conversation_is_gone_on_from_where_it_lies(clouds: Endpoints) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    made = client.conversations.create(metadata={"topic": "clouds"}, items=[{"role": "user", "content": "One."}])
+    assert (made.object, made.metadata) == ("conversation", {"topic": "clouds"})
+    first = client.responses.create(model=MODEL, input="Two.", conversation=made.id)
+    second = client.responses.create(model=MODEL, input="Three.", conversation={"id": made.id})
+    assert (first.conversation.id, second.conversation.id) == (made.id, made.id)
+    assert second.usage.input_tokens > first.usage.input_tokens > 1, "earlier turns are read again"
+    said = [item for item in client.conversations.items.list(made.id, order="asc", limit=50) if item.type == "message"]
+    assert [item.role for item in said] == ["user", "user", "assistant", "user", "assistant"]
+    assert client.conversations.update(made.id, metadata={"topic": "more"}).metadata == {"topic": "more"}
+    added = client.conversations.items.create(made.id, items=[{"role": "user", "content": "Four."}])
+    item = client.conversations.items.retrieve(added.data[0].id, conversation_id=made.id)
+    assert item.content[0].text == "Four."
+    assert client.conversations.items.delete(item.id, conversation_id=made.id).id == made.id
+    assert client.conversations.retrieve(made.id).id == made.id, "a part that is gone is not the whole"
+    assert client.conversations.delete(made.id).deleted
+    with pytest.raises(openai.NotFoundError, match="made here"):
+        client.conversations.retrieve(made.id)
+    records = metered(clouds, since)
+    assert [dict(record.units)[Unit.INPUT_TOKENS] for record in records] == [
+        first.usage.input_tokens,
+        second.usage.input_tokens,
+    ]
+    assert {one["cloud"] for one in clouds.asked("openai")} == {"openai"}
+    assert clouds.asked("azure") == []
+
+
+def test_a_conversation_of_another_project_is_not_found(clouds: Endpoints) -> None:
+    mine, rival = clouds.client().conversations.create(), clouds.client(RIVAL_SECRET)
+    item = [{"role": "user", "content": "x"}]
+    for ask in (
+        lambda: rival.conversations.retrieve(mine.id),
+        lambda: rival.conversations.update(mine.id, metadata={}),
+        lambda: rival.conversations.delete(mine.id),
+        lambda: rival.conversations.items.create(mine.id, items=item),
+        lambda: rival.conversations.items.list(mine.id),
+        lambda: rival.conversations.items.retrieve("msg_1", conversation_id=mine.id),
+        lambda: rival.responses.create(model=MODEL, input="x", conversation=mine.id),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            ask()  # type: ignore[no-untyped-call]
+    assert clouds.client().conversations.retrieve(mine.id).id == mine.id
+
+
+def test_a_conversation_goes_to_a_cloud_that_has_them_or_is_refused(clouds: Endpoints) -> None:
+    client = clouds.client()
+    with pytest.raises(openai.NotFoundError, match=r"offers conversations\.create"):
+        client.conversations.create(extra_headers=on("azure"))
+    made = client.conversations.create()
+    with pytest.raises(openai.BadRequestError, match="what the request follows lies on openai"):
+        client.responses.create(model=MODEL, input="x", conversation=made.id, extra_headers=on("azure"))
+
+
+# -- counted and compacted
+
+
+def test_input_is_counted_for_nothing_and_compacted_for_its_tokens(clouds: Endpoints) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    counted = client.responses.input_tokens.count(model=MODEL, input="One two three.")
+    assert counted.input_tokens > 0
+    made = client.responses.create(model=MODEL, input="One two three.")
+    compacted = client.responses.compact(model=MODEL, previous_response_id=made.id)
+    assert compacted.object == "response.compaction"
+    output = [*compacted.model_dump()["output"], {"role": "user", "content": "4"}]
+    again = client.responses.create(model=MODEL, input=output)
+    units = [dict(record.units) for record in metered(clouds, since)]
+    assert [(unit[Unit.INPUT_TOKENS], unit[Unit.OUTPUT_TOKENS]) for unit in units] == [
+        (usage.input_tokens, usage.output_tokens) for usage in (made.usage, compacted.usage, again.usage)
+    ]
+    with pytest.raises(openai.BadRequestError, match=r"has no responses\.input_tokens"):
+        client.responses.input_tokens.count(model=MODEL, input="x", extra_headers=on("azure"))
+
+
+def test_pictures_are_edited_by_json_too(clouds: Endpoints) -> None:
+    since = len(clouds.rig.records())
+    body = {"model": "gpt-image-1", "prompt": "a cloud", "images": [{"image_url": "data:image/png;base64,AA=="}]}
+    answer = httpx.post(f"{clouds.base_url}/images/edits", json=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+    assert answer.status_code == 200, answer.text
+    (record,) = metered(clouds, since)
+    assert dict(record.units)[Unit.INPUT_TOKENS] == answer.json()["usage"]["input_tokens"]

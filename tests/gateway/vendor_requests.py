@@ -44,6 +44,22 @@ OPERATIONS: Mapping[str, Callable[[openai.OpenAI, str], object]] = {
     "batches.list": lambda client, _: client.batches.list(limit=2),
     "batches.retrieve": lambda client, _: client.batches.retrieve("batch_1"),
     "batches.cancel": lambda client, _: client.batches.cancel("batch_1"),
+    "responses.input_tokens": lambda client, model: client.responses.input_tokens.count(model=model, input="cloud"),
+    "responses.compact": lambda client, model: client.responses.compact(model=model, input="cloud"),
+    "conversations.create": lambda client, _: client.conversations.create(metadata={"a": "b"}),
+    "conversations.retrieve": lambda client, _: client.conversations.retrieve("conv_1"),
+    "conversations.update": lambda client, _: client.conversations.update("conv_1", metadata={"a": "c"}),
+    "conversations.delete": lambda client, _: client.conversations.delete("conv_1"),
+    "conversations.items.create": lambda client, _: client.conversations.items.create(
+        "conv_1", items=[{"role": "user", "content": "cloud"}]
+    ),
+    "conversations.items.list": lambda client, _: client.conversations.items.list("conv_1", limit=2),
+    "conversations.items.retrieve": lambda client, _: client.conversations.items.retrieve(
+        "msg_1", conversation_id="conv_1"
+    ),
+    "conversations.items.delete": lambda client, _: client.conversations.items.delete(
+        "msg_1", conversation_id="conv_1"
+    ),
     "models": lambda client, _: client.models.list(),
 }
 

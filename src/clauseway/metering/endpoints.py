@@ -30,6 +30,16 @@ ENDPOINTS: Mapping[str, int] = {
     "batches.list": 21,
     "batches.retrieve": 22,
     "batches.cancel": 23,
+    "responses.input_tokens": 24,
+    "responses.compact": 25,
+    "conversations.create": 26,
+    "conversations.retrieve": 27,
+    "conversations.update": 28,
+    "conversations.delete": 29,
+    "conversations.items.create": 30,
+    "conversations.items.list": 31,
+    "conversations.items.retrieve": 32,
+    "conversations.items.delete": 33,
 }
 # Not an endpoint of ours: a sum of many requests, without their number, that another system
 # reports.

@@ -11,6 +11,7 @@ import re
 from urllib.parse import quote
 
 from clauseway.gateway.clouds.dialect import (
+    OPERATIONS,
     Credential,
     Dialect,
     Prepare,
@@ -38,7 +39,15 @@ _UNDER_DEPLOYMENT = frozenset(
 )
 _SUB_DELIMITERS = "!$&'()*+,;=:@"  # what may stand in a path's segment as it is (RFC 3986, 3.3)
 
-_NOWHERE = frozenset({"images.variations", "moderations"})
+_NOWHERE = frozenset(
+    {
+        "images.variations",
+        "moderations",
+        "responses.compact",
+        "responses.input_tokens",
+        *(operation for operation in OPERATIONS if operation.startswith("conversations.")),
+    }
+)
 _RESPONSES = ("", ".retrieve", ".delete", ".cancel", ".input_items")
 _BATCHES = ("create", "list", "retrieve", "cancel")
 # Operation → the first preview that has it, and the first version for good ("" where there is none

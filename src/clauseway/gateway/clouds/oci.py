@@ -45,6 +45,7 @@ _SERVED = frozenset(
         "files.retrieve",
         "files.delete",
         "files.content",
+        *(operation for operation in OPERATIONS if operation.startswith("conversations.")),
     }
 )
 

@@ -229,7 +229,9 @@ class Router:
             call = asking.call
         else:
             sent_type = b"" if operation.decode is None and not body else content_type or _JSON
-            call = operation.call(asking.identifier.encode(), asking.query, sent_type)
+            call = operation.call(
+                asking.identifier.encode(), asking.query, sent_type, asking.part.encode()
+            )
         hedge_s = _hedge_s(incoming.hedge) if incoming.hedge else 0.0
         wanted = Wanted(
             operation,

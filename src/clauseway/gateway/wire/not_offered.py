@@ -41,12 +41,6 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
         "chat completions are not stored through this gateway; use /v1/responses"
     ),
     "/completions": "the models sold here answer chat completions; use /v1/chat/completions",
-    "/conversations": (
-        "a conversation's items are kept without a request that would be decided for a model; use "
-        "previous_response_id"
-    ),
-    "/responses/compact": "no deployment here is known to offer it; send fewer turns",
-    "/responses/input_tokens": "it exists at few clouds; every answer reports its input tokens",
     "/videos": _WITHOUT_PRICE,
     "/audio/voices": _WITHOUT_PRICE,
     "/audio/voice_consents": _WITHOUT_PRICE,

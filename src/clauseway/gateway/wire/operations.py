@@ -44,6 +44,7 @@ from clauseway.gateway.wire.requests import (
     decode_responses,
     decode_sound,
     decode_variation,
+    is_json,
     text_bytes,
 )
 from clauseway.gateway.wire.splice import asking_usage, with_model
@@ -79,7 +80,8 @@ Splice = Callable[[Asked, bytes, bytes, Destination], bytes]
 
 
 class Operation(NamedTuple):
-    """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands.
+    """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands: first
+    that of what was made here, then that of a part of it.
 
     `decode` is None where the body does not name a model. `splice(asked, body, content type,
     destination)` gives the body as it goes to a deployment. `is_answer` tells an answer from what
@@ -123,7 +125,8 @@ class Operation(NamedTuple):
 
     @property
     def deletes(self) -> bool:
-        return self.method == _DELETE
+        """Return whether the resource is gone afterwards: a part of one is not the resource."""
+        return self.method == _DELETE and self.path.count(b"%b") == 1
 
     @property
     def tells_end(self) -> bool:
@@ -140,14 +143,18 @@ class Operation(NamedTuple):
         """Return whether a model decides where it goes."""
         return self.decode is not None and self.name not in _WITHOUT_MODEL
 
-    def call(self, identifier: bytes, query: bytes, content_type: bytes) -> Call:
-        path = self.path % identifier if identifier else self.path
+    def call(self, identifier: bytes, query: bytes, content_type: bytes, part: bytes = b"") -> Call:
+        path = self.path
+        if part:
+            path = path % (identifier, part)
+        elif identifier:
+            path = path % identifier
         return Call(self.method, b"%b?%b" % (path, query) if query else path, content_type)
 
 
 class Asking(NamedTuple):
-    """A request line, understood: the operation, the identifier in its path, and the model, where
-    the path has one.
+    """A request line, understood: the operation, the identifier in its path (`part`: and of what
+    part of it), and the model, where the path has one.
 
     `call` is made once where nothing in it differs from request to request.
     """
@@ -157,6 +164,7 @@ class Asking(NamedTuple):
     query: bytes = b""
     model: str = ""
     call: Call | None = None
+    part: str = ""
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
@@ -198,6 +206,11 @@ def _form_body(asked: Asked, body: bytes, content_type: bytes, destination: Dest
     if asked.model != destination.model:
         body = with_field(body, content_type, "model", destination.model.encode())
     return body
+
+
+def _edited_body(asked: Asked, body: bytes, content_type: bytes, destination: Destination) -> bytes:
+    splice = _json_body if is_json(content_type) else _form_body
+    return splice(asked, body, content_type, destination)
 
 
 def _same_body(
@@ -290,7 +303,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/images/edits",
         decode_edit,
-        _form_body,
+        _edited_body,
         images_units_in,
         bytes_per_token=_IMAGE_BYTES,
     ),
@@ -360,6 +373,33 @@ OPERATIONS: tuple[Operation, ...] = (
     _bodyless("batches.list", _GET, b"/batches", State.LISTS),
     _bodyless("batches.retrieve", _GET, b"/batches/%b"),
     _bodyless("batches.cancel", _POST, b"/batches/%b/cancel"),
+    _operation(
+        "responses.input_tokens",
+        _POST,
+        b"/responses/input_tokens",
+        decode_responses,
+        _json_body,
+        no_units_in,
+        free=True,
+    ),
+    _operation(
+        "responses.compact",
+        _POST,
+        b"/responses/compact",
+        decode_responses,
+        _json_body,
+        responses_units_in,
+    ),
+    # Conversations lie on one account like files: no model is named, and nothing is used until a
+    # response goes on from one.
+    _bodyless("conversations.create", _POST, b"/conversations", State.ISSUES),
+    _bodyless("conversations.retrieve", _GET, b"/conversations/%b"),
+    _bodyless("conversations.update", _POST, b"/conversations/%b"),
+    _bodyless("conversations.delete", _DELETE, b"/conversations/%b"),
+    _bodyless("conversations.items.create", _POST, b"/conversations/%b/items"),
+    _bodyless("conversations.items.list", _GET, b"/conversations/%b/items"),
+    _bodyless("conversations.items.retrieve", _GET, b"/conversations/%b/items/%b"),
+    _bodyless("conversations.items.delete", _DELETE, b"/conversations/%b/items/%b"),
 )
 
 BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operation in OPERATIONS}
@@ -400,10 +440,6 @@ class UnknownPath(Exception):
         self.methods = methods
 
 
-# Operations of OpenAI's that are not offered here, and look as if something were named.
-_NO_IDENTIFIERS: Final = (b"/responses/compact", b"/responses/input_tokens")
-
-
 def asking_of(method: bytes, url: bytes) -> Asking:
     """Return what a request line asks for. Raises UnknownPath."""
     path, _, query = url.partition(b"?")
@@ -418,17 +454,18 @@ def asking_of(method: bytes, url: bytes) -> Asking:
         return asking._replace(model=_unquoted(dated[1]), query=query)
     if path in _FIXED:
         return _by_method(method, _FIXED[path])._replace(query=query)
-    if path.endswith(_NO_IDENTIFIERS):
-        raise UnknownPath
     matches = [
-        (match[1], operation)
+        (match, operation)
         for pattern, operation in _WITH_IDENTIFIER
         if (match := pattern.fullmatch(path))
     ]
     if not matches:
         raise UnknownPath
     asking = _by_method(method, [operation for _, operation in matches])
-    return asking._replace(identifier=matches[0][0].decode(), query=query)
+    identifier, *parts = matches[0][0].groups()
+    return asking._replace(
+        identifier=identifier.decode(), query=query, part=b"".join(parts).decode()
+    )
 
 
 def _by_method(method: bytes, operations: list[Operation]) -> Asking:

@@ -418,4 +418,15 @@ class AskedOfNoModel:
 
 
 decode_variation = _or(_IMAGE_MODEL, decode_form)
-decode_edit = _or(_EDITING_MODEL, decode_form)
+_decode_edit_form = _or(_EDITING_MODEL, decode_form)
+_decode_edit_json = _or(_EDITING_MODEL, decode_plain)
+
+
+def is_json(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+def decode_edit(body: bytes, content_type: bytes) -> Asked:
+    """A form with pictures, or JSON that names them. Raises BadBody."""
+    decode = _decode_edit_json if is_json(content_type) else _decode_edit_form
+    return decode(body, content_type)

@@ -47,6 +47,7 @@ _SERVED: Final = ALL - {
     "/responses/input_tokens",
     "/moderations",
     "/images/variations",
+    "/conversations",
 }
 _DEPLOYED: Final = frozenset(
     path for path in _SERVED if path.startswith(("/chat", "/embeddings", "/images", "/audio"))

@@ -13,6 +13,7 @@ from clauseway.sandbox.surfaces import (
     audio,
     batches,
     chat,
+    conversations,
     embeddings,
     files,
     images,
@@ -86,6 +87,14 @@ _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("DELETE", "/responses/{}", responses.delete),
     ("POST", "/responses/{}/cancel", responses.cancel),
     ("GET", "/responses/{}/input_items", responses.list_input_items),
+    ("POST", "/conversations", conversations.create),
+    ("GET", "/conversations/{}", conversations.retrieve),
+    ("POST", "/conversations/{}", conversations.update),
+    ("DELETE", "/conversations/{}", conversations.delete),
+    ("POST", "/conversations/{}/items", conversations.add),
+    ("GET", "/conversations/{}/items", conversations.list_items),
+    ("GET", "/conversations/{}/items/{}", conversations.retrieve_item),
+    ("DELETE", "/conversations/{}/items/{}", conversations.delete_item),
     ("POST", "/files", files.upload),
     ("GET", "/files", files.list_all),
     ("GET", "/files/{}", files.retrieve),
@@ -96,7 +105,7 @@ _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/batches/{}", _retrieve_batch),
     ("POST", "/batches/{}/cancel", batches.cancel),
 )
-ALL: Final = frozenset({*GENERATING, *COUNTING, "/models", "/files", "/batches"})
+ALL: Final = frozenset({*GENERATING, *COUNTING, "/models", "/files", "/batches", "/conversations"})
 
 
 def answer(account: Account, call: Call, served: Collection[str] = ALL) -> Reply:

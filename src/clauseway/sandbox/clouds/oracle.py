@@ -23,7 +23,9 @@ from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
 ROOT: Final = "/openai/v1"
 # A key does not open these: they ask for a signed request.
 SIGNED_ONLY_MODELS: Final = ("openai.gpt-oss-120b", "openai.gpt-oss-20b")
-_SERVED: Final = frozenset({"/chat/completions", "/responses", "/files", "/models"})
+_SERVED: Final = frozenset(
+    {"/chat/completions", "/responses", "/conversations", "/files", "/models"}
+)
 _COMPARTMENTS: Final = frozenset({credentials.OCI_COMPARTMENT, credentials.OCI_TENANCY})
 _UNAUTHENTICATED: Final = (
     "The required information to complete authentication was not provided or was incorrect."

@@ -92,6 +92,13 @@ class KeptResponse(msgspec.Struct):
     polls: int = 0
 
 
+class KeptConversation(msgspec.Struct):
+    """A conversation: its object, and its items, the oldest first."""
+
+    body: dict[str, Any]
+    items: list[dict[str, Any]]
+
+
 class KeptFile(msgspec.Struct, frozen=True):
     body: dict[str, Any]
     content: bytes
@@ -110,6 +117,7 @@ class Account:
         self.models = models
         self.style = style or ChatStyle()
         self.responses: dict[str, KeptResponse] = {}
+        self.conversations: dict[str, KeptConversation] = {}
         self.files: dict[str, KeptFile] = {}
         self.batches: dict[str, KeptBatch] = {}
         self._prefixes: dict[tuple[str, int, int], None] = {}

@@ -15,7 +15,14 @@ from typing import Any, Final
 from clauseway.sandbox.surfaces.account import Account
 from clauseway.sandbox.surfaces.generation import count_tokens
 from clauseway.sandbox.surfaces.multipart import read_form
-from clauseway.sandbox.surfaces.parameters import choice, flag, integer, missing, read_object
+from clauseway.sandbox.surfaces.parameters import (
+    choice,
+    flag,
+    integer,
+    missing,
+    objects,
+    read_object,
+)
 from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event
 
 _IMAGE_TOKENS_IN: Final = 85
@@ -43,11 +50,16 @@ def generate(account: Account, call: Call) -> Reply:
 
 
 def edit(account: Account, call: Call) -> Reply:
-    form = read_form(call.content_type, call.body)
-    request = _typed(form.fields)
+    """Edit pictures: of a form, or of JSON that names them by address or as files."""
+    if call.content_type.startswith("application/json"):
+        request = read_object(call.body)
+        pictures = len(objects(request, "images"))
+    else:
+        form = read_form(call.content_type, call.body)
+        request, pictures = _typed(form.fields), len(form.files("image", "image[]"))
     if not request.get("prompt"):
         raise missing("prompt")
-    return _answer(account, call, request, len(form.files("image", "image[]")), "edit")
+    return _answer(account, call, request, pictures, "edit")
 
 
 def vary(account: Account, call: Call) -> Reply:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clauseway.sandbox.surfaces.account import Account, KeptResponse, keep
+from clauseway.sandbox.surfaces.account import Account, KeptConversation, KeptResponse, keep
 from clauseway.sandbox.surfaces.chat import MEDIA, OUTPUT_TOKENS_MAX, called_tool, generate_as, less
 from clauseway.sandbox.surfaces.generation import (
     Generation,
@@ -63,8 +63,9 @@ def create(account: Account, call: Call) -> Reply:
     """`POST /responses`."""
     request = read_object(call.body)
     model = model_of(request, call.model)
-    items = _input_items(required(request, "input"), call.serial)
+    items = input_items(required(request, "input"), call.serial)
     previous = _previous(account, request)
+    conversation = _conversation(account, request)
     streamed, background = flag(request, "stream"), flag(request, "background")
     stored = request.get("store") is not False
     if background and not stored:
@@ -74,6 +75,7 @@ def create(account: Account, call: Call) -> Reply:
     # Earlier turns count as input.
     context = [
         *(previous.context if previous else ()),
+        *(text for item in conversation.items for text in _texts(item)),
         *(text for item in items for text in _texts(item)),
     ]
     generation = _generate(request, items, (*instructed, *context), streamed)
@@ -83,7 +85,10 @@ def create(account: Account, call: Call) -> Reply:
     )
     generation = msgspec.structs.replace(generation, cached_tokens=cached)
     body = _begin(request, call, snapshot, background, stored)
+    if conversation.body:
+        body["conversation"] = {"id": conversation.body["id"]}
     kept = KeptResponse(body, items, [*context, generation.text], generation, _obfuscated(request))
+    conversation.items += [*items, *_finished(kept, int(call.now_s))["output"]]
     # Kept at once, so that a client may retrieve a response that is still streamed.
     if stored:
         keep(account.responses, body["id"], kept)
@@ -165,7 +170,7 @@ def count_input_tokens(account: Account, call: Call) -> Reply:
     account.snapshot(model_of(request), "text")
     texts = [
         text
-        for item in _input_items(required(request, "input"), call.serial)
+        for item in input_items(required(request, "input"), call.serial)
         for text in _texts(item)
     ]
     texts.append(str(request.get("instructions") or ""))
@@ -179,7 +184,7 @@ def compact(account: Account, call: Call) -> Reply:
     request = read_object(call.body)
     account.snapshot(model_of(request), "text")
     previous = _previous(account, request)
-    items = _input_items(request.get("input") or [], call.serial)
+    items = input_items(request.get("input") or [], call.serial)
     texts = [
         *(previous.context if previous else ()),
         *(text for item in items for text in _texts(item)),
@@ -235,7 +240,28 @@ def _previous(account: Account, request: dict[str, Any]) -> KeptResponse | None:
     return account.responses[response_id]
 
 
-def _input_items(given: object, serial: str) -> list[dict[str, Any]]:
+def _conversation(account: Account, request: dict[str, Any]) -> KeptConversation:
+    """Return the conversation that a request goes on from; an empty one where it names none."""
+    named = request.get("conversation")
+    if named is None:
+        return KeptConversation({}, [])
+    if request.get("previous_response_id") is not None:
+        raise Refused(
+            400,
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are "
+            "only providing one of: 'previous_response_id' or 'conversation'.",
+            code="mutually_exclusive_parameters",
+        )
+    return conversation_of(account, named["id"] if isinstance(named, dict) else str(named))
+
+
+def conversation_of(account: Account, conversation_id: str) -> KeptConversation:
+    if conversation_id not in account.conversations:
+        raise Refused(404, f"Conversation with id '{conversation_id}' not found.")
+    return account.conversations[conversation_id]
+
+
+def input_items(given: object, serial: str) -> list[dict[str, Any]]:
     """Return the input as items with ids: a text is a user's message."""
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]

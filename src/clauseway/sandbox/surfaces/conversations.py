@@ -1,0 +1,93 @@
+"""`/conversations` and their items: kept by the account, and gone on from by its responses."""
+
+from typing import Any, Final
+
+from clauseway.sandbox.surfaces.account import Account, KeptConversation, keep
+from clauseway.sandbox.surfaces.parameters import missing, page_of, query_of, read_object
+from clauseway.sandbox.surfaces.responses import conversation_of, input_items
+from clauseway.sandbox.wire import Call, Refused, Reply
+
+_ITEMS_MAX: Final = 20  # that may be added at once
+
+
+def create(account: Account, call: Call) -> Reply:
+    """`POST /conversations`."""
+    request = read_object(call.body or b"{}")
+    body = {
+        "id": f"conv_{call.serial}",
+        "object": "conversation",
+        "created_at": int(call.now_s),
+        "metadata": request.get("metadata") or {},
+    }
+    items = _given(request.get("items") or [], call)
+    keep(account.conversations, str(body["id"]), KeptConversation(body, items))
+    return Reply(value=body)
+
+
+def retrieve(account: Account, call: Call, conversation_id: str) -> Reply:
+    """`GET /conversations/{id}`."""
+    return Reply(value=conversation_of(account, conversation_id).body)
+
+
+def update(account: Account, call: Call, conversation_id: str) -> Reply:
+    """`POST /conversations/{id}`: its metadata."""
+    kept, request = conversation_of(account, conversation_id), read_object(call.body)
+    if "metadata" not in request:
+        raise missing("metadata")
+    kept.body = {**kept.body, "metadata": request["metadata"] or {}}
+    return Reply(value=kept.body)
+
+
+def delete(account: Account, call: Call, conversation_id: str) -> Reply:
+    """`DELETE /conversations/{id}`."""
+    conversation_of(account, conversation_id)
+    del account.conversations[conversation_id]
+    deleted = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
+    return Reply(value=deleted)
+
+
+def add(account: Account, call: Call, conversation_id: str) -> Reply:
+    """`POST /conversations/{id}/items`."""
+    kept, request = conversation_of(account, conversation_id), read_object(call.body)
+    if "items" not in request:
+        raise missing("items")
+    items = _given(request["items"], call)
+    kept.items += items
+    return _listed(items, "")
+
+
+def list_items(account: Account, call: Call, conversation_id: str) -> Reply:
+    """`GET /conversations/{id}/items`, the newest first unless `order=asc`."""
+    items = conversation_of(account, conversation_id).items
+    ascending = query_of(call.query).get("order", "desc") == "asc"
+    return _listed(items if ascending else items[::-1], call.query)
+
+
+def retrieve_item(account: Account, call: Call, conversation_id: str, item_id: str) -> Reply:
+    """`GET /conversations/{id}/items/{id}`."""
+    items = conversation_of(account, conversation_id).items
+    for item in items:
+        if item["id"] == item_id:
+            return Reply(value=item)
+    raise Refused(404, f"Item with id '{item_id}' not found in conversation '{conversation_id}'.")
+
+
+def delete_item(account: Account, call: Call, conversation_id: str, item_id: str) -> Reply:
+    """`DELETE /conversations/{id}/items/{id}`: the answer is the conversation."""
+    kept = conversation_of(account, conversation_id)
+    retrieve_item(account, call, conversation_id, item_id)
+    kept.items = [item for item in kept.items if item["id"] != item_id]
+    return Reply(value=kept.body)
+
+
+def _given(items: object, call: Call) -> list[dict[str, Any]]:
+    given = input_items(items, call.serial)
+    if len(given) > _ITEMS_MAX:
+        message = f"Invalid 'items': array too long. Expected at most {_ITEMS_MAX} items."
+        raise Refused(400, message, param="items", code="array_above_max_length")
+    return given
+
+
+def _listed(items: list[dict[str, Any]], query: str) -> Reply:
+    page, frame = page_of(items, [item["id"] for item in items], query)
+    return Reply(value={"object": "list", "data": page, **frame})
