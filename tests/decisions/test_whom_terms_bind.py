@@ -364,7 +364,7 @@ REFUSED = [
      "license takes no segments"),
     (ON_SELL.replace("sell", "fly"), "unknown action 'fly'"),
     (PROHIBITED.replace("[maker]", "[]"), "'parties' does not fit"),
-    (LICENSED_BY_NOBODY.replace("[{actions: [sell], products: [apps]}]", "[{}]"), "t carries names nothing"),
+    (LICENSED_BY_NOBODY.replace("[{actions: [sell], products: [apps]}]", "[{}]"), "t carries an empty scope"),
     (SHIP_FIRST_ON_SALE.replace("[sell]", "[license]").replace("[apps]", "[rights]"), "license takes no clouds"),
     (REFUSAL_ON_SALE.replace("[sell]", "[use-under-licence]").replace("[apps]", "[rights]"),
      "use-under-licence is offered by licensing"),

@@ -270,7 +270,7 @@ def _check_refusal_right(term: RefusalRight, place: Place) -> None:
 def _check_licence(term: Licence, place: Place) -> None:
     for scope in term.carries:
         if scope == Scope():
-            problem = f"a scope that {term.id} carries names nothing"
+            problem = f"{term.id} carries an empty scope"
             why, todo = "a licence carries what it names", "Write actions: and products:."
             place.tell("carries", problem, why, todo)
         _check_taken("carries", term, scope.actions, parts_of(scope), place)
