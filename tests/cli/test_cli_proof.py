@@ -252,6 +252,13 @@ def test_the_built_in_agreement_is_sound() -> None:
     assert (found["sound"], found["counts"]["error"]) == (True, 0)
 
 
+def test_check_names_a_question_for_each_term() -> None:
+    effects = {effect["term"]: effect for effect in answer("agreement", "check", code=0)["effects"]}
+    assert (effects["A1.ownership"]["outcome"], effects["A1.ownership"]["without"]) == ("forbidden", "unstated")
+    text = run("agreement", "check", "--effects").stdout
+    assert "A1.capacity  forbidden; without it conditional\n  decide --action contract-compute" in text
+
+
 def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:
     folder = mine(tmp_path / "mine", ONLY_OCI)
     found = answer("agreement", "check", str(folder), code=2)

@@ -70,6 +70,7 @@ CATALOG = Catalog(
     segments=frozenset(SEGMENTS),
     classes=CLASSES,
     products=PRODUCTS,
+    events=frozenset({"notice", "cure", "breach"}),
 )
 ACTIONS = ("serve", "sell", "license", "use-under-licence", "contract-compute")
 BEGIN = date(2030, 1, 1)
@@ -172,8 +173,14 @@ _unless = st.sampled_from(
 
 
 def cited(term: str, amendment: str) -> Citation:
+    number = term.rpartition(".")[2]
     return Citation(
-        term=term, amendment=amendment, document=f"{amendment}.md", line=1, source="ours", text=f"{term} says so."
+        term=term,
+        amendment=amendment,
+        document=f"{amendment}.md",
+        line=int(number) + 2 if number.isdigit() else 1,
+        source="ours",
+        text=f"{term} says so.",
     )
 
 

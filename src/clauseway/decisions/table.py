@@ -116,6 +116,14 @@ def _names_what_was_asked(finding: Finding) -> bool:
     )
 
 
+class Sheet(msgspec.Struct, frozen=True):
+    """One situation from `day` on: the case that decides it, and the acts that are told apart."""
+
+    day: date
+    case: Case
+    acts: Sequence[Act]
+
+
 _MakeCase = Callable[[Situation, date], Case]
 
 
@@ -164,22 +172,37 @@ class _Leaf:
 
     def cell(self, at: int, asked: Names) -> _Cell:
         """Decide the cell at the offset `at`, and keep it."""
-        if not isinstance(self._case, Case):
-            self._case = self._case(self._situation, self._day)
-        action = self._case.question.action
-        seller = asked.party if action == SELL else asked.seller
-        act = act_on(msgspec.structs.replace(asked, action=action, seller=seller))
-        cell = self.cells[at] = _Cell(decide_act(self._case, act))
+        cell = self.cells[at] = _Cell(decide_act(self.case, self._act(asked)))
         return cell
 
+    @property
+    def case(self) -> Case:
+        if not isinstance(self._case, Case):
+            self._case = self._case(self._situation, self._day)
+        return self._case
+
     def decide_all(self, product: str) -> None:
+        for at, asked in enumerate(self._stand_ins(product)):
+            if at not in self.cells:
+                self.cell(at, asked)
+
+    def sheet(self, product: str) -> Sheet:
+        """Return what the leaf decides, told of a product that it is about."""
+        acts = [self._act(asked) for asked in self._stand_ins(product)]
+        return Sheet(self._day, self.case, acts)
+
+    def _stand_ins(self, product: str) -> Iterator[Names]:
+        """Yield the names that stand for each cell, in the order of the cells."""
         # The offsets of the first part are next to each other.
         parts = [part.name for part in reversed(self._names.keys())]
-        stand_ins = every(*(classes.names for classes in reversed(self._names.values())))
-        for at, names in enumerate(stand_ins):
-            if at not in self.cells:
-                named = dict(zip(parts, names, strict=True))
-                self.cell(at, Names(action=self._situation.action, product=product, **named))
+        for names in every(*(classes.names for classes in reversed(self._names.values()))):
+            named = dict(zip(parts, names, strict=True))
+            yield Names(action=self._situation.action, product=product, **named)
+
+    def _act(self, asked: Names) -> Act:
+        action = self.case.question.action
+        seller = asked.party if action == SELL else asked.seller
+        return act_on(msgspec.structs.replace(asked, action=action, seller=seller))
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -289,6 +312,17 @@ class DecisionTable:
             for leaf in row.leaves:
                 leaf.decide_all(product)
         return self
+
+    def sheets(self) -> Iterator[Sheet]:
+        """Yield each situation once, with all that is told apart in it."""
+        seen: set[int] = set()
+        for action, products in self._compiler.products.items():
+            for product in sorted(products) if action != _SOLD else ():
+                # The first leaf holds before anything is stated.
+                for leaf in self._rows[action, product].leaves[1:]:
+                    if id(leaf) not in seen:
+                        seen.add(id(leaf))
+                        yield leaf.sheet(product)
 
     @property
     def size(self) -> tuple[int, int, int]:

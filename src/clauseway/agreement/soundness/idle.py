@@ -16,6 +16,7 @@ from clauseway.agreement.language.terms import (
     Ownership,
     Precedence,
     RefusalRight,
+    RevenueShareTerm,
     Traded,
 )
 from clauseway.agreement.soundness.lives import Lives, defined, whatever_happens
@@ -93,7 +94,7 @@ def events_changing_nothing(lives: Lives) -> Iterator[Remark]:
             event.citation,
             f"{event.name} changes nothing",
             f"with {event.event} on {event.effective} or without it, all that terms wait for "
-            "goes on on the same days: it came too late, or again",
+            "goes on on the same days: it came too late, or again, or was prevented",
             "Nothing, unless it should count: then record it with its right day.",
         )
 
@@ -135,8 +136,18 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
             yield f"its carve-out {number} covers nothing of it"
     if isinstance(term, RefusalRight) and term.except_clouds >= clouds:
         yield "every cloud is excepted"
+    if isinstance(term, RevenueShareTerm):
+        yield from _idle_base(lives, term)
     if isinstance(term, Precedence) and clouds <= {term.first}:
         yield f"there is no cloud but {term.first}"
+
+
+def _idle_base(lives: Lives, term: RevenueShareTerm) -> Iterator[str]:
+    base = term.base
+    if not base.sellers and not base.wholesale:
+        yield "its base names no seller, and nothing earned from other sellers"
+    if not any(base.takes_in(lives.catalog.lineage(name), "") for name, _ in lives.askable):
+        yield "its base takes in no product and no class of which anything can be asked"
 
 
 def _idle_carve_outs(lives: Lives, term: Forbidding) -> Iterator[int]:

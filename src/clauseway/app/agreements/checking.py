@@ -1,25 +1,47 @@
 """The remarks of `check` on an agreement's folder, and the state of its files for `--watch`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
+from clauseway.agreement import Agreement
+from clauseway.agreement.language.terms import Inoperative
 from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.agreement.soundness.remarks import Remark, Severity
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
-from clauseway.decisions.question import RESTS_ON
+from clauseway.decisions.effects import Effect, effects
+from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.values import InvalidInput, Problem
 
 
+class TermEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """A question that a term decides, or helps to: its outcome with the term and without it.
+
+    `chosen` holds the readings that are not the default. `alone` is true where nothing counts as
+    recorded but what the question supposes. With equal outcomes the reasons or conditions differ.
+    """
+
+    term: str
+    question: QuestionRecord
+    chosen: Mapping[str, str]
+    alone: bool
+    outcome: str
+    without: str
+
+
 class CheckView(msgspec.Struct, frozen=True, kw_only=True):
-    """Every remark on an agreement, the gravest first, and how many of each severity."""
+    """Every remark on an agreement, the gravest first, and how many of each severity.
+
+    `effects` holds a question for each term that changes an answer.
+    """
 
     title: str
     sound: bool
     counts: dict[str, int]
     remarks: tuple[Remark, ...]
+    effects: tuple[TermEffect, ...] = ()
 
 
 def check_folder(folder: Path | None, home: Home) -> CheckView:
@@ -28,7 +50,10 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
     Raise InvalidInput where it cannot be read.
     """
     opened = with_recorded(open_agreement(folder), home)
-    remarks = (*check_agreement(opened.agreement, opened.facts, RESTS_ON), *_not_read(folder))
+    shown = effects(opened.agreement, opened.catalog, opened.facts)
+    told = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    found = [*told, *without_effect(opened.agreement, told, shown)]
+    remarks = (*sorted(found, key=lambda remark: remark.rank), *_not_read(folder))
     counts = {
         severity.value: sum(remark.severity is severity for remark in remarks)
         for severity in Severity
@@ -38,6 +63,50 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
         sound=not counts[Severity.ERROR.value],
         counts=counts,
         remarks=remarks,
+        effects=tuple(
+            _effect(shown[term.id], opened.agreement.default_readings())
+            for amendment in opened.agreement.amendments
+            for term in amendment.terms
+            if term.id in shown
+        ),
+    )
+
+
+def without_effect(
+    agreement: Agreement, told: Iterable[Remark], shown: Mapping[str, Effect]
+) -> Iterator[Remark]:
+    """Remark on the terms that change no answer, if no other remark says why."""
+    explained = {
+        (remark.document, remark.line) for remark in told if remark.kind in ("dead", "unreachable")
+    }
+    for amendment in agreement.amendments:
+        for term in amendment.terms:
+            at = term.citation
+            if term.id in shown or isinstance(term, Inoperative):
+                continue
+            if (at.document, at.line) in explained:
+                continue
+            yield Remark(
+                severity=Severity.WARNING,
+                kind="no-effect",
+                document=at.document,
+                line=at.line,
+                what=f"{term.id} changes no answer",
+                why="with it or without it, every question has the same outcome, reasons and "
+                "conditions",
+                todo="Delete it, or fix its scope or its days, or end what leaves nothing to it.",
+            )
+
+
+def _effect(effect: Effect, defaults: Mapping[str, str]) -> TermEffect:
+    readings = effect.question.readings
+    return TermEffect(
+        term=effect.term,
+        question=QuestionRecord.of(effect.question, effect.supposed),
+        chosen={name: readings[name] for name in readings if readings[name] != defaults[name]},
+        alone=effect.alone,
+        outcome=effect.outcome,
+        without=effect.without,
     )
 
 

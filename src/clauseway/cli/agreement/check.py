@@ -10,12 +10,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from clauseway.app.agreements.checking import CheckView, check_folder, state_of, watched
+from clauseway.app.agreements.checking import (
+    CheckView,
+    TermEffect,
+    check_folder,
+    state_of,
+    watched,
+)
 from clauseway.app.opening.home import Home, home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_indented, print_problems
-from clauseway.values import InvalidInput
+from clauseway.decisions.parts import PARTS
+from clauseway.values import InvalidInput, KnownAt
 
 UNSOUND = 2
 # A person who saves a file looks at the answer after about a second.
@@ -36,6 +43,13 @@ def command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")
     ] = False,
+    with_effects: Annotated[
+        bool,
+        typer.Option(
+            "--effects",
+            help="Show for each term a question whose answer would be another without it.",
+        ),
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Check an agreement's text: conflicts, gaps, overlaps, terms that do nothing, what is idle,
@@ -51,17 +65,20 @@ def command(
     While you write your own:
       clauseway agreement check my-agreement --watch
 
+    What does each term do?
+      clauseway agreement check my-agreement --effects
+
     Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure, ours or the machine's.
     """
     if watch:
-        _watch(watched(agreement), home_at(home), as_json)
+        _watch(watched(agreement), home_at(home), as_json, with_effects)
         return 0
     view = check_folder(agreement, home_at(home))
-    _show(view, as_json)
+    _show(view, as_json, with_effects)
     return 0 if view.sound else UNSOUND
 
 
-def _watch(folder: Path, home: Home, as_json: bool) -> None:
+def _watch(folder: Path, home: Home, as_json: bool, with_effects: bool) -> None:
     stopped = threading.Event()
     # Ctrl-C sets a flag: an exception raised while a library cleans up would be lost.
     before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
@@ -70,26 +87,28 @@ def _watch(folder: Path, home: Home, as_json: bool) -> None:
         while not stopped.is_set():
             if (state := state_of(folder)) != seen:
                 seen = state
-                _check_again(folder, home, as_json)
+                _check_again(folder, home, as_json, with_effects)
                 sys.stdout.flush()  # whoever reads a pipe waits for it too
             stopped.wait(_POLL_S)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _check_again(folder: Path, home: Home, as_json: bool) -> None:
+def _check_again(folder: Path, home: Home, as_json: bool, with_effects: bool) -> None:
     """Check again. A text that cannot be read is reported and does not end the watching."""
     try:
-        _show(check_folder(folder, home), as_json)
+        _show(check_folder(folder, home), as_json, with_effects)
     except InvalidInput as error:
         print_problems(error.problems, as_json)
 
 
-def _show(view: CheckView, as_json: bool) -> None:
-    answer(as_json, view, lambda: _print(console(), view))
+def _show(view: CheckView, as_json: bool, with_effects: bool) -> None:
+    answer(as_json, view, lambda: _print(console(), view, with_effects))
 
 
-def _print(out: Console, view: CheckView) -> None:
+def _print(out: Console, view: CheckView, with_effects: bool) -> None:
+    for effect in view.effects if with_effects else ():
+        _print_effect(out, effect)
     for remark in view.remarks:
         place = f"{remark.document}:{remark.line}" if remark.line else remark.document
         out.print(
@@ -105,6 +124,24 @@ def _print(out: Console, view: CheckView) -> None:
         Text(f" ({counts})"),
         sep="",
     )
+
+
+def _print_effect(out: Console, effect: TermEffect) -> None:
+    asked = effect.question
+    without = effect.without if effect.without != effect.outcome else "the same, for other reasons"
+    out.print(Text(f"{effect.term}  {effect.outcome}; without it {without}"))
+    flags = [
+        f"{part.flag} {name}"
+        for part in PARTS
+        if (name := asked.as_combination()[part.name]) not in ("", part.default)
+    ]
+    flags += [f"--as-of {asked.as_of}"]
+    if asked.known_at != KnownAt.everything():
+        flags.append(f"--known-at {asked.known_at}")
+    flags += [f"--reading {name}={option}" for name, option in effect.chosen.items()]
+    flags += [f"--suppose {fact}" for fact in asked.suppositions]
+    alone = ", with nothing else recorded" if effect.alone else ""
+    print_indented(out, f"decide {' '.join(flags)}{alone}", by=2, style="dim")
 
 
 def _counted(name: str, count: int) -> str:

@@ -21,7 +21,9 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(record, name="record", help="Record one fact.")
 
-_IDLE = "all that terms wait for goes on on the same days; it came too late, or again"
+_IDLE = (
+    "all that terms wait for goes on on the same days; it came too late, or again, or was prevented"
+)
 KeptCloud = Annotated[
     str, typer.Option("--cloud", help="The host cloud that it is kept to. Left out: any.")
 ]

@@ -1,0 +1,200 @@
+"""Find for each term a question whose answer it changes: outcome, reasons or conditions.
+
+A term is tried in every situation in which it stands or has ended, and there on every combination
+that is told apart: the answer is compared with that of the same agreement without the term. This is
+done as the register stands, at each point of knowledge and under every reading, and again as if
+nothing had been recorded but the events that the term waits for. Where no answer changes, the term
+has no effect.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from itertools import islice
+from itertools import product as every
+
+import msgspec
+
+from clauseway.agreement import Agreement, FactRegister, suppose
+from clauseway.agreement.language.definitions import Event
+from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative
+from clauseway.catalog import Catalog
+from clauseway.decisions.case import Case
+from clauseway.decisions.decision import Decision, Outcome
+from clauseway.decisions.engine import decide, decide_act
+from clauseway.decisions.parts import ANY_SEGMENT
+from clauseway.decisions.question import Question
+from clauseway.decisions.reach import Act
+from clauseway.decisions.table import DecisionTable, Sheet
+from clauseway.values import KnownAt
+
+# Combinations of readings multiply. A text with more has enough to fix in the first of them.
+_READINGS_MAX = 256
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """A question whose answer a term changes, and its outcome with the term and without it.
+
+    `alone` is true where nothing counts as recorded but `supposed`; otherwise the register stands
+    as it is. Answers of equal outcome differ in their reasons or conditions.
+    """
+
+    term: str
+    question: Question
+    alone: bool
+    supposed: tuple[str, ...]
+    outcome: Outcome
+    without: Outcome
+
+
+def effects(agreement: Agreement, catalog: Catalog, facts: FactRegister) -> dict[str, Effect]:
+    """Return an effect of each term that has one, by the term's id.
+
+    Terms of the kinds that decide nothing have none.
+    """
+    search = _Search(agreement, catalog)
+    search.among(_Knowledge(facts, False, ()))
+    for supposed in search.awaited():
+        register = FactRegister().with_facts([suppose(text, catalog) for text in supposed])
+        search.among(_Knowledge(register, True, supposed))
+    return search.effects
+
+
+def without_term(agreement: Agreement, term: str) -> Agreement:
+    """Return the agreement as if a term had never been written."""
+    return msgspec.structs.replace(
+        agreement,
+        amendments=tuple(
+            msgspec.structs.replace(
+                amendment, terms=tuple(other for other in amendment.terms if other.id != term)
+            )
+            for amendment in agreement.amendments
+        ),
+    )
+
+
+def differ(decision: Decision, other: Decision) -> bool:
+    """Return whether two decisions differ in outcome, reasons or conditions."""
+    return (decision.outcome, decision.reasons, decision.conditions) != (
+        other.outcome,
+        other.reasons,
+        other.conditions,
+    )
+
+
+class _Knowledge(msgspec.Struct, frozen=True):
+    """A register to try terms with: the recorded one, or supposed facts alone."""
+
+    facts: FactRegister
+    alone: bool
+    supposed: tuple[str, ...]
+
+
+class _Search:
+    """The effects that were seen so far, and the terms of which none was."""
+
+    def __init__(self, agreement: Agreement, catalog: Catalog) -> None:
+        self._agreement, self._catalog = agreement, catalog
+        self._pending: dict[str, AnyTerm] = {
+            term.id: term
+            for amendment in agreement.amendments
+            for term in amendment.terms
+            if not isinstance(term, Inoperative)
+        }
+        announced = sorted({amendment.known for amendment in agreement.amendments}, reverse=True)
+        self._points = (KnownAt.everything(), *announced)
+        self.effects: dict[str, Effect] = {}
+
+    def awaited(self) -> list[tuple[str, ...]]:
+        """Return the sets of supposed facts that let terms without an effect so far begin."""
+        return list(dict.fromkeys(map(self._awaited_by, self._pending.values())))
+
+    def _awaited_by(self, term: AnyTerm) -> tuple[str, ...]:
+        named = dict.fromkeys(event for event in (term.from_, term.while_) if event)
+        recorded = (_recorded_first(event, self._agreement.events) for event in named)
+        return tuple(
+            f"{event}={term.begins}" if event == MILESTONE else f"event:{event}={term.begins}"
+            for event in dict.fromkeys(recorded)
+            if event
+        )
+
+    def among(self, knowledge: _Knowledge) -> None:
+        """Look for effects at every point of knowledge, under each choice of readings."""
+        readings = self._agreement.readings.values()
+        for known_at in self._points:
+            choices = every(*(reading.options for reading in readings))
+            for choice in islice(choices, _READINGS_MAX):
+                if not self._pending:
+                    return
+                chosen = dict(zip(self._agreement.readings, choice, strict=True))
+                self._under(knowledge, known_at, chosen)
+
+    def _under(self, knowledge: _Knowledge, known_at: KnownAt, readings: Mapping[str, str]) -> None:
+        table = DecisionTable(self._agreement, self._catalog, knowledge.facts, known_at, readings)
+        for sheet in table.sheets():
+            folded = {state.term.id for state in sheet.case.force.states}
+            for term in folded.intersection(self._pending):
+                effect = self._effect(term, sheet, knowledge, known_at, readings)
+                if effect is not None:
+                    del self._pending[term]
+                    self.effects[term] = effect
+
+    def _effect(
+        self,
+        term: str,
+        sheet: Sheet,
+        knowledge: _Knowledge,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+    ) -> Effect | None:
+        """Return a question of a situation whose answer the term changes; None if there is none.
+
+        A question whose outcome changes goes before others.
+        """
+        effect = None
+        without = _without(sheet.case, term)
+        for act in sheet.acts:
+            finding, other_finding = decide_act(sheet.case, act), decide_act(without, act)
+            if finding == other_finding or (
+                effect is not None and finding.outcome == other_finding.outcome
+            ):
+                continue
+            question = _question(act, sheet.day, known_at, readings)
+            decision = self._decide(self._agreement, knowledge, question)
+            other = self._decide(without_term(self._agreement, term), knowledge, question)
+            # Where another party sells, its sale may decide, whatever the term says of the act.
+            if differ(decision, other):
+                effect = Effect(
+                    term=term,
+                    question=question,
+                    alone=knowledge.alone,
+                    supposed=knowledge.supposed,
+                    outcome=decision.outcome,
+                    without=other.outcome,
+                )
+                if effect.outcome != effect.without:
+                    break
+        return effect
+
+    def _decide(self, agreement: Agreement, knowledge: _Knowledge, question: Question) -> Decision:
+        return decide(agreement, self._catalog, knowledge.facts, question)
+
+
+def _without(case: Case, term: str) -> Case:
+    kept = tuple(state for state in case.force.states if state.term.id != term)
+    force = msgspec.structs.replace(case.force, states=kept)
+    return Case.of(case.agreement, case.catalog, force, case.facts, case.question)
+
+
+def _question(act: Act, as_of: date, known_at: KnownAt, readings: Mapping[str, str]) -> Question:
+    names = act.named() | {
+        "seller": act.seller or act.party,
+        "segment": act.segment or ANY_SEGMENT,
+    }
+    return Question(**names, as_of=as_of, known_at=known_at, readings=readings)
+
+
+def _recorded_first(event: str, events: Mapping[str, Event]) -> str:
+    """Return the recorded event that lets an event come about; empty where a fixed day does."""
+    while event in events and events[event].after:
+        event = events[event].after
+    return event if event not in events or events[event].recorded else ""

@@ -1,0 +1,142 @@
+"""No term of a sound agreement is without effect on some question that `check` names.
+
+For each term `effects` names a question whose answer would be another without it, or there is none.
+"""
+
+import pytest
+from generated_agreements import READINGS, agreements
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from reference_evaluator import World
+
+from clauseway import KnownAt, OpenAgreement, open_agreement
+from clauseway.agreement import FactRegister, boundaries, suppose
+from clauseway.agreement.language.terms import Inoperative
+from clauseway.agreement.soundness.checking import check_agreement
+from clauseway.app.agreements.checking import without_effect
+from clauseway.decisions import Tables, all_questions
+from clauseway.decisions.effects import Effect, differ, effects, without_term
+from clauseway.decisions.question import RESTS_ON
+from soak import examples
+from terms_at_hand import at_hand
+
+
+def bounded(count: int) -> settings:
+    """Each example walks all that can be asked of it; a failing one is told as it was drawn."""
+    return settings(
+        max_examples=examples(count),
+        deadline=None,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+def knowing(opened: OpenAgreement, effect: Effect) -> FactRegister:
+    """The register that an effect's question was asked with."""
+    if not effect.alone:
+        return opened.facts
+    return FactRegister().with_facts([suppose(text, opened.catalog) for text in effect.supposed])
+
+
+def deciding(opened: OpenAgreement) -> list[str]:
+    terms = [term for amendment in opened.agreement.amendments for term in amendment.terms]
+    return [term.id for term in terms if not isinstance(term, Inoperative)]
+
+
+@bounded(12)
+@given(opened=agreements())
+def test_each_question_named_is_answered_otherwise_without_its_term(opened: OpenAgreement) -> None:
+    """By the engine, and where the outcome differs by the reference evaluator too."""
+    for term, effect in effects(opened.agreement, opened.catalog, opened.facts).items():
+        facts, less = knowing(opened, effect), without_term(opened.agreement, term)
+        sides = [OpenAgreement(agreement, opened.catalog, facts) for agreement in (opened.agreement, less)]
+        answers = [side.answer(effect.question) for side in sides]
+        assert differ(*answers)
+        assert [answer.outcome for answer in answers] == [effect.outcome, effect.without]
+        assert [World(side, effect.question).answer() for side in sides] == [effect.outcome, effect.without]
+
+
+@bounded(12)
+@given(opened=agreements(), data=st.data())
+def test_a_term_said_to_change_no_answer_changes_none(opened: OpenAgreement, data: st.DataObject) -> None:
+    shown = effects(opened.agreement, opened.catalog, opened.facts)
+    readings = {name: data.draw(st.sampled_from(options)) for name, options in READINGS.items()}
+    for term in deciding(opened):
+        if term in shown:
+            continue
+        less = without_term(opened.agreement, term)
+        for known_at in (KnownAt.everything(), data.draw(st.sampled_from([*opened.agreement.amendments])).known):
+            before = Tables(opened.agreement, opened.catalog, opened.facts)
+            after = Tables(less, opened.catalog, opened.facts)
+            for day in boundaries(opened.agreement, opened.facts, known_at):
+                asked = all_questions(opened.agreement, opened.catalog, as_of=day, known_at=known_at, readings=readings)
+                for question in list(asked)[:: data.draw(st.integers(5, 9))]:
+                    assert before.answer(question) == after.answer(question), (term, question)
+
+
+@bounded(12)
+@given(opened=agreements())
+def test_check_names_a_question_or_says_why_not(opened: OpenAgreement) -> None:
+    shown = effects(opened.agreement, opened.catalog, opened.facts)
+    told = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    said = [*told, *without_effect(opened.agreement, told, shown)]
+    why = {remark.what.split()[0] for remark in said if remark.kind in ("dead", "unreachable", "no-effect")}
+    assert set(deciding(opened)) <= {*shown, *why}
+    assert not {remark.what.split()[0] for remark in said if remark.kind == "no-effect"} & {*shown}
+
+
+@pytest.mark.parametrize("name", ["openai-microsoft", "anthropic-clouds"])
+def test_every_term_of_the_agreements_that_ship_has_an_effect(name: str) -> None:
+    opened = open_agreement(name)
+    assert sorted(effects(opened.agreement, opened.catalog, opened.facts)) == sorted(deciding(opened))
+
+
+# A term beside the ownership of everything · the question that it changes · with it · without it
+ALONE = [
+    (
+        "id: t\nkind: prohibition\nparties: [rival]\nactions: [sell]\nproducts: [app]",
+        ("serve", "rival", "app"),
+        "forbidden",
+        "conditional",
+    ),
+    (
+        "id: t\nkind: permission\nparty: shop\nactions: [contract-compute]\nproducts: [rooms]",
+        ("contract-compute", "shop", "rooms"),
+        "permitted",
+        "conditional",
+    ),
+    (
+        "id: t\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop]}",
+        ("share-revenue", "shop", ""),
+        "permitted",
+        "forbidden",
+    ),
+]
+
+
+@pytest.mark.parametrize(("term", "asked", "outcome", "without"), ALONE)
+def test_the_question_of_a_term(term: str, asked: tuple[str, str, str], outcome: str, without: str) -> None:
+    opened = at_hand(term)
+    effect = effects(opened.agreement, opened.catalog, opened.facts)["t"]
+    question = effect.question
+    assert (question.action, question.party, question.product) == asked
+    assert (effect.outcome, effect.without) == (outcome, without)
+
+
+# Terms of which one changes no answer.
+IDLE = [
+    "id: t\nkind: refusal-right\nholder: maker\nactions: [contract-compute]\nproducts: [rooms]\nsubject: room",
+    "id: t\nkind: licence\nlicensor: rival\nlicensee: shop\nproducts: [rights]",
+    "id: t\nkind: precedence\nparty: shop\nfirst: north\nactions: [contract-compute]\nproducts: [rooms]\n"
+    "binds: every-product\nsince: 2026-01-01\n\n"
+    "id: no\nkind: prohibition\nparties: [anyone]\nactions: [contract-compute]\nproducts: [rooms]",
+]
+
+
+@pytest.mark.parametrize("terms", IDLE)
+def test_a_term_without_effect_is_told(terms: str) -> None:
+    """First refusal of its holder's own, a licence of what is another's, ship-first of what is forbidden."""
+    opened = at_hand(terms)
+    shown = effects(opened.agreement, opened.catalog, opened.facts)
+    told = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    assert [remark.what for remark in without_effect(opened.agreement, told, shown)] == ["t changes no answer"]
