@@ -105,6 +105,55 @@ def test_only_ones_own_project_and_its_auditor_may_know(rig: Rig) -> None:
     assert httpx.get(f"{rig.url}/clauseway/v1/requests/{NOBODY}").status_code == 401
 
 
+# -- the latest requests of a project, and what it may still ask
+
+
+def listed(rig: Rig, query: str = "", secret: str = SECRET) -> httpx.Response:
+    headers = {"authorization": f"Bearer {secret}"}
+    return httpx.get(f"{rig.url}/clauseway/v1/requests{query}", headers=headers)
+
+
+def identifiers(answer: httpx.Response) -> list[str]:
+    return [request["id"] for request in answer.json()["data"]]
+
+
+def test_a_project_lists_its_own_requests_the_newest_first(rig: Rig) -> None:
+    answers = [ask(rig) for _ in range(3)]
+    asked = [answer.headers["x-clauseway-request-id"] for answer in answers]
+    refused = ask(rig, **{"x-clauseway-cloud": "moon"}).headers["x-clauseway-request-id"]
+    ask(rig, RIVAL)
+    assert identifiers(listed(rig, "?limit=4")) == [refused, *reversed(asked)]
+    assert identifiers(listed(rig, "?limit=2&status=200")) == [asked[2], asked[1]]
+    assert identifiers(listed(rig, f"?limit=1&after={asked[2]}")) == [asked[1]]
+    assert identifiers(listed(rig, "?status=400&limit=1&operation=chat")) == [refused]
+    assert identifiers(listed(rig, "?model=another")) == []
+    assert listed(rig, "?limit=2").json()["has_more"] is True
+    assert listed(rig, "?limit=4").json()["data"][1] == explained(rig, answers[2]).json()
+    assert set(identifiers(listed(rig, "?limit=100", RIVAL))).isdisjoint([*asked, refused])
+    assert identifiers(listed(rig, "?limit=1", AUDITOR)) == [refused], "its auditor reads them too"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=x", "limit=²", "limit=", "status=-1", "after=req_1", "page=2", "limit=1&limit=2"],
+)
+def test_a_query_that_says_nothing_is_refused(rig: Rig, query: str) -> None:
+    error = listed(rig, f"?{query}").json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_query", query.partition("=")[0])
+
+
+def test_a_key_hears_what_it_may_hold(rig: Rig) -> None:
+    told = httpx.get(f"{rig.url}/clauseway/v1/limits", headers={"authorization": f"Bearer {SECRET}"}).json()
+    assert told == {
+        "object": "clauseway.limits",
+        "limits": [],
+        "budgets": [],
+        "connections": {"limit": 2_500, "open": 1},
+        "bytes_in_flight": {"limit": 512 << 20, "held": 0},
+    }
+    assert httpx.get(f"{rig.url}/clauseway/v1/limits").status_code == 401
+
+
 # -- from journal and lake, after the process is gone
 
 

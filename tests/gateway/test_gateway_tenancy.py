@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -106,6 +107,21 @@ def test_a_limit_is_refused_with_its_figures(house: House) -> None:
     assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
     assert "2 requests a minute of project acme/research has 0 left" in error["message"]
     assert 0 < int(third.headers["retry-after"]) <= 61
+
+
+def test_a_key_hears_what_is_left_of_its_limits_and_budgets(house: House) -> None:
+    house.set_budget(10**15)
+    rig = house.gateway("one")
+    rig.start(house.plan(rig, RateLimit(id="l", whose="project acme/research", requests_per_minute=5)))
+    for _ in range(2):
+        assert ask(rig).status_code == 200
+    told = httpx.get(f"{rig.url}/clauseway/v1/limits", headers=AUTHORIZED).json()
+    (limit,), (budget,) = told["limits"], told["budgets"]
+    assert (limit["kind"], limit["whose"], limit["limit"], limit["remaining"]) == (
+        "requests", "project acme/research", 5, 3,
+    )  # fmt: skip
+    assert (budget["whose"], Decimal(budget["amount"])) == ("organisation acme", Decimal(1000))
+    assert Decimal(budget["left"]) == Decimal(1000) - Decimal(charged(rig)).scaleb(-12)
 
 
 def test_two_gateways_never_overshoot_a_budget(house: House) -> None:

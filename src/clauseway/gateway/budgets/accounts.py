@@ -151,6 +151,13 @@ class Account:
                 budget_slice.spent += charged_picodollars
                 budget_slice.left += reserved_picodollars - charged_picodollars
 
+    def held(self, now_s: float) -> tuple[tuple[Window, ...], tuple[BudgetSlice, ...]]:
+        """The limits, as they stand now, and the slices of budgets."""
+        for window in self._windows:
+            if now_s >= window.step_end_s:
+                window.turn(now_s)
+        return self._windows, self._slices
+
     def slices(self, cloud: str, product: str) -> tuple[BudgetSlice, ...]:
         """This process's slices of the budgets that hold for an attempt."""
         return (self._matching.get((cloud, product)) or self._match(cloud, product))[2]

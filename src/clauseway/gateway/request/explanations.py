@@ -5,6 +5,7 @@ Kept in memory, a fixed number of them; `clauseway usage request` reads older on
 the lake.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -65,40 +66,45 @@ class Explanations:
     def keep(self, number: int, explanation: Explanation) -> None:
         self._kept[number % _KEPT] = (number, explanation)
 
+    def latest(self) -> Iterator[tuple[int, Explanation]]:
+        """Yield those that are kept, with their numbers, the latest first."""
+        last = max([kept[0] for kept in self._kept if kept is not None], default=0)
+        for number in range(last, max(last - _KEPT, 0), -1):
+            kept = self._kept[number % _KEPT]
+            if kept is not None and kept[0] == number:
+                yield kept
+
     def find(self, number: int) -> Explanation | None:
         kept = self._kept[number % _KEPT]
         return kept[1] if kept is not None and kept[0] == number else None
 
 
-def as_json(identifier: str, explanation: Explanation) -> bytes:
-    """The answer of `GET /clauseway/v1/requests/ID`."""
+def as_json(identifier: str, explanation: Explanation) -> dict[str, object]:
+    """A request as `GET /clauseway/v1/requests/ID` shows it."""
     candidate = explanation.candidate
     label = candidate.target.deployment if candidate is not None else None
-    return msgspec.json.encode(
-        {
-            "id": identifier,
-            "object": "clauseway.request",
-            "operation": explanation.operation,
-            "model": explanation.model,
-            "organisation": explanation.buyer.organisation,
-            "project": explanation.buyer.project,
-            "key": explanation.buyer.key_id,
-            "event_ns": str(explanation.event_ns),
-            "status": explanation.status,
-            "message": explanation.message,
-            "served_by": label,
-            "decision": candidate.decision if candidate is not None else None,
-            "outcome": candidate.outcome if candidate is not None else None,
-            "attempted": [_shown(attempted) for attempted in explanation.attempted],
-            "passed_over": [skipped._asdict() for skipped in explanation.skipped],
-            "usage": _by_name(explanation.units),
-            "usage_estimated": explanation.is_estimated,
-            "cost": _cost(
-                explanation.charged
-                + sum([attempted.charged for attempted in explanation.attempted])
-            ),
-        }
-    )
+    return {
+        "id": identifier,
+        "object": "clauseway.request",
+        "operation": explanation.operation,
+        "model": explanation.model,
+        "organisation": explanation.buyer.organisation,
+        "project": explanation.buyer.project,
+        "key": explanation.buyer.key_id,
+        "event_ns": str(explanation.event_ns),
+        "status": explanation.status,
+        "message": explanation.message,
+        "served_by": label,
+        "decision": candidate.decision if candidate is not None else None,
+        "outcome": candidate.outcome if candidate is not None else None,
+        "attempted": [_shown(attempted) for attempted in explanation.attempted],
+        "passed_over": [skipped._asdict() for skipped in explanation.skipped],
+        "usage": _by_name(explanation.units),
+        "usage_estimated": explanation.is_estimated,
+        "cost": _cost(
+            explanation.charged + sum([attempted.charged for attempted in explanation.attempted])
+        ),
+    }
 
 
 def _shown(attempted: FailedAttempt) -> dict[str, object]:

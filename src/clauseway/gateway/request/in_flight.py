@@ -91,6 +91,11 @@ class InFlight:
         use.connections += 1
         return use
 
+    def of(self, label: int) -> tuple[int, int]:
+        """Return a key's open connections and bytes in flight."""
+        use = self._uses.get(label)
+        return (use.connections, use.bytes) if use is not None else (0, 0)
+
     def leave_key(self, use: Use) -> None:
         """The connection is gone, or has another key now."""
         use.connections -= 1

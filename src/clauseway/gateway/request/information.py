@@ -3,9 +3,13 @@
 Each function returns a whole HTTP answer or raises `Refused`.
 """
 
+import re
+from typing import Final
+from urllib.parse import parse_qsl
+
 import msgspec
 
-from clauseway.gateway.request.explanations import as_json
+from clauseway.gateway.request.explanations import as_json, usd
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
@@ -14,8 +18,13 @@ from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import response
 from clauseway.metering import Buyer, RequestId
 
+_LISTED_MAX: Final = 100
+_REQUEST: Final = re.compile(r"req_[0-9a-f]{32}")
 
-def models(shared: Shared, customer: Customer, name: bytes | None, head_lines: bytes) -> bytes:
+
+def models(
+    shared: Shared, customer: Customer, name: bytes | None, _query: bytes, head_lines: bytes
+) -> bytes:
     """List the models that are served to a customer, or one of them."""
     names = shared.tables.models(shared.clock(), customer)
     if name is None:
@@ -32,19 +41,111 @@ def _model(name: str, customer: Customer) -> dict[str, object]:
 
 
 def explain(
-    shared: Shared, customer: Customer, identifier: bytes | None, head_lines: bytes
+    shared: Shared, customer: Customer, identifier: bytes | None, _query: bytes, head_lines: bytes
 ) -> bytes:
     """Say why one of the latest requests of the customer's project went where it went."""
     named = (identifier or b"").decode()
     request = RequestId.parse(named)
     explanation = shared.explanations.find(request.number) if request.boot == shared.boot else None
     if explanation is not None and _project(explanation.buyer) == _project(customer.buyer):
-        return response(200, as_json(named, explanation), head_lines)
+        return _json(as_json(named, explanation), head_lines)
     message = (
         f"There is no {named} of this key's project among the latest requests of this process; "
         f"`clauseway usage request {named}` reads older ones from the journal and the lake."
     )
     raise Refused(errors.NO_SUCH_OBJECT, message)
+
+
+def requests(
+    shared: Shared, customer: Customer, _name: bytes | None, query: bytes, head_lines: bytes
+) -> bytes:
+    """List the latest requests of the customer's project that this process knows, the newest
+    first: of a model, a status or an operation, after one of them."""
+    asked = _query_of(query, "limit", "after", "model", "status", "operation")
+    limit = _number(asked, "limit", 20, _LISTED_MAX)
+    status = _number(asked, "status", 0, 999)
+    after = RequestId.parse(asked["after"]).number if "after" in asked else 0
+    listed: list[dict[str, object]] = []
+    more = False
+    for number, explanation in shared.explanations.latest():
+        if (
+            (after and number >= after)
+            or _project(explanation.buyer) != _project(customer.buyer)
+            or asked.get("model", explanation.model) != explanation.model
+            or asked.get("operation", explanation.operation) != explanation.operation
+            or (status and explanation.status != status)
+        ):
+            continue
+        if len(listed) == limit:
+            more = True
+            break
+        listed.append(as_json(str(RequestId(shared.boot, number)), explanation))
+    return _json({"object": "list", "data": listed, "has_more": more}, head_lines)
+
+
+def limits(
+    shared: Shared, customer: Customer, _name: bytes | None, query: bytes, head_lines: bytes
+) -> bytes:
+    """Tell what the customer may still ask, spend and hold, as far as this process knows."""
+    _query_of(query)
+    account, of_process = customer.account, shared.limits
+    windows, slices = account.held(shared.wheel.now_s) if account is not None else ((), ())
+    connections, held = shared.in_flight.of(customer.label)
+    told = {
+        "object": "clauseway.limits",
+        "limits": [
+            {
+                "kind": window.kind,
+                "whose": window.whose,
+                "cloud": window.narrowed[0],
+                "product": window.narrowed[1],
+                "limit": window.limit,
+                "remaining": max(window.left, 0),
+                "per_s": 60,
+            }
+            for window in windows
+        ],
+        "budgets": [
+            {
+                "whose": part.whose,
+                "cloud": part.narrowed[0],
+                "product": part.narrowed[1],
+                "currency": "USD",
+                # Nobody has asked the lease server yet: the process knows no figure.
+                "amount": usd(part.amount) if part.amount >= 0 else None,
+                "left": usd(max(part.left + part.elsewhere, 0)) if part.amount >= 0 else None,
+            }
+            for part in slices
+        ],
+        "connections": {"limit": of_process.connections_per_key, "open": connections},
+        "bytes_in_flight": {"limit": of_process.bytes_in_flight_per_key, "held": held},
+    }
+    return _json(told, head_lines)
+
+
+def _query_of(query: bytes, *names: str) -> dict[str, str]:
+    """Return what a query asks for. Raises Refused for what nobody knows, or that stands twice."""
+    asked: dict[str, str] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name not in names or name in asked:
+            known = ", ".join(names) or "none"
+            message = f"{name!r} is unknown here or stands twice. Parameters: {known}."
+            raise Refused(errors.MALFORMED_QUERY, message, param=name)
+        asked[name] = value
+    if "after" in asked and not _REQUEST.fullmatch(asked["after"]):
+        message = f"after is a request's identifier, not {asked['after']!r}."
+        raise Refused(errors.MALFORMED_QUERY, message, param="after")
+    return asked
+
+
+def _number(asked: dict[str, str], name: str, default: int, most: int) -> int:
+    written = asked.get(name, str(default))
+    if not (written.isascii() and written.isdecimal() and len(written) < 5):
+        written = "-1"
+    if not (int(written) == default or 1 <= int(written) <= most):
+        message = f"{name} is a number from 1 to {most}, not {asked[name]!r}."
+        raise Refused(errors.MALFORMED_QUERY, message, param=name)
+    return int(written)
 
 
 def health(shared: Shared, head_lines: bytes) -> bytes:

@@ -14,7 +14,14 @@ from typing import Final, NoReturn
 from clauseway.gateway.request.explanations import Explanation
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.incoming import Incoming
-from clauseway.gateway.request.information import explain, health, models, readiness
+from clauseway.gateway.request.information import (
+    explain,
+    health,
+    limits,
+    models,
+    readiness,
+    requests,
+)
 from clauseway.gateway.request.lifecycle import Caller, Lifecycle
 from clauseway.gateway.request.lists import MergedList
 from clauseway.gateway.request.refusals import Refused, journal_failed
@@ -46,12 +53,18 @@ _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # the wheel's tick
 _READS_ONLY: Final = "This key may read what its project asked and ask nothing: use one with the role member or admin."
 
-# Answers that need a key and no cloud; the group is the name or identifier that the path holds.
+# Answers that need a key and no cloud; the group is the name or identifier that the path holds. They
+# are given what the query says, too.
 _KEYED: Final[
-    tuple[tuple[re.Pattern[bytes], Callable[[Shared, Customer, bytes | None, bytes], bytes]], ...]
+    tuple[
+        tuple[re.Pattern[bytes], Callable[[Shared, Customer, bytes | None, bytes, bytes], bytes]],
+        ...,
+    ]
 ] = (
     (re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?"), models),
     (re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})"), explain),
+    (re.compile(rb"/clauseway/v1/requests()"), requests),
+    (re.compile(rb"/clauseway/v1/limits()"), limits),
 )
 # Answers that need no key either.
 _OPEN: Final[tuple[tuple[bytes, Callable[[Shared, bytes], bytes]], ...]] = (
@@ -147,7 +160,8 @@ class Router:
     ) -> bytes:
         """Answer a path that is no operation; `methods` are those that it takes, where only the
         method is wrong."""
-        path, shared = incoming.url.partition(b"?")[0], self._shared
+        path, _, query = incoming.url.partition(b"?")
+        shared = self._shared
         if methods:
             _refuse_method(path, incoming.method, *methods)
         for pattern, keyed_answer in _KEYED:
@@ -155,9 +169,8 @@ class Router:
             if match is not None:
                 if incoming.method != b"GET":
                     _refuse_method(path, incoming.method, b"GET")
-                return keyed_answer(
-                    shared, self._customer_of(incoming, shared.tables), match[1], head_lines
-                )
+                customer = self._customer_of(incoming, shared.tables)
+                return keyed_answer(shared, customer, match[1], query, head_lines)
         for open_path, answer in _OPEN:
             if path == open_path:
                 if incoming.method != b"GET":

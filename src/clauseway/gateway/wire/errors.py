@@ -30,6 +30,7 @@ class Fault(NamedTuple):
 
 MALFORMED_HTTP: Final = Fault(400, "invalid_request_error", "malformed_http")
 MALFORMED_BODY: Final = Fault(400, "invalid_request_error", "invalid_body")
+MALFORMED_QUERY: Final = Fault(400, "invalid_request_error", "invalid_query")
 UNKNOWN_CLOUD: Final = Fault(400, "invalid_request_error", "unknown_cloud")
 NO_KEY: Final = Fault(401, "invalid_request_error", "invalid_api_key")
 FORBIDDEN: Final = Fault(403, "permission_error", "forbidden_by_agreement")
