@@ -1,13 +1,14 @@
-"""The canonical layout of YAML blocks. Prose, front matter and meaning stay as they are, comments are kept.
+"""Lay out YAML blocks in one canonical way. Prose, front matter, meaning and comments stay.
 
-    keys         in the order of their kind: id, kind, what is its own, begins, until, through, under, source
-    lists        of names on one line where that fits the width, else one name a line; of mappings one a line
-    mappings     as their author wrote them, on one line only where that fits; a fact always may be one line
+    keys         in the order of their kind: id, kind, its own keys, begins, until, …, source
+    lists        of names on one line if that fits the width, else one name a line; of mappings one
+                 a line
+    mappings     as their author wrote them, on one line only if that fits; a fact may be one line
     lines        no longer than the width, where words can be broken
     blocks       one blank line before and after
 
-INVARIANT: what is read from the text is the same before and after, and so is every comment; a block where that would
-not hold is left as it is, and so is one that cannot be read.
+INVARIANT: a block reads the same before and after, with every comment. A block for which that would
+not hold is left as it is, and so is a block that cannot be read.
 """
 
 import re
@@ -17,7 +18,7 @@ from typing import Any
 
 import msgspec
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.compat import StringIO
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.resolver import VersionedResolver
@@ -41,7 +42,7 @@ _FACT_LAST = ("effective", "recorded", "corrects", "source", "says")
 
 
 class _Plain(VersionedResolver):
-    """Every scalar is the text that was written, as the reader takes it: nothing is a day or a number here."""
+    """Leaves every scalar as the text that was written, as `reading` does: no day, no number."""
 
     @property
     def versioned_resolver(self) -> dict[object, list[object]]:
@@ -49,7 +50,7 @@ class _Plain(VersionedResolver):
 
 
 class _Fence(msgspec.Struct, frozen=True):
-    """A fenced block: the lines `begin` ≤ n < `end` hold its YAML; the fences stand around them."""
+    """A fenced block. The lines `begin` ≤ n < `end` hold its YAML, between the fences."""
 
     kind: str
     begin: int
@@ -57,7 +58,7 @@ class _Fence(msgspec.Struct, frozen=True):
 
 
 def format_document(text: str) -> str:
-    """A document with its blocks in canonical layout. Any text comes back; what is no block is not touched."""
+    """Return a document with its blocks in canonical layout. Text outside blocks stays as it is."""
     line_end = "\r\n" if "\r\n" in text else "\n"
     lines = text.replace("\r\n", "\n").split("\n")
     for fence in reversed(list(_fences(lines))):
@@ -69,7 +70,7 @@ def format_document(text: str) -> str:
 
 
 def _fences(lines: Sequence[str]) -> Iterator[_Fence]:
-    """The blocks that begin at the margin and are closed. One within a list or a quotation is its author's affair."""
+    """Yield the closed blocks that begin at the margin, not within a list or a quotation."""
     inside = ""
     kind, begin = "", 0
     for at, line in enumerate(lines):
@@ -84,7 +85,7 @@ def _fences(lines: Sequence[str]) -> Iterator[_Fence]:
 
 
 def _one_blank_line(lines: list[str], opening: int, closing: int) -> None:
-    """One blank line after a closing fence and before an opening one; none at the document's edges."""
+    """Leave one blank line before and after a block, and none at the document's edges."""
     after = closing + 1
     while after < len(lines) and not lines[after].strip():
         after += 1
@@ -98,7 +99,10 @@ def _one_blank_line(lines: list[str], opening: int, closing: int) -> None:
 
 
 def format_block(kind: str, text: str) -> str:
-    """The YAML of one block in canonical layout; as it is where it cannot be read, or could not be kept whole."""
+    """Return the YAML of one block in canonical layout.
+
+    Return it as it is if it cannot be read, or if the layout would lose any part of it.
+    """
     before = _read(text)
     written = text
     for _ in range(_PASSES_MAX) if before is not None else ():
@@ -120,7 +124,10 @@ def _laid_out(kind: str, text: str) -> str:
 
 
 def _in_order(kind: str, text: str) -> str:
-    """A mapping with its keys in order, each with the comments above it; those at the head stay there."""
+    """Return a mapping with its keys in order, each with the comments above it.
+
+    Comments at the head of the block stay there.
+    """
     entry = read_yaml(text, 1, Mistakes("block"))
     if entry is None or not entry.is_mapping:
         return text
@@ -134,15 +141,18 @@ def _in_order(kind: str, text: str) -> str:
         dict(pairwise([starts[0], *(cuts[at] for at in starts[1:]), len(lines)])) if starts else {}
     )
     ranks = {key: rank for rank, key in enumerate(_keys_of(kind, entry.text("kind")))}
-    found = lines[: starts[0]] if starts else lines
+    ordered = lines[: starts[0]] if starts else lines
     for key in sorted(begins, key=lambda key: (ranks.get(key, len(ranks)), begins[key])):
         begin = cuts.get(begins[key], begins[key])
-        found = [*found, *lines[begin : ends[begin]]]
-    return "\n".join(found) + "\n"
+        ordered = [*ordered, *lines[begin : ends[begin]]]
+    return "\n".join(ordered) + "\n"
 
 
 def _with_comments(lines: Sequence[str], previous: int, at: int) -> int:
-    """Where a key's part begins: at the comments above it, unless they stand within what comes before."""
+    """Return the line on which a key's part begins: its comments above it belong to it.
+
+    Indented comments belong to the key before.
+    """
     begin = at
     while begin > previous + 1 and (
         lines[begin - 1].startswith("#") or not lines[begin - 1].strip()
@@ -159,11 +169,14 @@ def _read(text: str) -> Plain | None:
 
 
 def _comments(text: str) -> list[str]:
-    """The comments of a block; a # within a quoted text may count too, the same before and after."""
+    """Return the comments of a block.
+
+    A # within a quoted text may count too; it counts the same before and after the layout.
+    """
     return sorted(
-        found[1].rstrip()
+        match[1].rstrip()
         for line in text.split("\n")
-        if (found := re.search(r"(?:^|\s)(#.*)$", line))
+        if (match := re.search(r"(?:^|\s)(#.*)$", line))
     )
 
 
@@ -177,7 +190,7 @@ def _yaml(sequence: int, offset: int) -> YAML:
 
 
 def _dumped(loaded: Any) -> str:
-    """A list that is the whole block begins at the margin, one within a mapping two columns in."""
+    """Return the text of a block. A list within a mapping is indented by two columns."""
     stream = StringIO()
     whole_list = isinstance(loaded, CommentedSeq)
     yaml = _yaml(2, 0) if whole_list else _yaml(4, 2)
@@ -189,16 +202,16 @@ def _dumped(loaded: Any) -> str:
 
 
 def _comments_in_line(lines: Sequence[str]) -> list[str]:
-    """A comment on a line of its own stands as far in as what follows it, at the margin where nothing does."""
-    found: list[str] = []
+    """Indent each comment on a line of its own like the line that follows it."""
+    lines_reversed: list[str] = []
     indent = 0
     for line in reversed(lines):
         if line.lstrip().startswith("#"):
             line = " " * indent + line.lstrip()
         elif line.strip():
             indent = len(line) - len(line.lstrip())
-        found.append(line)
-    return found[::-1]
+        lines_reversed.append(line)
+    return lines_reversed[::-1]
 
 
 def _lay_out(kind: str, loaded: Any) -> None:
@@ -225,7 +238,7 @@ def _style_fact(fact: CommentedMap) -> None:
 
 
 def _style(value: Any, column: int, indent: int) -> None:
-    """Lay out a value that begins in a column, within a mapping that is indented by so much."""
+    """Lay out a value that begins in a column, within a mapping of this indent."""
     if not isinstance(value, CommentedMap | CommentedSeq):
         return
     items = list(value.values()) if isinstance(value, CommentedMap) else list(value)
@@ -247,7 +260,7 @@ def _style(value: Any, column: int, indent: int) -> None:
 
 
 def _width(value: Any) -> int:
-    """How wide a value is on one line, at the most."""
+    """Return the greatest width of a value on one line."""
     if isinstance(value, CommentedMap):
         return (
             2
@@ -261,14 +274,14 @@ def _width(value: Any) -> int:
 
 
 def _has_comment(value: Any) -> bool:
-    if not isinstance(value, CommentedBase):
+    if not isinstance(value, CommentedMap | CommentedSeq):
         return False
     items = value.values() if isinstance(value, CommentedMap) else value
-    return bool(value.ca.items) or bool(value.ca.comment) or any(map(_has_comment, items))  # type: ignore[arg-type]
+    return bool(value.ca.items or value.ca.comment) or any(map(_has_comment, items))
 
 
 def _order(mapping: CommentedMap, keys: Sequence[str]) -> None:
-    """Put the keys that are known in their order, and any other behind them in its own."""
+    """Put the keys of the kind in their order, and other keys after them as they stand."""
     ranks = {key: rank for rank, key in enumerate(keys)}
     wanted = sorted(mapping, key=lambda key: ranks.get(str(key), len(ranks)))
     if wanted != list(mapping):
@@ -277,7 +290,7 @@ def _order(mapping: CommentedMap, keys: Sequence[str]) -> None:
 
 
 def _keys_of(block: str, kind: str) -> tuple[str, ...]:
-    """The canonical order of the keys in a block; `kind` is that of the term or fact."""
+    """Return the canonical order of the keys in a block. `kind` is the kind of term or fact."""
     if block == "definitions":
         return SECTIONS
     if block == "change":
@@ -297,5 +310,5 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(kind))
 
 
-# The keys of what stands in lists within a term: carve-outs, what a licence carries, tiers, floors.
+# The keys of mappings in lists within a term: carve-outs, scopes of a licence, tiers, floors.
 _PART_KEYS = (*_fields(Scope), *_fields(Tier), *_fields(Floor))

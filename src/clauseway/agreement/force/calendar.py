@@ -40,7 +40,7 @@ class Calendar:
         return self._stretches[event]
 
     def first(self, event: str, since: date) -> tuple[date, Citation | None]:
-        """Return the first day from `since` on with an event going on, and a citation of its cause."""
+        """Return the first day from `since` on with an event going on, and its cause's citation."""
         for stretch in self.stretches(event):
             if since < stretch.end:
                 return max(since, stretch.begin), stretch.begun_by

@@ -73,7 +73,7 @@ class Launch(Fact, frozen=True, kw_only=True, tag="launch"):
 
 
 class Answer(Fact, frozen=True, kw_only=True, tag="answer"):
-    """What the operator of the first cloud answered when asked to support a product."""
+    """The operator of the first cloud answered whether it will support a product."""
 
     product: str
     can: bool
@@ -102,11 +102,11 @@ class Offer(Fact, frozen=True, kw_only=True, tag="offer"):
 
 
 class Milestone(Fact, frozen=True, kw_only=True, tag="milestone"):
-    """The milestone's verification took effect. A declaration alone changes nothing and is not recorded as this."""
+    """The milestone's verification took effect. A mere declaration is not recorded as this fact."""
 
 
 class EventHappened(Fact, frozen=True, kw_only=True, tag="event"):
-    """An event that the agreement defines took place. `through` is its last day, where it has one of its own."""
+    """An event that the agreement defines took place. `through` is its last day, if it has one."""
 
     event: str
     through: date | None = None
@@ -178,7 +178,7 @@ class PartyAdded(Fact, frozen=True, kw_only=True, tag="party"):
 
 
 class Retraction(Fact, frozen=True, kw_only=True, tag="retraction"):
-    """What it corrects did not happen. It says nothing else."""
+    """The fact that it corrects did not happen. It says nothing else."""
 
 
 FACT_KINDS: Mapping[str, type[Fact]] = {

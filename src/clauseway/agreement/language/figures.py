@@ -1,6 +1,7 @@
-"""Percentages and amounts: `20 %`, `0.2`, `USD 38 billion`, `25_000.50`, read by the rules of `values.numbers`.
+"""Read percentages and amounts: `20 %`, `0.2`, `USD 38 billion`, `25_000.50`.
 
-`commas` is for an agreement's text alone: there a comma may group digits where it can be no decimal sign.
+`values.numbers` has the rules. `commas` is for an agreement's text alone: there a comma may group
+digits if it cannot be a decimal sign.
 """
 
 import re
@@ -17,7 +18,7 @@ _SUM = "Write an amount in USD, as in 38000000000, 38_000_000_000 or 'USD 38 bil
 
 
 def parse_percentage(text: str, *, commas: bool = False) -> Decimal:
-    """`20%`, `20 %` or `0.2` as a fraction of one. Raises BadNumber."""
+    """Return `20%`, `20 %` or `0.2` as a fraction of one. Raises BadNumber."""
     try:
         fraction = read_percentage(text, commas=commas)
     except BadNumber as error:
@@ -28,7 +29,7 @@ def parse_percentage(text: str, *, commas: bool = False) -> Decimal:
 
 
 def parse_amount(text: str, *, commas: bool = False) -> Decimal:
-    """`38000000000`, `USD 38 billion` or `25_000.50` in USD. Raises BadNumber."""
+    """Return `38000000000`, `USD 38 billion` or `25_000.50` in USD. Raises BadNumber."""
     match = _AMOUNT.fullmatch(text.strip(" "))
     if match is None:
         raise BadNumber("it is not an amount", _SUM)
@@ -48,5 +49,5 @@ def parse_amount(text: str, *, commas: bool = False) -> Decimal:
 
 
 def _pointing(error: BadNumber, form: str) -> BadNumber:
-    """The same refusal, which says the form that is wanted where it has nothing more exact to say."""
+    """Return the error with the wanted form as its remedy, unless it has a more exact remedy."""
     return BadNumber(error.why, form if error.is_general else error.todo)

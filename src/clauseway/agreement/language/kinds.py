@@ -1,7 +1,8 @@
-"""The language of terms, closed: what each kind binds, and for each action the parts by which a scope may keep to it.
+"""The kinds of term: whom each binds, and for each action the parts that may limit it.
 
-Reader, schema, `check` and docs/terms.md are made from these records. A part that an action does not take, or that a
-kind has no key for, is refused where it is written; whatever is not refused the engine executes.
+The language is closed. The reader, the schema, `agreement check` and docs/terms.md are made from
+these records. A part that an action does not take, or that a kind has no key for, is refused where
+it is written. The engine executes everything that is not refused.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ _PLACES = (CLOUDS, SELLERS, SEGMENTS, REGIONS)
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of term: whom it binds, its effect, the actions that it may be about, and the parts it may name.
+    """A kind of term: whom it binds, its effect, the actions it is about, the parts it may name.
 
     `keys` says where each part is written; `always` are parts that every term of the kind names.
     """
@@ -63,10 +64,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.term.__struct_config__.tag)
 
     def refusal(self, action: str, part: str) -> str:
-        """Return why an action cannot be kept to a part in this kind of term; empty where it can."""
+        """Return why a part cannot limit an action in this kind of term; empty if it can."""
         if action in self.never:
             return self.never[action]
-        if missing := next((one for one in self.always if not takes(action, one)), ""):
+        if missing := next((part for part in self.always if not takes(action, part)), ""):
             return f"{action} takes no {missing}"
         if part and part not in self.keys:
             return f"the kind has no {part}"
@@ -149,12 +150,12 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 
 def parts_of(term: AnyTerm | Scope) -> list[str]:
-    """The parts of an act by which a term's or carve-out's own scope is told."""
+    """Return the parts of an act that the scope of a term or carve-out names."""
     return [part for part in _PLACES if getattr(term, part, None)]
 
 
 def tables() -> str:
-    """The tables of docs/terms.md: kind by kind, what each action may be kept to."""
+    """Return the tables of docs/terms.md: for each kind, the parts that may limit each action."""
     return "\n\n".join(map(_table, KINDS.values())) + "\n"
 
 
@@ -170,5 +171,6 @@ def _rows(kind: Kind) -> Iterator[str]:
     for part in ("", *PARTS):
         if not part or part in kind.keys:
             cells = [kind.refusal(action, part) for action in TERM_ACTIONS]
-            told = [f"refused: {reason}" if reason else "executed" for reason in cells]
-            yield f"| {f'{part} (`{kind.keys[part]}`)' if part else 'nothing'} | {' | '.join(told)} |"
+            marks = [f"refused: {reason}" if reason else "executed" for reason in cells]
+            label = f"{part} (`{kind.keys[part]}`)" if part else "nothing"
+            yield f"| {label} | {' | '.join(marks)} |"

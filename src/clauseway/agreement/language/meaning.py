@@ -1,7 +1,8 @@
-"""A digest of what an agreement means, beside that of its text.
+"""A digest of an agreement's meaning, beside the digest of its text.
 
-Two texts with one meaning give every question one answer: terms, changes, days, readings, figures and names are the
-same. Prose, titles, sources, line numbers and the order of terms in a document are no part of the meaning.
+Two texts with the same meaning answer every question alike: terms, changes, days, readings, figures
+and names are the same. Prose, titles, sources, line numbers and the order of terms in a document do
+not belong to the meaning.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from clauseway.agreement.language.facts import Fact
 from clauseway.agreement.language.terms import Term
 from clauseway.catalog import Catalog
 
-# What the language learnt to say later. Where a text says none of it, its meaning is what it was before.
+# Keys that the language learnt later. The meaning of a text without them stays as it was before.
 _LEARNT_LATER = frozenset(
     {
         "despite",
@@ -57,7 +58,7 @@ def meaning_of(agreement: Agreement) -> str:
 
 
 def meaning_of_facts(facts: Iterable[Fact]) -> str:
-    """Return the digest (SHA-256, hex) of what facts say, whatever the order in which they were given."""
+    """Return the digest (SHA-256, hex) of what facts say, in whatever order they are given."""
     return _digest(sorted(_encoded(_plain(fact)) for fact in facts))
 
 

@@ -53,14 +53,14 @@ class ShareBase(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """A band of the cumulative base: what lies above `above` is shared at `rate`, up to the next tier."""
+    """A band of the cumulative base: the part above `above`, up to the next tier, has `rate`."""
 
     above: str
     rate: str
 
 
 class Floor(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """The least that is due, `per` month, quarter or year of the calendar, or in total by the end of the share.
+    """The least that is due `per` calendar month, quarter or year, or in total by the share's end.
 
     If the share is in force on only some days of a period, the floor is reduced in proportion.
     """

@@ -131,7 +131,7 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab", tag="permissio
 
 
 class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab", tag="exclusivity"):
-    """Within its scope, whatever lies outside `only` is forbidden, to the owner too, unless a carve-out covers it.
+    """Within its scope, an act outside `only` is forbidden, to the owner too, except in carve-outs.
 
     Acts inside `only` are neither forbidden nor granted.
     """
@@ -146,12 +146,12 @@ class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab", tag="exclusiv
     except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
 
     def bears_on(self, action: str) -> bool:
-        """Return whether it reserves an action. A reservation to clouds needs an action with clouds."""
+        """Return whether it reserves an action; to clouds, only an action that takes clouds."""
         return action in self.actions and takes(action, self.only.part)
 
 
 class Prohibition(Term, frozen=True, kw_only=True, rename="kebab", tag="prohibition"):
-    """The parties it names, or anyone, may not act within its scope, unless a carve-out in `except` covers it."""
+    """The parties it names, or anyone, may not act within its scope, except in carve-outs."""
 
     parties: NAMES
     actions: NAMES
@@ -186,11 +186,11 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab", tag="precedenc
 
 
 class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab", tag="refusal-right"):
-    """Right of first refusal: the grantor acts, or lets others act, only after `holder` was offered and passed.
+    """Right of first refusal: the grantor acts, or lets others act, only after `holder` passed.
 
-    If no grantor is named, the owner is the grantor. `except-clouds`
-    need no offer. The holder itself is never bound. Offers are made of the `subject`; if none is
-    named, each product is a deal of its own, and offers are made of it by its name.
+    If no grantor is named, the owner is the grantor. `except-clouds` need no offer. The holder
+    itself is never bound. Offers are made of the `subject`; if none is named, each product is a
+    deal of its own, and offers are made of it by its name.
     """
 
     holder: str
@@ -215,7 +215,7 @@ Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
 
 
 class Licence(Term, frozen=True, kw_only=True, rename="kebab", tag="licence"):
-    """A licence to products (of intellectual property), and what else its licensee may do by it (`carries`)."""
+    """A licence to intellectual property, and the acts that it lets its licensee do (`carries`)."""
 
     licensor: str
     licensee: str
@@ -224,7 +224,7 @@ class Licence(Term, frozen=True, kw_only=True, rename="kebab", tag="licence"):
 
 
 class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="revenue-share"):
-    """A share of a base that `payer` owes `payee`. Rates and amounts name figures of the agreement, or are stated."""
+    """A share of a base that `payer` owes `payee`. Its rates and amounts are figures or numbers."""
 
     payer: str
     payee: str

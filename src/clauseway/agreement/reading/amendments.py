@@ -228,9 +228,9 @@ def _check_statement(
         todo = "Put it under a heading such as '## 1.2 Title'."
         mistakes.add(block.line, problem, "a term restates a numbered clause", todo)
     elif statement.written is not None:
+        sources = definitions.names["sources"]
         for source in statement.written.source:
-            known = definitions.names["sources"]
-            mistakes.check_defined(statement.line("source"), "source", source.id, known)
+            mistakes.check_defined(statement.line("source"), "source", source.id, sources)
     place = Place(
         entry=statement.entry, effective=effective, definitions=definitions, mistakes=mistakes
     )
@@ -246,7 +246,7 @@ def _check_statement(
 def _check_front(
     written: Entry, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes
 ) -> KnownAt:
-    """Since when the amendment is known: not before it was announced."""
+    """Return since when the amendment is known. Report a day before its announcement."""
     lines = {key: member.line for key, member in written.members.items()}
     for source in front.sources:
         mistakes.check_defined(lines["sources"], "source", source, definitions.names["sources"])

@@ -24,7 +24,7 @@ Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class CitedSource(msgspec.Struct, frozen=True):
-    """A source and, where it is named, the passage that carries what is cited: a heading or paragraph, in our words."""
+    """A source, and the passage cited, if it is named: a heading or paragraph, in our words."""
 
     id: Named
     passage: str = ""
@@ -41,19 +41,11 @@ def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entr
     """Return the content of a block of one of these kinds, or report a mistake and return None."""
     if block.kind not in kinds:
         todo = f"Write {' or '.join(f'```yaml {kind}' for kind in kinds)}."
-        mistakes.add(
-            block.line - 1,
-            f"unknown block '{f'yaml {block.kind}'.strip()}'",
-            "it means nothing here",
-            todo,
-        )
+        problem = f"unknown block '{f'yaml {block.kind}'.strip()}'"
+        mistakes.add(block.line - 1, problem, "it means nothing here", todo)
     elif not block.closed:
-        mistakes.add(
-            block.line - 1,
-            "the block has no end",
-            "no line closes it",
-            "Close it with ``` on a line.",
-        )
+        todo = "Close it with ``` on a line."
+        mistakes.add(block.line - 1, "the block has no end", "no line closes it", todo)
     else:
         return read_yaml(block.text, block.line, mistakes)
     return None

@@ -372,7 +372,7 @@ def _begins_a_number(text: str) -> bool:
 
 
 def check_change(change: Change, place: Place) -> None:
-    """Report the mistakes of a change that could be read. `sequence` checks that its terms exist."""
+    """Report the mistakes of a change that could be read. `sequence` looks for its terms."""
     _check_readings(change.under, place)
     until = _until(change, place)
     limit = "until" if change.until else "through" if change.through else ""

@@ -1,4 +1,4 @@
-"""The front matter of a document: who it is and, for an amendment, from when it holds and since when it is known."""
+"""Read the front matter of a document: its id and title and, of an amendment, its days."""
 
 from datetime import date
 from typing import TypeVar
@@ -19,9 +19,12 @@ class DefinitionsFront(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AmendmentFront(msgspec.Struct, frozen=True, kw_only=True):
-    """The front matter of an amendment. What was `concluded` last prevails; left out, it is the day of the
-    announcement, and `after` orders those of one day. `recorded`, a day or an instant (UTC), is when it came to be
-    known here, where that was later than it was announced."""
+    """The front matter of an amendment.
+
+    The amendment `concluded` last prevails; the default is the day of the announcement. `after`
+    orders the amendments of one day. `recorded` is the day or instant (UTC) since when it is known
+    here, if that is later than the announcement.
+    """
 
     id: Named
     title: Named
@@ -37,22 +40,20 @@ F = TypeVar("F", bound=msgspec.Struct)
 
 
 def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[Entry, F | None]:
-    """The front matter as written, and as a record where nothing in it is wrong."""
+    """Return the front matter as written, and as a record if nothing in it is wrong."""
     written = Entry({}, 1)
     if not document.front.strip():
-        todo = "Begin it with ---, id: …, title: … and ---, or end the file's name otherwise than in .md."
+        todo = (
+            "Begin it with ---, id: …, title: … and ---, or give the file another ending than .md."
+        )
         mistakes.add(1, "no front matter", "the file does not say what it is", todo)
         return written, None
     entry = read_yaml(document.front, 2, mistakes)
     if entry is None:
         return written, None
     if not entry.is_mapping:
-        mistakes.add(
-            entry.line,
-            "the front matter is not a mapping",
-            "it is written as keys and values",
-            "Write id: ….",
-        )
+        problem, why = "the front matter is not a mapping", "it is written as keys and values"
+        mistakes.add(entry.line, problem, why, "Write id: ….")
         return written, None
     at_top = msgspec.structs.replace(entry, line=1)
     return at_top, build(kind, at_top, mistakes)

@@ -1,4 +1,4 @@
-"""When something became known, as an author writes it: a day, or an instant. See `values.KnownAt`."""
+"""Read since when something is known: a day or an instant. See `values.KnownAt`."""
 
 from datetime import UTC, date, datetime
 
@@ -13,8 +13,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def known_since(
     written: str, day: date, line: int, mistakes: Mistakes, sequence: int = 0
 ) -> KnownAt:
-    """The point at which something that happened on `day` became known: the day or the instant in `written`, else the
-    day itself. Of two with one instant, the lower sequence was known first."""
+    """Return the point at which something that happened on `day` became known.
+
+    This is the day or instant in `written`, else the day itself. Of two with the same instant, the
+    one of the lower sequence was known first.
+    """
     if not written:
         return KnownAt.recorded_on(day, sequence)
     try:

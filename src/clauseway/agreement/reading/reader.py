@@ -1,10 +1,10 @@
-"""From a folder's texts to an `Agreement`, or to every mistake in them at once. Nothing is half-loaded.
+"""Read a folder's texts into an `Agreement`, or report every mistake in them at once.
 
 read_agreement(documents)   documents: file name → text
-  agreement.md              definitions: parties, clouds, classes, products, rules, readings, figures, sources
-  facts.md                  a register of facts; no part of the agreement's text, and read by `read_with_facts` only
-  every other *.md          an amendment: front matter (id, title, announced, effective, sources), numbered clauses, and
-                            under them `yaml term` and `yaml change` blocks
+  agreement.md       definitions: parties, clouds, classes, products, rules, readings, figures, sources
+  facts.md           a register of facts; `read_with_facts` reads it beside the agreement's text
+  every other *.md   an amendment: front matter (id, title, announced, effective, sources), numbered
+                     clauses, and under them `yaml term` and `yaml change` blocks
 """
 
 import hashlib
@@ -30,7 +30,7 @@ FACTS = "facts.md"
 
 
 def read_agreement(documents: Mapping[str, str]) -> Agreement:
-    """Read an agreement from its documents. Raises InvalidInput with every problem, each with file and line."""
+    """Read an agreement from its documents. Raises InvalidInput with every problem and its line."""
     mistakes = Mistakes(DEFINITIONS)
     definitions = _definitions(documents, mistakes)
     return _agreement_of(
@@ -39,13 +39,14 @@ def read_agreement(documents: Mapping[str, str]) -> Agreement:
 
 
 def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, FactRegister]:
-    """Read an agreement with the register in its folder, if there is one; the catalog holds what the register adds.
+    """Read an agreement with the register in its folder, if there is one.
 
-    Raises InvalidInput with every problem in any of the documents.
+    The catalog holds the names that the register adds. Raises InvalidInput with every problem in any
+    of the documents.
     """
     mistakes = Mistakes(DEFINITIONS)
     definitions = _definitions(documents, mistakes)
-    # Names that could not be read are no mistake of the register's.
+    # A name that could not be read is a mistake of the definitions, not of the register.
     catalog = None if mistakes else definitions.catalog()
     drafts = _drafts(definitions, documents, mistakes)
     if catalog is not None and not mistakes:
@@ -81,7 +82,7 @@ def _drafts(
 
 
 def _with_subjects(catalog: Catalog, drafts: Iterable[Draft]) -> Catalog:
-    """The catalog with what rights of first refusal are about."""
+    """Return the catalog with the subjects of rights of first refusal."""
     terms = [
         term for draft in drafts if draft.amendment is not None for term in draft.amendment.terms
     ]

@@ -1,8 +1,8 @@
-"""Registers of facts as text: Markdown with `yaml facts` blocks, or a plain YAML list of the same entries.
+"""Read registers of facts: Markdown with `yaml facts` blocks, or a YAML list of the same entries.
 
-Entries of kind `product` and `party` add to the catalog what the agreement does not name yet. Facts of one recorded
-instant became known in the order in which they stand. A fact may have an `id`, and `corrects` names the fact that it
-corrects: by id, or by what that fact says (`launch:chat-2:azure:preview=2026-04-28`).
+Entries of kind `product` and `party` add names to the catalog. Facts of the same recorded instant
+became known in the order in which they stand. A fact may have an `id`. `corrects` names the fact
+that it corrects: by id, or by its content (`launch:chat-2:azure:preview=2026-04-28`).
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from clauseway.values import Citation, KnownAt
 
 
 class AboutFact(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields that every fact has beside those of its kind. `recorded`: a day or instant (UTC)."""
+    """The fields of every fact beside those of its kind. `recorded`: a day or instant (UTC)."""
 
     kind: str
     source: Cited
@@ -151,8 +151,8 @@ def _with_addition(entry: Entry, catalog: Catalog | None, mistakes: Mistakes) ->
 def _fact(entry: Entry, sequence: int, mistakes: Mistakes) -> Fact | None:
     kind = FACT_KINDS.get(entry.text("kind"))
     if kind is None:
-        known = {*FACT_KINDS, *_ADDITIONS}
-        mistakes.check_one_of(entry.line, "kind of fact", entry.text("kind"), known)
+        kinds = {*FACT_KINDS, *_ADDITIONS}
+        mistakes.check_one_of(entry.line, "kind of fact", entry.text("kind"), kinds)
         return None
     about = entry.only(_ABOUT)
     written = build(AboutFact, about, mistakes)
@@ -172,15 +172,16 @@ def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
         document=document,
         line=entry.line,
         source=", ".join(
-            f"{one.id} ({one.passage})" if one.passage else one.id for one in written.source
+            f"{source.id} ({source.passage})" if source.passage else source.id
+            for source in written.source
         ),
         text=f"{written.says} ({entry.text('effective')})",
     )
 
 
 def _check_names(fact: Fact, entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> None:
-    for what, name, known in names_in(fact, catalog) if catalog is not None else ():
-        mistakes.check_defined(entry.members[what].line, what, name, known)
+    for key, name, allowed in names_in(fact, catalog) if catalog is not None else ():
+        mistakes.check_defined(entry.members[key].line, key, name, allowed)
 
 
 def _check_end(fact: Fact, entry: Entry, mistakes: Mistakes) -> None:
@@ -199,12 +200,12 @@ def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
     """Check that no two facts contradict each other, unless one of them is corrected."""
     lines = {id(fact): entry.line for fact, entry in facts}
     for before, after in FactRegister(tuple(fact for fact, _ in facts)).contradictions():
-        what, why = (
+        problem, why = (
             f"it contradicts {before.name}",
             f"line {lines[id(before)]} says otherwise of the same day",
         )
         todo = f"If that was wrong, say so: corrects: {before.name}. Else fix one of the days."
-        mistakes.add(lines[id(after)], what, why, todo)
+        mistakes.add(lines[id(after)], problem, why, todo)
 
 
 def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
@@ -212,21 +213,21 @@ def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> N
     ids: dict[str, int] = {}
     for fact, entry in facts:
         if fact.id and fact.id in ids:
-            what, why = f"the fact {fact.id!r} stands twice", f"it stands on line {ids[fact.id]}"
-            mistakes.add(entry.line, what, why, "Give one of them another id.")
+            problem, why = f"the fact {fact.id!r} stands twice", f"it stands on line {ids[fact.id]}"
+            mistakes.add(entry.line, problem, why, "Give one of them another id.")
         ids.setdefault(fact.id, entry.line)
     for fact, entry in facts:
         if fact.corrects:
-            known = {
-                other.name: other
-                for other, _ in facts
-                if other is not fact and other.known <= fact.known
+            earlier = {
+                candidate.name: candidate
+                for candidate, _ in facts
+                if candidate is not fact and candidate.known <= fact.known
             }
             line = entry.members["corrects"].line
             mistakes.check_one_of(
-                line, "earlier fact", fact.corrects, known, "no fact known before has that name"
+                line, "earlier fact", fact.corrects, earlier, "no fact known before has that name"
             )
-            if isinstance(fact, Retraction) and isinstance(known.get(fact.corrects), Retraction):
+            if isinstance(fact, Retraction) and isinstance(earlier.get(fact.corrects), Retraction):
                 mistakes.add(line, f"{fact.corrects} is a retraction", RETRACTED, RECORD_AGAIN)
         elif isinstance(fact, Retraction):
             mistakes.add(

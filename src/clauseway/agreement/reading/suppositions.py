@@ -22,8 +22,9 @@ from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
 
 _FLAG = "--suppose"
 _FORMS = (
-    "Write milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, answer:PRODUCT:cannot+declines=DAY (or can, chooses), "
-    "offer:SUBJECT:passed=DAY, event:NAME=DAY, grant:PARTY:PRODUCT=DAY or withdrawal:PARTY:PRODUCT=DAY."
+    "Write milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, "
+    "answer:PRODUCT:cannot+declines=DAY (or can, chooses), offer:SUBJECT:passed=DAY, "
+    "event:NAME=DAY, grant:PARTY:PRODUCT=DAY or withdrawal:PARTY:PRODUCT=DAY."
 )
 
 
@@ -38,8 +39,8 @@ def suppose(text: str, catalog: Catalog) -> Fact:
     if not equals or fact is None:
         mistakes.add(0, f"cannot suppose {text!r}", "it has none of the known forms", _FORMS)
         raise mistakes.refusal()
-    for what, name, known in names_in(fact, catalog):
-        mistakes.check_defined(0, what, name, known)
+    for key, name, allowed in names_in(fact, catalog):
+        mistakes.check_defined(0, key, name, allowed)
     effective = _day(day, mistakes)
     if mistakes:
         raise mistakes.refusal()
@@ -63,16 +64,16 @@ def _cited(subject: str, text: str) -> Citation:
 
 def _fact(parts: list[str], citation: Citation) -> Fact | None:
     """Return the fact that the parts spell, without its day; None if they spell none."""
-    day, known = date.min, KnownAt.always()
+    day, always = date.min, KnownAt.always()
     match parts:
         case ["milestone"]:
-            return Milestone(effective=day, known=known, citation=citation)
+            return Milestone(effective=day, known=always, citation=citation)
         case ["event", event]:
-            return EventHappened(effective=day, known=known, citation=citation, event=event)
+            return EventHappened(effective=day, known=always, citation=citation, event=event)
         case ["launch", product, cloud, stage]:
             return Launch(
                 effective=day,
-                known=known,
+                known=always,
                 citation=citation,
                 product=product,
                 cloud=cloud,
@@ -82,7 +83,7 @@ def _fact(parts: list[str], citation: Citation) -> Fact | None:
             can, declines = ANSWERS[answer]
             return Answer(
                 effective=day,
-                known=known,
+                known=always,
                 citation=citation,
                 product=product,
                 can=can,
@@ -90,14 +91,14 @@ def _fact(parts: list[str], citation: Citation) -> Fact | None:
             )
         case ["offer", subject, "passed"]:
             return Offer(
-                effective=day, known=known, citation=citation, subject=subject, passed=True
+                effective=day, known=always, citation=citation, subject=subject, passed=True
             )
         case ["withdrawal", party, product]:
             return Withdrawal(
-                effective=day, known=known, citation=citation, party=party, product=product
+                effective=day, known=always, citation=citation, party=party, product=product
             )
         case ["grant", party, product]:
             return Grant(
-                effective=day, known=known, citation=citation, party=party, product=product
+                effective=day, known=always, citation=citation, party=party, product=product
             )
     return None

@@ -1,7 +1,7 @@
-"""YAML with its lines: text in, entries out. Only what terms are written with: texts, lists and mappings.
+"""Read YAML with its lines: text in, entries out. Terms are written with texts, lists and mappings.
 
-Anchors, aliases and tags are refused where they first stand, before anything could be expanded. Every scalar stays the
-text that was written; what it means is for whoever asks for a day or a name.
+Anchors, aliases and tags are refused where they first stand, before anything could be expanded.
+Every scalar stays the text that was written, until `reading` asks for a day or a number.
 """
 
 import re
@@ -29,7 +29,10 @@ from clauseway.agreement.text.mistakes import Mistakes
 
 # Deep enough for any term; a limit, because text from outside must not exhaust the stack.
 _DEPTH_MAX = 16
-_FIX = "Fix the syntax of the block: indent with spaces, and quote a text that holds ': ' or begins with a sign."
+_FIX = (
+    "Fix the syntax of the block: indent with spaces, and quote a text that holds ': ' or begins "
+    "with a sign."
+)
 
 Plain: TypeAlias = str | list["Plain"] | dict[str, "Plain"]
 
@@ -82,7 +85,7 @@ def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
     try:
         return _Reading(YAML(typ="safe", pure=True).parse(text), first_line, mistakes).document()
     except _Refused as refused:
-        mistakes.add(first_line + refused.line, refused.what, refused.why, refused.todo)
+        mistakes.add(first_line + refused.line, refused.problem, refused.why, refused.todo)
     except MarkedYAMLError as error:
         why = " ".join(str(error.problem or error.context).split())
         mistakes.add(first_line + _line_of(error), "not valid YAML", why, _FIX)
@@ -108,9 +111,9 @@ def _line_of(error: MarkedYAMLError) -> int:
 class _Refused(Exception):
     """YAML that no term is written with. `line` counts from 0."""
 
-    def __init__(self, line: int, what: str, why: str, todo: str) -> None:
-        super().__init__(what)
-        self.line, self.what, self.why, self.todo = line, what, why, todo
+    def __init__(self, line: int, problem: str, why: str, todo: str) -> None:
+        super().__init__(problem)
+        self.line, self.problem, self.why, self.todo = line, problem, why, todo
 
 
 class _Reading:
@@ -148,13 +151,13 @@ class _Reading:
         if isinstance(event, ScalarEvent):
             return Entry(_text(event), line)
         if isinstance(event, SequenceStartEvent):
-            items = takewhile(lambda one: not isinstance(one, SequenceEndEvent), self._events)
+            items = takewhile(lambda item: not isinstance(item, SequenceEndEvent), self._events)
             return Entry([self._entry(item, depth + 1) for item in items], line)
         return Entry(self._members(depth + 1), line)
 
     def _members(self, depth: int) -> dict[str, Entry]:
         members: dict[str, Entry] = {}
-        for event in takewhile(lambda one: not isinstance(one, MappingEndEvent), self._events):
+        for event in takewhile(lambda key: not isinstance(key, MappingEndEvent), self._events):
             _check_plain(event, depth)
             line = self._first_line + event.start_mark.line
             if not isinstance(event, ScalarEvent):
@@ -176,14 +179,14 @@ class _Reading:
 
 
 def _check_plain(event: Event, depth: int) -> None:
-    """Refuse whatever is no text, list or mapping written out in full."""
+    """Refuse an event unless it is a text, a list or a mapping that is written out."""
     line = event.start_mark.line
     anchor = event.anchor if isinstance(event, NodeEvent) else None
     if anchor is not None:
         sign = "*" if isinstance(event, AliasEvent) else "&"
-        what = f"{sign}{anchor} is an {'alias' if sign == '*' else 'anchor'}"
+        problem = f"{sign}{anchor} is an {'alias' if sign == '*' else 'anchor'}"
         todo = f"Write the value out, or quote it if it is a text that begins with {sign}."
-        raise _Refused(line, what, "a term is written out", todo)
+        raise _Refused(line, problem, "a term is written out", todo)
     tag = event.tag if isinstance(event, ScalarEvent | CollectionStartEvent) else None
     if tag is not None:
         todo = "Delete the tag, or quote the value if it is a text that begins with !."
@@ -195,9 +198,9 @@ def _check_plain(event: Event, depth: int) -> None:
 
 
 def _text(event: ScalarEvent) -> str:
-    """A scalar as written. An escape may name characters that no document may hold."""
+    """Return a scalar as written. An escape may name characters that no document may hold."""
     value = str(event.value)
     if re.search(UNREADABLE, value):
-        what, why = "an escape names a control character", "it cannot be shown"
-        raise _Refused(event.start_mark.line, what, why, "Delete the escape.")
+        problem, why = "an escape names a control character", "it cannot be shown"
+        raise _Refused(event.start_mark.line, problem, why, "Delete the escape.")
     return value

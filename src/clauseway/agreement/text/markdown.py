@@ -1,6 +1,7 @@
-"""A Markdown document taken apart with its lines kept: front matter, numbered clauses, YAML blocks under them.
+"""Take a Markdown document apart, with its lines: front matter, numbered clauses, YAML blocks.
 
-Any text has a structure. What is missing in it is for the reader to say; only what no reader could show is told here.
+Any text has a structure, so only characters that cannot be shown are mistakes here. `reading`
+reports what is missing.
 """
 
 import re
@@ -16,20 +17,28 @@ _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MUL
 _NUMBERED = re.compile(r"^(\d+(?:\.\d+)*)\s+(.+)$")
 _FENCE = re.compile(r"^ya?ml\b\s*(.*)$", re.IGNORECASE)
 _OPENING = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
-# Control characters, lone surrogates, the line separators that Markdown, YAML and editors count differently; and
-# characters that have no width, or show the text around them in another order than it is read in.
-_NO_WIDTH = "\\xad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200d\\u2060-\\u2064\\u3164\\ufeff\\uffa0"
+# Characters without a width.
+_NO_WIDTH = (
+    "\\xad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f"
+    "\\u200b-\\u200d\\u2060-\\u2064\\u3164\\ufeff\\uffa0"
+)
+# Characters that show the text around them in another order than it is read in.
 _REORDERING = "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u206f"
 _HIDDEN = f"{_NO_WIDTH}{_REORDERING}\\ufff9-\\ufffb\\U000e0000-\\U000e0fff"
+# These, control characters, lone surrogates, and the line separators that Markdown, YAML and editors
+# count differently.
 UNREADABLE = re.compile(
     rf"[{_HIDDEN}]|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
-# The parser drops what is nested deeper without a word: it follows further than any document may go.
+# The parser drops deeper text silently, so it follows further than any document may go.
 _NESTING_MAX = 8 * DEPTH_MAX
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """A fenced `yaml KIND` block. `line` is its first line of YAML; `clause` the index of its section, -1 for none."""
+    """A fenced `yaml KIND` block.
+
+    `line` is its first line of YAML. `clause` is the index of its section; -1 if it has none.
+    """
 
     kind: str
     text: str
@@ -39,7 +48,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A heading below the title with the prose under it. `number` is empty where the heading has none."""
+    """A heading below the title, with the prose under it. `number` is empty if it has none."""
 
     number: str
     title: str
@@ -48,7 +57,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """`front` is the YAML between the first two rulers, empty where there is none."""
+    """A document. `front` is the YAML between its first two rulers; empty if there is none."""
 
     name: str
     front: str
@@ -77,18 +86,21 @@ def take_apart(text: str, mistakes: Mistakes) -> Document:
 
 
 def readable(text: str, mistakes: Mistakes) -> str:
-    """The text with one kind of line end, without a byte order mark, and with every character one that can be shown."""
+    """Return the text with \\n as line end, without a byte order mark and unreadable characters.
+
+    Report each line with an unreadable character.
+    """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     for at, line in enumerate(text.split("\n"), start=1) if UNREADABLE.search(text) else ():
-        if found := UNREADABLE.search(line):
-            name = f"U+{ord(found[0]):04X}"
+        if match := UNREADABLE.search(line):
+            name = f"U+{ord(match[0]):04X}"
             why = "it cannot be shown, or it hides or reorders what is shown beside it"
             mistakes.add(at, f"the character {name}", why, "Delete it; the file is UTF-8 text.")
     return UNREADABLE.sub("", text)
 
 
 class _Draft:
-    """The sections and blocks found so far in a body whose first line is `first_line` of its file."""
+    """Gathers the sections and blocks of a body. Its first line is `first_line` of the file."""
 
     def __init__(self, body: str, first_line: int) -> None:
         self.sections: list[Section] = []
@@ -107,7 +119,7 @@ class _Draft:
             self._add_block(token, match[1])
 
     def _open_section(self, token: Token, heading: str) -> None:
-        """A numbered heading is a clause; one without a number is too, unless it is the document's title."""
+        """Open a section at a heading, numbered or not, but not at the document's title."""
         match = _NUMBERED.match(heading)
         if match or token.tag != "h1":
             number, title = (match[1], match[2]) if match else ("", heading)
@@ -127,7 +139,10 @@ class _Draft:
         return self.first_line + (token.map[0] if token.map else 0)
 
     def _closed(self, token: Token) -> bool:
-        """Whether a fence ends by its own closing line: not by the end of what holds it, nor by that of another."""
+        """Return whether a closing line of its own ends a fence.
+
+        The end of a list or quotation around it, or the closing line of another fence, does not.
+        """
         first, end = token.map or (0, 0)
         if _OPENING.search(token.content):
             return False

@@ -1,6 +1,7 @@
-"""Find text that looks like a block and is not read as one, so that no term vanishes from a document.
+"""Find text that looks like a block and is not read as one, so that no term vanishes.
 
-A reader of the rendered page, or its author, would take such text for a term. Each place is a mistake with its line.
+People who read the rendered page would take such text for a term. Each place is a mistake with its
+line.
 """
 
 import re
@@ -23,14 +24,14 @@ _ID = re.compile(_KEY.format(key="id"), re.MULTILINE)
 _KIND = re.compile(_KEY.format(key="kind"), re.MULTILINE)
 _CHANGE = re.compile(_KEY.format(key="(?:ends|sets-end)"), re.MULTILINE)
 _SOURCE = re.compile(_KEY.format(key="(?:source|effective|party|products)"), re.MULTILINE)
-# Prose may speak of an id and a kind: only lines that begin with these keys are a term without its fence.
+# Prose may speak of an id and a kind. Lines that begin with these keys are a term without a fence.
 _LINES_OF_TERM = (
     re.compile(r"^id:\s", re.MULTILINE),
     re.compile(r"^(?:kind|ends|sets-end):\s", re.MULTILINE),
 )
 # Tokens whose content is shown and never read.
 _SHOWN = ("fence", "code_block", "html_block")
-# Deeper than this nobody writes; the parser itself follows further, so that nothing is dropped unseen.
+# Nobody nests lists deeper. The parser follows further, so that nothing is dropped unseen.
 DEPTH_MAX = 8
 # A list adds two levels to a token: itself and its item.
 _LEVEL_MAX = 2 * DEPTH_MAX
@@ -47,7 +48,7 @@ def check_unread(
 
     `read` holds the lines of blocks, counted from 0.
     """
-    told = _check_fence_lines(lines, read, first_line, mistakes)
+    reported = _check_fence_lines(lines, read, first_line, mistakes)
     for index, token in enumerate(tokens):
         line = token.map[0] if token.map else 0
         if token.level > _LEVEL_MAX:
@@ -59,7 +60,7 @@ def check_unread(
                 first_line + line, f"a list or quotation more than {DEPTH_MAX} deep", why, todo
             )
             return
-        if line in read or _tells_within(token, told):
+        if line in read or _tells_within(token, reported):
             continue
         is_prose = token.type == "paragraph_open" and all(
             pattern.search(tokens[index + 1].content) for pattern in _LINES_OF_TERM
@@ -76,17 +77,20 @@ def _check_fence_lines(
     lines: Sequence[str], read: Collection[int], first_line: int, mistakes: Mistakes
 ) -> set[int]:
     """Report and return each line that names a kind of block behind a fence but opens no block."""
-    told = set()
+    reported = set()
     for number, line in enumerate(lines):
         match = _FENCE_LINE.match(line)
         if match and number not in read and _names_a_block(match[1], match[2]):
             why = "a block opens with three backticks at the margin, then yaml, then its kind"
-            todo = "Write ```yaml term (or change, definitions, facts) on a line of its own, or delete it."
+            todo = (
+                "Write ```yaml term (or change, definitions, facts) on a line of its own, "
+                "or delete it."
+            )
             mistakes.add(
                 first_line + number, f"{line.strip(' >*+-')!r} does not open a block", why, todo
             )
-            told.add(number)
-    return told
+            reported.add(number)
+    return reported
 
 
 def _names_a_block(fence: str, info: str) -> bool:
