@@ -59,7 +59,15 @@ def test_an_address_that_cannot_be_had_is_told_in_words(host: str, port: int | N
 def test_what_a_child_refuses_reaches_whoever_started_it(tmp_path: Path) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
-        arguments = ["--home", str(tmp_path), "--gateway-url", "http://127.0.0.1/v1", *on_port(port)]
+        arguments = [
+            "--home",
+            str(tmp_path),
+            "--gateway-url",
+            "http://127.0.0.1/v1",
+            "--sample-model",
+            "m",
+            *on_port(port),
+        ]
         with pytest.raises(InvalidInput, match=f"cannot listen on port {port}"):
             start("the pages", "clauseway.app.running.pages", arguments, tmp_path / "log")
 

@@ -9,9 +9,46 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from clauseway.app.running.snippets import curl_snippet
+from clauseway.app.opening.configuration import AuthWritten, DeploymentWritten
+from clauseway.app.running.snippets import Sample, curl_snippet, python_snippet, sample_of
 
 KEY = "cw-a-secret"
+SAMPLE = Sample(model="gpt-5.5", cloud="aws")
+
+
+def on(cloud: str, *models: str) -> DeploymentWritten:
+    """A deployment of models on a cloud."""
+    return DeploymentWritten(
+        name=cloud,
+        dialect="openai",
+        url="http://127.0.0.1/v1",
+        cloud=cloud,
+        seller="vendor",
+        region="global",
+        auth=AuthWritten(kind="bearer"),
+        models={model: model for model in models},
+    )
+
+
+# deployments | model, cloud of the request that is shown
+SAMPLES = [
+    ((), "MODEL", ""),
+    ((on("nova", "assistant"),), "assistant", ""),
+    ((on("azure", "gpt-5.5"), on("azure", "gpt-5.5"), on("aws", "gpt-5.5")), "gpt-5.5", "aws"),
+    ((on("azure", "gpt-5.5"), on("aws", "claude")), "gpt-5.5", ""),
+]
+
+
+@pytest.mark.parametrize(("deployments", "model", "cloud"), SAMPLES)
+def test_a_snippet_asks_for_a_model_that_is_deployed(
+    deployments: tuple[DeploymentWritten, ...], model: str, cloud: str
+) -> None:
+    sample = sample_of(deployments)
+    assert (sample.model, sample.cloud) == (model, cloud)
+    command = curl_snippet("http://gateway/v1", sample, KEY)
+    assert ("x-clauseway-cloud" in command) == bool(cloud)
+    assert json.dumps(model) in command
+    assert json.dumps(model) in python_snippet("http://gateway/v1", sample, KEY)
 
 
 class Recorder(HTTPServer):
@@ -42,7 +79,7 @@ def test_the_command_works_as_pasted_in_any_shell(shell: str) -> None:
     with Recorder(("127.0.0.1", 0), _Handler) as server:
         answering = threading.Thread(target=server.handle_request)
         answering.start()
-        command = curl_snippet(f"http://127.0.0.1:{server.server_port}/v1", KEY)
+        command = curl_snippet(f"http://127.0.0.1:{server.server_port}/v1", SAMPLE, KEY)
         subprocess.run([shell, "-c", command], check=True, capture_output=True, timeout=60)
         answering.join(60)
     assert server.request_line == "POST /v1/chat/completions HTTP/1.1"
@@ -53,6 +90,6 @@ def test_the_command_works_as_pasted_in_any_shell(shell: str) -> None:
 
 def test_the_key_is_no_argument() -> None:
     """Arguments are in the list of processes; the lines after <<'KEY' are curl's standard input."""
-    arguments, heard = re.split(r"<<'KEY'\n", curl_snippet("http://gateway/v1", KEY))
+    arguments, heard = re.split(r"<<'KEY'\n", curl_snippet("http://gateway/v1", SAMPLE, KEY))
     assert KEY not in arguments
     assert heard == f"Authorization: Bearer {KEY}\nKEY"

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 import settled_book
-from clauseway.app.books.basis import basis_of, use_prices
+from clauseway.app.books.basis import basis_of, first_prices, record
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.values import InvalidInput
@@ -271,13 +271,21 @@ def test_a_month_is_closed_on_what_the_home_holds(
 
 def test_a_gateway_takes_the_book_of_the_home(home: Path, book: str, tmp_path: Path) -> None:
     at = Home(home)
-    [first] = use_prices(at, Path(book), "first used by the gateway")
+    [first] = record(at, first_prices(at, Path(book)), "first used by the gateway")
     assert (first.kind, first.label.startswith("book.csv"), first.who) == ("prices", True, acting())
-    assert use_prices(at, Path(book), "first used by the gateway") == []
+    assert first_prices(at, Path(book)) == []
     with pytest.raises(InvalidInput, match="another price book than this home holds"):
-        use_prices(at, Path(written(tmp_path / "other.csv", OWN.format("3.00"))), "…")
+        first_prices(at, Path(written(tmp_path / "other.csv", OWN.format("3.00"))))
     assert due(told(home, *MAY, *ACCEPTED)) == "0.40"
     assert refused(home, *MAY, "--prices", str(tmp_path / "other.csv"))[0].startswith("--prices: another price book")
+
+
+def test_a_gateway_that_is_refused_leaves_no_book_in_the_home(home: Path, book: str, tmp_path: Path) -> None:
+    wrong = written(tmp_path / "clauseway.toml", '[[deployment]]\nname = "one"\n')
+    refusal = run("serve", "--config", wrong, "--prices", book, "--home", str(home))
+    assert (refusal.returncode, "nothing was changed" in refusal.stderr) == (3, True)
+    assert "Accepted by" not in refusal.stderr
+    assert told(home, "basis") == []
 
 
 def test_a_home_from_before_the_register_keeps_what_it_settled_with(home: Path, book: str) -> None:

@@ -661,8 +661,8 @@ def _reason(acceptance: Acceptance) -> str:
     )
 
 
-def use_prices(home: Home, file: Path | None, why: str) -> list[Acceptance]:
-    """Record the price book that a command names for a home that holds none yet.
+def first_prices(home: Home, file: Path | None) -> list[Accepting]:
+    """Return the price book that a command names for a home that holds none yet, to be recorded.
 
     Raise InvalidInput where the home holds another.
     """
@@ -673,12 +673,13 @@ def use_prices(home: Home, file: Path | None, why: str) -> list[Acceptance]:
     wanted = list(_wanted_prices(basis, prices))
     if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
         raise InvalidInput(*problems)
-    new = [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
-    return record(home, new, why) if new else []
+    return [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
 
 
 def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
     """Append acceptances by the acting person, now."""
+    if not accepting:
+        return []
     control = Control.open(home.make().control)
     try:
         return accept(control, accepting, who=acting(), why=why, recorded_ns=time.time_ns())

@@ -31,7 +31,7 @@ from clauseway.app.reports.statements import statement_context
 from clauseway.app.reports.tracing import trace_line
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
-from clauseway.app.running.snippets import snippets_for
+from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.ledger import statement_of
@@ -44,6 +44,7 @@ from clauseway.web import (
     HomeContext,
     LineContext,
     PlainSentence,
+    Snippet,
     StatementContext,
     Timeline,
     Unavailable,
@@ -58,10 +59,15 @@ class Source:
     """
 
     def __init__(
-        self, home: Home, opened: Opened, clock: BusinessClock, gateway_url: str, key: str
+        self,
+        home: Home,
+        opened: Opened,
+        clock: BusinessClock,
+        gateway_url: str,
+        snippets: tuple[Snippet, ...] = (),
     ) -> None:
         self._home, self._opened, self._clock = home, opened, clock
-        self._gateway_url, self._key = gateway_url, key
+        self._gateway_url, self._snippets = gateway_url, snippets
         # The picture as last drawn, by the number of facts it rests on.
         self._drawn: tuple[int, Timeline] | None = None
         # The forecast as last made, by the day and the receipts of the settlements that it goes on
@@ -119,7 +125,7 @@ class Source:
             if settled
             else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
             forecast=self._ahead(opened, known_at, [settlement.receipt for settlement in settled]),
-            snippets=snippets_for(self._gateway_url, self._key),
+            snippets=self._snippets,
             alerts=open_alerts(self._home),
         )
 
@@ -225,6 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"0: any free one; by default {PAGES_PORT}, or the next free one above it",
     )
     parser.add_argument("--gateway-url", required=True)
+    parser.add_argument("--sample-model", required=True)
+    parser.add_argument("--sample-cloud", default="")
     parser.add_argument("--agreement", type=Path, action="append", default=[])
     parser.add_argument("--facts", type=Path)
     parser.add_argument("--simulated-clock", type=Path)
@@ -243,7 +251,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.facts is not None:
         opened = opened.with_facts_from(options.facts)
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
-    source = Source(Home(options.home), opened, clock, options.gateway_url, key)
+    sample = Sample(model=options.sample_model, cloud=options.sample_cloud)
+    snippets = snippets_for(options.gateway_url, sample, key)
+    source = Source(Home(options.home), opened, clock, options.gateway_url, snippets)
     asyncio.run(_serve(source, listener, options.parent_pipe))
     return 0
 

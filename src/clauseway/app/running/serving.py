@@ -17,7 +17,14 @@ from typing import NoReturn
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
-from clauseway.app.books.basis import basis_of, history
+from clauseway.app.books.basis import (
+    Given,
+    basis_of,
+    first_prices,
+    given_prices,
+    history,
+    record,
+)
 from clauseway.app.books.compacting import compact_lake
 from clauseway.app.books.lake_checks import check_part
 from clauseway.app.books.leasing import lease_server
@@ -38,10 +45,12 @@ from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.commitments import spent_by_name
 from clauseway.app.running.planning import compile_plan, write_plan
 from clauseway.app.running.processes import PAGES_PORT, Child, ChildFailed, moved, on_port, start
+from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.routing.checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.pricing import UnknownPrice
+from clauseway.storage.books.basis import Acceptance
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import InvalidInput, KnownAt, Problem
 
@@ -87,8 +96,12 @@ class Served(msgspec.Struct):
     pages_url: str
     start_gateway: Callable[[], Child]
     start_pages: Callable[[], Child]
+    # A request that its deployments may serve.
+    sample: Sample
     # Usual ports that were taken, each a sentence.
     notes: tuple[str, ...] = ()
+    # The price book that the home holds from now on.
+    recorded: tuple[Acceptance, ...] = ()
 
     def dead(self) -> Child | None:
         """Return the first of them that has died, or None while both run."""
@@ -108,14 +121,17 @@ class Served(msgspec.Struct):
         self.gateway.stop()
 
 
-def present_plan(options: Options) -> Plan:
-    """Return the plan as of now. Raise InvalidInput with every problem."""
+def present_plan(options: Options, book: Path | None = None) -> Plan:
+    """Return the plan as of now, with `book` over the prices that the home holds.
+
+    Raise InvalidInput with every problem.
+    """
     known_at = KnownAt(time.time_ns())
     home = options.home.make()
     opened = with_recorded(options.opened, home)
     configuration = read_configuration(options.configuration, opened.catalog)
     tenancy = tenancy_for_plan(home)
-    prices = basis_of(home).prices(known_at)
+    prices = given_prices(basis_of(home), Given(prices=book), known_at)
     # A plan is compiled whole or not at all: one missing price leaves the present plan as it is.
     try:
         plan = compile_plan(
@@ -151,23 +167,27 @@ def present_plan(options: Options) -> Plan:
     return plan
 
 
-def refresh_plan(options: Options) -> None:
+def refresh_plan(options: Options, book: Path | None = None) -> None:
     """Compile the plan as of now and hand it to the gateway.
 
     Raise as `present_plan` does.
     """
-    write_plan(present_plan(options), options.home.plan)
+    write_plan(present_plan(options, book), options.home.plan)
 
 
 @contextlib.contextmanager
-def serving(options: Options) -> Iterator[Served]:
-    """Run the gateway and the pages until the block ends. Raise InvalidInput, ChildFailed."""
+def serving(options: Options, book: Path | None = None) -> Iterator[Served]:
+    """Run the gateway and the pages until the block ends. Raise InvalidInput, ChildFailed.
+
+    A home that holds no prices yet holds those of `book` once both run; a refusal records nothing.
+    """
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
         home = options.home.make()
         stack.enter_context(alone_here(home, "serve", lambda: _refuse_served(home)))
+        first = first_prices(home, book)
         # The plan must be good before a process starts by it.
-        refresh_plan(options)
+        refresh_plan(options, book)
         configuration = read_configuration(
             options.configuration, with_recorded(options.opened, options.home).catalog
         )
@@ -180,6 +200,7 @@ def serving(options: Options) -> Iterator[Served]:
             served = _served(options, configuration, gateway, host, port, clock)
             starting.pop_all()
         stack.callback(served.stop)
+        served.recorded = tuple(record(home, first, "first used by the gateway"))
         yield served
 
 
@@ -196,7 +217,8 @@ def _served(
     gateway_port = gateway.ready["ports"]["gateway"]
     scheme = "https" if configuration.tls.certificate else "http"
     gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway_port}/v1"
-    pages = _start_pages(options, options.pages_port, clock, gateway_url)
+    sample = sample_of(configuration.deployment)
+    pages = _start_pages(options, options.pages_port, clock, gateway_url, sample)
     pages_port = pages.ready["ports"]["pages"]
     return Served(
         gateway=gateway,
@@ -204,7 +226,8 @@ def _served(
         gateway_url=gateway_url,
         pages_url=f"http://{_LOOPBACK}:{pages_port}/",
         start_gateway=lambda: _start_gateway(options, host, gateway_port, clock),
-        start_pages=lambda: _start_pages(options, pages_port, clock, gateway_url),
+        start_pages=lambda: _start_pages(options, pages_port, clock, gateway_url, sample),
+        sample=sample,
         notes=(
             *moved("the gateway", port, USUAL_PORT, gateway_port),
             *moved("the pages", options.pages_port, PAGES_PORT, pages_port),
@@ -238,10 +261,14 @@ def _start_gateway(options: Options, host: str, port: int | None, clock: list[st
     return child
 
 
-def _start_pages(options: Options, port: int | None, clock: list[str], gateway_url: str) -> Child:
+def _start_pages(
+    options: Options, port: int | None, clock: list[str], gateway_url: str, sample: Sample
+) -> Child:
     arguments = [
         *("--home", str(options.home.root)),
         *("--gateway-url", gateway_url),
+        *("--sample-model", sample.model),
+        *("--sample-cloud", sample.cloud),
     ]
     for flag, path in (
         *(("--agreement", path) for path in options.agreements),

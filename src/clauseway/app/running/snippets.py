@@ -1,37 +1,67 @@
 """Snippets to paste and try the gateway: a `curl` command and a few lines of Python, complete as
 they stand."""
 
+import json
+from collections.abc import Sequence
+
+import msgspec
+
+from clauseway.app.opening.configuration import DeploymentWritten
 from clauseway.web import Snippet
 
 _KEY = "YOUR-KEY"
+_MESSAGES = '[{"role": "user", "content": "Which cloud serves me?"}]'
 
 
-def snippets_for(gateway_url: str, key: str = "") -> tuple[Snippet, ...]:
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a snippet: its model, and the cloud that it asks for; empty for any cloud."""
+
+    model: str
+    cloud: str = ""
+
+
+def sample_of(deployments: Sequence[DeploymentWritten]) -> Sample:
+    """Return a request that the deployments may serve: for the first one's model.
+
+    A model on several clouds is asked of the second one, to show that a request may choose.
+    """
+    if not deployments:
+        return Sample(model="MODEL")
+    model = next(iter(deployments[0].models), "MODEL")
+    clouds = dict.fromkeys(
+        deployment.cloud for deployment in deployments if model in deployment.models
+    )
+    return Sample(model=model, cloud=list(clouds)[1] if len(clouds) > 1 else "")
+
+
+def snippets_for(gateway_url: str, sample: Sample, key: str = "") -> tuple[Snippet, ...]:
     """Return both snippets for a gateway at `gateway_url` (it ends in `/v1`); without a key they
     say where it goes."""
     return (
-        Snippet(label="curl", text=curl_snippet(gateway_url, key or _KEY)),
-        Snippet(label="openai-python", text=python_snippet(gateway_url, key or _KEY)),
+        Snippet(label="curl", text=curl_snippet(gateway_url, sample, key or _KEY)),
+        Snippet(label="openai-python", text=python_snippet(gateway_url, sample, key or _KEY)),
     )
 
 
-def curl_snippet(gateway_url: str, key: str) -> str:
+def curl_snippet(gateway_url: str, sample: Sample, key: str) -> str:
+    asked = f" -H 'x-clauseway-cloud: {sample.cloud}'" if sample.cloud else ""
+    body = f'{{"model": {json.dumps(sample.model)}, "messages": {_MESSAGES}}}'
     # curl reads the key from its standard input: arguments are shown to everybody on the machine.
     return (
         f"curl -i {gateway_url}/chat/completions -H @- \\\n"
-        "  -H 'Content-Type: application/json' -H 'x-clauseway-cloud: aws' \\\n"
-        """  -d '{"model": "gpt-5.5", "messages": [{"role": "user", "content": "Which cloud serves me?"}]}' <<'KEY'\n"""
+        f"  -H 'Content-Type: application/json'{asked} \\\n"
+        f"  -d '{body}' <<'KEY'\n"
         f"Authorization: Bearer {key}\n"
         "KEY"
     )
 
 
-def python_snippet(gateway_url: str, key: str) -> str:
+def python_snippet(gateway_url: str, sample: Sample, key: str) -> str:
     return (
         "from openai import OpenAI\n"
         f'client = OpenAI(base_url="{gateway_url}", api_key="{key}")\n'
         "answer = client.chat.completions.create(\n"
-        '    model="gpt-5.5", messages=[{"role": "user", "content": "Which cloud serves me?"}]\n'
+        f"    model={json.dumps(sample.model)}, messages={_MESSAGES}\n"
         ")\n"
         "print(answer.choices[0].message.content)"
     )

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.basis import use_prices
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import home_at
 from clauseway.app.running.serving import Options, keep, serving
@@ -66,11 +65,11 @@ def command(
         port=port,
         pages_port=pages_port,
     )
-    say_recorded(use_prices(at, prices, "first used by the gateway"))
     until = stop_on_signals()
     again = threading.Event()
     signal.signal(signal.SIGHUP, lambda *_: again.set())
-    with serving(chosen) as served:
+    with serving(chosen, prices) as served:
+        say_recorded(served.recorded)
         if as_json:
             print_json({"gateway": served.gateway_url, "pages": served.pages_url})
         else:
@@ -82,7 +81,7 @@ def command(
             for note in served.notes:
                 out.print(note, style="yellow")
             out.print("Make a key with `clauseway key create`, then:", style="dim")
-            out.print(curl_snippet(served.gateway_url, "YOUR-KEY"), soft_wrap=True)
+            out.print(curl_snippet(served.gateway_url, served.sample, "YOUR-KEY"), soft_wrap=True)
         dead = keep(chosen, served, until, again)
     seal(at)
     if dead is not None:

@@ -159,7 +159,7 @@ def _say_open(out: Console, run: Night) -> None:
         f"   The data is in {run.home.root}: clauseway statement --period 2026-05 --home {run.home.root}",
         style="dim",
     )
-    for snippet in snippets_for(run.served.gateway_url, run.snippet_key):
+    for snippet in snippets_for(run.served.gateway_url, run.served.sample, run.snippet_key):
         out.print(f"\n   {snippet.label}", style="bold")
         out.print(snippet.text, soft_wrap=True)
 
