@@ -180,7 +180,9 @@ def test_money_in_a_table(amount: str, shown: str) -> None:
 def test_what_was_recorded_by_name_can_be_limited(clauseway: Commands) -> None:
     clauseway("organisation create acme")
     line = "limit set --organisation acme --product whisper-9 --requests 4"
-    assert "the agreement does not name it" in clauseway(line, 3)
+    refused = clauseway(line, 3)
+    assert "the agreement does not name it" in refused
+    assert "Names of another agreement: --agreement FOLDER." in refused
     recorded = "fact record product --product whisper-9 --class api.stateless --effective 2024-01-01 --source a-page"
     clauseway(recorded)
     assert clauseway.json(line)["whose"] == "organisation acme for whisper-9"

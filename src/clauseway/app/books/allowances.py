@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.app.books.tenants import check_known, whose
+from clauseway.app.books.tenants import UNNAMED, check_known, named_otherwise, whose
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
@@ -23,7 +23,6 @@ from clauseway.values import (
     Problem,
     read_decimal,
     round_half_even,
-    suggestion,
 )
 
 # Keeps every sum within 63 bits; nobody asks as much in a minute.
@@ -264,12 +263,12 @@ def _scope(control: Control, catalog: Catalog, who: GivenScope, problems: list[P
             problems += error.problems
     if who.cloud and who.cloud not in catalog.clouds:
         problems.append(
-            _unknown("--cloud", who.cloud, "the agreement does not name it", catalog.clouds)
+            _unknown("--cloud", who.cloud, UNNAMED, catalog.clouds)
         )
     # What no agreement names may be served as unstated, so it can be limited, too.
     if who.product and who.product not in catalog.products.keys() | shipped_products():
         problems.append(
-            _unknown("--product", who.product, "the agreement does not name it", catalog.products)
+            _unknown("--product", who.product, UNNAMED, catalog.products)
         )
     if problems:
         raise InvalidInput(*problems)
@@ -283,7 +282,7 @@ def _scope(control: Control, catalog: Catalog, who: GivenScope, problems: list[P
 
 
 def _unknown(flag: str, name: str, why: str, names: Iterable[str]) -> Problem:
-    todo = suggestion(name, names) if names else "See clauseway key list."
+    todo = named_otherwise(name, names) if names else "See clauseway key list."
     return Problem(what=f"{name!r} cannot be taken", why=why, where=flag, todo=todo)
 
 

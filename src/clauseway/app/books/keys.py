@@ -8,7 +8,13 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
-from clauseway.app.books.tenants import check_names, ensure_tenant, tenancy_for_plan
+from clauseway.app.books.tenants import (
+    UNNAMED,
+    check_names,
+    ensure_tenant,
+    named_otherwise,
+    tenancy_for_plan,
+)
 from clauseway.app.opening.home import Home
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Key
@@ -217,8 +223,8 @@ def _check(
     catalog: Catalog, organisation: str, seller: str, segment: str, role: str, expires: date | None
 ) -> None:
     named: list[tuple[str, str, str, Iterable[str]]] = [
-        ("--seller", seller, "the agreement does not name it", catalog.parties),
-        ("--segment", segment, "the agreement does not name it", catalog.segments),
+        ("--seller", seller, UNNAMED, catalog.parties),
+        ("--segment", segment, UNNAMED, catalog.segments),
         ("--role", role, "no key can be that", ROLES),
     ]
     problems = [
@@ -226,7 +232,7 @@ def _check(
             what=f"unknown name {value!r}",
             why=why,
             where=flag,
-            todo=suggestion(value, names),
+            todo=named_otherwise(value, names) if why == UNNAMED else suggestion(value, names),
         )
         for flag, value, why, names in named
         if value not in names

@@ -27,6 +27,13 @@ _ALLOWED = ("clouds", "sellers", "regions", "residency")
 # Where two lists of what is allowed have nothing in common, this stands for that: nothing has this
 # name.
 NOTHING = ("-",)
+# Why a name of a party, cloud, product or segment is refused.
+UNNAMED = "the agreement does not name it"
+
+
+def named_otherwise(name: str, known: Iterable[str]) -> str:
+    """Return the remedy for a name that the agreement does not name."""
+    return f"{suggestion(name, known)} Names of another agreement: --agreement FOLDER."
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
