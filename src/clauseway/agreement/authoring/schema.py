@@ -1,7 +1,7 @@
-"""The JSON Schema (draft 2020-12) of what stands in YAML blocks, for editors: made from the records that are read.
+"""The JSON Schema (draft 2020-12) of YAML blocks, for editors. It is made from the records.
 
-Every scalar is a text to the reader, so where a text may stand a number may too. What only the whole agreement shows,
-such as whether a name is defined, is for the reader; a schema knows one block.
+The reader takes every scalar as a text, so a number may stand wherever a text may. Only the whole
+agreement shows whether a name is defined, so the reader checks names; a schema knows one block.
 """
 
 from collections.abc import Mapping
@@ -48,24 +48,27 @@ BLOCKS = ("term", "change", "definitions", "facts")
 # The description of each key; "kind.key" if the key has another meaning in one kind.
 DOCS: Mapping[str, str] = {
     "id": "Names it: unique in the agreement, by custom AMENDMENT.name.",
-    "kind": "What it is; the kind decides which other keys there are.",
+    "kind": "The kind, which decides the other keys.",
     "source": "The sources that state it, by their names in agreement.md.",
     "begins": "The day from which it holds, where that is later than its amendment's (YYYY-MM-DD).",
-    "until": "The first day on which it no longer holds (YYYY-MM-DD), or an event: milestone, or one of agreement.md. "
+    "until": "The first day on which it no longer holds (YYYY-MM-DD), or an event: milestone, "
+    "or one of agreement.md. "
     "With through, the earlier ends it.",
-    "from": "Of a term, the event with which it begins: the first day, from its own begin on, on which that goes on; "
+    "from": "Of a term, the event with which it begins: the first day, from its own begin on, "
+    "on which that goes on; "
     "of commentary, the amendment from which on it is quoted.",
     "while": "The event while which it holds.",
     "while-no": "The event while which it does not hold.",
     "event": "The event that took place, by its name in agreement.md.",
-    "event.through": "The last day of the event (YYYY-MM-DD). Left out: it goes on until the event that ends it.",
+    "event.through": "The last day of the event (YYYY-MM-DD). Left out: it goes on until the "
+    "event that ends it.",
     "over-by": "The event with which it is over. Left out: it goes on.",
     "after": "The event so many days after which it comes about.",
     "prevented-by": "The event that prevents it, where it happens in these days.",
     "on": "The day on which it comes about (YYYY-MM-DD).",
     "extended-by": "The event that puts off its day, each time, by so many days.",
     "days": "How many days after, or by how many days each renewal puts it off.",
-    "events": "What may happen: recorded, or so many days after another event, or on a day.",
+    "events": "Events: recorded, or so many days after another event, or on a day.",
     "through": "The last day on which it holds (YYYY-MM-DD).",
     "under": "The readings under which it stands at all: {R1: and}.",
     "party": "A party, by its name in agreement.md.",
@@ -75,17 +78,21 @@ DOCS: Mapping[str, str] = {
     "products": "Products or classes of products. A class stands for all in it.",
     "clouds": "Host clouds. Left out: any.",
     "segments": "Customer segments. Left out: any.",
-    "only": "To whom or what it is reserved: clouds, sellers, regions, parties or licensees, one of these.",
+    "only": "To whom or what it is reserved: clouds, sellers, regions, parties or licensees, "
+    "one of these.",
     "parties": "Parties, by their names in agreement.md.",
     "licensees": "Whoever alone may be licensed.",
     "except": "Carve-outs: what an exclusivity does not cover. All keys of one must fit.",
     "prohibition.parties": "Who may not: parties, or [anyone].",
     "rescinds": "Amendments, by their ids, that are not yet in effect and never take it.",
-    "despite": "The exclusivities and prohibitions that this permission holds against, by their ids; or [any].",
+    "despite": "The exclusivities and prohibitions that this permission holds against, by "
+    "their ids; or [any].",
     "grantor": "Who must offer it first. Left out: the owner.",
     "first": "The cloud that comes first.",
-    "binds": "Which products it binds: first-shipped-since (the day in since) or every-product; or one by reading.",
-    "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; or one by reading.",
+    "binds": "Which products it binds: first-shipped-since (the day in since) or "
+    "every-product; or one by reading.",
+    "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; "
+    "or one by reading.",
     "lead-days": "How many days the first cloud has a product before any other. Left out: none.",
     "answer-by": "The last day for an answer: after it, silence is a pass (YYYY-MM-DD).",
     "grant.through": "The last day of the grant (YYYY-MM-DD). Left out: it has no end.",
@@ -96,51 +103,61 @@ DOCS: Mapping[str, str] = {
     "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",
     "holder": "Whose right or stake it is.",
     "except-clouds": "Clouds that need no offer.",
-    "subject": "What is offered, as facts of kind offer name it. A right that names none: each product by itself.",
-    "licensor": "Who gives the licence.",
-    "licensee": "Who holds the licence.",
-    "carries": "What else the licensee may do by it. All keys of one must fit.",
-    "payer": "Who pays the share.",
-    "payee": "Who gets the share.",
+    "subject": "What is offered, as facts of kind offer name it. A right that names none: "
+    "each product by itself.",
+    "licensor": "The party that gives the licence.",
+    "licensee": "The party that holds the licence.",
+    "carries": "Other acts that the licensee may do by it. All keys of an item must fit.",
+    "payer": "The party that pays the share.",
+    "payee": "The party that gets the share.",
     "rate": "The percentage, by the name of a figure in agreement.md; or 15 %.",
-    "tiers": "Bands of the cumulative base: what lies above one is shared at its rate. Below the first, rate holds.",
+    "tiers": "Bands of the cumulative base: what lies above one is shared at its rate. Below "
+    "the first, rate holds.",
     "above": "Where the band begins, by the name of a figure; or USD 1000000.",
     "cap": "The most that is ever due, by the name of a figure; or USD 1000000. Left out: no cap.",
-    "cap-opening": "What counted toward the cap before the share began. Left out: what the figure cap-counts says.",
+    "cap-opening": "The amount counted toward the cap before the share began. Left out: as "
+    "the figure cap-counts says.",
     "floors": "The least that is due, whatever the base.",
     "amount": "The amount, by the name of a figure; or USD 5000.",
-    "per": "Over what it is due: month, quarter or year of the calendar, or total (by the end of the share).",
+    "per": "Over what it is due: month, quarter or year of the calendar, or total (by the end "
+    "of the share).",
     "payment": "When the share is paid. Left out: every month, without a due day.",
     "every": "How often: month (left out) or quarter of the calendar.",
     "due-days": "How many days after the last day of the month or quarter it is due.",
-    "withholding": "The part of each payment that the payer withholds as tax, by the name of a figure; or 10 %.",
-    "late": "What late usage does to a closed period: correction (left out) in the open one, or restatement of it.",
-    "base": "What the share is taken of.",
-    "sellers": "Sellers, by their names in agreement.md. In a scope, left out: any. In a base: whose sales are in it.",
-    "regions": "Regions, by their names in agreement.md; elsewhere is what lies in none of them. Left out: any.",
-    "wholesale": "Whether what the payer earns from other sellers is in the base too.",
+    "withholding": "The part of each payment that the payer withholds as tax, by the name of "
+    "a figure; or 10 %.",
+    "late": "The effect of late usage on a closed period: correction (left out) in the open "
+    "one, or restatement.",
+    "base": "The sales that the share is taken on.",
+    "sellers": "Sellers, by their names in agreement.md. In a scope, left out: any. In a "
+    "base: whose sales are in it.",
+    "regions": "Regions, by their names in agreement.md; elsewhere is what lies in none of "
+    "them. Left out: any.",
+    "wholesale": "True if the payer's earnings from other sellers are in the base too.",
     "wholesale-except": "Sellers from whom what is earned stays out of the base.",
     "excludes": "Products or classes that are in no base.",
-    "about": "What it is about, in words.",
-    "of": "In whom the stake is held.",
+    "about": "Its subject, in words.",
+    "of": "The party that the stake is held in.",
     "ends": "Earlier terms that end with this amendment.",
     "sets-end": "Earlier terms whose end is moved to until or through.",
     "within": "The wider class it lies within.",
     "class": "The class it belongs to.",
-    "first-shipped-by": "The latest day by which it had first shipped, where no launch is recorded (YYYY-MM-DD).",
-    "says": "What it says, in one sentence; quoted in answers.",
+    "first-shipped-by": "The latest day by which it had first shipped, where no launch is "
+    "recorded (YYYY-MM-DD).",
+    "says": "Its content in one sentence, which answers quote.",
     "options": "Two ways to read it or more; the first is the default.",
     "bears-on": "Where it is quoted: grant or precedence.",
     "value": "The figure: 20 %, or USD 1000000.",
-    "standing": "reported: used only where accepted by name. placeholder: nobody reported a value, and this one is "
+    "standing": "reported: used only where accepted by name. placeholder: nobody reported a "
+    "value, and this one is "
     "used only where accepted by name. ours: holds by default.",
     "product": "A product.",
     "grant.product": "A product, or a class of products.",
     "cloud": "The host cloud.",
     "stage": "announced, preview or available. What is merely announced has not shipped.",
-    "can": "Whether the first cloud's operator can support it.",
-    "declines": "Whether the first cloud's operator declines to.",
-    "passed": "Whether the holder of the right passed.",
+    "can": "True if the first cloud's operator can support it.",
+    "declines": "True if the first cloud's operator declines to.",
+    "passed": "True if the holder of the right passed.",
     "effective": "The day on which it took effect (YYYY-MM-DD).",
     "recorded": "Since when it is known, where that is later: a day or an instant (UTC).",
     "corrects": "The fact that it corrects, by id or as KIND:…=DAY.",
@@ -148,17 +165,18 @@ DOCS: Mapping[str, str] = {
     "classes": "Classes of products.",
     "rules": "How silence is read. All five are needed.",
     "readings": "Texts that can be read in several ways.",
-    "commentary": "What a source says beyond the terms. It changes no answer.",
+    "commentary": "Remarks of sources beyond the terms. They change no answer.",
     "figures": "Figures that no term states.",
-    "context": "What was reported around the agreement. It changes no answer; the brief shows it.",
-    "day": "The day of what is told (YYYY-MM-DD).",
+    "context": "Reports around the agreement. They change no answer; the brief shows them.",
+    "day": "The day of the report (YYYY-MM-DD).",
 }
 # The descriptions of these keys in definitions, where they differ from the plain meaning.
 _DEFINED: Mapping[str, str] = {
-    "parties": "Who there is.",
+    "parties": "The parties.",
     "clouds": "Host clouds, each with the party that operates it.",
-    "regions": "Regions that terms tell apart, each with its places on each cloud: {eu: {aws: [eu-west-1]}}.",
-    "segments": "What customers may claim to be.",
+    "regions": "Regions that terms tell apart, each with its places on each cloud: {eu: {aws: "
+    "[eu-west-1]}}.",
+    "segments": "The segments that customers may claim to be in.",
     "products": "Products, each in its class.",
 }
 _TEXT: Schema = {"$ref": "#/$defs/text"}

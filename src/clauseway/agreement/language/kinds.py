@@ -85,7 +85,8 @@ _KINDS = (
     Kind(
         term=Permission,
         binds="nobody",
-        effect="Grants the act within its scope. It yields to an exclusivity or prohibition in force, unless `despite` "
+        effect="Grants the act within its scope. It yields to an exclusivity or prohibition "
+        "in force, unless `despite` "
         "names that term, or `any`.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "party", **_OWN_KEYS},
@@ -93,7 +94,8 @@ _KINDS = (
     Kind(
         term=Exclusivity,
         binds="everyone outside `only`, the owner included",
-        effect="Outside `only` the act is forbidden, but for a carve-out. Inside, nothing is forbidden or granted.",
+        effect="Outside `only` the act is forbidden, but for a carve-out. Inside, nothing is "
+        "forbidden or granted.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "only", LICENSEES: "only", **_OWN_KEYS},
     ),
@@ -107,7 +109,8 @@ _KINDS = (
     Kind(
         term=Precedence,
         binds="the party it names, for its own acts and for what it lets others do",
-        effect="Conditional until the product was on the first cloud (for as many days as `lead-days` says), or the "
+        effect="Conditional until the product was on the first cloud (for as many days as "
+        "`lead-days` says), or the "
         "exception in `unless` applies.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "party", **{part: part for part in (SELLERS, SEGMENTS, REGIONS)}},
@@ -115,9 +118,11 @@ _KINDS = (
     ),
     Kind(
         term=RefusalRight,
-        binds="the grantor (the owner where none is named), for its own acts and for what it lets others do; never the "
+        binds="the grantor (the owner where none is named), for its own acts and for what it "
+        "lets others do; never the "
         "holder",
-        effect="Conditional until the latest offer of its `subject` (left out: of the product itself, by its name) "
+        effect="Conditional until the latest offer of its `subject` (left out: of the product "
+        "itself, by its name) "
         "was passed on, or its last day for an answer is over.",
         actions=TERM_ACTIONS,
         keys={
@@ -130,7 +135,8 @@ _KINDS = (
     Kind(
         term=Licence,
         binds="nobody",
-        effect="The licensee may use what it covers, and do what it carries, where the licensor owns it or may license "
+        effect="The licensee may use what it covers, and do what it carries, where the "
+        "licensor owns it or may license "
         "it on. Whoever was licensed and is no longer is refused.",
         actions=TERM_ACTIONS,
         keys=dict.fromkeys(_PLACES, "carries"),

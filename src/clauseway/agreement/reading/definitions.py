@@ -1,8 +1,8 @@
-"""What `agreement.md` defines: parties, clouds, regions, classes, products, rules, readings, commentary, figures and
-sources.
+"""Read and check the definitions in `agreement.md`: parties, clouds, products, readings, ….
 
-It may stand in any number of `yaml definitions` blocks; each name is defined once. Where a part cannot be read, the
-names it would have defined pass unchecked elsewhere: one mistake is told once.
+They may stand in any number of `yaml definitions` blocks; each name is defined once. If a part
+cannot be read, the names it would have defined pass unchecked elsewhere, so that one mistake is
+reported once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -51,7 +51,7 @@ SECTIONS = (
     "events",
 )
 _CITED = frozenset({"says", "source"})
-# The sections that are lists of names; the others map names to what is said of them.
+# The sections that are lists of names. The others map each name to its definition.
 LISTS = ("parties", "segments")
 
 
@@ -121,32 +121,32 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
 def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
     """Read and check the definitions in `agreement.md`."""
     _, front = read_front(document, DefinitionsFront, mistakes)
-    written = _Written(document, mistakes)
+    sections = _Sections(document, mistakes)
     definitions = Definitions(
         id=front.id if front else "",
         title=front.title if front else "",
-        sources=written.sources,
-        parties=written.list_of_names("parties"),
-        clouds=written.texts("clouds"),
-        regions=written.regions(),
-        segments=written.list_of_names("segments") | {ANY_SEGMENT},
-        classes=written.records("classes", ClassWritten),
-        products=written.records("products", ProductWritten),
-        rules=written.rules(),
-        readings=written.cited("readings", Reading),
-        commentary=written.cited("commentary", Commentary),
-        figures=written.cited("figures", Figure),
-        context=written.cited("context", ContextNote),
-        events=written.cited("events", Event),
-        names={section: written.names(section) for section in SECTIONS},
-        lines=written.lines(),
+        sources=sections.sources,
+        parties=sections.list_of_names("parties"),
+        clouds=sections.texts("clouds"),
+        regions=sections.regions(),
+        segments=sections.list_of_names("segments") | {ANY_SEGMENT},
+        classes=sections.records("classes", ClassWritten),
+        products=sections.records("products", ProductWritten),
+        rules=sections.rules(),
+        readings=sections.cited("readings", Reading),
+        commentary=sections.cited("commentary", Commentary),
+        figures=sections.cited("figures", Figure),
+        context=sections.cited("context", ContextNote),
+        events=sections.cited("events", Event),
+        names={section: sections.names(section) for section in SECTIONS},
+        lines=sections.lines(),
     )
     for check in CHECKS:
         check(definitions, mistakes)
     return definitions
 
 
-class _Written:
+class _Sections:
     """The sections of the definitions, gathered over their blocks."""
 
     def __init__(self, document: Document, mistakes: Mistakes) -> None:
@@ -154,10 +154,12 @@ class _Written:
         self._entries: dict[str, Entry] = {}
         self._hidden = not document.blocks
         if self._hidden:
-            todo = "Write a ```yaml definitions block with sources, parties, clouds, classes, products and rules."
-            mistakes.add(
-                1, "nothing is defined", "the amendments speak of names that stand here", todo
+            why = "the amendments speak of names that stand here"
+            todo = (
+                "Write a ```yaml definitions block with sources, parties, clouds, classes, "
+                "products and rules."
             )
+            mistakes.add(1, "nothing is defined", why, todo)
         for block in document.blocks:
             self._gather(block)
         self.sources = self.texts("sources")
@@ -167,26 +169,23 @@ class _Written:
         self._hidden = self._hidden or entry is None
         for key, member in entry.members.items() if entry else ():
             if key in self._entries:
-                what, why = (
-                    f"{key!r} is defined twice",
-                    f"it is defined on line {self._entries[key].line}",
-                )
-                self._mistakes.add(member.line, what, why, "Put both into one.")
+                problem, line = f"{key!r} is defined twice", self._entries[key].line
+                why = f"it is defined on line {line}"
+                self._mistakes.add(member.line, problem, why, "Put both into one.")
             else:
                 self._mistakes.check_one_of(member.line, "key", key, SECTIONS)
                 self._entries[key] = member
 
     def texts(self, section: str) -> dict[str, str]:
         """Return a section that maps names to texts."""
-        found = {}
+        texts = {}
         for name, member in self._members(section).items():
             if isinstance(member.value, str):
-                found[name] = member.value
+                texts[name] = member.value
             else:
-                self._misfit(
-                    member.line, f"{section}: {name!r}", "it is not a text", "Write one text."
-                )
-        return found
+                part = f"{section}: {name!r}"
+                self._misfit(member.line, part, "it is not a text", "Write one text.")
+        return texts
 
     def records(self, section: str, kind: type[W]) -> dict[str, W]:
         """Return a section that maps names to mappings of one kind."""
@@ -203,12 +202,8 @@ class _Written:
             if member.is_mapping:
                 mappings[name] = member
             else:
-                self._misfit(
-                    member.line,
-                    f"{section}: {name!r}",
-                    "it is not a mapping",
-                    "Write {key: value}.",
-                )
+                part = f"{section}: {name!r}"
+                self._misfit(member.line, part, "it is not a mapping", "Write {key: value}.")
         return mappings
 
     def cited(self, section: str, kind: type[D]) -> dict[str, D]:
@@ -245,19 +240,19 @@ class _Written:
         )
 
     def regions(self) -> dict[str, dict[str, frozenset[str]]]:
-        """Return the section of regions: each with the names of its places on each cloud."""
-        found = {}
+        """Return the regions, each with the names of its places on each cloud."""
+        regions = {}
         for name, member in self._members("regions").items():
             places = member.plain()
-            if isinstance(places, dict) and all(_is_list_of_names(one) for one in places.values()):
-                found[name] = {cloud: frozenset(map(str, one)) for cloud, one in places.items()}
+            if isinstance(places, dict) and all(map(_is_list_of_names, places.values())):
+                regions[name] = {
+                    cloud: frozenset(map(str, names)) for cloud, names in places.items()
+                }
             else:
-                why, todo = (
-                    "it should map clouds to lists of places",
-                    f"Write {name}: {{CLOUD: [a, b]}}.",
-                )
+                why = "it should map clouds to lists of places"
+                todo = f"Write {name}: {{CLOUD: [a, b]}}."
                 self._misfit(member.line, f"regions: {name!r}", why, todo)
-        return found
+        return regions
 
     def list_of_names(self, section: str) -> frozenset[str]:
         """Return a section that is a list of names."""
@@ -265,9 +260,8 @@ class _Written:
         names = entry.plain()
         if isinstance(names, list) and _is_list_of_names(names):
             return frozenset(str(name) for name in names)
-        self._misfit(
-            entry.line, repr(section), "it should be a list of names", f"Write {section}: [a, b]."
-        )
+        todo = f"Write {section}: [a, b]."
+        self._misfit(entry.line, repr(section), "it should be a list of names", todo)
         return frozenset()
 
     def names(self, section: str) -> Names:
@@ -290,16 +284,12 @@ class _Written:
     def _members(self, section: str) -> Mapping[str, Entry]:
         entry = self._entries.get(section, Entry({}, 0))
         if not entry.is_mapping:
-            self._misfit(
-                entry.line,
-                repr(section),
-                "it should map names to values",
-                f"Write {section}: {{name: …}}.",
-            )
+            todo = f"Write {section}: {{name: …}}."
+            self._misfit(entry.line, repr(section), "it should map names to values", todo)
         return entry.members
 
-    def _misfit(self, line: int, what: str, why: str, todo: str) -> None:
-        self._mistakes.add(line, f"{what} does not fit", why, todo)
+    def _misfit(self, line: int, part: str, why: str, todo: str) -> None:
+        self._mistakes.add(line, f"{part} does not fit", why, todo)
 
 
 def spelled(sources: Iterable[CitedSource], titles: Mapping[str, str]) -> str:
@@ -341,8 +331,11 @@ def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, product in definitions.products.items():
         mistakes.check_defined(lines["products", name], "class", product.class_, names["classes"])
         if name in definitions.classes:
-            what, why = f"{name!r} stands twice", f"it is a class, on line {lines['classes', name]}"
-            mistakes.add(lines["products", name], what, why, "Give the product another id.")
+            problem, why = (
+                f"{name!r} stands twice",
+                f"it is a class, on line {lines['classes', name]}",
+            )
+            mistakes.add(lines["products", name], problem, why, "Give the product another id.")
     if ANYONE in definitions.parties:
         mistakes.add(
             1,
@@ -355,42 +348,42 @@ def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
 def _check_regions(definitions: Definitions, mistakes: Mistakes) -> None:
     """Check that a place lies in one region, and does not have another region's name."""
     regions = definitions.regions
-    found: dict[tuple[str, str], str] = {}
+    region_of: dict[tuple[str, str], str] = {}
     for name, clouds in regions.items():
         line = definitions.lines["regions", name]
         if name == ELSEWHERE:
-            what, why = f"a region cannot be {name!r}", "that word means the places of no region"
-            mistakes.add(line, what, why, "Give it another name.")
+            problem, why = f"a region cannot be {name!r}", "that word means the places of no region"
+            mistakes.add(line, problem, why, "Give it another name.")
         for cloud, places in clouds.items():
             mistakes.check_defined(line, "cloud", cloud, definitions.names["clouds"])
             for place in sorted(places):
                 before = (
                     place
                     if place != name and place in {*regions, ELSEWHERE}
-                    else found.get((cloud, place), "")
+                    else region_of.get((cloud, place), "")
                 )
-                found[cloud, place] = name
+                region_of[cloud, place] = name
                 if before:
-                    what = f"{place!r} of {cloud} lies in two regions, {before} and {name}"
+                    problem = f"{place!r} of {cloud} lies in two regions, {before} and {name}"
                     todo = "Take it out of one. A term may name several regions."
-                    mistakes.add(line, what, "a place lies in one", todo)
+                    mistakes.add(line, problem, "a place lies in one", todo)
 
 
 def _check_circles(definitions: Definitions, mistakes: Mistakes) -> None:
     """Check that classes form a tree. Report each circle once, at its first class."""
-    told: set[str] = set()
+    reported: set[str] = set()
     for name in definitions.classes:
         seen: list[str] = []
         at = name
-        while at in definitions.classes and at not in seen and at not in told:
+        while at in definitions.classes and at not in seen and at not in reported:
             seen.append(at)
             at = definitions.classes[at].within
         if at in seen:
-            what, why = f"class {at!r} lies within itself", "classes form a tree"
+            problem, why = f"class {at!r} lies within itself", "classes form a tree"
             mistakes.add(
-                definitions.lines["classes", at], what, why, "Break the circle of within:."
+                definitions.lines["classes", at], problem, why, "Break the circle of within:."
             )
-        told.update(seen)
+        reported.update(seen)
 
 
 def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
@@ -401,19 +394,22 @@ def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
         )
     for name in RULES if written is not None else ():
         if name not in (written or ()):
-            what, why = f"the rule {name!r} is missing", "silence must be read somehow"
-            mistakes.add(1, what, why, f"Write rules: {{{name}: …}}.")
+            problem, why = f"the rule {name!r} is missing", "silence must be read somehow"
+            mistakes.add(1, problem, why, f"Write rules: {{{name}: …}}.")
 
 
 def _check_readings(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, reading in definitions.readings.items():
         if len(set(reading.options)) < max(2, len(reading.options)):
-            what, why = (
+            problem, why = (
                 f"reading {name!r} leaves no choice",
                 "a reading has two options or more, each once",
             )
             mistakes.add(
-                definitions.lines["readings", name], what, why, "Write options: [default, other]."
+                definitions.lines["readings", name],
+                problem,
+                why,
+                "Write options: [default, other].",
             )
 
 
@@ -425,14 +421,12 @@ def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
 
 
 def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
-    """Check that an event is recorded or defined in one way, and rests on recorded events or days."""
+    """Check that an event is recorded or defined in one way, and rests on events or days."""
     for name, event in definitions.events.items():
         within, line = _EventPlace(name, mistakes), definitions.lines["events", name]
-        known = [*(definitions.names["events"] or ()), MILESTONE]
-        for other in filter(
-            None, (event.over_by, event.after, event.prevented_by, event.extended_by)
-        ):
-            mistakes.check_defined(line, "event", other, known)
+        names = [*(definitions.names["events"] or ()), MILESTONE]
+        for other_event in sorted(event.waits_for | {event.over_by} - {""}):
+            mistakes.check_defined(line, "event", other_event, names)
         if name == MILESTONE:
             within.tell(line, "every agreement knows it", "Delete it: fact record milestone.")
         if event.after and event.on is not None:

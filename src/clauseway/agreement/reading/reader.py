@@ -1,7 +1,7 @@
 """Read a folder's texts into an `Agreement`, or report every mistake in them at once.
 
 read_agreement(documents)   documents: file name → text
-  agreement.md       definitions: parties, clouds, classes, products, rules, readings, figures, sources
+  agreement.md       definitions: parties, clouds, products, rules, readings, figures, sources, …
   facts.md           a register of facts; `read_with_facts` reads it beside the agreement's text
   every other *.md   an amendment: front matter (id, title, announced, effective, sources), numbered
                      clauses, and under them `yaml term` and `yaml change` blocks
@@ -41,8 +41,8 @@ def read_agreement(documents: Mapping[str, str]) -> Agreement:
 def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, FactRegister]:
     """Read an agreement with the register in its folder, if there is one.
 
-    The catalog holds the names that the register adds. Raises InvalidInput with every problem in any
-    of the documents.
+    The catalog holds the names that the register adds. Raises InvalidInput with every problem in
+    any of the documents.
     """
     mistakes = Mistakes(DEFINITIONS)
     definitions = _definitions(documents, mistakes)

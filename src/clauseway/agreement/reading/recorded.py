@@ -1,8 +1,9 @@
-"""Facts that were recorded one by one: from what was given to a fact, and every problem in it at once.
+"""Turn what somebody records into a fact, or report every problem in it at once.
 
-A recorded fact is named by its place in the register, F1, F2, …, which also orders what one instant recorded. Launches
-are events of the world and count for every agreement; whatever else is recorded, for the one it was recorded for. A
-product or party that is added stands for good: decisions may rest on its name.
+A recorded fact is named by its place in the register: F1, F2, …. The place also orders the facts
+that one instant recorded. A launch is an event of the world and counts for every agreement; any
+other fact counts for the agreement that it was recorded for. A product or party that is added stays
+for good, because decisions may rest on its name.
 """
 
 import re
@@ -39,9 +40,10 @@ REGISTER = "register"
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact as it is kept. `agreement` is the id of the one it was recorded for; `about` holds the kind's own fields.
+    """A fact as it is kept.
 
-    `sequence` is 0 and `known` always, until it is recorded.
+    `agreement` is the id of the agreement that it was recorded for. `about` holds the fields of its
+    kind. Until it is recorded, `sequence` is 0, and it is always known.
     """
 
     kind: str
@@ -86,16 +88,16 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 def facts_for(agreement: str, recorded: Iterable[Recorded]) -> list[Fact]:
     """Return the facts that count for an agreement, in the order in which they were recorded."""
-    found: list[Fact] = []
+    facts: list[Fact] = []
     for record in sorted(recorded, key=lambda record: record.sequence):
-        corrects_one = bool(record.corrects) and any(fact.name == record.corrects for fact in found)
-        if record.agreement == agreement or record.kind == "launch" or corrects_one:
-            found.append(record.fact())
-    return found
+        corrects = bool(record.corrects) and any(fact.name == record.corrects for fact in facts)
+        if record.agreement == agreement or record.kind == "launch" or corrects:
+            facts.append(record.fact())
+    return facts
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact as somebody gives it, to be checked. `about` may hold an answer in one word (`cannot+declines`)."""
+    """A fact that is not checked yet. `about` may hold an answer in one word: `cannot+declines`."""
 
     kind: str
     effective: str
@@ -106,9 +108,10 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def checked(given: Given, agreement: str, catalog: Catalog, earlier: Sequence[Fact]) -> Recorded:
-    """What was given as a record for an agreement. Raises InvalidInput with every problem, each with its flag.
+    """Return a checked fact as a record for an agreement.
 
-    `earlier` are the facts that a correction may name, and that a fact must not contradict without being one.
+    `earlier` are the facts that a correction may name, and that any other fact must not contradict.
+    Raises InvalidInput with every problem, each with its flag.
     """
     mistakes = Mistakes(given.kind)
     record = Recorded(
@@ -125,8 +128,8 @@ def checked(given: Given, agreement: str, catalog: Catalog, earlier: Sequence[Fa
     if "subject" in given.about and catalog.subjects is None:
         _check_text(str(given.about["subject"]).strip(), mistakes.within("--subject"))
     fact = record.fact()
-    for what, name, known in names_in(fact, catalog):
-        mistakes.within(f"--{what}").check_defined(0, what, name, known)
+    for key, name, allowed in names_in(fact, catalog):
+        mistakes.within(f"--{key}").check_defined(0, key, name, allowed)
     if key := ends_too_early(fact):
         why, todo = f"it took effect on {fact.effective}", "Name a later day."
         mistakes.within(f"--{key}").add(0, f"{key} lies before the fact itself", why, todo)
@@ -177,16 +180,16 @@ def _check_new_name(fact: Fact, catalog: Catalog, mistakes: Mistakes) -> None:
     """Check that an addition has a new name."""
     match fact:
         case ProductAdded():
-            what, name, known = "product", fact.product, {*catalog.products, *catalog.classes}
+            key, name, taken = "product", fact.product, {*catalog.products, *catalog.classes}
         case PartyAdded():
-            what, name, known = "party", fact.party, {*catalog.parties, ANYONE}
+            key, name, taken = "party", fact.party, {*catalog.parties, ANYONE}
         case _:
             return
-    within = mistakes.within(f"--{what}")
+    within = mistakes.within(f"--{key}")
     if not _NAME.fullmatch(name):
         why = "a name is of letters, digits, dots, dashes and underscores"
         within.add(0, f"{name!r} is not a name", why, "Write it as gpt-6.1.")
-    elif name in known:
+    elif name in taken:
         within.add(
             0,
             f"{name!r} is known already",
@@ -199,10 +202,13 @@ def _check_agrees(fact: Fact, earlier: Sequence[Fact], mistakes: Mistakes) -> No
     """Check that a fact contradicts no other. If one of them was wrong, a fact must correct it."""
     for before, after in FactRegister((*earlier, fact)).contradictions():
         if after is fact:
-            what = f"it contradicts {before.name}"
+            problem = f"it contradicts {before.name}"
             why = f"that one says otherwise of the same day: {before.citation.text}"
-            todo = f"If it was wrong, record a correction: --corrects {before.name}. Else name the day of this one."
-            mistakes.within("--corrects").add(0, what, why, todo)
+            todo = (
+                f"If it was wrong, record a correction: --corrects {before.name}. "
+                "Else name the day of this one."
+            )
+            mistakes.within("--corrects").add(0, problem, why, todo)
 
 
 def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes) -> None:
@@ -225,10 +231,6 @@ def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes)
     if isinstance(fact, Retraction) and isinstance(corrected, Retraction):
         mistakes.add(0, f"{fact.corrects} is a retraction", RETRACTED, RECORD_AGAIN)
     elif not isinstance(fact, Retraction) and type(corrected) is not type(fact):
-        what = f"{fact.corrects} is of another kind"
-        mistakes.add(
-            0,
-            what,
-            "a correction says the same kind of thing rightly",
-            "Retract it, and record the other.",
-        )
+        problem = f"{fact.corrects} is of another kind"
+        why = "a correction says the same kind of thing rightly"
+        mistakes.add(0, problem, why, "Retract it, and record the other.")

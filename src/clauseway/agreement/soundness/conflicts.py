@@ -211,10 +211,10 @@ def _licensed_past(
 
 
 def _contradiction(
-    exclusivity: Exclusivity, term: AnyTerm, whole: bool, what: str, why: str
+    exclusivity: Exclusivity, term: AnyTerm, whole: bool, problem: str, why: str
 ) -> Remark:
     severity = Severity.ERROR if whole else Severity.WARNING
     todo = (
         f"End {exclusivity.id} or {term.id} in a change, or except the case from {exclusivity.id}."
     )
-    return remark(severity, "contradicted-grant", term.citation, what, why, todo)
+    return remark(severity, "contradicted-grant", term.citation, problem, why, todo)

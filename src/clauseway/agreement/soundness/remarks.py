@@ -31,14 +31,16 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
         return list(Severity).index(self.severity), self.document, self.line, self.what
 
 
-def remark(severity: Severity, kind: str, at: Citation, what: str, why: str, todo: str) -> Remark:
+def remark(
+    severity: Severity, kind: str, at: Citation, problem: str, why: str, todo: str
+) -> Remark:
     """Return a remark on a cited text."""
     return Remark(
         severity=severity,
         kind=kind,
         document=at.document,
         line=at.line,
-        what=what,
+        what=problem,
         why=why,
         todo=todo,
     )

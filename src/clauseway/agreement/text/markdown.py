@@ -28,7 +28,8 @@ _HIDDEN = f"{_NO_WIDTH}{_REORDERING}\\ufff9-\\ufffb\\U000e0000-\\U000e0fff"
 # These, control characters, lone surrogates, and the line separators that Markdown, YAML and editors
 # count differently.
 UNREADABLE = re.compile(
-    rf"[{_HIDDEN}]|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    rf"[{_HIDDEN}]|"
+    r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
 # The parser drops deeper text silently, so it follows further than any document may go.
 _NESTING_MAX = 8 * DEPTH_MAX
