@@ -14,7 +14,7 @@ from clauseway.app.agreements.authoring import (
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, open_agreement
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted, print_json
+from clauseway.cli.output import console, counted
 
 NOT_FORMATTED = 2
 Folder = Annotated[Path, typer.Argument(help="The agreement's folder.", show_default=False)]
@@ -29,24 +29,27 @@ def list_(as_json: options.AsJson = False) -> int:
       clauseway agreement terms --agreement anthropic-clouds
     """
     shipped = [open_agreement(name).agreement for name in SHIPPED]
-    if as_json:
-        print_json(
-            [
-                {
-                    "name": agreement.id,
-                    "title": agreement.title,
-                    "amendments": len(agreement.amendments),
-                }
-                for agreement in shipped
-            ]
-        )
-        return 0
-    for agreement in shipped:
-        by_default = ", by default" if agreement.id == BUILT_IN else ""
-        console().print(
-            f"{agreement.id}: {agreement.title}, {counted(len(agreement.amendments), 'amendment')}{by_default}",
-            highlight=False,
-        )
+
+    def show() -> None:
+        for agreement in shipped:
+            by_default = ", by default" if agreement.id == BUILT_IN else ""
+            console().print(
+                f"{agreement.id}: {agreement.title}, {counted(len(agreement.amendments), 'amendment')}{by_default}",
+                highlight=False,
+            )
+
+    answer(
+        as_json,
+        [
+            {
+                "name": agreement.id,
+                "title": agreement.title,
+                "amendments": len(agreement.amendments),
+            }
+            for agreement in shipped
+        ],
+        show,
+    )
     return 0
 
 
@@ -61,16 +64,17 @@ def new(folder: Folder, as_json: options.AsJson = False) -> int:
       clauseway decide --agreement ours --action serve --party vendor --product assistant --cloud vendor-cloud
     """
     written = [str(path) for path in new_agreement(folder)]
-    if as_json:
-        print_json({"files": written})
-        return 0
-    out = console()
-    for path in written:
-        out.print(path)
-    out.print(
-        "Begin with agreement.md: who there is, and what they speak about. Then the amendments.",
-        style="dim",
-    )
+
+    def show() -> None:
+        out = console()
+        for path in written:
+            out.print(path)
+        out.print(
+            "Begin with agreement.md: who there is, and what they speak about. Then the amendments.",
+            style="dim",
+        )
+
+    answer(as_json, {"files": written}, show)
     return 0
 
 
@@ -117,12 +121,13 @@ def fmt(
       clauseway agreement fmt ours --check
     """
     changed = [str(path) for path in format_folder(folder, write=not only_check)]
-    if as_json:
-        print_json({"changed": changed, "written": not only_check})
-    else:
+
+    def show() -> None:
         out = console()
         for path in changed:
             out.print(path)
         if not changed:
             out.print("Everything is laid out canonically.", style="dim")
+
+    answer(as_json, {"changed": changed, "written": not only_check}, show)
     return NOT_FORMATTED if only_check and changed else 0

@@ -34,7 +34,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.held import held_agreements, held_prices
-from clauseway.cli.output import counted, print_json
+from clauseway.cli.output import counted
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.focus_bill import bill_columns
 from clauseway.exchange.focus_columns import V1_2
@@ -344,12 +344,13 @@ def _put(given: _Flags | _Books, written: _Written, out: Path | None = None) -> 
 
 def _done(files: Sequence[_File], as_json: bool) -> int:
     """Report what was written: as JSON, or in words on standard error, beside the output."""
-    if as_json:
-        print_json({"files": files})
-        return 0
-    for file in files:
-        count = counted(file.number, _SINGULAR[file.unit], file.unit)
-        print(f"{count} written to {file.file or 'standard output'}.", file=sys.stderr)
+
+    def show() -> None:
+        for file in files:
+            count = counted(file.number, _SINGULAR[file.unit], file.unit)
+            print(f"{count} written to {file.file or 'standard output'}.", file=sys.stderr)
+
+    answer(as_json, {"files": files}, show)
     return 0
 
 

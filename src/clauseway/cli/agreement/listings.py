@@ -19,7 +19,7 @@ from clauseway.app.agreements.launch_audit import (
 from clauseway.app.opening.library import chosen_by_name, readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 from clauseway.decisions import Bound, Order
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -106,20 +106,21 @@ def prices(
       clauseway agreement listings prices --model gpt-5 --as-of 2025-09-01
     """
     rows = listed_prices(model, listings, as_of, known_at)
-    if as_json:
-        print_json(rows)
-        return 0
-    table = _table(
-        "provider", "in", "out", "cached in", "in force by", "known since", "commit", "corrects"
-    )
-    for row in rows:
-        stated = (row.input or "–", row.output or "–", row.cache_read or "–")
-        table.add_row(
-            row.provider, *stated, str(row.effective), row.known, row.commit, row.corrects
+
+    def show() -> None:
+        table = _table(
+            "provider", "in", "out", "cached in", "in force by", "known since", "commit", "corrects"
         )
-    out = console()
-    out.print(f"{model}, USD per million tokens", style="bold")
-    out.print(table)
+        for row in rows:
+            stated = (row.input or "–", row.output or "–", row.cache_read or "–")
+            table.add_row(
+                row.provider, *stated, str(row.effective), row.known, row.commit, row.corrects
+            )
+        out = console()
+        out.print(f"{model}, USD per million tokens", style="bold")
+        out.print(table)
+
+    answer(as_json, rows, show)
     return 0
 
 

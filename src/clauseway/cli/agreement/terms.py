@@ -9,7 +9,8 @@ from clauseway.app.agreements.terms import TermsView, terms_view
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import each_of, own_readings
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console
 
 
 def command(
@@ -45,11 +46,12 @@ def command(
         )
         for member in each_of(opened)
     ]
-    if as_json:
-        print_json(views[0] if len(views) == 1 else {"agreements": views})
-        return 0
-    for view in views:
-        _print(view)
+
+    def show() -> None:
+        for view in views:
+            _print(view)
+
+    answer(as_json, views[0] if len(views) == 1 else {"agreements": views}, show)
     return 0
 
 

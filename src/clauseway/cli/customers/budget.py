@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.allowances import GivenScope, list_budgets, remove_budget, set_budget
+from clauseway.app.books.allowances import list_budgets, remove_budget, set_budget
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -22,17 +22,11 @@ def _budgets() -> None:
 
 
 @app.command("set")
+@options.taking(tenancy.ScopeFlags)
 def set_command(
+    flags: tenancy.ScopeFlags,
     amount: Annotated[str, typer.Option(help="In USD, as 2500 or 2500.50.")],
     period: Annotated[str, typer.Option(help="total, or anew each day or month (UTC).")] = "month",
-    organisation: tenancy.Organisation = "",
-    project: tenancy.Project = "",
-    key: tenancy.OfKey = "",
-    cloud: tenancy.OnCloud = "",
-    product: tenancy.ForProduct = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """Set a budget, or change the amount of the one that is there for the same.
 
@@ -46,11 +40,9 @@ def set_command(
     For a single key, once:
       clauseway budget set --key key_0123456789abcdef --period total --amount 9.50
     """
-    who = GivenScope(
-        organisation=organisation, project=project, key=key, cloud=cloud, product=product
-    )
-    budget = set_budget(home_at(home), options.catalog_of(agreement, home), who, amount, period)
-    answer(as_json, budget, lambda: tenancy.print_budgets([budget]))
+    catalog = options.catalog_of(flags.agreement, flags.home)
+    budget = set_budget(home_at(flags.home), catalog, flags.scope, amount, period)
+    answer(flags.as_json, budget, lambda: tenancy.print_budgets([budget]))
     return 0
 
 

@@ -83,27 +83,28 @@ def list_command(
       clauseway key list
     """
     listed = list_keys(home_at(home), with_revoked=with_revoked)
-    if as_json:
-        print_json(listed)
-        return 0
-    table = plain_table("id", "organisation", "project", "seller", "segment", "role", "state")
-    for key in listed:
-        state = key.state + (
-            f", until {key.expires}" if key.expires and key.state == "active" else ""
-        )
-        state += f", former secret until {key.former_until}" if key.former_until else ""
-        style = "" if key.state == "active" else "dim"
-        table.add_row(
-            key.key_id,
-            key.organisation,
-            key.project,
-            key.seller,
-            key.segment,
-            key.role,
-            state,
-            style=style,
-        )
-    console().print(table if listed else "There is no key. `clauseway key create` makes one.")
+
+    def show() -> None:
+        table = plain_table("id", "organisation", "project", "seller", "segment", "role", "state")
+        for key in listed:
+            state = key.state + (
+                f", until {key.expires}" if key.expires and key.state == "active" else ""
+            )
+            state += f", former secret until {key.former_until}" if key.former_until else ""
+            style = "" if key.state == "active" else "dim"
+            table.add_row(
+                key.key_id,
+                key.organisation,
+                key.project,
+                key.seller,
+                key.segment,
+                key.role,
+                state,
+                style=style,
+            )
+        console().print(table if listed else "There is no key. `clauseway key create` makes one.")
+
+    answer(as_json, listed, show)
     return 0
 
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from clauseway.app.books.allowances import (
-    GivenScope,
     ListedLimit,
     list_limits,
     remove_limit,
@@ -30,7 +29,9 @@ def _limits() -> None:
 
 
 @app.command("set")
+@options.taking(tenancy.ScopeFlags)
 def set_command(
+    flags: tenancy.ScopeFlags,
     requests: Annotated[
         int,
         typer.Option(
@@ -47,14 +48,6 @@ def set_command(
             metavar="NUMBER",
         ),
     ] = 0,
-    organisation: tenancy.Organisation = "",
-    project: tenancy.Project = "",
-    key: tenancy.OfKey = "",
-    cloud: tenancy.OnCloud = "",
-    product: tenancy.ForProduct = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """Set a limit, or change the one that is there for the same. A running gateway takes it within
     a few seconds.
@@ -67,11 +60,9 @@ def set_command(
     For a single key:
       clauseway limit set --key key_0123456789abcdef --requests 60
     """
-    who = GivenScope(
-        organisation=organisation, project=project, key=key, cloud=cloud, product=product
-    )
-    limit = set_limit(home_at(home), options.catalog_of(agreement, home), who, requests, tokens)
-    answer(as_json, limit, lambda: _print([limit]))
+    catalog = options.catalog_of(flags.agreement, flags.home)
+    limit = set_limit(home_at(flags.home), catalog, flags.scope, requests, tokens)
+    answer(flags.as_json, limit, lambda: _print([limit]))
     return 0
 
 

@@ -8,7 +8,6 @@ from clauseway.app.books.tenants import (
     create_tenant,
     list_tenants,
     remove_tenant,
-    set_policy,
     show_tenant,
 )
 from clauseway.app.opening.home import home_at
@@ -65,19 +64,10 @@ def show(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = 
 
 
 @app.command("set")
+@options.taking(tenancy.RoutingFlags)
 def set_command(
+    flags: tenancy.RoutingFlags,
     name: Name,
-    strategy: tenancy.Strategy = "",
-    pinned: tenancy.Pinned = "",
-    clouds: tenancy.Clouds = None,
-    sellers: tenancy.Sellers = None,
-    regions: tenancy.Regions = None,
-    residency: tenancy.Residency = None,
-    certifications: tenancy.Certifications = None,
-    on_leave: tenancy.OnLeave = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """Say how an organisation's requests are routed. Earlier settings are replaced; a flag left out
     allows any.
@@ -90,12 +80,7 @@ def set_command(
     As it was in the beginning:
       clauseway organisation set acme
     """
-    says = tenancy.wish(
-        strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave
-    )
-    changed = set_policy(home_at(home), options.catalog_of(agreement, home), says, name)
-    answer(as_json, changed, lambda: tenancy.print_tenant(changed))
-    return 0
+    return tenancy.set_routing(flags, name)
 
 
 @app.command()

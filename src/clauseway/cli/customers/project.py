@@ -8,7 +8,6 @@ from clauseway.app.books.tenants import (
     create_tenant,
     list_tenants,
     remove_tenant,
-    set_policy,
     show_tenant,
 )
 from clauseway.app.opening.home import home_at
@@ -85,20 +84,11 @@ def show(
 
 
 @app.command("set")
+@options.taking(tenancy.RoutingFlags)
 def set_command(
+    flags: tenancy.RoutingFlags,
     organisation: Owner,
     name: Name,
-    strategy: tenancy.Strategy = "",
-    pinned: tenancy.Pinned = "",
-    clouds: tenancy.Clouds = None,
-    sellers: tenancy.Sellers = None,
-    regions: tenancy.Regions = None,
-    residency: tenancy.Residency = None,
-    certifications: tenancy.Certifications = None,
-    on_leave: tenancy.OnLeave = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """Say how a project's requests are routed.
 
@@ -110,18 +100,7 @@ def set_command(
     Always the same deployment, and exact usage of requests whose client left:
       clauseway project set acme search --strategy pinned --pinned azure-eu --on-leave drain
     """
-    says = tenancy.wish(
-        strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave
-    )
-    changed = set_policy(
-        home_at(home),
-        options.catalog_of(agreement, home),
-        says,
-        organisation,
-        _named(name),
-    )
-    answer(as_json, changed, lambda: tenancy.print_tenant(changed))
-    return 0
+    return tenancy.set_routing(flags, organisation, _named(name))
 
 
 @app.command()

@@ -3,79 +3,89 @@
 from decimal import Decimal
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 
-from clauseway.app.books.allowances import ListedBudget
-from clauseway.app.books.tenants import Listed, Wish
+from clauseway.app.books.allowances import GivenScope, ListedBudget
+from clauseway.app.books.tenants import Listed, Wish, set_policy
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console
 from clauseway.gateway.plan import Policy
 from clauseway.values import CENT
 
-Organisation = Annotated[str, typer.Option("--organisation", help="Whose: an organisation.")]
-Project = Annotated[str, typer.Option("--project", help="One project of it only.")]
-OfKey = Annotated[
-    str, typer.Option("--key", help="One key only, by its id; its organisation need not be named.")
-]
-OnCloud = Annotated[str, typer.Option("--cloud", help="What is asked of one host cloud only.")]
-ForProduct = Annotated[str, typer.Option("--product", help="What is asked of one product only.")]
+_Names = list[str] | None
 
-Strategy = Annotated[
-    str,
-    typer.Option(
-        help="Which deployment first: primary-first, commitment, cheapest, fastest or pinned."
-    ),
-]
-Pinned = Annotated[str, typer.Option(help="The deployment, for the strategy `pinned`.")]
-Clouds = Annotated[
-    list[str] | None, typer.Option("--cloud", help="A host cloud that is allowed. Repeatable.")
-]
-Sellers = Annotated[
-    list[str] | None, typer.Option("--seller", help="A seller that is allowed. Repeatable.")
-]
-Regions = Annotated[
-    list[str] | None, typer.Option("--region", help="A region that is allowed. Repeatable.")
-]
-Residency = Annotated[
-    list[str] | None, typer.Option("--residency", help="Where data may lie. Repeatable.")
-]
-Certifications = Annotated[
-    list[str] | None,
-    typer.Option("--certification", help="One that a deployment must have. Repeatable."),
-]
-OnLeave = Annotated[
-    str,
-    typer.Option(
-        "--on-leave", help="When a client leaves: cancel the request at the cloud, or drain it."
-    ),
-]
+
+class ScopeFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """The flags of what a limit or budget is for, and those of every command that sets one."""
+
+    organisation: Annotated[str, typer.Option(help="Whose: an organisation.")] = ""
+    project: Annotated[str, typer.Option(help="One project of it only.")] = ""
+    key: Annotated[
+        str, typer.Option(help="One key only, by its id; its organisation need not be named.")
+    ] = ""
+    cloud: Annotated[str, typer.Option(help="What is asked of one host cloud only.")] = ""
+    product: Annotated[str, typer.Option(help="What is asked of one product only.")] = ""
+    agreement: options.AgreementFolder = None
+    home: options.HomeFolder = None
+    as_json: options.AsJson = False
+
+    @property
+    def scope(self) -> GivenScope:
+        return GivenScope(**{name: getattr(self, name) for name in GivenScope.__struct_fields__})
+
+
+class RoutingFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """The flags of how requests are routed, and those of every command that sets it."""
+
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="Which deployment first: primary-first, commitment, cheapest, fastest or pinned."
+        ),
+    ] = ""
+    pinned: Annotated[str, typer.Option(help="The deployment, for the strategy `pinned`.")] = ""
+    clouds: Annotated[
+        _Names, typer.Option("--cloud", help="A host cloud that is allowed. Repeatable.")
+    ] = None
+    sellers: Annotated[
+        _Names, typer.Option("--seller", help="A seller that is allowed. Repeatable.")
+    ] = None
+    regions: Annotated[
+        _Names, typer.Option("--region", help="A region that is allowed. Repeatable.")
+    ] = None
+    residency: Annotated[_Names, typer.Option(help="Where data may lie. Repeatable.")] = None
+    certifications: Annotated[
+        _Names,
+        typer.Option("--certification", help="One that a deployment must have. Repeatable."),
+    ] = None
+    on_leave: Annotated[
+        str,
+        typer.Option(help="When a client leaves: cancel the request at the cloud, or drain it."),
+    ] = ""
+    agreement: options.AgreementFolder = None
+    home: options.HomeFolder = None
+    as_json: options.AsJson = False
+
+
+def set_routing(flags: RoutingFlags, organisation: str, project: str = "") -> int:
+    """Say how the requests of an organisation or project are routed, and print it."""
+    given = {name: getattr(flags, name) for name in Wish.__struct_fields__}
+    lists = {
+        name: tuple(names or ()) for name, names in given.items() if not isinstance(names, str)
+    }
+    catalog = options.catalog_of(flags.agreement, flags.home)
+    changed = set_policy(home_at(flags.home), catalog, Wish(**given | lists), organisation, project)
+    answer(flags.as_json, changed, lambda: print_tenant(changed))
+    return 0
+
 
 _BAR = 12  # characters
 # The characters of its first instant that name a period: 2026-11-20, 2026-11.
 _SHOWN = {"day": 10, "month": 7, "total": 0}
-
-
-def wish(
-    strategy: str,
-    pinned: str,
-    clouds: list[str] | None,
-    sellers: list[str] | None,
-    regions: list[str] | None,
-    residency: list[str] | None,
-    certifications: list[str] | None,
-    on_leave: str,
-) -> Wish:
-    """Return the flags of a `set` as the wish of the organisation or project."""
-    return Wish(
-        strategy=strategy,
-        pinned=pinned,
-        clouds=tuple(clouds or ()),
-        sellers=tuple(sellers or ()),
-        regions=tuple(regions or ()),
-        residency=tuple(residency or ()),
-        certifications=tuple(certifications or ()),
-        on_leave=on_leave,
-    )
 
 
 def plain_table(*columns: str) -> Table:

@@ -10,7 +10,8 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.running.configuring import DEFAULT, check_configuration, show_configuration
 from clauseway.app.running.serving import Options
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 File = Annotated[
@@ -47,16 +48,17 @@ def check(
             agreements=tuple(agreement or ()),
         )
     )  # fmt: skip
-    if as_json:
-        print_json(checked)
-        return 0
-    out = console()
-    out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
-    out.print(f"deployments: {', '.join(checked.deployments)}", soft_wrap=True)
-    out.print(f"products: {', '.join(checked.products)} · keys: {checked.keys}", soft_wrap=True)
-    for warning in checked.warnings:
-        out.print(f"Warning: {warning}", soft_wrap=True)
-    out.print("`clauseway doctor` asks the clouds, too.", style="dim")
+
+    def show() -> None:
+        out = console()
+        out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
+        out.print(f"deployments: {', '.join(checked.deployments)}", soft_wrap=True)
+        out.print(f"products: {', '.join(checked.products)} · keys: {checked.keys}", soft_wrap=True)
+        for warning in checked.warnings:
+            out.print(f"Warning: {warning}", soft_wrap=True)
+        out.print("`clauseway doctor` asks the clouds, too.", style="dim")
+
+    answer(as_json, checked, show)
     return 0
 
 
@@ -79,16 +81,17 @@ def show(
     settings = show_configuration(
         file or home_at(home).configuration, options.catalog_of(agreement, home)
     )
-    if as_json:
-        print_json(settings)
-        return 0
-    out = console()
-    width = max(len(setting.key) for setting in settings)
-    for setting in settings:
-        value = msgspec.json.encode(setting.value).decode()
-        out.print(
-            f"{setting.key:{width}}  {value:12}  {setting.source:8}  {setting.reason}".rstrip(),
-            style="dim" if setting.source == DEFAULT else "",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+
+    def show() -> None:
+        out = console()
+        width = max(len(setting.key) for setting in settings)
+        for setting in settings:
+            value = msgspec.json.encode(setting.value).decode()
+            out.print(
+                f"{setting.key:{width}}  {value:12}  {setting.source:8}  {setting.reason}".rstrip(),
+                style="dim" if setting.source == DEFAULT else "",
+                markup=False, soft_wrap=True,
+            )  # fmt: skip
+
+    answer(as_json, settings, show)
     return 0

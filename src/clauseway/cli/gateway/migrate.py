@@ -7,7 +7,8 @@ import typer
 from clauseway.app.books.migrating import migrate
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, counted, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, counted
 
 
 def command(
@@ -40,16 +41,17 @@ def command(
             out.print(f"{table}: {counted(rows, 'row')}", soft_wrap=True)
 
     moved = migrate(home_at(home), to, tell)
-    if as_json:
-        print_json(moved)
-        return 0
-    out.print(
-        f"{moved.rows:,} rows of {len(moved.tables)} tables are the same in both places.",
-        soft_wrap=True,
-    )
-    out.print(f"The control data is at {moved.target} now.", soft_wrap=True)
-    if moved.kept:
+
+    def show() -> None:
         out.print(
-            f"The file from before is kept as {moved.kept}; nothing reads it.", soft_wrap=True
+            f"{moved.rows:,} rows of {len(moved.tables)} tables are the same in both places.",
+            soft_wrap=True,
         )
+        out.print(f"The control data is at {moved.target} now.", soft_wrap=True)
+        if moved.kept:
+            out.print(
+                f"The file from before is kept as {moved.kept}; nothing reads it.", soft_wrap=True
+            )
+
+    answer(as_json, moved, show)
     return 0

@@ -12,7 +12,7 @@ from clauseway.app.opening.offerings import Lacking, ModelKnown, lacking_on, mod
 from clauseway.catalog import SURFACES
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 from clauseway.values import InvalidInput, Problem, suggestion
 
 
@@ -48,10 +48,11 @@ def command(
                 )
             )
         lacking = lacking_on(surface, product, day)
-        if as_json:
-            print_json({"as_of": day, "surface": surface, "lacks": lacking})
-        else:
-            _print_lacking(surface, lacking)
+        answer(
+            as_json,
+            {"as_of": day, "surface": surface, "lacks": lacking},
+            lambda: _print_lacking(surface, lacking),
+        )
         return 0
     models = models_on(product, day)
     answer(as_json, {"as_of": day, "models": models}, lambda: _print_models(models))

@@ -8,9 +8,10 @@ import typer
 from clauseway.app.opening.home import home_at
 from clauseway.app.running.simulation import sandbox_clouds, write_configuration, write_credentials
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.faults import end_of
 from clauseway.cli.gateway.serve import stop_on_signals
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 
 
 def command(
@@ -113,9 +114,8 @@ def command(
             write_configuration(clouds, configuration)
         if credentials is not None:
             write_credentials(clouds, credentials)
-        if as_json:
-            print_json(clouds.addresses)
-        else:
+
+        def show() -> None:
             out = console()
             for address in clouds.addresses:
                 out.print(
@@ -124,6 +124,8 @@ def command(
             for note in clouds.notes:
                 out.print(note, style="yellow")
             out.print("Ctrl-C stops them.", style="dim")
+
+        answer(as_json, clouds.addresses, show)
         while not until.wait(1.0):
             if not clouds.running:
                 raise end_of(clouds.child.name, clouds.child.exit_code, at.logs)

@@ -11,9 +11,10 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.running.serving import Options, keep, serving
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.faults import end_of
 from clauseway.cli.money.basis import say_recorded
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 
 
 def command(
@@ -70,9 +71,8 @@ def command(
     signal.signal(signal.SIGHUP, lambda *_: again.set())
     with serving(chosen, prices) as served:
         say_recorded(served.recorded)
-        if as_json:
-            print_json({"gateway": served.gateway_url, "pages": served.pages_url})
-        else:
+
+        def show() -> None:
             out = console()
             out.print(
                 f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both",
@@ -82,6 +82,8 @@ def command(
                 out.print(note, style="yellow")
             out.print("Make a key with `clauseway key create`, then:", style="dim")
             out.print(curl_snippet(served.gateway_url, served.sample, "YOUR-KEY"), soft_wrap=True)
+
+        answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
         dead = keep(chosen, served, until, again)
     seal(at)
     if dead is not None:

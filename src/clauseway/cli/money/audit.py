@@ -8,7 +8,8 @@ from rich.table import Table
 from clauseway.app.books.audit_log import list_log, restart_log, verify_books
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, counted, print_indented, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, counted, print_indented
 from clauseway.values import KnownAt
 
 NOT_SO = 2
@@ -36,16 +37,19 @@ def log(
       clauseway audit log --period 2026-05 --kind close --kind payment
     """
     rows = list_log(home_at(home), kind or [], period, who, last)
-    if as_json:
-        print_json(rows)
-        return 0
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("row", "when", "who", "what", "why"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        done = f"{row.kind} {row.act}: {row.subject}"
-        table.add_row(str(row.sequence), str(KnownAt(row.recorded_ns))[:19], row.who, done, row.why)
-    console().print(table if rows else "Nothing was recorded.")
+
+    def show() -> None:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("row", "when", "who", "what", "why"):
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            done = f"{row.kind} {row.act}: {row.subject}"
+            table.add_row(
+                str(row.sequence), str(KnownAt(row.recorded_ns))[:19], row.who, done, row.why
+            )
+        console().print(table if rows else "Nothing was recorded.")
+
+    answer(as_json, rows, show)
     return 0
 
 
@@ -71,36 +75,40 @@ def verify(
       clauseway audit verify
     """
     check = verify_books(home_at(home), head)
-    if as_json:
-        print_json(check)
-        return 0 if check.is_whole else NOT_SO
-    out = console()
-    verdict = (
-        f"edited: {counted(len(check.problems), 'finding')}" if check.problems else "not edited"
-    )
-    if check.breaks:
-        last = check.breaks[-1].row
-        verdict += f" since log row {last}, where their log was begun again after a break"
-    style = "bold red" if check.problems else "bold green" if check.is_whole else "bold yellow"
-    out.print(f"The books were {verdict}", style=style)
-    print_indented(
-        out, f"{check.rows:,} log rows; the log ends with {check.head}", by=2, style="dim"
-    )
-    for problem in check.problems:
-        print_indented(out, f"{problem.what}: {problem.why}.", by=2)
-    if check.problems:
-        print_indented(out, check.problems[0].todo, by=2, style="dim")
-    for broken in check.breaks:
-        when = KnownAt(broken.recorded_ns).day
-        text = f"Broken before log row {broken.row}: {broken.found} "
-        text += f"({counted(broken.problems, 'finding')}); the log ended with {broken.head}."
-        print_indented(
-            out, f"{text} Stated by {broken.who} on {when}: {broken.why}", by=2, style="yellow"
+
+    def show() -> None:
+        out = console()
+        verdict = (
+            f"edited: {counted(len(check.problems), 'finding')}" if check.problems else "not edited"
         )
-    for problem in check.before:
+        if check.breaks:
+            last = check.breaks[-1].row
+            verdict += f" since log row {last}, where their log was begun again after a break"
+        style = "bold red" if check.problems else "bold green" if check.is_whole else "bold yellow"
+        out.print(f"The books were {verdict}", style=style)
         print_indented(
-            out, f"before the break, still: {problem.what}: {problem.why}.", by=2, style="yellow"
+            out, f"{check.rows:,} log rows; the log ends with {check.head}", by=2, style="dim"
         )
+        for problem in check.problems:
+            print_indented(out, f"{problem.what}: {problem.why}.", by=2)
+        if check.problems:
+            print_indented(out, check.problems[0].todo, by=2, style="dim")
+        for broken in check.breaks:
+            when = KnownAt(broken.recorded_ns).day
+            text = f"Broken before log row {broken.row}: {broken.found} "
+            text += f"({counted(broken.problems, 'finding')}); the log ended with {broken.head}."
+            print_indented(
+                out, f"{text} Stated by {broken.who} on {when}: {broken.why}", by=2, style="yellow"
+            )
+        for problem in check.before:
+            print_indented(
+                out,
+                f"before the break, still: {problem.what}: {problem.why}.",
+                by=2,
+                style="yellow",
+            )
+
+    answer(as_json, check, show)
     return 0 if check.is_whole else NOT_SO
 
 
@@ -123,12 +131,10 @@ def restart(
       clauseway audit restart --why "posting 12 was edited by hand on 3 June, as found by the auditor"
     """
     stated = restart_log(home_at(home), why)
-    if as_json:
-        print_json(stated)
-        return 0
     text = f"The log is begun again at row {stated.row}; before, it was broken: {stated.found}"
-    console().print(
+    answer(
+        as_json,
+        stated,
         f"{text} ({counted(stated.problems, 'finding')}), and ended with {stated.head}.",
-        soft_wrap=True,
     )
     return 0

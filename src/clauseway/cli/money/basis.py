@@ -80,15 +80,14 @@ def show(
         return 0
     basis = basis_of(home_at(home), known_point(known_at) if known_at else None)
     shown = [_shown(acceptance) for acceptance in basis.held.values()]
-    if as_json:
-        print_json(shown)
-        return 0
-    _print(shown)
-    if shipped_differently(basis):
-        text = (
-            "This version ships other price books: clauseway basis prices --of-this-version --why …"
-        )
-        console().print(text, style="dim", soft_wrap=True)
+
+    def show() -> None:
+        _print(shown)
+        if shipped_differently(basis):
+            text = "This version ships other price books: clauseway basis prices --of-this-version --why …"
+            console().print(text, style="dim", soft_wrap=True)
+
+    answer(as_json, shown, show)
     return 0
 
 

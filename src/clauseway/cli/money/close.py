@@ -8,7 +8,8 @@ import typer
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
-from clauseway.cli.output import console, counted, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console, counted
 
 
 def command(
@@ -33,39 +34,40 @@ def command(
     """
     if period:
         closed = close_month(home_at(home), period, datetime.now(UTC).date())
-        if as_json:
-            print_json({"period": period, "receipt": closed.receipt, "statement": closed.digest})
-        else:
-            console().print(
-                f"{period} is closed. Receipt {closed.receipt}, statement {closed.digest}.",
-                soft_wrap=True,
-            )
+        answer(
+            as_json,
+            {"period": period, "receipt": closed.receipt, "statement": closed.digest},
+            f"{period} is closed. Receipt {closed.receipt}, statement {closed.digest}.",
+        )
         return 0
     months = closed_months(home_at(home))
-    if as_json:
-        print_json(
-            [
-                {
-                    "period": f"{month.period.begin:%Y-%m}",
-                    "receipt": month.receipt,
-                    "statement": month.digest,
-                    "restated_by": [restated.receipt for restated in again],
-                }
-                for month, again in months
-            ]
-        )
-        return 0
-    out = console()
-    for month, again in months:
-        out.print(
-            f"{month.period.begin:%Y-%m}  receipt {month.receipt}  statement {month.digest}",
-            soft_wrap=True,
-        )
-        for restated in again:
+
+    def show() -> None:
+        out = console()
+        for month, again in months:
             out.print(
-                f"         restated by {restated.receipt}, {counted(len(restated.changes), 'line')}",
+                f"{month.period.begin:%Y-%m}  receipt {month.receipt}  statement {month.digest}",
                 soft_wrap=True,
             )
-    if not months:
-        out.print("No month is closed.")
+            for restated in again:
+                out.print(
+                    f"         restated by {restated.receipt}, {counted(len(restated.changes), 'line')}",
+                    soft_wrap=True,
+                )
+        if not months:
+            out.print("No month is closed.")
+
+    answer(
+        as_json,
+        [
+            {
+                "period": f"{month.period.begin:%Y-%m}",
+                "receipt": month.receipt,
+                "statement": month.digest,
+                "restated_by": [restated.receipt for restated in again],
+            }
+            for month, again in months
+        ],
+        show,
+    )
     return 0

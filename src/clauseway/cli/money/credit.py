@@ -8,9 +8,9 @@ import typer
 from clauseway.app.books.bookkeeping import Sold, credit
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.held import held_prices
 from clauseway.cli.money.invoice import dated
-from clauseway.cli.output import console, print_json
 from clauseway.values import parse_day
 
 
@@ -66,11 +66,8 @@ def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJs
         dated(which.day),
         which.reason,
     )
-    if as_json:
-        print_json(made)
-    else:
-        of = made.of
-        usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
-        text = f"{made.id}: {usage}, sold by {of.seller}, taken back"
-        console().print(text, soft_wrap=True)
+    of = made.of
+    usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
+    text = f"{made.id}: {usage}, sold by {of.seller}, taken back"
+    answer(as_json, made, text)
     return 0

@@ -11,7 +11,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.held import held_prices
 from clauseway.cli.money.credit import Which
 from clauseway.cli.money.invoice import dated
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -34,13 +34,10 @@ def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson
         dated(which.day),
         which.reason,
     )
-    if as_json:
-        print_json(made)
-    else:
-        of = made.of
-        usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
-        text = f"{made.id}: {usage}, sold by {of.seller}, in dispute"
-        console().print(text, soft_wrap=True)
+    of = made.of
+    usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
+    text = f"{made.id}: {usage}, sold by {of.seller}, in dispute"
+    answer(as_json, made, text)
     return 0
 
 
@@ -81,13 +78,14 @@ def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
       clauseway books dispute list
     """
     listed = disputes(home_at(home))
-    if as_json:
-        print_json([{"dispute": claim, "resolution": ended} for claim, ended in listed])
-        return 0
-    for claim, ended in listed:
-        how = "open" if ended is None else "upheld" if ended.upheld else "rejected"
-        text = f"{claim.id}  {claim.of.amount.normalize():f} USD  {how}  {claim.reason}"
-        console().print(text.rstrip(), soft_wrap=True, markup=False)
-    if not listed:
-        console().print("Nothing was disputed.")
+
+    def show() -> None:
+        for claim, ended in listed:
+            how = "open" if ended is None else "upheld" if ended.upheld else "rejected"
+            text = f"{claim.id}  {claim.of.amount.normalize():f} USD  {how}  {claim.reason}"
+            console().print(text.rstrip(), soft_wrap=True, markup=False)
+        if not listed:
+            console().print("Nothing was disputed.")
+
+    answer(as_json, [{"dispute": claim, "resolution": ended} for claim, ended in listed], show)
     return 0

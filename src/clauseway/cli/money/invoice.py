@@ -10,7 +10,8 @@ from clauseway.app.books.bookkeeping import invoice, invoices
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.statements import cents
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console
 from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, Problem, parse_day
 
@@ -62,19 +63,22 @@ def command(
             )
         )
     written = invoice(home_at(home), period, payer, payee, dated(day), number, currency)
-    if as_json:
-        print_json(written)
-        return 0
-    out = console()
-    out.print(
-        f"Invoice {written.id}: {written.payer} owes {written.payee} {cents(written.total)} {written.currency}",
-        style="bold",
-    )
-    for line in written.lines:
-        due = f", due {line.due}" if line.due else ""
-        out.print(f"  {line.term}: {cents(line.amount)} {written.currency}{due}", soft_wrap=True)
-        for text in _working(line):
-            out.print(f"    {text}", soft_wrap=True, style="dim")
+
+    def show() -> None:
+        out = console()
+        out.print(
+            f"Invoice {written.id}: {written.payer} owes {written.payee} {cents(written.total)} {written.currency}",
+            style="bold",
+        )
+        for line in written.lines:
+            due = f", due {line.due}" if line.due else ""
+            out.print(
+                f"  {line.term}: {cents(line.amount)} {written.currency}{due}", soft_wrap=True
+            )
+            for text in _working(line):
+                out.print(f"    {text}", soft_wrap=True, style="dim")
+
+    answer(as_json, written, show)
     return 0
 
 
@@ -98,15 +102,16 @@ def _working(line: InvoiceLine) -> list[str]:
 
 def _list(home: Path | None, as_json: bool) -> int:
     written = invoices(home_at(home))
-    if as_json:
-        print_json([{"invoice": issued, "open": open_} for issued, open_ in written])
-        return 0
-    for issued, open_ in written:
-        text = f"{issued.id}  {issued.payer} to {issued.payee}  "
-        text += f"{cents(issued.total)} {issued.currency}, open {cents(open_)}"
-        console().print(text, soft_wrap=True)
-    if not written:
-        console().print("No invoice was written.")
+
+    def show() -> None:
+        for issued, open_ in written:
+            text = f"{issued.id}  {issued.payer} to {issued.payee}  "
+            text += f"{cents(issued.total)} {issued.currency}, open {cents(open_)}"
+            console().print(text, soft_wrap=True)
+        if not written:
+            console().print("No invoice was written.")
+
+    answer(as_json, [{"invoice": issued, "open": open_} for issued, open_ in written], show)
     return 0
 
 

@@ -8,7 +8,8 @@ from clauseway.app.books.bookkeeping import journal_of
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.statements import cents
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console
 
 
 def command(
@@ -34,36 +35,42 @@ def command(
     What is in dispute:
       clauseway books journal --account disputed
     """
-    lines = journal_of(home_at(home), party, period, account)
-    if as_json:
-        print_json(
-            [
-                {
-                    "entry": line.leg.entry,
-                    "day": line.leg.day,
-                    "narration": line.leg.narration,
-                    "account": str(line.leg.posting.account),
-                    "amount": line.leg.posting.amount,
-                    "currency": line.leg.posting.currency,
-                    "balance": line.balance,
-                    "citations": line.leg.posting.citations,
-                }
-                for line in lines
-            ]
-        )
-        return 0
-    out, before = console(), ""
-    for line in lines:
-        if line.leg.entry != before:
-            out.print(
-                f"{line.leg.day}  {line.leg.narration}", style="bold", soft_wrap=True, markup=False
+    lines = list(journal_of(home_at(home), party, period, account))
+
+    def show() -> None:
+        out, before = console(), ""
+        for line in lines:
+            if line.leg.entry != before:
+                out.print(
+                    f"{line.leg.day}  {line.leg.narration}",
+                    style="bold",
+                    soft_wrap=True,
+                    markup=False,
+                )
+                before = line.leg.entry
+            posting = line.leg.posting
+            amounts = (
+                f"{cents(posting.amount):>18} {posting.currency}  balance {cents(line.balance):>18}"
             )
-            before = line.leg.entry
-        posting = line.leg.posting
-        amounts = (
-            f"{cents(posting.amount):>18} {posting.currency}  balance {cents(line.balance):>18}"
-        )
-        out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True, markup=False)
-    if not before:
-        out.print("Nothing was posted.")
+            out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True, markup=False)
+        if not before:
+            out.print("Nothing was posted.")
+
+    answer(
+        as_json,
+        [
+            {
+                "entry": line.leg.entry,
+                "day": line.leg.day,
+                "narration": line.leg.narration,
+                "account": str(line.leg.posting.account),
+                "amount": line.leg.posting.amount,
+                "currency": line.leg.posting.currency,
+                "balance": line.balance,
+                "citations": line.leg.posting.citations,
+            }
+            for line in lines
+        ],
+        show,
+    )
     return 0

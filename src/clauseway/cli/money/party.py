@@ -8,6 +8,7 @@ from clauseway.app.books.party_keys import create_key, fingerprint, trust_key, t
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import open_agreements
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_json
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -46,11 +47,8 @@ def create(
     """
     options.check_party(party, open_agreements(agreement or []))
     path, public = create_key(home_at(home), party)
-    if as_json:
-        print_json({"party": party, "private_key": str(path), "public_key": public})
-    else:
-        text = f"private key  {path}\npublic key   {public}\nfingerprint  {fingerprint(public)}"
-        console().print(text, soft_wrap=True, highlight=False)
+    text = f"private key  {path}\npublic key   {public}\nfingerprint  {fingerprint(public)}"
+    answer(as_json, {"party": party, "private_key": str(path), "public_key": public}, text)
     return 0
 
 
@@ -72,11 +70,8 @@ def trust(
     """
     options.check_party(party, open_agreements(agreement or []))
     new = trust_key(home_at(home), party, public)
-    if as_json:
-        print_json({"party": party, "public_key": public, "new": new})
-    else:
-        text = f"{party}: {fingerprint(public)} {'trusted' if new else 'trusted already'}"
-        console().print(text, soft_wrap=True, highlight=False)
+    text = f"{party}: {fingerprint(public)} {'trusted' if new else 'trusted already'}"
+    answer(as_json, {"party": party, "public_key": public, "new": new}, text)
     return 0
 
 

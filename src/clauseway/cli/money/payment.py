@@ -9,8 +9,8 @@ from clauseway.app.books.bookkeeping import pay, reverse
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.statements import cents
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.money.invoice import Dated, dated
-from clauseway.cli.output import console, print_json
 from clauseway.values import InvalidInput, Problem
 
 
@@ -61,14 +61,12 @@ def command(
             Problem(what="no invoice", why="a payment is on an invoice", where="INVOICE", todo=todo)
         )
     paid = pay(home_at(home), reference, invoice, amount, dated(day), currency)
-    if as_json:
-        print_json(paid)
-    else:
-        withheld = f", of which {cents(paid.withheld)} withheld" if paid.withheld else ""
-        console().print(
-            f"{paid.id}: {cents(paid.amount)} {paid.currency} on {paid.invoice}{withheld}",
-            soft_wrap=True,
-        )
+    withheld = f", of which {cents(paid.withheld)} withheld" if paid.withheld else ""
+    answer(
+        as_json,
+        paid,
+        f"{paid.id}: {cents(paid.amount)} {paid.currency} on {paid.invoice}{withheld}",
+    )
     return 0
 
 
@@ -87,9 +85,6 @@ def _reverse(
             Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", todo="Leave it out.")
         )
     done, paid = reverse(home_at(home), reference, payment, dated(day), reason)
-    if as_json:
-        print_json(done)
-    else:
-        amount = f"{cents(paid.amount)} {paid.currency} of {paid.invoice}"
-        console().print(f"{done.id}: {paid.id} reversed, {amount} is open again", soft_wrap=True)
+    amount = f"{cents(paid.amount)} {paid.currency} of {paid.invoice}"
+    answer(as_json, done, f"{done.id}: {paid.id} reversed, {amount} is open again")
     return 0

@@ -16,7 +16,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 from clauseway.ledger import Settlement, statement_of
 from clauseway.values import InvalidInput, Problem
 
@@ -110,10 +110,7 @@ def command(
     readings = readings_of(reading)
     if under:
         comparison = what_if(at, opened, table, period, assume or [], readings, under)
-        if as_json:
-            print_json(comparison)
-        else:
-            print_what_if(console(), comparison)
+        answer(as_json, comparison, lambda: print_what_if(console(), comparison))
         return 0
     accepted = len(history(at))
     settlement = settle_month(

@@ -27,7 +27,7 @@ from clauseway.cli.money.invoice import dated
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import print_signing, print_verification
-from clauseway.cli.output import console, counted, print_json
+from clauseway.cli.output import console, counted
 from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem
 
@@ -166,12 +166,13 @@ def verify(
     else:
         options.check_party(party, held_agreements(home))
         done = verify_settled(at, source, party)
-    if as_json:
-        print_json({"repeated": done, "signing": signing})
-    else:
+
+    def show() -> None:
         print_verification(console(), done)
         if signing is not None:
             print_signing(console(), signing)
+
+    answer(as_json, {"repeated": done, "signing": signing}, show)
     return 0 if done.same and (signing is None or signing.holds) else NOT_SO
 
 
@@ -229,12 +230,9 @@ def pack(
     written = out or Path(f"{period}.pack")
     given = None if file is None else read_statement(file)
     done = pack_month(home_at(home), period, written, given=given, beside_of=file, sums=sums)
-    if as_json:
-        print_json(done)
-    else:
-        size = f"{counted(done.bytes, 'byte')}, {counted(done.attempts, 'attempt')}"
-        text = f"{done.file}: {size} on {counted(done.days, 'day')}, pack {done.digest}"
-        console().print(text, soft_wrap=True, highlight=False)
+    size = f"{counted(done.bytes, 'byte')}, {counted(done.attempts, 'attempt')}"
+    text = f"{done.file}: {size} on {counted(done.days, 'day')}, pack {done.digest}"
+    answer(as_json, done, text)
     return 0
 
 
@@ -325,14 +323,16 @@ def dispute(
         signing = _signing().dispute(
             home_at(home), file, given, party, key, [disputed.line], reason
         )
-    if as_json:
-        print_json({"line": disputed.line, "disputes": disputed.booked, "signing": signing})
-        return 0
-    for claim in disputed.booked:
-        text = f"{claim.id}: {claim.of.amount.normalize():f} USD of {claim.of.product} on {claim.of.cloud} in dispute"
-        console().print(text, soft_wrap=True)
-    if signing is not None:
-        print_signing(console(), signing)
+
+    def show() -> None:
+        for claim in disputed.booked:
+            of = claim.of
+            text = f"{claim.id}: {of.amount.normalize():f} USD of {of.product} on {of.cloud} in dispute"
+            console().print(text, soft_wrap=True)
+        if signing is not None:
+            print_signing(console(), signing)
+
+    answer(as_json, {"line": disputed.line, "disputes": disputed.booked, "signing": signing}, show)
     return 0
 
 
@@ -346,14 +346,15 @@ def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
             at.write_bytes(given.content)
             beside(at).write_bytes(signatures)
             signing = _signing().signing_of(home, at, given)
-    if as_json:
-        print_json({"repeated": done.repeated, "pack": done, "signing": signing})
-    else:
+
+    def show() -> None:
         print_verification(console(), done.repeated)
         for day in done.days_changed:
             console().print(f"  usage of {day}: not what the pack says", style="red")
         if signing is not None:
             print_signing(console(), signing)
+
+    answer(as_json, {"repeated": done.repeated, "pack": done, "signing": signing}, show)
     return 0 if done.same and (signing is None or signing.holds) else NOT_SO
 
 

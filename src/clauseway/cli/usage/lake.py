@@ -10,7 +10,7 @@ from clauseway.app.books.losses import accept_file_loss
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted, print_json
+from clauseway.cli.output import console, counted
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
@@ -33,17 +33,20 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
       clauseway lake show
     """
     report = state(home_at(home))
-    if as_json:
-        print_json(report)
-        return 0
-    days = f"{report.first_day} to {report.last_day}" if report.first_day else "no day"
-    out = console()
-    out.print(
-        f"{counted(report.rows, 'record')} of {days} in {counted(report.usage_files, 'file')}, "
-        f"{report.bytes / 1e6:,.1f} MB in all"
-    )
-    if report.kept_from is not None:
-        out.print(f"single records are kept from {report.kept_from} on; before that, hourly sums")
+
+    def show() -> None:
+        days = f"{report.first_day} to {report.last_day}" if report.first_day else "no day"
+        out = console()
+        out.print(
+            f"{counted(report.rows, 'record')} of {days} in {counted(report.usage_files, 'file')}, "
+            f"{report.bytes / 1e6:,.1f} MB in all"
+        )
+        if report.kept_from is not None:
+            out.print(
+                f"single records are kept from {report.kept_from} on; before that, hourly sums"
+            )
+
+    answer(as_json, report, show)
     return 0
 
 
@@ -62,33 +65,36 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
     to do.
     """
     report = check_lake(home_at(home))
-    if as_json:
-        print_json(report)
-        return BAD if report.faults else 0
-    out = console()
-    whole = f"{counted(report.files, 'file')} and {report.retired:,} retired, {report.bytes / 1e6:,.1f} MB"
-    out.print(
-        f"{whole}: "
-        + (f"{len(report.faults):,} are not what was written" if report.faults else "all sound")
-    )
-    for fault in report.faults:
-        retired = " (retired: nobody reads it)" if fault.is_retired else ""
-        problem = fault.problem
+
+    def show() -> None:
+        out = console()
+        whole = f"{counted(report.files, 'file')} and {report.retired:,} retired, {report.bytes / 1e6:,.1f} MB"
         out.print(
-            f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}",
-            soft_wrap=True,
+            f"{whole}: "
+            + (f"{len(report.faults):,} are not what was written" if report.faults else "all sound")
         )
-    for loss in report.lost:
-        out.print(
-            f"  {loss.file}: accepted as lost by {loss.who} ({loss.estimate}): {loss.why}",
-            soft_wrap=True,
-        )
-    for name in report.healed:
-        out.print(f"  {name}: put back, and read again; settle its months again", soft_wrap=True)
-    if report.unlisted:
-        out.print(
-            f"{len(report.unlisted):,} files that nobody reads; `clauseway lake compact` removes them"
-        )
+        for fault in report.faults:
+            retired = " (retired: nobody reads it)" if fault.is_retired else ""
+            problem = fault.problem
+            out.print(
+                f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}",
+                soft_wrap=True,
+            )
+        for loss in report.lost:
+            out.print(
+                f"  {loss.file}: accepted as lost by {loss.who} ({loss.estimate}): {loss.why}",
+                soft_wrap=True,
+            )
+        for name in report.healed:
+            out.print(
+                f"  {name}: put back, and read again; settle its months again", soft_wrap=True
+            )
+        if report.unlisted:
+            out.print(
+                f"{len(report.unlisted):,} files that nobody reads; `clauseway lake compact` removes them"
+            )
+
+    answer(as_json, report, show)
     return BAD if report.faults else 0
 
 
@@ -157,11 +163,8 @@ def compact(
       clauseway lake compact --files 2
     """
     done = compact_lake(home_at(home), None if files is None else max(2, files))
-    if as_json:
-        print_json(done)
-    else:
-        text = f"{counted(done.before, 'file')} became {done.after:,}, with {counted(done.rows, 'row')}"
-        console().print(f"{text}; {done.removed:,} removed")
+    text = f"{counted(done.before, 'file')} became {done.after:,}, with {counted(done.rows, 'row')}"
+    answer(as_json, done, f"{text}; {done.removed:,} removed")
     return 0
 
 

@@ -7,7 +7,8 @@ import typer
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.one_request import Attempted, one_request
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console
 
 _PICODOLLARS = 10**12
 
@@ -33,19 +34,22 @@ def command(
       clauseway usage request req_1f0c6d2b9a3e47580000000000000001 --json
     """
     request = one_request(home_at(home), request_id)
-    if as_json:
-        print_json(request)
-        return 0
-    out = console()
-    out.print(
-        f"{request.request}  {request.operation} of {request.product}", style="bold", markup=False
-    )
-    out.print(
-        f"at {request.at:%Y-%m-%d %H:%M:%S} UTC, {request.organisation}/{request.project}, key {request.key_id}\n"
-    )
-    for attempt in request.attempts:
-        for line in _lines(attempt):
-            out.print(line, markup=False, highlight=False)
+
+    def show() -> None:
+        out = console()
+        out.print(
+            f"{request.request}  {request.operation} of {request.product}",
+            style="bold",
+            markup=False,
+        )
+        out.print(
+            f"at {request.at:%Y-%m-%d %H:%M:%S} UTC, {request.organisation}/{request.project}, key {request.key_id}\n"
+        )
+        for attempt in request.attempts:
+            for line in _lines(attempt):
+                out.print(line, markup=False, highlight=False)
+
+    answer(as_json, request, show)
     return 0
 
 

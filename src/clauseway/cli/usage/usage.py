@@ -66,32 +66,35 @@ def show(
     """
     names = by or ["cloud"]
     sums = usage_shown(home_at(home), names, options.days_given(begin, end))
-    if as_json:
-        print_json(
-            [{**dict(zip(names, usage.key, strict=True)), **_figures(usage)} for usage in sums]
+
+    def show() -> None:
+        out = console()
+        units = sorted(
+            {unit for usage in sums for unit in usage.units},
+            key=lambda unit: (unit not in _FIRST, unit),
         )
-        return 0
-    out = console()
-    units = sorted(
-        {unit for usage in sums for unit in usage.units},
-        key=lambda unit: (unit not in _FIRST, unit),
+        table = plain_table(*names)
+        rows = [
+            [f"{_figures(usage).get(name, 0):,}" for name in ("served", "failed", *units)]
+            for usage in sums
+        ]
+        # Headings are wrapped where it gets narrow; names and figures never are.
+        for at, column in enumerate(table.columns):
+            column.min_width = max((len(usage.key[at]) for usage in sums), default=0)
+        for at, name in enumerate(("served", "failed", *units)):
+            wide = max((len(row[at]) for row in rows), default=0)
+            table.add_column(
+                name.replace("_", " "), justify="right", min_width=max(wide, len("served"))
+            )
+        for usage, row in zip(sums, rows, strict=True):
+            table.add_row(*usage.key, *row)
+        out.print(table if sums else "Nothing is sealed yet.")
+
+    answer(
+        as_json,
+        [{**dict(zip(names, usage.key, strict=True)), **_figures(usage)} for usage in sums],
+        show,
     )
-    table = plain_table(*names)
-    rows = [
-        [f"{_figures(usage).get(name, 0):,}" for name in ("served", "failed", *units)]
-        for usage in sums
-    ]
-    # Headings are wrapped where it gets narrow; names and figures never are.
-    for at, column in enumerate(table.columns):
-        column.min_width = max((len(usage.key[at]) for usage in sums), default=0)
-    for at, name in enumerate(("served", "failed", *units)):
-        wide = max((len(row[at]) for row in rows), default=0)
-        table.add_column(
-            name.replace("_", " "), justify="right", min_width=max(wide, len("served"))
-        )
-    for usage, row in zip(sums, rows, strict=True):
-        table.add_row(*usage.key, *row)
-    out.print(table if sums else "Nothing is sealed yet.")
     return 0
 
 
@@ -211,13 +214,12 @@ def expand_command(
         seed,
         lambda records: None if as_json else out.print(counted(records, "record")),
     )
-    if as_json:
-        print_json(done)
-    else:
-        before = f", {done.again:,} of them there before" if done.again else ""
-        console().print(
-            f"{counted(done.records, 'record')} of {counted(done.tenants, 'tenant')}{before}"
-        )
+    before = f", {done.again:,} of them there before" if done.again else ""
+    answer(
+        as_json,
+        done,
+        f"{counted(done.records, 'record')} of {counted(done.tenants, 'tenant')}{before}",
+    )
     return 0
 
 
@@ -274,24 +276,25 @@ def show_row(
       clauseway usage quarantine show 3
     """
     [row] = listed(home_at(home), numbers=[number])
-    if as_json:
-        print_json(_row(row))
-        return 0
-    out = console()
-    since = (
-        datetime.fromtimestamp(row.quarantined_ns // 1_000_000_000, UTC)
-        .isoformat()
-        .replace("+00:00", "Z")
-    )
-    out.print(
-        f"{row.number}  {row.origin}, row {row.line}: {row.state}, since {since}",
-        style="bold",
-        markup=False,
-    )
-    for flaw in row.flaws:
-        out.print(f"  {flaw.field}: {flaw.reason}", style="red", markup=False)
-    for name, value in msgspec.json.decode(row.body).items():
-        out.print(f"  {name:<24}{value}", markup=False)
+
+    def show() -> None:
+        out = console()
+        since = (
+            datetime.fromtimestamp(row.quarantined_ns // 1_000_000_000, UTC)
+            .isoformat()
+            .replace("+00:00", "Z")
+        )
+        out.print(
+            f"{row.number}  {row.origin}, row {row.line}: {row.state}, since {since}",
+            style="bold",
+            markup=False,
+        )
+        for flaw in row.flaws:
+            out.print(f"  {flaw.field}: {flaw.reason}", style="red", markup=False)
+        for name, value in msgspec.json.decode(row.body).items():
+            out.print(f"  {name:<24}{value}", markup=False)
+
+    answer(as_json, _row(row), show)
     return 0
 
 
@@ -323,14 +326,15 @@ def replay_command(
         _pairs(fields, may_be_empty=True),
         _say_waiting(home),
     )
-    if as_json:
-        print_json(done)
-        return _FLAWED if done.still else 0
-    out = console()
-    out.print(f"{len(done.replayed)} imported, {len(done.still)} still in quarantine")
-    for number, flaws in done.still.items():
-        for flaw in flaws:
-            out.print(f"  {number}  {flaw.field}: {flaw.reason}", markup=False)
+
+    def show() -> None:
+        out = console()
+        out.print(f"{len(done.replayed)} imported, {len(done.still)} still in quarantine")
+        for number, flaws in done.still.items():
+            for flaw in flaws:
+                out.print(f"  {number}  {flaw.field}: {flaw.reason}", markup=False)
+
+    answer(as_json, done, show)
     return _FLAWED if done.still else 0
 
 
