@@ -5,7 +5,7 @@ Knows nothing of agreements, clouds or requests. Everything here is frozen and v
 """
 
 from clauseway.values.citations import Citation
-from clauseway.values.clocks import DAY_NS, KnownAt, day_of, start_of_day_ns
+from clauseway.values.clocks import DAY_NS, HOUR_NS, KnownAt, day_of, start_of_day_ns
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
 from clauseway.values.money import (
     CENT,
@@ -38,6 +38,7 @@ __all__ = [
     "CENT",
     "DAY_NS",
     "FOREVER",
+    "HOUR_NS",
     "NAME_CHARACTERS_MAX",
     "NUMBER_BELOW",
     "PLACES_MAX",

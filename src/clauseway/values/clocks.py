@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 DAY_NS = 86_400 * 1_000_000_000
+HOUR_NS = DAY_NS // 24
 _EPOCH = date(1970, 1, 1)
 _LAST_SEQUENCE = 2**63 - 1
 

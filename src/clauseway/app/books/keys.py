@@ -20,11 +20,10 @@ from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Key
 from clauseway.gateway.routing.keys import digest
 from clauseway.storage import ApiKey, Control
-from clauseway.values import InvalidInput, Problem, start_of_day_ns, suggestion
+from clauseway.values import HOUR_NS, InvalidInput, Problem, start_of_day_ns, suggestion
 
 ROLES = ("member", "auditor", "admin")
 _PREFIX = "cw-"
-_HOUR_NS = 3_600 * 10**9
 # The longest time in which both secrets of a key are accepted: a rotation has to end.
 GRACE_HOURS_MAX = 24 * 90
 
@@ -120,7 +119,7 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
     try:
         key = _active(control, key_id)
         control.replace_secret(
-            key_id, _digest(home, secret), time.time_ns() + grace_hours * _HOUR_NS
+            key_id, _digest(home, secret), time.time_ns() + grace_hours * HOUR_NS
         )
     finally:
         control.close()

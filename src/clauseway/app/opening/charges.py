@@ -8,15 +8,11 @@ from clauseway.ledger.charges import UsageCharge, charged_units, summed
 from clauseway.metering import Used
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Charge, PriceTable, Sale
+from clauseway.pricing.conditions import EPOCH_HOUR, HOURS_OF_WEEK
 from clauseway.pricing.table import in_context
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sums import day_sums
-from clauseway.values import Interval, day_of, exact_product
-
-_HOUR_NS = 3_600_000_000_000
-# 1970 began on a Thursday: so many hours after a Monday's begin.
-_EPOCH_HOUR = 72
-_HOURS_OF_WEEK = 168
+from clauseway.values import HOUR_NS, Interval, day_of, exact_product
 
 
 def sale_of(attempt: Used) -> Sale:
@@ -29,7 +25,7 @@ def sale_of(attempt: Used) -> Sale:
         buyer=attempt.organisation,
         tier=tier_of(attempt.endpoint, attempt.tier),
         endpoint=ENDPOINT_NAMES.get(attempt.endpoint, ""),
-        hour=(attempt.event_ns // _HOUR_NS + _EPOCH_HOUR) % _HOURS_OF_WEEK,
+        hour=(attempt.event_ns // HOUR_NS + EPOCH_HOUR) % HOURS_OF_WEEK,
     )
 
 

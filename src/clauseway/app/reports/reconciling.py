@@ -36,7 +36,7 @@ from clauseway.ledger.reconciliation import (
 from clauseway.metering import IS_ESTIMATE, Unit, billable
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Entry, PriceTable, Sale
-from clauseway.pricing.conditions import NAMES
+from clauseway.pricing.conditions import EPOCH_HOUR, HOURS_OF_WEEK, NAMES
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.metered import MeteredSum, metered_sums
 from clauseway.values import (
@@ -50,9 +50,7 @@ from clauseway.values import (
     read_decimal,
 )
 
-_HOURS, _HOURS_OF_WEEK = 24, 168
-# 1970 began on a Thursday: so many hours after a Monday's begin.
-_EPOCH_HOUR = 72
+_HOURS = 24
 _HUNDRED = Decimal(100)
 _TIER, _BUYER = NAMES.index("tier"), NAMES.index("buyer")
 
@@ -314,7 +312,7 @@ def sale_of(usage: MeteredSum) -> Sale:
         tier=tier,
         endpoint=ENDPOINT_NAMES.get(usage.endpoint, ""),
         context=usage.context,
-        hour=(usage.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
+        hour=(usage.hour + EPOCH_HOUR) % HOURS_OF_WEEK,
     )
 
 

@@ -30,10 +30,9 @@ from clauseway.storage.lake.files import ESTIMATE, USAGE, LakeFile, files_of, lo
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.records import days_of
 from clauseway.storage.lake.rollups import replace_day, scan, sums_of
-from clauseway.values import DAY_NS, Interval, day_of
+from clauseway.values import HOUR_NS, Interval, day_of
 
 _FILES = schema.lake_files.c
-_HOUR_NS = DAY_NS // 24
 _PLACE = ("organisation", "project", "seller", "cloud", "region", "product", "model")
 _COUNTED = ("served", *(unit.column for unit in Unit))
 
@@ -147,7 +146,7 @@ def _usage_row(
     file: LakeFile, row: Mapping[str, Any], left: Mapping[str, int], now_ns: int
 ) -> dict[str, Any]:
     """Return the usage of an hour as a single record that sums many."""
-    event_ns = row["hour"] * _HOUR_NS
+    event_ns = row["hour"] * HOUR_NS
     identity = "|".join(map(str, _key(row)))
     return {
         **{

@@ -16,9 +16,8 @@ from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import engine, priced_once, rows_of, sealed_usage, sums_many
-from clauseway.values import DAY_NS, Interval
+from clauseway.values import DAY_NS, HOUR_NS, Interval
 
-_HOUR_NS = 3_600_000_000_000
 # Imported records have ids from here on; the time of their recording says nothing about their
 # cloud.
 _FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
@@ -89,7 +88,7 @@ def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
     for step in steps:
         context = (counted.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
     attempts = counted.mutate(
-        hour=(_.event_ns // _HOUR_NS).cast("int64"),
+        hour=(_.event_ns // HOUR_NS).cast("int64"),
         is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),
         organisation=_.organisation.cast("string")
         .isin(sorted(buyers))

@@ -29,9 +29,8 @@ from clauseway.storage.control.control import Control
 from clauseway.storage.lake.digests import LakeFault, faults_in, read_rows
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake.records import is_served, once
-from clauseway.values import DAY_NS, Interval, day_after, day_of, start_of_day_ns
+from clauseway.values import HOUR_NS, Interval, day_after, day_of, start_of_day_ns
 
-_HOUR_NS = DAY_NS // 24
 _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product", "model")
 _SUMS = ("served", "failed", *(unit.column for unit in Unit))
 _ROWS_IN_MEMORY, _ROWS_AT_ONCE = 20_000, 5_000
@@ -217,7 +216,7 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
     counts = is_served(_.status)
     summed = (
         once(con, files, days)
-        .mutate(hour=_.event_ns // _HOUR_NS)
+        .mutate(hour=_.event_ns // HOUR_NS)
         .group_by("hour", *_DIMENSIONS)
         .agg(
             served=counts.sum(),
@@ -281,7 +280,7 @@ def _summed(usage: pa.Table) -> pa.Table:
     counts = pc.is_in(usage["status"], pa.array([int(status) for status in SERVED], pa.int8()))
     columns = {name: usage[name].cast(pa.string()) for name in _DIMENSIONS}
     # Events are not before 1970, so this is the floor.
-    columns["hour"] = pc.divide(usage["event_ns"], _HOUR_NS)
+    columns["hour"] = pc.divide(usage["event_ns"], HOUR_NS)
     columns["served"] = pc.cast(counts, pa.int64())
     columns["failed"] = pc.cast(pc.invert(counts), pa.int64())
     for unit in Unit:
@@ -296,7 +295,7 @@ def _summed(usage: pa.Table) -> pa.Table:
 
 
 def _day_of(row: Row) -> date:
-    return day_of(row["hour"] * _HOUR_NS)
+    return day_of(row["hour"] * HOUR_NS)
 
 
 def _day(day: date) -> Interval:
@@ -304,5 +303,5 @@ def _day(day: date) -> Interval:
 
 
 def _in(days: Interval) -> Any:
-    begin, end = (start_of_day_ns(day) // _HOUR_NS for day in (days.begin, days.end))
+    begin, end = (start_of_day_ns(day) // HOUR_NS for day in (days.begin, days.end))
     return and_(_COLUMNS.hour >= begin, _COLUMNS.hour < end)

@@ -40,12 +40,12 @@ from clauseway.pricing import (
     Sale,
     UnknownPrice,
 )
-from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
+from clauseway.pricing.conditions import CONTEXT, EPOCH_HOUR, HOUR, HOURS_OF_WEEK
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.files import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.records import best_known, is_served, rows_in
-from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, exact_sum
+from clauseway.values import HOUR_NS, USD, Interval, day_after, exact_product, exact_sum
 
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
 _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
@@ -54,9 +54,6 @@ _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
 _ENGINE_MEMORY = "300MB"
 # Rows that are Python objects at a time, besides the returned records.
 _CHUNK_ROWS = 20_000
-_HOUR_NS = DAY_NS // 24
-# 1970 began on a Thursday: so many hours after a Monday's begin.
-_EPOCH_HOUR = 72
 
 
 class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -299,7 +296,7 @@ def with_price_columns(usage: Table, grain: Grain) -> Table:
     tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
     names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
     context = sums_many(usage).ifelse(0, usage.input_tokens.fill_null(0))
-    hour = (usage.event_ns // _HOUR_NS + _EPOCH_HOUR) % HOURS_OF_WEEK
+    hour = (usage.event_ns // HOUR_NS + EPOCH_HOUR) % HOURS_OF_WEEK
     columns: dict[str, Value] = {
         "buyer": _if_named(usage.organisation.cast("string"), grain.buyers),
         "tier": _if_named(tier, grain.tiers),
