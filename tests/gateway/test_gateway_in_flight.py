@@ -272,8 +272,8 @@ def test_an_answer_that_is_gathered_counts_and_is_not_refused(rig: Rig, opened: 
     first = opened()
     first.sendall(CHAT)
     assert halfway.wait(PATIENCE_S)
-    eventually(lambda: rig.counts()["bytes"] > 2 * MB)
-    is_refused(ask(opened(), CHAT), 429, "too_many_bytes")
+    eventually(lambda: rig.counts()["bytes"] == 2 * MB)
+    is_refused(ask(opened(), chat_of(5000)), 429, "too_many_bytes")
     go_on.set()
     is_served(answer_of(first))
 

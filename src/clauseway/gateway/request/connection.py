@@ -89,6 +89,9 @@ _BARREN_BYTES_MAX: Final = 64 << 10
 _BEGINNING: Final = b"HTTP/1.1 "
 _PROBE_S: Final = 0.1  # a round trip at least; each further probe doubles it
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# A body that says it is as short is not counted among bytes in flight: the limits of connections
+# bound what all of these have together, to a few MB.
+_UNCOUNTED_BYTES_MAX: Final = 4 << 10
 # Of a body that nobody wants so much is read and dropped, and the connection can be used again;
 # more is turned away.
 _DROPPED_BYTES_MAX: Final = 64 << 10
@@ -436,7 +439,9 @@ class ClientConnection(asyncio.Protocol):
             incoming.unwanted = True
             if incoming.expect or count > _DROPPED_BYTES_MAX:
                 self._turn_away(incoming)
-        elif self._hold(incoming, count) and incoming.expect and self._lifecycle is None:
+        elif count > _UNCOUNTED_BYTES_MAX and not self._hold(incoming, count):
+            return
+        elif incoming.expect and self._lifecycle is None:
             self.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
@@ -462,7 +467,7 @@ class ClientConnection(asyncio.Protocol):
     def _hold(self, incoming: Incoming, count: int) -> bool:
         """Count bytes of a body, announced or here; False where there are too many at once."""
         shared, use = self._shared, incoming.use
-        if use is not None and count:
+        if use is not None:
             try:
                 shared.in_flight.hold(use, count, incoming.held, shared.limits)
             except Refused as refused:
@@ -524,8 +529,9 @@ class ClientConnection(asyncio.Protocol):
                 self._closing = self._closing or not incoming.keep_alive
                 self._answer(routed)
             else:
-                routed.hold(self._router.use, incoming.held)
-                incoming.held = 0
+                routed.use = self._router.use
+                if incoming.held:
+                    routed.bytes_held, incoming.held = incoming.held, 0
                 self._begin(routed)
         except Exception as error:
             self._shared.report_fault(error)

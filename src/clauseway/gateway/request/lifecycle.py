@@ -120,9 +120,10 @@ class Lifecycle(Owner):
     _settled = False
     _over = False
     _drained = False
-    # Its bytes in flight: those of its body, and of an answer that is gathered whole.
-    _use: Use | None = None
-    _bytes = 0
+    # Its bytes in flight: those of its body that were counted, and of an answer that is gathered
+    # whole; and the use of its key that they are counted in. Released when the request is over.
+    use: Use | None = None
+    bytes_held = 0
 
     def __init__(
         self,
@@ -169,16 +170,11 @@ class Lifecycle(Owner):
         both = (self._attempt, self._hedge)
         return (attempt for attempt in both if attempt is not None and not attempt.over)
 
-    def hold(self, use: Use | None, count: int) -> None:
-        """Take over the body's bytes, which are counted: they are released when the request is
-        over."""
-        self._use, self._bytes = use, count
-
     def gathered(self, count: int) -> None:
         """Count bytes of an answer that are held until it is whole."""
-        if self._use is not None:
-            self._bytes += count
-            self.shared.in_flight.add(self._use, count)
+        if self.use is not None:
+            self.bytes_held += count
+            self.shared.in_flight.add(self.use, count)
 
     # -- start → prepared
 
@@ -876,8 +872,8 @@ class Lifecycle(Owner):
         self._held = b""
         shared = self.shared
         shared.spool.open_requests -= 1
-        if self._bytes and self._use is not None:
-            shared.in_flight.release(self._use, self._bytes)
+        if self.bytes_held and self.use is not None:
+            shared.in_flight.release(self.use, self.bytes_held)
         if self._drained:
             shared.drained.discard(self)
             shared.wheel.forget(self)
