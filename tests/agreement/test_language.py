@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 
 import terms_at_hand
@@ -11,7 +12,9 @@ from clauseway import InvalidInput
 from clauseway.agreement.authoring.schema import block_schema
 from clauseway.agreement.language.actions import TERM_ACTIONS
 from clauseway.agreement.language.kinds import KINDS, PARTS, tables
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.names import NOUNS, SCOPES
+from clauseway.agreement.language.shares import ShareBase
+from clauseway.agreement.language.terms import AnyTerm, Only, Scope
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +26,21 @@ def test_the_document_shows_the_tables() -> None:
 
 def test_every_kind_has_a_record() -> None:
     assert {kind.term for kind in KINDS.values()} == set(get_args(AnyTerm))
+
+
+# The fields of terms, and of scopes in them, that hold no names of the agreement.
+PLAIN = {
+    *("id", "citation", "begins", "until", "through", "from_", "while_", "while_no", "under", "despite"),
+    *("binds", "since", "unless", "lead_days", "subject", "about"),
+    *("rate", "tiers", "cap", "cap_opening", "floors", "payment", "withholding", "late", "wholesale"),
+}
+
+
+def test_every_field_of_a_term_is_known_to_hold_names_or_none() -> None:
+    """A field that names something is checked against the definitions only if `names` lists it."""
+    records = [*get_args(AnyTerm), Scope, Only, ShareBase]
+    fields = {field.name for record in records for field in msgspec.structs.fields(record)}
+    assert fields - PLAIN == {*NOUNS, *SCOPES}
 
 
 PRODUCTS = {"contract-compute": "rooms", "license": "rights", "use-under-licence": "rights"}
