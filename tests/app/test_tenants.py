@@ -154,6 +154,7 @@ def test_nothing_allowed_is_refused_and_never_taken_for_anything(home: Home) -> 
 def test_a_home_of_an_older_release_gains_what_it_lacks(home: Home) -> None:
     control = Control.open(home.make().control)
     with control.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
         connection.exec_driver_sql("DROP TABLE keys")
         connection.exec_driver_sql(
             "CREATE TABLE keys (digest VARCHAR(128) PRIMARY KEY, key_id VARCHAR(64) UNIQUE, organisation TEXT,"

@@ -297,7 +297,7 @@ def test_a_home_from_before_the_register_keeps_what_it_settled_with(home: Path, 
     kept = msgspec.json.encode({"books": books, "rates": None, "rates_digest": ""})
     (home / "price-books" / f"{digest}.json.gz").write_bytes(gzip.compress(kept))
     with sqlite3.connect(home / "control.db") as connection:
-        for table in ("basis", "basis_texts", "audit_log", "audit_head"):
+        for table in ("alembic_version", "basis", "basis_texts", "audit_log", "audit_head"):
             connection.execute(f"DROP TABLE {table}")
     Path(book).unlink()
     assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]

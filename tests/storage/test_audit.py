@@ -340,7 +340,7 @@ def test_a_column_added_later_changes_no_digest(control: Control, path: Path) ->
     """A home of an older version has no `role`, `expires_ns` or `apart`: they are added, empty."""
     control.close()
     statements = ("keys DROP COLUMN role", "keys DROP COLUMN expires_ns", "lake_files DROP COLUMN apart")
-    by_hand(path, *(f"ALTER TABLE {statement}" for statement in statements))
+    by_hand(path, "DROP TABLE alembic_version", *(f"ALTER TABLE {statement}" for statement in statements))
     assert found(path) == []
 
 
@@ -377,7 +377,7 @@ def test_a_removed_row_may_come_again(control: Control, path: Path) -> None:
 
 def test_a_home_without_a_log_begins_one_that_says_so(control: Control, path: Path) -> None:
     control.close()
-    by_hand(path, "DROP TABLE audit_log", "DROP TABLE audit_head")
+    by_hand(path, "DROP TABLE alembic_version", "DROP TABLE audit_log", "DROP TABLE audit_head")
     opened = Control.open(path)
     opening, *adopted = rows_of(opened)
     assert (opening.act, opening.subject) == ("opened", f"{len(adopted)} rows stood before the log began")

@@ -20,16 +20,14 @@ from sqlalchemy import (
     Row,
     and_,
     insert,
-    inspect,
     select,
-    text,
     update,
 )
-from sqlalchemy.schema import CreateColumn
 
 from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
 from clauseway.storage.control.engines import Place, engine_of, reader_of, writer_of
+from clauseway.storage.control.versions import bring_up
 from clauseway.values import Interval
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -112,15 +110,15 @@ class Control:
         self._writer = writer_of(engine)
         audit.watch(engine)
         with self._writer.begin() as connection:
-            schema.metadata.create_all(connection)
-            _add_columns(connection)
+            bring_up(connection)
             audit.open_log(connection)
 
     @classmethod
     def open(cls, place: Place) -> "Control":
-        """Open the database at a place and create its tables where they are missing.
+        """Open the database at a place, and bring its tables to this program's version.
 
-        A SQLite file is created too, its folder must exist. Raise InvalidInput as `engine_of` does.
+        A SQLite file is created too, its folder must exist. Raise InvalidInput as `engine_of` does,
+        and for a database that a later program wrote.
         """
         return cls(engine_of(place))
 
@@ -361,18 +359,6 @@ def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> N
 def _read(body: str) -> Settlement:
     """Read a settlement as it was recorded: fields of later versions have their defaults."""
     return msgspec.json.decode(body, type=Settlement)
-
-
-def _add_columns(connection: Connection) -> None:
-    """Give the tables of an older database the columns that were added since; each has a
-    default."""
-    inspected = inspect(connection)
-    for table in schema.GROWN:
-        names = {column["name"] for column in inspected.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in names:
-                definition = CreateColumn(column).compile(connection.engine)
-                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
 
 
 def as_record(record: type[R], row: Row[Any]) -> R:

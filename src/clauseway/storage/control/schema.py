@@ -316,9 +316,6 @@ quarantine = Table(
     Column("ended_ns", BigInteger, nullable=False, default=0),
 )
 
-# The tables that have columns which older databases lack.
-GROWN = (keys, lake_files, rollups, leases, losses)
-
 facts = Table(
     "facts",
     metadata,

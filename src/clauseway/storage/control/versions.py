@@ -1,0 +1,82 @@
+"""Versions of the control database's tables: each is a script of Alembic in `migrations/versions`.
+
+    InvalidInput     the database is of a later version than this program
+
+A new database is made whole at the present version. Only one of another version needs Alembic.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, inspect, text
+
+from clauseway.storage.control import schema
+from clauseway.values import InvalidInput, Problem
+
+# The last script's revision. A test holds the two equal.
+PRESENT = "0001"
+BEFORE_ALL = "base"
+_TABLE = "alembic_version"
+
+
+def bring_up(connection: Connection) -> None:
+    """Bring a database to the present version, in the connection's transaction.
+
+    Raise InvalidInput if the database is of a later version.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if version_of(connection, tables) == PRESENT:
+        return
+    if tables:
+        move(connection, PRESENT)
+        return
+    schema.metadata.create_all(connection)
+    _stamp(connection)
+
+
+def version_of(connection: Connection, tables: set[str]) -> str:
+    """Return the version of a database with these tables, empty for one without a version."""
+    if _TABLE not in tables:
+        return ""
+    held: str | None = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()
+    return held or ""
+
+
+def move(connection: Connection, version: str) -> None:
+    """Bring a database up or down to a version. Raise InvalidInput if its own is a later one."""
+    from alembic import command  # noqa: PLC0415  # only a database of another version loads it
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = _config(connection)
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    held = version_of(connection, set(inspect(connection).get_table_names()))
+    if held and held not in known:
+        raise _later(held)
+    # Ordered from the last to the first.
+    is_down = held and (version == BEFORE_ALL or known.index(version) > known.index(held))
+    (command.downgrade if is_down else command.upgrade)(config, version)
+
+
+def _config(connection: Connection) -> Any:
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "clauseway.storage.control:migrations")
+    return config
+
+
+def _stamp(connection: Connection) -> None:
+    """Write the present version as Alembic does."""
+    connection.execute(
+        text(
+            f"CREATE TABLE {_TABLE} (version_num VARCHAR(32) NOT NULL, "
+            f"CONSTRAINT {_TABLE}_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(text(f"INSERT INTO {_TABLE} VALUES (:version)"), {"version": PRESENT})
+
+
+def _later(held: str) -> InvalidInput:
+    problem = f"the home's database is of version {held}"
+    why = f"this program knows versions up to {PRESENT}; a later one wrote it"
+    todo = "Use the program that wrote it, or a later one."
+    return InvalidInput(Problem(what=problem, why=why, where="the home", todo=todo))

@@ -1,0 +1,95 @@
+"""Versions of the control database: a new one, an older one and a later one, in a file and on a server."""
+
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from clauseway.storage import Control
+from clauseway.storage.control import versions
+from clauseway.storage.control.engines import Place, engine_of, writer_of
+from clauseway.values import InvalidInput
+
+# Columns that were added before versions had numbers.
+ADDED = [("keys", "role"), ("keys", "expires_ns"), ("lake_files", "lost_ns"), ("losses", "file")]
+
+
+@pytest.fixture
+def engine(place: Place) -> Engine:
+    """An empty database, for transactions that write."""
+    return writer_of(engine_of(place))
+
+
+def shape(connection: Connection) -> dict[str, Any]:
+    """Everything that a database says of its tables."""
+    inspected = inspect(connection)
+    tables = {
+        name: {
+            "columns": {
+                column["name"]: (str(column["type"]), column["nullable"], column["default"])
+                for column in inspected.get_columns(name)
+            },
+            "key": inspected.get_pk_constraint(name)["constrained_columns"],
+            "unique": sorted(tuple(one["column_names"]) for one in inspected.get_unique_constraints(name)),
+            "indexes": sorted((index["name"], index["column_names"]) for index in inspected.get_indexes(name)),
+            "checks": sorted(str(check["name"]) for check in inspected.get_check_constraints(name)),
+            "references": sorted(
+                (key["constrained_columns"], key["referred_table"]) for key in inspected.get_foreign_keys(name)
+            ),
+        }
+        for name in inspected.get_table_names()
+    }
+    excluding = "SELECT conname FROM pg_constraint WHERE contype = 'x'"
+    excluded = connection.execute(text(excluding)).all() if connection.dialect.name == "postgresql" else []
+    return {"tables": tables, "excluded": [name for (name,) in excluded]}
+
+
+def made_new(engine: Engine) -> dict[str, Any]:
+    with engine.begin() as connection:
+        versions.bring_up(connection)
+    with engine.begin() as connection:
+        return shape(connection)
+
+
+def test_the_present_version_is_that_of_the_last_script() -> None:
+    config = Config()
+    config.set_main_option("script_location", "clauseway.storage.control:migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == versions.PRESENT
+
+
+def test_down_to_nothing_and_up_again_is_as_made_new(engine: Engine) -> None:
+    new = made_new(engine)
+    with engine.begin() as connection:
+        versions.move(connection, versions.BEFORE_ALL)
+    with engine.begin() as connection:
+        assert shape(connection)["tables"].keys() == {"alembic_version"}
+        versions.move(connection, versions.PRESENT)
+    with engine.begin() as connection:
+        assert shape(connection) == new
+
+
+def test_a_database_from_before_the_versions_is_as_made_new_once_it_is_opened(engine: Engine, place: Place) -> None:
+    new = made_new(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+        connection.execute(text("DROP TABLE kept_sums"))
+        for table, column in ADDED:
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+    Control.open(place).close()
+    with engine.begin() as connection:
+        assert shape(connection) == new
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == versions.PRESENT
+
+
+def test_a_database_of_a_later_version_is_refused_and_stays(engine: Engine, place: Place) -> None:
+    made_new(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(InvalidInput) as refused:
+        Control.open(place)
+    [problem] = refused.value.problems
+    assert problem.what == "the home's database is of version 9999"
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
