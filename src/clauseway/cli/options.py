@@ -5,7 +5,7 @@ from datetime import date
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 import typer
@@ -46,6 +46,11 @@ def whole(flag: str, least: int = 0, most: int = _WHOLE_MOST) -> Callable[[str],
             raise InvalidInput(error.problem(f"{text!r} cannot be taken", flag)) from None
 
     return number
+
+
+def year(flag: str, help_: str) -> Any:
+    """Return the option of a year."""
+    return typer.Option(flag, parser=whole(flag), help=help_, metavar="YEAR")
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

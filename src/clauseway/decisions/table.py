@@ -31,7 +31,7 @@ from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on
 from clauseway.values import FOREVER, KnownAt
 
-SELLER, REGION = BY_NAME["seller"], BY_NAME["region"]
+_SELLER, _REGION = BY_NAME["seller"], BY_NAME["region"]
 # The action of a seller that sells what another party serves. An ordinary `sell` row leaves out
 # products that may be served but not sold.
 _SOLD = "\0sell what is served"
@@ -164,7 +164,7 @@ class _Leaf:
             setattr(self, part.lists, classes.offsets(step))
             step *= len(classes.names)
         # Most situations distinguish neither sellers nor regions, and a look-up can skip both.
-        self.apart = len(names[SELLER].names) > 1 or len(names[REGION].numbers) > 1
+        self.apart = len(names[_SELLER].names) > 1 or len(names[_REGION].numbers) > 1
         self.cells: dict[int, _Cell] = {}
 
     def __len__(self) -> int:

@@ -30,22 +30,10 @@ def command(
         bool, typer.Option("--all", help="The agreement's main rights, instead of one.")
     ] = False,
     first_year: Annotated[
-        int | None,
-        typer.Option(
-            "--from",
-            parser=options.whole("--from"),
-            help="The first year; by default the agreement's.",
-            metavar="YEAR",
-        ),
+        int | None, options.year("--from", "The first year; by default the agreement's.")
     ] = None,
     last_year: Annotated[
-        int | None,
-        typer.Option(
-            "--until",
-            parser=options.whole("--until"),
-            help="The last year; by default 2033.",
-            metavar="YEAR",
-        ),
+        int | None, options.year("--until", "The last year; by default 2033.")
     ] = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,

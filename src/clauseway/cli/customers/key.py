@@ -9,7 +9,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 from clauseway.values import parse_day
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -152,14 +152,14 @@ def revoke(key: KeyId, home: options.HomeFolder = None, as_json: options.AsJson 
 
 
 def _print_new(made: NewKey, as_json: bool) -> None:
-    if as_json:
-        print_json(made)
-        return
-    out = console()
-    whose = f"{made.organisation} ({made.project})"
-    out.print(f"{made.key_id} for {whose}, buying from {made.seller}", markup=False)
-    out.print(f"secret: {made.secret}", style="bold")
-    out.print(
-        "This is the only time it is shown. A running gateway accepts it within a few seconds.",
-        style="dim",
-    )
+    def show() -> None:
+        out = console()
+        whose = f"{made.organisation} ({made.project})"
+        out.print(f"{made.key_id} for {whose}, buying from {made.seller}", markup=False)
+        out.print(f"secret: {made.secret}", style="bold")
+        out.print(
+            "This is the only time it is shown. A running gateway accepts it within a few seconds.",
+            style="dim",
+        )
+
+    answer(as_json, made, show)

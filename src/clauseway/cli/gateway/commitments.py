@@ -14,7 +14,8 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import day_given
 from clauseway.app.running.commitments import BurnDown, burn_downs
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.answers import answer
+from clauseway.cli.output import console
 
 _STYLES = {
     "met": "green",
@@ -56,12 +57,11 @@ def command(
     seal(at)
     day = day_given(as_of, "--as-of") or known_at.day
     commitments = burn_downs(at, written, basis_of(at).prices(known_at), day)
-    if as_json:
-        print_json({"as_of": day, "commitments": commitments})
-    elif not commitments:
-        console().print("No [[commitment]] is configured.", markup=False)
-    else:
-        _print(commitments)
+    answer(
+        as_json,
+        {"as_of": day, "commitments": commitments},
+        (lambda: _print(commitments)) if commitments else "No [[commitment]] is configured.",
+    )
     return 0
 
 

@@ -7,8 +7,9 @@ import typer
 
 from clauseway.app.running.replaying import keys_by_buyer, planned_requests, replay_now
 from clauseway.cli import options
+from clauseway.cli.answers import answer
 from clauseway.cli.gateway.replay_progress import ReplayDisplay
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 
 
 def command(
@@ -57,6 +58,6 @@ def command(
     planned = planned_requests(trace, limit)
     with ReplayDisplay(console(), len(planned), quiet=as_json) as display:
         report = replay_now(url, secrets, planned, display.show)
-    if as_json:
-        print_json({"progress": report.progress, "seconds": f"{report.seconds:.3f}"})
+    result = {"progress": report.progress, "seconds": f"{report.seconds:.3f}"}
+    answer(as_json, result, lambda: None)  # people have seen the counts
     return 0 if not report.progress.failed else 1

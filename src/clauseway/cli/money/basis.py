@@ -26,7 +26,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 from clauseway.storage.books.basis import Acceptance
 from clauseway.values import InvalidInput, KnownAt, Problem
 
@@ -256,15 +256,17 @@ def say_recorded(recorded: Sequence[Acceptance]) -> None:
 
 def _say(changed: Sequence[Acceptance], as_json: bool) -> int:
     shown = [_shown(acceptance) for acceptance in changed]
-    if as_json:
-        print_json(shown)
-    elif not shown:
-        console().print("Nothing changed: that is what the home holds.")
-    else:
+
+    def show() -> None:
+        if not shown:
+            console().print("Nothing changed: that is what the home holds.")
+            return
         _print(shown)
         console().print(
             "Settle open months again to use it; closed months get a correction.", style="dim"
         )
+
+    answer(as_json, shown, show)
     return 0
 
 

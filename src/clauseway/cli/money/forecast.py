@@ -21,12 +21,7 @@ from clauseway.ledger.forecast import Outlook, Range
 
 
 def command(
-    through: Annotated[
-        int,
-        typer.Option(
-            "--until", parser=options.whole("--until"), help="The last year.", metavar="YEAR"
-        ),
-    ] = THROUGH,
+    through: Annotated[int, options.year("--until", "The last year.")] = THROUGH,
     growth: Annotated[
         str,
         typer.Option(

@@ -9,7 +9,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import open_agreements
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 key = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -84,11 +84,11 @@ def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
       clauseway party key list
     """
     trusted = trusted_keys(home_at(home))
-    if as_json:
-        print_json(trusted)
-    for party, keys in () if as_json else sorted(trusted.items()):
-        for public in keys:
-            console().print(
-                f"{party}  {public}  {fingerprint(public)}", soft_wrap=True, highlight=False
-            )
+
+    def show() -> None:
+        for party, keys in sorted(trusted.items()):
+            for public in keys:
+                console().print(f"{party}  {public}  {fingerprint(public)}", soft_wrap=True)
+
+    answer(as_json, trusted, show)
     return 0

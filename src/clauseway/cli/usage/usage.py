@@ -17,7 +17,7 @@ from clauseway.app.reports.expanding import days_between, expand, parse_scale, r
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table
-from clauseway.cli.output import console, counted, print_json
+from clauseway.cli.output import console, counted
 from clauseway.storage.lake.quarantine import Held
 from clauseway.storage.lake.rollups import Usage
 from clauseway.values import InvalidInput, Problem, parse_day
@@ -238,25 +238,26 @@ def list_command(
       clauseway usage quarantine list
     """
     rows = listed(home_at(home), with_ended=with_ended)
-    if as_json:
-        print_json([_row(row) for row in rows])
-        return 0
-    out = console()
-    if not rows:
-        out.print("Nothing is in quarantine.")
-        return 0
-    table = plain_table("number", "from", "row", "state", "field", "reason")
-    for row in rows[:_SHOWN]:
-        for place, flaw in enumerate(row.flaws):
-            own = (
-                (str(row.number), row.origin, str(row.line), row.state)
-                if place == 0
-                else ("", "", "", "")
-            )
-            table.add_row(*own, flaw.field, flaw.reason)
-    out.print(table)
-    if len(rows) > _SHOWN:
-        out.print(f"and {len(rows) - _SHOWN:,} more: --json shows all", style="dim")
+
+    def show() -> None:
+        out = console()
+        if not rows:
+            out.print("Nothing is in quarantine.")
+            return
+        table = plain_table("number", "from", "row", "state", "field", "reason")
+        for row in rows[:_SHOWN]:
+            for place, flaw in enumerate(row.flaws):
+                own = (
+                    (str(row.number), row.origin, str(row.line), row.state)
+                    if place == 0
+                    else ("", "", "", "")
+                )
+                table.add_row(*own, flaw.field, flaw.reason)
+        out.print(table)
+        if len(rows) > _SHOWN:
+            out.print(f"and {len(rows) - _SHOWN:,} more: --json shows all", style="dim")
+
+    answer(as_json, [_row(row) for row in rows], show)
     return 0
 
 
