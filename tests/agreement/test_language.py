@@ -31,7 +31,7 @@ def test_every_kind_has_a_record() -> None:
 # The fields of terms, and of scopes in them, that hold no names of the agreement.
 PLAIN = {
     *("id", "citation", "begins", "until", "through", "from_", "while_", "while_no", "under", "despite"),
-    *("binds", "since", "unless", "lead_days", "subject", "about"),
+    *("binds", "since", "unless", "lead_days", "subject", "about", "exclusive", "sole"),
     *("rate", "tiers", "cap", "cap_opening", "floors", "payment", "withholding", "late", "wholesale"),
 }
 

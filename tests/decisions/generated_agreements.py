@@ -246,10 +246,16 @@ def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sear
     return st.one_of([
         st.builds(
             Permission, party=party, actions=where.actions, products=_products, clouds=where.clouds,
-            despite=_none | despite, **where.trade, **common,
-        )
+            despite=_none | despite, grantor=st.sampled_from(("", "", "maker", "north")), **where.trade, **common,
+        ).map(_granted)
         for where in (wheres.hosted, wheres.contracted, wheres.licensed)
     ])  # fmt: skip
+
+
+def _granted(permission: Permission) -> Permission:
+    """Nobody grants what is left to anyone, and nobody grants itself anything: the reader refuses both."""
+    own = permission.party in ("anyone", permission.grantor)
+    return msgspec.structs.replace(permission, grantor="") if own else permission
 
 
 def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:

@@ -337,15 +337,33 @@ class World:
             permission.party in ("anyone", asking)
             and self.covers(permission, deed)
             and not permission.despite.isdisjoint({term.id, "any"})
+            and self.by_right(permission, deed)
             for permission in self.of("permission")
         )
 
     def permitted(self, deed: Deed, party: str) -> bool:
-        return any(one.party == party and self.covers(one, deed) for one in self.of("permission"))
+        return any(
+            one.party == party and self.covers(one, deed) and self.by_right(one, deed) for one in self.of("permission")
+        )
+
+    def by_right(self, permission: Any, deed: Deed) -> bool:
+        """A permission that names a grantor counts where the grantor owns the product or may license it on."""
+        return not permission.grantor or self.could_give(permission.grantor, deed.product, {permission.grantor})
+
+    def could_give(self, giver: str, product: str, asked: set[str]) -> bool:
+        if giver == self.owner(product):
+            return True
+        for one in self.of("permission"):
+            if one.party == giver and "license" in one.actions and self.lies_in(product, one.products):
+                if not one.grantor:
+                    return True
+                if one.grantor not in asked and self.could_give(one.grantor, product, asked | {one.grantor}):
+                    return True
+        return False
 
     def licensed(self, deed: Deed, owner: str, terms: list[Any]) -> bool:
         return any(
-            licence.licensee == deed.party and self.carried(licence, deed) and self.gives(licence, deed, owner)
+            licence.licensee == deed.party and self.carried(licence, deed) and self.gives(licence, deed)
             for licence in self.of("licence", terms)
         )
 
@@ -354,11 +372,8 @@ class World:
             return self.lies_in(deed.product, licence.products)
         return deed.action in SOLD and any(self.covers(scope, deed) for scope in licence.carries)
 
-    def gives(self, licence: Any, deed: Deed, owner: str) -> bool:
-        return licence.licensor == owner or any(
-            one.party == licence.licensor and "license" in one.actions and self.lies_in(deed.product, one.products)
-            for one in self.of("permission")
-        )
+    def gives(self, licence: Any, deed: Deed) -> bool:
+        return self.could_give(licence.licensor, deed.product, {licence.licensor})
 
     def launched(self, deed: Deed) -> bool:
         stated = "launch" in self.rules and deed.action in SOLD

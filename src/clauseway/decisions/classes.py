@@ -396,8 +396,8 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
             if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
                 return None
             return _scopes_on(term.except_, looked_at, lineage)
-        case Permission() if LICENSE in term.actions and action in (SERVE, SELL):
-            # A licence to serve or sell may rest on a permission that lets its licensor license.
+        case Permission() if LICENSE in term.actions and action in (SERVE, SELL, CONTRACT):
+            # A right may rest on a permission that lets its grantor or licensor license.
             return None if lineage.isdisjoint(term.products) else ()
         case Permission() | Precedence() | RefusalRight():
             return (

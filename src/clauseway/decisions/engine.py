@@ -249,7 +249,7 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
     The conditions that bind the owner bind the act too.
     """
     bound = conditions(case, needed, act.party, owner)
-    licensed = licences(case, act, owner) if act.action in SOLD_ACTIONS else Licences((), ())
+    licensed = licences(case, act) if act.action in SOLD_ACTIONS else Licences((), ())
     if licensed.held:
         return both(
             Finding(Outcome.PERMITTED, licensed.held + _grounds(case, needed, owner)), bound
@@ -267,7 +267,7 @@ def _use(case: Case, act: Act, owner: str) -> Finding:
 
     It needs a licence in force, or one that the owner may still give.
     """
-    licensed = licences(case, act, owner)
+    licensed = licences(case, act)
     if licensed.held:
         return both(Finding(Outcome.PERMITTED, licensed.held), conditions(case, [act], act.party))
     if licensed.lost and not grants(case, act):

@@ -25,7 +25,13 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
         and isinstance(term := state.term, Permission)
         and term.party == party
         and case.reaches(term, act)
+        and granted_by_right(case, term, act)
     )
+
+
+def granted_by_right(case: Case, permission: Permission, act: Act) -> bool:
+    """Return whether the grantor that a permission names could give the act."""
+    return not permission.grantor or _could_give(case, permission.grantor, act)
 
 
 def ownership(case: Case, act: Act) -> tuple[Reason, ...]:
@@ -44,26 +50,36 @@ class Licences(msgspec.Struct, frozen=True):
     lost: tuple[TermState, ...]
 
 
-def licences(case: Case, act: Act, owner: str) -> Licences:
+def licences(case: Case, act: Act) -> Licences:
     """Return the party's licences that cover an act and that their licensor could give."""
     states = [state for state in case.states(Licence) if case.reaches(state.term, act)]
     given = [
         state
         for state in states
-        if isinstance(state.term, Licence) and _could_give(case, state.term, act, owner)
+        if isinstance(state.term, Licence) and _could_give(case, state.term.licensor, act)
     ]
     held = tuple(Reason.of("permits", state.term.citation) for state in given if state.in_force)
     return Licences(held, tuple(state for state in given if state.ended))
 
 
-def _could_give(case: Case, licence: Licence, act: Act, owner: str) -> bool:
-    """Return whether the licensor owns the product, or a permission lets it license the product."""
-    return licence.licensor == owner or any(
+def _could_give(case: Case, giver: str, act: Act, behind: tuple[str, ...] = ()) -> bool:
+    """Return whether a party owns the product, or a permission lets the party license it on.
+
+    That permission may have a grantor of its own. `behind` are the parties already asked about.
+    """
+    return giver == case.owner(act) or any(
         state.in_force
         and isinstance(permission := state.term, Permission)
-        and permission.party == licence.licensor
+        and permission.party == giver
         and LICENSE in permission.actions
         and case.belongs(act.product, permission.products)
+        and (
+            not permission.grantor
+            or (
+                permission.grantor not in (giver, *behind)
+                and _could_give(case, permission.grantor, act, (giver, *behind))
+            )
+        )
         for state in case.states(Permission)
     )
 

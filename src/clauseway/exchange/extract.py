@@ -28,7 +28,7 @@ from clauseway.agreement import (
     Scope,
     Term,
 )
-from clauseway.agreement.language.actions import TERM_ACTIONS
+from clauseway.agreement.language.actions import LICENSE, TERM_ACTIONS
 from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.rights import LAUNCH_RULE
@@ -57,12 +57,56 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return sum(state.in_force and _is_written(state.term) for state in self.force.states)
 
     def in_force(self, kind: type[Kind]) -> list[Kind]:
-        """Return the terms of a kind that are in force, the latest amendment's first."""
-        return [
+        """Return the terms of a kind that are in force, the latest amendment's first.
+
+        A permission keeps to what its grantor could give.
+        """
+        terms = [
             state.term
             for state in self.force.states
             if state.in_force and isinstance(state.term, kind)
         ]
+        given = ((term, self._given(term)) for term in terms)
+        return [
+            msgspec.structs.replace(term, products=products) if products is not None else term
+            for term, products in given
+            if products is None or products
+        ]
+
+    def _given(self, term: AnyTerm) -> frozenset[str] | None:
+        """Return what the grantor of a permission could give of its products; None for all."""
+        if not isinstance(term, Permission) or not term.grantor:
+            return None
+        lineages = {
+            name: self.catalog.lineage(name)
+            for name in (*self.catalog.classes, *self.catalog.products)
+        }
+        named = [name for name, wider in lineages.items() if not wider.isdisjoint(term.products)]
+        given = {name for name in named if self._could_give(term.grantor, name, ())}
+        # A class stands for all in it, so it is given where all in it is.
+        return frozenset(
+            name
+            for name in given
+            if all(inner in given for inner in named if name in lineages[inner])
+        )
+
+    def _could_give(self, giver: str, product: str, behind: tuple[str, ...]) -> bool:
+        lineage = self.catalog.lineage(product)
+        return self.owner(product) == giver or any(
+            state.in_force
+            and isinstance(permission := state.term, Permission)
+            and permission.party == giver
+            and LICENSE in permission.actions
+            and not lineage.isdisjoint(permission.products)
+            and (
+                not permission.grantor
+                or (
+                    permission.grantor not in (giver, *behind)
+                    and self._could_give(permission.grantor, product, (giver, *behind))
+                )
+            )
+            for state in self.force.states
+        )
 
     def ended(self, kind: type[Kind]) -> list[Kind]:
         return [

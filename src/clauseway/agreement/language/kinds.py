@@ -22,6 +22,7 @@ from clauseway.agreement.language.actions import (
     USE,
     takes,
 )
+from clauseway.agreement.language.shares import ShareBase
 from clauseway.agreement.language.terms import (
     AnyTerm,
     Commitment,
@@ -85,9 +86,11 @@ _KINDS = (
     Kind(
         term=Permission,
         binds="nobody",
-        effect="Grants the act within its scope. It yields to an exclusivity or prohibition "
-        "in force, unless `despite` "
-        "names that term, or `any`.",
+        effect="Grants the act within its scope, where the `grantor` it names (if any) owns "
+        "the product or has a permission in force to `license` it. It yields to an "
+        "exclusivity or prohibition in force, unless `despite` names that term, or `any`. "
+        "`exclusive: true` writes an exclusivity of its scope and days beside it, reserved "
+        "to the party; `sole: true` one reserved to the party and the grantor.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "party", **_OWN_KEYS},
     ),
@@ -110,8 +113,7 @@ _KINDS = (
         term=Precedence,
         binds="the party it names, for its own acts and for what it lets others do",
         effect="Conditional until the product was on the first cloud (for as many days as "
-        "`lead-days` says), or the "
-        "exception in `unless` applies.",
+        "`lead-days` says), or the exception in `unless` applies.",
         actions=TERM_ACTIONS,
         keys={PARTIES: "party", **{part: part for part in (SELLERS, SEGMENTS, REGIONS)}},
         always=(CLOUDS,),
@@ -122,8 +124,7 @@ _KINDS = (
         "lets others do; never the "
         "holder",
         effect="Conditional until the latest offer of its `subject` (left out: of the product "
-        "itself, by its name) "
-        "was passed on, or its last day for an answer is over.",
+        "itself, by its name) was passed on, or its last day for an answer is over.",
         actions=TERM_ACTIONS,
         keys={
             PARTIES: "grantor",
@@ -136,8 +137,11 @@ _KINDS = (
         term=Licence,
         binds="nobody",
         effect="The licensee may use what it covers, and do what it carries, where the "
-        "licensor owns it or may license "
-        "it on. Whoever was licensed and is no longer is refused.",
+        "licensor owns it or may license it on. Whoever was licensed and is no longer is "
+        "refused. `exclusive: true` writes an exclusivity of licensing and use beside it, "
+        "reserved to the licensee; `sole: true` one reserved to the licensee and the "
+        "licensor. A use has no cloud, seller, segment or region: what a licence carries is "
+        "kept to them.",
         actions=TERM_ACTIONS,
         keys=dict.fromkeys(_PLACES, "carries"),
         never=dict.fromkeys((LICENSE, CONTRACT, USE), "a licence carries serving and selling"),
@@ -145,7 +149,8 @@ _KINDS = (
     Kind(
         term=RevenueShareTerm,
         binds="the payer",
-        effect="Due, or nothing due; the ledger settles it.",
+        effect="Due, or nothing due; the ledger settles it. A base keeps to sellers, products "
+        "and clouds, by which sales are summed; it takes no regions or segments.",
     ),
     Kind(term=Commitment, binds="nobody", effect="None on any answer."),
     Kind(term=Stake, binds="nobody", effect="None on any answer."),
@@ -153,6 +158,32 @@ _KINDS = (
     Kind(term=Context, binds="nobody", effect="None on any answer."),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The reason why a record takes no such key, and how to say it otherwise."""
+
+    why: str
+    todo: str
+
+
+# Keys that an author may well look for where they would have no effect.
+REFUSED: Mapping[type, Mapping[str, Refusal]] = {
+    Licence: {
+        part: Refusal(
+            f"{USE} takes no {part}",
+            f"Keep what it carries to them: carries: [{{actions: [sell], {part}: [...]}}].",
+        )
+        for part in _PLACES
+    },
+    ShareBase: {
+        part: Refusal(
+            f"a base takes no {part}, because sales are summed by seller, product and cloud",
+            "Keep it to products: or clouds:, or define a product of its own for them.",
+        )
+        for part in (SEGMENTS, REGIONS)
+    },
+}
 
 
 def parts_of(term: AnyTerm | Scope) -> list[str]:

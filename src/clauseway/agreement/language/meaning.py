@@ -22,11 +22,13 @@ _LEARNT_LATER = frozenset(
     {
         "despite",
         "events",
+        "exclusive",
         "from",
         "grantor",
         "lead-days",
         "offered_each",
         "rescinds",
+        "sole",
         "while",
         "while-no",
     }

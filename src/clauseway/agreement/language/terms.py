@@ -114,9 +114,12 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab", tag="permissio
     """A party, or anyone, may act. For an owner it declares what is free; for others it grants.
 
     It yields to an exclusivity or prohibition in force, unless `despite` names that term, or `any`.
+    `grantor`: who grants it, and must own the product or be permitted to license it. `exclusive`
+    and `sole` write an exclusivity beside it (see `reading.exclusive`).
     """
 
     party: str
+    grantor: str = ""
     actions: NAMES
     products: NAMES
     clouds: NAMES = _NONE
@@ -124,6 +127,8 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab", tag="permissio
     segments: NAMES = _NONE
     regions: NAMES = _NONE
     despite: NAMES = _NONE
+    exclusive: bool = False
+    sole: bool = False
 
     def overrides(self, term: str) -> bool:
         """Return whether the permission holds although a term forbids the act."""
@@ -215,12 +220,18 @@ Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
 
 
 class Licence(Term, frozen=True, kw_only=True, rename="kebab", tag="licence"):
-    """A licence to intellectual property, and the acts that it lets its licensee do (`carries`)."""
+    """A licence to intellectual property, and the acts that it lets its licensee do (`carries`).
+
+    `exclusive` and `sole` write an exclusivity of licensing and use beside it (see
+    `reading.exclusive`); what the licence carries is not reserved.
+    """
 
     licensor: str
     licensee: str
     products: NAMES
     carries: tuple[Scope, ...] = ()
+    exclusive: bool = False
+    sole: bool = False
 
 
 class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="revenue-share"):

@@ -16,6 +16,7 @@ from clauseway.agreement.language.terms import AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
 from clauseway.agreement.reading.checks import Place, check_change, check_term
 from clauseway.agreement.reading.definitions import Definitions, spelled
+from clauseway.agreement.reading.exclusive import BEHIND, KEYS, with_exclusivities
 from clauseway.agreement.reading.front import AmendmentFront, read_front
 from clauseway.agreement.reading.knowledge import known_since
 from clauseway.agreement.text.entries import Entry
@@ -174,7 +175,9 @@ def _parse(block: Block, page: _Page, mistakes: Mistakes) -> Statement:
     entry = read_mapping(block, ("term", "change"), mistakes)
     if entry is None:
         return Statement(block=block, declared=_ids_in(block), entry=Entry({}, block.line))
-    declared = ((entry.text("id"), block.line),)
+    declared: tuple[tuple[str, int], ...] = ((entry.text("id"), block.line),)
+    if any(key in entry.members for key in KEYS):
+        declared += ((f"{entry.text('id')}{BEHIND}", block.line),)
     # From keys and values to a record of the kind that is written.
     written = build(Written, entry.only(("id", "source")), mistakes)
     kind: type[AnyTerm | Change] | None = Change
@@ -304,6 +307,6 @@ def _amendment(
             )
             for index, section in enumerate(document.sections)
         ),
-        terms=tuple(record for record in records if not isinstance(record, Change)),
+        terms=with_exclusivities(record for record in records if not isinstance(record, Change)),
         changes=tuple(record for record in records if isinstance(record, Change)),
     )

@@ -12,6 +12,7 @@ from typing import Annotated, TypeAlias, TypeVar, get_args, get_origin
 import msgspec
 from msgspec.structs import FieldInfo
 
+from clauseway.agreement.language.kinds import REFUSED
 from clauseway.agreement.language.terms import Choice
 from clauseway.agreement.text.entries import Entry, Plain, read_yaml
 from clauseway.agreement.text.markdown import Block
@@ -79,7 +80,7 @@ def build(
     """
     before = len(mistakes)
     fields = {key: field for key, field in _fields(kind).items() if field.name not in computed}
-    _check_keys(entry, {*fields, *beside}, mistakes)
+    _check_keys(kind, entry, {*fields, *beside}, mistakes)
     values = dict(computed)
     for key, field in fields.items():
         if (member := entry.members.get(key)) is not None:
@@ -97,9 +98,13 @@ def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
-def _check_keys(entry: Entry, keys: Iterable[str], mistakes: Mistakes) -> None:
+def _check_keys(kind: type, entry: Entry, keys: Iterable[str], mistakes: Mistakes) -> None:
     for key, member in entry.members.items():
-        mistakes.check_one_of(member.line, "key", key, set(keys))
+        refusal = REFUSED.get(kind, {}).get(key)
+        if refusal is None:
+            mistakes.check_one_of(member.line, "key", key, set(keys))
+        else:
+            mistakes.add(member.line, f"{key!r} has no place here", refusal.why, refusal.todo)
 
 
 def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> object:

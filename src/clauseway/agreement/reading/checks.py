@@ -76,7 +76,7 @@ def check_term(term: AnyTerm, place: Place) -> None:
     _check_events(term, place)
     match term:
         case Permission():
-            _check_taken("actions", term, term.actions, parts_of(term), place)
+            _check_permission(term, place)
         case Exclusivity():
             _check_exclusivity(term, place)
         case Prohibition():
@@ -205,6 +205,30 @@ def _check_events(term: AnyTerm, place: Place) -> None:
 # The kinds
 
 
+def _check_permission(term: Permission, place: Place) -> None:
+    _check_taken("actions", term, term.actions, parts_of(term), place)
+    if term.party == ANYONE and term.grantor:
+        why = "what is left to anyone rests on no grant"
+        place.tell("grantor", f"{term.id} has a grantor", why, "Delete grantor:, or name a party.")
+    if term.party == ANYONE and (term.exclusive or term.sole):
+        key = "exclusive" if term.exclusive else "sole"
+        why = "what is left to anyone is reserved to nobody"
+        place.tell(key, f"{term.id} is for anyone alone", why, f"Delete {key}:, or name a party.")
+    if term.grantor and term.grantor == term.party:
+        why = "nobody grants a right to itself"
+        place.tell("grantor", f"{term.id} is its holder's own grant", why, "Name another.")
+    if term.sole and not term.grantor:
+        why = "a sole right is its holder's and its grantor's"
+        place.tell("sole", f"{term.id} does not say who else may", why, "Write grantor:.")
+    _check_exclusive(term, place)
+
+
+def _check_exclusive(term: Permission | Licence, place: Place) -> None:
+    if term.exclusive and term.sole:
+        why = "exclusive leaves out the grantor, and sole does not"
+        place.tell("sole", f"{term.id} is exclusive and sole", why, "Write one of the two.")
+
+
 def _check_exclusivity(term: Exclusivity, place: Place) -> None:
     only = [part for part in ONLY if getattr(term.only, part)]
     if len(only) != 1:
@@ -268,6 +292,7 @@ def _check_refusal_right(term: RefusalRight, place: Place) -> None:
 
 
 def _check_licence(term: Licence, place: Place) -> None:
+    _check_exclusive(term, place)
     for scope in term.carries:
         if scope == Scope():
             problem = f"{term.id} carries an empty scope"

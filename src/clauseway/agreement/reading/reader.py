@@ -20,6 +20,7 @@ from clauseway.agreement.language.meaning import meaning_of
 from clauseway.agreement.language.terms import RefusalRight
 from clauseway.agreement.reading.amendments import Draft, read_amendment
 from clauseway.agreement.reading.definitions import Definitions, read_definitions
+from clauseway.agreement.reading.exclusive import with_changes_of_both
 from clauseway.agreement.reading.registers import Gathered, gather_facts
 from clauseway.agreement.reading.sequence import check_sequence, in_order_of_conclusion
 from clauseway.agreement.text.markdown import take_apart
@@ -136,7 +137,7 @@ def _agreement(definitions: Definitions, drafts: Sequence[Draft], hash: str) -> 
         figures=definitions.figures,
         events=definitions.events,
         context=tuple(sorted(definitions.context.values(), key=_by_day)),
-        amendments=tuple(sorted(amendments, key=_oldest_first)),
+        amendments=tuple(sorted(with_changes_of_both(amendments), key=_oldest_first)),
         lines=definitions.lines,
     )
     return msgspec.structs.replace(agreement, meaning=meaning_of(agreement))

@@ -1,0 +1,126 @@
+"""Exclusive and sole rights, and rights from somebody who owns nothing: who may act beside the holder."""
+
+import re
+
+import pytest
+from reference_evaluator import World
+
+from clauseway import InvalidInput
+from clauseway.agreement import Exclusivity
+from clauseway.agreement.language.terms import Only
+from clauseway.decisions import Tables
+from terms_at_hand import amendment, asking, at_hand, decided, documents, reading
+
+SHOP = "id: A1.shop\nkind: permission\nparty: shop\nactions: [contract-compute]\nproducts: [rooms]\n"
+USE = "id: A1.use\nkind: licence\nlicensor: maker\nlicensee: partner\nproducts: [rights]\n"
+RIVALS_RIGHT = "\n\nid: A1.pass\nkind: permission\nparty: rival\nactions: [license]\nproducts: [rights, rooms]"
+NORTH = "contract-compute {} rooms north"
+
+
+@pytest.mark.parametrize(
+    ("terms", "question", "outcome"),
+    [
+        # A permission that is neither leaves the owner free, and others to the owner's grant.
+        (SHOP, NORTH.format("shop"), "permitted"),
+        (SHOP, NORTH.format("maker"), "permitted"),
+        (SHOP, NORTH.format("rival"), "conditional"),
+        # Exclusive: nobody else, the grantor neither.
+        (SHOP + "exclusive: true", NORTH.format("shop"), "permitted"),
+        (SHOP + "exclusive: true", NORTH.format("maker"), "forbidden"),
+        (SHOP + "exclusive: true", NORTH.format("rival"), "forbidden"),
+        # Sole: nobody else but the grantor.
+        (SHOP + "sole: true\ngrantor: maker", NORTH.format("shop"), "permitted"),
+        (SHOP + "sole: true\ngrantor: maker", NORTH.format("maker"), "permitted"),
+        (SHOP + "sole: true\ngrantor: maker", NORTH.format("rival"), "forbidden"),
+        # Exclusive on one cloud alone.
+        (SHOP + "exclusive: true\nclouds: [south]", NORTH.format("maker"), "permitted"),
+        (SHOP + "exclusive: true\nclouds: [south]", "contract-compute maker rooms south", "forbidden"),
+        # An exclusive licence leaves no other licence, and the licensor no use; a sole one leaves it its own.
+        (USE, "use-under-licence maker rights", "permitted"),
+        (USE + "exclusive: true", "use-under-licence partner rights", "permitted"),
+        (USE + "exclusive: true", "use-under-licence maker rights", "forbidden"),
+        (USE + "exclusive: true", "use-under-licence rival rights", "forbidden"),
+        (USE + "exclusive: true", "license maker rights to=rival", "forbidden"),
+        (USE + "exclusive: true", "license maker rights to=partner", "permitted"),
+        (USE + "sole: true", "use-under-licence maker rights", "permitted"),
+        (USE + "sole: true", "use-under-licence rival rights", "forbidden"),
+        (USE + "sole: true", "license maker rights to=rival", "forbidden"),
+        # A right from somebody who owns nothing permits nothing, unless that one may license it on.
+        (SHOP + "grantor: maker", NORTH.format("shop"), "permitted"),
+        (SHOP + "grantor: rival", NORTH.format("shop"), "conditional"),
+        (SHOP + "grantor: rival" + RIVALS_RIGHT, NORTH.format("shop"), "permitted"),
+        # Two who may license because the other says so own nothing together.
+        (
+            SHOP + "grantor: rival" + RIVALS_RIGHT + "\ngrantor: partner"
+            "\n\nid: A1.back\nkind: permission\nparty: partner\nactions: [license]\nproducts: [rights, rooms]"
+            "\ngrantor: rival",
+            NORTH.format("shop"),
+            "conditional",
+        ),
+    ],
+)  # fmt: skip
+def test_who_may_act_beside_the_holder(terms: str, question: str, outcome: str) -> None:
+    opened = at_hand(terms)
+    decision = decided(opened, question)
+    assert decision.outcome == outcome
+    asked = asking(opened, question, "2026-06-01")
+    assert Tables(opened.agreement, opened.catalog, opened.facts).decide(asked) == decision
+    assert World(opened, asked).answer() == outcome
+
+
+def test_the_exclusivity_behind_a_right_has_its_scope_and_days() -> None:
+    opened = at_hand(SHOP + "exclusive: true\nclouds: [south]\nthrough: 2026-12-31")
+    [behind] = [term for term in opened.agreement.amendments[0].terms if isinstance(term, Exclusivity)]
+    assert (behind.id, behind.only, behind.clouds) == (
+        "A1.shop.exclusive", Only(parties=frozenset({"shop"})), frozenset({"south"}),
+    )  # fmt: skip
+    assert str(behind.through) == "2026-12-31"
+    assert decided(opened, "contract-compute maker rooms south", "2026-12-31").outcome == "forbidden"
+    assert decided(opened, "contract-compute maker rooms south", "2027-01-01").outcome == "permitted"
+
+
+@pytest.mark.parametrize(
+    ("ends", "shop", "maker"),
+    [
+        # What ends the right ends its exclusivity; the exclusivity may end alone, and the right goes on.
+        ("ends: [A1.shop]", "conditional", "permitted"),
+        ("ends: [A1.shop.exclusive]", "permitted", "permitted"),
+    ],
+)
+def test_what_ends_a_right_ends_its_exclusivity(ends: str, shop: str, maker: str) -> None:
+    texts = documents(SHOP + "exclusive: true") | {"A2.md": amendment("A2", "2026-07-01", f"id: A2.ends\n{ends}")}
+    opened = reading(texts)
+    for day, outcomes in (("2026-06-30", ("permitted", "forbidden")), ("2026-07-01", (shop, maker))):
+        answers = tuple(decided(opened, NORTH.format(party), day).outcome for party in ("shop", "maker"))
+        assert answers == outcomes
+
+
+def test_a_permission_may_hold_despite_the_exclusivity_of_a_right() -> None:
+    despite = "\n\nid: A1.rival\nkind: permission\nparty: rival\nactions: [contract-compute]\nproducts: [rooms]\n"
+    opened = at_hand(SHOP + "exclusive: true" + despite + "despite: [A1.shop.exclusive]")
+    assert decided(opened, NORTH.format("rival")).outcome == "permitted"
+    assert decided(opened, NORTH.format("partner")).outcome == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("terms", "refusal"),
+    [
+        (SHOP + "exclusive: true\nsole: true\ngrantor: maker", "A1.shop is exclusive and sole"),
+        (SHOP + "sole: true", "A1.shop does not say who else may"),
+        (SHOP.replace("party: shop", "party: anyone") + "exclusive: true", "A1.shop is for anyone alone"),
+        (SHOP.replace("party: shop", "party: anyone") + "grantor: maker", "A1.shop has a grantor"),
+        (SHOP + "grantor: shop", "A1.shop is its holder's own grant"),
+        (SHOP + "grantor: nobody", "unknown party 'nobody'"),
+        (USE + "exclusive: true\nsole: true", "A1.use is exclusive and sole"),
+        # A licence is kept to places by what it carries; a share is settled by product, cloud and seller.
+        (USE + "regions: [elsewhere]", "use-under-licence takes no regions"),
+        (
+            "id: s\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\n"
+            "base: {sellers: [shop], regions: [elsewhere]}",
+            "a base takes no regions",
+        ),
+    ],
+)
+def test_what_is_refused(terms: str, refusal: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(refusal)):
+        reading(documents(terms))
