@@ -70,6 +70,7 @@ class Calendar:
         ]
 
     def _deadlines(self, event: Event) -> list[Stretch]:
+        # A third event between the first and the deadline prevents it.
         prevented = (
             [start.begin for start in self._starts(event.prevented_by)]
             if event.prevented_by
@@ -150,6 +151,7 @@ def _merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     for stretch in sorted(stretches, key=lambda stretch: stretch.begin):
         if stretch.begin >= stretch.end:
             continue
+        # Stretches that touch or overlap are one.
         if not merged or merged[-1].end < stretch.begin:
             merged.append(stretch)
         elif merged[-1].end < stretch.end:

@@ -120,6 +120,7 @@ def standing(
     """
     amendments = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
     rescinded: set[str] = set()
+    # The latest first: an amendment that was itself rescinded rescinds nothing.
     for amendment in sorted(amendments, key=_rank, reverse=True):
         if amendment.id not in rescinded:
             rescinded.update(
@@ -269,6 +270,7 @@ class _Fold(msgspec.Struct, frozen=True):
         if term.from_:
             begin, begun_by = self.calendar.first(term.from_, term.begins)
         end = self._end(term, begin)
+        # From its begin to its end, and of this only the days on which its events let it hold.
         whole = Stretch(begin, end.day, begun_by, end.event)
         stretches = [whole]
         if term.from_ or term.while_ or term.while_no:
@@ -352,6 +354,7 @@ def revenue_shares(
 
     `facts` must hold only the facts known at `known_at`.
     """
+    # A share begins and ends only on a boundary, so these days are enough.
     open_shares: dict[str, RevenueShare] = {}
     closed: list[RevenueShare] = []
     for day in boundaries(agreement, facts, known_at):

@@ -5,7 +5,7 @@ cannot be read, the names it would have defined pass unchecked elsewhere, so tha
 reported once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import TypeVar
 
@@ -209,6 +209,7 @@ class _Sections:
     def cited(self, section: str, kind: type[D]) -> dict[str, D]:
         """Return a section that maps names to mappings of one kind, each with its citation."""
         records = {}
+        # The words and sources come first, because a record holds them as its citation.
         for name, member in self._mappings(section).items():
             text = build(CitedText, member.only(_CITED), self._mistakes)
             citation = self._citation(section, name, text, member.text("from")) if text else None
@@ -401,16 +402,9 @@ def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
 def _check_readings(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, reading in definitions.readings.items():
         if len(set(reading.options)) < max(2, len(reading.options)):
-            problem, why = (
-                f"reading {name!r} leaves no choice",
-                "a reading has two options or more, each once",
-            )
-            mistakes.add(
-                definitions.lines["readings", name],
-                problem,
-                why,
-                "Write options: [default, other].",
-            )
+            line, todo = definitions.lines["readings", name], "Write options: [default, other]."
+            why = "a reading has two options or more, each once"
+            mistakes.add(line, f"reading {name!r} leaves no choice", why, todo)
 
 
 def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
@@ -422,35 +416,33 @@ def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
 
 def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
     """Check that an event is recorded or defined in one way, and rests on events or days."""
+    names = [*(definitions.names["events"] or ()), MILESTONE]
     for name, event in definitions.events.items():
-        within, line = _EventPlace(name, mistakes), definitions.lines["events", name]
-        names = [*(definitions.names["events"] or ()), MILESTONE]
+        line = definitions.lines["events", name]
         for other_event in sorted(event.waits_for | {event.over_by} - {""}):
             mistakes.check_defined(line, "event", other_event, names)
-        if name == MILESTONE:
-            within.tell(line, "every agreement knows it", "Delete it: fact record milestone.")
-        if event.after and event.on is not None:
-            within.tell(line, "it comes after an event and on a day", "Write after: or on:.")
-        if event.prevented_by and not event.after:
-            within.tell(line, "prevented-by: has its effect on after: alone", "Write after:.")
-        if event.extended_by and event.on is None:
-            within.tell(line, "extended-by: puts off the day in on:", "Write on:.")
-        if bool(event.days) != bool(event.extended_by) and not event.after:
-            why = "days: counts from after:, or how long extended-by: puts off"
-            within.tell(line, why, "Write both, or neither.")
-        if event.days < 0:
-            within.tell(line, "days lies below zero", "Write how many days come after.")
-        if _waits_for_itself(name, definitions.events):
-            why = "nothing could ever bring it about: it waits for itself"
-            within.tell(line, why, "Break the circle of after:, prevented-by: and extended-by:.")
+        for why, todo in _unclear(event, definitions.events):
+            mistakes.add(line, f"the event {name!r} cannot be understood", why, todo)
 
 
-class _EventPlace(msgspec.Struct, frozen=True):
-    event: str
-    mistakes: Mistakes
-
-    def tell(self, line: int, why: str, todo: str) -> None:
-        self.mistakes.add(line, f"the event {self.event!r} cannot be understood", why, todo)
+def _unclear(event: Event, events: Mapping[str, Event]) -> Iterator[tuple[str, str]]:
+    """Yield why a definition has no clear meaning, and the remedy."""
+    if event.id == MILESTONE:
+        yield "every agreement knows it", "Delete it: fact record milestone."
+    if event.after and event.on is not None:
+        yield "it comes after an event and on a day", "Write after: or on:."
+    if event.prevented_by and not event.after:
+        yield "prevented-by: has its effect on after: alone", "Write after:."
+    if event.extended_by and event.on is None:
+        yield "extended-by: puts off the day in on:", "Write on:."
+    if bool(event.days) != bool(event.extended_by) and not event.after:
+        why = "days: counts from after:, or how long extended-by: puts off"
+        yield why, "Write both, or neither."
+    if event.days < 0:
+        yield "days lies below zero", "Write how many days come after."
+    if _waits_for_itself(event.id, events):
+        why = "nothing could ever bring it about: it waits for itself"
+        yield why, "Break the circle of after:, prevented-by: and extended-by:."
 
 
 def _waits_for_itself(name: str, events: Mapping[str, Event]) -> bool:

@@ -52,6 +52,7 @@ def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, F
     drafts = _drafts(definitions, documents, mistakes)
     if catalog is not None and not mistakes:
         catalog = _with_subjects(catalog, drafts)
+    # The register is read even after mistakes in the agreement, so that all are reported at once.
     facts = Gathered((), catalog)
     if FACTS in documents:
         facts = gather_facts(

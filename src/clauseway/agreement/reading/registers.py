@@ -90,6 +90,7 @@ def gather_facts(
     unreadable are reported elsewhere.
     """
     entries = list(_entries(text, mistakes))
+    # Additions come first: facts may name a product that stands further down.
     for entry in entries:
         if entry.text("kind") in _ADDITIONS:
             catalog = _with_addition(entry, catalog, mistakes)
@@ -103,6 +104,7 @@ def gather_facts(
             _check_end(fact, entry, mistakes)
             _check_sources(entry, sources, mistakes)
             facts.append((fact, entry))
+    # Only all facts together show a fact that corrects nothing, or two that contradict each other.
     _check_corrections(facts, mistakes)
     _check_agree(facts, mistakes)
     return Gathered(tuple(fact for fact, _ in facts), catalog)
@@ -157,6 +159,7 @@ def _fact(entry: Entry, sequence: int, mistakes: Mistakes) -> Fact | None:
     about = entry.only(_ABOUT)
     written = build(AboutFact, about, mistakes)
     citation = _citation(entry, written, mistakes.where) if written else None
+    # Since when it is known follows from its day, so the record is built first and completed then.
     computed = {"citation": citation, "known": KnownAt.always(), "id": "", "corrects": ""}
     fact = build(kind, entry, mistakes, computed, beside=_ABOUT)
     if fact is None or written is None:

@@ -20,10 +20,12 @@ _OTHER_ID = "Give one of them another id."
 def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes) -> None:
     """Check the amendments of an agreement against each other, in the order of conclusion."""
     in_order = in_order_of_conclusion(drafts)
+    # The order itself: ids and days.
     _check_any(in_order, mistakes)
     _check_ids(in_order, mistakes)
     _check_after(in_order, mistakes)
     _check_days(in_order, mistakes)
+    # The terms that amendments name of each other.
     _check_declared(in_order, mistakes)
     declared = {name for draft in in_order for name, _ in draft.declared}
     for draft in in_order:

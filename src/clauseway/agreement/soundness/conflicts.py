@@ -143,6 +143,7 @@ def _taken_back(
     covered = lives.cells(exclusivity.actions, exclusivity.products)
     if {name for _, name in cells}.isdisjoint(name for _, name in covered):
         return
+    # Each act that the grant lets the party do, at each place that the two terms tell apart.
     part = exclusivity.only.part
     places = lives.places((grant.scope,), (grant.scope, *_scopes(exclusivity)), part)
     points = list(product(sorted(cells), places))

@@ -150,6 +150,7 @@ class _Reading:
         line = self._first_line + event.start_mark.line
         if isinstance(event, ScalarEvent):
             return Entry(_text(event), line)
+        # The items of a list, and the keys and values of a mapping, are the events up to its end.
         if isinstance(event, SequenceStartEvent):
             items = takewhile(lambda item: not isinstance(item, SequenceEndEvent), self._events)
             return Entry([self._entry(item, depth + 1) for item in items], line)
