@@ -9,6 +9,7 @@ from clauseway import InvalidInput
 from clauseway.agreement import Exclusivity
 from clauseway.agreement.language.terms import Only
 from clauseway.decisions import Tables
+from clauseway.decisions.trace import trace
 from terms_at_hand import amendment, asking, at_hand, decided, documents, reading
 
 SHOP = "id: A1.shop\nkind: permission\nparty: shop\nactions: [contract-compute]\nproducts: [rooms]\n"
@@ -124,3 +125,18 @@ def test_a_permission_may_hold_despite_the_exclusivity_of_a_right() -> None:
 def test_what_is_refused(terms: str, refusal: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(refusal)):
         reading(documents(terms))
+
+
+@pytest.mark.parametrize(
+    ("terms", "question", "product"),
+    [
+        (SHOP + "grantor: rival", NORTH.format("shop"), "rooms"),
+        (USE.replace("licensor: maker", "licensor: rival"), "use-under-licence partner rights", "rights"),
+    ],
+)
+def test_a_trace_says_that_nobody_could_give_a_right(terms: str, question: str, product: str) -> None:
+    opened = at_hand(terms)
+    asked = asking(opened, question, "2026-06-01")
+    traced = trace(opened.agreement, opened.catalog, opened.facts, asked, opened.answer(asked))
+    [why] = [line.why for line in traced if line.term in ("A1.shop", "A1.use")]
+    assert why == f"rival gives it, and neither owns {product} nor may license it on"

@@ -21,6 +21,8 @@ from clauseway.agreement import (
     Exclusivity,
     FactRegister,
     InForce,
+    Licence,
+    Permission,
     Prohibition,
     RevenueShareTerm,
     TermState,
@@ -45,9 +47,10 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.forbidding import barred, carve_out, ending, inside, lifted, passing
 from clauseway.decisions.parts import SOLD_ACTIONS
 from clauseway.decisions.question import Question
-from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOWHERE, Act, Look, act_on
+from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOT_GIVEN, NOWHERE, Act, Look, act_on
 from clauseway.decisions.rights import (
     Licences,
+    given_by_right,
     grants,
     licences,
     own_launch,
@@ -127,8 +130,16 @@ def looks_of(
 
 
 def _passes(case: Case, term: AnyTerm, look: Look) -> str:
-    """Return why a term that forbids lets the act pass: `INSIDE`, `CARVED_OUT`, or empty."""
-    if look.outside != NOWHERE or not isinstance(term, Exclusivity | Prohibition):
+    """Return why a term that reaches the act has no bearing on it; empty where it has.
+
+    A term that forbids may let it pass (`INSIDE`, `CARVED_OUT`). A right may come from somebody who
+    cannot give it (`NOT_GIVEN`).
+    """
+    if look.outside != NOWHERE:
+        return ""
+    if isinstance(term, Permission | Licence):
+        return "" if given_by_right(case, term, look.act) else NOT_GIVEN
+    if not isinstance(term, Exclusivity | Prohibition):
         return ""
     if inside(case, term, look.act):
         return INSIDE

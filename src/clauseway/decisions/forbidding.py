@@ -14,7 +14,7 @@ from clauseway.agreement.language.terms import ANYONE, Forbidding
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope
-from clauseway.decisions.rights import granted_by_right
+from clauseway.decisions.rights import given_by_right
 
 
 def barred(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
@@ -127,7 +127,7 @@ def _overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
         and permission.party in (party, ANYONE)
         and permission.overrides(term.id)
         and case.reaches(permission, as_party)
-        and granted_by_right(case, permission, as_party)
+        and given_by_right(case, permission, as_party)
         for state in case.states(Permission)
     )
 

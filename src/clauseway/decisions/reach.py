@@ -41,6 +41,8 @@ NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION = (
 PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION, NOWHERE)
 # How an act that an exclusivity reaches may pass it.
 INSIDE, CARVED_OUT = "inside", "carved-out"
+# A right whose grantor or licensor could not give it.
+NOT_GIVEN = "not-given"
 
 
 class Act(Names, frozen=True, kw_only=True):
@@ -65,7 +67,8 @@ class Look(msgspec.Struct, frozen=True):
     """The comparison of a term with an act, for a trace.
 
     `outside`: the part of the act that lies outside the term; `NOWHERE` if the term reaches it.
-    `passes`: why a term that forbids lets the act pass (`INSIDE` or `CARVED_OUT`), else empty.
+    `passes`: why a term that forbids lets the act pass (`INSIDE` or `CARVED_OUT`), or a right does
+    not count (`NOT_GIVEN`); else empty.
     """
 
     term: str

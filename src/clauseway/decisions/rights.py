@@ -25,13 +25,14 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
         and isinstance(term := state.term, Permission)
         and term.party == party
         and case.reaches(term, act)
-        and granted_by_right(case, term, act)
+        and given_by_right(case, term, act)
     )
 
 
-def granted_by_right(case: Case, permission: Permission, act: Act) -> bool:
-    """Return whether the grantor that a permission names could give the act."""
-    return not permission.grantor or _could_give(case, permission.grantor, act)
+def given_by_right(case: Case, term: Permission | Licence, act: Act) -> bool:
+    """Return whether the licensor, or the grantor that a permission names, could give the act."""
+    giver = term.licensor if isinstance(term, Licence) else term.grantor
+    return not giver or _could_give(case, giver, act)
 
 
 def ownership(case: Case, act: Act) -> tuple[Reason, ...]:
@@ -56,7 +57,7 @@ def licences(case: Case, act: Act) -> Licences:
     given = [
         state
         for state in states
-        if isinstance(state.term, Licence) and _could_give(case, state.term.licensor, act)
+        if isinstance(state.term, Licence) and given_by_right(case, state.term, act)
     ]
     held = tuple(Reason.of("permits", state.term.citation) for state in given if state.in_force)
     return Licences(held, tuple(state for state in given if state.ended))

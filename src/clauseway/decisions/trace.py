@@ -16,7 +16,7 @@ from clauseway.agreement import (
     InForce,
     TermState,
 )
-from clauseway.agreement.language.terms import AnyTerm, Inoperative
+from clauseway.agreement.language.terms import AnyTerm, Inoperative, Licence
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Reason
 from clauseway.decisions.engine import act_of, looks_of
@@ -26,6 +26,7 @@ from clauseway.decisions.reach import (
     CARVED_OUT,
     CLOUD,
     INSIDE,
+    NOT_GIVEN,
     NOWHERE,
     OTHER_PARTY,
     PARTS,
@@ -211,6 +212,8 @@ class _Tracing:
             return self._not(
                 term, amendment, CARVED_OUT, "a carve-out covers the case; other terms decide"
             )
+        if passes == {NOT_GIVEN} and reason is None:
+            return self._not(term, amendment, OUTSIDE, _not_given(term, reaching[0].act))
         if reason is not None:
             finding = CARVED_OUT if passes == {CARVED_OUT} else APPLIES
             return _of(term.id, term.kind, term.citation, finding, reason)
@@ -318,6 +321,12 @@ def _lies_outside(part: str, term: AnyTerm, act: Act) -> str:
     }[part]
     about = ", ".join(_about(part, term))
     return f"the {part} {value} lies outside" + (f"; it is about {about}" if about else "")
+
+
+def _not_given(term: AnyTerm, act: Act) -> str:
+    """Say that a right comes from somebody who cannot give it."""
+    giver = term.licensor if isinstance(term, Licence) else getattr(term, "grantor", "")
+    return f"{giver} gives it, and neither owns {act.product} nor may license it on"
 
 
 def _begins(state: TermState) -> str:

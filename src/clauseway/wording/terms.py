@@ -142,7 +142,8 @@ class TermWording(msgspec.Struct, frozen=True):
                 act = (
                     f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
                 )
-                return f"{who} may {act}{_despite(term)}"
+                by = f", granted by {words.name(term.grantor)}" if term.grantor else ""
+                return f"{who} may {act}{by}{_despite(term)}"
             case Ownership():
                 return f"{words.name(term.party)} owns {self._scope(term.products)}"
             case Stake():
