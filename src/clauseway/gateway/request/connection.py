@@ -410,9 +410,11 @@ class ClientConnection(asyncio.Protocol):
         if self._replaying or self._refused:
             return
         incoming, parser = self._incoming, self._parser
-        if self._excess is not None and incoming.url not in _HEALTH:
-            self._refuse_as(self._excess)
-            return
+        if self._excess is not None:
+            if incoming.url not in _HEALTH:
+                self._refuse_as(self._excess)
+                return
+            incoming.keep_alive = False
         incoming.head_done = True
         incoming.method = parser.get_method()
         version = parser.get_http_version()
@@ -428,18 +430,18 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = self._barren_bytes = 0
         limit = self._shared.limits.body_bytes
         length = incoming.length
-        count = int(length) if length else 0
+        count = int(length) if len(length) > 3 else 0  # no limit is below a thousand
         if count > limit:
             self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
         elif incoming.expect and incoming.expect.lower() != b"100-continue":
             self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
-        elif not incoming.coded and not count:
-            return
-        elif not self._router.wants_body(incoming):
+        elif (incoming.coded or length.strip(b"0")) and not self._router.wants_body(incoming):
             incoming.unwanted = True
             if incoming.expect or count > _DROPPED_BYTES_MAX:
                 self._turn_away(incoming)
-        elif count > _UNCOUNTED_BYTES_MAX and not self._hold(incoming, count):
+        elif (count > _UNCOUNTED_BYTES_MAX or incoming.coded) and not self._begin_hold(
+            incoming, count
+        ):
             return
         elif incoming.expect and self._lifecycle is None:
             self.write(_CONTINUE)
@@ -463,6 +465,11 @@ class ClientConnection(asyncio.Protocol):
             )
         else:
             self._hold(incoming, len(body))
+
+    def _begin_hold(self, incoming: Incoming, count: int) -> bool:
+        """Count a body from here on for the key that its head has just shown."""
+        incoming.use = self._router.use
+        return not count or self._hold(incoming, count)
 
     def _hold(self, incoming: Incoming, count: int) -> bool:
         """Count bytes of a body, announced or here; False where there are too many at once."""
@@ -513,12 +520,7 @@ class ClientConnection(asyncio.Protocol):
     # -- serving one request
 
     def _serve(self, incoming: Incoming) -> None:
-        if (
-            not incoming.keep_alive
-            or self._shared.draining
-            or not incoming.chunked
-            or self._excess is not None
-        ):
+        if not incoming.keep_alive or self._shared.draining or not incoming.chunked:
             self._closing = True
             self.head_lines = b"connection: close\r\n"
         self.chunked = incoming.chunked
@@ -529,8 +531,8 @@ class ClientConnection(asyncio.Protocol):
                 self._closing = self._closing or not incoming.keep_alive
                 self._answer(routed)
             else:
-                routed.use = self._router.use
                 if incoming.held:
+                    routed.use = incoming.use
                     routed.bytes_held, incoming.held = incoming.held, 0
                 self._begin(routed)
         except Exception as error:

@@ -96,6 +96,10 @@ class InFlight:
         use = self._uses.get(label)
         return (use.connections, use.bytes) if use is not None else (0, 0)
 
+    def find(self, label: int) -> Use | None:
+        """Return a key's use; None where it has no connection and nothing in flight."""
+        return self._uses.get(label)
+
     def leave_key(self, use: Use) -> None:
         """The connection is gone, or has another key now."""
         use.connections -= 1

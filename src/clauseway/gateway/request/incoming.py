@@ -13,7 +13,7 @@ class Incoming:
     `named_host`: its head has a `Host`. `chunked`: its answer may come in chunks. `coded`: its body
     does. `upgrade`: it would rather speak another protocol. `asking` is what its head asks for,
     where that was looked at already; `unwanted`: its body is not kept, because the head is refused
-    whatever the body says. `use` is its key's, once a body is expected; `held` are the bytes of
+    whatever the body says. `use` is its key's, where the body is counted; `held` are the bytes of
     the body that are counted there.
     """
 

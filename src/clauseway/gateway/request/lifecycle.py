@@ -172,9 +172,12 @@ class Lifecycle(Owner):
 
     def gathered(self, count: int) -> None:
         """Count bytes of an answer that are held until it is whole."""
+        in_flight = self.shared.in_flight
+        if self.use is None:
+            self.use = in_flight.find(self.customer.label)
         if self.use is not None:
             self.bytes_held += count
-            self.shared.in_flight.add(self.use, count)
+            in_flight.add(self.use, count)
 
     # -- start → prepared
 

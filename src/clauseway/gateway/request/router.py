@@ -109,8 +109,11 @@ class Router:
             customer = self._customer_of(incoming, shared.tables)
         except (UnknownPath, Refused):
             return False
-        incoming.asking, incoming.use = asking, self.use
-        return customer.role != "auditor" and _unwritable(shared) is None
+        incoming.asking = asking
+        spool = shared.spool
+        if spool.failure is not None or spool.full is not None:
+            return _unwritable(shared) is None and customer.role != "auditor"
+        return customer.role != "auditor"
 
     def route(self, incoming: Incoming, caller: Caller) -> Lifecycle | bytes:
         """Return the lifecycle of a request that goes to a cloud, or a whole answer."""
@@ -193,9 +196,11 @@ class Router:
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
         # limits
-        unwritable = _unwritable(shared)
-        if unwritable is not None:
-            return journal_failed(unwritable, caller.head_lines)
+        spool = shared.spool
+        if spool.failure is not None or spool.full is not None:
+            unwritable = _unwritable(shared)
+            if unwritable is not None:
+                return journal_failed(unwritable, caller.head_lines)
         if customer.account is not None:
             shortage = customer.account.admit(shared.wheel.now_s)
             if shortage is not None:
