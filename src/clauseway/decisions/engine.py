@@ -170,7 +170,7 @@ def _answer(case: Case) -> Finding:
 def act_of(question: Question, catalog: Catalog) -> Act:
     """Return the act that a question asks about."""
     region = catalog.region_of(question.cloud, question.region)
-    return act_on(msgspec.structs.replace(question, region=region))
+    return act_on(question, region=region)
 
 
 def decide_act(case: Case, act: Act) -> Finding:

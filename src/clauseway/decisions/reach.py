@@ -54,11 +54,14 @@ class Act(Names, frozen=True, kw_only=True):
     """
 
 
-def act_on(asked: Names) -> Act:
-    """Return an act without the parts that its action does not take: they change no answer."""
-    named = asked.named()
+def act_on(asked: Names, **changed: str) -> Act:
+    """Return the act with these names, some of them changed.
+
+    The parts that its action does not take are left out: they change no answer.
+    """
+    named = asked.named() | changed
     for part in SCOPED:
-        if not takes(asked.action, part.lists):
+        if not takes(named["action"], part.lists):
             named[part.name] = ""
     return Act(**named)
 

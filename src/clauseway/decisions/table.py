@@ -202,7 +202,7 @@ class _Leaf:
     def _act(self, asked: Names) -> Act:
         action = self.case.question.action
         seller = asked.party if action == SELL else asked.seller
-        return act_on(msgspec.structs.replace(asked, action=action, seller=seller))
+        return act_on(asked, action=action, seller=seller)
 
 
 class _Row(msgspec.Struct, frozen=True):

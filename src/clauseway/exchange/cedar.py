@@ -164,7 +164,7 @@ def cedar_requests(
         raise InvalidInput(*problems)
     resource = {"type": "Product", "id": asked.product or ANY_PRODUCT}
     region, seller = catalog.region_of(asked.cloud, asked.region), asked.seller or asked.party
-    act = act_on(msgspec.structs.replace(asked, region=region, seller=seller))
+    act = act_on(asked, region=region, seller=seller)
     sale = msgspec.structs.replace(act, action="sell", party=act.seller)
     return [
         {
