@@ -1,4 +1,4 @@
-"""The names that a term uses: parties, clouds, products, …, each with the key it is written under."""
+"""The names that a term uses: parties, clouds, products, …, each with its key in the text."""
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
