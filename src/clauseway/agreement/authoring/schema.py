@@ -88,9 +88,11 @@ DOCS: Mapping[str, str] = {
     "despite": "The exclusivities and prohibitions that this permission holds against, by "
     "their ids; or [any].",
     "grantor": "Who must offer it first. Left out: the owner.",
-    "permission.grantor": "Who grants it: it permits where that party owns the product or may license it.",
-    "exclusive": "Whether nobody else may, the grantor included: writes an exclusivity, named ID.exclusive.",
-    "sole": "Whether nobody else may but the grantor: writes an exclusivity, named ID.exclusive.",
+    "permission.grantor": "The party that grants it: it permits where that party owns the product "
+    "or may license it.",
+    "exclusive": "True if nobody else may, the grantor included: writes an exclusivity, named "
+    "ID.exclusive.",
+    "sole": "True if nobody else may but the grantor: writes an exclusivity, named ID.exclusive.",
     "first": "The cloud that comes first.",
     "binds": "Which products it binds: first-shipped-since (the day in since) or "
     "every-product; or one by reading.",
