@@ -18,6 +18,9 @@ from clauseway.values import Citation
 # No document can contain them, because YAML refuses the NUL character.
 ASKED_PARTY, ASKED_PRODUCT, ASKED_SEGMENT = "\0party", "\0product", "\0segment"
 
+# A term, document and line: the place that a reason cites.
+Place = tuple[str, str, int]
+
 
 class Finding(msgspec.Struct, frozen=True):
     """A part of an answer. Findings combine: one that forbids decides alone, conditions add up."""
@@ -38,6 +41,8 @@ class Case(msgspec.Struct, frozen=True):
     by_kind: Mapping[type, Sequence[TermState]]
     # A trace collects every look at a term here; None where no trace is wanted.
     looks: list[Look] | None = None
+    # The events that began the terms in force, by the places of the terms.
+    begun_by: Mapping[Place, Citation] = msgspec.field(default_factory=dict)
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
     owners: dict[str, str | None] = msgspec.field(default_factory=dict)
 
@@ -54,7 +59,12 @@ class Case(msgspec.Struct, frozen=True):
         by_kind: dict[type, list[TermState]] = {}
         for state in force.states:
             by_kind.setdefault(type(state.term), []).append(state)
-        return cls(agreement, catalog, force, facts, question, by_kind, looks)
+        begun_by = {
+            _place(state.term.citation): state.begun_by
+            for state in force.states
+            if state.begun_by is not None and state.in_force
+        }
+        return cls(agreement, catalog, force, facts, question, by_kind, looks, begun_by)
 
     @property
     def as_of(self) -> date:
@@ -131,23 +141,18 @@ def both(first: Finding, second: Finding) -> Finding:
 
 def with_beginnings(case: Case, finding: Finding) -> Finding:
     """Return the finding with, behind each term in force, the event that began it, if one did."""
-    begun_by = {
-        _place(state.term.citation): state.begun_by
-        for state in case.force.states
-        if state.begun_by is not None and state.in_force
-    }
-    if not begun_by:
+    if not case.begun_by:
         return finding
     reasons: list[Reason] = []
     for reason in finding.reasons:
         reasons.append(reason)
-        event = begun_by.get(_place(reason))
+        event = case.begun_by.get(_place(reason))
         if event is not None:
             reasons.append(Reason.of("meets", event))
     return msgspec.structs.replace(finding, reasons=tuple(reasons))
 
 
-def _place(cited: Reason | Citation) -> tuple[str, str, int]:
+def _place(cited: Reason | Citation) -> Place:
     return cited.term, cited.document, cited.line
 
 
@@ -182,7 +187,7 @@ def named(finding: Finding, act: Act) -> Finding:
 
 def once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
     """Return the reasons without repetitions: each place once, where it is first cited."""
-    seen: dict[tuple[str, str, int], Reason] = {}
+    seen: dict[Place, Reason] = {}
     for reason in reasons:
         seen.setdefault(_place(reason), reason)
     return tuple(seen.values())
