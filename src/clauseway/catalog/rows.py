@@ -23,9 +23,9 @@ class Row:
         self.fields, self.name, self.line = fields, name, line
         self.problems: list[Problem] = []
 
-    def refuse(self, what: str, why: str, todo: str) -> None:
+    def refuse(self, problem: str, why: str, todo: str) -> None:
         self.problems.append(
-            Problem(what=what, why=why, where=self.name, line=self.line, todo=todo)
+            Problem(what=problem, why=why, where=self.name, line=self.line, todo=todo)
         )
 
     def text(self, column: str) -> str:

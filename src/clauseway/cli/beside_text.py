@@ -53,8 +53,13 @@ def print_beside(out: Console, comparison: Beside) -> None:
                     signed(line.difference),
                     _clauses(line.real, line.other),
                 )
-        table.add_row("[bold]due[/]", "", *map(_bold, (cents(direction.real), cents(direction.other))),
-                      _bold(signed(direction.difference)), "")  # fmt: skip
+        table.add_row(
+            "[bold]due[/]",
+            "",
+            *map(_bold, (cents(direction.real), cents(direction.other))),
+            _bold(signed(direction.difference)),
+            "",
+        )
         out.print(Padding(table, (0, 0, 0, 4), expand=False))
         for label, ended in (("real", direction.real_ended), ("if", direction.other_ended)):
             if ended is not None:

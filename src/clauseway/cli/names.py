@@ -47,7 +47,7 @@ def _fold(given: dict[str, Any]) -> None:
     except InvalidInput:
         return  # The command itself says that the agreement cannot be opened.
     for name, part in named.items():
-        written = {known.casefold(): known for known in part.names(catalog)}
+        written = {name.casefold(): name for name in part.names(catalog)}
         given[name] = _written(given[name], written)
 
 

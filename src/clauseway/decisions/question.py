@@ -181,8 +181,8 @@ def _check_parts(problems: list[Problem], asked: Names) -> None:
     """Add a problem for each part that an action lacks or does not have."""
     action, to, seller = asked.action, asked.to, asked.seller
 
-    def refuse(flag: str, what: str, why: str, todo: str) -> None:
-        problems.append(Problem(what=what, why=why, where=flag, todo=todo))
+    def refuse(flag: str, problem: str, why: str, todo: str) -> None:
+        problems.append(Problem(what=problem, why=why, where=flag, todo=todo))
 
     if action in TO_ACTIONS and not to:
         whom = "the licensee" if action == LICENSE else "the payee"

@@ -254,11 +254,11 @@ def _nothing_owed(
         and due.last_day <= through < due.through
         and due.amount
     )
-    what = f"nothing to invoice {payer} for {period}"
+    problem = f"nothing to invoice {payer} for {period}"
     if waiting:
         why = f"{', '.join(waiting)} is payable by the quarter"
-        return refused(what, why, "Invoice the last month of the quarter.")
-    return refused(what, "all that is owed is invoiced", "Nothing is left to do.")
+        return refused(problem, why, "Invoice the last month of the quarter.")
+    return refused(problem, "all that is owed is invoiced", "Nothing is left to do.")
 
 
 # Payments

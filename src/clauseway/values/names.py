@@ -63,9 +63,9 @@ def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
         raise InvalidInput(*problems)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known_names: Iterable[str]) -> str:
     """Return what to do about an unknown name: the nearest known name, else all of them."""
-    names = sorted(known)
+    names = sorted(known_names)
     same = [other for other in names if other.casefold() == name.casefold()]
     near = same or get_close_matches(name, names, n=1)
     if near:

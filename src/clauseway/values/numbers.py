@@ -46,8 +46,8 @@ class BadNumber(ValueError):
         """True if `todo` only says how numbers are written, so that a caller may say more."""
         return self.todo in (_WRITE, _WRITE_WHOLE)
 
-    def problem(self, what: str, where: str, line: int = 0) -> Problem:
-        return Problem(what=what, why=self.why, where=where, line=line, todo=self.todo)
+    def problem(self, problem: str, where: str, line: int = 0) -> Problem:
+        return Problem(what=problem, why=self.why, where=where, line=line, todo=self.todo)
 
 
 def read_decimal(

@@ -51,9 +51,9 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
     """
     opened = with_recorded(open_agreement(folder), home)
     shown = effects(opened.agreement, opened.catalog, opened.facts)
-    told = check_agreement(opened.agreement, opened.facts, RESTS_ON)
-    found = [*told, *without_effect(opened.agreement, told, shown)]
-    remarks = (*sorted(found, key=lambda remark: remark.rank), *_not_read(folder))
+    checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    remarked = [*checked, *without_effect(opened.agreement, checked, shown)]
+    remarks = (*sorted(remarked, key=lambda remark: remark.rank), *_not_read(folder))
     counts = {
         severity.value: sum(remark.severity is severity for remark in remarks)
         for severity in Severity
@@ -73,11 +73,13 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
 
 
 def without_effect(
-    agreement: Agreement, told: Iterable[Remark], shown: Mapping[str, Effect]
+    agreement: Agreement, checked: Iterable[Remark], shown: Mapping[str, Effect]
 ) -> Iterator[Remark]:
     """Remark on the terms that change no answer, if no other remark says why."""
     explained = {
-        (remark.document, remark.line) for remark in told if remark.kind in ("dead", "unreachable")
+        (remark.document, remark.line)
+        for remark in checked
+        if remark.kind in ("dead", "unreachable")
     }
     for amendment in agreement.amendments:
         for term in amendment.terms:

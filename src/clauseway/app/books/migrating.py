@@ -103,16 +103,16 @@ def _switch(home: Home, target: str, is_back: bool) -> str:
 
 def _refuse_same(home: Home, target: str) -> NoReturn:
     where = without_password(home.control)
-    what, why = "there is nothing to move", f"the control data is at {where} already"
+    problem, why = "there is nothing to move", f"the control data is at {where} already"
     todo = (
         "To move it to another server, move it back first: clauseway migrate --to embedded."
         if target != EMBEDDED
         else "Name a server's database: clauseway migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
     )
-    raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
 
 
 def _refuse_busy(home: Home) -> None:
-    what, why = "the home is in use", "another process serves it or writes to it"
+    problem, why = "the home is in use", "another process serves it or writes to it"
     todo = "Stop what serves, imports, seals or settles there, then repeat the command."
-    raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))

@@ -31,9 +31,9 @@ NOTHING = ("-",)
 UNNAMED = "the agreement does not name it"
 
 
-def named_otherwise(name: str, known: Iterable[str]) -> str:
+def named_otherwise(name: str, known_names: Iterable[str]) -> str:
     """Return the remedy for a name that the agreement does not name."""
-    return f"{suggestion(name, known)} Names of another agreement: --agreement FOLDER."
+    return f"{suggestion(name, known_names)} Names of another agreement: --agreement FOLDER."
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -78,9 +78,13 @@ def _print(commitments: list[BurnDown]) -> None:
             f"{amount:,.2f}" for amount in (commitment.amount, commitment.spent, commitment.left)
         ]
         table.add_row(
-            commitment.name, str(commitment.end), *money, str(commitment.days_left), f"{commitment.a_day:,.2f}",
+            commitment.name,
+            str(commitment.end),
+            *money,
+            str(commitment.days_left),
+            f"{commitment.a_day:,.2f}",
             f"[{_STYLES[commitment.outlook]}]{_outlook(commitment)}[/]",
-        )  # fmt: skip
+        )
     out.print(table)
     out.print(
         "USD; `until` is excluded, the pace is that of the last four weeks.",

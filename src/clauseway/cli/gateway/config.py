@@ -44,10 +44,12 @@ def check(
     at = home_at(home)
     checked = check_configuration(
         Options(
-            home=at, opened=options.opened_together(agreement, None), configuration=file or at.configuration,
+            home=at,
+            opened=options.opened_together(agreement, None),
+            configuration=file or at.configuration,
             agreements=tuple(agreement or ()),
         )
-    )  # fmt: skip
+    )
 
     def show() -> None:
         out = console()
@@ -90,8 +92,9 @@ def show(
             out.print(
                 f"{setting.key:{width}}  {value:12}  {setting.source:8}  {setting.reason}".rstrip(),
                 style="dim" if setting.source == DEFAULT else "",
-                markup=False, soft_wrap=True,
-            )  # fmt: skip
+                markup=False,
+                soft_wrap=True,
+            )
 
     answer(as_json, settings, show)
     return 0

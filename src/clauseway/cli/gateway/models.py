@@ -81,9 +81,13 @@ def _print_models(models: Sequence[ModelKnown]) -> None:
             for end in row.ends
         )
         table.add_row(
-            row.product, row.kind, f"{row.context_tokens_max:,}" if row.context_tokens_max else "",
-            f"{row.output_tokens_max:,}" if row.output_tokens_max else "", ", ".join(row.names), ended,
-        )  # fmt: skip
+            row.product,
+            row.kind,
+            f"{row.context_tokens_max:,}" if row.context_tokens_max else "",
+            f"{row.output_tokens_max:,}" if row.output_tokens_max else "",
+            ", ".join(row.names),
+            ended,
+        )
     out = console()
     out.print(table)
     out.print(

@@ -187,8 +187,10 @@ def _print_items(out: Console, reconciliation: Reconciliation) -> None:
 
 def _print_item(out: Console, line: Line, item: Item) -> None:
     where = f"{line.cloud} {line.region}".rstrip()
-    out.print(f"  {line.day} {where} {line.product} {item.unit}: {item.status}, {signed(item.difference)}",
-              style="bold")  # fmt: skip
+    out.print(
+        f"  {line.day} {where} {line.product} {item.unit}: {item.status}, {signed(item.difference)}",
+        style="bold",
+    )
     out.print(
         f"    metered {item.metered_quantity:,} for {_known(item.metered)} · "
         f"billed {item.billed_quantity.normalize():,f} for {_known(item.billed)}"

@@ -46,8 +46,8 @@ class _File:
         return Credential(kind=self._sends, secret=secret)
 
 
-def _problem(what: str, why: str, todo: str) -> Problem:
-    return Problem(what=what, why=why, where="auth.settings", todo=todo)
+def _problem(problem: str, why: str, todo: str) -> Problem:
+    return Problem(what=problem, why=why, where="auth.settings", todo=todo)
 
 
 def source(auth: Auth) -> _File:

@@ -91,7 +91,7 @@ def limits(
     account, of_process = customer.account, shared.limits
     windows, slices = account.held(shared.wheel.now_s) if account is not None else ((), ())
     connections, held = shared.in_flight.of(customer.label)
-    told = {
+    view = {
         "object": "clauseway.limits",
         "limits": [
             {
@@ -120,7 +120,7 @@ def limits(
         "connections": {"limit": of_process.connections_per_key, "open": connections},
         "bytes_in_flight": {"limit": of_process.bytes_in_flight_per_key, "held": held},
     }
-    return _json(told, head_lines)
+    return _json(view, head_lines)
 
 
 def _query_of(query: bytes, *names: str) -> dict[str, str]:
@@ -128,8 +128,8 @@ def _query_of(query: bytes, *names: str) -> dict[str, str]:
     asked: dict[str, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name not in names or name in asked:
-            known = ", ".join(names) or "none"
-            message = f"{name!r} is unknown here or stands twice. Parameters: {known}."
+            parameters = ", ".join(names) or "none"
+            message = f"{name!r} is unknown here or stands twice. Parameters: {parameters}."
             raise Refused(errors.MALFORMED_QUERY, message, param=name)
         asked[name] = value
     if "after" in asked and not _REQUEST.fullmatch(asked["after"]):

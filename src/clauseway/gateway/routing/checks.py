@@ -71,9 +71,12 @@ def key_problems(key: Key, number: int, policies: int, limits: int, budgets: int
     ]
 
 
-def _problem(what: str, why: str, where: str) -> Problem:
+def _problem(problem: str, why: str, where: str) -> Problem:
     return Problem(
-        what=what, why=why, where=where, todo="Compile the plan anew; it is never edited by hand."
+        what=problem,
+        why=why,
+        where=where,
+        todo="Compile the plan anew; it is never edited by hand.",
     )
 
 

@@ -47,12 +47,12 @@ def move(connection: Connection, version: str) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = _config(connection)
-    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     held = version_of(connection, set(inspect(connection).get_table_names()))
-    if held and held not in known:
+    if held and held not in revisions:
         raise _later(held)
     # Ordered from the last to the first.
-    is_down = held and (version == BEFORE_ALL or known.index(version) > known.index(held))
+    is_down = held and (version == BEFORE_ALL or revisions.index(version) > revisions.index(held))
     (command.downgrade if is_down else command.upgrade)(config, version)
 
 
