@@ -3,7 +3,8 @@
 A term reaches an act, or some part of the act (its party, its product, …) lies outside the term.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import assert_never
 
 import msgspec
@@ -59,11 +60,14 @@ def act_on(asked: Names, **changed: str) -> Act:
 
     The parts that its action does not take are left out: they change no answer.
     """
-    named = asked.named() | changed
-    for part in SCOPED:
-        if not takes(named["action"], part.lists):
-            named[part.name] = ""
-    return Act(**named)
+    action = changed.get("action", asked.action)
+    return Act(**{**asked.named(), **changed, **_left_out(action)})
+
+
+@cache
+def _left_out(action: str) -> Mapping[str, str]:
+    """Return the parts that an action does not take, each empty."""
+    return {part.name: "" for part in SCOPED if not takes(action, part.lists)}
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -182,6 +182,9 @@ class _Leaf:
         return self._case
 
     def decide_all(self, product: str) -> None:
+        # Rows share leaves: this one may have been decided for another product.
+        if len(self.cells) == len(self):
+            return
         for at, asked in enumerate(self._stand_ins(product)):
             if at not in self.cells:
                 self.cell(at, asked)
