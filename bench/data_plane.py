@@ -31,7 +31,7 @@ from clauseway.app.books.tenants import create_tenant
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLimit, Route, Target
-from clauseway.gateway.plan.settings import Settings, Tls
+from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Deployment, Ruling
 
@@ -405,7 +405,9 @@ def gateway_on(home: Path, plan: Plan, core: int, *, interpreted: bool = False) 
 
 def _encrypted(plan: Plan, made: Certificates) -> Plan:
     """The same toward clients and clouds that speak TLS."""
-    tls = Tls(certificate=str(made.certificate), key=str(made.key), upstream_ca=str(made.authority))
+    tls = TlsSettings(
+        certificate=str(made.certificate), key=str(made.key), upstream_ca=str(made.authority)
+    )
     targets = tuple(
         msgspec.structs.replace(one, url=one.url.replace("http:", "https:", 1))
         for one in plan.targets

@@ -20,7 +20,7 @@ import msgspec
 from bench.memory import peak_megabytes
 from bench.results import Effort, Result, result
 from clauseway import open_agreement
-from clauseway.app.books.importing import Imported, Source, import_usage
+from clauseway.app.books.importing import Imported, ImportSource, import_usage
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.exchange.cloudevents import TYPE
@@ -84,7 +84,7 @@ def run(rows: int, folder: Path) -> Figures:
             read_s[0] = time.process_time()
 
     begun_s = time.process_time()
-    done = import_usage(home, open_agreement(), [path], Source(), told)
+    done = import_usage(home, open_agreement(), [path], ImportSource(), told)
     ended_s = time.process_time()
     assert done == Imported(rows=rows, imported=rows), done
     with open_lake(home) as lake:

@@ -8,12 +8,12 @@ from clauseway.gateway.budgets.accounts import Accounts
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.routing.choices import Choice, Selection
+from clauseway.gateway.routing.choices import CandidateSelection, DeploymentChoice
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.keys import digest
 from clauseway.gateway.routing.opening import opened
 from clauseway.gateway.routing.quotas import Memory
-from clauseway.gateway.routing.tables import Customer, Tables
+from clauseway.gateway.routing.tables import Customer, RoutingTables
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.operations import BY_NAME
@@ -59,7 +59,7 @@ class Bench:
     """Tables and the one customer."""
 
     def __init__(self, made: Plan, memory: Memory | None = None) -> None:
-        self.tables = Tables(
+        self.tables = RoutingTables(
             opened(made),
             lambda _label: 1,
             lambda address: Endpoint(address.host, address.port, cast("AbstractEventLoop", None), Limits()),
@@ -71,12 +71,12 @@ class Bench:
         assert customer is not None
         self.customer: Customer = customer
 
-    def choice(self, at_ns: int = 1, model: str = MODEL) -> Choice:
+    def choice(self, at_ns: int = 1, model: str = MODEL) -> DeploymentChoice:
         choice = self.tables.choice(at_ns, self.customer, model)
         assert choice is not None
         return choice
 
-    def select(self, body: bytes = PLAIN_BODY, at_ns: int = 1, now_s: float = 0.0, **named: Any) -> Selection:
+    def select(self, body: bytes = PLAIN_BODY, at_ns: int = 1, now_s: float = 0.0, **named: Any) -> CandidateSelection:
         asked = decode_chat(body, b"")
         return self.choice(at_ns, asked.model or "").select(
             CHAT, asked, **{"needs": asked.needs(body), "body_bytes": len(body), "now_s": now_s, **named}

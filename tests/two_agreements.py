@@ -3,7 +3,7 @@
 from datetime import date
 
 from clauseway.agreement import read_with_facts
-from clauseway.decisions import Asked
+from clauseway.decisions import AskedAgreement
 
 DAY = date(2026, 6, 1)
 
@@ -74,8 +74,8 @@ WITHOUT = {
 }
 
 
-def agreement(name: str, says: str, effective: str = "2024-01-01") -> Asked:
-    return Asked(*read_with_facts(documents(name, says, effective)))
+def agreement(name: str, says: str, effective: str = "2024-01-01") -> AskedAgreement:
+    return AskedAgreement(*read_with_facts(documents(name, says, effective)))
 
 
 def documents(name: str, says: str, effective: str = "2024-01-01") -> dict[str, str]:

@@ -13,12 +13,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clauseway.agreement import FactRegister, Given, RevenueShare
+    from clauseway.agreement import FactRegister, RevenueShare, UncheckedFact
     from clauseway.agreement.soundness.checking import check_agreement
     from clauseway.agreement.soundness.remarks import Remark
     from clauseway.app.agreements.explaining import (
+        DecisionVerification,
         Explanation,
-        Verification,
         explain,
         read_explanation,
         verify,
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from clauseway.app.opening.library import OpenAgreement, open_agreement
     from clauseway.app.opening.several import OpenAgreements, open_agreements
     from clauseway.decisions import (
+        AnsweredSpan,
         Condition,
         Decision,
         Outcome,
         Question,
         Reason,
         Receipt,
-        Span,
         Turn,
     )
     from clauseway.decisions.proof import Claim, Proof, Within, prove
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _OFFERED = {
     "FactRegister": "clauseway.agreement",
-    "Given": "clauseway.agreement",
+    "UncheckedFact": "clauseway.agreement",
     "RevenueShare": "clauseway.agreement",
     "Home": "clauseway.app.opening.home",
     "home_at": "clauseway.app.opening.home",
@@ -55,7 +55,7 @@ _OFFERED = {
     "Remark": "clauseway.agreement.soundness.remarks",
     "check_agreement": "clauseway.agreement.soundness.checking",
     "Explanation": "clauseway.app.agreements.explaining",
-    "Verification": "clauseway.app.agreements.explaining",
+    "DecisionVerification": "clauseway.app.agreements.explaining",
     "explain": "clauseway.app.agreements.explaining",
     "read_explanation": "clauseway.app.agreements.explaining",
     "verify": "clauseway.app.agreements.explaining",
@@ -69,7 +69,7 @@ _OFFERED = {
     "Question": "clauseway.decisions",
     "Reason": "clauseway.decisions",
     "Receipt": "clauseway.decisions",
-    "Span": "clauseway.decisions",
+    "AnsweredSpan": "clauseway.decisions",
     "Turn": "clauseway.decisions",
     "Citation": "clauseway.values",
     "InvalidInput": "clauseway.values",
@@ -80,13 +80,14 @@ _OFFERED = {
 }
 
 __all__ = [
+    "AnsweredSpan",
     "Citation",
     "Claim",
     "Condition",
     "Decision",
+    "DecisionVerification",
     "Explanation",
     "FactRegister",
-    "Given",
     "Home",
     "Interval",
     "InvalidInput",
@@ -102,9 +103,8 @@ __all__ = [
     "Receipt",
     "Remark",
     "RevenueShare",
-    "Span",
     "Turn",
-    "Verification",
+    "UncheckedFact",
     "Within",
     "check_agreement",
     "explain",

@@ -10,7 +10,7 @@ from small_agreement import DOCUMENTS
 
 from clauseway.agreement import read_agreement
 from clauseway.agreement.authoring.format import format_document
-from clauseway.app.agreements.explaining import Explanation, Verification, explain, verify
+from clauseway.app.agreements.explaining import DecisionVerification, Explanation, explain, verify
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 
 
@@ -28,7 +28,7 @@ def asked(agreement: OpenAgreement) -> Explanation:
     return explain(agreement, question)
 
 
-def verified(tmp_path: Path, name: str, before: str, after: str) -> Verification:
+def verified(tmp_path: Path, name: str, before: str, after: str) -> DecisionVerification:
     recorded = asked(opened(tmp_path / "before", DOCUMENTS))
     assert before in DOCUMENTS[name]
     edited = {**DOCUMENTS, name: DOCUMENTS[name].replace(before, after, 1)}

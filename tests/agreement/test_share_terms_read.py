@@ -10,7 +10,7 @@ from clauseway.agreement import read_agreement, revenue_shares
 from clauseway.agreement.authoring.format import format_document
 from clauseway.agreement.authoring.schema import block_schema
 from clauseway.agreement.language.facts import FactRegister
-from clauseway.agreement.language.shares import Floor, Payment, ShareBase, Tier
+from clauseway.agreement.language.shares import Floor, PaymentTerm, ShareBase, Tier
 from clauseway.values import KnownAt
 
 FULL = """\
@@ -36,7 +36,7 @@ def test_a_share_with_all_it_may_say() -> None:
     assert share.base == ShareBase(
         sellers=frozenset({"maker"}), products=frozenset({"api"}), clouds=frozenset({"other"})
     )
-    assert share.payment == Payment(every="quarter", due_days=45)
+    assert share.payment == PaymentTerm(every="quarter", due_days=45)
     assert (share.cap, share.cap_opening, share.withholding, share.late) == (
         "USD 2 million",
         "USD 1000",

@@ -179,7 +179,7 @@ def state(home: Home) -> dict[str, Any]:
 def bring_in(home: Home) -> dict[str, Any]:
     """Import what lies beside the home, in chunks so small that there are several."""
     importing._ROWS = 8
-    done = importing.import_usage(home, OPENED, [home.root / "events.jsonl"], importing.Source(), lambda *_: None)
+    done = importing.import_usage(home, OPENED, [home.root / "events.jsonl"], importing.ImportSource(), lambda *_: None)
     return msgspec.to_builtins(done)  # type: ignore[no-any-return]
 
 

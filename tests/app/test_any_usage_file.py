@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clauseway import open_agreement
-from clauseway.app.books.importing import Imported, Source, import_usage, listed
+from clauseway.app.books.importing import Imported, ImportSource, import_usage, listed
 from clauseway.app.opening.home import Home
 from clauseway.values import InvalidInput
 from soak import examples
@@ -184,7 +184,7 @@ def put(home: Home, form: str, content: bytes) -> Path:
 
 def load(home: Home, path: Path, form: str) -> Imported | None:
     try:
-        return import_usage(home, OPENED, [path], Source(format=form), lambda *_: None)
+        return import_usage(home, OPENED, [path], ImportSource(format=form), lambda *_: None)
     except InvalidInput:
         return None
 

@@ -11,7 +11,7 @@ from clauseway.app.opening.configuration import CommitmentWritten
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.commitments import BurnDown, burn_down, counts
-from clauseway.app.running.serving import Options, present_plan
+from clauseway.app.running.serving import ServeOptions, present_plan
 from clauseway.cli import run
 from clauseway.ledger import RevenueLine
 
@@ -134,5 +134,5 @@ def test_usage_without_a_price_is_told_and_stops_no_gateway(tmp_path: Path, caps
     capsys.readouterr()
     assert run(["gateway", "commitments", "--home", str(home.root)]) == 3
     assert "usage has no price: no price for input_tokens of gpt-5.4" in " ".join(capsys.readouterr().err.split())
-    plan = present_plan(Options(home=home, opened=open_agreements([]), configuration=home.configuration))
+    plan = present_plan(ServeOptions(home=home, opened=open_agreements([]), configuration=home.configuration))
     assert [one.left for one in plan.commitments] == [(1000 - 5) * 10**12]

@@ -17,7 +17,7 @@ from clauseway.app.books.compacting import (
     state,
     usage_shown,
 )
-from clauseway.app.books.importing import Source, import_usage
+from clauseway.app.books.importing import ImportSource, import_usage
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.running.serving import Upkeep
@@ -44,7 +44,7 @@ def home(tmp_path: Path) -> Home:
     for number, line in enumerate(lines):
         path = tmp_path / f"{number}.jsonl"
         path.write_text(json.dumps(line) + "\n")
-        import_usage(found, OPENED, [path], Source(), lambda *_: None)
+        import_usage(found, OPENED, [path], ImportSource(), lambda *_: None)
     return found
 
 
@@ -64,10 +64,10 @@ def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> No
     }  # fmt: skip
     for name in ("out.parquet", "out.csv"):
         again = Home(tmp_path / f"home of {name}")
-        done = import_usage(again, OPENED, [tmp_path / name], Source(), lambda *_: None)
+        done = import_usage(again, OPENED, [tmp_path / name], ImportSource(), lambda *_: None)
         assert (done.quarantined, done.imported) == (0, done.rows)
         assert tokens(again) == tokens(home)
-        assert import_usage(again, OPENED, [tmp_path / name], Source(), lambda *_: None).again == done.rows
+        assert import_usage(again, OPENED, [tmp_path / name], ImportSource(), lambda *_: None).again == done.rows
 
 
 def test_what_cannot_be_written_is_refused(home: Home, tmp_path: Path) -> None:

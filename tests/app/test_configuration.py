@@ -20,7 +20,7 @@ from clauseway.app.running.configuring import DEFAULT, show_configuration
 from clauseway.gateway.credentials.outside import with_secrets
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
+from clauseway.gateway.plan.settings import Log, Settings, Telemetry, TlsSettings
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.values import InvalidInput
 
@@ -140,7 +140,7 @@ def test_a_misspelt_key_is_told_the_one_that_was_meant(tmp_path: Path) -> None:
 
 
 def test_every_setting_has_bounds_and_a_reason() -> None:
-    for kind in (GatewayWritten, Tls, Log, Telemetry):
+    for kind in (GatewayWritten, TlsSettings, Log, Telemetry):
         for field in msgspec.structs.fields(kind):
             assert len(description_of(field.type)) > 20, field.name
     bounds = [field.type for field in msgspec.structs.fields(Limits)]

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, insert, select
 
 from clauseway import open_agreement
-from clauseway.app.books.importing import Imported, Source, drop, import_usage, listed, replay
+from clauseway.app.books.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.exchange.cloudevents import write_cloudevents
@@ -49,7 +49,7 @@ def put(folder: Path, name: str, text: str) -> Path:
 
 
 def load(home: Home, *paths: Path, form: str = "", **fields: str) -> Imported:
-    return import_usage(home, OPENED, paths, Source(format=form, fields=fields), lambda *_: None)
+    return import_usage(home, OPENED, paths, ImportSource(format=form, fields=fields), lambda *_: None)
 
 
 def rows(home: Home) -> list[dict[str, Any]]:
@@ -307,7 +307,7 @@ def test_an_interrupted_import_changes_nothing_and_is_repeated_whole(home: Home,
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        import_usage(home, OPENED, [path], Source(), stop)
+        import_usage(home, OPENED, [path], ImportSource(), stop)
     assert rows(home) == []
     assert listed(home) == []
     assert load(home, path) == Imported(rows=31, imported=30, quarantined=1)

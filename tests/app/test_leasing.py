@@ -16,17 +16,17 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.books.leasing import Unread, _spent, answer, dead_leases, lease_server, return_leases
+from clauseway.app.books.leasing import UnreadJournals, _spent, answer, dead_leases, lease_server, return_leases
 from clauseway.app.books.losses import write_off
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
-from clauseway.gateway.budgets.accounts import Account, Accounts
+from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
 from clauseway.metering import Status
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses
-from clauseway.storage.customers.leases import Lease, Leases, Standing, usd
+from clauseway.storage.customers.leases import BudgetStanding, Lease, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 from clauseway.storage.lake.spending import ReservedAttempt
 from clauseway.values import DAY_NS
@@ -50,7 +50,7 @@ def with_budget(home: Home, amount: int, period: str = "month") -> Home:
     return home
 
 
-def standing(home: Home) -> Standing:
+def standing(home: Home) -> BudgetStanding:
     control = Control.open(home.control)
     try:
         (found,) = Leases(control).standings(time.time_ns())
@@ -59,7 +59,7 @@ def standing(home: Home) -> Standing:
         control.close()
 
 
-def opened(accounts: Accounts) -> Account:
+def opened(accounts: Accounts) -> KeyAllowance:
     key = Key(
         digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any", budgets=(0,)
     )
@@ -241,7 +241,7 @@ def test_what_a_killed_gateway_held_returns_once_its_spool_is_read(killed: Home)
 
 def test_of_a_damaged_spool_all_that_was_leased_counts_as_spent(killed: Home) -> None:
     with open_lake(killed) as lake:
-        lost = Unread(lost=frozenset({f"{7:016x}"}))
+        lost = UnreadJournals(lost=frozenset({f"{7:016x}"}))
         assert return_leases(lake, dead_leases(lake.control), time.time_ns(), lost) == 1
     assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
 

@@ -15,7 +15,7 @@ from clauseway import open_agreement
 from clauseway.app.books.losses import conditions
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
-from clauseway.app.running.pages import Source
+from clauseway.app.running.pages import HomePages
 from clauseway.app.running.serving import Upkeep
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.conditions import read_conditions
@@ -106,7 +106,7 @@ def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> Non
 
 
 def test_the_pages_and_a_statement_say_it(home: Home, wrong: str) -> None:
-    source = Source(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1")
+    source = HomePages(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1")
     alerts = asyncio.run(source.alerts())
     said, todo = SAID[wrong]
     assert [(said in alert.what, todo in alert.todo) for alert in alerts] == [(True, True)]
@@ -124,7 +124,7 @@ def test_a_statement_says_what_was_found_lost_since_it_was_settled(tmp_path: Pat
     seal(home)
     told = " ".join(run("statement", "--period", month, home=home.root).stdout.split())
     assert "Open: usage of" in told
-    source = Source(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1")
+    source = HomePages(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1")
     with TestClient(create_app(source), base_url="http://127.0.0.1") as client:
         page = client.get(f"/statement/{month}").text
     assert re.search(r"usage of [\d-]+ may be lost", page)

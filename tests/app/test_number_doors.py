@@ -21,7 +21,7 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import _report as tokens_of
 from clauseway.app.reports.forecasting import read_growth
 from clauseway.app.reports.reconciling import rates_of, tolerance_of
-from clauseway.catalog.rows import Row
+from clauseway.catalog.rows import RowReader
 from clauseway.cli import options
 from clauseway.exchange.focus import number_of
 from clauseway.exchange.listings import read_listings
@@ -80,7 +80,7 @@ def budget(text: str) -> D:
 
 
 def of_catalog(text: str) -> D:
-    row = Row({"tokens": text}, "models.csv", 2)
+    row = RowReader({"tokens": text}, "models.csv", 2)
     number = row.count("tokens")
     if row.problems:
         raise InvalidInput(*row.problems)

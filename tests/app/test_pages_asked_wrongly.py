@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.pages import Source
+from clauseway.app.running.pages import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.web import create_app
@@ -29,7 +29,7 @@ SEGMENT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The pages of a home in which nothing is settled and no gateway runs."""
     home = Home(tmp_path_factory.mktemp("home"))
-    app = create_app(Source(home, open_agreements([]), system_clock, "http://127.0.0.1/v1"))
+    app = create_app(HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1"))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     with listen("127.0.0.1", 0, 0) as listener:
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clauseway.agreement import Given
+from clauseway.agreement import UncheckedFact
 from clauseway.app.agreements.authoring import new_agreement
 from clauseway.app.agreements.rights import timeline_of_rights
 from clauseway.app.books.register import record_fact, with_register
@@ -168,7 +168,7 @@ def test_a_recorded_fact_opens_a_route(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     opened = open_agreement()
     # Azure is not Google's: what is granted is the product, wherever OpenAI itself may serve it.
-    given = Given(
+    given = UncheckedFact(
         kind="grant",
         effective="2026-05-10",
         source="a contract",
@@ -187,7 +187,7 @@ def test_facts_recorded_for_another_agreement_do_no_harm(tmp_path: Path) -> None
     home = Home(tmp_path / "home")
     other = open_agreement(new_agreement(tmp_path / "other")[0].parent)
     about = {"product": "assistant", "cloud": "partner-cloud", "stage": "available"}
-    record_fact(home, other, Given(kind="launch", effective="2026-01-01", source="x", says="y", about=about))
+    record_fact(home, other, UncheckedFact(kind="launch", effective="2026-01-01", source="x", says="y", about=about))
     mine = with_register(open_agreement(), home)
     assert len(mine.facts.facts) == len(open_agreement().facts.facts) + 1
     assert clouds(plan(mine, ["openai"]), "openai", "2026-05-10") == ["azure", "aws"]

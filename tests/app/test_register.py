@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.agreement import FactRegister, Given, Launch, Recorded, checked, facts_for
+from clauseway.agreement import FactRegister, Launch, Recorded, UncheckedFact, checked, facts_for
 from clauseway.app.books.register import list_facts, record_fact, recorded_facts, with_register
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, open_agreement
@@ -25,19 +25,21 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-def given_fact(kind: str, effective: str, corrects: str = "", **about: str | bool) -> Given:
-    return Given(kind=kind, effective=effective, source="a letter", says="So it was.", about=about, corrects=corrects)
+def given_fact(kind: str, effective: str, corrects: str = "", **about: str | bool) -> UncheckedFact:
+    return UncheckedFact(
+        kind=kind, effective=effective, source="a letter", says="So it was.", about=about, corrects=corrects
+    )
 
 
-def launch(product: str, cloud: str, stage: str, effective: str, corrects: str = "") -> Given:
+def launch(product: str, cloud: str, stage: str, effective: str, corrects: str = "") -> UncheckedFact:
     return given_fact("launch", effective, corrects, product=product, cloud=cloud, stage=stage)
 
 
-def answer(words: str, effective: str = "2026-04-29", corrects: str = "") -> Given:
+def answer(words: str, effective: str = "2026-04-29", corrects: str = "") -> UncheckedFact:
     return given_fact("answer", effective, corrects, product="new-model", answer=words)
 
 
-def record(home: Home, fact: Given, opened: OpenAgreement = PARTNERSHIP) -> Recorded:
+def record(home: Home, fact: UncheckedFact, opened: OpenAgreement = PARTNERSHIP) -> Recorded:
     return record_fact(home, opened, fact)
 
 
@@ -80,7 +82,7 @@ RECORDED = [
 
 
 @pytest.mark.parametrize(("fact", "outcome"), RECORDED, ids=range(len(RECORDED)))
-def test_what_is_recorded_counts_from_its_own_day(home: Home, fact: Given, outcome: str) -> None:
+def test_what_is_recorded_counts_from_its_own_day(home: Home, fact: UncheckedFact, outcome: str) -> None:
     record(home, fact)
     assert new_model_on_aws(home).outcome == outcome
 
@@ -151,7 +153,7 @@ def test_a_clock_that_was_set_back_puts_nothing_before_what_stands(home: Home, m
 # what is given | every place that is wrong
 REFUSED = [
     (
-        Given(
+        UncheckedFact(
             kind="launch", effective="2026-13-01", source=" ", says="", corrects="F7",
             about={"product": "new-modle", "cloud": "azur", "stage": "sold"},
         ),
@@ -166,7 +168,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("fact", "places"), REFUSED, ids=range(len(REFUSED)))
-def test_everything_wrong_is_told_at_once_and_nothing_recorded(home: Home, fact: Given, places: list[str]) -> None:
+def test_everything_wrong_is_told_at_once_and_nothing_recorded(
+    home: Home, fact: UncheckedFact, places: list[str]
+) -> None:
     with pytest.raises(InvalidInput) as refused:
         record(home, fact)
     assert [problem.where for problem in refused.value.problems] == places
@@ -233,13 +237,13 @@ def test_whatever_is_given_is_a_fact_or_is_refused_with_what_to_do(kind: str, te
     about: dict[str, str | bool] = dict(zip(FIELDS[kind], rest, strict=False))
     if kind == "offer":
         about["passed"] = passed
-    fact = Given(kind=kind, effective=effective, source=source, says=says, about=about, corrects=corrects)
+    fact = UncheckedFact(kind=kind, effective=effective, source=source, says=says, about=about, corrects=corrects)
     places = told_of(fact)
     assert all(place.startswith("--") for place in places)
     assert places or date.fromisoformat(effective) < date.max
 
 
-def told_of(fact: Given) -> list[str]:
+def told_of(fact: UncheckedFact) -> list[str]:
     """The places of what is wrong with a fact; none where it could be recorded."""
     try:
         record = checked(fact, "openai-microsoft", PARTNERSHIP.catalog, PARTNERSHIP.facts.facts)

@@ -10,7 +10,7 @@ import pytest
 from clauseway.app.books.keys import create_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.serving import Options, keep, serving
+from clauseway.app.running.serving import ServeOptions, keep, serving
 from clauseway.values import InvalidInput
 
 PATIENCE_S = 20.0
@@ -32,7 +32,7 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     (tmp_path / "key").write_text("sk-cloud")
     home.configuration.write_text("[gateway]\nport = 0\n" + DEPLOYMENT.format(name="one", product="gpt-5.5"))
     opened = open_agreements([])
-    options = Options(home=home, opened=opened, configuration=home.configuration)
+    options = ServeOptions(home=home, opened=opened, configuration=home.configuration)
     secret = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any").secret
     stop, again, wrong = threading.Event(), threading.Event(), threading.Event()
     told: list[str] = []

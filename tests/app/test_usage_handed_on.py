@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from clauseway import open_agreement
 from clauseway.app.books.compacting import export_usage
-from clauseway.app.books.handing_over import Part, usage_event_lines
-from clauseway.app.books.importing import Imported, Source, import_usage
+from clauseway.app.books.handing_over import ExportScope, usage_event_lines
+from clauseway.app.books.importing import Imported, ImportSource, import_usage
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
@@ -100,7 +100,7 @@ def lines(home: Home) -> list[tuple[object, ...]]:
 
 
 def events_of_the_books(home: Home, out: Path) -> None:
-    out.write_bytes(b"".join(usage_event_lines(home, Part())))
+    out.write_bytes(b"".join(usage_event_lines(home, ExportScope())))
 
 
 def events_of_the_lake(home: Home, out: Path) -> None:
@@ -120,7 +120,7 @@ WAYS: list[tuple[Callable[[Home, Path], None], str, bool]] = [
 
 
 def load(home: Home, path: Path) -> Imported:
-    return import_usage(home, OPENED, [path], Source(), lambda *_: None)
+    return import_usage(home, OPENED, [path], ImportSource(), lambda *_: None)
 
 
 @pytest.mark.parametrize(("write", "name", "whole"), WAYS)

@@ -16,12 +16,12 @@ from command_tree import arguments_of, at_home, commands
 
 import clauseway.cli
 import settled_book
-from clauseway.cli.homes import USES, Use
+from clauseway.cli.homes import USES, HomeUse
 from in_process import run
 
 RUN_ON_A_DISK = Path(__file__).with_name("run_on_a_disk.py")
 BY_PATH = dict(commands())
-NEEDS_ONE = [path for path, use in USES.items() if use in (Use.READS, Use.ADDS)]
+NEEDS_ONE = [path for path, use in USES.items() if use in (HomeUse.READS, HomeUse.ADDS)]
 
 
 def test_the_table_says_of_every_command_what_it_does_with_a_home() -> None:
@@ -38,7 +38,7 @@ def test_a_home_that_is_not_there_is_refused_and_not_made(path: str, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", [path for path, use in USES.items() if use is Use.READS])
+@pytest.mark.parametrize("path", [path for path, use in USES.items() if use is HomeUse.READS])
 def test_an_empty_folder_is_no_home(path: str, tmp_path: Path) -> None:
     done = run(*arguments_of(path, BY_PATH[path], str(tmp_path)), "--home", str(tmp_path))
     assert done.returncode == 3

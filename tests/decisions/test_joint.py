@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway.agreement import boundaries, read_with_facts
-from clauseway.decisions import Asked, Outcome, Question, all_questions, decide_together, joint_catalog
+from clauseway.decisions import AskedAgreement, Outcome, Question, all_questions, decide_together, joint_catalog
 from clauseway.decisions.change import WouldChange, would_change_together
 from clauseway.decisions.compare import Combination, grouped
 from clauseway.decisions.joint import (
@@ -29,15 +29,15 @@ ALWAYS = KnownAt.everything()
 pairs = st.tuples(*(st.sampled_from(sorted({*SAYS, *WITHOUT})) for _ in range(2)))
 
 
-def two(says: tuple[str, str]) -> list[Asked]:
+def two(says: tuple[str, str]) -> list[AskedAgreement]:
     return [agreement("north", says[0], "2024-01-01"), agreement("south", says[1], "2025-03-01")]
 
 
-def days(asked: list[Asked]) -> list[date]:
+def days(asked: list[AskedAgreement]) -> list[date]:
     return sorted({day for one in asked for day in boundaries(one.agreement, one.facts, ALWAYS) if day > date.min})
 
 
-def questions(asked: list[Asked], day: date) -> Iterator[Question]:
+def questions(asked: list[AskedAgreement], day: date) -> Iterator[Question]:
     catalog = joint_catalog([one.catalog for one in asked])
     for question in all_questions(asked[0].agreement, catalog, as_of=day, known_at=ALWAYS):
         yield msgspec.structs.replace(question, readings={})
@@ -97,7 +97,7 @@ def test_a_comparison_finds_exactly_what_is_decided_otherwise(says: tuple[str, s
     assert not compare_together(after, after)
 
 
-def again(asked: list[Asked], question: Question, change: WouldChange) -> Outcome:
+def again(asked: list[AskedAgreement], question: Question, change: WouldChange) -> Outcome:
     if change.as_of is not None:
         question = msgspec.structs.replace(question, as_of=change.as_of)
     if change.known_at is not None:
@@ -192,18 +192,20 @@ def test_every_choice_of_readings_begins_with_each_agreements_own_default() -> N
     assert every_reading_together(asked, {"READS": "new"}) == [{"READS": "new"}]
     readings = asked[1].agreement.readings
     turned = {"READS": msgspec.structs.replace(readings["READS"], options=("new", "every"))}
-    other = Asked(msgspec.structs.replace(asked[1].agreement, readings=turned), asked[1].catalog, asked[1].facts)
+    other = AskedAgreement(
+        msgspec.structs.replace(asked[1].agreement, readings=turned), asked[1].catalog, asked[1].facts
+    )
     assert every_reading_together([asked[0], other], {}) == [{}, {"READS": "every"}, {"READS": "new"}]
 
 
-def inside(region: str) -> Asked:
+def inside(region: str) -> AskedAgreement:
     """An agreement that tells regions and sellers apart: what the maker sells is hosted in one region alone."""
     texts = documents("inside", "only east hosts")
     named = f"segments: [trade]\nregions: {{{region}: {{east: [e1], west: [w1]}}}}"
     texts["agreement.md"] = texts["agreement.md"].replace("segments: [trade]", named)
     only = f"only: {{regions: [{region}]}}\nsellers: [maker]"
     texts["A1.md"] = texts["A1.md"].replace("only: {clouds: [east]}", only)
-    return Asked(*read_with_facts(texts))
+    return AskedAgreement(*read_with_facts(texts))
 
 
 def test_regions_and_sellers_of_one_agreement_count_for_both() -> None:

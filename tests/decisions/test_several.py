@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.decisions import (
-    Asked,
+    AskedAgreement,
     Decision,
     Outcome,
     Question,
@@ -25,7 +25,7 @@ from clauseway.values import InvalidInput, KnownAt
 from two_agreements import DAY, SAYS, WITHOUT, agreement
 
 
-def question(asked: list[Asked], who: str, **parts: str) -> Question:
+def question(asked: list[AskedAgreement], who: str, **parts: str) -> Question:
     action = {"maker": "serve", "reseller": "sell"}[who]
     return ask_together(
         asked,
@@ -117,7 +117,7 @@ def test_what_turns_on_a_reading_of_one_of_them() -> None:
 def test_a_segment_that_an_agreement_does_not_know_lifts_no_prohibition_of_it() -> None:
     north, south = agreement("north", "the reseller may sell"), agreement("south", "only the maker sells")
     catalog = msgspec.structs.replace(north.catalog, segments=north.catalog.segments | {"schools"})
-    asked = [Asked(north.agreement, catalog, north.facts), south]
+    asked = [AskedAgreement(north.agreement, catalog, north.facts), south]
     for_schools = msgspec.structs.replace(question(asked, "reseller"), segment="schools")
     assert decide_together(asked, for_schools).outcome is Outcome.FORBIDDEN
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.exchange.focus_columns import INVOICE_DETAIL, MANDATORY, Row, Value
+from clauseway.exchange.focus_columns import INVOICE_DETAIL, MANDATORY, FocusRow, Value
 from clauseway.exchange.focus_invoices import (
     CHARGE_COLUMNS,
     INVOICE_COLUMNS,
@@ -211,13 +211,13 @@ def test_the_charges_of_any_invoice_sum_to_its_records(
     assert broken_invoices(detail_rows(one), charge_rows(one.invoice)) == []
 
 
-def record(**changed: Value) -> Row:
+def record(**changed: Value) -> FocusRow:
     [found] = detail_rows(issued(QUARTER))
     return {**found, **changed}
 
 
 # a record with one thing wrong | what is said
-BROKEN: list[tuple[Row, str]] = [
+BROKEN: list[tuple[FocusRow, str]] = [
     ({name: value for name, value in record().items() if name != "PaymentTerms"}, "PaymentTerms is missing"),
     (record(PaymentTerms=None), "PaymentTerms is null"),
     (record(InvoiceIssueStatus="Paid"), "InvoiceIssueStatus is 'Paid', none of Issued, Open, Voided"),
@@ -232,7 +232,7 @@ BROKEN: list[tuple[Row, str]] = [
 
 
 @pytest.mark.parametrize(("broken", "says"), BROKEN, ids=[says for _, says in BROKEN])
-def test_each_rule_is_kept_by_the_check(broken: Row, says: str) -> None:
+def test_each_rule_is_kept_by_the_check(broken: FocusRow, says: str) -> None:
     charges = charge_rows(issued(QUARTER).invoice)
     assert any(says in rule for rule in broken_invoices([broken], charges))
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from clauseway.gateway.budgets.accounts import Account, Accounts, Shortage
+from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance, Shortage
 from clauseway.gateway.budgets.leases import Ask, LocalLeaseServer, Slice
 from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 
@@ -32,13 +32,13 @@ def plan(limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Pl
     )  # fmt: skip
 
 
-def opened(accounts: Accounts, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Account:
+def opened(accounts: Accounts, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> KeyAllowance:
     made = plan(limits, budgets)
     accounts.reload(made)
     return accounts.of(made.keys[0])
 
 
-def alone(limits: Sequence[RateLimit]) -> Account:
+def alone(limits: Sequence[RateLimit]) -> KeyAllowance:
     return opened(Accounts(LocalLeaseServer()), limits)
 
 
@@ -180,7 +180,7 @@ def test_a_limit_of_tokens_says_how_many_were_needed() -> None:
 def test_a_limit_that_a_plan_left_out_begins_anew_when_it_is_back(kind: str) -> None:
     accounts, one_a_minute = Accounts(LocalLeaseServer()), limit(**{f"{kind}_per_minute": 1})
 
-    def passes(account: Account) -> bool:
+    def passes(account: KeyAllowance) -> bool:
         short = account.admit(0.0) or account.reserve("azure", "gpt-5.5", 0, 1, 0.0)
         return short is None
 
@@ -261,7 +261,7 @@ class OneOf:
         return answer
 
 
-async def reserved(accounts: Accounts, account: Account, picodollars: int, tokens: int = 0) -> Shortage | None:
+async def reserved(accounts: Accounts, account: KeyAllowance, picodollars: int, tokens: int = 0) -> Shortage | None:
     """Reserve, and ask for more of the budget as long as that helps."""
     while (short := account.reserve("azure", "gpt-5.5", picodollars, tokens, monotonic())) and short.may_grow:
         await accounts.grow(short)
@@ -400,7 +400,7 @@ async def no_more_asks(accounts: Accounts) -> None:
     await accounts.quiet(accounts.slices())
 
 
-async def reserved_at(accounts: Accounts, account: Account, picodollars: int, now_s: float) -> Shortage | None:
+async def reserved_at(accounts: Accounts, account: KeyAllowance, picodollars: int, now_s: float) -> Shortage | None:
     """Reserve, and ask for more as long as that helps, at a second of a clock that is turned by hand."""
     short = account.reserve("azure", "gpt-5.5", picodollars, 0, now_s)
     while short is not None and short.may_grow:
@@ -593,7 +593,7 @@ class Spending(RuleBasedStateMachine):
             await accounts.close()
 
     @rule(target=open, number=st.integers(0, 1), cost=st.integers(1, 40))
-    def reserve(self, number: int, cost: int) -> tuple[Account, int]:
+    def reserve(self, number: int, cost: int) -> tuple[KeyAllowance, int]:
         account = self.worker[number]
         if self.loop.run_until_complete(reserved(self.accounts[number], account, cost)) is not None:
             return account, 0
@@ -601,7 +601,7 @@ class Spending(RuleBasedStateMachine):
         return account, cost
 
     @rule(attempt=consumes(open), share=st.integers(0, 100))
-    def settle(self, attempt: tuple[Account, int], share: int) -> None:
+    def settle(self, attempt: tuple[KeyAllowance, int], share: int) -> None:
         account, cost = attempt
         if cost:
             charged = cost * share // 100
@@ -611,7 +611,7 @@ class Spending(RuleBasedStateMachine):
 
     @rule(attempt=consumes(open), number=st.integers(0, 1), fails=st.sampled_from(["", "", "before", "after"]),
           shares=st.lists(st.integers(0, 100), max_size=1))  # fmt: skip
-    def outlive(self, attempt: tuple[Account, int], number: int, fails: str, shares: list[int]) -> None:
+    def outlive(self, attempt: tuple[KeyAllowance, int], number: int, fails: str, shares: list[int]) -> None:
         """It gets a lease of its own; the call may fail before or after it was heard, and is said again then. Its end
         is told by either process, or comes later than this."""
         account, cost = attempt

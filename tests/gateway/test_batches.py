@@ -29,7 +29,7 @@ from gateway_rig import (
 from clauseway.app.books.leasing import lease_server
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
-from clauseway.gateway.plan import Budget, Epoch, Lack, Plan, RateLimit, Retirement, Route
+from clauseway.gateway.plan import Budget, Epoch, Lack, Plan, PlannedRetirement, RateLimit, Route
 from clauseway.sandbox.signatures import credentials
 from clauseway.storage import Control
 from clauseway.storage.customers.leases import Lease, Leases, usd
@@ -79,7 +79,7 @@ class House(Endpoints):
             msgspec.structs.replace(one, limits=(0,), budgets=(0,)) if one.organisation == "acme" else one
             for one in made.keys
         ]
-        retired = [Retirement(name=RETIRED, surface=one.surface, begin_ns=0, message="Retired; use gpt-5.4.")
+        retired = [PlannedRetirement(name=RETIRED, surface=one.surface, begin_ns=0, message="Retired; use gpt-5.4.")
                    for one in made.targets[:1]]  # fmt: skip
         targets = [
             msgspec.structs.replace(one, lacks=(Lack(capability="batch", reason="no deployment for batches"),))

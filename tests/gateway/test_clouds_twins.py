@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clauseway.app.opening.probing import Answered, answer_to, connected
+from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.running.doctor import harmless
 from clauseway.gateway.clouds import CLOUDS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
@@ -140,7 +140,7 @@ def reached(way: Way, ports: Mapping[str, int], folder: Path) -> tuple[Target, C
     return target, fetch(auth)
 
 
-def asked(target: Target, credential: Credential, call: Call, body: object) -> Answered:
+def asked(target: Target, credential: Credential, call: Call, body: object) -> CloudAnswer:
     with connected(target) as connection:
         data = json.dumps(body).encode() if body is not None else b""
         return answer_to(connection, target, credential, call, data)

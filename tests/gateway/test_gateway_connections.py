@@ -31,7 +31,7 @@ from gateway_rig import (
 )
 
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Settings, Tls
+from clauseway.gateway.plan.settings import Settings, TlsSettings
 
 COUNTING = str(Path(__file__).with_name("counting_gateway.py"))
 TIMES = 40
@@ -59,10 +59,10 @@ class House:
         made = self.authority.issue_cert("localhost", "127.0.0.1")
         made.private_key_pem.write_to_path(home / "key.pem")
         made.cert_chain_pems[0].write_to_path(home / "cert.pem")
-        self.tls = Tls(certificate=str(home / "cert.pem"), key=str(home / "key.pem"))
+        self.tls = TlsSettings(certificate=str(home / "cert.pem"), key=str(home / "key.pem"))
 
     def start(self) -> None:
-        for rig, tls in ((self.plain, Tls()), (self.secure, self.tls)):
+        for rig, tls in ((self.plain, TlsSettings()), (self.secure, self.tls)):
             rig.home.mkdir()
             rig.cloud("azure")
             plan = rig.plan(settings=Settings(limits=PATIENT, tls=tls))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.requests import (
-    Asked,
+    RequestProperties,
     decode_chat,
     decode_plain,
     decode_responses,
@@ -97,17 +97,17 @@ def named(bits: int) -> set[str]:
     return {str(capability) for capability in Capability if BITS[capability] & bits}
 
 
-def chat(**members: Any) -> tuple[Asked, bytes]:
+def chat(**members: Any) -> tuple[RequestProperties, bytes]:
     body = json.dumps({"model": "m", "messages": TEXT, **members}).encode()
     return decode_chat(body, b""), body
 
 
-def responses(**members: Any) -> tuple[Asked, bytes]:
+def responses(**members: Any) -> tuple[RequestProperties, bytes]:
     body = json.dumps({"model": "m", "input": "hello", **members}).encode()
     return decode_responses(body, b""), body
 
 
-def needs(asked_and_body: tuple[Asked, bytes]) -> Needs:
+def needs(asked_and_body: tuple[RequestProperties, bytes]) -> Needs:
     asked, body = asked_and_body
     return asked.needs(body)
 
@@ -156,7 +156,7 @@ BOUNDS = [
 
 
 @pytest.mark.parametrize(("asked", "bounds"), BOUNDS)
-def test_what_the_bytes_do_not_bound(asked: tuple[Asked, bytes], bounds: tuple[int, bool, bool]) -> None:
+def test_what_the_bytes_do_not_bound(asked: tuple[RequestProperties, bytes], bounds: tuple[int, bool, bool]) -> None:
     found = needs(asked)
     assert (found.images, found.unbounded, found.audio) == bounds
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.plan import Prices, Target
-from clauseway.gateway.routing.rates import Rates
+from clauseway.gateway.routing.rates import TokenRates
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.requests import PlainRequest, decode_chat
 from clauseway.metering import Unit
@@ -52,7 +52,7 @@ def reports(draw: st.DrawFn) -> dict[Unit, int]:
 @given(PRICED, reports())
 def test_a_charge_is_what_pricing_charges_for_the_same_record(prices: dict[Unit, int], report: dict[Unit, int]) -> None:
     charged = book(prices).charge(SALE, DAY, report).picodollars
-    assert Rates({int(unit): price for unit, price in prices.items()}).charge(tuple(report.items())) == charged
+    assert TokenRates({int(unit): price for unit, price in prices.items()}).charge(tuple(report.items())) == charged
 
 
 # Prices of 5.00, 0.50 and 30.00 USD a million: report → picodollars, as written-out arithmetic.

@@ -9,7 +9,7 @@ import openai
 import pytest
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Connection, Received, Rig, status, well
 
-from clauseway.gateway.plan import Lack, Retirement
+from clauseway.gateway.plan import Lack, PlannedRetirement
 
 OLD, NEW = "gpt-4o-2024-05-13", "gpt-5.6-sol"
 RETIRED = f"The model {OLD!r} was retired by openai on 2026-10-23. Its successor is {NEW!r}."
@@ -25,7 +25,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         aws = made.target("aws", ports["aws"], surface="openai", lacks=(lack,))
         azure = made.target("azure", ports["azure"], surface="openai", input_price=2_400_000)
         plan = made.plan((aws, azure))
-        retirement = Retirement(name=OLD, surface="openai", begin_ns=0, message=RETIRED)
+        retirement = PlannedRetirement(name=OLD, surface="openai", begin_ns=0, message=RETIRED)
         made.start(msgspec.structs.replace(plan, models={**plan.models, OLD: PRODUCT}, retirements=(retirement,)))
         yield made
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.plan import Commitment, Lack, Policy, Retirement
+from clauseway.gateway.plan import Lack, PlannedRetirement, Policy, SpendCommitment
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.strategies import STRATEGIES
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
@@ -141,8 +141,8 @@ def test_what_is_paid_for_comes_first(strategy: str) -> None:
 
 
 def test_the_commitment_that_lapses_soonest_is_burnt_down_first_while_money_is_left() -> None:
-    azure = Commitment(name="macc", begin_ns=0, end_ns=2000, left=10**9, clouds=("azure",))
-    aws = Commitment(name="edp", begin_ns=0, end_ns=1000, left=10, clouds=("aws",))
+    azure = SpendCommitment(name="macc", begin_ns=0, end_ns=2000, left=10**9, clouds=("azure",))
+    aws = SpendCommitment(name="edp", begin_ns=0, end_ns=1000, left=10, clouds=("aws",))
     commitments = (azure, aws)
     bench = Bench(plan([DIRECT, OHIO], Policy(strategy="commitment"), commitments=commitments))
     assert bench.order() == ["ohio", "direct"]
@@ -245,8 +245,8 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
 SNAPSHOT = "gpt-5.5-2026-04-23"
 
 
-def retired(surface: str) -> Retirement:
-    return Retirement(name=SNAPSHOT, surface=surface, begin_ns=100, message=f"It was retired on {surface}.")
+def retired(surface: str) -> PlannedRetirement:
+    return PlannedRetirement(name=SNAPSHOT, surface=surface, begin_ns=100, message=f"It was retired on {surface}.")
 
 
 def test_a_retired_name_comes_last_where_it_is_and_is_not_listed_where_it_is_everywhere() -> None:

@@ -15,12 +15,12 @@ from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
-from clauseway.gateway.wire.operations import BY_NAME, Wanted
-from clauseway.gateway.wire.requests import Asked, ChatRequest, ResponsesRequest
+from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
+from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, ResponsesRequest
 from clauseway.metering import Buyer, Unit
 from clauseway.metering.endpoints import ENDPOINTS, TIERS, tier_of
 from clauseway.metering.units import CONTAINED_IN
-from clauseway.pricing import Conditions, Entry, PriceBook, PriceTable, Sale
+from clauseway.pricing import Conditions, PriceBook, PriceEntry, PriceTable, Sale
 from clauseway.pricing.conditions import parse_hours
 from clauseway.values import FOREVER, Interval, KnownAt, day_of, start_of_day_ns
 from selection_rig import Bench, deployment, plan
@@ -46,10 +46,10 @@ TOLD = {
 }
 
 
-def entry(price: int, unit: Unit | None, line: int = 0, **conditions: Any) -> Entry:
+def entry(price: int, unit: Unit | None, line: int = 0, **conditions: Any) -> PriceEntry:
     names = {name: conditions.get(name, "") for name in ("product", "cloud", "seller", "region")}
     names |= {name: conditions.get(name, "") for name in ("buyer", "tier", "endpoint")}
-    return Entry(
+    return PriceEntry(
         conditions=Conditions(tuple(names.values()), conditions.get("above", 0), conditions.get("hours", frozenset())),
         unit=unit,
         interval=Interval(conditions.get("begin", date(2026, 1, 1)), conditions.get("end", FOREVER)),
@@ -62,7 +62,7 @@ def entry(price: int, unit: Unit | None, line: int = 0, **conditions: Any) -> En
     )
 
 
-def table(*entries: Entry) -> PriceTable:
+def table(*entries: PriceEntry) -> PriceTable:
     """Input for 5 and output for 30 USD a million, unless an entry says otherwise."""
     general = (entry(5_000_000, WHOLES[0], 1), entry(30_000_000, WHOLES[1], 2))
     return PriceTable(PriceBook(name="book", digest="", entries=(*general, *entries)), KnownAt.everything())
@@ -97,8 +97,8 @@ INSTANTS = st.integers(start_of_day_ns(FIRST) - 2 * HOUR_NS, start_of_day_ns(THI
 REPORTS = st.fixed_dictionaries({whole: st.sampled_from([0, 1, 400, 800, 8000]) for whole in WHOLES})
 
 
-def _numbered(one: Entry, line: int) -> Entry:
-    return Entry(**{
+def _numbered(one: PriceEntry, line: int) -> PriceEntry:
+    return PriceEntry(**{
         **{name: getattr(one, name) for name in one.__struct_fields__},
         "line": line, "known_at": KnownAt.recorded_on(date(2026, 1, 1), sequence=line),
     })  # fmt: skip
@@ -127,9 +127,9 @@ def buyer(organisation: str) -> Buyer:
     return Buyer(organisation, "p", "k", "openai", "any")
 
 
-def asking(operation: str, needs: Needs, asked: Asked) -> Wanted:
+def asking(operation: str, needs: Needs, asked: RequestProperties) -> UnderstoodRequest:
     found = BY_NAME[operation]
-    return Wanted(found, found.call(b"", b"", b""), asked, b"", b"", b"", "gpt-5.5", 0.0, needs)
+    return UnderstoodRequest(found, found.call(b"", b"", b""), asked, b"", b"", b"", "gpt-5.5", 0.0, needs)
 
 
 def charged(target: CallTarget, who: str, operation: str, told: str, at_ns: int, report: dict[Unit, int]) -> int:
@@ -151,7 +151,9 @@ def reserved(
 ) -> int:
     """For a request with a byte for each token of input, which allows as much output as it got."""
     most = report[Unit.OUTPUT_TOKENS] or 1
-    asked: Asked = ResponsesRequest(background=True, max_output_tokens=most) if later else ChatRequest(max_tokens=most)
+    asked: RequestProperties = (
+        ResponsesRequest(background=True, max_output_tokens=most) if later else ChatRequest(max_tokens=most)
+    )
     wanted = asking(operation, needs, asked)
     scale = target.scale_for(wanted, buyer(who), at_ns) if target.varied else target.scale
     return target.worst_case(asked, report[Unit.INPUT_TOKENS], needs, scale).picodollars
@@ -218,7 +220,7 @@ LONG = 1000
 ALL_OUT = {IN: 0, OUT: 10}
 # What the book says besides, what is asked for, what the cloud tells of the tier, and of what it used. In each, the
 # dearest that may come does come.
-TIGHT: list[tuple[list[Entry], str, str, dict[Unit, int]]] = [
+TIGHT: list[tuple[list[PriceEntry], str, str, dict[Unit, int]]] = [
     # The tier asked for is cheaper than the one in which it is served.
     ([entry(1_000_000, IN, 3, tier="priority")], "priority", "", {IN: LONG, OUT: 0}),
     ([entry(1_000_000, IN, 3, tier="fast")], "fast", "default", {IN: LONG, OUT: 0}),
@@ -245,7 +247,7 @@ TIGHT: list[tuple[list[Entry], str, str, dict[Unit, int]]] = [
 
 @pytest.mark.parametrize(("entries", "asked", "told", "report"), TIGHT)
 def test_the_dearest_that_may_come_is_what_was_reserved(
-    entries: list[Entry], asked: str, told: str, report: dict[Unit, int]
+    entries: list[PriceEntry], asked: str, told: str, report: dict[Unit, int]
 ) -> None:
     prices = table(*entries)
     target, units = target_of(prices), dict(sorted(report.items()))

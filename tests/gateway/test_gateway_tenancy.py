@@ -33,7 +33,7 @@ from clauseway.app.opening.home import Home
 from clauseway.gateway.plan import Budget, Plan, Prices, RateLimit
 from clauseway.metering import Status, Unit
 from clauseway.storage import Control
-from clauseway.storage.customers.leases import Leases, Standing, usd
+from clauseway.storage.customers.leases import BudgetStanding, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 
 # What a scripted cloud's answer costs: 21 tokens in at 2.5 and 8 out at 15 USD per million, 4 of 21 cached.
@@ -77,7 +77,7 @@ class House:
         )
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> BudgetStanding:
         (found,) = Leases(self.control).standings(time.time_ns())
         return found
 

@@ -18,7 +18,7 @@ from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Connection, Received, Ri
 
 from clauseway.gateway.plan import Auth, Plan, RateLimit
 from clauseway.gateway.plan.settings import Log, Settings
-from clauseway.gateway.process.logs import Line, Lines, as_json, as_text
+from clauseway.gateway.process.logs import LogLine, LogQueue, as_json, as_text
 
 PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
 
@@ -183,7 +183,7 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     async def tell() -> tuple[int, bytes]:
-        lines = Lines(Log(file=str(path), queue=50), asyncio.get_running_loop(), open(os.devnull, "wb"))  # noqa: SIM115
+        lines = LogQueue(Log(file=str(path), queue=50), asyncio.get_running_loop(), open(os.devnull, "wb"))  # noqa: SIM115
         for number in range(40):
             lines.event("long", number=number, text="x" * 10_000)  # more than a pipe holds
         # The thread that writes has the long lines, and waits for the reader.
@@ -210,7 +210,9 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None
 
 
 def test_both_forms() -> None:
-    line = Line(1_763_640_000_123_000_000, "ready", {"port": 8400, "host": "127.0.0.1", "settings": ["a"], "why": ""})
+    line = LogLine(
+        1_763_640_000_123_000_000, "ready", {"port": 8400, "host": "127.0.0.1", "settings": ["a"], "why": ""}
+    )
     assert json.loads(as_json(line)) == {
         "time": "2025-11-20T12:00:00.123Z", "event": "ready", "port": 8400, "host": "127.0.0.1", "settings": ["a"],
         "why": "",

@@ -32,7 +32,7 @@ from gateway_rig import (
 )
 
 from clauseway.gateway.plan import Plan
-from clauseway.gateway.plan.settings import Settings, Tls
+from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.gateway.transport.tls import identity
 
 
@@ -47,16 +47,16 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield started
 
 
-def write_certificate(folder: Path, authority: trustme.CA, name: str = "localhost") -> Tls:
+def write_certificate(folder: Path, authority: trustme.CA, name: str = "localhost") -> TlsSettings:
     """Ours and its key, replaced whole."""
     made = authority.issue_cert(name, "127.0.0.1")
     for file, blob in (("key.pem", made.private_key_pem), ("cert.pem", made.cert_chain_pems[0])):
         blob.write_to_path(folder / f"{file}.new")
         (folder / f"{file}.new").rename(folder / file)
-    return Tls(certificate=str(folder / "cert.pem"), key=str(folder / "key.pem"))
+    return TlsSettings(certificate=str(folder / "cert.pem"), key=str(folder / "key.pem"))
 
 
-def with_tls(plan: Plan, tls: Tls) -> Plan:
+def with_tls(plan: Plan, tls: TlsSettings) -> Plan:
     return msgspec.structs.replace(plan, settings=Settings(tls=tls))
 
 
@@ -173,7 +173,7 @@ def test_a_cloud_is_called_only_with_a_certificate_for_its_host(
     context.sni_callback = lambda _connection, server_name, _context: shown.append(server_name)
     cloud = Cloud("azure", rig._loop, tls=context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    tls = Tls(upstream_ca=str(tmp_path / "ca.pem")) if trusted else Tls()
+    tls = TlsSettings(upstream_ca=str(tmp_path / "ca.pem")) if trusted else TlsSettings()
     target = rig.target("azure", cloud.port, url=f"https://localhost:{cloud.port}/v1")
     rig.start(with_tls(rig.plan([target]), tls))
     answer = rig.post()
@@ -202,7 +202,7 @@ def test_an_answer_until_the_close_ends_with_the_close_of_tls(
     cloud.behaviour = unframed
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     target = rig.target("azure", cloud.port, url=f"https://localhost:{cloud.port}/v1")
-    rig.start(with_tls(rig.plan([target]), Tls(upstream_ca=str(tmp_path / "ca.pem"))))
+    rig.start(with_tls(rig.plan([target]), TlsSettings(upstream_ca=str(tmp_path / "ca.pem"))))
     answer = rig.post()
     assert answer.status_code == status, answer.text
     assert answer.content == ANSWER if in_order else "broke off" in answer.text
@@ -238,7 +238,9 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(rig: Rig, tmp_path: P
     (tmp_path / "cert.pem").write_text("no certificate")
     rig.cloud("azure")
     with pytest.raises(AssertionError, match="cannot be used"):
-        rig.start(with_tls(rig.plan(), Tls(certificate=str(tmp_path / "cert.pem"), key=str(tmp_path / "cert.pem"))))
+        rig.start(
+            with_tls(rig.plan(), TlsSettings(certificate=str(tmp_path / "cert.pem"), key=str(tmp_path / "cert.pem")))
+        )
     assert rig.process is not None
     assert rig.process.wait(PATIENCE_S) == 3
 

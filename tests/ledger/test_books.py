@@ -15,7 +15,6 @@ from share_tables import at, in_order, month, share
 
 from clauseway.agreement.language.shares import RevenueShare, Tier
 from clauseway.ledger import (
-    Change,
     Credit,
     Dispute,
     Journal,
@@ -23,6 +22,7 @@ from clauseway.ledger import (
     Reversed,
     SaleRecord,
     Settlement,
+    StatementChange,
     Voucher,
     accruals,
     balances,
@@ -77,7 +77,7 @@ class Books:
         """The open month, with what came late for the closed ones."""
         if len(self.closed) == len(MONTHS):
             return
-        told: list[Change] = [change for one in self.closed for change in one.corrections]
+        told: list[StatementChange] = [change for one in self.closed for change in one.corrections]
         told += [change for again in self.restatements.values() for one in again for change in one.changes]
         found = [
             late(one, self.restatements[name], told, self.settled(name))

@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from share_tables import cited, month, settled, share, sold
 
-from clauseway.agreement.language.shares import Floor, RevenueShare, Tier
-from clauseway.agreement.language.shares import Payment as PaymentTerm
+from clauseway.agreement.language.shares import Floor, PaymentTerm, RevenueShare, Tier
 from clauseway.app.reports.statements import statement_context
 from clauseway.exchange.statement_csv import statement_csv
 from clauseway.ledger import (

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from share_tables import cited, month, settled, share, sold
 
-from clauseway.agreement.language.shares import Payment as PaymentTerm
-from clauseway.agreement.language.shares import RevenueShare
+from clauseway.agreement.language.shares import PaymentTerm, RevenueShare
 from clauseway.ledger import (
     Entry,
     Invoice,

@@ -7,7 +7,15 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.ledger.reconciliation import BESIDE, Billed, Charge, Comparison, Metered, Tolerance, reconcile
+from clauseway.ledger.reconciliation import (
+    BESIDE,
+    BillComparison,
+    Billed,
+    Metered,
+    Tolerance,
+    UncomparedCharge,
+    reconcile,
+)
 from clauseway.metering import Unit
 from clauseway.values import Interval, exact_sum
 
@@ -54,7 +62,7 @@ def billed(used: list[Metered], offset: int = 0) -> list[Billed]:
     ]
 
 
-def compared(used: list[Metered], rows: list[Billed]) -> Comparison:
+def compared(used: list[Metered], rows: list[Billed]) -> BillComparison:
     return reconcile(used, rows, days=MAY, tolerance=Tolerance())
 
 
@@ -142,7 +150,7 @@ KINDS = st.sampled_from(BESIDE)
 AMOUNTS = st.decimals(min_value=-(10**6), max_value=10**6, places=4)
 CHARGES = st.lists(
     st.builds(
-        lambda kind, cost, currency: Charge(kind=kind, cost=cost, currency=currency),
+        lambda kind, cost, currency: UncomparedCharge(kind=kind, cost=cost, currency=currency),
         KINDS,
         AMOUNTS,
         st.sampled_from(["USD", "EUR"]),
@@ -153,7 +161,7 @@ CHARGES = st.lists(
 
 @given(USED, USED, CHARGES, st.booleans())
 def test_the_parts_of_a_bill_are_the_bill(
-    used: list[Metered], other: list[Metered], beside: list[Charge], is_rated: bool
+    used: list[Metered], other: list[Metered], beside: list[UncomparedCharge], is_rated: bool
 ) -> None:
     rows = [msgspec.structs.replace(row, currency="EUR") if row.line % 3 == 0 else row for row in billed(other)]
     rates = {"EUR": D("1.25")} if is_rated else {}

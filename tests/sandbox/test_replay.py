@@ -12,7 +12,7 @@ from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
 from clauseway.sandbox.traffic.clock import SimulatedClock
-from clauseway.sandbox.traffic.replay import CONCURRENCY, Outcome, Progress, Report, replay
+from clauseway.sandbox.traffic.replay import CONCURRENCY, Progress, ReplayedRequest, ReplayReport, replay
 from clauseway.sandbox.traffic.trace import TraceRequest, read_sample
 from clauseway.sandbox.traffic.traffic import BEGIN_NS, END_NS, SELLERS, plan
 from clauseway.values import DAY_NS
@@ -26,7 +26,7 @@ def sample(count: int) -> list[Any]:
     return plan(rows[:: len(rows) // count][:count])
 
 
-def run(clouds: Any, planned: list[Any], **options: Any) -> Report:
+def run(clouds: Any, planned: list[Any], **options: Any) -> ReplayReport:
     return asyncio.run(replay(clouds.url("openai", "/v1"), KEYS, planned, **options))
 
 
@@ -129,7 +129,7 @@ class Gateway:
         instant_ns: int = struct.unpack("<q", self.clock.read_bytes())[0]
         return (instant_ns - BEGIN_NS) // DAY_NS
 
-    async def receive(self, planned: list[Any], clock: SimulatedClock | None) -> Report:
+    async def receive(self, planned: list[Any], clock: SimulatedClock | None) -> ReplayReport:
         days = [(request.event_ns - BEGIN_NS) // DAY_NS if clock else self.day() for request in planned]
         self.left = Counter(days)
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -177,7 +177,7 @@ def test_no_request_is_open_across_midnight(tmp_path: Path) -> None:
     assert {(outcome.cloud, outcome.request_id) for outcome in report.outcomes} == {("azure", "req_1")}
 
 
-def one(tmp_path: Path, index: int, reply: bytes) -> tuple[Outcome, Progress, bytes]:
+def one(tmp_path: Path, index: int, reply: bytes) -> tuple[ReplayedRequest, Progress, bytes]:
     """The outcome of the request of that index in the mix, answered so."""
     (tmp_path / "clock").write_bytes(bytes(8))
     gateway = Gateway(tmp_path / "clock", [reply])

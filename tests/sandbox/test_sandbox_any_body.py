@@ -11,8 +11,8 @@ from clauseway.sandbox.clouds.model_server import COUNTING, GENERATING, NoEndpoi
 from clauseway.sandbox.server import FAKE_CLOUDS
 from clauseway.sandbox.signatures.credentials import DEMONSTRATION_KEY, GOOGLE_CLIENT_EMAIL
 from clauseway.sandbox.signatures.tokens import sign_token
-from clauseway.sandbox.surfaces.account import OPENAI_MODELS, Account, UnknownModel
-from clauseway.sandbox.wire import Call, Received, Refused
+from clauseway.sandbox.surfaces.account import OPENAI_MODELS, CloudAccount, UnknownModel
+from clauseway.sandbox.wire import FormatRefusal, ModelCall, Received
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 200) | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -48,19 +48,19 @@ MODELS = {
     "/audio/speech": "gpt-4o-mini-tts",
     "/moderations": "omni-moderation-latest",
 }
-ACCOUNT = Account(OPENAI_MODELS)
+ACCOUNT = CloudAccount(OPENAI_MODELS)
 
 
-def call(path: str, body: bytes, method: str = "POST", query: str = "", content_type: str = "") -> Call:
-    return Call(
+def call(path: str, body: bytes, method: str = "POST", query: str = "", content_type: str = "") -> ModelCall:
+    return ModelCall(
         method=method, path=path, query=query, content_type=content_type, body=body, now_s=0.0, serial=f"{7:032x}"
     )
 
 
-def answered_or_refused(asked: Call) -> None:
+def answered_or_refused(asked: ModelCall) -> None:
     try:
         reply = answer(ACCOUNT, asked)
-    except Refused as refused:
+    except FormatRefusal as refused:
         told = (refused.status, json.dumps(refused.body))
     except (UnknownModel, NoEndpoint):
         told = (404, "")

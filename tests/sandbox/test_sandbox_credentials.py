@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.app.running.simulation import Address, Clouds, write_credentials
+from clauseway.app.running.simulation import FakeCloudAddress, RunningSandbox, write_credentials
 from clauseway.sandbox.signatures.credentials import (
     AWS_SESSION_TOKEN,
     DEMONSTRATION_KEY,
@@ -33,8 +33,8 @@ VERTEX_ROOT = f"/v1/projects/{GOOGLE_PROJECT}/locations/{GOOGLE_LOCATION}/publis
 
 @pytest.fixture
 def folder(clouds: Any, tmp_path: Path) -> Path:
-    addresses = (Address("vertex", clouds.url("vertex", VERTEX_ROOT), ""),)
-    write_credentials(Clouds(None, addresses), tmp_path / "credentials")  # type: ignore[arg-type]
+    addresses = (FakeCloudAddress("vertex", clouds.url("vertex", VERTEX_ROOT), ""),)
+    write_credentials(RunningSandbox(None, addresses), tmp_path / "credentials")  # type: ignore[arg-type]
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "credentials").iterdir())
     return tmp_path / "credentials"
 

@@ -24,7 +24,7 @@ from clauseway.sandbox.signatures.credentials import (
     google_service_account,
     google_token,
 )
-from clauseway.sandbox.signatures.rsa import Key
+from clauseway.sandbox.signatures.rsa import KeyPair
 
 PLACE = f"/v1/projects/{GOOGLE_PROJECT}/locations/{GOOGLE_LOCATION}"
 RESPONSES = f"{PLACE}/publishers/openai/v1/responses"
@@ -127,7 +127,7 @@ def test_assertions_that_are_refused(clouds: Any, changed: dict[str, Any], messa
 
 
 def test_another_key_signs_nothing(clouds: Any) -> None:
-    other = Key(DEMONSTRATION_KEY.p, ISSUER_KEY.p)
+    other = KeyPair(DEMONSTRATION_KEY.p, ISSUER_KEY.p)
     with pytest.raises(exceptions.RefreshError, match="Invalid JWT Signature"):
         account(clouds, private_key=other.pem).with_scopes([GOOGLE_SCOPE]).refresh(
             google.auth.transport.requests.Request()

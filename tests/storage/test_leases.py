@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
-from clauseway.storage.customers.leases import Held, Leases, Wanted, bounds, picodollars, usd
+from clauseway.storage.customers.leases import LeaseRequest, Leases, LeaseState, bounds, picodollars, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 
 NOON_NS = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
@@ -42,9 +42,9 @@ class Gateway:
 
     def asks(
         self, least: int, target: int, spent: int = 0, *, over: bool = False, at_ns: int = NOON_NS, serial: int = 0
-    ) -> Held:
+    ) -> LeaseState:
         self.serial += 1
-        wanted = Wanted(
+        wanted = LeaseRequest(
             budget="b", boot=self.boot, part=self.part, pid=1, serial=serial or self.serial, spent=spent, least=least,
             target=target, is_over=over,
         )  # fmt: skip
@@ -180,7 +180,7 @@ def test_of_a_budget_that_was_removed_all_but_what_is_spent_goes_back(control: C
 
 
 def test_a_budget_that_is_not_there_leases_nothing(control: Control) -> None:
-    assert Gateway(control, "a").asks(1, 1) == Held(leased=0, left=0, amount=0, end_ns=1 << 63, is_recalled=True)
+    assert Gateway(control, "a").asks(1, 1) == LeaseState(leased=0, left=0, amount=0, end_ns=1 << 63, is_recalled=True)
 
 
 PERIODS = [
@@ -229,7 +229,7 @@ class Granting(RuleBasedStateMachine):
     def ask(self, number: int, least: int, more: int, late: int) -> None:
         self.serials[number] += 1
         serial = max(self.serials[number] - late, 1)
-        wanted = Wanted(
+        wanted = LeaseRequest(
             budget="b", boot=str(number), part=0, pid=1, serial=serial, spent=self.spent[number], least=least,
             target=least + more, is_over=False,
         )  # fmt: skip

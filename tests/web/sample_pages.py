@@ -6,26 +6,26 @@ import msgspec
 
 from clauseway.values import Citation
 from clauseway.web import (
-    Assumption,
+    ClauseShown,
     CloudCounts,
     CountsContext,
+    FigureShown,
     HomeContext,
     LineContext,
+    LineShown,
     PlainSentence,
     ReceiptLine,
+    RequestShown,
     Snippet,
     StatementContext,
-    StatementLine,
     StatementSection,
     Timeline,
     TimelineMark,
     TimelineRow,
     TimelineSegment,
     Total,
-    TracedClause,
     TracedEntry,
     TracedLeg,
-    TracedRequest,
     TracedUnit,
     Unavailable,
 )
@@ -35,8 +35,8 @@ def cite(amendment: str, term: str, document: str, line: int, source: str, text:
     return Citation(amendment=amendment, term=term, document=document, line=line, source=source, text=text)
 
 
-def assumption(name: str, value: str, standing: str, note: str = "") -> Assumption:
-    return Assumption(name=name, value=value, standing=standing, in_words=f"{value} ({standing})", note=note)
+def assumption(name: str, value: str, standing: str, note: str = "") -> FigureShown:
+    return FigureShown(name=name, value=value, standing=standing, in_words=f"{value} ({standing})", note=note)
 
 
 A1_SHARE = cite(
@@ -180,7 +180,7 @@ STATEMENT = StatementContext(
             begin=date(2026, 4, 1),
             end=A5,
             lines=(
-                StatementLine(
+                LineShown(
                     label="gpt-5.4 sold by OpenAI, hosted on Azure",
                     base="1,210.55",
                     rate="20 %",
@@ -188,7 +188,7 @@ STATEMENT = StatementContext(
                     citations=(A1_SHARE,),
                     working=("484,220,000 input tokens × 2.50 USD ÷ 1,000,000 = 1,210.55", "1,210.55 × 20 % = 242.11"),
                 ),
-                StatementLine(
+                LineShown(
                     label="gpt-5.5 sold by OpenAI, hosted on Azure",
                     base="86.40",
                     rate="20 %",
@@ -206,7 +206,7 @@ STATEMENT = StatementContext(
             begin=date(2026, 4, 1),
             end=A5,
             lines=(
-                StatementLine(
+                LineShown(
                     label="gpt-5.4 sold by Microsoft",
                     base="640.00",
                     rate="20 %",
@@ -225,7 +225,7 @@ STATEMENT = StatementContext(
             begin=A5,
             end=date(2026, 5, 1),
             lines=(
-                StatementLine(
+                LineShown(
                     label="gpt-5.4 sold by OpenAI, hosted on AWS",
                     base="12.10",
                     rate="20 %",
@@ -279,7 +279,7 @@ LINE = LineContext(
     days=((date(2026, 4, 28), "4,840", "13.31"),),
     prices=(_TOKENS,),
     requests=(
-        TracedRequest(
+        RequestShown(
             id="req_00000000000000070000000000000005",
             at="2026-04-28T00:00:05Z",
             whose="Contoso/search",
@@ -289,7 +289,7 @@ LINE = LineContext(
         ),
     ),
     requests_note="1 of 4,840, the first and the last by event time.",
-    clauses=(TracedClause(citation=A5_SHARE, title="5.7 OpenAI pays through 2030, capped", text="Through 2030 …"),),
+    clauses=(ClauseShown(citation=A5_SHARE, title="5.7 OpenAI pays through 2030, capped", text="Through 2030 …"),),
 )
 
 SNIPPETS = (

@@ -59,7 +59,7 @@ from clauseway.agreement.language.terms import (
     Undertaking,
 )
 from clauseway.agreement.reading.reader import read_agreement, read_with_facts
-from clauseway.agreement.reading.recorded import Given, Recorded, checked, facts_for
+from clauseway.agreement.reading.recorded import Recorded, UncheckedFact, checked, facts_for
 from clauseway.agreement.reading.registers import read_facts
 from clauseway.agreement.reading.suppositions import suppose
 
@@ -78,7 +78,6 @@ __all__ = [
     "Fact",
     "FactRegister",
     "Figure",
-    "Given",
     "Grant",
     "InForce",
     "Launch",
@@ -102,6 +101,7 @@ __all__ = [
     "Stake",
     "Term",
     "TermState",
+    "UncheckedFact",
     "Undertaking",
     "Withdrawal",
     "boundaries",

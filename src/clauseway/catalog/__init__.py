@@ -12,7 +12,7 @@ from clauseway.catalog.capabilities import (
     BITS,
     SURFACES,
     Capability,
-    Entry,
+    CapabilityEntry,
     Matrix,
     Since,
     Versions,
@@ -20,21 +20,21 @@ from clauseway.catalog.capabilities import (
     parse_versions,
 )
 from clauseway.catalog.catalog import ELSEWHERE, Catalog, Product, ProductClass
-from clauseway.catalog.models import Model, Models, Name, Retirement, parse_models
+from clauseway.catalog.models import ModelLimits, Models, ProductName, Retirement, parse_models
 
 __all__ = [
     "BITS",
     "ELSEWHERE",
     "SURFACES",
     "Capability",
+    "CapabilityEntry",
     "Catalog",
-    "Entry",
     "Matrix",
-    "Model",
+    "ModelLimits",
     "Models",
-    "Name",
     "Product",
     "ProductClass",
+    "ProductName",
     "Retirement",
     "Since",
     "Versions",

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 import msgspec
 
-from clauseway.catalog.rows import Row, read_rows, refuse_any
+from clauseway.catalog.rows import RowReader, read_rows, refuse_any
 from clauseway.values import FOREVER, Interval, Problem
 
 
@@ -84,7 +84,7 @@ _VERSION_COLUMNS = ("surface", "capability", "preview", "stable", "source")
 _VERSION = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class CapabilityEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the matrix. `product` is empty for all."""
 
     surface: str
@@ -105,9 +105,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 class Matrix(msgspec.Struct, frozen=True):
     """All entries, in the order of the file."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[CapabilityEntry, ...]
 
-    def lacking(self, surface: str, product: str, day: date) -> Mapping[Capability, Entry]:
+    def lacking(
+        self, surface: str, product: str, day: date
+    ) -> Mapping[Capability, CapabilityEntry]:
         """Return the capabilities that a product lacks on a surface that day, each with the entry
         that says so."""
         in_force = [
@@ -193,7 +195,7 @@ def parse_versions(text: str, name: str) -> Versions:
     return Versions(tuple(line for line in lines if line is not None))
 
 
-def _since(row: Row) -> Since | None:
+def _since(row: RowReader) -> Since | None:
     surface = row.one_of("surface", SURFACES)
     capability = row.one_of("capability", [str(capability) for capability in Capability])
     preview, stable = row.day("preview", date.max), row.day("stable", date.max)
@@ -218,7 +220,7 @@ def parse_matrix(text: str, name: str) -> Matrix:
     return Matrix(tuple(entry for entry in entries if entry is not None))
 
 
-def _entry(row: Row) -> Entry | None:
+def _entry(row: RowReader) -> CapabilityEntry | None:
     row.one_of("surface", SURFACES)
     row.one_of("capability", [str(capability) for capability in Capability])
     row.one_of("has", ("yes", "no"))
@@ -226,7 +228,7 @@ def _entry(row: Row) -> Entry | None:
     interval = row.interval("from", "until")
     if row.problems:
         return None
-    return Entry(
+    return CapabilityEntry(
         surface=row.text("surface"),
         product=row.text("product"),
         capability=Capability(row.text("capability")),
@@ -237,7 +239,7 @@ def _entry(row: Row) -> Entry | None:
     )
 
 
-def _twice(entries: Iterable[Entry], name: str) -> list[Problem]:
+def _twice(entries: Iterable[CapabilityEntry], name: str) -> list[Problem]:
     """Return a problem for each second entry that begins on the same day."""
     seen: dict[tuple[str, str, str, date], int] = {}
     problems = []

@@ -13,7 +13,7 @@ from datetime import date
 import msgspec
 
 from clauseway.catalog.capabilities import SURFACES
-from clauseway.catalog.rows import Row, read_rows, refuse_any
+from clauseway.catalog.rows import RowReader, read_rows, refuse_any
 from clauseway.values import FOREVER, Problem
 
 KINDS = ("text", "embedding", "image", "speech", "transcription", "moderation")
@@ -35,7 +35,7 @@ _RETIREMENT_COLUMNS = ("name", "vendor", "day", "successor", "source")
 VENDORS = tuple(dict.fromkeys(part for name in SURFACES for part in (name.partition("-")[0], name)))
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
+class ModelLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a product on a surface (empty: on all), in tokens; 0 if not known.
 
     `image_tokens_max` is the most that one image in a request counts for.
@@ -50,7 +50,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
-class Name(msgspec.Struct, frozen=True, kw_only=True):
+class ProductName(msgspec.Struct, frozen=True, kw_only=True):
     """A name that clients may ask for: an alias of a product, or a dated snapshot of it, from a day
     on."""
 
@@ -90,14 +90,14 @@ class Retirement(msgspec.Struct, frozen=True, kw_only=True):
 class Models(msgspec.Struct, frozen=True):
     """All models, names and retirements. `models` is by product and surface."""
 
-    models: Mapping[tuple[str, str], Model]
-    names: tuple[Name, ...]
+    models: Mapping[tuple[str, str], ModelLimits]
+    names: tuple[ProductName, ...]
     retirements: tuple[Retirement, ...]
 
-    def of(self, product: str, surface: str) -> Model:
+    def of(self, product: str, surface: str) -> ModelLimits:
         """Return a product's limits on a surface; a text model of unknown size if nothing is known
         of it."""
-        unknown = Model(
+        unknown = ModelLimits(
             product=product,
             surface="",
             kind="text",
@@ -149,8 +149,8 @@ def parse_models(models: str, names: str, retirements: str) -> Models:
     return Models(limits, listed, ended)
 
 
-def _model(row: Row) -> Model:
-    return Model(
+def _model(row: RowReader) -> ModelLimits:
+    return ModelLimits(
         product=row.stated("product"),
         surface=row.one_of("surface", ("", *SURFACES)),
         kind=row.one_of("kind", KINDS),
@@ -161,8 +161,8 @@ def _model(row: Row) -> Model:
     )
 
 
-def _name(row: Row, products: Sequence[str]) -> Name:
-    return Name(
+def _name(row: RowReader, products: Sequence[str]) -> ProductName:
+    return ProductName(
         name=row.stated("name"),
         product=row.one_of("product", products),
         is_snapshot=row.one_of("role", _ROLES) == "snapshot",
@@ -171,7 +171,7 @@ def _name(row: Row, products: Sequence[str]) -> Name:
     )
 
 
-def _retirement(row: Row) -> Retirement:
+def _retirement(row: RowReader) -> Retirement:
     row.stated("day")
     return Retirement(
         name=row.stated("name"),
@@ -182,7 +182,7 @@ def _retirement(row: Row) -> Retirement:
     )
 
 
-def _twice(rows: Iterable[Row], columns: tuple[str, ...], name: str) -> list[Problem]:
+def _twice(rows: Iterable[RowReader], columns: tuple[str, ...], name: str) -> list[Problem]:
     seen: dict[tuple[str, ...], int] = {}
     problems = []
     for row in rows:

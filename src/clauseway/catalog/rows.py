@@ -16,7 +16,7 @@ from clauseway.values import (
 )
 
 
-class Row:
+class RowReader:
     """A line being read: its fields, and every problem found in it."""
 
     def __init__(self, fields: dict[str, str], name: str, line: int) -> None:
@@ -81,7 +81,7 @@ class Row:
         return value
 
 
-def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
+def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
     """Read the lines of a file with these columns. Raise InvalidInput if it has others; `name` is
     the file."""
     # Remarks and empty lines are left out; the header must be the first line left.
@@ -103,7 +103,7 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
     for number, line in lines[1:]:
         fields = _fields(line)
         if len(fields) == len(columns):
-            rows.append(Row(dict(zip(columns, fields, strict=True)), name, number))
+            rows.append(RowReader(dict(zip(columns, fields, strict=True)), name, number))
         else:
             why = f"it has {len(fields)} fields, not {len(columns)}"
             problems.append(
@@ -114,7 +114,7 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
     return rows
 
 
-def refuse_any(rows: Sequence[Row], *more: Problem) -> None:
+def refuse_any(rows: Sequence[RowReader], *more: Problem) -> None:
     """Raise InvalidInput with every problem of the rows, if there is one."""
     problems = [*(problem for row in rows for problem in row.problems), *more]
     if problems:

@@ -12,7 +12,7 @@ from rich.table import Table
 from clauseway.app.reports.what_if import WhatIf
 from clauseway.cli.output import print_indented
 from clauseway.ledger.assumptions import Assumption
-from clauseway.ledger.beside import Amounts, Beside
+from clauseway.ledger.beside import Amounts, SideBySide
 
 
 def print_what_if(out: Console, comparison: WhatIf) -> None:
@@ -33,7 +33,7 @@ def print_what_if(out: Console, comparison: WhatIf) -> None:
     print_indented(out, receipts, by=2, style="dim")
 
 
-def print_beside(out: Console, comparison: Beside) -> None:
+def print_beside(out: Console, comparison: SideBySide) -> None:
     """Print lines by direction with totals, then the gain or loss of each party."""
     for direction in comparison.directions:
         out.print(f"\n  {direction.payer} pays {direction.payee}", style="bold cyan")

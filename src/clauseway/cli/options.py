@@ -90,13 +90,13 @@ AsOf = Annotated[
     str | None,
     typer.Option("--as-of", help="The day whose rules are asked for; by default today (UTC)."),
 ]
-KnownAt = Annotated[
+KnownAtFlag = Annotated[
     str | None,
     typer.Option(
         "--known-at", help="What was known by the end of this day, or by this instant; default now."
     ),
 ]
-PriceBook = Annotated[
+PriceBookFlag = Annotated[
     Path | None,
     typer.Option("--prices", help="Your own price book, over the shipped one and the public list."),
 ]

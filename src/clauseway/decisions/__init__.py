@@ -15,7 +15,7 @@ from clauseway.decisions.domain import all_questions
 from clauseway.decisions.engine import decide, facts_hash
 from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.several import (
-    Asked,
+    AskedAgreement,
     ask_together,
     check_readings_together,
     check_regions_together,
@@ -27,10 +27,18 @@ from clauseway.decisions.several import (
     timeline_together,
     unnamed_in,
 )
-from clauseway.decisions.table import DecisionTable, Span, Tables, Verdict, compile_table, timeline
+from clauseway.decisions.table import (
+    AnsweredSpan,
+    DecisionTable,
+    Tables,
+    Verdict,
+    compile_table,
+    timeline,
+)
 
 __all__ = [
-    "Asked",
+    "AnsweredSpan",
+    "AskedAgreement",
     "Audit",
     "AuditFinding",
     "Bound",
@@ -43,7 +51,6 @@ __all__ = [
     "Reason",
     "Receipt",
     "Shipment",
-    "Span",
     "StandIns",
     "Tables",
     "Turn",

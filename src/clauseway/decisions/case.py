@@ -19,7 +19,7 @@ from clauseway.values import Citation
 ASKED_PARTY, ASKED_PRODUCT, ASKED_SEGMENT = "\0party", "\0product", "\0segment"
 
 # A term, document and line: the place that a reason cites.
-Place = tuple[str, str, int]
+CitedPlace = tuple[str, str, int]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Case(msgspec.Struct, frozen=True):
     # A trace collects every look at a term here; None where no trace is wanted.
     looks: list[Look] | None = None
     # The events that began the terms in force, by the places of the terms.
-    begun_by: Mapping[Place, Citation] = msgspec.field(default_factory=dict)
+    begun_by: Mapping[CitedPlace, Citation] = msgspec.field(default_factory=dict)
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
     owners: dict[str, str | None] = msgspec.field(default_factory=dict)
 
@@ -152,7 +152,7 @@ def with_beginnings(case: Case, finding: Finding) -> Finding:
     return msgspec.structs.replace(finding, reasons=tuple(reasons))
 
 
-def _place(cited: Reason | Citation) -> Place:
+def _place(cited: Reason | Citation) -> CitedPlace:
     return cited.term, cited.document, cited.line
 
 
@@ -187,7 +187,7 @@ def named(finding: Finding, act: Act) -> Finding:
 
 def once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
     """Return the reasons without repetitions: each place once, where it is first cited."""
-    seen: dict[Place, Reason] = {}
+    seen: dict[CitedPlace, Reason] = {}
     for reason in reasons:
         seen.setdefault(_place(reason), reason)
     return tuple(seen.values())

@@ -18,8 +18,8 @@ from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import outcome_of
 from clauseway.decisions.question import Question
 from clauseway.decisions.several import (
-    Asked,
-    Said,
+    AgreementAnswer,
+    AskedAgreement,
     answer_of,
     in_their_order,
     joined_verdict,
@@ -58,11 +58,11 @@ def would_change(
     decision: Decision,
 ) -> tuple[WouldChange, ...]:
     """Return the changes that alone would change a decision: days, knowledge, facts, readings."""
-    return would_change_together([Asked(agreement, catalog, facts)], question, decision)
+    return would_change_together([AskedAgreement(agreement, catalog, facts)], question, decision)
 
 
 def would_change_together(
-    asked: Sequence[Asked], question: Question, decision: Decision
+    asked: Sequence[AskedAgreement], question: Question, decision: Decision
 ) -> tuple[WouldChange, ...]:
     """Do the same as `would_change`, for a decision under one or several agreements."""
     asking = _Asking(asked, question, decision)
@@ -85,7 +85,9 @@ class _Changed(msgspec.Struct, frozen=True):
 class _Asking:
     """A question with its answer, to be asked again with changes."""
 
-    def __init__(self, asked: Sequence[Asked], question: Question, decision: Decision) -> None:
+    def __init__(
+        self, asked: Sequence[AskedAgreement], question: Question, decision: Decision
+    ) -> None:
         self._asked = in_their_order(asked)
         self._question = question
         self._decision = decision
@@ -150,9 +152,9 @@ class _Asking:
                 kind="reading", outcome=turn.outcome, reading=option, agreements=agreements
             )
 
-    def _supposing(self, supposed: Iterable[str]) -> Sequence[Asked]:
+    def _supposing(self, supposed: Iterable[str]) -> Sequence[AskedAgreement]:
         """Return the agreements with these facts; none if no agreement knows a fact's names."""
-        asked: Sequence[Asked] = self._asked
+        asked: Sequence[AskedAgreement] = self._asked
         try:
             for text in supposed:
                 asked = supposing_together(asked, text)
@@ -196,7 +198,7 @@ class _Asking:
             kind="knowledge", known_at=day, outcome=change.outcome, agreements=change.agreements
         )
 
-    def _other(self, asked: Sequence[Asked], question: Question) -> _Changed | None:
+    def _other(self, asked: Sequence[AskedAgreement], question: Question) -> _Changed | None:
         """Return the outcome of a changed question or under changed facts; None if it is equal."""
         if len(asked) == 1:
             [member] = asked
@@ -219,7 +221,7 @@ class _Asking:
         yield from islice(filter(None, map(ask, days)), 1)
 
 
-def _says(said: Said) -> tuple[object, ...]:
+def _says(said: AgreementAnswer) -> tuple[object, ...]:
     """Return the parts of an agreement's answer that bear on the joint outcome."""
     return said.outcome, {condition.term for condition in said.conditions}
 

@@ -1,6 +1,6 @@
 """Sort names into classes that have the same answer, so that a table decides each class once.
 
-Dockets     For an action and a product: the terms and facts that bear on it, and when.
+ActContexts For an action and a product: the terms and facts that bear on it, and when.
 Situation   The terms and facts that bear on it from a day on. Equal situations have equal
             answers, whatever the product and the day.
 Partitions  The names that a situation distinguishes: parties, other parties, clouds, segments,
@@ -131,7 +131,7 @@ class Text(msgspec.Struct, frozen=True):
         return min(self.begins.values(), default=FOREVER)
 
 
-class Docket:
+class ActContext:
     """The terms and facts that bear on an action and a product, over all days."""
 
     def __init__(self, text: Text, action: str, product: str, bearings: Sequence[Bearing]) -> None:
@@ -292,8 +292,8 @@ def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, ...]:
     return tuple(getattr(scope, part.lists) for part in SCOPED)
 
 
-class Dockets:
-    """The dockets of an agreement, with an index that finds terms by the names in their scopes."""
+class ActContexts:
+    """The contexts of an agreement, with an index that finds terms by the names in their scopes."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
@@ -323,9 +323,9 @@ class Dockets:
             catalog_entry.first_shipped_by if catalog_entry is not None else None,
         )
 
-    def docket(self, action: str, product: str) -> Docket:
-        """Return the docket of an action and a product."""
-        return Docket(self._text, action, product, self._bearings(action, product))
+    def context(self, action: str, product: str) -> ActContext:
+        """Return the context of an action and a product."""
+        return ActContext(self._text, action, product, self._bearings(action, product))
 
     def _bearings(self, action: str, product: str) -> list[Bearing]:
         lineage = self._text.catalog.lineage(product)

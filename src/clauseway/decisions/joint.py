@@ -19,7 +19,7 @@ from clauseway.decisions.parts import PARTS, Names
 from clauseway.decisions.proof import Claim, Proof, Within, check_choices, walk
 from clauseway.decisions.question import Question
 from clauseway.decisions.several import (
-    Asked,
+    AskedAgreement,
     as_named_in,
     check_readings_together,
     in_their_order,
@@ -43,7 +43,7 @@ class JointTable:
     """
 
     def __init__(
-        self, asked: Sequence[Asked], known_at: KnownAt, readings: Mapping[str, str]
+        self, asked: Sequence[AskedAgreement], known_at: KnownAt, readings: Mapping[str, str]
     ) -> None:
         self._asked = in_their_order(asked)
         self._tables = [
@@ -110,7 +110,7 @@ class JointSide(msgspec.Struct, frozen=True, kw_only=True):
     `readings` holds the options chosen.
     """
 
-    asked: tuple[Asked, ...]
+    asked: tuple[AskedAgreement, ...]
     as_of: date
     known_at: KnownAt
     readings: Mapping[str, str]
@@ -136,7 +136,9 @@ def _verdicts_of(side: JointSide) -> Callable[[Combination], Verdict]:
     return verdict
 
 
-def _questions(asked: Sequence[Asked], as_of: date, known_at: KnownAt) -> Iterator[Question]:
+def _questions(
+    asked: Sequence[AskedAgreement], as_of: date, known_at: KnownAt
+) -> Iterator[Question]:
     catalog = joint_catalog([member.catalog for member in asked])
     # If any agreement names sellers, enumerate the questions as that agreement does.
     agreement = next(
@@ -147,7 +149,7 @@ def _questions(asked: Sequence[Asked], as_of: date, known_at: KnownAt) -> Iterat
 
 
 def prove_together(
-    asked: Sequence[Asked],
+    asked: Sequence[AskedAgreement],
     claim: Claim,
     within: Within,
     days: Interval,
@@ -168,7 +170,7 @@ def prove_together(
 
 
 def every_reading_together(
-    asked: Sequence[Asked], chosen: Mapping[str, str]
+    asked: Sequence[AskedAgreement], chosen: Mapping[str, str]
 ) -> list[dict[str, str]]:
     """Return every choice of readings that keeps the chosen options, the defaults first.
 
@@ -191,7 +193,7 @@ def every_reading_together(
     return choices
 
 
-def _ways_to_read(asked: Sequence[Asked], name: str) -> list[dict[str, str]]:
+def _ways_to_read(asked: Sequence[AskedAgreement], name: str) -> list[dict[str, str]]:
     """Return the ways to read one reading: the default, then each other option.
 
     Where the agreements' defaults differ, the first way chooses nothing: each uses its own default.

@@ -146,7 +146,7 @@ def prove(
     return walk(claim, within, days, catalog, questions, tables, readings)
 
 
-class Answering(Protocol):
+class AnswerTable(Protocol):
     """A table, of one agreement or of several in force at once."""
 
     def verdict(self, asked: Names, as_of: date) -> Verdict: ...
@@ -160,7 +160,7 @@ def walk(
     days: Interval,
     catalog: Catalog,
     questions: Iterable[Question],
-    tables: Sequence[Answering],
+    tables: Sequence[AnswerTable],
     readings: Sequence[Mapping[str, str]],
 ) -> Proof:
     """Try a claim on the questions that lie within `within`, under each table.
@@ -205,7 +205,7 @@ def _rows(questions: Iterable[Question]) -> _Rows:
     return rows
 
 
-def _days(table: Answering, action: str, product: str, days: Interval) -> Iterator[date]:
+def _days(table: AnswerTable, action: str, product: str, days: Interval) -> Iterator[date]:
     """Yield the first day of each stretch in the range on which no answer of a row changes."""
     yield days.begin
     yield from (day for day in table.days(action, product) if days.begin < day < days.end)
@@ -240,7 +240,7 @@ def check_choices(count: int) -> None:
 
 
 def _smallest(
-    claim: Claim, table: Answering, rows: _Rows, days: Interval
+    claim: Claim, table: AnswerTable, rows: _Rows, days: Interval
 ) -> Iterator[tuple[date, Question]]:
     """Yield the smallest question of which the claim does not hold under a table, if there is one.
 

@@ -30,7 +30,7 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.engine import ENGINE, decide
 from clauseway.decisions.parts import ANY_SEGMENT, PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
-from clauseway.decisions.table import Span, Verdict, timeline
+from clauseway.decisions.table import AnsweredSpan, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 # The engine's name for the condition that the owner must consent.
@@ -38,7 +38,7 @@ GRANT = "grant"
 _SILENCING = tuple(part for part in PARTS if part.silences)
 
 
-class Asked(msgspec.Struct, frozen=True):
+class AskedAgreement(msgspec.Struct, frozen=True):
     """An agreement with its catalog and facts, to be asked beside others."""
 
     agreement: Agreement
@@ -46,10 +46,10 @@ class Asked(msgspec.Struct, frozen=True):
     facts: FactRegister
 
 
-AnyAsked = TypeVar("AnyAsked", bound=Asked)
+AnyAsked = TypeVar("AnyAsked", bound=AskedAgreement)
 
 
-class Said(Protocol):
+class AgreementAnswer(Protocol):
     """An agreement's answer to a question: a decision, or a table's verdict."""
 
     @property
@@ -64,7 +64,7 @@ class _Answer(msgspec.Struct, frozen=True):
     """The answer of one agreement, with the agreement's id."""
 
     agreement: str
-    decision: Said
+    decision: AgreementAnswer
 
     @property
     def grants(self) -> tuple[Condition, ...]:
@@ -123,7 +123,7 @@ def _subjects(catalogs: Sequence[Catalog]) -> frozenset[str] | None:
     return frozenset().union(*subjects) if len(subjects) == len(catalogs) else None
 
 
-def check_regions_together(asked: Iterable[Asked]) -> None:
+def check_regions_together(asked: Iterable[AskedAgreement]) -> None:
     """Raise InvalidInput if two agreements define different regions.
 
     A question names one place for all agreements.
@@ -143,7 +143,7 @@ def check_regions_together(asked: Iterable[Asked]) -> None:
 
 
 def ask_together(
-    asked: Sequence[Asked],
+    asked: Sequence[AskedAgreement],
     *,
     as_of: date,
     known_at: KnownAt,
@@ -174,13 +174,13 @@ def ask_together(
     return msgspec.structs.replace(question, readings=dict(chosen))
 
 
-def check_readings_together(asked: Sequence[Asked], chosen: Mapping[str, str]) -> None:
+def check_readings_together(asked: Sequence[AskedAgreement], chosen: Mapping[str, str]) -> None:
     """Raise InvalidInput for a reading or an option that none of the agreements defines."""
     if problems := _reading_problems(asked, chosen):
         raise InvalidInput(*problems)
 
 
-def supposing_together(asked: Sequence[Asked], text: str) -> list[Asked]:
+def supposing_together(asked: Sequence[AskedAgreement], text: str) -> list[AskedAgreement]:
     """Return the agreements, with a supposed fact added to each that knows the fact's names.
 
     Raises InvalidInput if no agreement knows them.
@@ -199,7 +199,7 @@ def supposing_together(asked: Sequence[Asked], text: str) -> list[Asked]:
     return supposing
 
 
-def _reading_problems(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list[Problem]:
+def _reading_problems(asked: Sequence[AskedAgreement], chosen: Mapping[str, str]) -> list[Problem]:
     options: dict[str, set[str]] = {}
     for member in asked:
         for reading in member.agreement.readings.values():
@@ -225,7 +225,7 @@ def in_their_order(asked: Iterable[AnyAsked]) -> list[AnyAsked]:
     return sorted(asked, key=lambda member: (member.agreement.id, member.agreement.hash))
 
 
-def decide_together(asked: Sequence[Asked], question: Question) -> Decision:
+def decide_together(asked: Sequence[AskedAgreement], question: Question) -> Decision:
     """Answer a question under all agreements."""
     in_order = in_their_order(asked)
     decisions = [answer_of(member, question) for member in in_order]
@@ -235,13 +235,15 @@ def decide_together(asked: Sequence[Asked], question: Question) -> Decision:
     return _decision(decisions, question, joined, _turns(in_order, question, joined.outcome))
 
 
-def joined_verdict(action: str, asked: Sequence[Asked], said: Sequence[Said]) -> Verdict:
+def joined_verdict(
+    action: str, asked: Sequence[AskedAgreement], said: Sequence[AgreementAnswer]
+) -> Verdict:
     """Join the agreements' own answers (`said`) into one verdict."""
     joined = _joined(action, _answers(asked, said))
     return Verdict(joined.outcome, joined.reasons, joined.conditions)
 
 
-def _answers(asked: Sequence[Asked], said: Sequence[Said]) -> list[_Answer]:
+def _answers(asked: Sequence[AskedAgreement], said: Sequence[AgreementAnswer]) -> list[_Answer]:
     return [
         _Answer(member.agreement.id, answer) for member, answer in zip(asked, said, strict=True)
     ]
@@ -261,7 +263,9 @@ def _decision(
     )
 
 
-def timeline_together(asked: Sequence[Asked], question: Question) -> tuple[Span, ...]:
+def timeline_together(
+    asked: Sequence[AskedAgreement], question: Question
+) -> tuple[AnsweredSpan, ...]:
     """Return the answers to a question over all days, as known at its `known_at`.
 
     The question's own `as_of` is ignored. The spans leave out `turns_on`: see `decide_together`.
@@ -269,7 +273,7 @@ def timeline_together(asked: Sequence[Asked], question: Question) -> tuple[Span,
     in_order = in_their_order(asked)
     histories = [_history(member, question) for member in in_order]
     days = sorted({day for begins, _ in histories for day in begins if day != date.min})
-    spans: list[Span] = []
+    spans: list[AnsweredSpan] = []
     for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
         decisions = [
             decisions_of_member[bisect_right(begins, begin) - 1]
@@ -285,7 +289,9 @@ def timeline_together(asked: Sequence[Asked], question: Question) -> tuple[Span,
         else:
             on_the_day = msgspec.structs.replace(question, as_of=begin)
             spans.append(
-                Span(begin=begin, end=end, decision=_decision(decisions, on_the_day, joined, ()))
+                AnsweredSpan(
+                    begin=begin, end=end, decision=_decision(decisions, on_the_day, joined, ())
+                )
             )
     return tuple(spans)
 
@@ -294,7 +300,7 @@ def _says(decision: Decision) -> tuple[object, ...]:
     return decision.outcome, decision.reasons, decision.conditions
 
 
-def _history(member: Asked, question: Question) -> tuple[list[date], list[Decision]]:
+def _history(member: AskedAgreement, question: Question) -> tuple[list[date], list[Decision]]:
     """Return an agreement's answers over time, after the days they begin on (first `date.min`)."""
     first = answer_of(member, msgspec.structs.replace(question, as_of=date.min))
     own = put_to(member, question)
@@ -304,7 +310,7 @@ def _history(member: Asked, question: Question) -> tuple[list[date], list[Decisi
     return [date.min, *(span.begin for span in spans)], [first, *(span.decision for span in spans)]
 
 
-def answer_of(member: Asked, question: Question) -> Decision:
+def answer_of(member: AskedAgreement, question: Question) -> Decision:
     """Return an agreement's answer. It is unstated if the agreement does not know the names."""
     own = put_to(member, question)
     if unnamed := unnamed_in(member, own):
@@ -312,14 +318,14 @@ def answer_of(member: Asked, question: Question) -> Decision:
     return decide(member.agreement, member.catalog, member.facts, own)
 
 
-def put_to(member: Asked, question: Question) -> Question:
+def put_to(member: AskedAgreement, question: Question) -> Question:
     """Return a question as it is put to one agreement."""
     return msgspec.structs.replace(
         as_named_in(member, question), readings=own_options(member.agreement, question.readings)
     )
 
 
-def as_named_in(member: Asked, asked: AnyNames) -> AnyNames:
+def as_named_in(member: AskedAgreement, asked: AnyNames) -> AnyNames:
     """Return the names as one agreement is asked about them.
 
     No term can name a segment that the agreement does not know, so ask it about any segment.
@@ -342,7 +348,7 @@ def own_options(agreement: Agreement, readings: Mapping[str, str]) -> dict[str, 
     return {**agreement.default_readings(), **own}
 
 
-def unnamed_in(member: Asked, question: Names) -> tuple[str, ...]:
+def unnamed_in(member: AskedAgreement, question: Names) -> tuple[str, ...]:
     """Return the names in a question that an agreement does not know.
 
     If there are any, the agreement states nothing about the question.
@@ -358,7 +364,7 @@ def unnamed_in(member: Asked, question: Names) -> tuple[str, ...]:
     return () if question.action in takes else (f"{question.product} for {question.action}",)
 
 
-def _nothing(member: Asked, question: Question, unnamed: tuple[str, ...]) -> Decision:
+def _nothing(member: AskedAgreement, question: Question, unnamed: tuple[str, ...]) -> Decision:
     """Return the answer of an agreement that does not know the names in a question."""
     verdict = silence(member, unnamed)
     empty = Receipt(
@@ -381,7 +387,7 @@ def _nothing(member: Asked, question: Question, unnamed: tuple[str, ...]) -> Dec
     )
 
 
-def silence(member: Asked, unnamed: Iterable[str]) -> Verdict:
+def silence(member: AskedAgreement, unnamed: Iterable[str]) -> Verdict:
     """Return an agreement's verdict on names that it does not know."""
     reason = Reason.of(
         "rule", member.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}"
@@ -435,7 +441,9 @@ def _one_grant(conditions: Sequence[Condition]) -> Condition:
     )
 
 
-def _turns(asked: Sequence[Asked], question: Question, outcome: Outcome) -> tuple[Turn, ...]:
+def _turns(
+    asked: Sequence[AskedAgreement], question: Question, outcome: Outcome
+) -> tuple[Turn, ...]:
     """Return the readings that, each changed alone wherever it is defined, change the outcome."""
     options = {
         (reading.id, option): member

@@ -22,7 +22,7 @@ from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case, Finding, both, named, once
-from clauseway.decisions.classes import Dockets, Partition, Partitions, Situation, Text
+from clauseway.decisions.classes import ActContexts, Partition, Partitions, Situation, Text
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import decide, decide_act, facts_hash, other_options, receipt
@@ -37,7 +37,7 @@ _SELLER, _REGION = BY_NAME["seller"], BY_NAME["region"]
 _SOLD = "\0sell what is served"
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
+class AnsweredSpan(msgspec.Struct, frozen=True, kw_only=True):
     """The days `begin` ≤ day < `end` on which a question has one answer."""
 
     begin: date
@@ -47,20 +47,20 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 def timeline(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> tuple[Span, ...]:
+) -> tuple[AnsweredSpan, ...]:
     """Return the answers to a question over all days, as known at its `known_at`.
 
     The question's own `as_of` is ignored. The first span begins on the first day on which anything
     can change; before that day nothing is stated.
     """
     days = boundaries(agreement, facts, question.known_at)
-    spans: list[Span] = []
+    spans: list[AnsweredSpan] = []
     for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
         decision = decide(agreement, catalog, facts, msgspec.structs.replace(question, as_of=begin))
         if spans and _same(spans[-1].decision, decision):
             spans[-1] = msgspec.structs.replace(spans[-1], end=end)
         else:
-            spans.append(Span(begin=begin, end=end, decision=decision))
+            spans.append(AnsweredSpan(begin=begin, end=end, decision=decision))
     return tuple(spans)
 
 
@@ -350,11 +350,11 @@ class _Rows(dict[tuple[str, str], _Row]):
 
 
 class _Compiler:
-    """Turns dockets into rows. Equal situations of any product and day share a leaf."""
+    """Turns contexts into rows. Equal situations of any product and day share a leaf."""
 
     def __init__(self, text: Text, known_at: KnownAt, readings: Mapping[str, str]) -> None:
         self._text, self._known_at, self._readings = text, known_at, readings
-        self._dockets, self._partitions = Dockets(text), Partitions(text)
+        self._contexts, self._partitions = ActContexts(text), Partitions(text)
         self.products = {action: frozenset(products_of(text.catalog, action)) for action in ACTIONS}
         self.products[_SOLD] = self.products[SERVE]
         self._rows: dict[tuple[str, object], _Row] = {}
@@ -366,7 +366,7 @@ class _Compiler:
         if product not in self.products[action]:
             raise KeyError(f"{action} does not take {product!r}")
         action = SELL if action == _SOLD else action
-        key = (action, self._dockets.signature(product))
+        key = (action, self._contexts.signature(product))
         if key not in self._rows:
             self._rows[key] = self._compiled(action, product)
         return self._rows[key]
@@ -374,7 +374,7 @@ class _Compiler:
     def _compiled(self, action: str, product: str) -> _Row:
         days: list[date] = []
         leaves = [self._unstated[action]]
-        for day, situation in self._dockets.docket(action, product).situations():
+        for day, situation in self._contexts.context(action, product).situations():
             leaf = self.leaves.get(situation)
             if leaf is None:
                 leaf = self.leaves[situation] = self._leaf(situation, day)

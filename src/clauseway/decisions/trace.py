@@ -39,7 +39,13 @@ from clauseway.decisions.reach import (
     Look,
     outside,
 )
-from clauseway.decisions.several import Asked, answer_of, in_their_order, put_to, unnamed_in
+from clauseway.decisions.several import (
+    AskedAgreement,
+    answer_of,
+    in_their_order,
+    put_to,
+    unnamed_in,
+)
 from clauseway.values import FOREVER, Citation
 
 # The findings of a trace about a term.
@@ -91,7 +97,7 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     agreement: str = ""
 
 
-def trace_together(asked: Iterable[Asked], question: Question) -> tuple[Traced, ...]:
+def trace_together(asked: Iterable[AskedAgreement], question: Question) -> tuple[Traced, ...]:
     """Trace each agreement's own answer, one agreement after the other.
 
     The trace of an agreement that does not know the names asked about is its rule on silence.
@@ -103,7 +109,7 @@ def trace_together(asked: Iterable[Asked], question: Question) -> tuple[Traced, 
     )
 
 
-def _own_trace(member: Asked, question: Question) -> Iterable[Traced]:
+def _own_trace(member: AskedAgreement, question: Question) -> Iterable[Traced]:
     own, decision = put_to(member, question), answer_of(member, question)
     if unnamed_in(member, own):
         return [

@@ -34,7 +34,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.rights import LAUNCH_RULE
 from clauseway.values import Citation
 
-Kind = TypeVar("Kind", bound=Term)
+TermT = TypeVar("TermT", bound=Term)
 
 
 class Extract(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         """Return the number of terms in force that an export writes."""
         return sum(state.in_force and _is_written(state.term) for state in self.force.states)
 
-    def in_force(self, kind: type[Kind]) -> list[Kind]:
+    def in_force(self, kind: type[TermT]) -> list[TermT]:
         """Return the terms of a kind that are in force, the latest amendment's first.
 
         A permission keeps to what its grantor could give.
@@ -108,7 +108,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
             for state in self.force.states
         )
 
-    def ended(self, kind: type[Kind]) -> list[Kind]:
+    def ended(self, kind: type[TermT]) -> list[TermT]:
         return [
             state.term for state in self.force.terms if state.ended and isinstance(state.term, kind)
         ]

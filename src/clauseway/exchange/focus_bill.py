@@ -29,7 +29,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from clauseway.exchange.cells import CsvWriter
-from clauseway.exchange.focus_columns import DECIMAL, KINDS, TIME, V1_2, Row, Value, columns_of
+from clauseway.exchange.focus_columns import DECIMAL, KINDS, TIME, V1_2, FocusRow, Value, columns_of
 from clauseway.ledger.charges import UsageCharge
 from clauseway.metering import Unit
 from clauseway.values import USD, Interval, day_after, exact_product
@@ -109,14 +109,14 @@ def focus_rows(
     publisher: str = "",
     hosts: Mapping[str, str] = _NO_HOSTS,
     version: str = V1_2,
-) -> list[Row]:
+) -> list[FocusRow]:
     """Return the rows of a provider's bill for a period, in the order of the charges.
 
     With no `provider` each seller bills its own. `publisher` made the products; `hosts` are the
     operators of clouds.
     """
     columns = bill_columns(version)
-    rows: list[Row] = []
+    rows: list[FocusRow] = []
     for charge in charges:
         biller, maker = provider or charge.seller, publisher or charge.seller
         row = _row(charge, period, biller, maker, hosts)
@@ -124,7 +124,7 @@ def focus_rows(
     return rows
 
 
-def focus_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
+def focus_csv(rows: Sequence[FocusRow], columns: Sequence[str]) -> str:
     """Return the rows as CSV; a null is an empty field."""
     written = io.StringIO(newline="")
     writer = CsvWriter(written)
@@ -133,7 +133,7 @@ def focus_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
     return written.getvalue()
 
 
-def focus_table(rows: Sequence[Row], columns: Sequence[str]) -> pa.Table:
+def focus_table(rows: Sequence[FocusRow], columns: Sequence[str]) -> pa.Table:
     """Return the rows as an Arrow table, each column of the type that the specification gives
     it."""
     schema = pa.schema([(name, _type_of(name)) for name in columns])

@@ -23,7 +23,7 @@ _OF_1_2, _OF_1_4 = (V1_2,), (V1_4,)
 MANDATORY, CONDITIONAL, RECOMMENDED = "Mandatory", "Conditional", "Recommended"
 STRING, DECIMAL, TIME, JSON = "String", "Decimal", "Date/Time", "JSON"
 Value = str | Decimal | datetime | None
-Row = Mapping[str, Value]
+FocusRow = Mapping[str, Value]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -218,7 +218,7 @@ def columns_of(version: str) -> Mapping[str, Column]:
     return _BY_NAME[version]
 
 
-def broken_rules(rows: Sequence[Row], version: str = V1_2, generator: str = "") -> list[str]:
+def broken_rules(rows: Sequence[FocusRow], version: str = V1_2, generator: str = "") -> list[str]:
     """Return every rule of Cost and Usage that these rows break, with the row's number from 1.
 
     `generator` is the party whose bill it is. 1.4 has no column for it: where it is not named, each
@@ -230,7 +230,9 @@ def broken_rules(rows: Sequence[Row], version: str = V1_2, generator: str = "") 
     return broken
 
 
-def broken_columns(rows: Sequence[Row], columns: Mapping[str, Column], dataset: str) -> list[str]:
+def broken_columns(
+    rows: Sequence[FocusRow], columns: Mapping[str, Column], dataset: str
+) -> list[str]:
     """Return the rules of single columns that the rows of a data set break."""
     mandatory = [column.name for column in columns.values() if column.level == MANDATORY]
     names = set(rows[0]) if rows else set(mandatory)
@@ -264,7 +266,7 @@ def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[s
         yield f"{column.name} is {value}, without UTC"
 
 
-def _broken_together(row: Row, version: str, generator: str) -> Iterator[str]:
+def _broken_together(row: FocusRow, version: str, generator: str) -> Iterator[str]:
     for cost, price in _PRODUCTS:
         amount, unit_price, quantity = row.get(cost), row.get(price), row.get("PricingQuantity")
         if not (
@@ -291,7 +293,7 @@ def _broken_together(row: Row, version: str, generator: str) -> Iterator[str]:
         yield f"BilledCost is {billed} where a third party receives the payment; it must be 0"
 
 
-def broken_periods(row: Row) -> Iterator[str]:
+def broken_periods(row: FocusRow) -> Iterator[str]:
     """Yield the problems of a row's currency and of the order of its instants."""
     currency = row.get("BillingCurrency")
     if isinstance(currency, str) and not _CURRENCY.fullmatch(currency):

@@ -25,7 +25,7 @@ from clauseway.exchange.focus_columns import (
     INVOICE_DETAIL,
     MANDATORY,
     V1_4,
-    Row,
+    FocusRow,
     Value,
     broken_columns,
     broken_periods,
@@ -76,7 +76,7 @@ def has_months(invoice: Invoice) -> bool:
     return all(line.parts for line in invoice.lines)
 
 
-def detail_rows(issued: IssuedInvoice) -> list[Row]:
+def detail_rows(issued: IssuedInvoice) -> list[FocusRow]:
     """Return an invoice's records of Invoice Detail, one for each line."""
     invoice = issued.invoice
     # Whole seconds, which both formats hold.
@@ -84,7 +84,7 @@ def detail_rows(issued: IssuedInvoice) -> list[Row]:
     return [_detail_row(invoice, line, recorded) for line in invoice.lines]
 
 
-def charge_rows(invoice: Invoice) -> list[Row]:
+def charge_rows(invoice: Invoice) -> list[FocusRow]:
     """Return the charges of Cost and Usage behind an invoice, those of each line together."""
     return [
         _charge_row(invoice, line, part, amount)
@@ -93,7 +93,7 @@ def charge_rows(invoice: Invoice) -> list[Row]:
     ]
 
 
-def broken_invoices(details: Sequence[Row], charges: Sequence[Row]) -> list[str]:
+def broken_invoices(details: Sequence[FocusRow], charges: Sequence[FocusRow]) -> list[str]:
     """Return every rule that the two data sets break, each alone and against the other."""
     broken = broken_columns(details, INVOICE_DETAIL, "Invoice Detail")
     for number, row in enumerate(details, 1):
@@ -203,14 +203,14 @@ def _charge_row(
     }
 
 
-def _broken_together(row: Row) -> Iterator[str]:
+def _broken_together(row: FocusRow) -> Iterator[str]:
     yield from broken_periods(row)
     created, updated = row.get("InvoiceDetailCreated"), row.get("InvoiceDetailLastUpdated")
     if isinstance(created, datetime) and isinstance(updated, datetime) and updated < created:
         yield "InvoiceDetailLastUpdated is before InvoiceDetailCreated"
 
 
-def _broken_sums(details: Sequence[Row], charges: Sequence[Row]) -> Iterator[str]:
+def _broken_sums(details: Sequence[FocusRow], charges: Sequence[FocusRow]) -> Iterator[str]:
     """Yield the records whose charges do not sum to them.
 
     The specification allows a variance of rounding; we do not.
@@ -228,7 +228,7 @@ def _broken_sums(details: Sequence[Row], charges: Sequence[Row]) -> Iterator[str
             )
 
 
-def _sums(rows: Sequence[Row]) -> dict[tuple[str, ...], Decimal]:
+def _sums(rows: Sequence[FocusRow]) -> dict[tuple[str, ...], Decimal]:
     """Return BilledCost by invoice, line and currency."""
     amounts: dict[tuple[str, ...], list[Decimal]] = {}
     for row in rows:

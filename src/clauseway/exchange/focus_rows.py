@@ -51,7 +51,7 @@ _USAGE, _CORRECTION = "Usage", "Correction"
 _CATEGORIES = {"Tax": TAXES, "Credit": CREDITS, "Purchase": PURCHASES, "Adjustment": ADJUSTMENTS}
 
 
-class Unread(msgspec.Struct, frozen=True, kw_only=True):
+class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row that could not be read: its line, the field, and why."""
 
     line: int
@@ -59,7 +59,7 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Beside(msgspec.Struct, frozen=True, kw_only=True):
+class UncomparedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row that is not compared: its line, one of `reconciliation.BESIDE`, its day if it has one,
     and its cost."""
 
@@ -78,8 +78,8 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rows: tuple[Billed, ...]
-    beside: tuple[Beside, ...]
-    unread: tuple[Unread, ...]
+    beside: tuple[UncomparedRow, ...]
+    unread: tuple[UnreadRow, ...]
     uncounted: int
     period: tuple[date, date] | None
     has_regions: bool
@@ -101,8 +101,8 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
     """
     longest_first = sorted(products, key=lambda name: (-len(name), name))
     rows: list[Billed] = []
-    beside: list[Beside] = []
-    unread: list[Unread] = []
+    beside: list[UncomparedRow] = []
+    unread: list[UnreadRow] = []
     periods: set[tuple[date, date]] = set()
     uncounted = 0
     for line, raw, wrong in _rows(path, cost):
@@ -120,7 +120,7 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
             if "BillingPeriodStart" in row and "BillingPeriodEnd" in row:
                 periods.add((_day(row, "BillingPeriodStart"), _day(row, "BillingPeriodEnd")))
         except _Field as error:
-            unread.append(Unread(line=line, field=error.field, reason=str(error)))
+            unread.append(UnreadRow(line=line, field=error.field, reason=str(error)))
             try:
                 beside.append(_beside(line, row, NOT_READ, cost))
             except _Field:
@@ -148,12 +148,14 @@ def _kind(row: Mapping[str, Any]) -> str:
     return _CATEGORIES.get(category, "")
 
 
-def _beside(line: int, row: Mapping[str, Any], kind: str, cost: str) -> Beside:
+def _beside(line: int, row: Mapping[str, Any], kind: str, cost: str) -> UncomparedRow:
     try:
         day = _day(row, "ChargePeriodStart")
     except _Field:
         day = None
-    return Beside(line=line, kind=kind, day=day, cost=_number(row, cost), currency=_currency(row))
+    return UncomparedRow(
+        line=line, kind=kind, day=day, cost=_number(row, cost), currency=_currency(row)
+    )
 
 
 def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:

@@ -41,7 +41,7 @@ _ROWS = 1 << 20
 _ROWS_READ_SINGLY = 1 << 16
 
 
-class Answer(msgspec.Struct, frozen=True):
+class AnsweredRow(msgspec.Struct, frozen=True):
     """The answer to a row: outcome and deciding terms, or the problem with its question."""
 
     outcome: str
@@ -63,7 +63,7 @@ class QuestionRows(msgspec.Struct, frozen=True):
 
 
 # Writes rows beside their answers: the rows, the place of each row's answer, and the answers.
-Put = Callable[[QuestionRows, pa.Array, Sequence[Answer]], None]
+Put = Callable[[QuestionRows, pa.Array, Sequence[AnsweredRow]], None]
 
 
 def read_questions(source: Path) -> Callable[[], Iterator[QuestionRows]]:
@@ -284,7 +284,7 @@ def _write_parquet(path: Path) -> Iterator[Put]:
             writers.append(pq.ParquetWriter(path, table.schema))
         writers[0].write_table(table)
 
-    def put(part: QuestionRows, places: pa.Array, answers: Sequence[Answer]) -> None:
+    def put(part: QuestionRows, places: pa.Array, answers: Sequence[AnsweredRow]) -> None:
         batch = part.rows
         added = (
             pa.array([answer.outcome for answer in answers], pa.string()).take(places),
@@ -311,7 +311,7 @@ def _write_csv(path: Path) -> Iterator[Put]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = CsvWriter(file)
 
-        def put(part: QuestionRows, places: pa.Array, answers: Sequence[Answer]) -> None:
+        def put(part: QuestionRows, places: pa.Array, answers: Sequence[AnsweredRow]) -> None:
             if not file.tell():
                 writer.row([*part.rows[0], *ADDED])
             for row, place in zip(part.rows, places.to_pylist(), strict=True):
@@ -331,7 +331,7 @@ def _write_lines(path: Path) -> Iterator[Put]:
 def _lines_to(file: TextIO) -> Iterator[Put]:
     encoder = msgspec.json.Encoder(enc_hook=str)
 
-    def put(part: QuestionRows, places: pa.Array, answers: Sequence[Answer]) -> None:
+    def put(part: QuestionRows, places: pa.Array, answers: Sequence[AnsweredRow]) -> None:
         rows = part.rows if isinstance(part.rows, list) else part.rows.to_pylist()
         for row, place in zip(rows, places.to_pylist(), strict=True):
             answer = answers[place]

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from clauseway.gateway.process.server import Options, Server
+from clauseway.gateway.process.server import ProcessOptions, Server
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.values import InvalidInput
 
 
-def parse_options(arguments: list[str]) -> Options:
+def parse_options(arguments: list[str]) -> ProcessOptions:
     parser = argparse.ArgumentParser(
         prog="python -m clauseway.gateway", description="Serve requests by a compiled plan."
     )
@@ -42,7 +42,7 @@ def parse_options(arguments: list[str]) -> Options:
     parser.add_argument(
         "--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end"
     )
-    return Options(**vars(parser.parse_args(arguments)))
+    return ProcessOptions(**vars(parser.parse_args(arguments)))
 
 
 def main(arguments: list[str]) -> int:
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-async def _run(options: Options) -> None:
+async def _run(options: ProcessOptions) -> None:
     await Server(options).run()
 
 

@@ -38,13 +38,13 @@ from clauseway.ledger.rates import Rates, read_rates
 from clauseway.ledger.revenue import RevenueLine, SaleRecord
 from clauseway.ledger.settlement import (
     CapState,
-    Change,
     Disputed,
     Ended,
     Inputs,
     Settlement,
     ShareLine,
     ShareResult,
+    StatementChange,
 )
 from clauseway.ledger.settling import carry, settle
 from clauseway.ledger.statement import Direction, Statement, statement_of
@@ -67,7 +67,6 @@ __all__ = [
     "Assumptions",
     "CapState",
     "Carried",
-    "Change",
     "Conflict",
     "Credit",
     "Direction",
@@ -93,6 +92,7 @@ __all__ = [
     "ShareResult",
     "Stated",
     "Statement",
+    "StatementChange",
     "Voucher",
     "accruals",
     "balances",

@@ -88,7 +88,7 @@ class PartyBeside(msgspec.Struct, frozen=True, kw_only=True):
     gains: Decimal
 
 
-class Beside(msgspec.Struct, frozen=True, kw_only=True):
+class SideBySide(msgspec.Struct, frozen=True, kw_only=True):
     """Two settlements of `period` side by side. Their receipts identify their inputs."""
 
     period: Interval
@@ -117,14 +117,14 @@ class _Key(NamedTuple):
     seller: str
 
 
-def beside(real: Settlement, other: Settlement) -> Beside:
+def beside(real: Settlement, other: Settlement) -> SideBySide:
     """Compare two settlements of one period line by line, with totals. Neither is changed."""
     assert real.period == other.period, (
         f"{real.period} and {other.period} are not beside each other"
     )
     lines = _lines(real, other)
     directions = _directions(real, other)
-    return Beside(
+    return SideBySide(
         period=real.period,
         lines=lines,
         directions=directions,

@@ -17,10 +17,16 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.language.shares import RESTATEMENT
-from clauseway.agreement.language.shares import Payment as PaymentTerm
+from clauseway.agreement.language.shares import RESTATEMENT, PaymentTerm
 from clauseway.ledger.assumptions import ESTIMATED
-from clauseway.ledger.settlement import Change, Disputed, Inputs, Settlement, ShareLine, ShareResult
+from clauseway.ledger.settlement import (
+    Disputed,
+    Inputs,
+    Settlement,
+    ShareLine,
+    ShareResult,
+    StatementChange,
+)
 from clauseway.values import FOREVER, Citation, Interval, exact_sum
 
 _ZERO = Decimal(0)
@@ -42,7 +48,7 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
     withholding: Decimal = _ZERO
 
 
-def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stated]:
+def stated(closed: Settlement, changes: Iterable[StatementChange] = ()) -> dict[str, Stated]:
     """Return the lines of a closed settlement with every change since, in any order."""
     lines = _lines(closed)
     for change in changes:
@@ -58,7 +64,7 @@ def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stat
     return lines
 
 
-def _nothing_of(line: Change | Stated) -> Stated:
+def _nothing_of(line: StatementChange | Stated) -> Stated:
     """Return a line of the same share that states nothing."""
     return Stated(
         term=line.term,
@@ -76,7 +82,7 @@ def changes(
     before: Mapping[str, Stated],
     since: Inputs | None = None,
     because: Mapping[str, str] | None = None,
-) -> list[Change]:
+) -> list[StatementChange]:
     """Return the lines that differ between the last statement and present knowledge, in order of
     their ids, with causes.
 
@@ -91,7 +97,7 @@ def changes(
         old, new = before.get(line, empty), after.get(line, empty)
         if (old.amount, old.disputed) != (new.amount, new.disputed):
             changed.append(
-                Change(
+                StatementChange(
                     period=closed.period,
                     term=present.term,
                     payer=present.payer,
@@ -121,14 +127,14 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
     agreement asks for it."""
 
     closed: Settlement
-    corrections: tuple[Change, ...]
+    corrections: tuple[StatementChange, ...]
     restatement: Settlement | None
 
 
 def late(
     closed: Settlement,
     restatements: Sequence[Settlement],
-    reported: Iterable[Change],
+    reported: Iterable[StatementChange],
     now: Settlement,
     since: Inputs | None = None,
     because: Mapping[str, str] | None = None,
@@ -150,7 +156,7 @@ def late(
     )
 
 
-def _is_restated(change: Change, closed: Settlement, now: Settlement) -> bool:
+def _is_restated(change: StatementChange, closed: Settlement, now: Settlement) -> bool:
     """True if a change restates its period, by what the agreement says of the share now."""
     says = {share.term: share.late for share in (*closed.shares, *now.shares)}
     return bool(closed.receipt) and says[change.term] == RESTATEMENT
@@ -182,9 +188,9 @@ class SettlementSummary(msgspec.Struct, frozen=True, kw_only=True):
     restates: str
     terms: tuple[str, ...]
     accepted: tuple[str, ...]
-    corrections: tuple[Change, ...]
-    changes: tuple[Change, ...]
-    restated: tuple[Change, ...]
+    corrections: tuple[StatementChange, ...]
+    changes: tuple[StatementChange, ...]
+    restated: tuple[StatementChange, ...]
 
 
 def summary_of(settlement: Settlement) -> SettlementSummary:
@@ -208,18 +214,18 @@ def summary_of(settlement: Settlement) -> SettlementSummary:
 
 def uncounted(
     closed: Iterable[SettlementSummary], restatements: Iterable[SettlementSummary]
-) -> tuple[Change, ...]:
+) -> tuple[StatementChange, ...]:
     """Return the changes by restatements that no closed period has counted as due: by period and
     line, net.
 
     They are due with the open period. `restatements` are all restatements of each period, oldest
     first.
     """
-    moved: dict[tuple[Interval, str], list[Change]] = {}
+    moved: dict[tuple[Interval, str], list[StatementChange]] = {}
     for summary in restatements:
         for change in summary.changes:
             moved.setdefault((change.period, change.line), []).append(change)
-    counted: dict[tuple[Interval, str], list[Change]] = {}
+    counted: dict[tuple[Interval, str], list[StatementChange]] = {}
     for summary in closed:
         for change in summary.restated:
             counted.setdefault((change.period, change.line), []).append(change)
@@ -229,7 +235,7 @@ def uncounted(
     )
 
 
-def _net(changed: Sequence[Change], counted: Sequence[Change]) -> Change:
+def _net(changed: Sequence[StatementChange], counted: Sequence[StatementChange]) -> StatementChange:
     """Return the changes of one line less the changes counted before, as one change up to the last
     of them."""
     last = changed[-1]
@@ -271,9 +277,9 @@ def _net(changed: Sequence[Change], counted: Sequence[Change]) -> Change:
 
 def corrected(
     settlement: Settlement,
-    corrections: Sequence[Change],
+    corrections: Sequence[StatementChange],
     closed: Iterable[str],
-    restated: Sequence[Change] = (),
+    restated: Sequence[StatementChange] = (),
 ) -> Settlement:
     """Return the open period's settlement with the amounts it owes for closed periods: corrections
     and restated changes.
@@ -293,7 +299,7 @@ def corrected(
 
 
 def restated(
-    closed: Settlement, latest: Settlement, now: Settlement, changed: Sequence[Change]
+    closed: Settlement, latest: Settlement, now: Settlement, changed: Sequence[StatementChange]
 ) -> Settlement:
     """Return the closed period with the changes of the shares that are restated.
 
@@ -326,7 +332,9 @@ def restated(
     )
 
 
-def _receipt(settlement: Settlement, closed: Sequence[str], changed: Sequence[Change]) -> str:
+def _receipt(
+    settlement: Settlement, closed: Sequence[str], changed: Sequence[StatementChange]
+) -> str:
     """Hash the settlement's own receipt, the closed receipts and the changes."""
     return hashlib.sha256(
         msgspec.json.encode((settlement.receipt, closed, changed), order="sorted")

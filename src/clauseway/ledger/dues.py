@@ -16,9 +16,9 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.language.shares import Payment as PaymentTerm
+from clauseway.agreement.language.shares import PaymentTerm
 from clauseway.ledger.floors import calendar_period
-from clauseway.ledger.settlement import Change, Settlement, ShareResult
+from clauseway.ledger.settlement import Settlement, ShareResult, StatementChange
 from clauseway.values import Citation, exact_product, exact_sum, round_half_even
 
 _ZERO = Decimal(0)
@@ -70,7 +70,7 @@ class _Parts:
     """The amounts of one term, by kind. `first` is a share or change of it, which states how it is
     paid."""
 
-    def __init__(self, first: ShareResult | Change) -> None:
+    def __init__(self, first: ShareResult | StatementChange) -> None:
         self.first = first
         self.shares: list[Decimal] = []
         self.corrections: list[Decimal] = []

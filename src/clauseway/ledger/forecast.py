@@ -65,7 +65,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     method: str = ""
 
 
-class Range(msgspec.Struct, frozen=True, kw_only=True):
+class AmountRange(msgspec.Struct, frozen=True, kw_only=True):
     """An amount in USD, low, middle and high; for a settled month all three are the same."""
 
     low: Decimal
@@ -79,8 +79,8 @@ class MonthAhead(msgspec.Struct, frozen=True, kw_only=True):
     month: str
     end: date
     is_settled: bool
-    due: Range
-    uncapped: Range
+    due: AmountRange
+    uncapped: AmountRange
 
 
 class YearAhead(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +89,8 @@ class YearAhead(msgspec.Struct, frozen=True, kw_only=True):
 
     year: int
     settled: Decimal
-    due: Range
-    saved: Range
+    due: AmountRange
+    saved: AmountRange
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
@@ -642,14 +642,14 @@ def _named(month: date) -> str:
     return month.strftime("%Y-%m")
 
 
-def _same(amount: Decimal) -> Range:
-    return Range(low=amount, mid=amount, high=amount)
+def _same(amount: Decimal) -> AmountRange:
+    return AmountRange(low=amount, mid=amount, high=amount)
 
 
-def _range(amounts: Sequence[Decimal]) -> Range:
+def _range(amounts: Sequence[Decimal]) -> AmountRange:
     """Return the quantiles of paths; of assumed growth, low, middle and high as they are."""
     in_order = sorted(amounts)
     if len(in_order) <= len(QUANTILES):
-        return Range(low=in_order[0], mid=in_order[len(in_order) // 2], high=in_order[-1])
+        return AmountRange(low=in_order[0], mid=in_order[len(in_order) // 2], high=in_order[-1])
     low, mid, high = (_quantile(in_order, part) for part in QUANTILES)
-    return Range(low=low, mid=mid, high=high)
+    return AmountRange(low=low, mid=mid, high=high)

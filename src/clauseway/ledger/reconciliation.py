@@ -95,7 +95,7 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
     identity: str = ""
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
+class UncomparedCharge(msgspec.Struct, frozen=True, kw_only=True):
     """A row of a bill that is not compared: one of the kinds in `BESIDE`, and its cost in its
     currency."""
 
@@ -148,7 +148,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         return abs(self.difference)
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class ReconciledLine(msgspec.Struct, frozen=True, kw_only=True):
     """A product on a cloud in a region on a day. Its status is that of its weightiest item."""
 
     day: date
@@ -162,7 +162,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Item, ...]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class BillPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a bill, one of `STATUSES` or of `BESIDE`: how many of its rows, and the amounts on
     both sides."""
 
@@ -183,7 +183,7 @@ class WholeDay(msgspec.Struct, frozen=True, kw_only=True):
     difference: Decimal
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class BillComparison(msgspec.Struct, frozen=True, kw_only=True):
     """A bill compared with the meter. `at_stake` sums the differences without regard to sign;
     `by_status` and `by_cause` are (count of items, amount at stake).
 
@@ -191,8 +191,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     rows whose currency has no rate: they are in no amount.
     """
 
-    lines: tuple[Line, ...]
-    parts: tuple[Part, ...]
+    lines: tuple[ReconciledLine, ...]
+    parts: tuple[BillPart, ...]
     whole_days: tuple[WholeDay, ...]
     total: Decimal
     unrated: Mapping[str, Decimal]
@@ -219,7 +219,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_matched and not self.unrated and matched.billed == self.total
 
 
-class Place(NamedTuple):
+class ItemPlace(NamedTuple):
     """The cloud, region, product and unit of an item, without its day."""
 
     cloud: str
@@ -236,7 +236,7 @@ class _Sides(NamedTuple):
 class _Case(msgspec.Struct, frozen=True):
     """An item whose cause is sought, with everything beside it."""
 
-    place: Place
+    place: ItemPlace
     day: date
     metered: Sequence[Metered]
     billed: Sequence[Billed]
@@ -277,25 +277,25 @@ class _Book:
         days: Interval,
         tolerance: Tolerance,
         rates: Mapping[str, Decimal],
-        others: Callable[[Place, str, date], Sequence[OtherPrice]],
+        others: Callable[[ItemPlace, str, date], Sequence[OtherPrice]],
     ) -> None:
         self.days, self.tolerance, self.rates, self.others = days, tolerance, rates, others
-        self.sides: dict[Place, dict[date, _Sides]] = {}
-        self.hours: dict[Place, dict[int, int]] = {}
-        self.regions: dict[tuple[str, str, Unit], set[Place]] = {}
-        self._offsets: dict[Place, int] = {}
+        self.sides: dict[ItemPlace, dict[date, _Sides]] = {}
+        self.hours: dict[ItemPlace, dict[int, int]] = {}
+        self.regions: dict[tuple[str, str, Unit], set[ItemPlace]] = {}
+        self._offsets: dict[ItemPlace, int] = {}
         late = total = 0
         for usage in metered:
-            place = Place(usage.cloud, usage.region, usage.product, usage.unit)
+            place = ItemPlace(usage.cloud, usage.region, usage.product, usage.unit)
             by_hour = self.hours.setdefault(place, {})
             by_hour[usage.hour] = by_hour.get(usage.hour, 0) + usage.quantity
             late, total = late + usage.is_late, total + 1
             if usage.day in days:
                 self._side(place, usage.day).metered.append(usage)
         for row in billed:
-            self._side(Place(row.cloud, row.region, row.product, row.unit), row.day).billed.append(
-                row
-            )
+            self._side(
+                ItemPlace(row.cloud, row.region, row.product, row.unit), row.day
+            ).billed.append(row)
         # If most usage was recorded late, as under a simulated clock, lateness explains nothing.
         self.tells_late = 2 * late < total
         of_days = (by_day.items() for by_day in self.sides.values())
@@ -303,14 +303,14 @@ class _Book:
             (day for items in of_days for day, sides in items if sides.billed), default=None
         )
 
-    def _side(self, place: Place, day: date) -> _Sides:
+    def _side(self, place: ItemPlace, day: date) -> _Sides:
         self.regions.setdefault((place.cloud, place.product, place.unit), set()).add(place)
         return self.sides.setdefault(place, {}).setdefault(day, _Sides([], []))
 
-    def at(self, place: Place, day: date) -> _Sides:
+    def at(self, place: ItemPlace, day: date) -> _Sides:
         return self.sides.get(place, {}).get(day, _Sides([], []))
 
-    def offset(self, place: Place) -> int:
+    def offset(self, place: ItemPlace) -> int:
         """Return the hours by which the days of a place's bill begin before UTC's if every day then
         equals the meter's; 0 if none do.
 
@@ -322,7 +322,7 @@ class _Book:
             )
         return self._offsets[place]
 
-    def _is_offset(self, place: Place, hours: int) -> bool:
+    def _is_offset(self, place: ItemPlace, hours: int) -> bool:
         billed = {
             day: exact_sum(row.quantity for row in of.billed)
             for day, of in self.sides[place].items()
@@ -349,7 +349,7 @@ class _Book:
             return None
         return exact_sum(exact_product(row.cost, self.rates[row.currency]) for row in rows)
 
-    def shifted(self, place: Place, day: date, hours: int) -> int:
+    def shifted(self, place: ItemPlace, day: date, hours: int) -> int:
         """Return the quantity metered on a day of a clock that is so many hours ahead of UTC."""
         first = (day - _EPOCH).days * _HOURS - hours
         by_hour = self.hours.get(place, {})
@@ -363,9 +363,9 @@ def reconcile(
     days: Interval,
     tolerance: Tolerance,
     rates: Mapping[str, Decimal] | None = None,
-    others: Callable[[Place, str, date], Sequence[OtherPrice]] = lambda place, seller, day: (),
-    beside: Iterable[Charge] = (),
-) -> Comparison:
+    others: Callable[[ItemPlace, str, date], Sequence[OtherPrice]] = lambda place, seller, day: (),
+    beside: Iterable[UncomparedCharge] = (),
+) -> BillComparison:
     """Compare a bill with the meter on these days.
 
     Metered usage may lie a day around them: a bill's days may begin at another hour. `rates` are
@@ -405,7 +405,7 @@ def reconcile(
         by_status[item.status].append(item)
         if item.causes:
             by_cause[item.causes[0].name].append(item)
-    return Comparison(
+    return BillComparison(
         lines=lines,
         parts=parts.all(),
         whole_days=_whole_days(lines),
@@ -435,7 +435,7 @@ class _Parts:
         for row in rows:
             self._add(item.status, row.cost, row.currency)
 
-    def beside(self, charge: Charge) -> None:
+    def beside(self, charge: UncomparedCharge) -> None:
         self._add(charge.kind, charge.cost, charge.currency)
 
     def _add(self, name: str, cost: Decimal, currency: str) -> None:
@@ -443,9 +443,9 @@ class _Parts:
         if currency in self._rates:
             self._billed[name].append(exact_product(cost, self._rates[currency]))
 
-    def all(self) -> tuple[Part, ...]:
+    def all(self) -> tuple[BillPart, ...]:
         return tuple(
-            Part(
+            BillPart(
                 name=name,
                 rows=rows,
                 metered=exact_sum(self._metered[name]),
@@ -463,7 +463,7 @@ def _sums(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
     return sums
 
 
-def _whole_days(lines: Sequence[Line]) -> tuple[WholeDay, ...]:
+def _whole_days(lines: Sequence[ReconciledLine]) -> tuple[WholeDay, ...]:
     """Return the days on which one side has nothing of some clouds: each is reported once, however
     many items it has."""
     items: dict[tuple[date, str], list[Item]] = {}
@@ -490,9 +490,11 @@ def _counted(items: Sequence[Item]) -> tuple[int, Decimal]:
     return len(items), exact_sum(item.at_stake for item in items)
 
 
-def _line(day: date, cloud: str, region: str, product: str, items: Sequence[Item]) -> Line:
+def _line(
+    day: date, cloud: str, region: str, product: str, items: Sequence[Item]
+) -> ReconciledLine:
     weighty = max(items, key=lambda item: (item.status != MATCHED, item.at_stake))
-    return Line(
+    return ReconciledLine(
         day=day,
         cloud=cloud,
         region=region,

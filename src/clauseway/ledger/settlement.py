@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.language.shares import CORRECTION, Payment
+from clauseway.agreement.language.shares import CORRECTION, PaymentTerm
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.floors import TopUp
 from clauseway.ledger.scale import Band
@@ -130,7 +130,7 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
     ended_by: Citation | None
     bands: tuple[Band, ...] = ()
     top_ups: tuple[TopUp, ...] = ()
-    payment: Payment | None = None
+    payment: PaymentTerm | None = None
     withholding: Decimal = _ZERO
     late: str = CORRECTION
 
@@ -149,7 +149,7 @@ class Disputed(msgspec.Struct, frozen=True, kw_only=True):
     citation: Citation
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class StatementChange(msgspec.Struct, frozen=True, kw_only=True):
     """A line of a closed period whose statement no longer holds: old, new, and why.
 
     `period` is the closed one. Amounts are USD in cents; `causes` are words, in order of weight.
@@ -173,7 +173,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     new_disputed: Decimal = _ZERO
     causes: tuple[str, ...]
     citation: Citation
-    payment: Payment | None = None
+    payment: PaymentTerm | None = None
     withholding: Decimal = _ZERO
 
     @property
@@ -229,7 +229,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Inputs
     receipt: str
     disputed: tuple[Disputed, ...] = ()
-    corrections: tuple[Change, ...] = ()
+    corrections: tuple[StatementChange, ...] = ()
     restates: str = ""
-    changes: tuple[Change, ...] = ()
-    restated: tuple[Change, ...] = ()
+    changes: tuple[StatementChange, ...] = ()
+    restated: tuple[StatementChange, ...] = ()

@@ -16,7 +16,14 @@ import msgspec
 
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.dues import Due, dues, total
-from clauseway.ledger.settlement import Change, Ended, Inputs, Settlement, ShareLine, ShareResult
+from clauseway.ledger.settlement import (
+    Ended,
+    Inputs,
+    Settlement,
+    ShareLine,
+    ShareResult,
+    StatementChange,
+)
 from clauseway.values import USD, Citation, Interval, exact_sum
 
 # Letters and digits that nobody confuses, in print or on the telephone (Crockford's base 32).
@@ -75,10 +82,10 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
     total: Decimal
     shares: tuple[ShareResult, ...]
     ended: Ended | None
-    corrections: tuple[Change, ...] = ()
+    corrections: tuple[StatementChange, ...] = ()
     disputed: Decimal = Decimal(0)
-    restated: tuple[Change, ...] = ()
-    changes: tuple[Change, ...] = ()
+    restated: tuple[StatementChange, ...] = ()
+    changes: tuple[StatementChange, ...] = ()
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +157,7 @@ def line_id(period: Interval, share: ShareResult, line: ShareLine) -> str:
     return _short(*of_share, line.product, line.cloud, line.seller)
 
 
-def change_id(period: Interval, change: Change, *, is_restated: bool) -> str:
+def change_id(period: Interval, change: StatementChange, *, is_restated: bool) -> str:
     """Return the short name of a line that corrects a closed month in an open one, or lists its
     restatement's change."""
     does = "restates" if is_restated else "corrects"
@@ -194,7 +201,9 @@ def _lines(settlement: Settlement, direction: Direction) -> Iterator[StatementLi
         yield _changed(settlement, change, is_restated=True)
 
 
-def _changed(settlement: Settlement, change: Change, *, is_restated: bool) -> StatementLine:
+def _changed(
+    settlement: Settlement, change: StatementChange, *, is_restated: bool
+) -> StatementLine:
     closed = change.period.begin.strftime("%Y-%m")
     return StatementLine(
         id=change_id(settlement.period, change, is_restated=is_restated),
@@ -257,5 +266,7 @@ def _direction(settlement: Settlement, due: tuple[Due, ...], payer: str, payee: 
     )
 
 
-def _between(changes: tuple[Change, ...], payer: str, payee: str) -> tuple[Change, ...]:
+def _between(
+    changes: tuple[StatementChange, ...], payer: str, payee: str
+) -> tuple[StatementChange, ...]:
     return tuple(change for change in changes if (change.payer, change.payee) == (payer, payee))

@@ -14,7 +14,7 @@ Knows nothing of agreements, shares, accounts or where usage is kept.
 """
 
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER
-from clauseway.pricing.book import Entry, PriceBook, parse_book
+from clauseway.pricing.book import PriceBook, PriceEntry, parse_book
 from clauseway.pricing.conditions import DIMENSIONS, Conditions, Sale
 from clauseway.pricing.table import (
     Charge,
@@ -33,10 +33,10 @@ __all__ = [
     "Charge",
     "ChargeLine",
     "Conditions",
-    "Entry",
     "Grain",
     "Price",
     "PriceBook",
+    "PriceEntry",
     "PriceRow",
     "PriceTable",
     "Sale",

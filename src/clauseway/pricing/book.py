@@ -26,7 +26,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.catalog.rows import Row
+from clauseway.catalog.rows import RowReader
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing.conditions import NAMES, Conditions, parse_hours
@@ -67,7 +67,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class PriceEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the book: a price in picos (1e-12) of its currency for a unit, or, with `percent`,
     a discount.
 
@@ -99,7 +99,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def place(self) -> str:
         return f"{self.book}:{self.line}" if self.line else self.book
 
-    def meets(self, other: "Entry") -> bool:
+    def meets(self, other: "PriceEntry") -> bool:
         """True if some sale on some day is matched by both."""
         return (
             self.is_discount == other.is_discount
@@ -115,11 +115,11 @@ class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     digest: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PriceEntry, ...]
     text: str = ""
 
 
-class _Line(Row):
+class _Line(RowReader):
     """A line of a book being read."""
 
     def further(self, column: str) -> str:
@@ -253,7 +253,7 @@ class _Line(Row):
             )
         return self.fields["source"]
 
-    def entry(self) -> Entry | None:
+    def entry(self) -> PriceEntry | None:
         """Return the line as an entry, or None if it has problems."""
         unit, interval, known_at = self.unit(), self.in_force(), self.stated_day("known_at")
         conditions, percent, price, source = (
@@ -265,7 +265,7 @@ class _Line(Row):
         currency = USD if percent else self.currency()
         if self.problems:
             return None
-        return Entry(
+        return PriceEntry(
             conditions=conditions,
             unit=unit,
             interval=interval,
@@ -336,7 +336,7 @@ def _fields(line: str) -> list[str]:
     return [field.strip() for field in next(csv.reader([line]))]
 
 
-def _ambiguities(entries: Sequence[Entry], name: str) -> list[Problem]:
+def _ambiguities(entries: Sequence[PriceEntry], name: str) -> list[Problem]:
     """Return a problem for each pair in which neither entry wins; the problem names the later
     line."""
     problems = []
@@ -360,16 +360,16 @@ def _ambiguities(entries: Sequence[Entry], name: str) -> list[Problem]:
     return problems
 
 
-def _subject(earlier: Entry, later: Entry) -> str:
+def _subject(earlier: PriceEntry, later: PriceEntry) -> str:
     unit = later.unit or earlier.unit
     of = f" of {unit.column}" if unit else ""
     return f"{'discount' if later.is_discount else 'price'}{of}"
 
 
-def _comparable(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
+def _comparable(entries: Sequence[PriceEntry]) -> Iterator[tuple[PriceEntry, PriceEntry]]:
     """Yield pairs that may match one sale, in the book's order: of one unit and product, or where
     one entry names none."""
-    seen: dict[tuple[Unit | None, str], list[Entry]] = {}
+    seen: dict[tuple[Unit | None, str], list[PriceEntry]] = {}
     for later in entries:
         product = later.conditions.product
         for (unit, earlier_product), earlier in seen.items():
@@ -380,7 +380,7 @@ def _comparable(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
         seen.setdefault((later.unit, product), []).append(later)
 
 
-def _ambiguous(first: Entry, second: Entry) -> bool:
+def _ambiguous(first: PriceEntry, second: PriceEntry) -> bool:
     """True if two entries of one specificity meet, unless one succeeds or corrects the other, or is
     a longer step.
 
@@ -400,7 +400,7 @@ def _ambiguous(first: Entry, second: Entry) -> bool:
     return first.interval.begin == second.interval.begin or earlier.interval.end != FOREVER
 
 
-def _decides(entry: Entry, first: Entry, second: Entry) -> bool:
+def _decides(entry: PriceEntry, first: PriceEntry, second: PriceEntry) -> bool:
     """True if an entry that names the conditions of both others wins over both wherever they
     meet."""
     overlap = first.interval.intersect(second.interval)

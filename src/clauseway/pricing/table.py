@@ -27,7 +27,7 @@ import msgspec
 from clauseway.metering import Unit, billable
 from clauseway.metering.endpoints import BATCH, has_length
 from clauseway.metering.units import WHOLES
-from clauseway.pricing.book import Entry, PriceBook
+from clauseway.pricing.book import PriceBook, PriceEntry
 from clauseway.pricing.conditions import HOUR, NAMES, Conditions, Sale, classes_of_hours
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, round_half_even
 
@@ -60,8 +60,8 @@ class Price(msgspec.Struct, frozen=True):
     any."""
 
     price: int
-    entry: Entry
-    discount: Entry | None = None
+    entry: PriceEntry
+    discount: PriceEntry | None = None
 
     @property
     def source(self) -> str:
@@ -194,21 +194,21 @@ class PriceTable:
         self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
         self._grains: dict[Sale, Grain] = {}
-        self._places: dict[Sale, list[Entry]] = {}
-        self._narrowed: dict[tuple[Sale, str], list[Entry]] = {}
+        self._places: dict[Sale, list[PriceEntry]] = {}
+        self._narrowed: dict[tuple[Sale, str], list[PriceEntry]] = {}
 
     @cached_property
-    def _entries(self) -> Mapping[str, Sequence[Entry]]:
+    def _entries(self) -> Mapping[str, Sequence[PriceEntry]]:
         """Return the entries known by then, by product; those for any product under the empty
         name."""
-        by_product: dict[str, list[Entry]] = {}
+        by_product: dict[str, list[PriceEntry]] = {}
         for book in self.books:
             for entry in book.entries:
                 if entry.known_at.instant_ns <= self.known_at.instant_ns:
                     by_product.setdefault(entry.conditions.product, []).append(entry)
         return by_product
 
-    def _of(self, place: Sale) -> list[Entry]:
+    def _of(self, place: Sale) -> list[PriceEntry]:
         """Return the entries that may hold for a product, cloud, seller and region."""
         entries = [*self._entries.get("", ()), *self._entries.get(place.product, ())]
         return [entry for entry in entries if entry.conditions.may_match(place)]
@@ -307,7 +307,7 @@ class PriceTable:
         rate = self.rates.at(day, currency, USD)
         return Decimal(round(rate * 10**_RATE_PLACES)).scaleb(-_RATE_PLACES)
 
-    def looked_at(self, sale: Sale, unit: Unit) -> list[Entry]:
+    def looked_at(self, sale: Sale, unit: Unit) -> list[PriceEntry]:
         """Return every entry on a unit of that product, whenever it was recorded, in the order of
         the books."""
         return [
@@ -317,7 +317,7 @@ class PriceTable:
             if entry.conditions.product in ("", sale.product) and entry.unit in (unit, None)
         ]
 
-    def rank(self, entry: Entry) -> tuple[int, int, int, date, KnownAt]:
+    def rank(self, entry: PriceEntry) -> tuple[int, int, int, date, KnownAt]:
         """Return the key that decides between entries that match and are in force: the greatest
         wins."""
         conditions = entry.conditions
@@ -344,7 +344,7 @@ class PriceTable:
             self._rows[group] = tuple(self._cut(group, entries))
         return self._rows[group]
 
-    def _narrow(self, place: Sale, buyer: str) -> list[Entry]:
+    def _narrow(self, place: Sale, buyer: str) -> list[PriceEntry]:
         """Return the entries that may hold for a buyer there: most of a long book may be prices of
         others."""
         if place not in self._places:
@@ -356,7 +356,7 @@ class PriceTable:
             self._narrowed[place, buyer] = entries
         return self._narrowed[place, buyer]
 
-    def _cut(self, sale: Sale, entries: list[Entry]) -> Iterable[PriceRow]:
+    def _cut(self, sale: Sale, entries: list[PriceEntry]) -> Iterable[PriceRow]:
         """Cut time where any entry begins or ends, and take each unit's winner in between."""
         bounds = sorted(
             {bound for entry in entries for bound in (entry.interval.begin, entry.interval.end)}
@@ -368,7 +368,7 @@ class PriceTable:
                 prices = {unit: price.price for unit, price in won.items()}
                 yield PriceRow(sale, begin, end, prices, won, _currency(won.values()))
 
-    def _winners(self, in_force: list[Entry]) -> dict[Unit, Price]:
+    def _winners(self, in_force: list[PriceEntry]) -> dict[Unit, Price]:
         ranked = sorted(in_force, key=self.rank)
         discounts = [entry for entry in ranked if entry.is_discount]
         prices = [entry for entry in ranked if not entry.is_discount]
@@ -382,7 +382,7 @@ class PriceTable:
         return {unit: _discounted(unit, entry, discounts) for unit, entry in own.items()}
 
 
-def _of_batches(in_force: Sequence[Entry]) -> list[Entry]:
+def _of_batches(in_force: Sequence[PriceEntry]) -> list[PriceEntry]:
     """Return the entries that count for a batch: its own price goes before those of a length in any
     tier."""
     own = {
@@ -408,7 +408,7 @@ def in_context(sale: Sale, report: Mapping[Unit, int]) -> Sale:
     return sale if context == sale.context else msgspec.structs.replace(sale, context=context)
 
 
-def _discounted(unit: Unit, entry: Entry, discounts: Sequence[Entry]) -> Price:
+def _discounted(unit: Unit, entry: PriceEntry, discounts: Sequence[PriceEntry]) -> Price:
     """Return the price less the highest ranking of its discounts."""
     on_it = [discount for discount in discounts if discount.unit in (unit, None)]
     if not on_it or entry.conditions.buyer:

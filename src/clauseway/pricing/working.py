@@ -6,7 +6,7 @@ from datetime import date
 import msgspec
 
 from clauseway.metering import Unit
-from clauseway.pricing.book import Entry
+from clauseway.pricing.book import PriceEntry
 from clauseway.pricing.conditions import Sale
 from clauseway.pricing.table import Price, PriceTable, in_context
 from clauseway.values import day_of
@@ -21,7 +21,7 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
     `holds` says that its conditions hold for the sale, whatever the day and the time of knowledge.
     """
 
-    entry: Entry
+    entry: PriceEntry
     verdict: str
     why: str
     holds: bool
@@ -45,13 +45,13 @@ def considered(
     ]
 
 
-def _verdict(entry: Entry, won: Price | None) -> str:
+def _verdict(entry: PriceEntry, won: Price | None) -> str:
     if won is None:
         return PASSED
     return WON if entry is won.entry else DISCOUNT if entry is won.discount else PASSED
 
 
-def _why(table: PriceTable, entry: Entry, won: Price | None, sale: Sale, day: date) -> str:
+def _why(table: PriceTable, entry: PriceEntry, won: Price | None, sale: Sale, day: date) -> str:
     """Return the first reason that decides, in the order in which the rules are applied."""
     if entry.known_at.instant_ns > table.known_at.instant_ns:
         return f"it was recorded on {day_of(entry.known_at.instant_ns)}, which was not known then"
@@ -67,11 +67,11 @@ def _why(table: PriceTable, entry: Entry, won: Price | None, sale: Sale, day: da
     return _beaten(table, entry, winner)
 
 
-def _until(entry: Entry) -> str:
+def _until(entry: PriceEntry) -> str:
     return "" if entry.interval.end == date.max else f" until {entry.interval.end}"
 
 
-def _beaten(table: PriceTable, entry: Entry, winner: Entry) -> str:
+def _beaten(table: PriceTable, entry: PriceEntry, winner: PriceEntry) -> str:
     if entry is winner:
         return "it names the most of those that hold"
     # The same order as `PriceTable.rank`: book, specificity, step, begin, knowledge.

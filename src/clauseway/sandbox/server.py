@@ -31,10 +31,10 @@ from clauseway.sandbox.clouds.openai_direct import OpenAIDirect
 from clauseway.sandbox.clouds.oracle import OracleGenerativeAI
 from clauseway.sandbox.clouds.vertex import VertexAI
 from clauseway.sandbox.faults import Break, Fault, Faults, Outage, Pause, play
-from clauseway.sandbox.wire import Answer, Received, event
+from clauseway.sandbox.wire import HttpAnswer, Received, event
 from clauseway.values import InvalidInput, Problem
 
-Scope = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[MutableMapping[str, Any]], Any]
 
@@ -65,7 +65,7 @@ FAKE_CLOUDS: Final[Mapping[str, Callable[[], FakeCloud]]] = {
 }
 
 
-class Counts(msgspec.Struct):
+class FakeCloudCounts(msgspec.Struct):
     """A cloud's counts of the requests at which a model works.
 
     attempts = answered + refused + faulted + abandoned + those still open. `answered` were sent
@@ -94,7 +94,7 @@ class Tls(msgspec.Struct, frozen=True):
 class SeenRequest(msgspec.Struct):
     """One request that a cloud saw.
 
-    `serial` is in the request id that it answered with; `outcome` as in `Counts`, or `open`.
+    `serial` is in the request id that it answered with; `outcome` as in `FakeCloudCounts`, or `open`.
     """
 
     cloud: str
@@ -141,7 +141,7 @@ class CloudApplication:
         self,
         name: str,
         serials: Callable[[], str],
-        counts: Mapping[str, Counts],
+        counts: Mapping[str, FakeCloudCounts],
         attempts: deque[SeenRequest],
     ) -> None:
         self._name = name
@@ -152,7 +152,7 @@ class CloudApplication:
         self._attempts = attempts
         self.faults = Faults()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         body = await _read_body(receive)
         if body is None:
             return
@@ -248,7 +248,7 @@ class CloudApplication:
             counts.prompt_tokens += attempt.tokens[0]
             counts.completion_tokens += attempt.tokens[1]
 
-    def _instead(self, received: Received, fault: Fault) -> Answer | None:
+    def _instead(self, received: Received, fault: Fault) -> HttpAnswer | None:
         """Return the answer to a call that needs no cloud; None for a call other than HTTP."""
         match fault.kind:
             case "status":
@@ -258,7 +258,7 @@ class CloudApplication:
             case "redirect":
                 here = f"{received.scheme}://{received.header(b'host')}{received.raw_path}"
                 location = (fault.location or here).encode("latin-1")
-                return Answer(status=fault.outage.status, headers=((b"location", location),))
+                return HttpAnswer(status=fault.outage.status, headers=((b"location", location),))
         return None
 
     def _administer(self, method: str, path: str, body: bytes) -> tuple[int, object]:
@@ -300,7 +300,7 @@ class _Connection:
         self._send = send
         self.left = False
 
-    async def send(self, answer: Answer, fault: Fault | None, error: bytes) -> bool:
+    async def send(self, answer: HttpAnswer, fault: Fault | None, error: bytes) -> bool:
         """Send it, with what a fault does to it.
 
         False when it was cut short: by the fault, or the client left.
@@ -376,7 +376,7 @@ def _error_event(endpoint: str, fault: Fault | None) -> bytes:
     )
 
 
-def _with_wrong_length(answer: Answer, excess: int) -> bytes:
+def _with_wrong_length(answer: HttpAnswer, excess: int) -> bytes:
     """Return a whole answer as bytes, whose stated length is `excess` more than its body."""
     body = b"".join(answer.events) or answer.body
     headers = [*answer.headers, (b"content-length", b"%d" % (len(body) + excess))]
@@ -413,7 +413,7 @@ async def _send_json(send: Send, status: int, body: object) -> None:
     await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
 
 
-def _with_retry_after(answer: Answer, retry_after_ms: int) -> Answer:
+def _with_retry_after(answer: HttpAnswer, retry_after_ms: int) -> HttpAnswer:
     if not retry_after_ms:
         return answer
     seconds = -(-retry_after_ms // 1000)
@@ -479,7 +479,7 @@ async def serve(
     With `tls` they speak https, as some of the vendors' clients insist.
     """
     listeners = {name: listen(host, port, USUAL_PORTS[name]) for name, port in ports.items()}
-    counts = {name: Counts() for name in ports}
+    counts = {name: FakeCloudCounts() for name in ports}
     serials = _serials()
     attempts: deque[SeenRequest] = deque(maxlen=_ATTEMPTS_MAX)
     applications = {name: CloudApplication(name, serials, counts, attempts) for name in ports}

@@ -41,7 +41,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a request for the model server: the cloud has handled its root and the
     authentication.
 
@@ -73,7 +73,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[int, int] = (0, 0)
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP answer: `body`, or for a stream its `events`, each with its blank line.
 
     `tokens` are those that it reports: in and out.
@@ -86,7 +86,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[int, int] = (0, 0)
 
 
-class Refused(Exception):
+class FormatRefusal(Exception):
     """A request that the chat format itself refuses, in OpenAI's terms; each fake cloud words its
     own body around it.
 

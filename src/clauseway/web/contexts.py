@@ -12,7 +12,7 @@ import msgspec
 
 from clauseway.values import Citation
 
-Outcome = Literal["permitted", "forbidden", "conditional", "unstated"]
+OutcomeName = Literal["permitted", "forbidden", "conditional", "unstated"]
 
 
 class Unavailable(Exception):
@@ -48,7 +48,7 @@ class TimelineSegment(msgspec.Struct, frozen=True, kw_only=True):
 
     begin: date
     end: date
-    outcome: Outcome
+    outcome: OutcomeName
     why: str
     word: str = ""
 
@@ -103,7 +103,7 @@ class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
     edition: str
 
 
-class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+class LineShown(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a statement.
 
     `working` is the arithmetic, step by step; every line names the clause it rests on.
@@ -131,13 +131,13 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
     payee: str
     begin: date
     end: date
-    lines: tuple[StatementLine, ...]
+    lines: tuple[LineShown, ...]
     subtotal: str
     note: str = ""
     assumed: str = ""
 
 
-class Assumption(msgspec.Struct, frozen=True, kw_only=True):
+class FigureShown(msgspec.Struct, frozen=True, kw_only=True):
     """A figure nobody published, and what was taken for it.
 
     `standing` is in words: `reported`, `ours`, `given (…)`.
@@ -192,7 +192,7 @@ class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     sections: tuple[StatementSection, ...]
     totals: tuple[Total, ...]
-    assumptions: tuple[Assumption, ...]
+    assumptions: tuple[FigureShown, ...]
     receipt: tuple[ReceiptLine, ...]
     party: str = ""
     assumed: str = ""
@@ -227,7 +227,7 @@ class TracedUnit(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
-class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
+class RequestShown(msgspec.Struct, frozen=True, kw_only=True):
     """A request behind a line.
 
     `moved` says how it moved the line's share, where that was asked for.
@@ -242,7 +242,7 @@ class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
     moved: str = ""
 
 
-class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
+class ClauseShown(msgspec.Struct, frozen=True, kw_only=True):
     """A clause behind a line, with its words as they stand in the agreement."""
 
     citation: Citation
@@ -262,9 +262,9 @@ class LineContext(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[TracedEntry, ...]
     days: tuple[tuple[date, str, str], ...]
     prices: tuple[TracedUnit, ...]
-    requests: tuple[TracedRequest, ...]
+    requests: tuple[RequestShown, ...]
     requests_note: str
-    clauses: tuple[TracedClause, ...]
+    clauses: tuple[ClauseShown, ...]
 
 
 class Snippet(msgspec.Struct, frozen=True, kw_only=True):

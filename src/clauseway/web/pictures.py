@@ -16,8 +16,8 @@ from html import escape
 
 from clauseway.ledger.forecast import Forecast, MonthAhead, Outlook
 from clauseway.values import InvalidInput, Problem
-from clauseway.web.contexts import Outcome, Timeline
-from clauseway.web.timeline import BAR_PX, LEGEND, Bar, Drawn, Row, drawn_of
+from clauseway.web.contexts import OutcomeName, Timeline
+from clauseway.web.timeline import BAR_PX, LEGEND, Bar, Drawn, DrawnRow, drawn_of
 
 _WIDTH_PX = 1120
 _FONT = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
@@ -72,7 +72,7 @@ _PATTERNS = """<defs>
 <pattern id="dots" width="7" height="7" patternUnits="userSpaceOnUse">\
 <circle cx="3.5" cy="3.5" r="1.3" fill="#ffffff" fill-opacity="0.3"/></pattern>
 </defs>"""
-_TEXTURES: Mapping[Outcome, str] = {"forbidden": "hatch", "conditional": "dots"}
+_TEXTURES: Mapping[OutcomeName, str] = {"forbidden": "hatch", "conditional": "dots"}
 
 
 def rights_svg(title: str, known_at: str, timeline: Timeline) -> str:
@@ -119,7 +119,7 @@ def _axis(drawn: Drawn) -> Iterable[str]:
         yield _line(_px(mark.x), mark.y - 10, drawn.axis_y, "mark")
 
 
-def _row(row: Row) -> Iterable[str]:
+def _row(row: DrawnRow) -> Iterable[str]:
     # Written twice: the first, thick and in the paper's colour, keeps lines off the second.
     yield (
         f'<text y="{row.label_y}" stroke="#fbfaf6" stroke-width="4" '
@@ -130,7 +130,7 @@ def _row(row: Row) -> Iterable[str]:
         yield from _bar(row, bar)
 
 
-def _bar(row: Row, bar: Bar) -> Iterable[str]:
+def _bar(row: DrawnRow, bar: Bar) -> Iterable[str]:
     place = f'x="{_px(bar.x)}" width="{_px(bar.width)}" y="{row.bar_y}" height="{BAR_PX}"'
     said = f"{row.label}: {bar.said}, {bar.begin} to {bar.end}. {bar.why}"
     yield f"<g><title>{escape(said)}</title>"

@@ -9,7 +9,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.web.contexts import Outcome, Timeline, TimelineMark, TimelineRow, TimelineSegment
+from clauseway.web.contexts import OutcomeName, Timeline, TimelineMark, TimelineRow, TimelineSegment
 
 # A mark whose neighbour is nearer than this (percent of the width) is written one line lower, or
 # they would overlap on a narrow screen.
@@ -19,7 +19,7 @@ _WORD_WIDTH_MIN = 9.0
 _WORD_WIDTH_ALWAYS = 26.0
 
 # The outcomes as the legend names them: of an act, and of a share.
-LEGEND: Mapping[Outcome, str] = {
+LEGEND: Mapping[OutcomeName, str] = {
     "permitted": "permitted, due",
     "forbidden": "forbidden, not due",
     "conditional": "conditional",
@@ -39,7 +39,7 @@ class Bar(msgspec.Struct, frozen=True):
 
     x: float
     width: float
-    outcome: Outcome
+    outcome: OutcomeName
     said: str
     why: str
     begin: date
@@ -47,7 +47,7 @@ class Bar(msgspec.Struct, frozen=True):
     shown: str
 
 
-class Row(msgspec.Struct, frozen=True):
+class DrawnRow(msgspec.Struct, frozen=True):
     label: str
     label_y: int
     bar_y: int
@@ -77,7 +77,7 @@ class Drawn(msgspec.Struct, frozen=True):
     height: int
     top: int
     axis_y: int
-    rows: tuple[Row, ...]
+    rows: tuple[DrawnRow, ...]
     marks: tuple[Mark, ...]
     years: tuple[Year, ...]
     today_x: float | None
@@ -109,13 +109,13 @@ def _x(day: date, timeline: Timeline) -> float:
     return round(100 * (day - timeline.begin).days / (timeline.end - timeline.begin).days, 3)
 
 
-def _row(row: TimelineRow, timeline: Timeline, y: int) -> Row:
+def _row(row: TimelineRow, timeline: Timeline, y: int) -> DrawnRow:
     cut = [
         (max(segment.begin, timeline.begin), min(segment.end, timeline.end), segment)
         for segment in row.segments
     ]
     bars = tuple(_bar(begin, end, segment, timeline) for begin, end, segment in cut if begin < end)
-    return Row(row.label, y + 17, y + 24, bars)
+    return DrawnRow(row.label, y + 17, y + 24, bars)
 
 
 def _bar(begin: date, end: date, segment: TimelineSegment, timeline: Timeline) -> Bar:

@@ -39,10 +39,18 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.facts import EventHappened
 from clauseway.agreement.language.terms import AnyTerm
-from clauseway.decisions import Asked, Decision, Outcome, Question, Span, decide, timeline
+from clauseway.decisions import (
+    AnsweredSpan,
+    AskedAgreement,
+    Decision,
+    Outcome,
+    Question,
+    decide,
+    timeline,
+)
 from clauseway.decisions.compare import Side, compare
 from clauseway.values import FOREVER, Citation, KnownAt
-from clauseway.wording.brief_page import Brief, Number, QuickAnswer, Said
+from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
 from clauseway.wording.changes import ChangeSentences, Comparison, change_of
 from clauseway.wording.names import Wording, passages_of, sentence
 from clauseway.wording.outcomes import outcome_word
@@ -60,7 +68,7 @@ _YES = {
 
 
 def brief_of(
-    asked: Asked, sides: tuple[Side, Side], comparison: Comparison, facts_known_at: KnownAt
+    asked: AskedAgreement, sides: tuple[Side, Side], comparison: Comparison, facts_known_at: KnownAt
 ) -> Brief:
     """Return the last amendment of the second side in brief.
 
@@ -126,7 +134,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Clause by clause
 
-    def what_happened(self) -> Iterator[Said]:
+    def what_happened(self) -> Iterator[BriefSentence]:
         """Clause by clause: what it ends or moves, what it begins, what it leaves to prose."""
         clauses = self.amendment.clauses
         ends = [*(clause.line for clause in clauses[1:]), FOREVER.toordinal()]
@@ -146,17 +154,17 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             if not clause.formalised:
                 yield self._prose(clause)
 
-    def _said(self, text: str, at: Citation) -> Said:
-        return Said(text=f"{sentence(text)}.", place=self.words.place(at))
+    def _said(self, text: str, at: Citation) -> BriefSentence:
+        return BriefSentence(text=f"{sentence(text)}.", place=self.words.place(at))
 
-    def _prose(self, clause: Clause) -> Said:
+    def _prose(self, clause: Clause) -> BriefSentence:
         place = f"{self.amendment.id} {clause.number}, {self.amendment.document}:{clause.line}"
-        return Said(
+        return BriefSentence(
             text=f"{sentences(clause.text)} (This stands in prose only; no decision rests on it.)",
             place=place,
         )
 
-    def _change(self, change: Change, replaced_by: set[str]) -> Iterator[Said]:
+    def _change(self, change: Change, replaced_by: set[str]) -> Iterator[BriefSentence]:
         under = under_readings(change.under)
         in_force_before = [state.term for state in self._states_before() if state.in_force]
         ended = [term for term in in_force_before if term.id in change.ends]
@@ -185,11 +193,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Why it matters
 
-    def changes(self, comparison: Comparison) -> Iterator[Said]:
+    def changes(self, comparison: Comparison) -> Iterator[BriefSentence]:
         """Yield the answers that change, the widest of the named parties' first."""
         for group in comparison.groups[:_CHANGES_MAX]:
             text = group.sentence.removesuffix(f": {change_of(group)}")
-            yield Said(
+            yield BriefSentence(
                 text=f"{text}. Before: {outcome_word(group.before, group.actions)}.",
                 place=group.place,
             )
@@ -202,17 +210,19 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 else f"{len(left)} more groups of answers change"
             )
             command = f"clauseway agreement diff {self.amendment.id}"
-            yield Said(
+            yield BriefSentence(
                 text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole()
             )
         if not comparison.groups:
-            yield Said(text="Nothing that can be asked is answered otherwise.", place=self._whole())
+            yield BriefSentence(
+                text="Nothing that can be asked is answered otherwise.", place=self._whole()
+            )
 
     def _whole(self) -> str:
         """Return the place of what rests on the amendment as a whole."""
         return f"{self.amendment.id}, {self.amendment.document}"
 
-    def readings(self) -> Iterator[Said]:
+    def readings(self) -> Iterator[BriefSentence]:
         """Yield the readings that the amendment's own words leave open, and how many answers each
         turns."""
         for name in self._readings_open():
@@ -226,7 +236,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                     turned = len(compare(self.after, read, self.words.catalog))
                     says = sentences(reading.citation.text)
                     place = self.words.place(reading.citation)
-                    yield Said(
+                    yield BriefSentence(
                         text=f"{says} {_turned(turned, f'{name}={option}', chosen)}", place=place
                     )
 
@@ -322,9 +332,9 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Quick answers
 
-    def answers(self, asked: Asked) -> Iterator[QuickAnswer]:
+    def answers(self, asked: AskedAgreement) -> Iterator[QuickAnswer]:
         """Yield the agreement's main rights, where this amendment changes or decides the answer."""
-        text = Asked(self.after.agreement, asked.catalog, asked.facts)
+        text = AskedAgreement(self.after.agreement, asked.catalog, asked.facts)
         for right in rights_of_interest(text, self.after.known_at):
             question = msgspec.structs.replace(
                 right.question, as_of=self.after.as_of, readings=self.after.readings
@@ -339,10 +349,10 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                     place=self.words.place(now.reasons[0]),
                 )
 
-    def _decided(self, side: Side, asked: Asked, question: Question) -> Decision:
+    def _decided(self, side: Side, asked: AskedAgreement, question: Question) -> Decision:
         return decide(side.agreement, asked.catalog, side.facts, question)
 
-    def _next(self, asked: Asked, question: Question) -> Span | None:
+    def _next(self, asked: AskedAgreement, question: Question) -> AnsweredSpan | None:
         """Return when the answer next changes, as known on that day."""
         facts = self.after.facts.known(self.after.known_at)
         spans = timeline(self.after.agreement, asked.catalog, facts, question)
@@ -356,7 +366,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             None,
         )
 
-    def _answer(self, was: Decision, now: Decision, later: Span | None) -> str:
+    def _answer(self, was: Decision, now: Decision, later: AnsweredSpan | None) -> str:
         telling = ChangeSentences(self.words, self.after.readings)
         conditions = telling.conditions(now)
         answer = {
@@ -379,7 +389,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Since then
 
-    def since_then(self, asked: Asked, known_at: KnownAt) -> Iterator[Said]:
+    def since_then(self, asked: AskedAgreement, known_at: KnownAt) -> Iterator[BriefSentence]:
         """Yield the facts known of the days from this amendment to the next, without what was
         corrected."""
         later = [

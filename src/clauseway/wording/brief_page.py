@@ -8,7 +8,7 @@ import msgspec
 from clauseway.decisions import Outcome
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class BriefSentence(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence and the place it rests on."""
 
     text: str
@@ -46,11 +46,11 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     announced: date
     effective: date
     known_at: str
-    what_happened: tuple[Said, ...]
-    why_it_matters: tuple[Said, ...]
+    what_happened: tuple[BriefSentence, ...]
+    why_it_matters: tuple[BriefSentence, ...]
     key_numbers: tuple[Number, ...]
     quick_answers: tuple[QuickAnswer, ...]
-    since_then: tuple[Said, ...]
+    since_then: tuple[BriefSentence, ...]
     sources: Mapping[str, str]
 
 

@@ -9,7 +9,7 @@ import msgspec
 from clauseway.agreement import Agreement, Ownership, Precedence, RefusalRight, Term
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.names import uses
-from clauseway.decisions import Asked, Decision, Outcome, own_options
+from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
 from clauseway.decisions.joint import JointSide
 from clauseway.decisions.parts import Names
@@ -62,7 +62,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def comparison_of(
-    agreements: Sequence[Asked],
+    agreements: Sequence[AskedAgreement],
     changes: Sequence[OutcomeChange],
     sides: Sequence[Side | JointSide],
     labels: Sequence[str],

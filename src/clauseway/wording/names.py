@@ -14,7 +14,7 @@ import msgspec
 from clauseway.agreement import Agreement, Clause, FactRegister
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.catalog import ELSEWHERE, Catalog
-from clauseway.decisions import Asked, Question, Reason, joint_catalog
+from clauseway.decisions import AskedAgreement, Question, Reason, joint_catalog
 from clauseway.decisions.parts import BY_NAME, Names
 from clauseway.values import Citation
 
@@ -52,7 +52,7 @@ class Wording(msgspec.Struct, frozen=True):
     spelled: Mapping[str, str]
 
     @classmethod
-    def of(cls, agreements: Sequence[Asked]) -> "Wording":
+    def of(cls, agreements: Sequence[AskedAgreement]) -> "Wording":
         """Return the wording of agreements that are asked together, one or several."""
         catalog = (
             agreements[0].catalog

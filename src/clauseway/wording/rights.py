@@ -9,7 +9,7 @@ import msgspec
 from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE
-from clauseway.decisions import Asked, Question, ask
+from clauseway.decisions import AskedAgreement, Question, ask
 from clauseway.decisions.parts import CLOUD_ACTIONS
 from clauseway.values import InvalidInput, KnownAt
 
@@ -21,7 +21,7 @@ class Right(msgspec.Struct, frozen=True):
     question: Question
 
 
-def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
+def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Right]:
     """Yield the owner's rights elsewhere than on the primary cloud, others' rights to sell,
     licences, shares."""
 
@@ -94,7 +94,7 @@ def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
         yield from right(f"{payer} pays a share to {payee}", action=SHARE, party=payer, to=payee)
 
 
-def _classes(asked: Asked, action: str) -> list[str]:
+def _classes(asked: AskedAgreement, action: str) -> list[str]:
     """Return the classes that take an action and that some exclusivity has reserved, in the
     agreement's own order."""
     reserved = {
@@ -112,7 +112,7 @@ def _classes(asked: Asked, action: str) -> list[str]:
     ]
 
 
-def _examples(asked: Asked, name: str) -> list[tuple[str, str]]:
+def _examples(asked: AskedAgreement, name: str) -> list[tuple[str, str]]:
     """Return the products to ask about for a class: its first product, where it has one, and a
     new product of it (the class itself)."""
     products = [
@@ -123,7 +123,7 @@ def _examples(asked: Asked, name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _elsewhere(asked: Asked, primary: str, insiders: set[str]) -> tuple[str, str]:
+def _elsewhere(asked: AskedAgreement, primary: str, insiders: set[str]) -> tuple[str, str]:
     """Return a cloud that is not the primary one, operated by an outsider where there is one,
     and its operator."""
     others = [pair for pair in sorted(asked.catalog.operators.items()) if pair[0] != primary]
@@ -131,7 +131,7 @@ def _elsewhere(asked: Asked, primary: str, insiders: set[str]) -> tuple[str, str
     return next(iter(outside + others), (primary, asked.catalog.operators.get(primary, "")))
 
 
-def _first(asked: Asked, kind: type, field: str) -> str:
+def _first(asked: AskedAgreement, kind: type, field: str) -> str:
     for amendment in asked.agreement.amendments:
         for term in amendment.terms:
             if isinstance(term, kind):
@@ -139,7 +139,7 @@ def _first(asked: Asked, kind: type, field: str) -> str:
     return ""
 
 
-def _share_directions(asked: Asked) -> list[tuple[str, str]]:
+def _share_directions(asked: AskedAgreement) -> list[tuple[str, str]]:
     directions = [
         (term.payer, term.payee)
         for amendment in asked.agreement.amendments

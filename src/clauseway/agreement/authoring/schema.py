@@ -28,7 +28,7 @@ from clauseway.agreement.language.facts import FACT_KINDS, STAGES
 from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
 from clauseway.agreement.language.terms import BINDS, UNLESS, Choice
-from clauseway.agreement.reading.amendments import Written
+from clauseway.agreement.reading.amendments import WrittenFields
 from clauseway.agreement.reading.blocks import Cited
 from clauseway.agreement.reading.definitions import (
     LISTS,
@@ -228,7 +228,7 @@ def block_schema() -> Schema:
                 "oneOf": [{"$ref": f"#/$defs/term.{kind}"} for kind in KINDS],
             },
             "change": {
-                **_record(Change, beside=Written),
+                **_record(Change, beside=WrittenFields),
                 "description": "```yaml change: ends earlier terms, or moves their end.",
             },
             "definitions": _definitions(),
@@ -245,7 +245,7 @@ def block_schema() -> Schema:
                 ]
             },
             **{
-                f"term.{name}": _record(kind.term, name, beside=Written)
+                f"term.{name}": _record(kind.term, name, beside=WrittenFields)
                 for name, kind in KINDS.items()
             },
             **facts,

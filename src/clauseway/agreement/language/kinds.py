@@ -160,7 +160,7 @@ _KINDS = (
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class KeyRefusal(msgspec.Struct, frozen=True):
     """The reason why a record takes no such key, and how to say it otherwise."""
 
     why: str
@@ -168,16 +168,16 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 # Keys that an author may well look for where they would have no effect.
-REFUSED: Mapping[type, Mapping[str, Refusal]] = {
+REFUSED: Mapping[type, Mapping[str, KeyRefusal]] = {
     Licence: {
-        part: Refusal(
+        part: KeyRefusal(
             f"{USE} takes no {part}",
             f"Keep what it carries to them: carries: [{{actions: [sell], {part}: [...]}}].",
         )
         for part in _PLACES
     },
     ShareBase: {
-        part: Refusal(
+        part: KeyRefusal(
             f"a base takes no {part}, because sales are summed by seller, product and cloud",
             "Keep it to products: or clouds:, or define a product of its own for them.",
         )

@@ -24,7 +24,7 @@ NOUNS: Mapping[str, str] = {
 SCOPES = ("only", "except_", "carries", "base")
 
 
-class Use(NamedTuple):
+class NameUse(NamedTuple):
     """Names in a term: the key they are written under, the noun for what they name, the names."""
 
     key: str
@@ -32,7 +32,7 @@ class Use(NamedTuple):
     names: Collection[str]
 
 
-def uses(term: AnyTerm) -> Iterator[Use]:
+def uses(term: AnyTerm) -> Iterator[NameUse]:
     """Yield the names in a term, in the order of its fields."""
     for field in _fields(type(term)):
         value = getattr(term, field.name)
@@ -41,13 +41,15 @@ def uses(term: AnyTerm) -> Iterator[Use]:
             for scope in scopes:
                 for part in _fields(type(scope)):
                     if part.name in NOUNS:
-                        yield Use(field.encode_name, NOUNS[part.name], getattr(scope, part.name))
+                        yield NameUse(
+                            field.encode_name, NOUNS[part.name], getattr(scope, part.name)
+                        )
         elif field.name in NOUNS and value != field.default:
             names = value if isinstance(value, frozenset) else frozenset({value})
             # A permission or prohibition may hold for everyone.
             if isinstance(term, Permission | Prohibition) and field.name in ("party", "parties"):
                 names -= {ANYONE}
-            yield Use(field.encode_name, NOUNS[field.name], names)
+            yield NameUse(field.encode_name, NOUNS[field.name], names)
 
 
 @cache

@@ -69,7 +69,7 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     per: str
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+class PaymentTerm(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """The days of payment: `every` calendar month or quarter, `due_days` after its last day."""
 
     every: str = "month"
@@ -98,7 +98,7 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     cap_opening: str = ""
     tiers: tuple[Tier, ...] = ()
     floors: tuple[Floor, ...] = ()
-    payment: Payment | None = None
+    payment: PaymentTerm | None = None
     withholding: str = ""
     late: str = CORRECTION
 

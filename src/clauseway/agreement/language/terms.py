@@ -15,7 +15,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement.language.actions import CLOUDS, LICENSEES, PARTIES, REGIONS, SELLERS, takes
-from clauseway.agreement.language.shares import CORRECTION, Floor, Payment, ShareBase, Tier
+from clauseway.agreement.language.shares import CORRECTION, Floor, PaymentTerm, ShareBase, Tier
 from clauseway.values import Citation
 
 NAMES = frozenset[str]
@@ -245,7 +245,7 @@ class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="rev
     cap_opening: str = ""
     floors: tuple[Floor, ...] = ()
     base: ShareBase
-    payment: Payment | None = None
+    payment: PaymentTerm | None = None
     withholding: str = ""
     late: str = CORRECTION
 

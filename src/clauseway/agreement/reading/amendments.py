@@ -14,18 +14,18 @@ from clauseway.agreement.language.agreement import Amendment, Change, Clause
 from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
-from clauseway.agreement.reading.checks import Place, check_change, check_term
+from clauseway.agreement.reading.checks import TermPlace, check_change, check_term
 from clauseway.agreement.reading.definitions import Definitions, spelled
 from clauseway.agreement.reading.exclusive import BEHIND, KEYS, with_exclusivities
 from clauseway.agreement.reading.front import AmendmentFront, read_front
 from clauseway.agreement.reading.knowledge import known_since
-from clauseway.agreement.text.entries import Entry
+from clauseway.agreement.text.entries import YamlValue
 from clauseway.agreement.text.markdown import Block, Document
 from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.values import Citation, KnownAt
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
+class WrittenFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that every term and change has beside the fields of its kind."""
 
     id: Named
@@ -42,7 +42,7 @@ _BESIDE_A_TERM = frozenset({"id", "source", "kind"})
 _BESIDE_A_CHANGE = frozenset({"id", "source"})
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
+class ParsedStatement(msgspec.Struct, frozen=True, kw_only=True):
     """A term or change as parsed, with the lines of its keys.
 
     `declared` holds its id and line, even if the rest could not be read. `written` is None if its
@@ -51,8 +51,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     block: Block
     declared: tuple[tuple[str, int], ...]
-    entry: Entry
-    written: Written | None = None
+    entry: YamlValue
+    written: WrittenFields | None = None
     record: AnyTerm | Change | None = None
 
     def names(self, key: str) -> list[tuple[str, int]]:
@@ -157,7 +157,7 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
     # The titles of sources, by name.
     titles: Mapping[str, str]
 
-    def cite(self, block: Block, written: Written) -> Citation:
+    def cite(self, block: Block, written: WrittenFields) -> Citation:
         section = self.document.sections[block.clause]
         return Citation(
             term=written.id,
@@ -169,22 +169,24 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _parse(block: Block, page: _Page, mistakes: Mistakes) -> Statement:
+def _parse(block: Block, page: _Page, mistakes: Mistakes) -> ParsedStatement:
     """Return a block as a statement, and report what cannot be read in it."""
     # From YAML to keys and values with their lines.
     entry = read_mapping(block, ("term", "change"), mistakes)
     if entry is None:
-        return Statement(block=block, declared=_ids_in(block), entry=Entry({}, block.line))
+        return ParsedStatement(
+            block=block, declared=_ids_in(block), entry=YamlValue({}, block.line)
+        )
     declared: tuple[tuple[str, int], ...] = ((entry.text("id"), block.line),)
     if any(key in entry.members for key in KEYS):
         declared += ((f"{entry.text('id')}{BEHIND}", block.line),)
     # From keys and values to a record of the kind that is written.
-    written = build(Written, entry.only(("id", "source")), mistakes)
+    written = build(WrittenFields, entry.only(("id", "source")), mistakes)
     kind: type[AnyTerm | Change] | None = Change
     if block.kind == "term":
         kind = _kind(entry, mistakes)
     if kind is None:
-        return Statement(block=block, declared=declared, entry=entry, written=written)
+        return ParsedStatement(block=block, declared=declared, entry=entry, written=written)
     citation = page.cite(block, written) if written and block.clause >= 0 else None
     computed: dict[str, object] = {"id": written.id if written else "", "citation": citation}
     if kind is not Change and "begins" not in entry.members:
@@ -192,7 +194,7 @@ def _parse(block: Block, page: _Page, mistakes: Mistakes) -> Statement:
         computed["begins"] = page.effective or date.min
     beside = _BESIDE_A_CHANGE if kind is Change else _BESIDE_A_TERM
     record = build(kind, entry, mistakes, computed, beside)
-    return Statement(
+    return ParsedStatement(
         block=block,
         declared=declared,
         entry=entry,
@@ -209,7 +211,7 @@ def _ids_in(block: Block) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _kind(entry: Entry, mistakes: Mistakes) -> type[AnyTerm | Change] | None:
+def _kind(entry: YamlValue, mistakes: Mistakes) -> type[AnyTerm | Change] | None:
     written = build(OfKind, entry.only(("kind",)), mistakes)
     if written is None:
         return None
@@ -222,7 +224,7 @@ def _kind(entry: Entry, mistakes: Mistakes) -> type[AnyTerm | Change] | None:
 
 
 def _check_statement(
-    statement: Statement, effective: date | None, definitions: Definitions, mistakes: Mistakes
+    statement: ParsedStatement, effective: date | None, definitions: Definitions, mistakes: Mistakes
 ) -> None:
     """Report the mistakes of a statement that one document shows."""
     block = statement.block
@@ -234,7 +236,7 @@ def _check_statement(
         sources = definitions.names["sources"]
         for source in statement.written.source:
             mistakes.check_defined(statement.line("source"), "source", source.id, sources)
-    place = Place(
+    place = TermPlace(
         entry=statement.entry, effective=effective, definitions=definitions, mistakes=mistakes
     )
     match statement.record:
@@ -247,7 +249,7 @@ def _check_statement(
 
 
 def _check_front(
-    written: Entry, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes
+    written: YamlValue, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes
 ) -> KnownAt:
     """Return since when the amendment is known. Report a day before its announcement."""
     lines = {key: member.line for key, member in written.members.items()}
@@ -286,7 +288,10 @@ def _check_clauses(document: Document, mistakes: Mistakes) -> None:
 
 
 def _amendment(
-    front: AmendmentFront, known_at: KnownAt, document: Document, statements: Sequence[Statement]
+    front: AmendmentFront,
+    known_at: KnownAt,
+    document: Document,
+    statements: Sequence[ParsedStatement],
 ) -> Amendment:
     formalised = {statement.block.clause for statement in statements}
     records = [statement.record for statement in statements if statement.record is not None]

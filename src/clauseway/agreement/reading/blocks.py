@@ -14,7 +14,7 @@ from msgspec.structs import FieldInfo
 
 from clauseway.agreement.language.kinds import REFUSED
 from clauseway.agreement.language.terms import Choice
-from clauseway.agreement.text.entries import Entry, Plain, read_yaml
+from clauseway.agreement.text.entries import Plain, YamlValue, read_yaml
 from clauseway.agreement.text.markdown import Block
 from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.values import BadNumber, read_whole
@@ -38,7 +38,7 @@ _DAYS_MAX = 36_500
 _NOTHING: Mapping[str, object] = {}
 
 
-def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entry | None:
+def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> YamlValue | None:
     """Return the content of a block of one of these kinds, or report a mistake and return None."""
     if block.kind not in kinds:
         todo = f"Write {' or '.join(f'```yaml {kind}' for kind in kinds)}."
@@ -52,7 +52,7 @@ def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entr
     return None
 
 
-def read_mapping(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entry | None:
+def read_mapping(block: Block, kinds: Collection[str], mistakes: Mistakes) -> YamlValue | None:
     """Return the mapping in a block of one of these kinds, or report a mistake and return None."""
     entry = read_block(block, kinds, mistakes)
     if entry is None or entry.is_mapping:
@@ -68,7 +68,7 @@ def read_mapping(block: Block, kinds: Collection[str], mistakes: Mistakes) -> En
 
 def build(
     kind: type[T],
-    entry: Entry,
+    entry: YamlValue,
     mistakes: Mistakes,
     computed: Mapping[str, object] = _NOTHING,
     beside: frozenset[str] = frozenset(),
@@ -98,7 +98,7 @@ def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
-def _check_keys(kind: type, entry: Entry, keys: Iterable[str], mistakes: Mistakes) -> None:
+def _check_keys(kind: type, entry: YamlValue, keys: Iterable[str], mistakes: Mistakes) -> None:
     for key, member in entry.members.items():
         refusal = REFUSED.get(kind, {}).get(key)
         if refusal is None:
@@ -107,7 +107,7 @@ def _check_keys(kind: type, entry: Entry, keys: Iterable[str], mistakes: Mistake
             mistakes.add(member.line, f"{key!r} has no place here", refusal.why, refusal.todo)
 
 
-def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> object:
+def _converted(entry: YamlValue, key: str, field: FieldInfo, mistakes: Mistakes) -> object:
     wanted = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
     if isinstance(wanted, UnionType) and issubclass(get_args(wanted)[0], msgspec.Struct):
         wanted = get_args(wanted)[0]  # a part that may be left out
@@ -131,7 +131,7 @@ def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> 
         return None
 
 
-def _part(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> T | None:
+def _part(kind: type[T], entry: YamlValue, key: str, mistakes: Mistakes) -> T | None:
     """Build a record within a record, such as the `only` of an exclusivity."""
     if entry.is_mapping:
         return build(kind, entry, mistakes)
@@ -139,7 +139,7 @@ def _part(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> T | None
     return None
 
 
-def _parts(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> tuple[T | None, ...]:
+def _parts(kind: type[T], entry: YamlValue, key: str, mistakes: Mistakes) -> tuple[T | None, ...]:
     """Build records within a record, such as the carve-outs of an exclusivity."""
     if isinstance(entry.value, list):
         return tuple(_part(kind, item, key, mistakes) for item in entry.value)
@@ -152,7 +152,7 @@ def _parts(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> tuple[T
     return ()
 
 
-def _sources(entry: Entry, key: str, mistakes: Mistakes) -> object:
+def _sources(entry: YamlValue, key: str, mistakes: Mistakes) -> object:
     """Read `[S1, {S2: the passage}]`."""
     items = [_source(item) for item in entry.items]
     if not items or None in items:
@@ -166,7 +166,7 @@ def _sources(entry: Entry, key: str, mistakes: Mistakes) -> object:
     return tuple(items)
 
 
-def _source(item: Entry) -> CitedSource | None:
+def _source(item: YamlValue) -> CitedSource | None:
     if isinstance(item.value, str):
         return CitedSource(item.value) if item.value else None
     if len(item.members) != 1:
@@ -177,7 +177,7 @@ def _source(item: Entry) -> CitedSource | None:
     return CitedSource(name, passage.value)
 
 
-def _misfit(entry: Entry, key: str, form: tuple[str, str], mistakes: Mistakes) -> None:
+def _misfit(entry: YamlValue, key: str, form: tuple[str, str], mistakes: Mistakes) -> None:
     why, todo = form
     mistakes.add(
         entry.line,

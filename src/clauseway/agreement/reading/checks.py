@@ -1,6 +1,6 @@
 """Validate a term or a change: its names are defined, its days make sense, its meaning is clear.
 
-A check adds each mistake to the list of its `Place`, at the line of the key that it is about.
+A check adds each mistake to the list of its `TermPlace`, at the line of the key that it is about.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,8 +39,8 @@ from clauseway.agreement.language.terms import (
     Term,
 )
 from clauseway.agreement.reading.definitions import ANY_SEGMENT, Definitions
-from clauseway.agreement.text.entries import Entry
-from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes, Names
+from clauseway.agreement.text.entries import YamlValue
+from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE
 from clauseway.values import BadNumber, InvalidInput, parse_day, through
 
@@ -48,13 +48,13 @@ from clauseway.values import BadNumber, InvalidInput, parse_day, through
 _BEGIN_A_NUMBER = ("+", "-", ".", ",", "\u2212")
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class TermPlace(msgspec.Struct, frozen=True, kw_only=True):
     """The place of a term or change, and the definitions that it is checked against.
 
     `effective` is None if its amendment does not state it.
     """
 
-    entry: Entry
+    entry: YamlValue
     effective: date | None
     definitions: Definitions
     mistakes: Mistakes
@@ -68,7 +68,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return member.line if member else self.entry.line
 
 
-def check_term(term: AnyTerm, place: Place) -> None:
+def check_term(term: AnyTerm, place: TermPlace) -> None:
     """Report the mistakes of a term that could be read."""
     _check_names(term, place)
     _check_readings(term.under, place)
@@ -98,7 +98,7 @@ def check_term(term: AnyTerm, place: Place) -> None:
 # Any term
 
 
-def _check_names(term: AnyTerm, place: Place) -> None:
+def _check_names(term: AnyTerm, place: TermPlace) -> None:
     """Check that every name in a term is defined."""
     vocabulary = _vocabulary(place.definitions)
     for use in uses(term):
@@ -107,7 +107,7 @@ def _check_names(term: AnyTerm, place: Place) -> None:
             place.mistakes.check_defined(line, use.noun, name, vocabulary[use.noun])
 
 
-def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
+def _vocabulary(definitions: Definitions) -> Mapping[str, KnownNames]:
     names = definitions.names
     classes, products, segments = names["classes"], names["products"], names["segments"]
     regions = names["regions"]
@@ -121,7 +121,7 @@ def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
     }
 
 
-def _check_readings(under: Mapping[str, str], place: Place) -> None:
+def _check_readings(under: Mapping[str, str], place: TermPlace) -> None:
     for reading, option in under.items():
         if _is_reading(reading, "under", place):
             options = _options(reading, place)
@@ -130,19 +130,19 @@ def _check_readings(under: Mapping[str, str], place: Place) -> None:
             )
 
 
-def _is_reading(reading: str, key: str, place: Place) -> bool:
+def _is_reading(reading: str, key: str, place: TermPlace) -> bool:
     readings = place.definitions.names["readings"]
     place.mistakes.check_defined(place.line(key), "reading", reading, readings)
     return readings is None or reading in readings
 
 
-def _options(reading: str, place: Place) -> Names:
+def _options(reading: str, place: TermPlace) -> KnownNames:
     """Return a reading's options; None if the reading itself could not be read."""
     defined = place.definitions.readings.get(reading)
     return defined.options if defined else None
 
 
-def _check_days(term: Term, place: Place) -> None:
+def _check_days(term: Term, place: TermPlace) -> None:
     if place.effective is None:
         _until(term, place)
         return
@@ -165,7 +165,7 @@ def _ends(until: date | None, last_day: date | None) -> Iterator[tuple[str, date
         yield "through", through(last_day)
 
 
-def _until(timed: Term | Change, place: Place) -> date | None:
+def _until(timed: Term | Change, place: TermPlace) -> date | None:
     """Return the day written as `until`; None if it is empty or names an event.
 
     Report a mistake, and return None, if it names neither a day nor an event.
@@ -189,7 +189,7 @@ def _until(timed: Term | Change, place: Place) -> date | None:
         return None
 
 
-def _check_events(term: AnyTerm, place: Place) -> None:
+def _check_events(term: AnyTerm, place: TermPlace) -> None:
     """Check that each event of a term is defined, and that a revenue share runs without a break."""
     events = [*(place.definitions.names["events"] or ()), MILESTONE]
     for key, event in (("from", term.from_), ("while", term.while_), ("while-no", term.while_no)):
@@ -205,7 +205,7 @@ def _check_events(term: AnyTerm, place: Place) -> None:
 # The kinds
 
 
-def _check_permission(term: Permission, place: Place) -> None:
+def _check_permission(term: Permission, place: TermPlace) -> None:
     _check_taken("actions", term, term.actions, parts_of(term), place)
     if term.party == ANYONE and term.grantor:
         why = "what is left to anyone rests on no grant"
@@ -223,13 +223,13 @@ def _check_permission(term: Permission, place: Place) -> None:
     _check_exclusive(term, place)
 
 
-def _check_exclusive(term: Permission | Licence, place: Place) -> None:
+def _check_exclusive(term: Permission | Licence, place: TermPlace) -> None:
     if term.exclusive and term.sole:
         why = "exclusive leaves out the grantor, and sole does not"
         place.tell("sole", f"{term.id} is exclusive and sole", why, "Write one of the two.")
 
 
-def _check_exclusivity(term: Exclusivity, place: Place) -> None:
+def _check_exclusivity(term: Exclusivity, place: TermPlace) -> None:
     only = [part for part in ONLY if getattr(term.only, part)]
     if len(only) != 1:
         why = "only: names clouds, sellers, regions, parties or licensees"
@@ -238,7 +238,7 @@ def _check_exclusivity(term: Exclusivity, place: Place) -> None:
     _check_carve_outs(term, place)
 
 
-def _check_prohibition(term: Prohibition, place: Place) -> None:
+def _check_prohibition(term: Prohibition, place: TermPlace) -> None:
     _check_taken("actions", term, term.actions, parts_of(term), place)
     _check_carve_outs(term, place)
     if not term.parties:
@@ -246,7 +246,7 @@ def _check_prohibition(term: Prohibition, place: Place) -> None:
         place.tell("parties", "'parties' does not fit", why, todo)
 
 
-def _check_carve_outs(term: Forbidding, place: Place) -> None:
+def _check_carve_outs(term: Forbidding, place: TermPlace) -> None:
     for number, scope in enumerate(term.except_, start=1):
         if scope == Scope():
             problem = f"carve-out {number} of {term.id} names nothing"
@@ -255,7 +255,7 @@ def _check_carve_outs(term: Forbidding, place: Place) -> None:
         _check_taken("except", term, scope.actions or term.actions, parts_of(scope), place)
 
 
-def _check_precedence(term: Precedence, place: Place) -> None:
+def _check_precedence(term: Precedence, place: TermPlace) -> None:
     _check_choice("binds", term.binds, BINDS, place)
     if term.unless is not None:
         _check_choice("unless", term.unless, UNLESS, place)
@@ -265,7 +265,7 @@ def _check_precedence(term: Precedence, place: Place) -> None:
     _check_taken("actions", term, term.actions, parts_of(term), place)
 
 
-def _check_choice(key: str, choice: Choice, words: frozenset[str], place: Place) -> None:
+def _check_choice(key: str, choice: Choice, words: frozenset[str], place: TermPlace) -> None:
     """Check that each option of a choice has a value, and that each value is one of the words."""
     for value in choice.options.values():
         place.mistakes.check_one_of(place.line(key), f"value of {key}", value, words)
@@ -280,7 +280,7 @@ def _check_choice(key: str, choice: Choice, words: frozenset[str], place: Place)
             place.tell(key, problem, "each option needs a value", f"Write {option}: … there.")
 
 
-def _check_refusal_right(term: RefusalRight, place: Place) -> None:
+def _check_refusal_right(term: RefusalRight, place: TermPlace) -> None:
     if term.subject:
         place.mistakes.check_name(place.line("subject"), term.subject)
     if term.grantor == term.holder:
@@ -291,7 +291,7 @@ def _check_refusal_right(term: RefusalRight, place: Place) -> None:
     _check_taken("actions", term, term.actions, [*apart, *parts_of(term)], place)
 
 
-def _check_licence(term: Licence, place: Place) -> None:
+def _check_licence(term: Licence, place: TermPlace) -> None:
     _check_exclusive(term, place)
     for scope in term.carries:
         if scope == Scope():
@@ -302,7 +302,7 @@ def _check_licence(term: Licence, place: Place) -> None:
 
 
 def _check_taken(
-    key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place
+    key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: TermPlace
 ) -> None:
     """Report the parts that cannot limit an action in a term of this kind."""
     kind = KINDS[term.kind]
@@ -319,7 +319,7 @@ def _check_taken(
 # Revenue shares
 
 
-def _check_share(term: RevenueShareTerm, place: Place) -> None:
+def _check_share(term: RevenueShareTerm, place: TermPlace) -> None:
     _check_figures("rate", [term.rate], parse_percentage, place)
     _check_figures("withholding", filter(None, [term.withholding]), parse_percentage, place)
     _check_figures("cap", filter(None, [term.cap]), parse_amount, place)
@@ -339,7 +339,7 @@ def _check_share(term: RevenueShareTerm, place: Place) -> None:
     place.mistakes.check_one_of(place.line("late"), "value of late", term.late, LATE)
 
 
-def _check_tiers(term: RevenueShareTerm, place: Place) -> None:
+def _check_tiers(term: RevenueShareTerm, place: TermPlace) -> None:
     """Check the rates and bounds of tiers, and that stated bounds rise."""
     _check_figures("tiers", [tier.rate for tier in term.tiers], parse_percentage, place)
     _check_figures("tiers", [tier.above for tier in term.tiers], parse_amount, place)
@@ -354,7 +354,7 @@ def _check_tiers(term: RevenueShareTerm, place: Place) -> None:
         place.tell("tiers", problem, why, "Sort them.")
 
 
-def _check_floors(term: RevenueShareTerm, place: Place) -> None:
+def _check_floors(term: RevenueShareTerm, place: TermPlace) -> None:
     _check_figures("floors", [floor.amount for floor in term.floors], parse_amount, place)
     for floor in term.floors:
         place.mistakes.check_one_of(place.line("floors"), "value of per", floor.per, FLOOR_PERIODS)
@@ -364,7 +364,7 @@ def _check_floors(term: RevenueShareTerm, place: Place) -> None:
 
 
 def _check_figures(
-    key: str, names: Iterable[str], parse: Callable[..., Decimal], place: Place
+    key: str, names: Iterable[str], parse: Callable[..., Decimal], place: TermPlace
 ) -> None:
     """Check that a rate or amount is a figure of the agreement or a number.
 
@@ -396,7 +396,7 @@ def _begins_a_number(text: str) -> bool:
 # Changes
 
 
-def check_change(change: Change, place: Place) -> None:
+def check_change(change: Change, place: TermPlace) -> None:
     """Report the mistakes of a change that could be read. `sequence` looks for its terms."""
     _check_readings(change.under, place)
     until = _until(change, place)

@@ -27,9 +27,9 @@ from clauseway.agreement.language.definitions import (
 from clauseway.agreement.language.terms import ANYONE, MILESTONE
 from clauseway.agreement.reading.blocks import Cited, CitedSource, build, read_mapping
 from clauseway.agreement.reading.front import DefinitionsFront, read_front
-from clauseway.agreement.text.entries import Entry, Plain
+from clauseway.agreement.text.entries import Plain, YamlValue
 from clauseway.agreement.text.markdown import Block, Document
-from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes, Names
+from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
@@ -94,7 +94,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     figures: Mapping[str, Figure]
     context: Mapping[str, ContextNote]
     events: Mapping[str, Event]
-    names: Mapping[str, Names]
+    names: Mapping[str, KnownNames]
     lines: Mapping[tuple[str, str], int]
 
     def catalog(self) -> Catalog:
@@ -151,7 +151,7 @@ class _Sections:
 
     def __init__(self, document: Document, mistakes: Mistakes) -> None:
         self._mistakes = mistakes
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, YamlValue] = {}
         self._hidden = not document.blocks
         if self._hidden:
             why = "the amendments speak of names that stand here"
@@ -195,7 +195,7 @@ class _Sections:
                 records[name] = record
         return records
 
-    def _mappings(self, section: str) -> dict[str, Entry]:
+    def _mappings(self, section: str) -> dict[str, YamlValue]:
         """Return the mappings in a section, by name."""
         mappings = {}
         for name, member in self._members(section).items():
@@ -257,7 +257,7 @@ class _Sections:
 
     def list_of_names(self, section: str) -> frozenset[str]:
         """Return a section that is a list of names."""
-        entry = self._entries.get(section, Entry([], 0))
+        entry = self._entries.get(section, YamlValue([], 0))
         names = entry.plain()
         if isinstance(names, list) and _is_list_of_names(names):
             return frozenset(str(name) for name in names)
@@ -265,7 +265,7 @@ class _Sections:
         self._misfit(entry.line, repr(section), "it should be a list of names", todo)
         return frozenset()
 
-    def names(self, section: str) -> Names:
+    def names(self, section: str) -> KnownNames:
         """Return the names that a section defines; None if they cannot be read."""
         if section not in self._entries:
             return None if self._hidden else ()
@@ -282,8 +282,8 @@ class _Sections:
             for name, member in entry.members.items()
         }
 
-    def _members(self, section: str) -> Mapping[str, Entry]:
-        entry = self._entries.get(section, Entry({}, 0))
+    def _members(self, section: str) -> Mapping[str, YamlValue]:
+        entry = self._entries.get(section, YamlValue({}, 0))
         if not entry.is_mapping:
             todo = f"Write {section}: {{name: …}}."
             self._misfit(entry.line, repr(section), "it should map names to values", todo)

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from clauseway.agreement.reading.blocks import Named, build
-from clauseway.agreement.text.entries import Entry, read_yaml
+from clauseway.agreement.text.entries import YamlValue, read_yaml
 from clauseway.agreement.text.markdown import Document
 from clauseway.agreement.text.mistakes import Mistakes
 
@@ -39,9 +39,9 @@ class AmendmentFront(msgspec.Struct, frozen=True, kw_only=True):
 F = TypeVar("F", bound=msgspec.Struct)
 
 
-def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[Entry, F | None]:
+def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[YamlValue, F | None]:
     """Return the front matter as written, and as a record if nothing in it is wrong."""
-    written = Entry({}, 1)
+    written = YamlValue({}, 1)
     if not document.front.strip():
         todo = (
             "Begin it with ---, id: …, title: … and ---, or give the file another ending than .md."

@@ -96,7 +96,7 @@ def facts_for(agreement: str, recorded: Iterable[Recorded]) -> list[Fact]:
     return facts
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
+class UncheckedFact(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that is not checked yet. `about` may hold an answer in one word: `cannot+declines`."""
 
     kind: str
@@ -107,7 +107,9 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     corrects: str = ""
 
 
-def checked(given: Given, agreement: str, catalog: Catalog, earlier: Sequence[Fact]) -> Recorded:
+def checked(
+    given: UncheckedFact, agreement: str, catalog: Catalog, earlier: Sequence[Fact]
+) -> Recorded:
     """Return a checked fact as a record for an agreement.
 
     `earlier` are the facts that a correction may name, and that any other fact must not contradict.
@@ -157,7 +159,7 @@ def _day(text: str, mistakes: Mistakes) -> date:
     return day
 
 
-def _about(given: Given, mistakes: Mistakes) -> Mapping[str, str | bool]:
+def _about(given: UncheckedFact, mistakes: Mistakes) -> Mapping[str, str | bool]:
     """Return the fields of a kind, with an answer spelt out."""
     if "answer" not in given.about:
         return given.about

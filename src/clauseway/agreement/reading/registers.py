@@ -20,9 +20,9 @@ from clauseway.agreement.language.facts import (
 )
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_block
 from clauseway.agreement.reading.knowledge import known_since
-from clauseway.agreement.text.entries import Entry, read_yaml
+from clauseway.agreement.text.entries import YamlValue, read_yaml
 from clauseway.agreement.text.markdown import readable, take_apart
-from clauseway.agreement.text.mistakes import Mistakes, Names
+from clauseway.agreement.text.mistakes import KnownNames, Mistakes
 from clauseway.catalog import Catalog, Product
 from clauseway.values import Citation, KnownAt
 
@@ -82,7 +82,7 @@ def read_facts(name: str, text: str, catalog: Catalog) -> tuple[FactRegister, Ca
 
 
 def gather_facts(
-    text: str, catalog: Catalog | None, sources: Names, mistakes: Mistakes
+    text: str, catalog: Catalog | None, sources: KnownNames, mistakes: Mistakes
 ) -> Gathered:
     """Read a register and report its mistakes.
 
@@ -94,7 +94,7 @@ def gather_facts(
     for entry in entries:
         if entry.text("kind") in _ADDITIONS:
             catalog = _with_addition(entry, catalog, mistakes)
-    facts: list[tuple[Fact, Entry]] = []
+    facts: list[tuple[Fact, YamlValue]] = []
     for entry in entries:
         if (
             entry.text("kind") not in _ADDITIONS
@@ -110,7 +110,7 @@ def gather_facts(
     return Gathered(tuple(fact for fact, _ in facts), catalog)
 
 
-def _entries(text: str, mistakes: Mistakes) -> Iterator[Entry]:
+def _entries(text: str, mistakes: Mistakes) -> Iterator[YamlValue]:
     if mistakes.where.endswith(".md"):
         for block in take_apart(text, mistakes).blocks:
             yield from _listed(read_block(block, ("facts",), mistakes), mistakes)
@@ -118,7 +118,7 @@ def _entries(text: str, mistakes: Mistakes) -> Iterator[Entry]:
         yield from _listed(read_yaml(readable(text, mistakes), 1, mistakes), mistakes)
 
 
-def _listed(entry: Entry | None, mistakes: Mistakes) -> Iterator[Entry]:
+def _listed(entry: YamlValue | None, mistakes: Mistakes) -> Iterator[YamlValue]:
     items = () if entry is None else entry.value if isinstance(entry.value, list) else (entry,)
     for item in items:
         if item.is_mapping and item is not entry:
@@ -132,7 +132,7 @@ def _listed(entry: Entry | None, mistakes: Mistakes) -> Iterator[Entry]:
             )
 
 
-def _with_addition(entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> Catalog | None:
+def _with_addition(entry: YamlValue, catalog: Catalog | None, mistakes: Mistakes) -> Catalog | None:
     member = entry.members.get(entry.text("kind"), entry)
     mistakes.check_name(member.line, entry.text(entry.text("kind")))
     if entry.text("kind") == "party":
@@ -150,7 +150,7 @@ def _with_addition(entry: Entry, catalog: Catalog | None, mistakes: Mistakes) ->
     return msgspec.structs.replace(catalog, products={**catalog.products, product.id: product})
 
 
-def _fact(entry: Entry, sequence: int, mistakes: Mistakes) -> Fact | None:
+def _fact(entry: YamlValue, sequence: int, mistakes: Mistakes) -> Fact | None:
     kind = FACT_KINDS.get(entry.text("kind"))
     if kind is None:
         kinds = {*FACT_KINDS, *_ADDITIONS}
@@ -168,7 +168,7 @@ def _fact(entry: Entry, sequence: int, mistakes: Mistakes) -> Fact | None:
     return msgspec.structs.replace(fact, known=known_at, id=written.id, corrects=written.corrects)
 
 
-def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
+def _citation(entry: YamlValue, written: AboutFact, document: str) -> Citation:
     return Citation(
         term=":".join([written.kind, *(entry.text(key) for key in NAMED if key in entry.members)]),
         amendment="facts",
@@ -182,24 +182,24 @@ def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
     )
 
 
-def _check_names(fact: Fact, entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> None:
+def _check_names(fact: Fact, entry: YamlValue, catalog: Catalog | None, mistakes: Mistakes) -> None:
     for key, name, allowed in names_in(fact, catalog) if catalog is not None else ():
         mistakes.check_defined(entry.members[key].line, key, name, allowed)
 
 
-def _check_end(fact: Fact, entry: Entry, mistakes: Mistakes) -> None:
+def _check_end(fact: Fact, entry: YamlValue, mistakes: Mistakes) -> None:
     if key := ends_too_early(fact):
         why, todo = f"it took effect on {fact.effective}", "Fix one of the two days."
         mistakes.add(entry.members[key].line, f"{key} lies before the fact itself", why, todo)
 
 
-def _check_sources(entry: Entry, sources: Names, mistakes: Mistakes) -> None:
+def _check_sources(entry: YamlValue, sources: KnownNames, mistakes: Mistakes) -> None:
     for item in entry.members["source"].items:
         name = next(iter(item.members), "") or str(item.value)
         mistakes.check_defined(item.line, "source", name, sources)
 
 
-def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
+def _check_agree(facts: list[tuple[Fact, YamlValue]], mistakes: Mistakes) -> None:
     """Check that no two facts contradict each other, unless one of them is corrected."""
     lines = {id(fact): entry.line for fact, entry in facts}
     for before, after in FactRegister(tuple(fact for fact, _ in facts)).contradictions():
@@ -211,7 +211,7 @@ def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
         mistakes.add(lines[id(after)], problem, why, todo)
 
 
-def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
+def _check_corrections(facts: list[tuple[Fact, YamlValue]], mistakes: Mistakes) -> None:
     """Check that ids are unique, and that a correction names a fact that was known before it."""
     ids: dict[str, int] = {}
     for fact, entry in facts:

@@ -15,7 +15,7 @@ from clauseway.agreement.language.terms import (
     Permission,
     Scope,
 )
-from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, Place, Scoped, covers
+from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.values import Interval
 
@@ -60,7 +60,7 @@ def _scopes(term: Exclusivity) -> tuple[Scoped, ...]:
     return (term, *term.except_)
 
 
-def _allowed(lives: Lives, term: Exclusivity, cell: Cell, place: Place) -> NAMES:
+def _allowed(lives: Lives, term: Exclusivity, cell: Cell, place: PlaceNames) -> NAMES:
     """Return the names (of clouds, sellers, …) that an exclusivity allows an act that it covers.
 
     These are the names it reserves the act to, the names outside its own scope, and the names of
@@ -173,7 +173,7 @@ def _is_forbidden(
     exclusivity: Exclusivity,
     grant: _Granted,
     cell: Cell,
-    place: Place,
+    place: PlaceNames,
     covered: frozenset[Cell],
 ) -> bool:
     """Return whether an exclusivity forbids a whole grant, or part of it.

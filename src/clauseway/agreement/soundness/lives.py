@@ -38,7 +38,7 @@ K = TypeVar("K", bound=Term)
 # The place and seller of an act, by the keys of scopes.
 WHERE = ("clouds", "sellers", "segments", "regions")
 Scoped = Scope | Permission | Exclusivity | Prohibition
-Place = Mapping[str, str]
+PlaceNames = Mapping[str, str]
 # An action and an askable product or class.
 Cell = tuple[str, str]
 # For each action, the actions that it rests on.
@@ -145,7 +145,9 @@ class Lives:
             "licensees": catalog.parties,
         }
 
-    def places(self, within: Iterable[Scoped], told_by: Iterable[Scoped], but: str) -> list[Place]:
+    def places(
+        self, within: Iterable[Scoped], told_by: Iterable[Scoped], but: str
+    ) -> list[PlaceNames]:
         """Return the places that lie within all of the scopes `within`.
 
         The part `but` is left empty. Of the names that no scope of `told_by` mentions, one stands
@@ -224,7 +226,7 @@ def _without_events(term: AnyTerm) -> AnyTerm:
     return msgspec.structs.replace(term, from_="", while_="", while_no="")
 
 
-def covers(scope: Scoped, place: Place, but: str) -> bool:
+def covers(scope: Scoped, place: PlaceNames, but: str) -> bool:
     """Return whether a place lies in a scope, ignoring one part of the scope."""
     return all(
         not (named := getattr(scope, key)) or place[key] in named for key in WHERE if key != but

@@ -37,19 +37,19 @@ _FIX = (
 Plain: TypeAlias = str | list["Plain"] | dict[str, "Plain"]
 
 
-class Entry(msgspec.Struct, frozen=True):
+class YamlValue(msgspec.Struct, frozen=True):
     """A value from YAML and its line. The line of a mapping's member is the line of its key."""
 
-    value: "str | list[Entry] | dict[str, Entry]"
+    value: "str | list[YamlValue] | dict[str, YamlValue]"
     line: int
 
     @property
-    def members(self) -> "dict[str, Entry]":
+    def members(self) -> "dict[str, YamlValue]":
         """Return a mapping's members; none if it is not a mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
-    def items(self) -> "list[Entry]":
+    def items(self) -> "list[YamlValue]":
         """Return a list's items; none if it is not a list."""
         return self.value if isinstance(self.value, list) else []
 
@@ -65,9 +65,9 @@ class Entry(msgspec.Struct, frozen=True):
             return [entry.plain() for entry in self.value]
         return self.value
 
-    def only(self, keys: Collection[str]) -> "Entry":
+    def only(self, keys: Collection[str]) -> "YamlValue":
         """Return the same mapping with only these keys."""
-        return Entry(
+        return YamlValue(
             {key: member for key, member in self.members.items() if key in keys}, self.line
         )
 
@@ -77,7 +77,7 @@ class Entry(msgspec.Struct, frozen=True):
         return member.value if member is not None and isinstance(member.value, str) else ""
 
 
-def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
+def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> YamlValue | None:
     """Read YAML text to an entry, or report a mistake and return None.
 
     Lines count from `first_line`.
@@ -124,7 +124,7 @@ class _Reading:
         self._first_line = first_line
         self._mistakes = mistakes
 
-    def document(self) -> Entry:
+    def document(self) -> YamlValue:
         next(self._events)  # the stream's start
         if isinstance(next(self._events), StreamEndEvent):
             raise _Refused(
@@ -145,19 +145,19 @@ class _Reading:
             )
         return entry
 
-    def _entry(self, event: Event, depth: int) -> Entry:
+    def _entry(self, event: Event, depth: int) -> YamlValue:
         _check_plain(event, depth)
         line = self._first_line + event.start_mark.line
         if isinstance(event, ScalarEvent):
-            return Entry(_text(event), line)
+            return YamlValue(_text(event), line)
         # The items of a list, and the keys and values of a mapping, are the events up to its end.
         if isinstance(event, SequenceStartEvent):
             items = takewhile(lambda item: not isinstance(item, SequenceEndEvent), self._events)
-            return Entry([self._entry(item, depth + 1) for item in items], line)
-        return Entry(self._members(depth + 1), line)
+            return YamlValue([self._entry(item, depth + 1) for item in items], line)
+        return YamlValue(self._members(depth + 1), line)
 
-    def _members(self, depth: int) -> dict[str, Entry]:
-        members: dict[str, Entry] = {}
+    def _members(self, depth: int) -> dict[str, YamlValue]:
+        members: dict[str, YamlValue] = {}
         for event in takewhile(lambda key: not isinstance(key, MappingEndEvent), self._events):
             _check_plain(event, depth)
             line = self._first_line + event.start_mark.line

@@ -10,7 +10,7 @@ DEFINITIONS = "agreement.md"
 
 # The names that may be written in a place. None if they could not be read: then any name passes,
 # because the mistake that hides them is reported already.
-Names = Collection[str] | None
+KnownNames = Collection[str] | None
 # Names stand in flags, receipts and suppositions, between colons and equals signs. A letter of
 # another alphabet may look like a Latin one, and name something else.
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]|^[._-]")
@@ -35,7 +35,7 @@ class Mistakes:
             Problem(what=problem, why=why, where=self.where, line=line, todo=todo)
         )
 
-    def check_defined(self, line: int, noun: str, name: str, allowed: Names) -> None:
+    def check_defined(self, line: int, noun: str, name: str, allowed: KnownNames) -> None:
         """Check that the agreement defines a name."""
         if allowed is not None and name not in allowed:
             todo = f"Define it in {DEFINITIONS}" + (
@@ -49,7 +49,12 @@ class Mistakes:
             )
 
     def check_one_of(
-        self, line: int, noun: str, name: str, allowed: Names, why: str = "it means nothing here"
+        self,
+        line: int,
+        noun: str,
+        name: str,
+        allowed: KnownNames,
+        why: str = "it means nothing here",
     ) -> None:
         """Check that a name is in a fixed list."""
         if allowed is not None and name not in allowed:

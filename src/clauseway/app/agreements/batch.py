@@ -25,7 +25,7 @@ from clauseway.exchange.question_files import (
     COLUMNS,
     INVALID,
     LISTS,
-    Answer,
+    AnsweredRow,
     QuestionRows,
     answers_to,
     encodable,
@@ -130,9 +130,9 @@ class _Asker:
         self._bits: tuple[int, ...] = ()
         # The place of the answer to a question, by the question's codes; and each answer's place.
         self._places: dict[object, int] = {}
-        self._answers: dict[Answer, int] = {}
+        self._answers: dict[AnsweredRow, int] = {}
 
-    def answers(self, part: QuestionRows) -> tuple[pa.Array, list[Answer]]:
+    def answers(self, part: QuestionRows) -> tuple[pa.Array, list[AnsweredRow]]:
         """Return the place of each row's answer, and all answers given so far."""
         if len(self._places) > _PLACES_MAX or len(self._answers) > _PLACES_MAX:
             self._forget()
@@ -145,7 +145,7 @@ class _Asker:
         if part.unread:
             rows = places.to_pylist()
             for number, problem in part.unread.items():
-                rows[number] = self._kept(Answer(INVALID, problem=problem))
+                rows[number] = self._kept(AnsweredRow(INVALID, problem=problem))
             places = pa.array(rows, pa.int64())
         return places, list(self._answers)
 
@@ -198,7 +198,7 @@ class _Asker:
             )
         return place
 
-    def _kept(self, answer: Answer) -> int:
+    def _kept(self, answer: AnsweredRow) -> int:
         return self._answers.setdefault(answer, len(self._answers))
 
     def _reader(self, part: str) -> Callable[[str], object]:
@@ -225,18 +225,20 @@ class _Asker:
             pass
         return text
 
-    def _decided(self, parts: Mapping[str, Any]) -> Answer:
+    def _decided(self, parts: Mapping[str, Any]) -> AnsweredRow:
         question = self._question(parts)
         tables = self._tables(parts["suppose"]) if question is not None else None
         if question is not None and tables is not None:
             try:
                 verdict = tables.answer(question)
-                return Answer(verdict.outcome, tuple(reason.term for reason in verdict.reasons))
+                return AnsweredRow(
+                    verdict.outcome, tuple(reason.term for reason in verdict.reasons)
+                )
             except KeyError:
                 pass  # the question is not valid: asking in full says why
         return self._asked_in_full(parts)
 
-    def _asked_in_full(self, parts: Mapping[str, Any]) -> Answer:
+    def _asked_in_full(self, parts: Mapping[str, Any]) -> AnsweredRow:
         asked = {name: parts[name] for name in COLUMNS}
         try:
             reading = readings_of(items_of(parts["reading"]))
@@ -244,9 +246,9 @@ class _Asker:
                 items_of(parts["suppose"]), **asked, reading=reading
             )
         except InvalidInput as error:
-            return Answer(INVALID, problem=" ".join(map(str, error.problems)))
+            return AnsweredRow(INVALID, problem=" ".join(map(str, error.problems)))
         decision = opened.answer(question)
-        return Answer(decision.outcome, tuple(reason.term for reason in decision.reasons))
+        return AnsweredRow(decision.outcome, tuple(reason.term for reason in decision.reasons))
 
     def _question(self, parts: Mapping[str, Any]) -> Question | None:
         """Return the question, checked only in the parts that no table looks at; None where one

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from clauseway.app.opening.library import Asking, OpenAgreement
+from clauseway.app.opening.library import Askable, OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Decision, Outcome, Question, Receipt
 from clauseway.decisions.change import WouldChange, would_change_together
@@ -37,7 +37,7 @@ class Explanation(Decision, frozen=True, kw_only=True):
     trace: tuple[Traced, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a repeated decision that differs from the recorded one."""
 
     what: str
@@ -45,15 +45,15 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     now: str
 
 
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionVerification(msgspec.Struct, frozen=True, kw_only=True):
     """The comparison of a recorded decision with the same question asked now.
 
     `notes` name edits that changed no answer.
     """
 
     same: bool
-    differences: tuple[Difference, ...]
-    notes: tuple[Difference, ...]
+    differences: tuple[DecisionDifference, ...]
+    notes: tuple[DecisionDifference, ...]
     recorded: Receipt
     now: Receipt
 
@@ -112,7 +112,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     return recorded
 
 
-def verify(opened: Asking, recorded: Explanation) -> Verification:
+def verify(opened: Askable, recorded: Explanation) -> DecisionVerification:
     """Ask a recorded question again.
 
     Raise InvalidInput where the opened agreements cannot be asked it.
@@ -130,7 +130,7 @@ def verify(opened: Asking, recorded: Explanation) -> Verification:
     notes = tuple(
         _differences([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)])
     )
-    return Verification(
+    return DecisionVerification(
         same=not differences,
         differences=differences,
         notes=notes,
@@ -184,10 +184,10 @@ def _cited(decision: Decision) -> tuple[str, ...]:
     )
 
 
-def _differences(compared: Iterable[tuple[str, object, object]]) -> Iterator[Difference]:
+def _differences(compared: Iterable[tuple[str, object, object]]) -> Iterator[DecisionDifference]:
     for part, before, after in compared:
         if before != after:
-            yield Difference(what=part, recorded=_shown(before), now=_shown(after))
+            yield DecisionDifference(what=part, recorded=_shown(before), now=_shown(after))
 
 
 def _shown(value: object) -> str:

@@ -97,7 +97,7 @@ class AuditView(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[AuditRow, ...]
 
 
-class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
+class StatedPrice(msgspec.Struct, frozen=True, kw_only=True):
     """A price that a provider stated, USD per million tokens as decimal text, empty where none
     was stated."""
 
@@ -198,7 +198,7 @@ def _check_hosts(
 
 def listed_prices(
     model: str, listings: Path | None = None, as_of: str | None = None, known_at: str | None = None
-) -> tuple[PriceRow, ...]:
+) -> tuple[StatedPrice, ...]:
     """Return the listed prices of a model, oldest first; with `as_of`, the price in force on
     that day. Both as known at a point, by default now. Raise InvalidInput for a model that no
     one lists."""
@@ -272,8 +272,8 @@ def _evidence(shipment: Shipment) -> EvidenceRow:
     )
 
 
-def _price(observation: PriceObservation) -> PriceRow:
-    return PriceRow(
+def _price(observation: PriceObservation) -> StatedPrice:
+    return StatedPrice(
         provider=observation.provider,
         model=observation.model,
         input=_text(observation.input),

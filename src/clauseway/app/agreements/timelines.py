@@ -14,9 +14,9 @@ from clauseway.agreement.language.actions import SHARE
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import (
+    AnsweredSpan,
     Outcome,
     Question,
-    Span,
     check_readings,
     check_readings_together,
 )
@@ -158,7 +158,7 @@ def _extent(
 
 
 def _spans(
-    telling: ChangeSentences, spans: Sequence[Span], begin: date, end: date, action: str
+    telling: ChangeSentences, spans: Sequence[AnsweredSpan], begin: date, end: date, action: str
 ) -> tuple[RightSpan, ...]:
     first = spans[0].begin if spans else end
     before = RightSpan(

@@ -14,8 +14,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
 from clauseway.storage import Control
-from clauseway.storage.customers.leases import PERIODS, TOTAL, Leases, Standing, usd
-from clauseway.storage.customers.tenants import BudgetRow, Limit, Scope, Tenants
+from clauseway.storage.customers.leases import PERIODS, TOTAL, BudgetStanding, Leases, usd
+from clauseway.storage.customers.tenants import BudgetRow, Limit, LimitScope, Tenants
 from clauseway.values import (
     USD,
     BadNumber,
@@ -196,7 +196,7 @@ def _listed_budgets(control: Control) -> list[ListedBudget]:
     return [_listed_budget(standing) for standing in Leases(control).standings(time.time_ns())]
 
 
-def _listed_budget(standing: Standing) -> ListedBudget:
+def _listed_budget(standing: BudgetStanding) -> ListedBudget:
     budget = standing.budget
     has_period = budget.period != TOTAL
     return ListedBudget(
@@ -233,7 +233,9 @@ def _amount(text: str, problems: list[Problem]) -> Decimal:
         return Decimal(0)
 
 
-def _scope(control: Control, catalog: Catalog, who: GivenScope, problems: list[Problem]) -> Scope:
+def _scope(
+    control: Control, catalog: Catalog, who: GivenScope, problems: list[Problem]
+) -> LimitScope:
     """Whom it is for. Raise InvalidInput with the problems found before and those found here."""
     organisation, project = who.organisation, who.project
     if who.key:
@@ -268,7 +270,7 @@ def _scope(control: Control, catalog: Catalog, who: GivenScope, problems: list[P
         problems.append(_unknown("--product", who.product, UNNAMED, catalog.products))
     if problems:
         raise InvalidInput(*problems)
-    return Scope(
+    return LimitScope(
         organisation=organisation,
         project=project,
         key_id=who.key,

@@ -15,8 +15,8 @@ from clauseway.ledger.assumptions import STATED, Assumption
 from clauseway.storage import Control
 from clauseway.storage.control import audit
 from clauseway.storage.control.audit import Logged
-from clauseway.storage.control.audit_breaks import Break, breaks, state_break
-from clauseway.storage.control.audit_check import Checked, check, check_in_part, check_place
+from clauseway.storage.control.audit_breaks import ChainBreak, breaks, state_break
+from clauseway.storage.control.audit_check import CheckedLog, check, check_in_part, check_place
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 # Beyond these, a refusal says how many more there are.
@@ -35,7 +35,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     head: str
     rows: int
     problems: tuple[Problem, ...]
-    breaks: tuple[Break, ...] = ()
+    breaks: tuple[ChainBreak, ...] = ()
     before: tuple[Problem, ...] = ()
 
     @property
@@ -78,7 +78,7 @@ def verify_books(home: Home, expected: str = "") -> Verified:
     )
 
 
-def restart_log(home: Home, why: str) -> Break:
+def restart_log(home: Home, why: str) -> ChainBreak:
     """State that the log is broken, and begin it again.
 
     Raise InvalidInput: no reason, or it is whole.
@@ -144,7 +144,7 @@ def refuse_edited(control: Control) -> None:
 
     The cost is bounded: see `storage.audit_check`.
     """
-    checked: Checked = check_in_part(control)
+    checked: CheckedLog = check_in_part(control)
     if checked.problems:
         problems = checked.problems[:_TOLD_PROBLEMS]
         if more := len(checked.problems) - len(problems):

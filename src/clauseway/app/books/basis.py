@@ -372,7 +372,7 @@ def settled_agreement(home: Home, digest: str) -> Opened:
 # First use, and refusal of anything else
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
+class NamedBasis(msgspec.Struct, frozen=True, kw_only=True):
     """The basis that a command's flags name; empty where they leave it to the home."""
 
     prices: Path | None = None
@@ -380,7 +380,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     agreements: tuple[Path, ...] = ()
 
 
-def given_prices(basis: Basis, given: Given, known_at: KnownAt) -> PriceTable:
+def given_prices(basis: Basis, given: NamedBasis, known_at: KnownAt) -> PriceTable:
     """Return the prices that flags name, over what the home holds. Raise InvalidInput."""
     books = basis.books
     if given.prices is not None:
@@ -389,7 +389,7 @@ def given_prices(basis: Basis, given: Given, known_at: KnownAt) -> PriceTable:
     return PriceTable(books, known_at, rates)
 
 
-def given_agreements(home: Home, basis: Basis, given: Given) -> Opened:
+def given_agreements(home: Home, basis: Basis, given: NamedBasis) -> Opened:
     """Return the agreements that flags name, else those of the home. Raise InvalidInput."""
     if not given.agreements:
         return basis.opened()
@@ -669,7 +669,7 @@ def first_prices(home: Home, file: Path | None) -> list[Accepting]:
     if file is None:
         return []
     basis = basis_of(home)
-    prices = given_prices(basis, Given(prices=file), KnownAt.everything())
+    prices = given_prices(basis, NamedBasis(prices=file), KnownAt.everything())
     wanted = list(_wanted_prices(basis, prices))
     if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
         raise InvalidInput(*problems)

@@ -31,7 +31,7 @@ from clauseway.values import Interval, day_of
 
 # Changes whenever sums of before would be other sums today.
 _FORMAT = "carried sums 2"
-Lines = Callable[[Interval], Sequence[RevenueLine]]
+RevenueLines = Callable[[Interval], Sequence[RevenueLine]]
 
 
 def named(*parts: object) -> str:
@@ -87,7 +87,7 @@ class CarriedSums:
         prices: PriceTable,
         catalog: Catalog,
         usage: Sequence[Sealed],
-        lines: Lines,
+        lines: RevenueLines,
     ) -> None:
         self._control, self._catalog, self._lines = control, catalog, lines
         self._usage = _by_month(usage, lost_files(control))

@@ -19,7 +19,7 @@ from clauseway.exchange.accounting import entries_of
 from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.exchange.focus_bill import focus_csv, focus_rows, focus_table
-from clauseway.exchange.focus_columns import V1_2, VERSIONS, Row, broken_rules
+from clauseway.exchange.focus_columns import V1_2, VERSIONS, FocusRow, broken_rules
 from clauseway.exchange.focus_invoices import (
     IssuedInvoice,
     billing_period,
@@ -44,7 +44,7 @@ _TITLE = "Clauseway journal"
 _JOURNAL, _LINES = "journal.parquet", "lines.parquet"
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class ExportScope(msgspec.Struct, frozen=True, kw_only=True):
     """The part that is handed over: a month (`2026-05`, empty for all) and a party's books
     (empty for all)."""
 
@@ -63,29 +63,29 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Written(msgspec.Struct, frozen=True):
+class WrittenExport(msgspec.Struct, frozen=True):
     """The text of an export, and how many entries stand in it."""
 
     text: str
     entries: int
 
 
-def beancount_journal(home: Home, part: Part) -> Written:
+def beancount_journal(home: Home, part: ExportScope) -> WrittenExport:
     """Return the journal as beancount text. Raise InvalidInput for a month that is not settled."""
     entries = _entries(home, part)
-    return Written(beancount_text(entries, part.title), len(entries))
+    return WrittenExport(beancount_text(entries, part.title), len(entries))
 
 
-def hledger_journal(home: Home, part: Part) -> Written:
+def hledger_journal(home: Home, part: ExportScope) -> WrittenExport:
     """Return the journal as an hledger journal.
 
     Raise InvalidInput for a month that is not settled.
     """
     entries = _entries(home, part)
-    return Written(hledger_text(entries, part.title), len(entries))
+    return WrittenExport(hledger_text(entries, part.title), len(entries))
 
 
-def parquet_files(home: Home, part: Part, folder: Path) -> dict[Path, int]:
+def parquet_files(home: Home, part: ExportScope, folder: Path) -> dict[Path, int]:
     """Write the journal and the statements' lines into a folder, which is made; each file and
     its rows. Raise InvalidInput."""
     statements = [
@@ -110,9 +110,9 @@ def focus_bill(
     home: Home,
     opened: Opened,
     prices: PriceTable,
-    part: Part,
+    part: ExportScope,
     version: str = V1_2,
-) -> list[Row]:
+) -> list[FocusRow]:
     """Return a party's bill for a month in FOCUS; with no party, each seller's own.
 
     It has what the party sells, and at a BilledCost of 0 what others sell on its clouds. Raise
@@ -152,7 +152,7 @@ def focus_bill(
     return rows
 
 
-def focus_invoices(home: Home, part: Part) -> tuple[list[Row], list[Row]]:
+def focus_invoices(home: Home, part: ExportScope) -> tuple[list[FocusRow], list[FocusRow]]:
     """Return the invoices of a month and an issuer in FOCUS 1.4, as records and charges.
 
     The records are of Invoice Detail, the charges behind them of Cost and Usage. Raise
@@ -171,7 +171,7 @@ def focus_invoices(home: Home, part: Part) -> tuple[list[Row], list[Row]]:
     return details, charges
 
 
-def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
+def _issued(home: Home, part: ExportScope) -> list[IssuedInvoice]:
     """Return the invoices that a party issued for a month.
 
     Raise InvalidInput where there is none.
@@ -204,7 +204,7 @@ def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
 
 
 def write_focus_files(
-    datasets: Mapping[str, tuple[Sequence[Row], Sequence[str]]], form: str, folder: Path
+    datasets: Mapping[str, tuple[Sequence[FocusRow], Sequence[str]]], form: str, folder: Path
 ) -> dict[Path, int]:
     """Write data sets, each with its columns, into a folder, which is made.
 
@@ -248,7 +248,9 @@ def _check_version(version: str) -> None:
         raise InvalidInput(Problem(what=problem, why=why, where="--focus-version", todo=todo))
 
 
-def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Path | None) -> str:
+def write_focus(
+    rows: Sequence[FocusRow], columns: Sequence[str], form: str, out: Path | None
+) -> str:
     """Return a data set as CSV text, or written to a file as Parquet; the text, empty for Parquet.
 
     Raise InvalidInput.
@@ -277,7 +279,7 @@ def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Pat
     return ""
 
 
-def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
+def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:
     """Yield the usage of a month, or all of it, as CloudEvents, a line each; of what a party sold,
     where one is named.
 
@@ -305,12 +307,12 @@ def unpriced(error: UnknownPrice) -> InvalidInput:
     )
 
 
-def _require_settled(home: Home, part: Part) -> None:
+def _require_settled(home: Home, part: ExportScope) -> None:
     if part.period and part.days is not None and part.period not in latest_settlements(home):
         raise unsettled(part.period)
 
 
-def _entries(home: Home, part: Part) -> list[Entry]:
+def _entries(home: Home, part: ExportScope) -> list[Entry]:
     _require_settled(home, part)
     control = Control.open(home.make().control)
     try:

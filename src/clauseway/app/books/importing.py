@@ -36,14 +36,14 @@ from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, used_table
 from clauseway.storage.lake.digests import read_rows
 from clauseway.storage.lake.files import USAGE, files_of, kept_from
-from clauseway.storage.lake.imports import Claim, ImportedFile, identity_of
+from clauseway.storage.lake.imports import ImportedFile, ImportedRow, identity_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.quarantine import (
     DROPPED,
     REPLAYED,
     Flawed,
-    Held,
     Holding,
+    QuarantinedRow,
     end,
     held,
     hold,
@@ -74,7 +74,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     skipped: dict[str, int] = {}
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class ImportSource(msgspec.Struct, frozen=True, kw_only=True):
     """The reading of a file: its format, fields for rows that leave them out, and the source of
     its ids."""
 
@@ -83,7 +83,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
-Report = Callable[[str, Imported], object]
+OnProgress = Callable[[str, Imported], object]
 OnWait = Callable[[], object]
 
 
@@ -95,8 +95,8 @@ def import_usage(
     home: Home,
     opened: Opened,
     paths: Sequence[Path],
-    source: Source,
-    report: Report,
+    source: ImportSource,
+    report: OnProgress,
     on_wait: OnWait = silently,
 ) -> Imported:
     """Import files as one, and report the progress.
@@ -173,7 +173,12 @@ class _Run:
     """An import on its way into the lake."""
 
     def __init__(
-        self, lake: Lake, bounds: Bounds, source: Source, files: Sequence[_File], staging: Staging
+        self,
+        lake: Lake,
+        bounds: Bounds,
+        source: ImportSource,
+        files: Sequence[_File],
+        staging: Staging,
     ) -> None:
         self._lake, self._bounds, self._source = lake, bounds, source
         self._files, self._staging = files, staging
@@ -182,7 +187,7 @@ class _Run:
         self._rows = self._again = self._flawed = 0
         self._skipped: dict[str, int] = {}
 
-    def read(self, report: Report) -> Imported:
+    def read(self, report: OnProgress) -> Imported:
         """Read the files into the staging; the figures, in which what came twice among them is
         not yet known."""
         for place, file in enumerate(self._files):
@@ -195,7 +200,7 @@ class _Run:
             imported=self._rows - self._again - self._flawed - sum(self._skipped.values())
         )
 
-    def seal(self, home: Home, number: int, read: Imported, report: Report) -> Imported:
+    def seal(self, home: Home, number: int, read: Imported, report: OnProgress) -> Imported:
         """Write the new records into the lake, in order, and commit the import.
 
         The figures as they are then.
@@ -342,7 +347,7 @@ def _same_charge(line: int) -> str:
     return f"the same charge as row {line} of this file"
 
 
-def _reporting(parts: Iterable[pa.Table], read: Imported, report: Report) -> Iterator[pa.Table]:
+def _reporting(parts: Iterable[pa.Table], read: Imported, report: OnProgress) -> Iterator[pa.Table]:
     """Pass parts on, telling how many rows of them are written."""
     written = 0
     for part in parts:
@@ -385,7 +390,9 @@ def _body_of(row: Mapping[str, Any]) -> tuple[str, str]:
     return msgspec.json.encode(keepable(row), enc_hook=str).decode(), why
 
 
-def listed(home: Home, *, with_ended: bool = False, numbers: Sequence[int] = ()) -> list[Held]:
+def listed(
+    home: Home, *, with_ended: bool = False, numbers: Sequence[int] = ()
+) -> list[QuarantinedRow]:
     """Return the quarantine. Raise InvalidInput for a number that is not in it."""
     with open_lake(home) as lake:
         rows = held(lake.control, with_ended=with_ended or bool(numbers), numbers=numbers)
@@ -393,7 +400,7 @@ def listed(home: Home, *, with_ended: bool = False, numbers: Sequence[int] = ())
     return rows
 
 
-def drop(home: Home, numbers: Sequence[int]) -> list[Held]:
+def drop(home: Home, numbers: Sequence[int]) -> list[QuarantinedRow]:
     """Drop rows for good; they stay on the list of what was dropped. Raise InvalidInput."""
     with open_lake(home) as lake, alone(home):
         rows = _still_open(lake, numbers)
@@ -444,10 +451,10 @@ def replay(
 
 
 def _replay_row(
-    lake: Lake, waiting: Held, used: Used, corrections: Mapping[str, str], now_ns: int
+    lake: Lake, waiting: QuarantinedRow, used: Used, corrections: Mapping[str, str], now_ns: int
 ) -> Used | tuple[Flaw, ...]:
     """Import a row that is believed now, and close its entry in the same transaction."""
-    claim = Claim(identity_of(used.request, used.attempt), _content_of(used), 0, waiting.line)
+    claim = ImportedRow(identity_of(used.request, used.attempt), _content_of(used), 0, waiting.line)
     before = imports.seen(lake.control, [claim.identity]).get(claim.identity)
     if is_imported(used.request) and before is not None:
         if before.content != claim.content:
@@ -472,13 +479,13 @@ def _replay_row(
     return used
 
 
-def _still_open(lake: Lake, numbers: Sequence[int]) -> list[Held]:
+def _still_open(lake: Lake, numbers: Sequence[int]) -> list[QuarantinedRow]:
     rows = held(lake.control, numbers=numbers)
     _check_numbers(numbers, rows)
     return rows
 
 
-def _check_numbers(numbers: Sequence[int], rows: Iterable[Held]) -> None:
+def _check_numbers(numbers: Sequence[int], rows: Iterable[QuarantinedRow]) -> None:
     missing = sorted(set(numbers) - {row.number for row in rows})
     if missing:
         problem = (

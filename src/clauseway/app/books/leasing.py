@@ -22,8 +22,15 @@ from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
 from clauseway.metering import Status
 from clauseway.storage import Control
-from clauseway.storage.customers.leases import NO_END_NS, Held, Lease, Leases, Wanted, bounds
-from clauseway.storage.customers.tenants import BudgetRow, Scope, Tenants
+from clauseway.storage.customers.leases import (
+    NO_END_NS,
+    Lease,
+    LeaseRequest,
+    Leases,
+    LeaseState,
+    bounds,
+)
+from clauseway.storage.customers.tenants import BudgetRow, LimitScope, Tenants
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.spending import ReservedAttempt, reserved_attempts
 
@@ -88,8 +95,8 @@ def answer(leases: Leases, call: LeaseCall, now_ns: int) -> list[Slice]:
     return [_slice(lease, now_ns) for lease in held]
 
 
-def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
-    return Wanted(
+def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
+    return LeaseRequest(
         budget=ask.budget,
         boot=ask.holder or call.boot,
         part=ask.part,
@@ -103,7 +110,7 @@ def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
     )
 
 
-def _slice(held: Held, now_ns: int) -> Slice:
+def _slice(held: LeaseState, now_ns: int) -> Slice:
     ends_in_s = (held.end_ns - now_ns) / _SECOND_NS if held.end_ns < NO_END_NS else FOREVER_S
     return Slice(
         leased=held.leased,
@@ -163,7 +170,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-class Unread(msgspec.Struct, frozen=True, kw_only=True):
+class UnreadJournals(msgspec.Struct, frozen=True, kw_only=True):
     """Dead processes with gaps in their journals: `lost` ones have losses there, or no journal
     any more; the journal of `missing` ones is gone, and nobody has written it off."""
 
@@ -171,7 +178,7 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True):
     missing: frozenset[str] = frozenset()
 
 
-def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unread) -> int:
+def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: UnreadJournals) -> int:
     """End the leases of dead processes, of whose spools everything was sealed since; how many.
 
     What such a process spent is what its attempts were charged. One that has no end, or is lost,
@@ -222,7 +229,8 @@ def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[ReservedAtt
 
 def _counts(budget: BudgetRow, attempt: ReservedAttempt) -> bool:
     return all(
-        getattr(budget, name) in ("", getattr(attempt, name)) for name in Scope.__struct_fields__
+        getattr(budget, name) in ("", getattr(attempt, name))
+        for name in LimitScope.__struct_fields__
     )
 
 

@@ -57,7 +57,7 @@ ESTIMATES_SPOOL = "estimate"
 _UNDER_WAY_NS = 3_600_000_000_000
 
 
-class Condition(msgspec.Struct, frozen=True, kw_only=True):
+class BlockingDamage(msgspec.Struct, frozen=True, kw_only=True):
     """Damage or loss in a home that blocks something: `kind` is frames, spool or lake."""
 
     kind: str
@@ -65,7 +65,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     days: Interval
 
 
-def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
+def conditions(home: Home, *, missing_files: bool = True) -> list[BlockingDamage]:
     """Return everything that is lost and not accepted, and files of the lake that are missing or
     of another size."""
     if not home.is_begun:
@@ -74,12 +74,12 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
     try:
         losses = Losses(control)
         open_conditions = [
-            Condition(kind="frames", problem=loss_problem(loss), days=loss.interval)
+            BlockingDamage(kind="frames", problem=loss_problem(loss), days=loss.interval)
             for loss in losses.all()
             if not loss.is_accepted
         ]
         open_conditions += [
-            Condition(kind="spool", problem=missing_problem(spool), days=losses.days_of(spool))
+            BlockingDamage(kind="spool", problem=missing_problem(spool), days=losses.days_of(spool))
             for spool in missing_spools(losses)
         ]
         # A look finds missing files and other sizes; a full check found other bytes.
@@ -95,7 +95,7 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
                 *(as_changed(file) for file in read if file.name in faulty - at_sight),
             ]
         return open_conditions + [
-            Condition(
+            BlockingDamage(
                 kind="lake",
                 problem=fault.problem,
                 days=Interval(fault.first_day, day_after(fault.last_day)),
@@ -106,7 +106,7 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
         control.close()
 
 
-def write_conditions(home: Home) -> list[Condition]:
+def write_conditions(home: Home) -> list[BlockingDamage]:
     """Return everything that is open, counted for the gateway's figures."""
     open_conditions = conditions(home)
     counts = {kind: sum(condition.kind == kind for condition in open_conditions) for kind in KINDS}

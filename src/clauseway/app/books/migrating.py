@@ -17,7 +17,7 @@ from clauseway.app.opening.locks import alone, alone_here
 from clauseway.files import PRIVATE, write_whole
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
-from clauseway.storage.control.copying import Content, copy_and_compare
+from clauseway.storage.control.copying import TableContent, copy_and_compare
 from clauseway.storage.control.engines import engine_of, without_password
 from clauseway.values import InvalidInput, Problem
 
@@ -37,7 +37,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     target: str
-    tables: tuple[Content, ...]
+    tables: tuple[TableContent, ...]
     kept: str = ""
 
     @property
@@ -74,7 +74,7 @@ def migrate(
 
 def _copied(
     source: Path | str, target: Path | str, on_table: Callable[[str, int], None]
-) -> list[Content]:
+) -> list[TableContent]:
     """Copy, and hold the log of the books against the copied rows."""
     old = Control.open(source)
     try:

@@ -14,8 +14,8 @@ import msgspec
 from clauseway.agreement import (
     Fact,
     FactRegister,
-    Given,
     Recorded,
+    UncheckedFact,
     checked,
     facts_for,
     idle_events,
@@ -58,7 +58,7 @@ class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
     idle: bool = False
 
 
-def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
+def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Recorded:
     """Record a fact for an agreement, now.
 
     Raise InvalidInput with every problem; then nothing was recorded.
@@ -119,7 +119,7 @@ def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
     ]
 
 
-def record_and_list(home: Home, opened: OpenAgreement, given: Given) -> ListedFact:
+def record_and_list(home: Home, opened: OpenAgreement, given: UncheckedFact) -> ListedFact:
     """Record a fact as `record_fact` does, and return it as it is listed from then on."""
     recorded = record_fact(home, opened, given).fact()
     known_facts = with_register(opened, home).facts.known(recorded.known)

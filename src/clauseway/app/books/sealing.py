@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
-from clauseway.app.books.leasing import Unread, dead_leases, return_leases
+from clauseway.app.books.leasing import UnreadJournals, dead_leases, return_leases
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.metering import RequestId
@@ -144,7 +144,7 @@ def _spools(home: Home) -> list[Path]:
     return sorted(path for path in home.spools.glob("*") if path.is_dir())
 
 
-def _unread(control: Control, dead: Sequence[Lease]) -> Unread:
+def _unread(control: Control, dead: Sequence[Lease]) -> UnreadJournals:
     """Return the dead processes whose journals are incomplete."""
     losses = Losses(control)
     spools, every = losses.spools(), losses.all()
@@ -164,7 +164,7 @@ def _unread(control: Control, dead: Sequence[Lease]) -> Unread:
             or any(_may_hold(file, lease.boot) for file in gone_files)
         ):
             lost.add(lease.boot)
-    return Unread(lost=frozenset(lost), missing=frozenset(missing))
+    return UnreadJournals(lost=frozenset(lost), missing=frozenset(missing))
 
 
 def _may_be_of(loss: Loss, boot: str, journal: str) -> bool:

@@ -26,7 +26,6 @@ from clauseway.app.opening.several import Opened, each_of, figures_of, own_readi
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
     Carried,
-    Change,
     Conflict,
     Credit,
     Dispute,
@@ -37,6 +36,7 @@ from clauseway.ledger import (
     SaleRecord,
     Settlement,
     Statement,
+    StatementChange,
     Voucher,
     accruals,
     corrected,
@@ -163,7 +163,7 @@ class ClosedMonths:
         ]
         self.restatements = [settlement for settlement in summaries if settlement.restates]
 
-    def changes(self, period: Interval) -> list[Change]:
+    def changes(self, period: Interval) -> list[StatementChange]:
         """Return every change of a closed period that was given out, in corrections and
         restatements."""
         corrections = [
@@ -314,20 +314,20 @@ class Settler:
         )
 
     def is_same(
-        self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
+        self, settled: SettlementSummary, changes: Sequence[StatementChange], assume: Sequence[str]
     ) -> bool:
         """Return whether a settlement with every change told since is known to be what settling
         again comes to."""
         return self._use_kept and self.sums.is_kept(*self._sameness(settled, changes, assume))
 
     def mark_same(
-        self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
+        self, settled: SettlementSummary, changes: Sequence[StatementChange], assume: Sequence[str]
     ) -> None:
         """Remember that settling again on the same inputs changes nothing that was stated."""
         self.sums.mark(*self._sameness(settled, changes, assume))
 
     def _sameness(
-        self, settled: SettlementSummary, changes: Sequence[Change], assume: Sequence[str]
+        self, settled: SettlementSummary, changes: Sequence[StatementChange], assume: Sequence[str]
     ) -> tuple[str, str]:
         inputs = self.fingerprint(settled.period, assume)
         return named("same", settled.period), named(settled.receipt, changes, inputs)

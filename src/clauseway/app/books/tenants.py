@@ -17,7 +17,7 @@ from clauseway.app.opening.home import Home
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Budget, Key, Policy, RateLimit
 from clauseway.storage import ApiKey, Control
-from clauseway.storage.customers.tenants import BudgetRow, Limit, Scope, Tenant, Tenants
+from clauseway.storage.customers.tenants import BudgetRow, Limit, LimitScope, Tenant, Tenants
 from clauseway.values import InvalidInput, Problem, names, suggestion
 
 STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
@@ -50,7 +50,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_leave: str = ""
 
 
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
+class TenantRow(msgspec.Struct, frozen=True, kw_only=True):
     """An organisation, or (with a name of its own) a project: what it says, and what then holds."""
 
     organisation: str
@@ -119,7 +119,7 @@ def tenancy_for_plan(home: Home) -> Tenancy:
     )
 
 
-def whose(scope: Scope) -> str:
+def whose(scope: LimitScope) -> str:
     """Return in words the holder of a limit or budget, and its cloud and product."""
     if scope.key_id:
         who = f"key {scope.key_id}"
@@ -134,7 +134,7 @@ def whose(scope: Scope) -> str:
     )
 
 
-def create_tenant(home: Home, organisation: str, project: str = "") -> Listed:
+def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow:
     """Add an organisation, or a project of one that exists.
 
     Raise InvalidInput where it is there already.
@@ -158,7 +158,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> Listed:
     return show_tenant(home, organisation, project)
 
 
-def list_tenants(home: Home) -> list[Listed]:
+def list_tenants(home: Home) -> list[TenantRow]:
     """Return organisations and projects by name, an organisation before its projects."""
     control = Control.open(home.make().control)
     try:
@@ -169,7 +169,7 @@ def list_tenants(home: Home) -> list[Listed]:
     names |= {(key.organisation, project) for key in keys for project in ("", key.project)}
     wishes = _wishes(tenants)
     return [
-        Listed(
+        TenantRow(
             organisation=organisation,
             project=project,
             says=wishes.get((organisation, project), Wish()),
@@ -182,7 +182,7 @@ def list_tenants(home: Home) -> list[Listed]:
     ]
 
 
-def show_tenant(home: Home, organisation: str, project: str = "") -> Listed:
+def show_tenant(home: Home, organisation: str, project: str = "") -> TenantRow:
     """Return an organisation or a project. Raise InvalidInput where nothing has that name."""
     listed = list_tenants(home)
     for tenant in listed:
@@ -197,7 +197,7 @@ def show_tenant(home: Home, organisation: str, project: str = "") -> Listed:
 
 def set_policy(
     home: Home, catalog: Catalog, wish: Wish, organisation: str, project: str = ""
-) -> Listed:
+) -> TenantRow:
     """Replace what an organisation or project says.
 
     Raise InvalidInput, also where nothing would be left allowed.
@@ -322,14 +322,14 @@ def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
 
 def _by_organisation(
     rows: Sequence[Limit] | Sequence[BudgetRow],
-) -> dict[str, list[tuple[int, Scope]]]:
-    scopes: dict[str, list[tuple[int, Scope]]] = defaultdict(list)
+) -> dict[str, list[tuple[int, LimitScope]]]:
+    scopes: dict[str, list[tuple[int, LimitScope]]] = defaultdict(list)
     for index, row in enumerate(rows):
         scopes[row.organisation].append((index, row))
     return scopes
 
 
-def _holding(rows: Iterable[tuple[int, Scope]], key: ApiKey) -> tuple[int, ...]:
+def _holding(rows: Iterable[tuple[int, LimitScope]], key: ApiKey) -> tuple[int, ...]:
     """Return the indices of what holds for a key: its organisation's, its project's, its own."""
     return tuple(
         index

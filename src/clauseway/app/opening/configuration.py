@@ -43,7 +43,7 @@ from clauseway.gateway.plan.settings import (
     Log,
     Settings,
     Telemetry,
-    Tls,
+    TlsSettings,
     flaw_of_header,
 )
 from clauseway.values import InvalidInput, Problem, flaw_of_name
@@ -206,7 +206,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "refuse"
     gateway: GatewayWritten = GatewayWritten()
-    tls: Tls = Tls()
+    tls: TlsSettings = TlsSettings()
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
     deployment: tuple[DeploymentWritten, ...] = ()
@@ -238,13 +238,15 @@ def settings_of(configuration: Configuration, where: Path) -> Settings:
     """Return the settings for the gateway's process. Paths are taken from the file's folder."""
     gateway, tls = configuration.gateway, configuration.tls
     limits = Limits(**{name: getattr(gateway, name) for name in Limits.__struct_fields__})
-    placed = {name: placed_path(getattr(tls, name), where) for name in Tls.__struct_fields__}
+    placed = {
+        name: placed_path(getattr(tls, name), where) for name in TlsSettings.__struct_fields__
+    }
     log = msgspec.structs.replace(
         configuration.log, file=placed_path(configuration.log.file, where)
     )
     return Settings(
         limits=limits,
-        tls=Tls(**placed),
+        tls=TlsSettings(**placed),
         log=log,
         telemetry=configuration.telemetry,
         passed_headers=gateway.passed_headers,
@@ -408,7 +410,7 @@ def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
     """Report secrets and certificates that are named and do not exist."""
     for deployment in configuration.deployment:
         _check_secret(file, deployment)
-    for name in Tls.__struct_fields__:
+    for name in TlsSettings.__struct_fields__:
         written = getattr(configuration.tls, name)
         if written and not os.access(placed_path(written, file.where), os.R_OK):
             file.problem(
@@ -459,7 +461,7 @@ def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
         )
 
 
-def _check_tls(file: TomlFile, tls: Tls) -> None:
+def _check_tls(file: TomlFile, tls: TlsSettings) -> None:
     if bool(tls.certificate) != bool(tls.key):
         missing = "key" if tls.certificate else "certificate"
         file.problem(

@@ -15,10 +15,10 @@ from clauseway.values import Problem
 _NAME = "party-keys.json"
 _TRUST = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 _TODO = "Trust a key with `clauseway party key trust`, which writes the file anew from the books."
-Keys = dict[str, tuple[str, ...]]
+KeysByName = dict[str, tuple[str, ...]]
 
 
-def read_key_file(home: Home) -> Keys | str:
+def read_key_file(home: Home) -> KeysByName | str:
     """Return the keys that the file names, by party; or why it cannot be read.
 
     No file names none.
@@ -31,7 +31,7 @@ def read_key_file(home: Home) -> Keys | str:
         return str(error)
 
 
-def write_key_file(home: Home, keys: Keys) -> None:
+def write_key_file(home: Home, keys: KeysByName) -> None:
     """Write the file from the register, whole or not at all."""
     content = msgspec.json.format(msgspec.json.encode(keys, order="sorted"))
     write_whole(home.root / _NAME, content)

@@ -33,10 +33,10 @@ from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
-    Asked,
+    AnsweredSpan,
+    AskedAgreement,
     Decision,
     Question,
-    Span,
     ask,
     check_readings,
     decide,
@@ -53,7 +53,7 @@ BUILT_IN = "openai-microsoft"
 _REGISTER = "clauseway.app.books.register"
 # Names of Markdown files elsewhere, and `.md` in capitals.
 _MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd", ".mdwn", ".mdx", ".mdtext", ".txt")
-Part = TypeVar("Part")
+PartT = TypeVar("PartT")
 _TO_THE_NANOSECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7,9}Z")
 
 
@@ -68,7 +68,7 @@ class QuestionParts(NamesGiven, total=False):
     reading: Mapping[str, str] | None
 
 
-class Asking:
+class Askable:
     """An agreement, or several in force at once, to put questions to."""
 
     __slots__ = ()
@@ -152,7 +152,7 @@ def _check_parts(parts: Collection[str]) -> None:
         raise TypeError(f"a question needs {' and '.join(missing)}")
 
 
-class OpenAgreement(Asked, Asking, frozen=True):
+class OpenAgreement(AskedAgreement, Askable, frozen=True):
     """An agreement with its catalog and its register of facts, ready to be asked.
 
     `documents` are the texts that it was read from, by file name.
@@ -182,7 +182,7 @@ class OpenAgreement(Asked, Asking, frozen=True):
         """Answer a question that is checked already."""
         return decide(self.agreement, self.catalog, self.facts, question)
 
-    def timeline(self, question: Question) -> tuple[Span, ...]:
+    def timeline(self, question: Question) -> tuple[AnsweredSpan, ...]:
         """Return the answers to a question over all days, as known at its `known_at`."""
         return timeline(self.agreement, self.catalog, self.facts, question)
 
@@ -268,7 +268,7 @@ class ProblemList:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def tried(self, read: Callable[[], Part], otherwise: Part) -> Part:
+    def tried(self, read: Callable[[], PartT], otherwise: PartT) -> PartT:
         try:
             return read()
         except InvalidInput as error:

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from clauseway.metering import Unit
-from clauseway.pricing import Conditions, Entry, PriceBook
+from clauseway.pricing import Conditions, PriceBook, PriceEntry
 from clauseway.values import FOREVER, Interval, KnownAt, round_half_even
 
 _LIBRARY = "genai_prices"
@@ -69,13 +69,13 @@ def list_book() -> PriceBook:
 
 def listed_book(name: str, text: str) -> PriceBook:
     """Return a list of prices from its text, as `list_book` wrote it. Raise msgspec.DecodeError."""
-    entries = msgspec.json.decode(text, type=tuple[Entry, ...]) if text else ()
+    entries = msgspec.json.decode(text, type=tuple[PriceEntry, ...]) if text else ()
     return PriceBook(
         name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=entries, text=text
     )
 
 
-def _entries(provider: str, model: Any, book: str) -> Iterator[Entry]:
+def _entries(provider: str, model: Any, book: str) -> Iterator[PriceEntry]:
     """Yield the prices of a model, in every tier.
 
     One with prices by the minute of the day is left out.
@@ -102,7 +102,7 @@ def _entries(provider: str, model: Any, book: str) -> Iterator[Entry]:
             ),
         ]:
             for above in _lengths(price, tier, steps):
-                yield Entry(
+                yield PriceEntry(
                     conditions=Conditions(
                         (product, _CLOUDS[provider], "", region, "", tier, ""), above
                     ),

@@ -13,7 +13,7 @@ from itertools import product as every
 import msgspec
 
 from clauseway.gateway.plan import Prices
-from clauseway.gateway.routing.tariffs import Case, cases_of
+from clauseway.gateway.routing.tariffs import TariffCase, cases_of
 from clauseway.metering.endpoints import DEFAULT_TIER, TIERS
 from clauseway.pricing import PriceRow, PriceTable, Sale
 from clauseway.pricing.conditions import HOUR
@@ -33,7 +33,7 @@ def plan_prices(sale: Sale, prices: PriceTable, day: date) -> tuple[Prices, ...]
     """
     grain = prices.grain([sale])
     hours = _hours_alike(grain.hours) if HOUR in grain.further else {-1: ()}
-    priced: dict[Case, Mapping[tuple[_Span, ...], tuple[int, ...]]] = {}
+    priced: dict[TariffCase, Mapping[tuple[_Span, ...], tuple[int, ...]]] = {}
     # The general before the special: what a case adds is seen against what would hold without it.
     cases = every(("", *sorted(grain.buyers)), ("", *sorted(grain.endpoints)), ("", *TIERS[2:]))
     for buyer, endpoint, tier in sorted(cases, key=_names):
@@ -68,7 +68,7 @@ def bound_ns(day: date) -> int:
     return -_NS_MAX - 1 if day == date.min else _NS_MAX if day == date.max else start_of_day_ns(day)
 
 
-def _names(case: Case) -> tuple[int, Case]:
+def _names(case: TariffCase) -> tuple[int, TariffCase]:
     return sum(1 for name in case if name), case
 
 

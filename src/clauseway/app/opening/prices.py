@@ -15,7 +15,7 @@ from clauseway.ledger.rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
 from clauseway.metering.endpoints import has_length
 from clauseway.metering.units import CONTAINED_IN, WHOLES
-from clauseway.pricing import ChargeLine, Entry, PriceBook, PriceTable, Sale, parse_book
+from clauseway.pricing import ChargeLine, PriceBook, PriceEntry, PriceTable, Sale, parse_book
 from clauseway.pricing.conditions import NAMES
 from clauseway.pricing.working import Considered, considered
 from clauseway.values import (
@@ -120,7 +120,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class ChargePart(msgspec.Struct, frozen=True, kw_only=True):
     """One unit's part of a charge.
 
     `per_million` × `quantity` / 1,000,000 = `amount`, every digit kept.
@@ -153,14 +153,14 @@ class PriceWorking(msgspec.Struct, frozen=True, kw_only=True):
     hour: int
     known_at: str
     books: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[ChargePart, ...]
     amount: Decimal
     currency: str
     usd: Decimal | None = None
     note: str = ""
 
 
-class Lack(msgspec.Struct, frozen=True, kw_only=True):
+class UnlistedUnit(msgspec.Struct, frozen=True, kw_only=True):
     """A unit that a book does not list for a model that it prices, and what becomes of it."""
 
     product: str
@@ -179,7 +179,7 @@ class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[str, ...]
     first_day: date | None
     digest: str
-    lacks: tuple[Lack, ...] = ()
+    lacks: tuple[UnlistedUnit, ...] = ()
 
 
 def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceWorking:
@@ -240,7 +240,7 @@ def check_book(path: Path) -> CheckedBook:
     )
 
 
-def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[Lack]:
+def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[UnlistedUnit]:
     """Yield the units that other books price, and this one leaves without a price, for the same
     models."""
     prices = [entry for entry in book.entries if not entry.is_discount]
@@ -263,10 +263,12 @@ def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[Lack]:
                     if unit in WHOLES or whole is not None
                     else "free of charge"
                 )
-            yield Lack(product=product or "any product", cloud=cloud, unit=unit.column, then=then)
+            yield UnlistedUnit(
+                product=product or "any product", cloud=cloud, unit=unit.column, then=then
+            )
 
 
-def _units_of(entries: Iterable[Entry], product: str, cloud: str) -> set[Unit]:
+def _units_of(entries: Iterable[PriceEntry], product: str, cloud: str) -> set[Unit]:
     return {
         entry.unit
         for entry in entries
@@ -295,9 +297,9 @@ def moment(text: str) -> tuple[date, int]:
 
 def _part(
     table: PriceTable, sale: Sale, at: date, report: Mapping[Unit, int], line: ChargeLine
-) -> Part:
+) -> ChargePart:
     candidates = considered(table, sale, line.unit, at, report.get(Unit.INPUT_TOKENS, 0))
-    return Part(
+    return ChargePart(
         unit=line.unit.column,
         quantity=line.quantity,
         per_million=Decimal(line.price).scaleb(-6),
@@ -322,7 +324,7 @@ def _looked(candidate: Considered) -> Looked:
     )
 
 
-def _wording(entry: Entry) -> str:
+def _wording(entry: PriceEntry) -> str:
     conditions = entry.conditions
     named = [
         f"{name} {value}" for name, value in zip(NAMES, conditions.names, strict=True) if value

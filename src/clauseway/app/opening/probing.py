@@ -30,7 +30,7 @@ class Connected(msgspec.Struct, frozen=True):
     secured: str
 
 
-class Answered(msgspec.Struct, frozen=True):
+class CloudAnswer(msgspec.Struct, frozen=True):
     """A cloud's answer.
 
     `request_id` is its own name for the request; `ahead_s` is by how much this machine's clock is
@@ -69,7 +69,7 @@ def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator
 
 def answer_to(
     connection: Connected, target: Target, credential: Credential, call: Call, body: bytes
-) -> Answered:
+) -> CloudAnswer:
     """Send one call and read the whole answer. Raise OSError, http.client.HTTPException."""
     dialect = CLOUDS[target.dialect]
     begun_s = time.monotonic()
@@ -82,7 +82,7 @@ def answer_to(
     with contextlib.closing(response):
         response.begin()
         answer = response.read(_ANSWER_BYTES_MAX)
-        return Answered(
+        return CloudAnswer(
             status=response.status,
             body=answer,
             request_id=response.getheader(dialect.request_id_header.decode(), ""),

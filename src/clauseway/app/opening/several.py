@@ -15,7 +15,7 @@ from clauseway.agreement import FactRegister, Precedence, read_facts
 from clauseway.agreement.language.definitions import Figure
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import (
-    Asking,
+    Askable,
     OpenAgreement,
     ProblemList,
     agreement_of,
@@ -26,10 +26,10 @@ from clauseway.app.opening.library import (
 from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
-    Asked,
+    AnsweredSpan,
+    AskedAgreement,
     Decision,
     Question,
-    Span,
     ask_together,
     check_readings_together,
     check_regions_together,
@@ -43,7 +43,7 @@ from clauseway.decisions.parts import NamesGiven
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 
-class OpenAgreements(msgspec.Struct, Asking, frozen=True):
+class OpenAgreements(msgspec.Struct, Askable, frozen=True):
     """Agreements in force at once, two or more, each with its own facts."""
 
     each: tuple[OpenAgreement, ...]
@@ -76,7 +76,7 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
         """Answer a question that is checked already."""
         return decide_together(self.each, question)
 
-    def timeline(self, question: Question) -> tuple[Span, ...]:
+    def timeline(self, question: Question) -> tuple[AnsweredSpan, ...]:
         """Return the answers to a question over all days, as known at its `known_at`."""
         return timeline_together(self.each, question)
 
@@ -84,7 +84,7 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
         """Return the same agreements with supposed facts, each in those that name what it names;
         in one of them at least."""
         wrong = ProblemList()
-        asked: Sequence[Asked] = self.each
+        asked: Sequence[AskedAgreement] = self.each
         for text in suppositions:
             asked = wrong.tried(partial(supposing_together, asked, text), asked)
         wrong.refuse()

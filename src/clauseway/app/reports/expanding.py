@@ -19,7 +19,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
 from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.pricing import PriceTable, Sale
-from clauseway.sandbox.traffic.demand import Demanded, Window, buying, demand
+from clauseway.sandbox.traffic.demand import Demanded, DemandWindow, buying, demand
 from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, used_table
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_of, start_of_day_ns
@@ -54,12 +54,12 @@ class _Placed(msgspec.Struct, frozen=True):
     receipt: str
 
 
-def read_windows(path: Path | None) -> list[Window]:
+def read_windows(path: Path | None) -> list[DemandWindow]:
     """Return the windows of a file, or of the sample. Raise InvalidInput."""
-    names = list(Window.__struct_fields__)
+    names = list(DemandWindow.__struct_fields__)
     try:
         rows = pq.read_table(path or SAMPLE, columns=names).to_pylist()
-        return [Window(**row) for row in rows]
+        return [DemandWindow(**row) for row in rows]
     except (OSError, pa.ArrowException) as error:
         todo = f"Give a Parquet file with the columns {', '.join(names)}."
         why = str(error).splitlines()[0]
@@ -71,7 +71,7 @@ def read_windows(path: Path | None) -> list[Window]:
 def expand(
     home: Home,
     opened: Opened,
-    windows: Sequence[Window],
+    windows: Sequence[DemandWindow],
     days: Interval,
     scale: Fraction,
     seed: int,
@@ -222,7 +222,7 @@ def _used(demanded: Demanded, request: RequestId, placing: _Placing) -> Used:
     )
 
 
-def _name(windows: Sequence[Window], days: Interval, scale: Fraction, seed: int) -> str:
+def _name(windows: Sequence[DemandWindow], days: Interval, scale: Fraction, seed: int) -> str:
     """Return 16 hexadecimal digits that name an expansion, so that the same is known again and
     anything else is apart."""
     content = msgspec.json.encode([windows, str(days.begin), str(days.end), str(scale), seed])

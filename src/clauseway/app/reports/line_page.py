@@ -8,11 +8,11 @@ from clauseway.app.reports.statements import cents, exact
 from clauseway.ledger.settlement import described
 from clauseway.values import USD
 from clauseway.web import (
+    ClauseShown,
     LineContext,
-    TracedClause,
+    RequestShown,
     TracedEntry,
     TracedLeg,
-    TracedRequest,
     TracedUnit,
 )
 
@@ -49,7 +49,7 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
         if followed
         else f"{shown:,} of {line.requests:,}, the first and the last by event time.",
         clauses=tuple(
-            TracedClause(citation=clause.citation, title=clause.title, text=clause.text)
+            ClauseShown(citation=clause.citation, title=clause.title, text=clause.text)
             for clause in trace.clauses
         ),
     )
@@ -72,8 +72,8 @@ def _unit(unit: tracing.PricedUnit) -> TracedUnit:
     )
 
 
-def _request(request: tracing.TracedRequest) -> TracedRequest:
-    return TracedRequest(
+def _request(request: tracing.TracedRequest) -> RequestShown:
+    return RequestShown(
         id=request.request_id,
         at=request.at,
         whose="/".join(filter(None, (request.organisation, request.project))),

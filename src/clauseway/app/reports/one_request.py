@@ -10,7 +10,7 @@ from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.endpoints import ENDPOINT_NAMES
-from clauseway.storage.lake.requests import Row, intent_rows, usage_rows
+from clauseway.storage.lake.requests import RequestRow, intent_rows, usage_rows
 from clauseway.values import InvalidInput, Problem
 
 OPEN = "open"
@@ -104,7 +104,7 @@ def _check(request_id: str) -> None:
         ) from None
 
 
-def _attempted(row: Row) -> Attempted:
+def _attempted(row: RequestRow) -> Attempted:
     ended = "status" in row
     return Attempted(
         attempt=row["attempt"],

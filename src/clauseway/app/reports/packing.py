@@ -31,9 +31,9 @@ from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.reports.verifying import (
-    Given,
+    HandedStatement,
     Repetition,
-    Verification,
+    StatementVerification,
     beside,
     corrected_periods,
     performed_corrections,
@@ -75,7 +75,7 @@ _ROWS = 50_000
 _TEXT_BYTES_MAX = 4_000
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PackPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of a pack, with its size and the SHA-256 of its bytes."""
 
     name: str
@@ -90,7 +90,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     period: str
     receipt: str
     settled: str
-    parts: tuple[Part, ...]
+    parts: tuple[PackPart, ...]
 
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ class Packed(msgspec.Struct, frozen=True, kw_only=True):
 class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
     """The result of performing a pack again, and the days whose usage differs from the pack's."""
 
-    repeated: Verification
+    repeated: StatementVerification
     digest: str
     attempts: int
     days_changed: tuple[str, ...]
@@ -133,7 +133,7 @@ def pack_month(
     period: str,
     out: Path,
     *,
-    given: Given | None = None,
+    given: HandedStatement | None = None,
     beside_of: Path | None = None,
     sums: bool = False,
 ) -> Packed:
@@ -186,7 +186,9 @@ def pack_month(
     )
 
 
-def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerification, Given, bytes]:
+def verify_pack(
+    path: Path, reader: Home | None = None
+) -> tuple[PackVerification, HandedStatement, bytes]:
     """Perform a pack again, in a home of its own; also its statement, and its signatures where it
     has some.
 
@@ -196,7 +198,7 @@ def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerificatio
     """
     with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
         manifest, digest = _manifest(archive, path)
-        given = Given(
+        given = HandedStatement(
             format="json", content=_read(archive, STATEMENT, manifest, path), statement=None
         )
         # The parts must belong to each other before anything is performed.
@@ -210,7 +212,9 @@ def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerificatio
         with open_lake(home) as lake:
             _fill(
                 lake,
-                _decoded(_read(archive, BOOKS, manifest, path), handed_over.Rows, path, BOOKS),
+                _decoded(
+                    _read(archive, BOOKS, manifest, path), handed_over.RowsByTable, path, BOOKS
+                ),
                 path,
             )
             usage = Path(folder) / USAGE
@@ -366,12 +370,12 @@ def _write(
     return hashlib.sha256(manifest).hexdigest()
 
 
-def _part(name: str, content: bytes | Path) -> Part:
+def _part(name: str, content: bytes | Path) -> PackPart:
     if isinstance(content, bytes):
-        return Part(name=name, bytes=len(content), digest=hashlib.sha256(content).hexdigest())
+        return PackPart(name=name, bytes=len(content), digest=hashlib.sha256(content).hexdigest())
     with content.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Part(name=name, bytes=content.stat().st_size, digest=digest)
+    return PackPart(name=name, bytes=content.stat().st_size, digest=digest)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
@@ -452,7 +456,7 @@ def _copy(archive: zipfile.ZipFile, manifest: Manifest, out: Path, path: Path) -
         raise _bad(path, f"{USAGE} is not what the manifest says")
 
 
-def _fill(lake: Lake, rows: handed_over.Rows, path: Path) -> None:
+def _fill(lake: Lake, rows: handed_over.RowsByTable, path: Path) -> None:
     try:
         handed_over.put(lake.control, rows)
     except handed_over.Unfit as error:

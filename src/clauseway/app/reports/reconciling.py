@@ -16,7 +16,7 @@ import msgspec
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
-from clauseway.exchange.focus_rows import COSTS, Beside, Bill, Unread, read_bill
+from clauseway.exchange.focus_rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
 from clauseway.ledger.reconciliation import (
     DISCOUNT,
     KNOWN_LATER,
@@ -24,18 +24,18 @@ from clauseway.ledger.reconciliation import (
     OTHER_DAY,
     OTHER_PLACE,
     OTHER_TIER,
+    BillComparison,
     Billed,
-    Charge,
-    Comparison,
+    ItemPlace,
     Metered,
     OtherPrice,
-    Place,
     Tolerance,
+    UncomparedCharge,
     reconcile,
 )
 from clauseway.metering import IS_ESTIMATE, Unit, billable
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
-from clauseway.pricing import Entry, PriceTable, Sale
+from clauseway.pricing import PriceEntry, PriceTable, Sale
 from clauseway.pricing.conditions import EPOCH_HOUR, HOURS_OF_WEEK, NAMES
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.metered import MeteredSum, metered_sums
@@ -55,7 +55,7 @@ _HUNDRED = Decimal(100)
 _TIER, _BUYER = NAMES.index("tier"), NAMES.index("buyer")
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
+class ReconcilingScope(msgspec.Struct, frozen=True, kw_only=True):
     """The scope of a comparison: days, clouds and sellers; no seller named is all."""
 
     days: Interval
@@ -72,12 +72,12 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     bill: str
     cost: str
-    scope: Scope
+    scope: ReconcilingScope
     known_at: str
     price_book: str
     rows: int
-    found: Comparison
-    unread: tuple[Unread, ...]
+    found: BillComparison
+    unread: tuple[UnreadRow, ...]
     uncounted: int
 
     @property
@@ -206,7 +206,7 @@ def _products(opened: Opened, prices: PriceTable) -> set[str]:
 
 def _scope(
     bill: Bill, days: Interval | None, clouds: Sequence[str], sellers: Sequence[str], path: Path
-) -> Scope:
+) -> ReconcilingScope:
     if not bill.rows:
         count = (
             f"{len(bill.unread)} rows could not be read"
@@ -231,12 +231,14 @@ def _scope(
     begin, end = bill.period or (min(all_days), max(all_days) + timedelta(days=1))
     stated = Interval(min(begin, min(all_days)), max(end, max(all_days) + timedelta(days=1)))
     named = tuple(sorted({row.cloud for row in bill.rows}))
-    return Scope(
+    return ReconcilingScope(
         days=days or stated, clouds=tuple(sorted(clouds)) or named, sellers=tuple(sorted(sellers))
     )
 
 
-def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequence[str]) -> Scope:
+def _sold_by(
+    scope: ReconcilingScope, sums: Sequence[MeteredSum], bill: Bill, given: Sequence[str]
+) -> ReconcilingScope:
     """Return the sellers that the bill's invoices come from, where they are sellers of what was
     metered."""
     if given:
@@ -249,7 +251,7 @@ def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequen
 
 
 def _compared(
-    bill: Bill, scope: Scope, sellers: Sequence[str]
+    bill: Bill, scope: ReconcilingScope, sellers: Sequence[str]
 ) -> tuple[list[Billed], list[Billed]]:
     """Return the rows that are compared, and those left out: of another day or cloud, or sold by
     others than the named."""
@@ -263,8 +265,8 @@ def _compared(
 
 
 def _charge(
-    row: Billed | Beside, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]
-) -> Charge:
+    row: Billed | UncomparedRow, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]
+) -> UncomparedCharge:
     """Return a row that is not compared, in USD at its day's rate where there is one."""
     rate = (
         None
@@ -272,8 +274,8 @@ def _charge(
         else usd_rate(prices, row.currency, row.day)
     )
     if rate is None:
-        return Charge(kind=kind, cost=row.cost, currency=row.currency)
-    return Charge(kind=kind, cost=exact_product(row.cost, rate), currency=USD)
+        return UncomparedCharge(kind=kind, cost=row.cost, currency=row.currency)
+    return UncomparedCharge(kind=kind, cost=exact_product(row.cost, rate), currency=USD)
 
 
 def _as_covered(row: Billed, bill: Bill) -> Billed:
@@ -352,12 +354,12 @@ def _parts(usage: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[M
             )
 
 
-def _other_prices(prices: PriceTable) -> Callable[[Place, str, date], Sequence[OtherPrice]]:
+def _other_prices(prices: PriceTable) -> Callable[[ItemPlace, str, date], Sequence[OtherPrice]]:
     """Return the prices that the books have for a unit of a product, each with what its being
     billed would mean."""
     everything = PriceTable(prices.books, KnownAt.everything())
 
-    def others(place: Place, seller: str, day: date) -> list[OtherPrice]:
+    def others(place: ItemPlace, seller: str, day: date) -> list[OtherPrice]:
         sale = Sale(place.product, place.cloud, seller, place.region)
         candidates = [
             _other(entry, sale, day, prices.known_at)
@@ -370,7 +372,7 @@ def _other_prices(prices: PriceTable) -> Callable[[Place, str, date], Sequence[O
     return others
 
 
-def _other(entry: Entry, sale: Sale, day: date, known_at: KnownAt) -> OtherPrice:
+def _other(entry: PriceEntry, sale: Sale, day: date, known_at: KnownAt) -> OtherPrice:
     price = Decimal(entry.price).scaleb(-12)
     says = f"{Decimal(entry.price).scaleb(-6).normalize():f} USD per million ({entry.place})"
     miss = entry.conditions.miss(sale)

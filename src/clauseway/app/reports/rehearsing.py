@@ -35,7 +35,7 @@ from clauseway.app.reports.forecasting import accepted_in, supposing
 from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Question, Tables, Verdict, check_readings
-from clauseway.ledger.beside import Beside, PartyBeside, beside
+from clauseway.ledger.beside import PartyBeside, SideBySide, beside
 from clauseway.metering import billable
 from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
@@ -117,7 +117,7 @@ class MonthRehearsed(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     period: str
-    beside: Beside
+    beside: SideBySide
     refused: Mapping[str, Decimal]
 
 

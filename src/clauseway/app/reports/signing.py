@@ -12,7 +12,7 @@ from clauseway.app.books.audit_log import edited_keys
 from clauseway.app.books.party_keys import is_signed, private_key, public_of, trusted_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.packing import verify_pack
-from clauseway.app.reports.verifying import Given, beside, verify_statement
+from clauseway.app.reports.verifying import HandedStatement, beside, verify_statement
 from clauseway.exchange.signatures import (
     COUNTERSIGNED,
     DISPUTED,
@@ -68,7 +68,7 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sign(
-    home: Home, path: Path, given: Given, party: str, key: Path | None, role: str = SIGNED
+    home: Home, path: Path, given: HandedStatement, party: str, key: Path | None, role: str = SIGNED
 ) -> Signing:
     """Sign a statement as a party; the signatures are written beside it.
 
@@ -81,7 +81,7 @@ def sign(
 def countersign(
     home: Home,
     path: Path,
-    given: Given,
+    given: HandedStatement,
     party: str,
     key: Path | None,
     pack: Path | None = None,
@@ -121,7 +121,7 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
 def dispute(
     home: Home,
     path: Path,
-    given: Given,
+    given: HandedStatement,
     party: str,
     key: Path | None,
     lines: Sequence[str],
@@ -132,7 +132,7 @@ def dispute(
     return _added(home, path, given, party, key, DISPUTED, disputes)
 
 
-def signing_of(home: Home, path: Path, given: Given) -> Signing | None:
+def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None:
     """Return the state of the signatures beside a statement; None where there are none.
 
     Raise InvalidInput.
@@ -164,7 +164,7 @@ def signing_of(home: Home, path: Path, given: Given) -> Signing | None:
 def _added(
     home: Home,
     path: Path,
-    given: Given,
+    given: HandedStatement,
     party: str,
     key: Path | None,
     role: str,
@@ -202,7 +202,7 @@ def _added(
     return signing
 
 
-def _signable(path: Path, given: Given, party: str) -> Statement:
+def _signable(path: Path, given: HandedStatement, party: str) -> Statement:
     """Return the statement, if it is the JSON that is signed and concerns the party."""
     problem = "it cannot be signed"
     if given.statement is None or given.content != canonical_bytes(given.statement):

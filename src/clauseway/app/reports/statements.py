@@ -5,7 +5,7 @@ from collections.abc import Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
-from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
+from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement, StatementChange
 from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED
 from clauseway.ledger.assumptions import Assumption as StandsOn
 from clauseway.ledger.settlement import Inputs
@@ -13,11 +13,11 @@ from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
 from clauseway.values import FOREVER, exact_product, exact_sum
 from clauseway.web import (
-    Assumption,
     DueLine,
+    FigureShown,
+    LineShown,
     ReceiptLine,
     StatementContext,
-    StatementLine,
     StatementSection,
     Total,
 )
@@ -48,7 +48,7 @@ def statement_context(statement: Statement) -> StatementContext:
             for direction in statement.directions
         ),
         assumptions=tuple(
-            Assumption(
+            FigureShown(
                 name=assumption.name,
                 value=assumption.value,
                 standing=assumption.standing_in_words,
@@ -195,8 +195,8 @@ def _is_of(line: Line, share: ShareResult) -> bool:
     )
 
 
-def _no_usage(share: ShareResult) -> StatementLine:
-    return StatementLine(
+def _no_usage(share: ShareResult) -> LineShown:
+    return LineShown(
         label="no usage in these days",
         base="0.00",
         rate=percent(share.rate),
@@ -205,8 +205,8 @@ def _no_usage(share: ShareResult) -> StatementLine:
     )
 
 
-def _line(statement: Statement, share: ShareResult, line: ShareLine) -> StatementLine:
-    return StatementLine(
+def _line(statement: Statement, share: ShareResult, line: ShareLine) -> LineShown:
+    return LineShown(
         id=line_id(statement.as_of, share, line),
         label=line.of,
         base=exact(line.base),
@@ -305,12 +305,12 @@ def _changed_sections(statement: Statement, direction: Direction) -> list[Statem
     return sections
 
 
-def _id(statement: Statement, change: Change, *, is_restated: bool) -> str:
+def _id(statement: Statement, change: StatementChange, *, is_restated: bool) -> str:
     return change_id(statement.as_of, change, is_restated=is_restated)
 
 
-def _change(change: Change, name: str) -> StatementLine:
-    return StatementLine(
+def _change(change: StatementChange, name: str) -> LineShown:
+    return LineShown(
         id=name,
         label=f"{change.period.begin:%Y-%m}: {change.of}",
         base=exact(exact_sum((change.new_base, -change.old_base))),
@@ -325,8 +325,8 @@ def _changed(
     statement: Statement,
     direction: Direction,
     heading: str,
-    changed: Sequence[Change],
-    lines: Sequence[StatementLine],
+    changed: Sequence[StatementChange],
+    lines: Sequence[LineShown],
 ) -> StatementSection:
     at_stake = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
     return StatementSection(
@@ -345,7 +345,7 @@ def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
     """Return the section of an ended share: nothing is due from a day on, by the clause that
     says so."""
     begin = max(ended.day, statement.as_of.begin)
-    nothing = StatementLine(
+    nothing = LineShown(
         label=f"nothing due from {ended.day} on",
         base="0.00",
         rate="–",

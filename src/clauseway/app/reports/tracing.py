@@ -146,14 +146,16 @@ def trace_line(home: Home, line: str, request: str = "", cent: int = 0) -> LineT
             raise unpriced(error) from None
 
 
-class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
+class BookedDispute(msgspec.Struct, frozen=True, kw_only=True):
     """A line in dispute: what was booked for it, a dispute a day."""
 
     line: str
     booked: tuple[Dispute, ...]
 
 
-def disputed_days(home: Home, line: str, party: str, reason: str, day: date | None) -> DisputedLine:
+def disputed_days(
+    home: Home, line: str, party: str, reason: str, day: date | None
+) -> BookedDispute:
     """Dispute all that a line was charged, a day at a time; again it changes nothing.
 
     Raise InvalidInput.
@@ -189,7 +191,7 @@ def disputed_days(home: Home, line: str, party: str, reason: str, day: date | No
         )
         for day_charge in trace.days
     ]
-    return DisputedLine(line=statement_line.id, booked=tuple(booked))
+    return BookedDispute(line=statement_line.id, booked=tuple(booked))
 
 
 class _TracedLine(msgspec.Struct, frozen=True, kw_only=True):

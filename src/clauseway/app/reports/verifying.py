@@ -39,7 +39,7 @@ from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 _SIGNATURES = ".signatures.json"
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
+class HandedStatement(msgspec.Struct, frozen=True, kw_only=True):
     """A statement as somebody handed it over: its format, its bytes, and where they can be read,
     what they say."""
 
@@ -63,7 +63,7 @@ class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
+class StatementVerification(msgspec.Struct, frozen=True, kw_only=True):
     """The result of repeating a statement. `remarks` say why it could not be repeated in full.
 
     `estimates` are those that somebody accepted for usage that was lost, and breaks of the books
@@ -80,23 +80,23 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     estimates: tuple[Assumption, ...] = ()
 
 
-def read_statement(path: Path) -> Given:
+def read_statement(path: Path) -> HandedStatement:
     """Return a statement's file in any format but the terminal's. Raise InvalidInput."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
     if content.startswith(b"%PDF"):
-        return Given(format="pdf", content=content, statement=None)
+        return HandedStatement(format="pdf", content=content, statement=None)
     if content.lstrip()[:9].lower() == b"<!doctype":
-        return Given(format="html", content=content, statement=None)
+        return HandedStatement(format="html", content=content, statement=None)
     if content.startswith(b"line,period,"):
-        return Given(format="csv", content=content, statement=None)
+        return HandedStatement(format="csv", content=content, statement=None)
     try:
         statement = msgspec.json.decode(content, type=Statement)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unreadable(path, f"it is not a statement: {error}") from None
-    return Given(format="json", content=content, statement=statement)
+    return HandedStatement(format="json", content=content, statement=statement)
 
 
 def beside(statement: Path) -> Path:
@@ -104,7 +104,7 @@ def beside(statement: Path) -> Path:
     return statement.with_name(statement.name + _SIGNATURES)
 
 
-def verify_settled(home: Home, period: str, party: str) -> Verification:
+def verify_settled(home: Home, period: str, party: str) -> StatementVerification:
     """Repeat the statement of a settled month. Raise InvalidInput where it is not settled."""
     _ = month(period)
     settlement = latest_settlements(home).get(period)
@@ -115,7 +115,7 @@ def verify_settled(home: Home, period: str, party: str) -> Verification:
     return verify_statement(home, statement_of(settlement, party))
 
 
-def verify_given(home: Home, given: Given) -> Verification:
+def verify_given(home: Home, given: HandedStatement) -> StatementVerification:
     """Repeat a statement that was handed over.
 
     A JSON file says itself what it was made from; of any other format the settlement must be here,
@@ -132,7 +132,7 @@ def verify_given(home: Home, given: Given) -> Verification:
     return done
 
 
-def verify_statement(home: Home, stated: Statement) -> Verification:
+def verify_statement(home: Home, stated: Statement) -> StatementVerification:
     """Settle again from what a statement says it was made from.
 
     Raise InvalidInput where that is impossible.
@@ -146,14 +146,14 @@ def verify_statement(home: Home, stated: Statement) -> Verification:
 
 def verification(
     stated: Statement, repeated: Settlement, blocked: Sequence[str], remarks: Sequence[str]
-) -> Verification:
+) -> StatementVerification:
     """Compare a statement with its repetition.
 
     `blocked` says why amounts cannot be checked; none is the rule.
     """
     again = statement_of(repeated, stated.party)
     different = tuple(differences(stated, again))
-    return Verification(
+    return StatementVerification(
         period=stated.month,
         party=stated.party,
         digest=digest_of(stated),
@@ -423,7 +423,7 @@ def _vouchers_then(vouchers: list[Voucher], digest: str) -> list[Voucher]:
     return vouchers
 
 
-def _verify_print(home: Home, given: Given) -> Verification:
+def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
     parties = ("", *sorted(basis_of(home).opened().catalog.parties))
     for period, settlement in latest_settlements(home).items():
         for statement in (statement_of(settlement, party) for party in parties):

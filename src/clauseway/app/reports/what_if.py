@@ -19,7 +19,7 @@ from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of, figures_of
 from clauseway.app.reports.forecasting import accepted_in
 from clauseway.ledger import Settlement, read_assumptions
-from clauseway.ledger.beside import Beside, beside
+from clauseway.ledger.beside import SideBySide, beside
 from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
 from clauseway.values import InvalidInput, Problem
@@ -46,7 +46,7 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
 
     period: str
     under: str
-    beside: Beside
+    beside: SideBySide
     posted: str
     real_is_posted: bool
     known_at: str

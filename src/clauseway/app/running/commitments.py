@@ -26,7 +26,7 @@ from clauseway.values import FOREVER, Interval, day_after
 _PACE_DAYS = 28
 _CENT = Decimal("0.01")
 
-Outlook = Literal["not begun", "met", "on course", "short", "lapsed"]
+CommitmentOutlook = Literal["not begun", "met", "on course", "short", "lapsed"]
 
 
 class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
     a_day: Decimal
     reaches: date | None
     lapses: Decimal
-    outlook: Outlook
+    outlook: CommitmentOutlook
     clouds: tuple[str, ...] = ()
     sellers: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
@@ -146,7 +146,9 @@ def burn_down(written: CommitmentWritten, lines: Sequence[RevenueLine], day: dat
     )
 
 
-def _outlook(written: CommitmentWritten, day: date, left: Decimal, reaches: date | None) -> Outlook:
+def _outlook(
+    written: CommitmentWritten, day: date, left: Decimal, reaches: date | None
+) -> CommitmentOutlook:
     if not left:
         return "met"
     if day < written.begin:

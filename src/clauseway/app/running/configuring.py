@@ -10,7 +10,7 @@ import msgspec
 
 from clauseway.app.opening.configuration import checked
 from clauseway.app.opening.toml_file import description_of, read_file
-from clauseway.app.running.serving import Options, present_plan
+from clauseway.app.running.serving import ServeOptions, present_plan
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Plan
 
@@ -34,7 +34,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class CheckedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """A sound configuration, in figures."""
 
     file: str
@@ -44,11 +44,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def check_configuration(options: Options) -> Checked:
+def check_configuration(options: ServeOptions) -> CheckedConfiguration:
     """Check everything short of calling a cloud. Raise InvalidInput with every problem."""
     plan = present_plan(options)
     names = dict.fromkeys(target.label.deployment for target in plan.targets)
-    return Checked(
+    return CheckedConfiguration(
         file=str(options.configuration),
         deployments=tuple(names),
         products=tuple(dict.fromkeys(plan.models.values())),

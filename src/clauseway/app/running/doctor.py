@@ -23,7 +23,7 @@ from clauseway.app.opening.configuration import DeploymentWritten, read_configur
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
-from clauseway.app.opening.probing import Answered, answer_to, connected
+from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.opening.several import Opened
 from clauseway.app.running.planning import prices_now, refusal, served_outcomes, surface_at
 from clauseway.decisions import Outcome
@@ -222,7 +222,7 @@ class _DeploymentChecks:
                 "clock", ahead, "Set the clock: signatures and tokens of another time are refused."
             )
 
-    def _judged(self, call: Call, answered: Answered, said: str) -> Check:
+    def _judged(self, call: Call, answered: CloudAnswer, said: str) -> Check:
         asked = (
             f"{call.method.decode()} {call.path.decode()} answered {answered.status} in "
             f"{answered.duration_ms} ms"

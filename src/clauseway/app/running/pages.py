@@ -52,7 +52,7 @@ from clauseway.web import (
 )
 
 
-class Source:
+class HomePages:
     """Tells the pages what to draw.
 
     Files and databases are read in a thread, so that no page waits for another.
@@ -202,7 +202,7 @@ async def _ask_gateway(path: Path) -> dict[str, Any]:
     return counts
 
 
-async def _serve(source: Source, listener: socket.socket, parent_pipe: int | None) -> None:
+async def _serve(source: HomePages, listener: socket.socket, parent_pipe: int | None) -> None:
     config = uvicorn.Config(
         create_app(source), log_level="warning", access_log=False, lifespan="off"
     )
@@ -253,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
     sample = Sample(model=options.sample_model, cloud=options.sample_cloud)
     snippets = snippets_for(options.gateway_url, sample, key)
-    source = Source(Home(options.home), opened, clock, options.gateway_url, snippets)
+    source = HomePages(Home(options.home), opened, clock, options.gateway_url, snippets)
     asyncio.run(_serve(source, listener, options.parent_pipe))
     return 0
 

@@ -35,7 +35,7 @@ from clauseway.app.opening.several import Opened, each_of, first_clouds, text_ha
 from clauseway.catalog import ELSEWHERE, Models
 from clauseway.catalog import Retirement as Ended
 from clauseway.decisions import (
-    Asked,
+    AskedAgreement,
     Decision,
     Outcome,
     Question,
@@ -47,14 +47,14 @@ from clauseway.decisions import (
 from clauseway.decisions.question import region_problems
 from clauseway.files import PRIVATE, written_whole
 from clauseway.gateway.plan import (
-    Commitment,
     Epoch,
     Key,
     Lack,
     Plan,
+    PlannedRetirement,
     Refusal,
-    Retirement,
     Route,
+    SpendCommitment,
     Target,
 )
 from clauseway.gateway.plan.file import encode_plan
@@ -265,12 +265,12 @@ def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack
 
 def _retirements(
     models: Models, targets: Sequence[Target], names: Mapping[str, str]
-) -> tuple[Retirement, ...]:
+) -> tuple[PlannedRetirement, ...]:
     """Return the retirements of models served here, by surface, and of others of the same makers
     and clouds: a caller who asks for one learns its successor."""
     surfaces = sorted({target.surface for target in targets})
     return tuple(
-        Retirement(
+        PlannedRetirement(
             name=retirement.name,
             surface=surface,
             begin_ns=start_of_day_ns(retirement.day),
@@ -287,8 +287,8 @@ def _concerns(retirement: Ended, surfaces: Sequence[str]) -> bool:
     return retirement.vendor in ("", "openai") or any(map(retirement.holds_on, surfaces))
 
 
-def _commitment(written: CommitmentWritten, spent: int) -> Commitment:
-    return Commitment(
+def _commitment(written: CommitmentWritten, spent: int) -> SpendCommitment:
+    return SpendCommitment(
         name=written.name,
         begin_ns=start_of_day_ns(written.begin),
         end_ns=start_of_day_ns(written.end),
@@ -311,7 +311,7 @@ class _Ahead:
     """
 
     def __init__(self, opened: OpenAgreement, known_at: KnownAt) -> None:
-        self._asked = Asked(opened.agreement, opened.catalog, opened.facts)
+        self._asked = AskedAgreement(opened.agreement, opened.catalog, opened.facts)
         self.tables = Tables(opened.agreement, opened.catalog, opened.facts)
         self._table = self.tables.table(known_at, opened.agreement.default_readings())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import uvloop
 
 from clauseway.sandbox.traffic.clock import SimulatedClock
-from clauseway.sandbox.traffic.replay import Progress, Report, replay
+from clauseway.sandbox.traffic.replay import Progress, ReplayReport, replay
 from clauseway.sandbox.traffic.trace import parse_trace, read_sample
 from clauseway.sandbox.traffic.traffic import SELLERS, PlannedRequest, plan
 from clauseway.values import InvalidInput, Problem
@@ -61,6 +61,6 @@ def replay_now(
     planned: Sequence[PlannedRequest],
     on_progress: Callable[[Progress], None],
     clock: SimulatedClock | None = None,
-) -> Report:
+) -> ReplayReport:
     """Send them all and wait for every answer."""
     return uvloop.run(replay(url, keys, planned, clock=clock, on_progress=on_progress))

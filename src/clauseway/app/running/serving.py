@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from clauseway.app.books.basis import (
-    Given,
+    NamedBasis,
     basis_of,
     first_prices,
     given_prices,
@@ -66,7 +66,7 @@ _LOOPBACK = "127.0.0.1"
 _ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `serve`. Paths left out mean: the built-in agreement, its own facts, real time.
 
     `opened` comes without what is recorded in the home: that is read anew with every plan. `host`
@@ -121,7 +121,7 @@ class Served(msgspec.Struct):
         self.gateway.stop()
 
 
-def present_plan(options: Options, book: Path | None = None) -> Plan:
+def present_plan(options: ServeOptions, book: Path | None = None) -> Plan:
     """Return the plan as of now, with `book` over the prices that the home holds.
 
     Raise InvalidInput with every problem.
@@ -131,7 +131,7 @@ def present_plan(options: Options, book: Path | None = None) -> Plan:
     opened = with_recorded(options.opened, home)
     configuration = read_configuration(options.configuration, opened.catalog)
     tenancy = tenancy_for_plan(home)
-    prices = given_prices(basis_of(home), Given(prices=book), known_at)
+    prices = given_prices(basis_of(home), NamedBasis(prices=book), known_at)
     # A plan is compiled whole or not at all: one missing price leaves the present plan as it is.
     try:
         plan = compile_plan(
@@ -167,7 +167,7 @@ def present_plan(options: Options, book: Path | None = None) -> Plan:
     return plan
 
 
-def refresh_plan(options: Options, book: Path | None = None) -> None:
+def refresh_plan(options: ServeOptions, book: Path | None = None) -> None:
     """Compile the plan as of now and hand it to the gateway.
 
     Raise as `present_plan` does.
@@ -176,7 +176,7 @@ def refresh_plan(options: Options, book: Path | None = None) -> None:
 
 
 @contextlib.contextmanager
-def serving(options: Options, book: Path | None = None) -> Iterator[Served]:
+def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]:
     """Run the gateway and the pages until the block ends. Raise InvalidInput, ChildFailed.
 
     A home that holds no prices yet holds those of `book` once both run; a refusal records nothing.
@@ -205,7 +205,7 @@ def serving(options: Options, book: Path | None = None) -> Iterator[Served]:
 
 
 def _served(
-    options: Options,
+    options: ServeOptions,
     configuration: Configuration,
     gateway: Child,
     host: str,
@@ -242,7 +242,7 @@ def _refuse_served(home: Home) -> NoReturn:
     raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
 
 
-def _start_gateway(options: Options, host: str, port: int | None, clock: list[str]) -> Child:
+def _start_gateway(options: ServeOptions, host: str, port: int | None, clock: list[str]) -> Child:
     home = options.home
     spool = home.spools / "gateway"
     register_spool(home, spool)
@@ -262,7 +262,7 @@ def _start_gateway(options: Options, host: str, port: int | None, clock: list[st
 
 
 def _start_pages(
-    options: Options, port: int | None, clock: list[str], gateway_url: str, sample: Sample
+    options: ServeOptions, port: int | None, clock: list[str], gateway_url: str, sample: Sample
 ) -> Child:
     arguments = [
         *("--home", str(options.home.root)),
@@ -287,7 +287,7 @@ def _start_pages(
 
 
 def keep(
-    options: Options,
+    options: ServeOptions,
     served: Served,
     until: threading.Event,
     again: threading.Event | None = None,
@@ -383,7 +383,7 @@ class Upkeep:
         self._lost = lost
 
 
-def _inputs(options: Options) -> list[object]:
+def _inputs(options: ServeOptions) -> list[object]:
     """Return the state of everything that a plan is compiled from: tenants, facts, the
     configuration, the basis."""
     facts = len(recorded_facts(options.home))
@@ -400,7 +400,7 @@ def _inputs(options: Options) -> list[object]:
     return [tenancy_for_plan(options.home), facts, accepted, period, *map(_stamp, files)]
 
 
-def _secret_files(options: Options, configuration: Configuration) -> list[Path]:
+def _secret_files(options: ServeOptions, configuration: Configuration) -> list[Path]:
     """Return the files of secrets that are part of the plan, and may be replaced."""
     named = [deployment.auth.secret_file for deployment in configuration.deployment]
     return [Path(placed_path(name, options.configuration)) for name in named if name]

@@ -16,7 +16,7 @@ _VERTEX_ROOT = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/{credential
 _OUTPUT_TOKENS_MAX = 16_384
 
 
-class Address(msgspec.Struct, frozen=True):
+class FakeCloudAddress(msgspec.Struct, frozen=True):
     """Where a simulated cloud listens, and a credential it takes."""
 
     cloud: str
@@ -24,11 +24,11 @@ class Address(msgspec.Struct, frozen=True):
     credential: str
 
 
-class Clouds(msgspec.Struct, frozen=True):
+class RunningSandbox(msgspec.Struct, frozen=True):
     """The running sandbox."""
 
     child: Child
-    addresses: tuple[Address, ...]
+    addresses: tuple[FakeCloudAddress, ...]
     # Usual ports that were taken, each a sentence.
     notes: tuple[str, ...] = ()
 
@@ -43,7 +43,7 @@ class Clouds(msgspec.Struct, frozen=True):
 @contextlib.contextmanager
 def sandbox_clouds(
     home: Home, ports: Mapping[str, int | None] | None = None, faults: Sequence[str] = ()
-) -> Iterator[Clouds]:
+) -> Iterator[RunningSandbox]:
     """Run the simulated clouds until the block ends. Raise InvalidInput, ChildFailed.
 
     A cloud without a port in `ports` takes its usual one, or the next free one above it.
@@ -58,7 +58,9 @@ def sandbox_clouds(
         "the sandbox clouds", "clauseway.sandbox", arguments, home.make().logs / "sandbox.log"
     )
     try:
-        yield Clouds(child, _addresses(child.ready["ports"]), _notes(asked, child.ready["ports"]))
+        yield RunningSandbox(
+            child, _addresses(child.ready["ports"]), _notes(asked, child.ready["ports"])
+        )
     finally:
         child.stop()
 
@@ -70,28 +72,34 @@ def _notes(asked: Mapping[str, int], ports: Mapping[str, int]) -> tuple[str, ...
     return sentences
 
 
-def _addresses(ports: dict[str, int]) -> tuple[Address, ...]:
+def _addresses(ports: dict[str, int]) -> tuple[FakeCloudAddress, ...]:
     return (
-        Address("openai", f"http://127.0.0.1:{ports['openai']}/v1", credentials.OPENAI_API_KEY),
-        Address("azure", f"http://127.0.0.1:{ports['azure']}/openai/v1", credentials.AZURE_API_KEY),
-        Address(
+        FakeCloudAddress(
+            "openai", f"http://127.0.0.1:{ports['openai']}/v1", credentials.OPENAI_API_KEY
+        ),
+        FakeCloudAddress(
+            "azure", f"http://127.0.0.1:{ports['azure']}/openai/v1", credentials.AZURE_API_KEY
+        ),
+        FakeCloudAddress(
             "bedrock", f"http://127.0.0.1:{ports['bedrock']}/openai/v1", credentials.BEDROCK_API_KEY
         ),
-        Address(
+        FakeCloudAddress(
             "bedrock_runtime",
             f"http://127.0.0.1:{ports['bedrock_runtime']}/openai/v1",
             credentials.BEDROCK_API_KEY,
         ),
-        Address(
+        FakeCloudAddress(
             "vertex",
             f"http://127.0.0.1:{ports['vertex']}{_VERTEX_ROOT}",
             credentials.google_token(),
         ),
-        Address("oracle", f"http://127.0.0.1:{ports['oracle']}/openai/v1", credentials.OCI_API_KEY),
+        FakeCloudAddress(
+            "oracle", f"http://127.0.0.1:{ports['oracle']}/openai/v1", credentials.OCI_API_KEY
+        ),
     )
 
 
-def write_credentials(clouds: Clouds, folder: Path) -> None:
+def write_credentials(clouds: RunningSandbox, folder: Path) -> None:
     """Write the demonstration credentials as the files that the vendors' own SDKs look for."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token_uri = clouds.url("vertex").removesuffix(_VERTEX_ROOT) + "/token"
@@ -101,7 +109,7 @@ def write_credentials(clouds: Clouds, folder: Path) -> None:
         path.write_text(text, "utf-8")
 
 
-def write_configuration(clouds: Clouds, path: Path) -> None:
+def write_configuration(clouds: RunningSandbox, path: Path) -> None:
     """Write the deployments of the simulated week: OpenAI's sales hosted on Azure and on AWS,
     Microsoft's on Azure."""
     path.write_text(

@@ -20,11 +20,11 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.running.processes import Child
 from clauseway.app.running.replaying import replay_now
-from clauseway.app.running.serving import Options, Served, keep, serving
-from clauseway.app.running.simulation import Clouds, sandbox_clouds, write_configuration
+from clauseway.app.running.serving import Served, ServeOptions, keep, serving
+from clauseway.app.running.simulation import RunningSandbox, sandbox_clouds, write_configuration
 from clauseway.ledger import Settlement
 from clauseway.sandbox.traffic.clock import SimulatedClock
-from clauseway.sandbox.traffic.replay import Progress, Report
+from clauseway.sandbox.traffic.replay import Progress, ReplayReport
 from clauseway.sandbox.traffic.traffic import BEGIN_NS, OPENAI_CUSTOMER, SELLERS, PlannedRequest
 
 MONTHS = ("2026-04", "2026-05")
@@ -37,8 +37,8 @@ _LATEST = "latest"
 class Night(msgspec.Struct, frozen=True, kw_only=True):
     """A run of `up`: its processes, its keys by buyer, and the clock that its replay moves."""
 
-    options: Options
-    clouds: Clouds
+    options: ServeOptions
+    clouds: RunningSandbox
     served: Served
     keys: Mapping[str, str]
     clock: SimulatedClock
@@ -83,7 +83,7 @@ def night(
         write_configuration(clouds, home.configuration)
         keys = _keys(home, opened)
         clock = stack.enter_context(SimulatedClock.create(home.clock, BEGIN_NS))
-        options = Options(
+        options = ServeOptions(
             home=home,
             opened=opened,
             configuration=home.configuration,
@@ -108,7 +108,7 @@ def _keys(home: Home, opened: OpenAgreement) -> dict[str, str]:
 
 def play(
     run: Night, planned: Sequence[PlannedRequest], on_progress: Callable[[Progress], None]
-) -> Report:
+) -> ReplayReport:
     """Replay the week under the simulated clock."""
     return replay_now(run.served.gateway_url, run.keys, planned, on_progress, run.clock)
 

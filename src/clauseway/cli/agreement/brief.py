@@ -14,7 +14,7 @@ from clauseway.wording.brief_page import markdown_of
 
 def command(
     amendment: Annotated[str, typer.Argument(help="The amendment: A1, A2, …")],
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,

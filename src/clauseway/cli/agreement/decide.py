@@ -35,7 +35,7 @@ NOT_PERMITTED, INVALID = 2, 3
 def command(
     flags: msgspec.Struct,
     as_of: options.AsOf = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,

@@ -17,7 +17,7 @@ from clauseway.app.agreements.exporting import odrl as odrl_text
 from clauseway.app.agreements.exporting import rego as rego_text
 from clauseway.app.books.compacting import export_usage
 from clauseway.app.books.handing_over import (
-    Part,
+    ExportScope,
     beancount_journal,
     focus_bill,
     hledger_journal,
@@ -83,7 +83,7 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
     """The flags of every export of agreements."""
 
     as_of: options.AsOf = None
-    known_at: options.KnownAt = None
+    known_at: options.KnownAtFlag = None
     reading: options.Readings = None
     suppose: options.Suppositions = None
     facts: options.FactsFile = None
@@ -116,10 +116,10 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
     as_json: options.AsJson = False
 
     @property
-    def part(self) -> Part:
+    def part(self) -> ExportScope:
         """Return the part of the books to export. Raise InvalidInput for an unknown party."""
         options.check_party(self.party, held_agreements(self.home))
-        part = Part(period=self.period, party=self.party)
+        part = ExportScope(period=self.period, party=self.party)
         _ = part.days
         return part
 
@@ -157,7 +157,7 @@ def hledger(books: _Books) -> int:
 @options.taking(_Books)
 def focus(
     books: _Books,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     form: Annotated[
         str, typer.Option("--format", help="csv or parquet; by default as --out ends, else csv.")
     ] = "",

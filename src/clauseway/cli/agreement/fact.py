@@ -7,7 +7,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from clauseway.agreement import Given
+from clauseway.agreement import UncheckedFact
 from clauseway.agreement.reading.recorded import REGISTER
 from clauseway.app.books.register import ListedFact, list_facts, record_and_list, with_register
 from clauseway.app.opening.home import home_at
@@ -33,7 +33,7 @@ KeptRegion = Annotated[
 KeptSegment = Annotated[
     str, typer.Option("--segment", help="The customer segment that it is kept to.")
 ]
-ProductName = Annotated[str, typer.Option("--product", help="The product.")]
+ProductFlag = Annotated[str, typer.Option("--product", help="The product.")]
 
 
 class _Flags(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ def _record() -> None:
 @options.taking(_Flags)
 def launch(
     flags: _Flags,
-    product: ProductName,
+    product: ProductFlag,
     cloud: Annotated[str, typer.Option(help="The host cloud.")],
     stage: Annotated[str, typer.Option(help="announced, preview or available.")],
 ) -> int:
@@ -94,7 +94,7 @@ def launch(
 @options.taking(_Flags)
 def answer_(
     flags: _Flags,
-    product: ProductName,
+    product: ProductFlag,
     answer: Annotated[
         str, typer.Option(help="cannot+declines, cannot+chooses, can+declines or can+chooses.")
     ],
@@ -172,7 +172,7 @@ def event(
 def grant(
     flags: _Flags,
     party: Annotated[str, typer.Option(help="To whom.")],
-    product: ProductName,
+    product: ProductFlag,
     cloud: KeptCloud = "",
     region: KeptRegion = "",
     segment: KeptSegment = "",
@@ -202,7 +202,7 @@ def grant(
 def withdrawal(
     flags: _Flags,
     party: Annotated[str, typer.Option(help="Whose grants end.")],
-    product: ProductName,
+    product: ProductFlag,
     cloud: KeptCloud = "",
     region: KeptRegion = "",
     segment: KeptSegment = "",
@@ -277,7 +277,7 @@ def party(
 
 @app.command("list")
 def list_command(
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -301,7 +301,7 @@ def list_command(
 
 def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bool]) -> int:
     """Record a fact of a kind. `says` is its sentence where the flags give none."""
-    given = Given(
+    given = UncheckedFact(
         kind=kind,
         effective=flags.effective,
         source=flags.source,

@@ -40,7 +40,7 @@ def _listings() -> None:
 @app.command()
 def launches(
     listings: _Listings = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
@@ -92,7 +92,7 @@ def prices(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Only the prices in force on this day.")
     ] = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show a model's prices as providers stated them: in force from when, known since when.

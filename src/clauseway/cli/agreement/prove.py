@@ -35,7 +35,7 @@ def command(
     to_day: Annotated[
         str | None, typer.Option("--until", help="The last day; by default there is none.")
     ] = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     reading: options.Readings = None,
     every_reading: Annotated[
         bool,

@@ -54,7 +54,7 @@ def command(
         ),
     ] = None,
     reading: options.Readings = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,

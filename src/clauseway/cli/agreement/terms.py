@@ -15,7 +15,7 @@ from clauseway.cli.output import console
 
 def command(
     as_of: options.AsOf = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,

@@ -35,7 +35,7 @@ def command(
     last_year: Annotated[
         int | None, options.year("--until", "The last year; by default 2033.")
     ] = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,

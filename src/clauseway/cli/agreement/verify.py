@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.agreements.explaining import Verification, read_explanation, verify
+from clauseway.app.agreements.explaining import DecisionVerification, read_explanation, verify
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_indented
@@ -62,7 +62,7 @@ def _read(receipt: str) -> bytes:
         ) from None
 
 
-def _print(verification: Verification) -> None:
+def _print(verification: DecisionVerification) -> None:
     out = console()
     if verification.same:
         out.print("SAME", style="bold green")

@@ -16,7 +16,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.customers import tenancy
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="The organisation.")]
+OrganisationName = Annotated[str, typer.Argument(help="The organisation.")]
 
 
 @app.callback()
@@ -25,7 +25,9 @@ def _organisations() -> None:
 
 
 @app.command()
-def create(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def create(
+    name: OrganisationName, home: options.HomeFolder = None, as_json: options.AsJson = False
+) -> int:
     """Add an organisation. A key for a new one adds it too.
 
     \b
@@ -51,7 +53,9 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
 
 @app.command()
-def show(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def show(
+    name: OrganisationName, home: options.HomeFolder = None, as_json: options.AsJson = False
+) -> int:
     """Show an organisation: its keys and how its requests are routed.
 
     \b
@@ -67,7 +71,7 @@ def show(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = 
 @options.taking(tenancy.RoutingFlags)
 def set_command(
     flags: tenancy.RoutingFlags,
-    name: Name,
+    name: OrganisationName,
 ) -> int:
     """Say how an organisation's requests are routed. Earlier settings are replaced; a flag left out
     allows any.
@@ -84,7 +88,9 @@ def set_command(
 
 
 @app.command()
-def remove(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def remove(
+    name: OrganisationName, home: options.HomeFolder = None, as_json: options.AsJson = False
+) -> int:
     """Remove an organisation with its projects, limits and budgets. Its keys must be revoked
     before.
 

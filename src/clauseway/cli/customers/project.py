@@ -17,7 +17,7 @@ from clauseway.cli.customers import tenancy
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 Owner = Annotated[str, typer.Argument(help="The organisation.")]
-Name = Annotated[str, typer.Argument(help="The project.")]
+ProjectName = Annotated[str, typer.Argument(help="The project.")]
 
 
 @app.callback()
@@ -30,7 +30,7 @@ def _projects() -> None:
 @app.command()
 def create(
     organisation: Owner,
-    name: Name,
+    name: ProjectName,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -68,7 +68,7 @@ def list_command(
 @app.command()
 def show(
     organisation: Owner,
-    name: Name,
+    name: ProjectName,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -88,7 +88,7 @@ def show(
 def set_command(
     flags: tenancy.RoutingFlags,
     organisation: Owner,
-    name: Name,
+    name: ProjectName,
 ) -> int:
     """Say how a project's requests are routed.
 
@@ -106,7 +106,7 @@ def set_command(
 @app.command()
 def remove(
     organisation: Owner,
-    name: Name,
+    name: ProjectName,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:

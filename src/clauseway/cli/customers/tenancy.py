@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from clauseway.app.books.allowances import GivenScope, ListedBudget
-from clauseway.app.books.tenants import Listed, Wish, set_policy
+from clauseway.app.books.tenants import TenantRow, Wish, set_policy
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -107,7 +107,7 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
-def print_tenants(listed: list[Listed]) -> None:
+def print_tenants(listed: list[TenantRow]) -> None:
     """Print organisations and projects with the routing in force."""
     out = console()
     table = plain_table("organisation", "project", "keys", "routing")
@@ -118,7 +118,7 @@ def print_tenants(listed: list[Listed]) -> None:
     out.print(table if listed else "Nobody yet. `clauseway organisation create NAME` begins.")
 
 
-def print_tenant(tenant: Listed) -> None:
+def print_tenant(tenant: TenantRow) -> None:
     """Print an organisation or project: its routing, and who set it."""
     out = console()
     name = f"{tenant.organisation}/{tenant.project}" if tenant.project else tenant.organisation

@@ -8,7 +8,7 @@ import typer
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.running.configuring import DEFAULT, check_configuration, show_configuration
-from clauseway.app.running.serving import Options
+from clauseway.app.running.serving import ServeOptions
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console
@@ -43,7 +43,7 @@ def check(
     """
     at = home_at(home)
     checked = check_configuration(
-        Options(
+        ServeOptions(
             home=at,
             opened=options.opened_together(agreement, None),
             configuration=file or at.configuration,

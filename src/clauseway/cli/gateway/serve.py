@@ -8,7 +8,7 @@ import typer
 
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import home_at
-from clauseway.app.running.serving import Options, keep, serving
+from clauseway.app.running.serving import ServeOptions, keep, serving
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -24,7 +24,7 @@ def command(
     ] = None,
     port: options.GatewayPort = None,
     pages_port: options.PagesPort = None,
-    prices: options.PriceBook = None,
+    prices: options.PriceBookFlag = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
@@ -56,7 +56,7 @@ def command(
       models = {"gpt-5.5" = "gpt-5.5"}
     """
     at = home_at(home).make()
-    chosen = Options(
+    chosen = ServeOptions(
         home=at,
         opened=options.opened_together(agreement, facts),
         configuration=configuration or at.configuration,

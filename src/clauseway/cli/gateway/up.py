@@ -20,7 +20,7 @@ from clauseway.cli.money.settle import Assume
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.output import console, counted, print_indented, print_json
 from clauseway.ledger import Settlement, statement_of
-from clauseway.sandbox.traffic.replay import Outcome, Report
+from clauseway.sandbox.traffic.replay import ReplayedRequest, ReplayReport
 
 
 def command(
@@ -117,7 +117,7 @@ def _say_processes(out: Console, run: Night) -> None:
     )
 
 
-def _say_report(out: Console, report: Report) -> None:
+def _say_report(out: Console, report: ReplayReport) -> None:
     out.print(counts_table(report.progress))
     refused = next((outcome for outcome in report.outcomes if outcome.kind == "refused"), None)
     if refused is not None:
@@ -132,7 +132,7 @@ def _say_report(out: Console, report: Report) -> None:
     )
 
 
-def _same_request_served(outcome: Outcome, refused: Outcome) -> bool:
+def _same_request_served(outcome: ReplayedRequest, refused: ReplayedRequest) -> bool:
     return outcome.kind == "served" and outcome.cloud == refused.cloud
 
 
@@ -164,7 +164,7 @@ def _say_open(out: Console, run: Night) -> None:
         out.print(snippet.text, soft_wrap=True)
 
 
-def _print_json(run: Night, report: Report, settlements: Sequence[Settlement]) -> None:
+def _print_json(run: Night, report: ReplayReport, settlements: Sequence[Settlement]) -> None:
     print_json(
         {
             "gateway": run.served.gateway_url,

@@ -56,7 +56,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 @app.callback()
 def show(
     context: typer.Context,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:

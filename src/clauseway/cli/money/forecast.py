@@ -17,7 +17,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed
 from clauseway.cli.output import console, print_indented
-from clauseway.ledger.forecast import Outlook, Range
+from clauseway.ledger.forecast import AmountRange, Outlook
 
 
 def command(
@@ -40,7 +40,7 @@ def command(
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     svg: options.Svg = None,
@@ -146,7 +146,7 @@ def _day(day: date | None) -> str:
     return "not before the end" if day is None else str(day)
 
 
-def _span(amount: Range) -> str:
+def _span(amount: AmountRange) -> str:
     if amount.low == amount.high:
         return cents(amount.mid)
     return f"{cents(amount.mid)} ({_round(amount.low)} to {_round(amount.high)})"

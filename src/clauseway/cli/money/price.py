@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clauseway.app.books.basis import Given, basis_of, given_prices
+from clauseway.app.books.basis import NamedBasis, basis_of, given_prices
 from clauseway.app.books.settling import now
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.prices import (
+    ChargePart,
     CheckedBook,
-    Part,
     PriceWorking,
     check_book,
     moment,
@@ -60,8 +60,8 @@ def command(
             help="The day (or, for time windows, the minute) of the usage; default today.",
         ),
     ] = None,
-    known_at: options.KnownAt = None,
-    prices: options.PriceBook = None,
+    known_at: options.KnownAtFlag = None,
+    prices: options.PriceBookFlag = None,
     rates: Annotated[
         Path | None,
         typer.Option(
@@ -96,7 +96,7 @@ def command(
     if product == _CHECK:
         return _check(file, as_json)
     day, hour = moment(at) if at else (datetime.now(UTC).date(), -1)
-    given = Given(prices=prices, rates=rates)
+    given = NamedBasis(prices=prices, rates=rates)
     table = given_prices(basis_of(home_at(home)), given, _known(known_at))
     sale = Sale(product, _named(cloud), seller, region, buyer, tier, endpoint, 0, hour)
     try:
@@ -203,7 +203,7 @@ def _further(working: PriceWorking) -> str:
     return ", ".join(filter(None, named))
 
 
-def _print_part(out: Console, part: Part) -> None:
+def _print_part(out: Console, part: ChargePart) -> None:
     out.print(f"\n{part.unit}: {part.source}", soft_wrap=True)
     for entry in part.looked_at:
         if entry.holds:

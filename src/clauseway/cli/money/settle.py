@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.basis import Given, basis_of, given_agreements, given_prices, history
+from clauseway.app.books.basis import NamedBasis, basis_of, given_agreements, given_prices, history
 from clauseway.app.books.settling import now, settle_as_known, settle_month
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
@@ -35,7 +35,7 @@ def command(
     period: Period,
     assume: Assume = None,
     reading: options.Readings = None,
-    prices: options.PriceBook = None,
+    prices: options.PriceBookFlag = None,
     rates: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +105,7 @@ def command(
         _print(settle_as_known(at, period, known_point(known_at)), as_json)
         return 0
     basis = basis_of(at)
-    given = Given(prices=prices, rates=rates, agreements=tuple(agreement or ()))
+    given = NamedBasis(prices=prices, rates=rates, agreements=tuple(agreement or ()))
     opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
     readings = readings_of(reading)
     if under:

@@ -4,11 +4,11 @@ from typing import Any
 
 from rich.console import Console
 
-from clauseway.app.reports.verifying import DIFFERS, Verification
+from clauseway.app.reports.verifying import DIFFERS, StatementVerification
 from clauseway.cli.output import print_indented
 
 
-def print_verification(out: Console, done: Verification) -> None:
+def print_verification(out: Console, done: StatementVerification) -> None:
     """Print that the statement is the same, or every difference."""
     whom = f" for {done.party}" if done.party else ""
     verdict = "the same, to the last byte" if done.same else "NOT the same"

@@ -19,7 +19,7 @@ from clauseway.cli.held import held_agreements, held_prices
 from clauseway.cli.output import console, counted, print_indented
 from clauseway.exchange.focus import VERSIONS_READ
 from clauseway.exchange.focus_rows import COSTS
-from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, Line
+from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine
 from clauseway.values import round_together
 
 DIFFERS = 2
@@ -59,7 +59,7 @@ def command(
         list[str] | None,
         typer.Option(help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable."),
     ] = None,
-    known_at: options.KnownAt = None,
+    known_at: options.KnownAtFlag = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -185,7 +185,7 @@ def _print_items(out: Console, reconciliation: Reconciliation) -> None:
         out.print(f"  … and {len(items) - _SHOWN:,} more: --json has all of them.", style="dim")
 
 
-def _print_item(out: Console, line: Line, item: Item) -> None:
+def _print_item(out: Console, line: ReconciledLine, item: Item) -> None:
     where = f"{line.cloud} {line.region}".rstrip()
     out.print(
         f"  {line.day} {where} {line.product} {item.unit}: {item.status}, {signed(item.difference)}",

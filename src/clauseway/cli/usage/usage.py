@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 
 from clauseway.app.books.compacting import SHOWN_BY, usage_shown
-from clauseway.app.books.importing import Imported, Source, drop, import_usage, listed, replay
+from clauseway.app.books.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.expanding import days_between, expand, parse_scale, read_windows
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table
 from clauseway.cli.output import console, counted
-from clauseway.storage.lake.quarantine import Held
+from clauseway.storage.lake.quarantine import QuarantinedRow
 from clauseway.storage.lake.rollups import Usage
 from clauseway.values import InvalidInput, Problem, parse_day
 
@@ -151,7 +151,7 @@ def import_(
         home_at(home),
         options.opened(agreement, facts, None, home),
         files,
-        Source(format=form, fields=_pairs(fields), source=source),
+        ImportSource(format=form, fields=_pairs(fields), source=source),
         report,
         _say_waiting(home),
     )
@@ -363,7 +363,7 @@ def _figures(usage: Usage) -> dict[str, int]:
     return {"served": usage.served, "failed": usage.failed, **usage.units}
 
 
-def _row(row: Held) -> dict[str, object]:
+def _row(row: QuarantinedRow) -> dict[str, object]:
     fields = {name: getattr(row, name) for name in row.__struct_fields__ if name != "body"}
     return {**fields, "row": msgspec.json.decode(row.body)}
 

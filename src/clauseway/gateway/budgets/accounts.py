@@ -16,23 +16,23 @@ from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, Former, shortest
 from clauseway.gateway.budgets.windows import Window, header_lines
 from clauseway.gateway.plan import Budget, Key, RateLimit
-from clauseway.gateway.plan.file import Rows
+from clauseway.gateway.plan.file import PlanRows
 from clauseway.gateway.plan.steps import emptied, whole
 
-__all__ = ["Account", "Accounts", "Shortage"]
+__all__ = ["Accounts", "KeyAllowance", "Shortage"]
 
 # A lease server that takes longer is down, as far as a waiting request is concerned.
 _PATIENCE_S: Final = 1.0
 # Of a lease that no process holds: nothing is heeded after it.
 _LAST_SERIAL: Final = 1 << 62
 # A millisecond's worth of looking at what there is to report; then requests have their turn.
-_PURSES_AT_ONCE: Final = 500
+_SLICES_AT_ONCE: Final = 500
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Listed(Protocol[T_co]):
+class LazyList(Protocol[T_co]):
     """A list whose rows are decoded when they are asked for, or a tuple."""
 
     def __getitem__(self, at: int, /) -> T_co: ...
@@ -44,10 +44,10 @@ class Allowed(Protocol):
     """The limits and budgets of a plan."""
 
     @property
-    def limits(self) -> Listed[RateLimit]: ...
+    def limits(self) -> LazyList[RateLimit]: ...
 
     @property
-    def budgets(self) -> Listed[Budget]: ...
+    def budgets(self) -> LazyList[Budget]: ...
 
 
 # Limits of requests that are narrowed, limits of tokens, budgets; then all limits of requests, and
@@ -56,7 +56,7 @@ _Windows = tuple[Window, ...]
 _Matching = tuple[_Windows, _Windows, tuple[BudgetSlice, ...], _Windows, _Windows]
 
 
-class Account:
+class KeyAllowance:
     """The limits and budgets that hold for a key. Shared by the keys for which the same ones
     hold."""
 
@@ -198,13 +198,13 @@ class Accounts:
         self._lease_server = lease_server
         self._windows: dict[tuple[str, str], Window] = {}
         self._slices: dict[str, BudgetSlice] = {}
-        self._limits: Listed[RateLimit] = ()
-        self._budgets: Listed[Budget] = ()
-        self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], Account] = {}
+        self._limits: LazyList[RateLimit] = ()
+        self._budgets: LazyList[Budget] = ()
+        self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance] = {}
         # Of superseded plans: accounts that exist only there are dropped.
-        self._known_before: list[dict[tuple[tuple[int, ...], tuple[int, ...]], Account]] = []
-        self._limits_before: list[Listed[RateLimit]] = []
-        self._budgets_before: list[Listed[Budget]] = []
+        self._known_before: list[dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance]] = []
+        self._limits_before: list[LazyList[RateLimit]] = []
+        self._budgets_before: list[LazyList[Budget]] = []
         self._parts = count()
 
     def reload(self, plan: Allowed) -> None:
@@ -255,7 +255,7 @@ class Accounts:
         if budget_slice is not None:
             budget_slice.gone = gone
 
-    def of(self, key: Key) -> Account:
+    def of(self, key: Key) -> KeyAllowance:
         """The account of a key of the plan that was taken over last."""
         indices = (key.limits, key.budgets)
         if indices not in self._known:
@@ -263,7 +263,7 @@ class Accounts:
                 window for index in key.limits for window in self._windows_of(self._limits[index])
             ]
             slices = [self._slice_of(self._budgets[index]) for index in key.budgets]
-            self._known[indices] = Account(self, windows, slices)
+            self._known[indices] = KeyAllowance(self, windows, slices)
         return self._known[indices]
 
     def slices(self) -> list[BudgetSlice]:
@@ -406,10 +406,10 @@ class Accounts:
         time.
         """
         slices = list(self._slices.values())
-        for begin in range(0, len(slices), _PURSES_AT_ONCE):
+        for begin in range(0, len(slices), _SLICES_AT_ONCE):
             if begin:
                 await asyncio.sleep(0)
-            calls = self._reports(slices[begin : begin + _PURSES_AT_ONCE], now_s)
+            calls = self._reports(slices[begin : begin + _SLICES_AT_ONCE], now_s)
             if calls:
                 await asyncio.shield(self._start(calls))
 
@@ -521,9 +521,9 @@ def _hold(budget: str, picodollars: int, holder: str, serial: int) -> Ask:
     )
 
 
-def _let_go(former: Listed[T]) -> Generator[None, None, None]:
+def _let_go(former: LazyList[T]) -> Generator[None, None, None]:
     """Of a list that is not asked any more; a tuple goes at once."""
-    if isinstance(former, Rows):
+    if isinstance(former, PlanRows):
         yield from former.letting_go()
 
 

@@ -20,7 +20,7 @@ import msgspec
 from clauseway.gateway.clouds.usage_reports import (
     Answered,
     ChatUsage,
-    Drawn,
+    DrawnReport,
     Embedded,
     EmbeddingsUsage,
     ImagesUsage,
@@ -52,7 +52,7 @@ _AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
 _decode_answer: Final = msgspec.json.Decoder(Answered).decode
 _decode_response: Final = msgspec.json.Decoder(Responded).decode
 _decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
-_decode_images: Final = msgspec.json.Decoder(Drawn).decode
+_decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
 _decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
 _NO_REPORT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -93,7 +93,7 @@ class ImagesUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: ImageDetails | None = None
 
 
-class Drawn(msgspec.Struct, frozen=True, gc=False):
+class DrawnReport(msgspec.Struct, frozen=True, gc=False):
     usage: ImagesUsage | None = None
 
 

@@ -19,12 +19,12 @@ fetches. Nothing here is fatal: a source that fails leaves its targets without c
 why. Knows no requests and no routes.
 """
 
-from clauseway.gateway.credentials.cache import CredentialCache, Held
+from clauseway.gateway.credentials.cache import CredentialCache, HeldCredential
 from clauseway.gateway.credentials.source import (
     KINDS,
     STATIC,
-    Kind,
     Source,
+    SourceKind,
     fetch,
     open_source,
     problems_of,
@@ -35,9 +35,9 @@ __all__ = [
     "KINDS",
     "STATIC",
     "CredentialCache",
-    "Held",
-    "Kind",
+    "HeldCredential",
     "Source",
+    "SourceKind",
     "fetch",
     "open_source",
     "problems_of",

@@ -34,7 +34,7 @@ _FORCED_EVERY_S = (
 )
 
 
-class Held(NamedTuple):
+class HeldCredential(NamedTuple):
     """A credential of an Auth that has not ended, and the problem of the last fetch, if it
     failed."""
 
@@ -47,7 +47,7 @@ class Timer(Protocol):
 
 
 # (an Auth, its new credential, or None where the old one ended without another)
-Changed = Callable[[Auth, Credential | None], None]
+OnCredential = Callable[[Auth, Credential | None], None]
 # (delay in seconds, what to do then), as the event loop's `call_later`
 Later = Callable[[float, Callable[[], None]], Timer]
 _Key = tuple[object, ...]
@@ -63,7 +63,7 @@ class CredentialCache:
 
     def __init__(
         self,
-        changed: Changed,
+        changed: OnCredential,
         *,
         now_s: Callable[[], float] = time.time,
         later: Later | None = None,
@@ -90,13 +90,13 @@ class CredentialCache:
         for key in fresh:
             self._kept[key].begin()
 
-    def state(self, auth: Auth) -> Held:
+    def state(self, auth: Auth) -> HeldCredential:
         """Return the present state of an Auth; of a static kind, the credential that the Auth
         holds."""
         if auth.kind in STATIC:
-            return Held(credential_in(auth))
+            return HeldCredential(credential_in(auth))
         kept = self._kept.get(_key(auth))
-        return kept.held() if kept is not None else Held(None, _not_kept(auth))
+        return kept.held() if kept is not None else HeldCredential(None, _not_kept(auth))
 
     async def refresh_now(self, auth: Auth, refused: Credential) -> Credential | None:
         """Another credential than the one that a cloud refused, or None where there is none to be
@@ -142,11 +142,11 @@ class _Kept:
         self._next: Timer | None = None
         self._end: Timer | None = None
 
-    def held(self) -> Held:
+    def held(self) -> HeldCredential:
         credential = self._credential
         if credential is not None and 0 < credential.expires_s <= self._cache.now_s():
-            return Held(None, self._problem or _ended(self._auth))
-        return Held(credential, self._problem)
+            return HeldCredential(None, self._problem or _ended(self._auth))
+        return HeldCredential(credential, self._problem)
 
     def begin(self) -> "asyncio.Task[None]":
         """The fetch that is under way, or a new one."""

@@ -32,7 +32,7 @@ class Source(Protocol):
     def fetch(self) -> Credential: ...
 
 
-class Kind(NamedTuple):
+class SourceKind(NamedTuple):
     """A kind of source. `module` in this package has `source(auth)`; `libraries` are what it
     imports, `extra` brings them. `sends` is the kind of credential that it gives; `todo` what to
     look at where it gives none."""
@@ -44,50 +44,50 @@ class Kind(NamedTuple):
     todo: str
 
 
-KINDS: Mapping[str, Kind] = {
-    "entra": Kind(
+KINDS: Mapping[str, SourceKind] = {
+    "entra": SourceKind(
         "entra",
         ("azure.identity",),
         "azure",
         "bearer",
         "Check tenant_id, client_id and the secret, the identity of this machine, or run `az login`.",
     ),
-    "aws": Kind(
+    "aws": SourceKind(
         "aws",
         ("botocore",),
         "aws",
         "sigv4",
         "Check the profile, AWS_ACCESS_KEY_ID, the role of this machine, or run `aws sso login`.",
     ),
-    "google": Kind(
+    "google": SourceKind(
         "google",
         ("google.auth", "requests"),
         "google",
         "bearer",
         "Check GOOGLE_APPLICATION_CREDENTIALS or credentials_file, or run `gcloud auth application-default login`.",
     ),
-    "oci-user": Kind(
+    "oci-user": SourceKind(
         "oci_user",
         ("cryptography",),
         "oracle",
         "signature",
         "Check the profile in ~/.oci/config, its key_file and pass_phrase, or run `oci session authenticate`.",
     ),
-    "oci-instance": Kind(
+    "oci-instance": SourceKind(
         "oci_principals",
         ("oci",),
         "oracle-principals",
         "signature",
         "Use this kind on an instance of OCI only, and put it into a dynamic group.",
     ),
-    "oci-resource": Kind(
+    "oci-resource": SourceKind(
         "oci_principals",
         ("oci",),
         "oracle-principals",
         "signature",
         "Use this kind in a resource of OCI only: OCI_RESOURCE_PRINCIPAL_VERSION is set there.",
     ),
-    "file": Kind(
+    "file": SourceKind(
         "secret_file",
         (),
         "",

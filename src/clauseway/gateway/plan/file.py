@@ -25,7 +25,7 @@ _ROWS_PER_LINE = 8
 _PIECE_BYTES = 1 << 18
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlanPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line: some of one list."""
 
     targets: tuple[Target, ...] = ()
@@ -36,19 +36,19 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keys: tuple[Key, ...] = ()
 
 
-PLAN, PART = msgspec.json.Decoder(Plan), msgspec.json.Decoder(Part)
+PLAN, PART = msgspec.json.Decoder(Plan), msgspec.json.Decoder(PlanPart)
 
 
 def encode_plan(plan: Plan) -> Iterator[bytes]:
     """The lines of a plan's file, each with its end."""
     keys = sorted(plan.keys, key=_digest_of)
     parts = [
-        *(Part(targets=some) for some in _some(plan.targets)),
-        *(Part(rulings=some) for some in _some(plan.rulings)),
-        *(Part(epochs=(epoch,)) for epoch in plan.epochs),
-        *(Part(limits=some) for some in _some(plan.limits)),
-        *(Part(budgets=some) for some in _some(plan.budgets)),
-        *(Part(keys=some) for some in _some(keys)),
+        *(PlanPart(targets=some) for some in _some(plan.targets)),
+        *(PlanPart(rulings=some) for some in _some(plan.rulings)),
+        *(PlanPart(epochs=(epoch,)) for epoch in plan.epochs),
+        *(PlanPart(limits=some) for some in _some(plan.limits)),
+        *(PlanPart(budgets=some) for some in _some(plan.budgets)),
+        *(PlanPart(keys=some) for some in _some(keys)),
     ]
     short = msgspec.structs.replace(
         plan, parts=len(parts), targets=(), rulings=(), epochs=(), limits=(), budgets=(), keys=()
@@ -66,10 +66,10 @@ def _digest_of(key: Key) -> str:
     return key.digest
 
 
-class Rows(Generic[T]):
+class PlanRows(Generic[T]):
     """One list of a plan, decoded where it is asked for."""
 
-    def __init__(self, of: Callable[[Part], tuple[T, ...]]) -> None:
+    def __init__(self, of: Callable[[PlanPart], tuple[T, ...]]) -> None:
         self._of = of
         self._lines: list[bytes] = []
         self._count = 0
@@ -142,8 +142,8 @@ class Opened(NamedTuple):
     they are beside it."""
 
     plan: Plan
-    limits: Rows[RateLimit]
-    budgets: Rows[Budget]
+    limits: PlanRows[RateLimit]
+    budgets: PlanRows[Budget]
     keys: Keys
 
 
@@ -179,9 +179,9 @@ def no_plan(why: str, where: str) -> InvalidInput:
     return InvalidInput(Problem(what="no readable plan", why=why, where=where, todo=todo))
 
 
-def limits_of(part: Part) -> tuple[RateLimit, ...]:
+def limits_of(part: PlanPart) -> tuple[RateLimit, ...]:
     return part.limits
 
 
-def budgets_of(part: Part) -> tuple[Budget, ...]:
+def budgets_of(part: PlanPart) -> tuple[Budget, ...]:
     return part.budgets

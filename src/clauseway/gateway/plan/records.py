@@ -105,7 +105,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str = ""
 
 
-class Retirement(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedRetirement(msgspec.Struct, frozen=True, kw_only=True):
     """From `begin_ns` on (business clock) a name is not served on a surface any more; `message`
     says so and names the successor."""
 
@@ -115,7 +115,7 @@ class Retirement(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class Commitment(msgspec.Struct, frozen=True, kw_only=True):
+class SpendCommitment(msgspec.Struct, frozen=True, kw_only=True):
     """An amount that was promised to be spent between two instants (business clock), and what of it
     was left when the plan was made, in picodollars. Tuples say what counts toward it; empty means
     any."""
@@ -245,8 +245,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[RateLimit, ...] = ()
     budgets: tuple[Budget, ...] = ()
     snapshots: tuple[str, ...] = ()
-    retirements: tuple[Retirement, ...] = ()
-    commitments: tuple[Commitment, ...] = ()
+    retirements: tuple[PlannedRetirement, ...] = ()
+    commitments: tuple[SpendCommitment, ...] = ()
     leases: str = ""
     settings: Settings = Settings()
     attempt_timeout_s: float = 60.0

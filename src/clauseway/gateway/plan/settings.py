@@ -13,7 +13,7 @@ from msgspec import Meta
 from clauseway.gateway.plan.limits import Limits
 
 
-class Tls(msgspec.Struct, frozen=True, kw_only=True):
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Certificates, as paths of PEM files; they are read again when they change. Empty: none.
 
     With `client_ca`, clients show a certificate that it signed. `upstream_ca` replaces the system's
@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of it."""
 
     limits: Limits = Limits()
-    tls: Tls = Tls()
+    tls: TlsSettings = TlsSettings()
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
     # Headers of clients that clouds receive, beside those that always pass.

@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from clauseway.gateway.plan.settings import Log as LogSettings
-from clauseway.gateway.request.explanations import Explanation
+from clauseway.gateway.request.explanations import RequestExplanation
 
 UNKNOWN = "(unknown)"
 _GATHER_S = (
@@ -30,7 +30,7 @@ _GATHER_S = (
 _CLOSE_S = 2.0  # for what has gathered, when the process stops
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """Something that happened. `time_ns` is since 1970; `facts` are names and figures."""
 
     time_ns: int
@@ -38,7 +38,7 @@ class Line(NamedTuple):
     facts: Mapping[str, object]
 
 
-class Lines:
+class LogQueue:
     """The queue, and the thread behind it."""
 
     def __init__(
@@ -53,9 +53,9 @@ class Lines:
             self._form = as_colours if terminal else as_text
         else:
             self._form = as_json
-        self._gathered: list[Callable[[], Line]] = []
+        self._gathered: list[Callable[[], LogLine]] = []
         self._timer: TimerHandle | None = None
-        self._batches: queue.SimpleQueue[list[Callable[[], Line]] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[list[Callable[[], LogLine]] | None] = queue.SimpleQueue()
         # Each is changed by one thread only: the difference is what waits.
         self._put = self._written = 0
         self.dropped = 0
@@ -65,10 +65,10 @@ class Lines:
 
     def event(self, event: str, **facts: object) -> None:
         """Write an event. Lines about requests go through `later`."""
-        line = Line(time.time_ns(), event, facts)
+        line = LogLine(time.time_ns(), event, facts)
         self.later(lambda: line)
 
-    def later(self, line: Callable[[], Line]) -> None:
+    def later(self, line: Callable[[], LogLine]) -> None:
         """Tell what `line` gives, which is asked in the thread that writes."""
         if self._put - self._written >= self._settings.queue:
             self.dropped += 1
@@ -97,12 +97,14 @@ class Lines:
             self._write(batch)
             self._written += len(batch)
 
-    def _write(self, batch: list[Callable[[], Line]]) -> None:
+    def _write(self, batch: list[Callable[[], LogLine]]) -> None:
         lines = [line() for line in batch]
         dropped = self.dropped
         if dropped != self._reported_dropped:
             lines.append(
-                Line(time.time_ns(), "lines dropped", {"lines": dropped - self._reported_dropped})
+                LogLine(
+                    time.time_ns(), "lines dropped", {"lines": dropped - self._reported_dropped}
+                )
             )
             self._reported_dropped = dropped
         data = memoryview(b"".join(map(self._form, lines)))
@@ -129,22 +131,26 @@ class AccessLog:
     so that no pattern of clients hides from it. `knows` says whether a model's name is one of ours:
     clients may write anything there."""
 
-    def __init__(self, lines: Lines, share: float, boot: int, knows: Callable[[str], bool]) -> None:
+    def __init__(
+        self, lines: LogQueue, share: float, boot: int, knows: Callable[[str], bool]
+    ) -> None:
         self._lines = lines
         self._knows = knows
         self.share = share
         self._boot = boot
 
     def finished(
-        self, number: int, explanation: Explanation, duration_us: int, _forwarded: bytes
+        self, number: int, explanation: RequestExplanation, duration_us: int, _forwarded: bytes
     ) -> None:
         if self.share >= 1.0 or random.random() < self.share:
             time_ns = time.time_ns()
             self._lines.later(
-                lambda: Line(time_ns, "request", self._facts(number, explanation, duration_us))
+                lambda: LogLine(time_ns, "request", self._facts(number, explanation, duration_us))
             )
 
-    def _facts(self, number: int, explanation: Explanation, duration_us: int) -> dict[str, object]:
+    def _facts(
+        self, number: int, explanation: RequestExplanation, duration_us: int
+    ) -> dict[str, object]:
         buyer, candidate = explanation.buyer, explanation.candidate
         return {
             "request": f"req_{self._boot:016x}{number:016x}",
@@ -171,24 +177,24 @@ def _opened(path: str) -> IO[bytes]:
     return open(descriptor, "ab", buffering=0)
 
 
-def as_json(line: Line) -> bytes:
+def as_json(line: LogLine) -> bytes:
     return (
         msgspec.json.encode({"time": _time(line.time_ns), "event": line.event, **line.facts})
         + b"\n"
     )
 
 
-def as_text(line: Line) -> bytes:
+def as_text(line: LogLine) -> bytes:
     """`12:00:00.123 plan taken over  deployments=4`"""
     return _text(line, line.event)
 
 
-def as_colours(line: Line) -> bytes:
+def as_colours(line: LogLine) -> bytes:
     """The same for a terminal."""
     return _text(line, f"\033[1m{line.event}\033[0m")
 
 
-def _text(line: Line, event: str) -> bytes:
+def _text(line: LogLine, event: str) -> bytes:
     facts = " ".join(f"{name}={_shown(value)}" for name, value in line.facts.items())
     return f"{_time(line.time_ns)[11:23]} {event}  {facts}".rstrip().encode() + b"\n"
 

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.gateway.process.control import answering
-from clauseway.gateway.process.logs import Lines
+from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.request.counters import BUCKETS, Counters, CountersKey
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
@@ -45,7 +45,7 @@ class Figures(Collector):
         self,
         shared: Shared,
         health: Mapping[tuple[str, str], Health],
-        lines: Lines,
+        lines: LogQueue,
         conditions: Path | None = None,
     ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
@@ -284,7 +284,7 @@ async def serve_metrics(
     port: int,
     shared: Shared,
     health: Mapping[tuple[str, str], Health],
-    lines: Lines,
+    lines: LogQueue,
     conditions: Path | None = None,
 ) -> asyncio.Server:
     """Answer `GET /metrics` there. Raises InvalidInput where the address cannot be had."""

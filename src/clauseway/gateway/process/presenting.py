@@ -17,14 +17,14 @@ from clauseway.gateway.routing.targets import CallTarget
 _START_S_MAX = 0.5
 
 # (deployment, what is wrong; empty once it is well again)
-Report = Callable[[str, str], None]
+ReportLine = Callable[[str, str], None]
 
 
 class Presenting:
     """Joins one credential cache and the targets of the present plan. To be used on one event
     loop."""
 
-    def __init__(self, report: Report = lambda _deployment, _problem: None) -> None:
+    def __init__(self, report: ReportLine = lambda _deployment, _problem: None) -> None:
         self._cache = CredentialCache(self._changed)
         self._report = report
         self._targets: list[CallTarget] = []

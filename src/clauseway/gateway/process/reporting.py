@@ -3,7 +3,7 @@ have changed."""
 
 from collections.abc import Mapping
 
-from clauseway.gateway.process.logs import Lines
+from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
 
@@ -13,7 +13,7 @@ class Reporter:
     that failed."""
 
     def __init__(
-        self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: Lines
+        self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: LogQueue
     ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
         self._away: set[tuple[str, str]] = set()

@@ -34,7 +34,7 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import by_slices, whole
 from clauseway.gateway.process.control import serve_control
-from clauseway.gateway.process.logs import AccessLog, Lines
+from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.reporting import Reporter
 from clauseway.gateway.request.connection import Actions, ClientConnection
@@ -44,7 +44,7 @@ from clauseway.gateway.request.shared import Shared, Watcher
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.opening import opening
 from clauseway.gateway.routing.quotas import Memory
-from clauseway.gateway.routing.tables import Tables
+from clauseway.gateway.routing.tables import RoutingTables
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.endpoints import Endpoints
 from clauseway.gateway.transport.listener import Listener
@@ -60,7 +60,7 @@ _UINT63 = 63
 SpoolFactory = Callable[..., SpoolWriter]
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options that the process is started with."""
 
     plan: Path
@@ -84,7 +84,7 @@ class Exporting(Watcher, Protocol):
 class Server:
     """One gateway process."""
 
-    def __init__(self, options: Options, spool_factory: SpoolFactory = SpoolWriter) -> None:
+    def __init__(self, options: ProcessOptions, spool_factory: SpoolFactory = SpoolWriter) -> None:
         self._options = options
         self._spool_factory = spool_factory
         self._woken = asyncio.Event()
@@ -101,7 +101,7 @@ class Server:
         opened = whole(opening(read_pieces(options.plan), str(options.plan)))
         self._settings = settings = opened.plan.settings
         self._actions = Actions(settings.passed_headers)
-        self._lines = lines = Lines(settings.log, loop, sys.stderr.buffer)
+        self._lines = lines = LogQueue(settings.log, loop, sys.stderr.buffer)
         try:
             lines.event(
                 "start", version=version("clauseway"), pid=os.getpid(), plan=str(options.plan)
@@ -249,10 +249,10 @@ class Server:
     def _client(self) -> ClientConnection:
         return ClientConnection(self._shared, self._actions)
 
-    def _tables(self, opened: Opened, spool: SpoolWriter) -> Tables:
+    def _tables(self, opened: Opened, spool: SpoolWriter) -> RoutingTables:
         """The tables of a plan that is in force from here on. Raises InvalidInput, with nothing
         changed."""
-        tables = Tables(
+        tables = RoutingTables(
             opened,
             spool.label,
             self._endpoints.at,
@@ -331,7 +331,7 @@ class Server:
     def _is_outdated(self) -> bool:
         return file_identity(self._options.plan) != self._plan_seen
 
-    def _letting_go(self, former: Tables) -> Generator[None, None, None]:
+    def _letting_go(self, former: RoutingTables) -> Generator[None, None, None]:
         yield from former.letting_go()
         yield from self._accounts.forgetting()
 

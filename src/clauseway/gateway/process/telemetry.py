@@ -37,8 +37,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
-from clauseway.gateway.process.logs import UNKNOWN, Lines
-from clauseway.gateway.request.explanations import Explanation, FailedAttempt
+from clauseway.gateway.process.logs import UNKNOWN, LogQueue
+from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
 
@@ -106,13 +106,13 @@ _Attributes = dict[str, str | int | float]
 
 class _Finished(NamedTuple):
     number: int
-    explanation: Explanation
+    explanation: RequestExplanation
     end_ns: int
     duration_us: int
     forwarded: bytes
 
 
-class Telemetry:
+class TelemetryWatcher:
     """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `named` knows
     the present plan's deployments, `knows` the names of its models: clients may write anything
     there."""
@@ -122,7 +122,7 @@ class Telemetry:
         settings: TelemetrySettings,
         boot: int,
         loop: AbstractEventLoop,
-        lines: Lines,
+        lines: LogQueue,
         named: Callable[[str], CallTarget | None],
         knows: Callable[[str], bool],
     ) -> None:
@@ -175,7 +175,7 @@ class Telemetry:
     # -- on the loop
 
     def finished(
-        self, number: int, explanation: Explanation, duration_us: int, forwarded: bytes
+        self, number: int, explanation: RequestExplanation, duration_us: int, forwarded: bytes
     ) -> None:
         if len(self._queue) >= self._settings.queue:
             self.dropped += 1
@@ -271,7 +271,7 @@ class Telemetry:
             )
 
     def _request(
-        self, finished: _Finished, explanation: Explanation, operation: str
+        self, finished: _Finished, explanation: RequestExplanation, operation: str
     ) -> _Attributes:
         buyer, candidate = explanation.buyer, explanation.candidate
         attributes: _Attributes = {

@@ -17,7 +17,7 @@ from clauseway.gateway.clouds import Prepare
 from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.request.failures import Failure, failure_of, is_suspect
-from clauseway.gateway.request.holds import Held
+from clauseway.gateway.request.holds import Reservation
 from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
@@ -26,7 +26,7 @@ from clauseway.gateway.routing.targets import CallTarget, Reserved
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
 from clauseway.gateway.wire.answers import Stream
 from clauseway.gateway.wire.errors import without_our_names
-from clauseway.gateway.wire.operations import BATCHES, Wanted
+from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import TIERS
@@ -43,13 +43,13 @@ _PATIENCE_S: Final = (
 )
 
 
-class Owner(ABC):
+class AttemptOwner(ABC):
     """The lifecycle, as far as an attempt needs it. A class to inherit from, not a protocol:
     compiled, that is one step to each member instead of a look-up."""
 
     shared: Shared
     customer: Customer
-    wanted: Wanted
+    wanted: UnderstoodRequest
     number: int
     event_ns: int
 
@@ -111,7 +111,7 @@ class Attempt(Receiver):
     _presented: Prepare | None = None
 
     def __init__(
-        self, owner: Owner, candidate: Candidate, ordinal: int, reserved: Reserved
+        self, owner: AttemptOwner, candidate: Candidate, ordinal: int, reserved: Reserved
     ) -> None:
         self._owner = owner
         self.candidate = candidate
@@ -553,7 +553,7 @@ class Attempt(Receiver):
         where, reserved = self.candidate.target, self.reserved
         if self.later is not None:
             lasts = self.later.hold is not None
-            held = Held(
+            held = Reservation(
                 customer.account,
                 where.cloud,
                 where.product,

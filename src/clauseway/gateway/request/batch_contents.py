@@ -7,14 +7,14 @@ Kept with the file's identifier, so that the file is not read a second time.
 import msgspec
 
 from clauseway.gateway.clouds.dialect import Call
-from clauseway.gateway.routing.rates import Scale
+from clauseway.gateway.routing.rates import RateScale
 from clauseway.gateway.routing.targets import CallTarget
-from clauseway.gateway.wire.operations import BATCHES, Wanted
+from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Buyer
 
 
-class Kind(msgspec.Struct, frozen=True, array_like=True):
+class LineGroup(msgspec.Struct, frozen=True, array_like=True):
     """Lines of one operation and model: the first one's number, what any of them needs, and the
     largest body (of those whose bytes bound their tokens) and output of any. Where all are served
     by one deployment, it has to have all."""
@@ -34,13 +34,13 @@ class Contents(msgspec.Struct, frozen=True):
     picodollars: int
     input_tokens: int
     output_tokens: int
-    kinds: tuple[Kind, ...]
+    kinds: tuple[LineGroup, ...]
 
 
 decode_contents = msgspec.json.Decoder(Contents).decode
-_MADE = Wanted(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "")
+_MADE = UnderstoodRequest(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "")
 
 
-def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> Scale:
+def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> RateScale:
     """Return the prices of a batch's tokens at a deployment."""
     return target.scale_for(_MADE, buyer, event_ns) if target.varied else target.scale

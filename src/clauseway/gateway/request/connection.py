@@ -27,7 +27,7 @@ from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.router import Router
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
-from clauseway.gateway.wire.errors import Fault, error_response
+from clauseway.gateway.wire.errors import ErrorKind, error_response
 
 # _DROP is 0: the common case is tested first.
 # Below the least limit that may be set for a head; most heads are shorter.
@@ -645,7 +645,7 @@ class ClientConnection(asyncio.Protocol):
     def _refuse_as(self, refused: Refused) -> None:
         self._refuse(refused.fault, str(refused), refused.headers)
 
-    def _refuse(self, fault: Fault, message: str, headers: bytes = b"") -> None:
+    def _refuse(self, fault: ErrorKind, message: str, headers: bytes = b"") -> None:
         """Answer and close; what is still coming is read and dropped for a moment, or our answer
         would be lost."""
         if self._refused or self._transport is None:

@@ -6,7 +6,7 @@ Whoever shows them (`control`, `metrics`) makes what it shows out of these, when
 from collections import defaultdict
 from typing import Final
 
-from clauseway.gateway.request.explanations import Explanation, FailedAttempt
+from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
 from clauseway.metering import Unit
 
 # A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those
@@ -54,7 +54,7 @@ class Counts:
         self.refusals: defaultdict[str, int] = defaultdict(int)
         self.shortages: defaultdict[tuple[str, str], int] = defaultdict(int)
 
-    def finished(self, explanation: Explanation, duration_us: int) -> None:
+    def finished(self, explanation: RequestExplanation, duration_us: int) -> None:
         """Count a request that is over."""
         operation, candidate, tried = (
             explanation.operation,

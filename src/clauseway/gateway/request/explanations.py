@@ -35,7 +35,7 @@ class FailedAttempt(NamedTuple):
         return f"{self.cloud} {self.deployment}: {self.outcome}"
 
 
-class Explanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a request ended. `candidate` is where its answer came from, None where there was none.
 
     `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer
@@ -61,12 +61,12 @@ class Explanations:
     """The latest requests by their number, which only rises."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[int, Explanation] | None] = [None] * _KEPT
+        self._kept: list[tuple[int, RequestExplanation] | None] = [None] * _KEPT
 
-    def keep(self, number: int, explanation: Explanation) -> None:
+    def keep(self, number: int, explanation: RequestExplanation) -> None:
         self._kept[number % _KEPT] = (number, explanation)
 
-    def latest(self) -> Iterator[tuple[int, Explanation]]:
+    def latest(self) -> Iterator[tuple[int, RequestExplanation]]:
         """Yield those that are kept, with their numbers, the latest first."""
         last = max([kept[0] for kept in self._kept if kept is not None], default=0)
         for number in range(last, max(last - _KEPT, 0), -1):
@@ -74,12 +74,12 @@ class Explanations:
             if kept is not None and kept[0] == number:
                 yield kept
 
-    def find(self, number: int) -> Explanation | None:
+    def find(self, number: int) -> RequestExplanation | None:
         kept = self._kept[number % _KEPT]
         return kept[1] if kept is not None and kept[0] == number else None
 
 
-def as_json(identifier: str, explanation: Explanation) -> dict[str, object]:
+def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, object]:
     """A request as `GET /clauseway/v1/requests/ID` shows it."""
     candidate = explanation.candidate
     label = candidate.target.deployment if candidate is not None else None

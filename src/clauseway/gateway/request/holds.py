@@ -20,7 +20,7 @@ from hashlib import blake2b
 from time import time, time_ns
 from typing import Final, NamedTuple
 
-from clauseway.gateway.budgets.accounts import Account, Accounts
+from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
 from clauseway.gateway.request.issued import Hold, IssuedIndex
 
 _AT_ONCE_MAX: Final = 256
@@ -30,10 +30,10 @@ _PATIENCE_S: Final = 3.0
 _ORPHANED_NS: Final = 10_000_000_000
 
 
-class Held(NamedTuple):
+class Reservation(NamedTuple):
     """A reservation: of which account, for what, and how much of it. `lasts`: see the module."""
 
-    account: Account
+    account: KeyAllowance
     cloud: str
     product: str
     picodollars: int
@@ -48,13 +48,13 @@ class Holds:
         self._loop = loop
         self._accounts = accounts
         self._issued = issued
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, Reservation] = {}
         self._working: Task[None] | None = None
         self._again_s: dict[tuple[str, bool], float] = {}
         # Responses whose stream a client of this process still reads: their end comes by itself.
         self.attended: set[str] = set()
 
-    def keep(self, identifier: str, held: Held) -> None:
+    def keep(self, identifier: str, held: Reservation) -> None:
         self.drop(identifier)  # a cloud that names two things alike
         self._held[identifier] = held
 

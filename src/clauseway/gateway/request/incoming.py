@@ -3,7 +3,7 @@
 from typing import Final
 
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.wire.operations import Asking
+from clauseway.gateway.wire.operations import RequestLine
 
 
 class Incoming:
@@ -36,7 +36,7 @@ class Incoming:
     chunked = True
     coded = False
     upgrade = False
-    asking: Asking | None = None
+    asking: RequestLine | None = None
     unwanted = False
 
     def __init__(self) -> None:

@@ -105,7 +105,7 @@ _FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_REPORTED}"
 
 # Hears the outcome of a change: True where a row was changed, or the error where nothing can be
 # written.
-Report = Callable[[bool | OSError], None]
+OnWritten = Callable[[bool | OSError], None]
 
 
 class Hold(NamedTuple):
@@ -139,7 +139,7 @@ class Issued(msgspec.Struct, frozen=True):
     hold: Hold | None = None
 
 
-class Row(NamedTuple):
+class IssuedRow(NamedTuple):
     """An identifier in the order in which a project made things."""
 
     identifier: str
@@ -150,7 +150,7 @@ class Row(NamedTuple):
 class _Change(NamedTuple):
     statement: str
     values: Sequence[object]
-    report: Report | None
+    report: OnWritten | None
 
 
 class IssuedIndex:
@@ -228,10 +228,10 @@ class IssuedIndex:
         endpoint: int,
         deployments: Sequence[str],
         purpose: str,
-        after: Row | None,
+        after: IssuedRow | None,
         newest_first: bool,
         count: int,
-    ) -> list[Row]:
+    ) -> list[IssuedRow]:
         """Return what a project made on some deployments, in order, after a row. With a `purpose`,
         also what is not known to have another."""
         beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
@@ -248,10 +248,15 @@ class IssuedIndex:
             f"{' '.join(terms)} ORDER BY created_ns {order}, issued.identifier {order} LIMIT ?",
             (*values, count),
         )
-        return [Row(*row) for row in rows]
+        return [IssuedRow(*row) for row in rows]
 
     def neighbour(
-        self, buyer: Buyer, endpoint: int, deployments: Sequence[str], row: Row, newest_first: bool
+        self,
+        buyer: Buyer,
+        endpoint: int,
+        deployments: Sequence[str],
+        row: IssuedRow,
+        newest_first: bool,
     ) -> str:
         """Return the identifier just before a row in the list of some deployments; empty where it
         is the first."""
@@ -278,7 +283,7 @@ class IssuedIndex:
 
     # -- writing
 
-    def add(self, issued: Sequence[Issued], report: Report) -> None:
+    def add(self, issued: Sequence[Issued], report: OnWritten) -> None:
         """Write rows; those that exist stay as they are."""
         for resource in issued:
             former = self.find(resource.identifier)
@@ -314,7 +319,7 @@ class IssuedIndex:
             )
             self._queue.put(_Change(_INSERT, row, report_now))
 
-    def claim(self, identifier: str, request: str, report: Report) -> None:
+    def claim(self, identifier: str, request: str, report: OnWritten) -> None:
         """Let one request meter what a pending answer used; `report` hears True where it is this
         one."""
         self._no_longer_pending(identifier)
@@ -336,7 +341,7 @@ class IssuedIndex:
         """Nothing is reserved for it any more, and the lease server knows."""
         self._queue.put(_Change(_FORGET_HOLD, (identifier,), None))
 
-    def forget(self, identifier: str, report: Report) -> None:
+    def forget(self, identifier: str, report: OnWritten) -> None:
         """Forget a deleted resource. A pending one stays until it is metered."""
         self._remembered.pop(identifier, None)
         self._queue.put(_Change(_FORGET_CONTENTS, (identifier,), None))

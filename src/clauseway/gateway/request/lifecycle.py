@@ -19,15 +19,15 @@ from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
 from clauseway.gateway.budgets.accounts import Shortage
-from clauseway.gateway.request.attempt import Attempt, Owner
-from clauseway.gateway.request.explanations import Explanation, FailedAttempt
+from clauseway.gateway.request.attempt import Attempt, AttemptOwner
+from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.issued import Issued, Report
+from clauseway.gateway.request.issued import Issued, OnWritten
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import End, Resources
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import Candidate, Selection, Skipped
+from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import Reserved
 from clauseway.gateway.wire.errors import (
@@ -44,13 +44,13 @@ from clauseway.gateway.wire.errors import (
     PHRASES,
     STREAM_BROKEN,
     UNKNOWN_MODEL,
-    Fault,
+    ErrorKind,
     error_event,
     error_response,
     response,
     shortage_response,
 )
-from clauseway.gateway.wire.operations import Wanted
+from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
 from clauseway.spool import NO_ROOM
 
@@ -79,8 +79,8 @@ class Prepared(NamedTuple):
     """The outcome of a preparation: candidates and the request as it goes to them, or the whole
     answer."""
 
-    selection: Selection = Selection(())
-    wanted: Wanted | None = None
+    selection: CandidateSelection = CandidateSelection(())
+    wanted: UnderstoodRequest | None = None
     answer: bytes = b""
 
 
@@ -91,7 +91,7 @@ class Preparation(Protocol):
         """Return None once the request is over. Raises Refused."""
 
 
-class Lifecycle(Owner):
+class Lifecycle(AttemptOwner):
     """See the module. Created when a request is understood and permitted; `start` sets it off.
 
     `resources` are what it makes or follows at an account, where it does.
@@ -130,8 +130,8 @@ class Lifecycle(Owner):
         caller: Caller,
         shared: Shared,
         customer: Customer,
-        selection: Selection,
-        wanted: Wanted,
+        selection: CandidateSelection,
+        wanted: UnderstoodRequest,
         event_ns: int,
         resources: Resources | None = None,
         preparation: Preparation | None = None,
@@ -766,7 +766,7 @@ class Lifecycle(Owner):
 
         self.shared.issued.add(rows, self._guarded(written))
 
-    def _guarded(self, step: Report) -> Report:
+    def _guarded(self, step: OnWritten) -> OnWritten:
         """Return `step` with an exception in it reported as a fault of ours: nobody else would hear
         of it."""
 
@@ -824,7 +824,7 @@ class Lifecycle(Owner):
             self._caller.head_lines,
         )
 
-    def _give_up(self, fault: Fault, headers: bytes) -> None:
+    def _give_up(self, fault: ErrorKind, headers: bytes) -> None:
         """Every candidate was attempted in vain, or none may be for now: say so, naming each."""
         how_far = "Attempted" if self._tried else "None was attempted"
         named = "; ".join(map(str, self._tried or self._skipped))
@@ -889,7 +889,7 @@ class Lifecycle(Owner):
         )
         if attempt is not None and attempt.later is not None:
             shared.holds.attended.discard(attempt.later.identifier)
-        explanation = Explanation(
+        explanation = RequestExplanation(
             event_ns=self.event_ns,
             buyer=self.customer.buyer,
             operation=wanted.operation.name,

@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from clauseway.gateway.request.issued import Row
+from clauseway.gateway.request.issued import IssuedRow
 from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, nothing_follows
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import Candidate, Selection
+from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,
@@ -29,7 +29,7 @@ from clauseway.gateway.wire.errors import (
     NO_SUCH_OBJECT,
 )
 from clauseway.gateway.wire.made import objects_in
-from clauseway.gateway.wire.operations import BY_NAME, Operation, Wanted
+from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 
 # OpenAI's own: what a page holds where nothing is said, and at most.
@@ -125,22 +125,22 @@ class MergedList:
         }
         return msgspec.json.encode(frame)
 
-    def _row(self, identifier: str) -> Row:
+    def _row(self, identifier: str) -> IssuedRow:
         issued = self._shared.issued.made_by(self._customer.buyer, identifier)
         if issued is None:
             message = f"There is no {identifier!r} that this key's project made here."
             raise Refused(NO_SUCH_OBJECT, message, param="after")
-        return Row(issued.identifier, issued.deployment, issued.created_ns)
+        return IssuedRow(issued.identifier, issued.deployment, issued.created_ns)
 
-    async def _objects(self, page: Page, rows: Sequence[Row]) -> dict[str, bytes]:
+    async def _objects(self, page: Page, rows: Sequence[IssuedRow]) -> dict[str, bytes]:
         """Return the objects of rows, by identifier, as far as they still exist. Raises Refused."""
-        by_place: dict[str, list[Row]] = {}
+        by_place: dict[str, list[IssuedRow]] = {}
         for row in rows:
             by_place.setdefault(self._places[row.deployment].target.name, []).append(row)
         parts = await asyncio.gather(*[self._part(page, some) for some in by_place.values()])
         return {identifier: written for part in parts for identifier, written in part.items()}
 
-    async def _part(self, page: Page, rows: Sequence[Row]) -> dict[str, bytes]:
+    async def _part(self, page: Page, rows: Sequence[IssuedRow]) -> dict[str, bytes]:
         """Return the objects of rows that lie on one account."""
         place = self._places[rows[0].deployment]
         there = tuple([name for name, other in self._places.items() if other is place])
@@ -203,14 +203,14 @@ class MergedList:
         shared = self._shared
         call = operation.call(identifier.encode(), query, b"")
         issued = shared.issued.find(identifier) if identifier else None
-        wanted = Wanted(operation, call, NOTHING_ASKED, b"", b"", b"", "")
+        wanted = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", "")
         caller = _Reader(shared.loop.create_future())
         resources = Resources(self._customer, wanted, issued)
         Lifecycle(
             caller,
             shared,
             self._customer,
-            Selection((place,)),
+            CandidateSelection((place,)),
             wanted,
             shared.clock(),
             resources=resources,

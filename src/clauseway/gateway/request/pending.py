@@ -14,9 +14,9 @@ from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import Selection
+from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.tables import Customer
-from clauseway.gateway.wire.operations import BY_NAME, Operation, Wanted
+from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Status
 from clauseway.spool import positions, read_frames
@@ -66,7 +66,7 @@ class Poller:
             return
         operation = _ASKED_WITH[issued.endpoint]
         customer = Customer(shared.spool.label(issued.buyer), 0, issued.buyer)
-        wanted = Wanted(
+        wanted = UnderstoodRequest(
             operation,
             operation.call(identifier.encode(), b"", b""),
             NOTHING_ASKED,
@@ -82,7 +82,7 @@ class Poller:
             caller,
             shared,
             customer,
-            Selection((holder,)),
+            CandidateSelection((holder,)),
             wanted,
             shared.clock(),
             resources=resources,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from clauseway.gateway.routing.choices import Skipped
-from clauseway.gateway.wire.errors import JOURNAL_FAILED, JOURNAL_FULL, Fault, error_response
+from clauseway.gateway.wire.errors import JOURNAL_FAILED, JOURNAL_FULL, ErrorKind, error_response
 from clauseway.spool import NO_ROOM
 
 _ROOM_S: Final = (
@@ -17,7 +17,7 @@ class Refused(Exception):
 
     def __init__(
         self,
-        fault: Fault,
+        fault: ErrorKind,
         message: str,
         *,
         param: str | None = None,

@@ -21,7 +21,7 @@ from clauseway.gateway.routing.targets import Reserved
 from clauseway.gateway.wire.answers import Stream
 from clauseway.gateway.wire.batch_files import Batching, Upload
 from clauseway.gateway.wire.made import Made, made_in
-from clauseway.gateway.wire.operations import FILES, State, Wanted
+from clauseway.gateway.wire.operations import FILES, State, UnderstoodRequest
 from clauseway.metering import Status
 
 GONE: Final = frozenset((404, 410))
@@ -40,7 +40,9 @@ class Resources:
     """The resources of one request. `followed` is the resource that the request names, where it
     names one."""
 
-    def __init__(self, customer: Customer, wanted: Wanted, followed: Issued | None = None) -> None:
+    def __init__(
+        self, customer: Customer, wanted: UnderstoodRequest, followed: Issued | None = None
+    ) -> None:
         self._customer = customer
         self._wanted = wanted
         self.followed = followed
@@ -53,7 +55,7 @@ class Resources:
         # OpenAI keeps a response unless the request says `store: false`.
         self.keeps_made = self.makes and getattr(wanted.asked, "store", None) is not False
 
-    def turn_to(self, wanted: Wanted) -> None:
+    def turn_to(self, wanted: UnderstoodRequest) -> None:
         """From here on the request is this one: its preparation has changed it."""
         self._wanted = wanted
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Final, NoReturn
 
-from clauseway.gateway.request.explanations import Explanation
+from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.incoming import Incoming
 from clauseway.gateway.request.information import (
@@ -29,15 +29,15 @@ from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import Selected, Selector
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.request.uploads import BatchUpload
-from clauseway.gateway.routing.choices import Selection, Skipped
+from clauseway.gateway.routing.choices import CandidateSelection, Skipped
 from clauseway.gateway.routing.keys import secret_in
-from clauseway.gateway.routing.tables import Customer, Tables
+from clauseway.gateway.routing.tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Upload
 from clauseway.gateway.wire.capabilities import PLAIN
 from clauseway.gateway.wire.errors import (
     LIMITED,
-    Fault,
+    ErrorKind,
     error_response,
     response,
     shortage_response,
@@ -45,8 +45,15 @@ from clauseway.gateway.wire.errors import (
 from clauseway.gateway.wire.made import EMPTY_LIST
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.not_offered import reason_against
-from clauseway.gateway.wire.operations import READY, Asking, State, UnknownPath, Wanted, asking_of
-from clauseway.gateway.wire.requests import NOTHING_ASKED, Asked
+from clauseway.gateway.wire.operations import (
+    READY,
+    RequestLine,
+    State,
+    UnderstoodRequest,
+    UnknownPath,
+    asking_of,
+)
+from clauseway.gateway.wire.requests import NOTHING_ASKED, RequestProperties
 
 _JSON: Final = b"application/json"
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
@@ -90,7 +97,7 @@ class Router:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._customer_key = b""
-        self._customer_tables: Tables | None = None
+        self._customer_tables: RoutingTables | None = None
         self._customer: Customer | None = None
         self.use: Use | None = None  # the key's: the connection counts as one of its own
         # Of the request at hand, for the explanation of a refusal: who asks, and for which model.
@@ -138,14 +145,18 @@ class Router:
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
     def _explain(
-        self, asking: Asking | None, fault: Fault, message: str, skipped: tuple[Skipped, ...] = ()
+        self,
+        asking: RequestLine | None,
+        fault: ErrorKind,
+        message: str,
+        skipped: tuple[Skipped, ...] = (),
     ) -> bytes:
         """Keep why a request goes no further, where it is known who asks; return the header line
         that names it."""
         shared, customer = self._shared, self._project
         number = shared.next_number()
         if asking is not None and customer is not None:
-            explanation = Explanation(
+            explanation = RequestExplanation(
                 event_ns=shared.clock(),
                 buyer=customer.buyer,
                 operation=asking.operation.name,
@@ -187,7 +198,9 @@ class Router:
 
     # -- an operation at a cloud
 
-    def _operate(self, incoming: Incoming, asking: Asking, caller: Caller) -> Lifecycle | bytes:
+    def _operate(
+        self, incoming: Incoming, asking: RequestLine, caller: Caller
+    ) -> Lifecycle | bytes:
         shared = self._shared
         tables, operation = shared.tables, asking.operation
         # key
@@ -219,7 +232,7 @@ class Router:
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         content_type = incoming.content_type
-        asked: Asked = NOTHING_ASKED
+        asked: RequestProperties = NOTHING_ASKED
         needs = PLAIN
         if operation.decode is not None:
             try:
@@ -239,7 +252,7 @@ class Router:
         elif isinstance(asked, Upload) and asked.for_batches:
             selector.cloud()  # refused before the file is read, where it is unknown
             batch_file = asked
-            selection, followed, model = Selected(Selection(()), None, "")
+            selection, followed, model = Selected(CandidateSelection(()), None, "")
         else:
             selection, followed, model = selector.by_resource(asking, asked)
         # lifecycle
@@ -251,7 +264,7 @@ class Router:
                 asking.identifier.encode(), asking.query, sent_type, asking.part.encode()
             )
         hedge_s = _hedge_s(incoming.hedge) if incoming.hedge else 0.0
-        wanted = Wanted(
+        wanted = UnderstoodRequest(
             operation,
             call,
             asked,
@@ -273,7 +286,7 @@ class Router:
         )
 
     def _list(
-        self, incoming: Incoming, asking: Asking, customer: Customer, caller: Caller
+        self, incoming: Incoming, asking: RequestLine, customer: Customer, caller: Caller
     ) -> Lifecycle | bytes:
         """List what the project made of one kind, by the gateway's own index: an account's list may
         hold others' objects by the page."""
@@ -283,14 +296,14 @@ class Router:
         if not holders:
             return response(200, EMPTY_LIST, caller.head_lines)
         call, forwarded = operation.call(b"", asking.query, b""), b"".join(incoming.forwarded)
-        wanted = Wanted(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
+        wanted = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, wanted)
         merged = MergedList(shared, customer, operation, asking.query, holders)
         return Lifecycle(
-            caller, shared, customer, Selection(()), wanted, event_ns, resources, merged
+            caller, shared, customer, CandidateSelection(()), wanted, event_ns, resources, merged
         )
 
-    def _customer_of(self, incoming: Incoming, tables: Tables) -> Customer:
+    def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return who asks. Raises Refused."""
         stated = incoming.authorization or incoming.api_key
         if (

@@ -9,17 +9,17 @@ import re
 from typing import Final, NamedTuple, NoReturn
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.request.batch_contents import Kind, batch_scale, decode_contents
+from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
 from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import Candidate, Choice, Selection
+from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
 from clauseway.gateway.routing.tables import Customer, header_line
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
-from clauseway.gateway.wire.operations import BY_NAME, Asking, Operation
-from clauseway.gateway.wire.requests import Asked, ChatRequest, text_bytes
+from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
+from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, text_bytes
 
 _STORED: Final = BITS[Capability.STORED_STATE]
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."
@@ -37,7 +37,7 @@ class Selected(NamedTuple):
     """The candidates, the resource that the request follows, and the model's name as the client
     knows it."""
 
-    selection: Selection
+    selection: CandidateSelection
     followed: Issued | None
     model: str
 
@@ -57,7 +57,7 @@ class Selector:
     # -- by model
 
     def by_model(
-        self, operation: Operation, model: str, asked: Asked, body: bytes, needs: Needs
+        self, operation: Operation, model: str, asked: RequestProperties, body: bytes, needs: Needs
     ) -> Selected:
         """Raises Refused."""
         check_not_stored(operation, needs)
@@ -94,7 +94,7 @@ class Selector:
             )
         return Selected(selection, followed, model)
 
-    def _choice(self, model: str) -> Choice:
+    def _choice(self, model: str) -> DeploymentChoice:
         """Return what may be done with a model. Raises Refused where it is unknown."""
         tables = self._shared.tables
         choice = tables.choice(self._event_ns, self._customer, model)
@@ -102,7 +102,7 @@ class Selector:
             refuse_model(model, tables.retired(self._event_ns, model))
         return choice
 
-    def _check_previous(self, asked: Asked) -> None:
+    def _check_previous(self, asked: RequestProperties) -> None:
         """Raise Refused, in OpenAI's words, where the response that another goes on from is
         unknown: clients match on them, and send the whole conversation instead."""
         previous = getattr(asked, "previous_response_id", None)
@@ -135,7 +135,7 @@ class Selector:
 
     # -- by a resource, or by where files are put
 
-    def by_resource(self, asking: Asking, asked: Asked) -> Selected:
+    def by_resource(self, asking: RequestLine, asked: RequestProperties) -> Selected:
         """Select where the resource lies that the path or the body names; for a new file, where the
         project's files are put. Raises Refused."""
         identifier = asking.identifier or (asked.follows[0] if asked.follows else "")
@@ -149,12 +149,12 @@ class Selector:
                 raise Refused(errors.NO_SUCH_OBJECT, message)
             if isinstance(asked, Batching):
                 return Selected(self._for_batch(asked, resource), resource, resource.model)
-            return Selected(Selection((holder,)), resource, resource.model)
+            return Selected(CandidateSelection((holder,)), resource, resource.model)
         if asking.operation.name == "batches.create":
             raise Refused(errors.MISSING_MODEL, _NO_INPUT_FILE, param="input_file_id")
-        return Selected(Selection((self._store(asking.operation),)), None, "")
+        return Selected(CandidateSelection((self._store(asking.operation),)), None, "")
 
-    def _for_batch(self, asked: Batching, file: Issued) -> Selection:
+    def _for_batch(self, asked: Batching, file: Issued) -> CandidateSelection:
         """Decide everything that a file asks for again, for the key that asks now, and note in
         `asked` the most that it may come to. Raises Refused."""
         written = self._shared.issued.contents(file.identifier)
@@ -164,7 +164,7 @@ class Selector:
                 "Upload it again, with that purpose."
             )
             raise Refused(errors.MALFORMED_BODY, message, param="input_file_id")
-        contents, selection = decode_contents(written), Selection(())
+        contents, selection = decode_contents(written), CandidateSelection(())
         for kind in contents.kinds:
             selection = self._of_kind(kind, file.deployment)
         (candidate,) = selection.candidates
@@ -177,7 +177,7 @@ class Selector:
         )
         return selection
 
-    def _of_kind(self, kind: Kind, deployment: str) -> Selection:
+    def _of_kind(self, kind: LineGroup, deployment: str) -> CandidateSelection:
         tables = self._shared.tables
         try:
             choice = self._choice(kind.model)
@@ -244,7 +244,9 @@ class Selector:
             )
         return cloud
 
-    def _forbid(self, choice: Choice, selection: Selection, cloud: str, model: str) -> NoReturn:
+    def _forbid(
+        self, choice: DeploymentChoice, selection: CandidateSelection, cloud: str, model: str
+    ) -> NoReturn:
         """Raise Refused: by the agreement with the clause, of the cloud that was asked for or of
         every closed cloud; else with what deployments lack."""
         lacking = [skipped for skipped in selection.skipped if not cloud or skipped.cloud == cloud]

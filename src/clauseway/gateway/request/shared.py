@@ -9,12 +9,12 @@ from clauseway.gateway.budgets.accounts import Accounts
 from clauseway.gateway.plan.clock import BusinessClock
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.request.counters import Counts
-from clauseway.gateway.request.explanations import Explanation, Explanations
+from clauseway.gateway.request.explanations import Explanations, RequestExplanation
 from clauseway.gateway.request.holds import Holds
 from clauseway.gateway.request.in_flight import InFlight
 from clauseway.gateway.request.issued import IssuedIndex
 from clauseway.gateway.routing.health import RetryBudget
-from clauseway.gateway.routing.tables import Tables
+from clauseway.gateway.routing.tables import RoutingTables
 from clauseway.gateway.transport.timers import Wheel
 from clauseway.gateway.wire.errors import INTERNAL, OWN_FAULT
 from clauseway.spool import SpoolWriter
@@ -41,7 +41,7 @@ class Watcher(Protocol):
     """Hears of every request that is over."""
 
     def finished(
-        self, number: int, explanation: Explanation, duration_us: int, forwarded: bytes
+        self, number: int, explanation: RequestExplanation, duration_us: int, forwarded: bytes
     ) -> None:
         """`forwarded` are the client's header lines that clouds hear of, `traceparent` among
         them."""
@@ -57,7 +57,7 @@ class Shared:
     def __init__(
         self,
         loop: AbstractEventLoop,
-        tables: Tables,
+        tables: RoutingTables,
         spool: SpoolWriter,
         clock: BusinessClock,
         limits: Limits,
@@ -101,7 +101,7 @@ class Shared:
         self.loop.call_exception_handler({"message": OWN_FAULT, "exception": error})
 
     def finished(
-        self, number: int, explanation: Explanation, begin_ns: int, forwarded: bytes
+        self, number: int, explanation: RequestExplanation, begin_ns: int, forwarded: bytes
     ) -> None:
         """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and
         report it."""

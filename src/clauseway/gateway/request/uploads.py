@@ -16,19 +16,26 @@ import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.plan.steps import by_slices
-from clauseway.gateway.request.batch_contents import Contents, Kind, batch_scale
+from clauseway.gateway.request.batch_contents import Contents, LineGroup, batch_scale
 from clauseway.gateway.request.lifecycle import Prepared
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.selection import Selector, check_not_stored
-from clauseway.gateway.routing.choices import Candidate, Selection, Skipped
-from clauseway.gateway.routing.rates import Scale
+from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
+from clauseway.gateway.routing.rates import RateScale
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
-from clauseway.gateway.wire.batch_files import Line, Span, Splicer, Upload, read_line, spans
+from clauseway.gateway.wire.batch_files import (
+    BatchLine,
+    LineSpan,
+    Splicer,
+    Upload,
+    read_line,
+    spans,
+)
 from clauseway.gateway.wire.capabilities import Needs
 from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
 from clauseway.gateway.wire.members import BadBody
-from clauseway.gateway.wire.operations import BY_NAME, Wanted
+from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 
 _BATCH = BITS[Capability.BATCH]
 _NEEDED = ("files.create", "batches.create")
@@ -39,12 +46,12 @@ _WORTH_MAX = 1 << 62  # what the journal can hold
 class _Place:
     """A deployment that may serve every line that was read, and what they may come to there."""
 
-    def __init__(self, candidate: Candidate, scale: Scale) -> None:
+    def __init__(self, candidate: Candidate, scale: RateScale) -> None:
         self.candidate = candidate
         self.scale = scale
         self.picodollars = self.input_tokens = self.output_tokens = 0
 
-    def add(self, line: Line, needs: Needs) -> None:
+    def add(self, line: BatchLine, needs: Needs) -> None:
         most = self.candidate.target.worst_case(line.asked, len(line.body), needs, self.scale)
         self.picodollars += most.picodollars
         self.output_tokens += most.output_tokens
@@ -65,7 +72,7 @@ class BatchUpload:
         self,
         selector: Selector,
         customer: Customer,
-        wanted: Wanted,
+        wanted: UnderstoodRequest,
         upload: Upload,
         event_ns: int,
     ) -> None:
@@ -85,12 +92,12 @@ class BatchUpload:
         wanted = msgspec.structs.replace(self._wanted, model=self._upload.model, body=reading.body)
         return Prepared(selection, wanted)
 
-    def _select(self, line: Line, needs: Needs) -> Selection:
+    def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
         """Select for a line as if it had come by itself. Raises Refused."""
         operation, model = BY_NAME[line.operation], line.asked.model or ""
         return self._selector.by_model(operation, model, line.asked, line.body, needs).selection
 
-    def _scale(self, target: CallTarget) -> Scale:
+    def _scale(self, target: CallTarget) -> RateScale:
         return batch_scale(target, self._customer.buyer, self._event_ns)
 
 
@@ -102,8 +109,8 @@ class _Reading:
         self,
         upload: Upload,
         body: bytes,
-        select: Callable[[Line, Needs], Selection],
-        scale: Callable[[CallTarget], Scale],
+        select: Callable[[BatchLine, Needs], CandidateSelection],
+        scale: Callable[[CallTarget], RateScale],
     ) -> None:
         self._upload = upload
         self.body = body
@@ -111,13 +118,13 @@ class _Reading:
         self._scale = scale
         self._places: list[_Place] = []
         self._skipped: tuple[Skipped, ...] = ()
-        self._kinds: dict[tuple[str, str], Kind] = {}
+        self._kinds: dict[tuple[str, str], LineGroup] = {}
         self._faults: list[_Fault] = []
         self._count = 0
-        self._selection: Selection | None = None
+        self._selection: CandidateSelection | None = None
         self._splicer: Splicer | None = None
 
-    def work(self) -> Generator[None, None, Selection]:
+    def work(self) -> Generator[None, None, CandidateSelection]:
         """Read all of it, in steps; where it may go. Raises Refused."""
         upload = self._upload
         for span in spans(self.body, upload.begin, upload.end):
@@ -147,9 +154,9 @@ class _Reading:
         self._splicer = None
         upload.end += len(body) - len(self.body)
         upload.named, self.body = first.model, body
-        return Selection(tuple([place.candidate for place in self._places]), self._skipped)
+        return CandidateSelection(tuple([place.candidate for place in self._places]), self._skipped)
 
-    def _read(self, span: Span) -> None:
+    def _read(self, span: LineSpan) -> None:
         model = ""
         try:
             line = read_line(self.body[span.begin : span.end])
@@ -175,7 +182,7 @@ class _Reading:
             self._splicer.add(span, line)
         self._note(span.number, line, in_batch)
 
-    def _meet(self, span: Span, line: Line, selection: Selection) -> None:
+    def _meet(self, span: LineSpan, line: BatchLine, selection: CandidateSelection) -> None:
         """Leave the deployments that may serve this line too. Raises Refused where none is left."""
         if selection is self._selection:
             return
@@ -211,17 +218,17 @@ class _Reading:
             self._places = left
         self._selection = selection
 
-    def _note(self, number: int, line: Line, needs: Needs) -> None:
+    def _note(self, number: int, line: BatchLine, needs: Needs) -> None:
         key = (line.operation, line.asked.model or "")
         kind = self._kinds.get(key)
         if kind is None:
-            kind = self._kinds[key] = Kind(number, *key, 0, 0, 0)
+            kind = self._kinds[key] = LineGroup(number, *key, 0, 0, 0)
         bounded = not (needs.images or needs.audio or needs.unbounded)
         bits = kind.bits | needs.bits
         size = max(kind.body_bytes, len(line.body)) if bounded else kind.body_bytes
         output = max(kind.output_tokens, line.asked.output_tokens)
         if (bits, size, output) != (kind.bits, kind.body_bytes, kind.output_tokens):
-            self._kinds[key] = Kind(kind.line, *key, bits, size, output)
+            self._kinds[key] = LineGroup(kind.line, *key, bits, size, output)
 
     def _refused(self) -> Refused:
         """All faults as one; the first says of what kind it is."""

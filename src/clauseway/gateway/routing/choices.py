@@ -11,7 +11,7 @@ from clauseway.gateway.routing.strategies import MOVING, cost, length_of, order
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.operations import Operation
-from clauseway.gateway.wire.requests import Asked
+from clauseway.gateway.wire.requests import RequestProperties
 
 # No language writes more text than this in a token, on average; a longer body cannot fit.
 _BYTES_PER_TOKEN_MAX: Final = 8
@@ -45,7 +45,7 @@ class Skipped(NamedTuple):
         return f"{self.cloud} {self.deployment}: {self.reason}"
 
 
-class Selection(NamedTuple):
+class CandidateSelection(NamedTuple):
     """The candidates of one request, best first, and what was skipped on the way."""
 
     candidates: tuple[Candidate, ...]
@@ -67,7 +67,7 @@ _Kind = tuple[int, str, str, int, tuple[int, int], int, str]
 _SMALL: Final = (0, 0)
 
 
-class Choice:
+class DeploymentChoice:
     """The deployments of a model in one market and stretch. `skipped` are those that the policy
     rules out. The last `late` options serve a name beyond its published retirement, so they come
     after all others; `retired` says so where there are no others. Whether they still serve it, their
@@ -89,7 +89,7 @@ class Choice:
         self._options = options
         self._strategy = strategy
         self._skipped = skipped
-        self._selections: dict[_Kind, Selection] = {}
+        self._selections: dict[_Kind, CandidateSelection] = {}
         self._by_cost, self._by_pace = strategy == "cheapest", strategy == "fastest"
         self._moves, self._made_s = strategy in MOVING, 0.0
         targets = [candidate.target.target for candidate in self.candidates]
@@ -106,7 +106,7 @@ class Choice:
     def select(
         self,
         operation: Operation,
-        asked: Asked,
+        asked: RequestProperties,
         cloud: str = "",
         deployment: str = "",
         *,
@@ -114,7 +114,7 @@ class Choice:
         body_bytes: int = 0,
         now_s: float = 0.0,
         cached_at: str = "",
-    ) -> Selection:
+    ) -> CandidateSelection:
         """The candidates for a request, narrowed to a cloud or a deployment where one is named.
         `cached_at` is the deployment that has the beginning of its prompt cached, where one has."""
         if self._moves and now_s - self._made_s >= _ORDER_S:
@@ -153,7 +153,7 @@ class Choice:
 
     def _select(
         self, operation: Operation, cloud: str, deployment: str, bits: int, sizes: tuple[int, int]
-    ) -> Selection:
+    ) -> CandidateSelection:
         candidates, skipped = [], list(self._skipped)
         for option in self._options:
             target = option.candidate.target
@@ -171,7 +171,7 @@ class Choice:
                 candidates.append(option.candidate)
                 continue
             skipped.append(Skipped(target.cloud, target.name, reason))
-        return Selection(tuple(candidates), tuple(skipped))
+        return CandidateSelection(tuple(candidates), tuple(skipped))
 
     def _too_small(self, target: Target, sizes: tuple[int, int]) -> str:
         """Return what of a request does not fit a deployment; empty where all does."""
@@ -183,8 +183,13 @@ class Choice:
         return ""
 
     def _ordered(
-        self, selection: Selection, length: int, streamed: bool, cached_at: str, now_s: float
-    ) -> Selection:
+        self,
+        selection: CandidateSelection,
+        length: int,
+        streamed: bool,
+        cached_at: str,
+        now_s: float,
+    ) -> CandidateSelection:
         if len(selection.candidates) < 2:
             return selection
         standings = [candidate.target.standing(now_s) for candidate in selection.candidates]

@@ -11,7 +11,7 @@ from clauseway.gateway.plan.file import (
     PLAN,
     Keys,
     Opened,
-    Rows,
+    PlanRows,
     budgets_of,
     encode_plan,
     limits_of,
@@ -44,7 +44,7 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
     targets: list[Target] = []
     rulings: list[Ruling] = []
     epochs: list[Epoch] = []
-    limits, budgets, keys = Rows(limits_of), Rows(budgets_of), Keys()
+    limits, budgets, keys = PlanRows(limits_of), PlanRows(budgets_of), Keys()
     problems: list[Problem] = []
     count = 0
     for line in lines:

@@ -27,7 +27,7 @@ _ANY_SIZE: Final = 1 << 62
 Steps = Sequence[tuple[int, Mapping[int, int]]]
 
 
-class Rates:
+class TokenRates:
     """Prices in picodollars per unit. `input_max` and `output_max` are the most that a token of
     plain text may cost, `any_input_max` and `any_output_max` of whatever kind."""
 
@@ -78,7 +78,7 @@ class Rates:
         return total
 
 
-class Scale:
+class RateScale:
     """The rates of one way of being served, by the length of a request. `rates` are those of up to
     `long` tokens.
 
@@ -91,15 +91,15 @@ class Scale:
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         units = steps[0][1]
-        self.rates = Rates(units)
+        self.rates = TokenRates(units)
         # Longest first: prices of long requests, and the highest that a request of up to that
         # length may meet.
-        self._longer: list[tuple[int, Rates]] = []
-        self._ceilings: list[tuple[int, Rates]] = []
+        self._longer: list[tuple[int, TokenRates]] = []
+        self._ceilings: list[tuple[int, TokenRates]] = []
         for above, prices in steps[1:]:
             units = highest(units, prices)
-            self._longer.insert(0, (above, Rates(prices)))
-            self._ceilings.insert(0, (above, Rates(units)))
+            self._longer.insert(0, (above, TokenRates(prices)))
+            self._ceilings.insert(0, (above, TokenRates(units)))
         self.long = steps[1][0] if len(steps) > 1 else _ANY_SIZE
 
     def charge(self, units: Units) -> int:
@@ -108,12 +108,14 @@ class Scale:
             return _above(self._longer, dict(units).get(_INPUT, 0), self.rates).charge(units)
         return self.rates.charge(units)
 
-    def ceiling(self, input_tokens: int) -> Rates:
+    def ceiling(self, input_tokens: int) -> TokenRates:
         """The highest rates of a request of up to so many input tokens."""
         return _above(self._ceilings, input_tokens, self.rates)
 
 
-def _above(longer: Sequence[tuple[int, Rates]], input_tokens: int, rates: Rates) -> Rates:
+def _above(
+    longer: Sequence[tuple[int, TokenRates]], input_tokens: int, rates: TokenRates
+) -> TokenRates:
     """The rates of a request of so many input tokens."""
     return next((longer_rates for above, longer_rates in longer if input_tokens > above), rates)
 
@@ -125,10 +127,10 @@ def highest(*prices: Mapping[int, int]) -> Mapping[int, int]:
     return {unit: max(priced.get(unit, 0) for priced in prices) for unit in units}
 
 
-def envelope(scales: Sequence[Scale]) -> Scale:
+def envelope(scales: Sequence[RateScale]) -> RateScale:
     """A scale that is nowhere below any of these."""
     lengths = sorted({above for scale in scales for above, _ in scale.steps})
-    return Scale(
+    return RateScale(
         [(length, highest(*(_at(scale.steps, length) for scale in scales))) for length in lengths]
     )
 

@@ -22,7 +22,7 @@ _BYTES_PER_TOKEN_SHIFT: Final = 2  # four bytes are a token, about
 _LENGTH_MAX: Final = 12
 
 
-class Standing(NamedTuple):
+class CandidateStanding(NamedTuple):
     """The properties of a candidate that strategies compare. Prices in picodollars per token;
     `lapses_ns` is the end of the commitment that it burns down, NEVER_NS where there is none with
     money left; `expected_us` by (whole, streamed)."""
@@ -36,7 +36,7 @@ class Standing(NamedTuple):
 
 
 # (standing, length, streamed) → rank; lower is better. `length` as in `length_of`.
-Rank = Callable[[Standing, int, bool], tuple[float, ...]]
+Rank = Callable[[CandidateStanding, int, bool], tuple[float, ...]]
 
 
 def length_of(body_bytes: int, output_tokens: int) -> int:
@@ -46,7 +46,7 @@ def length_of(body_bytes: int, output_tokens: int) -> int:
     return max(-_LENGTH_MAX, min(_LENGTH_MAX, asked.bit_length() - answered.bit_length()))
 
 
-def cost(standing: Standing, length: int, *, cached: bool = False) -> int:
+def cost(standing: CandidateStanding, length: int, *, cached: bool = False) -> int:
     """Return the cost of a request of that length, in arbitrary units that compare."""
     tokens_in, tokens_out = (1 << length, 1) if length > 0 else (1, 1 << -length)
     return (
@@ -54,19 +54,19 @@ def cost(standing: Standing, length: int, *, cached: bool = False) -> int:
     ) * tokens_in + standing.output_price * tokens_out
 
 
-def _as_listed(_standing: Standing, _length: int, _streamed: bool) -> tuple[float, ...]:
+def _as_listed(_standing: CandidateStanding, _length: int, _streamed: bool) -> tuple[float, ...]:
     return ()
 
 
-def _by_commitment(standing: Standing, _length: int, _streamed: bool) -> tuple[float, ...]:
+def _by_commitment(standing: CandidateStanding, _length: int, _streamed: bool) -> tuple[float, ...]:
     return (standing.lapses_ns,)
 
 
-def _by_cost(standing: Standing, length: int, _streamed: bool) -> tuple[float, ...]:
+def _by_cost(standing: CandidateStanding, length: int, _streamed: bool) -> tuple[float, ...]:
     return (cost(standing, length),)
 
 
-def _by_pace(standing: Standing, _length: int, streamed: bool) -> tuple[float, ...]:
+def _by_pace(standing: CandidateStanding, _length: int, streamed: bool) -> tuple[float, ...]:
     return (standing.expected_us[streamed],)
 
 
@@ -82,7 +82,7 @@ MOVING: Final = frozenset({"commitment", "fastest"})
 
 
 def order(
-    strategy: str, standings: Sequence[Standing], length: int = 0, streamed: bool = False
+    strategy: str, standings: Sequence[CandidateStanding], length: int = 0, streamed: bool = False
 ) -> list[int]:
     """The indices of the candidates, best first."""
     rank = STRATEGIES[strategy]

@@ -1,7 +1,7 @@
 """A plan compiled to look-ups: keys to customers, business time to a stretch, (market, model) to
 what may be done.
 
-A new plan is a new `Tables` and takes the place of the old one between two requests. A market is
+A new plan is a new `RoutingTables` and takes the place of the old one between two requests. A market is
 what a seller sells to a segment under a policy. A stretch is a time in which nothing dated changes:
 no route, price, capability, retirement or commitment. The choice for a model is compiled when it is
 first asked for in a stretch, and the customer of a key when the key is first seen.
@@ -12,19 +12,19 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.budgets.accounts import Account, Accounts
+from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
 from clauseway.gateway.clouds.dialect import Address, address_of
 from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
 from clauseway.gateway.plan.file import Opened
 from clauseway.gateway.plan.steps import emptied
-from clauseway.gateway.routing.choices import Candidate, Choice, Option, Skipped
+from clauseway.gateway.routing.choices import Candidate, DeploymentChoice, Option, Skipped
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.keys import digest
 from clauseway.gateway.routing.quotas import Memory
 from clauseway.gateway.routing.targets import Balance, CallTarget
 from clauseway.gateway.routing.tariffs import hour_within
 from clauseway.gateway.transport.upstream import Endpoint
-from clauseway.gateway.wire.operations import Wanted
+from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import Buyer, Deployment, Ruling
 
 _NO_END_NS: Final = 1 << 63
@@ -44,14 +44,14 @@ class Customer(NamedTuple):
     buyer: Buyer
     role: str = "member"
     policy: Policy = Policy()
-    account: Account | None = None
+    account: KeyAllowance | None = None
     drains: bool = False
 
 
-_NO_CHOICE: Final = Choice((), {})
+_NO_CHOICE: Final = DeploymentChoice((), {})
 
 
-class Tables:
+class RoutingTables:
     """Everything a request looks up. Its customers' accounts are of the plan that `accounts` was
     turned to last."""
 
@@ -107,7 +107,7 @@ class Tables:
         # The stretch of the last request, because the next one is nearly always in it.
         self._begin_ns, self._end_ns = 0, 0
         self._routes: Mapping[str, Route] = {}
-        self._current: dict[tuple[int, str], Choice] = {}
+        self._current: dict[tuple[int, str], DeploymentChoice] = {}
 
     def _remember(self) -> None:
         """Give the targets what is kept over plans, and the commitments that they burn down."""
@@ -141,7 +141,7 @@ class Tables:
         yield from emptied(self._customers)
         yield from emptied(self._current)
 
-    def choice(self, event_ns: int, customer: Customer, model: str) -> Choice | None:
+    def choice(self, event_ns: int, customer: Customer, model: str) -> DeploymentChoice | None:
         """Return what may be done with `model`; None where no client may ask for such a name at
         all."""
         if not self._begin_ns <= event_ns < self._end_ns:
@@ -171,7 +171,9 @@ class Tables:
         known."""
         return self.memory.cached.deployment(customer.buyer.organisation, model, cache_key, now_s)
 
-    def went_to(self, target: CallTarget, customer: Customer, wanted: Wanted, now_s: float) -> None:
+    def went_to(
+        self, target: CallTarget, customer: Customer, wanted: UnderstoodRequest, now_s: float
+    ) -> None:
         """A request with a cache key goes to a deployment: those that share it follow."""
         cached = self.memory.cached
         cached.served(
@@ -238,7 +240,7 @@ class Tables:
             self._sold.append((seller, segment, self.plan.policies[policy]))
         return market
 
-    def _choice(self, market: int, model: str) -> Choice:
+    def _choice(self, market: int, model: str) -> DeploymentChoice:
         seller, segment, policy = self._sold[market]
         route = self._routes.get(f"{seller}|{self.plan.models[model]}|{segment}")
         if route is None:
@@ -267,7 +269,7 @@ class Tables:
                 retired.append(message)
             else:
                 options.append(option)
-        return Choice(
+        return DeploymentChoice(
             [*options, *late],
             {refusal.cloud: refusal for refusal in route.refusals},
             policy.strategy,

@@ -10,16 +10,16 @@ from clauseway.gateway.clouds import CLOUDS, Prepare
 from clauseway.gateway.clouds.dialect import Credential, credential_in
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.credentials import STATIC
-from clauseway.gateway.plan import Commitment, Target
+from clauseway.gateway.plan import SpendCommitment, Target
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.quotas import Pace, Quota
-from clauseway.gateway.routing.rates import Scale
-from clauseway.gateway.routing.strategies import NEVER_NS, Standing
+from clauseway.gateway.routing.rates import RateScale
+from clauseway.gateway.routing.strategies import NEVER_NS, CandidateStanding
 from clauseway.gateway.routing.tariffs import Tariffs
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
-from clauseway.gateway.wire.operations import Destination, Wanted
-from clauseway.gateway.wire.requests import Asked
+from clauseway.gateway.wire.operations import Destination, UnderstoodRequest
+from clauseway.gateway.wire.requests import RequestProperties
 from clauseway.metering import Buyer, Deployment, Status
 
 # Before everything dated.
@@ -114,7 +114,7 @@ class CallTarget:
             balance for balance in self.balances if balance.begin_ns <= begin_ns < balance.end_ns
         ]
 
-    def scale_for(self, wanted: Wanted, buyer: Buyer, event_ns: int) -> Scale:
+    def scale_for(self, wanted: UnderstoodRequest, buyer: Buyer, event_ns: int) -> RateScale:
         """The most that a request may cost, in whatever tier it comes to be served. To be asked
         where prices are `varied`; elsewhere it is `scale`."""
         tariff = self._tariff
@@ -124,7 +124,9 @@ class CallTarget:
             buyer.organisation, wanted.operation.name, wanted.needs.tier, wanted.asked.later
         )
 
-    def worst_case(self, asked: Asked, body_bytes: int, needs: Needs, scale: Scale) -> Reserved:
+    def worst_case(
+        self, asked: RequestProperties, body_bytes: int, needs: Needs, scale: RateScale
+    ) -> Reserved:
         """Return the most that a request may cost and use: a token is at least one byte of the
         body, an image what the catalog says, what is not in the body as much as the model can hold;
         every choice may be as long as the request or the model allows."""
@@ -194,10 +196,10 @@ class CallTarget:
         if self.pace is not None and status in (Status.COMPLETE, Status.ESTIMATED):
             self.pace.note(streamed, first_us, now_s)
 
-    def standing(self, now_s: float) -> Standing:
+    def standing(self, now_s: float) -> CandidateStanding:
         """How it stands against others."""
         pace, rates = self.pace, self.scale.rates
-        return Standing(
+        return CandidateStanding(
             provisioned=self.target.provisioned,
             input_price=rates.input,
             cached_price=rates.cached_input,
@@ -216,7 +218,7 @@ class Balance:
 
     __slots__ = ("begin_ns", "commitment", "end_ns", "left")
 
-    def __init__(self, commitment: Commitment) -> None:
+    def __init__(self, commitment: SpendCommitment) -> None:
         self.commitment = commitment
         self.begin_ns, self.end_ns = commitment.begin_ns, commitment.end_ns
         self.left = commitment.left

@@ -13,7 +13,7 @@ from itertools import product as every
 
 from clauseway.catalog import Capability
 from clauseway.gateway.plan import Prices, Target
-from clauseway.gateway.routing.rates import Scale, envelope, highest
+from clauseway.gateway.routing.rates import RateScale, envelope, highest
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER, ENDPOINTS
 
@@ -50,11 +50,11 @@ _IF_ABLE: Mapping[str, Capability] = {
 _BATCHES = frozenset(name for name in ENDPOINTS if name.startswith("batches."))
 
 # Buyer, endpoint and tier, each empty for any other than those that have prices of their own.
-Case = tuple[str, str, str]
-_PLAIN: Case = ("", "", "")
+TariffCase = tuple[str, str, str]
+_PLAIN: TariffCase = ("", "", "")
 
 
-def cases_of(buyer: str, endpoint: str, tier: str) -> Iterator[Case]:
+def cases_of(buyer: str, endpoint: str, tier: str) -> Iterator[TariffCase]:
     """The cases under which a price may be looked up, the most special first: the first that the
     plan has, counts."""
     return every(_or_any(buyer), _or_any(endpoint), _or_any(tier))
@@ -79,11 +79,11 @@ class Tariff:
         }
         able = tuple(tier for tier, capability in _IF_ABLE.items() if capability not in lacking)
         self._usual = _SERVED.get(target.service_tier, (DEFAULT_TIER, *able))
-        self._scales: dict[Case, Scale] = {}
-        self._sums: dict[Case, Scale] = {}
-        self._dearest: dict[tuple[str, str, str, bool], Scale] = {}
+        self._scales: dict[TariffCase, RateScale] = {}
+        self._sums: dict[TariffCase, RateScale] = {}
+        self._dearest: dict[tuple[str, str, str, bool], RateScale] = {}
 
-    def of(self, buyer: str, endpoint: str, tier: str) -> Scale:
+    def of(self, buyer: str, endpoint: str, tier: str) -> RateScale:
         """Return the scale of a request that was served so; `tier` is empty where its cloud did not
         report it."""
         tariffs = self._tariffs
@@ -102,16 +102,16 @@ class Tariff:
             scale = self._scales[case] = self._compiled(case)
         return scale
 
-    def _of_any_length(self, case: Case) -> Scale:
+    def _of_any_length(self, case: TariffCase) -> RateScale:
         """Return the scale of a batch: its report sums many requests, whose lengths are not
         known."""
         scale = self._sums.get(case)
         if scale is None:
             scale = self.plain if case == _PLAIN else self._compiled(case)
-            scale = self._sums[case] = Scale(scale.steps[:1])
+            scale = self._sums[case] = RateScale(scale.steps[:1])
         return scale
 
-    def _compiled(self, case: Case) -> Scale:
+    def _compiled(self, case: TariffCase) -> RateScale:
         """The first of the cases that has prices now."""
         for wider in cases_of(*case):
             if wider in self._tariffs.by_case and wider != _PLAIN:
@@ -120,7 +120,7 @@ class Tariff:
                     return _scale(prices, self.plain.steps[0][1])
         return self.plain
 
-    def dearest(self, buyer: str, endpoint: str, asked: str, later: bool) -> Scale:
+    def dearest(self, buyer: str, endpoint: str, asked: str, later: bool) -> RateScale:
         """The most that a request may cost that asks for a tier. `later`: its end will be reported
         at another time, and through another endpoint."""
         tariffs = self._tariffs
@@ -145,7 +145,7 @@ class Tariff:
             self._dearest[key] = scale
         return scale
 
-    def _ever(self, buyer: str, tiers: Sequence[str]) -> Scale:
+    def _ever(self, buyer: str, tiers: Sequence[str]) -> RateScale:
         """The most that it may cost from this stretch on, through whatever endpoint."""
         by_case, its_tiers = self._tariffs.by_case, {"", *tiers}
         # Where each of the tiers has prices for everybody, none of them falls back on what is
@@ -164,7 +164,7 @@ class Tariff:
             else {}
         )
         lengths = sorted({0, *(prices.above for prices in all_prices)})
-        return Scale(
+        return RateScale(
             [
                 (
                     length,
@@ -198,11 +198,11 @@ def _begin(prices: Prices) -> int:
     return prices.begin_ns
 
 
-def _scale(prices: Sequence[Prices], otherwise: Mapping[int, int]) -> Scale:
+def _scale(prices: Sequence[Prices], otherwise: Mapping[int, int]) -> RateScale:
     """The scale of one case; where it has no prices of short requests, the others stand in for
     them."""
     steps = {0: otherwise, **{price.above: price.units for price in prices}}
-    return Scale(sorted(steps.items(), key=_length))
+    return RateScale(sorted(steps.items(), key=_length))
 
 
 def _length(step: tuple[int, Mapping[int, int]]) -> int:
@@ -221,7 +221,7 @@ class Tariffs:
             int(Unit.INPUT_TOKENS): target.input_price,
             int(Unit.OUTPUT_TOKENS): target.output_price,
         }
-        self.by_case: dict[Case, list[Prices]] = {}
+        self.by_case: dict[TariffCase, list[Prices]] = {}
         for price in prices:
             self.by_case.setdefault((price.buyer, price.endpoint, price.tier), []).append(price)
         self.buyers = frozenset(price.buyer for price in prices)

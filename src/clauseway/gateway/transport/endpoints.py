@@ -6,7 +6,7 @@ from asyncio import AbstractEventLoop
 
 from clauseway.gateway.clouds.dialect import Address
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Tls
+from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.gateway.transport.tls import identity, toward_clouds
 from clauseway.gateway.transport.upstream import Endpoint
 
@@ -14,7 +14,7 @@ from clauseway.gateway.transport.upstream import Endpoint
 class Endpoints:
     """Made as they are asked for. TLS is loaded when the first of them needs it."""
 
-    def __init__(self, loop: AbstractEventLoop, limits: Limits, tls: Tls) -> None:
+    def __init__(self, loop: AbstractEventLoop, limits: Limits, tls: TlsSettings) -> None:
         self._loop = loop
         self._limits = limits
         self._tls = tls
@@ -32,7 +32,7 @@ class Endpoints:
             self._known[key] = Endpoint(address.host, address.port, self._loop, self._limits, tls)
         return self._known[key]
 
-    def is_outdated(self, tls: Tls) -> bool:
+    def is_outdated(self, tls: TlsSettings) -> bool:
         """Return whether another authority is named, or lies there, than the one in use."""
         seen = identity(tls.upstream_ca)
         if (tls.upstream_ca, seen) == (self._tls.upstream_ca, self._seen):
@@ -40,7 +40,7 @@ class Endpoints:
         self._seen = seen  # where it cannot be used, that is said once
         return True
 
-    def trust(self, tls: Tls) -> None:
+    def trust(self, tls: TlsSettings) -> None:
         """Check clouds by this from the next connection on. Raises InvalidInput with nothing
         changed."""
         context = toward_clouds(tls) if self._context is not None else None

@@ -9,7 +9,7 @@ import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
-from clauseway.gateway.plan.settings import Tls
+from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.gateway.transport.listening import BACKLOG, listen
 from clauseway.gateway.transport.tls import identity, toward_clients
 
@@ -27,14 +27,14 @@ class Listener:
         self._socket = listen(host, port, USUAL_PORT)
         self.port: int = self._socket.getsockname()[1]
         self._server: asyncio.AbstractServer | None = None
-        self._tls = Tls()
+        self._tls = TlsSettings()
         self._seen = identity()
 
     async def open(
         self,
         loop: AbstractEventLoop,
         client: Callable[[], asyncio.Protocol],
-        tls: Tls,
+        tls: TlsSettings,
         handshake_s: float,
     ) -> None:
         """Accept clients from now on as `tls` says, and no more as it was said before. Raises
@@ -53,7 +53,7 @@ class Listener:
         if before is not None:
             before.close()
 
-    def is_outdated(self, tls: Tls) -> bool:
+    def is_outdated(self, tls: TlsSettings) -> bool:
         """Return whether other certificates are named, or lie there, than those that it was opened
         with. Whether there is TLS at all, and whether clients show certificates, stays as it was: a
         file that is half written, or a section that went missing, lets nobody in unprotected."""
@@ -70,13 +70,13 @@ class Listener:
         self._socket.close()
 
 
-def _protection(tls: Tls) -> tuple[bool, bool]:
+def _protection(tls: TlsSettings) -> tuple[bool, bool]:
     return (bool(tls.certificate), bool(tls.client_ca))
 
 
-def _named(tls: Tls) -> tuple[str, str, str]:
+def _named(tls: TlsSettings) -> tuple[str, str, str]:
     return (tls.certificate, tls.key, tls.client_ca)
 
 
-def _files(tls: Tls) -> tuple[tuple[int, int, int], ...]:
+def _files(tls: TlsSettings) -> tuple[tuple[int, int, int], ...]:
     return identity(*_named(tls)) if tls.certificate else ()

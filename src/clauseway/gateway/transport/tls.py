@@ -8,14 +8,14 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-from clauseway.gateway.plan.settings import Tls
+from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.values import InvalidInput, Problem
 
 _ALPN = ["http/1.1"]
 _MISSING: Final = (0, 0, 0)
 
 
-def toward_clients(tls: Tls) -> ssl.SSLContext | None:
+def toward_clients(tls: TlsSettings) -> ssl.SSLContext | None:
     """Return the context for clients; None for plain HTTP. Raises InvalidInput where a certificate
     or key is none."""
     if not tls.certificate:
@@ -36,7 +36,7 @@ def toward_clients(tls: Tls) -> ssl.SSLContext | None:
     return context
 
 
-def toward_clouds(tls: Tls) -> ssl.SSLContext:
+def toward_clouds(tls: TlsSettings) -> ssl.SSLContext:
     """Return the context for clouds: their certificate is checked, and that it is for the host that
     is called. Raises InvalidInput where the authority is none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.wire.errors import Fault
+from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.made import Made
-from clauseway.gateway.wire.requests import Asked
+from clauseway.gateway.wire.requests import RequestProperties
 from clauseway.gateway.wire.streams import EventStream
 from clauseway.gateway.wire.typed_streams import TypedStream
 
@@ -37,13 +37,13 @@ class Stream(Protocol):
     def units(self) -> Units | None: ...
     def feed(self, data: bytes) -> bytes: ...
     def close(self) -> bytes: ...
-    def broken(self, fault: Fault, message: str) -> bytes: ...
+    def broken(self, fault: ErrorKind, message: str) -> bytes: ...
 
 
-def chat_stream(asked: Asked, _units_in: Reader, asks_usage: bool) -> Stream:
+def chat_stream(asked: RequestProperties, _units_in: Reader, asks_usage: bool) -> Stream:
     """`asks_usage`: streams of this deployment are asked for usage where their caller did not."""
     return EventStream(strip_usage=asks_usage and not asked.wants_usage)
 
 
-def typed_stream(_asked: Asked, units_in: Reader, _asks_usage: bool) -> Stream:
+def typed_stream(_asked: RequestProperties, units_in: Reader, _asks_usage: bool) -> Stream:
     return TypedStream(units_in)

@@ -16,9 +16,9 @@ from clauseway.gateway.wire.capabilities import ABSENT
 from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
 from clauseway.gateway.wire.multipart import BadForm, uploaded_in
 from clauseway.gateway.wire.requests import (
-    Asked,
     AskedOfNoModel,
     Decode,
+    RequestProperties,
     decode_chat,
     decode_moderation,
     decode_plain,
@@ -40,7 +40,7 @@ _JSON = b"application/json"
 _TOLD_MAX = 80  # of what somebody wrote in the wrong place
 
 
-class Span(NamedTuple):
+class LineSpan(NamedTuple):
     """Where a line that is not blank lies; `number` counts from 1, blank lines too."""
 
     number: int
@@ -48,11 +48,11 @@ class Span(NamedTuple):
     end: int
 
 
-class Line(NamedTuple):
+class BatchLine(NamedTuple):
     """A line, read: an operation, by name, with `body`."""
 
     operation: str
-    asked: Asked
+    asked: RequestProperties
     body: bytes
 
 
@@ -68,7 +68,7 @@ _decode_line = msgspec.json.Decoder(_Written).decode
 _LINE_READ = frozenset(_Written.__struct_fields__)
 
 
-def spans(body: bytes, begin: int, end: int) -> Iterator[Span]:
+def spans(body: bytes, begin: int, end: int) -> Iterator[LineSpan]:
     """The lines between two places of a body, without the white space that ends them."""
     if body.startswith(_MARK, begin, end):
         begin += len(_MARK)
@@ -79,11 +79,11 @@ def spans(body: bytes, begin: int, end: int) -> Iterator[Span]:
         stop = end if stop < 0 else stop
         length = len(body[begin:stop].rstrip())
         if length:
-            yield Span(number, begin, begin + length)
+            yield LineSpan(number, begin, begin + length)
         begin = stop + 1
 
 
-def read_line(written: bytes) -> Line:
+def read_line(written: bytes) -> BatchLine:
     """Raises BadBody where it asks for nothing that a batch can be of."""
     try:
         check_utf8(written)
@@ -99,7 +99,7 @@ def read_line(written: bytes) -> Line:
         raise BadBody(f"its method is {line.method[:_TOLD_MAX]!r}, not 'POST'", "method")
     body = bytes(line.body)
     operation, decode = batched
-    return Line(operation, decode(body, _JSON), body)
+    return BatchLine(operation, decode(body, _JSON), body)
 
 
 class Splicer:
@@ -113,7 +113,7 @@ class Splicer:
         self._pieces: list[bytes | memoryview] = []
         self._at = 0
 
-    def add(self, span: Span, line: Line) -> None:
+    def add(self, span: LineSpan, line: BatchLine) -> None:
         if line.asked.model == self.model:
             return
         _, begin, end = span
@@ -157,7 +157,7 @@ class Upload(AskedOfNoModel):
         return splicer.whole()
 
 
-def decode_upload(body: bytes, content_type: bytes) -> Asked:
+def decode_upload(body: bytes, content_type: bytes) -> RequestProperties:
     """Return what a form says of its file. Raises BadBody."""
     try:
         return Upload(*uploaded_in(body, content_type))
@@ -174,7 +174,7 @@ class Batching(AskedOfNoModel):
         self.picodollars = 0
 
 
-def decode_batching(body: bytes, content_type: bytes) -> Asked:
+def decode_batching(body: bytes, content_type: bytes) -> RequestProperties:
     """Raises BadBody."""
     named = decode_plain(body, content_type).follows
     return Batching(named[0] if named else "")

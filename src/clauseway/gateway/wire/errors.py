@@ -18,7 +18,7 @@ _UNKNOWN_S: Final = 2
 PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
-class Fault(NamedTuple):
+class ErrorKind(NamedTuple):
     """A kind of error: HTTP status, OpenAI's `type` and `code`, and whether a client may try
     again."""
 
@@ -28,45 +28,49 @@ class Fault(NamedTuple):
     should_retry: bool = False
 
 
-MALFORMED_HTTP: Final = Fault(400, "invalid_request_error", "malformed_http")
-MALFORMED_BODY: Final = Fault(400, "invalid_request_error", "invalid_body")
-MALFORMED_QUERY: Final = Fault(400, "invalid_request_error", "invalid_query")
-UNKNOWN_CLOUD: Final = Fault(400, "invalid_request_error", "unknown_cloud")
-NO_KEY: Final = Fault(401, "invalid_request_error", "invalid_api_key")
-FORBIDDEN: Final = Fault(403, "permission_error", "forbidden_by_agreement")
-NO_DEPLOYMENT: Final = Fault(404, "invalid_request_error", "no_deployment")
-UNKNOWN_PATH: Final = Fault(404, "invalid_request_error", "unknown_url")
-UNKNOWN_MODEL: Final = Fault(404, "invalid_request_error", "model_not_found")
-WRONG_METHOD: Final = Fault(405, "invalid_request_error", "method_not_allowed")
-SLOW_CLIENT: Final = Fault(408, "invalid_request_error", "request_timeout", should_retry=True)
-NOT_ALLOWED: Final = Fault(403, "permission_error", "role_not_permitted")
-NO_SUCH_OBJECT: Final = Fault(404, "invalid_request_error", "not_found")
-NO_PREVIOUS_RESPONSE: Final = Fault(400, "invalid_request_error", "previous_response_not_found")
-NOT_OFFERED: Final = Fault(400, "invalid_request_error", "not_offered")
-NOT_IMPLEMENTED: Final = Fault(501, "invalid_request_error", "not_offered")
-MISSING_MODEL: Final = Fault(400, "invalid_request_error", "missing_required_parameter")
-UNSUPPORTED: Final = Fault(400, "invalid_request_error", "unsupported_by_every_deployment")
-LIMITED: Final = Fault(429, "rate_limit_error", "rate_limit_exceeded")
-OVER_BUDGET: Final = Fault(429, "insufficient_quota", "budget_exceeded")
-BODY_TOO_LARGE: Final = Fault(413, "invalid_request_error", "body_too_large")
-EXPECTATION: Final = Fault(417, "invalid_request_error", "expectation_failed")
-CLOUDS_BUSY: Final = Fault(429, "rate_limit_error", "rate_limit_exceeded")
-HEAD_TOO_LARGE: Final = Fault(431, "invalid_request_error", "head_too_large")
-INTERNAL: Final = Fault(500, "server_error", "internal_error")
-CLOUDS_FAILED: Final = Fault(502, "server_error", "clouds_failed")
-CLOUDS_UNAVAILABLE: Final = Fault(503, "server_error", "clouds_unavailable")
-JOURNAL_FAILED: Final = Fault(503, "server_error", "journal_failed")
-JOURNAL_FULL: Final = Fault(503, "server_error", "journal_full", should_retry=True)
-BUDGET_UNKNOWN: Final = Fault(503, "server_error", "budget_unavailable", should_retry=True)
-TOO_MANY_CONNECTIONS: Final = Fault(503, "server_error", "too_many_connections", should_retry=True)
-TOO_MANY_OF_ONE: Final = Fault(429, "rate_limit_error", "too_many_connections", should_retry=True)
-KEY_IN_FLIGHT: Final = Fault(429, "rate_limit_error", "too_many_bytes", should_retry=True)
-TOO_MUCH_IN_FLIGHT: Final = Fault(503, "server_error", "too_many_bytes", should_retry=True)
-CHANGED: Final = Fault(503, "server_error", "changed_meanwhile", should_retry=True)
-NOT_READY: Final = Fault(503, "server_error", "not_ready", should_retry=True)
-STOPPING: Final = Fault(503, "server_error", "stopping", should_retry=True)
-DEADLINE: Final = Fault(504, "server_error", "deadline_exceeded")
-STREAM_BROKEN: Final = Fault(502, "server_error", "stream_interrupted")
+MALFORMED_HTTP: Final = ErrorKind(400, "invalid_request_error", "malformed_http")
+MALFORMED_BODY: Final = ErrorKind(400, "invalid_request_error", "invalid_body")
+MALFORMED_QUERY: Final = ErrorKind(400, "invalid_request_error", "invalid_query")
+UNKNOWN_CLOUD: Final = ErrorKind(400, "invalid_request_error", "unknown_cloud")
+NO_KEY: Final = ErrorKind(401, "invalid_request_error", "invalid_api_key")
+FORBIDDEN: Final = ErrorKind(403, "permission_error", "forbidden_by_agreement")
+NO_DEPLOYMENT: Final = ErrorKind(404, "invalid_request_error", "no_deployment")
+UNKNOWN_PATH: Final = ErrorKind(404, "invalid_request_error", "unknown_url")
+UNKNOWN_MODEL: Final = ErrorKind(404, "invalid_request_error", "model_not_found")
+WRONG_METHOD: Final = ErrorKind(405, "invalid_request_error", "method_not_allowed")
+SLOW_CLIENT: Final = ErrorKind(408, "invalid_request_error", "request_timeout", should_retry=True)
+NOT_ALLOWED: Final = ErrorKind(403, "permission_error", "role_not_permitted")
+NO_SUCH_OBJECT: Final = ErrorKind(404, "invalid_request_error", "not_found")
+NO_PREVIOUS_RESPONSE: Final = ErrorKind(400, "invalid_request_error", "previous_response_not_found")
+NOT_OFFERED: Final = ErrorKind(400, "invalid_request_error", "not_offered")
+NOT_IMPLEMENTED: Final = ErrorKind(501, "invalid_request_error", "not_offered")
+MISSING_MODEL: Final = ErrorKind(400, "invalid_request_error", "missing_required_parameter")
+UNSUPPORTED: Final = ErrorKind(400, "invalid_request_error", "unsupported_by_every_deployment")
+LIMITED: Final = ErrorKind(429, "rate_limit_error", "rate_limit_exceeded")
+OVER_BUDGET: Final = ErrorKind(429, "insufficient_quota", "budget_exceeded")
+BODY_TOO_LARGE: Final = ErrorKind(413, "invalid_request_error", "body_too_large")
+EXPECTATION: Final = ErrorKind(417, "invalid_request_error", "expectation_failed")
+CLOUDS_BUSY: Final = ErrorKind(429, "rate_limit_error", "rate_limit_exceeded")
+HEAD_TOO_LARGE: Final = ErrorKind(431, "invalid_request_error", "head_too_large")
+INTERNAL: Final = ErrorKind(500, "server_error", "internal_error")
+CLOUDS_FAILED: Final = ErrorKind(502, "server_error", "clouds_failed")
+CLOUDS_UNAVAILABLE: Final = ErrorKind(503, "server_error", "clouds_unavailable")
+JOURNAL_FAILED: Final = ErrorKind(503, "server_error", "journal_failed")
+JOURNAL_FULL: Final = ErrorKind(503, "server_error", "journal_full", should_retry=True)
+BUDGET_UNKNOWN: Final = ErrorKind(503, "server_error", "budget_unavailable", should_retry=True)
+TOO_MANY_CONNECTIONS: Final = ErrorKind(
+    503, "server_error", "too_many_connections", should_retry=True
+)
+TOO_MANY_OF_ONE: Final = ErrorKind(
+    429, "rate_limit_error", "too_many_connections", should_retry=True
+)
+KEY_IN_FLIGHT: Final = ErrorKind(429, "rate_limit_error", "too_many_bytes", should_retry=True)
+TOO_MUCH_IN_FLIGHT: Final = ErrorKind(503, "server_error", "too_many_bytes", should_retry=True)
+CHANGED: Final = ErrorKind(503, "server_error", "changed_meanwhile", should_retry=True)
+NOT_READY: Final = ErrorKind(503, "server_error", "not_ready", should_retry=True)
+STOPPING: Final = ErrorKind(503, "server_error", "stopping", should_retry=True)
+DEADLINE: Final = ErrorKind(504, "server_error", "deadline_exceeded")
+STREAM_BROKEN: Final = ErrorKind(502, "server_error", "stream_interrupted")
 
 # The names of our organisation, project and key at a cloud, as OpenAI and those who follow it write
 # them.
@@ -76,12 +80,14 @@ _OUR_NAMES: Final = re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}")
 OWN_FAULT: Final = "The gateway failed at this request; its log says why."
 
 
-def error_object(fault: Fault, message: str, param: str | None = None) -> bytes:
+def error_object(fault: ErrorKind, message: str, param: str | None = None) -> bytes:
     """`{"error": {...}}` with the four members that OpenAI's clients read."""
     return msgspec.json.encode({"error": error_members(fault, message, param)})
 
 
-def error_members(fault: Fault, message: str, param: str | None = None) -> dict[str, str | None]:
+def error_members(
+    fault: ErrorKind, message: str, param: str | None = None
+) -> dict[str, str | None]:
     """The four members of an error that OpenAI's clients read."""
     return {"message": message, "type": fault.type, "param": param, "code": fault.code}
 
@@ -91,13 +97,13 @@ def without_our_names(error: bytes) -> bytes:
     return _OUR_NAMES.sub(rb"\1-***", error)
 
 
-def error_event(fault: Fault, message: str) -> bytes:
+def error_event(fault: ErrorKind, message: str) -> bytes:
     """The same inside a stream: an object with `error` makes OpenAI's clients raise."""
     return b"data: %b\n\n" % error_object(fault, message)
 
 
 def error_response(
-    fault: Fault,
+    fault: ErrorKind,
     message: str,
     *,
     param: str | None = None,
@@ -128,7 +134,7 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     )
 
 
-def _retry_header(fault: Fault) -> bytes:
+def _retry_header(fault: ErrorKind) -> bytes:
     return b"x-should-retry: true\r\n" if fault.should_retry else b"x-should-retry: false\r\n"
 
 

@@ -49,7 +49,7 @@ class _Name(str):
     __eq__ = object.__eq__
 
 
-class Place(NamedTuple):
+class ValueSpan(NamedTuple):
     """Where the value of a member lies in its object."""
 
     begin: int
@@ -97,7 +97,7 @@ def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> l
     return objects
 
 
-def place_of(written: bytes, name: str) -> Place | None:
+def place_of(written: bytes, name: str) -> ValueSpan | None:
     """Where the last value of a member lies in an object; None where the object has no such
     member."""
     at = written.index(b"{") + 1
@@ -108,7 +108,7 @@ def place_of(written: bytes, name: str) -> Place | None:
         begin = before.end()
         at = begin + memoryview(value).nbytes
         if str.__str__(key) == name:
-            place = Place(begin, at)
+            place = ValueSpan(begin, at)
     return place
 
 

@@ -34,8 +34,8 @@ from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_u
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.multipart import with_field
 from clauseway.gateway.wire.requests import (
-    Asked,
     Decode,
+    RequestProperties,
     decode_chat,
     decode_drawing,
     decode_edit,
@@ -76,7 +76,7 @@ class Destination(NamedTuple):
     takes_usage_option: bool
 
 
-Splice = Callable[[Asked, bytes, bytes, Destination], bytes]
+Splice = Callable[[RequestProperties, bytes, bytes, Destination], bytes]
 
 
 class Operation(NamedTuple):
@@ -96,7 +96,7 @@ class Operation(NamedTuple):
     decode: Decode | None
     splice: Splice
     units_in: Reader
-    stream: Callable[[Asked, Reader, bool], Stream]
+    stream: Callable[[RequestProperties, Reader, bool], Stream]
     is_answer: IsAnswer
     state: State
     bytes_per_token: int
@@ -152,7 +152,7 @@ class Operation(NamedTuple):
         return Call(self.method, b"%b?%b" % (path, query) if query else path, content_type)
 
 
-class Asking(NamedTuple):
+class RequestLine(NamedTuple):
     """A request line, understood: the operation, the identifier in its path (`part`: and of what
     part of it), and the model, where the path has one.
 
@@ -167,14 +167,14 @@ class Asking(NamedTuple):
     part: str = ""
 
 
-class Wanted(msgspec.Struct, frozen=True, gc=False):
+class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
     """A request that was understood. `forwarded` are the header lines that a cloud may hear of the
     caller's head; `hedge_s` is after what time a second deployment shall be asked as well, 0 never;
     `needs` are what its values ask for."""
 
     operation: Operation
     call: Call
-    asked: Asked
+    asked: RequestProperties
     body: bytes
     content_type: bytes
     forwarded: bytes
@@ -188,7 +188,9 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
         return text_bytes(self.body)
 
 
-def _chat_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+def _chat_body(
+    asked: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+) -> bytes:
     if asked.model != destination.model:
         body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
     if asked.streamed and not asked.wants_usage and destination.takes_usage_option:
@@ -196,30 +198,38 @@ def _chat_body(asked: Asked, body: bytes, _content_type: bytes, destination: Des
     return body
 
 
-def _json_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+def _json_body(
+    asked: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+) -> bytes:
     if asked.model != destination.model:
         body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
     return body
 
 
-def _form_body(asked: Asked, body: bytes, content_type: bytes, destination: Destination) -> bytes:
+def _form_body(
+    asked: RequestProperties, body: bytes, content_type: bytes, destination: Destination
+) -> bytes:
     if asked.model != destination.model:
         body = with_field(body, content_type, "model", destination.model.encode())
     return body
 
 
-def _edited_body(asked: Asked, body: bytes, content_type: bytes, destination: Destination) -> bytes:
+def _edited_body(
+    asked: RequestProperties, body: bytes, content_type: bytes, destination: Destination
+) -> bytes:
     splice = _json_body if is_json(content_type) else _form_body
     return splice(asked, body, content_type, destination)
 
 
 def _same_body(
-    _asked: Asked, body: bytes, _content_type: bytes, _destination: Destination
+    _asked: RequestProperties, body: bytes, _content_type: bytes, _destination: Destination
 ) -> bytes:
     return body
 
 
-def _file_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+def _file_body(
+    asked: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+) -> bytes:
     assert isinstance(asked, Upload)
     return asked.body_for(body, destination.model, destination.quoted_model)
 
@@ -243,7 +253,7 @@ def _operation(
     splice: Splice,
     units_in: Reader,
     *,
-    stream: Callable[[Asked, Reader, bool], Stream] = typed_stream,
+    stream: Callable[[RequestProperties, Reader, bool], Stream] = typed_stream,
     state: State = State.NONE,
     bytes_per_token: int = _TEXT_BYTES,
     free: bool = False,
@@ -413,8 +423,10 @@ _FIXED: Final = {
     if b"%b" not in operation.path
 }
 # The common case: nothing differs from one request to the next, so the whole answer stands ready.
-READY: Final[Mapping[tuple[bytes, bytes], Asking]] = {
-    (path, operation.method): Asking(operation, call=operation.call(b"", b"", b"application/json"))
+READY: Final[Mapping[tuple[bytes, bytes], RequestLine]] = {
+    (path, operation.method): RequestLine(
+        operation, call=operation.call(b"", b"", b"application/json")
+    )
     for path, operations in _FIXED.items()
     for operation in operations
 }
@@ -440,7 +452,7 @@ class UnknownPath(Exception):
         self.methods = methods
 
 
-def asking_of(method: bytes, url: bytes) -> Asking:
+def asking_of(method: bytes, url: bytes) -> RequestLine:
     """Return what a request line asks for. Raises UnknownPath."""
     path, _, query = url.partition(b"?")
     query = b"&".join(
@@ -468,10 +480,10 @@ def asking_of(method: bytes, url: bytes) -> Asking:
     )
 
 
-def _by_method(method: bytes, operations: list[Operation]) -> Asking:
+def _by_method(method: bytes, operations: list[Operation]) -> RequestLine:
     for operation in operations:
         if operation.method == method:
-            return Asking(operation)
+            return RequestLine(operation)
     raise UnknownPath(tuple(operation.method for operation in operations))
 
 

@@ -2,7 +2,7 @@
 skipped.
 
 Typed decoding is cheaper than searching the bytes, and unlike searching it is right. Every kind of
-request answers the same few questions (`Asked`); a body in parts (`multipart/form-data`) is read
+request answers the same few questions (`RequestProperties`); a body in parts (`multipart/form-data`) is read
 for its plain fields.
 """
 
@@ -45,7 +45,7 @@ _SUMMARY, _TEMPLATES = BITS[Capability.REASONING_SUMMARY], BITS[Capability.PROMP
 _SEVERAL = Needs(_SEVERAL_CHOICES)
 
 
-class Asked(Protocol):
+class RequestProperties(Protocol):
     """The properties of a decoded request that routing and metering need.
 
     `model` is empty or None where the path names it. `output_tokens` is the most that it may be
@@ -277,7 +277,7 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING_ASKED = PlainRequest()
-Decode = Callable[[bytes, bytes], Asked]
+Decode = Callable[[bytes, bytes], RequestProperties]
 
 
 # Members that hold an object of which members are read as the body is: where they are, and what is
@@ -296,12 +296,12 @@ def _reader(
     *read_later: str,
 ) -> Decode:
     """`read_later` are members that `needs` reads, beside those of `kind`."""
-    decode: Callable[[bytes], Asked] = msgspec.json.Decoder(kind).decode
+    decode: Callable[[bytes], RequestProperties] = msgspec.json.Decoder(kind).decode
     fields = msgspec.structs.fields(kind)
     read = frozenset((*(field.name for field in fields), *read_later))
     nested = [(name, names) for name, names in _NESTED.items() if name in read]
 
-    def read_body(body: bytes, _content_type: bytes) -> Asked:
+    def read_body(body: bytes, _content_type: bytes) -> RequestProperties:
         try:
             check_utf8(body)
             asked = decode(body)
@@ -332,7 +332,7 @@ def _or(model: str, decode: Decode) -> Decode:
     """Return `decode` with a model for requests that name none: OpenAI's own default. Clients know
     it, and leave it out."""
 
-    def decode_or(body: bytes, content_type: bytes) -> Asked:
+    def decode_or(body: bytes, content_type: bytes) -> RequestProperties:
         asked = decode(body, content_type)
         if asked.model:
             return asked
@@ -376,17 +376,17 @@ class SoundRequest(FormRequest, frozen=True, gc=False):
         return Needs(audio=True, tokens_max=tokens_max)
 
 
-def decode_sound(body: bytes, content_type: bytes) -> Asked:
+def decode_sound(body: bytes, content_type: bytes) -> RequestProperties:
     """A form with a recording. Raises BadBody."""
     return _decode_form(SoundRequest, body, content_type)
 
 
-def decode_form(body: bytes, content_type: bytes) -> Asked:
+def decode_form(body: bytes, content_type: bytes) -> RequestProperties:
     """A form's fields `model`, `stream` and `n`. Raises BadBody."""
     return _decode_form(FormRequest, body, content_type)
 
 
-def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> Asked:
+def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> RequestProperties:
     try:
         fields = fields_of(body, content_type)
     except BadForm as error:
@@ -403,7 +403,7 @@ def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> A
 
 
 class AskedOfNoModel:
-    """A request to the account itself, as `Asked`: subclasses say what differs."""
+    """A request to the account itself, as `RequestProperties`: subclasses say what differs."""
 
     model: str | None = ""
     streamed = False
@@ -426,7 +426,7 @@ def is_json(content_type: bytes) -> bool:
     return content_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
-def decode_edit(body: bytes, content_type: bytes) -> Asked:
+def decode_edit(body: bytes, content_type: bytes) -> RequestProperties:
     """A form with pictures, or JSON that names them. Raises BadBody."""
     decode = _decode_edit_json if is_json(content_type) else _decode_edit_form
     return decode(body, content_type)

@@ -18,7 +18,7 @@ import msgspec
 from clauseway.gateway.clouds.usage import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.capabilities import ABSENT, stated
-from clauseway.gateway.wire.errors import Fault, error_event, without_our_names
+from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 
@@ -103,7 +103,7 @@ class EventStream:
     def units(self) -> Units | None:
         return units_of(self.usage) if self.usage is not None else None
 
-    def broken(self, fault: Fault, message: str) -> bytes:
+    def broken(self, fault: ErrorKind, message: str) -> bytes:
         """The event that says that the stream broke."""
         return error_event(fault, message)
 

@@ -11,7 +11,7 @@ import msgspec
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.capabilities import ABSENT, stated
-from clauseway.gateway.wire.errors import Fault, error_members
+from clauseway.gateway.wire.errors import ErrorKind, error_members
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 
@@ -124,7 +124,7 @@ class TypedStream:
         if len(self.last) > 2 * _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
-    def broken(self, fault: Fault, message: str) -> bytes:
+    def broken(self, fault: ErrorKind, message: str) -> bytes:
         """The event that says that the stream broke; OpenAI's clients raise on its `error`."""
         members = error_members(fault, message)
         event = {

@@ -31,13 +31,20 @@ from clauseway.sandbox.surfaces.account import (
     CREATED,
     OTHER_MODELS,
     TEXT_MODELS,
-    Account,
+    AccountModel,
     ChatStyle,
-    Model,
+    CloudAccount,
     UnknownModel,
 )
 from clauseway.sandbox.surfaces.parameters import query_of, read_object
-from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode, encode_indented
+from clauseway.sandbox.wire import (
+    FormatRefusal,
+    Header,
+    HttpAnswer,
+    Received,
+    encode,
+    encode_indented,
+)
 
 ROOT: Final = "/openai/v1"
 _DATED: Final = "/openai/deployments/"
@@ -55,8 +62,11 @@ _DEPLOYED: Final = frozenset(
 _NOT_DEPLOYED: Final = frozenset({"/responses", "/files", "/batches", "/models"})
 
 # The deployment's name and the model that it deploys.
-DEPLOYMENTS: Final[Mapping[str, Model]] = {
-    **{name.replace(".", "-"): Model("text", snapshot) for name, snapshot in TEXT_MODELS.items()},
+DEPLOYMENTS: Final[Mapping[str, AccountModel]] = {
+    **{
+        name.replace(".", "-"): AccountModel("text", snapshot)
+        for name, snapshot in TEXT_MODELS.items()
+    },
     **{
         name: model
         for name, model in OTHER_MODELS.items()
@@ -164,12 +174,12 @@ class AzureOpenAI:
     """One Azure OpenAI resource."""
 
     def __init__(self) -> None:
-        self._account = Account(DEPLOYMENTS, _STYLE)
+        self._account = CloudAccount(DEPLOYMENTS, _STYLE)
 
     def endpoint(self, path: str) -> str:
         return _place(path)[1]
 
-    def answer(self, received: Received) -> Answer:
+    def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Azure OpenAI, or of Entra for a token."""
         if "/oauth2/v2.0/" in received.path or "/.well-known/" in received.path:
             return _entra(received)
@@ -197,7 +207,7 @@ class AzureOpenAI:
             ):
                 return _json(received, 400, _batch_error(missing))
             reply = ask(self._account, received, path, served, deployment)
-        except Refused as refused:
+        except FormatRefusal as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel:
             return _error(received, 404, "DeploymentNotFound", _NO_DEPLOYMENT)
@@ -205,7 +215,7 @@ class AzureOpenAI:
             return _error(received, 404, "404", "Resource not found")
         return answer_of(reply, _model_headers(received, model, reply.tokens[0]), encode_indented)
 
-    def outage(self, received: Received, outage: Outage) -> Answer:
+    def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in Azure's words."""
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _error(received, outage.status, code, message)
@@ -280,11 +290,11 @@ def _check_stream_options(received: Received, path: str, version: str) -> None:
     if "stream_options" in read_object(received.body):
         if path == "/responses":
             message = "Unknown parameter: 'stream_options'."
-            raise Refused(400, message, param="stream_options", code="unknown_parameter")
-        raise Refused(400, "Unrecognized request argument supplied: stream_options")
+            raise FormatRefusal(400, message, param="stream_options", code="unknown_parameter")
+        raise FormatRefusal(400, "Unrecognized request argument supplied: stream_options")
 
 
-def _authenticate(received: Received) -> Answer | None:
+def _authenticate(received: Received) -> HttpAnswer | None:
     key = received.header(b"api-key")
     bearer = received.header(b"authorization").removeprefix("Bearer ")
     # The v1 path takes the key as a bearer token too, as plain OpenAI clients send it.
@@ -303,7 +313,7 @@ def _authenticate(received: Received) -> Answer | None:
     return None
 
 
-def _entra(received: Received) -> Answer:
+def _entra(received: Received) -> HttpAnswer:
     """Answer as Entra's v2.0 endpoint for client credentials, or with the metadata by which a
     client finds it."""
     tenant, _, rest = received.path.lstrip("/").partition("/")
@@ -386,13 +396,13 @@ def _model(name: str) -> dict[str, object]:
     }
 
 
-def _error(received: Received, status: int, code: str, message: str) -> Answer:
+def _error(received: Received, status: int, code: str, message: str) -> HttpAnswer:
     return _json(received, status, {"error": {"code": code, "message": message}})
 
 
-def _json(received: Received, status: int, body: object) -> Answer:
+def _json(received: Received, status: int, body: object) -> HttpAnswer:
     headers = ((b"content-type", b"application/json"), *_headers(received))
-    return Answer(status=status, headers=headers, body=encode(body))
+    return HttpAnswer(status=status, headers=headers, body=encode(body))
 
 
 def _headers(received: Received) -> tuple[Header, ...]:

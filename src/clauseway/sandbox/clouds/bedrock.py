@@ -17,8 +17,14 @@ from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, sigv4
-from clauseway.sandbox.surfaces.account import TEXT_MODELS, Account, ChatStyle, Model, UnknownModel
-from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
+from clauseway.sandbox.surfaces.account import (
+    TEXT_MODELS,
+    AccountModel,
+    ChatStyle,
+    CloudAccount,
+    UnknownModel,
+)
+from clauseway.sandbox.wire import FormatRefusal, Header, HttpAnswer, Received, encode
 
 ROOT: Final = "/openai/v1"
 OPEN_WEIGHT_ROOT: Final = "/v1"
@@ -63,8 +69,10 @@ class Bedrock:
     def __init__(self, service: str, models: Collection[str], open_weight: Collection[str]) -> None:
         style = ChatStyle(tail={"service_tier": "default", "system_fingerprint": None})
         self._service = service
-        self._account = Account({name: Model("text", name) for name in models}, style)
-        self._open_weight = Account({name: Model("text", name) for name in open_weight}, style)
+        self._account = CloudAccount({name: AccountModel("text", name) for name in models}, style)
+        self._open_weight = CloudAccount(
+            {name: AccountModel("text", name) for name in open_weight}, style
+        )
 
     def endpoint(self, path: str) -> str:
         for root in (ROOT, OPEN_WEIGHT_ROOT) if self._open_weight.models else (ROOT,):
@@ -72,7 +80,7 @@ class Bedrock:
                 return path.removeprefix(root)
         return ""
 
-    def answer(self, received: Received) -> Answer:
+    def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Bedrock."""
         denied = self._authenticate(received)
         if denied is not None:
@@ -81,10 +89,10 @@ class Bedrock:
         account = self._account if received.path.startswith(f"{ROOT}/") else self._open_weight
         try:
             reply = ask(account, received, path, _SERVED)
-        except Refused as refused:
+        except FormatRefusal as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
-            missing = Refused(
+            missing = FormatRefusal(
                 404, f"The model '{unknown.model}' does not exist", code="model_not_found"
             )
             return _json(received, 404, missing.body)
@@ -93,7 +101,7 @@ class Bedrock:
             return _aws_error(received, 404, "UnknownOperationException", message)
         return answer_of(reply, _headers(received), encode)
 
-    def outage(self, received: Received, outage: Outage) -> Answer:
+    def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in AWS's words. AWS says 403 of a token that has expired."""
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _aws_error(received, 403 if outage.status == 401 else outage.status, code, message)
@@ -126,18 +134,18 @@ def runtime() -> Bedrock:
     return Bedrock(credentials.AWS_RUNTIME_SERVICE, names, ())
 
 
-def _aws_error(received: Received, status: int, code: str, message: str) -> Answer:
+def _aws_error(received: Received, status: int, code: str, message: str) -> HttpAnswer:
     headers = (
         (b"x-amzn-errortype", code.encode()),
         (b"content-type", b"application/json"),
         *_headers(received),
     )
-    return Answer(status=status, headers=headers, body=encode({"message": message}))
+    return HttpAnswer(status=status, headers=headers, body=encode({"message": message}))
 
 
-def _json(received: Received, status: int, body: object) -> Answer:
+def _json(received: Received, status: int, body: object) -> HttpAnswer:
     headers = ((b"content-type", b"application/json"), *_headers(received))
-    return Answer(status=status, headers=headers, body=encode(body))
+    return HttpAnswer(status=status, headers=headers, body=encode(body))
 
 
 def _headers(received: Received) -> tuple[Header, ...]:

@@ -9,18 +9,18 @@ import msgspec
 from clauseway.sandbox import zstandard
 from clauseway.sandbox.clouds import model_server
 from clauseway.sandbox.faults import Outage
-from clauseway.sandbox.surfaces.account import Account
-from clauseway.sandbox.wire import Answer, Call, Header, Received, Reply
+from clauseway.sandbox.surfaces.account import CloudAccount
+from clauseway.sandbox.wire import Header, HttpAnswer, ModelCall, Received, Reply
 
 
 class FakeCloud(Protocol):
     """A simulated cloud."""
 
-    def answer(self, received: Received) -> Answer:
+    def answer(self, received: Received) -> HttpAnswer:
         """Return the cloud's answer."""
         ...
 
-    def outage(self, received: Received, outage: Outage) -> Answer:
+    def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in the cloud's words."""
         ...
 
@@ -31,10 +31,10 @@ class FakeCloud(Protocol):
 
 
 def ask(
-    account: Account, received: Received, path: str, served: Collection[str], model: str = ""
+    account: CloudAccount, received: Received, path: str, served: Collection[str], model: str = ""
 ) -> Reply:
     """Return the model server's reply. Raise Refused, UnknownModel and NoEndpoint."""
-    call = Call(
+    call = ModelCall(
         method=received.method,
         path=path,
         query=received.query,
@@ -49,10 +49,10 @@ def ask(
 
 def answer_of(
     reply: Reply, headers: tuple[Header, ...], write: Callable[[object], bytes]
-) -> Answer:
+) -> HttpAnswer:
     """Return a reply with a cloud's headers. `write` is how the cloud writes JSON."""
     head = ((b"content-type", reply.content_type), *headers)
-    return Answer(
+    return HttpAnswer(
         status=200,
         headers=head,
         body=b"" if reply.events else reply.content or write(reply.value),
@@ -61,7 +61,7 @@ def answer_of(
     )
 
 
-def framed(answer: Answer) -> Answer:
+def framed(answer: HttpAnswer) -> HttpAnswer:
     """Return the same with each event of a stream, or the whole body, as a Zstandard frame of
     its own."""
     headers = (*answer.headers, (b"content-encoding", b"zstd"))

@@ -20,8 +20,13 @@ from clauseway.sandbox.surfaces import (
     moderations,
     responses,
 )
-from clauseway.sandbox.surfaces.account import Account, UnknownModel, describe_model, list_models
-from clauseway.sandbox.wire import Call, Reply
+from clauseway.sandbox.surfaces.account import (
+    CloudAccount,
+    UnknownModel,
+    describe_model,
+    list_models,
+)
+from clauseway.sandbox.wire import ModelCall, Reply
 
 Handler = Callable[..., Reply]
 
@@ -41,21 +46,21 @@ class NoEndpoint(Exception):
         self.methods = methods
 
 
-def _models(account: Account, call: Call) -> Reply:
+def _models(account: CloudAccount, call: ModelCall) -> Reply:
     return Reply(value={"object": "list", "data": list_models(account.models)})
 
 
-def _model(account: Account, call: Call, name: str) -> Reply:
+def _model(account: CloudAccount, call: ModelCall, name: str) -> Reply:
     if name not in account.models:
         raise UnknownModel(name)
     return Reply(value=describe_model(name))
 
 
-def _create_batch(account: Account, call: Call) -> Reply:
+def _create_batch(account: CloudAccount, call: ModelCall) -> Reply:
     return batches.create(account, call, tuple(_BATCHED))
 
 
-def _retrieve_batch(account: Account, call: Call, batch_id: str) -> Reply:
+def _retrieve_batch(account: CloudAccount, call: ModelCall, batch_id: str) -> Reply:
     return batches.retrieve(
         account, call, batch_id, lambda at, line: _BATCHED[f"/v1{line.path}"](at, line)
     )
@@ -108,7 +113,7 @@ _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
 ALL: Final = frozenset({*GENERATING, *COUNTING, "/models", "/files", "/batches", "/conversations"})
 
 
-def answer(account: Account, call: Call, served: Collection[str] = ALL) -> Reply:
+def answer(account: CloudAccount, call: ModelCall, served: Collection[str] = ALL) -> Reply:
     """Return the answer of the models of `account`.
 
     `served` are the endpoints that the cloud has, by their first path.

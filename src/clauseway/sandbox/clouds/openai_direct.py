@@ -15,8 +15,15 @@ from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import ALL, NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials
-from clauseway.sandbox.surfaces.account import OPENAI_MODELS, Account, ChatStyle, UnknownModel
-from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode, encode_indented
+from clauseway.sandbox.surfaces.account import OPENAI_MODELS, ChatStyle, CloudAccount, UnknownModel
+from clauseway.sandbox.wire import (
+    FormatRefusal,
+    Header,
+    HttpAnswer,
+    Received,
+    encode,
+    encode_indented,
+)
 
 ROOT: Final = "/v1"
 _LIMIT_TOKENS: Final = 40_000_000
@@ -87,18 +94,18 @@ class OpenAIDirect:
 
     def __init__(self) -> None:
         tail = {"service_tier": "default", "system_fingerprint": None}
-        self._account = Account(OPENAI_MODELS, ChatStyle(tail=tail))
+        self._account = CloudAccount(OPENAI_MODELS, ChatStyle(tail=tail))
 
     def endpoint(self, path: str) -> str:
         return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
 
-    def answer(self, received: Received) -> Answer:
+    def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of OpenAI."""
         if (denied := _authenticate(received)) is not None:
             return denied
         try:
             reply = ask(self._account, received, self.endpoint(received.path), ALL)
-        except Refused as refused:
+        except FormatRefusal as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
             message = f"The model `{unknown.model}` does not exist or you do not have access to it."
@@ -107,14 +114,14 @@ class OpenAIDirect:
             return _nowhere(received, nowhere)
         return answer_of(reply, _headers(received, reply.tokens[0]), encode_indented)
 
-    def outage(self, received: Received, outage: Outage) -> Answer:
+    def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in OpenAI's words: a status without words of its own is a plain
         server error."""
         message, kind, code = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _json(received, outage.status, _error(message, kind, code))
 
 
-def _nowhere(received: Received, nowhere: NoEndpoint) -> Answer:
+def _nowhere(received: Received, nowhere: NoEndpoint) -> HttpAnswer:
     if nowhere.methods:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         message = f"Not allowed to {received.method} on {received.path}. {hint}"
@@ -122,7 +129,7 @@ def _nowhere(received: Received, nowhere: NoEndpoint) -> Answer:
     return _refused_early(received, 404, f"Invalid URL ({received.method} {received.path})")
 
 
-def _authenticate(received: Received) -> Answer | None:
+def _authenticate(received: Received) -> HttpAnswer | None:
     given = received.header(b"authorization")
     if given == f"Bearer {credentials.OPENAI_API_KEY}":
         return None
@@ -141,7 +148,7 @@ def _error(message: str, kind: str, code: str) -> dict[str, object]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code or None}}
 
 
-def _refused_early(received: Received, status: int, message: str, code: str = "") -> Answer:
+def _refused_early(received: Received, status: int, message: str, code: str = "") -> HttpAnswer:
     """Return an error raised before the model is reached: four spaces, a last newline, and none
     of the model's headers."""
     body = (
@@ -149,12 +156,12 @@ def _refused_early(received: Received, status: int, message: str, code: str = ""
         + b"\n"
     )
     headers = ((b"content-type", b"application/json; charset=utf-8"), *_plain_headers(received))
-    return Answer(status=status, headers=headers, body=body)
+    return HttpAnswer(status=status, headers=headers, body=body)
 
 
-def _json(received: Received, status: int, body: object) -> Answer:
+def _json(received: Received, status: int, body: object) -> HttpAnswer:
     headers = ((b"content-type", b"application/json"), *_headers(received, 0))
-    return Answer(status=status, headers=headers, body=encode_indented(body))
+    return HttpAnswer(status=status, headers=headers, body=encode_indented(body))
 
 
 def _plain_headers(received: Received) -> tuple[Header, ...]:

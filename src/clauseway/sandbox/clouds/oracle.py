@@ -16,9 +16,9 @@ from clauseway.sandbox.clouds.fake_cloud import answer_of, ask, framed
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, oci_signature
-from clauseway.sandbox.surfaces.account import TEXT_MODELS, Account, Model, UnknownModel
+from clauseway.sandbox.surfaces.account import TEXT_MODELS, AccountModel, CloudAccount, UnknownModel
 from clauseway.sandbox.surfaces.parameters import read_object
-from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
+from clauseway.sandbox.wire import FormatRefusal, Header, HttpAnswer, Received, encode
 
 ROOT: Final = "/openai/v1"
 # A key does not open these: they ask for a signed request.
@@ -50,12 +50,12 @@ class OracleGenerativeAI:
 
     def __init__(self) -> None:
         names = (*(f"openai.{name}" for name in TEXT_MODELS), *SIGNED_ONLY_MODELS)
-        self._account = Account({name: Model("text", name) for name in names})
+        self._account = CloudAccount({name: AccountModel("text", name) for name in names})
 
     def endpoint(self, path: str) -> str:
         return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
 
-    def answer(self, received: Received) -> Answer:
+    def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of OCI Generative AI."""
         authorization = received.header(b"authorization")
         by_key = authorization == f"Bearer {credentials.OCI_API_KEY}"
@@ -73,7 +73,7 @@ class OracleGenerativeAI:
             if by_key:
                 _check_key_opens(received)
             reply = ask(self._account, received, self.endpoint(received.path), _SERVED)
-        except Refused as refused:
+        except FormatRefusal as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
             return _error(
@@ -96,7 +96,7 @@ class OracleGenerativeAI:
             else answer
         )
 
-    def outage(self, received: Received, outage: Outage) -> Answer:
+    def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in Oracle's words."""
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _error(received, outage.status, code, message)
@@ -106,16 +106,18 @@ def _check_key_opens(received: Received) -> None:
     if received.method == "POST" and received.body.startswith(b"{"):
         model = read_object(received.body).get("model")
         if model in SIGNED_ONLY_MODELS:
-            raise Refused(403, f"API keys are not supported for model {model}.", param="model")
+            raise FormatRefusal(
+                403, f"API keys are not supported for model {model}.", param="model"
+            )
 
 
-def _error(received: Received, status: int, code: str, message: str) -> Answer:
+def _error(received: Received, status: int, code: str, message: str) -> HttpAnswer:
     return _json(received, status, {"code": code, "message": message})
 
 
-def _json(received: Received, status: int, body: object) -> Answer:
+def _json(received: Received, status: int, body: object) -> HttpAnswer:
     headers = ((b"content-type", b"application/json"), *_headers(received))
-    return Answer(status=status, headers=headers, body=encode(body))
+    return HttpAnswer(status=status, headers=headers, body=encode(body))
 
 
 def _headers(received: Received) -> tuple[Header, ...]:

@@ -16,9 +16,9 @@ from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, tokens
-from clauseway.sandbox.surfaces.account import TEXT_MODELS, Account, Model, UnknownModel
+from clauseway.sandbox.surfaces.account import TEXT_MODELS, AccountModel, CloudAccount, UnknownModel
 from clauseway.sandbox.surfaces.parameters import query_of
-from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
+from clauseway.sandbox.wire import FormatRefusal, Header, HttpAnswer, Received, encode
 
 PUBLISHED: Final[Mapping[str, str]] = TEXT_MODELS
 OPEN_MODELS: Final = ("openai/gpt-oss-120b-maas", "openai/gpt-oss-20b-maas")
@@ -72,16 +72,16 @@ class VertexAI:
     """One Google project."""
 
     def __init__(self) -> None:
-        self._published = Account(
-            {name: Model("text", snapshot) for name, snapshot in PUBLISHED.items()}
+        self._published = CloudAccount(
+            {name: AccountModel("text", snapshot) for name, snapshot in PUBLISHED.items()}
         )
-        self._open = Account({name: Model("text", name) for name in OPEN_MODELS})
+        self._open = CloudAccount({name: AccountModel("text", name) for name in OPEN_MODELS})
 
     def endpoint(self, path: str) -> str:
         place = _PLACE.fullmatch(path)
         return place[4] if place else ""
 
-    def answer(self, received: Received) -> Answer:
+    def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Vertex AI, or of Google's token endpoint."""
         if received.path == "/token":
             return _grant(received)
@@ -111,7 +111,7 @@ class VertexAI:
             reply = ask(
                 account, received, path, {"/responses"} if published else {"/chat/completions"}
             )
-        except Refused as refused:
+        except FormatRefusal as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
             at = f"projects/{project}/locations/{location}/publishers/openai/models/{unknown.model}"
@@ -123,14 +123,14 @@ class VertexAI:
             return _error(received, 404, "Method not found.")
         return answer_of(reply, _headers(received), encode)
 
-    def outage(self, received: Received, outage: Outage) -> Answer:
+    def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in Google's words."""
         message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         reason = "ACCESS_TOKEN_EXPIRED" if outage.family == "expired_token" else ""
         return _error(received, outage.status, message, reason=reason)
 
 
-def _authenticate(received: Received) -> Answer | None:
+def _authenticate(received: Received) -> HttpAnswer | None:
     scheme, _, token = received.header(b"authorization").partition(" ")
     if not token:
         return _error(received, 401, _NO_CREDENTIAL, reason="CREDENTIALS_MISSING")
@@ -147,7 +147,7 @@ def _authenticate(received: Received) -> Answer | None:
     return None
 
 
-def _grant(received: Received) -> Answer:
+def _grant(received: Received) -> HttpAnswer:
     """Return an access token for a service account's assertion."""
     form = query_of(received.body.decode("latin-1"))
     if received.method != "POST" or form.get("grant_type") != _GRANT:
@@ -187,7 +187,7 @@ def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
     )
 
 
-def _error(received: Received, status: int, message: str, reason: str = "") -> Answer:
+def _error(received: Received, status: int, message: str, reason: str = "") -> HttpAnswer:
     error: dict[str, object] = {
         "code": status,
         "message": message,
@@ -199,7 +199,7 @@ def _error(received: Received, status: int, message: str, reason: str = "") -> A
     return _json(received, status, {"error": error})
 
 
-def _json(received: Received, status: int, body: object) -> Answer:
+def _json(received: Received, status: int, body: object) -> HttpAnswer:
     headers = ((b"content-type", b"application/json; charset=UTF-8"), *_headers(received))
     if status == 401:
         headers = (
@@ -209,7 +209,7 @@ def _json(received: Received, status: int, body: object) -> Answer:
                 b'Bearer realm="https://accounts.google.com/", error="invalid_token"',
             ),
         )
-    return Answer(status=status, headers=headers, body=encode(body))
+    return HttpAnswer(status=status, headers=headers, body=encode(body))
 
 
 def _headers(received: Received) -> tuple[Header, ...]:

@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from clauseway.sandbox.signatures.rsa import Key, prime_after
+from clauseway.sandbox.signatures.rsa import KeyPair, prime_after
 from clauseway.sandbox.signatures.tokens import encode_segment, sign_token
 
 # Both keys can be read in their primes: whoever finds one knows at once that it is no secret.
 _SAYS: Final = "NOT A SECRET: EVERYBODY HAS IT, IT OPENS NOTHING BUT THE SANDBOX"
 # The callers' own key: Google's service account and Oracle's users sign with it.
-DEMONSTRATION_KEY: Final = Key(
+DEMONSTRATION_KEY: Final = KeyPair(
     prime_after(f"CLAUSEWAY SANDBOX DEMONSTRATION KEY, FIRST PRIME. {_SAYS}", 133),
     prime_after(f"CLAUSEWAY SANDBOX DEMONSTRATION KEY, OTHER PRIME. {_SAYS}", 87),
 )
 # With this one the sandbox signs the tokens that it issues.
-ISSUER_KEY: Final = Key(
+ISSUER_KEY: Final = KeyPair(
     prime_after(f"CLAUSEWAY SANDBOX TOKEN ISSUER KEY, FIRST PRIME. {_SAYS}", 2689),
     prime_after(f"CLAUSEWAY SANDBOX TOKEN ISSUER KEY, OTHER PRIME. {_SAYS}", 673),
 )
@@ -76,7 +76,7 @@ def entra_token(
     expires_s: int = _YEAR_2100,
     audience: str = AZURE_AUDIENCE,
     tenant: str = AZURE_TENANT_ID,
-    key: Key = ISSUER_KEY,
+    key: KeyPair = ISSUER_KEY,
 ) -> str:
     """Return a Microsoft Entra access token of the demonstration client."""
     claims = {
@@ -93,7 +93,7 @@ def entra_token(
 
 
 def google_token(
-    expires_s: int = _YEAR_2100, scope: str = GOOGLE_SCOPE, key: Key = ISSUER_KEY
+    expires_s: int = _YEAR_2100, scope: str = GOOGLE_SCOPE, key: KeyPair = ISSUER_KEY
 ) -> str:
     """Return a Google OAuth access token of the demonstration service account; to a caller it is
     opaque."""
@@ -160,7 +160,7 @@ def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-def oci_session_token(expires_s: int = _YEAR_2100, key: Key = ISSUER_KEY) -> str:
+def oci_session_token(expires_s: int = _YEAR_2100, key: KeyPair = ISSUER_KEY) -> str:
     """Return the security token of an instance or resource principal: it names the public key
     that it signs with."""
     public = DEMONSTRATION_KEY.public

@@ -44,7 +44,7 @@ class PublicKey(msgspec.Struct, frozen=True):
         return hashlib.md5(self.der, usedforsecurity=False).digest().hex(":")
 
 
-class Key(msgspec.Struct, frozen=True, dict=True):
+class KeyPair(msgspec.Struct, frozen=True, dict=True):
     """A key pair, from its two primes."""
 
     p: int

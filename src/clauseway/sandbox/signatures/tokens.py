@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from clauseway.sandbox.signatures.rsa import Key, PublicKey
+from clauseway.sandbox.signatures.rsa import KeyPair, PublicKey
 
 
-def sign_token(claims: Mapping[str, object], key: Key, key_id: str) -> str:
+def sign_token(claims: Mapping[str, object], key: KeyPair, key_id: str) -> str:
     """Return the token that says `claims`."""
     head = {"typ": "JWT", "alg": "RS256", "kid": key_id}
     signed = ".".join(

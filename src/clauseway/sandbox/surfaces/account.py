@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from clauseway.sandbox.surfaces.generation import Generation
-from clauseway.sandbox.wire import Refused
+from clauseway.sandbox.wire import FormatRefusal
 
 Kept = TypeVar("Kept")
-Key = TypeVar("Key", bound=Hashable)
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 # A prompt is cached from so many tokens on, in steps of so many (OpenAI's guide to prompt caching).
 _CACHED_MIN: Final = 1024
@@ -27,7 +27,7 @@ _KEPT_MAX: Final = 4_000
 CREATED: Final = 1_767_225_600
 
 
-class Model(msgspec.Struct, frozen=True):
+class AccountModel(msgspec.Struct, frozen=True):
     """A model that an account may call: what it can do, and the dated snapshot that answers."""
 
     kind: str
@@ -41,18 +41,18 @@ TEXT_MODELS: Final[Mapping[str, str]] = {
     "gpt-5.4-mini": "gpt-5.4-mini-2026-03-17",
     "gpt-5.4-nano": "gpt-5.4-nano-2026-03-17",
 }
-OTHER_MODELS: Final[Mapping[str, Model]] = {
-    "text-embedding-3-small": Model("embedding", "text-embedding-3-small"),
-    "text-embedding-3-large": Model("embedding", "text-embedding-3-large"),
-    "gpt-image-1": Model("image", "gpt-image-1"),
-    "dall-e-2": Model("image", "dall-e-2"),
-    "gpt-4o-mini-tts": Model("speech", "gpt-4o-mini-tts"),
-    "gpt-4o-transcribe": Model("transcription", "gpt-4o-transcribe"),
-    "whisper-1": Model("transcription", "whisper-1"),
-    "omni-moderation-latest": Model("moderation", "omni-moderation-latest"),
+OTHER_MODELS: Final[Mapping[str, AccountModel]] = {
+    "text-embedding-3-small": AccountModel("embedding", "text-embedding-3-small"),
+    "text-embedding-3-large": AccountModel("embedding", "text-embedding-3-large"),
+    "gpt-image-1": AccountModel("image", "gpt-image-1"),
+    "dall-e-2": AccountModel("image", "dall-e-2"),
+    "gpt-4o-mini-tts": AccountModel("speech", "gpt-4o-mini-tts"),
+    "gpt-4o-transcribe": AccountModel("transcription", "gpt-4o-transcribe"),
+    "whisper-1": AccountModel("transcription", "whisper-1"),
+    "omni-moderation-latest": AccountModel("moderation", "omni-moderation-latest"),
 }
-OPENAI_MODELS: Final[Mapping[str, Model]] = {
-    **{name: Model("text", snapshot) for name, snapshot in TEXT_MODELS.items()},
+OPENAI_MODELS: Final[Mapping[str, AccountModel]] = {
+    **{name: AccountModel("text", snapshot) for name, snapshot in TEXT_MODELS.items()},
     **OTHER_MODELS,
 }
 
@@ -110,10 +110,10 @@ class KeptBatch(msgspec.Struct):
     polls: int = 0
 
 
-class Account:
+class CloudAccount:
     """The models of an account and everything it keeps."""
 
-    def __init__(self, models: Mapping[str, Model], style: ChatStyle | None = None) -> None:
+    def __init__(self, models: Mapping[str, AccountModel], style: ChatStyle | None = None) -> None:
         self.models = models
         self.style = style or ChatStyle()
         self.responses: dict[str, KeptResponse] = {}
@@ -156,7 +156,7 @@ class Account:
         return cached
 
 
-def keep(shelf: dict[Key, Kept], key: Key, value: Kept) -> None:
+def keep(shelf: dict[KeyT, Kept], key: KeyT, value: Kept) -> None:
     """Put it on a shelf, and drop the oldest from one that is full."""
     if len(shelf) >= _KEPT_MAX:
         del shelf[next(iter(shelf))]
@@ -171,9 +171,9 @@ def describe_model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "system"}
 
 
-def _cannot(model: str, kind: str) -> Refused:
+def _cannot(model: str, kind: str) -> FormatRefusal:
     if kind == "text":
-        return Refused(
+        return FormatRefusal(
             404,
             "This is not a chat model and thus not supported in the v1/chat/completions "
             "endpoint. Did you mean to use "
@@ -181,7 +181,7 @@ def _cannot(model: str, kind: str) -> Refused:
             param="model",
         )
     if kind == "embedding":
-        return Refused(403, "You are not allowed to generate embeddings from this model")
-    return Refused(
+        return FormatRefusal(403, "You are not allowed to generate embeddings from this model")
+    return FormatRefusal(
         400, f"Invalid value: '{model}'. The model does not support {kind}.", param="model"
     )

@@ -10,12 +10,12 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from clauseway.sandbox.surfaces.account import Account
+from clauseway.sandbox.surfaces.account import CloudAccount
 from clauseway.sandbox.surfaces.generation import Generation, count_tokens
 from clauseway.sandbox.surfaces.generation import generate as generate_text
-from clauseway.sandbox.surfaces.multipart import Form, Part, read_form
+from clauseway.sandbox.surfaces.multipart import Form, FormPart, read_form
 from clauseway.sandbox.surfaces.parameters import choice, missing, model_of, read_object, required
-from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event
+from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event
 
 _TOKENS_OF_WORD: Final = 10
 _SAMPLES_OF_WORD: Final = 9_600  # 0.4 s of 24 kHz
@@ -34,7 +34,7 @@ _TYPES: Final = {
 _TEXTS: Final = ("json", "text", "srt", "verbose_json", "vtt")
 
 
-def speak(account: Account, call: Call) -> Reply:
+def speak(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /audio/speech`."""
     request = read_object(call.body)
     model = model_of(request, call.model)
@@ -58,17 +58,17 @@ def speak(account: Account, call: Call) -> Reply:
     return Reply(content_type=STREAM, events=events, tokens=tokens)
 
 
-def transcribe(account: Account, call: Call) -> Reply:
+def transcribe(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /audio/transcriptions`."""
     return _hear(account, call, "transcribe")
 
 
-def translate(account: Account, call: Call) -> Reply:
+def translate(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /audio/translations`."""
     return _hear(account, call, "translate")
 
 
-def _hear(account: Account, call: Call, task: str) -> Reply:
+def _hear(account: CloudAccount, call: ModelCall, task: str) -> Reply:
     form = read_form(call.content_type, call.body)
     fields = form.fields
     model = model_of(dict(fields), call.model)
@@ -77,7 +77,7 @@ def _hear(account: Account, call: Call, task: str) -> Reply:
     whisper = model.startswith("whisper")
     form_name = choice(dict(fields), "response_format", _TEXTS)
     if form_name not in ("json", "text") and not whisper:
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"response_format '{form_name}' is not compatible with model '{model}'. Use 'json' "
             f"or 'text' instead.",
@@ -111,12 +111,12 @@ def _hear(account: Account, call: Call, task: str) -> Reply:
     )
 
 
-def _file(form: Form) -> Part:
+def _file(form: Form) -> FormPart:
     files = form.files("file")
     if not files:
         raise missing("file")
     if not files[0].content:
-        raise Refused(
+        raise FormatRefusal(
             400,
             "Audio file is too short. Minimum audio length is 0.1 seconds.",
             code="audio_too_short",

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from clauseway.sandbox.surfaces.account import Account, KeptBatch, UnknownModel, keep
+from clauseway.sandbox.surfaces.account import CloudAccount, KeptBatch, UnknownModel, keep
 from clauseway.sandbox.surfaces.files import find, store
 from clauseway.sandbox.surfaces.parameters import choice, page_of, read_object, required
-from clauseway.sandbox.wire import Call, Refused, Reply
+from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 # The model server says which endpoints a batch may use.
-Answering = Callable[[Account, Call], Reply]
+BatchAnswerer = Callable[[CloudAccount, ModelCall], Reply]
 
 _FINAL: Final = frozenset({"completed", "failed", "cancelled", "expired"})
 _TWENTY_FOUR_HOURS_S: Final = 86_400
@@ -33,7 +33,7 @@ _MOMENTS: Final = (
 )
 
 
-def create(account: Account, call: Call, endpoints: tuple[str, ...]) -> Reply:
+def create(account: CloudAccount, call: ModelCall, endpoints: tuple[str, ...]) -> Reply:
     """`POST /batches`."""
     request = read_object(call.body)
     file_id = str(required(request, "input_file_id"))
@@ -42,7 +42,7 @@ def create(account: Account, call: Call, endpoints: tuple[str, ...]) -> Reply:
         {"completion_window": required(request, "completion_window")}, "completion_window", ("24h",)
     )
     if find(account, file_id).body["purpose"] != "batch":
-        raise Refused(400, "Expected file to have purpose: 'batch'.", param="input_file_id")
+        raise FormatRefusal(400, "Expected file to have purpose: 'batch'.", param="input_file_id")
     now_s = int(call.now_s)
     body: dict[str, Any] = {
         "id": f"batch_{call.serial}",
@@ -64,7 +64,7 @@ def create(account: Account, call: Call, endpoints: tuple[str, ...]) -> Reply:
     return Reply(value=body)
 
 
-def retrieve(account: Account, call: Call, batch_id: str, answer: Answering) -> Reply:
+def retrieve(account: CloudAccount, call: ModelCall, batch_id: str, answer: BatchAnswerer) -> Reply:
     """`GET /batches/{id}`: one poll."""
     batch = _find(account, batch_id)
     now_s = int(call.now_s)
@@ -80,29 +80,29 @@ def retrieve(account: Account, call: Call, batch_id: str, answer: Answering) -> 
     return Reply(value=batch.body)
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: CloudAccount, call: ModelCall) -> Reply:
     """`GET /batches`, the newest first."""
     bodies = [batch.body for batch in account.batches.values()][::-1]
     page, frame = page_of(bodies, [body["id"] for body in bodies], call.query)
     return Reply(value={"object": "list", "data": page, **frame})
 
 
-def cancel(account: Account, call: Call, batch_id: str) -> Reply:
+def cancel(account: CloudAccount, call: ModelCall, batch_id: str) -> Reply:
     """`POST /batches/{id}/cancel`."""
     batch = _find(account, batch_id)
     if batch.body["status"] in _FINAL:
-        raise Refused(409, f"Cannot cancel a batch with status '{batch.body['status']}'.")
+        raise FormatRefusal(409, f"Cannot cancel a batch with status '{batch.body['status']}'.")
     batch.body = {**batch.body, "status": "cancelling", "cancelling_at": int(call.now_s)}
     return Reply(value=batch.body)
 
 
-def _find(account: Account, batch_id: str) -> KeptBatch:
+def _find(account: CloudAccount, batch_id: str) -> KeptBatch:
     if batch_id not in account.batches:
-        raise Refused(404, f"No batch found with id '{batch_id}'.")
+        raise FormatRefusal(404, f"No batch found with id '{batch_id}'.")
     return account.batches[batch_id]
 
 
-def _validated(account: Account, batch: KeptBatch, now_s: int) -> dict[str, Any]:
+def _validated(account: CloudAccount, batch: KeptBatch, now_s: int) -> dict[str, Any]:
     lines = _lines(account, batch)
     errors = [
         error for number, line in enumerate(lines, 1) if (error := _mistake(line, number, batch))
@@ -132,7 +132,7 @@ def _validated(account: Account, batch: KeptBatch, now_s: int) -> dict[str, Any]
     }
 
 
-def _lines(account: Account, batch: KeptBatch) -> list[bytes]:
+def _lines(account: CloudAccount, batch: KeptBatch) -> list[bytes]:
     content = find(account, batch.body["input_file_id"]).content
     return [line for line in content.splitlines() if line.strip()]
 
@@ -164,14 +164,16 @@ def _mistake(line: bytes, number: int, batch: KeptBatch) -> dict[str, object] | 
     return None
 
 
-def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> dict[str, Any]:
+def _run(
+    account: CloudAccount, batch: KeptBatch, call: ModelCall, answer: BatchAnswerer
+) -> dict[str, Any]:
     answered: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
     tokens_in = tokens_out = 0
     for number, line in enumerate(_lines(account, batch)):
         request = json.loads(line)
         serial = hashlib.md5(f"{batch.serial} {number}".encode(), usedforsecurity=False).hexdigest()
-        asked = Call(
+        asked = ModelCall(
             method="POST",
             path=request["url"].removeprefix("/v1"),
             query="",
@@ -187,11 +189,11 @@ def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> d
             result = reply.value
             tokens_in += reply.tokens[0]
             tokens_out += reply.tokens[1]
-        except Refused as error:
+        except FormatRefusal as error:
             status, result = error.status, error.body
         except UnknownModel as error:
             status = 404
-            result = Refused(
+            result = FormatRefusal(
                 404, f"The model `{error.model}` does not exist.", code="model_not_found"
             ).body
         response = {"status_code": status, "request_id": f"req_{serial}", "body": result}
@@ -227,7 +229,11 @@ def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> d
 
 
 def _written(
-    account: Account, call: Call, batch: KeptBatch, entries: list[dict[str, Any]], kind: str
+    account: CloudAccount,
+    call: ModelCall,
+    batch: KeptBatch,
+    entries: list[dict[str, Any]],
+    kind: str,
 ) -> object:
     """Return the file of these answers; None where there are none."""
     if not entries:

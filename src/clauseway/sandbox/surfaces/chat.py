@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from clauseway.sandbox.surfaces.account import Account
+from clauseway.sandbox.surfaces.account import CloudAccount
 from clauseway.sandbox.surfaces.fitting import UnfitSchema
 from clauseway.sandbox.surfaces.generation import (
     Generation,
@@ -31,7 +31,7 @@ from clauseway.sandbox.surfaces.parameters import (
     read_object,
     section,
 )
-from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
+from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event, padding
 
 # The largest answer that the gpt-5 family gives (OpenAI's model pages).
 OUTPUT_TOKENS_MAX = 128_000
@@ -52,7 +52,7 @@ _NO_JSON_WORD = (
 )
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+class AcceptedChat(msgspec.Struct, frozen=True, kw_only=True):
     """A chat request that the format accepts, and the answer it will get.
 
     The account knows its models.
@@ -67,7 +67,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_key: object
 
 
-def complete(account: Account, call: Call) -> Reply:
+def complete(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /chat/completions`."""
     request = read_request(call.body, call.model)
     snapshot = account.snapshot(request.model, "text")
@@ -107,7 +107,7 @@ def complete(account: Account, call: Call) -> Reply:
     return Reply(value=value, tokens=generation.tokens)
 
 
-def read_request(body: bytes, named: str = "") -> ChatRequest:
+def read_request(body: bytes, named: str = "") -> AcceptedChat:
     """Read a chat completion request. Raise Refused as the real API refuses."""
     request = read_object(body)
     model = model_of(request, named)
@@ -115,7 +115,7 @@ def read_request(body: bytes, named: str = "") -> ChatRequest:
     streamed = flag(request, "stream")
     options = _stream_options(request, streamed)
     if request.get("n") not in (None, 1):
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"Unsupported value: 'n' does not support {request['n']} with this model. "
             "Only the default (1) value is supported.",
@@ -123,13 +123,13 @@ def read_request(body: bytes, named: str = "") -> ChatRequest:
             code="unsupported_value",
         )
     if flag(request, "logprobs"):
-        raise Refused(
+        raise FormatRefusal(
             400,
             "Unsupported parameter: 'logprobs' is not supported with this model.",
             param="logprobs",
             code="unsupported_parameter",
         )
-    return ChatRequest(
+    return AcceptedChat(
         model=model,
         streamed=streamed,
         include_usage=flag(options, "include_usage", "stream_options.include_usage"),
@@ -179,7 +179,9 @@ def generate_as(
     except UnfitSchema as error:
         name, param = ("function", "tools") if tool else ("response_format", "response_format")
         code = "invalid_function_parameters" if tool else "invalid_json_schema"
-        raise Refused(400, f"Invalid schema for {name}: {error}", param=param, code=code) from None
+        raise FormatRefusal(
+            400, f"Invalid schema for {name}: {error}", param=param, code=code
+        ) from None
     return generate(contents, tokens_max, streamed)
 
 
@@ -198,7 +200,7 @@ def called_tool(
         name = tool_choice.get("name") or section(tool_choice, "function").get("name")
         chosen = [tool for tool in tools if tool["name"] == name]
         if not chosen:
-            raise Refused(
+            raise FormatRefusal(
                 400, f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice"
             )
         return chosen[0]
@@ -214,10 +216,10 @@ def answer_schema(wanted: dict[str, Any], contents: tuple[str, ...]) -> Mapping[
         return None
     if wanted["type"] == "json_object":
         if not any("json" in content.lower() for content in contents):
-            raise Refused(400, _NO_JSON_WORD, param="messages")
+            raise FormatRefusal(400, _NO_JSON_WORD, param="messages")
         return _ANY_OBJECT
     if wanted["type"] != "json_schema":
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', "
             f"'json_schema', and 'text'.",
@@ -236,7 +238,7 @@ def _contents(request: dict[str, Any]) -> Iterator[str]:
         raise missing("messages")
     expect(messages, list, "messages", "an array of objects")
     if not messages:
-        raise Refused(
+        raise FormatRefusal(
             400,
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got "
             "an empty array instead.",
@@ -250,7 +252,7 @@ def _contents(request: dict[str, Any]) -> Iterator[str]:
             raise missing(f"{at}.role")
         expect(message["role"], str, f"{at}.role", "a string")
         if message["role"] not in _ROLES:
-            raise Refused(
+            raise FormatRefusal(
                 400,
                 f"Invalid value: '{message['role']}'. Supported values are: 'system', "
                 f"'assistant', 'user', 'function', "
@@ -281,7 +283,7 @@ def _part_text(part: dict[str, Any], at: str) -> str:
         expect(part.get(kind), dict, f"{at}.{kind}", "an object")
         return MEDIA[kind]
     if kind not in ("text", "refusal"):
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"Invalid value: '{kind}'. Supported values are: 'text', 'image_url', "
             f"'input_audio', 'refusal', 'audio', "
@@ -298,7 +300,7 @@ def _stream_options(request: dict[str, Any], streamed: bool) -> dict[str, Any]:
     if options is None:
         return {}
     if not streamed:
-        raise Refused(
+        raise FormatRefusal(
             400,
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             param="stream_options",
@@ -313,7 +315,7 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
         if value is None:
             continue
         if value > OUTPUT_TOKENS_MAX:
-            raise Refused(
+            raise FormatRefusal(
                 400,
                 f"{name} is too large: {value}. This model supports at most "
                 f"{OUTPUT_TOKENS_MAX} completion tokens, "
@@ -376,7 +378,7 @@ def _deltas(generation: Generation, completion: str) -> Iterator[dict[str, objec
 
 
 def _stream_events(
-    request: ChatRequest,
+    request: AcceptedChat,
     generation: Generation,
     head: dict[str, object],
     choice: Mapping[str, object],
@@ -403,7 +405,7 @@ def _stream_events(
 
 
 def _finished(
-    request: ChatRequest, chunk: dict[str, object], usage: dict[str, object] | None, number: int
+    request: AcceptedChat, chunk: dict[str, object], usage: dict[str, object] | None, number: int
 ) -> dict[str, object]:
     if request.include_usage:
         chunk["usage"] = usage

@@ -2,15 +2,15 @@
 
 from typing import Any, Final
 
-from clauseway.sandbox.surfaces.account import Account, KeptConversation, keep
+from clauseway.sandbox.surfaces.account import CloudAccount, KeptConversation, keep
 from clauseway.sandbox.surfaces.parameters import missing, page_of, query_of, read_object
 from clauseway.sandbox.surfaces.responses import conversation_of, input_items
-from clauseway.sandbox.wire import Call, Refused, Reply
+from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 _ITEMS_MAX: Final = 20  # that may be added at once
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /conversations`."""
     request = read_object(call.body or b"{}")
     body = {
@@ -24,12 +24,12 @@ def create(account: Account, call: Call) -> Reply:
     return Reply(value=body)
 
 
-def retrieve(account: Account, call: Call, conversation_id: str) -> Reply:
+def retrieve(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     """`GET /conversations/{id}`."""
     return Reply(value=conversation_of(account, conversation_id).body)
 
 
-def update(account: Account, call: Call, conversation_id: str) -> Reply:
+def update(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     """`POST /conversations/{id}`: its metadata."""
     kept, request = conversation_of(account, conversation_id), read_object(call.body)
     if "metadata" not in request:
@@ -38,7 +38,7 @@ def update(account: Account, call: Call, conversation_id: str) -> Reply:
     return Reply(value=kept.body)
 
 
-def delete(account: Account, call: Call, conversation_id: str) -> Reply:
+def delete(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     """`DELETE /conversations/{id}`."""
     conversation_of(account, conversation_id)
     del account.conversations[conversation_id]
@@ -46,7 +46,7 @@ def delete(account: Account, call: Call, conversation_id: str) -> Reply:
     return Reply(value=deleted)
 
 
-def add(account: Account, call: Call, conversation_id: str) -> Reply:
+def add(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     """`POST /conversations/{id}/items`."""
     kept, request = conversation_of(account, conversation_id), read_object(call.body)
     if "items" not in request:
@@ -56,23 +56,29 @@ def add(account: Account, call: Call, conversation_id: str) -> Reply:
     return _listed(items, "")
 
 
-def list_items(account: Account, call: Call, conversation_id: str) -> Reply:
+def list_items(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     """`GET /conversations/{id}/items`, the newest first unless `order=asc`."""
     items = conversation_of(account, conversation_id).items
     ascending = query_of(call.query).get("order", "desc") == "asc"
     return _listed(items if ascending else items[::-1], call.query)
 
 
-def retrieve_item(account: Account, call: Call, conversation_id: str, item_id: str) -> Reply:
+def retrieve_item(
+    account: CloudAccount, call: ModelCall, conversation_id: str, item_id: str
+) -> Reply:
     """`GET /conversations/{id}/items/{id}`."""
     items = conversation_of(account, conversation_id).items
     for item in items:
         if item["id"] == item_id:
             return Reply(value=item)
-    raise Refused(404, f"Item with id '{item_id}' not found in conversation '{conversation_id}'.")
+    raise FormatRefusal(
+        404, f"Item with id '{item_id}' not found in conversation '{conversation_id}'."
+    )
 
 
-def delete_item(account: Account, call: Call, conversation_id: str, item_id: str) -> Reply:
+def delete_item(
+    account: CloudAccount, call: ModelCall, conversation_id: str, item_id: str
+) -> Reply:
     """`DELETE /conversations/{id}/items/{id}`: the answer is the conversation."""
     kept = conversation_of(account, conversation_id)
     retrieve_item(account, call, conversation_id, item_id)
@@ -80,11 +86,11 @@ def delete_item(account: Account, call: Call, conversation_id: str, item_id: str
     return Reply(value=kept.body)
 
 
-def _given(items: object, call: Call) -> list[dict[str, Any]]:
+def _given(items: object, call: ModelCall) -> list[dict[str, Any]]:
     given = input_items(items, call.serial)
     if len(given) > _ITEMS_MAX:
         message = f"Invalid 'items': array too long. Expected at most {_ITEMS_MAX} items."
-        raise Refused(400, message, param="items", code="array_above_max_length")
+        raise FormatRefusal(400, message, param="items", code="array_above_max_length")
     return given
 
 

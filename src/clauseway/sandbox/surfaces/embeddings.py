@@ -7,7 +7,7 @@ import hashlib
 import math
 from typing import Any, Final
 
-from clauseway.sandbox.surfaces.account import Account
+from clauseway.sandbox.surfaces.account import CloudAccount
 from clauseway.sandbox.surfaces.generation import count_tokens
 from clauseway.sandbox.surfaces.parameters import (
     choice,
@@ -17,14 +17,14 @@ from clauseway.sandbox.surfaces.parameters import (
     refuse_type,
     required,
 )
-from clauseway.sandbox.wire import Call, Refused, Reply
+from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 _DIMENSIONS: Final = {"text-embedding-3-large": 3072}
 _DIMENSIONS_OTHERWISE: Final = 1536
 _INPUTS_MAX: Final = 2048
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: CloudAccount, call: ModelCall) -> Reply:
     request = read_object(call.body)
     model = model_of(request, call.model)
     inputs = _inputs(required(request, "input"))
@@ -33,7 +33,7 @@ def create(account: Account, call: Call) -> Reply:
     snapshot = account.snapshot(model, "embedding")
     size = _DIMENSIONS.get(snapshot, _DIMENSIONS_OTHERWISE)
     if wanted is not None and wanted > size:
-        raise Refused(
+        raise FormatRefusal(
             400, f"Invalid value for 'dimensions' = {wanted}. Must be less than or equal to {size}."
         )
     vectors = [_vector(text, wanted or size) for text, _ in inputs]
@@ -58,7 +58,7 @@ def _inputs(given: Any) -> list[tuple[str, int]]:
     if not isinstance(given, list) or not all(isinstance(item, str | list) for item in given):
         refuse_type(given, "input", "one of a string, array of strings, or array of token arrays")
     if not given or len(given) > _INPUTS_MAX or any(not item for item in given):
-        raise Refused(
+        raise FormatRefusal(
             400,
             "'$.input' is invalid. Please check the API reference: "
             "https://platform.openai.com/docs.",

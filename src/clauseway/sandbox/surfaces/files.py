@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from clauseway.sandbox.surfaces.account import Account, KeptFile, keep
+from clauseway.sandbox.surfaces.account import CloudAccount, KeptFile, keep
 from clauseway.sandbox.surfaces.multipart import read_form
 from clauseway.sandbox.surfaces.parameters import choice, missing, page_of, query_of
-from clauseway.sandbox.wire import Call, Refused, Reply
+from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 _PURPOSES: Final = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 _LIST_MAX: Final = 10_000
 
 
-def upload(account: Account, call: Call) -> Reply:
+def upload(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /files`."""
     form = read_form(call.content_type, call.body)
     fields = dict(form.fields)
@@ -25,7 +25,7 @@ def upload(account: Account, call: Call) -> Reply:
 
 
 def store(
-    account: Account, call: Call, filename: str, purpose: str, content: bytes
+    account: CloudAccount, call: ModelCall, filename: str, purpose: str, content: bytes
 ) -> dict[str, object]:
     """Keep a file under an id drawn from the call's serial. Returns the file object."""
     body: dict[str, object] = {
@@ -44,7 +44,7 @@ def store(
     return body
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: CloudAccount, call: ModelCall) -> Reply:
     """`GET /files`, the newest first."""
     asked = query_of(call.query)
     bodies = [
@@ -59,21 +59,21 @@ def list_all(account: Account, call: Call) -> Reply:
     return Reply(value={"object": "list", "data": page, **frame})
 
 
-def retrieve(account: Account, call: Call, file_id: str) -> Reply:
+def retrieve(account: CloudAccount, call: ModelCall, file_id: str) -> Reply:
     return Reply(value=find(account, file_id).body)
 
 
-def content(account: Account, call: Call, file_id: str) -> Reply:
+def content(account: CloudAccount, call: ModelCall, file_id: str) -> Reply:
     return Reply(content=find(account, file_id).content, content_type=b"application/octet-stream")
 
 
-def delete(account: Account, call: Call, file_id: str) -> Reply:
+def delete(account: CloudAccount, call: ModelCall, file_id: str) -> Reply:
     find(account, file_id)
     del account.files[file_id]
     return Reply(value={"object": "file", "id": file_id, "deleted": True})
 
 
-def find(account: Account, file_id: str) -> KeptFile:
+def find(account: CloudAccount, file_id: str) -> KeptFile:
     if file_id not in account.files:
-        raise Refused(404, f"No such File object: {file_id}", param="id")
+        raise FormatRefusal(404, f"No such File object: {file_id}", param="id")
     return account.files[file_id]

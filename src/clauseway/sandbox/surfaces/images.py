@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from clauseway.sandbox.surfaces.account import Account
+from clauseway.sandbox.surfaces.account import CloudAccount
 from clauseway.sandbox.surfaces.generation import count_tokens
 from clauseway.sandbox.surfaces.multipart import read_form
 from clauseway.sandbox.surfaces.parameters import (
@@ -23,7 +23,7 @@ from clauseway.sandbox.surfaces.parameters import (
     objects,
     read_object,
 )
-from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event
+from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event
 
 _IMAGE_TOKENS_IN: Final = 85
 _TOKENS: Final[Mapping[tuple[str, str], int]] = {
@@ -42,14 +42,14 @@ _QUALITIES: Final = ("auto", "low", "medium", "high")
 _IMAGES_MAX: Final = 10
 
 
-def generate(account: Account, call: Call) -> Reply:
+def generate(account: CloudAccount, call: ModelCall) -> Reply:
     request = read_object(call.body)
     if not request.get("prompt"):
         raise missing("prompt")
     return _answer(account, call, request, 0, "generation")
 
 
-def edit(account: Account, call: Call) -> Reply:
+def edit(account: CloudAccount, call: ModelCall) -> Reply:
     """Edit pictures: of a form, or of JSON that names them by address or as files."""
     if call.content_type.startswith("application/json"):
         request = read_object(call.body)
@@ -62,14 +62,16 @@ def edit(account: Account, call: Call) -> Reply:
     return _answer(account, call, request, pictures, "edit")
 
 
-def vary(account: Account, call: Call) -> Reply:
+def vary(account: CloudAccount, call: ModelCall) -> Reply:
     """Make variations. Only dall-e-2 makes them, and reports no usage."""
     form = read_form(call.content_type, call.body)
     request = _typed(form.fields)
     if not form.files("image"):
         raise missing("image")
     if call.model or request.get("model", "dall-e-2") != "dall-e-2":
-        raise Refused(400, "The model must be 'dall-e-2'.", param="model", code="invalid_value")
+        raise FormatRefusal(
+            400, "The model must be 'dall-e-2'.", param="model", code="invalid_value"
+        )
     account.snapshot("dall-e-2", "image")
     picture = {"b64_json": _picture("1024x1024")}
     if request.get("response_format") != "b64_json":
@@ -89,14 +91,18 @@ def _typed(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _answer(
-    account: Account, call: Call, request: dict[str, Any], pictures_in: int, operation: str
+    account: CloudAccount,
+    call: ModelCall,
+    request: dict[str, Any],
+    pictures_in: int,
+    operation: str,
 ) -> Reply:
     account.snapshot(call.model or request.get("model") or "gpt-image-1", "image")
     size = choice(request, "size", _SIZES).replace("auto", "1024x1024")
     quality = choice(request, "quality", _QUALITIES).replace("auto", "medium")
     images = integer(request, "n", 1) or 1
     if images > _IMAGES_MAX:
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"Invalid 'n': integer above maximum value. Expected a value <= {_IMAGES_MAX}, but "
             f"got {images} instead.",

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from clauseway.sandbox.surfaces.account import Account
+from clauseway.sandbox.surfaces.account import CloudAccount
 from clauseway.sandbox.surfaces.parameters import expect, model_of, read_object, required
-from clauseway.sandbox.wire import Call, Reply
+from clauseway.sandbox.wire import ModelCall, Reply
 
 _CATEGORIES: Final = (
     "harassment",
@@ -33,7 +33,7 @@ _PICTURES: Final = frozenset(
 )
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: CloudAccount, call: ModelCall) -> Reply:
     request = read_object(call.body)
     given = required(request, "input")
     model = model_of({"model": "omni-moderation-latest", **request}, call.model)

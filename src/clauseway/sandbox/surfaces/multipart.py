@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from clauseway.sandbox.wire import Refused
+from clauseway.sandbox.wire import FormatRefusal
 
 _PARAMETER = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"|(\w+)=([^\s;"]+)')
 
 
-class Part(msgspec.Struct, frozen=True):
+class FormPart(msgspec.Struct, frozen=True):
     """One part of a form. `filename` is empty for a plain field."""
 
     name: str
@@ -22,7 +22,7 @@ class Part(msgspec.Struct, frozen=True):
 class Form(msgspec.Struct, frozen=True):
     """A form's parts in the order sent."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[FormPart, ...]
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -30,7 +30,7 @@ class Form(msgspec.Struct, frozen=True):
         plain = [part for part in self.parts if not part.filename]
         return {part.name: part.content.decode("utf-8", "replace") for part in plain}
 
-    def files(self, *names: str) -> list[Part]:
+    def files(self, *names: str) -> list[FormPart]:
         """Return the files sent under any of the names."""
         return [part for part in self.parts if part.filename and part.name in names]
 
@@ -40,22 +40,24 @@ def read_form(content_type: str, body: bytes) -> Form:
     kind, _, rest = content_type.partition(";")
     boundary = _parameters(rest).get("boundary", "")
     if kind.strip().lower() != "multipart/form-data" or not boundary:
-        raise Refused(400, f"Invalid Content-Type header ({kind}), expected 'multipart/form-data'.")
+        raise FormatRefusal(
+            400, f"Invalid Content-Type header ({kind}), expected 'multipart/form-data'."
+        )
     mark = b"--" + boundary.encode("latin-1")
     pieces = (b"\r\n" + body).split(b"\r\n" + mark)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise Refused(400, "Could not parse multipart form")
+        raise FormatRefusal(400, "Could not parse multipart form")
     return Form(tuple(_part(piece) for piece in pieces[1:-1]))
 
 
-def _part(piece: bytes) -> Part:
+def _part(piece: bytes) -> FormPart:
     head, _, content = piece.partition(b"\r\n\r\n")
     headers = {}
     for line in head.split(b"\r\n"):
         name, _, value = line.decode("utf-8", "replace").partition(":")
         headers[name.strip().lower()] = value.strip()
     parameters = _parameters(headers.get("content-disposition", ""))
-    return Part(
+    return FormPart(
         parameters.get("name", ""),
         parameters.get("filename", ""),
         headers.get("content-type", ""),

@@ -1,6 +1,6 @@
 """Reading a request's parameters, with refusals in the words of OpenAI's API.
 
-Every function raises `Refused` for what the real API would refuse.
+Every function raises `FormatRefusal` for what the real API would refuse.
 """
 
 from typing import Any, TypeVar
@@ -8,9 +8,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from clauseway.sandbox.wire import Refused
+from clauseway.sandbox.wire import FormatRefusal
 
-Item = TypeVar("Item")
+ItemT = TypeVar("ItemT")
 
 _JSON_TYPES = {
     dict: "an object",
@@ -34,9 +34,9 @@ def read_object(body: bytes) -> dict[str, Any]:
     try:
         request = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused(400, _NOT_JSON) from None
+        raise FormatRefusal(400, _NOT_JSON) from None
     if not isinstance(request, dict):
-        raise Refused(400, _NOT_JSON)
+        raise FormatRefusal(400, _NOT_JSON)
     return request
 
 
@@ -44,7 +44,7 @@ def model_of(request: dict[str, Any], named: str = "") -> str:
     """Return the model asked for; `named` where the path names it."""
     model = named or request.get("model")
     if not model:
-        raise Refused(400, "you must provide a model parameter")
+        raise FormatRefusal(400, "you must provide a model parameter")
     expect(model, str, "model", "a string")
     return str(model)
 
@@ -56,8 +56,8 @@ def required(request: dict[str, Any], name: str) -> Any:
     return value
 
 
-def missing(name: str) -> Refused:
-    return Refused(
+def missing(name: str) -> FormatRefusal:
+    return FormatRefusal(
         400, f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
     )
 
@@ -97,7 +97,7 @@ def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
     if type(value) is not int:
         refuse_type(value, name, "an integer")
     if value < least:
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, but "
             f"got {value} instead.",
@@ -115,7 +115,7 @@ def choice(fields: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         supported = ", ".join(f"'{option}'" for option in allowed[:-1])
         listed = f"{supported}, and '{allowed[-1]}'" if supported else f"'{allowed[-1]}'"
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"Invalid value: '{value}'. Supported values are: {listed}.",
             param=name,
@@ -131,7 +131,7 @@ def expect(value: object, kind: type, at: str, wanted: str) -> None:
 
 def refuse_type(value: object, at: str, wanted: str) -> None:
     got = _JSON_TYPES.get(type(value), "null")
-    raise Refused(
+    raise FormatRefusal(
         400,
         f"Invalid type for '{at}': expected {wanted}, but got {got} instead.",
         param=at,
@@ -144,7 +144,9 @@ def query_of(text: str) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
 
 
-def page_of(items: list[Item], ids: list[str], query: str) -> tuple[list[Item], dict[str, object]]:
+def page_of(
+    items: list[ItemT], ids: list[str], query: str
+) -> tuple[list[ItemT], dict[str, object]]:
     """Return the part of a list that `after` and `limit` ask for, and the fields that frame it."""
     asked = query_of(query)
     begin = ids.index(asked["after"]) + 1 if asked.get("after") in ids else 0

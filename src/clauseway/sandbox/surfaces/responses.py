@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clauseway.sandbox.surfaces.account import Account, KeptConversation, KeptResponse, keep
+from clauseway.sandbox.surfaces.account import CloudAccount, KeptConversation, KeptResponse, keep
 from clauseway.sandbox.surfaces.chat import MEDIA, OUTPUT_TOKENS_MAX, called_tool, generate_as, less
 from clauseway.sandbox.surfaces.generation import (
     Generation,
@@ -34,7 +34,7 @@ from clauseway.sandbox.surfaces.parameters import (
     required,
     section,
 )
-from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
+from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event, padding
 
 # The real API's least value of `max_output_tokens`.
 _OUTPUT_TOKENS_MIN: Final = 16
@@ -59,7 +59,7 @@ _ECHOED: Final[dict[str, object]] = {
 }
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /responses`."""
     request = read_object(call.body)
     model = model_of(request, call.model)
@@ -69,7 +69,7 @@ def create(account: Account, call: Call) -> Reply:
     streamed, background = flag(request, "stream"), flag(request, "background")
     stored = request.get("store") is not False
     if background and not stored:
-        raise Refused(400, "Background mode requires 'store' to be true.", param="background")
+        raise FormatRefusal(400, "Background mode requires 'store' to be true.", param="background")
     instructions = request.get("instructions")
     instructed = [instructions] if isinstance(instructions, str) else []
     # Earlier turns count as input.
@@ -102,14 +102,14 @@ def create(account: Account, call: Call) -> Reply:
     return _reply(kept, value=kept.body)
 
 
-def retrieve(account: Account, call: Call, response_id: str) -> Reply:
+def retrieve(account: CloudAccount, call: ModelCall, response_id: str) -> Reply:
     """`GET /responses/{id}`: one poll of a response in the background; with `stream=true` its
     events again."""
     kept = _kept(account, response_id)
     query = query_of(call.query)
     if query.get("stream") == "true":
         if not kept.body["background"]:
-            raise Refused(
+            raise FormatRefusal(
                 400,
                 "Only responses created with 'background=true' can be streamed again.",
                 param="stream",
@@ -138,24 +138,24 @@ def retrieve(account: Account, call: Call, response_id: str) -> Reply:
     return _reply(kept, value=kept.body)
 
 
-def delete(account: Account, call: Call, response_id: str) -> Reply:
+def delete(account: CloudAccount, call: ModelCall, response_id: str) -> Reply:
     """`DELETE /responses/{id}`."""
     _kept(account, response_id)
     del account.responses[response_id]
     return Reply(value={"id": response_id, "object": "response", "deleted": True})
 
 
-def cancel(account: Account, call: Call, response_id: str) -> Reply:
+def cancel(account: CloudAccount, call: ModelCall, response_id: str) -> Reply:
     """`POST /responses/{id}/cancel`: a finished response stays as it is."""
     kept = _kept(account, response_id)
     if not kept.body["background"]:
-        raise Refused(400, "Cannot cancel a synchronous response.")
+        raise FormatRefusal(400, "Cannot cancel a synchronous response.")
     if kept.body["status"] not in _FINAL:
         kept.body = {**kept.body, "status": "cancelled"}
     return Reply(value=kept.body)
 
 
-def list_input_items(account: Account, call: Call, response_id: str) -> Reply:
+def list_input_items(account: CloudAccount, call: ModelCall, response_id: str) -> Reply:
     """`GET /responses/{id}/input_items`, the newest first unless `order=asc`."""
     items = _kept(account, response_id).input_items
     if query_of(call.query).get("order", "desc") != "asc":
@@ -164,7 +164,7 @@ def list_input_items(account: Account, call: Call, response_id: str) -> Reply:
     return Reply(value={"object": "list", "data": page, **frame})
 
 
-def count_input_tokens(account: Account, call: Call) -> Reply:
+def count_input_tokens(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /responses/input_tokens`."""
     request = read_object(call.body)
     account.snapshot(model_of(request), "text")
@@ -179,7 +179,7 @@ def count_input_tokens(account: Account, call: Call) -> Reply:
     )
 
 
-def compact(account: Account, call: Call) -> Reply:
+def compact(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /responses/compact`: the context as one opaque item of a fixed number of tokens."""
     request = read_object(call.body)
     account.snapshot(model_of(request), "text")
@@ -219,19 +219,19 @@ def usage_of(generation: Generation) -> dict[str, object]:
     }
 
 
-def _kept(account: Account, response_id: str) -> KeptResponse:
+def _kept(account: CloudAccount, response_id: str) -> KeptResponse:
     if response_id not in account.responses:
-        raise Refused(404, f"Response with id '{response_id}' not found.")
+        raise FormatRefusal(404, f"Response with id '{response_id}' not found.")
     return account.responses[response_id]
 
 
-def _previous(account: Account, request: dict[str, Any]) -> KeptResponse | None:
+def _previous(account: CloudAccount, request: dict[str, Any]) -> KeptResponse | None:
     response_id = request.get("previous_response_id")
     if response_id is None:
         return None
     expect(response_id, str, "previous_response_id", "a string")
     if response_id not in account.responses:
-        raise Refused(
+        raise FormatRefusal(
             400,
             f"Previous response with id '{response_id}' not found.",
             param="previous_response_id",
@@ -240,13 +240,13 @@ def _previous(account: Account, request: dict[str, Any]) -> KeptResponse | None:
     return account.responses[response_id]
 
 
-def _conversation(account: Account, request: dict[str, Any]) -> KeptConversation:
+def _conversation(account: CloudAccount, request: dict[str, Any]) -> KeptConversation:
     """Return the conversation that a request goes on from; an empty one where it names none."""
     named = request.get("conversation")
     if named is None:
         return KeptConversation({}, [])
     if request.get("previous_response_id") is not None:
-        raise Refused(
+        raise FormatRefusal(
             400,
             "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are "
             "only providing one of: 'previous_response_id' or 'conversation'.",
@@ -255,9 +255,9 @@ def _conversation(account: Account, request: dict[str, Any]) -> KeptConversation
     return conversation_of(account, named["id"] if isinstance(named, dict) else str(named))
 
 
-def conversation_of(account: Account, conversation_id: str) -> KeptConversation:
+def conversation_of(account: CloudAccount, conversation_id: str) -> KeptConversation:
     if conversation_id not in account.conversations:
-        raise Refused(404, f"Conversation with id '{conversation_id}' not found.")
+        raise FormatRefusal(404, f"Conversation with id '{conversation_id}' not found.")
     return account.conversations[conversation_id]
 
 
@@ -307,7 +307,7 @@ def _generate(
 ) -> Generation:
     tokens_max = integer(request, "max_output_tokens", _OUTPUT_TOKENS_MIN)
     if tokens_max is not None and tokens_max > OUTPUT_TOKENS_MAX:
-        raise Refused(
+        raise FormatRefusal(
             400, f"max_output_tokens is too large: {tokens_max}.", param="max_output_tokens"
         )
     tools = [tool for tool in objects(request, "tools") if tool.get("type") == "function"]
@@ -325,7 +325,7 @@ def _obfuscated(request: dict[str, Any]) -> bool:
 
 
 def _begin(
-    request: dict[str, Any], call: Call, snapshot: str, background: bool, stored: bool
+    request: dict[str, Any], call: ModelCall, snapshot: str, background: bool, stored: bool
 ) -> dict[str, Any]:
     reasoning, text = section(request, "reasoning"), section(request, "text")
     return {

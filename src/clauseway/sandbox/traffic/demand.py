@@ -43,7 +43,7 @@ _MIX = (
 )
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True):
+class DemandWindow(msgspec.Struct, frozen=True, kw_only=True):
     """The requests of a tenant in ten minutes.
 
     Tokens are how many the shortest 10, 50, 90 and 99 of 100 have at most.
@@ -87,7 +87,7 @@ def buying(client: int) -> Buying:
 
 
 def demand(
-    windows: Sequence[Window], begin_ns: int, days: int, scale: Fraction, seed: int
+    windows: Sequence[DemandWindow], begin_ns: int, days: int, scale: Fraction, seed: int
 ) -> Iterator[Demanded]:
     """Yield the requests of so many days from `begin_ns` on, window by window.
 
@@ -112,7 +112,7 @@ def demand(
                 yield from _requests(window, at_ns, count, chance)
 
 
-def _requests(window: Window, at_ns: int, count: int, chance: Random) -> Iterable[Demanded]:
+def _requests(window: DemandWindow, at_ns: int, count: int, chance: Random) -> Iterable[Demanded]:
     # Where requests come in bursts, more of them come close to the window's begin.
     bursts = max(1.0, window.arrival_cv)
     times = sorted(at_ns + int(chance.random() ** bursts * WINDOW_NS) for _ in range(count))

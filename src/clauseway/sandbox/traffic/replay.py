@@ -36,7 +36,7 @@ ANY_CLOUD: Final = "any"
 _REFUSED_CODE = "forbidden_by_agreement"
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request as the client saw it.
 
     `status` is 0 where no answer came. `cloud` is who served it, or for a refusal the cloud asked
@@ -75,10 +75,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     failed: Mapping[str, int]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     """A finished replay: every outcome in the order of the plan, and the last progress."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ReplayedRequest, ...]
     progress: Progress
     seconds: float
 
@@ -100,7 +100,7 @@ async def replay(
     clock: SimulatedClock | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     concurrency: int = CONCURRENCY,
-) -> Report:
+) -> ReplayReport:
     """Send `planned` (in order of `event_ns`) to the OpenAI-compatible `base_url` (it ends in
     `/v1`).
 
@@ -143,7 +143,7 @@ class _Replay:
         self._keys = keys
         self._planned = planned
         self._on_progress = on_progress
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[ReplayedRequest] = []
         self._business_ns = planned[0].event_ns if planned else 0
         self._counts: dict[str, Counter[str]] = {
             "served": Counter(),
@@ -151,7 +151,7 @@ class _Replay:
             "failed": Counter(),
         }
 
-    async def send_all(self, clock: SimulatedClock | None) -> Report:
+    async def send_all(self, clock: SimulatedClock | None) -> ReplayReport:
         began = time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
             for request in self._planned:
@@ -165,7 +165,9 @@ class _Replay:
         progress = self._progress()
         self._on_progress(progress)
         outcomes = tuple(sorted(self._outcomes, key=lambda outcome: outcome.index))
-        return Report(outcomes=outcomes, progress=progress, seconds=time.perf_counter() - began)
+        return ReplayReport(
+            outcomes=outcomes, progress=progress, seconds=time.perf_counter() - began
+        )
 
     async def _all_answered(self) -> None:
         """Wait until every place is free, that is, until nothing is under way."""
@@ -183,7 +185,7 @@ class _Replay:
         if len(self._outcomes) % _PROGRESS_EVERY == 0 and len(self._outcomes) < len(self._planned):
             self._on_progress(self._progress())
 
-    async def _ask(self, request: PlannedRequest, client: httpx.AsyncClient) -> Outcome:
+    async def _ask(self, request: PlannedRequest, client: httpx.AsyncClient) -> ReplayedRequest:
         began = time.perf_counter_ns()
         headers = {
             "authorization": f"Bearer {self._keys[request.buyer]}",
@@ -296,13 +298,13 @@ async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
 
 def _outcome(
     request: PlannedRequest, response: httpx.Response | None, seen: _Seen, latency_us: int
-) -> Outcome:
+) -> ReplayedRequest:
     status = response.status_code if response is not None else 0
     headers = response.headers if response is not None else httpx.Headers()
     code, message = seen.problem
     kind = "refused" if code == _REFUSED_CODE else "failed" if code else "served"
     asked = request.cloud or ANY_CLOUD
-    return Outcome(
+    return ReplayedRequest(
         index=request.index,
         event_ns=request.event_ns,
         kind=kind,

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 
-Rows = dict[str, list[dict[str, Any]]]
+RowsByTable = dict[str, list[dict[str, Any]]]
 # The tables that a settlement stands on, and the column that says when a row became known.
 _TABLES: tuple[tuple[Table, str], ...] = (
     (schema.basis, "recorded_ns"),
@@ -46,7 +46,7 @@ class Unfit(ValueError):
     """Rows that do not fit their table."""
 
 
-def taken(control: Control, known_ns: int, before: date) -> Rows:
+def taken(control: Control, known_ns: int, before: date) -> RowsByTable:
     """Return the rows known by an instant; closes only of periods that ended by a day."""
     with control.reading() as connection:
         rows = {

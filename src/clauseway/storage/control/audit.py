@@ -39,8 +39,8 @@ from clauseway.storage.control.chained import (
     BY_TABLE,
     CHAINED,
     Chained,
-    Content,
-    Key,
+    RowContent,
+    RowKey,
     contents,
     contents_of,
     row_text,
@@ -98,7 +98,7 @@ class Touched:
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
-        self.keys: dict[str, dict[Key, None]] = {}
+        self.keys: dict[str, dict[RowKey, None]] = {}
         self.is_locked = False
 
 
@@ -132,7 +132,7 @@ def open_log(connection: Connection) -> None:
         for content in contents(connection, chained)
     ]
     says = f"{len(adopted)} rows stood before the log began" if adopted else "a new home"
-    opening = Content(row="", kind="log", subject=says, day=None, why="", digest="")
+    opening = RowContent(row="", kind="log", subject=says, day=None, why="", digest="")
     _append(connection, [(OPENED, str(schema.audit_log.name), opening), *adopted], time.time_ns())
 
 
@@ -146,7 +146,7 @@ def begin_again(connection: Connection, says: str, why: str, recorded_ns: int) -
     columns = schema.audit_head.c
     at = {columns.sequence: max(head.sequence, last[0]), columns.digest: last[1]}
     connection.execute(update(schema.audit_head).values(at))
-    opening = Content(row="", kind="log", subject=says, day=None, why=why, digest="")
+    opening = RowContent(row="", kind="log", subject=says, day=None, why=why, digest="")
     adopted = [
         (ADOPTED, chained.place, content)
         for chained in CHAINED
@@ -228,7 +228,7 @@ def digest_of(before: str, row: Logged) -> str:
 
 
 def _append(
-    connection: Connection, written: Sequence[tuple[str, str, Content]], recorded_ns: int
+    connection: Connection, written: Sequence[tuple[str, str, RowContent]], recorded_ns: int
 ) -> None:
     if not written:
         return
@@ -257,7 +257,7 @@ def _append(
     connection.execute(update(schema.audit_head).values(sequence=sequence, digest=digest))
 
 
-def _written(connection: Connection, touched: Touched) -> Iterator[tuple[str, str, Content]]:
+def _written(connection: Connection, touched: Touched) -> Iterator[tuple[str, str, RowContent]]:
     """Yield the rows that a transaction has written, as they stand at its end, each with its
     act."""
     for chained in CHAINED:
@@ -271,8 +271,8 @@ def _written(connection: Connection, touched: Touched) -> Iterator[tuple[str, st
 
 
 def _changed(
-    connection: Connection, chained: Chained, keys: Sequence[Key]
-) -> Iterator[tuple[str, str, Content]]:
+    connection: Connection, chained: Chained, keys: Sequence[RowKey]
+) -> Iterator[tuple[str, str, RowContent]]:
     place = chained.place
     before = latest(connection, place, [row_text(key) for key in keys])
     now = {content.row: content for content in contents_of(connection, chained, keys)}
@@ -280,7 +280,7 @@ def _changed(
         row = row_text(key)
         was, is_ = before.get(row), now.get(row)
         if is_ is None and was is not None and was.act != REMOVED:
-            gone = Content(
+            gone = RowContent(
                 row=row, kind=was.kind, subject=was.subject, day=was.day, why="", digest=""
             )
             yield REMOVED, place, gone
@@ -329,7 +329,7 @@ def _after(
             _touch(touched, chained, tuple(values[name] for name in chained.key))
 
 
-def _touch(touched: Touched, chained: Chained, key: Key) -> None:
+def _touch(touched: Touched, chained: Chained, key: RowKey) -> None:
     numbered_here = touched.last.get(chained.place)
     if numbered_here is None or key[0] <= numbered_here:
         touched.keys.setdefault(chained.place, {})[key] = None

@@ -12,7 +12,7 @@ from clauseway.storage.control.control import Control, as_record
 from clauseway.values import Problem
 
 
-class Break(msgspec.Struct, frozen=True, kw_only=True):
+class ChainBreak(msgspec.Struct, frozen=True, kw_only=True):
     """A stated break: the log goes on from `row`; it ended with `head`. `found` is the first of the
     `problems`."""
 
@@ -25,22 +25,22 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-def breaks(control: Control) -> list[Break]:
+def breaks(control: Control) -> list[ChainBreak]:
     """Return every stated break, in order."""
     table = schema.audit_breaks
     with control.reading() as connection:
         rows = connection.execute(select(table).order_by(table.c.sequence))
-        return [as_record(Break, row) for row in rows]
+        return [as_record(ChainBreak, row) for row in rows]
 
 
 def state_break(
     control: Control, problems: tuple[Problem, ...], who: str, why: str, now_ns: int
-) -> Break:
+) -> ChainBreak:
     """Record a break and begin the log again, in one transaction."""
     with control.unchained() as connection:
         head, last = audit.head_of(connection), audit.last_row(connection)
         ended = f"{last[0]}:{last[1]}"
-        stated = Break(
+        stated = ChainBreak(
             recorded_ns=now_ns,
             row=max(head.sequence, last[0]) + 1,
             head=ended,

@@ -40,7 +40,7 @@ _LOOKED_AT = 10_000
 _LOG = schema.audit_log.c
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class CheckedLog(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a check: the log's end, how many of its rows were checked, and all problems.
 
     For a log that was begun again after a break, `problems` are the ones since, and `before` the
@@ -53,7 +53,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     before: tuple[Problem, ...] = ()
 
 
-def check(control: Control) -> Checked:
+def check(control: Control) -> CheckedLog:
     """Check all of the books."""
     with control.reading() as connection:
         return _all(connection)
@@ -74,7 +74,7 @@ def check_place(control: Control, place: str) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def check_in_part(control: Control) -> Checked:
+def check_in_part(control: Control) -> CheckedLog:
     """Check the rows logged since the last check, and a part of the older rows."""
     with control.reading() as connection:
         head = head_of(connection)
@@ -92,7 +92,7 @@ def check_in_part(control: Control) -> Checked:
     return checked
 
 
-def _some(connection: Connection, head: Head) -> tuple[Checked, list[tuple[int, int]]]:
+def _some(connection: Connection, head: Head) -> tuple[CheckedLog, list[tuple[int, int]]]:
     """Check the next part of the old rows, and the new rows; return the result and the ranges of
     log rows."""
     since = max(0, restarted_at(connection) - 1)
@@ -103,10 +103,10 @@ def _some(connection: Connection, head: Head) -> tuple[Checked, list[tuple[int, 
     for after, to in parts:
         problems += _part(connection, after, to)
     rows = sum(to - after for after, to in parts)
-    return Checked(head=head, rows=rows, problems=tuple(problems)), parts
+    return CheckedLog(head=head, rows=rows, problems=tuple(problems)), parts
 
 
-def _all(connection: Connection) -> Checked:
+def _all(connection: Connection) -> CheckedLog:
     head = head_of(connection)
     last: dict[str, dict[str, Logged]] = {chained.place: {} for chained in CHAINED}
     problems = _end(connection, head)
@@ -132,7 +132,7 @@ def _all(connection: Connection) -> Checked:
             problems += _compared(row, content.digest, f"{content.kind} {content.subject}")
         gone = (row for row in logged_rows.values() if row.act != REMOVED)
         problems += [problem for row in gone for problem in _compared(row, "", "")]
-    return Checked(head=head, rows=head.sequence, problems=tuple(problems), before=tuple(before))
+    return CheckedLog(head=head, rows=head.sequence, problems=tuple(problems), before=tuple(before))
 
 
 def _part(connection: Connection, after: int, to: int) -> Iterator[Problem]:

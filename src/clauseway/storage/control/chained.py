@@ -33,7 +33,7 @@ from clauseway.storage.control import schema
 _AT_ONCE = 300
 _STREAMED_ROWS = 5_000
 _EVERY_DIGIT = Context(prec=80)
-Key = tuple[Any, ...]
+RowKey = tuple[Any, ...]
 
 
 def _nothing(_: Row[Any]) -> str:
@@ -77,7 +77,7 @@ class _Reason(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
+class RowContent(msgspec.Struct, frozen=True, kw_only=True):
     """A row as it stands: its key as text, and the words by which the log names it."""
 
     row: str
@@ -253,7 +253,7 @@ BY_TABLE = {chained.place: chained for chained in CHAINED}
 
 def contents(
     connection: Connection, chained: Chained, where: ColumnElement[bool] | None = None
-) -> Iterator[Content]:
+) -> Iterator[RowContent]:
     """Read the rows of a chained table, all or some, in the order of their keys."""
     columns = [chained.table.c[name] for name in chained.key]
     query = _raw(chained.table).order_by(*columns)
@@ -280,7 +280,9 @@ def contents(
         key, legs = next(parts, (None, []))
 
 
-def contents_of(connection: Connection, chained: Chained, keys: Sequence[Key]) -> Iterator[Content]:
+def contents_of(
+    connection: Connection, chained: Chained, keys: Sequence[RowKey]
+) -> Iterator[RowContent]:
     """Read the rows with these keys, as far as they are there."""
     for at in range(0, len(keys), _AT_ONCE):
         some = keys[at : at + _AT_ONCE]
@@ -298,14 +300,14 @@ def row_text(key: Sequence[Any]) -> str:
     return str(key[0]) if len(key) == 1 else msgspec.json.encode(key).decode()
 
 
-def row_key(chained: Chained, text: str) -> Key:
+def row_key(chained: Chained, text: str) -> RowKey:
     """Read a key that `row_text` wrote."""
     if len(chained.key) > 1:
         return tuple(msgspec.json.decode(text))
     return (int(text) if chained.is_numbered else text,)
 
 
-def _is(chained: Chained, key: Key) -> ColumnElement[bool]:
+def _is(chained: Chained, key: RowKey) -> ColumnElement[bool]:
     return and_(
         *(chained.table.c[name] == value for name, value in zip(chained.key, key, strict=True))
     )
@@ -329,11 +331,11 @@ def _raw(table: Table) -> Select[Any]:
     return select(*columns)
 
 
-def _content(chained: Chained, row: Row[Any], legs: Sequence[Row[Any]]) -> Content:
+def _content(chained: Chained, row: Row[Any], legs: Sequence[Row[Any]]) -> RowContent:
     values = _filled(chained.table, row, chained.volatile)
     if legs and chained.parts is not None:
         values["parts"] = [_filled(chained.parts, leg, frozenset()) for leg in legs]
-    return Content(
+    return RowContent(
         row=row_text([row._mapping[name] for name in chained.key]),
         kind=chained.kind(row),
         subject=chained.subject(row),
@@ -343,11 +345,13 @@ def _content(chained: Chained, row: Row[Any], legs: Sequence[Row[Any]]) -> Conte
     )
 
 
-def _orphan(table: Table, key: int, legs: Sequence[Row[Any]]) -> Content:
+def _orphan(table: Table, key: int, legs: Sequence[Row[Any]]) -> RowContent:
     values = {"parts": [_filled(table, leg, frozenset()) for leg in legs]}
     subject = f"{len(legs)} of no entry"
     digest = _digest(str(table.name), values)
-    return Content(row=f"{key}?", kind="posting", subject=subject, day=None, why="", digest=digest)
+    return RowContent(
+        row=f"{key}?", kind="posting", subject=subject, day=None, why="", digest=digest
+    )
 
 
 def _digest(table: str, values: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ _ROWS = 5_000
 _BEGUN = (str(schema.audit_log.name), str(schema.audit_head.name))
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
+class TableContent(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a table: its number of rows, and the SHA-256 of their columns in the order of
     their keys."""
 
@@ -42,7 +42,7 @@ def copy_control(source: Control, target: Control) -> None:
         _copy_tables(reading, writing, lambda *_: None)
 
 
-def copy_and_compare(source: Control, target: Control, on_table: OnTable) -> list[Content]:
+def copy_and_compare(source: Control, target: Control, on_table: OnTable) -> list[TableContent]:
     """Copy as `copy_control` does, and return the target's content, table by table.
 
     Every row is read again on both sides. Raise InvalidInput if the target is not empty, or differs
@@ -55,7 +55,7 @@ def copy_and_compare(source: Control, target: Control, on_table: OnTable) -> lis
     return copied
 
 
-def contents_of_tables(connection: Connection) -> list[Content]:
+def contents_of_tables(connection: Connection) -> list[TableContent]:
     """Return the content of each table, equal for equal tables whichever database they are in."""
     return [_content(connection, table) for table in schema.metadata.sorted_tables]
 
@@ -91,13 +91,13 @@ def _continue_numbers(writing: Connection, table: Table) -> None:
         )
 
 
-def _content(connection: Connection, table: Table) -> Content:
+def _content(connection: Connection, table: Table) -> TableContent:
     rows, hashed = 0, hashlib.sha256()
     query = select(table).order_by(*table.primary_key.columns)
     for row in connection.execute(query.execution_options(yield_per=_ROWS)):
         hashed.update(msgspec.json.encode(stated(table, row), order="sorted"))
         rows += 1
-    return Content(table=str(table.name), rows=rows, digest=hashed.hexdigest())
+    return TableContent(table=str(table.name), rows=rows, digest=hashed.hexdigest())
 
 
 def _rows_of(connection: Connection, table: Table) -> int:
@@ -116,7 +116,7 @@ def _require_empty(writing: Connection) -> None:
         raise InvalidInput(Problem(what=message, why=why, where="the target", todo=todo))
 
 
-def _require_same(source: list[Content], target: list[Content]) -> None:
+def _require_same(source: list[TableContent], target: list[TableContent]) -> None:
     pairs = zip(source, target, strict=True)
     differing = [
         f"{original.table} ({original.rows:,} and {copy.rows:,} rows)"

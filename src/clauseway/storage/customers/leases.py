@@ -32,7 +32,7 @@ _DIGITS = Context(prec=60)
 NO_END_NS = 1 << 63
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A process's request for a lease, in totals of it. See `Lease` for the names; less than
     `least` would not help.
 
@@ -51,7 +51,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     spool: str = ""
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a lease: `leased` in all, `left` of the budget's `amount` for anybody, until
     `end_ns`.
 
@@ -91,7 +91,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.leased, self.spent) if self.is_open else self.spent
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class BudgetStanding(msgspec.Struct, frozen=True, kw_only=True):
     """A budget in the present period: `spent`, and `leased` beyond that to running processes, in
     picodollars."""
 
@@ -136,7 +136,7 @@ class Leases:
     def __init__(self, control: Control) -> None:
         self._control = control
 
-    def lease(self, wanted: Sequence[Wanted], now_ns: int) -> list[Held]:
+    def lease(self, wanted: Sequence[LeaseRequest], now_ns: int) -> list[LeaseState]:
         """Grant the requests as far as the budgets reach; return the states of the leases, in the
         order given.
 
@@ -186,7 +186,7 @@ class Leases:
                 > 0
             )
 
-    def standings(self, now_ns: int) -> list[Standing]:
+    def standings(self, now_ns: int) -> list[BudgetStanding]:
         """Return every budget in the period that holds now."""
         with self._control.reading() as connection:
             query = select(schema.budgets).order_by(
@@ -196,10 +196,10 @@ class Leases:
             return [_standing(connection, budget, now_ns) for budget in budgets]
 
 
-def _standing(connection: Connection, budget: BudgetRow, now_ns: int) -> Standing:
+def _standing(connection: Connection, budget: BudgetRow, now_ns: int) -> BudgetStanding:
     begin_ns, end_ns = bounds(budget.period, now_ns)
     leases = _of_period(connection, budget.id, begin_ns)
-    return Standing(
+    return BudgetStanding(
         budget=budget,
         begin_ns=begin_ns,
         end_ns=end_ns,
@@ -209,7 +209,7 @@ def _standing(connection: Connection, budget: BudgetRow, now_ns: int) -> Standin
     )
 
 
-def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
+def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseState:
     budget = connection.execute(
         select(schema.budgets).where(schema.budgets.c.id == wanted.budget).with_for_update()
     ).one_or_none()
@@ -239,7 +239,7 @@ def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
         connection.execute(
             update(schema.budgets).where(schema.budgets.c.id == budget.id).values(short_ns=now_ns)
         )
-    return Held(
+    return LeaseState(
         leased=leased,
         left=max(left, 0),
         amount=amount,
@@ -248,7 +248,7 @@ def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
     )
 
 
-def _granted(held: int, wanted: Wanted, free: int) -> int:
+def _granted(held: int, wanted: LeaseRequest, free: int) -> int:
     """Return a lease's new amount: less if it is given back; more as far as the budget reaches, if
     that helps."""
     if wanted.is_over or wanted.target <= held:
@@ -258,7 +258,7 @@ def _granted(held: int, wanted: Wanted, free: int) -> int:
     return held + more if more >= max(needed, 1) else held
 
 
-def _new(wanted: Wanted, begin_ns: int, now_ns: int) -> Lease:
+def _new(wanted: LeaseRequest, begin_ns: int, now_ns: int) -> Lease:
     return Lease(
         budget=wanted.budget,
         begin_ns=begin_ns,
@@ -275,7 +275,9 @@ def _new(wanted: Wanted, begin_ns: int, now_ns: int) -> Lease:
     )
 
 
-def _stale(connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns: int) -> Held:
+def _stale(
+    connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns: int
+) -> LeaseState:
     """Answer a request that is older than the last one, or of a lease that is over: nothing
     changes."""
     amount = picodollars(budget.amount) if budget is not None else 0
@@ -283,7 +285,7 @@ def _stale(connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns
     end_ns = (
         bounds(budget.period, lease.begin_ns)[1] if budget is not None and lease.is_open else now_ns
     )
-    return Held(
+    return LeaseState(
         leased=lease.leased,
         left=max(amount - gone, 0),
         amount=amount,
@@ -293,8 +295,8 @@ def _stale(connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns
 
 
 def _without_budget(
-    connection: Connection, lease: Lease | None, wanted: Wanted, now_ns: int
-) -> Held:
+    connection: Connection, lease: Lease | None, wanted: LeaseRequest, now_ns: int
+) -> LeaseState:
     """Answer a request for a removed budget: nothing is granted, and the amount spent of it is
     kept."""
     leased = 0
@@ -309,10 +311,10 @@ def _without_budget(
             heard_ns=now_ns,
         )
         _write(connection, ended, is_new=False)
-    return Held(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_recalled=True)
+    return LeaseState(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_recalled=True)
 
 
-def _find(connection: Connection, wanted: Wanted) -> Lease | None:
+def _find(connection: Connection, wanted: LeaseRequest) -> Lease | None:
     row = connection.execute(select(schema.leases).where(_is(wanted))).one_or_none()
     return None if row is None else _read(row)
 
@@ -323,7 +325,7 @@ def _of_period(connection: Connection, budget: str, begin_ns: int) -> list[Lease
     return [_read(row) for row in connection.execute(query)]
 
 
-def _is(lease: Wanted | Lease) -> ColumnElement[bool]:
+def _is(lease: LeaseRequest | Lease) -> ColumnElement[bool]:
     columns = schema.leases.c
     return and_(
         columns.budget == lease.budget, columns.boot == lease.boot, columns.part == lease.part

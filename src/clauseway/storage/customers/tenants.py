@@ -24,7 +24,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     created_ns: int
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
+class LimitScope(msgspec.Struct, frozen=True, kw_only=True):
     """The scope of a limit or budget: everything of an organisation, less with each name. Empty is
     any."""
 
@@ -35,7 +35,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     product: str = ""
 
 
-class Limit(Scope, frozen=True, kw_only=True):
+class Limit(LimitScope, frozen=True, kw_only=True):
     """The requests and tokens allowed in a minute; 0 for no limit."""
 
     id: str
@@ -44,7 +44,7 @@ class Limit(Scope, frozen=True, kw_only=True):
     created_ns: int
 
 
-class BudgetRow(Scope, frozen=True, kw_only=True):
+class BudgetRow(LimitScope, frozen=True, kw_only=True):
     """The amount that may be spent in each `period` (total, day or month; UTC)."""
 
     id: str
@@ -131,7 +131,10 @@ class Tenants:
 
     def _set(self, table: Table, row: R, more: tuple[str, ...]) -> R:
         same = and_(
-            *(table.c[name] == getattr(row, name) for name in (*Scope.__struct_fields__, *more))
+            *(
+                table.c[name] == getattr(row, name)
+                for name in (*LimitScope.__struct_fields__, *more)
+            )
         )
         with self._control.writing() as connection:
             held = connection.execute(

@@ -33,7 +33,7 @@ class ImportedFile(msgspec.Struct, frozen=True):
     digest: str
 
 
-class Claim(msgspec.Struct, frozen=True):
+class ImportedRow(msgspec.Struct, frozen=True):
     """A record by its identity, a hash of its content, its file (by its place in the import) and
     its line."""
 
@@ -102,7 +102,7 @@ def seen(control: Control, identities: Iterable[bytes]) -> dict[bytes, Seen]:
     return imported
 
 
-def claim(control: Control, number: int, claims: Iterable[Claim]) -> None:
+def claim(control: Control, number: int, claims: Iterable[ImportedRow]) -> None:
     """Claim records for a running import. In the order of their identities this is quick at any
     size."""
     for some in _chunks(claims, _WRITTEN):
@@ -110,7 +110,7 @@ def claim(control: Control, number: int, claims: Iterable[Claim]) -> None:
             _insert(connection, number, some)
 
 
-def claim_single(connection: Connection, claimed: Claim) -> None:
+def claim_single(connection: Connection, claimed: ImportedRow) -> None:
     """Record that a record is imported, in the transaction that commits it."""
     _insert(connection, SINGLE, [claimed])
 
@@ -123,7 +123,7 @@ def end(connection: Connection, number: int, ended_ns: int) -> None:
     assert done.rowcount == 1, f"import {number} does not run"
 
 
-def _insert(connection: Connection, number: int, claims: Sequence[Claim]) -> None:
+def _insert(connection: Connection, number: int, claims: Sequence[ImportedRow]) -> None:
     connection.execute(
         insert(schema.imported_records),
         [
@@ -149,7 +149,7 @@ def _adopt_former(connection: Connection) -> None:
     for row in connection.execute(select(schema.imported)).all():
         identity = identity_of(RequestId.parse(row.request_id), row.attempt)
         content = bytes.fromhex(row.content)
-        claim_single(connection, Claim(identity, content, 0, row.line))
+        claim_single(connection, ImportedRow(identity, content, 0, row.line))
     connection.execute(delete(schema.imported))
 
 

@@ -33,7 +33,7 @@ class Flawed(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(f"{self.origin}\n{self.line}\n{self.body}".encode()).hexdigest()
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class QuarantinedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row in quarantine. `state` is open, replayed or dropped; `ended_ns` is when it became
     so."""
 
@@ -105,7 +105,7 @@ def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: in
 
 def held(
     control: Control, *, with_ended: bool = False, numbers: Sequence[int] = (), limit: int = 0
-) -> list[Held]:
+) -> list[QuarantinedRow]:
     """Return the rows in quarantine in the order they came, by default only those still open.
 
     `numbers` selects some of them, `limit` at most so many.
@@ -120,7 +120,7 @@ def held(
         query = query.limit(limit)
     with control.reading() as connection:
         return [
-            Held(
+            QuarantinedRow(
                 number=row.sequence,
                 origin=row.origin,
                 line=row.line,

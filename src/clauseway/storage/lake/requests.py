@@ -8,21 +8,21 @@ from clauseway.storage.lake.digests import read_rows
 from clauseway.storage.lake.files import INTENTS, USAGE, files_of
 from clauseway.storage.lake.lake import Lake
 
-Row = Mapping[str, Any]
+RequestRow = Mapping[str, Any]
 
 
-def usage_rows(lake: Lake, request_id: str) -> list[Row]:
+def usage_rows(lake: Lake, request_id: str) -> list[RequestRow]:
     """Return the ends of its attempts, in order."""
     return _rows(lake, USAGE, request_id)
 
 
-def intent_rows(lake: Lake, request_id: str) -> list[Row]:
+def intent_rows(lake: Lake, request_id: str) -> list[RequestRow]:
     """Return the beginnings of its attempts, in order."""
     return _rows(lake, INTENTS, request_id)
 
 
-def _rows(lake: Lake, kind: str, request_id: str) -> list[Row]:
-    rows: list[Row] = []
+def _rows(lake: Lake, kind: str, request_id: str) -> list[RequestRow]:
+    rows: list[RequestRow] = []
     files = [
         file
         for file in files_of(lake.control, kind)

@@ -38,7 +38,7 @@ _COLUMNS = schema.rollups.c
 # The same function, in a module for each database.
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
-Row = dict[str, Any]
+RollupRow = dict[str, Any]
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Sums(msgspec.Struct, frozen=True):
     count twice until the days are summed again.
     """
 
-    added: Iterable[Row]
+    added: Iterable[RollupRow]
     anew: frozenset[date] = frozenset()
     unsure: frozenset[date] = frozenset()
 
@@ -82,7 +82,7 @@ class _Added:
         if self._rows > _ROWS_IN_MEMORY:
             self._write()
 
-    def rows(self, but: Collection[date]) -> Iterator[Row]:
+    def rows(self, but: Collection[date]) -> Iterator[RollupRow]:
         """Yield the sums of all days but these."""
         if self._writer is not None and self._file is not None:
             self._write()
@@ -124,7 +124,7 @@ class Summing:
 
     def sums(self, written: Sequence[LakeFile]) -> Sums:
         """Return the sums that the parts add, now that their files are `written` under the root."""
-        anew: list[Row] = []
+        anew: list[RollupRow] = []
         for day in sorted(self._again):
             held = self._held_on(day)
             if faults_in(self._root, held):
@@ -163,7 +163,7 @@ def add_sums(connection: Connection, sums: Sums) -> None:
         connection.execute(adding, some)
 
 
-def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
+def replace_day(connection: Connection, day: date, rows: Sequence[RollupRow]) -> bool:
     """Replace a day's sums by those of a full scan; return whether they differ."""
     key = ["hour", *_DIMENSIONS, *_SUMS]
     held = connection.execute(select(*(_COLUMNS[name] for name in key)).where(_in(_day(day))))
@@ -173,7 +173,7 @@ def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
     return True
 
 
-def sums_of(connection: Connection, days: Interval) -> list[Row]:
+def sums_of(connection: Connection, days: Interval) -> list[RollupRow]:
     """Return the sums of each hour of some days, by every dimension."""
     names = ["hour", *_DIMENSIONS, *_SUMS]
     query = select(*(_COLUMNS[name] for name in names)).where(_in(days))
@@ -207,7 +207,7 @@ def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) 
         ]
 
 
-def scan(files: Sequence[Path], days: Interval) -> list[Row]:
+def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
     """Return the sums of some days by reading every row of the files, each attempt once, by its
     best known record."""
     if not files:
@@ -294,7 +294,7 @@ def _summed(usage: pa.Table) -> pa.Table:
     return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
 
-def _day_of(row: Row) -> date:
+def _day_of(row: RollupRow) -> date:
     return day_of(row["hour"] * HOUR_NS)
 
 

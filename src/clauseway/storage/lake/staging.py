@@ -22,7 +22,7 @@ from ibis import _
 from ibis.expr.types import Table
 
 from clauseway.storage.lake.columns import USAGE_SCHEMA
-from clauseway.storage.lake.imports import Claim
+from clauseway.storage.lake.imports import ImportedRow
 from clauseway.storage.lake.quarantine import Flawed
 
 # The limit counts the engine's buffers alone, not the rows its threads decode and hand out. One
@@ -140,14 +140,14 @@ class Staging:
             for row in batch.to_pylist():
                 yield Repeat(**row)
 
-    def claims(self) -> Iterator[Claim]:
+    def claims(self) -> Iterator[ImportedRow]:
         """Yield each record once, in the order of their identities. After `repeats`."""
         if not self._runs:
             return
-        wanted = self._once().select(*Claim.__struct_fields__).order_by(_.identity)
+        wanted = self._once().select(*ImportedRow.__struct_fields__).order_by(_.identity)
         for batch in self._read(wanted, _READ_ROWS):
             for row in batch.to_pylist():
-                yield Claim(**row)
+                yield ImportedRow(**row)
 
     def parts(self) -> Iterator[pa.Table]:
         """Yield each record once as usage, day by day and by request, in parts of one day each.

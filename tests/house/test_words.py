@@ -1,0 +1,74 @@
+"""Names in the code: a class has its name for itself, and the field's word is the one that is used."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src/clauseway"
+# A word that once was a name here | the field's word
+FORMER = [
+    ("docket", "context"),
+    ("purse", "budget slice"),
+    ("lessor", "lease server"),
+    ("desk", "connection"),
+    ("keeper", "credential cache"),
+    ("tally", "counters"),
+    ("twin", "fake cloud"),
+]
+PRONOUNS = {"one", "found", "told"}
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module by its path under the package."""
+    paths = sorted(SOURCE.rglob("*.py"))
+    return {str(path.relative_to(SOURCE)): ast.parse(path.read_text("utf-8")) for path in paths}
+
+
+def types_of(module: ast.Module) -> Iterator[str]:
+    """The public classes and type aliases at the top of a module."""
+    for node in module.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            names = (target.id for target in node.targets if isinstance(target, ast.Name))
+            yield from (name for name in names if re.fullmatch(r"[A-Z][a-z]\w*", name))
+
+
+def bound(module: ast.Module) -> Iterator[str]:
+    """Every name that a module binds: classes, functions, parameters, variables. Fields have the names of files."""
+    classes = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
+    fields = {id(field.target) for one in classes for field in one.body if isinstance(field, ast.AnnAssign)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in fields:
+            yield node.id
+
+
+def test_each_public_type_has_its_name_for_itself() -> None:
+    homes = defaultdict(list)
+    for path, module in modules().items():
+        for name in types_of(module):
+            if not name.startswith("_"):
+                homes[name].append(path)
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize(("former", "word"), FORMER)
+def test_the_word_of_the_field_is_the_name(former: str, word: str) -> None:
+    named = re.compile(rf"(^|_){former}s?(_|$)|{former.title()}(s|[A-Z]|$)", re.IGNORECASE)
+    using = {f"{path}: {name}" for path, module in modules().items() for name in bound(module) if named.search(name)}
+    assert using == set(), f"write {word}"
+
+
+def test_no_pronoun_is_a_name() -> None:
+    using = {f"{path}: {name}" for path, module in modules().items() for name in bound(module) if name in PRONOUNS}
+    assert using == set()
