@@ -59,7 +59,7 @@ from clauseway.decisions.rights import (
 )
 
 # The version of the rules above. Raise it when any answer changes: every receipt contains it.
-ENGINE = "clauseway-decisions/3"
+ENGINE = "clauseway-decisions/4"
 
 
 def decide(
