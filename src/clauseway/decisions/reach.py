@@ -61,11 +61,11 @@ def act_on(asked: Names, **changed: str) -> Act:
     The parts that its action does not take are left out: they change no answer.
     """
     action = changed.get("action", asked.action)
-    return Act(**{**asked.named(), **changed, **_left_out(action)})
+    return Act(**{**asked.named(), **changed, **left_out(action)})
 
 
 @cache
-def _left_out(action: str) -> Mapping[str, str]:
+def left_out(action: str) -> Mapping[str, str]:
     """Return the parts that an action does not take, each empty."""
     return {part.name: "" for part in SCOPED if not takes(action, part.lists)}
 

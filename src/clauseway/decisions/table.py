@@ -28,7 +28,7 @@ from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import decide, decide_act, facts_hash, other_options, receipt
 from clauseway.decisions.parts import BY_NAME, Names
 from clauseway.decisions.question import Question
-from clauseway.decisions.reach import Act, act_on
+from clauseway.decisions.reach import Act, act_on, left_out
 from clauseway.values import FOREVER, KnownAt
 
 _SELLER, _REGION = BY_NAME["seller"], BY_NAME["region"]
@@ -170,10 +170,16 @@ class _Leaf:
     def __len__(self) -> int:
         return prod(len(classes.names) for classes in self._names.values())
 
-    def cell(self, at: int, asked: Names) -> _Cell:
+    def cell(self, at: int, act: Act) -> _Cell:
         """Decide the cell at the offset `at`, and keep it."""
-        cell = self.cells[at] = _Cell(decide_act(self.case, self._act(asked)))
+        cell = self.cells[at] = _Cell(decide_act(self.case, act))
         return cell
+
+    def asked(self, asked: Names) -> Act:
+        """Return the act of a question that this leaf answers."""
+        action = self.case.question.action
+        seller = asked.party if action == SELL else asked.seller
+        return act_on(asked, action=action, seller=seller)
 
     @property
     def case(self) -> Case:
@@ -185,27 +191,26 @@ class _Leaf:
         # Rows share leaves: this one may have been decided for another product.
         if len(self.cells) == len(self):
             return
-        for at, asked in enumerate(self._stand_ins(product)):
+        for at, act in enumerate(self._acts(product)):
             if at not in self.cells:
-                self.cell(at, asked)
+                self.cell(at, act)
 
     def sheet(self, product: str) -> Sheet:
         """Return what the leaf decides, told of a product that it is about."""
-        acts = [self._act(asked) for asked in self._stand_ins(product)]
-        return Sheet(self._day, self.case, acts)
+        return Sheet(self._day, self.case, list(self._acts(product)))
 
-    def _stand_ins(self, product: str) -> Iterator[Names]:
-        """Yield the names that stand for each cell, in the order of the cells."""
+    def _acts(self, product: str) -> Iterator[Act]:
+        """Yield the act that stands for each cell, in the order of the cells."""
+        action = self.case.question.action
+        fixed = {"action": action, "product": product, **left_out(action)}
         # The offsets of the first part are next to each other.
         parts = [part.name for part in reversed(self._names.keys())]
         for names in every(*(classes.names for classes in reversed(self._names.values()))):
             named = dict(zip(parts, names, strict=True))
-            yield Names(action=self._situation.action, product=product, **named)
-
-    def _act(self, asked: Names) -> Act:
-        action = self.case.question.action
-        seller = asked.party if action == SELL else asked.seller
-        return act_on(asked, action=action, seller=seller)
+            if action == SELL:
+                named["seller"] = named["party"]
+            named.update(fixed)
+            yield Act(**named)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -269,7 +274,7 @@ class DecisionTable:
                 seller=seller or party,
                 region=region,
             )
-            cell = leaf.cell(at, asked)
+            cell = leaf.cell(at, leaf.asked(asked))
         verdict = cell.verdict or cell.filled(action, party, product, segment)
         if not seller or seller == party:
             return verdict
