@@ -189,3 +189,16 @@ def test_a_recorded_class_decides_what_was_unstated(tmp_path: Path) -> None:
 def test_a_receipt_of_what_is_unstated_is_verified(tmp_path: Path) -> None:
     (tmp_path / "receipt.json").write_text(run(*SELL, "--product", "gpt-4o-mini", "--json", "--trace").stdout)
     assert run("verify", str(tmp_path / "receipt.json")).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "event:NAME=DAY",
+        "withdrawal:PARTY:PRODUCT=DAY",
+        "Several readings or suppositions in one cell are separated by ;",
+        "Conditional: nothing forbids it, but something must be recorded first (a grant, an offer, a launch).",
+    ],
+)
+def test_help_says_how_to_suppose_and_when_an_answer_is_conditional(said: str) -> None:
+    assert said in " ".join(run("decide", "--help", columns=400).stdout.split())

@@ -163,9 +163,31 @@ def test_what_is_refused(terms: str, events: str, refusal: str) -> None:
         opened(terms=terms, events=events)
 
 
-def test_an_event_that_comes_about_by_itself_is_not_recorded() -> None:
-    with pytest.raises(InvalidInput, match="termination"):
-        opened(event("termination", "2026-05-01"))
+@pytest.mark.parametrize(
+    ("name", "why", "todo"),
+    [
+        (
+            "termination",
+            "it comes about by itself, 30 days after notice, unless cure prevents it",
+            "Record or suppose notice.",
+        ),
+        (
+            "expiry",
+            "it comes about by itself, on 2027-01-01, put off by 365 days by each renewal",
+            "Record or suppose renewal.",
+        ),
+        ("end", "it comes about by itself, on 2030-01-01", "Leave it out."),
+        ("notce", "the agreement does not define it", "Did you mean 'notice'?"),
+    ],
+)
+def test_an_event_that_comes_about_by_itself_is_not_recorded(name: str, why: str, todo: str) -> None:
+    events = EVENTS + "  end: {says: The end., on: 2030-01-01, source: [T]}\n"
+    with pytest.raises(InvalidInput) as supposed:
+        opened(events=events).supposing([f"event:{name}=2026-05-01"])
+    with pytest.raises(InvalidInput) as recorded:
+        opened(event(name, "2026-05-01"), events=events)
+    refusals = [problem for error in (supposed, recorded) for problem in error.value.problems]
+    assert [(problem.why, problem.todo) for problem in refusals] == [(why, todo)] * 2
 
 
 def test_events_are_supposed_retracted_and_known_late() -> None:

@@ -93,9 +93,21 @@ def test_a_place_answers_as_the_region_in_which_it_lies() -> None:
     ("region", "what", "todo"),
     [
         ("", "it is missing", "Name a place as its cloud does, or one of eu, us, elsewhere."),
-        ("north-11", "unknown region 'north-11'", "Did you mean 'north-1'?"),
-        ("mars", "unknown region 'mars'", "Known: elsewhere, eu, north-1, us."),
-        ("south-1", "unknown region 'south-1'", "Did you mean 'north-1'?"),
+        (
+            "north-11",
+            "unknown region 'north-11'",
+            "Did you mean 'north-1'? If it lies in none of the regions, ask with --region elsewhere.",
+        ),
+        (
+            "mars",
+            "unknown region 'mars'",
+            "Known: elsewhere, eu, north-1, us. If it lies in none of the regions, ask with --region elsewhere.",
+        ),
+        (
+            "south-1",
+            "unknown region 'south-1'",
+            "Did you mean 'north-1'? If it lies in none of the regions, ask with --region elsewhere.",
+        ),
         ("u\x00", "'u\\x00' is not a region", "Name the region as its cloud does."),
     ],
 )

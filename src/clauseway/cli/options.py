@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 import typer
 
+from clauseway.agreement.reading.suppositions import SUPPOSED_FORMS
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.opening.library import with_recorded as one_with_recorded
@@ -82,7 +83,7 @@ Suppositions = Annotated[
     list[str] | None,
     typer.Option(
         "--suppose",
-        help="A supposed fact, as milestone=2027-01-01. Repeatable.",
+        help=f"A supposed fact: {SUPPOSED_FORMS}. Repeatable.",
         metavar="FACT=DAY",
     ),
 ]

@@ -142,6 +142,7 @@ def region_problems(catalog: Catalog, action: str, cloud: str, region: str) -> l
             f"the agreement does not say where it lies{cloud and ' on '}{cloud}",
         )
         todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+        todo += f" If it lies in none of the regions, ask with --region {ELSEWHERE}."
     elif catalog.regions and not region and action in CLOUD_ACTIONS:
         problem, why = "it is missing", "terms of the agreement tell regions apart"
         regions = ", ".join(sorted(catalog.regions))

@@ -115,6 +115,11 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
         subjects=_subjects(catalogs),
         offered_each=frozenset().union(*(catalog.offered_each for catalog in catalogs)),
         events=frozenset().union(*(catalog.events for catalog in catalogs)),
+        computed_events={
+            name: event
+            for catalog in reversed(catalogs)
+            for name, event in catalog.computed_events.items()
+        },
     )
 
 

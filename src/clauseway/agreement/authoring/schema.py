@@ -64,10 +64,13 @@ DOCS: Mapping[str, str] = {
     "event that ends it.",
     "over-by": "The event with which it is over. Left out: it goes on.",
     "after": "The event so many days after which it comes about.",
-    "prevented-by": "The event that prevents it, where it happens in these days.",
+    "prevented-by": "The event that prevents it, where it happens from the first event's day on "
+    "and before the day on which this one would come about.",
     "on": "The day on which it comes about (YYYY-MM-DD).",
     "extended-by": "The event that puts off its day, each time, by so many days.",
-    "days": "How many days after, or by how many days each renewal puts it off.",
+    "days": "How many days after, or by how many days each renewal puts it off. After day D it "
+    "comes about at the start of day D + days: for a cure period of 30 days whose last day still "
+    "counts, write 31. Days are calendar days.",
     "events": "Events: recorded, or so many days after another event, or on a day.",
     "through": "The last day on which it holds (YYYY-MM-DD).",
     "under": "The readings under which it stands at all: {R1: and}.",

@@ -81,6 +81,17 @@ class Event(Defined, frozen=True, kw_only=True, rename="kebab"):
         return not self.after and self.on is None
 
     @property
+    def how(self) -> str:
+        """Return how it comes about by itself; empty if it is recorded."""
+        if self.after:
+            prevented = f", unless {self.prevented_by} prevents it" if self.prevented_by else ""
+            return f"{self.days} days after {self.after}{prevented}"
+        if self.on is None:
+            return ""
+        renewed = f", put off by {self.days} days by each {self.extended_by}"
+        return f"on {self.on}{renewed if self.extended_by else ''}"
+
+    @property
     def waits_for(self) -> frozenset[str]:
         """Return the events that decide its first day."""
         return frozenset({self.after, self.prevented_by, self.extended_by} - {""})

@@ -25,7 +25,7 @@ from clauseway.agreement.language.facts import (
     names_in,
 )
 from clauseway.agreement.language.terms import ANYONE
-from clauseway.agreement.reading.registers import NAMED, RECORD_AGAIN, RETRACTED
+from clauseway.agreement.reading.registers import NAMED, RECORD_AGAIN, RETRACTED, check_named
 from clauseway.agreement.text.markdown import UNREADABLE
 from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.catalog import Catalog
@@ -131,7 +131,7 @@ def checked(
         _check_text(str(given.about["subject"]).strip(), mistakes.within("--subject"))
     fact = record.fact()
     for key, name, allowed in names_in(fact, catalog):
-        mistakes.within(f"--{key}").check_defined(0, key, name, allowed)
+        check_named(0, key, name, allowed, catalog, mistakes.within(f"--{key}"))
     if key := ends_too_early(fact):
         why, todo = f"it took effect on {fact.effective}", "Name a later day."
         mistakes.within(f"--{key}").add(0, f"{key} lies before the fact itself", why, todo)

@@ -184,7 +184,21 @@ def _citation(entry: YamlValue, written: AboutFact, document: str) -> Citation:
 
 def _check_names(fact: Fact, entry: YamlValue, catalog: Catalog | None, mistakes: Mistakes) -> None:
     for key, name, allowed in names_in(fact, catalog) if catalog is not None else ():
-        mistakes.check_defined(entry.members[key].line, key, name, allowed)
+        check_named(entry.members[key].line, key, name, allowed, catalog, mistakes)
+
+
+def check_named(
+    line: int, key: str, name: str, allowed: KnownNames, catalog: Catalog | None, mistakes: Mistakes
+) -> None:
+    """Check that the agreement defines a name in a fact, and that facts record what it names."""
+    computed = catalog.computed_events if catalog is not None and key == "event" else {}
+    if name in computed and name not in (allowed or ()):
+        event = computed[name]
+        todo = f"Record or suppose {event.rests_on}." if event.rests_on else "Leave it out."
+        why = f"it comes about by itself, {event.how}"
+        mistakes.add(line, f"the event {name!r} is not recorded", why, todo)
+    else:
+        mistakes.check_defined(line, key, name, allowed)
 
 
 def _check_end(fact: Fact, entry: YamlValue, mistakes: Mistakes) -> None:

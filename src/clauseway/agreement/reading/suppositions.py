@@ -16,16 +16,18 @@ from clauseway.agreement.language.facts import (
     Withdrawal,
     names_in,
 )
+from clauseway.agreement.reading.registers import check_named
 from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
 
 _FLAG = "--suppose"
-_FORMS = (
-    "Write milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, "
+SUPPOSED_FORMS = (
+    "milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, "
     "answer:PRODUCT:cannot+declines=DAY (or can, chooses), offer:SUBJECT:passed=DAY, "
-    "event:NAME=DAY, grant:PARTY:PRODUCT=DAY or withdrawal:PARTY:PRODUCT=DAY."
+    "event:NAME=DAY, grant:PARTY:PRODUCT=DAY or withdrawal:PARTY:PRODUCT=DAY"
 )
+_WRITE = f"Write {SUPPOSED_FORMS}."
 
 
 def suppose(text: str, catalog: Catalog) -> Fact:
@@ -37,10 +39,10 @@ def suppose(text: str, catalog: Catalog) -> Fact:
     mistakes = Mistakes(_FLAG)
     fact = _fact(subject.split(":"), _cited(subject, text))
     if not equals or fact is None:
-        mistakes.add(0, f"cannot suppose {text!r}", "it has none of the known forms", _FORMS)
+        mistakes.add(0, f"cannot suppose {text!r}", "it has none of the known forms", _WRITE)
         raise mistakes.refusal()
     for key, name, allowed in names_in(fact, catalog):
-        mistakes.check_defined(0, key, name, allowed)
+        check_named(0, key, name, allowed, catalog, mistakes)
     effective = _day(day, mistakes)
     if mistakes:
         raise mistakes.refusal()

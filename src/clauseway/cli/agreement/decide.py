@@ -47,7 +47,8 @@ def command(
     batch: Annotated[
         Path | None,
         typer.Option(
-            help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags."
+            help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags. "
+            "Several readings or suppositions in one cell are separated by ;"
         ),
     ] = None,
     out: Annotated[
@@ -61,6 +62,8 @@ def command(
     Prints the outcome (permitted, forbidden, conditional or unstated; of a revenue share: due or
     not due), the deciding terms with document, line and
     source, what would have to be recorded, what would change the answer, and both clocks.
+    Conditional: nothing forbids it, but something must be recorded first (a grant, an offer, a
+    launch).
 
     \b
     May OpenAI serve its API on AWS in March 2026?
