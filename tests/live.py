@@ -17,7 +17,7 @@ from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.probing import answer_to, connected
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.doctor import Check, Patient, examine, target_of
-from clauseway.gateway.clouds import CLOUDS, Call
+from clauseway.gateway.clouds import DIALECTS, Call
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.usage import responses_usage_in, units_of, units_of_responses, usage_in
 from clauseway.gateway.credentials import fetch
@@ -106,7 +106,7 @@ def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:
     """One real request: what it answered and which usage it reported."""
     auth = resolve_auth(written, where)
     target = target_of(written, *next(iter(written.models.items())), auth)
-    by_chat = "chat" not in CLOUDS[written.dialect].lacks(target)
+    by_chat = "chat" not in DIALECTS[written.dialect].lacks(target)
     prompt = "Answer with one word: is water wet?"
     body: dict[str, object] = {"model": target.label.model}
     if by_chat:

@@ -11,7 +11,7 @@ import terms_at_hand
 from clauseway import InvalidInput
 from clauseway.agreement.authoring.schema import block_schema
 from clauseway.agreement.language.actions import TERM_ACTIONS
-from clauseway.agreement.language.kinds import KINDS, PARTS, tables
+from clauseway.agreement.language.kinds import KINDS, LIMITS, tables
 from clauseway.agreement.language.names import NOUNS, SCOPES
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.agreement.language.terms import AnyTerm, Only, Scope
@@ -65,7 +65,7 @@ def cells() -> Iterator[tuple[str, str, str]]:
     for name, kind in KINDS.items():
         for action in TERM_ACTIONS if kind.actions else ():
             yield name, action, ""
-            for part in PARTS:
+            for part in LIMITS:
                 if part in kind.keys:
                     yield name, action, part
 

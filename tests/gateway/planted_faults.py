@@ -33,7 +33,7 @@ def prepare(target: Any, credential: Any) -> Callable[..., Any]:
     return planted(openai.DIALECT.prepare(target, credential), b"fault-sending")
 
 
-clouds.CLOUDS["openai"] = openai.DIALECT._replace(prepare=prepare)  # type: ignore[index]
+clouds.DIALECTS["openai"] = openai.DIALECT._replace(prepare=prepare)  # type: ignore[index]
 failures.failure_of = planted(failures.failure_of, b"fault-failing")
 made.made_in = planted(made.made_in, b"fault-made")
 for stream in (EventStream, TypedStream):

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from openai.providers import bedrock
 from vendor_requests import NOW_S, OPERATIONS, Head, Sent, assert_same, call_for, made, plain, target
 
-from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.plan import Target
 
 REGION = "us-west-2"
@@ -136,11 +136,11 @@ def test_the_host_says_what_is_signed_unless_settings_do(url: str, auth: dict[st
 
 def test_a_host_that_names_no_region() -> None:
     with pytest.raises(ValueError, match="names no region"):
-        CLOUDS["bedrock"].prepare(target("bedrock", "https://proxy.example/v1", "m"), signing())
+        DIALECTS["bedrock"].prepare(target("bedrock", "https://proxy.example/v1", "m"), signing())
 
 
 def test_what_the_surfaces_have() -> None:
-    lacks = {surface: CLOUDS["bedrock"].lacks(target("bedrock", root, "m")) for surface, root in ROOTS.items()}
+    lacks = {surface: DIALECTS["bedrock"].lacks(target("bedrock", root, "m")) for surface, root in ROOTS.items()}
     assert lacks["runtime"] - lacks["mantle"] == {"models", "responses.input_items"}
     batches = {"batches.create", "batches.list", "batches.retrieve", "batches.cancel"}
     assert lacks["mantle"] - lacks["runtime"] == batches

@@ -7,7 +7,7 @@ import pytest
 from identity_services import Answer, Asked, serving
 
 import live
-from clauseway.app.opening.configuration import DIALECTS
+from clauseway.app.opening.configuration import DIALECT_NAMES
 from clauseway.gateway.credentials import KINDS, STATIC
 
 USAGE = {"prompt_tokens": 21, "completion_tokens": 8, "total_tokens": 29}
@@ -26,7 +26,7 @@ def test_every_account_is_a_deployment(account: live.Account) -> None:
     environment = {name: f"value-of-{name.lower()}" for name in account.needs}
     text = live.deployment(account, environment)
     (written,) = tomllib.loads(text)["deployment"]
-    assert written["dialect"] in DIALECTS
+    assert written["dialect"] in DIALECT_NAMES
     assert written["auth"]["kind"] in (*STATIC, *KINDS)
     assert "{" not in written["url"] + written["region"] + "".join(written["models"].values())
     assert not any("{" in value for value in written.get("settings", {}).values())

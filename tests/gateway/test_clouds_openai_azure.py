@@ -8,7 +8,7 @@ import pytest
 from vendor_requests import OPERATIONS, Sent, assert_same, call_for, made, target
 
 from clauseway.gateway import clouds
-from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.plan import Auth
 
 KEY, TOKEN = Credential(kind="api-key", secret="azure-key"), Credential(kind="bearer", secret="entra.token")
@@ -59,7 +59,7 @@ def test_azure_dated(operation: str, name: str) -> None:
     )
     theirs = sent.by(client, operation, name)
     to = target("azure", f"{ENDPOINT}/openai", name, settings={"api_version": version})
-    if operation in CLOUDS["azure"].lacks(to):
+    if operation in DIALECTS["azure"].lacks(to):
         return
     assert_same(made(to, KEY, call_for(operation, theirs), theirs.content), theirs, "api-key", "authorization")
 
@@ -113,9 +113,9 @@ def test_what_an_azure_version_has(version: str, lacking: str, takes: bool) -> N
     to = target("azure", ENDPOINT + root, "m", settings={"api_version": version})
     asked = {"chat", "embeddings", "audio.speech", "audio.transcriptions", "batches.create", "files.list",
              "images.edits", "images.generations", "responses"}  # fmt: skip
-    assert sorted(CLOUDS["azure"].lacks(to) & asked) == lacking.split()
-    assert {"moderations", "images.variations"} <= CLOUDS["azure"].lacks(to)
-    assert CLOUDS["azure"].takes_usage_option(to) is takes
+    assert sorted(DIALECTS["azure"].lacks(to) & asked) == lacking.split()
+    assert {"moderations", "images.variations"} <= DIALECTS["azure"].lacks(to)
+    assert DIALECTS["azure"].takes_usage_option(to) is takes
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_what_an_azure_version_has(version: str, lacking: str, takes: bool) -> N
 def test_what_cannot_be_addressed(dialect: str, url: str, version: str, secret: str) -> None:
     to = target(dialect, url, "m", settings={"api_version": version} if version else {})
     with pytest.raises(ValueError, match=r".+"):
-        CLOUDS[dialect].prepare(to, Credential(kind="api-key", secret=secret))
+        DIALECTS[dialect].prepare(to, Credential(kind="api-key", secret=secret))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_what_cannot_be_addressed(dialect: str, url: str, version: str, secret: 
 )
 def test_a_kind_of_credential_that_a_cloud_does_not_take(dialect: str, url: str, kind: str) -> None:
     with pytest.raises(KeyError, match=kind):
-        CLOUDS[dialect].prepare(target(dialect, url, "m"), Credential(kind=kind, secret="s"))
+        DIALECTS[dialect].prepare(target(dialect, url, "m"), Credential(kind=kind, secret="s"))
 
 
 def test_a_server_without_keys() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.running.doctor import harmless
-from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.usage import responses_usage_in, usage_in
 from clauseway.gateway.credentials import fetch
@@ -150,7 +150,7 @@ def asked(target: Target, credential: Credential, call: Call, body: object) -> C
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_every_way_in_opens(way: Way, ports: dict[str, int], tmp_path: Path) -> None:
     target, credential = reached(way, ports, tmp_path)
-    lacking = CLOUDS[way.dialect].lacks(target)
+    lacking = DIALECTS[way.dialect].lacks(target)
     if "chat" not in lacking:
         messages = [{"role": "user", "content": "Which cloud is this?"}]
         chat = asked(target, credential, CHAT_COMPLETIONS, {"model": way.model, "messages": messages})
@@ -184,7 +184,7 @@ def test_another_secret_does_not_open(way: Way, ports: dict[str, int], tmp_path:
     )
     call, body = harmless(target)
     refused = asked(target, wrong, call, json.loads(body) if body else None)
-    assert refused.status in CLOUDS[way.dialect].refuses_with, refused.said
+    assert refused.status in DIALECTS[way.dialect].refuses_with, refused.said
 
 
 @pytest.mark.usefixtures("aws_files")
@@ -192,4 +192,4 @@ def test_a_session_without_its_token_does_not_open(ports: dict[str, int], tmp_pa
     target, credential = reached(WAYS["mantle-session"], ports, tmp_path)
     stripped = Credential(kind="sigv4", secret=credential.secret, access_key=credential.access_key)
     call, _ = harmless(target)
-    assert asked(target, stripped, call, None).status in CLOUDS["bedrock"].refuses_with
+    assert asked(target, stripped, call, None).status in DIALECTS["bedrock"].refuses_with

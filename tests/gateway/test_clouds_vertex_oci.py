@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from openai.providers import vertex
 from vendor_requests import NOW_S, OPERATIONS, Head, Sent, assert_same, call_for, made, plain, target
 
-from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 
 OAUTH = Credential(kind="bearer", secret="ya29.token")
@@ -37,7 +37,7 @@ def test_vertex_responses(location: str) -> None:
     root = f"https://{host}/v1/projects/acme-ai/locations/{location}/publishers/openai/v1"
     to = target("vertex", root, "openai/gpt-5.4")
     assert_same(made(to, OAUTH, call_for("responses", theirs), theirs.content), theirs, "authorization")
-    assert set(OPERATIONS) - CLOUDS["vertex"].lacks(to) == {"responses"}
+    assert set(OPERATIONS) - DIALECTS["vertex"].lacks(to) == {"responses"}
 
 
 def test_vertex_chat() -> None:
@@ -48,7 +48,7 @@ def test_vertex_chat() -> None:
     theirs = sent.by(client, "chat", "google/gemini-3-pro")
     to = target("vertex", root, "google/gemini-3-pro")
     assert_same(made(to, OAUTH, call_for("chat", theirs), theirs.content), theirs, "authorization")
-    assert set(OPERATIONS) - CLOUDS["vertex"].lacks(to) == {"chat"}
+    assert set(OPERATIONS) - DIALECTS["vertex"].lacks(to) == {"chat"}
 
 
 def test_vertex_is_never_told_openais_organization_or_project() -> None:
@@ -60,7 +60,7 @@ def test_vertex_is_never_told_openais_organization_or_project() -> None:
 
 def test_a_root_that_is_no_surface_of_vertex() -> None:
     with pytest.raises(ValueError, match="publishers/openai/v1"):
-        CLOUDS["vertex"].prepare(target("vertex", "https://aiplatform.googleapis.com/v1", "m"), OAUTH)
+        DIALECTS["vertex"].prepare(target("vertex", "https://aiplatform.googleapis.com/v1", "m"), OAUTH)
 
 
 def verified(ours: Head) -> str:
@@ -126,5 +126,5 @@ def test_oci_with_a_service_key() -> None:
 @pytest.mark.parametrize("pem", ["", "no key", PEM[:400], PEM.replace("PRIVATE", "PUBLIC")])
 def test_oci_with_a_key_that_is_none(pem: str) -> None:
     with pytest.raises(ValueError, match="cannot be read") as refused:
-        CLOUDS["oci"].prepare(target("oci", GENERATIVE, "m"), Credential(kind="signature", secret=pem, key_id="k"))
+        DIALECTS["oci"].prepare(target("oci", GENERATIVE, "m"), Credential(kind="signature", secret=pem, key_id="k"))
     assert pem[:10] not in str(refused.value) or not pem

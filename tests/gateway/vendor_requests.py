@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import openai
 
-from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Deployment
 
@@ -120,7 +120,7 @@ def target(dialect: str, url: str, model: str, *, settings: Mapping[str, str] | 
 
 
 def made(to: Target, credential: Credential, call: Call, body: bytes, passed: bytes = b"", now_s: int = NOW_S) -> Head:
-    return Head(CLOUDS[to.dialect].prepare(to, credential)(call, body, passed, now_s))
+    return Head(DIALECTS[to.dialect].prepare(to, credential)(call, body, passed, now_s))
 
 
 def assert_same(ours: Head, theirs: httpx2.Request, *names: str) -> None:

@@ -97,7 +97,7 @@ class CapabilityEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reason(self) -> str:
-        """Return the begin and the source, in words."""
+        """Return the beginning and the source, in words."""
         since = f"since {self.interval.begin}; " if self.interval.begin != date.min else ""
         return f"{since}{self.source}"
 

@@ -3,6 +3,7 @@
 unstated?       No amendment is both in force and known, the product has no owner and no
                 permission to anyone, or the agreement does not name the product.
 share-revenue   Is a share due?
+the seller      Serving what another sells needs the seller's right to sell, too.
 forbidden?      Check each act that the question needs. A sale, for example, needs an offer by
                 the seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
@@ -45,7 +46,7 @@ from clauseway.decisions.case import (
 from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.forbidding import barred, carve_out, ending, inside, lifted, passing
-from clauseway.decisions.parts import SOLD_ACTIONS
+from clauseway.decisions.parts import ACTIONS_WITH_SELLER
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOT_GIVEN, NOWHERE, Act, Look, act_on
 from clauseway.decisions.rights import (
@@ -67,7 +68,7 @@ def decide(
 ) -> Decision:
     """Answer a question. Of `facts`, only those known at the question's `known_at` count."""
     known_facts = facts.known(question.known_at)
-    finding = _find(agreement, catalog, known_facts, question)
+    finding = _finding_of(agreement, catalog, known_facts, question)
     return Decision(
         outcome=finding.outcome,
         reasons=once(finding.reasons),
@@ -90,7 +91,7 @@ def _turns(
     turns = []
     for reading, option in other_options(agreement, question.readings):
         readings = {**question.readings, reading: option}
-        finding = _find(
+        finding = _finding_of(
             agreement, catalog, known_facts, msgspec.structs.replace(question, readings=readings)
         )
         if finding.outcome != outcome:
@@ -106,7 +107,7 @@ def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator
                 yield reading.id, option
 
 
-def _find(
+def _finding_of(
     agreement: Agreement, catalog: Catalog, known_facts: FactRegister, question: Question
 ) -> Finding:
     force = in_force(agreement, known_facts, question.as_of, question.known_at, question.readings)
@@ -125,12 +126,13 @@ def looks_of(
     terms = {state.term.id: state.term for state in force.states}
     return force, [
         msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look))
-        for look in looks
+        # To say why one passes looks again, and appends to the list.
+        for look in tuple(looks)
     ]
 
 
 def _passes(case: Case, term: AnyTerm, look: Look) -> str:
-    """Return why a term that reaches the act has no bearing on it; empty where it has.
+    """Return why a term that reaches the act does not count; empty if it counts.
 
     A term that forbids may let it pass (`INSIDE`, `CARVED_OUT`). A right may come from somebody who
     cannot give it (`NOT_GIVEN`).
@@ -150,7 +152,7 @@ def outcome_of(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> Outcome:
     """Return the outcome alone, without reasons, conditions or a receipt."""
-    return _find(agreement, catalog, facts.known(question.known_at), question).outcome
+    return _finding_of(agreement, catalog, facts.known(question.known_at), question).outcome
 
 
 def _answer(case: Case) -> Finding:
@@ -175,10 +177,10 @@ def act_of(question: Question, catalog: Catalog) -> Act:
 
 def decide_act(case: Case, act: Act) -> Finding:
     """Decide an act. The texts hold placeholders for names, which `named` fills in."""
-    return with_beginnings(case, _decided(case, act))
+    return with_beginnings(case, _rule(case, act))
 
 
-def _decided(case: Case, act: Act) -> Finding:
+def _rule(case: Case, act: Act) -> Finding:
     if not case.force.stated:
         return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.action == SHARE:
@@ -260,7 +262,7 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
     The conditions that bind the owner bind the act too.
     """
     bound = conditions(case, needed, act.party, owner)
-    licensed = licences(case, act) if act.action in SOLD_ACTIONS else Licences((), ())
+    licensed = licences(case, act) if act.action in ACTIONS_WITH_SELLER else Licences((), ())
     if licensed.held:
         return both(
             Finding(Outcome.PERMITTED, licensed.held + _grounds(case, needed, owner)), bound

@@ -29,9 +29,9 @@ from clauseway.agreement.language.actions import (
 from clauseway.catalog import ELSEWHERE, Catalog
 
 ANY_SEGMENT = "any"
-TO_ACTIONS = frozenset({LICENSE, SHARE})
-CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
-SOLD_ACTIONS = frozenset({SERVE, SELL})
+ACTIONS_WITH_OTHER_PARTY = frozenset({LICENSE, SHARE})
+ACTIONS_WITH_CLOUD = frozenset({SERVE, SELL, CONTRACT})
+ACTIONS_WITH_SELLER = frozenset({SERVE, SELL})
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +166,7 @@ PARTS = (
         lists="actions",
         names=lambda _: ACTIONS,
         help="serve, sell, license, use-under-licence, contract-compute or share-revenue.",
-        claim_help="Only this action; left out, every one. Repeatable, as all below.",
+        claim_help="Only this action; left out, every one. Repeatable, like the other names.",
     ),
     Part(
         name="party",
@@ -191,7 +191,7 @@ PARTS = (
         names=_parties,
         help="The licensee of a licence, the payee of a share.",
         claim_help="Only this licensee or payee.",
-        belongs_to=TO_ACTIONS.__contains__,
+        belongs_to=ACTIONS_WITH_OTHER_PARTY.__contains__,
     ),
     Part(
         name="cloud",
@@ -200,7 +200,7 @@ PARTS = (
         names=lambda catalog: catalog.clouds,
         help="The host cloud: azure, aws, google-cloud, oci, openai-own.",
         claim_help="Only acts on this cloud.",
-        belongs_to=CLOUD_ACTIONS.__contains__,
+        belongs_to=ACTIONS_WITH_CLOUD.__contains__,
         idle=True,
         scoped=True,
     ),
@@ -212,7 +212,7 @@ PARTS = (
         help="The customer segment.",
         claim_help="Only this customer segment.",
         default=ANY_SEGMENT,
-        belongs_to=CLOUD_ACTIONS.__contains__,
+        belongs_to=ACTIONS_WITH_CLOUD.__contains__,
         idle=True,
         scoped=True,
         silences=False,
@@ -224,7 +224,7 @@ PARTS = (
         names=_parties,
         help="Who sells what the party serves; by default the party.",
         claim_help="Only what this party sells.",
-        belongs_to=SOLD_ACTIONS.__contains__,
+        belongs_to=ACTIONS_WITH_SELLER.__contains__,
         idle=True,
         scoped=True,
     ),
@@ -235,7 +235,7 @@ PARTS = (
         names=_regions,
         help="A place as its cloud calls it, or a region of the agreement.",
         claim_help="Only this region of the agreement, or elsewhere.",
-        belongs_to=CLOUD_ACTIONS.__contains__,
+        belongs_to=ACTIONS_WITH_CLOUD.__contains__,
         idle=True,
         scoped=True,
         silences=False,

@@ -9,10 +9,10 @@ from clauseway.agreement import Agreement
 from clauseway.agreement.language.actions import ACTIONS, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.parts import (
-    CLOUD_ACTIONS,
+    ACTIONS_WITH_CLOUD,
+    ACTIONS_WITH_OTHER_PARTY,
+    ACTIONS_WITH_SELLER,
     PARTS,
-    SOLD_ACTIONS,
-    TO_ACTIONS,
     Names,
     NamesGiven,
 )
@@ -143,7 +143,7 @@ def region_problems(catalog: Catalog, action: str, cloud: str, region: str) -> l
         )
         todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
         todo += f" If it lies in none of the regions, ask with --region {ELSEWHERE}."
-    elif catalog.regions and not region and action in CLOUD_ACTIONS:
+    elif catalog.regions and not region and action in ACTIONS_WITH_CLOUD:
         problem, why = "it is missing", "terms of the agreement tell regions apart"
         regions = ", ".join(sorted(catalog.regions))
         todo = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
@@ -185,14 +185,14 @@ def _check_parts(problems: list[Problem], asked: Names) -> None:
     def refuse(flag: str, problem: str, why: str, todo: str) -> None:
         problems.append(Problem(what=problem, why=why, where=flag, todo=todo))
 
-    if action in TO_ACTIONS and not to:
+    if action in ACTIONS_WITH_OTHER_PARTY and not to:
         whom = "the licensee" if action == LICENSE else "the payee"
         refuse("--to", "it is missing", f"{action} needs {whom}", "Name the other party with --to.")
-    if action not in TO_ACTIONS and to:
+    if action not in ACTIONS_WITH_OTHER_PARTY and to:
         refuse("--to", "it has no meaning here", f"{action} has no other party", "Leave --to out.")
-    if action in CLOUD_ACTIONS and not asked.cloud:
+    if action in ACTIONS_WITH_CLOUD and not asked.cloud:
         refuse("--cloud", "it is missing", f"{action} happens on a cloud", "Name it with --cloud.")
-    if seller and action not in SOLD_ACTIONS:
+    if seller and action not in ACTIONS_WITH_SELLER:
         refuse(
             "--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out."
         )

@@ -39,7 +39,7 @@ NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION = (
     "segment",
     "region",
 )
-PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION, NOWHERE)
+MISMATCHES = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION, NOWHERE)
 # How an act that an exclusivity reaches may pass it.
 INSIDE, CARVED_OUT = "inside", "carved-out"
 # A right whose grantor or licensor could not give it.
@@ -194,9 +194,9 @@ def _licence(term: Licence, act: Act, belongs: Belongs) -> str:
         return PARTY
     if act.action == USE:
         return NOWHERE if belongs(act.product, term.products) else PRODUCT
-    # Report the scope that comes nearest: the one whose first mismatch is latest in `PARTS`.
+    # Report the scope that comes nearest: the one whose first mismatch is latest in `MISMATCHES`.
     carried = [outside_scope(scope, act, belongs) for scope in term.carries]
-    return max(carried, key=PARTS.index, default=ACTION)
+    return max(carried, key=MISMATCHES.index, default=ACTION)
 
 
 def _revenue_share(term: RevenueShareTerm, act: Act, belongs: Belongs) -> str:

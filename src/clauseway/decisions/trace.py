@@ -26,10 +26,10 @@ from clauseway.decisions.reach import (
     CARVED_OUT,
     CLOUD,
     INSIDE,
+    MISMATCHES,
     NOT_GIVEN,
     NOWHERE,
     OTHER_PARTY,
-    PARTS,
     PARTY,
     PRODUCT,
     REGION,
@@ -209,7 +209,7 @@ class _Tracing:
         if not looks:
             return self._not_looked_at(term, amendment)
         if not reaching:
-            nearest = max(looks, key=lambda look: PARTS.index(look.outside))
+            nearest = max(looks, key=lambda look: MISMATCHES.index(look.outside))
             return self._not(
                 term, amendment, OUTSIDE, _lies_outside(nearest.outside, term, nearest.act)
             )

@@ -11,7 +11,7 @@ sit on uvloop and httptools. Imports point from the top of this list down:
     budgets     what customers may still ask and spend: limits by the minute, slices of budgets
     transport   connections, TLS, deadlines
     credentials where what is presented to a cloud comes from, kept fresh off a request's way
-    clouds      one pure module per cloud: target → signed head; its usage → our units
+    clouds      one pure module per dialect: target → signed head; reported usage → our units
     plan        the file a gateway serves by, its settings, limits and clock
 
 INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves

@@ -74,7 +74,7 @@ class AmountRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthAhead(msgspec.Struct, frozen=True, kw_only=True):
-    """The share due since its begin, at a month's end, in USD."""
+    """The share due since its beginning, at a month's end, in USD."""
 
     month: str
     end: date
@@ -488,7 +488,7 @@ class _Path(NamedTuple):
 
 
 class _Settled(NamedTuple):
-    """A settled month of the share: the amount due since its begin, with and without the cap, and
+    """A settled month of the share: the amount due since its beginning, with and without the cap, and
     the amount that the cap took off in the month."""
 
     days: Interval

@@ -2,7 +2,7 @@
 
     share due up to a day = min(round(scale of the cumulative base since the share began)
                                 + top-ups to its floors, cap)
-    share of a period     = due at its end − due at its begin
+    share of a period     = due at its end − due at its beginning
 
 so a period's share may be negative where credits outweigh sales, and a credit reopens the cap. The
 scale is one rate, or a rate for each band. Lines are the period's share split by largest remainder
@@ -125,7 +125,7 @@ def settle(
 
 
 def _line_names(shares: Iterable[RevenueShare]) -> dict[ShareKey, str]:
-    """Return how the ids of each share's lines begin: with its term, and its begin if the term
+    """Return how the ids of each share's lines begin: with its term, and its beginning if the term
     begins again."""
     names: dict[ShareKey, str] = {}
     for share in sorted(shares, key=lambda share: (share.term, share.begin)):
@@ -143,7 +143,7 @@ def carry(
     assumptions: Assumptions,
     before: Carried | None,
 ) -> Carried:
-    """Return a share's sums at the end of a period, from its sums at the begin and the period's
+    """Return a share's sums at the end of a period, from its sums at the beginning and the period's
     sales.
 
     `back` takes sales back. Raise InvalidInput if a product or host cloud is not known.

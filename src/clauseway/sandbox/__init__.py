@@ -1,7 +1,7 @@
 """Sandbox: simulated clouds in their real wire formats, the traffic that is replayed, and the clock
 it runs by.
 
-Six *fake clouds* stand for six real ones: OpenAI's own API (`openai_direct`), an Azure OpenAI
+Six *fake clouds* stand for the front doors of five real ones: OpenAI's own API (`openai_direct`), an Azure OpenAI
 resource (`azure_openai`), Bedrock's mantle and runtime (`bedrock`), Vertex AI (`vertex`) and OCI
 Generative AI (`oracle`). Each is a function from a received request to an answer: it checks that
 cloud's real authentication (SigV4 is recomputed with botocore, Oracle's request signature and the

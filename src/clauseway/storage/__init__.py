@@ -1,7 +1,7 @@
 """Storage: SQL for control data and the journal, Parquet for usage, and the joins and sums over
 both. Nothing else.
 
-    control   the control database (SQLAlchemy Core; SQLite for now): keys, manifest, facts, journal,
+    control   the control database (SQLAlchemy Core; SQLite or PostgreSQL): keys, manifest, facts, journal,
               settlements; the tables that the books' log chains, the log, the check of the books
     books     vouchers, closed periods, the basis of settlements, losses, kept sums, parties' keys
     customers organisations, projects, limits, budgets; leases of budgets to gateway processes

@@ -10,7 +10,7 @@ from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, Rev
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import AskedAgreement, Question, ask
-from clauseway.decisions.parts import CLOUD_ACTIONS
+from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
 from clauseway.values import InvalidInput, KnownAt
 
 
@@ -26,7 +26,7 @@ def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Rig
     licences, shares."""
 
     def right(label: str, action: str, party: str, **parts: str) -> Iterator[Right]:
-        for region in regions if action in CLOUD_ACTIONS else [""]:
+        for region in regions if action in ACTIONS_WITH_CLOUD else [""]:
             try:
                 question = ask(
                     asked.agreement,

@@ -23,7 +23,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, USE
 from clauseway.agreement.language.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
-from clauseway.decisions.parts import CLOUD_ACTIONS
+from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
 from clauseway.wording.names import Wording, listed, ordered
 
 _DOING = {
@@ -137,7 +137,7 @@ class TermWording(msgspec.Struct, frozen=True):
                 return self._share(term)
             case Permission():
                 who = "anyone" if term.party == ANYONE else words.name(term.party)
-                anywhere = " on any cloud" if term.actions & CLOUD_ACTIONS else ""
+                anywhere = " on any cloud" if term.actions & ACTIONS_WITH_CLOUD else ""
                 where = words.clouds(term.clouds) or anywhere
                 act = (
                     f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"

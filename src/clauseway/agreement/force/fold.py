@@ -37,7 +37,7 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
 
     `begin` is FOREVER if the term waits for an event. `end` is exclusive. `ended_by` cites the text
     that set the end: the term itself or a change. `event` cites the fact that brought the end
-    about, and `begun_by` the fact that brought the begin about, if a past event did.
+    about, and `begun_by` the fact that brought the beginning about, if a past event did.
     """
 
     term: AnyTerm
@@ -270,7 +270,7 @@ class _Fold(msgspec.Struct, frozen=True):
         if term.from_:
             begin, begun_by = self.calendar.first(term.from_, term.begins)
         end = self._end(term, begin)
-        # From its begin to its end, and of this only the days on which its events let it hold.
+        # From its beginning to its end, and of this only the days on which its events let it hold.
         whole = Stretch(begin, end.day, begun_by, end.event)
         stretches = [whole]
         if term.from_ or term.while_ or term.while_no:

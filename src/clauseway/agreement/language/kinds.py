@@ -40,7 +40,7 @@ from clauseway.agreement.language.terms import (
     Undertaking,
 )
 
-PARTS = (PARTIES, LICENSEES, CLOUDS, SELLERS, SEGMENTS, REGIONS)
+LIMITS = (PARTIES, LICENSEES, CLOUDS, SELLERS, SEGMENTS, REGIONS)
 _PLACES = (CLOUDS, SELLERS, SEGMENTS, REGIONS)
 
 
@@ -205,7 +205,7 @@ def _rows(kind: Kind) -> Iterator[str]:
     yield ""
     yield f"| kept to | {' | '.join(TERM_ACTIONS)} |"
     yield "|---|" + "---|" * len(TERM_ACTIONS)
-    for part in ("", *PARTS):
+    for part in ("", *LIMITS):
         if not part or part in kind.keys:
             cells = [kind.refusal(action, part) for action in TERM_ACTIONS]
             marks = [f"refused: {reason}" if reason else "executed" for reason in cells]

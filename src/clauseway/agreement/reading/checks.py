@@ -197,7 +197,7 @@ def _check_events(term: AnyTerm, place: TermPlace) -> None:
             place.mistakes.check_defined(place.line(key), "event", event, events)
     if isinstance(term, RevenueShareTerm) and (term.while_ or term.while_no):
         key = "while" if term.while_ else "while-no"
-        why = "tiers, floors and caps count from its begin without a break"
+        why = "tiers, floors and caps count from its beginning without a break"
         todo = "Write until: with the event, and a share of its own for what comes after."
         place.tell(key, f"the share {term.id} cannot pause", why, todo)
 

@@ -92,7 +92,7 @@ def rights_over_time(
     first_year: int | None = None,
     last_year: int | None = None,
 ) -> RightsOverTime:
-    """Return rights from the begin of one year to the end of another; by default from the first
+    """Return rights from the beginning of one year to the end of another; by default from the first
     amendment's year to 2033."""
     begin, end = _extent(opened, known_at, first_year, last_year)
     words = Wording.of(each_of(opened))

@@ -182,7 +182,7 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
         raise InvalidInput(
             Problem(
                 what=f"{form!r} is not a format",
-                why="nothing writes it",
+                why="no export writes it",
                 where="--format",
                 todo=todo,
             )

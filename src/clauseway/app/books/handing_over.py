@@ -234,7 +234,7 @@ def _check_form(form: str) -> None:
     if form not in ("csv", "parquet"):
         problem, todo = f"{form!r} is not a format", "One of csv, parquet."
         raise InvalidInput(
-            Problem(what=problem, why="nothing writes it", where="--format", todo=todo)
+            Problem(what=problem, why="no export writes it", where="--format", todo=todo)
         )
 
 

@@ -235,13 +235,11 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             spool for spool in losses.spools() if name and spool.spool.startswith(name.lower())
         ]
         if len(matches) != 1:
-            why_none = (
-                "several journals begin so" if matches else "no journal of that name was registered"
-            )
+            problem, reason = f"no journal {name!r}", "no journal of that name was registered"
+            if matches:
+                problem, reason = "which journal?", f"the names of several begin with {name!r}"
             todo = "See clauseway spool list."
-            raise InvalidInput(
-                Problem(what=f"no journal {name!r}", why=why_none, where="SPOOL", todo=todo)
-            )
+            raise InvalidInput(Problem(what=problem, why=reason, where="SPOOL", todo=todo))
         (spool,) = matches
         # Written off before: the same again changes nothing.
         for loss in losses.all():
@@ -389,7 +387,7 @@ def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> Non
         problems.append(
             Problem(
                 what=f"unknown estimate {estimate!r}",
-                why="nothing makes it",
+                why="an estimate is reserved or nothing",
                 where="--estimate",
                 todo=todo,
             )

@@ -75,7 +75,7 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
 def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
     """Return a party's private key, of a file or of the folder. Raise InvalidInput."""
     path = path or _private_path(party)
-    todo = f"Make one with clauseway party key create --party {party}, or name its file with --key."
+    todo = f"Make one with clauseway party key create --party {party}, or name its file with --private-key."
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:

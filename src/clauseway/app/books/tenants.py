@@ -394,7 +394,7 @@ def _problems_of(catalog: Catalog, wish: Wish) -> list[Problem]:
     problems += [
         Problem(
             what="an empty name",
-            why="nothing is called that",
+            why="a name cannot be empty",
             where=flag,
             todo="Leave the flag out for any.",
         )

@@ -33,7 +33,7 @@ from msgspec import Meta
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
-from clauseway.gateway.clouds import CLOUDS
+from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.credentials.outside import ENVIRONMENT, FILE, with_secrets
 from clauseway.gateway.plan import Auth
@@ -49,7 +49,7 @@ from clauseway.gateway.plan.settings import (
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
 
-DIALECTS = tuple(CLOUDS)
+DIALECT_NAMES = tuple(DIALECTS)
 _KINDS = (*STATIC, *KINDS)
 _CAPABILITIES = tuple(str(capability) for capability in Capability)
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
@@ -302,7 +302,7 @@ def _check_deployment(
 ) -> None:
     name, at = deployment.name, file.place(deployment)
     fields: list[tuple[str, str, str, frozenset[str] | tuple[str, ...]]] = [
-        ("dialect", "dialect", deployment.dialect, DIALECTS),
+        ("dialect", "dialect", deployment.dialect, DIALECT_NAMES),
         ("cloud", "cloud", deployment.cloud, catalog.clouds),
         ("seller", "seller", deployment.seller, catalog.parties),
         ("auth", "kind of auth", deployment.auth.kind, _KINDS),
@@ -446,12 +446,12 @@ def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
 
 def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
     """Report a kind of credential that the dialect does not take."""
-    auth, cloud = deployment.auth, CLOUDS.get(deployment.dialect)
-    if cloud is None or auth.kind not in _KINDS:
+    auth, dialect = deployment.auth, DIALECTS.get(deployment.dialect)
+    if dialect is None or auth.kind not in _KINDS:
         return
     sent = sent_kind(Auth(kind=auth.kind, settings=auth.settings))
-    if sent not in cloud.takes:
-        todo = f"Use a kind that gives one of: {', '.join(sorted(cloud.takes))}."
+    if sent not in dialect.takes:
+        todo = f"Use a kind that gives one of: {', '.join(sorted(dialect.takes))}."
         problem = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
         file.problem(
             (*file.place(deployment), "auth"),

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import address_of
 from clauseway.gateway.plan import Target
 
@@ -71,7 +71,7 @@ def answer_to(
     connection: Connected, target: Target, credential: Credential, call: Call, body: bytes
 ) -> CloudAnswer:
     """Send one call and read the whole answer. Raise OSError, http.client.HTTPException."""
-    dialect = CLOUDS[target.dialect]
+    dialect = DIALECTS[target.dialect]
     begun_s = time.monotonic()
     head = dialect.prepare(target, credential)(
         call, body, b"connection: close\r\n", int(time.time())

@@ -129,7 +129,7 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trace_line(home: Home, line: str, request: str = "", cent: int = 0) -> LineTrace:
-    """Return the evidence behind a line of the latest settlements, named by its id or the begin of
+    """Return the evidence behind a line of the latest settlements, named by its id or the beginning of
     it.
 
     With `request` the one request is followed; with `cent` the request that brought the line to

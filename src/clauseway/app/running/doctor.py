@@ -27,7 +27,7 @@ from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.opening.several import Opened
 from clauseway.app.running.planning import prices_now, refusal, served_outcomes, surface_at
 from clauseway.decisions import Outcome
-from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
@@ -195,7 +195,7 @@ class _DeploymentChecks:
         # The cloud's module judges the settings before any byte is sent.
         target = target_of(written, *next(iter(written.models.items())), auth)
         try:
-            CLOUDS[written.dialect].prepare(target, credential)
+            DIALECTS[written.dialect].prepare(target, credential)
         except (ValueError, KeyError) as error:
             yield self._check(
                 "settings", str(error), f"Fix the url, settings or auth of {written.name}."
@@ -381,7 +381,7 @@ def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) 
 def harmless(target: Target) -> tuple[Call, bytes]:
     """Return the cheapest call that needs the credential: the models, or where there is no list
     of them, an empty request."""
-    lacking = CLOUDS[target.dialect].lacks(target)
+    lacking = DIALECTS[target.dialect].lacks(target)
     if "models" not in lacking:
         return _MODELS, b""
     return (CHAT_COMPLETIONS if "chat" not in lacking else _RESPONSES), _NOTHING

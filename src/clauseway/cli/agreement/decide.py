@@ -78,7 +78,7 @@ def command(
     Which terms were looked at, and why did each apply or not?
       clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --trace
     With a second agreement in force beside the first, and what does each of them say?
-      clauseway decide --agreement ours --agreement theirs --action sell --party partner --product assistant --cloud hostcloud
+      clauseway decide --agreement ours --agreement theirs --action sell --party partner --product assistant --cloud partner-cloud
     A receipt to verify later:
       clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --json > receipt.json
     Ten million questions at once; flags hold for what a row leaves out, and an invalid row says why:

@@ -30,7 +30,7 @@ def set_command(
 ) -> int:
     """Set a budget, or change the amount of the one that is there for the same.
 
-    Lowered below what is spent, it grants nothing more in its period.
+    Set below what is spent already, it grants nothing more until its next period.
 
     \b
     For a month of everything that an organisation asks:

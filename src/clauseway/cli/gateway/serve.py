@@ -49,7 +49,7 @@ def command(
       name = "openai-direct"
       dialect = "openai"            # openai, azure, bedrock, vertex or oci
       url = "https://api.openai.com/v1"
-      cloud = "azure"               # the host
+      cloud = "azure"               # the host: OpenAI's own API runs on Azure
       seller = "openai"
       region = "global"
       auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}

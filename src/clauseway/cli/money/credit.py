@@ -48,8 +48,8 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
 def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
     """Take a charge back, wholly or in part, at the event time of what it reverses.
 
-    The next settlement of its month has less base, and the cap less consumed; of a closed month,
-    the open one has the correction, or the month is restated.
+    The next settlement has a smaller base, and less of the cap is consumed. For a closed month the
+    open month has the correction, or the closed one is restated.
 
     \b
     A whole request:

@@ -97,7 +97,8 @@ def statements(
 @app.command()
 def explain(
     line: Annotated[
-        str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")
+        str,
+        typer.Argument(help="The line's name, as every format prints it; its beginning is enough."),
     ],
     request: Annotated[
         str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")
@@ -287,7 +288,8 @@ def countersign(
 @app.command()
 def dispute(
     line: Annotated[
-        str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")
+        str,
+        typer.Argument(help="The line's name, as every format prints it; its beginning is enough."),
     ],
     party: _Signer,
     reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.")],

@@ -60,7 +60,7 @@ def _print_section(out: Console, section: StatementSection) -> None:
 
 
 def _short(value: str) -> str:
-    """Return the begin of a hash, enough to compare by eye; any other value as it is."""
+    """Return the beginning of a hash, enough to compare by eye; any other value as it is."""
     return f"{value[:12]}…" if len(value) == _HASH_LENGTH else value
 
 

@@ -75,7 +75,7 @@ def accept(
 def write_off_command(
     spool: Annotated[
         str,
-        typer.Argument(help="The journal's name, or the begin of it, as spool list shows it."),
+        typer.Argument(help="The journal's name, or the beginning of it, as spool list shows it."),
     ],
     why: _Why,
     estimate: _Estimate = RESERVED,

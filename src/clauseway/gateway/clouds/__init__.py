@@ -1,7 +1,7 @@
-"""One pure module per cloud: how a request to it is addressed and authenticated, and what its usage
-means in our units.
+"""One pure module per dialect: how a request is addressed and authenticated, and what the surface
+lacks. `usage` reads the usage that any of them reports.
 
-A new cloud is a module here and a line in `CLOUDS`. None of them does I/O or reads a clock: time is
+A new dialect is a module here and a line in `DIALECTS`. None of them does I/O or reads a clock: time is
 an argument.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from clauseway.gateway.clouds import azure, bedrock, oci, openai, vertex
 from clauseway.gateway.clouds.dialect import OPERATIONS, Call, Credential, Dialect, Prepare
 
-CLOUDS: Mapping[str, Dialect] = {
+DIALECTS: Mapping[str, Dialect] = {
     "openai": openai.DIALECT,
     "azure": azure.DIALECT,
     "bedrock": bedrock.DIALECT,
@@ -18,4 +18,4 @@ CLOUDS: Mapping[str, Dialect] = {
     "oci": oci.DIALECT,
 }
 
-__all__ = ["CLOUDS", "OPERATIONS", "Call", "Credential", "Dialect", "Prepare"]
+__all__ = ["DIALECTS", "OPERATIONS", "Call", "Credential", "Dialect", "Prepare"]

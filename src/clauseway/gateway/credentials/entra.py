@@ -35,7 +35,7 @@ class _Entra:
         if missing:
             raise InvalidInput(
                 Problem(
-                    what="a client secret of nobody",
+                    what="a client secret without its identity",
                     why=f"there is a secret, but no {' and no '.join(missing)}",
                     where="auth.settings",
                     todo=f"Write {' and '.join(missing)}.",

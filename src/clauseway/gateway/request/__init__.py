@@ -1,4 +1,4 @@
-"""One request's life: eligible → attempted → committed → durable → answered.
+"""One request's life: prepared → eligible → attempted → committed → named → settled → over.
 
     connection  one connection of a client; incoming: a request as it comes
     in_flight   what clients hold of this process: connections and bytes

@@ -1,7 +1,7 @@
 """One attempt of a request at one deployment: from its intent in the journal to its usage record.
 
-It sends, reads what comes back and reports to its lifecycle: failed, committed (content has come),
-content, answered, ended, broken. Each attempt has its own record; what is reserved for it is
+It sends, reads what comes back and reports to its lifecycle: content, answered, ended, broken,
+failed, faulted. Each attempt has its own record; what is reserved for it is
 settled once, with the record.
 
 INVARIANT: no exception leaves an attempt. It ends in any state, its connection is closed, its

@@ -3,7 +3,8 @@
     prepared    a file for batches is read, a list of several accounts is put together; most requests need nothing
     eligible    candidates are permitted and not tried yet, best first
     attempted   one of them has the request (two, where the caller asked for a hedge); an intent is in the journal
-    committed   content has come: from here the caller gets this cloud's answer or a broken stream, not another's
+    committed   the first content of a stream has gone out: from here the caller gets this cloud's answer or a broken
+                stream, not another's
     named       the rows of resources that the answer names are durable; most answers name none
     settled     the usage record is in the journal, not yet durable; the last bytes are held
     over        answered, or the caller left
@@ -15,6 +16,7 @@ explanation says so.
 
 import asyncio
 from collections.abc import Callable, Iterator
+from math import ceil
 from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
@@ -105,7 +107,7 @@ class Lifecycle(AttemptOwner):
     _hedge: Attempt | None = None
     _hedge_due_s = FOREVER_S
     _next = 0
-    _spared: Candidate | None = None
+    _last_resort: Candidate | None = None
     _waits_s = 0.0
     _shortage: Shortage | None = None
     _working: asyncio.Task[None] | None = None  # the preparation, or the growth of a budget
@@ -113,13 +115,13 @@ class Lifecycle(AttemptOwner):
     _unnamed: list[bytes] | None = (
         None  # events that wait until the row of their response is durable
     )
-    _held = b""
+    _last_bytes = b""
     _status = 0
     _message = ""
     _committed = False
-    _settled = False
+    _closing = False
     _over = False
-    _drained = False
+    _unattended = False
     # Its bytes in flight: those of its body that were counted, and of an answer that is gathered
     # whole; and the use of its key that they are counted in. Released when the request is over.
     use: Use | None = None
@@ -215,11 +217,11 @@ class Lifecycle(AttemptOwner):
     async def _prepare(self, preparation: Preparation) -> None:
         try:
             prepared = await preparation.prepare(self._is_over)
-            if prepared is not None and not self._over and not self._settled:
+            if prepared is not None and not self._over and not self._closing:
                 self._working = None
-                self._go_on(prepared)
+                self._after_preparation(prepared)
         except Refused as refused:
-            if not self._over and not self._settled:
+            if not self._over and not self._closing:
                 self._refuse(refused)
         except Exception as error:
             self._working = None
@@ -228,7 +230,7 @@ class Lifecycle(AttemptOwner):
     def _is_over(self) -> bool:
         return self._over
 
-    def _go_on(self, prepared: Prepared) -> None:
+    def _after_preparation(self, prepared: Prepared) -> None:
         wanted = prepared.wanted
         if wanted is None:
             self._status = 200
@@ -263,7 +265,7 @@ class Lifecycle(AttemptOwner):
             self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
             self.go()
         else:
-            self._settled = True
+            self._closing = True
             self._status, self._message = (
                 JOURNAL_FULL.status,
                 "The usage journal could not be written.",
@@ -288,14 +290,17 @@ class Lifecycle(AttemptOwner):
                 if target.health.waiting and target.health.insists:
                     self._waits_s = min(self._waits_s or FOREVER_S, target.health.until_s)
                 else:
-                    self._spared = self._spared or candidate
+                    self._last_resort = self._last_resort or candidate
             elif not target.has_room(now_s):
                 self._skip(candidate, "its quota of this minute is used up")
-                self._spared = self._spared or candidate
+                self._last_resort = self._last_resort or candidate
             elif self._begin(candidate):
                 return True
-        spared, self._spared = self._spared, None
-        return spared is not None and not self._tried and self._begin(spared)
+        # A candidate that was skipped is still better than no answer.
+        skipped, self._last_resort = self._last_resort, None
+        if skipped is None or self._tried:
+            return False
+        return self._begin(skipped)
 
     def _begin(self, candidate: Candidate) -> bool:
         """Reserve the worst case and set off, or wait for a budget to grow; False where an account
@@ -307,7 +312,7 @@ class Lifecycle(AttemptOwner):
             else target.scale
         )
         if wanted.operation.free:
-            reserved = self._reserved_later()
+            reserved = self._reserved_for_batch()
         else:
             reserved = target.worst_case(
                 wanted.asked,
@@ -326,7 +331,7 @@ class Lifecycle(AttemptOwner):
             )
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
-                    # Waiting for a slice must not turn a request away from the primary.
+                    # A slice may grow: wait for it rather than go to a worse candidate.
                     self._working = self.shared.loop.create_task(self._grow(shortage, candidate))
                     self._due(self._deadline_s)
                     return True
@@ -344,7 +349,7 @@ class Lifecycle(AttemptOwner):
         attempt.begin()
         return True
 
-    def _reserved_later(self) -> Reserved:
+    def _reserved_for_batch(self) -> Reserved:
         """Return what is reserved for what a request sets off that uses nothing itself: a batch."""
         resources = self._resources
         return (
@@ -372,13 +377,13 @@ class Lifecycle(AttemptOwner):
             again = CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S)
             self._give_up(
                 again,
-                b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-wait_s // 1), wait_s * 1000),
+                b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
             )
         elif statuses == {404} and self._retirement:
             self._give_up(UNKNOWN_MODEL, b"")
         elif statuses == {429}:
             self._give_up(CLOUDS_BUSY, head)
-        elif statuses <= {429, 503}:
+        elif not statuses or statuses <= {429, 503}:
             self._give_up(CLOUDS_UNAVAILABLE, head)
         else:
             self._give_up(CLOUDS_FAILED, b"")
@@ -391,7 +396,7 @@ class Lifecycle(AttemptOwner):
         """
         try:
             await self.shared.accounts.grow(shortage)
-            if self._over or self._settled:
+            if self._over or self._closing:
                 return
             self._working = None
             if not self._begin(candidate) and not self._begin_next():
@@ -402,7 +407,7 @@ class Lifecycle(AttemptOwner):
 
     def start_unattended(self) -> None:
         """Set off for the sake of its usage alone: nobody waits for the answer."""
-        self._drained = True
+        self._unattended = True
         self.shared.drained.add(self)
         self.start()
 
@@ -423,7 +428,7 @@ class Lifecycle(AttemptOwner):
         self._due(self._earliest())
 
     def too_late(self, _attempt: Attempt) -> str:
-        """In words."""
+        """Return in words how an attempt was too late."""
         over = self.shared.wheel.now_s >= self._deadline_s
         return "was not done before the request's deadline" if over else "fell silent"
 
@@ -434,7 +439,7 @@ class Lifecycle(AttemptOwner):
     def _due(self, due_s: float) -> None:
         sooner = due_s < self.due_s
         self.due_s = due_s
-        if self._drained:
+        if self._unattended:
             self.shared.wheel.arm(self, due_s)
         elif sooner:
             self._caller.request_due(due_s)
@@ -450,7 +455,7 @@ class Lifecycle(AttemptOwner):
     def overdue(self, now_s: float) -> None:
         """Past `due_s`: an attempt has taken too long, or the whole request has, or it is time for
         the hedge."""
-        if self._settled:
+        if self._closing:
             self.due_s = FOREVER_S
             return
         if now_s >= self._deadline_s and not self._committed:
@@ -472,7 +477,7 @@ class Lifecycle(AttemptOwner):
         for attempt in self._under_way:
             if attempt.due_s <= now_s:
                 attempt.overdue()
-        self.due_s = FOREVER_S if self._settled else self._earliest()
+        self.due_s = FOREVER_S if self._closing else self._earliest()
 
     def _deadline_over(self) -> None:
         if self._working is not None:
@@ -500,7 +505,7 @@ class Lifecycle(AttemptOwner):
         if other is not None and not other.over:
             self._attempt = other
             return
-        if self._settled:
+        if self._closing:
             return
         if self.others_left and not self.shared.retries.take():
             self._no_retries_left()
@@ -719,7 +724,7 @@ class Lifecycle(AttemptOwner):
             return
         attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.wanted.operation.deletes and resources.followed is not None:
-            self._settled = True
+            self._closing = True
             settle = self._guarded(lambda _outcome: self._settle(last_bytes))
             self.shared.issued.forget(resources.followed.identifier, settle)
         else:
@@ -730,7 +735,7 @@ class Lifecycle(AttemptOwner):
     ) -> None:
         """Meter pending usage that has come to its end, if no other request has claimed the end."""
         shared, identifier = self.shared, end.resource.identifier
-        self._settled = True
+        self._closing = True
 
         def claimed(outcome: bool | OSError) -> None:
             if outcome is True:
@@ -754,7 +759,7 @@ class Lifecycle(AttemptOwner):
         if not rows:
             self._settle(last_bytes)
             return
-        self._settled = True
+        self._closing = True
 
         def written(outcome: bool | OSError) -> None:
             if not isinstance(outcome, OSError):
@@ -840,8 +845,8 @@ class Lifecycle(AttemptOwner):
 
     def _settle(self, last_bytes: bytes) -> None:
         """Hold the last bytes until everything recorded of this request is durable."""
-        self._settled = True
-        self._held = last_bytes
+        self._closing = True
+        self._last_bytes = last_bytes
         self.shared.spool.wait(self)
 
     def durable(self, error: OSError | None) -> None:
@@ -855,7 +860,7 @@ class Lifecycle(AttemptOwner):
         # that was not told otherwise sends its next request there.
         intact = caller.chunked or not self._committed
         if error is None:
-            caller.write(self._held)
+            caller.write(self._last_bytes)
         elif self._committed:
             fault = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
             event = error_event(
@@ -871,13 +876,13 @@ class Lifecycle(AttemptOwner):
 
     def _end(self) -> None:
         self._over = True
-        self._settled = True
-        self._held = b""
+        self._closing = True
+        self._last_bytes = b""
         shared = self.shared
         shared.spool.open_requests -= 1
         if self.bytes_held and self.use is not None:
             shared.in_flight.release(self.use, self.bytes_held)
-        if self._drained:
+        if self._unattended:
             shared.drained.discard(self)
             shared.wheel.forget(self)
         # An attempt and its lifecycle know each other: let go here, or only the garbage collector
@@ -913,15 +918,15 @@ class Lifecycle(AttemptOwner):
         self._unnamed = None
         if self._over:
             return
-        if self._settled:
+        if self._closing:
             self._end()
             return
         if self._working is not None:
             self._working.cancel()
         attempt = self._attempt
-        if self._goes_on and attempt is not None and not attempt.over:
+        if self._outlives_caller and attempt is not None and not attempt.over:
             self._caller = _NOBODY
-            self._drained = True
+            self._unattended = True
             self.shared.drained.add(self)
             attempt.resume()
             self.shared.wheel.arm(self, self.due_s)
@@ -929,7 +934,7 @@ class Lifecycle(AttemptOwner):
         self.call_off()
 
     @property
-    def _goes_on(self) -> bool:
+    def _outlives_caller(self) -> bool:
         """Return whether the answer is read to its end when nobody waits for it: always that of a
         batch, which runs."""
         return self.customer.drains or (self._resources is not None and self._resources.is_batch)
@@ -938,7 +943,7 @@ class Lifecycle(AttemptOwner):
         """Nobody wants the answer any more: what came until now is metered, the rest is let go."""
         if self._over:
             return
-        if not self._settled:
+        if not self._closing:
             self._call_off()
         self._end()
 

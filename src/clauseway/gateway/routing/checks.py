@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from clauseway.catalog import BITS
-from clauseway.gateway.clouds import CLOUDS
+from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.clouds.dialect import credential_in
 from clauseway.gateway.credentials import STATIC, problems_of
 from clauseway.gateway.plan import Epoch, Key, Plan, Target
@@ -82,9 +82,9 @@ def _problem(problem: str, why: str, where: str) -> Problem:
 
 def _wrong_target(target: Target, where: str) -> list[Problem]:
     problems = []
-    if target.dialect not in CLOUDS:
+    if target.dialect not in DIALECTS:
         problems.append(
-            _problem(f"unknown dialect {target.dialect!r}", f"known: {', '.join(CLOUDS)}", where)
+            _problem(f"unknown dialect {target.dialect!r}", f"known: {', '.join(DIALECTS)}", where)
         )
         return problems
     if not (0 <= target.input_price <= _PRICE_MAX and 0 <= target.output_price <= _PRICE_MAX):
@@ -110,9 +110,9 @@ def _wrong_target(target: Target, where: str) -> list[Problem]:
         for problem in problems_of(target.auth)
     ]
     try:
-        CLOUDS[target.dialect].lacks(target)
+        DIALECTS[target.dialect].lacks(target)
         if target.auth.kind in STATIC:
-            CLOUDS[target.dialect].prepare(target, credential_in(target.auth))
+            DIALECTS[target.dialect].prepare(target, credential_in(target.auth))
     except KeyError:
         why = f"{target.dialect} does not take {target.auth.kind!r}"
         problems.append(_problem("unknown authentication", why, f"{where}.auth.kind"))

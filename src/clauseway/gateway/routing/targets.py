@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.clouds import CLOUDS, Prepare
+from clauseway.gateway.clouds import DIALECTS, Prepare
 from clauseway.gateway.clouds.dialect import Credential, credential_in
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.credentials import STATIC
@@ -49,7 +49,7 @@ class CallTarget:
     """
 
     def __init__(self, target: Target, label: int, endpoint: Endpoint, health: Health) -> None:
-        dialect = CLOUDS[target.dialect]
+        dialect = DIALECTS[target.dialect]
         self.target = target
         self.label = label
         self.deployment = target.label
@@ -95,7 +95,7 @@ class CallTarget:
         self.prepare = (
             None
             if credential is None
-            else CLOUDS[self.target.dialect].prepare(self.target, credential)
+            else DIALECTS[self.target.dialect].prepare(self.target, credential)
         )
         self.credential = credential
 

@@ -17,7 +17,7 @@ from typing import Final, cast
 
 import httptools
 
-from clauseway.gateway.clouds import CLOUDS
+from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.limits import Limits
 
 # _PASS is 0: the common case is tested first.
@@ -47,7 +47,7 @@ _ACTIONS: Final = {
     b"transfer-encoding": _CODING,
     b"content-type": _CONTENT_TYPE,
     b"content-encoding": _ENCODING,
-    **{dialect.request_id_header: _REQUEST_ID for dialect in CLOUDS.values()},
+    **{dialect.request_id_header: _REQUEST_ID for dialect in DIALECTS.values()},
 }
 _OURS: Final = b"x-clauseway-"
 _LIMITS: Final = b"x-ratelimit-"

@@ -18,7 +18,7 @@ from clauseway.values import InvalidInput, Problem
 # A table, and how many of its rows are copied.
 OnTable = Callable[[str, int], None]
 _ROWS = 5_000
-# A new database has rows of its own in these tables: the begin of its log, which the source's log
+# A new database has rows of its own in these tables: the beginning of its log, which the source's log
 # replaces.
 _BEGUN = (str(schema.audit_log.name), str(schema.audit_head.name))
 

@@ -4,7 +4,7 @@ machines share.
     InvalidInput     the address names no usable database, or the database orders text by a language
 
 Both give the same two kinds of transaction. A writing transaction excludes every other writer from
-its begin, so rows that it read before it wrote cannot have changed in between. A reading
+its beginning, so rows that it read before it wrote cannot have changed in between. A reading
 transaction sees the database as it was at its first statement. See docs/choices/0099.
 """
 
