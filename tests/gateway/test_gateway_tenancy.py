@@ -196,7 +196,9 @@ def test_a_burst_of_priority_requests_never_overshoots(house: House) -> None:
         enough.set()
         answers = [one.result() for one in asked]
     served = [answer for answer in answers if answer.status_code == 200]
-    assert {answer.status_code for answer in answers} == {200, 429}
+    # On a busy machine the lease server may answer too late; no slice is taken for spent then.
+    refusals = {(answer.status_code, answer.json()["error"]["code"]) for answer in answers if answer.status_code != 200}
+    assert refusals <= {(429, "budget_exceeded"), (503, "budget_unavailable")}
     assert 1 <= len(served) <= 3
     charged = [(record.tier, record.charge_picodollars) for record in rig.records()]
     assert charged == [("priority", PRIORITY_WORST)] * len(served)

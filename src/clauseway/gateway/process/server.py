@@ -214,7 +214,7 @@ class Server:
         loop = asyncio.get_running_loop()
         return cast(
             Exporting,
-            module.Telemetry(
+            module.TelemetryWatcher(
                 settings, boot, loop, self._lines, self._target_named, self._knows_model
             ),
         )
