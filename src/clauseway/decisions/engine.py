@@ -197,8 +197,9 @@ def _rule(case: Case, act: Act) -> Finding:
     if act.party == owner:
         return both(
             Finding(Outcome.PERMITTED, _grounds(case, needed, owner)),
-            conditions(case, needed, owner, owner),
+            conditions(case, needed, owner, grantor=owner),
         )
+    # Without an owner there is a public permission: see above.
     if public or owner is None:
         return both(Finding(Outcome.PERMITTED, public), conditions(case, needed, act.party))
     # Any other party needs a licence or a grant.
@@ -234,7 +235,7 @@ def _host(case: Case, act: Act, owner: str | None) -> str:
 def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
-    Carve-outs and declared permissions are cited first, then the exclusivities that the acts lie
+    Carve-outs and permissions of the owner or of anyone are cited first, then the exclusivities that the acts lie
     inside. Where there are neither, cite the exclusivity that ended, ownership and its rule.
     """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
@@ -261,7 +262,7 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
 
     The conditions that bind the owner bind the act too.
     """
-    bound = conditions(case, needed, act.party, owner)
+    bound = conditions(case, needed, act.party, grantor=owner)
     licensed = licences(case, act) if act.action in ACTIONS_WITH_SELLER else Licences((), ())
     if licensed.held:
         return both(
@@ -270,7 +271,8 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
     granted = grants(case, act)
     if licensed.lost and not granted:
         return _no_longer_licensed(case, licensed.lost)
-    if granted or (granted := own_launch(case, act)):
+    granted = granted or own_launch(case, act)
+    if granted:
         return both(Finding(Outcome.PERMITTED, _grounds(case, needed, owner) + granted), bound)
     return both(_lacks_a_grant(case, act, owner, needed), bound)
 
@@ -289,7 +291,7 @@ def _use(case: Case, act: Act, owner: str) -> Finding:
     licensing = (_licensing(act, owner, act.party),)
     if bars := barred(case, licensing, owner):
         return Finding(Outcome.FORBIDDEN, (*bars, case.rule("grant")))
-    bound = conditions(case, [act, *licensing], act.party, owner)
+    bound = conditions(case, [act, *licensing], act.party, grantor=owner)
     if granted := grants(case, act):
         return both(Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound)
     return both(_lacks_a_grant(case, act, owner, licensing), bound)

@@ -1,6 +1,7 @@
 """Read an amendment from its document: parse every block first, then validate them all.
 
-    block ─ blocks ─▶ entry with lines ─ blocks ─▶ record ─ checks ─▶ term or change
+    Block ─ blocks.read_mapping ─▶ YamlValue ─ blocks.build ─▶ term or change
+    checks.check_term, check_change: the mistakes that a record shows beside the definitions
 
 Each step adds its mistakes to one list and goes on, so that an author sees all of them at once.
 """
@@ -16,7 +17,11 @@ from clauseway.agreement.language.terms import AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
 from clauseway.agreement.reading.checks import TermPlace, check_change, check_term
 from clauseway.agreement.reading.definitions import Definitions, spelled
-from clauseway.agreement.reading.exclusive import BEHIND, KEYS, with_exclusivities
+from clauseway.agreement.reading.exclusive import (
+    EXCLUSIVE_KEYS,
+    EXCLUSIVE_SUFFIX,
+    with_exclusivities,
+)
 from clauseway.agreement.reading.front import AmendmentFront, read_front
 from clauseway.agreement.reading.knowledge import known_since
 from clauseway.agreement.text.entries import YamlValue
@@ -42,7 +47,7 @@ _BESIDE_A_TERM = frozenset({"id", "source", "kind"})
 _BESIDE_A_CHANGE = frozenset({"id", "source"})
 
 
-class ParsedStatement(msgspec.Struct, frozen=True, kw_only=True):
+class ParsedBlock(msgspec.Struct, frozen=True, kw_only=True):
     """A term or change as parsed, with the lines of its keys.
 
     `declared` holds its id and line, even if the rest could not be read. `written` is None if its
@@ -73,7 +78,7 @@ class Changed(msgspec.Struct, frozen=True):
     line: int
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class AmendmentRead(msgspec.Struct, frozen=True, kw_only=True):
     """An amendment as far as it could be read. `changed` holds the terms its readable changes name.
 
     `id` and `declared` (the id and line of each term and change) are read even if the rest has
@@ -95,35 +100,37 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     amendment: Amendment | None
 
 
-def read_amendment(document: Document, definitions: Definitions, mistakes: Mistakes) -> Draft:
+def read_amendment(
+    document: Document, definitions: Definitions, mistakes: Mistakes
+) -> AmendmentRead:
     """Read a document and report its own mistakes. `sequence` checks all documents together."""
     before = len(mistakes)
     # Parse everything: the front matter and each block become records with their lines.
-    written, front = read_front(document, AmendmentFront, mistakes)
-    page = _Page(
+    entry, front = read_front(document, AmendmentFront, mistakes)
+    place = _Place(
         document=document,
-        amendment=written.text("id"),
+        amendment=entry.text("id"),
         effective=front.effective if front else None,
         titles=definitions.sources,
     )
-    statements = [_parse(block, page, mistakes) for block in document.blocks]
+    statements = [_parse(block, place, mistakes) for block in document.blocks]
     # Validate everything: hold the records against each other and against the definitions.
-    known_at = _check_front(written, front, definitions, mistakes) if front else KnownAt.always()
+    known_at = _known_at(entry, front, definitions, mistakes) if front else KnownAt.always()
     _check_clauses(document, mistakes)
     for statement in statements:
-        _check_statement(statement, page.effective, definitions, mistakes)
+        _check_statement(statement, place.effective, definitions, mistakes)
     # Gather: the amendment itself if nothing is wrong, and the names for `sequence` in any case.
     changes = [
         (statement, statement.record)
         for statement in statements
         if isinstance(statement.record, Change)
     ]
-    return Draft(
+    return AmendmentRead(
         document=document.name,
-        id=page.amendment,
-        effective=page.effective,
+        id=place.amendment,
+        effective=place.effective,
         concluded=(front.concluded or front.announced) if front else None,
-        after=written.text("after"),
+        after=entry.text("after"),
         declared=tuple(name for statement in statements for name in statement.declared),
         changed=tuple(
             Changed(change, term, line)
@@ -148,7 +155,7 @@ def read_amendment(document: Document, definitions: Definitions, mistakes: Mista
 # Parse
 
 
-class _Page(msgspec.Struct, frozen=True, kw_only=True):
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
     """The document that a block stands in, as far as the block's record depends on it."""
 
     document: Document
@@ -169,32 +176,31 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _parse(block: Block, page: _Page, mistakes: Mistakes) -> ParsedStatement:
-    """Return a block as a statement, and report what cannot be read in it."""
+def _parse(block: Block, place: _Place, mistakes: Mistakes) -> ParsedBlock:
+    """Return a block as parsed, and report what cannot be read in it."""
     # From YAML to keys and values with their lines.
     entry = read_mapping(block, ("term", "change"), mistakes)
     if entry is None:
-        return ParsedStatement(
-            block=block, declared=_ids_in(block), entry=YamlValue({}, block.line)
-        )
+        return ParsedBlock(block=block, declared=_ids_in(block), entry=YamlValue({}, block.line))
     declared: tuple[tuple[str, int], ...] = ((entry.text("id"), block.line),)
-    if any(key in entry.members for key in KEYS):
-        declared += ((f"{entry.text('id')}{BEHIND}", block.line),)
+    if any(key in entry.members for key in EXCLUSIVE_KEYS):
+        declared += ((f"{entry.text('id')}{EXCLUSIVE_SUFFIX}", block.line),)
     # From keys and values to a record of the kind that is written.
     written = build(WrittenFields, entry.only(("id", "source")), mistakes)
     kind: type[AnyTerm | Change] | None = Change
     if block.kind == "term":
         kind = _kind(entry, mistakes)
     if kind is None:
-        return ParsedStatement(block=block, declared=declared, entry=entry, written=written)
-    citation = page.cite(block, written) if written and block.clause >= 0 else None
+        return ParsedBlock(block=block, declared=declared, entry=entry, written=written)
+    # Without a citation the record is built all the same, to find its mistakes.
+    citation = place.cite(block, written) if written and block.clause >= 0 else None
     computed: dict[str, object] = {"id": written.id if written else "", "citation": citation}
     if kind is not Change and "begins" not in entry.members:
         # Without a day to begin on, the document already has a mistake. Read on to find more.
-        computed["begins"] = page.effective or date.min
+        computed["begins"] = place.effective or date.min
     beside = _BESIDE_A_CHANGE if kind is Change else _BESIDE_A_TERM
     record = build(kind, entry, mistakes, computed, beside)
-    return ParsedStatement(
+    return ParsedBlock(
         block=block,
         declared=declared,
         entry=entry,
@@ -224,9 +230,9 @@ def _kind(entry: YamlValue, mistakes: Mistakes) -> type[AnyTerm | Change] | None
 
 
 def _check_statement(
-    statement: ParsedStatement, effective: date | None, definitions: Definitions, mistakes: Mistakes
+    statement: ParsedBlock, effective: date | None, definitions: Definitions, mistakes: Mistakes
 ) -> None:
-    """Report the mistakes of a statement that one document shows."""
+    """Report what is wrong with a statement in its own document; `sequence` does the rest."""
     block = statement.block
     if block.clause < 0 and statement.entry.members:
         problem = f"{statement.entry.text('id') or 'the block'} stands under no clause"
@@ -248,7 +254,7 @@ def _check_statement(
             check_term(term, place)
 
 
-def _check_front(
+def _known_at(
     written: YamlValue, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes
 ) -> KnownAt:
     """Return since when the amendment is known. Report a day before its announcement."""
@@ -291,7 +297,7 @@ def _amendment(
     front: AmendmentFront,
     known_at: KnownAt,
     document: Document,
-    statements: Sequence[ParsedStatement],
+    statements: Sequence[ParsedBlock],
 ) -> Amendment:
     formalised = {statement.block.clause for statement in statements}
     records = [statement.record for statement in statements if statement.record is not None]

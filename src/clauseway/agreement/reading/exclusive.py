@@ -1,7 +1,7 @@
-"""Write the exclusivity behind `exclusive` and `sole`: a right that nobody else has.
+"""Write the exclusivity that `exclusive` and `sole` imply: a right that nobody else has.
 
 A permission or licence that says so stands for two terms: the right itself, and an exclusivity of
-the same scope, days and events, with `.exclusive` behind its id. *Exclusive*: nobody but the holder
+the same scope, days and events, with `.exclusive` after its id. *Exclusive*: nobody but the holder
 may, its grantor neither. *Sole*: nobody but the holder and the grantor. What ends or moves the
 right does the same to the exclusivity; a change may also end the exclusivity alone.
 """
@@ -14,9 +14,9 @@ from clauseway.agreement.language.actions import LICENSE, USE
 from clauseway.agreement.language.agreement import Amendment
 from clauseway.agreement.language.terms import AnyTerm, Exclusivity, Licence, Only, Permission
 
-BEHIND = ".exclusive"
+EXCLUSIVE_SUFFIX = ".exclusive"
 # The keys that write an exclusivity.
-KEYS = ("exclusive", "sole")
+EXCLUSIVE_KEYS = ("exclusive", "sole")
 
 
 def with_exclusivities(terms: Iterable[AnyTerm]) -> tuple[AnyTerm, ...]:
@@ -30,7 +30,7 @@ def with_exclusivities(terms: Iterable[AnyTerm]) -> tuple[AnyTerm, ...]:
 
 
 def _exclusivity(term: Permission | Licence) -> Exclusivity:
-    id = f"{term.id}{BEHIND}"
+    id = f"{term.id}{EXCLUSIVE_SUFFIX}"
     if isinstance(term, Licence):
         kept = {term.licensee, *([term.licensor] if term.sole else [])}
         actions, only = frozenset({LICENSE, USE}), Only(licensees=frozenset(kept))
@@ -67,7 +67,7 @@ def with_changes_of_both(amendments: Sequence[Amendment]) -> list[Amendment]:
     written = {term.id for amendment in amendments for term in amendment.terms}
 
     def both(terms: Iterable[str]) -> tuple[str, ...]:
-        named = [name for term in terms for name in (term, f"{term}{BEHIND}")]
+        named = [name for term in terms for name in (term, f"{term}{EXCLUSIVE_SUFFIX}")]
         return tuple(dict.fromkeys(name for name in named if name in written))
 
     return [

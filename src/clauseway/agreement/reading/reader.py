@@ -18,7 +18,7 @@ from clauseway.agreement.language.definitions import ContextNote
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.meaning import meaning_of
 from clauseway.agreement.language.terms import RefusalRight
-from clauseway.agreement.reading.amendments import Draft, read_amendment
+from clauseway.agreement.reading.amendments import AmendmentRead, read_amendment
 from clauseway.agreement.reading.definitions import Definitions, read_definitions
 from clauseway.agreement.reading.exclusive import with_changes_of_both
 from clauseway.agreement.reading.registers import Gathered, gather_facts
@@ -75,7 +75,7 @@ def _definitions(documents: Mapping[str, str], mistakes: Mistakes) -> Definition
 
 def _drafts(
     definitions: Definitions, documents: Mapping[str, str], mistakes: Mistakes
-) -> list[Draft]:
+) -> list[AmendmentRead]:
     drafts = [
         _read(name, documents[name], definitions, mistakes) for name in _amendments(documents)
     ]
@@ -83,7 +83,7 @@ def _drafts(
     return drafts
 
 
-def _with_subjects(catalog: Catalog, drafts: Iterable[Draft]) -> Catalog:
+def _with_subjects(catalog: Catalog, drafts: Iterable[AmendmentRead]) -> Catalog:
     """Return the catalog with the subjects of rights of first refusal."""
     terms = [
         term for draft in drafts if draft.amendment is not None for term in draft.amendment.terms
@@ -99,7 +99,7 @@ def _with_subjects(catalog: Catalog, drafts: Iterable[Draft]) -> Catalog:
 
 def _agreement_of(
     definitions: Definitions,
-    drafts: Sequence[Draft],
+    drafts: Sequence[AmendmentRead],
     documents: Mapping[str, str],
     mistakes: Mistakes,
 ) -> Agreement:
@@ -114,12 +114,12 @@ def _amendments(documents: Iterable[str]) -> list[str]:
     )
 
 
-def _read(name: str, text: str, definitions: Definitions, mistakes: Mistakes) -> Draft:
+def _read(name: str, text: str, definitions: Definitions, mistakes: Mistakes) -> AmendmentRead:
     within = mistakes.within(name)
     return read_amendment(take_apart(text, within), definitions, within)
 
 
-def _agreement(definitions: Definitions, drafts: Sequence[Draft], hash: str) -> Agreement:
+def _agreement(definitions: Definitions, drafts: Sequence[AmendmentRead], hash: str) -> Agreement:
     amendments = [
         msgspec.structs.replace(draft.amendment, rank=rank)
         for rank, draft in enumerate(in_order_of_conclusion(drafts))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from clauseway.agreement.language.terms import ANY_TERM
-from clauseway.agreement.reading.amendments import Draft
+from clauseway.agreement.reading.amendments import AmendmentRead
 from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes
 
@@ -17,7 +17,9 @@ from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes
 _OTHER_ID = "Give one of them another id."
 
 
-def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes) -> None:
+def check_sequence(
+    drafts: Sequence[AmendmentRead], definitions: Definitions, mistakes: Mistakes
+) -> None:
     """Check the amendments of an agreement against each other, in the order of conclusion."""
     in_order = in_order_of_conclusion(drafts)
     # The order itself: ids and days.
@@ -37,7 +39,7 @@ def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: 
     _check_commentary(in_order, definitions, mistakes.within(DEFINITIONS))
 
 
-def _check_any(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+def _check_any(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
     if not drafts:
         why = "an agreement without one states nothing"
         mistakes.within(DEFINITIONS).add(
@@ -45,7 +47,7 @@ def _check_any(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
         )
 
 
-def _check_ids(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+def _check_ids(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
     seen: dict[str, str] = {}
     for draft in drafts:
         if draft.id:
@@ -56,7 +58,7 @@ def _check_ids(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
         seen.setdefault(draft.id, draft.document)
 
 
-def in_order_of_conclusion(drafts: Sequence[Draft]) -> list[Draft]:
+def in_order_of_conclusion(drafts: Sequence[AmendmentRead]) -> list[AmendmentRead]:
     """Return the drafts in the order of conclusion. A draft without a readable day comes last."""
     chains = {draft.document: _chain(draft, drafts) for draft in drafts}
     return sorted(
@@ -70,13 +72,13 @@ def in_order_of_conclusion(drafts: Sequence[Draft]) -> list[Draft]:
     )
 
 
-def _chain(draft: Draft, drafts: Sequence[Draft]) -> list[Draft]:
+def _chain(draft: AmendmentRead, drafts: Sequence[AmendmentRead]) -> list[AmendmentRead]:
     """Return the drafts of the same day that a draft comes after, the nearest first.
 
     A circle is walked once.
     """
-    chain: list[Draft] = []
-    at: Draft | None = draft
+    chain: list[AmendmentRead] = []
+    at: AmendmentRead | None = draft
     while at is not None and at.after:
         named = [
             candidate
@@ -88,7 +90,7 @@ def _chain(draft: Draft, drafts: Sequence[Draft]) -> list[Draft]:
     return chain
 
 
-def _check_after(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+def _check_after(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
     """Check that each `after` names another document of the same day, without circles."""
     for draft in drafts:
         if not draft.after:
@@ -113,7 +115,7 @@ def _check_after(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
             within.add(1, problem, why, "Break the circle of after:.")
 
 
-def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+def _check_days(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
     """Check that two documents concluded and effective on the same days say which came after."""
     for number, draft in enumerate(drafts):
         for before in drafts[:number]:
@@ -131,7 +133,9 @@ def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
                 break
 
 
-def _check_rescinded(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+def _check_rescinded(
+    draft: AmendmentRead, drafts: Sequence[AmendmentRead], mistakes: Mistakes
+) -> None:
     """Check that a rescinded amendment was concluded earlier and is not yet in effect."""
     earlier = {
         rescinded.id: rescinded for rescinded in drafts if _precedes(rescinded, draft, drafts)
@@ -157,7 +161,7 @@ def _check_rescinded(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) 
             )
 
 
-def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+def _check_declared(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
     seen: dict[str, str] = {}
     for draft in drafts:
         for name, line in draft.declared:
@@ -170,7 +174,9 @@ def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
             seen.setdefault(name, f"{draft.document}:{line}")
 
 
-def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+def _check_changed(
+    draft: AmendmentRead, drafts: Sequence[AmendmentRead], mistakes: Mistakes
+) -> None:
     """Check that a change names terms of earlier amendments."""
     changes = {changed.change.id for candidate in drafts for changed in candidate.changed}
     earlier = {
@@ -204,14 +210,16 @@ def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) ->
             )
 
 
-def _check_despite(draft: Draft, declared: Collection[str], mistakes: Mistakes) -> None:
+def _check_despite(draft: AmendmentRead, declared: Collection[str], mistakes: Mistakes) -> None:
     """Check that `despite` names terms of the agreement, in any amendment."""
     for name, line in draft.despite:
         if name != ANY_TERM:
             mistakes.check_one_of(line, "term", name, declared, "no amendment has it")
 
 
-def _precedes(earlier: Draft, draft: Draft, drafts: Sequence[Draft] = ()) -> bool:
+def _precedes(
+    earlier: AmendmentRead, draft: AmendmentRead, drafts: Sequence[AmendmentRead] = ()
+) -> bool:
     """Return whether an amendment was concluded before another, or may have been.
 
     It may have been if a day could not be read.
@@ -224,7 +232,7 @@ def _precedes(earlier: Draft, draft: Draft, drafts: Sequence[Draft] = ()) -> boo
     return order.index(earlier) < order.index(draft)
 
 
-def _check_once(draft: Draft, mistakes: Mistakes) -> None:
+def _check_once(draft: AmendmentRead, mistakes: Mistakes) -> None:
     """Check that an amendment changes a term at most once under the same readings."""
     seen: dict[tuple[str, frozenset[tuple[str, str]]], str] = {}
     for changed in draft.changed:
@@ -239,7 +247,7 @@ def _check_once(draft: Draft, mistakes: Mistakes) -> None:
 
 
 def _check_commentary(
-    drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes
+    drafts: Sequence[AmendmentRead], definitions: Definitions, mistakes: Mistakes
 ) -> None:
     ids = [draft.id for draft in drafts]
     if ids and all(ids):
