@@ -19,6 +19,7 @@ import msgspec
 import pypdf
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from rich.console import Console
 
 import settled_book
 from clauseway.app.books.basis import change_prices
@@ -27,6 +28,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import built_in_documents, open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.statement_formats import FORMATS
+from clauseway.app.reports.statements import statement_context
+from clauseway.cli.money.statement_text import print_statement
 from clauseway.web import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
@@ -137,6 +140,18 @@ def test_the_pdf_is_whole(book: Home) -> None:
     assert reader.metadata.title == "Statement 2026-04"
     assert reader.metadata.creation_date is None
     assert "/StructTreeRoot" in reader.root_object  # tagged, for those who hear it
+
+
+def test_a_statement_that_assumes_nothing_has_no_heading_for_assumptions(book: Home) -> None:
+    found = statement(book, "2026-04")
+    assert found is not None
+    for assumptions, is_headed in ((found.assumptions, True), ((), False)):
+        context = statement_context(msgspec.structs.replace(found, assumptions=assumptions))
+        printed_text = io.StringIO()
+        print_statement(Console(file=printed_text, width=200), context)
+        pdf = pypdf.PdfReader(io.BytesIO(statement_pdf(context)))
+        texts = [printed_text.getvalue(), statement_html(context), "".join(page.extract_text() for page in pdf.pages)]
+        assert [bool(re.search("Assumptions|ASSUMPTIONS", text)) for text in texts] == [is_headed] * 3
 
 
 def test_names_are_data_in_the_pdf_and_the_page() -> None:

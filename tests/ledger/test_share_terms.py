@@ -15,7 +15,8 @@ from share_tables import amounts, at, cited, in_order, month, only, settled, sha
 
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import Floor, ShareBase, Tier
-from clauseway.ledger import RevenueLine, SaleRecord
+from clauseway.app.reports.statements import statement_context
+from clauseway.ledger import RevenueLine, SaleRecord, statement_of
 from clauseway.values import Interval, InvalidInput, day_of, exact_sum
 
 YEAR = Interval(date(2026, 1, 1), date(2027, 1, 1))
@@ -93,6 +94,20 @@ def test_floors_are_topped_up_on_the_last_day_of_their_period() -> None:
     june = settled(revenue, month("2026-06"), FLOORED)
     assert amounts(june) == {"A1.share|minimum|2026-06|": "310.00", "A1.share|minimum|2026-Q2|": "180.00"}
     assert [line.of for line in only(june).lines] == ["minimum of 2026-06", "minimum of 2026-Q2"]
+
+
+def test_the_minimum_of_a_part_period_says_for_how_many_days_it_is() -> None:
+    for name, said in {
+        "2026-03": ["minimum of 2026-03, for 21 of 31 days", "minimum of 2026-Q1, for 21 of 90 days"],
+        "2026-06": ["minimum of 2026-06", "minimum of 2026-Q2"],
+        "2026-07": ["minimum of 2026-Q3, for 31 of 92 days", "minimum of total"],
+    }.items():
+        revenue = [sold(f"{month_[5:]}-20", amount) for month_, amount, *_ in FLOORS]
+        shown = statement_context(statement_of(settled(revenue, month(name), FLOORED)))
+        lines = [line for section in shown.sections for line in section.lines if line.label.startswith("minimum")]
+        assert [line.label for line in lines] == said
+        for line in lines:
+            assert f"is lacking to the {line.label}" in line.working[0]
 
 
 def test_no_floor_is_due_before_its_period_is_over() -> None:

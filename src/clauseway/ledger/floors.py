@@ -70,6 +70,21 @@ def calendar_period(day: date, per: str) -> Interval:
     return Interval(begin, date(begin.year + end // 12, end % 12 + 1, 1))
 
 
+def part_in_words(days: Interval, top_up: TopUp) -> str:
+    """Return `for 10 of 31 days` of a top-up in whose period a share in force on `days` is not in
+    force throughout; else nothing."""
+    if top_up.period == TOTAL:
+        return ""
+    per = next(
+        per for per in _MONTHS if _named(per, calendar_period(top_up.day, per)) == top_up.period
+    )
+    whole = calendar_period(top_up.day, per)
+    part = whole.intersect(days)
+    if part == whole:
+        return ""
+    return f"for {(part.end - part.begin).days} of {(whole.end - whole.begin).days} days"
+
+
 def _periods(days: Interval, per: str, until: date) -> Iterator[tuple[Interval, Interval]]:
     """Yield each period that ends by `until`: the days of the share in it, and the whole period."""
     if per == TOTAL:

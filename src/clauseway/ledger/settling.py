@@ -281,7 +281,7 @@ def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[
 
 
 def _ended(shares: Sequence[RevenueShare], period: Interval) -> tuple[Ended, ...]:
-    """Return the directions whose last share ended in the period or before it."""
+    """Return the directions in which nothing is due on some day of the period, nor later."""
     last: dict[tuple[str, str], RevenueShare] = {}
     for share in sorted(shares, key=lambda share: share.end):
         last[share.payer, share.payee] = share
@@ -294,7 +294,8 @@ def _ended(shares: Sequence[RevenueShare], period: Interval) -> tuple[Ended, ...
             citation=share.ended_by or share.citation,
         )
         for (payer, payee), share in sorted(last.items())
-        if share.end <= period.end
+        # A share whose last day is the period's is in force on all its days: none is without it.
+        if share.end < period.end
     )
 
 

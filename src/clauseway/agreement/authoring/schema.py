@@ -128,7 +128,7 @@ DOCS: Mapping[str, str] = {
     "floors": "The least that is due, whatever the base.",
     "amount": "The amount, by the name of a figure; or USD 5000.",
     "per": "Over what it is due: month, quarter or year of the calendar, or total (by the end "
-    "of the share).",
+    "of the share). A period of which the share is in force on N of M days counts by N/M.",
     "payment": "When the share is paid. Left out: every month, without a due day.",
     "every": "How often: month (left out) or quarter of the calendar.",
     "due-days": "How many days after the last day of the month or quarter it is due.",

@@ -8,10 +8,11 @@ from decimal import Decimal
 from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement, StatementChange
 from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED
 from clauseway.ledger.assumptions import Assumption as StandsOn
+from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
-from clauseway.values import FOREVER, exact_product, exact_sum
+from clauseway.values import FOREVER, Interval, exact_product, exact_sum
 from clauseway.web import (
     DueLine,
     FigureShown,
@@ -208,7 +209,7 @@ def _no_usage(share: ShareResult) -> LineShown:
 def _line(statement: Statement, share: ShareResult, line: ShareLine) -> LineShown:
     return LineShown(
         id=line_id(statement.as_of, share, line),
-        label=line.of,
+        label=_label(share, line),
         base=exact(line.base),
         rate="by bands" if share.bands else percent(line.rate),
         amount=cents(line.amount),
@@ -224,13 +225,26 @@ def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
     return (*_moved(share, line), f"{whole}{split}: {cents(line.amount)}")
 
 
+def _label(share: ShareResult, line: ShareLine) -> str:
+    """Return a line's words: the minimum of a part of a period names its days."""
+    if line.seller:
+        return line.of
+    part = part_in_words(Interval(share.begin, share.end), _top_up(share, line))
+    return f"{line.of}, {part}" if part else line.of
+
+
+def _top_up(share: ShareResult, line: ShareLine) -> TopUp:
+    """Return the top-up of a line without a seller."""
+    return next(top_up for top_up in share.top_ups if top_up.period == line.cloud)
+
+
 def _moved(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
     """Return the line's amount before rounding: its base at its rates, clipped at the cap; or
     the rest of a minimum."""
     # A line without a seller tops a minimum up.
     if not line.seller:
-        top = next(top_up.amount for top_up in share.top_ups if top_up.period == line.cloud)
-        lacking = f"{cents(top)} is lacking to the {line.of}"
+        top = _top_up(share, line).amount
+        lacking = f"{cents(top)} is lacking to the {_label(share, line)}"
         return (lacking, *_clipped(share, top, line.moved))
     charged = (
         f"{line.requests:,} {'request' if line.requests == 1 else 'requests'}, charged "

@@ -29,7 +29,8 @@ def print_statement(out: Console, statement: StatementContext) -> None:
         text = f"{deadline.label}: {deadline.amount} {statement.currency} "
         text += f"through {deadline.through}, due {deadline.due}"
         print_indented(out, f"{text}; withheld {deadline.withheld}, paid {deadline.paid}", by=2)
-    out.print("\n  Assumptions, by name:", style="dim")
+    if statement.assumptions:
+        out.print("\n  Assumptions, by name:", style="dim")
     for assumption in statement.assumptions:
         text = f"{assumption.name} = {assumption.in_words}: {assumption.note}"
         print_indented(out, text, by=4, style="dim")
