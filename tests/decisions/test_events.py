@@ -146,6 +146,32 @@ def test_days_of_events(facts: tuple[str, ...], question: str, day: str, outcome
     ("terms", "events", "refusal"),
     [
         (TERMS.replace("until: expiry", "until: never"), EVENTS, "unknown day or event 'never'"),
+        (
+            TERMS.replace("while: breach", "while: [breach, notice]"),
+            EVENTS,
+            "Write one event. For both at once, write from: a with while: b; for either, a term for each.",
+        ),
+        (
+            TERMS.replace("until: expiry", "until: [expiry, breach]"),
+            EVENTS,
+            "Write one event. For the earlier of two, write until: a with while-no: b; for the later, a term for each.",
+        ),
+        (
+            TERMS.replace("from: consent", "from: [consent, notice]"),
+            EVENTS,
+            "Write one event. For both, write from: a with while: b; for the earlier, a term for each.",
+        ),
+        (
+            TERMS,
+            EVENTS.replace("prevented-by: cure", "prevented-by: [cure, consent]"),
+            "Write one event. For either of two, define an event for each, and write a term until each.",
+        ),
+        (
+            "id: s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: 5 %\nbase: {sellers: [maker]}\n"
+            "cap: {amount: USD 5, per: year}",
+            EVENTS,
+            "Write one amount: it holds over the whole share. For a cap a year, write a share for each year.",
+        ),
         (TERMS.replace("while: breach", "while: brech"), EVENTS, "Did you mean 'breach'?"),
         (TERMS, EVENTS.replace("prevented-by: cure", "prevented-by: termination"), "it waits for itself"),
         (TERMS, EVENTS.replace("after: notice, ", ""), "prevented-by: has its effect on after: alone"),
