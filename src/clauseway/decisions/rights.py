@@ -21,9 +21,9 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
     return tuple(
         Reason.of("permits", term.citation)
         for state in case.states(Permission)
-        if state.in_force
-        and isinstance(term := state.term, Permission)
+        if isinstance(term := state.term, Permission)
         and term.party == party
+        and state.in_force
         and case.reaches(term, act)
         and given_by_right(case, term, act)
     )
