@@ -33,6 +33,8 @@ _LEARNT_LATER = frozenset(
         "while-no",
     }
 )
+# Where a record stands, and what follows from other fields, is not what it means.
+_NOT_MEANT = frozenset({"citation", "computed_events"})
 
 
 def meaning_of(agreement: Agreement) -> str:
@@ -93,7 +95,7 @@ def _without_place(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in fields.items()
-        if name != "citation" and (value or name not in _LEARNT_LATER)
+        if name not in _NOT_MEANT and (value or name not in _LEARNT_LATER)
     }
 
 
