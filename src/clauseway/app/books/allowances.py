@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.app.books.tenants import UNNAMED, check_known, named_otherwise, whose
+from clauseway.app.books.tenants import UNNAMED, check_known, unnamed_remedy, whose
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
@@ -280,7 +280,7 @@ def _scope(
 
 
 def _unknown(flag: str, name: str, why: str, names: Iterable[str]) -> Problem:
-    todo = named_otherwise(name, names) if names else "See clauseway key list."
+    todo = unnamed_remedy(name, names) if names else "See clauseway key list."
     return Problem(what=f"{name!r} cannot be taken", why=why, where=flag, todo=todo)
 
 

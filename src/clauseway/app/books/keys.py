@@ -12,8 +12,8 @@ from clauseway.app.books.tenants import (
     UNNAMED,
     check_names,
     ensure_tenant,
-    named_otherwise,
     tenancy_for_plan,
+    unnamed_remedy,
 )
 from clauseway.app.opening.home import Home
 from clauseway.catalog import Catalog
@@ -231,7 +231,7 @@ def _check(
             what=f"unknown name {value!r}",
             why=why,
             where=flag,
-            todo=named_otherwise(value, names) if why == UNNAMED else suggestion(value, names),
+            todo=unnamed_remedy(value, names) if why == UNNAMED else suggestion(value, names),
         )
         for flag, value, why, names in named
         if value not in names

@@ -13,7 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import alone, alone_here
+from clauseway.app.opening.locks import SERVED, alone, alone_here
 from clauseway.files import PRIVATE, write_whole
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
@@ -24,7 +24,6 @@ from clauseway.values import InvalidInput, Problem
 EMBEDDED = "embedded"
 # Whoever changes a home holds one of these; to move it, all are held.
 _LOCKS = ("import", "seal", "books")
-_SERVED = "serve"
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +61,7 @@ def migrate(
     if not is_back:
         engine_of(target).dispose()  # refuses an invalid address before anything is locked
     with ExitStack() as held:
-        held.enter_context(alone_here(home.make(), _SERVED, lambda: _refuse_busy(home)))
+        held.enter_context(alone_here(home.make(), SERVED, lambda: _refuse_busy(home)))
         for name in _LOCKS:
             held.enter_context(alone(home, name, lambda: _refuse_busy(home)))
         place = home.embedded_control if is_back else target

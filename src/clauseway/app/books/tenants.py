@@ -31,7 +31,7 @@ NOTHING = ("-",)
 UNNAMED = "the agreement does not name it"
 
 
-def named_otherwise(name: str, known_names: Iterable[str]) -> str:
+def unnamed_remedy(name: str, known_names: Iterable[str]) -> str:
     """Return the remedy for a name that the agreement does not name."""
     return f"{suggestion(name, known_names)} Names of another agreement: --agreement FOLDER."
 

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from clauseway.app.opening.home import Home
 
+# Whoever serves a home holds this lock of its folder.
+SERVED = "serve"
+
 
 @contextmanager
 def alone(home: Home, name: str, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:

@@ -39,7 +39,7 @@ from clauseway.app.opening.configuration import (
     settings_of,
 )
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import alone_here
+from clauseway.app.opening.locks import SERVED, alone_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.commitments import spent_by_name
@@ -184,7 +184,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
         home = options.home.make()
-        stack.enter_context(alone_here(home, "serve", lambda: _refuse_served(home)))
+        stack.enter_context(alone_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
         # The plan must be good before a process starts by it.
         refresh_plan(options, book)
