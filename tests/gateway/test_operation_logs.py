@@ -82,7 +82,27 @@ def test_credentials_that_fail_are_told_and_so_is_that_they_are_well_again(rig: 
     assert (not_ready.status_code, not_ready.json()["error"]["code"]) == (503, "not_ready")
     (tmp_path / "missing").write_text("here it is")
     eventually(lambda: "credential well" in events(rig))
-    assert httpx.get(f"{rig.url}/readyz").json() == {"status": "ready", "deployments": 1}
+    ready = httpx.get(f"{rig.url}/readyz").json()
+    assert (ready["status"], ready["deployments"]) == ("ready", 1)
+
+
+def test_answers_and_readiness_name_the_plan_that_they_were_given_by(rig: Rig) -> None:
+    rig.cloud("azure")
+    rig.start()
+
+    def named() -> str:
+        return str(httpx.get(f"{rig.url}/readyz").json()["plan"])
+
+    first = named()
+    assert len(bytes.fromhex(first)) == 8
+    refused = httpx.post(f"{rig.url}/v1/chat/completions", json={})
+    assert [rig.post().headers["x-clauseway-plan"], refused.headers["x-clauseway-plan"]] == [first] * 2
+    rig.write_plan(rig.plan(agreement="another"))
+    eventually(lambda: named() != first)
+    assert rig.post().headers["x-clauseway-plan"] == named()
+    rig.write_plan(rig.plan())
+    eventually(lambda: named() == first)  # it names content
+    assert [line["digest"] for line in lines(rig) if line["event"] == "ready"] == [first]
 
 
 def test_settings_that_take_a_restart_are_named(rig: Rig) -> None:

@@ -139,12 +139,13 @@ class Keys:
 
 class Opened(NamedTuple):
     """A plan that was read and checked to its end. In `plan` limits, budgets and keys are empty:
-    they are beside it."""
+    they are beside it. `digest` names the content of its file."""
 
     plan: Plan
     limits: PlanRows[RateLimit]
     budgets: PlanRows[Budget]
     keys: Keys
+    digest: str
 
 
 def read_pieces(path: Path) -> list[bytes]:

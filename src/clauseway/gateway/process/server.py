@@ -309,10 +309,11 @@ class Server:
         shared = self._shared
         try:
             opened = await self._newest()
-            former, shared.tables = shared.tables, self._tables(opened, shared.spool)
+            former, tables = shared.tables, self._tables(opened, shared.spool)
         except InvalidInput as error:
             self._refuse("plan", error)
             return
+        shared.turn_to(tables)
         self._follow(opened)
         await by_slices(self._letting_go(former), self._is_outdated)
 
@@ -469,6 +470,7 @@ def _figures(opened: Opened) -> dict[str, object]:
     deployments = {target.label.deployment for target in plan.targets}
     return {
         "agreement": plan.agreement,
+        "digest": opened.digest,
         "deployments": len(deployments),
         "models": len(plan.models),
         "keys": len(opened.keys),

@@ -170,9 +170,9 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
         raise Refused(
             errors.NOT_READY, "No deployment has a credential at present; the log says why."
         )
-    return _json(
-        {"status": "ready", "deployments": len({target.name for target in targets})}, head_lines
-    )
+    deployments = len({target.name for target in targets})
+    ready = {"status": "ready", "deployments": deployments, "plan": shared.tables.digest}
+    return _json(ready, head_lines)
 
 
 def _json(value: object, head_lines: bytes) -> bytes:

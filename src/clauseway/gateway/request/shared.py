@@ -48,8 +48,8 @@ class Watcher(Protocol):
 
 
 class Shared:
-    """One per process. `tables` is replaced whole when the plan is; `draining` once a stop was
-    asked for.
+    """One per process. `tables` is replaced whole when the plan is, by `turn_to`; `draining` once
+    a stop was asked for.
 
     `boot` names this start: with a request's number it is the request's identity.
     """
@@ -66,7 +66,6 @@ class Shared:
         issued: IssuedIndex,
     ) -> None:
         self.loop = loop
-        self.tables = tables
         self.spool = spool
         self.clock = clock
         self.limits = limits
@@ -85,14 +84,22 @@ class Shared:
         self.drained: set[Unattended] = set()
         self.draining = False
         self._number = 0
-        self._request_prefix = b"x-clauseway-request-id: req_%016x" % boot
+        self.turn_to(tables)
+
+    def turn_to(self, tables: RoutingTables) -> None:
+        """Serve by other tables from now on; answers name their plan."""
+        self.tables = tables
+        self._request_prefix = b"x-clauseway-plan: %b\r\nx-clauseway-request-id: req_%016x" % (
+            tables.digest.encode(),
+            self.boot,
+        )
 
     def next_number(self) -> int:
         self._number += 1
         return self._number
 
     def request_line(self, number: int) -> bytes:
-        """The header line that names a request."""
+        """The header lines that name the plan and the request."""
         return b"%b%016x\r\n" % (self._request_prefix, number)
 
     def report_fault(self, error: BaseException) -> None:

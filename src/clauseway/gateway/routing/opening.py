@@ -1,6 +1,7 @@
 """A plan's file, read and checked in steps, before any of it is used."""
 
 from collections.abc import Generator
+from hashlib import sha256
 
 import msgspec
 
@@ -23,6 +24,9 @@ from clauseway.gateway.routing.checks import digest_problems, key_problems, plan
 from clauseway.metering import Ruling
 from clauseway.values import InvalidInput, Problem
 
+# Characters of a digest that name a plan: enough to tell plans apart, short enough for a header.
+_DIGEST_LENGTH = 16
+
 
 def opened(plan: Plan) -> Opened:
     """A plan that lies in no file. Raises InvalidInput as `opening` does."""
@@ -33,8 +37,10 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
     """Read and check a plan's file in steps; consumes its pieces. Raises InvalidInput with
     everything that is wrong with it, of what cannot even be read the first."""
     lines = lines_of(pieces)
+    first = next(lines, b"")
+    digest = sha256(first)
     try:
-        plan = PLAN.decode(next(lines, b""))
+        plan = PLAN.decode(first)
         if not plan.parts:  # all in one line: as somebody else writes it
             lines = lines_of(list(encode_plan(plan)))
             plan = PLAN.decode(next(lines))
@@ -48,6 +54,7 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
     problems: list[Problem] = []
     count = 0
     for line in lines:
+        digest.update(b"\n" + line)
         try:
             part = PART.decode(line)
             if part.limits:
@@ -84,4 +91,4 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
         yield
     if problems:
         raise InvalidInput(*problems)
-    return Opened(plan, limits, budgets, keys)
+    return Opened(plan, limits, budgets, keys, digest.hexdigest()[:_DIGEST_LENGTH])

@@ -68,6 +68,7 @@ class RoutingTables:
         self._accounts = accounts
         self._keys = opened.keys
         self.plan = plan
+        self.digest = opened.digest
         self.attempt_timeout_s = plan.attempt_timeout_s
         self.deadline_s = plan.deadline_s
         self._hash_key = bytes.fromhex(plan.hash_key)
