@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_accounts import limit, opened
 
+from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.leases import LocalLeaseServer
+from clauseway.gateway.request.holds import Holds, Reservation
 from clauseway.gateway.request.issued import Issued, IssuedIndex
 from clauseway.metering import Buyer
 
@@ -23,9 +27,9 @@ def row(identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_
 class Index:
     """An index and what it tells; as two workers open one file, so may a test."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, journal: str = "") -> None:
         self.loop = asyncio.new_event_loop()
-        self.index = IssuedIndex(path, self.loop)
+        self.index = IssuedIndex(path, self.loop, journal)
 
     def add(self, *rows: Issued) -> bool | OSError:
         told: list[bool | OSError] = []
@@ -97,6 +101,56 @@ def test_a_claim_of_a_process_that_died(tmp_path: Path, recorded: set[str], agai
     assert found.pending is again
     assert second.claim("resp_1", "req_b") is again
     second.close()
+
+
+# Who claimed, by the journal it writes → does a worker that writes journal "aa" decide on the claim?
+CLAIMED = [("aa", True), ("bb", False), ("", True)]  # no journal: an earlier version's
+
+
+@pytest.mark.parametrize(("journal", "decides"), CLAIMED)
+def test_a_worker_decides_on_claims_of_its_own_journal_alone(tmp_path: Path, journal: str, decides: bool) -> None:
+    claiming, starting = Index(tmp_path / "issued.db", journal), Index(tmp_path / "issued.db", "aa")
+    claiming.add(row("resp_1", pending=True))
+    claiming.claim("resp_1", "req_a")
+    assert starting.index.claims() == ({"resp_1": "req_a"} if decides else {})
+    starting.index.resolve(set())
+    assert starting.claim("resp_1", "req_b") is decides
+    claiming.close()
+    starting.close()
+
+
+def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Path) -> None:
+    """Both for what was kept before and for what was deleted since; never while it is pending."""
+    index = Index(tmp_path / "issued.db")
+    accounts = Accounts(LocalLeaseServer())
+    account = opened(accounts, [limit(tokens_per_minute=100)])
+    for identifier, tokens in (("resp_1", 10), ("resp_2", 20), ("resp_3", 40)):
+        index.add(row(identifier, pending=True))
+        assert account.reserve("azure", "gpt-5.5", 0, tokens, 0.0) is None
+
+    async def look(*at_s: float) -> int:
+        ((window,), _) = account.held(0.0)
+        for now_s in at_s:
+            holds.look(now_s)
+            while holds.working:
+                await asyncio.sleep(0)
+        return window.left
+
+    async def tell() -> None:
+        for identifier, tokens in (("resp_1", 10), ("resp_2", 20), ("resp_3", 40)):
+            holds.keep(identifier, Reservation(account, "azure", "gpt-5.5", 0, tokens))
+        assert await look(0.0, 10.0) == 30
+        for identifier in ("resp_1", "resp_2"):
+            index.index.claim(identifier, "req_a", lambda _outcome: None)
+            index.index.mark_reported(identifier)
+        index.index.forget("resp_2", lambda _outcome: None)
+        index.index.flush()
+        assert await look(20.0, 24.0) == 30, "the lease server may not have heard yet"
+        assert await look(25.0) == 60
+
+    holds = Holds(index.loop, accounts, index.index)
+    index.loop.run_until_complete(tell())
+    index.close()
 
 
 def test_the_pending_come_in_turn_oldest_first(issued: Index) -> None:

@@ -40,6 +40,11 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
         help="file that counts what is damaged or lost beside the gateway",
     )
     parser.add_argument(
+        "--issued",
+        type=Path,
+        help="file of identifiers that workers share; by default one beside the journal",
+    )
+    parser.add_argument(
         "--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end"
     )
     return ProcessOptions(**vars(parser.parse_args(arguments)))

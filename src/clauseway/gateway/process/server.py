@@ -71,6 +71,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     control: Path | None = None
     conditions: Path | None = None
     parent_pipe: int | None = None
+    issued: Path | None = None  # the index of identifiers, where workers share one
     limits: Limits | None = None  # instead of the plan's
 
 
@@ -134,7 +135,8 @@ class Server:
         self._lease_server = CurrentLeaseServer(boot, spool.identity)
         self._accounts = Accounts(self._lease_server)
         self._presenting = Presenting(self._report_credential)
-        issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
+        index = options.issued or options.spool / ISSUED_FILE
+        issued = IssuedIndex(index, loop, spool.identity)
         if issued.claims():
             issued.resolve(recorded_requests(options.spool))
         issued.end_lost_holds()

@@ -3,6 +3,8 @@ may cost all.
 
 Of responses, in this process's memory only. Where it is lost with the process, the slices that it
 was reserved from come back with the process's leases, and what was used is known from the journal.
+Where another worker meters the end, it books the charge to its own slices, and this one lets go of
+the reservation some seconds later, when the lease server has heard of the charge.
 
 A batch runs for a day, so what is reserved for it outlives the process: of each budget it gets a
 lease of its own, which ends with what the batch came to, whoever sees that.
@@ -28,6 +30,9 @@ _AGAIN_S: Final = 5.0
 _PATIENCE_S: Final = 3.0
 # A worker beside this one may just be seeing to it; after that it has died.
 _ORPHANED_NS: Final = 10_000_000_000
+# A worker tells the lease server within a second or two what it booked; a row is written in less.
+_ENDED_ELSEWHERE_S: Final = 5.0
+_LOOKED_AT_MAX: Final = 64
 
 
 class Reservation(NamedTuple):
@@ -51,6 +56,8 @@ class Holds:
         self._held: dict[str, Reservation] = {}
         self._working: Task[None] | None = None
         self._again_s: dict[tuple[str, bool], float] = {}
+        # When it was seen first that nothing is pending any more of what is held here.
+        self._ended_s: dict[str, float] = {}
         # Responses whose stream a client of this process still reads: their end comes by itself.
         self.attended: set[str] = set()
 
@@ -85,12 +92,17 @@ class Holds:
     def __len__(self) -> int:
         return len(self._held)
 
+    @property
+    def working(self) -> bool:
+        """Return whether something is being told to the lease server now."""
+        return self._working is not None and not self._working.done()
+
     # -- what lasts
 
     def look(self, now_s: float) -> None:
         """Report to the lease server what it has not heard yet; to be called once a second or
         so."""
-        if self._working is None or self._working.done():
+        if not self.working:
             self._working = self._loop.create_task(self._see_to(now_s))
 
     async def close(self) -> None:
@@ -104,6 +116,7 @@ class Holds:
 
     async def _see_to(self, now_s: float) -> None:
         await self._transfer_all()
+        self._drop_ended_elsewhere(now_s)
         self._again_s = {step: due_s for step, due_s in self._again_s.items() if due_s > now_s}
         for hold in self._issued.open_holds(_AT_ONCE_MAX):
             if hold.charged < 0 and hold.created_ns > time_ns() - _ORPHANED_NS:
@@ -111,6 +124,19 @@ class Holds:
             step = hold.identifier, hold.charged >= 0
             if step not in self._again_s and not await self._report(hold):
                 self._again_s[step] = now_s + _AGAIN_S
+
+    def _drop_ended_elsewhere(self, now_s: float) -> None:
+        """Let go of reservations whose end another worker metered; some are looked at each time, in
+        turn."""
+        looked_at = list(self._held)[:_LOOKED_AT_MAX]
+        pending = self._issued.still_pending(looked_at) if looked_at else set()
+        for identifier in looked_at:
+            self._held[identifier] = self._held.pop(identifier)
+            if identifier in pending:
+                self._ended_s.pop(identifier, None)
+            elif now_s - self._ended_s.setdefault(identifier, now_s) >= _ENDED_ELSEWHERE_S:
+                self.drop(identifier)
+        self._ended_s = {name: s for name, s in self._ended_s.items() if name in self._held}
 
     async def _transfer_all(self) -> None:
         for identifier in [identifier for identifier, held in self._held.items() if held.lasts]:

@@ -11,8 +11,8 @@ end first, once:
 
     pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ reported
 
-A process that dies in between leaves a claim; at the next start the journal tells whether the usage
-was recorded.
+A process that dies in between leaves a claim; whoever writes its journal next reads there whether
+the usage was recorded. INVARIANT: a claim names its journal, so no worker decides on another's.
 """
 
 import errno
@@ -148,18 +148,21 @@ class IssuedRow(NamedTuple):
 
 
 class _Change(NamedTuple):
-    statement: str
-    values: Sequence[object]
-    report: OnWritten | None
+    """Statements of one commit, each with its values. `report` hears of the last one."""
+
+    steps: Sequence[tuple[str, Sequence[object]]]
+    report: OnWritten | None = None
 
 
 class IssuedIndex:
     """The index. A change is reported when it is durable, or as an OSError where it cannot be
     written."""
 
-    def __init__(self, path: Path, loop: AbstractEventLoop) -> None:
-        """Raises OSError where the file cannot be opened."""
+    def __init__(self, path: Path, loop: AbstractEventLoop, journal: str = "") -> None:
+        """`journal` names the journal in which this process records. Raises OSError where the file
+        cannot be opened."""
         self._loop = loop
+        self._journal = journal
         self._remembered: OrderedDict[str, Issued] = OrderedDict()
         try:
             self._reading = _open(path)
@@ -274,12 +277,25 @@ class IssuedIndex:
         return [_issued(row) for row in rows]
 
     def claims(self) -> dict[str, str]:
-        """Claimed and not yet reported: identifier → the request that claimed it."""
-        return dict(
-            self._reading.execute(
-                f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"
-            )
+        """Claimed by those who record in this journal and not yet reported: identifier → the
+        request that claimed it. Claims of an earlier version name no journal."""
+        claims = {}
+        for identifier, claimed in self._reading.execute(
+            f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"
+        ):
+            request, _, journal = claimed.partition(" ")
+            if journal in ("", self._journal):
+                claims[identifier] = request
+        return claims
+
+    def still_pending(self, identifiers: Sequence[str]) -> set[str]:
+        """Return those whose end nobody has metered."""
+        rows = self._reading.execute(
+            f"SELECT identifier FROM issued WHERE pending != {_REPORTED} "
+            f"AND identifier IN ({_marks(identifiers)})",
+            tuple(identifiers),
         )
+        return {row[0] for row in rows}
 
     # -- writing
 
@@ -289,9 +305,10 @@ class IssuedIndex:
             former = self.find(resource.identifier)
             if former is None:
                 self._remember(resource)
+            steps: list[tuple[str, Sequence[object]]] = []
             if resource.purpose and (former is None or former.buyer == resource.buyer):
                 values = (resource.identifier, resource.purpose, resource.contents)
-                self._queue.put(_Change(_INSERT_CONTENTS, values, None))
+                steps.append((_INSERT_CONTENTS, values))
             if resource.hold is not None:
                 hold = resource.hold
                 about = (
@@ -300,7 +317,7 @@ class IssuedIndex:
                     hold.picodollars,
                     hold.created_ns,
                 )
-                self._queue.put(_Change(_INSERT_HOLD, about, None))
+                steps.append((_INSERT_HOLD, about))
             report_now = report if resource is issued[-1] else None
             buyer = resource.buyer
             row = (
@@ -317,35 +334,37 @@ class IssuedIndex:
                 resource.created_ns,
                 int(resource.pending),
             )
-            self._queue.put(_Change(_INSERT, row, report_now))
+            # One commit: a hold without its row would look like one whose process died.
+            self._queue.put(_Change([*steps, (_INSERT, row)], report_now))
 
     def claim(self, identifier: str, request: str, report: OnWritten) -> None:
         """Let one request meter what a pending answer used; `report` hears True where it is this
         one."""
         self._no_longer_pending(identifier)
-        self._queue.put(_Change(_CLAIM, (request, identifier), report))
+        claimed = f"{request} {self._journal}".rstrip()
+        self._queue.put(_Change([(_CLAIM, (claimed, identifier))], report))
 
     def mark_reported(self, identifier: str) -> None:
         """The usage that was claimed is recorded."""
-        self._queue.put(_Change(_MARK_REPORTED, (identifier,), None))
+        self._queue.put(_Change([(_MARK_REPORTED, (identifier,))]))
 
     def hold_kept(self, identifier: str) -> None:
         """It has leases of its own."""
-        self._queue.put(_Change(_KEEP_HOLD, (identifier,), None))
+        self._queue.put(_Change([(_KEEP_HOLD, (identifier,))]))
 
     def hold_ended(self, identifier: str, charged: int) -> None:
         """Note the final charge of a hold."""
-        self._queue.put(_Change(_END_HOLD, (charged, identifier), None))
+        self._queue.put(_Change([(_END_HOLD, (charged, identifier))]))
 
     def forget_hold(self, identifier: str) -> None:
         """Nothing is reserved for it any more, and the lease server knows."""
-        self._queue.put(_Change(_FORGET_HOLD, (identifier,), None))
+        self._queue.put(_Change([(_FORGET_HOLD, (identifier,))]))
 
     def forget(self, identifier: str, report: OnWritten) -> None:
         """Forget a deleted resource. A pending one stays until it is metered."""
         self._remembered.pop(identifier, None)
-        self._queue.put(_Change(_FORGET_CONTENTS, (identifier,), None))
-        self._queue.put(_Change(_FORGET, (identifier,), report))
+        self._queue.put(_Change([(_FORGET_CONTENTS, (identifier,))]))
+        self._queue.put(_Change([(_FORGET, (identifier,))], report))
 
     def end_lost_holds(self) -> None:
         """At the start, when claims are resolved. Raises OSError."""
@@ -414,14 +433,17 @@ class IssuedIndex:
     def _commit(self, changes: list[_Change]) -> Sequence[bool | OSError]:
         try:
             with self._writing:
-                return [
-                    self._writing.execute(change.statement, change.values).rowcount > 0
-                    for change in changes
-                ]
+                return [self._perform(change) for change in changes]
         except sqlite3.Error as error:
             message = f"the index of identifiers cannot be written: {error}"
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             return [OSError(errno.ENOSPC, message) if full else OSError(message)] * len(changes)
+
+    def _perform(self, change: _Change) -> bool:
+        """Return whether the last statement changed a row."""
+        for statement, values in change.steps:
+            changed = self._writing.execute(statement, values).rowcount > 0
+        return changed
 
 
 def _marks(values: Sequence[str]) -> str:
