@@ -18,7 +18,8 @@ from clauseway.sandbox.signatures import credentials
 
 RIVAL_SECRET = "sk-test-rival"
 EMBEDDING, SPEECH, TRANSCRIBE, IMAGE = "text-embedding-3-small", "gpt-4o-mini-tts", "gpt-4o-transcribe", "gpt-image-1"
-MODELS = (MODEL, EMBEDDING, SPEECH, TRANSCRIBE, IMAGE, "whisper-1", "omni-moderation-latest")
+LEGACY = "gpt-3.5-turbo-instruct"
+MODELS = (MODEL, EMBEDDING, SPEECH, TRANSCRIBE, IMAGE, "whisper-1", "omni-moderation-latest", LEGACY)
 CLOUDS = ("openai", "azure")
 # What is sold otherwise than by the token.
 PRICES = {"whisper-1": (Prices(begin_ns=0, end_ns=1 << 62, units={int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000}),)}
@@ -61,7 +62,7 @@ class Endpoints:
 
 
 def targets(ports: dict[str, int]) -> list[Target]:
-    """OpenAI, images apart and every other model on one deployment; behind it Azure with the chat model alone."""
+    """OpenAI, images apart and every other model on one deployment; behind it Azure with the chat and legacy models."""
     openai_url = f"http://127.0.0.1:{ports['openai']}/v1"
     openai_auth = Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)
     found = [
@@ -69,8 +70,9 @@ def targets(ports: dict[str, int]) -> list[Target]:
         for model in MODELS
     ]
     azure_auth = Auth(kind="api-key", secret=credentials.AZURE_API_KEY)
-    azure = target("azure-chat", "azure", "gpt-5-4", f"http://127.0.0.1:{ports['azure']}/openai/v1", azure_auth)
-    return [*found, azure]
+    azure_url = f"http://127.0.0.1:{ports['azure']}/openai/v1"
+    azure = [target("azure-chat", "azure", model, azure_url, azure_auth) for model in ("gpt-5-4", LEGACY)]
+    return [*found, *azure]
 
 
 def target(name: str, cloud: str, model: str, url: str, auth: Auth) -> Target:

@@ -60,6 +60,14 @@ LINES: list[tuple[str, str, str, str, str]] = [
      "/conversations/conv_1/items/msg_1"),
     ("DELETE /v1/conversations/conv_1/items/msg_1", "conversations.items.delete", "conv_1", "",
      "/conversations/conv_1/items/msg_1"),
+    ("POST /v1/completions", "completions", "", "", "/completions"),
+    ("POST /openai/deployments/g/completions?api-version=2024-10-21", "completions", "", "g", "/completions"),
+    ("GET /v1/chat/completions?limit=2", "chat.list", "", "", "/chat/completions?limit=2"),
+    ("GET /v1/chat/completions/chatcmpl-1", "chat.retrieve", "chatcmpl-1", "", "/chat/completions/chatcmpl-1"),
+    ("GET /v1/chat/completions/chatcmpl-1/messages", "chat.messages", "chatcmpl-1", "",
+     "/chat/completions/chatcmpl-1/messages"),
+    ("POST /v1/chat/completions/chatcmpl-1", "chat.update", "chatcmpl-1", "", "/chat/completions/chatcmpl-1"),
+    ("DELETE /v1/chat/completions/chatcmpl-1", "chat.delete", "chatcmpl-1", "", "/chat/completions/chatcmpl-1"),
 ]  # fmt: skip
 
 
@@ -84,13 +92,13 @@ def test_what_is_ready_is_what_would_be_found() -> None:
 
 # Request line → the methods that the path takes; none where there is no such path.
 NOWHERE = [
-    ("GET /v1/chat/completions", ("POST",)),
+    ("PUT /v1/chat/completions", ("POST", "GET")),
     ("PUT /v1/responses/resp_1", ("GET", "DELETE")),
     ("POST /v1/responses/resp_1", ("GET", "DELETE")),
     ("GET /v1/batches/batch_1/cancel", ("POST",)),
     ("PATCH /v1/files", ("POST", "GET")),
     ("GET /openai/deployments/m/chat/completions", ("POST",)),
-    ("POST /v1/completions", ()),
+    ("GET /v1/completions", ("POST",)),
     ("GET /v1/responses/compact", ("POST",)),
     ("GET /v1/conversations", ("POST",)),
     ("GET /v1/conversations/conv_1/items/a/b", ()),

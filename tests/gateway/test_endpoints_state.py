@@ -251,10 +251,52 @@ def test_a_project_finds_its_own_among_others(clouds: Endpoints) -> None:
     assert [listed.id for listed in page.data] == [batch.id]
 
 
-def test_a_chat_is_not_stored_where_nobody_could_read_it(clouds: Endpoints) -> None:
-    with pytest.raises(openai.BadRequestError) as refused:
-        clouds.client().chat.completions.create(model=MODEL, messages=MESSAGES, store=True)
-    assert (refused.value.code, refused.value.param) == ("not_offered", "store")
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stored_chat_is_read_changed_listed_and_deleted(clouds: Endpoints, stream: bool) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    asked = {"model": MODEL, "messages": MESSAGES, "store": True, "metadata": {"case": f"stored {stream}"}}
+    if stream:
+        identifier = list(client.chat.completions.create(**asked, stream=True))[-1].id
+    else:
+        identifier = client.chat.completions.create(**asked).id
+    stored = client.chat.completions.retrieve(identifier)
+    assert stored.choices[0].message.content
+    messages = client.chat.completions.messages.list(identifier)
+    assert [message.content for message in messages] == ["Which cloud is this?"]
+    assert client.chat.completions.update(identifier, metadata={"case": "changed"}).metadata == {"case": "changed"}
+    of_case = client.chat.completions.list(metadata={"case": "changed"})
+    assert [chat.id for chat in of_case] == [identifier]
+    assert not client.chat.completions.list(metadata={"case": "none"}).data
+    with pytest.raises(openai.NotFoundError, match="made here"):
+        clouds.client(RIVAL_SECRET).chat.completions.retrieve(identifier)
+    assert not clouds.client(RIVAL_SECRET).chat.completions.list().data
+    assert client.chat.completions.delete(identifier).deleted
+    with pytest.raises(openai.NotFoundError, match="made here"):
+        client.chat.completions.retrieve(identifier)
+    assert not client.chat.completions.list(metadata={"case": "changed"}).data
+    (record,) = metered(clouds, since)
+    assert stored.usage is not None
+    assert dict(record.units)[Unit.OUTPUT_TOKENS] == stored.usage.completion_tokens
+
+
+def test_stored_chats_are_listed_oldest_first_by_pages_and_by_model(clouds: Endpoints) -> None:
+    client = clouds.client()
+    made = [client.chat.completions.create(model=MODEL, messages=MESSAGES, store=True).id for _ in range(5)]
+    assert [chat.id for chat in client.chat.completions.list(limit=2)] == made, "page by page, to the end"
+    assert [chat.id for chat in client.chat.completions.list(order="desc", limit=3).data] == made[:1:-1]
+    assert [chat.id for chat in client.chat.completions.list(after=made[2], model=MODEL)] == made[3:]
+    assert not client.chat.completions.list(model="gpt-9").data
+    for identifier in made:
+        client.chat.completions.delete(identifier)
+
+
+def test_a_chat_is_stored_only_where_it_can_be_deleted(clouds: Endpoints) -> None:
+    """Azure has no page that says how."""
+    client = clouds.client(default_headers=on("azure"))
+    with pytest.raises(openai.BadRequestError, match=r"azure-chat: has no chat\.delete") as refused:
+        client.chat.completions.create(model=MODEL, messages=MESSAGES, store=True)
+    assert refused.value.code == "unsupported_by_every_deployment"
+    assert client.chat.completions.create(model=MODEL, messages=MESSAGES, store=False)
 
 
 def test_a_file_pins_the_request_that_names_it(clouds: Endpoints) -> None:

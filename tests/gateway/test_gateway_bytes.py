@@ -54,6 +54,12 @@ def events(*data: bytes, end: bytes) -> bytes:
 CHAT_USAGE = b'"usage" : {"prompt_tokens": 5 , "completion_tokens":2}'
 USAGE = b'"usage" : {"input_tokens": 5 , "output_tokens":2}'
 CHAT_STREAM = b"".join(content_events(with_nulls=True)) + USAGE_EVENT + DONE_EVENT
+LEGACY_STREAM = events(
+    b'{"id":"cmpl-1", "choices":[ {"index":0,"text":"" ,"finish_reason":null}],"usage":null}',
+    b'{"id":"cmpl-1", "choices":[ {"index":0,"text":"\\u00e9\\/","logprobs":null,"finish_reason":"stop"}]}',
+    b'{"id":"cmpl-1","choices":[], %b}' % CHAT_USAGE,
+    end=DONE_EVENT,
+)
 RESPONSE_STREAM = events(
     b'{"type":"response.created", "sequence_number":0,"response":{"id":"resp_9","status":"in_progress"}}',
     b'{"type":"response.output_text.delta" ,"delta":"\\u00e9\\/" }',
@@ -125,6 +131,15 @@ CASES = [
     Case("conversations.items.retrieve", "GET /conversations/conv_1/items/msg_1", back=answer(b'"id":"msg_1"')),
     Case("conversations.items.delete", "DELETE /conversations/conv_1/items/msg_1", back=answer(b'"id":"conv_1"')),
     Case("conversations.delete", "DELETE /conversations/conv_1", back=answer(b'"id":"conv_1"', b'"deleted":true')),
+    Case("completions", "POST /completions", asking(b'"prompt":"a"'), JSON, answer(b'"choices":[]', CHAT_USAGE)),
+    Case("completions", "POST /completions", asking(STREAMING, INCLUDE), JSON, LEGACY_STREAM, "text/event-stream"),
+    Case("chat", "POST /chat/completions", asking(b'"store":true'), JSON,
+         answer(b'"id":"chatcmpl-7"', b'"choices":[]', CHAT_USAGE)),
+    Case("chat.retrieve", "GET /chat/completions/chatcmpl-7", back=answer(b'"id":"chatcmpl-7"')),
+    Case("chat.messages", "GET /chat/completions/chatcmpl-7/messages?limit=2", back=answer(b'"data":[ ]')),
+    Case("chat.update", "POST /chat/completions/chatcmpl-7", ODD + b'"metadata":{}}', JSON,
+         answer(b'"id":"chatcmpl-7"')),
+    Case("chat.delete", "DELETE /chat/completions/chatcmpl-7", back=answer(b'"id":"chatcmpl-7"', b'"deleted":true')),
     Case("responses.delete", "DELETE /responses/resp_1", back=answer(b'"id":"resp_1"', b'"deleted":true')),
 ]  # fmt: skip
 

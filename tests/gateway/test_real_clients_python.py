@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from endpoints_rig import EMBEDDING, IMAGE, SPEECH, TRANSCRIBE, Endpoints, endpoints
+from endpoints_rig import EMBEDDING, IMAGE, LEGACY, SPEECH, TRANSCRIBE, Endpoints, endpoints
 from gateway_rig import MESSAGES, MODEL, SECRET
 from pydantic import BaseModel
 
@@ -108,6 +108,33 @@ def test_tools(clouds: Endpoints, stream: bool) -> None:
         call = client.chat.completions.create(**asked, tool_choice="required").choices[0].message.tool_calls[0]
     assert call.function.name == "weather"
     assert "city" in json.loads(call.function.arguments)
+
+
+# -- the format before chat
+
+
+@pytest.mark.parametrize("cloud", BOTH)
+def test_legacy_completions(clouds: Endpoints, cloud: str) -> None:
+    client = clouds.client(default_headers=on(cloud))
+    answer = client.completions.create(model=LEGACY, prompt=["Once upon a time", "In the end"], max_tokens=7)
+    assert [len(choice.text.split()) for choice in answer.choices] == [7, 7]
+    assert last_units(clouds) == {Unit.INPUT_TOKENS: 7, Unit.OUTPUT_TOKENS: 14}
+    chunks = list(client.completions.create(model=LEGACY, prompt="Once upon a time", max_tokens=5, stream=True))
+    assert all(chunk.usage is None and chunk.choices for chunk in chunks), "nobody asked for usage"
+    assert len("".join(chunk.choices[0].text for chunk in chunks).split()) == 5
+    assert last_units(clouds) == {Unit.INPUT_TOKENS: 4, Unit.OUTPUT_TOKENS: 5}
+    asked = {"model": LEGACY, "prompt": [1, 2, 3], "max_tokens": 5, "stream_options": {"include_usage": True}}
+    told = list(client.completions.create(**asked, stream=True))[-1]
+    assert (told.usage.prompt_tokens, told.usage.completion_tokens) == (3, 5)
+
+
+def test_azures_class_asks_for_legacy_completions(clouds: Endpoints) -> None:
+    assert azure(clouds).completions.create(model=LEGACY, prompt="Once", max_tokens=3).choices[0].text
+
+
+def test_a_chat_model_completes_nothing(clouds: Endpoints) -> None:
+    with pytest.raises(openai.NotFoundError, match="v1/chat/completions"):
+        clouds.client().completions.create(model=MODEL, prompt="Once")
 
 
 # -- AzureOpenAI, with our address

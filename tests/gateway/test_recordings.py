@@ -30,7 +30,6 @@ MODELS = sorted({exchange.model for exchange in EXCHANGES if exchange.model} | {
 SENT_TO_NOBODY = {
     "/models": "the gateway tells of its own models",
     "/organization": "an account's own usage is not its tenants'",
-    "/completions": "legacy completions are not offered",
     "/batches/[^/]+/(requests|results)": "batches in another server's format",
     r"/batches(\?|$)": "lists come from the gateway's own index, and so do the files of a batch",
 }
@@ -204,7 +203,7 @@ def tokens_of(units: dict[Unit, int]) -> tuple[int, int]:
     return units[Unit.INPUT_TOKENS], units.get(Unit.OUTPUT_TOKENS, 0)
 
 
-METERED = {"/chat/completions", "/responses", "/embeddings"}
+METERED = {"/chat/completions", "/completions", "/responses", "/embeddings"}
 
 
 def is_reported(exchange: Exchange) -> bool:
@@ -219,7 +218,7 @@ def test_streams_pass_whatever_the_reads_are(strip: bool) -> None:
         if not exchange.streamed or (strip and "stream_options" in exchange.asked):
             continue
         for pieces in (1, 3, 40, len(exchange.answer)):
-            chat = exchange.path.startswith("/chat")
+            chat = exchange.path.startswith(("/chat", "/completions"))
             stream = EventStream(strip_usage=strip) if chat else TypedStream(responses_units_in)
             size = len(exchange.answer)
             cuts = range(size + 1) if pieces == size else [0, *sorted(cut.choices(range(size), k=pieces)), size]

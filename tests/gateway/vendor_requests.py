@@ -60,6 +60,12 @@ OPERATIONS: Mapping[str, Callable[[openai.OpenAI, str], object]] = {
     "conversations.items.delete": lambda client, _: client.conversations.items.delete(
         "msg_1", conversation_id="conv_1"
     ),
+    "completions": lambda client, model: client.completions.create(model=model, prompt="Which cloud?"),
+    "chat.list": lambda client, _: client.chat.completions.list(limit=2, metadata={"a": "b"}),
+    "chat.retrieve": lambda client, _: client.chat.completions.retrieve("chatcmpl-1"),
+    "chat.messages": lambda client, _: client.chat.completions.messages.list("chatcmpl-1", limit=2),
+    "chat.update": lambda client, _: client.chat.completions.update("chatcmpl-1", metadata={"a": "b"}),
+    "chat.delete": lambda client, _: client.chat.completions.delete("chatcmpl-1"),
     "models": lambda client, _: client.models.list(),
 }
 

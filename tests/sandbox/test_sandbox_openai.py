@@ -297,8 +297,8 @@ def test_bad_bodies(clouds: Any, body: Any, param: str | None, code: str | None,
 
 
 BAD_PLACES = [
-    ("GET", "/v1/chat/completions", 405, "Not allowed to GET on /v1/chat/completions."),
-    ("POST", "/v1/completions", 404, "Invalid URL (POST /v1/completions)"),
+    ("PUT", "/v1/chat/completions", 405, "Not allowed to PUT on /v1/chat/completions."),
+    ("POST", "/v1/engines", 404, "Invalid URL (POST /v1/engines)"),
     ("POST", "/openai/v1/chat/completions", 404, "Invalid URL (POST /openai/v1/chat/completions)"),
 ]
 

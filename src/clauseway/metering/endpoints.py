@@ -40,6 +40,12 @@ ENDPOINTS: Mapping[str, int] = {
     "conversations.items.list": 31,
     "conversations.items.retrieve": 32,
     "conversations.items.delete": 33,
+    "completions": 34,
+    "chat.list": 35,
+    "chat.retrieve": 36,
+    "chat.messages": 37,
+    "chat.update": 38,
+    "chat.delete": 39,
 }
 # Not an endpoint of ours: a sum of many requests, without their number, that another system
 # reports.

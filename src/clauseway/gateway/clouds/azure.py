@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from clauseway.gateway.clouds.dialect import (
     OPERATIONS,
+    Call,
     Credential,
     Dialect,
     Prepare,
@@ -29,6 +30,7 @@ _UNDATED = ("", "preview", "latest", "v1")
 _UNDER_DEPLOYMENT = frozenset(
     {
         b"/chat/completions",
+        b"/completions",
         b"/embeddings",
         b"/audio/speech",
         b"/audio/transcriptions",
@@ -45,7 +47,13 @@ _NOWHERE = frozenset(
         "moderations",
         "responses.compact",
         "responses.input_tokens",
-        *(operation for operation in OPERATIONS if operation.startswith("conversations.")),
+        # Azure stores completions for evaluations and fine-tuning, and has no page that says how
+        # an inference client deletes one.
+        *(
+            operation
+            for operation in OPERATIONS
+            if operation.startswith(("chat.", "conversations."))
+        ),
     }
 )
 _RESPONSES = ("", ".retrieve", ".delete", ".cancel", ".input_items")
@@ -70,9 +78,10 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     deployment = f"/deployments/{quote(target.label.model, safe=_SUB_DELIMITERS)}".encode()
     dated = _is_dated(version)
 
-    def path_of(called: bytes) -> bytes:
-        path, _, asked = called.partition(b"?")
-        under = deployment if dated and path in _UNDER_DEPLOYMENT else b""
+    def path_of(call: Call) -> bytes:
+        path, _, asked = call.path.partition(b"?")
+        asks_model = call.method == b"POST" and path in _UNDER_DEPLOYMENT
+        under = deployment if dated and asks_model else b""
         # The version that a client of Azure's names is of our endpoint, not of this deployment.
         others = [
             part for part in asked.split(b"&") if part and not part.startswith(b"api-version=")

@@ -124,14 +124,14 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
 
 
 def with_fixed_headers(
-    root: bytes, fixed: bytes, path_of: Callable[[bytes], bytes] = lambda path: path
+    root: bytes, fixed: bytes, path_of: Callable[[Call], bytes] = lambda call: call.path
 ) -> Prepare:
     """The same, with the header lines given; `path_of` turns a call's path into the cloud's."""
 
     # All of the head but what the caller passed on and the body's length: the same for every chat
     # request.
     begun = lru_cache(CALLS_MAX)(
-        lambda call: beginning(call._replace(path=path_of(call.path)), root, fixed)
+        lambda call: beginning(call._replace(path=path_of(call)), root, fixed)
     )
 
     def prepare(call: Call, body: bytes, forwarded: bytes, _now_s: int) -> bytes:

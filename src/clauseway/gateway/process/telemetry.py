@@ -52,7 +52,12 @@ _TRACEPARENT = re.compile(
 )
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 # The conventions' names; an operation that they do not name keeps ours.
-_OPERATIONS = {"chat": "chat", "responses": "chat", "embeddings": "embeddings"}
+_OPERATIONS = {
+    "chat": "chat",
+    "completions": "text_completion",
+    "responses": "chat",
+    "embeddings": "embeddings",
+}
 _PROVIDERS = {
     "openai": "openai",
     "azure": "azure.ai.openai",

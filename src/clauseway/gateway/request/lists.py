@@ -8,6 +8,7 @@ the whole.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -33,7 +34,12 @@ from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequ
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 
 # OpenAI's own: what a page holds where nothing is said, and at most.
-_PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100)}
+_PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100), "chat.list": (20, 100)}
+# Of stored completions the oldest come first, where nothing is said.
+_OLDEST_FIRST = frozenset({"chat.list"})
+# Lists of these can be asked of their clouds in either order.
+_EITHER_ORDER = frozenset({"files.list", "chat.list"})
+_METADATA = re.compile(r"metadata\[(.*)\]")
 _AT_ONCE_MAX = 16
 # Others use the account too: asked for somewhat more, its page is more likely to hold what we look
 # for.
@@ -41,12 +47,15 @@ _LEAST, _MORE = 100, 2
 
 
 class Page(NamedTuple):
-    """The part of a list that is asked for."""
+    """The part of a list that is asked for: only what has the purpose, the model and the metadata,
+    where they are named."""
 
     limit: int
     after: str
     newest_first: bool
     purpose: str
+    model: str = ""
+    metadata: Sequence[tuple[str, str]] = ()
 
     @property
     def order(self) -> str:
@@ -57,7 +66,8 @@ def page_of(operation: Operation, query: bytes) -> Page:
     """Raises Refused."""
     usual, most = _PAGES[operation.name]
     asked = dict(parse_qsl(query.decode("latin-1")))
-    limit, order = asked.get("limit", str(usual)), asked.get("order", "desc")
+    default_order = "asc" if operation.name in _OLDEST_FIRST else "desc"
+    limit, order = asked.get("limit", str(usual)), asked.get("order", default_order)
     if not (limit.isdecimal() and len(limit) < 9 and 1 <= int(limit) <= most):
         raise Refused(
             MALFORMED_BODY, f"limit is a number from 1 to {most:,}, not {limit!r}.", param="limit"
@@ -65,7 +75,13 @@ def page_of(operation: Operation, query: bytes) -> Page:
     if order not in ("asc", "desc"):
         raise Refused(MALFORMED_BODY, f"order is asc or desc, not {order!r}.", param="order")
     purpose = asked.get("purpose", "") if operation.name == "files.list" else ""
-    return Page(int(limit), asked.get("after", ""), order == "desc", purpose)
+    page = Page(int(limit), asked.get("after", ""), order == "desc", purpose)
+    if operation.name != "chat.list":
+        return page
+    keys = [
+        (match[1], value) for name, value in asked.items() if (match := _METADATA.fullmatch(name))
+    ]
+    return page._replace(model=asked.get("model", ""), metadata=keys)
 
 
 class MergedList:
@@ -151,7 +167,7 @@ class MergedList:
         )
         _, most = _PAGES[self._operation.name]
         asked: dict[str, object] = {"limit": min(max(_LEAST, _MORE * len(rows)), most)}
-        if self._operation.name == "files.list":
+        if self._operation.name in _EITHER_ORDER:
             asked["order"] = page.order
         while missing:
             query = urlencode({**asked, **({"after": before} if before else {})}).encode()
@@ -178,13 +194,24 @@ class MergedList:
                     continue
                 self._check(place, status, body)
                 objects[name] = body
-        if page.purpose:
-            return {
-                name: written
-                for name, written in objects.items()
-                if _decode_purpose(written).purpose == page.purpose
-            }
-        return objects
+        if not (page.purpose or page.model or page.metadata):
+            return objects
+        return {
+            name: written for name, written in objects.items() if self._fits(page, name, written)
+        }
+
+    def _fits(self, page: Page, identifier: str, written: bytes) -> bool:
+        """Return whether an object has what the list is narrowed to. A model is known by the name
+        that the project asked for, and by the one that its cloud tells."""
+        listed = _decode_listed(written)
+        issued = self._shared.issued.find(identifier) if page.model else None
+        models = (listed.model, issued.model if issued is not None else "")
+        metadata = listed.metadata or {}
+        return (
+            page.purpose in ("", listed.purpose)
+            and (not page.model or page.model in models)
+            and all(metadata.get(name) == value for name, value in page.metadata)
+        )
 
     def _check(self, place: Candidate, status: int, body: bytes) -> None:
         if status == 200:
@@ -240,8 +267,10 @@ class _Reader:
         pass
 
 
-class _Purpose(msgspec.Struct, frozen=True, gc=False):
+class _Listed(msgspec.Struct, frozen=True, gc=False):
     purpose: str = ""
+    model: str = ""
+    metadata: dict[str, str] | None = None
 
 
 class _Error(msgspec.Struct, frozen=True, gc=False):
@@ -252,7 +281,7 @@ class _Failed(msgspec.Struct, frozen=True, gc=False):
     error: _Error = _Error()
 
 
-_decode_purpose = msgspec.json.Decoder(_Purpose).decode
+_decode_listed = msgspec.json.Decoder(_Listed).decode
 _decode_failed = msgspec.json.Decoder(_Failed).decode
 
 

@@ -52,7 +52,8 @@ class Resources:
         self.is_about_followed = followed is not None and operation.state is State.FOLLOWS
         self.is_batch = isinstance(wanted.asked, Batching)
         self.makes = operation.state is State.ISSUES
-        # OpenAI keeps a response unless the request says `store: false`.
+        # OpenAI keeps a response unless the request says `store: false`; a chat completion only
+        # where it says `store: true`, and then the operation is one that issues.
         self.keeps_made = self.makes and getattr(wanted.asked, "store", None) is not False
 
     def turn_to(self, wanted: UnderstoodRequest) -> None:

@@ -52,6 +52,7 @@ from clauseway.gateway.wire.operations import (
     UnderstoodRequest,
     UnknownPath,
     asking_of,
+    for_values,
 )
 from clauseway.gateway.wire.requests import NOTHING_ASKED, RequestProperties
 
@@ -240,6 +241,8 @@ class Router:
                 needs = asked.needs(body)
             except BadBody as error:
                 raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
+            if needs is not PLAIN:
+                operation = for_values(operation, needs)
         # candidates
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)

@@ -60,7 +60,6 @@ class Selector:
         self, operation: Operation, model: str, asked: RequestProperties, body: bytes, needs: Needs
     ) -> Selected:
         """Raises Refused."""
-        check_not_stored(operation, needs)
         shared, customer = self._shared, self._customer
         tables, now_s = shared.tables, shared.wheel.now_s
         choice = self._choice(model)
@@ -270,11 +269,12 @@ class Selector:
 
 
 def check_not_stored(operation: Operation, needs: Needs) -> None:
-    """Raise Refused where a chat completion is to be stored: nobody could read or delete it here."""
+    """Raise Refused where a chat completion of a batch is to be stored: nobody would learn its
+    identifier here, so nobody could read or delete it."""
     if needs.bits & _STORED and operation.name == "chat":
         message = (
-            "Chat completions are not stored through this gateway, because what is stored could not "
-            "be read or deleted here. Leave out store, or use /v1/responses."
+            "Chat completions of a batch are not stored through this gateway, because what is "
+            "stored could not be read or deleted here. Leave out store."
         )
         raise Refused(errors.NOT_OFFERED, message, param="store")
 

@@ -61,9 +61,9 @@ class Option(NamedTuple):
     reasons: Mapping[int, str] = {}
 
 
-# Operation, cloud, deployment, needed bits, sizes, length and streaming, where its prompt is
-# cached.
-_Kind = tuple[int, str, str, int, tuple[int, int], int, str]
+# Operation (of one that depends on others, those), cloud, deployment, needed bits, sizes, length
+# and streaming, where its prompt is cached.
+_Kind = tuple[int | tuple[str, ...], str, str, int, tuple[int, int], int, str]
 _SMALL: Final = (0, 0)
 
 
@@ -127,7 +127,7 @@ class DeploymentChoice:
         length = length_of(body_bytes, output_tokens) if self._by_cost or cached_at else 0
         streamed = self._by_pace and asked.streamed
         key = (
-            operation.code,
+            operation.depends_on or operation.code,
             cloud,
             deployment,
             needs.bits,
@@ -163,6 +163,8 @@ class DeploymentChoice:
                 reason = f"what the request follows lies on {deployment}"
             elif operation.name in target.lacks:
                 reason = f"has no {operation.name}"
+            elif lacking := target.lacks.intersection(operation.depends_on):
+                reason = f"has no {' and no '.join(sorted(lacking))}"
             elif option.lacks & bits:
                 reason = "; ".join(why for bit, why in option.reasons.items() if bit & bits)
             elif too_small := self._too_small(target.target, sizes):

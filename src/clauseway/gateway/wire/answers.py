@@ -11,7 +11,7 @@ from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.requests import RequestProperties
-from clauseway.gateway.wire.streams import EventStream
+from clauseway.gateway.wire.streams import EventStream, StoredChatStream
 from clauseway.gateway.wire.typed_streams import TypedStream
 
 
@@ -43,6 +43,11 @@ class Stream(Protocol):
 def chat_stream(asked: RequestProperties, _units_in: Reader, asks_usage: bool) -> Stream:
     """`asks_usage`: streams of this deployment are asked for usage where their caller did not."""
     return EventStream(strip_usage=asks_usage and not asked.wants_usage)
+
+
+def stored_chat_stream(asked: RequestProperties, _units_in: Reader, asks_usage: bool) -> Stream:
+    """The same of a completion that is stored: its identifier is noted."""
+    return StoredChatStream(strip_usage=asks_usage and not asked.wants_usage)
 
 
 def typed_stream(_asked: RequestProperties, units_in: Reader, _asks_usage: bool) -> Stream:

@@ -37,10 +37,6 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
     "/vector_stores": _RENTED,
     "/containers": _RENTED,
     "/uploads": "a file is read and decided as a whole; POST /v1/files takes it in one request",
-    "/chat/completions/{id}": (
-        "chat completions are not stored through this gateway; use /v1/responses"
-    ),
-    "/completions": "the models sold here answer chat completions; use /v1/chat/completions",
     "/videos": _WITHOUT_PRICE,
     "/audio/voices": _WITHOUT_PRICE,
     "/audio/voice_consents": _WITHOUT_PRICE,
@@ -55,7 +51,7 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
     "/webhook_event_types": _ACCOUNT,
 }
 _PATTERNS: Final = [
-    (re.compile(rf"(?:/v1|/openai/v1|/openai){path}(?:/.*)?".replace("{id}", "[^/]+")), reason)
+    (re.compile(rf"(?:/v1|/openai/v1|/openai){path}(?:/.*)?"), reason)
     for path, reason in NOT_OFFERED.items()
 ]
 

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from clauseway.catalog import BITS, Capability
 from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.clouds.reports import (
     Reader,
@@ -29,7 +30,12 @@ from clauseway.gateway.clouds.reports import (
     speech_units_in,
 )
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.wire.answers import Stream, chat_stream, typed_stream
+from clauseway.gateway.wire.answers import (
+    Stream,
+    chat_stream,
+    stored_chat_stream,
+    typed_stream,
+)
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.multipart import with_field
@@ -37,6 +43,7 @@ from clauseway.gateway.wire.requests import (
     Decode,
     RequestProperties,
     decode_chat,
+    decode_completion,
     decode_drawing,
     decode_edit,
     decode_moderation,
@@ -86,7 +93,7 @@ class Operation(NamedTuple):
     `decode` is None where the body does not name a model. `splice(asked, body, content type,
     destination)` gives the body as it goes to a deployment. `is_answer` tells an answer from what
     only has an answer's status. `free`: it uses nothing itself, so nothing is reserved for it but
-    what it sets off.
+    what it sets off. `depends_on` are operations without which a deployment is of no use for it.
     """
 
     name: str
@@ -101,6 +108,7 @@ class Operation(NamedTuple):
     state: State
     bytes_per_token: int
     free: bool
+    depends_on: tuple[str, ...] = ()
 
     @property
     def metered(self) -> bool:
@@ -136,7 +144,8 @@ class Operation(NamedTuple):
     @property
     def lists(self) -> int:
         """The code of the operation whose makings it lists."""
-        return BY_NAME[self.name.partition(".")[0] + ".create"].code
+        noun = self.name.partition(".")[0]
+        return (BY_NAME.get(noun + ".create") or BY_NAME[noun]).code
 
     @property
     def routed(self) -> bool:
@@ -410,11 +419,32 @@ OPERATIONS: tuple[Operation, ...] = (
     _bodyless("conversations.items.list", _GET, b"/conversations/%b/items"),
     _bodyless("conversations.items.retrieve", _GET, b"/conversations/%b/items/%b"),
     _bodyless("conversations.items.delete", _DELETE, b"/conversations/%b/items/%b"),
+    _operation(
+        "completions",
+        _POST,
+        b"/completions",
+        decode_completion,
+        _chat_body,
+        chat_units_in,
+        stream=chat_stream,
+    ),
+    _bodyless("chat.list", _GET, b"/chat/completions", State.LISTS),
+    _bodyless("chat.retrieve", _GET, b"/chat/completions/%b"),
+    _bodyless("chat.messages", _GET, b"/chat/completions/%b/messages"),
+    _bodyless("chat.update", _POST, b"/chat/completions/%b"),
+    _bodyless("chat.delete", _DELETE, b"/chat/completions/%b"),
 )
 
 BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operation in OPERATIONS}
 FILES: Final = BY_NAME["files.create"].code
 BATCHES: Final = BY_NAME["batches.create"]
+# A chat completion that its cloud keeps: it issues an identifier, and goes where it can be read and
+# deleted later.
+_CHAT: Final = BY_NAME["chat"]
+_STORED_CHAT: Final = _CHAT._replace(
+    state=State.ISSUES, stream=stored_chat_stream, depends_on=("chat.retrieve", "chat.delete")
+)
+_STORED: Final = BITS[Capability.STORED_STATE]
 _ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
 _FIXED: Final = {
     root + operation.path: [other for other in OPERATIONS if other.path == operation.path]
@@ -443,6 +473,11 @@ _DATED: Final = re.compile(rb"/openai/deployments/([^/?]{1,200})(/[a-z/]+)")
 _AZURE_ONLY: Final = frozenset({b"api-version"})
 
 
+def for_values(operation: Operation, needs: Needs) -> Operation:
+    """Return the operation that a request's values make of the one that its path names."""
+    return _STORED_CHAT if needs.bits & _STORED and operation is _CHAT else operation
+
+
 class UnknownPath(Exception):
     """No operation has this path. `methods` are those that it takes, where only the method is
     wrong."""
@@ -460,9 +495,8 @@ def asking_of(method: bytes, url: bytes) -> RequestLine:
     )
     dated = _DATED.fullmatch(path)
     if dated is not None:
-        asking = _by_method(method, _FIXED.get(b"/v1" + dated[2], []))
-        if not asking.operation.routed:
-            raise UnknownPath
+        routed = [other for other in _FIXED.get(b"/v1" + dated[2], []) if other.routed]
+        asking = _by_method(method, routed)
         return asking._replace(model=_unquoted(dated[1]), query=query)
     if path in _FIXED:
         return _by_method(method, _FIXED[path])._replace(query=query)

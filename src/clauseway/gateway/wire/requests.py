@@ -163,6 +163,48 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
         return self.n or 1
 
 
+class CompletionRequest(msgspec.Struct, frozen=True, gc=False):
+    """`POST /v1/completions`, the format before chat. One request may hold several prompts, and
+    each is answered `n` times, the best of `best_of`."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: _Tokens | None = None
+    n: _Choices | None = None
+    best_of: _Choices | None = None
+    logprobs: int | None = None
+    prompt: str | list[str | int | list[int]] | None = None
+    follows = ()
+    later = False
+
+    def needs(self, _body: bytes) -> Needs:
+        bits = _SEVERAL_CHOICES if self.n and self.n > 1 else 0
+        if self.logprobs is not None:
+            bits |= _LOGPROBS
+        return Needs(bits) if bits else PLAIN
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.stream)
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def output_tokens(self) -> int:
+        return self.max_tokens or 0
+
+    @property
+    def choices(self) -> int:
+        """Every prompt has all of its choices written, those that are thrown away too."""
+        prompts = 1
+        if isinstance(self.prompt, list) and self.prompt and not isinstance(self.prompt[0], int):
+            prompts = len(self.prompt)
+        return prompts * max(self.n or 1, self.best_of or 1)
+
+
 def _with_cache(needs: Needs, key: str | None, retention: str | None) -> Needs:
     if retention == "24h":
         needs = needs._replace(bits=needs.bits | _RETENTION)
@@ -291,7 +333,7 @@ _OPENING_BRACE = ord("{")
 
 
 def _reader(
-    kind: type[ChatRequest] | type[ResponsesRequest] | type[PlainRequest],
+    kind: type[ChatRequest] | type[CompletionRequest] | type[ResponsesRequest] | type[PlainRequest],
     noun: str,
     *read_later: str,
 ) -> Decode:
@@ -324,6 +366,7 @@ def _reader(
 
 
 decode_chat = _reader(ChatRequest, "chat completion", "messages")
+decode_completion = _reader(CompletionRequest, "completion")
 decode_responses = _reader(ResponsesRequest, "Responses", "input")
 decode_plain = _reader(PlainRequest, "JSON")
 

@@ -19,7 +19,7 @@ from clauseway.gateway.clouds.usage import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.capabilities import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
-from clauseway.gateway.wire.made import Made
+from clauseway.gateway.wire.made import Made, made_in
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 
 DONE = b"data: [DONE]\n\n"
@@ -35,10 +35,11 @@ _EMPTY_VALUES = frozenset((b"null", b'""', b"[]", b"{}"))
 class _Choice(msgspec.Struct, frozen=True, gc=False):
     delta: dict[str, msgspec.Raw] | None = None
     finish_reason: str | None = None
+    text: str | None = None  # of a legacy completion
 
     @property
     def has_content(self) -> bool:
-        if self.finish_reason is not None:
+        if self.finish_reason is not None or self.text:
             return True
         return any(
             name != "role" and bytes(value) not in _EMPTY_VALUES
@@ -219,6 +220,23 @@ class EventStream:
         self.committed = True
         held, self._held = self._held, b""
         return held
+
+
+class StoredChatStream(EventStream):
+    """A stream of a completion that its cloud keeps: `made` names it."""
+
+    __slots__ = ("made",)
+
+    def __init__(self, *, strip_usage: bool) -> None:
+        super().__init__(strip_usage=strip_usage)
+        self.made = None
+
+    def _passed(self, block: bytes) -> bytes:
+        if self.made is None:
+            # Azure's preamble has an empty identifier.
+            named = (made_in(data_of(event)) for event in events_in(block))
+            self.made = next((made for made in named if made is not None), None)
+        return super()._passed(block)
 
 
 def _is_json(data: bytes) -> bool:

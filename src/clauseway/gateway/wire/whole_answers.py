@@ -98,4 +98,10 @@ IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
     "conversations.items.list": _is_list,
     "conversations.items.retrieve": _is_object,
     "conversations.items.delete": _is_object,
+    "completions": _with_member("choices"),
+    "chat.list": _is_list,
+    "chat.retrieve": _is_object,
+    "chat.messages": _is_list,
+    "chat.update": _is_object,
+    "chat.delete": _is_deletion,
 }

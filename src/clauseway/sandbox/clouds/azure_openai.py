@@ -55,9 +55,12 @@ _SERVED: Final = ALL - {
     "/moderations",
     "/images/variations",
     "/conversations",
+    "/chat",
 }
 _DEPLOYED: Final = frozenset(
-    path for path in _SERVED if path.startswith(("/chat", "/embeddings", "/images", "/audio"))
+    path
+    for path in _SERVED
+    if path.startswith(("/chat", "/completions", "/embeddings", "/images", "/audio"))
 )
 _NOT_DEPLOYED: Final = frozenset({"/responses", "/files", "/batches", "/models"})
 
@@ -243,7 +246,10 @@ class AzureOpenAI:
             if deployment not in DEPLOYMENTS:
                 raise UnknownModel(deployment)
             return deployment
-        if path in ("/chat/completions", "/responses", "/embeddings") and received.method == "POST":
+        if (
+            path in ("/chat/completions", "/completions", "/responses", "/embeddings")
+            and received.method == "POST"
+        ):
             return str(read_object(received.body).get("model", ""))
         return ""
 

@@ -13,12 +13,14 @@ from clauseway.sandbox.surfaces import (
     audio,
     batches,
     chat,
+    completions,
     conversations,
     embeddings,
     files,
     images,
     moderations,
     responses,
+    stored_chats,
 )
 from clauseway.sandbox.surfaces.account import (
     CloudAccount,
@@ -69,6 +71,7 @@ def _retrieve_batch(account: CloudAccount, call: ModelCall, batch_id: str) -> Re
 # Where a model works for the caller: what faults hit and counts count.
 GENERATING: Final[Mapping[str, Handler]] = {
     "/chat/completions": chat.complete,
+    "/completions": completions.complete,
     "/responses": responses.create,
     "/embeddings": embeddings.create,
     "/images/generations": images.generate,
@@ -92,6 +95,11 @@ _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("DELETE", "/responses/{}", responses.delete),
     ("POST", "/responses/{}/cancel", responses.cancel),
     ("GET", "/responses/{}/input_items", responses.list_input_items),
+    ("GET", "/chat/completions", stored_chats.list_all),
+    ("GET", "/chat/completions/{}", stored_chats.retrieve),
+    ("GET", "/chat/completions/{}/messages", stored_chats.messages),
+    ("POST", "/chat/completions/{}", stored_chats.update),
+    ("DELETE", "/chat/completions/{}", stored_chats.delete),
     ("POST", "/conversations", conversations.create),
     ("GET", "/conversations/{}", conversations.retrieve),
     ("POST", "/conversations/{}", conversations.update),
@@ -110,7 +118,9 @@ _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/batches/{}", _retrieve_batch),
     ("POST", "/batches/{}/cancel", batches.cancel),
 )
-ALL: Final = frozenset({*GENERATING, *COUNTING, "/models", "/files", "/batches", "/conversations"})
+ALL: Final = frozenset(
+    {*GENERATING, *COUNTING, "/chat", "/models", "/files", "/batches", "/conversations"}
+)
 
 
 def answer(account: CloudAccount, call: ModelCall, served: Collection[str] = ALL) -> Reply:
@@ -121,11 +131,11 @@ def answer(account: CloudAccount, call: ModelCall, served: Collection[str] = ALL
     Raise Refused, UnknownModel and NoEndpoint.
     """
     handler = GENERATING.get(call.path) or COUNTING.get(call.path)
-    if handler is not None and call.path in served:
-        if call.method != "POST":
-            raise NoEndpoint(("POST",))
-        return handler(account, call)
     methods = []
+    if handler is not None and call.path in served:
+        if call.method == "POST":
+            return handler(account, call)
+        methods.append("POST")
     for method, pattern, kept_handler in _KEPT:
         ids = _matched(pattern, call.path)
         if ids is None or not _serves(served, pattern):

@@ -50,6 +50,7 @@ OTHER_MODELS: Final[Mapping[str, AccountModel]] = {
     "gpt-4o-transcribe": AccountModel("transcription", "gpt-4o-transcribe"),
     "whisper-1": AccountModel("transcription", "whisper-1"),
     "omni-moderation-latest": AccountModel("moderation", "omni-moderation-latest"),
+    "gpt-3.5-turbo-instruct": AccountModel("completion", "gpt-3.5-turbo-instruct"),
 }
 OPENAI_MODELS: Final[Mapping[str, AccountModel]] = {
     **{name: AccountModel("text", snapshot) for name, snapshot in TEXT_MODELS.items()},
@@ -92,6 +93,13 @@ class KeptResponse(msgspec.Struct):
     polls: int = 0
 
 
+class KeptChat(msgspec.Struct):
+    """A chat completion as kept, and the messages that it answers."""
+
+    body: dict[str, Any]
+    messages: list[dict[str, Any]]
+
+
 class KeptConversation(msgspec.Struct):
     """A conversation: its object, and its items, the oldest first."""
 
@@ -117,6 +125,7 @@ class CloudAccount:
         self.models = models
         self.style = style or ChatStyle()
         self.responses: dict[str, KeptResponse] = {}
+        self.chats: dict[str, KeptChat] = {}
         self.conversations: dict[str, KeptConversation] = {}
         self.files: dict[str, KeptFile] = {}
         self.batches: dict[str, KeptBatch] = {}
@@ -172,6 +181,13 @@ def describe_model(name: str) -> dict[str, object]:
 
 
 def _cannot(model: str, kind: str) -> FormatRefusal:
+    if kind == "completion":
+        return FormatRefusal(
+            404,
+            "This is a chat model and not supported in the v1/completions endpoint. Did you mean "
+            "to use v1/chat/completions?",
+            param="model",
+        )
     if kind == "text":
         return FormatRefusal(
             404,

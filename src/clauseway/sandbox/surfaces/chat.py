@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from clauseway.sandbox.surfaces.account import CloudAccount
+from clauseway.sandbox.surfaces.account import ChatStyle, CloudAccount, KeptChat, keep
 from clauseway.sandbox.surfaces.fitting import UnfitSchema
 from clauseway.sandbox.surfaces.generation import (
     Generation,
@@ -31,6 +31,7 @@ from clauseway.sandbox.surfaces.parameters import (
     read_object,
     section,
 )
+from clauseway.sandbox.surfaces.stored_chats import kept_messages
 from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event, padding
 
 # The largest answer that the gpt-5 family gives (OpenAI's model pages).
@@ -65,6 +66,9 @@ class AcceptedChat(msgspec.Struct, frozen=True, kw_only=True):
     generation: Generation
     contents: tuple[str, ...]
     cache_key: object
+    messages: list[dict[str, Any]]
+    stored: bool
+    metadata: dict[str, Any]
 
 
 def complete(account: CloudAccount, call: ModelCall) -> Reply:
@@ -76,18 +80,29 @@ def complete(account: CloudAccount, call: ModelCall) -> Reply:
         msgspec.structs.replace(request.generation, cached_tokens=cached),
         account.style,
     )
-    head = {
+    head: dict[str, object] = {
         "id": f"chatcmpl-{call.serial[3:]}",
         "object": "chat.completion.chunk" if request.streamed else "chat.completion",
         "created": int(call.now_s),
         "model": snapshot,
     }
+    if request.stored:
+        body = _whole(account.style, {**head, "object": "chat.completion"}, generation)
+        chat = KeptChat(
+            {**body, "metadata": request.metadata}, kept_messages(str(head["id"]), request.messages)
+        )
+        keep(account.chats, str(head["id"]), chat)
     if request.streamed:
         events = tuple(_stream_events(request, generation, {**head, **style.tail}, style.choice))
         if style.preamble:
             usage = {"usage": None} if request.include_usage else {}
             events = (event({**style.preamble, **usage}), *events)
         return Reply(content_type=STREAM, events=events, tokens=generation.tokens)
+    return Reply(value=_whole(style, head, generation), tokens=generation.tokens)
+
+
+def _whole(style: ChatStyle, head: dict[str, object], generation: Generation) -> dict[str, object]:
+    """Return an answer in one piece."""
     message = _message(generation, str(head["id"]))
     choice = {
         "index": 0,
@@ -104,7 +119,7 @@ def complete(account: CloudAccount, call: ModelCall) -> Reply:
     }
     if style.alphabetical:
         value = {**dict(sorted(value.items())), "choices": [dict(sorted(choice.items()))]}
-    return Reply(value=value, tokens=generation.tokens)
+    return value
 
 
 def read_request(body: bytes, named: str = "") -> AcceptedChat:
@@ -137,6 +152,9 @@ def read_request(body: bytes, named: str = "") -> AcceptedChat:
         generation=_generate(request, contents, streamed),
         contents=contents,
         cache_key=request.get("prompt_cache_key"),
+        messages=request["messages"],
+        stored=flag(request, "store"),
+        metadata=section(request, "metadata"),
     )
 
 
