@@ -199,11 +199,11 @@ def test_the_member_at_fault_is_named(rig: Rig) -> None:
 
 
 PATHS = [
-    ("POST", "/v1/completions", 501, "not_offered"),
+    ("POST", "/v1/realtime/sessions", 501, "not_offered"),
     ("GET", "/v1/responses/compact", 405, "method_not_allowed"),
     ("DELETE", "/v1/responses/input_tokens", 405, "method_not_allowed"),
     ("GET", "/", 404, "unknown_url"),
-    ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
+    ("PUT", "/v1/chat/completions", 405, "method_not_allowed"),
     ("DELETE", "/v1/models", 405, "method_not_allowed"),
 ]
 
