@@ -481,6 +481,36 @@ def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: 
     assert "not line 2pa4zs7k: test traffic" in printed(own, "verify", str(may))
 
 
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda own, may: told(own, "sign", str(may), "--party", "microsoft"), "microsoft has signed it"),
+        (lambda own, may: may.with_name("keys").rename(may.with_name("gone")), "no key of microsoft"),
+        (lambda own, may: may.write_bytes(may.read_bytes() + b" "), "byte for byte"),
+        (lambda own, may: written(own, may, "--period", "2026-04"), "it has no line '2pa4'"),
+    ],
+    ids=["signed before", "no key", "other bytes", "another month"],
+)  # fmt: skip
+def test_a_dispute_that_cannot_be_signed_is_not_booked(
+    own: Home, tmp_path: Path, spoil: Callable[[Home, Path], object], says: str
+) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "microsoft")
+    spoil(own, may)
+    flags = ("--party", "microsoft", "--reason", "test traffic", "--file", str(may), "--home", str(own.root))
+    refused = run("statement", "dispute", "2pa4", *flags)
+    assert (refused.returncode, says in refused.stderr) == (3, True), refused.stderr
+    assert answer("books", "dispute", "list", "--home", str(own.root)) == []
+
+
+def test_a_written_statement_is_told(book: Home, tmp_path: Path) -> None:
+    may = tmp_path / "may.pdf"
+    shown = printed(book, "--period", "2026-05", "--out", str(may))
+    assert shown == f"{may}: {may.stat().st_size:,} bytes\n"
+    assert told(book, "--period", "2026-05", "--out", str(may)) == {"file": str(may), "bytes": may.stat().st_size}
+    assert may.read_bytes().startswith(b"%PDF")
+
+
 # Terms of payment
 
 

@@ -2,8 +2,9 @@
 still as it was signed."""
 
 import base64
+import os
 import time
-from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from clauseway.app.books.audit_log import edited_keys
 from clauseway.app.books.party_keys import is_signed, private_key, public_of, trusted_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.packing import verify_pack
+from clauseway.app.reports.tracing import BookedDispute, disputed_days
 from clauseway.app.reports.verifying import HandedStatement, beside, verify_statement
 from clauseway.exchange.signatures import (
     COUNTERSIGNED,
@@ -124,12 +126,34 @@ def dispute(
     given: HandedStatement,
     party: str,
     key: Path | None,
-    lines: Sequence[str],
+    line: str,
     reason: str,
-) -> Signing:
-    """Sign a statement but for some lines, and say why. Raise InvalidInput."""
-    disputes = tuple(DisputedLine(line=line, reason=reason) for line in lines)
-    return _added(home, path, given, party, key, DISPUTED, disputes)
+    day: date | None,
+) -> tuple[BookedDispute, Signing]:
+    """Dispute a line of a statement in the books, and sign the statement but for this line.
+
+    Raise InvalidInput before anything is booked if the statement cannot be signed.
+    """
+    statement = _signable(path, given, party)
+    _refuse_other_line(path, statement, line)
+    _unsigned_by(home, path, given, statement, party, DISPUTED)
+    private_key(party, key)
+    _refuse_read_only(path)
+    booked = disputed_days(home, line, party, reason, day)
+    disputes = (DisputedLine(line=booked.line, reason=reason),)
+    return booked, _added(home, path, given, party, key, DISPUTED, disputes)
+
+
+def _refuse_other_line(path: Path, statement: Statement, line: str) -> None:
+    if not any(stated.id.startswith(line.lower()) for stated in statement.lines):
+        problem, why = "it cannot be signed", f"it has no line {line!r}"
+        todo = "Name a line of this statement, or dispute the line without --file."
+        raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo))
+
+
+def _refuse_read_only(path: Path) -> None:
+    if not os.access(path.parent, os.W_OK):
+        raise _unwritable(path, "the folder is read-only")
 
 
 def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None:
@@ -172,9 +196,7 @@ def _added(
     unverified: str = "",
 ) -> Signing:
     statement = _signable(path, given, party)
-    document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
-    before = signing_of(home, path, given)
-    _refuse(path, document, before, party, role)
+    document = _unsigned_by(home, path, given, statement, party, role)
     private = private_key(party, key)
     at = str(KnownAt(time.time_ns() // 1_000_000_000 * 1_000_000_000))
     # The signature covers its own place in the document, so it is added before it is made.
@@ -193,13 +215,26 @@ def _added(
     try:
         beside(path).write_bytes(written(document))
     except OSError as error:
-        why, todo = error.strerror or str(error), "Put the statement where you may write beside it."
-        raise InvalidInput(
-            Problem(what="cannot be written", why=why, where=str(beside(path)), todo=todo)
-        ) from None
+        raise _unwritable(path, error.strerror or str(error)) from None
     signing = signing_of(home, path, given)
     assert signing is not None, "it was just written"
     return signing
+
+
+def _unsigned_by(
+    home: Home, path: Path, given: HandedStatement, statement: Statement, party: str, role: str
+) -> Signatures:
+    """Return the signatures that a party may add its own to. Raise InvalidInput."""
+    document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
+    _refuse(path, document, signing_of(home, path, given), party, role)
+    return document
+
+
+def _unwritable(path: Path, why: str) -> InvalidInput:
+    todo = "Put the statement where you may write beside it."
+    return InvalidInput(
+        Problem(what="cannot be written", why=why, where=str(beside(path)), todo=todo)
+    )
 
 
 def _signable(path: Path, given: HandedStatement, party: str) -> Statement:

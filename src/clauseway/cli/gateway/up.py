@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from clauseway.app.opening.home import home_at
+from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.replaying import planned_requests
@@ -67,7 +67,8 @@ def command(
             report = play(run, planned, display.show)
         _say_report(out, report)
         settlements = _settle(out, run, opened, assume or list(ASSUMPTIONS))
-        _say_open(out, run)
+        if not once:
+            _say_open(out, run)
         if as_json:
             _print_json(run, report, settlements)
         if not once:
@@ -77,6 +78,9 @@ def command(
             dead = stay(run, until)
             if dead is not None:
                 raise end_of(dead.name, dead.exit_code, fresh.logs)
+    if once:
+        out.print("\n6  Ended, as --once asks", style="bold")
+        _say_data(out, fresh)
     if report.progress.failed:
         raise RuntimeError(
             f"{counted(sum(report.progress.failed.values()), 'request')} failed: {report.progress.failed}"
@@ -155,13 +159,15 @@ def _settle(
 
 def _say_open(out: Console, run: Night) -> None:
     out.print(f"\n6  Open {run.served.pages_url}", style="bold")
-    out.print(
-        f"   The data is in {run.home.root}: clauseway statement --period 2026-05 --home {run.home.root}",
-        style="dim",
-    )
+    _say_data(out, run.home)
     for snippet in snippets_for(run.served.gateway_url, run.served.sample, run.snippet_key):
         out.print(f"\n   {snippet.label}", style="bold")
         out.print(snippet.text, soft_wrap=True)
+
+
+def _say_data(out: Console, home: Home) -> None:
+    statement = f"clauseway statement --period 2026-05 --home {home.root}"
+    out.print(f"   The data is in {home.root}: {statement}", style="dim", soft_wrap=True)
 
 
 def _print_json(run: Night, report: ReplayReport, settlements: Sequence[Settlement]) -> None:

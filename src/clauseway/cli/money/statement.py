@@ -82,7 +82,10 @@ def statements(
     chosen = _format(format_, out, as_json)
     settled = settled_statement(home, period, party, restated=restated)
     if out is not None:
-        write_file(out, FORMATS[chosen](settled))
+        content = FORMATS[chosen](settled)
+        write_file(out, content)
+        size = counted(len(content), "byte")
+        answer(as_json, {"file": str(out), "bytes": len(content)}, f"{out}: {size}")
     elif chosen == TERMINAL:
         shown = statement_context(settled)
         alerts = open_alerts(home_at(home), settled.as_of)
@@ -318,13 +321,12 @@ def dispute(
       clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic" --file may.json
     """
     options.check_party(party, held_agreements(home))
-    disputed = disputed_days(home_at(home), line, party, reason, dated(day))
-    signing = None
-    if file is not None:
+    at, on = home_at(home), dated(day)
+    if file is None:
+        disputed, signing = disputed_days(at, line, party, reason, on), None
+    else:
         given = read_statement(file)
-        signing = _signing().dispute(
-            home_at(home), file, given, party, key, [disputed.line], reason
-        )
+        disputed, signing = _signing().dispute(at, file, given, party, key, line, reason, on)
 
     def show() -> None:
         for claim in disputed.booked:
@@ -411,7 +413,8 @@ def write_file(out: Path, content: bytes) -> None:
 def _format(given: str, out: Path | None, as_json: bool) -> str:
     """Return the format named by --format, by --json or by the file's ending."""
     ending = out.suffix.removeprefix(".").lower() if out is not None else ""
-    chosen = given or ("json" if as_json else "") or ending or ("" if out is not None else TERMINAL)
+    default = "json" if as_json else "" if out is not None else TERMINAL
+    chosen = given or ending or default
     if as_json and given not in ("", "json"):
         mistake, why = f"--json and --format {given}", "they ask for two formats"
         raise InvalidInput(
