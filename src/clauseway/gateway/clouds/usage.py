@@ -56,7 +56,7 @@ _decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
 _decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
 _NO_REPORT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
+BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
 
 def usage_in(answer: bytes) -> ChatUsage | None:
@@ -194,6 +194,6 @@ def estimate(request_bytes: int, output_tokens: int) -> Units:
     """Units where the cloud reported none: input by the body's length, output as counted by the
     caller."""
     return (
-        (_INPUT, -(-request_bytes // _BYTES_PER_TOKEN)),
+        (_INPUT, -(-request_bytes // BYTES_PER_TOKEN)),
         (_OUTPUT, output_tokens),
     )

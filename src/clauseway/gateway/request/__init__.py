@@ -1,4 +1,4 @@
-"""One request's life: prepared → eligible → attempted → committed → named → settled → over.
+"""One request's life: start → prepare → choose → attempt → answer → name → finish → over.
 
     connection  one connection of a client; incoming: a request as it comes
     in_flight   what clients hold of this process: connections and bytes

@@ -1,11 +1,11 @@
 """One attempt of a request at one deployment: from its intent in the journal to its usage record.
 
-It sends, reads what comes back and reports to its lifecycle: content, answered, ended, broken,
-failed, faulted. Each attempt has its own record; what is reserved for it is
-settled once, with the record.
+It sends, reads what comes back and reports to its lifecycle: a whole answer, content of a stream,
+the end of a stream, a stream that broke, a failure of the cloud, an exception of our own. Each
+attempt has its own record; its reservation is settled once, with the record.
 
 INVARIANT: no exception leaves an attempt. It ends in any state, its connection is closed, its
-lifecycle hears `faulted`, and its cloud is not to blame.
+lifecycle is told by `attempt_raised`, and its cloud is not to blame.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Final
 
 from clauseway.gateway.clouds import Prepare
 from clauseway.gateway.clouds.reports import tier_in
-from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN, Units
 from clauseway.gateway.request.failures import Failure, failure_of, is_suspect
 from clauseway.gateway.request.holds import Reservation
 from clauseway.gateway.request.issued import Issued
@@ -60,17 +60,17 @@ class AttemptOwner(ABC):
     @abstractmethod
     def others_left(self) -> bool: ...
     @abstractmethod
-    def failed(self, attempt: "Attempt", failure: Failure) -> None: ...
+    def attempt_failed(self, attempt: "Attempt", failure: Failure) -> None: ...
     @abstractmethod
-    def content(self, attempt: "Attempt", events: bytes) -> None: ...
+    def stream_content(self, attempt: "Attempt", events: bytes) -> None: ...
     @abstractmethod
     def answered(self, attempt: "Attempt", body: bytes) -> None: ...
     @abstractmethod
-    def ended(self, attempt: "Attempt") -> None: ...
+    def stream_ended(self, attempt: "Attempt") -> None: ...
     @abstractmethod
-    def broken(self, attempt: "Attempt", reason: str) -> None: ...
+    def stream_broke(self, attempt: "Attempt", reason: str) -> None: ...
     @abstractmethod
-    def faulted(self, attempt: "Attempt", error: Exception) -> None: ...
+    def attempt_raised(self, attempt: "Attempt", error: Exception) -> None: ...
     @abstractmethod
     def expect(self, attempt: "Attempt") -> None: ...
     @abstractmethod
@@ -78,7 +78,7 @@ class AttemptOwner(ABC):
     @abstractmethod
     def gathered(self, count: int) -> None: ...
     @abstractmethod
-    def too_late(self, attempt: "Attempt") -> str: ...
+    def lateness(self) -> str: ...
 
 
 class Attempt(Receiver):
@@ -102,9 +102,9 @@ class Attempt(Receiver):
     _working: asyncio.Task[None] | None = None
     _pieces: list[bytes] | None = None
     _collected = 0
-    _failing = False
+    _is_error = False
     _encoded = False
-    _again = False
+    _reconnected = False
     _renewed = False
     # The resource that it made, while the usage is still to come with that resource's end.
     later: Issued | None = None
@@ -129,7 +129,7 @@ class Attempt(Receiver):
         try:
             self._begin()
         except Exception as error:
-            self._fault(error)
+            self._raised(error)
 
     def _begin(self) -> None:
         owner, target = self._owner, self.candidate.target
@@ -182,7 +182,7 @@ class Attempt(Receiver):
             return
         except Exception as error:
             self._working = None
-            self._fault(error)
+            self._raised(error)
             return
         if self._working is not asyncio.current_task():
             target.endpoint.keep(upstream)  # called off in the very moment in which it succeeded
@@ -191,7 +191,7 @@ class Attempt(Receiver):
         try:
             self._send(upstream)
         except Exception as error:
-            self._fault(error)
+            self._raised(error)
 
     def _send(self, upstream: UpstreamConnection) -> None:
         target, wanted = self.candidate.target, self._owner.wanted
@@ -214,7 +214,7 @@ class Attempt(Receiver):
             await self._renew(target)
         except Exception as error:
             self._working = None
-            self._fault(error)
+            self._raised(error)
 
     async def _renew(self, target: CallTarget) -> None:
         """The credential was refused: the same attempt once more, if there is a fresh one."""
@@ -226,7 +226,7 @@ class Attempt(Receiver):
             return
         self._working = None
         if renewed:
-            self.status, self._failing, self._pieces, self._collected = 0, False, None, 0
+            self.status, self._is_error, self._pieces, self._collected = 0, False, None, 0
             self._owner.expect(self)
             self._connect()
         else:
@@ -238,7 +238,7 @@ class Attempt(Receiver):
         try:
             self._received(data, complete)
         except Exception as error:
-            self._fault(error)
+            self._raised(error)
 
     def _received(self, data: bytes, complete: bool) -> None:
         upstream = self._upstream
@@ -277,7 +277,7 @@ class Attempt(Receiver):
                 )
                 return True
         elif is_suspect(status):
-            self._failing = True
+            self._is_error = True
             self._owner.expect_by(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
         return False
 
@@ -287,10 +287,10 @@ class Attempt(Receiver):
         self._pieces.append(data)
         self._collected += len(data)
         self._owner.gathered(len(data))
-        limit = _ERROR_BYTES_MAX if self._failing else self._owner.shared.limits.answer_bytes
+        limit = _ERROR_BYTES_MAX if self._is_error else self._owner.shared.limits.answer_bytes
         if self._collected > limit:
             self.let_go()
-            if self._failing:
+            if self._is_error:
                 self._refused(b"".join(self._pieces), is_whole=False)
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
@@ -352,14 +352,14 @@ class Attempt(Receiver):
             else:
                 owner.expect(self)
             if events:
-                owner.content(self, events)
+                owner.stream_content(self, events)
         elif stream.failed:
             self.let_go()
             self._fail(Failure("reported an error before any content", self.status))
             return
         if complete:
             if self._is_whole:
-                owner.ended(self)
+                owner.stream_ended(self)
             else:
                 self._stream_failed(
                     "reported an error"
@@ -376,7 +376,7 @@ class Attempt(Receiver):
 
     def _stream_failed(self, reason: str) -> None:
         if self.committed:
-            self._owner.broken(self, reason)
+            self._owner.stream_broke(self, reason)
         else:
             self._fail(Failure(reason, self.status))
 
@@ -384,19 +384,19 @@ class Attempt(Receiver):
         try:
             self._lost(reason, reused)
         except Exception as error:
-            self._fault(error)
+            self._raised(error)
 
     def _lost(self, reason: str, reused: bool) -> None:
         self._upstream = None
         if self._is_whole:
-            self._owner.ended(self)
+            self._owner.stream_ended(self)
         elif self.committed:
-            self._owner.broken(self, reason)
-        elif self._failing:
+            self._owner.stream_broke(self, reason)
+        elif self._is_error:
             self._refused(b"".join(self._pieces or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The connection had died while idle: the same attempt, on a fresh one.
-            self._again = True
+            self._reconnected = True
             self._connect()
         else:
             self._fail(Failure(reason, self.status))
@@ -405,23 +405,23 @@ class Attempt(Receiver):
         """Return whether to try again on a fresh connection. Where another candidate is left, it is
         asked instead: nothing tells for certain that the lost request was not worked on."""
         stale_us = self._owner.shared.limits.stale_s * 1e6
-        return not self._again and self.age_us() < stale_us and not self._owner.others_left
+        return not self._reconnected and self.age_us() < stale_us and not self._owner.others_left
 
-    def overdue(self) -> None:
+    def time_out(self) -> None:
         """Past `due_s`."""
         try:
-            self._overdue()
+            self._time_out()
         except Exception as error:
-            self._fault(error)
+            self._raised(error)
 
-    def _overdue(self) -> None:
+    def _time_out(self) -> None:
         self.let_go()
-        if self._failing:
+        if self._is_error:
             self._refused(b"".join(self._pieces or ()), is_whole=False)
         elif self._is_whole:
-            self._owner.ended(self)
+            self._owner.stream_ended(self)
         elif self.committed:
-            self._owner.broken(self, self._owner.too_late(self))
+            self._owner.stream_broke(self, self._owner.lateness())
         else:
             self._fail(Failure("did not answer in time", self.status))
 
@@ -434,15 +434,15 @@ class Attempt(Receiver):
             )
         else:
             target.health.failed(now_s, failure.outcome, self._owner.customer.label)
-        self._owner.failed(self, failure)
+        self._owner.attempt_failed(self, failure)
 
-    def _fault(self, error: Exception) -> None:
+    def _raised(self, error: Exception) -> None:
         """The gateway itself failed: the attempt ends as it stands. That it was asked says nothing
         of its cloud."""
         self.failed = True
         self.let_go()
         self.candidate.target.health.called_off()
-        self._owner.faulted(self, error)
+        self._owner.attempt_raised(self, error)
 
     def abandon(self) -> None:
         """End it without a record, where not even that can be made; what is reserved for it is free
@@ -609,7 +609,7 @@ class Attempt(Receiver):
         self._tokens = tokens
         if target.is_watched:
             first_us = self.first_content_us or duration_us
-            guessed = len(owner.wanted.body) >> 2
+            guessed = len(owner.wanted.body) // BYTES_PER_TOKEN
             target.observe(
                 self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s
             )

@@ -328,7 +328,7 @@ class ClientConnection(asyncio.Protocol):
         lifecycle = self._lifecycle
         if lifecycle is not None:
             if lifecycle.due_s <= shared.wheel.now_s:
-                lifecycle.overdue(shared.wheel.now_s)
+                lifecycle.check_deadlines(shared.wheel.now_s)
             if self._lifecycle is lifecycle:
                 shared.wheel.arm(self, max(lifecycle.due_s, shared.wheel.now_s))
         elif self._transport is None:

@@ -1,17 +1,25 @@
-"""One request's life, from its route to its last byte, in the order in which it happens.
+"""One request's life, in the order in which it happens.
 
-    prepared    a file for batches is read, a list of several accounts is put together; most requests need nothing
-    eligible    candidates are permitted and not tried yet, best first
-    attempted   one of them has the request (two, where the caller asked for a hedge); an intent is in the journal
-    committed   the first content of a stream has gone out: from here the caller gets this cloud's answer or a broken
-                stream, not another's
-    named       the rows of resources that the answer names are durable; most answers name none
-    settled     the usage record is in the journal, not yet durable; the last bytes are held
+The router has read the request, identified who asks and found the candidates that may serve it.
+From there this file is the walk, section by section:
+
+    start       the deadline runs; a full journal is waited for
+    prepare     a file for batches is read, a list of several accounts is put together; most
+                requests need no preparation
+    choose      the best candidate is taken that was not tried yet, is healthy and has room
+    attempt     its worst case is reserved, an intent is in the journal, the request is sent
+    answer      the candidate's answer comes, whole or as a stream. From the first content of a
+                stream on, the caller gets this cloud's answer or a broken stream, not another's
+    name        the rows of resources that the answer names are durable; most answers name none
+    finish      the usage record is in the journal; the last bytes are held until it is durable
     over        answered, or the caller left
+
+Then follow the interruptions: attempts that fail, failures of the gateway itself, deadlines and the
+hedge, callers that leave.
 
 An attempt that fails makes the next candidate eligible; `failures` is the table of what sends a
 request elsewhere. Candidates that are ejected, full or beyond a budget are skipped, and the
-explanation says so.
+explanation says so. A caller may ask for a hedge: a second attempt beside a slow first one.
 """
 
 import asyncio
@@ -21,6 +29,7 @@ from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
 from clauseway.gateway.budgets.accounts import Shortage
+from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines
@@ -31,9 +40,8 @@ from clauseway.gateway.request.resources import End, Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
 from clauseway.gateway.routing.tables import Customer
-from clauseway.gateway.routing.targets import Reserved
+from clauseway.gateway.routing.targets import CallTarget, Reserved
 from clauseway.gateway.wire.errors import (
-    BUDGET_UNKNOWN,
     CLOUDS_BUSY,
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
@@ -50,6 +58,7 @@ from clauseway.gateway.wire.errors import (
     error_event,
     error_response,
     response,
+    shortage_kind,
     shortage_response,
 )
 from clauseway.gateway.wire.operations import UnderstoodRequest
@@ -74,7 +83,7 @@ class Caller(Protocol):
         """The answer is out. `intact` false: the connection cannot be used for another."""
 
     def request_due(self, due_s: float) -> None:
-        """The request wants to be looked at by then."""
+        """Call `check_deadlines` by then."""
 
 
 class Prepared(NamedTuple):
@@ -103,25 +112,27 @@ class Lifecycle(AttemptOwner):
     # it.
     due_s = 0.0
     slot_s = 0.0
-    _attempt: Attempt | None = None  # the one whose answer the caller gets, or the latest
+    _preparing: asyncio.Task[None] | None = None  # the preparation, or the growth of a budget
+    # Choosing.
+    _next_index = 0
+    _last_resort: Candidate | None = None  # skipped, but better than no answer
+    _busy_until_s = 0.0  # when the first of the clouds that asked us to wait may be asked again
+    _shortage: Shortage | None = None
+    # Attempting: the attempt whose answer the caller gets, or the latest; and the second one of a
+    # hedge.
+    _attempt: Attempt | None = None
     _hedge: Attempt | None = None
     _hedge_due_s = FOREVER_S
-    _next = 0
-    _last_resort: Candidate | None = None
-    _waits_s = 0.0
-    _shortage: Shortage | None = None
-    _working: asyncio.Task[None] | None = None  # the preparation, or the growth of a budget
-    _last_head: list[bytes] | None = None
-    _unnamed: list[bytes] | None = (
-        None  # events that wait until the row of their response is durable
-    )
-    _last_bytes = b""
+    _failure_head: list[bytes] | None = None  # the headers of the latest failure
+    # Answering.
+    _streaming = False  # content of a stream has gone out, or waits for its name to be durable
+    _held_events: list[bytes] | None = None  # until the row of their response is durable
     _status = 0
     _message = ""
-    _committed = False
-    _closing = False
+    _finishing = False  # the answer is certain, no cloud is asked any more: the journal is awaited
+    _last_bytes = b""
     _over = False
-    _unattended = False
+    _unattended = False  # nobody waits for the answer; it is read for its usage
     # Its bytes in flight: those of its body that were counted, and of an answer that is gathered
     # whole; and the use of its key that they are counted in. Released when the request is over.
     use: Use | None = None
@@ -158,32 +169,17 @@ class Lifecycle(AttemptOwner):
     @property
     def begun(self) -> bool:
         """Return whether some of the answer has gone out, and more will follow it."""
-        return self._committed and self._unnamed is None
+        return self._streaming and self._held_events is None
 
     @property
     def others_left(self) -> bool:
         """Return whether another candidate could be asked."""
-        return self._next < len(self._candidates)
+        return self._next_index < len(self._candidates)
 
-    @property
-    def _under_way(self) -> Iterator[Attempt]:
-        """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may
-        end another."""
-        both = (self._attempt, self._hedge)
-        return (attempt for attempt in both if attempt is not None and not attempt.over)
-
-    def gathered(self, count: int) -> None:
-        """Count bytes of an answer that are held until it is whole."""
-        in_flight = self.shared.in_flight
-        if self.use is None:
-            self.use = in_flight.find(self.customer.label)
-        if self.use is not None:
-            self.bytes_held += count
-            in_flight.add(self.use, count)
-
-    # -- start → prepared
+    # -- start
 
     def start(self) -> None:
+        """Begin the walk: at once, or as soon as the journal has room."""
         self._begin_ns = monotonic_ns()
         shared = self.shared
         shared.spool.open_requests += 1
@@ -196,130 +192,125 @@ class Lifecycle(AttemptOwner):
         if shared.spool.full is not None:
             # Nothing is asked of a cloud that could not be recorded: wait for room, as long as that
             # is allowed.
-            shared.spool.wait(_Turn(self))
-            self._due(FOREVER_S)
+            shared.spool.wait(_AwaitsRoom(self))
+            self._set_due(FOREVER_S)
             return
-        self.go()
+        self._prepare_or_attempt()
 
-    def go(self) -> None:
-        """Prepare the request, or attempt the first candidate."""
+    def start_unattended(self) -> None:
+        """Set off for the sake of its usage alone: nobody waits for the answer."""
+        self._unattended = True
+        self.shared.drained.add(self)
+        self.start()
+
+    def journal_writable(self, error: OSError | None) -> None:
+        """Go on: the journal has room again, or, with an error, it took too long."""
+        if self._over:
+            return
+        if error is None:
+            self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
+            self._prepare_or_attempt()
+        else:
+            self._finishing = True
+            self._status = JOURNAL_FULL.status
+            self._message = "The usage journal could not be written."
+            self.durable(error)
+
+    def _prepare_or_attempt(self) -> None:
         preparation, self._preparation = self._preparation, None
         if preparation is not None:
-            self._working = self.shared.loop.create_task(self._prepare(preparation))
-            self._due(self._deadline_s)
+            self._preparing = self.shared.loop.create_task(self._prepare(preparation))
+            self._set_due(self._deadline_s)
             return
         try:
-            if not self._begin_next():
-                self._nothing_left()
+            self._attempt_next_or_refuse()
         except Exception as error:
-            self.fault(error)
+            self.end_with_own_fault(error)
+
+    # -- prepare
 
     async def _prepare(self, preparation: Preparation) -> None:
         try:
             prepared = await preparation.prepare(self._is_over)
-            if prepared is not None and not self._over and not self._closing:
-                self._working = None
-                self._after_preparation(prepared)
+            if prepared is not None and not self._over and not self._finishing:
+                self._preparing = None
+                self._go_on_with(prepared)
         except Refused as refused:
-            if not self._over and not self._closing:
+            if not self._over and not self._finishing:
                 self._refuse(refused)
         except Exception as error:
-            self._working = None
-            self.fault(error)
+            self._preparing = None
+            self.end_with_own_fault(error)
 
     def _is_over(self) -> bool:
         return self._over
 
-    def _after_preparation(self, prepared: Prepared) -> None:
+    def _go_on_with(self, prepared: Prepared) -> None:
         wanted = prepared.wanted
         if wanted is None:
-            self._status = 200
-            self._give(response(200, prepared.answer, self._lines(b"")), "")
+            self._answer(200, response(200, prepared.answer, self._header_lines()))
             return
         self._hedge_due_s = FOREVER_S  # a file that is uploaded to two clouds stays at both
         self._candidates, self.wanted = prepared.selection.candidates, wanted
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         if self._resources is not None:
             self._resources.turn_to(wanted)
-        if not self._begin_next():
-            self._nothing_left()
+        self._attempt_next_or_refuse()
 
     def _refuse(self, refused: Refused) -> None:
-        """The preparation has shown that no cloud can be asked."""
-        fault, message = refused.fault, str(refused)
-        self.shared.counts.refusals[fault.code] += 1
+        """Answer that, as the preparation has shown, no cloud can be asked."""
+        kind, message = refused.fault, str(refused)
+        self.shared.counts.refusals[kind.code] += 1
         self._skipped = (*self._skipped, *refused.skipped)
-        self._status = fault.status
-        self._give(
-            error_response(
-                fault, message, param=refused.param, headers=self._lines(refused.headers)
-            ),
-            message,
-        )
+        lines = self._header_lines(refused.headers)
+        answer = error_response(kind, message, param=refused.param, headers=lines)
+        self._answer(kind.status, answer, message)
 
-    def room_made(self, error: OSError | None) -> None:
-        """The journal can be written again, or, with an error, it took too long."""
-        if self._over:
-            return
-        if error is None:
-            self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
-            self.go()
-        else:
-            self._closing = True
-            self._status, self._message = (
-                JOURNAL_FULL.status,
-                "The usage journal could not be written.",
-            )
-            self.durable(error)
+    # -- choose
 
-    # -- eligible → attempted
+    def _attempt_next_or_refuse(self) -> None:
+        if not self._attempt_next():
+            self._answer_none_left()
 
-    def _begin_next(self) -> bool:
-        """Attempt the best candidate that is left and can be asked now; False where there is
-        none."""
+    def _attempt_next(self) -> bool:
+        """Attempt the best candidate that is left and can be asked now; return False where there
+        is none."""
         shared = self.shared
         now_s = shared.wheel.now_s
-        while self._next < len(self._candidates):
-            candidate = self._candidates[self._next]
-            self._next += 1
+        while self._next_index < len(self._candidates):
+            candidate = self._candidates[self._next_index]
+            self._next_index += 1
             target = candidate.target
             if target.prepare is None:  # the log says why; it is the operator's affair
                 self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s, self.customer.label):
                 self._skip(candidate, target.health.why)
                 if target.health.waiting and target.health.insists:
-                    self._waits_s = min(self._waits_s or FOREVER_S, target.health.until_s)
+                    self._busy_until_s = min(self._busy_until_s or FOREVER_S, target.health.until_s)
                 else:
                     self._last_resort = self._last_resort or candidate
             elif not target.has_room(now_s):
                 self._skip(candidate, "its quota of this minute is used up")
                 self._last_resort = self._last_resort or candidate
-            elif self._begin(candidate):
+            elif self._attempt_at(candidate):
                 return True
         # A candidate that was skipped is still better than no answer.
         skipped, self._last_resort = self._last_resort, None
         if skipped is None or self._tried:
             return False
-        return self._begin(skipped)
+        return self._attempt_at(skipped)
 
-    def _begin(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and set off, or wait for a budget to grow; False where an account
-        cannot bear it."""
-        target, wanted = candidate.target, self.wanted
-        scale = (
-            target.scale_for(wanted, self.customer.buyer, self.event_ns)
-            if target.varied
-            else target.scale
-        )
-        if wanted.operation.free:
-            reserved = self._reserved_for_batch()
-        else:
-            reserved = target.worst_case(
-                wanted.asked,
-                wanted.text_bytes if wanted.operation.is_text else len(wanted.body),
-                wanted.needs,
-                scale,
-            )
+    def _skip(self, candidate: Candidate, why: str) -> None:
+        target = candidate.target
+        self._skipped = (*self._skipped, Skipped(target.cloud, target.name, why))
+
+    # -- attempt
+
+    def _attempt_at(self, candidate: Candidate) -> bool:
+        """Reserve the worst case and set off, or wait for a budget to grow; return False where an
+        account cannot bear it."""
+        target = candidate.target
+        reserved = self._worst_case(target)
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(
@@ -332,63 +323,39 @@ class Lifecycle(AttemptOwner):
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
                     # A slice may grow: wait for it rather than go to a worse candidate.
-                    self._working = self.shared.loop.create_task(self._grow(shortage, candidate))
-                    self._due(self._deadline_s)
+                    self._preparing = self.shared.loop.create_task(
+                        self._grow_budget(shortage, candidate)
+                    )
+                    self._set_due(self._deadline_s)
                     return True
                 self._skip(candidate, shortage.message)
                 self._shortage = self._shortage or shortage
                 return False
         if target.quota is not None:
-            target.quota.take(len(wanted.body) >> 2)
-        ordinal = len(self._tried) + 1 + (self._attempt is not None and not self._attempt.over)
-        attempt = Attempt(self, candidate, ordinal, reserved)
-        if self._attempt is not None and not self._attempt.over:
+            target.quota.take(len(self.wanted.body) // BYTES_PER_TOKEN)
+        is_hedge = self._attempt is not None and not self._attempt.over
+        attempt = Attempt(self, candidate, len(self._tried) + 1 + is_hedge, reserved)
+        if is_hedge:
             self._hedge = attempt
         else:
             self._attempt = attempt
         attempt.begin()
         return True
 
-    def _reserved_for_batch(self) -> Reserved:
-        """Return what is reserved for what a request sets off that uses nothing itself: a batch."""
-        resources = self._resources
-        return (
-            resources.reserved_for_batch()
-            if resources is not None and resources.is_batch
-            else _NOTHING
-        )
+    def _worst_case(self, target: CallTarget) -> Reserved:
+        """Return the most that an attempt can use and cost; of a batch, what it sets off."""
+        wanted, resources = self.wanted, self._resources
+        if wanted.operation.free:
+            if resources is None or not resources.is_batch:
+                return _NOTHING
+            return resources.reserved_for_batch()
+        scale = target.scale
+        if target.varied:
+            scale = target.scale_for(wanted, self.customer.buyer, self.event_ns)
+        text_bytes = wanted.text_bytes if wanted.operation.is_text else len(wanted.body)
+        return target.worst_case(wanted.asked, text_bytes, wanted.needs, scale)
 
-    def _skip(self, candidate: Candidate, why: str) -> None:
-        target = candidate.target
-        self._skipped = (*self._skipped, Skipped(target.cloud, target.name, why))
-
-    def _nothing_left(self) -> None:
-        """No candidate can be asked (any more): say so."""
-        shortage = self._shortage
-        if shortage is not None and not self._tried:
-            self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
-            self._status = BUDGET_UNKNOWN.status if shortage.is_unknown else 429
-            self._give(shortage_response(shortage, self._lines(b"")), shortage.message)
-            return
-        statuses = {tried.status for tried in self._tried}
-        head = retry_lines(self._last_head or [])
-        if not statuses and self._waits_s:
-            wait_s = max(self._waits_s - self.shared.wheel.now_s, 0.0)
-            again = CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S)
-            self._give_up(
-                again,
-                b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
-            )
-        elif statuses == {404} and self._retirement:
-            self._give_up(UNKNOWN_MODEL, b"")
-        elif statuses == {429}:
-            self._give_up(CLOUDS_BUSY, head)
-        elif not statuses or statuses <= {429, 503}:
-            self._give_up(CLOUDS_UNAVAILABLE, head)
-        else:
-            self._give_up(CLOUDS_FAILED, b"")
-
-    async def _grow(self, shortage: Shortage, candidate: Candidate) -> None:
+    async def _grow_budget(self, shortage: Shortage, candidate: Candidate) -> None:
         """Ask for larger slices of the budgets that are short, and try again with them.
 
         Others may have been quicker: then it is short again, and asks again, until what is denied
@@ -396,255 +363,35 @@ class Lifecycle(AttemptOwner):
         """
         try:
             await self.shared.accounts.grow(shortage)
-            if self._over or self._closing:
+            if self._over or self._finishing:
                 return
-            self._working = None
-            if not self._begin(candidate) and not self._begin_next():
-                self._nothing_left()
+            self._preparing = None
+            if not self._attempt_at(candidate):
+                self._attempt_next_or_refuse()
         except Exception as error:
-            self._working = None
-            self.fault(error)
+            self._preparing = None
+            self.end_with_own_fault(error)
 
-    def start_unattended(self) -> None:
-        """Set off for the sake of its usage alone: nobody waits for the answer."""
-        self._unattended = True
-        self.shared.drained.add(self)
-        self.start()
+    def gathered(self, count: int) -> None:
+        """Count bytes of an answer that are held until it is whole."""
+        in_flight = self.shared.in_flight
+        if self.use is None:
+            self.use = in_flight.find(self.customer.label)
+        if self.use is not None:
+            self.bytes_held += count
+            in_flight.add(self.use, count)
 
-    # -- deadlines
-
-    def expect(self, attempt: Attempt) -> None:
-        """Something has to come from the cloud before the attempt's time is over, and before the
-        request's is."""
-        due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
-        attempt.due_s = due_s = due_s if due_s < self._deadline_s else self._deadline_s
-        if self._hedge is not None or self._hedge_due_s < due_s:
-            due_s = self._earliest()
-        self._due(due_s)
-
-    def expect_by(self, attempt: Attempt, due_s: float) -> None:
-        """The rest has to come sooner than that."""
-        attempt.due_s = min(attempt.due_s, due_s)
-        self._due(self._earliest())
-
-    def too_late(self, _attempt: Attempt) -> str:
-        """Return in words how an attempt was too late."""
-        over = self.shared.wheel.now_s >= self._deadline_s
-        return "was not done before the request's deadline" if over else "fell silent"
-
-    def _earliest(self) -> float:
-        due_s = self._deadline_s if self._committed else min(self._deadline_s, self._hedge_due_s)
-        return min((due_s, *(attempt.due_s for attempt in self._under_way)))
-
-    def _due(self, due_s: float) -> None:
-        sooner = due_s < self.due_s
-        self.due_s = due_s
-        if self._unattended:
-            self.shared.wheel.arm(self, due_s)
-        elif sooner:
-            self._caller.request_due(due_s)
-
-    def expired(self) -> None:
-        """Called by the wheel, where nobody waits for the answer."""
-        if self._over:
-            return
-        self.overdue(self.shared.wheel.now_s)
-        if not self._over:
-            self.shared.wheel.arm(self, max(self.due_s, self.shared.wheel.now_s))
-
-    def overdue(self, now_s: float) -> None:
-        """Past `due_s`: an attempt has taken too long, or the whole request has, or it is time for
-        the hedge."""
-        if self._closing:
-            self.due_s = FOREVER_S
-            return
-        if now_s >= self._deadline_s and not self._committed:
-            self._deadline_over()
-            return
-        if now_s >= self._hedge_due_s and not self._committed:
-            self._hedge_due_s = FOREVER_S
-            attempt = self._attempt
-            if (
-                attempt is not None
-                and not attempt.over
-                and self._hedge is None
-                and self.others_left
-            ):
-                if self.shared.retries.take():
-                    self._begin_next()
-                else:
-                    self._no_retries_left()
-        for attempt in self._under_way:
-            if attempt.due_s <= now_s:
-                attempt.overdue()
-        self.due_s = FOREVER_S if self._closing else self._earliest()
-
-    def _deadline_over(self) -> None:
-        if self._working is not None:
-            self._working.cancel()
-        for attempt in self._under_way:
-            attempt.let_go()
-            attempt.failed = True
-            attempt.candidate.target.health.failed(
-                self.shared.wheel.now_s, "did not answer in time", self.customer.label
-            )
-            attempt.record(Status.FAILED, attempt.status)
-            self._note(
-                attempt, Failure("did not answer before the request's deadline", attempt.status)
-            )
-        self._give_up(DEADLINE, b"")
-
-    # -- reports of attempts
-
-    def failed(self, attempt: Attempt, failure: Failure) -> None:
-        attempt.record(Status.FAILED, failure.status)
-        self._note(attempt, failure)
-        self._last_head = [*attempt.head, *attempt.limits]
-        other = self._hedge if attempt is self._attempt else self._attempt
-        self._hedge = None
-        if other is not None and not other.over:
-            self._attempt = other
-            return
-        if self._closing:
-            return
-        if self.others_left and not self.shared.retries.take():
-            self._no_retries_left()
-        elif self._begin_next():
-            return
-        self._nothing_left()
-
-    def faulted(self, attempt: Attempt, error: Exception) -> None:
-        """The gateway itself failed at an attempt. No other cloud is asked: it would be the same
-        there."""
-        other = self._hedge if attempt is self._attempt else self._attempt
-        if other is None or other is attempt or other.over or self._committed:
-            self.fault(error)
-            return
-        self.shared.report_fault(error)
-        self._attempt, self._hedge = other, None
-        self._end_faulted(attempt)
-
-    def fault(self, error: BaseException) -> None:
-        """The gateway itself failed: end what is under way and tell the client."""
-        self.shared.report_fault(error)
-        if self._over:
-            return
-        stream = self._attempt.stream if self._attempt is not None else None
-        for attempt in (self._attempt, self._hedge):
-            if attempt is not None:
-                attempt.let_go()
-                attempt.candidate.target.health.called_off()
-                self._end_faulted(attempt)
-        self._status, self._message = INTERNAL.status, OWN_FAULT
-        if self._committed and stream is not None:
-            event = stream.broken(INTERNAL, OWN_FAULT)
-            self._settle(_last_of_stream(event, self._caller.chunked))
-        else:
-            self._settle(error_response(INTERNAL, OWN_FAULT, headers=self._lines(b"")))
-
-    def _end_faulted(self, attempt: Attempt) -> None:
-        """Record an attempt at which the gateway failed, if it is not recorded yet."""
-        attempt.failed = True
-        where = attempt.candidate.target
-        why = "the gateway itself failed at this attempt"
-        self._skipped = (*self._skipped, Skipped(where.cloud, where.name, why))
-        try:
-            if not attempt.over and attempt.committed:
-                attempt.record_until_now()
-            elif not attempt.over:
-                attempt.record(Status.FAILED, attempt.status)
-        except Exception as error:
-            self.shared.report_fault(error)
-            attempt.abandon()
-
-    def _no_retries_left(self) -> None:
-        self._skipped = (
-            *self._skipped,
-            Skipped("", "", "no retries are left: too many requests fail at present"),
-        )
-
-    def _note(self, attempt: Attempt, failure: Failure) -> None:
-        target = attempt.candidate.target
-        if failure.outcome != _CALLED_OFF:
-            self.shared.counts.failed[target.cloud] += 1
-        tried = FailedAttempt(
-            cloud=target.cloud,
-            deployment=target.name,
-            outcome=failure.outcome,
-            status=failure.status,
-            duration_us=attempt.age_us(),
-            product=target.product,
-            units=attempt.units,
-            charged=attempt.charged,
-            is_estimated=attempt.is_estimated,
-        )
-        self._tried = (*self._tried, tried)
-
-    def content(self, attempt: Attempt, events: bytes) -> None:
-        caller = self._caller
-        framed = b"%x\r\n%b\r\n" % (len(events), events) if caller.chunked else events
-        if self._unnamed is not None:
-            self._unnamed.append(framed)
-            return
-        if self._committed:
-            caller.write(framed)
-            return
-        self._win(attempt)
-        self._committed = True
-        if self.wanted.needs.cache_key:
-            self._cached_at(attempt)
-        framed = self._stream_head(attempt, framed)
-        resources = self._resources
-        identifier = resources.runs_on(attempt.stream) if resources is not None else ""
-        if resources is None or not identifier:
-            caller.write(framed)
-            return
-        # The response goes on without us: its name has to be durable before anybody can have read
-        # it.
-        attempt.later = resources.row(attempt, identifier, pending=True)
-        self._unnamed = [framed]
-        self.shared.holds.attended.add(identifier)
-        self.shared.issued.add((attempt.later,), self._guarded(self._name_durable))
-
-    def _name_durable(self, outcome: bool | OSError) -> None:
-        waiting, self._unnamed = self._unnamed, None
-        if self._over or waiting is None:
-            return
-        if isinstance(outcome, OSError):
-            self._committed = False
-            if self._attempt is not None:
-                self._attempt.later = None
-            self._call_off()
-            self.durable(outcome)
-        else:
-            self._caller.write(b"".join(waiting))
-
-    def _win(self, attempt: Attempt) -> None:
-        """From here the caller gets the answer of this attempt; the other one, if any, is called
-        off."""
-        if self._hedge is None:
-            return
-        other = self._hedge if attempt is self._attempt else self._attempt
-        self._attempt, self._hedge = attempt, None
-        if other is not None and not other.over:
-            other.let_go()
-            other.candidate.target.health.called_off()
-            other.record_until_now()
-            self._note(other, Failure(_CALLED_OFF, other.status))
-
-    def _cached_at(self, attempt: Attempt) -> None:
-        """It has read the prompt: requests that share its cache key follow."""
-        where, shared = attempt.candidate.target, self.shared
-        shared.tables.went_to(where, self.customer, self.wanted, shared.wheel.now_s)
+    # -- answer: reports of an attempt that goes well
 
     def answered(self, attempt: Attempt, body: bytes) -> None:
-        self._win(attempt)
+        """A whole answer has come, a refusal that speaks of the request among them."""
+        self._prefer(attempt)
         self._status = status = attempt.status
         good = 200 <= status < 300
         counts = self.shared.counts
         (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
         if good and self.wanted.needs.cache_key:
-            self._cached_at(attempt)
+            self._remember_cache(attempt)
         resources = self._resources
         if resources is not None and resources.is_about_followed:
             self._answered_about(resources, attempt, body)
@@ -655,92 +402,140 @@ class Lifecycle(AttemptOwner):
                 attempt.record_answer(body)
             else:
                 attempt.record(Status.FAILED, status)
-            self._settle(self._whole(attempt, body))
+            self._finish(self._whole_answer(attempt, body))
 
-    def ended(self, attempt: Attempt) -> None:
+    def stream_content(self, attempt: Attempt, events: bytes) -> None:
+        """Pass events of a stream on. The first ones decide for this attempt."""
+        caller = self._caller
+        framed = b"%x\r\n%b\r\n" % (len(events), events) if caller.chunked else events
+        if self._held_events is not None:
+            self._held_events.append(framed)
+            return
+        if self._streaming:
+            caller.write(framed)
+            return
+        self._prefer(attempt)
+        self._streaming = True
+        if self.wanted.needs.cache_key:
+            self._remember_cache(attempt)
+        framed = self._stream_head(attempt, framed)
+        resources = self._resources
+        identifier = resources.runs_on(attempt.stream) if resources is not None else ""
+        if resources is None or not identifier:
+            caller.write(framed)
+            return
+        # The response goes on without us: its name has to be durable before anybody can have read
+        # it.
+        attempt.later = resources.row(attempt, identifier, pending=True)
+        self._held_events = [framed]
+        self.shared.holds.attended.add(identifier)
+        self.shared.issued.add((attempt.later,), self._guarded(self._name_durable))
+
+    def stream_ended(self, attempt: Attempt) -> None:
+        """The last event of a stream has come."""
         stream = attempt.stream
         assert stream is not None
         self.shared.counts.served[attempt.candidate.target.cloud] += 1
         self._status = attempt.status
-        last = stream.last
-        last_bytes = _last_of_stream(last, self._caller.chunked)
-        if not self._committed:
+        last_bytes = _last_of_stream(stream.last, self._caller.chunked)
+        if not self._streaming:
             # It was all in one event, which is held.
-            self._win(attempt)
+            self._prefer(attempt)
             if self.wanted.needs.cache_key:
-                self._cached_at(attempt)
+                self._remember_cache(attempt)
             last_bytes = self._stream_head(attempt, last_bytes)
         resources = self._resources
         if resources is None:
             attempt.record_stream()
-            self._settle(last_bytes)
+            self._finish(last_bytes)
             return
         end = resources.end_of_stream(attempt)
         if end is not None:
             self._meter_end(end, attempt, last_bytes, [])
         elif resources.is_about_followed:
             attempt.record(Status.COMPLETE, attempt.status)
-            self._settle(last_bytes)
+            self._finish(last_bytes)
         else:
             attempt.record_stream()
             row = resources.row_of_stream(attempt, stream)
-            self._settle_named(last_bytes, [row] if row is not None else [])
+            self._finish_named(last_bytes, [row] if row is not None else [])
 
-    def broken(self, attempt: Attempt, reason: str) -> None:
-        """The stream broke after content went out: an error event in the client's format, and never
-        a clean end."""
-        attempt.record_until_now()
-        attempt.failed = True
-        target, stream = attempt.candidate.target, attempt.stream
-        assert stream is not None
-        self._note(attempt, Failure(reason, attempt.status))
-        self._status = 502
-        message = self._message = (
-            f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
-        )
-        event = stream.broken(STREAM_BROKEN, message)
-        self._settle(_last_of_stream(event, self._caller.chunked))
+    def _prefer(self, attempt: Attempt) -> None:
+        """Give the caller the answer of this attempt; call its rival off, if there is one."""
+        if self._hedge is None:
+            return
+        rival = self._rival_of(attempt)
+        self._attempt, self._hedge = attempt, None
+        if rival is not None:
+            rival.let_go()
+            rival.candidate.target.health.called_off()
+            rival.record_until_now()
+            self._note_failure(rival, Failure(_CALLED_OFF, rival.status))
 
-    # -- committed → named: answers about resources
+    def _rival_of(self, attempt: Attempt) -> Attempt | None:
+        """Return the other attempt under a hedge, as long as it is not over."""
+        rival = self._hedge if attempt is self._attempt else self._attempt
+        return rival if rival is not None and not rival.over else None
+
+    def _remember_cache(self, attempt: Attempt) -> None:
+        """The deployment has read the prompt: requests that share its cache key follow."""
+        target, shared = attempt.candidate.target, self.shared
+        shared.tables.went_to(target, self.customer, self.wanted, shared.wheel.now_s)
+
+    # -- name: answers about resources
+
+    def _name_durable(self, outcome: bool | OSError) -> None:
+        """Send the events that waited for the row of their response."""
+        waiting, self._held_events = self._held_events, None
+        if self._over or waiting is None:
+            return
+        if isinstance(outcome, OSError):
+            self._streaming = False  # nothing has gone out: the answer can still be an error
+            if self._attempt is not None:
+                self._attempt.later = None
+            self._call_off_attempts()
+            self.durable(outcome)
+        else:
+            self._caller.write(b"".join(waiting))
 
     def _answered_with_name(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
         """The answer names what was made; where that runs on, its usage is metered at its end."""
-        last_bytes = self._whole(attempt, body)
+        last_bytes = self._whole_answer(attempt, body)
         row = resources.row_of_answer(attempt, body)
         if row is not None and row.pending:
             attempt.later = row
             attempt.record(Status.COMPLETE, attempt.status)
         else:
             attempt.record_answer(body)
-        self._settle_named(last_bytes, [row] if row is not None else [])
+        self._finish_named(last_bytes, [row] if row is not None else [])
 
     def _answered_about(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
         """The answer is about a resource that was made before; where it tells its end, its usage
         comes with it."""
-        status, last_bytes = attempt.status, self._whole(attempt, body)
+        status, last_bytes = attempt.status, self._whole_answer(attempt, body)
         end, files = resources.end_of_answer(status, body), resources.files_of(status, body)
         if end is not None:
             self._meter_end(end, attempt, last_bytes, files)
             return
         attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.wanted.operation.deletes and resources.followed is not None:
-            self._closing = True
-            settle = self._guarded(lambda _outcome: self._settle(last_bytes))
-            self.shared.issued.forget(resources.followed.identifier, settle)
+            self._finishing = True
+            finish = self._guarded(lambda _outcome: self._finish(last_bytes))
+            self.shared.issued.forget(resources.followed.identifier, finish)
         else:
-            self._settle_named(last_bytes, files)
+            self._finish_named(last_bytes, files)
 
     def _meter_end(
         self, end: End, attempt: Attempt, last_bytes: bytes, files: list[Issued]
     ) -> None:
         """Meter pending usage that has come to its end, if no other request has claimed the end."""
         shared, identifier = self.shared, end.resource.identifier
-        self._closing = True
+        self._finishing = True
 
         def claimed(outcome: bool | OSError) -> None:
             if outcome is True:
                 attempt.record_end(end.resource, end.units, end.status)
-                shared.spool.wait(_Metered(shared, identifier))
+                shared.spool.wait(_ReportsMetered(shared, identifier))
             else:
                 attempt.later = None
                 attempt.record(Status.COMPLETE, attempt.status)
@@ -748,22 +543,21 @@ class Lifecycle(AttemptOwner):
             if isinstance(outcome, OSError):
                 self.durable(outcome)
             else:
-                self._settle_named(last_bytes, files)
+                self._finish_named(last_bytes, files)
 
-        shared.issued.claim(
-            identifier, str(RequestId(shared.boot, self.number)), self._guarded(claimed)
-        )
+        request = str(RequestId(shared.boot, self.number))
+        shared.issued.claim(identifier, request, self._guarded(claimed))
 
-    def _settle_named(self, last_bytes: bytes, rows: list[Issued]) -> None:
-        """Settle, once the rows of the names that the answer gives are durable."""
+    def _finish_named(self, last_bytes: bytes, rows: list[Issued]) -> None:
+        """Finish, once the rows of the names that the answer gives are durable."""
         if not rows:
-            self._settle(last_bytes)
+            self._finish(last_bytes)
             return
-        self._closing = True
+        self._finishing = True
 
         def written(outcome: bool | OSError) -> None:
             if not isinstance(outcome, OSError):
-                self._settle(last_bytes)
+                self._finish(last_bytes)
                 return
             for row in rows:
                 self.shared.holds.drop(row.identifier)
@@ -772,26 +566,34 @@ class Lifecycle(AttemptOwner):
         self.shared.issued.add(rows, self._guarded(written))
 
     def _guarded(self, step: OnWritten) -> OnWritten:
-        """Return `step` with an exception in it reported as a fault of ours: nobody else would hear
-        of it."""
+        """Return `step` with an exception in it ending the request: nobody else would hear of
+        it."""
 
         def guarded(outcome: bool | OSError) -> None:
             try:
                 step(outcome)
             except Exception as error:
-                self.fault(error)
+                self.end_with_own_fault(error)
 
         return guarded
 
-    # -- settled → over
+    # -- the bytes of an answer
+
+    def _whole_answer(self, attempt: Attempt, body: bytes) -> bytes:
+        return self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body))
+
+    def _stream_head(self, attempt: Attempt, framed: bytes) -> bytes:
+        """Return status line and headers of a stream, and its first events."""
+        framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
+        return self._head(attempt, framing + framed)
 
     def _head(self, attempt: Attempt, rest: bytes) -> bytes:
-        """Status line and headers; `rest` is the framing and what follows it."""
+        """Return status line and headers; `rest` is the framing and what follows it."""
         status = attempt.status
-        account, where = self.customer.account, attempt.candidate.target
+        account, target = self.customer.account, attempt.candidate.target
         # Where limits of the customer's own hold, it hears those; the cloud's are our account's.
         own = (
-            account.rate_limit_headers(self.shared.wheel.now_s, where.cloud, where.product)
+            account.rate_limit_headers(self.shared.wheel.now_s, target.cloud, target.product)
             if account
             else b""
         )
@@ -807,21 +609,8 @@ class Lifecycle(AttemptOwner):
             rest,
         )
 
-    def _whole(self, attempt: Attempt, body: bytes) -> bytes:
-        """A whole answer."""
-        return self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body))
-
-    def _stream_head(self, attempt: Attempt, framed: bytes) -> bytes:
-        """Status line and headers of a stream, and its first events."""
-        framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
-        return self._head(attempt, framing + framed)
-
-    @property
-    def _retirement(self) -> str:
-        """The message for a model that is retired wherever it is served here; else empty."""
-        return self.shared.tables.retirement(self.event_ns, self.customer, self.wanted.model)
-
-    def _lines(self, headers: bytes) -> bytes:
+    def _header_lines(self, headers: bytes = b"") -> bytes:
+        """Return the headers of an answer that is the gateway's own."""
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
             self.shared.request_line(self.number),
@@ -829,42 +618,36 @@ class Lifecycle(AttemptOwner):
             self._caller.head_lines,
         )
 
-    def _give_up(self, fault: ErrorKind, headers: bytes) -> None:
-        """Every candidate was attempted in vain, or none may be for now: say so, naming each."""
-        how_far = "Attempted" if self._tried else "None was attempted"
-        named = "; ".join(map(str, self._tried or self._skipped))
-        message = f"No cloud answered this request. {how_far}: {named}."
-        if fault is UNKNOWN_MODEL:
-            message = f"{self._retirement} {message}"
-        self._status = fault.status
-        self._give(error_response(fault, message, headers=self._lines(headers)), message)
+    # -- finish → over
 
-    def _give(self, answer: bytes, message: str) -> None:
-        self._status, self._message = self._status or 429, message
-        self._settle(answer)
+    def _answer(self, status: int, answer: bytes, message: str = "") -> None:
+        """Finish with an answer of the gateway's own."""
+        self._status, self._message = status, message
+        self._finish(answer)
 
-    def _settle(self, last_bytes: bytes) -> None:
+    def _finish(self, last_bytes: bytes) -> None:
         """Hold the last bytes until everything recorded of this request is durable."""
-        self._closing = True
+        self._finishing = True
         self._last_bytes = last_bytes
         self.shared.spool.wait(self)
 
     def durable(self, error: OSError | None) -> None:
+        """Send the last bytes, or, with an error, say that the journal could not be written."""
         if self._over:
             return  # the caller left meanwhile
         caller = self._caller
-        waiting, self._unnamed = self._unnamed, None
+        waiting, self._held_events = self._held_events, None
         if waiting is not None:
             caller.write(b"".join(waiting))
         # An answer that ends by its length or its last chunk leaves the connection usable: a client
         # that was not told otherwise sends its next request there.
-        intact = caller.chunked or not self._committed
+        intact = caller.chunked or not self._streaming
         if error is None:
             caller.write(self._last_bytes)
-        elif self._committed:
-            fault = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
+        elif self._streaming:
+            kind = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
             event = error_event(
-                fault, "The usage journal could not be written; this answer was not recorded."
+                kind, "The usage journal could not be written; this answer was not recorded."
             )
             caller.write(_last_of_stream(event, caller.chunked))
         else:
@@ -875,8 +658,9 @@ class Lifecycle(AttemptOwner):
             caller.request_over(intact=intact)
 
     def _end(self) -> None:
+        """Let go of everything that the request holds, and explain how it ended."""
         self._over = True
-        self._closing = True
+        self._finishing = True
         self._last_bytes = b""
         shared = self.shared
         shared.spool.open_requests -= 1
@@ -888,12 +672,10 @@ class Lifecycle(AttemptOwner):
         # An attempt and its lifecycle know each other: let go here, or only the garbage collector
         # would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
-        wanted, answered = (
-            self.wanted,
-            attempt if attempt is not None and not attempt.failed else None,
-        )
         if attempt is not None and attempt.later is not None:
             shared.holds.attended.discard(attempt.later.identifier)
+        wanted = self.wanted
+        answered = attempt if attempt is not None and not attempt.failed else None
         explanation = RequestExplanation(
             event_ns=self.event_ns,
             buyer=self.customer.buyer,
@@ -910,19 +692,246 @@ class Lifecycle(AttemptOwner):
         )
         shared.finished(self.number, explanation, self._begin_ns, wanted.forwarded)
 
-    # -- the caller
+    # -- attempts that fail
+
+    def attempt_failed(self, attempt: Attempt, failure: Failure) -> None:
+        """Go on with the rival or the next candidate: the attempt brought nothing."""
+        attempt.record(Status.FAILED, failure.status)
+        self._note_failure(attempt, failure)
+        self._failure_head = [*attempt.head, *attempt.limits]
+        rival, self._hedge = self._rival_of(attempt), None
+        if rival is not None:
+            self._attempt = rival
+            return
+        if self._finishing:
+            return
+        if self.others_left and not self.shared.retries.take():
+            self._note_no_retries()
+            self._answer_none_left()
+        else:
+            self._attempt_next_or_refuse()
+
+    def stream_broke(self, attempt: Attempt, reason: str) -> None:
+        """End a stream that broke after content went out: an error event in the client's format,
+        and never a clean end."""
+        attempt.record_until_now()
+        attempt.failed = True
+        target, stream = attempt.candidate.target, attempt.stream
+        assert stream is not None
+        self._note_failure(attempt, Failure(reason, attempt.status))
+        message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
+        event = stream.broken(STREAM_BROKEN, message)
+        self._answer(502, _last_of_stream(event, self._caller.chunked), message)
+
+    def _note_failure(self, attempt: Attempt, failure: Failure) -> None:
+        target = attempt.candidate.target
+        if failure.outcome != _CALLED_OFF:
+            self.shared.counts.failed[target.cloud] += 1
+        tried = FailedAttempt(
+            cloud=target.cloud,
+            deployment=target.name,
+            outcome=failure.outcome,
+            status=failure.status,
+            duration_us=attempt.age_us(),
+            product=target.product,
+            units=attempt.units,
+            charged=attempt.charged,
+            is_estimated=attempt.is_estimated,
+        )
+        self._tried = (*self._tried, tried)
+
+    def _note_no_retries(self) -> None:
+        why = "no retries are left: too many requests fail at present"
+        self._skipped = (*self._skipped, Skipped("", "", why))
+
+    def _answer_none_left(self) -> None:
+        """Answer that no candidate can be asked, or none any more."""
+        shortage = self._shortage
+        if shortage is not None and not self._tried:
+            self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
+            answer = shortage_response(shortage, self._header_lines())
+            self._answer(shortage_kind(shortage).status, answer, shortage.message)
+            return
+        statuses = {tried.status for tried in self._tried}
+        retry = retry_lines(self._failure_head or [])
+        if not statuses and self._busy_until_s:
+            wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
+            self._answer_failure(
+                CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S),
+                b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
+            )
+        elif statuses == {404} and self._retirement:
+            self._answer_failure(UNKNOWN_MODEL)
+        elif statuses == {429}:
+            self._answer_failure(CLOUDS_BUSY, retry)
+        elif not statuses or statuses <= {429, 503}:
+            self._answer_failure(CLOUDS_UNAVAILABLE, retry)
+        else:
+            self._answer_failure(CLOUDS_FAILED)
+
+    def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
+        """Answer that every candidate was attempted in vain, or none may be for now, naming
+        each."""
+        how_far = "Attempted" if self._tried else "None was attempted"
+        named = "; ".join(map(str, self._tried or self._skipped))
+        message = f"No cloud answered this request. {how_far}: {named}."
+        if kind is UNKNOWN_MODEL:
+            message = f"{self._retirement} {message}"
+        answer = error_response(kind, message, headers=self._header_lines(headers))
+        self._answer(kind.status, answer, message)
+
+    @property
+    def _retirement(self) -> str:
+        """The message for a model that is retired wherever it is served here; else empty."""
+        return self.shared.tables.retirement(self.event_ns, self.customer, self.wanted.model)
+
+    # -- failures of the gateway itself: exceptions in our own code
+
+    def attempt_raised(self, attempt: Attempt, error: Exception) -> None:
+        """Leave the request to the rival, or end it. No other cloud is asked: the exception would
+        be the same there."""
+        rival = self._rival_of(attempt)
+        if rival is None or self._streaming:
+            self.end_with_own_fault(error)
+            return
+        self.shared.report_fault(error)
+        self._attempt, self._hedge = rival, None
+        self._record_raised(attempt)
+
+    def end_with_own_fault(self, error: BaseException) -> None:
+        """End the attempts under way and tell the client that the gateway failed."""
+        self.shared.report_fault(error)
+        if self._over:
+            return
+        stream = self._attempt.stream if self._attempt is not None else None
+        for attempt in (self._attempt, self._hedge):
+            if attempt is not None:
+                attempt.let_go()
+                attempt.candidate.target.health.called_off()
+                self._record_raised(attempt)
+        if self._streaming and stream is not None:
+            event = stream.broken(INTERNAL, OWN_FAULT)
+            answer = _last_of_stream(event, self._caller.chunked)
+        else:
+            answer = error_response(INTERNAL, OWN_FAULT, headers=self._header_lines())
+        self._answer(INTERNAL.status, answer, OWN_FAULT)
+
+    def _record_raised(self, attempt: Attempt) -> None:
+        """Record an attempt at which the gateway failed, if it is not recorded yet."""
+        attempt.failed = True
+        self._skip(attempt.candidate, "the gateway itself failed at this attempt")
+        try:
+            if not attempt.over and attempt.committed:
+                attempt.record_until_now()
+            elif not attempt.over:
+                attempt.record(Status.FAILED, attempt.status)
+        except Exception as error:
+            self.shared.report_fault(error)
+            attempt.abandon()
+
+    # -- deadlines and the hedge
+
+    def expect(self, attempt: Attempt) -> None:
+        """Something has to come from the cloud before the attempt's time is over, and before the
+        request's is."""
+        due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
+        attempt.due_s = due_s = due_s if due_s < self._deadline_s else self._deadline_s
+        if self._hedge is not None or self._hedge_due_s < due_s:
+            due_s = self._earliest_due_s()
+        self._set_due(due_s)
+
+    def expect_by(self, attempt: Attempt, due_s: float) -> None:
+        """The rest has to come sooner than that."""
+        attempt.due_s = min(attempt.due_s, due_s)
+        self._set_due(self._earliest_due_s())
+
+    def _earliest_due_s(self) -> float:
+        due_s = self._deadline_s if self._streaming else min(self._deadline_s, self._hedge_due_s)
+        return min((due_s, *(attempt.due_s for attempt in self._under_way)))
+
+    def _set_due(self, due_s: float) -> None:
+        sooner = due_s < self.due_s
+        self.due_s = due_s
+        if self._unattended:
+            self.shared.wheel.arm(self, due_s)
+        elif sooner:
+            self._caller.request_due(due_s)
+
+    def expired(self) -> None:
+        """Called by the wheel, where nobody waits for the answer."""
+        if self._over:
+            return
+        self.check_deadlines(self.shared.wheel.now_s)
+        if not self._over:
+            self.shared.wheel.arm(self, max(self.due_s, self.shared.wheel.now_s))
+
+    def check_deadlines(self, now_s: float) -> None:
+        """Past `due_s`: end the request or an attempt whose time is over, or begin the hedge."""
+        if self._finishing:
+            self.due_s = FOREVER_S
+            return
+        if not self._streaming:
+            if now_s >= self._deadline_s:
+                self._end_at_deadline()
+                return
+            if now_s >= self._hedge_due_s:
+                self._begin_hedge()
+        for attempt in self._under_way:
+            if attempt.due_s <= now_s:
+                attempt.time_out()
+        self.due_s = FOREVER_S if self._finishing else self._earliest_due_s()
+
+    def _begin_hedge(self) -> None:
+        """Attempt another candidate beside a slow attempt, once."""
+        self._hedge_due_s = FOREVER_S
+        attempt = self._attempt
+        if attempt is None or attempt.over or self._hedge is not None or not self.others_left:
+            return
+        if self.shared.retries.take():
+            self._attempt_next()
+        else:
+            self._note_no_retries()
+
+    def _end_at_deadline(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+        for attempt in self._under_way:
+            attempt.let_go()
+            attempt.failed = True
+            attempt.candidate.target.health.failed(
+                self.shared.wheel.now_s, "did not answer in time", self.customer.label
+            )
+            attempt.record(Status.FAILED, attempt.status)
+            self._note_failure(
+                attempt, Failure("did not answer before the request's deadline", attempt.status)
+            )
+        self._answer_failure(DEADLINE)
+
+    def lateness(self) -> str:
+        """Return in words which time is over for a stream: the request's or the attempt's."""
+        is_over = self.shared.wheel.now_s >= self._deadline_s
+        return "was not done before the request's deadline" if is_over else "fell silent"
+
+    @property
+    def _under_way(self) -> Iterator[Attempt]:
+        """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may
+        end another."""
+        both = (self._attempt, self._hedge)
+        return (attempt for attempt in both if attempt is not None and not attempt.over)
+
+    # -- callers that leave, or read slowly
 
     def caller_left(self) -> None:
         """The client's connection is gone: what the cloud did until now is metered and the rest
         called off, or, by the customer's policy, the answer is read to its end for its usage."""
-        self._unnamed = None
+        self._held_events = None
         if self._over:
             return
-        if self._closing:
+        if self._finishing:
             self._end()
             return
-        if self._working is not None:
-            self._working.cancel()
+        if self._preparing is not None:
+            self._preparing.cancel()
         attempt = self._attempt
         if self._outlives_caller and attempt is not None and not attempt.over:
             self._caller = _NOBODY
@@ -943,11 +952,11 @@ class Lifecycle(AttemptOwner):
         """Nobody wants the answer any more: what came until now is metered, the rest is let go."""
         if self._over:
             return
-        if not self._closing:
-            self._call_off()
+        if not self._finishing:
+            self._call_off_attempts()
         self._end()
 
-    def _call_off(self) -> None:
+    def _call_off_attempts(self) -> None:
         made: Issued | None = None
         for attempt in self._under_way:
             stream, resources = attempt.stream, self._resources
@@ -957,7 +966,7 @@ class Lifecycle(AttemptOwner):
             attempt.candidate.target.health.called_off()
             attempt.record_until_now()
             if attempt is self._hedge:
-                self._note(attempt, Failure(_CALLED_OFF, attempt.status))
+                self._note_failure(attempt, Failure(_CALLED_OFF, attempt.status))
         if made is not None:
             # The client may have read its name.
             self.shared.issued.add((made,), nothing_follows)
@@ -971,14 +980,27 @@ class Lifecycle(AttemptOwner):
             self._attempt.resume()
 
 
-class _Turn:
+class _AwaitsRoom:
     """Waits for room in the journal, for a request that has not begun."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
 
     def durable(self, error: OSError | None) -> None:
-        self._lifecycle.room_made(error)
+        self._lifecycle.journal_writable(error)
+
+
+class _ReportsMetered:
+    """Waits until the usage of a pending resource is durable, whoever has left, and then marks it
+    as reported."""
+
+    def __init__(self, shared: Shared, identifier: str) -> None:
+        self._shared = shared
+        self._identifier = identifier
+
+    def durable(self, error: OSError | None) -> None:
+        if error is None:
+            self._shared.issued.mark_reported(self._identifier)
 
 
 class _Nobody:
@@ -998,19 +1020,6 @@ class _Nobody:
 
 
 _NOBODY: Final = _Nobody()
-
-
-class _Metered:
-    """Waits until the usage of a pending resource is durable, whoever has left: then its claim is
-    settled."""
-
-    def __init__(self, shared: Shared, identifier: str) -> None:
-        self._shared = shared
-        self._identifier = identifier
-
-    def durable(self, error: OSError | None) -> None:
-        if error is None:
-            self._shared.issued.mark_reported(self._identifier)
 
 
 def nothing_follows(_outcome: bool | OSError) -> None:

@@ -15,10 +15,11 @@ small look-ups made here, at most once a second for what moves and never per req
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN
+
 NEVER_NS: Final = (1 << 63) - 1
 # The length of an answer, in tokens, where a request does not say: for comparing prices only.
 _ORDINARY_OUTPUT: Final = 512
-_BYTES_PER_TOKEN_SHIFT: Final = 2  # four bytes are a token, about
 _LENGTH_MAX: Final = 12
 
 
@@ -42,7 +43,7 @@ Rank = Callable[[CandidateStanding, int, bool], tuple[float, ...]]
 def length_of(body_bytes: int, output_tokens: int) -> int:
     """How much longer a question is than the answer may be, in powers of two: prices are compared
     by that."""
-    asked, answered = body_bytes >> _BYTES_PER_TOKEN_SHIFT, output_tokens or _ORDINARY_OUTPUT
+    asked, answered = body_bytes // BYTES_PER_TOKEN, output_tokens or _ORDINARY_OUTPUT
     return max(-_LENGTH_MAX, min(_LENGTH_MAX, asked.bit_length() - answered.bit_length()))
 
 

@@ -115,22 +115,28 @@ def error_response(
     return response(fault.status, body, headers + _retry_header(fault), close=close)
 
 
+def shortage_kind(shortage: Shortage) -> ErrorKind:
+    if shortage.is_unknown:
+        return BUDGET_UNKNOWN
+    return OVER_BUDGET if shortage.kind == "budget" else LIMITED
+
+
 def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     """Return the answer where a limit or a budget is used up, with the figure and, where time
     helps, when."""
-    if shortage.is_unknown:
+    kind = shortage_kind(shortage)
+    if kind is BUDGET_UNKNOWN:
         lines = headers + b"retry-after: %d\r\n" % _UNKNOWN_S
-        return error_response(BUDGET_UNKNOWN, shortage.message, headers=lines)
-    fault = OVER_BUDGET if shortage.kind == "budget" else LIMITED
+        return error_response(kind, shortage.message, headers=lines)
     seconds = shortage.retry_after_s
     when = (
         b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000)
         if seconds
         else b""
     )
-    again = fault is LIMITED and 0 < seconds <= PATIENCE_S
+    again = kind is LIMITED and 0 < seconds <= PATIENCE_S
     return error_response(
-        fault._replace(should_retry=again), shortage.message, headers=headers + when
+        kind._replace(should_retry=again), shortage.message, headers=headers + when
     )
 
 
