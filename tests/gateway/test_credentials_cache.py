@@ -48,7 +48,7 @@ class Rig:
         self.told: list[Credential | None] = []
         self.cache = CredentialCache(
             lambda _, credential: self.told.append(credential), now_s=lambda: self.now_s, later=self._later,
-            jitter=lambda: 0.0, open_source=lambda _: self,
+            jitter=lambda: 0.0, open_credential_source=lambda _: self,
         )  # fmt: skip
 
     def fetch(self) -> Credential:
@@ -324,7 +324,7 @@ def test_on_a_loop_of_its_own() -> None:
     async def scenario() -> None:
         given, told = token("fresh", at_s=time.time()), asyncio.Event()
         source = Rig(given)
-        cache = CredentialCache(lambda *_: told.set(), open_source=lambda _: source)
+        cache = CredentialCache(lambda *_: told.set(), open_credential_source=lambda _: source)
         cache.keep([AUTH])
         await told.wait()
         await cache.settled()

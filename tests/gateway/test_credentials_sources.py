@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from identity_services import Answer, Asked, certificate, new_key, pem, serving, tls_context
 
 from clauseway.gateway.clouds import Credential
-from clauseway.gateway.credentials import KINDS, STATIC, fetch, open_source, problems_of, sent_kind
+from clauseway.gateway.credentials import KINDS, STATIC, fetch, open_credential_source, problems_of, sent_kind
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput
 
@@ -83,7 +83,7 @@ def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     missing = KINDS["aws"]._replace(libraries=("no_such_vendor.sdk", "json"))
     monkeypatch.setitem(KINDS, "aws", missing)
     with pytest.raises(InvalidInput, match=r"no_such_vendor.sdk is not installed.*pip install 'clauseway\[aws\]'"):
-        open_source(Auth(kind="aws"))
+        open_credential_source(Auth(kind="aws"))
 
 
 def test_static_kinds_are_what_they_hold() -> None:
@@ -324,7 +324,7 @@ def test_a_secret_file_that_is_replaced(tmp_path: Path) -> None:
     auth = Auth(kind="file", settings={"path": str(path), "sends": "api-key"})
     assert "No such file" in refusal(auth)
     path.write_text("first\n")
-    source = open_source(auth)
+    source = open_credential_source(auth)
     assert source.recheck_s > 0
     assert source.fetch() == Credential(kind="api-key", secret="first")
     path.write_text("second")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src/clauseway"
+GLOSSARY = Path(__file__).parents[2] / "docs/GLOSSARY.md"
 # A word that once was a name here | the field's word
 FORMER = [
     ("docket", "context"),
@@ -72,3 +73,24 @@ def test_the_word_of_the_field_is_the_name(former: str, word: str) -> None:
 def test_no_pronoun_is_a_name() -> None:
     using = {f"{path}: {name}" for path, module in modules().items() for name in bound(module) if name in PRONOUNS}
     assert using == set()
+
+
+def plain(text: str) -> str:
+    """Lower-case words with spaces between them: `UsageBatch`, `usage_batch` and `usage-batch` are the same two."""
+    return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).lower()
+
+
+def defined() -> list[str]:
+    """Every word that the glossary defines, in its order."""
+    return [plain(word) for word in re.findall(r"\*\*(.+?)\*\*", GLOSSARY.read_text("utf-8"))]
+
+
+def test_each_word_of_the_glossary_is_defined_once() -> None:
+    words = defined()
+    assert [word for word in words if words.count(word) > 1] == []
+
+
+def test_each_word_of_the_glossary_is_used() -> None:
+    files = [path for path in SOURCE.rglob("*") if path.suffix in {".py", ".md", ".j2"}]
+    used = plain(" ".join(path.read_text("utf-8") for path in files))
+    assert [word for word in defined() if not re.search(rf"\b{word}(s|es)?\b", used)] == []

@@ -22,7 +22,7 @@ from clauseway.web import (
     Timeline,
     TimelineMark,
     TimelineRow,
-    TimelineSegment,
+    TimelineStretch,
     Total,
     TracedEntry,
     TracedLeg,
@@ -109,8 +109,8 @@ A1, A2, A3, A4, A5 = (
 )
 
 
-def until(begin: date, end: date, outcome: str, why: str) -> TimelineSegment:
-    return msgspec.convert({"begin": begin, "end": end, "outcome": outcome, "why": why}, TimelineSegment)
+def until(begin: date, end: date, outcome: str, why: str) -> TimelineStretch:
+    return msgspec.convert({"begin": begin, "end": end, "outcome": outcome, "why": why}, TimelineStretch)
 
 
 TIMELINE = Timeline(
@@ -126,7 +126,7 @@ TIMELINE = Timeline(
     rows=(
         TimelineRow(
             label="OpenAI serves the stateless API on AWS",
-            segments=(
+            stretches=(
                 until(date(2023, 1, 1), A1, "unstated", "No amendment was in force."),
                 until(A1, A5, "forbidden", "A1: Azure is the exclusive cloud for all OpenAI workloads."),
                 until(A5, date(2034, 1, 1), "permitted", "A5: all products, any cloud."),
@@ -134,7 +134,7 @@ TIMELINE = Timeline(
         ),
         TimelineRow(
             label="OpenAI contracts new capacity with Oracle",
-            segments=(
+            stretches=(
                 until(date(2023, 1, 1), A1, "unstated", "No amendment was in force."),
                 until(A1, A2, "forbidden", "A1: new capacity is Azure’s too."),
                 until(A2, A3, "conditional", "A2: offered to Microsoft first and passed on."),
@@ -143,7 +143,7 @@ TIMELINE = Timeline(
         ),
         TimelineRow(
             label="OpenAI ships a new product on AWS first",
-            segments=(
+            stretches=(
                 until(date(2023, 1, 1), A1, "unstated", "No amendment was in force."),
                 until(A1, A5, "forbidden", "A1: Azure is the exclusive cloud."),
                 until(A5, date(2034, 1, 1), "conditional", "A5: new products ship first on Azure."),
@@ -151,7 +151,7 @@ TIMELINE = Timeline(
         ),
         TimelineRow(
             label="Microsoft uses OpenAI’s models under licence",
-            segments=(
+            stretches=(
                 until(date(2023, 1, 1), A1, "unstated", "No amendment was in force."),
                 until(A1, date(2033, 1, 1), "permitted", "A1, then A3 and A5: licensed through 2032."),
                 until(date(2033, 1, 1), date(2034, 1, 1), "forbidden", "A5: ended with 2032."),
@@ -159,7 +159,7 @@ TIMELINE = Timeline(
         ),
         TimelineRow(
             label="Microsoft owes OpenAI a share",
-            segments=(
+            stretches=(
                 until(date(2023, 1, 1), A1, "unstated", "No amendment was in force."),
                 until(A1, A5, "permitted", "A1: shares flow both ways."),
                 until(A5, date(2034, 1, 1), "forbidden", "A5: nothing is due any more."),

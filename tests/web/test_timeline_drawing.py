@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
+from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.web.timeline import drawn_of
 
 HUNDRED_DAYS = (date(2026, 1, 1), date(2026, 4, 11))
 
 
-def strip(*segments: TimelineSegment, marks: tuple[TimelineMark, ...] = ()) -> Timeline:
+def strip(*stretches: TimelineStretch, marks: tuple[TimelineMark, ...] = ()) -> Timeline:
     begin, end = HUNDRED_DAYS
-    return Timeline(begin=begin, end=end, rows=(TimelineRow(label="a right", segments=segments),), marks=marks)
+    return Timeline(begin=begin, end=end, rows=(TimelineRow(label="a right", stretches=stretches),), marks=marks)
 
 
-def segment(first: int, last: int) -> TimelineSegment:
-    """A segment by day numbers: the hundred days of the strip are 0 to 99."""
+def stretch(first: int, last: int) -> TimelineStretch:
+    """A stretch by day numbers: the hundred days of the strip are 0 to 99."""
     begin = HUNDRED_DAYS[0]
-    return TimelineSegment(
+    return TimelineStretch(
         begin=begin + timedelta(days=first), end=begin + timedelta(days=last), outcome="permitted", why=""
     )
 
@@ -39,16 +39,16 @@ def segment(first: int, last: int) -> TimelineSegment:
     ],
 )
 def test_a_day_is_one_percent_of_a_hundred(first: int, last: int, x: float, width: float, word: str) -> None:
-    (bar,) = drawn_of(strip(segment(first, last)), HUNDRED_DAYS[0]).rows[0].bars
+    (bar,) = drawn_of(strip(stretch(first, last)), HUNDRED_DAYS[0]).rows[0].bars
     assert (bar.x, bar.width, bar.shown) == (x, width, word)
 
 
 def test_what_lies_outside_is_not_drawn() -> None:
-    assert drawn_of(strip(segment(-20, 0), segment(100, 120)), HUNDRED_DAYS[0]).rows[0].bars == ()
+    assert drawn_of(strip(stretch(-20, 0), stretch(100, 120)), HUNDRED_DAYS[0]).rows[0].bars == ()
 
 
-def test_a_cut_segment_still_tells_its_own_days() -> None:
-    (bar,) = drawn_of(strip(segment(-50, 40)), HUNDRED_DAYS[0]).rows[0].bars
+def test_a_cut_stretch_still_tells_its_own_days() -> None:
+    (bar,) = drawn_of(strip(stretch(-50, 40)), HUNDRED_DAYS[0]).rows[0].bars
     assert bar.begin == date(2025, 11, 12)
 
 
@@ -73,10 +73,10 @@ def test_the_day_shown_is_marked_where_it_is_on_the_strip(day: date, x: float | 
 
 
 @given(cuts=st.sets(st.integers(-30, 130), min_size=2, max_size=12))
-def test_segments_that_touch_are_drawn_touching(cuts: set[int]) -> None:
+def test_stretches_that_touch_are_drawn_touching(cuts: set[int]) -> None:
     ordered = sorted(cuts)
-    segments = [segment(first, last) for first, last in pairwise(ordered)]
-    bars = drawn_of(strip(*segments), HUNDRED_DAYS[0]).rows[0].bars
+    stretches = [stretch(first, last) for first, last in pairwise(ordered)]
+    bars = drawn_of(strip(*stretches), HUNDRED_DAYS[0]).rows[0].bars
     for left, right in pairwise(bars):
         assert left.x + left.width == pytest.approx(right.x)
     assert all(bar.x >= 0 and bar.x + bar.width <= 100.0000001 for bar in bars)

@@ -28,7 +28,7 @@ from clauseway.spool.format import (
     unpack_frame_header,
     unpack_payload,
 )
-from clauseway.spool.segments import Segment, list_segments, segment_path
+from clauseway.spool.segments import SpoolSegment, list_segments, segment_path
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
@@ -182,7 +182,7 @@ def _frame_at(file: _File, offset: int, seed: int) -> _Frame | None:
     return _Frame(header, offset, payload) if frame_is_valid(header, payload, seed) else None
 
 
-def _frames(segment: Segment) -> Iterator[_Frame | Damage]:
+def _frames(segment: SpoolSegment) -> Iterator[_Frame | Damage]:
     """Yield every valid frame of a segment in order, and the damage between them."""
     assert segment.header is not None
     header, seed = segment.header, segment.header.checksum
@@ -265,7 +265,7 @@ def positions(directory: Path) -> tuple[Position, ...]:
     )
 
 
-def _position(segment: Segment, later: list[Segment]) -> Position:
+def _position(segment: SpoolSegment, later: list[SpoolSegment]) -> Position:
     if segment.header is None:
         return _position_without_header(segment, later)
     end, offset, closing = 0, SEGMENT_HEADER.size, False
@@ -302,7 +302,7 @@ def _position(segment: Segment, later: list[Segment]) -> Position:
     )
 
 
-def _position_without_header(segment: Segment, later: list[Segment]) -> Position:
+def _position_without_header(segment: SpoolSegment, later: list[SpoolSegment]) -> Position:
     """Return the position of a segment that a process did not finish making, or whose header is
     damaged."""
     with _File(segment.path) as file:
@@ -326,7 +326,7 @@ def read_frames(directory: Path, segment: int, first_frame: int, max_records: in
     return _collect(wanted, wanted.header.spool.hex(), first_frame, max_records)
 
 
-def _collect(segment: Segment, spool: str, first: int, max_records: int) -> FrameBatch:
+def _collect(segment: SpoolSegment, spool: str, first: int, max_records: int) -> FrameBatch:
     labels: dict[int, Label] = {}
     intents: list[Intent] = []
     records: list[UsageRecord] = []
@@ -385,7 +385,7 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Fram
     )
 
 
-def _labels_of(segment: Segment) -> dict[int, Label]:
+def _labels_of(segment: SpoolSegment) -> dict[int, Label]:
     """Return every label that a segment still holds: the label of a damaged frame may stand in a
     later frame too."""
     labels: dict[int, Label] = {}

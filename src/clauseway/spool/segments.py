@@ -29,7 +29,7 @@ class SpoolBusy(OSError):
     """Another process writes this spool."""
 
 
-class Segment(NamedTuple):
+class SpoolSegment(NamedTuple):
     """A segment file. `header` is None if it is damaged, or was never written because the process
     died first."""
 
@@ -42,14 +42,14 @@ def segment_path(directory: Path, number: int) -> Path:
     return directory / f"{number:016d}{_SUFFIX}"
 
 
-def list_segments(directory: Path) -> list[Segment]:
+def list_segments(directory: Path) -> list[SpoolSegment]:
     """Return every segment of the spool, oldest first."""
     paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit())
     headers = [_read_header(path) for path in paths]
     spool = next((header.spool for header in reversed(headers) if header is not None), None)
     spool = spool or _written_identity(directory)
     return [
-        Segment(path, int(path.stem), header or _recover_header(path, spool))
+        SpoolSegment(path, int(path.stem), header or _recover_header(path, spool))
         for path, header in zip(paths, headers, strict=True)
     ]
 

@@ -39,7 +39,7 @@ class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...]
 
 
-class TimelineSegment(msgspec.Struct, frozen=True, kw_only=True):
+class TimelineStretch(msgspec.Struct, frozen=True, kw_only=True):
     """One answer that holds on the days `begin` ≤ day < `end`, and why, in a sentence that names
     the clause.
 
@@ -58,10 +58,10 @@ class TimelineSegment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One right over time. Segments are in order of time and do not overlap."""
+    """One right over time. Stretches are in order of time and do not overlap."""
 
     label: str
-    segments: tuple[TimelineSegment, ...]
+    stretches: tuple[TimelineStretch, ...]
 
 
 class TimelineMark(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,12 @@ from datetime import date
 
 import msgspec
 
-from clauseway.web.contexts import OutcomeName, Timeline, TimelineMark, TimelineRow, TimelineSegment
+from clauseway.web.contexts import OutcomeName, Timeline, TimelineMark, TimelineRow, TimelineStretch
 
 # A mark whose neighbour is nearer than this (percent of the width) is written one line lower, or
 # they would overlap on a narrow screen.
 _MARK_DISTANCE_MIN = 9.0
-# Shorter segments have no room for a word; the middle ones have it on a wide screen only.
+# Shorter stretches have no room for a word; the middle ones have it on a wide screen only.
 _WORD_WIDTH_MIN = 9.0
 _WORD_WIDTH_ALWAYS = 26.0
 
@@ -32,7 +32,7 @@ AXIS_PX = 26
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A segment's place.
+    """A stretch's place.
 
     `shown` is when its outcome is written into it: `always`, `wide` (screens) or `never`.
     """
@@ -111,14 +111,14 @@ def _x(day: date, timeline: Timeline) -> float:
 
 def _row(row: TimelineRow, timeline: Timeline, y: int) -> DrawnRow:
     cut = [
-        (max(segment.begin, timeline.begin), min(segment.end, timeline.end), segment)
-        for segment in row.segments
+        (max(stretch.begin, timeline.begin), min(stretch.end, timeline.end), stretch)
+        for stretch in row.stretches
     ]
-    bars = tuple(_bar(begin, end, segment, timeline) for begin, end, segment in cut if begin < end)
+    bars = tuple(_bar(begin, end, stretch, timeline) for begin, end, stretch in cut if begin < end)
     return DrawnRow(row.label, y + 17, y + 24, bars)
 
 
-def _bar(begin: date, end: date, segment: TimelineSegment, timeline: Timeline) -> Bar:
+def _bar(begin: date, end: date, stretch: TimelineStretch, timeline: Timeline) -> Bar:
     width = round(_x(end, timeline) - _x(begin, timeline), 3)
     shown = (
         "always" if width >= _WORD_WIDTH_ALWAYS else "wide" if width >= _WORD_WIDTH_MIN else "never"
@@ -126,11 +126,11 @@ def _bar(begin: date, end: date, segment: TimelineSegment, timeline: Timeline) -
     return Bar(
         x=_x(begin, timeline),
         width=width,
-        outcome=segment.outcome,
-        said=segment.said,
-        why=segment.why,
-        begin=segment.begin,
-        end=segment.end,
+        outcome=stretch.outcome,
+        said=stretch.said,
+        why=stretch.why,
+        begin=stretch.begin,
+        end=stretch.end,
         shown=shown,
     )
 

@@ -9,7 +9,7 @@ from clauseway.agreement import Amendment
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of
 from clauseway.decisions import AnsweredSpan, Question
 from clauseway.values import KnownAt
-from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
+from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.wording.decided import NOT_YET, deciding_clause
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import Right, rights_of_interest
@@ -33,7 +33,7 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
         end=end,
         rows=tuple(
             TimelineRow(
-                label=right.label, segments=_segments(right.question.action, spans, begin, end)
+                label=right.label, stretches=_stretches(right.question.action, spans, begin, end)
             )
             for right, spans in rows
         ),
@@ -60,13 +60,13 @@ def _extent(
     return date(min(days).year, 1, 1), date(max(days).year + _YEARS_AFTER_LAST_END, 1, 1)
 
 
-def _segments(
+def _stretches(
     action: str, spans: tuple[AnsweredSpan, ...], begin: date, end: date
-) -> tuple[TimelineSegment, ...]:
-    before = [TimelineSegment(begin=begin, end=spans[0].begin, outcome="unstated", why=NOT_YET)]
+) -> tuple[TimelineStretch, ...]:
+    before = [TimelineStretch(begin=begin, end=spans[0].begin, outcome="unstated", why=NOT_YET)]
     drawn = before if spans[0].begin > begin else []
     return tuple(drawn) + tuple(
-        TimelineSegment(
+        TimelineStretch(
             begin=max(span.begin, begin),
             end=min(span.end, end),
             outcome=span.decision.outcome.value,

@@ -21,7 +21,7 @@ from clauseway.decisions import (
     check_readings_together,
 )
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
-from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
+from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.web.pictures import rights_svg
 from clauseway.wording.changes import ChangeSentences
 from clauseway.wording.decided import NOT_YET
@@ -202,8 +202,8 @@ def _strip(view: RightsOverTime) -> Timeline:
         rows=tuple(
             TimelineRow(
                 label=row.right,
-                segments=tuple(
-                    TimelineSegment(
+                stretches=tuple(
+                    TimelineStretch(
                         begin=span.begin,
                         end=span.end,
                         outcome=span.outcome.value,

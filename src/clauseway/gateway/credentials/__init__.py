@@ -23,10 +23,10 @@ from clauseway.gateway.credentials.cache import CredentialCache, HeldCredential
 from clauseway.gateway.credentials.source import (
     KINDS,
     STATIC,
-    Source,
-    SourceKind,
+    CredentialSource,
+    CredentialSourceKind,
     fetch,
-    open_source,
+    open_credential_source,
     problems_of,
     sent_kind,
 )
@@ -35,11 +35,11 @@ __all__ = [
     "KINDS",
     "STATIC",
     "CredentialCache",
+    "CredentialSource",
+    "CredentialSourceKind",
     "HeldCredential",
-    "Source",
-    "SourceKind",
     "fetch",
-    "open_source",
+    "open_credential_source",
     "problems_of",
     "sent_kind",
 ]

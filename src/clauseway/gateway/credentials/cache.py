@@ -19,7 +19,13 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from clauseway.gateway.clouds.dialect import Credential, credential_in
-from clauseway.gateway.credentials.source import STATIC, Source, failure, open_source, problems_of
+from clauseway.gateway.credentials.source import (
+    STATIC,
+    CredentialSource,
+    failure,
+    open_credential_source,
+    problems_of,
+)
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput, Problem
 
@@ -58,7 +64,7 @@ class CredentialCache:
 
     `changed` hears of every new credential; where it raises KeyError or ValueError, the
     credential is of no use and that is its problem. `now_s`, `later`, `jitter` (0 to 1) and
-    `open_source` are for tests.
+    `open_credential_source` are for tests.
     """
 
     def __init__(
@@ -68,10 +74,10 @@ class CredentialCache:
         now_s: Callable[[], float] = time.time,
         later: Later | None = None,
         jitter: Callable[[], float] = random.random,
-        open_source: Callable[[Auth], Source] = open_source,
+        open_credential_source: Callable[[Auth], CredentialSource] = open_credential_source,
     ) -> None:
         self.changed, self.now_s, self.jitter = changed, now_s, jitter
-        self._later, self._open_source = later, open_source
+        self._later, self._open_credential_source = later, open_credential_source
         self._kept: dict[_Key, _Kept] = {}
 
     def keep(self, auths: Iterable[Auth]) -> None:
@@ -119,8 +125,8 @@ class CredentialCache:
         }:
             await asyncio.wait(under_way)
 
-    def open(self, auth: Auth) -> Source:
-        return self._open_source(auth)
+    def open(self, auth: Auth) -> CredentialSource:
+        return self._open_credential_source(auth)
 
     def close(self) -> None:
         for kept in self._kept.values():
@@ -133,7 +139,7 @@ class _Kept:
 
     def __init__(self, cache: CredentialCache, auth: Auth, later: Later) -> None:
         self._cache, self._auth, self._later = cache, auth, later
-        self._source: Source | None = None
+        self._source: CredentialSource | None = None
         self._credential: Credential | None = None
         self._problem: Problem | None = _not_yet(auth)
         self._failures = 0

@@ -20,7 +20,7 @@ _SECRETS = re.compile(
 )
 
 
-class Source(Protocol):
+class CredentialSource(Protocol):
     """Where a credential comes from. `fetch` blocks, may take long, and raises whatever its
     vendor's library raises.
 
@@ -32,7 +32,7 @@ class Source(Protocol):
     def fetch(self) -> Credential: ...
 
 
-class SourceKind(NamedTuple):
+class CredentialSourceKind(NamedTuple):
     """A kind of source. `module` in this package has `source(auth)`; `libraries` are what it
     imports, `extra` brings them. `sends` is the kind of credential that it gives; `todo` what to
     look at where it gives none."""
@@ -44,50 +44,50 @@ class SourceKind(NamedTuple):
     todo: str
 
 
-KINDS: Mapping[str, SourceKind] = {
-    "entra": SourceKind(
+KINDS: Mapping[str, CredentialSourceKind] = {
+    "entra": CredentialSourceKind(
         "entra",
         ("azure.identity",),
         "azure",
         "bearer",
         "Check tenant_id, client_id and the secret, the identity of this machine, or run `az login`.",
     ),
-    "aws": SourceKind(
+    "aws": CredentialSourceKind(
         "aws",
         ("botocore",),
         "aws",
         "sigv4",
         "Check the profile, AWS_ACCESS_KEY_ID, the role of this machine, or run `aws sso login`.",
     ),
-    "google": SourceKind(
+    "google": CredentialSourceKind(
         "google",
         ("google.auth", "requests"),
         "google",
         "bearer",
         "Check GOOGLE_APPLICATION_CREDENTIALS or credentials_file, or run `gcloud auth application-default login`.",
     ),
-    "oci-user": SourceKind(
+    "oci-user": CredentialSourceKind(
         "oci_user",
         ("cryptography",),
         "oracle",
         "signature",
         "Check the profile in ~/.oci/config, its key_file and pass_phrase, or run `oci session authenticate`.",
     ),
-    "oci-instance": SourceKind(
+    "oci-instance": CredentialSourceKind(
         "oci_principals",
         ("oci",),
         "oracle-principals",
         "signature",
         "Use this kind on an instance of OCI only, and put it into a dynamic group.",
     ),
-    "oci-resource": SourceKind(
+    "oci-resource": CredentialSourceKind(
         "oci_principals",
         ("oci",),
         "oracle-principals",
         "signature",
         "Use this kind in a resource of OCI only: OCI_RESOURCE_PRINCIPAL_VERSION is set there.",
     ),
-    "file": SourceKind(
+    "file": CredentialSourceKind(
         "secret_file",
         (),
         "",
@@ -132,21 +132,23 @@ def problems_of(auth: Auth) -> list[Problem]:
     ]
 
 
-def open_source(auth: Auth) -> Source:
+def open_credential_source(auth: Auth) -> CredentialSource:
     """The source that the Auth names. Raises InvalidInput where there is none, or its settings are
     none."""
     if auth.kind in STATIC:
         return _Held(auth)
     if problems := problems_of(auth):
         raise InvalidInput(*problems)
-    source: Source = import_module(f"{__package__}.{KINDS[auth.kind].module}").source(auth)
+    source: CredentialSource = import_module(f"{__package__}.{KINDS[auth.kind].module}").source(
+        auth
+    )
     return source
 
 
 def fetch(auth: Auth) -> Credential:
     """The credential, now. Blocks. Raises InvalidInput where it cannot be had."""
     try:
-        return open_source(auth).fetch()
+        return open_credential_source(auth).fetch()
     except InvalidInput:
         raise
     except Exception as error:  # the vendors' libraries raise what they like

@@ -1,4 +1,5 @@
-"""Log lines: events, and a line for some or all requests; as JSON, or as text on a terminal.
+"""Log events, and an access log with a line for some or all requests; as JSON, or as text on a
+terminal.
 
     {"time": "2026-11-20T12:00:00.000Z", "event": "plan taken over", "agreement": "…", "deployments": 4}
 

@@ -45,7 +45,7 @@ class Limit(LimitScope, frozen=True, kw_only=True):
 
 
 class BudgetRow(LimitScope, frozen=True, kw_only=True):
-    """The amount that may be spent in each `period` (total, day or month; UTC)."""
+    """The amount that may be spent in each budget period: `period` is total, day or month (UTC)."""
 
     id: str
     period: str
