@@ -160,7 +160,7 @@ def test_the_pages_draw_the_rights_of_both(tmp_path: Path) -> None:
     drawn = timeline_of_rights(opened, KnownAt.end_of(date(2026, 7, 1)))
     assert "C1" in {mark.label for mark in drawn.marks}
     [row] = [row for row in drawn.rows if row.label.startswith("openai serves gpt-5.5 (api.stateless)")]
-    found = {segment.begin: segment.outcome for segment in row.segments}
+    found = {segment.begin: segment.outcome for segment in row.stretches}
     assert found[date(2026, 5, 10)] == "forbidden"
 
 
