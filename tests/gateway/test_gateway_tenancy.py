@@ -34,7 +34,7 @@ from clauseway.gateway.plan import Budget, Plan, Prices, RateLimit
 from clauseway.metering import Status, Unit
 from clauseway.storage import Control
 from clauseway.storage.customers.leases import BudgetStanding, Leases, usd
-from clauseway.storage.customers.tenants import BudgetRow, Tenants
+from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 
 # What a scripted cloud's answer costs: 21 tokens in at 2.5 and 8 out at 15 USD per million, 4 of 21 cached.
 TOKENS_MAX = 10
@@ -140,6 +140,41 @@ def test_two_gateways_never_overshoot_a_budget(house: House) -> None:
         rig.stop()
     assert 0 < charged(*rigs) <= 10 * WORST_OUTPUT
     assert (house.standing.spent, house.standing.leased) == (charged(*rigs), 0)
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+def test_workers_never_overshoot_a_limit_by_the_minute(house: House, kind: str) -> None:
+    """A request reserves the tokens that it may take and uses 29 of them."""
+    house.set_budget(10**15)
+    amount = 12 if kind == "requests" else 12 * 29
+    requests, tokens = (amount, 0) if kind == "requests" else (0, amount)
+    Tenants(house.control).set_limit(
+        Limit(id="l", organisation="acme", requests_per_minute=requests, tokens_per_minute=tokens, created_ns=1)
+    )
+    limit = RateLimit(id="l", whose="organisation acme", requests_per_minute=requests, tokens_per_minute=tokens)
+    rigs = [house.gateway(name) for name in ("one", "two")]
+    for number, rig in enumerate(rigs):
+        rig.start(house.plan(rig, limit), "--worker", str(number), "2")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, rigs * 15))
+    statuses = [answer.status_code for answer in answers]
+    assert 1 <= statuses.count(200) <= 12
+    assert set(statuses) == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    assert f"{amount:,} {kind} a minute of organisation acme" in refused.json()["error"]["message"]
+
+
+def test_a_worker_that_cannot_ask_for_more_of_a_limit_says_so(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure")
+        holds = msgspec.structs.replace(key(SECRET, "openai"), limits=(0,))
+        limit = RateLimit(id="l", whose="organisation acme", requests_per_minute=5)
+        plan = rig.plan(keys=(holds,), limits=(limit,), leases=str(tmp_path / "nobody"))
+        rig.start(plan, "--worker", "0", "2")
+        refused = ask(rig)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "limit_unavailable")
+        assert refused.headers["x-clauseway-request-id"]
 
 
 def price(own: int, output: int, tier: str = "") -> Prices:

@@ -12,6 +12,7 @@ import msgspec
 import uvloop
 
 from clauseway.gateway.process.server import ProcessOptions, Server
+from clauseway.gateway.request.shared import Worker
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.values import InvalidInput
 
@@ -47,7 +48,16 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
     parser.add_argument(
         "--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end"
     )
-    return ProcessOptions(**vars(parser.parse_args(arguments)))
+    parser.add_argument(
+        "--worker",
+        type=int,
+        nargs=2,
+        default=(0, 1),
+        metavar=("NUMBER", "COUNT"),
+        help="which one it is, from 0, of how many that serve together",
+    )
+    options = vars(parser.parse_args(arguments))
+    return ProcessOptions(**options | {"worker": Worker(*options["worker"])})
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,5 @@
-"""Leasing: slices of budgets for the gateways of a home, and what dead gateways held, back.
+"""Leasing: slices of budgets and shares of limits for the gateways of a home, and what dead gateways
+held, back.
 
 Gateways ask at a unix socket that only this user can open: `POST /leases` with a
 `gateway.leases.LeaseCall`, answered by a list of `Slice`. A thread of the serving process answers,
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.books.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
 from clauseway.metering import Status
@@ -45,14 +47,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, path: Path, leases: Leases) -> None:
-        self.leases = leases
+    def __init__(self, path: Path, leases: Leases, shares: LimitShares) -> None:
+        self.leases, self.shares = leases, shares
         super().__init__(str(path), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print why a call failed. The gateway finds its connection closed, and asks again."""
         print(
-            f"No slice of a budget could be granted: {sys.exception()!r}",
+            f"No slice of a budget or limit could be granted: {sys.exception()!r}",
             file=sys.stderr,
             flush=True,
         )
@@ -74,7 +76,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except msgspec.DecodeError as error:
             self._answer(400, msgspec.json.encode({"error": {"message": str(error)}}))
             return
-        self._answer(200, msgspec.json.encode(answer(self.server.leases, call, time.time_ns())))
+        slices = answer(self.server.leases, call, time.time_ns(), self.server.shares)
+        self._answer(200, msgspec.json.encode(slices))
 
     def address_string(self) -> str:
         return "gateway"
@@ -89,10 +92,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def answer(leases: Leases, call: LeaseCall, now_ns: int) -> list[Slice]:
+def answer(
+    leases: Leases, call: LeaseCall, now_ns: int, shares: LimitShares | None = None
+) -> list[Slice]:
     """Return the answer to a gateway's call."""
-    held = leases.lease([_wanted(call, ask) for ask in call.asks], now_ns)
-    return [_slice(lease, now_ns) for lease in held]
+    of_budgets = [ask for ask in call.asks if ask.kind == "budget"]
+    of_limits = [ask for ask in call.asks if ask.kind != "budget"]
+    wanted = [_wanted(call, ask) for ask in of_budgets]
+    states = iter(leases.lease(wanted, now_ns) if wanted else [])
+    assert shares is not None or not of_limits, "nobody keeps the shares of limits"
+    granted = iter(shares.lease(call.boot, of_limits, time.monotonic()) if shares else [])
+    return [
+        _slice(next(states), now_ns) if ask.kind == "budget" else next(granted) for ask in call.asks
+    ]
 
 
 def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
@@ -123,7 +135,8 @@ def _slice(held: LeaseState, now_ns: int) -> Slice:
 
 @contextlib.contextmanager
 def lease_server(home: Home) -> Iterator[Path]:
-    """Grant slices of the home's budgets until the block ends; where the socket is.
+    """Grant slices of the home's budgets and shares of its limits until the block ends; where the
+    socket is.
 
     A socket left there by a process that died is replaced.
     """
@@ -133,7 +146,8 @@ def lease_server(home: Home) -> Iterator[Path]:
     # Only this user may connect, from the socket's first moment on.
     before = os.umask(0o077)
     try:
-        server = _Server(path, Leases(control))
+        shares = LimitShares(Tenants(control).limits_by_id)
+        server = _Server(path, Leases(control), shares)
     finally:
         os.umask(before)
     thread = threading.Thread(

@@ -1,4 +1,5 @@
-"""Accounts of customers: limits by the minute, and budgets of which this process holds slices.
+"""Accounts of customers: limits by the minute, of which this process may hold shares, and budgets
+of which it holds slices.
 
 Lives as long as the process; a new plan changes what holds and for whom, never what was already
 used. On a request's way there is no I/O and no clock: seconds (of `time.monotonic`) are arguments,
@@ -12,6 +13,7 @@ from time import monotonic
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from clauseway.gateway.budgets.leases import Ask, LeaseServer, Slice
+from clauseway.gateway.budgets.shares import SharedWindow
 from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, Former, shortest
 from clauseway.gateway.budgets.windows import Window, header_lines
@@ -50,6 +52,7 @@ class Allowed(Protocol):
     def budgets(self) -> LazyList[Budget]: ...
 
 
+_Leased = BudgetSlice | SharedWindow
 # Limits of requests that are narrowed, limits of tokens, budgets; then all limits of requests, and
 # all of tokens.
 _Windows = tuple[Window, ...]
@@ -192,10 +195,14 @@ class KeyAllowance:
 
 
 class Accounts:
-    """All accounts of a process, by the ids of limits and budgets."""
+    """All accounts of a process, by the ids of limits and budgets.
 
-    def __init__(self, lease_server: LeaseServer) -> None:
+    `shares_limits`: other processes keep the same limits, so shares of them are leased.
+    """
+
+    def __init__(self, lease_server: LeaseServer, *, shares_limits: bool = False) -> None:
         self._lease_server = lease_server
+        self._window: type[Window] = SharedWindow if shares_limits else Window
         self._windows: dict[tuple[str, str], Window] = {}
         self._slices: dict[str, BudgetSlice] = {}
         self._limits: LazyList[RateLimit] = ()
@@ -271,19 +278,15 @@ class Accounts:
         return [budget_slice for budget_slice in self._slices.values() if not budget_slice.gone]
 
     async def grow(self, shortage: Shortage) -> bool:
-        """Ask for more of the budgets that were short; whether what was needed is there now. Takes
-        a second at most.
+        """Ask for more of the limit or the budgets that were short; whether what was needed is there
+        now. Takes a second at most.
 
         Reserve again then, whatever the answer: others may have been quicker, and the new shortage
         has the new figures. Nothing that was denied `may_grow` for a moment, so that this comes to
         an end.
         """
-        if shortage.kind != "budget":
-            return False
         needed = shortage.needed
-        slices = [
-            self._slices[name] for name in (shortage.id, *shortage.others) if name in self._slices
-        ]
+        slices = self._short_of(shortage)
         for budget_slice in slices:
             budget_slice.waiting += needed
         try:
@@ -313,6 +316,14 @@ class Accounts:
             for budget_slice in slices:
                 budget_slice.waiting -= needed
         return bool(slices) and all(budget_slice.left >= needed for budget_slice in slices)
+
+    def _short_of(self, shortage: Shortage) -> Sequence[_Leased]:
+        """Return what is leased and was short."""
+        if shortage.kind == "budget":
+            names = (shortage.id, *shortage.others)
+            return [self._slices[name] for name in names if name in self._slices]
+        window = self._windows.get((shortage.kind, shortage.id))
+        return [window] if isinstance(window, SharedWindow) else []
 
     def top_up(self, budget_slice: BudgetSlice, needed: int) -> None:
         """A slice runs low: ask for the next one before somebody waits for it."""
@@ -405,38 +416,49 @@ class Accounts:
         To be called once a second or so. Raises nothing: what could not be said is said the next
         time.
         """
-        slices = list(self._slices.values())
-        for begin in range(0, len(slices), _SLICES_AT_ONCE):
+        leased: list[_Leased] = [*self._slices.values(), *self._shares()]
+        for begin in range(0, len(leased), _SLICES_AT_ONCE):
             if begin:
                 await asyncio.sleep(0)
-            calls = self._reports(slices[begin : begin + _SLICES_AT_ONCE], now_s)
+            calls: list[_Call] = []
+            for lease in leased[begin : begin + _SLICES_AT_ONCE]:
+                if lease.asking is not None:
+                    continue
+                if isinstance(lease, BudgetSlice):
+                    calls += self._reports(lease, now_s)
+                elif (ask := lease.report(now_s)) is not None:
+                    calls.append(_Call(lease, None, ask))
             if calls:
                 await asyncio.shield(self._start(calls))
 
-    def _reports(self, slices: list[BudgetSlice], now_s: float) -> "list[_Call]":
-        """Return the calls that report on slices, except those that are being asked for."""
-        calls: list[_Call] = []
-        for budget_slice in [
-            budget_slice for budget_slice in slices if budget_slice.asking is None
-        ]:
-            if now_s >= budget_slice.period_end_s or (budget_slice.gone and budget_slice.serial):
-                budget_slice.turn()
-            calls += [
-                _Call(budget_slice, former, former.over(budget_slice.id))
-                for former in budget_slice.formers
-                if not former.reserved
-            ]
-            if budget_slice.gone and not budget_slice.formers:
-                del self._slices[budget_slice.id]
-            elif (ask := budget_slice.report(now_s)) is not None:
-                calls.append(_Call(budget_slice, None, ask))
+    def _shares(self) -> list[SharedWindow]:
+        """Return the shares of limits; none where no other process keeps them."""
+        if self._window is Window:
+            return []
+        return [window for window in self._windows.values() if isinstance(window, SharedWindow)]
+
+    def _reports(self, budget_slice: BudgetSlice, now_s: float) -> "list[_Call]":
+        """Return the calls that report on a slice."""
+        if now_s >= budget_slice.period_end_s or (budget_slice.gone and budget_slice.serial):
+            budget_slice.turn()
+        calls = [
+            _Call(budget_slice, former, former.over(budget_slice.id))
+            for former in budget_slice.formers
+            if not former.reserved
+        ]
+        if budget_slice.gone and not budget_slice.formers:
+            del self._slices[budget_slice.id]
+        elif (ask := budget_slice.report(now_s)) is not None:
+            calls.append(_Call(budget_slice, None, ask))
         return calls
 
     async def close(self) -> None:
-        """Return every slice. Requests that are still open are counted as what they reserved."""
-        while asking := _under_way(self._slices.values()):
+        """Return every slice and share. Requests that are still open are counted as what they
+        reserved."""
+        shares = self._shares()
+        while asking := _under_way([*self._slices.values(), *shares]):
             await asyncio.wait(asking)
-        calls: list[_Call] = []
+        calls = [_Call(share, None, share.over()) for share in shares if share.leased]
         for budget_slice in self._slices.values():
             budget_slice.turn()
             for former in budget_slice.formers:
@@ -453,7 +475,9 @@ class Accounts:
         windows = []
         for kind, amount in amounts:
             if amount:
-                window = self._windows.setdefault((kind, limit.id), Window(kind, limit, amount))
+                window = self._windows.setdefault(
+                    (kind, limit.id), self._window(kind, limit, amount)
+                )
                 window.describe(limit, amount)
                 windows.append(window)
         return windows
@@ -468,22 +492,20 @@ class Accounts:
         """One call at a time for each budget."""
         task = asyncio.get_running_loop().create_task(self._call(calls))
         for call in calls:
-            assert call.budget_slice.asking in (None, task), "two calls for one budget"
-            call.budget_slice.asking = task
+            assert call.leased.asking in (None, task), "two calls for one lease"
+            call.leased.asking = task
         return task
 
     async def _call(self, calls: "list[_Call]") -> None:
         try:
             recalled = await self._ask_for(calls)
-            await self._ask_for(
-                [_Call(budget_slice, None, budget_slice.give_back()) for budget_slice in recalled]
-            )
+            await self._ask_for([_Call(leased, None, leased.give_back()) for leased in recalled])
         finally:
             for call in calls:
-                call.budget_slice.asking = None
+                call.leased.asking = None
 
-    async def _ask_for(self, calls: "list[_Call]") -> list[BudgetSlice]:
-        """Say it and take over what is answered; the budgets of which something is recalled.
+    async def _ask_for(self, calls: "list[_Call]") -> list[_Leased]:
+        """Say it and take over what is answered; the leases of which something is recalled.
 
         Where the lease server could not be asked, nothing was granted, as far as we know.
         """
@@ -494,25 +516,26 @@ class Accounts:
             async with asyncio.timeout(_PATIENCE_S):
                 slices = await self._lease_server.lease([call.ask for call in calls])
         except OSError:
-            for budget_slice, former, _ in calls:
+            for leased, former, _ in calls:
                 if former is None:
-                    budget_slice.denied_least, budget_slice.denied_until_s = 0, began_s + DENIED_S
-                    budget_slice.unheard = True
+                    leased.denied_least, leased.denied_until_s = 0, began_s + DENIED_S
+                    leased.unheard = True
             return []
-        recalled = []
-        for (budget_slice, former, ask), slice_ in zip(calls, slices, strict=True):
+        recalled: list[_Leased] = []
+        for (leased, former, ask), slice_ in zip(calls, slices, strict=True):
             if former is not None:
-                budget_slice.formers.remove(former)
-            elif ask.part == budget_slice.part:
-                budget_slice.granted(slice_, ask, began_s)
-                if slice_.recall and budget_slice.left > 0:
-                    recalled.append(budget_slice)
+                assert isinstance(leased, BudgetSlice), "limits have no former leases"
+                leased.formers.remove(former)
+            elif ask.part == leased.part:
+                leased.granted(slice_, ask, began_s)
+                if slice_.recall and leased.left > 0:
+                    recalled.append(leased)
         return recalled
 
 
-def _under_way(slices: Iterable[BudgetSlice]) -> set[asyncio.Task[None]]:
-    """Return the calls that ask for slices at present."""
-    return {budget_slice.asking for budget_slice in slices if budget_slice.asking is not None}
+def _under_way(leased: Iterable[_Leased]) -> set[asyncio.Task[None]]:
+    """Return the calls that ask for slices and shares at present."""
+    return {lease.asking for lease in leased if lease.asking is not None}
 
 
 def _hold(budget: str, picodollars: int, holder: str, serial: int) -> Ask:
@@ -528,8 +551,8 @@ def _let_go(former: LazyList[T]) -> Generator[None, None, None]:
 
 
 class _Call(NamedTuple):
-    """An ask for a budget's present lease, or for a former one."""
+    """An ask for a present lease, or for a former one of a budget."""
 
-    budget_slice: BudgetSlice
+    leased: _Leased
     former: Former | None
     ask: Ask

@@ -1,5 +1,5 @@
-"""Slices of budgets: what a gateway process asks for and is granted, so that no two processes spend
-the same money.
+"""Slices of budgets, and shares of limits by the minute: what a gateway process asks for and is
+granted, so that no two processes spend the same money or let the same request through.
 
 Every figure is a total of one lease, in picodollars, never a difference: an answer that was lost
 does no harm, and the same thing asked again grants nothing twice. `serial` counts a lease's asks;
@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -22,6 +22,9 @@ _NO_LIMIT = 1 << 62
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """The wanted state of one lease of a budget. `part` numbers this process's leases: a new one
     for a new period.
+
+    `kind` says of what: a budget, or a limit of requests or of tokens, whose id `budget` is then.
+    Of a limit, `spent` is what was used of the share in this minute.
 
     `least` is the total below which nothing helps, `target` the total wished for; below what is
     held, the rest is given back. `spent` is final where the lease is `over`.
@@ -38,6 +41,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     target: int = 0
     over: bool = False
     holder: str = ""
+    kind: Literal["budget", "requests", "tokens"] = "budget"
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +49,8 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     `amount`.
 
     The period that it is of ends in `ends_in_s`; 0 or less: that is over, and nothing more comes of
-    this lease. `recall`: another process needs what this one holds and does not use.
+    this lease. The share of a limit ends then unless it is asked for again. `recall`: another
+    process needs what this one holds and does not use.
     """
 
     leased: int
@@ -72,18 +77,16 @@ class LocalLeaseServer:
     ) -> None:
         self._amounts = dict(amounts or {})
         self._otherwise = otherwise
-        self._held: dict[tuple[str, str, int], int] = {}
+        self._held: dict[tuple[str, str, str, int], int] = {}
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
         return [self._lease(ask) for ask in asks]
 
     def _lease(self, ask: Ask) -> Slice:
         amount = self._amounts.get(ask.budget, self._otherwise)
-        name = ask.budget, ask.holder, ask.part
+        of, name = (ask.kind, ask.budget), (ask.kind, ask.budget, ask.holder, ask.part)
         held = self._held.get(name, 0)
-        free = amount - sum(
-            total for (budget, _, _), total in self._held.items() if budget == ask.budget
-        )
+        free = amount - sum(total for other, total in self._held.items() if other[:2] == of)
         wished = min(ask.spent if ask.over else ask.target, held + max(free, 0))
         if wished < held or wished >= ask.least:
             self._held[name], free = wished, free + held - wished

@@ -8,7 +8,7 @@ _PICODOLLARS = 10**12
 class Shortage(NamedTuple):
     """Why a request may not go on. Amounts are requests, tokens or picodollars, by `kind`.
 
-    `limit` is the whole limit or budget (-1: not known yet), `left` what is left of it, as far as
+    `limit` is the whole limit or budget (-1: nobody could be asked), `left` what is left of it, as far as
     is known here. `retry_after_s` is when it would do, 0 where waiting does not help or nobody
     knows. `may_grow`: `Accounts.grow` may get more, of this budget and of the `others` that were
     short too.
@@ -27,14 +27,15 @@ class Shortage(NamedTuple):
     @property
     def is_unknown(self) -> bool:
         """Return whether nobody can say now what is left: that is no word on the client's money."""
-        return self.kind == "budget" and self.limit < 0
+        return self.limit < 0
 
     @property
     def message(self) -> str:
         """In words, with figures."""
+        if self.is_unknown:
+            subject = "budget" if self.kind == "budget" else f"limit of {self.kind} a minute"
+            return f"The {subject} of {self.whose} cannot be asked for more now.{self._todo}"
         if self.kind == "budget":
-            if self.is_unknown:
-                return f"The budget of {self.whose} cannot be asked for more now.{self._todo}"
             left_of = f"The budget of {_usd(self.limit)} of {self.whose} has {_usd(self.left)} left"
             return f"{left_of}; this request may cost up to {_usd(self.needed)}.{self._todo}"
         left_of = f"The limit of {self.limit:,} {self.kind} a minute of {self.whose} has {self.left:,} left"

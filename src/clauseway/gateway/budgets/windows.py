@@ -26,12 +26,14 @@ _TAILS: Final = {kind: _tails(kind) for kind in ("requests", "tokens")}
 
 class Window:
     """The rest of a limit in the present minute. `left` is the limit without what is open and
-    without the steps, of which `fresh` is the present one."""
+    without the steps, of which `fresh` is the present one. `elsewhere` is what else is left of it,
+    as last heard, where this process holds a share (see `shares`)."""
 
     __slots__ = (
         "_step",
         "_steps",
         "_tails",
+        "elsewhere",
         "fresh",
         "head",
         "id",
@@ -48,7 +50,7 @@ class Window:
         self.id = limit.id
         self.limit = self.left = amount
         self._tails = _TAILS[kind]
-        self.fresh = 0
+        self.fresh = self.elsewhere = 0
         self._step = 0
         self._steps: deque[tuple[int, int]] = deque()
         self.step_end_s = 0.0
@@ -74,6 +76,13 @@ class Window:
             self.left += steps.popleft()[1]
         self._step = step
         self.step_end_s = step + 1.0
+
+    @property
+    def recent(self) -> int:
+        """What was used in the present step, or in the one before if that is more."""
+        steps = self._steps
+        before = steps[-1][1] if steps and steps[-1][0] >= self._step - 1 else 0
+        return max(self.fresh, before)
 
     def tail(self) -> bytes:
         """The end of the header lines: how long until the window is empty, if nothing more
@@ -109,12 +118,13 @@ class Window:
 
 def header_lines(windows: tuple[Window, ...], now_s: float) -> bytes:
     """The header lines of the window with the least left."""
-    tightest = None
+    tightest, least = None, 0
     for window in windows:
         if now_s >= window.step_end_s:
             window.turn(now_s)
-        if tightest is None or window.left < tightest.left:
-            tightest = window
+        left = window.left + window.elsewhere
+        if tightest is None or left < least:
+            tightest, least = window, left
     if tightest is None:
         return b""
-    return b"%b%d%b" % (tightest.head, tightest.left if tightest.left > 0 else 0, tightest.tail())
+    return b"%b%d%b" % (tightest.head, least if least > 0 else 0, tightest.tail())

@@ -40,7 +40,7 @@ from clauseway.gateway.process.reporting import Reporter
 from clauseway.gateway.request.connection import Actions, ClientConnection
 from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
 from clauseway.gateway.request.pending import Poller, recorded_requests
-from clauseway.gateway.request.shared import Shared, Watcher
+from clauseway.gateway.request.shared import Shared, Watcher, Worker
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.opening import opening
 from clauseway.gateway.routing.quotas import Memory
@@ -71,6 +71,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     control: Path | None = None
     conditions: Path | None = None
     parent_pipe: int | None = None
+    worker: Worker = Worker()
     issued: Path | None = None  # the index of identifiers, where workers share one
     limits: Limits | None = None  # instead of the plan's
 
@@ -131,9 +132,9 @@ class Server:
         spool.hold_s = limits.journal_hold_s
         self._endpoints = Endpoints(loop, limits, settings.tls)
         self._health: dict[tuple[str, str], Health] = {}
-        self._memory = Memory()
+        self._memory = Memory(options.worker.count)
         self._lease_server = CurrentLeaseServer(boot, spool.identity)
-        self._accounts = Accounts(self._lease_server)
+        self._accounts = Accounts(self._lease_server, shares_limits=options.worker.count > 1)
         self._presenting = Presenting(self._report_credential)
         index = options.issued or options.spool / ISSUED_FILE
         issued = IssuedIndex(index, loop, spool.identity)
@@ -143,7 +144,7 @@ class Server:
         tables = self._tables(opened, spool)
         await self._presenting.settled()
         shared = self._shared = Shared(
-            loop, tables, spool, clock, limits, boot, self._accounts, issued
+            loop, tables, spool, clock, limits, boot, self._accounts, issued, options.worker
         )
         self._poller = Poller(shared)
         self._reporter = Reporter(shared, self._health, lines)

@@ -100,7 +100,7 @@ def limits(
                 "cloud": window.narrowed[0],
                 "product": window.narrowed[1],
                 "limit": window.limit,
-                "remaining": max(window.left, 0),
+                "remaining": max(window.left + window.elsewhere, 0),
                 "per_s": 60,
             }
             for window in windows
@@ -171,7 +171,12 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
             errors.NOT_READY, "No deployment has a credential at present; the log says why."
         )
     deployments = len({target.name for target in targets})
-    ready = {"status": "ready", "deployments": deployments, "plan": shared.tables.digest}
+    ready = {
+        "status": "ready",
+        "deployments": deployments,
+        "plan": shared.tables.digest,
+        "worker": shared.worker.number,
+    }
     return _json(ready, head_lines)
 
 

@@ -112,7 +112,10 @@ class Lifecycle(AttemptOwner):
     # it.
     due_s = 0.0
     slot_s = 0.0
-    _preparing: asyncio.Task[None] | None = None  # the preparation, or the growth of a budget
+    # The admission, the preparation, or the growth of a budget.
+    _preparing: asyncio.Task[None] | None = None
+    # The limit of requests of which this process had too small a share when the request came.
+    unadmitted: Shortage | None = None
     # Choosing.
     _next_index = 0
     _last_resort: Candidate | None = None  # skipped, but better than no answer
@@ -217,6 +220,11 @@ class Lifecycle(AttemptOwner):
             self.durable(error)
 
     def _prepare_or_attempt(self) -> None:
+        short, self.unadmitted = self.unadmitted, None
+        if short is not None:
+            self._preparing = self.shared.loop.create_task(self._admit(short))
+            self._set_due(self._deadline_s)
+            return
         preparation, self._preparation = self._preparation, None
         if preparation is not None:
             self._preparing = self.shared.loop.create_task(self._prepare(preparation))
@@ -228,6 +236,28 @@ class Lifecycle(AttemptOwner):
             self.end_with_own_fault(error)
 
     # -- prepare
+
+    async def _admit(self, short: Shortage) -> None:
+        """Ask for larger shares of the limits that are short until the request is let through or
+        nothing more is to be had."""
+        account = self.customer.account
+        assert account is not None, "a limit was short"
+        shortage: Shortage | None = short
+        try:
+            while shortage is not None and shortage.may_grow:
+                await self.shared.accounts.grow(shortage)
+                shortage = account.admit(self.shared.wheel.now_s)
+            if self._over or self._finishing:
+                return
+            self._preparing = None
+            if shortage is None:
+                self._prepare_or_attempt()
+            else:
+                limits = account.rate_limit_headers(self.shared.wheel.now_s)
+                self._answer_short(shortage, limits)
+        except Exception as error:
+            self._preparing = None
+            self.end_with_own_fault(error)
 
     async def _prepare(self, preparation: Preparation) -> None:
         try:
@@ -744,13 +774,18 @@ class Lifecycle(AttemptOwner):
         why = "no retries are left: too many requests fail at present"
         self._skipped = (*self._skipped, Skipped("", "", why))
 
+    def _answer_short(self, shortage: Shortage, limits: bytes = b"") -> None:
+        """Answer that a limit or budget is used up, or that nobody can say what is left of it.
+        `limits` are header lines."""
+        self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
+        answer = shortage_response(shortage, self._header_lines(limits))
+        self._answer(shortage_kind(shortage).status, answer, shortage.message)
+
     def _answer_none_left(self) -> None:
         """Answer that no candidate can be asked, or none any more."""
         shortage = self._shortage
         if shortage is not None and not self._tried:
-            self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
-            answer = shortage_response(shortage, self._header_lines())
-            self._answer(shortage_kind(shortage).status, answer, shortage.message)
+            self._answer_short(shortage)
             return
         statuses = {tried.status for tried in self._tried}
         retry = retry_lines(self._failure_head or [])

@@ -1,10 +1,11 @@
 """Asks for what is pending when no client does: responses in the background and batches use what
 they use all the same.
 
-A few at a time, in turn, off every request's way. Each asking is a request like a client's, with
-its own attempt in the journal; the one that sees the end claims it and meters it (see `issued`). A
-resource that its cloud does not know any more is recorded as an estimate. Resources on a deployment
-that is not configured now stay pending until it is again.
+A few at a time, in turn, off every request's way; of several workers, each asks for its own part.
+Each asking is a request like a client's, with its own attempt in the journal; the one that sees the
+end claims it and meters it (see `issued`). A resource that its cloud does not know any more is
+recorded as an estimate. Resources on a deployment that is not configured now stay pending until it
+is again.
 """
 
 from pathlib import Path
@@ -56,7 +57,8 @@ class Poller:
         youngest_ns = time_ns() - int(period_s * 1e9)
         for issued in resources:
             # A client that has just made it comes for it itself.
-            if issued.created_ns <= youngest_ns:
+            is_ours = self._shared.worker.attends(issued.identifier)
+            if issued.created_ns <= youngest_ns and is_ours:
                 self._ask_for(issued)
 
     def _ask_for(self, issued: Issued) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Final, NoReturn
 
+from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.incoming import Incoming
@@ -215,16 +216,18 @@ class Router:
             unwritable = _unwritable(shared)
             if unwritable is not None:
                 return journal_failed(unwritable, caller.head_lines)
+        unadmitted: Shortage | None = None
         if customer.account is not None:
-            shortage = customer.account.admit(shared.wheel.now_s)
-            if shortage is not None:
+            unadmitted = customer.account.admit(shared.wheel.now_s)
+            if unadmitted is not None and not unadmitted.may_grow:
+                shortage = unadmitted
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._explain(asking, LIMITED, shortage.message) + caller.head_lines
                 return shortage_response(
                     shortage, lines + customer.account.rate_limit_headers(shared.wheel.now_s)
                 )
         if operation.state is State.LISTS:
-            return self._list(incoming, asking, customer, caller)
+            return self._list(incoming, asking, customer, caller, unadmitted)
         # body
         if incoming.unwanted:
             raise Refused(
@@ -279,17 +282,27 @@ class Router:
             needs,
         )
         if followed is None and operation.state is State.NONE:
-            return Lifecycle(caller, shared, customer, selection, wanted, event_ns)
+            lifecycle = Lifecycle(caller, shared, customer, selection, wanted, event_ns)
+            if unadmitted is not None:
+                lifecycle.unadmitted = unadmitted
+            return lifecycle
         resources = Resources(customer, wanted, followed)
         preparation = None
         if batch_file is not None:
             preparation = BatchUpload(selector, customer, wanted, batch_file, event_ns)
-        return Lifecycle(
+        lifecycle = Lifecycle(
             caller, shared, customer, selection, wanted, event_ns, resources, preparation
         )
+        lifecycle.unadmitted = unadmitted
+        return lifecycle
 
     def _list(
-        self, incoming: Incoming, asking: RequestLine, customer: Customer, caller: Caller
+        self,
+        incoming: Incoming,
+        asking: RequestLine,
+        customer: Customer,
+        caller: Caller,
+        unadmitted: Shortage | None,
     ) -> Lifecycle | bytes:
         """List what the project made of one kind, by the gateway's own index: an account's list may
         hold others' objects by the page."""
@@ -302,9 +315,11 @@ class Router:
         wanted = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, wanted)
         merged = MergedList(shared, customer, operation, asking.query, holders)
-        return Lifecycle(
+        lifecycle = Lifecycle(
             caller, shared, customer, CandidateSelection(()), wanted, event_ns, resources, merged
         )
+        lifecycle.unadmitted = unadmitted
+        return lifecycle
 
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return who asks. Raises Refused."""

@@ -4,6 +4,9 @@ counters."""
 from asyncio import AbstractEventLoop
 from time import monotonic_ns
 from typing import Protocol
+from zlib import crc32
+
+import msgspec
 
 from clauseway.gateway.budgets.accounts import Accounts
 from clauseway.gateway.plan.clock import BusinessClock
@@ -18,6 +21,18 @@ from clauseway.gateway.routing.tables import RoutingTables
 from clauseway.gateway.transport.timers import Wheel
 from clauseway.gateway.wire.errors import INTERNAL, OWN_FAULT
 from clauseway.spool import SpoolWriter
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A process among those that serve together at one port: its number, from 0, and how many
+    there are."""
+
+    number: int = 0
+    count: int = 1
+
+    def attends(self, identifier: str) -> bool:
+        """Return whether this one sees to what one of them has to see to."""
+        return crc32(identifier.encode()) % self.count == self.number
 
 
 class Connection(Protocol):
@@ -64,12 +79,14 @@ class Shared:
         boot: int,
         accounts: Accounts,
         issued: IssuedIndex,
+        worker: Worker,
     ) -> None:
         self.loop = loop
         self.spool = spool
         self.clock = clock
         self.limits = limits
         self.boot = boot
+        self.worker = worker
         self.accounts = accounts
         self.issued = issued
         self.holds = Holds(loop, accounts, issued)

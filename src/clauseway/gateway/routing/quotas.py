@@ -97,7 +97,8 @@ class Memory:
     """State of deployments that outlives plans: quotas, pace, and where a prompt's beginning is
     cached."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = workers
         self._quotas: dict[tuple[str, str], Quota] = {}
         self._paces: dict[tuple[str, str], Pace] = {}
         self.cached = Cached()
@@ -105,12 +106,16 @@ class Memory:
     def quota(
         self, deployment: str, model: str, requests_per_minute: int, tokens_per_minute: int
     ) -> Quota | None:
-        """None where nothing holds."""
+        """Return this worker's part of a quota; None where nothing holds."""
         if not (requests_per_minute or tokens_per_minute):
             return None
         quota = _kept(self._quotas, (deployment, model), Quota)
-        quota.hold(requests_per_minute, tokens_per_minute)
+        quota.hold(self._part(requests_per_minute), self._part(tokens_per_minute))
         return quota
+
+    def _part(self, amount: int) -> int:
+        """Return an equal part, at least 1: 0 would be no quota at all."""
+        return max(amount // self._workers, 1) if amount else 0
 
     def pace(self, deployment: str, model: str) -> Pace:
         return _kept(self._paces, (deployment, model), Pace)

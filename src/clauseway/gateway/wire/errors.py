@@ -58,6 +58,7 @@ CLOUDS_UNAVAILABLE: Final = ErrorKind(503, "server_error", "clouds_unavailable")
 JOURNAL_FAILED: Final = ErrorKind(503, "server_error", "journal_failed")
 JOURNAL_FULL: Final = ErrorKind(503, "server_error", "journal_full", should_retry=True)
 BUDGET_UNKNOWN: Final = ErrorKind(503, "server_error", "budget_unavailable", should_retry=True)
+LIMIT_UNKNOWN: Final = ErrorKind(503, "server_error", "limit_unavailable", should_retry=True)
 TOO_MANY_CONNECTIONS: Final = ErrorKind(
     503, "server_error", "too_many_connections", should_retry=True
 )
@@ -117,7 +118,7 @@ def error_response(
 
 def shortage_kind(shortage: Shortage) -> ErrorKind:
     if shortage.is_unknown:
-        return BUDGET_UNKNOWN
+        return BUDGET_UNKNOWN if shortage.kind == "budget" else LIMIT_UNKNOWN
     return OVER_BUDGET if shortage.kind == "budget" else LIMITED
 
 
@@ -125,7 +126,7 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     """Return the answer where a limit or a budget is used up, with the figure and, where time
     helps, when."""
     kind = shortage_kind(shortage)
-    if kind is BUDGET_UNKNOWN:
+    if shortage.is_unknown:
         lines = headers + b"retry-after: %d\r\n" % _UNKNOWN_S
         return error_response(kind, shortage.message, headers=lines)
     seconds = shortage.retry_after_s

@@ -224,7 +224,13 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
     # A lease of a past period gets nothing more; an older serial changes nothing.
     free = amount - sum(held.gone for held in _of_period(connection, budget.id, before.begin_ns))
     is_current = before.begin_ns == begin_ns
-    leased = _granted(before.leased, wanted, free if is_current else 0)
+    leased = granted(
+        before.leased,
+        free if is_current else 0,
+        spent=wanted.spent,
+        least=wanted.least,
+        target=0 if wanted.is_over else wanted.target,
+    )
     after = msgspec.structs.replace(
         before,
         serial=wanted.serial,
@@ -248,13 +254,13 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
     )
 
 
-def _granted(held: int, wanted: LeaseRequest, free: int) -> int:
+def granted(held: int, free: int, *, spent: int, least: int, target: int) -> int:
     """Return a lease's new amount: less if it is given back; more as far as the budget reaches, if
     that helps."""
-    if wanted.is_over or wanted.target <= held:
-        return max(min(held, wanted.target), wanted.spent)
-    needed = max(wanted.least - held, 0)
-    more = min(wanted.target - held, max(needed, free // _SHARE), free)
+    if target <= held:
+        return max(min(held, target), spent)
+    needed = max(least - held, 0)
+    more = min(target - held, max(needed, free // _SHARE), free)
     return held + more if more >= max(needed, 1) else held
 
 

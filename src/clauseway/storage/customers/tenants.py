@@ -3,6 +3,7 @@
 Every method is one transaction; times and ids are arguments.
 """
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import TypeVar
 
@@ -120,6 +121,12 @@ class Tenants:
         with self._control.reading() as connection:
             query = select(schema.limits).order_by(schema.limits.c.created_ns, schema.limits.c.id)
             return [as_record(Limit, row) for row in connection.execute(query)]
+
+    def limits_by_id(self, ids: Collection[str]) -> dict[str, Limit]:
+        """Return those of the limits that there are."""
+        with self._control.reading() as connection:
+            query = select(schema.limits).where(schema.limits.c.id.in_(ids))
+            return {row.id: as_record(Limit, row) for row in connection.execute(query)}
 
     def budgets(self) -> list[BudgetRow]:
         """Return all budgets, in the order in which they were set first."""

@@ -1,0 +1,271 @@
+"""Limits by the minute that several gateways keep together: what a table of requests gets, and the law that no minute
+sees more than the limit, whoever dies, stops or is not heard."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clauseway.app.books.limit_shares import LimitShares
+from clauseway.gateway.budgets import accounts as accounts_module
+from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
+from clauseway.gateway.budgets.leases import Ask, Slice
+from clauseway.gateway.plan import Key, Plan, RateLimit
+from clauseway.storage.customers.tenants import Limit
+
+LIMIT = "lim_1"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+
+class Held:
+    """The limits of a home, and the shares of them."""
+
+    def __init__(self, clock: Clock, *, requests: int = 0, tokens: int = 0) -> None:
+        self.clock = clock
+        self.limit = Limit(
+            id=LIMIT, organisation="acme", requests_per_minute=requests, tokens_per_minute=tokens, created_ns=1
+        )
+        self.shares = LimitShares(lambda ids: {LIMIT: self.limit})
+
+
+class Worker:
+    """One gateway's accounts, and its way to the shares."""
+
+    def __init__(self, held: Held, name: str) -> None:
+        self.held, self.name = held, name
+        self.fails = ""  # the next call: before it is heard, or after
+        self.accounts = Accounts(self, shares_limits=True)
+        key = Key(
+            digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any",
+            limits=(0,),
+        )  # fmt: skip
+        plan = Plan(
+            agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
+            limits=(
+                RateLimit(
+                    id=LIMIT, whose="organisation acme", requests_per_minute=held.limit.requests_per_minute,
+                    tokens_per_minute=held.limit.tokens_per_minute,
+                ),
+            ),
+        )  # fmt: skip
+        self.accounts.reload(plan)
+        self.account: KeyAllowance = self.accounts.of(key)
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+        fails, self.fails = self.fails, ""
+        if fails == "before":
+            raise ConnectionError
+        answer = self.held.shares.lease(self.name, asks, self.held.clock.now_s)
+        if fails == "after":
+            raise ConnectionError
+        return answer
+
+    async def admits(self) -> bool:
+        """Return whether a request is let through, having asked for more as long as that helps."""
+        while short := self.account.admit(self.held.clock.now_s):
+            if not short.may_grow:
+                return False
+            await self.accounts.grow(short)
+        return True
+
+    async def admits_of(self, count: int) -> int:
+        return sum([await self.admits() for _ in range(count)])
+
+    async def tokens(self, reserved: int, used: int) -> bool:
+        clock = self.held.clock
+        while short := self.account.reserve("azure", "gpt-5.5", 0, reserved, clock.now_s):
+            if not short.may_grow:
+                return False
+            await self.accounts.grow(short)
+        self.account.settle("azure", "gpt-5.5", 0, 0, reserved, used)
+        return True
+
+    async def report(self) -> None:
+        await self.accounts.report(self.held.clock.now_s)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(accounts_module, "monotonic", lambda: made.now_s)
+    return made
+
+
+async def seconds(clock: Clock, count: int, *workers: Worker) -> None:
+    for _ in range(count):
+        clock.now_s += 1
+        for worker in workers:
+            await worker.report()
+
+
+# How many of 20 requests each of two workers gets, one after the other, under a limit of so many a minute.
+SPLITS = [
+    (100, [20, 20]),
+    (30, [20, 10]),
+    (20, [20, 0]),
+    (1, [1, 0]),
+]
+
+
+@pytest.mark.parametrize(("amount", "passed"), SPLITS)
+def test_the_limit_is_there_for_whoever_comes_and_once(clock: Clock, amount: int, passed: list[int]) -> None:
+    async def ask() -> list[int]:
+        held = Held(clock, requests=amount)
+        first, second = Worker(held, "a"), Worker(held, "b")
+        got = [await first.admits_of(20)]
+        await seconds(clock, 4, first, second)  # an idle worker keeps nothing in reserve
+        return [*got, await second.admits_of(20)]
+
+    assert asyncio.run(ask()) == passed
+
+
+def test_a_minute_later_it_is_there_again_for_another_worker(clock: Clock) -> None:
+    async def ask() -> list[int]:
+        held = Held(clock, requests=10)
+        first, second = Worker(held, "a"), Worker(held, "b")
+        got = [await first.admits_of(11)]
+        await seconds(clock, 59, first, second)
+        got.append(await second.admits_of(1))
+        await seconds(clock, 3, first, second)
+        return [*got, await second.admits_of(11)]
+
+    assert asyncio.run(ask()) == [10, 0, 10]
+
+
+def test_what_an_idle_worker_holds_is_recalled_where_another_is_short(clock: Clock) -> None:
+    async def ask() -> list[int]:
+        held = Held(clock, requests=20)
+        first, second = Worker(held, "a"), Worker(held, "b")
+        got = [await first.admits_of(5), await second.admits_of(14)]
+        for worker in (first, second):
+            await worker.report()
+        clock.now_s += 1  # as long as a denial lasts
+        got.append(await second.admits_of(20))
+        return got
+
+    first, second, more = asyncio.run(ask())
+    assert (first, second + more) == (5, 15)
+
+
+# What becomes of a worker that used 6 of 10 and held more → seconds until another gets all 10.
+ENDS = [("stops", 62), ("dies", 77)]
+
+
+@pytest.mark.parametrize(("end", "until_s"), ENDS)
+def test_what_a_worker_used_counts_for_a_minute_after_its_end(clock: Clock, end: str, until_s: int) -> None:
+    async def ask() -> list[int]:
+        held = Held(clock, requests=10)
+        gone, stays = Worker(held, "a"), Worker(held, "b")
+        await gone.admits_of(6)
+        if end == "stops":
+            await gone.accounts.close()
+        clock.now_s += until_s - 0.5
+        before = await stays.admits_of(10)
+        await seconds(clock, 61, stays)
+        clock.now_s += 1
+        return [before, await stays.admits_of(11)]
+
+    before, after = asyncio.run(ask())
+    assert before <= 4
+    assert after == 10
+
+
+def test_a_worker_that_is_not_heard_lets_nothing_through_once_its_share_is_over(clock: Clock) -> None:
+    async def ask() -> tuple[int, str]:
+        held = Held(clock, requests=40)
+        worker = Worker(held, "a")
+        assert await worker.admits()
+        clock.now_s += 9.5
+        within = await worker.admits_of(2)
+        clock.now_s += 1.0
+        worker.fails = "before"
+        short = worker.account.admit(clock.now_s)
+        assert short is not None
+        await worker.accounts.grow(short)
+        again = worker.account.admit(clock.now_s)
+        assert again is not None
+        assert again.is_unknown
+        assert not again.may_grow
+        return within, again.message
+
+    within, message = asyncio.run(ask())
+    assert within == 2
+    assert message.startswith("The limit of requests a minute of organisation acme cannot be asked for more now.")
+
+
+def test_what_is_left_elsewhere_is_told(clock: Clock) -> None:
+    async def ask() -> bytes:
+        worker = Worker(Held(clock, requests=40), "a")
+        assert await worker.admits()
+        return worker.account.rate_limit_headers(clock.now_s)
+
+    lines = asyncio.run(ask()).decode().split("\r\n")
+    assert lines[:2] == ["x-ratelimit-limit-requests: 40", "x-ratelimit-remaining-requests: 39"]
+
+
+def test_a_limit_that_never_fits_is_not_asked_for(clock: Clock) -> None:
+    async def ask() -> None:
+        worker = Worker(Held(clock, tokens=100), "a")
+        short = worker.account.reserve("azure", "gpt-5.5", 0, 101, clock.now_s)
+        assert short is not None
+        assert (short.may_grow, short.retry_after_s) == (False, 0.0)
+        assert await worker.tokens(100, 100)
+
+    asyncio.run(ask())
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 2),  # whose turn it is
+        st.sampled_from(["asks", "asks", "asks", "reports", "reports", "stops", "dies"]),
+        st.sampled_from([0.0, 0.0, 0.3, 1.0, 5.0, 11.0, 30.0, 62.0]),  # seconds before
+        st.sampled_from(["", "", "", "before", "after"]),  # its next call is lost
+    ),
+    max_size=80,
+)
+
+
+@settings(deadline=None)
+@given(amount=st.integers(1, 6), steps=STEPS)
+def test_no_minute_sees_more_than_the_limit(amount: int, steps: list[tuple[int, str, float, str]]) -> None:
+    """Three workers, in any interleaving. One that stops or dies is replaced by another."""
+    clock = Clock()
+    held = Held(clock, requests=amount, tokens=10 * amount)
+    passed: list[float] = []
+    used: list[tuple[float, int]] = []
+
+    async def play() -> None:
+        starts = iter(range(1000))
+        workers = [Worker(held, str(next(starts))) for _ in range(3)]
+        for at, action, wait_s, fails in steps:
+            clock.now_s += wait_s
+            worker = workers[at]
+            worker.fails = fails
+            if action == "asks":
+                if await worker.admits():
+                    passed.append(clock.now_s)
+                if await worker.tokens(10, 7):
+                    used.append((clock.now_s, 7))
+            elif action == "reports":
+                await worker.report()
+            else:
+                if action == "stops":
+                    await worker.accounts.close()
+                workers[at] = Worker(held, str(next(starts)))
+            assert len([at_s for at_s in passed if clock.now_s - at_s <= 60]) <= amount
+            assert sum(count for at_s, count in used if clock.now_s - at_s <= 60) <= 10 * amount
+        # In the end all of it is there for one of them.
+        for worker in workers:
+            worker.fails = ""
+        await seconds(clock, 80, *workers)
+        assert await workers[0].admits_of(amount + 1) == amount
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts_module, "monotonic", lambda: clock.now_s)
+        asyncio.run(play())
