@@ -3,7 +3,7 @@ held, back.
 
 Gateways ask at a unix socket that only this user can open: `POST /leases` with a
 `gateway.leases.LeaseCall`, answered by a list of `Slice`. A thread of the serving process answers,
-each call in one transaction.
+each call in one transaction. Other questions to the home may be answered at the same socket.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -43,18 +43,29 @@ _NOBODY = 0  # the holder of a lease without a process: the lease ends when some
 _POLL_S = 0.05  # how soon it notices that it should end
 
 
+# From the body of a question to that of its answer. Raises msgspec.DecodeError for one that cannot
+# be read.
+AnswerQuestion = Callable[[bytes], bytes]
+
+
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, path: Path, leases: Leases, shares: LimitShares) -> None:
-        self.leases, self.shares = leases, shares
+    def __init__(
+        self,
+        path: Path,
+        leases: Leases,
+        shares: LimitShares,
+        others: Mapping[str, AnswerQuestion],
+    ) -> None:
+        self.leases, self.shares, self.others = leases, shares, others
         super().__init__(str(path), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print why a call failed. The gateway finds its connection closed, and asks again."""
         print(
-            f"No slice of a budget or limit could be granted: {sys.exception()!r}",
+            f"A question of a gateway was not answered: {sys.exception()!r}",
             file=sys.stderr,
             flush=True,
         )
@@ -68,16 +79,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
-        if self.path != "/leases" or not length.isdigit() or int(length) > _CALL_BYTES:
+        answer_to = self._lease if self.path == "/leases" else self.server.others.get(self.path)
+        if answer_to is None or not length.isdigit() or int(length) > _CALL_BYTES:
             self._answer(404, b'{"error": {"message": "The lease server knows POST /leases."}}')
             return
         try:
-            call = _CALL.decode(self.rfile.read(int(length)))
+            answered = answer_to(self.rfile.read(int(length)))
         except msgspec.DecodeError as error:
             self._answer(400, msgspec.json.encode({"error": {"message": str(error)}}))
             return
+        self._answer(200, answered)
+
+    def _lease(self, body: bytes) -> bytes:
+        call = _CALL.decode(body)
         slices = answer(self.server.leases, call, time.time_ns(), self.server.shares)
-        self._answer(200, msgspec.json.encode(slices))
+        return msgspec.json.encode(slices)
 
     def address_string(self) -> str:
         return "gateway"
@@ -134,9 +150,9 @@ def _slice(held: LeaseState, now_ns: int) -> Slice:
 
 
 @contextlib.contextmanager
-def lease_server(home: Home) -> Iterator[Path]:
+def lease_server(home: Home, others: Mapping[str, AnswerQuestion] | None = None) -> Iterator[Path]:
     """Grant slices of the home's budgets and shares of its limits until the block ends; where the
-    socket is.
+    socket is. `others` answer further questions, by path.
 
     A socket left there by a process that died is replaced.
     """
@@ -147,7 +163,7 @@ def lease_server(home: Home) -> Iterator[Path]:
     before = os.umask(0o077)
     try:
         shares = LimitShares(Tenants(control).limits_by_id)
-        server = _Server(path, Leases(control), shares)
+        server = _Server(path, Leases(control), shares, others or {})
     finally:
         os.umask(before)
     thread = threading.Thread(

@@ -29,6 +29,7 @@ from clauseway.app.books.compacting import compact_lake
 from clauseway.app.books.lake_checks import check_part
 from clauseway.app.books.leasing import lease_server
 from clauseway.app.books.losses import write_conditions
+from clauseway.app.books.project_usage import ProjectUsages
 from clauseway.app.books.register import recorded_facts
 from clauseway.app.books.sealing import register_spool, seal
 from clauseway.app.books.tenants import tenancy_for_plan
@@ -159,6 +160,7 @@ def present_plan(options: ServeOptions, book: Path | None = None) -> Plan:
         limits=tenancy.limits,
         budgets=tenancy.budgets,
         leases=str(home.lease_socket) if tenancy.budgets else "",
+        usage=str(home.lease_socket),
         settings=settings_of(configuration, options.configuration),
         attempt_timeout_s=configuration.gateway.attempt_timeout_s,
         deadline_s=configuration.gateway.deadline_s,
@@ -191,7 +193,8 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         configuration = read_configuration(
             options.configuration, with_recorded(options.opened, options.home).catalog
         )
-        stack.enter_context(lease_server(options.home))
+        usage = ProjectUsages(options.home)
+        stack.enter_context(lease_server(options.home, {"/usage": usage.answer}))
         host = configuration.gateway.host if options.host is None else options.host
         port = configuration.gateway.port if options.port is None else options.port
         gateway = _start_gateway(options, host, port, clock)

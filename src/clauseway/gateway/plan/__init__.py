@@ -24,6 +24,7 @@ from clauseway.gateway.plan.records import (
     Route,
     SpendCommitment,
     Target,
+    UsageQuestion,
 )
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "Route",
     "SpendCommitment",
     "Target",
+    "UsageQuestion",
 ]

@@ -6,6 +6,7 @@ decided, each refusal already worded.
 """
 
 from collections.abc import Mapping
+from datetime import date
 
 import msgspec
 
@@ -224,13 +225,24 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     budgets: tuple[int, ...] = ()
 
 
+class UsageQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """The question of a gateway at its home's socket (`POST /usage`): a project's usage from the
+    first day to the last. The answer goes to the client as it is."""
+
+    organisation: str
+    project: str
+    first: date
+    last: date
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. `models` maps the names that clients may ask for to products, `snapshots` are
     those among them that mean one dated model only; `epochs` are in order of time.
 
     `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts.
     `leases` is the unix socket at which slices of budgets are leased; empty where there are no
-    budgets. `settings` are of the process. In a file the lists that may be long stand in lines of
+    budgets. `usage` is the one at which a project's usage is known; empty where a gateway stands by
+    itself. `settings` are of the process. In a file the lists that may be long stand in lines of
     their own, `parts` of them (see `file`).
     """
 
@@ -248,6 +260,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retirements: tuple[PlannedRetirement, ...] = ()
     commitments: tuple[SpendCommitment, ...] = ()
     leases: str = ""
+    usage: str = ""
     settings: Settings = Settings()
     attempt_timeout_s: float = 60.0
     deadline_s: float = 600.0

@@ -61,7 +61,7 @@ def requests(
 ) -> bytes:
     """List the latest requests of the customer's project that this process knows, the newest
     first: of a model, a status or an operation, after one of them."""
-    asked = _query_of(query, "limit", "after", "model", "status", "operation")
+    asked = query_of(query, "limit", "after", "model", "status", "operation")
     limit = _number(asked, "limit", 20, _LISTED_MAX)
     status = _number(asked, "status", 0, 999)
     after = RequestId.parse(asked["after"]).number if "after" in asked else 0
@@ -87,7 +87,7 @@ def limits(
     shared: Shared, customer: Customer, _name: bytes | None, query: bytes, head_lines: bytes
 ) -> bytes:
     """Tell what the customer may still ask, spend and hold, as far as this process knows."""
-    _query_of(query)
+    query_of(query)
     account, of_process = customer.account, shared.limits
     windows, slices = account.held(shared.wheel.now_s) if account is not None else ((), ())
     connections, held = shared.in_flight.of(customer.label)
@@ -123,7 +123,7 @@ def limits(
     return _json(view, head_lines)
 
 
-def _query_of(query: bytes, *names: str) -> dict[str, str]:
+def query_of(query: bytes, *names: str) -> dict[str, str]:
     """Return what a query asks for. Raises Refused for what nobody knows, or that stands twice."""
     asked: dict[str, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):

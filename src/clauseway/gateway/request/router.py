@@ -12,6 +12,7 @@ from time import monotonic_ns
 from typing import Final, NoReturn
 
 from clauseway.gateway.budgets.shortage import Shortage
+from clauseway.gateway.request import project_usage
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.incoming import Incoming
@@ -133,7 +134,7 @@ class Router:
                 try:
                     asking = asking_of(incoming.method, incoming.url)
                 except UnknownPath as unknown:
-                    return self._answer_without_cloud(incoming, unknown.methods, caller.head_lines)
+                    return self._answer_without_cloud(incoming, unknown.methods, caller)
             return self._operate(incoming, asking, caller)
         except Refused as refused:
             self._shared.counts.refusals[refused.fault.code] += 1
@@ -172,12 +173,12 @@ class Router:
         return shared.request_line(number)
 
     def _answer_without_cloud(
-        self, incoming: Incoming, methods: tuple[bytes, ...], head_lines: bytes
-    ) -> bytes:
+        self, incoming: Incoming, methods: tuple[bytes, ...], caller: Caller
+    ) -> Lifecycle | bytes:
         """Answer a path that is no operation; `methods` are those that it takes, where only the
         method is wrong."""
         path, _, query = incoming.url.partition(b"?")
-        shared = self._shared
+        shared, head_lines = self._shared, caller.head_lines
         if methods:
             _refuse_method(path, incoming.method, *methods)
         for pattern, keyed_answer in _KEYED:
@@ -187,6 +188,11 @@ class Router:
                     _refuse_method(path, incoming.method, b"GET")
                 customer = self._customer_of(incoming, shared.tables)
                 return keyed_answer(shared, customer, match[1], query, head_lines)
+        if path == project_usage.PATH:
+            if incoming.method != b"GET":
+                _refuse_method(path, incoming.method, b"GET")
+            customer = self._customer_of(incoming, shared.tables)
+            return project_usage.usage_lifecycle(caller, shared, customer, query)
         for open_path, answer in _OPEN:
             if path == open_path:
                 if incoming.method != b"GET":

@@ -444,6 +444,10 @@ _CHAT: Final = BY_NAME["chat"]
 _STORED_CHAT: Final = _CHAT._replace(
     state=State.ISSUES, stream=stored_chat_stream, depends_on=("chat.retrieve", "chat.delete")
 )
+# No endpoint of a cloud: the gateway itself answers, with its home's help.
+OWN_USAGE: Final = BY_NAME["files.list"]._replace(
+    name="usage", code=0, path=b"/clauseway/v1/usage", state=State.NONE
+)
 _STORED: Final = BITS[Capability.STORED_STATE]
 _ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
 _FIXED: Final = {

@@ -180,9 +180,14 @@ def sums_of(connection: Connection, days: Interval) -> list[RollupRow]:
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
+def usage_by(
+    control: Control,
+    by: Sequence[str],
+    days: Interval | None = None,
+    only: Mapping[str, str] | None = None,
+) -> list[Usage]:
     """Return the sums by some of hour, organisation, project, seller, cloud, region, product,
-    model, in their order."""
+    model, in their order; only of rows with these names, where any are given."""
     key = [_COLUMNS[name] for name in by]
     query = (
         select(*key, *(func.sum(_COLUMNS[name]).label(name) for name in _SUMS))
@@ -191,6 +196,8 @@ def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) 
     )
     if days is not None:
         query = query.where(_in(days))
+    for dimension, name in (only or {}).items():
+        query = query.where(_COLUMNS[dimension] == name)
     with control.reading() as connection:
         return [
             Usage(

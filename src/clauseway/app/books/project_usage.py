@@ -1,0 +1,114 @@
+"""A project's usage by day and model, for the project itself: from the hourly sums of the lake,
+with everything sealed that the journals hold by then."""
+
+import threading
+import time
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.app.books.basis import basis_of
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.charges import in_usd
+from clauseway.app.opening.home import Home
+from clauseway.gateway.plan import UsageQuestion
+from clauseway.metering import Unit
+from clauseway.pricing import PriceTable, Sale, UnknownPrice
+from clauseway.storage.lake.rollups import Usage, usage_by
+from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, day_after, day_of
+
+# Each sealing leaves files, and a project may ask at any rate.
+_SEAL_EVERY_S = 5.0
+# Books change when somebody names others; to read them takes a quarter of a second.
+_BOOKS_EVERY_S = 60.0
+_BY = ("hour", "product", "seller", "cloud", "region")
+_QUESTION = msgspec.json.Decoder(UsageQuestion)
+_UNITS = {unit.column: unit for unit in Unit}
+
+
+class _ModelDay:
+    """Sums of one model on one day. `cost` is None once something in it has no price."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.failed = 0
+        self.units: defaultdict[str, int] = defaultdict(int)
+        self.cost: Decimal | None = Decimal(0)
+
+    def add(self, usage: Usage, cost: Decimal | None) -> None:
+        self.served += usage.served
+        self.failed += usage.failed
+        for unit, count in usage.units.items():
+            self.units[unit] += count
+        self.cost = None if self.cost is None or cost is None else self.cost + cost
+
+
+class ProjectUsages:
+    """Answers questions for usage; one at a time, because each may seal first."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._one_question = threading.Lock()
+        self._sealed_s = self._booked_s = -_BOOKS_EVERY_S
+        self._prices: PriceTable | None = None
+
+    def answer(self, body: bytes) -> bytes:
+        """Return the usage of a project as its client reads it. Raise msgspec.DecodeError."""
+        question = _QUESTION.decode(body)
+        with self._one_question:
+            now_s = time.monotonic()
+            if now_s - self._sealed_s >= _SEAL_EVERY_S:
+                seal(self._home)
+                self._sealed_s = now_s
+            return msgspec.json.encode(self._of(question, self._prices_at(now_s)))
+
+    def _prices_at(self, now_s: float) -> PriceTable:
+        if self._prices is None or now_s - self._booked_s >= _BOOKS_EVERY_S:
+            self._prices = basis_of(self._home).prices(KnownAt(time.time_ns()))
+            self._booked_s = now_s
+        return self._prices
+
+    def _of(self, question: UsageQuestion, prices: PriceTable) -> dict[str, object]:
+        days = Interval(question.first, day_after(question.last))
+        buyer = {"organisation": question.organisation, "project": question.project}
+        with open_lake(self._home) as lake:
+            sums = usage_by(lake.control, _BY, days, buyer)
+        by_model: defaultdict[tuple[date, str], _ModelDay] = defaultdict(_ModelDay)
+        for usage in sums:
+            hour, product, seller, cloud, region = usage.key
+            day = day_of(int(hour) * HOUR_NS)
+            sale = Sale(product, cloud, seller, region, question.organisation)
+            by_model[day, product].add(usage, _cost(prices, sale, day, usage))
+        return {
+            "object": "clauseway.usage",
+            **buyer,
+            "from": question.first,
+            "until": question.last,
+            "data": [_row(day, model, its) for (day, model), its in sorted(by_model.items())],
+        }
+
+
+def _row(day: date, model: str, its: _ModelDay) -> dict[str, object]:
+    cost = None
+    if its.cost is not None:
+        cost = {"amount": f"{its.cost:f}", "currency": "USD", "provisional": True}
+    return {
+        "date": day,
+        "model": model,
+        "served": its.served,
+        "failed": its.failed,
+        "usage": {unit: count for unit, count in its.units.items() if count},
+        "cost": cost,
+    }
+
+
+def _cost(prices: PriceTable, sale: Sale, day: date, usage: Usage) -> Decimal | None:
+    """Estimate the charge of sums at the plain price: they do not say which requests were long, or
+    in which tier. None where a price or a rate is not known."""
+    report = {_UNITS[name]: count for name, count in usage.units.items()}
+    try:
+        return in_usd(prices.charge_sum(sale, day, report), day, prices)
+    except (UnknownPrice, InvalidInput):
+        return None

@@ -1,0 +1,89 @@
+"""A project's own usage by day and model: asked of the home, which holds the journals and the lake
+of all gateways. No database is on the way of a request here."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Final
+
+import msgspec
+
+from clauseway.gateway.plan import UsageQuestion
+from clauseway.gateway.request.information import query_of
+from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Prepared
+from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import CandidateSelection
+from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.transport.home_socket import ask
+from clauseway.gateway.wire import errors
+from clauseway.gateway.wire.operations import OWN_USAGE, UnderstoodRequest
+from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.values import day_of
+
+PATH: Final = b"/clauseway/v1/usage"
+_DAYS: Final = 30
+_DAYS_MAX: Final = 366
+_AGAIN: Final = b"retry-after: 2\r\n"
+
+
+class ProjectUsage:
+    """The preparation of an answer that the home gives."""
+
+    def __init__(self, socket: str, question: UsageQuestion) -> None:
+        self._socket = socket
+        self._question = question
+
+    async def prepare(self, _is_over: Callable[[], bool]) -> Prepared | None:
+        """Return the home's answer. Raises Refused."""
+        try:
+            status, answer = await ask(self._socket, "/usage", msgspec.json.encode(self._question))
+        except OSError as error:
+            status, answer = 0, str(error).encode()
+        if status != 200:
+            message = "The process that holds the usage of this home does not answer at present."
+            raise Refused(errors.USAGE_UNKNOWN, message, headers=_AGAIN)
+        return Prepared(answer=answer)
+
+
+def usage_lifecycle(caller: Caller, shared: Shared, customer: Customer, query: bytes) -> Lifecycle:
+    """Return the lifecycle of a question for usage. Raises Refused."""
+    socket = shared.tables.plan.usage
+    if not socket:
+        message = "This gateway stands by itself: no home holds its usage."
+        raise Refused(errors.NOT_IMPLEMENTED, message)
+    question = _question(customer, query, day_of(shared.clock()))
+    wanted = UnderstoodRequest(
+        OWN_USAGE, OWN_USAGE.call(b"", query, b""), NOTHING_ASKED, b"", b"", b"", ""
+    )
+    return Lifecycle(
+        caller,
+        shared,
+        customer,
+        CandidateSelection(()),
+        wanted,
+        shared.clock(),
+        preparation=ProjectUsage(socket, question),
+    )
+
+
+def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:
+    """Return the days asked for: the last thirty where nothing is said. Raises Refused."""
+    asked = query_of(query, "from", "until")
+    last = _day(asked, "until", today)
+    first = _day(asked, "from", last - timedelta(_DAYS - 1))
+    if not 0 <= (last - first).days < _DAYS_MAX:
+        message = f"from {first} until {last} is not from 1 to {_DAYS_MAX} days."
+        raise Refused(errors.MALFORMED_QUERY, message, param="from")
+    buyer = customer.buyer
+    return UsageQuestion(
+        organisation=buyer.organisation, project=buyer.project, first=first, last=last
+    )
+
+
+def _day(asked: dict[str, str], name: str, default: date) -> date:
+    written = asked.get(name)
+    try:
+        return date.fromisoformat(written) if written is not None else default
+    except ValueError:
+        message = f"{name} is a day such as 2026-05-31, not {written!r}."
+        raise Refused(errors.MALFORMED_QUERY, message, param=name) from None

@@ -1,0 +1,31 @@
+"""One question to the process that runs the gateway, at its unix socket: HTTP, a connection for
+each."""
+
+import asyncio
+from typing import Final
+
+_ANSWER_BYTES: Final = 16 << 20
+_ANSWER_S: Final = 20.0  # the lake may be sealed first
+
+
+async def ask(socket: str, path: str, body: bytes) -> tuple[int, bytes]:
+    """Return status and body of the answer. Raises OSError (a timeout is one) where nobody answers,
+    or not in HTTP."""
+    async with asyncio.timeout(_ANSWER_S):
+        reader, writer = await asyncio.open_unix_connection(socket, limit=_ANSWER_BYTES)
+        try:
+            head = f"POST {path} HTTP/1.1\r\nhost: home\r\ncontent-length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            return await _read(reader)
+        finally:
+            writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        lengths = [line[15:] for line in lines if line.lower().startswith(b"content-length:")]
+        return int(status[9:12]), await reader.readexactly(int(lengths[0]))
+    except (EOFError, asyncio.LimitOverrunError, ValueError, IndexError) as error:
+        raise ConnectionError(f"the home's answer cannot be read: {error!r}") from error

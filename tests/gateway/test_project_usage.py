@@ -1,0 +1,155 @@
+"""`GET /clauseway/v1/usage`: a project's own usage by day and model, from a gateway's journal and the home's lake."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import AUTHORIZED, PATIENCE_S, PRODUCT, SECRET, Connection, Received, Rig, key
+
+from clauseway.app.books.leasing import lease_server
+from clauseway.app.books.project_usage import ProjectUsages
+from clauseway.app.books.sealing import seal
+from clauseway.app.opening.home import Home
+from clauseway.gateway.plan import Plan
+
+RIVAL, AUDITOR = "sk-test-rival", "sk-test-auditor"
+# What a scripted cloud's answer uses: 21 tokens in, 4 of them cached, and 8 out.
+INPUT, CACHED, OUTPUT = 21, 4, 8
+
+
+class Served:
+    """A home with its socket, and a gateway that journals in it."""
+
+    def __init__(self, root: Path, stack: ExitStack) -> None:
+        self.home = Home(root)
+        self.home.make()
+        usages = ProjectUsages(self.home)
+        self.socket = ExitStack()
+        stack.enter_context(self.socket)
+        self.socket.enter_context(lease_server(self.home, {"/usage": usages.answer}))
+        self.rig = stack.enter_context(Rig(root))
+        self.rig.spool = self.home.spools / "gateway"
+        self.rig.spool.mkdir(parents=True)
+        self.rig.cloud("azure")
+        self.rig.start(self.plan())
+
+    def plan(self, **changes: Any) -> Plan:
+        rival = msgspec.structs.replace(key(RIVAL, "openai"), organisation="rival", project="theirs")
+        auditor = msgspec.structs.replace(key(AUDITOR, "openai"), role="auditor")
+        keys = (key(SECRET, "openai"), rival, auditor)
+        return self.rig.plan(keys=keys, **{"usage": str(self.home.lease_socket), **changes})
+
+    def usage(self, query: str = "", secret: str = SECRET) -> httpx.Response:
+        headers = {"authorization": f"Bearer {secret}"}
+        return httpx.get(f"{self.rig.url}/clauseway/v1/usage{query}", headers=headers, timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with ExitStack() as stack:
+        yield Served(tmp_path, stack)
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def test_a_project_reads_its_own_usage_by_day_and_model(served: Served) -> None:
+    """What lies in the lake and what the journal alone holds yet."""
+    assert served.rig.post().status_code == 200
+    seal(served.home)
+    assert served.rig.post().status_code == 200
+    headers = {"authorization": f"Bearer {RIVAL}"}
+    body = {"model": "gpt-5.4", "messages": []}
+    assert httpx.post(f"{served.rig.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
+    begun = today()
+    answer = served.usage()
+    told = answer.json()
+    assert answer.headers["x-clauseway-request-id"]
+    assert (told["object"], told["organisation"], told["project"]) == ("clauseway.usage", "acme", "research")
+    (row,) = told["data"]
+    assert row["date"] in (begun, today())
+    assert (row["model"], row["served"], row["failed"]) == (PRODUCT, 2, 0)
+    assert row["usage"] == {"input_tokens": 2 * INPUT, "cached_input_tokens": 2 * CACHED, "output_tokens": 2 * OUTPUT,
+                            "reasoning_tokens": 0} | row["usage"]  # fmt: skip
+    (row,) = served.usage(secret=RIVAL).json()["data"]
+    assert row["served"] == 1
+    assert served.usage(secret=AUDITOR).json() == told, "who may ask nothing may read"
+
+
+def test_what_has_a_price_has_an_estimate(served: Served) -> None:
+    """At the price of the book that the home holds; of what has none the cost is not known."""
+    label = msgspec.structs.replace(served.rig.plan().targets[0].label, product="gpt-5.4")
+    targets = [served.rig.target("azure", served.rig.clouds["azure"].port, label=label)]
+    served.rig.kill()
+    routes = {"openai|gpt-5.4|direct": served.rig.plan().epochs[0].routes[f"openai|{PRODUCT}|direct"]}
+    epoch = msgspec.structs.replace(served.rig.plan().epochs[0], routes=routes)
+    served.rig.start(served.plan(targets=tuple(targets), models={"gpt-5.4": "gpt-5.4"}, epochs=(epoch,)))
+    assert served.rig.post().status_code == 200
+    (row,) = served.usage().json()["data"]
+    assert row["cost"]["currency"] == "USD"
+    # 17 tokens in at 2.5, 4 cached at 0.25, 8 out at 15 USD per million.
+    assert Decimal(row["cost"]["amount"]) == Decimal("0.0000425") + Decimal("0.000001") + Decimal("0.00012")
+
+
+def test_days_that_are_asked_for(served: Served) -> None:
+    assert served.rig.post().status_code == 200
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+    later = served.usage(f"?from={tomorrow + timedelta(days=1)}&until={tomorrow + timedelta(days=3)}").json()
+    assert later["data"] == []
+    assert later["from"] == (tomorrow + timedelta(days=1)).isoformat()
+    usual = served.usage(f"?until={tomorrow}").json()
+    assert usual["from"] == (tomorrow - timedelta(days=29)).isoformat()
+    assert len(usual["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "param", "words"),
+    [
+        ("?from=2026-13-01", "from", "from is a day such as 2026-05-31, not '2026-13-01'."),
+        ("?from=2026-02-01&until=2026-01-31", "from", "from 2026-02-01 until 2026-01-31 is not from 1 to 366 days."),
+        ("?from=2020-01-01&until=2026-01-01", "from", "is not from 1 to 366 days."),
+        ("?model=gpt", "model", "'model' is unknown here or stands twice. Parameters: from, until."),
+    ],
+)
+def test_days_that_are_none(served: Served, query: str, param: str, words: str) -> None:
+    answer = served.usage(query)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_query", param)
+    assert words in error["message"]
+
+
+def test_who_has_no_key_and_who_posts(served: Served) -> None:
+    assert served.usage(secret="sk-nobody").status_code == 401
+    posted = httpx.post(f"{served.rig.url}/clauseway/v1/usage", headers=AUTHORIZED)
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET")
+
+
+def test_a_home_that_is_away_is_told(served: Served) -> None:
+    served.socket.close()
+    answer = served.usage()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "usage_unavailable")
+    assert (answer.headers["retry-after"], answer.headers["x-should-retry"]) == ("2", "true")
+    assert served.rig.post().status_code == 200, "nothing else is moved by it"
+
+
+def test_a_gateway_by_itself_says_so(served: Served) -> None:
+    served.rig.kill()
+    served.rig.start(served.plan(usage=""))
+    assert (served.usage().status_code, served.usage().json()["error"]["code"]) == (501, "not_offered")
+
+
+def test_failed_attempts_are_told_apart(served: Served) -> None:
+    async def broken(connection: Connection, _: Received) -> None:
+        connection.writer.write(b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n")
+
+    served.rig.clouds["azure"].behaviour = broken
+    assert served.rig.post().status_code == 502
+    (row,) = served.usage().json()["data"]
+    assert (row["served"], row["failed"], row["usage"]) == (0, 1, {})
