@@ -160,8 +160,11 @@ def granted(case: Case, party: str) -> bool:
 def serve(case: Case) -> str:
     """Host cloud and seller are two fields; the seller defaults to the party."""
     seller = case.seller or case.party
-    # Another party's serving is answered as its selling.
-    hosting = openai_serves(case) if case.party == "openai" else sell(case, case.party)
+    if case.party == "openai":
+        hosting = openai_serves(case)
+    else:
+        # Another party's serving is answered as its selling. For another seller it hosts, and sells nothing.
+        hosting = sell(case, case.party, hosts_alone=seller != case.party)
     # CHOSEN: where somebody else sells what the party serves, both must be allowed; the stricter answer is given.
     return strictest(hosting, sell(case, seller))
 
@@ -226,7 +229,7 @@ def microsoft_left_it(case: Case) -> bool:
     return (cannot or declines) if case.r1 == "or" else (cannot and declines)
 
 
-def sell(case: Case, seller: str) -> str:
+def sell(case: Case, seller: str, *, hosts_alone: bool = False) -> str:
     # A sale needs OpenAI's serving on that cloud. OpenAI itself needs nothing else.
     # CHOSEN: research, which is hosted and never sold, is answered for another host by these same rules, and
     # Microsoft's right to host it rests on the licence to models and products, not on that to research.
@@ -239,7 +242,7 @@ def sell(case: Case, seller: str) -> str:
         if microsoft_licensed(case, "ip.models") or granted(case, "microsoft"):
             return served
         return FORBIDDEN
-    if only_two_sell(case):
+    if only_two_sell(case) and not hosts_alone:
         return FORBIDDEN  # in every segment
     # Afterwards by OpenAI's grant: a recorded one, or OpenAI's launch on the seller's own cloud, for that cloud.
     own_launch = any(launch.cloud == case.cloud and OPERATES.get(launch.cloud) == seller for launch in launches(case))

@@ -300,7 +300,7 @@ class World:
         if deed.action == "sell":
             own = bool(owner) and self.shipped(deed.product, deed.cloud)
             yield deed._replace(action="serve", party=owner if own else self.catalog.operators.get(deed.cloud, ""))
-        elif deed.action == "serve" and deed.party != owner:
+        elif deed.action == "serve" and deed.party == deed.seller:
             yield deed._replace(action="sell")
         elif deed.action == "license" and owner and deed.party != owner:
             yield deed._replace(party=owner, to=deed.party)

@@ -57,6 +57,11 @@ CLAIMS = [
      "2026-04-26", "holds"),
     (always(CONDITIONAL), SERVES_API_ON_AWS, "2026-04-27", "2040-01-01", "holds"),
     (never(FORBIDDEN), Within(parties=("openai",), actions=("serve",)), "2026-04-27", "2040-01-01", "holds"),
+    # Amazon may host what OpenAI sells once OpenAI may grant it; it may not sell itself.
+    (never(CONDITIONAL), Within(actions=("serve",), parties=("amazon",), products=("chatgpt",), clouds=("aws",)),
+     "2025-01-21", "2026-04-26", "holds"),
+    (always(CONDITIONAL), Within(actions=("serve",), parties=("amazon",), products=("chatgpt",), clouds=("aws",),
+     sellers=("openai",)), "2025-10-28", "2026-04-26", "holds"),
     (always(PERMITTED), Within(products=("gpt-oss-120b",), actions=("serve", "sell")), "2023-01-23", "2040-01-01",
      "holds"),
     (never(UNSTATED), Within(), "2023-01-23", "2033-12-31", "holds"),

@@ -206,25 +206,62 @@ clouds: [north]
 despite: [t]
 """
 
+# An exclusive appointment to sell, and who may host: reserved to the appointee as a party or as a seller.
+APPOINTED = """
+id: t
+kind: exclusivity
+actions: [sell]
+products: [apps]
+only: {%s: [shop]}
+
+id: g
+kind: permission
+party: shop
+actions: [sell]
+products: [apps]
+
+id: l
+kind: licence
+licensor: maker
+licensee: partner
+products: [rights]
+carries: [{actions: [serve, sell], products: [apps], clouds: [north]}]
+"""
+HOSTED_FOR_THE_APPOINTEE = """
+sell shop app north                        | permitted   | t
+serve partner app north seller=shop        | permitted   | l
+serve partner app north seller=rival       | forbidden   | t
+serve partner app north                    | forbidden   | t
+serve maker app own seller=shop            | permitted   | own
+serve maker app own                        | forbidden   | t
+serve rival app south seller=shop          | conditional | grant
+"""
+
 TABLES = [
-    # Terms on sales bind the owner, as they bind others.
+    (APPOINTED % "parties", HOSTED_FOR_THE_APPOINTEE),
+    (APPOINTED % "sellers", HOSTED_FOR_THE_APPOINTEE),
+    # Terms on sales bind the owner, as they bind others, and the owner's serving of what it sells.
     (ON_SELL, """
 sell maker app north                       | permitted   | t
 sell maker app south                       | forbidden   | t
-serve maker app south                      | permitted   | own
+serve maker app north                      | permitted   | own
+serve maker app south                      | forbidden   | t
+serve maker app south seller=shop          | forbidden   | t
 sell shop app south                        | forbidden   | t
 """),
     (SHIP_FIRST_ON_SALE, """
 sell maker app south                       | conditional | t
 sell maker app north                       | permitted   | own
-serve maker app south                      | permitted   | own
+serve maker app south                      | conditional | t
+serve maker app north                      | permitted   | own
 sell shop app south                        | conditional | grant, t
 """),
     (REFUSAL_ON_SALE, """
 sell maker app own                         | conditional | t
 sell partner app own                       | conditional | grant
 sell shop app own                          | conditional | grant, t
-serve maker app own                        | permitted   | own
+serve maker app own                        | conditional | t
+serve maker app own seller=partner         | conditional | grant
 """),
     # An exclusivity on hosting binds whoever hosts; inside, it permits nothing.
     (SERVED_BY_TWO, """

@@ -179,6 +179,8 @@ class OdrlReader:
             return [self._node("cloud", asked.cloud)]
         if operand == CW.seller:
             return [self._node("party", asked.seller)] if asked.action in ("serve", "sell") else []
+        if operand == CW.sellsItself:
+            return [Literal(asked.seller == asked.party)]
         if operand == CW.region:
             place = self._node("place", f"{asked.cloud}:{asked.region}")
             return self._all(place, CW.within) or [self._node("region", asked.region)]

@@ -487,6 +487,11 @@ class Classes(msgspec.Struct, frozen=True, gc=False):
             numbers[name] = stand_ins.setdefault(tuple(by), (len(stand_ins), name))[0]
         return cls(numbers, [name for _, name in stand_ins.values()])
 
+    def another(self, name: str) -> str:
+        """Return another name of a name's class; empty if it has no other."""
+        number = self.numbers[name]
+        return next((n for n, of in self.numbers.items() if of == number and n != name), "")
+
     def offsets(self, step: int) -> dict[str, int]:
         """Return the offset of each name's class, with classes `step` places apart."""
         if step not in self._offsets:
@@ -514,7 +519,8 @@ class Partitions:
         self._tells: dict[Bearing, _TermNameSets] = {}
         self._classes: dict[tuple[tuple[str, ...], frozenset[frozenset[str]]], Classes] = {}
 
-    def of(self, situation: Situation) -> Partition:
+    def of(self, situation: Situation, *, for_another: bool = False) -> Partition:
+        """Return the partition of a situation; of serving, either for itself or for another."""
         sets = _no_name_sets()
         for bearing in (*situation.live, *situation.ended):
             term_sets = self._tells.get(bearing)
@@ -534,20 +540,19 @@ class Partitions:
                 case Launch() as launch:
                     sets[_CLOUD].add(_alone(launch.cloud))
                     sets[_PARTY].add(_alone(self._text.catalog.operators.get(launch.cloud, "")))
-        return self._partition(situation.action, sets)
+        return self._partition(situation.action, sets, for_another)
 
     def of_nothing(self, action: str) -> Partition:
         """Return the partition in which nothing is distinguished: one class of each kind."""
         return self._partition(action, _no_name_sets())
 
-    def _partition(self, action: str, sets: "_NameSets") -> Partition:
+    def _partition(self, action: str, sets: "_NameSets", for_another: bool = False) -> Partition:
         # Terms that name parties distinguish other parties too.
         told_apart = {BY_NAME["to"]: sets[_PARTY]} | sets
-        # In a question about `sell`, the party is the seller: terms that name sellers distinguish
-        # parties. In a question about `serve`, the seller is a name of its own.
-        if action == SELL:
+        # Where the party itself sells, terms that name sellers distinguish parties. Where another
+        # sells what it serves, the seller is a name of its own.
+        if not for_another:
             told_apart[_PARTY] = sets[_PARTY] | sets[_SELLER]
-        if action != SERVE:
             told_apart[_SELLER] = set()
         return {
             part: self._telling_apart(names, told_apart.get(part, set()))

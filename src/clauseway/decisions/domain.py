@@ -38,17 +38,17 @@ def all_questions(
     as_of: date,
     known_at: KnownAt,
     readings: Mapping[str, str] | None = None,
+    every_seller: bool = False,
 ) -> Iterator[Question]:
     """Yield every valid combination of names, in a stable order.
 
     Parts that an action does not take (a cloud for a licence) are left empty.
 
-    Where no term names sellers, the seller is always the party: a question with another seller is
-    two of these questions, both of which must hold. Regions are those that the catalog defines,
-    and elsewhere.
+    Where no term names sellers, the seller is the party: what it serves for other sellers is
+    walked with `every_seller` alone. Regions are those that the catalog defines, and elsewhere.
     """
     chosen = check_readings(agreement, readings or {})
-    sellers_differ = names_sellers(agreement)
+    sellers_differ = every_seller or names_sellers(agreement)
     for action in ACTIONS:
         names = {part.name: part.asked(catalog, action) for part in _WALKED}
         if action != SERVE or not sellers_differ:

@@ -60,7 +60,7 @@ from clauseway.decisions.rights import (
 )
 
 # The version of the rules above. Raise it when any answer changes: every receipt contains it.
-ENGINE = "clauseway-decisions/4"
+ENGINE = "clauseway-decisions/5"
 
 
 def decide(
@@ -195,8 +195,10 @@ def _rule(case: Case, act: Act) -> Finding:
         return Finding(Outcome.FORBIDDEN, bars)
     # The owner may do whatever no term forbids.
     if act.party == owner:
+        # The hosting alone is cited for serving: `sell` says why the owner may sell.
+        cited = [act] if act.action == SERVE else needed
         return both(
-            Finding(Outcome.PERMITTED, _grounds(case, needed, owner)),
+            Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
             conditions(case, needed, owner, grantor=owner),
         )
     # Without an owner there is a public permission: see above.
@@ -209,12 +211,12 @@ def _rule(case: Case, act: Act) -> Finding:
 def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    A sale needs an offer by the seller, and hosting by the host. Serving by a party that is not
-    the owner needs both from that party; serving by the owner needs hosting alone.
+    A sale needs an offer by the seller, and hosting by the host. Who serves what it sells itself
+    needs both of itself. Who serves for another seller hosts alone: the sale is asked apart.
     """
     if act.action == SELL:
         return act, msgspec.structs.replace(act, action=SERVE, party=_host(case, act, owner))
-    if act.action == SERVE and act.party != owner:
+    if act.action == SERVE and act.seller == act.party:
         return msgspec.structs.replace(act, action=SELL), act
     if act.action == LICENSE and owner is not None and act.party != owner:
         # A sublicence needs two licences by the owner: to the sublicensor and to the sublicensee.

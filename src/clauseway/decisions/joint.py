@@ -137,7 +137,7 @@ def _verdicts_of(side: JointSide) -> Callable[[Combination], Verdict]:
 
 
 def _questions(
-    asked: Sequence[AskedAgreement], as_of: date, known_at: KnownAt
+    asked: Sequence[AskedAgreement], as_of: date, known_at: KnownAt, *, every_seller: bool = False
 ) -> Iterator[Question]:
     catalog = joint_catalog([member.catalog for member in asked])
     # If any agreement names sellers, enumerate the questions as that agreement does.
@@ -145,7 +145,9 @@ def _questions(
         (member.agreement for member in asked if names_sellers(member.agreement)),
         asked[0].agreement,
     )
-    return all_questions(agreement, catalog, as_of=as_of, known_at=known_at)
+    return all_questions(
+        agreement, catalog, as_of=as_of, known_at=known_at, every_seller=every_seller
+    )
 
 
 def prove_together(
@@ -164,9 +166,8 @@ def prove_together(
     """
     tables = [JointTable(asked, known_at, chosen) for chosen in readings]
     catalog = joint_catalog([member.catalog for member in asked])
-    return walk(
-        claim, within, days, catalog, _questions(asked, days.begin, known_at), tables, readings
-    )
+    questions = _questions(asked, days.begin, known_at, every_seller=bool(within.sellers))
+    return walk(claim, within, days, catalog, questions, tables, readings)
 
 
 def every_reading_together(

@@ -141,7 +141,13 @@ def prove(
     `every_reading` makes these choices; each has an option for every reading.
     Raises InvalidInput for unknown names, and if there is no such question.
     """
-    questions = all_questions(agreement, catalog, as_of=days.begin, known_at=known_at)
+    questions = all_questions(
+        agreement,
+        catalog,
+        as_of=days.begin,
+        known_at=known_at,
+        every_seller=bool(within.sellers),
+    )
     tables = [DecisionTable(agreement, catalog, facts, known_at, chosen) for chosen in readings]
     return walk(claim, within, days, catalog, questions, tables, readings)
 

@@ -26,7 +26,7 @@ from clauseway.decisions.classes import ActContexts, Partition, Partitions, Situ
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import decide, decide_act, facts_hash, other_options, receipt
-from clauseway.decisions.parts import BY_NAME, Names
+from clauseway.decisions.parts import ACTIONS_WITH_SELLER, BY_NAME, Names
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on, left_out
 from clauseway.values import FOREVER, KnownAt
@@ -132,20 +132,24 @@ class _Leaf:
 
     Each name has an offset; a question's cell lies at the sum of its names' offsets. `cells` holds
     the cells asked for so far. `case` makes the case that the engine decides.
+
+    A leaf on `serve` is about what the party sells itself, or (`for_another`) about what another
+    party sells.
     """
 
     __slots__ = (
         "_case",
-        "_day",
         "_names",
-        "_situation",
         "apart",
         "cells",
         "clouds",
+        "day",
+        "for_another",
         "parties",
         "regions",
         "segments",
         "sellers",
+        "situation",
         "to",
     )
     # The offset of each name, by part.
@@ -156,15 +160,24 @@ class _Leaf:
     regions: Mapping[str, int]
     to: Mapping[str, int]
 
-    def __init__(self, case: _MakeCase, situation: Situation, day: date, names: Partition) -> None:
-        self._case: Case | _MakeCase = case
-        self._situation, self._day, self._names = situation, day, names
+    def __init__(
+        self,
+        case: Case | _MakeCase,
+        situation: Situation,
+        day: date,
+        names: Partition,
+        *,
+        for_another: bool = False,
+    ) -> None:
+        self._case = case
+        self.situation, self.day, self._names = situation, day, names
+        self.for_another = for_another
         step = 1
         for part, classes in names.items():
             setattr(self, part.lists, classes.offsets(step))
             step *= len(classes.names)
-        # Most situations distinguish neither sellers nor regions, and a look-up can skip both.
-        self.apart = len(names[_SELLER].names) > 1 or len(names[_REGION].numbers) > 1
+        # Most situations do not distinguish regions, and a look-up can skip them.
+        self.apart = len(names[_REGION].numbers) > 1
         self.cells: dict[int, _Cell] = {}
 
     def __len__(self) -> int:
@@ -184,33 +197,47 @@ class _Leaf:
     @property
     def case(self) -> Case:
         if not isinstance(self._case, Case):
-            self._case = self._case(self._situation, self._day)
+            self._case = self._case(self.situation, self.day)
         return self._case
 
     def decide_all(self, product: str) -> None:
         # Rows share leaves: this one may have been decided for another product.
         if len(self.cells) == len(self):
             return
-        for at, act in enumerate(self._acts(product)):
+        for at, act in self._acts(product):
             if at not in self.cells:
                 self.cell(at, act)
 
     def sheet(self, product: str) -> Sheet:
         """Return what the leaf decides, told of a product that it is about."""
-        return Sheet(self._day, self.case, list(self._acts(product)))
+        return Sheet(self.day, self.case, [act for _, act in self._acts(product)])
 
-    def _acts(self, product: str) -> Iterator[Act]:
-        """Yield the act that stands for each cell, in the order of the cells."""
+    def verdict(self, asked: Names) -> Verdict:
+        """Return the verdict on a question that this leaf answers."""
+        at = sum(getattr(self, part.lists)[getattr(asked, part.name)] for part in self._names)
+        cell = self.cells.get(at) or self.cell(at, self.asked(asked))
+        return cell.verdict or cell.filled(asked.action, asked.party, asked.product, asked.segment)
+
+    def _acts(self, product: str) -> Iterator[tuple[int, Act]]:
+        """Yield the offset of each cell with the act that stands for it."""
         action = self.case.question.action
         fixed = {"action": action, "product": product, **left_out(action)}
         # The offsets of the first part are next to each other.
         parts = [part.name for part in reversed(self._names.keys())]
-        for names in every(*(classes.names for classes in reversed(self._names.values()))):
+        cells = every(*(classes.names for classes in reversed(self._names.values())))
+        for at, names in enumerate(cells):
             named = dict(zip(parts, names, strict=True))
-            if action == SELL:
+            if not self.for_another and action in ACTIONS_WITH_SELLER:
                 named["seller"] = named["party"]
+            elif self.for_another and named["seller"] == named["party"]:
+                # Nobody sells for itself what it serves for another. A class of one party has no
+                # other to stand for it, and its cell is never asked for.
+                other = self._names[_SELLER].another(named["party"])
+                if not other:
+                    continue
+                named["seller"] = other
             named.update(fixed)
-            yield Act(**named)
+            yield at, Act(**named)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -258,10 +285,23 @@ class DecisionTable:
         """Return the verdict on a day. Raises KeyError unless the parts make a valid `Question`."""
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
+        if seller and seller != party:
+            region = self._region_of(cloud, region)
+            asked = Names(
+                action=action,
+                party=party,
+                product=product,
+                cloud=cloud,
+                to=to,
+                segment=segment,
+                seller=seller,
+                region=region,
+            )
+            return self._for_another(leaf, asked, as_of)
         at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
         if leaf.apart or region:
             region = self._region_of(cloud, region)
-            at += leaf.sellers[seller or party] + leaf.regions[region]
+            at += leaf.regions[region]
         cell = leaf.cells.get(at)
         if cell is None:
             asked = Names(
@@ -271,16 +311,27 @@ class DecisionTable:
                 cloud=cloud,
                 to=to,
                 segment=segment,
-                seller=seller or party,
+                seller=party,
                 region=region,
             )
             cell = leaf.cell(at, leaf.asked(asked))
-        verdict = cell.verdict or cell.filled(action, party, product, segment)
-        if not seller or seller == party:
-            return verdict
-        # Another party sells: both the serving and the sale must be permitted.
-        sale = self.look_up(_SOLD, seller, product, cloud, "", segment, as_of=as_of, region=region)
-        return Verdict.of(both(_finding(verdict), _finding(sale)))
+        return cell.verdict or cell.filled(action, party, product, segment)
+
+    def _for_another(self, leaf: _Leaf, asked: Names, as_of: date) -> Verdict:
+        """Return the verdict on serving what another sells: the hosting and the sale are asked."""
+        if asked.action != SERVE:
+            raise KeyError(f"{asked.action} takes no other seller")
+        hosting = self._compiler.for_another(leaf).verdict(asked)
+        sale = self.look_up(
+            _SOLD,
+            asked.seller,
+            asked.product,
+            asked.cloud,
+            segment=asked.segment,
+            as_of=as_of,
+            region=asked.region,
+        )
+        return Verdict.of(both(_finding(hosting), _finding(sale)))
 
     def verdict(self, asked: Names, as_of: date) -> Verdict:
         """Return the verdict on names on a day. Raises KeyError as `look_up` does."""
@@ -318,7 +369,8 @@ class DecisionTable:
         """Decide every verdict now, instead of at its first look-up."""
         for (_, product), row in self.compile_all()._rows.items():
             for leaf in row.leaves:
-                leaf.decide_all(product)
+                for each in self._compiler.both_sales(leaf):
+                    each.decide_all(product)
         return self
 
     def sheets(self) -> Iterator[Sheet]:
@@ -330,7 +382,8 @@ class DecisionTable:
                 for leaf in self._rows[action, product].leaves[1:]:
                     if id(leaf) not in seen:
                         seen.add(id(leaf))
-                        yield leaf.sheet(product)
+                        for each in self._compiler.both_sales(leaf):
+                            yield each.sheet(product)
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -364,6 +417,7 @@ class _Compiler:
         self.products[_SOLD] = self.products[SERVE]
         self._rows: dict[tuple[str, object], _Row] = {}
         self.leaves: dict[Situation, _Leaf] = {}
+        self._for_another: dict[int, _Leaf] = {}
         self._unstated = {action: self._leaf_of_unstated(action) for action in ACTIONS}
 
     def row(self, action: str, product: str) -> _Row:
@@ -390,6 +444,21 @@ class _Compiler:
 
     def _leaf(self, situation: Situation, day: date) -> _Leaf:
         return _Leaf(self._case, situation, day, self._partitions.of(situation))
+
+    def for_another(self, leaf: _Leaf) -> _Leaf:
+        """Return the leaf of the same situation about what another party sells."""
+        if id(leaf) not in self._for_another:
+            names = self._partitions.of(leaf.situation, for_another=True)
+            self._for_another[id(leaf)] = _Leaf(
+                leaf.case, leaf.situation, leaf.day, names, for_another=True
+            )
+        return self._for_another[id(leaf)]
+
+    def both_sales(self, leaf: _Leaf) -> Iterator[_Leaf]:
+        """Yield a leaf and, if it is about serving, the leaf about what another party sells."""
+        yield leaf
+        if leaf.situation.action == SERVE:
+            yield self.for_another(leaf)
 
     def _case(self, situation: Situation, day: date) -> Case:
         text = self._text

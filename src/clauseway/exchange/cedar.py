@@ -99,7 +99,8 @@ _SOLD = ("serve", "sell")
 
 
 class _Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that need an act: these actions, asked for by others than the owner or by anyone.
+    """Requests that need an act: these actions, asked for by anyone, by others than the owner, or
+    by the seller itself.
 
     `actor` does the act: the principal, the host of the sale, or the owner that licenses. `to` is
     the expression for the licensee.
@@ -111,11 +112,11 @@ class _Reach(msgspec.Struct, frozen=True, kw_only=True):
     to: str = ""
 
 
-# The requests that need an act. A sale is an offer and a hosting; another party's serving is both,
-# by that party.
+# The requests that need an act. A sale is an offer and a hosting. Who serves what it sells itself
+# does both.
 _REACHES: dict[str, tuple[_Reach, ...]] = {
     "serve": (_Reach(actions=_SOLD, actor="host"),),
-    "sell": (_Reach(actions=("sell",)), _Reach(actions=("serve",), by="others")),
+    "sell": (_Reach(actions=("sell",)), _Reach(actions=("serve",), by="the seller")),
     "contract-compute": (_Reach(actions=("contract-compute",)),),
     "license": (
         _Reach(actions=("license",), to="context.to"),
@@ -634,9 +635,11 @@ class _Policies:
         return " || ".join(f"({self._owner_scope(term.products, taken)})" for term, taken in named)
 
     def _by(self, reach: _Reach, products: Iterable[str]) -> list[str]:
-        """Return the condition that the owner or another party asks."""
+        """Return the condition that the party asks that `reach.by` says."""
         if reach.by == "anyone":
             return []
+        if reach.by == "the seller":
+            return ["context.seller == principal.name"]
         owners = self._owners_of(products)
         owner = " || ".join(
             f"(principal == {_name('Party', term.party)}"

@@ -90,6 +90,7 @@ _ACTIONS: Mapping[str, str] = {
 _OPERANDS: Mapping[str, str] = {
     "cloud": "The cloud on which the act takes place.",
     "seller": "Who sells what is served: the party itself, unless another does.",
+    "sellsItself": "Whether the party itself sells what it serves.",
     "segment": "The customers for whom the act is done.",
     "region": "The region in which the act's place lies (within), "
     "or the region that the act names.",
@@ -120,8 +121,8 @@ _MEMBERS: Mapping[str, str] = {
 
 
 class _Reach(msgspec.Struct, frozen=True):
-    """An act that a question needs: the action `asked`, by others than the owner or by anyone, and
-    its actor.
+    """An act that a question needs: the action `asked`, by anyone, by others than the owner or by
+    the seller itself, and its actor.
 
     The actor is the asker, the host of the sale, or the owner that licenses. `to` is the operand of
     the licensee.
@@ -133,10 +134,10 @@ class _Reach(msgspec.Struct, frozen=True):
     to: str = ""
 
 
-# A sale is an offer and a hosting; another party's serving is both, by that party.
+# A sale is an offer and a hosting. Who serves what it sells itself does both.
 _REACHED: Mapping[str, tuple[_Reach, ...]] = {
     "serve": (_Reach("serve"), _Reach("sell", actor="host")),
-    "sell": (_Reach("sell"), _Reach("serve", ":others")),
+    "sell": (_Reach("sell"), _Reach("serve", ":seller")),
     "contract-compute": (_Reach("contract-compute"),),
     "license": (
         _Reach("license", to="recipient"),
@@ -437,14 +438,13 @@ class _Policy:
         """
         if not bound or (reach.actor == "owner" and not owner):
             return
-        by = self._is_not(owner) if reach.by == ":others" and owner else []
         # The condition that the bound party does the act itself; None if it never does.
         does = {
             "party": self._is(bound),
             "host": [self._constraint("host", "eq", [self._party(bound)])],
             "owner": [] if owner == bound else None,
         }[reach.actor]
-        still = [*self._in(term.products), *open_while, *by]
+        still = [*self._in(term.products), *open_while, *self._by(reach, owner)]
         if owner == bound:
             self._duty(term, action, reach, owner, False, still, met, toward)
         elif owner and does is not None:
@@ -510,11 +510,10 @@ class _Policy:
                 ]
                 if outside is None or None in allowed or (reach.actor == "owner" and not owner):
                     continue
-                by = self._is_not(owner) if reach.by == ":others" and owner else []
                 constraints = [
                     *everywhere,
                     *owned,
-                    *by,
+                    *self._by(reach, owner),
                     *outside,
                     *(node for node in allowed if node),
                 ]
@@ -793,6 +792,12 @@ class _Policy:
             return self._owners_of(*products)
         taken = [product for product in every if self.extract.overlap(products, [product])]
         return [*self._owners_of(*products), ("", self._not_in(taken))]
+
+    def _by(self, reach: _Reach, owner: str) -> list[Node]:
+        """Return the constraint that the party asks that `reach.by` says."""
+        if reach.by == ":seller":
+            return [self._constraint("sellsItself", "eq", [True])]
+        return self._is_not(owner) if reach.by == ":others" and owner else []
 
     def _is(self, party: str) -> list[Node]:
         return [self._constraint("party", "eq", [self._party(party)])]

@@ -149,12 +149,12 @@ else := "conditional"
 
 owns(act) if act.party == owner(act.product)
 
-# A sale is an offer and a hosting. Another party's serving is both, by that party; the owner's is a hosting alone.
+# A sale is an offer and a hosting. Who serves what it sells itself does both; for another seller it hosts alone.
 needed(act) := {act, object.union(act, {"action": "serve", "party": host(act)})} if act.action == "sell"
 
 else := {act, object.union(act, {"action": "sell"})} if {
 	act.action == "serve"
-	not owns(act)
+	sold_by_the_party(act)
 }
 
 else := {act, licensing(act, act.party), licensing(act, act.to)} if {

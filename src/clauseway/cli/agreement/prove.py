@@ -53,8 +53,9 @@ def command(
 
     Walks every combination of action, party, product or class, cloud, other party and segment (and
     of sellers and regions, where terms tell them apart), on every day of the range, as known at one
-    point. A flag that is left out means every value; a class stands, as in decide, for a new
-    product of it. The smallest counterexample is that of the earliest day, then of the fewest
+    point. A flag that is left out means every value; where no term names sellers, serving is of
+    what the party sells itself, unless --seller names another. A class stands, as in decide, for a
+    new product of it. The smallest counterexample is that of the earliest day, then of the fewest
     names.
 
     \b
