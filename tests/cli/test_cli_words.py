@@ -10,6 +10,7 @@ from command_tree import commands
 import clauseway.cli.help
 from clauseway.app.opening.home import Home
 from clauseway.cli.commands import COMMANDS
+from clauseway.cli.help import prepared
 from in_process import answer, run
 from settled_book import make
 
@@ -100,6 +101,42 @@ def test_names_are_taken_in_any_case() -> None:
     assert proved["holds"] is True
 
 
+# the words that stand for a value in help, one for each kind of value
+WORDS = set(
+    re.findall(
+        r"\w+",
+        """
+    ACCOUNT ACTION ADDRESS AMENDMENT AMOUNT BASE64 CLASS CLOUD COLUMN COUNT CURRENCY DAY DEPLOYMENT DIGEST
+    DISPUTE ENDPOINT EVENT FACT FIELD FILE FOLDER FORMAT HOME HOST ID INVOICE JSON KEY KIND LINE MODEL MONTH
+    NAME NUMBER OPTION ORGANISATION OUTCOME PARTY PERCENT PERIOD PERSON PLACE PRODUCT PROJECT RATE RATIO RECEIPT
+    REGION REQUEST ROLE SEGMENT SPOOL STAGE STRATEGY SURFACE TEXT TIER UNIT URL VALUE VERSION YEAR
+""",
+    )
+)
+# Flags of more than one kind of value: a day or a year; a party or an address; tokens a minute or of each unit.
+OF_TWO_KINDS = {"--from", "--until", "--to", "--tokens", "--agreement", "--period"}
+
+
+def values() -> dict[str, set[str]]:
+    """Every flag and argument that takes a value, and the words for it in the help of all commands."""
+    shown: dict[str, set[str]] = {}
+    for path, command in TREE.items():
+        for parameter in prepared(command).params:
+            if not getattr(parameter, "is_flag", False):
+                name = parameter.opts[0] if parameter.param_type_name == "option" else f"{path} {parameter.name}"
+                shown.setdefault(name, set()).add(parameter.make_metavar(ctx=None))
+    return shown
+
+
+def test_every_value_has_a_word_of_one_set() -> None:
+    others = {name: words for name, words in values().items() if set(re.findall(r"[^\W_]+", " ".join(words))) - WORDS}
+    assert others == {"price product": {"MODEL|check"}}
+
+
+def test_a_flag_has_one_word_for_its_value() -> None:
+    assert {name for name, words in values().items() if len(words) > 1} <= OF_TWO_KINDS
+
+
 # what is written · what is meant
 MISSES = [
     (("decide", *SERVE, "--party", "opnai", "--cloud", "aws"), "Did you mean 'openai'?"),
@@ -110,6 +147,9 @@ MISSES = [
     (("gateway", "models", "--surface", "bedrock-mantel"), "Did you mean 'bedrock-mantle'?"),
     (("setle",), "settle"),
     (("reconcile", "--bill", "x.csv"), "Did you mean `clauseway usage reconcile`?"),
+    (("usage", "export", "--out", "x"), "Did you mean `clauseway export usage`?"),
+    (("books", "sign", "may.json"), "Did you mean `clauseway statement sign`?"),
+    (("record", "launch"), "Did you mean `clauseway fact record`?"),
 ]
 
 

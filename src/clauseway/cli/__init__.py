@@ -21,7 +21,7 @@ import msgspec
 import typer
 
 from clauseway.app.opening.home import home_at
-from clauseway.cli.commands import COMMANDS, paths_of, program
+from clauseway.cli.commands import paths_like, program
 from clauseway.cli.faults import fault_of
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
@@ -96,11 +96,9 @@ def run(given: list[str]) -> int:
 
 
 def _suggest_command(given: Sequence[str]) -> None:
-    """Say where a command is that was named without its group."""
-    name = next((word for word in given if not word.startswith("-")), "")
-    if name not in COMMANDS:
-        for path in paths_of(name):
-            print(f"Did you mean `clauseway {path}`?", file=sys.stderr)
+    """Say where a command is that was named without its group, or in another."""
+    for path in paths_like(given):
+        print(f"Did you mean `clauseway {path}`?", file=sys.stderr)
 
 
 def _home_of(given: Sequence[str]) -> Path:

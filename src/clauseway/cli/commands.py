@@ -6,7 +6,7 @@ database.
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -119,8 +119,58 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "export": Group(
         "Write the agreement, the journal or usage in other formats.",
-        "agreement.export",
         heading=AGREEMENT,
+        about="The journal and the agreement in other programs' formats.",
+        below={
+            "beancount": Command(
+                "Write the journal as beancount text, which bean-check accepts.",
+                "money.export",
+                "beancount",
+            ),
+            "hledger": Command(
+                "Write the journal as an hledger journal, which `hledger check --strict` accepts.",
+                "money.export",
+                "hledger",
+            ),
+            "focus": Command(
+                "Write a month's charges as a bill in FOCUS.",
+                "money.export",
+                "focus",
+            ),
+            "focus-invoices": Command(
+                "Write invoices in FOCUS 1.4: lines, and the charges behind them.",
+                "money.export",
+                "focus_invoices",
+            ),
+            "parquet": Command(
+                "Write journal.parquet and lines.parquet into a folder.", "money.export", "parquet"
+            ),
+            "cloudevents": Command(
+                "Write metered usage as CloudEvents 1.0, one JSON line an attempt.",
+                "money.export",
+                "cloudevents",
+            ),
+            "usage": Command(
+                "Write sealed usage to a file: every record once, or summed by hour.",
+                "usage.export",
+                "usage",
+            ),
+            "cedar": Command(
+                "Write the agreement in force as Cedar policies, each with its term.",
+                "agreement.export",
+                "cedar",
+            ),
+            "rego": Command(
+                "Write the agreement in force as a Rego module, each rule with its term.",
+                "agreement.export",
+                "rego",
+            ),
+            "odrl": Command(
+                "Write the agreement in force as an ODRL 2.2 policy, each rule with its term.",
+                "agreement.export",
+                "odrl",
+            ),
+        },
     ),
     "config": Group(
         "Check the gateway's configuration, and show it.", "gateway.config", heading=GATEWAY
@@ -280,13 +330,40 @@ def _in_order(command: Any, entries: Mapping[str, Entry]) -> Any:
     return command
 
 
-def paths_of(name: str) -> list[str]:
-    """Return the paths of the commands below a group that have a name, as `gateway models`."""
-    return [
-        f"{noun} {name}"
-        for noun, entry in COMMANDS.items()
-        if isinstance(entry, Group) and name in entry.below
-    ]
+def paths_like(given: Sequence[str]) -> list[str]:
+    """Return the commands that may be meant by words that name none, as `gateway models`.
+
+    Commands with all of the words, in any order; else those named by the first unknown word alone.
+    """
+    words = tuple(word for word in given if not word.startswith("-"))
+    paths = list(_paths(COMMANDS, ()))
+    unknown = next((i for i in range(len(words)) if words[: i + 1] not in paths), None)
+    if unknown is None:
+        return []
+    named = set(words[: unknown + 1])
+    with_all = [path for path in paths if unknown and named == set(path)]
+    return [" ".join(path) for path in with_all or paths if path[-1] == words[unknown] or with_all]
+
+
+def _paths(entries: Mapping[str, Entry], before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command and group, as they stand in the tree."""
+    for name, entry in entries.items():
+        yield (*before, name)
+        if not isinstance(entry, Group):
+            continue
+        yield from _paths(entry.below, (*before, name))
+        if entry.module:
+            try:
+                command = typer.main.get_command(entry.load())
+            except ModuleNotFoundError:
+                continue  # the installation lacks a library that the group needs
+            yield from _paths_below(command, (*before, name))
+
+
+def _paths_below(command: Any, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, below in getattr(command, "commands", {}).items():
+        yield (*before, name)
+        yield from _paths_below(below, (*before, name))
 
 
 def _add(group: typer.Typer, entries: Mapping[str, Entry], words: Sequence[str]) -> None:

@@ -1,6 +1,8 @@
-"""The layout of help: commands under headings, examples as they are written."""
+"""The layout of help: commands under headings, a word for each kind of value, examples as they
+are written."""
 
 import re
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +13,61 @@ WIDTH_MAX = 120
 # Click keeps the lines of a paragraph that begins with this mark.
 _KEPT = "\b\n"
 _EXAMPLE = re.compile(r"^ {2,}\S", re.MULTILINE)
+# The word for a value | the flags and arguments that take it. Values of another form, as NAME=VALUE, stand with their
+# flag.
+_VALUES: Mapping[str, str] = {
+    "ACCOUNT": "--account",
+    "ACTION": "--action",
+    "ADDRESS": "--host",
+    "AMOUNT": "--amount --quantity-tolerance --tolerance",
+    "CLASS": "--class",
+    "CLOUD": "--cloud",
+    "COLUMN": "--by --cost",
+    "CURRENCY": "--currency",
+    "DAY": (
+        "--answer-by --as-of --dated --effective --expires --from --known-at --sold-on --until"
+    ),
+    "DEPLOYMENT": "--pinned",
+    "DISPUTE": "claim",
+    "ENDPOINT": "--endpoint",
+    "EVENT": "--event",
+    "FACT": "--corrects",
+    "FILE": (
+        "--batch --config --credentials --data --facts --file --listings --out --pack "
+        "--png --prices --private-key --rates --svg --traffic"
+    ),
+    "FOLDER": "--agreement",
+    "FORMAT": "--format",
+    "HOME": "--home",
+    "ID": "--id",
+    "JSON": "--fault",
+    "KEY": "--key",
+    "KIND": "--kind",
+    "MODEL": "--model",
+    "MONTH": "--period period",
+    "NAME": "--answer --certification --estimate --on-leave",
+    "NUMBER": "--last",
+    "ORGANISATION": "--buyer --organisation",
+    "OUTCOME": "--always --never",
+    "PARTY": "--party --payee --payer --seller --to",
+    "PERSON": "--who",
+    "PLACE": "--residency",
+    "PRODUCT": "--product",
+    "PROJECT": "--project",
+    "RATIO": "--scale",
+    "REGION": "--region",
+    "REQUEST": "--request",
+    "ROLE": "--role",
+    "SEGMENT": "--segment",
+    "STAGE": "--stage",
+    "STRATEGY": "--strategy",
+    "SURFACE": "--surface",
+    "TEXT": "--reason --says --source --subject --why",
+    "TIER": "--tier",
+    "URL": "--url",
+    "VERSION": "--focus-version",
+}
+_VALUE_OF = {name: word for word, names in _VALUES.items() for name in names.split()}
 
 
 class GroupedHelp(TyperGroup):
@@ -30,9 +87,15 @@ class GroupedHelp(TyperGroup):
 
 
 def prepared(command: Any) -> Any:
-    """Have every help of a tree keep the line breaks of each paragraph with an example."""
+    """Have every help of a tree name values by their words, and keep the line breaks of each
+    paragraph with an example."""
     for below in getattr(command, "commands", {}).values():
         prepared(below)
+    for parameter in command.params:
+        if parameter.metavar is None and not getattr(parameter, "is_flag", False):
+            name = parameter.opts[0]
+            own = None if name.startswith("-") else name.upper()
+            parameter.metavar = _VALUE_OF.get(name, own)
     if command.help:
         command.help = "\n\n".join(map(_kept, re.split(r"\n{2,}", command.help)))
     return command

@@ -24,9 +24,7 @@ _SHOWN = 40
 def command(
     draft: Annotated[
         Path,
-        typer.Argument(
-            help="The draft: an amendment as Markdown, not yet signed.", metavar="DRAFT.md"
-        ),
+        typer.Argument(help="The draft: an amendment as Markdown, not yet signed.", metavar="FILE"),
     ],
     first: Annotated[
         str | None,

@@ -14,7 +14,11 @@ from clauseway.cli.output import console, counted
 def command(
     to: Annotated[
         str,
-        typer.Option("--to", help="postgresql://USER:PASSWORD@HOST/DATABASE, or `embedded`."),
+        typer.Option(
+            "--to",
+            help="postgresql://USER:PASSWORD@HOST/DATABASE, or `embedded`.",
+            metavar="ADDRESS",
+        ),
     ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,

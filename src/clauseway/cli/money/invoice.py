@@ -16,7 +16,7 @@ from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, Problem, parse_day
 
 Currency = Annotated[
-    str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CODE")
+    str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CURRENCY")
 ]
 Dated = Annotated[
     str, typer.Option("--dated", help="The day it is dated in the books; by default today (UTC).")

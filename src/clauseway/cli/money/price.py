@@ -51,7 +51,12 @@ def command(
         str, typer.Option("--endpoint", help="chat, responses, embeddings, …")
     ] = "",
     tokens: Annotated[
-        str, typer.Option("--tokens", help="Usage as reported: in=1000,cached=400,out=500.")
+        str,
+        typer.Option(
+            "--tokens",
+            help="Usage as reported: in=1000,cached=400,out=500.",
+            metavar="UNIT=COUNT,…",
+        ),
     ] = "in=1000000,out=1000000",
     at: Annotated[
         str | None,

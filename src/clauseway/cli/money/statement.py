@@ -140,7 +140,7 @@ def verify(
         str,
         typer.Argument(
             help="A statement's file, a pack, or a settled month, as 2026-05.",
-            metavar="FILE|PERIOD",
+            metavar="FILE|MONTH",
         ),
     ],
     party: Party = "",

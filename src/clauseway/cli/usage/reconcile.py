@@ -57,7 +57,10 @@ def command(
     ] = "0",
     rate: Annotated[
         list[str] | None,
-        typer.Option(help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable."),
+        typer.Option(
+            help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.",
+            metavar="CURRENCY=RATE",
+        ),
     ] = None,
     known_at: options.KnownAtFlag = None,
     home: options.HomeFolder = None,

@@ -1,0 +1,232 @@
+"""`clauseway export` of the books: the journal, bills and invoices in other programs' formats."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from clauseway.app.books.handing_over import (
+    ExportScope,
+    beancount_journal,
+    focus_bill,
+    hledger_journal,
+    parquet_files,
+    usage_event_lines,
+    write_focus,
+    write_focus_files,
+)
+from clauseway.app.books.handing_over import (
+    focus_invoices as focus_invoices_of,
+)
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.held import held_agreements, held_prices
+from clauseway.cli.written import (
+    OutFile,
+    WrittenFile,
+    WrittenText,
+    put,
+    report_rows,
+    report_written,
+    unwritable,
+)
+from clauseway.exchange.focus_bill import bill_columns
+from clauseway.exchange.focus_columns import V1_2
+from clauseway.exchange.focus_invoices import CHARGE_COLUMNS, INVOICE_COLUMNS
+from clauseway.values import InvalidInput, Problem
+
+
+class _Books(msgspec.Struct, frozen=True, kw_only=True):
+    """The flags of every export of the books."""
+
+    period: Annotated[str, typer.Option("--period", help="Only this month, as 2026-05.")] = ""
+    party: Annotated[str, typer.Option("--party", help="Only this party's books.")] = ""
+    home: options.HomeFolder = None
+    out: OutFile = None
+    as_json: options.AsJson = False
+
+    @property
+    def part(self) -> ExportScope:
+        """Return the part of the books to export. Raise InvalidInput for an unknown party."""
+        options.check_party(self.party, held_agreements(self.home))
+        part = ExportScope(period=self.period, party=self.party)
+        _ = part.days
+        return part
+
+
+@options.taking(_Books)
+def beancount(books: _Books) -> int:
+    """Write the journal as beancount text, which bean-check accepts.
+
+    \b
+    All of it:
+      clauseway export beancount --out journal.beancount
+    What Microsoft books for May:
+      clauseway export beancount --period 2026-05 --party microsoft
+    """
+    written = beancount_journal(home_at(books.home), books.part)
+    return report_written(
+        [put(books, WrittenText(written.text, written.entries, "entries"))], books.as_json
+    )
+
+
+@options.taking(_Books)
+def hledger(books: _Books) -> int:
+    """Write the journal as an hledger journal, which `hledger check --strict` accepts.
+
+    \b
+    Balances as hledger sees them:
+      clauseway export hledger --out books.journal
+      hledger -f books.journal balance
+    """
+    written = hledger_journal(home_at(books.home), books.part)
+    return report_written(
+        [put(books, WrittenText(written.text, written.entries, "entries"))], books.as_json
+    )
+
+
+@options.taking(_Books)
+def focus(
+    books: _Books,
+    known_at: options.KnownAtFlag = None,
+    form: Annotated[
+        str, typer.Option("--format", help="csv or parquet; by default as --out ends, else csv.")
+    ] = "",
+    version: Annotated[
+        str, typer.Option("--focus-version", help="1.2 or 1.4, of the specification.")
+    ] = V1_2,
+) -> int:
+    """Write a month's charges as a bill in FOCUS: a row a day, buyer, product, cloud, region and
+    unit.
+
+    With --party it is that party's bill as a provider: what it sells, and what others sell on its
+    clouds. Of the latter BilledCost is 0, because the seller receives the payment. Without, each
+    seller bills its own.
+
+    \b
+    What Microsoft, which operates Azure, would send for May:
+      clauseway export focus --period 2026-05 --party microsoft --out may.csv
+    Everybody's own, as Parquet with types:
+      clauseway export focus --period 2026-05 --out may.parquet
+    With the columns of FOCUS 1.4:
+      clauseway export focus --period 2026-05 --focus-version 1.4 --out may.csv
+    """
+    part = books.part
+    if not part.period:
+        todo = "Name it with --period, as 2026-05."
+        raise InvalidInput(
+            Problem(what="no period", why="a bill is of a month", where="--period", todo=todo)
+        )
+    table = held_prices(books.home, known_at)
+    opened = held_agreements(books.home)
+    rows = focus_bill(home_at(books.home), opened, table, part, version)
+    text = write_focus(rows, bill_columns(version), form, books.out)
+    if text:
+        return report_written([put(books, WrittenText(text, len(rows), "rows"))], books.as_json)
+    return report_written(
+        [WrittenFile(file=str(books.out), number=len(rows), unit="rows")], books.as_json
+    )
+
+
+@options.taking(_Books)
+def focus_invoices(
+    books: _Books,
+    form: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+) -> int:
+    """Write invoices in FOCUS 1.4: invoice_detail (a row a line) and the charges behind it,
+    cost_and_usage.
+
+    The invoices of a home ask for shares of revenue; --party is whoever issued them, --period the
+    month through which they ask. The charges of each invoice sum to it. The bill of usage is
+    another file: clauseway export focus.
+
+    \b
+    What Microsoft asked for through May:
+      clauseway export focus-invoices --period 2026-05 --party microsoft --out invoices
+    """
+    if books.out is None:
+        mistake, why, todo = (
+            "no folder",
+            "there are two files",
+            "Name where they go: --out invoices.",
+        )
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
+    details, charges = focus_invoices_of(home_at(books.home), books.part)
+    datasets = {
+        "invoice_detail": (details, INVOICE_COLUMNS),
+        "cost_and_usage": (charges, CHARGE_COLUMNS),
+    }
+    written = write_focus_files(datasets, form, books.out)
+    return report_rows(written, books.as_json)
+
+
+@options.taking(_Books)
+def parquet(books: _Books) -> int:
+    """Write journal.parquet (a row a posting) and lines.parquet (a row a statement line) into a
+    folder.
+
+    \b
+    For a notebook, or a warehouse:
+      clauseway export parquet --out books
+    """
+    if books.out is None:
+        mistake, why, todo = "no folder", "there are two files", "Name where they go: --out books."
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
+    written = parquet_files(home_at(books.home), books.part, books.out)
+    return report_rows(written, books.as_json)
+
+
+@options.taking(_Books)
+def cloudevents(books: _Books) -> int:
+    """Write metered usage as CloudEvents 1.0, one JSON line an attempt; with --party, of what that
+    party sold.
+
+    Usage is sealed first. The id is the request's with the attempt's number: whoever gets it twice
+    counts it once.
+
+    \b
+    May, for another system:
+      clauseway export cloudevents --period 2026-05 --out may.jsonl
+    """
+    part = books.part
+    lines = usage_event_lines(home_at(books.home), part)
+    # The first event is looked for before a file is made: a month without usage leaves none.
+    first = next(lines, None)
+    if first is None and part.period:
+        mistake, why = (
+            f"there is no usage in {part.period}",
+            "nothing that is asked for was metered or imported",
+        )
+        todo = "See what there is: clauseway usage show."
+        raise InvalidInput(Problem(what=mistake, why=why, where="--period", todo=todo))
+    every = chain([] if first is None else [first], lines)
+    if books.as_json and books.out is None:
+        text = b"".join(every)
+        return report_written(
+            [put(books, WrittenText(text.decode(), text.count(b"\n"), "events"))], True
+        )
+    events = 0
+    try:
+        with contextlib.ExitStack() as stack:
+            write = _write_lines(stack, books.out)
+            for line in every:
+                write(line)
+                events += 1
+    except OSError as error:
+        if books.out is None:
+            raise
+        raise unwritable(books.out, error) from None
+    file = WrittenFile(file=str(books.out or ""), number=events, unit="events")
+    return report_written([file], books.as_json)
+
+
+def _write_lines(stack: contextlib.ExitStack, out: Path | None) -> Callable[[bytes], object]:
+    """Return the function that writes a line: into the file, or to standard output."""
+    if out is None:
+        return lambda line: sys.stdout.write(line.decode())
+    return stack.enter_context(out.open("wb")).write

@@ -1,0 +1,103 @@
+"""Files that a command writes: a text to its file or to standard output, and the report of each."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple, Protocol
+
+import msgspec
+import typer
+
+from clauseway.cli.answers import answer
+from clauseway.cli.output import counted
+from clauseway.values import InvalidInput, Problem
+
+OutFile = Annotated[
+    Path | None,
+    typer.Option("--out", help="File to write; by default standard output.", metavar="FILE"),
+]
+_SINGULAR = {
+    "entries": "entry",
+    "rows": "row",
+    "events": "event",
+    "terms in force": "term in force",
+    "entities": "entity",
+    "declarations": "declaration",
+}
+
+
+class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was written, as --json reports it. Without a file, `text` is what it would hold."""
+
+    file: str
+    number: int
+    unit: str
+    text: str = ""
+
+
+class WrittenText(NamedTuple):
+    """A text, and how much it holds of which unit."""
+
+    text: str
+    number: int
+    unit: str
+
+
+class ExportOutput(Protocol):
+    """The flags that say where an export goes and how it is reported."""
+
+    @property
+    def out(self) -> Path | None: ...
+    @property
+    def as_json(self) -> bool: ...
+
+
+def put(given: ExportOutput, written: WrittenText, out: Path | None = None) -> WrittenFile:
+    """Write a text to its file, or where none is named to standard output; --json reports it."""
+    out = out or given.out
+    if out is not None:
+        write_text(out, written.text)
+    elif not given.as_json:
+        sys.stdout.write(written.text)
+    return WrittenFile(
+        file=str(out or ""),
+        number=written.number,
+        unit=written.unit,
+        text=written.text if out is None else "",
+    )
+
+
+def report_written(files: Sequence[WrittenFile], as_json: bool) -> int:
+    """Report what was written: as JSON, or in words on standard error, beside the output."""
+
+    def show() -> None:
+        for file in files:
+            count = counted(file.number, _SINGULAR[file.unit], file.unit)
+            print(f"{count} written to {file.file or 'standard output'}.", file=sys.stderr)
+
+    answer(as_json, {"files": files}, show)
+    return 0
+
+
+def report_rows(written: Mapping[Path, int], as_json: bool) -> int:
+    """Report files of rows, each by its name on standard output."""
+    if not as_json:
+        for path in written:
+            print(path)
+    files = [
+        WrittenFile(file=str(path), number=rows, unit="rows") for path, rows in written.items()
+    ]
+    return report_written(files, as_json)
+
+
+def write_text(out: Path, text: str) -> None:
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise unwritable(out, error) from None
+
+
+def unwritable(out: Path, error: OSError) -> InvalidInput:
+    why = error.strerror or str(error)
+    todo = "Name a file in a folder that exists and that you may write to."
+    return InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo))
