@@ -249,10 +249,10 @@ class World:
             outcomes.append(self.decide("sell", asked.seller))
         return next(one for one in ("forbidden", "unstated", "conditional", "permitted") if one in outcomes)
 
-    def decide(self, action: str, party: str) -> str:
+    def deed(self, action: str, party: str) -> Deed:
         asked = self.question
         placed = action in PLACED
-        deed = Deed(
+        return Deed(
             action=action,
             party=party,
             product=asked.product,
@@ -262,6 +262,9 @@ class World:
             seller=asked.seller if action in SOLD else "",
             region=self.catalog.region_of(asked.cloud, asked.region) if placed else "",
         )
+
+    def decide(self, action: str, party: str) -> str:
+        deed = self.deed(action, party)
         if not self.stated:
             return "unstated"
         if action == "share-revenue":

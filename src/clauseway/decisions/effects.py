@@ -7,10 +7,11 @@ nothing had been recorded but the events that the term waits for. Where no answe
 has no effect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import islice
 from itertools import product as every
+from math import prod
 
 import msgspec
 
@@ -28,7 +29,7 @@ from clauseway.decisions.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
 # Combinations of readings multiply. A text with more has enough to fix in the first of them.
-_READINGS_MAX = 256
+READINGS_MAX = 256
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,19 @@ def effects(agreement: Agreement, catalog: Catalog, facts: FactRegister) -> dict
         register = FactRegister().with_facts([suppose(text, catalog) for text in supposed])
         search.among(_Knowledge(register, True, supposed))
     return search.effects
+
+
+def choices_of_readings(agreement: Agreement) -> Iterator[Mapping[str, str]]:
+    """Yield the first `READINGS_MAX` choices of readings, the defaults first."""
+    readings = agreement.readings.values()
+    for choice in islice(every(*(reading.options for reading in readings)), READINGS_MAX):
+        yield dict(zip(agreement.readings, choice, strict=True))
+
+
+def choices_left_out(agreement: Agreement) -> int:
+    """Return how many choices of readings there are beyond `READINGS_MAX`."""
+    choices = prod(len(reading.options) for reading in agreement.readings.values())
+    return max(0, choices - READINGS_MAX)
 
 
 def without_term(agreement: Agreement, term: str) -> Agreement:
@@ -119,13 +133,10 @@ class _Search:
 
     def among(self, knowledge: _Knowledge) -> None:
         """Look for effects at every point of knowledge, under each choice of readings."""
-        readings = self._agreement.readings.values()
         for known_at in self._points:
-            choices = every(*(reading.options for reading in readings))
-            for choice in islice(choices, _READINGS_MAX):
+            for chosen in choices_of_readings(self._agreement):
                 if not self._pending:
                     return
-                chosen = dict(zip(self._agreement.readings, choice, strict=True))
                 self._under(knowledge, known_at, chosen)
 
     def _under(self, knowledge: _Knowledge, known_at: KnownAt, readings: Mapping[str, str]) -> None:

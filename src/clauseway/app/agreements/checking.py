@@ -5,13 +5,14 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement import Agreement
+from clauseway.agreement import Agreement, Permission
 from clauseway.agreement.language.terms import Inoperative
 from clauseway.agreement.soundness.checking import check_agreement
-from clauseway.agreement.soundness.remarks import Remark, Severity
+from clauseway.agreement.soundness.remarks import Remark, Severity, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
 from clauseway.decisions.effects import Effect, effects
+from clauseway.decisions.emptied import Emptied, emptied
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.values import InvalidInput, Problem
 
@@ -52,6 +53,8 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
     opened = with_recorded(open_agreement(folder), home)
     shown = effects(opened.agreement, opened.catalog, opened.facts)
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    empty = emptied(opened.agreement, opened.catalog, opened.facts)
+    checked = (*checked, *empty_rights(opened.agreement, checked, empty))
     remarked = [*checked, *without_effect(opened.agreement, checked, shown)]
     remarks = (*sorted(remarked, key=lambda remark: remark.rank), *_not_read(folder))
     counts = {
@@ -72,6 +75,40 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
     )
 
 
+def empty_rights(
+    agreement: Agreement, checked: Iterable[Remark], empty: Iterable[Emptied]
+) -> Iterator[Remark]:
+    """Remark on the rights that other terms empty, if no other remark says so."""
+    contradicted = {
+        (remark.document, remark.line): remark.severity
+        for remark in checked
+        if remark.kind == "contradicted-grant"
+    }
+    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    for right in empty:
+        term, at = terms[right.term], terms[right.term].citation
+        severity = Severity.ERROR if right.whole else Severity.WARNING
+        if contradicted.get((at.document, at.line)) in (Severity.ERROR, severity):
+            continue
+        lost = "nothing" if right.whole else f"no way to {' or '.join(right.actions)}"
+        by = " and ".join(right.by)
+        against = (
+            f"Write `despite: [{', '.join(right.by)}]` under {term.id} if it is meant to hold "
+            f"against that; else delete {term.id}"
+            if isinstance(term, Permission)
+            else f"Delete what {term.id} carries"
+        )
+        yield remark(
+            severity,
+            "emptied",
+            at,
+            f"{term.id} grants {lost} that is not forbidden by {by}",
+            "a term that forbids goes before one that grants, whatever their days, and on every "
+            "day on which it is in force all of this is forbidden",
+            f"{against}, or end {by} in a change, or except the case from it.",
+        )
+
+
 def without_effect(
     agreement: Agreement, checked: Iterable[Remark], shown: Mapping[str, Effect]
 ) -> Iterator[Remark]:
@@ -79,7 +116,7 @@ def without_effect(
     explained = {
         (remark.document, remark.line)
         for remark in checked
-        if remark.kind in ("dead", "unreachable")
+        if remark.kind in ("dead", "unreachable", "emptied")
     }
     for amendment in agreement.amendments:
         for term in amendment.terms:

@@ -1,0 +1,95 @@
+"""A right that another term empties is told: all that it grants is forbidden, wherever and whenever it grants it."""
+
+import pytest
+from generated_agreements import READINGS, agreements
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from reference_evaluator import World
+
+from clauseway import KnownAt, OpenAgreement, open_agreement
+from clauseway.agreement import boundaries
+from clauseway.agreement.soundness.checking import check_agreement
+from clauseway.app.agreements.checking import empty_rights
+from clauseway.decisions import all_questions
+from clauseway.decisions.emptied import emptied
+from clauseway.decisions.question import RESTS_ON
+from soak import examples
+from terms_at_hand import at_hand
+
+NOBODY = "id: p\nkind: prohibition\nparties: [%s]\nactions: [%s]\nproducts: [apps]%s\n\n"
+SHOP = "id: g\nkind: permission\nparty: shop\nactions: [%s]\nproducts: [app]%s"
+LICENSED = """id: l
+kind: licence
+licensor: maker
+licensee: shop
+products: [rights]
+carries: [{actions: [serve, sell], products: [apps]}]"""
+ONLY_RIVAL = "id: x\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {%s: [rival]}\n\n"
+
+# The terms · what `check` says of a right that is left empty, wholly (error) or for one action (warning).
+TABLE = [
+    (NOBODY % ("anyone", "sell", "") + SHOP % ("sell", ""), "error g grants nothing that is not forbidden by p"),
+    (
+        NOBODY % ("shop", "sell", "") + SHOP % ("serve, sell", ""),
+        "warning g grants no way to sell that is not forbidden by p",
+    ),
+    # A sale is hosted, whoever hosts it: where nobody may serve, nobody can sell.
+    (
+        NOBODY % ("anyone", "serve", "") + LICENSED,
+        "warning l grants no way to serve or sell that is not forbidden by p",
+    ),
+    (NOBODY % ("shop", "serve, sell", "") + SHOP % ("sell", "\ndespite: [p]"), ""),
+    (NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", ""), ""),
+    (NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", "\nclouds: [north]"),
+     "error g grants nothing that is not forbidden by p"),
+    (NOBODY % ("shop", "sell", "\nuntil: 2026-03-01") + SHOP % ("sell", ""), ""),
+    # The exclusive seller's host keeps its right to serve, however the appointment is written.
+    (ONLY_RIVAL % "sellers" + LICENSED, "warning l grants no way to sell that is not forbidden by x"),
+    (ONLY_RIVAL % "parties" + LICENSED.replace("serve, sell", "serve"), ""),
+    (ONLY_RIVAL % "sellers" + LICENSED.replace("serve, sell", "serve"), ""),
+]  # fmt: skip
+
+
+def told(opened: OpenAgreement) -> list[str]:
+    checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    empty = emptied(opened.agreement, opened.catalog, opened.facts)
+    return [f"{one.severity.value} {one.what}" for one in empty_rights(opened.agreement, checked, empty)]
+
+
+@pytest.mark.parametrize(("terms", "said"), TABLE)
+def test_a_right_that_is_emptied_is_told(terms: str, said: str) -> None:
+    assert told(at_hand(terms)) == ([said] if said else [])
+
+
+@pytest.mark.parametrize("name", ["openai-microsoft", "anthropic-clouds"])
+def test_the_agreements_that_ship_empty_no_right(name: str) -> None:
+    assert told(open_agreement(name)) == []
+
+
+@settings(
+    max_examples=examples(12),
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(opened=agreements(), data=st.data())
+def test_the_reference_evaluator_forbids_what_an_emptied_permission_grants(
+    opened: OpenAgreement, data: st.DataObject
+) -> None:
+    empty = {right.term: right.actions for right in emptied(opened.agreement, opened.catalog, opened.facts)}
+    readings = {name: data.draw(st.sampled_from(options)) for name, options in READINGS.items()}
+    everything = KnownAt.everything()
+    for day in boundaries(opened.agreement, opened.facts, everything):
+        asked = list(all_questions(opened.agreement, opened.catalog, as_of=day, known_at=everything, readings=readings))
+        for question in asked[:: data.draw(st.integers(5, 9))]:
+            world = World(opened, question)
+            deed = world.deed(question.action, question.party)
+            covering = [
+                term.id
+                for term in world.of("permission")
+                if question.action in empty.get(term.id, ())
+                and term.party in (deed.party, "anyone")
+                and world.covers(term, deed)
+                and world.by_right(term, deed)
+            ]
+            assert not covering or world.answer() == "forbidden", (covering, question)
