@@ -256,7 +256,8 @@ def test_check_names_a_question_for_each_term() -> None:
     effects = {effect["term"]: effect for effect in answer("agreement", "check", code=0)["effects"]}
     assert (effects["A1.ownership"]["outcome"], effects["A1.ownership"]["without"]) == ("forbidden", "unstated")
     text = run("agreement", "check", "--effects").stdout
-    assert "A1.capacity  forbidden; without it conditional\n  decide --action contract-compute" in text
+    assert "A1.capacity  without it conditional → with it forbidden\n  decide --action contract-compute" in text
+    assert "A1.share-microsoft-openai  without it not due → with it due\n  decide --action share-revenue" in text
 
 
 def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import FactRegister, boundaries, suppose
 from clauseway.agreement.language.terms import Inoperative
 from clauseway.agreement.soundness.checking import check_agreement
-from clauseway.app.agreements.checking import without_effect
+from clauseway.app.agreements.checking import readings_left_out, without_effect
 from clauseway.decisions import Tables, all_questions
 from clauseway.decisions.effects import Effect, differ, effects, without_term
 from clauseway.decisions.question import RESTS_ON
 from soak import examples
-from terms_at_hand import at_hand
+from terms_at_hand import at_hand, decided, documents, reading
 
 
 def bounded(count: int) -> settings:
@@ -121,6 +121,44 @@ def test_the_question_of_a_term(term: str, asked: tuple[str, str, str], outcome:
     question = effect.question
     assert (question.action, question.party, question.product) == asked
     assert (effect.outcome, effect.without) == (outcome, without)
+
+
+TWICE = """
+id: first
+kind: exclusivity
+actions: [serve]
+products: [apps]
+only: {clouds: [own]}
+until: 2026-06-01
+
+id: again
+kind: exclusivity
+actions: [serve]
+products: [apps]
+only: {clouds: [own]}
+"""
+
+
+def test_a_question_whose_outcome_changes_goes_before_others() -> None:
+    """While both hold, each changes the reasons alone; once the first has ended, the other decides."""
+    opened = at_hand(TWICE)
+    quick = effects(opened.agreement, opened.catalog, opened.facts)["again"]
+    assert (quick.outcome, quick.without, str(quick.question.as_of)) == ("forbidden", "forbidden", "2026-01-01")
+    shown = effects(opened.agreement, opened.catalog, opened.facts, outcomes=True)
+    later = shown["again"]
+    assert (later.outcome, later.without, str(later.question.as_of)) == ("forbidden", "permitted", "2026-06-01")
+    assert decided(opened, "serve maker app north").outcome == later.outcome
+    assert not shown["first"].changes_outcome
+
+
+@pytest.mark.parametrize(("count", "said"), [(8, []), (9, ["effects were looked for under 256 choices of readings"])])
+def test_a_search_that_stops_says_so(count: int, said: list[str]) -> None:
+    """Nine readings of two options each can be chosen in 512 ways."""
+    names = [f"R{number}" for number in range(count)]
+    readings = "".join(f"  {name}: {{options: [a, b], says: In two ways., source: [T]}}\n" for name in names)
+    texts = documents(IDLE[0])
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", f"readings:\n{readings}rules:\n")
+    assert [remark.what for remark in readings_left_out(reading(texts).agreement)] == said
 
 
 # Terms of which one changes no answer.

@@ -5,6 +5,10 @@ that is told apart: the answer is compared with that of the same agreement witho
 done as the register stands, at each point of knowledge and under every reading, and again as if
 nothing had been recorded but the events that the term waits for. Where no answer changes, the term
 has no effect.
+
+A question whose outcome changes says more than one whose reasons change. Where the first question
+of a term is of the second sort, one of the first may be looked for in every other situation, with
+all that is known, under the default readings and those under which the term stands.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,17 +50,26 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     without: Outcome
 
+    @property
+    def changes_outcome(self) -> bool:
+        return self.outcome != self.without
 
-def effects(agreement: Agreement, catalog: Catalog, facts: FactRegister) -> dict[str, Effect]:
+
+def effects(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, *, outcomes: bool = False
+) -> dict[str, Effect]:
     """Return an effect of each term that has one, by the term's id.
 
-    Terms of the kinds that decide nothing have none.
+    Terms of the kinds that decide nothing have none. With `outcomes`, a question whose outcome
+    changes is looked for in every situation, which takes about ten times as long.
     """
     search = _Search(agreement, catalog)
     search.among(_Knowledge(facts, False, ()))
     for supposed in search.awaited():
         register = FactRegister().with_facts([suppose(text, catalog) for text in supposed])
         search.among(_Knowledge(register, True, supposed))
+    if outcomes:
+        search.outcomes(_Knowledge(facts, False, ()))
     return search.effects
 
 
@@ -139,15 +152,38 @@ class _Search:
                     return
                 self._under(knowledge, known_at, chosen)
 
-    def _under(self, knowledge: _Knowledge, known_at: KnownAt, readings: Mapping[str, str]) -> None:
+    def outcomes(self, knowledge: _Knowledge) -> None:
+        """Look for a question whose outcome changes, for terms with an effect that has none."""
+        self._pending = {
+            term.id: term
+            for amendment in self._agreement.amendments
+            for term in amendment.terms
+            if term.id in self.effects and not self.effects[term.id].changes_outcome
+        }
+        choices: list[Mapping[str, str]] = []
+        for term in self._pending.values():
+            chosen = {**self._agreement.default_readings(), **term.under}
+            choices += [chosen] if chosen not in choices else []
+        for chosen in choices:
+            self._under(knowledge, KnownAt.everything(), chosen, outcomes_alone=True)
+
+    def _under(
+        self,
+        knowledge: _Knowledge,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+        *,
+        outcomes_alone: bool = False,
+    ) -> None:
         table = DecisionTable(self._agreement, self._catalog, knowledge.facts, known_at, readings)
         for sheet in table.sheets():
             folded = {state.term.id for state in sheet.case.force.states}
             for term in folded.intersection(self._pending):
-                effect = self._effect(term, sheet, knowledge, known_at, readings)
-                if effect is not None:
-                    del self._pending[term]
-                    self.effects[term] = effect
+                effect = self._effect(term, sheet, knowledge, known_at, readings, outcomes_alone)
+                if effect is None or (outcomes_alone and not effect.changes_outcome):
+                    continue
+                del self._pending[term]
+                self.effects[term] = effect
 
     def _effect(
         self,
@@ -156,18 +192,19 @@ class _Search:
         knowledge: _Knowledge,
         known_at: KnownAt,
         readings: Mapping[str, str],
+        outcomes_alone: bool,
     ) -> Effect | None:
         """Return a question of a situation whose answer the term changes; None if there is none.
 
-        A question whose outcome changes goes before others.
+        A question whose outcome changes goes before others, or is looked for alone.
         """
         effect = None
         without = _without(sheet.case, term)
         for act in sheet.acts:
             finding, other_finding = decide_act(sheet.case, act), decide_act(without, act)
-            if finding == other_finding or (
-                effect is not None and finding.outcome == other_finding.outcome
-            ):
+            if finding == other_finding:
+                continue
+            if (outcomes_alone or effect) and finding.outcome == other_finding.outcome:
                 continue
             question = _question(act, sheet.day, known_at, readings)
             decision = self._decide(self._agreement, knowledge, question)
@@ -182,7 +219,7 @@ class _Search:
                     outcome=decision.outcome,
                     without=other.outcome,
                 )
-                if effect.outcome != effect.without:
+                if effect.changes_outcome:
                     break
         return effect
 

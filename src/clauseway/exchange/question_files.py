@@ -7,8 +7,9 @@ PyArrow.
 
 A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row
 that cannot be read is reported in its place, as an invalid question is: its outcome is `invalid`,
-and `problem` says why. A column is named as the part of a question is, or as its flag; a column of
-any other name is kept and asks nothing.
+and `problem` says why. Of a revenue share, `due` is true or false beside the outcome. A column is
+named as the part of a question is, or as its flag; a column of any other name is kept and asks
+nothing.
 """
 
 import csv
@@ -34,7 +35,7 @@ INVALID = "invalid"
 # The parts of a question, named as the flags are; a column may also be written with hyphens.
 COLUMNS = (*BY_NAME, "as_of", "known_at")
 LISTS = ("reading", "suppose")
-ADDED = ("outcome", "terms", "problem")
+ADDED = ("outcome", "due", "terms", "problem")
 # Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for
 # memory.
 _ROWS = 1 << 20
@@ -42,9 +43,13 @@ _ROWS_READ_SINGLY = 1 << 16
 
 
 class AnsweredRow(msgspec.Struct, frozen=True):
-    """The answer to a row: outcome and deciding terms, or the problem with its question."""
+    """The answer to a row: outcome and deciding terms, or the problem with its question.
+
+    `due` says of a revenue share if it is due, and is None for other actions.
+    """
 
     outcome: str
+    due: bool | None = None
     terms: tuple[str, ...] = ()
     problem: str = ""
 
@@ -288,6 +293,7 @@ def _write_parquet(path: Path) -> Iterator[Put]:
         batch = part.rows
         added = (
             pa.array([answer.outcome for answer in answers], pa.string()).take(places),
+            pa.array([answer.due for answer in answers], pa.bool_()).take(places),
             pa.array([answer.terms for answer in answers], pa.list_(pa.string())).take(places),
             pa.array([answer.problem or None for answer in answers], pa.string()).take(places),
         )
@@ -316,7 +322,9 @@ def _write_csv(path: Path) -> Iterator[Put]:
                 writer.row([*part.rows[0], *ADDED])
             for row, place in zip(part.rows, places.to_pylist(), strict=True):
                 answer = answers[place]
-                writer.row([*row.values(), answer.outcome, ";".join(answer.terms), answer.problem])
+                due = "" if answer.due is None else str(answer.due).lower()
+                terms = ";".join(answer.terms)
+                writer.row([*row.values(), answer.outcome, due, terms, answer.problem])
 
         yield put
 
@@ -335,7 +343,10 @@ def _lines_to(file: TextIO) -> Iterator[Put]:
         rows = part.rows if isinstance(part.rows, list) else part.rows.to_pylist()
         for row, place in zip(rows, places.to_pylist(), strict=True):
             answer = answers[place]
-            added = {"outcome": answer.outcome, "terms": answer.terms}
+            added: dict[str, object] = {"outcome": answer.outcome}
+            if answer.due is not None:
+                added["due"] = answer.due
+            added["terms"] = answer.terms
             if answer.problem:
                 added["problem"] = answer.problem
             file.write(encoder.encode(row | added).decode() + "\n")

@@ -16,10 +16,18 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
+from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE, SHARE
 from clauseway.app.opening.library import OpenAgreement, known_point, readings_of
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.decisions import Question, StandIns, Tables, check_readings
+from clauseway.decisions import (
+    Decision,
+    Outcome,
+    Question,
+    StandIns,
+    Tables,
+    Verdict,
+    check_readings,
+)
 from clauseway.decisions.parts import PARTS
 from clauseway.exchange.question_files import (
     COLUMNS,
@@ -35,6 +43,7 @@ from clauseway.exchange.question_files import (
     text_of,
 )
 from clauseway.values import FOREVER, InvalidInput, KnownAt, parse_day
+from clauseway.wording.outcomes import is_due, outcome_word
 
 # Distinct questions and sets of supposed facts kept at a time.
 _PLACES_MAX = 1 << 21
@@ -45,7 +54,7 @@ _BITS_MAX = 63
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """The number of rows by outcome, and the first problem."""
+    """The number of rows by outcome in the words that people read, and the first problem."""
 
     rows: int
     outcomes: Mapping[str, int]
@@ -74,11 +83,25 @@ def decide_file(
             places, answers = asker.answers(part)
             put(part, places, answers)
             for place, count in _counted(places):
-                outcomes[answers[place].outcome] += count
+                outcomes[_word(answers[place])] += count
                 problem = problem or answers[place].problem
         return Summary(
             rows=sum(outcomes.values()), outcomes=dict(sorted(outcomes.items())), problem=problem
         )
+
+
+def _word(answer: AnsweredRow) -> str:
+    if answer.due is None:
+        return answer.outcome
+    return outcome_word(Outcome(answer.outcome), SHARE)
+
+
+def _answered(decided: Decision | Verdict, action: str) -> AnsweredRow:
+    return AnsweredRow(
+        decided.outcome,
+        is_due(decided.outcome, action),
+        tuple(reason.term for reason in decided.reasons),
+    )
 
 
 def _counted(places: pa.Array) -> Iterator[tuple[int, int]]:
@@ -230,10 +253,7 @@ class _Asker:
         tables = self._tables(parts["suppose"]) if question is not None else None
         if question is not None and tables is not None:
             try:
-                verdict = tables.answer(question)
-                return AnsweredRow(
-                    verdict.outcome, tuple(reason.term for reason in verdict.reasons)
-                )
+                return _answered(tables.answer(question), question.action)
             except KeyError:
                 pass  # the question is not valid: asking in full says why
         return self._asked_in_full(parts)
@@ -247,8 +267,7 @@ class _Asker:
             )
         except InvalidInput as error:
             return AnsweredRow(INVALID, problem=" ".join(map(str, error.problems)))
-        decision = opened.answer(question)
-        return AnsweredRow(decision.outcome, tuple(reason.term for reason in decision.reasons))
+        return _answered(opened.answer(question), question.action)
 
     def _question(self, parts: Mapping[str, Any]) -> Question | None:
         """Return the question, checked only in the parts that no table looks at; None where one

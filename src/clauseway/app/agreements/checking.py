@@ -11,7 +11,7 @@ from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.agreement.soundness.remarks import Remark, Severity, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
-from clauseway.decisions.effects import Effect, effects
+from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
 from clauseway.decisions.emptied import Emptied, emptied
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.values import InvalidInput, Problem
@@ -45,17 +45,19 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     effects: tuple[TermEffect, ...] = ()
 
 
-def check_folder(folder: Path | None, home: Home) -> CheckView:
+def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> CheckView:
     """Check an agreement, by default the built-in one, with what a home has recorded.
 
-    Raise InvalidInput where it cannot be read.
+    With `outcomes`, look longer for effects that change an outcome. Raise InvalidInput where the
+    agreement cannot be read.
     """
     opened = with_recorded(open_agreement(folder), home)
-    shown = effects(opened.agreement, opened.catalog, opened.facts)
+    shown = effects(opened.agreement, opened.catalog, opened.facts, outcomes=outcomes)
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
     checked = (*checked, *empty_rights(opened.agreement, checked, empty))
-    remarked = [*checked, *without_effect(opened.agreement, checked, shown)]
+    idle = list(without_effect(opened.agreement, checked, shown))
+    remarked = [*checked, *idle, *(readings_left_out(opened.agreement) if idle else ())]
     remarks = (*sorted(remarked, key=lambda remark: remark.rank), *_not_read(folder))
     counts = {
         severity.value: sum(remark.severity is severity for remark in remarks)
@@ -135,6 +137,21 @@ def without_effect(
                 "conditions",
                 todo="Delete it, or fix its scope or its days, or end what leaves nothing to it.",
             )
+
+
+def readings_left_out(agreement: Agreement) -> Iterator[Remark]:
+    """Remark that effects were not looked for under all readings, where there are too many."""
+    if left_out := choices_left_out(agreement):
+        at = next(iter(agreement.readings.values())).citation
+        yield remark(
+            Severity.NOTE,
+            "readings-left-out",
+            at,
+            f"effects were looked for under {READINGS_MAX} choices of readings",
+            f"the readings can be chosen in {READINGS_MAX + left_out:,} ways, so a term that is "
+            "said to change no answer may change one under another choice",
+            "Settle a reading that no term needs any more, by deleting its other options.",
+        )
 
 
 def _effect(effect: Effect, defaults: Mapping[str, str]) -> TermEffect:

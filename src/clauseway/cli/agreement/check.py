@@ -21,8 +21,10 @@ from clauseway.app.opening.home import Home, home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_indented, print_problems
+from clauseway.decisions import Outcome
 from clauseway.decisions.parts import PARTS
 from clauseway.values import InvalidInput, KnownAt
+from clauseway.wording.outcomes import outcome_word
 
 UNSOUND = 2
 # A person who saves a file looks at the answer after about a second.
@@ -73,7 +75,7 @@ def command(
     if watch:
         _watch(watched(agreement), home_at(home), as_json, with_effects)
         return 0
-    view = check_folder(agreement, home_at(home))
+    view = check_folder(agreement, home_at(home), outcomes=with_effects)
     _show(view, as_json, with_effects)
     return 0 if view.sound else UNSOUND
 
@@ -97,7 +99,7 @@ def _watch(folder: Path, home: Home, as_json: bool, with_effects: bool) -> None:
 def _check_again(folder: Path, home: Home, as_json: bool, with_effects: bool) -> None:
     """Check again. A text that cannot be read is reported and does not end the watching."""
     try:
-        _show(check_folder(folder, home), as_json, with_effects)
+        _show(check_folder(folder, home, outcomes=with_effects), as_json, with_effects)
     except InvalidInput as error:
         print_problems(error.problems, as_json)
 
@@ -128,8 +130,10 @@ def _print(out: Console, view: CheckView, with_effects: bool) -> None:
 
 def _print_effect(out: Console, effect: TermEffect) -> None:
     asked = effect.question
-    without = effect.without if effect.without != effect.outcome else "the same, for other reasons"
-    out.print(Text(f"{effect.term}  {effect.outcome}; without it {without}"))
+    before = outcome_word(Outcome(effect.without), asked.action)
+    after = outcome_word(Outcome(effect.outcome), asked.action)
+    after += "" if before != after else ", for other reasons"
+    out.print(Text(f"{effect.term}  without it {before} → with it {after}"))
     flags = [
         f"{part.flag} {name}"
         for part in PARTS
