@@ -160,10 +160,10 @@ class _Search:
             for term in amendment.terms
             if term.id in self.effects and not self.effects[term.id].changes_outcome
         }
-        choices: list[Mapping[str, str]] = []
+        choices: list[dict[str, str]] = []
         for term in self._pending.values():
-            chosen = {**self._agreement.default_readings(), **term.under}
-            choices += [chosen] if chosen not in choices else []
+            under = {**self._agreement.default_readings(), **term.under}
+            choices += [under] if under not in choices else []
         for chosen in choices:
             self._under(knowledge, KnownAt.everything(), chosen, outcomes_alone=True)
 
