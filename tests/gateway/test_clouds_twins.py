@@ -18,7 +18,8 @@ from clauseway.gateway.clouds.usage import responses_usage_in, usage_in
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Deployment
-from clauseway.sandbox.server import FAKE_CLOUDS, serve
+from clauseway.sandbox.clouds import FAKE_CLOUDS
+from clauseway.sandbox.server import serve
 from clauseway.sandbox.signatures import credentials as theirs
 
 PATIENCE_S = 20

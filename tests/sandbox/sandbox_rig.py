@@ -10,7 +10,8 @@ import msgspec
 import pytest
 import uvloop
 
-from clauseway.sandbox.server import FAKE_CLOUDS, serve
+from clauseway.sandbox.clouds import FAKE_CLOUDS
+from clauseway.sandbox.server import serve
 
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 # One client for all: to make one takes longer than a request.

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from clauseway.sandbox.clouds import FAKE_CLOUDS
 from clauseway.sandbox.clouds.model_server import COUNTING, GENERATING, NoEndpoint, answer
-from clauseway.sandbox.server import FAKE_CLOUDS
 from clauseway.sandbox.signatures.credentials import DEMONSTRATION_KEY, GOOGLE_CLIENT_EMAIL
 from clauseway.sandbox.signatures.tokens import sign_token
 from clauseway.sandbox.surfaces.account import OPENAI_MODELS, CloudAccount, UnknownModel
@@ -130,7 +130,7 @@ def test_any_credential_is_refused(cloud: str, authorization: str, date: str, bo
     received = Received(
         method="POST", path=path, raw_path=path, query="", headers=headers, body=body, now_s=1.8e9, serial=f"{7:032x}"
     )
-    assert FAKE_CLOUDS[cloud]().answer(received).status in (401, 403)
+    assert FAKE_CLOUDS[cloud].create().answer(received).status in (401, 403)
 
 
 @settings(max_examples=60, deadline=None)
@@ -149,4 +149,4 @@ def test_any_claims_of_an_assertion(claims: dict[str, Any]) -> None:
         now_s=100.0,
         serial=f"{7:032x}",
     )
-    assert FAKE_CLOUDS["vertex"]().answer(received).status in (200, 400)
+    assert FAKE_CLOUDS["vertex"].create().answer(received).status in (200, 400)

@@ -33,10 +33,10 @@ _VALUES: Mapping[str, str] = {
     "EVENT": "--event",
     "FACT": "--corrects",
     "FILE": (
-        "--batch --config --credentials --data --facts --file --listings --out --pack "
+        "--batch --config --data --facts --file --listings --out --pack "
         "--png --prices --private-key --rates --svg --traffic"
     ),
-    "FOLDER": "--agreement",
+    "FOLDER": "--agreement --credentials",
     "FORMAT": "--format",
     "HOME": "--home",
     "ID": "--id",

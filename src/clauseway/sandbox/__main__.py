@@ -17,8 +17,9 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from clauseway.sandbox.clouds import FAKE_CLOUDS
 from clauseway.sandbox.faults import Fault, StartFault
-from clauseway.sandbox.server import FAKE_CLOUDS, USUAL_PORTS, Tls, serve, stop_when_parent_ends
+from clauseway.sandbox.server import USUAL_PORTS, Tls, serve, stop_when_parent_ends
 from clauseway.values import InvalidInput, Problem
 
 

@@ -23,13 +23,9 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from clauseway.sandbox.clouds import bedrock
-from clauseway.sandbox.clouds.azure_openai import AzureOpenAI
-from clauseway.sandbox.clouds.fake_cloud import FakeCloud, framed
+from clauseway.sandbox.clouds import FAKE_CLOUDS
+from clauseway.sandbox.clouds.fake_cloud import framed
 from clauseway.sandbox.clouds.model_server import GENERATING
-from clauseway.sandbox.clouds.openai_direct import OpenAIDirect
-from clauseway.sandbox.clouds.oracle import OracleGenerativeAI
-from clauseway.sandbox.clouds.vertex import VertexAI
 from clauseway.sandbox.faults import Break, Fault, Faults, Outage, Pause, play
 from clauseway.sandbox.wire import HttpAnswer, Received, event
 from clauseway.values import InvalidInput, Problem
@@ -41,28 +37,13 @@ Send = Callable[[MutableMapping[str, Any]], Any]
 # The time for open answers after a stop; a stalled answer must not hold the process longer.
 _DRAIN_S_MAX = 5
 USUAL_PORTS: Final[Mapping[str, int]] = {
-    "openai": 8410,
-    "azure": 8411,
-    "bedrock": 8412,
-    "bedrock_runtime": 8413,
-    "vertex": 8414,
-    "oracle": 8415,
+    name: kind.usual_port for name, kind in FAKE_CLOUDS.items()
 }
 # Ports tried from the usual one on; the usual ports are neighbours, so the next one may be taken by
 # a sibling.
 _PORTS_TRIED_MAX = 100
 # The most attempts that are kept, of all clouds together; a long run must not fill the memory.
 _ATTEMPTS_MAX = 10_000
-
-
-FAKE_CLOUDS: Final[Mapping[str, Callable[[], FakeCloud]]] = {
-    "openai": OpenAIDirect,
-    "azure": AzureOpenAI,
-    "bedrock": bedrock.mantle,
-    "bedrock_runtime": bedrock.runtime,
-    "vertex": VertexAI,
-    "oracle": OracleGenerativeAI,
-}
 
 
 class FakeCloudCounts(msgspec.Struct):
@@ -145,7 +126,7 @@ class CloudApplication:
         attempts: deque[SeenRequest],
     ) -> None:
         self._name = name
-        self._cloud = FAKE_CLOUDS[name]()
+        self._cloud = FAKE_CLOUDS[name].create()
         self._serials = serials
         self._all_counts = counts
         self._counts = counts[name]

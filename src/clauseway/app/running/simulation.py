@@ -8,10 +8,13 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import Child, moved, start
-from clauseway.sandbox.server import USUAL_PORTS
+from clauseway.sandbox.clouds import FAKE_CLOUDS
 from clauseway.sandbox.signatures import credentials
 
-_VERTEX_ROOT = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/{credentials.GOOGLE_LOCATION}/publishers/openai/v1"
+# The name for people and the usual port of each simulated cloud.
+SIMULATED: Mapping[str, tuple[str, int]] = {
+    name: (kind.title, kind.usual_port) for name, kind in FAKE_CLOUDS.items()
+}
 # The longest answer of a simulated model, in tokens.
 _OUTPUT_TOKENS_MAX = 16_384
 
@@ -68,41 +71,23 @@ def sandbox_clouds(
 def _notes(asked: Mapping[str, int], ports: Mapping[str, int]) -> tuple[str, ...]:
     sentences: tuple[str, ...] = ()
     for cloud, port in ports.items():
-        sentences += moved(f"the simulated {cloud}", asked.get(cloud), USUAL_PORTS[cloud], port)
+        sentences += moved(
+            f"the simulated {cloud}", asked.get(cloud), FAKE_CLOUDS[cloud].usual_port, port
+        )
     return sentences
 
 
-def _addresses(ports: dict[str, int]) -> tuple[FakeCloudAddress, ...]:
-    return (
-        FakeCloudAddress(
-            "openai", f"http://127.0.0.1:{ports['openai']}/v1", credentials.OPENAI_API_KEY
-        ),
-        FakeCloudAddress(
-            "azure", f"http://127.0.0.1:{ports['azure']}/openai/v1", credentials.AZURE_API_KEY
-        ),
-        FakeCloudAddress(
-            "bedrock", f"http://127.0.0.1:{ports['bedrock']}/openai/v1", credentials.BEDROCK_API_KEY
-        ),
-        FakeCloudAddress(
-            "bedrock_runtime",
-            f"http://127.0.0.1:{ports['bedrock_runtime']}/openai/v1",
-            credentials.BEDROCK_API_KEY,
-        ),
-        FakeCloudAddress(
-            "vertex",
-            f"http://127.0.0.1:{ports['vertex']}{_VERTEX_ROOT}",
-            credentials.google_token(),
-        ),
-        FakeCloudAddress(
-            "oracle", f"http://127.0.0.1:{ports['oracle']}/openai/v1", credentials.OCI_API_KEY
-        ),
+def _addresses(ports: Mapping[str, int]) -> tuple[FakeCloudAddress, ...]:
+    return tuple(
+        FakeCloudAddress(name, f"http://127.0.0.1:{ports[name]}{kind.root}", kind.credential())
+        for name, kind in FAKE_CLOUDS.items()
     )
 
 
 def write_credentials(clouds: RunningSandbox, folder: Path) -> None:
     """Write the demonstration credentials as the files that the vendors' own SDKs look for."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    token_uri = clouds.url("vertex").removesuffix(_VERTEX_ROOT) + "/token"
+    token_uri = clouds.url("vertex").removesuffix(FAKE_CLOUDS["vertex"].root) + "/token"
     for name, text in credentials.credential_files(folder.resolve(), token_uri).items():
         path = folder / name
         path.touch(mode=0o600)

@@ -1,12 +1,18 @@
 """`clauseway gateway sandbox`: the simulated clouds alone."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from clauseway.app.opening.home import home_at
-from clauseway.app.running.simulation import sandbox_clouds, write_configuration, write_credentials
+from clauseway.app.running.simulation import (
+    SIMULATED,
+    sandbox_clouds,
+    write_configuration,
+    write_credentials,
+)
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.faults import end_of
@@ -14,55 +20,26 @@ from clauseway.cli.gateway.serve import stop_on_signals
 from clauseway.cli.output import console
 
 
+def _port_flag(name: str, title: str, usual: int) -> Any:
+    flag = f"--{name.replace('_', '-')}-port"
+    option = typer.Option(
+        flag,
+        parser=options.whole(flag, most=65_535),
+        metavar="NUMBER",
+        help=f"{title}'s port; by default {usual}, or the next free one above it.",
+    )
+    return Annotated[int | None, option]
+
+
+# A flag for each simulated cloud.
+_Ports = msgspec.defstruct(
+    "_Ports", [(name, _port_flag(name, *about), None) for name, about in SIMULATED.items()]
+)
+
+
+@options.taking(_Ports, first=True)
 def command(
-    openai_port: Annotated[
-        int | None,
-        typer.Option(
-            parser=options.whole("--openai-port", most=65_535),
-            metavar="NUMBER",
-            help="OpenAI's port; by default 8410, or the next free one above it.",
-        ),
-    ] = None,
-    azure_port: Annotated[
-        int | None,
-        typer.Option(
-            parser=options.whole("--azure-port", most=65_535),
-            metavar="NUMBER",
-            help="Azure OpenAI's port; by default 8411.",
-        ),
-    ] = None,
-    bedrock_port: Annotated[
-        int | None,
-        typer.Option(
-            parser=options.whole("--bedrock-port", most=65_535),
-            metavar="NUMBER",
-            help="AWS Bedrock mantle's port; by default 8412.",
-        ),
-    ] = None,
-    bedrock_runtime_port: Annotated[
-        int | None,
-        typer.Option(
-            parser=options.whole("--bedrock-runtime-port", most=65_535),
-            metavar="NUMBER",
-            help="AWS Bedrock runtime's port; by default 8413.",
-        ),
-    ] = None,
-    vertex_port: Annotated[
-        int | None,
-        typer.Option(
-            parser=options.whole("--vertex-port", most=65_535),
-            metavar="NUMBER",
-            help="Google Vertex AI's port; by default 8414.",
-        ),
-    ] = None,
-    oracle_port: Annotated[
-        int | None,
-        typer.Option(
-            parser=options.whole("--oracle-port", most=65_535),
-            metavar="NUMBER",
-            help="Oracle OCI Generative AI's port; by default 8415.",
-        ),
-    ] = None,
+    ports: msgspec.Struct,
     fault: Annotated[
         list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")
     ] = None,
@@ -100,16 +77,8 @@ def command(
       export GOOGLE_APPLICATION_CREDENTIALS=FOLDER/google-service-account.json
     """
     until = stop_on_signals()
-    ports = {
-        "openai": openai_port,
-        "azure": azure_port,
-        "bedrock": bedrock_port,
-        "bedrock_runtime": bedrock_runtime_port,
-        "vertex": vertex_port,
-        "oracle": oracle_port,
-    }
     at = home_at(home)
-    with sandbox_clouds(at, ports, fault or []) as clouds:
+    with sandbox_clouds(at, msgspec.structs.asdict(ports), fault or []) as clouds:
         if configuration is not None:
             write_configuration(clouds, configuration)
         if credentials is not None:
