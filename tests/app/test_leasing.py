@@ -292,7 +292,7 @@ def test_a_successor_writes_the_lost_ones_end_and_nothing_counts_twice(killed: H
     lost = """
 import asyncio, sys
 from pathlib import Path
-from clauseway.gateway.process.server import write_lost
+from clauseway.gateway.process.journals import write_lost
 from clauseway.spool import SpoolWriter, open_attempts
 
 async def main(directory):

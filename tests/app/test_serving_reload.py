@@ -10,7 +10,7 @@ import pytest
 from clauseway.app.books.keys import create_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.serving import ServeOptions, keep, serving
+from clauseway.app.running.serving import ServeOptions, Signals, keep, serving
 from clauseway.values import InvalidInput
 
 PATIENCE_S = 20.0
@@ -34,7 +34,7 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     opened = open_agreements([])
     options = ServeOptions(home=home, opened=opened, configuration=home.configuration)
     secret = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any").secret
-    stop, again, wrong = threading.Event(), threading.Event(), threading.Event()
+    signals, wrong = Signals(), threading.Event()
     told: list[str] = []
 
     def tell(text: str) -> None:
@@ -42,7 +42,7 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
         wrong.set()
 
     with serving(options) as served:
-        keeping = threading.Thread(target=keep, args=(options, served, stop, again, tell))
+        keeping = threading.Thread(target=keep, args=(options, served, signals, tell))
         keeping.start()
         try:
             assert "gpt-5.5" in _models(served.gateway_url, secret)
@@ -61,7 +61,7 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             assert "gpt-5.5" not in _models(served.gateway_url, secret)
             assert len(told) == 1
         finally:
-            stop.set()
+            signals.stop.set()
             keeping.join(PATIENCE_S)
     log = (home.logs / "gateway.log").read_text()
     assert '"event":"plan taken over"' in log

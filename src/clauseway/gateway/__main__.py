@@ -46,6 +46,12 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
         help="file of identifiers that workers share; by default one beside the journal",
     )
     parser.add_argument(
+        "--listener", type=int, help="file descriptor of a socket that listens, instead of --port"
+    )
+    parser.add_argument(
+        "--metrics-listener", type=int, help="the same for figures, instead of the plan's address"
+    )
+    parser.add_argument(
         "--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end"
     )
     parser.add_argument(

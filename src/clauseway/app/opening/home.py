@@ -17,6 +17,9 @@ from clauseway.values import InvalidInput, Problem
 VARIABLE = "CLAUSEWAY_HOME"
 DEFAULT = ".clauseway"
 _SOCKET_BYTES_MAX = 100  # Linux takes 107, others 103
+# Room for the longest name: all sockets of a home lie in one folder.
+_SOCKET_NAME_BYTES = 16
+_GATEWAY = "gateway"
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -64,9 +67,25 @@ class Home(msgspec.Struct, frozen=True):
     def configuration(self) -> Path:
         return self.root / "clauseway.toml"
 
+    def gateway_journal(self, number: int) -> Path:
+        """Return the folder of a gateway's journal; several workers have one each, from 0."""
+        return self.spools / (f"{_GATEWAY}-{number}" if number else _GATEWAY)
+
+    def gateway_journals(self) -> list[Path]:
+        """Return those folders that are there."""
+        return sorted(path for path in self.spools.glob(f"{_GATEWAY}*") if path.is_dir())
+
     @property
     def gateway_socket(self) -> Path:
-        return self._socket("gateway.sock")
+        return self.gateway_socket_of(_GATEWAY)
+
+    def gateway_socket_of(self, journal: str) -> Path:
+        """Return the control socket of the process that writes the journal of that name."""
+        return self._socket(f"{journal}.sock")
+
+    def gateway_sockets(self) -> list[Path]:
+        """Return the control sockets that are there; a process that died may have left its own."""
+        return sorted(self.gateway_socket.parent.glob(f"{_GATEWAY}*.sock"))
 
     @property
     def lease_socket(self) -> Path:
@@ -95,8 +114,8 @@ class Home(msgspec.Struct, frozen=True):
 
         An address has room for some hundred bytes: a deep home has its sockets elsewhere.
         """
-        near = self.root / name
-        return near if len(os.fsencode(near)) <= _SOCKET_BYTES_MAX else self._far / name
+        is_near = len(os.fsencode(self.root)) + 1 + _SOCKET_NAME_BYTES <= _SOCKET_BYTES_MAX
+        return (self.root if is_near else self._far) / name
 
     @property
     def _far(self) -> Path:

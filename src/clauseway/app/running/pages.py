@@ -12,6 +12,7 @@ import json
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -79,7 +80,7 @@ class HomePages:
         return await asyncio.to_thread(self._home_context, counts)
 
     async def counts(self) -> CountsContext:
-        answer = await _ask_gateway(self._home.gateway_socket)
+        answer = await _ask_gateways(self._home.gateway_sockets())
         tokens = answer["tokens"]
         clouds = sorted({*answer["served"], *answer["refused"], *answer["failed"]})
         instant = self._clock()
@@ -184,6 +185,25 @@ def _plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainS
     return tuple(
         PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items()
     )
+
+
+async def _ask_gateways(paths: Sequence[Path]) -> dict[str, Counter[str]]:
+    """Return the counts of all workers together. A socket at which nobody answers is left out,
+    where another one does: a worker that died leaves its own. Raise Unavailable."""
+    answers = await asyncio.gather(*map(_ask_gateway, paths), return_exceptions=True)
+    together = {name: Counter[str]() for name in ("served", "refused", "failed", "tokens")}
+    problem: BaseException = Unavailable("The gateway does not answer.")
+    heard = False
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            problem = answer
+            continue
+        heard = True
+        for name, counts in together.items():
+            counts.update(answer[name])
+    if not heard:
+        raise problem
+    return together
 
 
 async def _ask_gateway(path: Path) -> dict[str, Any]:

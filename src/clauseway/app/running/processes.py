@@ -57,15 +57,24 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def stop(self) -> int:
+    def ask_to_leave(self) -> None:
+        """Ask it to drain and leave, and do not wait."""
+        if self.running:
+            self._process.send_signal(signal.SIGTERM)
+
+    def reload(self) -> None:
+        """Have it read what it serves by anew."""
+        if self.running:
+            self._process.send_signal(signal.SIGHUP)
+
+    def stop(self, patience_s: float = _LEAVE_TIMEOUT_S) -> int:
         """Ask it to drain and leave, and wait; its exit code. A second call does nothing more.
 
         One that does not leave in time is killed.
         """
-        if self.running:
-            self._process.send_signal(signal.SIGTERM)
+        self.ask_to_leave()
         try:
-            code = self._process.wait(_LEAVE_TIMEOUT_S)
+            code = self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
@@ -78,12 +87,18 @@ class Child:
 
 
 def start(
-    name: str, module: str, arguments: Sequence[str], log: Path, *, secret: str = ""
+    name: str,
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    *,
+    secret: str = "",
+    passed: Sequence[int] = (),
 ) -> Child:
     """Start `python -m module` and wait until it is ready. Its errors go to `log`.
 
-    The child reads `secret` from its standard input: a command line can be read by every user of
-    the machine.
+    It gets the descriptors `passed` under their numbers. It reads `secret` from its standard input:
+    a command line can be read by every user of the machine.
 
     Raise InvalidInput with the problems for which the child refuses to start, ChildFailed where it
     fails otherwise.
@@ -99,7 +114,7 @@ def start(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            pass_fds=(read_end,),
+            pass_fds=(read_end, *passed),
             start_new_session=True,
         )
     os.close(read_end)
@@ -112,6 +127,18 @@ def start(
         os.close(write_end)
         raise
     return Child(name, process, ready, write_end)
+
+
+def run(name: str, module: str, arguments: Sequence[str], log: Path) -> None:
+    """Run `python -m module` to its end. Raise ChildFailed where it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as errors:
+        command = [sys.executable, "-m", module, *arguments]
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, check=False
+        )
+    if ended.returncode:
+        raise ChildFailed(f"{name} failed with exit code {ended.returncode}: {_tail(log)}")
 
 
 def _write_secret(process: subprocess.Popen[bytes], secret: str) -> None:

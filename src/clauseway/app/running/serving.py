@@ -31,8 +31,8 @@ from clauseway.app.books.leasing import lease_server
 from clauseway.app.books.losses import write_conditions
 from clauseway.app.books.project_usage import ProjectUsages
 from clauseway.app.books.register import recorded_facts
-from clauseway.app.books.sealing import register_spool, seal
-from clauseway.app.books.tenants import tenancy_for_plan
+from clauseway.app.books.sealing import seal
+from clauseway.app.books.tenants import Tenancy, tenancy_for_plan
 from clauseway.app.opening.configuration import (
     Configuration,
     placed_path,
@@ -44,10 +44,12 @@ from clauseway.app.opening.locks import SERVED, alone_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.commitments import spent_by_name
+from clauseway.app.running.gateways import Gateways
 from clauseway.app.running.planning import compile_plan, write_plan
 from clauseway.app.running.processes import PAGES_PORT, Child, ChildFailed, moved, on_port, start
 from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.gateway.plan import Plan
+from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.routing.checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.pricing import UnknownPrice
@@ -55,8 +57,10 @@ from clauseway.storage.books.basis import Acceptance
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import InvalidInput, KnownAt, Problem
 
-# A key is accepted this soon after it was made; a lake lags behind the spool by this much at most.
-_PLAN_EVERY_S, _SEAL_EVERY_S = 1.0, 15.0
+# A lake lags behind the spool by this much at most.
+_SEAL_EVERY_S = 15.0
+# How soon a change or a dead process is seen: a revoked key is refused within a second.
+_LOOK_EVERY_S = 0.25
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
 _MERGE_EVERY_S = 3600.0
 _BALANCES_EVERY_S = 600.0
@@ -72,7 +76,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `opened` comes without what is recorded in the home: that is read anew with every plan. `host`
     and `port` are the configuration's where they are None. A port that is named nowhere is the
-    usual one, or the next free one above it.
+    usual one, or the next free one above it. `workers` processes of the gateway share it.
     """
 
     home: Home
@@ -82,6 +86,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     facts: Path | None = None
     host: str | None = None
     port: int | None = None
+    workers: int = 1
     pages_port: int | None = None
     simulated_clock: Path | None = None
     snippet_key: str = ""
@@ -91,11 +96,10 @@ class Served(msgspec.Struct):
     """The running processes and where they listen. A process that died is replaced here by the one
     that is started in its place, at the same port."""
 
-    gateway: Child
+    gateways: Gateways
     pages: Child
     gateway_url: str
     pages_url: str
-    start_gateway: Callable[[], Child]
     start_pages: Callable[[], Child]
     # A request that its deployments may serve.
     sample: Sample
@@ -105,21 +109,21 @@ class Served(msgspec.Struct):
     recorded: tuple[Acceptance, ...] = ()
 
     def dead(self) -> Child | None:
-        """Return the first of them that has died, or None while both run."""
-        return next((child for child in (self.gateway, self.pages) if not child.running), None)
+        """Return the first of them that has died, or None while all run."""
+        return self.gateways.dead() or (None if self.pages.running else self.pages)
 
     def start_again(self, dead: Child) -> None:
         """Start a process in the place of one that died. Raise InvalidInput, ChildFailed."""
+        if dead is not self.pages:
+            self.gateways.start_again(dead)
+            return
         dead.stop()
-        if dead is self.gateway:
-            self.gateway = self.start_gateway()
-        else:
-            self.pages = self.start_pages()
+        self.pages = self.start_pages()
 
     def stop(self) -> None:
-        """Stop both: the pages first, because they read what the gateway tells."""
+        """Stop all: the pages first, because they read what the gateway tells."""
         self.pages.stop()
-        self.gateway.stop()
+        self.gateways.stop()
 
 
 def present_plan(options: ServeOptions, book: Path | None = None) -> Plan:
@@ -159,7 +163,7 @@ def present_plan(options: ServeOptions, book: Path | None = None) -> Plan:
         policies=tenancy.policies,
         limits=tenancy.limits,
         budgets=tenancy.budgets,
-        leases=str(home.lease_socket) if tenancy.budgets else "",
+        leases=str(home.lease_socket) if _are_leased(options, tenancy) else "",
         usage=str(home.lease_socket),
         settings=settings_of(configuration, options.configuration),
         attempt_timeout_s=configuration.gateway.attempt_timeout_s,
@@ -169,12 +173,20 @@ def present_plan(options: ServeOptions, book: Path | None = None) -> Plan:
     return plan
 
 
-def refresh_plan(options: ServeOptions, book: Path | None = None) -> None:
-    """Compile the plan as of now and hand it to the gateway.
+def _are_leased(options: ServeOptions, tenancy: Tenancy) -> bool:
+    """Return whether gateways have to ask for something: for slices of budgets, and, where there
+    are several, for shares of limits."""
+    return bool(tenancy.budgets or (tenancy.limits and options.workers > 1))
+
+
+def refresh_plan(options: ServeOptions, book: Path | None = None) -> Settings:
+    """Compile the plan as of now and hand it to the gateways; return their settings.
 
     Raise as `present_plan` does.
     """
-    write_plan(present_plan(options, book), options.home.plan)
+    plan = present_plan(options, book)
+    write_plan(plan, options.home.plan)
+    return plan.settings
 
 
 @contextlib.contextmanager
@@ -183,13 +195,13 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
 
     A home that holds no prices yet holds those of `book` once both run; a refusal records nothing.
     """
-    clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
+    clock = ("--simulated-clock", str(options.simulated_clock)) if options.simulated_clock else ()
     with contextlib.ExitStack() as stack:
         home = options.home.make()
         stack.enter_context(alone_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
         # The plan must be good before a process starts by it.
-        refresh_plan(options, book)
+        settings = refresh_plan(options, book)
         configuration = read_configuration(
             options.configuration, with_recorded(options.opened, options.home).catalog
         )
@@ -197,10 +209,13 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         stack.enter_context(lease_server(options.home, {"/usage": usage.answer}))
         host = configuration.gateway.host if options.host is None else options.host
         port = configuration.gateway.port if options.port is None else options.port
-        gateway = _start_gateway(options, host, port, clock)
+        gateways = Gateways(home, options.workers, clock)
         with contextlib.ExitStack() as starting:
-            starting.callback(gateway.stop)
-            served = _served(options, configuration, gateway, host, port, clock)
+            starting.callback(gateways.stop)
+            taken = gateways.listen(host, port, settings)
+            gateways.start()
+            served = _served(options, configuration, gateways, host, taken, clock)
+            served.notes = (*moved("the gateway", port, USUAL_PORT, taken), *served.notes)
             starting.pop_all()
         stack.callback(served.stop)
         served.recorded = tuple(record(home, first, "first used by the gateway"))
@@ -210,31 +225,25 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
 def _served(
     options: ServeOptions,
     configuration: Configuration,
-    gateway: Child,
+    gateways: Gateways,
     host: str,
-    port: int | None,
-    clock: list[str],
+    port: int,
+    clock: tuple[str, ...],
 ) -> Served:
-    """Start the pages beside a gateway that runs. Raise InvalidInput, ChildFailed."""
-    # The children say which ports they took.
-    gateway_port = gateway.ready["ports"]["gateway"]
+    """Start the pages beside gateways that run. Raise InvalidInput, ChildFailed."""
     scheme = "https" if configuration.tls.certificate else "http"
-    gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway_port}/v1"
+    gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1"
     sample = sample_of(configuration.deployment)
     pages = _start_pages(options, options.pages_port, clock, gateway_url, sample)
     pages_port = pages.ready["ports"]["pages"]
     return Served(
-        gateway=gateway,
+        gateways=gateways,
         pages=pages,
         gateway_url=gateway_url,
         pages_url=f"http://{_LOOPBACK}:{pages_port}/",
-        start_gateway=lambda: _start_gateway(options, host, gateway_port, clock),
         start_pages=lambda: _start_pages(options, pages_port, clock, gateway_url, sample),
         sample=sample,
-        notes=(
-            *moved("the gateway", port, USUAL_PORT, gateway_port),
-            *moved("the pages", options.pages_port, PAGES_PORT, pages_port),
-        ),
+        notes=moved("the pages", options.pages_port, PAGES_PORT, pages_port),
     )
 
 
@@ -245,27 +254,12 @@ def _refuse_served(home: Home) -> NoReturn:
     raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
 
 
-def _start_gateway(options: ServeOptions, host: str, port: int | None, clock: list[str]) -> Child:
-    home = options.home
-    spool = home.spools / "gateway"
-    register_spool(home, spool)
-    arguments = [
-        *("--plan", str(home.plan)),
-        *("--spool", str(spool)),
-        *("--host", host),
-        *("--control", str(home.gateway_socket)),
-        *("--conditions", str(home.conditions)),
-        *on_port(port),
-    ]
-    child = start(
-        "the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log"
-    )
-    register_spool(home, spool)  # again: now it has the segment that this gateway writes
-    return child
-
-
 def _start_pages(
-    options: ServeOptions, port: int | None, clock: list[str], gateway_url: str, sample: Sample
+    options: ServeOptions,
+    port: int | None,
+    clock: tuple[str, ...],
+    gateway_url: str,
+    sample: Sample,
 ) -> Child:
     arguments = [
         *("--home", str(options.home.root)),
@@ -289,36 +283,48 @@ def _start_pages(
     )
 
 
+class Signals(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a running home from outside, each until it is heard: to stop, to compile the
+    plan anew although nothing seems to have changed, to replace the gateway's processes."""
+
+    stop: threading.Event = msgspec.field(default_factory=threading.Event)
+    reload: threading.Event = msgspec.field(default_factory=threading.Event)
+    replace: threading.Event = msgspec.field(default_factory=threading.Event)
+
+
 def keep(
     options: ServeOptions,
     served: Served,
-    until: threading.Event,
-    again: threading.Event | None = None,
+    signals: Signals,
     report: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> Child | None:
-    """Keep both processes running and plan and lake up to date, until told to stop (None) or until a
+    """Keep all processes running and plan and lake up to date, until told to stop (None) or until a
     process dies again and again (which one).
 
-    `again` set: compile the plan anew although nothing seems to have changed. A change that cannot
-    be loaded is passed to `report`.
+    A change that cannot be loaded is passed to `report`.
     """
     sealed_s = merged_s = time.monotonic()
     tending = Upkeep(options.home, report)
     reviving = Reviving(served, report)
-    seen = _inputs(options)
-    while not until.wait(_PLAN_EVERY_S):
+    inputs = Inputs(options)
+    while not signals.stop.wait(_LOOK_EVERY_S):
         if (dead := served.dead()) and not reviving.start_again(dead):
             return dead
-        changed = _inputs(options)
+        served.gateways.reap(report)
         # A change that cannot be compiled is reported once, and the present plan stays.
-        if changed != seen or (again is not None and again.is_set()):
-            seen = changed
-            if again is not None:
-                again.clear()
+        if inputs.changed() or signals.reload.is_set():
+            signals.reload.clear()
             try:
-                refresh_plan(options)
+                served.gateways.reload(refresh_plan(options))
             except InvalidInput as error:
                 report(f"The change was not taken over, and changes nothing:\n{error}")
+        if signals.replace.is_set():
+            signals.replace.clear()
+            try:
+                served.gateways.replace_all()
+                report("The gateway's processes were replaced.")
+            except (InvalidInput, ChildFailed) as error:
+                report(f"The gateway's processes were not all replaced: {error}")
         if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
             merging = time.monotonic() - merged_s >= _MERGE_EVERY_S
             tending.round(merging=merging)
@@ -328,19 +334,20 @@ def keep(
 
 
 class Reviving:
-    """Starts processes again that died, unless they die again and again."""
+    """Starts processes again that died, unless one dies again and again."""
 
     def __init__(self, served: Served, report: Callable[[str], None]) -> None:
         self._served, self._told = served, report
-        self._ends_s: deque[float] = deque()
+        self._ends_s: dict[str, deque[float]] = {}
 
     def start_again(self, dead: Child) -> bool:
         """Start another process in its place; False once it makes no sense to go on."""
         now_s = time.monotonic()
-        while self._ends_s and self._ends_s[0] < now_s - _ENDS_WITHIN_S:
-            self._ends_s.popleft()
-        self._ends_s.append(now_s)
-        if len(self._ends_s) > _ENDS_MAX:
+        ends_s = self._ends_s.setdefault(dead.name, deque())
+        while ends_s and ends_s[0] < now_s - _ENDS_WITHIN_S:
+            ends_s.popleft()
+        ends_s.append(now_s)
+        if len(ends_s) > _ENDS_MAX:
             return False
         code = dead.exit_code
         try:
@@ -384,6 +391,26 @@ class Upkeep:
         for text in sorted(lost - self._lost):
             self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost
+
+
+class Inputs:
+    """Everything that a plan is compiled from, and whether it has changed."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self._options = options
+        self._seen = _inputs(options)
+        self._due_s = 0.0
+
+    def changed(self) -> bool:
+        """Return whether there is something to compile that was not there at the last look. Looking
+        takes a fifth of the time at most, however many keys there are."""
+        begin_s = time.monotonic()
+        if begin_s < self._due_s:
+            return False
+        before, self._seen = self._seen, _inputs(self._options)
+        end_s = time.monotonic()
+        self._due_s = end_s + 4 * (end_s - begin_s)
+        return self._seen != before
 
 
 def _inputs(options: ServeOptions) -> list[object]:

@@ -20,7 +20,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.running.processes import Child
 from clauseway.app.running.replaying import replay_now
-from clauseway.app.running.serving import Served, ServeOptions, keep, serving
+from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
 from clauseway.app.running.simulation import RunningSandbox, sandbox_clouds, write_configuration
 from clauseway.ledger import Settlement
 from clauseway.sandbox.traffic.clock import SimulatedClock
@@ -129,4 +129,4 @@ def stay(run: Night, until: threading.Event) -> Child | None:
     """Keep serving until told to stop (None) or until a process dies (which one)."""
     if not run.clouds.running:
         return run.clouds.child
-    return keep(run.options, run.served, until)
+    return keep(run.options, run.served, Signals(stop=until))

@@ -8,7 +8,7 @@ import typer
 
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import home_at
-from clauseway.app.running.serving import ServeOptions, keep, serving
+from clauseway.app.running.serving import ServeOptions, Signals, keep, serving
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -23,6 +23,10 @@ def command(
         str | None, typer.Option(help="Address the gateway listens on, instead of the file's.")
     ] = None,
     port: options.GatewayPort = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Processes of the gateway that share its port."),
+    ] = 1,
     pages_port: options.PagesPort = None,
     prices: options.PriceBookFlag = None,
     facts: options.FactsFile = None,
@@ -35,7 +39,8 @@ def command(
     The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file
     (`clauseway config show`, and docs/clauseway.example.toml); secrets come from the
     environment or from files. Keys made, facts recorded and changes of the file hold at once; a
-    file that is wrong is reported and changes nothing. SIGHUP reads everything anew. Prices are
+    file that is wrong is reported and changes nothing. SIGHUP reads everything anew; SIGUSR2
+    replaces the gateway's processes, and what they are answering ends first. Prices are
     those that the home holds (`clauseway basis`); --prices may name a book for a home that holds
     none yet.
 
@@ -64,11 +69,12 @@ def command(
         facts=facts,
         host=host,
         port=port,
+        workers=workers,
         pages_port=pages_port,
     )
-    until = stop_on_signals()
-    again = threading.Event()
-    signal.signal(signal.SIGHUP, lambda *_: again.set())
+    signals = Signals(stop=stop_on_signals())
+    _set_on(signals.reload, signal.SIGHUP)
+    _set_on(signals.replace, signal.SIGUSR2)
     with serving(chosen, prices) as served:
         say_recorded(served.recorded)
 
@@ -84,7 +90,7 @@ def command(
             out.print(curl_snippet(served.gateway_url, served.sample, "YOUR-KEY"), soft_wrap=True)
 
         answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
-        dead = keep(chosen, served, until, again)
+        dead = keep(chosen, served, signals)
     seal(at)
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)
@@ -94,6 +100,10 @@ def command(
 def stop_on_signals() -> threading.Event:
     """Return an event that is set when the process is asked to stop."""
     until = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: until.set())
+    _set_on(until, signal.SIGINT, signal.SIGTERM)
     return until
+
+
+def _set_on(event: threading.Event, *signals: signal.Signals) -> None:
+    for number in signals:
+        signal.signal(number, lambda *_: event.set())

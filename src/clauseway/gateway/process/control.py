@@ -2,8 +2,9 @@
 open.
 
 `GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n,
-"requests": n, "tokens": {...}, "agreement": hash, "connections": n, "bytes": n (in flight)}. Not on
-the request's way: plain streams will do.
+"requests": n, "tokens": {...}, "agreement": hash, "connections": n, "bytes": n (in flight)}; `GET
+/figures` what this process tells Prometheus, for a worker that is asked for all of them. Not on the
+request's way: plain streams will do.
 """
 
 import asyncio
@@ -36,14 +37,14 @@ def counts(shared: Shared) -> dict[str, object]:
 
 
 def answering(
-    answer_to: Callable[[bytes], bytes],
+    answer_to: Callable[[bytes], Awaitable[bytes]],
 ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     """One answer to one request's head, over plain streams; then the connection is closed."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _PATIENCE_S)
-            writer.write(answer_to(head))
+            writer.write(await answer_to(head))
             await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asked has left, or asked for nothing
@@ -53,17 +54,23 @@ def answering(
     return answer
 
 
-async def serve_control(path: Path, shared: Shared) -> asyncio.AbstractServer:
-    """Listen on `path`; a socket left there by a process that died is replaced."""
+async def serve_control(
+    path: Path, shared: Shared, figures: Callable[[], bytes]
+) -> asyncio.AbstractServer:
+    """Listen on `path`; a socket left there by a process that died is replaced. `figures` are empty
+    where none are kept."""
+
+    async def answer(head: bytes) -> bytes:
+        if head.startswith((b"GET /counts ", b"GET /counts?")):
+            return response(200, msgspec.json.encode(counts(shared)), close=True)
+        if head.startswith(b"GET /figures "):
+            return response(200, figures(), close=True)
+        knows = "The control socket knows GET /counts and GET /figures."
+        return error_response(UNKNOWN_PATH, knows, close=True)
+
     path.unlink(missing_ok=True)
     before = os.umask(0o077)
     try:
-        return await asyncio.start_unix_server(answering(lambda head: _answer(head, shared)), path)
+        return await asyncio.start_unix_server(answering(answer), path)
     finally:
         os.umask(before)
-
-
-def _answer(head: bytes, shared: Shared) -> bytes:
-    if head.startswith((b"GET /counts ", b"GET /counts?")):
-        return response(200, msgspec.json.encode(counts(shared)), close=True)
-    return error_response(UNKNOWN_PATH, "The control socket knows GET /counts.", close=True)

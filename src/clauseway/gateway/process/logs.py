@@ -43,9 +43,15 @@ class LogQueue:
     """The queue, and the thread behind it."""
 
     def __init__(
-        self, settings: LogSettings, loop: AbstractEventLoop, standard_error: IO[bytes]
+        self,
+        settings: LogSettings,
+        loop: AbstractEventLoop,
+        standard_error: IO[bytes],
+        worker: str = "",
     ) -> None:
-        """Raises OSError where the file cannot be opened."""
+        """Each line names the `worker`, where several write one log. Raises OSError where the file
+        cannot be opened."""
+        self._always: Mapping[str, object] = {"worker": worker} if worker else {}
         self._settings = settings
         self._loop = loop
         self._file = _opened(settings.file) if settings.file else standard_error
@@ -108,6 +114,8 @@ class LogQueue:
                 )
             )
             self._reported_dropped = dropped
+        if self._always:
+            lines = [line._replace(facts={**self._always, **line.facts}) for line in lines]
         data = memoryview(b"".join(map(self._form, lines)))
         try:
             self._follow()

@@ -2,13 +2,14 @@
 
 Nothing is counted for it on a request's way: what `counters`, the journal, health and accounts hold
 anyway is put into families when somebody asks. Loaded only where it is switched on (the extra
-`telemetry`).
+`telemetry`). Of several workers, the one that is asked shows the figures of all.
 """
 
 import asyncio
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from socket import socket
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -17,12 +18,14 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.gateway.process.control import answering
 from clauseway.gateway.process.logs import LogQueue
+from clauseway.gateway.process.siblings import ask_siblings
 from clauseway.gateway.request.counters import BUCKETS, Counters, CountersKey
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
@@ -279,39 +282,75 @@ def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, fl
     return [*bounds, ("+Inf", float(sum(buckets)))]
 
 
+class MetricsPage:
+    """The figures of a process, and the page that shows them with those of the other workers."""
+
+    def __init__(self, figures: Figures, control: Path | None = None, worker: str = "") -> None:
+        """`worker` names this process where several serve together; the others are asked at their
+        sockets beside `control`."""
+        self._own = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._own)
+        self._own.register(figures)
+        self._control, self._worker = control, worker
+
+    def own(self) -> bytes:
+        """Return this process's figures as text."""
+        return generate_latest(self._own)
+
+    async def answer(self, head: bytes) -> bytes:
+        """Answer a request with that head."""
+        if not head.startswith((b"GET /metrics ", b"GET /metrics?")):
+            return error_response(UNKNOWN_PATH, "This port knows GET /metrics.", close=True)
+        accepted = next(
+            (
+                line.partition(b":")[2]
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"accept:")
+            ),
+            b"",
+        )
+        encode, content_type = choose_encoder(accepted.decode("latin-1"))
+        body = encode(await self._shown())
+        answer_head = (
+            f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        return answer_head.encode() + body
+
+    async def _shown(self) -> CollectorRegistry:
+        """Return the figures of all workers, each sample with its worker's name; a process that is
+        alone shows its own."""
+        if not self._worker or self._control is None:
+            return self._own
+        texts = await ask_siblings(self._control, "/figures")
+        shown = CollectorRegistry(auto_describe=False)
+        shown.register(_Together({self._worker: self.own(), **texts}))
+        return shown
+
+
+class _Together(Collector):
+    """Families of several processes, put together by their names."""
+
+    def __init__(self, texts: Mapping[str, bytes]) -> None:
+        self._texts = texts
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for worker, text in self._texts.items():
+            for family in text_string_to_metric_families(text.decode()):
+                shown = families.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.type)
+                )
+                for sample in family.samples:
+                    labels = {**sample.labels, "worker": worker}
+                    shown.samples.append(sample._replace(labels=labels))
+        yield from families.values()
+
+
 async def serve_metrics(
-    host: str,
-    port: int,
-    shared: Shared,
-    health: Mapping[tuple[str, str], Health],
-    lines: LogQueue,
-    conditions: Path | None = None,
+    host: str, port: int, page: MetricsPage, descriptor: int | None = None
 ) -> asyncio.Server:
-    """Answer `GET /metrics` there. Raises InvalidInput where the address cannot be had."""
-    listener = listen(host, port, port)
-    registry = CollectorRegistry(auto_describe=False)
-    ProcessCollector(registry=registry)
-    registry.register(Figures(shared, health, lines, conditions))
-    return await asyncio.start_server(
-        answering(lambda head: _answer(head, registry)), sock=listener
-    )
-
-
-def _answer(head: bytes, registry: CollectorRegistry) -> bytes:
-    if not head.startswith((b"GET /metrics ", b"GET /metrics?")):
-        return error_response(UNKNOWN_PATH, "This port knows GET /metrics.", close=True)
-    accepted = next(
-        (
-            line.partition(b":")[2]
-            for line in head.split(b"\r\n")
-            if line.lower().startswith(b"accept:")
-        ),
-        b"",
-    )
-    encode, content_type = choose_encoder(accepted.decode("latin-1"))
-    body = encode(registry)
-    answer_head = (
-        f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return answer_head.encode() + body
+    """Answer `GET /metrics` there, or at the socket with that descriptor. Raises InvalidInput where
+    the address cannot be had."""
+    listener = listen(host, port, port) if descriptor is None else socket(fileno=descriptor)
+    return await asyncio.start_server(answering(page.answer), sock=listener)

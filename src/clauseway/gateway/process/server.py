@@ -12,7 +12,6 @@ import contextlib
 import gc
 import os
 import resource
-import secrets
 import signal
 import sys
 import time
@@ -34,12 +33,12 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import by_slices, whole
 from clauseway.gateway.process.control import serve_control
+from clauseway.gateway.process.journals import SpoolFactory, open_journal
 from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.reporting import Reporter
 from clauseway.gateway.request.connection import Actions, ClientConnection
-from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
-from clauseway.gateway.request.pending import Poller, recorded_requests
+from clauseway.gateway.request.pending import Poller
 from clauseway.gateway.request.shared import Shared, Watcher, Worker
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.opening import opening
@@ -49,15 +48,11 @@ from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.endpoints import Endpoints
 from clauseway.gateway.transport.listener import Listener
 from clauseway.gateway.transport.tls import file_identity
-from clauseway.metering import Status
-from clauseway.spool import OpenAttempt, SpoolWriter, open_attempts, pack_usage_fields
+from clauseway.spool import SpoolWriter
 from clauseway.values import InvalidInput, Problem
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
-_UINT63 = 63
-
-SpoolFactory = Callable[..., SpoolWriter]
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +68,16 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     parent_pipe: int | None = None
     worker: Worker = Worker()
     issued: Path | None = None  # the index of identifiers, where workers share one
+    # Sockets that listen already, of whoever started us.
+    listener: int | None = None
+    metrics_listener: int | None = None
     limits: Limits | None = None  # instead of the plan's
+
+    @property
+    def worker_name(self) -> str:
+        """Return what names this process among those that serve together; empty where it is
+        alone."""
+        return self.spool.name if self.worker.count > 1 else ""
 
 
 class Exporting(Watcher, Protocol):
@@ -95,6 +99,7 @@ class Server:
         self._plan_seen = file_identity(options.plan)
         self._reporting: asyncio.Future[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
+        self._figures: Callable[[], bytes] = bytes
 
     async def run(self) -> None:
         """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket
@@ -103,7 +108,7 @@ class Server:
         opened = whole(opening(read_pieces(options.plan), str(options.plan)))
         self._settings = settings = opened.plan.settings
         self._actions = Actions(settings.passed_headers)
-        self._lines = lines = LogQueue(settings.log, loop, sys.stderr.buffer)
+        self._lines = lines = LogQueue(settings.log, loop, sys.stderr.buffer, options.worker_name)
         try:
             lines.event(
                 "start", version=version("clauseway"), pid=os.getpid(), plan=str(options.plan)
@@ -123,11 +128,8 @@ class Server:
             simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
         )
         self._provide_descriptors(options.limits or settings.limits)
-        listener = self._listener = Listener(options.host, options.port)
-        boot = secrets.randbits(_UINT63)
-        left_open = open_attempts(options.spool) if options.spool.exists() else []
-        spool = self._spool_factory(options.spool, loop, boot=boot)
-        write_lost(spool, left_open)
+        listener = self._listener = Listener(options.host, options.port, options.listener)
+        boot, spool, issued = open_journal(options.spool, options.issued, loop, self._spool_factory)
         limits = options.limits or settings.limits
         spool.hold_s = limits.journal_hold_s
         self._endpoints = Endpoints(loop, limits, settings.tls)
@@ -136,11 +138,6 @@ class Server:
         self._lease_server = CurrentLeaseServer(boot, spool.identity)
         self._accounts = Accounts(self._lease_server, shares_limits=options.worker.count > 1)
         self._presenting = Presenting(self._report_credential)
-        index = options.issued or options.spool / ISSUED_FILE
-        issued = IssuedIndex(index, loop, spool.identity)
-        if issued.claims():
-            issued.resolve(recorded_requests(options.spool))
-        issued.end_lost_holds()
         tables = self._tables(opened, spool)
         await self._presenting.settled()
         shared = self._shared = Shared(
@@ -152,8 +149,10 @@ class Server:
         self._telemetry = self._open_telemetry(settings.telemetry, boot)
         self._watchers()
         await listener.open(loop, self._client, settings.tls, limits.head_s)
-        control = await serve_control(options.control, shared) if options.control else None
         metrics = await self._serve_metrics(settings.telemetry)
+        control = (
+            await serve_control(options.control, shared, self._figures) if options.control else None
+        )
         self._heed_signals(loop)
         self._heed_parent(loop)
         _quiet_garbage_collector()
@@ -194,18 +193,19 @@ class Server:
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
         """Raises InvalidInput where its libraries are not installed or its address cannot be
         had."""
-        if not telemetry.metrics:
+        options = self._options
+        # Who is given sockets opens none: another worker may listen there.
+        is_given = options.listener is not None and options.metrics_listener is None
+        if not telemetry.metrics or is_given:
             return None
         module = optional("clauseway.gateway.process.metrics", "telemetry.metrics")
+        figures = module.Figures(self._shared, self._health, self._lines, options.conditions)
+        page = module.MetricsPage(figures, options.control, options.worker_name)
+        self._figures = page.own
         return cast(
             asyncio.Server,
             await module.serve_metrics(
-                telemetry.metrics_host,
-                telemetry.metrics_port,
-                self._shared,
-                self._health,
-                self._lines,
-                self._options.conditions,
+                telemetry.metrics_host, telemetry.metrics_port, page, options.metrics_listener
             ),
         )
 
@@ -419,36 +419,6 @@ class Server:
                 self.stop()
 
         loop.add_reader(pipe, readable)
-
-
-def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
-    """Record the end of attempts that a dead process left open: LOST, with no units, under the
-    labels they began with."""
-    for attempt in attempts:
-        intent = attempt.intent
-        buyer, deployment, ruling = [
-            spool.label(label) for label in (attempt.buyer, attempt.deployment, attempt.ruling)
-        ]
-        record = pack_usage_fields(
-            boot=intent.request.boot,
-            number=intent.request.number,
-            attempt=intent.attempt,
-            event_ns=intent.event_ns,
-            recorded_ns=time.time_ns(),
-            buyer=buyer,
-            deployment=deployment,
-            ruling=ruling,
-            endpoint=intent.endpoint,
-            status=Status.LOST,
-            http_status=0,
-            streamed=False,
-            duration_us=0,
-            first_content_us=0,
-            charge_picodollars=0,
-            units=(),
-            upstream_id=b"",
-        )
-        spool.append(record, buyer, deployment, ruling)
 
 
 def optional(module: str, setting: str) -> ModuleType:

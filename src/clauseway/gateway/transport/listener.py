@@ -6,6 +6,7 @@ those that wait in the kernel, notice nothing.
 """
 
 import asyncio
+import socket
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
@@ -18,13 +19,17 @@ USUAL_PORT = 8400
 
 class Listener:
     """Listens from when it is made; `open` begins to accept. Port None takes the usual one or the
-    next free one above.
+    next free one above. `descriptor` is a socket that listens already, of whoever started us.
 
     Raises InvalidInput where the address cannot be had.
     """
 
-    def __init__(self, host: str, port: int | None) -> None:
-        self._socket = listen(host, port, USUAL_PORT)
+    def __init__(self, host: str, port: int | None, descriptor: int | None = None) -> None:
+        self._socket = (
+            listen(host, port, USUAL_PORT)
+            if descriptor is None
+            else socket.socket(fileno=descriptor)
+        )
         self.port: int = self._socket.getsockname()[1]
         self._server: asyncio.AbstractServer | None = None
         self._tls = TlsSettings()

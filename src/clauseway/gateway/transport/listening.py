@@ -35,12 +35,34 @@ def listen(host: str, port: int | None, usual: int) -> socket.socket:
     raise AssertionError("at least one port is tried")
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listen_together(host: str, port: int | None, usual: int, count: int) -> list[socket.socket]:
+    """Return sockets that listen at one port, among which the system spreads connections.
+
+    The first one takes the port for itself alone, as `listen` does; only then it is shared. Raises
+    InvalidInput where the address cannot be had.
+    """
+    sockets = [listen(host, port, usual)]
+    try:
+        if count > 1:
+            sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        number = sockets[0].getsockname()[1]
+        while len(sockets) < count:
+            sockets.append(_listening(host, number, shared=True))
+    except OSError as error:
+        for listener in sockets:
+            listener.close()
+        raise InvalidInput(_problem(host, number, error)) from None
+    return sockets
+
+
+def _listening(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         # A port that a process before has just left is free; one at which another listens is not.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except BaseException:

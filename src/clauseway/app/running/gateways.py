@@ -1,0 +1,182 @@
+"""The gateway processes of a served home: one worker or several at one port.
+
+The parent opens the port once for each worker (SO_REUSEPORT), so that the kernel spreads connections
+over them, and keeps the sockets open: what comes while a worker is replaced waits for the next one.
+Each process writes a journal of its own, because a journal has one writer; what a worker that died
+left open there is ended by the process that is started in its place. Workers share the plan, the
+file of identifiers and the lease server.
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from clauseway import spool
+from clauseway.app.books.sealing import register_spool
+from clauseway.app.opening.home import Home
+from clauseway.app.running.processes import Child, run, start
+from clauseway.gateway.plan.settings import Settings
+from clauseway.gateway.request.issued import ISSUED_FILE
+from clauseway.gateway.transport.listener import USUAL_PORT
+from clauseway.gateway.transport.listening import listen, listen_together
+
+_MODULE = "clauseway.gateway"
+_ENDING = "clauseway.gateway.process.journals"
+# Beyond the time that a gateway gives open requests: for its journal and its leases.
+_CLOSING_S = 15.0
+
+
+class Gateways:
+    """The workers. `listen` opens the port, `start` starts them all."""
+
+    def __init__(self, home: Home, count: int, clock: tuple[str, ...] = ()) -> None:
+        self._home, self._clock = home, clock
+        self._host, self._settings = "", Settings()
+        self._sockets: list[socket.socket] = []
+        self._metrics: socket.socket | None = None
+        self._metrics_place: tuple[str, int] | None = None
+        self._count = count
+        # By number: each worker has one process, and a journal that no other process writes.
+        self._workers: dict[int, tuple[Child, Path]] = {}
+        self._leaving: list[tuple[Child, Path]] = []
+
+    def listen(self, host: str, port: int | None, settings: Settings) -> int:
+        """Open the port, once for each worker, and the one for figures; return the number of the
+        first. Raise InvalidInput."""
+        self._host, self._settings = host, settings
+        self._sockets = listen_together(host, port, USUAL_PORT, self._count)
+        self._open_metrics()
+        number: int = self._sockets[0].getsockname()[1]
+        return number
+
+    def _open_metrics(self) -> None:
+        """Listen where figures are served by the present settings. Raise InvalidInput."""
+        telemetry = self._settings.telemetry
+        place = (telemetry.metrics_host, telemetry.metrics_port) if telemetry.metrics else None
+        if place == self._metrics_place:
+            return
+        opened = listen(*place, place[1]) if place is not None else None
+        if self._metrics is not None:
+            self._metrics.close()
+        self._metrics, self._metrics_place = opened, place
+
+    def reload(self, settings: Settings) -> None:
+        """Have all workers read the plan, which was replaced, now. What of its settings takes a
+        restart holds once they are replaced."""
+        self._settings = settings
+        for child in self:
+            child.reload()
+
+    def start(self) -> None:
+        """Start all workers, and end the journals that none of them writes. Raise InvalidInput,
+        ChildFailed."""
+        for number in range(self._count):
+            self._workers[number] = self._started(number, self._free_journal())
+        for journal in self._unended():
+            self._end(journal)
+
+    def __iter__(self) -> Iterator[Child]:
+        return (child for child, _ in self._workers.values())
+
+    def dead(self) -> Child | None:
+        """Return the first worker that has died, or None while all run."""
+        return next((child for child in self if not child.running), None)
+
+    def start_again(self, dead: Child) -> None:
+        """Start a worker in the place of one that died: it ends what is open in that one's journal.
+        Raise InvalidInput, ChildFailed."""
+        for number, (child, journal) in self._workers.items():
+            if child is dead:
+                dead.stop()
+                self._workers[number] = self._started(number, journal)
+                return
+        raise AssertionError(f"{dead.name} is no worker")
+
+    def replace_all(self) -> None:
+        """Start another process for each worker; the former one serves until that is ready, then
+        takes no new connections and leaves when its open requests have ended. Raise InvalidInput,
+        ChildFailed: then the former ones stay."""
+        self._open_metrics()
+        for number, (former, journal) in list(self._workers.items()):
+            self._workers[number] = self._started(number, self._free_journal())
+            former.ask_to_leave()
+            self._leaving.append((former, journal))
+
+    def reap(self, report: Callable[[str], None]) -> None:
+        """Look after processes that were replaced and have left."""
+        for leaving in self._leaving[:]:
+            child, journal = leaving
+            if child.running:
+                continue
+            self._leaving.remove(leaving)
+            if code := child.stop():
+                report(f"{child.name} was replaced and ended with {code}; its journal was ended.")
+                self._end(journal)
+
+    def stop(self) -> None:
+        """Take no more connections, and let all leave."""
+        for listener in self._sockets:
+            listener.close()
+        leaving = [child for child, _ in (*self._workers.values(), *self._leaving)]
+        for child in leaving:
+            child.ask_to_leave()
+        for child in leaving:
+            child.stop(self._settings.limits.drain_s + _CLOSING_S)
+        if self._metrics is not None:
+            self._metrics.close()
+
+    def _started(self, number: int, journal: Path) -> tuple[Child, Path]:
+        home = self._home
+        register_spool(home, journal)
+        index = self._index
+        index.parent.mkdir(parents=True, exist_ok=True)
+        passed = [self._sockets[number].fileno()]
+        arguments = [
+            *("--plan", str(home.plan)),
+            *("--spool", str(journal)),
+            *("--issued", str(index)),
+            *("--host", self._host),
+            *("--listener", str(passed[0])),
+            *("--worker", str(number), str(self._count)),
+            *("--control", str(home.gateway_socket_of(journal.name))),
+            *("--conditions", str(home.conditions)),
+        ]
+        if self._metrics is not None:
+            passed.append(self._metrics.fileno())
+            arguments += ["--metrics-listener", str(passed[-1])]
+        name = "the gateway" if self._count == 1 else f"worker {number} of the gateway"
+        log = home.logs / f"{journal.name}.log"
+        child = start(name, _MODULE, [*arguments, *self._clock], log, passed=passed)
+        register_spool(home, journal)  # again: now it has the segment that this gateway writes
+        return child, journal
+
+    @property
+    def _index(self) -> Path:
+        """Return the file of identifiers: it stays where the first worker's journal is."""
+        return self._home.gateway_journal(0) / ISSUED_FILE
+
+    def _free_journal(self) -> Path:
+        """Return the first journal that no process writes."""
+        taken = {journal for _, journal in (*self._workers.values(), *self._leaving)}
+        number = 0
+        while (journal := self._home.gateway_journal(number)) in taken:
+            number += 1
+        return journal
+
+    def _unended(self) -> list[Path]:
+        """Return the journals of gateways in which something may be open and that nobody writes:
+        more workers ran before."""
+        written = {journal for _, journal in self._workers.values()}
+        left = [journal for journal in self._home.gateway_journals() if journal not in written]
+        return [journal for journal in left if _is_unended(journal)]
+
+    def _end(self, journal: Path) -> None:
+        log = self._home.logs / f"{journal.name}.log"
+        run(
+            f"the end of the journal {journal.name}", _ENDING, [str(journal), str(self._index)], log
+        )
+
+
+def _is_unended(journal: Path) -> bool:
+    places = spool.positions(journal)
+    return bool(places) and not places[-1].closed

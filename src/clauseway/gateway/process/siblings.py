@@ -1,0 +1,33 @@
+"""The other workers at the same port: each answers on its control socket, beside ours."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+_PATIENCE_S = 1.0
+
+
+async def ask_siblings(own: Path, path: str) -> Mapping[str, bytes]:
+    """Return the others' answers to `GET path`, by the names of their sockets. One that does not
+    answer in a second, or refuses, is left out."""
+    name = own.stem.partition("-")[0]
+    others = [place for place in sorted(own.parent.glob(f"{name}*.sock")) if place != own]
+    answers = await asyncio.gather(*(_ask(place, path) for place in others))
+    return {
+        place.stem: body for place, body in zip(others, answers, strict=True) if body is not None
+    }
+
+
+async def _ask(place: Path, path: str) -> bytes | None:
+    """Return the body of an answer with status 200."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            reader, writer = await asyncio.open_unix_connection(place)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n".encode())
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            finally:
+                writer.close()
+    except OSError:  # a timeout is one
+        return None
+    return body if b" 200 " in head.partition(b"\r\n")[0] else None

@@ -1,0 +1,350 @@
+"""Several workers at one port, as `clauseway serve --workers` runs them: killed under load, replaced, asked for each
+other's objects, on one plan, under one limit."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from gateway_rig import (
+    ANSWER,
+    DONE_EVENT,
+    MESSAGES,
+    PATIENCE_S,
+    USAGE_EVENT,
+    Connection,
+    Received,
+    Rig,
+    content_events,
+    eventually,
+    stall,
+    well,
+)
+from gateway_stage import RESPONSE
+from prometheus_client.parser import text_string_to_metric_families
+
+from clauseway import spool
+from clauseway.app.books.allowances import GivenScope, set_limit
+from clauseway.app.books.keys import create_key, revoke_key
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.processes import Child
+from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
+from clauseway.metering import Status
+from clauseway.spool import read_frames
+
+MODEL = "gpt-5.5"
+CLIENTS = 8
+CONFIGURATION = """
+[gateway]
+port = 0
+drain_s = 30
+
+[[deployment]]
+name = "azure-1"
+dialect = "openai"
+url = "http://127.0.0.1:{port}/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {{kind = "bearer", secret_file = "key"}}
+models = {{"gpt-5.5" = "there"}}
+"""
+
+
+class Team:
+    """A served home with two workers over one scripted cloud, and a key."""
+
+    def __init__(self, root: Path, rig: Rig) -> None:
+        self.home = Home(root / "home").make()
+        self.cloud = rig.cloud("azure")
+        (self.home.root / "key").write_text("sk-cloud")
+        self.opened = open_agreements([])
+        self.secret = self.key("p")
+        self.configure("")
+        self.reports: list[str] = []
+        self.signals = Signals()
+        self.served: Served
+
+    def configure(self, more: str) -> None:
+        self.home.configuration.write_text(CONFIGURATION.format(port=self.cloud.port) + more)
+
+    def key(self, project: str) -> str:
+        made = create_key(
+            self.home, self.opened.catalog, organisation="acme", project=project, seller="openai", segment="any"
+        )
+        self.key_id = made.key_id
+        return made.secret
+
+    @contextlib.contextmanager
+    def running(self, workers: int = 2) -> Iterator["Team"]:
+        options = ServeOptions(
+            home=self.home, opened=self.opened, configuration=self.home.configuration, workers=workers
+        )
+        self.signals = Signals()
+        with serving(options) as self.served:
+            keeping = threading.Thread(target=keep, args=(options, self.served, self.signals, self.reports.append))
+            keeping.start()
+            try:
+                yield self
+            finally:
+                self.signals.stop.set()
+                keeping.join(PATIENCE_S)
+
+    @property
+    def workers(self) -> list[Child]:
+        return list(self.served.gateways)
+
+    @property
+    def authorized(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.secret}"}
+
+    def client_of(self, worker: int) -> httpx.Client:
+        """A client whose only connection is one worker's."""
+        while True:
+            client = httpx.Client(
+                base_url=self.served.gateway_url.removesuffix("/v1"), headers=self.authorized, timeout=PATIENCE_S,
+                limits=httpx.Limits(max_connections=1),
+            )  # fmt: skip
+            if client.get("/readyz").json()["worker"] == worker:
+                return client
+            client.close()
+
+    def both(self) -> list[httpx.Client]:
+        return [self.client_of(0), self.client_of(1)]
+
+    def records(self) -> list[tuple[str, Status]]:
+        """(request, how it ended) of each record in the lake, once all is sealed."""
+        seal(self.home)
+        with open_lake(self.home) as lake:
+            tables = [pq.read_table(path, columns=["request_id", "status"]) for path in lake.files(kind="usage")]
+        rows = [row for table in tables for row in table.to_pylist()]
+        return [(row["request_id"], Status(row["status"])) for row in rows]
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    with Rig(tmp_path) as rig:
+        yield Team(tmp_path, rig)
+
+
+def ask(client: httpx.Client) -> httpx.Response:
+    return client.post("/v1/chat/completions", json={"model": MODEL, "messages": MESSAGES, "max_completion_tokens": 9})
+
+
+async def made_and_fetched(connection: Connection, request: Received) -> None:
+    """A cloud that keeps responses: the one it made can be asked for by name."""
+    path = request.head.split(b" ")[1]
+    connection.answer(200, RESPONSE if path.startswith(b"/v1/responses") else ANSWER)
+
+
+def test_all_workers_serve_one_plan_and_know_each_others_objects(team: Team) -> None:
+    team.cloud.behaviour = made_and_fetched
+    team.configure("[telemetry]\nmetrics = true\nmetrics_port = 0\n")
+    with team.running():
+        clients = team.both()
+        ready = [client.get("/readyz").json() for client in clients]
+        assert [told["worker"] for told in ready] == [0, 1]
+        (plan,) = {told["plan"] for told in ready}
+        assert {ask(client).headers["x-clauseway-plan"] for client in clients} == {plan}
+        # A key is accepted by both, and refused by both once it is revoked.
+        other = team.key("other")
+        for client in clients:
+            client.headers["authorization"] = f"Bearer {other}"
+            eventually(lambda client=client: client.get("/v1/models").status_code == 200)  # type: ignore[misc]
+        revoke_key(team.home, team.key_id)
+        for client in clients:
+            eventually(lambda client=client: client.get("/v1/models").status_code == 401)  # type: ignore[misc]
+            client.headers["authorization"] = f"Bearer {team.secret}"
+        # A response that one made is the other's too.
+        first, second = clients
+        made = first.post("/v1/responses", json={"model": MODEL, "input": "Which cloud?", "store": True})
+        assert made.status_code == 200
+        assert second.get(f"/v1/responses/{made.json()['id']}").json() == made.json()
+        assert second.delete(f"/v1/responses/{made.json()['id']}").status_code == 200
+        # The figures of both, whoever is asked.
+        port = team.workers[0].ready["ports"]["metrics"]
+        shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        connections = {
+            sample.labels["worker"]: sample.value
+            for family in text_string_to_metric_families(shown)
+            for sample in family.samples
+            if sample.name == "clauseway_connections"
+        }
+        assert connections.keys() == {"gateway", "gateway-1"}
+        # Their counts together are what the pages show: two answers, and three about the response.
+        (counted,) = httpx.get(f"{team.served.pages_url}counts.json").json()["clouds"]
+        assert (counted["cloud"], counted["served"]) == ("azure", 5)
+
+
+class Load:
+    """Clients that ask on and on, on new connections where theirs broke, and remember whole answers."""
+
+    def __init__(self, team: Team) -> None:
+        self.answered: set[str] = set()
+        self.statuses: Counter[int] = Counter()
+        self._team, self._stopping = team, threading.Event()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+
+    def _ask(self) -> None:
+        base = self._team.served.gateway_url.removesuffix("/v1")
+        while not self._stopping.is_set():
+            with (
+                contextlib.suppress(httpx.TransportError),
+                httpx.Client(base_url=base, headers=self._team.authorized, timeout=PATIENCE_S) as client,
+            ):
+                while not self._stopping.is_set():
+                    answer = ask(client)
+                    self.statuses[answer.status_code] += 1
+                    if answer.status_code == 200:
+                        self.answered.add(answer.headers["x-clauseway-request-id"])
+
+    def goes_on(self, count: int = 40) -> None:
+        goal = len(self.answered) + count
+        eventually(lambda: len(self.answered) >= goal)
+
+
+def test_a_killed_worker_loses_nothing_and_the_other_serves_on(team: Team) -> None:
+    with team.running():
+        with Load(team) as load:
+            for turn in range(3):
+                load.goes_on()
+                killed = team.workers[turn % 2]
+                os.kill(killed.pid, signal.SIGKILL)
+                load.goes_on()
+                eventually(lambda killed=killed: killed.pid not in {child.pid for child in team.workers})  # type: ignore[misc]
+        assert all("was started again" in text for text in team.reports)
+        assert len(team.reports) == 3
+        # Both are there again.
+        for client in team.both():
+            assert ask(client).status_code == 200
+        assert load.statuses.keys() == {200}
+    records = team.records()
+    complete = {request for request, status in records if status is Status.COMPLETE}
+    assert len(records) == len({request for request, _ in records}), "each once"
+    assert load.answered <= complete
+    # What was open at a kill was ended by the worker that came in its place.
+    assert {status for _, status in records} <= {Status.COMPLETE, Status.LOST, Status.INTERRUPTED_ESTIMATED}
+    places = [place for journal in team.home.gateway_journals() for place in spool.positions(journal)]
+    assert all(place.closed for place in places)
+
+
+def test_a_limit_holds_over_workers_that_die(team: Team) -> None:
+    """30 a minute, asked for much faster than that, within a minute, while workers are killed."""
+    set_limit(team.home, team.opened.catalog, GivenScope(organisation="acme"), 30, 0)
+    with team.running(), Load(team) as load:
+        eventually(lambda: load.statuses[429] > 20)
+        os.kill(team.workers[0].pid, signal.SIGKILL)
+        refused = load.statuses[429]
+        eventually(lambda: load.statuses[429] > refused + 40)
+        eventually(lambda: team.reports)
+    assert 1 <= load.statuses[200] <= 30
+    assert load.statuses.keys() == {200, 429}
+
+
+def test_processes_are_replaced_without_breaking_a_stream(team: Team) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(connection: Connection, request: Received) -> None:
+        if not request.json.get("stream"):
+            await well(connection, request)
+            return
+        events = content_events(with_nulls=True)
+        connection.begin_stream()
+        connection.piece(b"".join(events[:3]))
+        await go_on.wait()
+        for event in (*events[3:], USAGE_EVENT, DONE_EVENT):
+            connection.piece(event)
+        connection.end_stream()
+
+    team.cloud.behaviour = slow
+    with team.running():
+        before = {child.pid for child in team.workers}
+        streams = [_Stream(client) for client in team.both()]
+        for stream in streams:
+            eventually(lambda stream=stream: stream.begun)  # type: ignore[misc]
+        with Load(team) as load:
+            load.goes_on()
+            team.signals.replace.set()
+            eventually(lambda: before.isdisjoint(child.pid for child in team.workers))
+            load.goes_on()
+        assert all(os.path.exists(f"/proc/{pid}") for pid in before), "their streams are open"
+        team.cloud._loop.call_soon_threadsafe(go_on.set)
+        for stream in streams:
+            stream.join()
+            assert stream.text.endswith("data: [DONE]\n\n")
+        assert load.statuses.keys() == {200}
+        eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in before))
+        assert team.reports == ["The gateway's processes were replaced."]
+    records = team.records()
+    assert {status for _, status in records} == {Status.COMPLETE}
+    assert len(records) == len(load.answered) + len(streams)
+
+
+class _Stream(threading.Thread):
+    """A stream that is read to its end."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        super().__init__(daemon=True)
+        self.text, self._client = "", client
+        self.start()
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.text)
+
+    def run(self) -> None:
+        body = {"model": MODEL, "messages": MESSAGES, "stream": True}
+        with self._client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            for text in answer.iter_text():
+                self.text += text
+
+
+def test_a_journal_that_no_worker_writes_any_more_is_ended(team: Team) -> None:
+    """Two workers die with requests open, and so does the process that would start them again: one comes back."""
+    team.cloud.behaviour = stall
+    with team.running():
+        hanging = [threading.Thread(target=_never_answered, args=(client,), daemon=True) for client in team.both()]
+        for thread in hanging:
+            thread.start()
+        eventually(lambda: len(team.cloud.requests) == 2)
+        journals = team.home.gateway_journals()
+        eventually(lambda: all(_open(journal) for journal in journals))
+        team.signals.stop.set()
+        for child in team.workers:
+            os.kill(child.pid, signal.SIGKILL)
+    assert [_open(journal) for journal in journals] == [1, 1]
+    with team.running(workers=1):
+        assert _open(journals[1]) == 0
+    assert Counter(status for _, status in team.records()) == {Status.LOST: 2}
+
+
+def _never_answered(client: httpx.Client) -> None:
+    with contextlib.suppress(httpx.TransportError):
+        ask(client)
+
+
+def _open(journal: Path) -> int:
+    """How many attempts have no end in a journal."""
+    batches = [read_frames(journal, place.segment, 0, 1 << 40) for place in spool.positions(journal)]
+    begun = {(intent.request, intent.attempt) for batch in batches for intent in batch.intents}
+    ended = {(record.request, record.attempt) for batch in batches for record in batch.records}
+    return len(begun - ended)
