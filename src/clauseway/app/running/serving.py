@@ -306,7 +306,7 @@ def keep(
     sealed_s = merged_s = time.monotonic()
     tending = Upkeep(options.home, report)
     reviving = Reviving(served, report)
-    inputs = Inputs(options)
+    inputs = PlanInputs(options)
     while not signals.stop.wait(_LOOK_EVERY_S):
         if (dead := served.dead()) and not reviving.start_again(dead):
             return dead
@@ -393,7 +393,7 @@ class Upkeep:
         self._lost = lost
 
 
-class Inputs:
+class PlanInputs:
     """Everything that a plan is compiled from, and whether it has changed."""
 
     def __init__(self, options: ServeOptions) -> None:

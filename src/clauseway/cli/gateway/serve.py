@@ -25,7 +25,9 @@ def command(
     port: options.GatewayPort = None,
     workers: Annotated[
         int,
-        typer.Option(min=1, max=64, help="Processes of the gateway that share its port."),
+        typer.Option(
+            min=1, max=64, metavar="NUMBER", help="Processes of the gateway that share its port."
+        ),
     ] = 1,
     pages_port: options.PagesPort = None,
     prices: options.PriceBookFlag = None,

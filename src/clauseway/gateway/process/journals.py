@@ -23,7 +23,7 @@ _UINT63 = 63
 SpoolFactory = Callable[..., SpoolWriter]
 
 
-class Journal(NamedTuple):
+class OpenedJournal(NamedTuple):
     """A journal that is written, the start that writes it, and the identifiers beside it."""
 
     boot: int
@@ -36,7 +36,7 @@ def open_journal(
     index: Path | None,
     loop: AbstractEventLoop,
     spool_factory: SpoolFactory = SpoolWriter,
-) -> Journal:
+) -> OpenedJournal:
     """Open a journal to write in it: attempts that a dead process left open are lost from here on,
     and its claims are decided. `index` is the file of identifiers, by default one beside it. Raises
     OSError."""
@@ -48,7 +48,7 @@ def open_journal(
     if issued.claims():
         issued.resolve(recorded_requests(directory))
     issued.end_lost_holds()
-    return Journal(boot, spool, issued)
+    return OpenedJournal(boot, spool, issued)
 
 
 async def end_journal(directory: Path, index: Path) -> None:
