@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER
+from clauseway.values import HOURS_OF_WEEK
 
 # Every price is looked up by these.
 DIMENSIONS = ("product", "cloud", "seller", "region")
@@ -19,9 +20,6 @@ FURTHER = ("buyer", "tier", "endpoint")
 NAMES = (*DIMENSIONS, *FURTHER)
 CONTEXT, HOUR = "context", "hour"
 
-HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
-# 1970 began on a Thursday: so many hours after a Monday's begin.
-EPOCH_HOUR = 72
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(
     r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*"

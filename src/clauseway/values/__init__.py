@@ -5,7 +5,15 @@ Knows nothing of agreements, clouds or requests. Everything here is frozen and v
 """
 
 from clauseway.values.citations import Citation
-from clauseway.values.clocks import DAY_NS, HOUR_NS, KnownAt, day_of, start_of_day_ns
+from clauseway.values.clocks import (
+    DAY_NS,
+    EPOCH_HOUR,
+    HOUR_NS,
+    HOURS_OF_WEEK,
+    KnownAt,
+    day_of,
+    start_of_day_ns,
+)
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
 from clauseway.values.money import (
     CENT,
@@ -37,7 +45,9 @@ from clauseway.values.problems import InvalidInput, Problem
 __all__ = [
     "CENT",
     "DAY_NS",
+    "EPOCH_HOUR",
     "FOREVER",
+    "HOURS_OF_WEEK",
     "HOUR_NS",
     "NAME_CHARACTERS_MAX",
     "NUMBER_BELOW",

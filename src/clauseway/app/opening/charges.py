@@ -8,11 +8,10 @@ from clauseway.ledger.charges import UsageCharge, charged_units, summed
 from clauseway.metering import Used
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Charge, PriceTable, Sale
-from clauseway.pricing.conditions import EPOCH_HOUR, HOURS_OF_WEEK
 from clauseway.pricing.table import in_context
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sums import day_sums
-from clauseway.values import HOUR_NS, Interval, day_of, exact_product
+from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK, Interval, day_of, exact_product
 
 
 def sale_of(attempt: Used) -> Sale:

@@ -36,10 +36,12 @@ from clauseway.ledger.reconciliation import (
 from clauseway.metering import IS_ESTIMATE, Unit, billable
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import PriceEntry, PriceTable, Sale
-from clauseway.pricing.conditions import EPOCH_HOUR, HOURS_OF_WEEK, NAMES
+from clauseway.pricing.conditions import NAMES
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.metered import MeteredSum, metered_sums
 from clauseway.values import (
+    EPOCH_HOUR,
+    HOURS_OF_WEEK,
     USD,
     BadNumber,
     Interval,

@@ -16,16 +16,13 @@ from clauseway.gateway.plan import Prices, Target
 from clauseway.gateway.routing.rates import RateScale, envelope, highest
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER, ENDPOINTS
+from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK
 
 # Before and after everything dated.
 _ALWAYS_NS = -(1 << 63)
 _NEVER_NS = 1 << 63
 # An end from here on is none: the plan's last instant, and the round figures that stand for it.
 _ENDLESS_NS = 1 << 62
-_HOUR_NS = 3_600_000_000_000
-# 1970 began on a Thursday: so many hours after a Monday's begin.
-_EPOCH_HOUR = 72
-_HOURS_OF_WEEK = 168
 # Stretches that are kept compiled: the present one, and those of requests under way and just behind
 # it.
 _KEPT_MAX = 8
@@ -179,7 +176,7 @@ class Tariff:
 
 def in_force(prices: Iterable[Prices], event_ns: int) -> Iterator[Prices]:
     """Those that hold at an instant."""
-    hour = (event_ns // _HOUR_NS + _EPOCH_HOUR) % _HOURS_OF_WEEK
+    hour = (event_ns // HOUR_NS + EPOCH_HOUR) % HOURS_OF_WEEK
     for price in prices:
         if price.begin_ns <= event_ns < price.end_ns and (not price.hours or hour in price.hours):
             yield price
@@ -259,5 +256,5 @@ class Tariffs:
 
 def hour_within(event_ns: int, begin_ns: int, end_ns: int) -> tuple[int, int]:
     """The part of a stretch that lies in the same hour as an instant."""
-    hour_ns = event_ns // _HOUR_NS * _HOUR_NS
-    return max(begin_ns, hour_ns), min(end_ns, hour_ns + _HOUR_NS)
+    hour_ns = event_ns // HOUR_NS * HOUR_NS
+    return max(begin_ns, hour_ns), min(end_ns, hour_ns + HOUR_NS)

@@ -40,12 +40,21 @@ from clauseway.pricing import (
     Sale,
     UnknownPrice,
 )
-from clauseway.pricing.conditions import CONTEXT, EPOCH_HOUR, HOUR, HOURS_OF_WEEK
+from clauseway.pricing.conditions import CONTEXT, HOUR
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.files import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.records import best_known, is_served, rows_in
-from clauseway.values import HOUR_NS, USD, Interval, day_after, exact_product, exact_sum
+from clauseway.values import (
+    EPOCH_HOUR,
+    HOUR_NS,
+    HOURS_OF_WEEK,
+    USD,
+    Interval,
+    day_after,
+    exact_product,
+    exact_sum,
+)
 
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
 _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
