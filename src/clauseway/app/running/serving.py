@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 from sqlalchemy.exc import DBAPIError
@@ -126,15 +126,34 @@ class Served(msgspec.Struct):
         self.gateways.stop()
 
 
-def present_plan(options: ServeOptions, book: Path | None = None) -> Plan:
-    """Return the plan as of now, with `book` over the prices that the home holds.
+class _Sources(NamedTuple):
+    """The sources of a plan, as read at an instant."""
+
+    known_at: KnownAt
+    opened: Opened
+    configuration: Configuration
+
+
+def _read_sources(options: ServeOptions) -> _Sources:
+    """Read the recorded facts and the configuration. Raise InvalidInput with every problem."""
+    known_at = KnownAt(time.time_ns())
+    opened = with_recorded(options.opened, options.home.make())
+    configuration = read_configuration(options.configuration, opened.catalog)
+    return _Sources(known_at, opened, configuration)
+
+
+def present_plan(options: ServeOptions) -> Plan:
+    """Return the plan as of now. Raise InvalidInput with every problem."""
+    return _plan_from(_read_sources(options), options)
+
+
+def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = None) -> Plan:
+    """Return the plan of these sources, with `book` over the prices that the home holds.
 
     Raise InvalidInput with every problem.
     """
-    known_at = KnownAt(time.time_ns())
-    home = options.home.make()
-    opened = with_recorded(options.opened, home)
-    configuration = read_configuration(options.configuration, opened.catalog)
+    known_at, opened, configuration = sources
+    home = options.home
     tenancy = tenancy_for_plan(home)
     prices = given_prices(basis_of(home), NamedBasis(prices=book), known_at)
     # A plan is compiled whole or not at all: one missing price leaves the present plan as it is.
@@ -179,12 +198,12 @@ def _are_leased(options: ServeOptions, tenancy: Tenancy) -> bool:
     return bool(tenancy.budgets or (tenancy.limits and options.workers > 1))
 
 
-def refresh_plan(options: ServeOptions, book: Path | None = None) -> Settings:
+def refresh_plan(options: ServeOptions) -> Settings:
     """Compile the plan as of now and hand it to the gateways; return their settings.
 
     Raise as `present_plan` does.
     """
-    plan = present_plan(options, book)
+    plan = present_plan(options)
     write_plan(plan, options.home.plan)
     return plan.settings
 
@@ -201,10 +220,10 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         stack.enter_context(alone_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
         # The plan must be good before a process starts by it.
-        settings = refresh_plan(options, book)
-        configuration = read_configuration(
-            options.configuration, with_recorded(options.opened, options.home).catalog
-        )
+        sources = _read_sources(options)
+        configuration = sources.configuration
+        plan = _plan_from(sources, options, book)
+        write_plan(plan, home.plan)
         usage = ProjectUsages(options.home)
         stack.enter_context(lease_server(options.home, {"/usage": usage.answer}))
         host = configuration.gateway.host if options.host is None else options.host
@@ -212,7 +231,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         gateways = Gateways(home, options.workers, clock)
         with contextlib.ExitStack() as starting:
             starting.callback(gateways.stop)
-            taken = gateways.listen(host, port, settings)
+            taken = gateways.listen(host, port, plan.settings)
             gateways.start()
             served = _served(options, configuration, gateways, host, taken, clock)
             served.notes = (*moved("the gateway", port, USUAL_PORT, taken), *served.notes)
