@@ -10,6 +10,7 @@ from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.agreement.soundness.remarks import Remark, Severity
 from clauseway.decisions import Question, all_questions
 from clauseway.decisions.question import RESTS_ON
+from terms_at_hand import at_hand, decided
 
 DEFINITIONS = """\
 ---
@@ -337,3 +338,21 @@ def test_a_conflict_leaves_no_way_as_the_engine_decides(a1: list[str], a2: list[
 def _way(question: Question) -> tuple[str, ...]:
     seller = question.seller if question.action == "serve" else ""
     return question.segment, question.readings["R1"], seller
+
+
+NOT_OWNED = "id: t\nkind: prohibition\nparties: [shop]\nactions: [contract-compute]\nproducts: [rooms]"
+
+
+def test_what_forbids_something_that_nobody_owns_is_an_error_and_the_answer_says_so() -> None:
+    opened = at_hand(NOT_OWNED, owned="id: own\nkind: ownership\nparty: maker\nproducts: [apps, rights]")
+    said = [
+        f"{remark.severity.value} {remark.what}. {remark.todo}"
+        for remark in check_agreement(opened.agreement, opened.facts, RESTS_ON)
+        if remark.kind == "unowned"
+    ]
+    assert said == [
+        "error t forbids nothing: nobody owns rooms. Write a term of kind: ownership with party: and products: [rooms]."
+    ]
+    decision = decided(opened, "contract-compute shop rooms own")
+    assert (decision.outcome, [reason.note for reason in decision.reasons]) == ("unstated", ["nobody owns rooms"])
+    assert decided(at_hand(NOT_OWNED), "contract-compute shop rooms own").outcome == "forbidden"

@@ -57,6 +57,14 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
 
 
+def test_the_event_that_the_help_shows_is_imported(tmp_path: Path) -> None:
+    shown = run("usage", "import", "--help").stdout.partition('{"specversion"')[2].partition("}}}")[0]
+    (tmp_path / "events.jsonl").write_text('{"specversion"' + " ".join(shown.split()) + "}}}\n")
+    flags = ("--set", "organisation=acme", "--set", "seller=openai")
+    done = run("usage", "import", str(tmp_path / "events.jsonl"), *flags, home=tmp_path / "home")
+    assert done.stdout.splitlines()[0] == "1 row: 1 imported, 0 there before, 0 in quarantine"
+
+
 def test_an_import_that_waits_for_another_says_so(home: Path) -> None:
     bill = home.parent / "bill.csv"
     for arguments in (["import", str(bill)], ["quarantine", "replay"]):

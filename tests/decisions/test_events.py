@@ -149,17 +149,20 @@ def test_days_of_events(facts: tuple[str, ...], question: str, day: str, outcome
         (
             TERMS.replace("while: breach", "while: [breach, notice]"),
             EVENTS,
-            "Write one event. For both at once, write from: a with while: b; for either, a term for each.",
+            "Write one event. For both at once, write from: a with while: b, if a goes on for good; for either, "
+            "a term for each.",
         ),
         (
             TERMS.replace("until: expiry", "until: [expiry, breach]"),
             EVENTS,
-            "Write one event. For the earlier of two, write until: a with while-no: b; for the later, a term for each.",
+            "Write one event. For the earlier of two, write until: a with while-no: b, if b goes on for good; for the "
+            "later, a term for each.",
         ),
         (
             TERMS.replace("from: consent", "from: [consent, notice]"),
             EVENTS,
-            "Write one event. For both, write from: a with while: b; for the earlier, a term for each.",
+            "Write one event. For both, write from: a with while: b, if b goes on for good; for the earlier, a term "
+            "for each.",
         ),
         (
             TERMS,

@@ -5,10 +5,11 @@ The agreement below is small enough to be read beside the table of questions. Ou
 """
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
-from clauseway import KnownAt, Outcome, Question
+from clauseway import KnownAt, Outcome, Question, open_agreement
 from clauseway.agreement import read_agreement
 from clauseway.agreement.authoring.format import format_document
 from clauseway.decisions import Tables, all_questions
@@ -116,6 +117,7 @@ def test_a_region_that_says_nothing_is_refused(region: str, what: str, todo: str
         asking("serve", "maker", "north", "maker", "any", region)
     [problem] = refused.value.problems
     assert (problem.where, problem.what, problem.todo) == ("--region", what, todo)
+    assert region or problem.why == "H1.eu, H1.state, H1.reseller, H2.eu keep to regions"
 
 
 def test_a_table_has_no_answer_either() -> None:
@@ -223,6 +225,17 @@ def test_an_agreement_that_names_no_seller_asks_of_none() -> None:
     without = {name: text.replace("sellers: [maker], ", "") for name, text in DOCUMENTS.items()}
     without["H1.md"] = without["H1.md"].replace("sellers: [reseller, broker]\n", "")
     assert not names_sellers(read_agreement(without))
+
+
+def test_an_action_that_no_term_keeps_to_a_region_says_why_one_is_asked_for() -> None:
+    opened = open_agreement(Path(__file__).with_name("appointment"))
+    told = []
+    for action, product in (("sell", "beacon"), ("contract-compute", "hall-one")):
+        with pytest.raises(InvalidInput) as refused:
+            opened.decide(action=action, party="lumen", product=product, cloud="lumen-own", as_of="2024-05-01")
+        told += [problem.why for problem in refused.value.problems]
+    assert told[0].startswith("A1.appointment, A1.exclusive, ")
+    assert told[1] == "no term keeps contract-compute to a region, but a grant may be kept to one"
 
 
 @pytest.mark.parametrize(

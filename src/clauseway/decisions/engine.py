@@ -188,7 +188,8 @@ def _rule(case: Case, act: Act) -> Finding:
     owner = case.owner(act)
     public = permissions(case, act, ANYONE)
     if owner is None and not public:
-        return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
+        # The rule `unstated` speaks of days on which nothing is in force at all.
+        return Finding(Outcome.UNSTATED, (case.rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
     needed = _needed(case, act, owner)
     # A term that forbids goes before every permission.
     if bars := barred(case, needed, act.party):

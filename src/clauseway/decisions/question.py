@@ -7,6 +7,8 @@ from typing import Unpack
 
 from clauseway.agreement import Agreement
 from clauseway.agreement.language.actions import ACTIONS, LICENSE, SELL, SERVE, SHARE
+from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.parts import (
     ACTIONS_WITH_CLOUD,
@@ -98,7 +100,10 @@ def ask(
         _check_parts(problems, asked)
         if asked.product not in unnamed or catalog.names_product(asked.product):
             _check_product(problems, catalog, asked.action, asked.product)
-    problems += region_problems(catalog, asked.action, asked.cloud, asked.region)
+    if asked.region or not catalog.regions:
+        problems += region_problems(catalog, asked.action, asked.cloud, asked.region)
+    elif asked.action in ACTIONS_WITH_CLOUD:
+        problems.append(_missing_region(agreement, catalog, asked.action))
     if as_of == FOREVER:
         problems.append(
             Problem(
@@ -129,8 +134,17 @@ def check_readings(agreement: Agreement, chosen: Mapping[str, str]) -> dict[str,
     return {**agreement.default_readings(), **chosen}
 
 
-def region_problems(catalog: Catalog, action: str, cloud: str, region: str) -> list[Problem]:
-    """Return the problems of a question's region, which must be named if the terms name regions."""
+# How to say of a question that a place lies in none of the agreement's regions.
+_ELSEWHERE = f"ask with --region {ELSEWHERE}"
+
+
+def region_problems(
+    catalog: Catalog, action: str, cloud: str, region: str, way_out: str = _ELSEWHERE
+) -> list[Problem]:
+    """Return the problems of a question's region, which must be named if there are regions.
+
+    `way_out` says what to do about a place that lies in none of them.
+    """
     problem, why, todo = "", "", "Name the region as its cloud does."
     names = sorted({*catalog.regions, *catalog.places_of(cloud), ELSEWHERE})
     if not region.isprintable():
@@ -142,12 +156,39 @@ def region_problems(catalog: Catalog, action: str, cloud: str, region: str) -> l
             f"the agreement does not say where it lies{cloud and ' on '}{cloud}",
         )
         todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
-        todo += f" If it lies in none of the regions, ask with --region {ELSEWHERE}."
+        todo += f" If it lies in none of the regions, {way_out}."
     elif catalog.regions and not region and action in ACTIONS_WITH_CLOUD:
         problem, why = "it is missing", "terms of the agreement tell regions apart"
         regions = ", ".join(sorted(catalog.regions))
         todo = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
     return [Problem(what=problem, why=why, where="--region", todo=todo)] if problem else []
+
+
+def _missing_region(agreement: Agreement, catalog: Catalog, action: str) -> Problem:
+    """Return the problem of a question that names no region, with the terms that ask for one."""
+    asked_for = [
+        term.id
+        for amendment in agreement.amendments
+        for term in amendment.terms
+        if _keeps_to_regions(term, action)
+    ]
+    why = (
+        f"{', '.join(asked_for)} {'keeps' if len(asked_for) == 1 else 'keep'} to regions"
+        if asked_for
+        else f"no term keeps {action} to a region, but a grant may be kept to one"
+    )
+    regions = ", ".join(sorted(catalog.regions))
+    todo = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
+    return Problem(what="it is missing", why=why, where="--region", todo=todo)
+
+
+def _keeps_to_regions(term: AnyTerm, action: str) -> bool:
+    """Return whether a term that names regions may bear on a question about an action."""
+    if not any(use.noun == "region" and use.names for use in uses(term)):
+        return False
+    # A sale is hosted, and what is served is sold; a licence carries both.
+    asked = frozenset({SERVE, SELL}) if action in (SERVE, SELL) else frozenset({action})
+    return not asked.isdisjoint(getattr(term, "actions", (SERVE, SELL)))
 
 
 def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[Problem]:

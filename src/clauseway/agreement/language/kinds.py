@@ -160,29 +160,73 @@ _KINDS = (
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 
-class KeyRefusal(msgspec.Struct, frozen=True):
-    """The reason why a record takes no such key, and how to say it otherwise."""
+class WayToSay(msgspec.Struct, frozen=True):
+    """The reason why there is no such key or kind of term, and how to say it otherwise."""
 
     why: str
     todo: str
 
 
 # Keys that an author may well look for where they would have no effect.
-REFUSED: Mapping[type, Mapping[str, KeyRefusal]] = {
+REFUSED: Mapping[type, Mapping[str, WayToSay]] = {
     Licence: {
-        part: KeyRefusal(
+        part: WayToSay(
             f"{USE} takes no {part}",
             f"Keep what it carries to them: carries: [{{actions: [sell], {part}: [...]}}].",
         )
         for part in _PLACES
     },
     ShareBase: {
-        part: KeyRefusal(
+        part: WayToSay(
             f"a base takes no {part}, because sales are summed by seller, product and cloud",
             "Keep it to products: or clouds:, or define a product of its own for them.",
         )
         for part in (SEGMENTS, REGIONS)
     },
+    Scope: {
+        key: WayToSay(
+            "a scope says of what and where, and names no party",
+            "To except a party, write a term of kind: permission with party: and "
+            "despite: [ID of this term]. What a licence carries is its licensee's.",
+        )
+        for key in ("party", PARTIES)
+    },
+}
+
+_CONTEXT = "write kind: context with parties:, which decides nothing and is shown"
+# Kinds of clause that contracts have and no term executes, by a part of the name that an author
+# may give them.
+NO_KINDS: Mapping[str, WayToSay] = {
+    **dict.fromkeys(
+        ("favoured", "favored", "mfn", "best-price", "price-match"),
+        WayToSay(
+            "no term compares what one party is given with what others are",
+            f"Keep it as prose, or {_CONTEXT}.",
+        ),
+    ),
+    **dict.fromkeys(
+        ("volume", "purchase", "take-or-pay", "spend", "minimum-order"),
+        WayToSay(
+            "a promise to buy permits and forbids nothing",
+            "Write kind: commitment with party:, to: and about:, which decides nothing and is "
+            "shown.",
+        ),
+    ),
+    **dict.fromkeys(
+        ("shortfall", "guarantee", "top-up", "minimum"),
+        WayToSay(
+            "the least that is due is a part of a share",
+            "Write floors: [{amount: USD 100, per: month}] in its kind: revenue-share; if no share "
+            f"is due, {_CONTEXT}.",
+        ),
+    ),
+    **dict.fromkeys(
+        ("refund", "rebate", "clawback", "credit"),
+        WayToSay(
+            "what is given back is recorded when it happens",
+            f"Keep it as prose, or {_CONTEXT}; record each case with clauseway credit.",
+        ),
+    ),
 }
 
 

@@ -8,11 +8,12 @@ Each step adds its mistakes to one list and goes on, so that an author sees all 
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from difflib import get_close_matches
 
 import msgspec
 
 from clauseway.agreement.language.agreement import Amendment, Change, Clause
-from clauseway.agreement.language.kinds import KINDS
+from clauseway.agreement.language.kinds import KINDS, NO_KINDS
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
 from clauseway.agreement.reading.checks import TermPlace, check_change, check_term
@@ -221,9 +222,25 @@ def _kind(entry: YamlValue, mistakes: Mistakes) -> type[AnyTerm | Change] | None
     written = build(OfKind, entry.only(("kind",)), mistakes)
     if written is None:
         return None
-    mistakes.check_one_of(entry.members["kind"].line, "kind of term", written.kind, KINDS)
     kind = KINDS.get(written.kind)
-    return kind.term if kind else None
+    if kind is None:
+        _tell_no_kind(written.kind, entry.members["kind"].line, mistakes)
+        return None
+    return kind.term
+
+
+def _tell_no_kind(written: str, line: int, mistakes: Mistakes) -> None:
+    """Report a kind of term that there is not, with the nearest one or another way to say it."""
+    problem, why = f"unknown kind of term {written!r}", "no term of such a kind is executed"
+    todo = (
+        f"Write one of: {', '.join(sorted(KINDS))}; keep as prose what none of them says, or as "
+        "kind: context, which decides nothing and is shown."
+    )
+    if near := get_close_matches(written, sorted(KINDS), n=1):
+        todo = f"Did you mean {near[0]!r}?"
+    elif way := next((way for part, way in NO_KINDS.items() if part in written.casefold()), None):
+        why, todo = way.why, way.todo
+    mistakes.add(line, problem, why, todo)
 
 
 # Validate

@@ -214,13 +214,14 @@ _FORMS: tuple[tuple[object, tuple[str, str]], ...] = (
 
 # For keys that authors write several values in: how to say the same with one.
 _ONE_OF_SEVERAL: Mapping[str, str] = {
-    "from": "Write one event. For both, write from: a with while: b; for the earlier, a term for "
-    "each.",
-    "until": "Write one event. For the earlier of two, write until: a with while-no: b; for the "
-    "later, a term for each.",
-    "while": "Write one event. For both at once, write from: a with while: b; for either, a term "
-    "for each.",
-    "while-no": "Write one event. For the days of neither, write until: a with while-no: b.",
+    "from": "Write one event. For both, write from: a with while: b, if b goes on for good; for "
+    "the earlier, a term for each.",
+    "until": "Write one event. For the earlier of two, write until: a with while-no: b, if b goes "
+    "on for good; for the later, a term for each.",
+    "while": "Write one event. For both at once, write from: a with while: b, if a goes on for "
+    "good; for either, a term for each.",
+    "while-no": "Write one event. For the days of neither, write until: a with while-no: b, if a "
+    "goes on for good.",
     "prevented-by": "Write one event. For either of two, define an event for each, and write a "
     "term until each.",
     "cap": "Write one amount: it holds over the whole share. For a cap a year, write a share for "

@@ -16,7 +16,7 @@ from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.agreement.language.kinds import KINDS, parts_of
 from clauseway.agreement.language.names import uses
-from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
+from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS, TOTAL
 from clauseway.agreement.language.terms import (
     ANYONE,
     BINDS,
@@ -361,6 +361,25 @@ def _check_floors(term: RevenueShareTerm, place: TermPlace) -> None:
     if len({floor.per for floor in term.floors}) < len(term.floors):
         problem = f"{term.id} has two floors for one period"
         place.tell("floors", problem, "one of them says nothing", "Delete one.")
+    cap = _amount(term.cap, place) if term.cap else None
+    for floor in term.floors:
+        least = _amount(floor.amount, place)
+        if cap is not None and least is not None and least > cap:
+            problem = f"{term.id} is at least {floor.amount} a {floor.per}"
+            if floor.per == TOTAL:
+                problem = f"{term.id} is at least {floor.amount} in all"
+            why = f"its cap in line {place.line('cap')} lets no more than {term.cap} be due in all"
+            place.tell("floors", problem, why, "Lower the floor, or raise the cap.")
+
+
+def _amount(name: str, place: TermPlace) -> Decimal | None:
+    """Return an amount that is written out; None for a figure, which an assumption may change."""
+    if name in place.definitions.figures:
+        return None
+    try:
+        return parse_amount(name, commas=True)
+    except BadNumber:
+        return None
 
 
 def _check_figures(

@@ -1,7 +1,7 @@
 """Remark on errors, doubts and idle parts of a readable agreement, each with its file and line.
 
-    error     The text contradicts itself: conflicts, grants that an exclusivity takes back, two
-              owners.
+    error     The text contradicts itself, or nothing of a term could be executed: conflicts,
+              grants that an exclusivity takes back, two owners, terms that forbid what nobody owns.
     warning   Probably not meant: gaps in ownership, overlaps, terms that are never in force or
               reach nothing.
     note      Worth knowing: terms that rest on our own reading alone, idle definitions, clauses in
@@ -17,7 +17,11 @@ from collections.abc import Callable, Iterator
 from clauseway.agreement.language.agreement import Agreement
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.soundness.conflicts import conflicts, contradicted_grants, two_owners
-from clauseway.agreement.soundness.coverage import gaps, overlaps
+from clauseway.agreement.soundness.coverage import (
+    forbids_what_nobody_owns,
+    gaps,
+    overlaps,
+)
 from clauseway.agreement.soundness.idle import (
     changes_nothing,
     events_changing_nothing,
@@ -34,6 +38,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     two_owners,
     contradicted_grants,
     gaps,
+    forbids_what_nobody_owns,
     overlaps,
     never_in_force,
     changes_nothing,

@@ -15,6 +15,7 @@ from clauseway.agreement.language.terms import (
     Commitment,
     Context,
     Exclusivity,
+    Forbidding,
     Licence,
     Ownership,
     Permission,
@@ -27,7 +28,7 @@ from clauseway.agreement.language.terms import (
     Undertaking,
 )
 from clauseway.agreement.soundness.lives import WHERE, Lives, defined
-from clauseway.agreement.soundness.remarks import Remark, Severity, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.values import Interval, KnownAt
 
 
@@ -47,6 +48,38 @@ def gaps(lives: Lives) -> Iterator[Remark]:
                 "no ownership in force names it, and nobody could grant it: "
                 "every answer about it is unstated",
                 f"Write an ownership of {name}, or a permission of party anyone.",
+            )
+
+
+def forbids_what_nobody_owns(lives: Lives) -> Iterator[Remark]:
+    """Remark on a term that forbids acts with products that nobody owns and nobody may freely use.
+
+    Nothing is stated of such products, so nothing could be executed of the term.
+    """
+    terms = [term for _, term in lives.terms]
+    owned = [term.products for term in terms if isinstance(term, Ownership)]
+    free = [
+        (term.actions, term.products)
+        for term in terms
+        if isinstance(term, Permission) and term.party == ANYONE
+    ]
+    for term in terms:
+        cells = lives.cells(term.actions, term.products) if isinstance(term, Forbidding) else ()
+        answered = any(
+            any(lives.is_in(name, products) for products in owned)
+            or any(action in actions and lives.is_in(name, products) for actions, products in free)
+            for action, name in cells
+        )
+        if cells and not answered:
+            assert isinstance(term, Forbidding)
+            products = listed(term.products)
+            yield remark(
+                Severity.ERROR,
+                "unowned",
+                term.citation,
+                f"{term.id} forbids nothing: nobody owns {products}",
+                "every answer about what nobody owns is unstated, whatever a term says of it",
+                f"Write a term of kind: ownership with party: and products: [{products}].",
             )
 
 

@@ -118,7 +118,7 @@ def without_effect(
     explained = {
         (remark.document, remark.line)
         for remark in checked
-        if remark.kind in ("dead", "unreachable", "emptied")
+        if remark.kind in ("dead", "unreachable", "emptied", "unowned")
     }
     for amendment in agreement.amendments:
         for term in amendment.terms:

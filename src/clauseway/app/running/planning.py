@@ -134,6 +134,8 @@ _OUTPUT_TOKENS_MAX = 128_000
 # No request is older than what counts its nanoseconds.
 _FIRST_DAY = date(1970, 1, 1)
 _WITHOUT_OUTPUT = ("embedding", "moderation")
+# A deployment has the region that its cloud knows, so it cannot name `elsewhere`.
+_IN_NO_REGION = "list it under regions: in agreement.md, in a region that no term names"
 
 
 def prices_now(
@@ -434,7 +436,9 @@ class _Compiler:
             msgspec.structs.replace(problem, where=f"deployment {target.label.deployment}: region")
             for target in self.targets
             if target.label.cloud in catalog.clouds
-            for problem in region_problems(catalog, SELL, target.label.cloud, target.label.region)
+            for problem in region_problems(
+                catalog, SELL, target.label.cloud, target.label.region, _IN_NO_REGION
+            )
         ]
         if problems:
             raise InvalidInput(*dict.fromkeys(problems))

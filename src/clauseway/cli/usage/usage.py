@@ -134,6 +134,10 @@ def import_(
       clauseway usage import azure-2026-05.csv --set seller=microsoft
     Events of an application, spans and token metrics of a collector:
       clauseway usage import events.jsonl traces.json --set organisation=acme --set seller=openai
+    One of these events, on a line of its own:
+      {"specversion": "1.0", "type": "org.clauseway.usage.v1", "source": "/app", "id": "1",
+       "time": "2026-05-01T12:00:00Z", "data": {"cloud": "azure", "product": "gpt-5.5",
+       "units": {"input_tokens": 1200, "output_tokens": 300}}}
     What another home exported:
       clauseway usage import usage.parquet
     """

@@ -1,0 +1,167 @@
+"""A refusal names another way to write the clause. Each such way is written here, read, and decides as it says."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from clauseway import InvalidInput, OpenAgreement
+from terms_at_hand import decided, documents, reading
+
+EVENTS = """events:
+  a: {says: The one., source: [T]}
+  b: {says: The other., source: [T]}
+"""
+# The first goes on from 1 March and the other from 1 May, both for good.
+BOTH = (
+    "kind: event, event: a, effective: 2026-03-01",
+    "kind: event, event: b, effective: 2026-05-01",
+)
+DAYS = ("2026-02-01", "2026-04-01", "2026-06-01")
+
+
+def at_hand(terms: str, facts: Iterable[str] = ()) -> OpenAgreement:
+    texts = documents(terms, facts)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", EVENTS + "rules:\n")
+    return reading(texts)
+
+
+def remedy(terms: str) -> str:
+    with pytest.raises(InvalidInput) as refused:
+        at_hand(terms)
+    [problem] = refused.value.problems
+    assert problem.line
+    return f"{problem.why}. {problem.todo}"
+
+
+SELLS = "id: t\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\n"
+# What is refused · what its remedy says · the same in that way · whether the shop may sell in February, April and June.
+TIMED = [
+    ("from: [a, b]", "from: a with while: b, if b goes on for good", ["from: a\nwhile: b"], "no no yes"),
+    ("from: [a, b]", "for the earlier, a term for each", ["from: a", "from: b"], "no yes yes"),
+    ("until: [b, a]", "until: a with while-no: b, if b goes on for good", ["until: b\nwhile-no: a"], "yes no no"),
+    ("until: [a, b]", "for the later, a term for each", ["until: a", "until: b"], "yes yes no"),
+    ("while: [a, b]", "from: a with while: b, if a goes on for good", ["from: a\nwhile: b"], "no no yes"),
+    ("while: [a, b]", "for either, a term for each", ["while: a", "while: b"], "no yes yes"),
+    ("while-no: [a, b]", "until: a with while-no: b, if a goes on for good", ["until: a\nwhile-no: b"], "yes no no"),
+]
+
+
+@pytest.mark.parametrize(("refused", "todo", "written", "may"), TIMED)
+def test_two_events(refused: str, todo: str, written: list[str], may: str) -> None:
+    assert todo in remedy(SELLS + refused)
+    terms = "\n\n".join(SELLS.replace("id: t", f"id: t{n}") + timed for n, timed in enumerate(written))
+    opened = at_hand(terms, BOTH)
+    outcomes = [decided(opened, "sell shop app own", day).outcome for day in DAYS]
+    assert ["yes" if outcome == "permitted" else "no" for outcome in outcomes] == may.split()
+
+
+EXCLUSIVE = "id: x\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {parties: [partner]}\n"
+LICENCE = "id: l\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\n"
+SHARE = "id: s\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\n"
+# What is refused · what its remedy says · the same in that way · a question · its answer.
+WRITTEN = [
+    (
+        EXCLUSIVE + "except: [{parties: [shop]}]",
+        "kind: permission with party: and despite: [ID of this term]",
+        EXCLUSIVE + "\n" + SELLS + "despite: [x]",
+        "sell shop app own",
+        "permitted",
+    ),
+    (
+        LICENCE + "clouds: [north]",
+        "carries: [{actions: [sell], clouds: [...]}]",
+        LICENCE + "carries: [{actions: [sell], clouds: [north]}]",
+        "sell shop app north",
+        "permitted",
+    ),
+    (
+        SHARE + "base: {sellers: [shop], segments: [state]}",
+        "Keep it to products: or clouds:",
+        SHARE + "base: {sellers: [shop], clouds: [north]}",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        SHARE + "base: {sellers: [shop]}\nwhile: a",
+        "Write until: with the event, and a share of its own for what comes after",
+        SHARE + "base: {sellers: [shop]}\nuntil: a\n\n" + SHARE.replace("id: s", "id: s2")
+        + "base: {sellers: [shop]}\nfrom: b",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        SHARE + "base: {sellers: [shop]}\ncap: [USD 5, USD 6]",
+        "For a cap a year, write a share for each year",
+        SHARE + "base: {sellers: [shop]}\ncap: USD 5\nthrough: 2026-12-31\n\n" + SHARE.replace("id: s", "id: s2")
+        + "base: {sellers: [shop]}\ncap: USD 6\nbegins: 2027-01-01",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        "id: t\nkind: most-favoured-customer\nparties: [shop]",
+        "no term compares what one party is given with what others are. Keep it as prose, or write kind: context with "
+        "parties:",
+        "id: t\nkind: context\nparties: [shop]",
+        "sell shop app own",
+        "conditional",
+    ),
+    (
+        "id: t\nkind: minimum-purchase\nparty: shop",
+        "kind: commitment with party:, to: and about:",
+        "id: t\nkind: commitment\nparty: shop\nto: maker\nabout: It buys a million.",
+        "sell shop app own",
+        "conditional",
+    ),
+    (
+        "id: t\nkind: shortfall\nparty: shop",
+        "floors: [{amount: USD 100, per: month}] in its kind: revenue-share",
+        SHARE + "base: {sellers: [shop]}\nfloors: [{amount: USD 100, per: month}]",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        "id: t\nkind: refund\nparty: shop",
+        "Keep it as prose, or write kind: context with parties:",
+        "id: t\nkind: context\nparties: [shop]",
+        "sell shop app own",
+        "conditional",
+    ),
+    (
+        "id: t\nkind: audit-rights\nparty: shop",
+        "keep as prose what none of them says, or as kind: context",
+        "id: t\nkind: context\nparties: [shop]",
+        "sell shop app own",
+        "conditional",
+    ),
+    (
+        SELLS + "sole: true",
+        "Write grantor:",
+        SELLS + "sole: true\ngrantor: maker",
+        "sell shop app own",
+        "permitted",
+    ),
+    (
+        EXCLUSIVE.replace("[sell]", "[sell, license]") + "clouds: [north]",
+        "write it in a term of its own without that",
+        EXCLUSIVE + "clouds: [north]",
+        "sell shop app north",
+        "forbidden",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("refused", "todo", "written", "question", "outcome"), WRITTEN)
+def test_another_way_to_say_it(refused: str, todo: str, written: str, question: str, outcome: str) -> None:
+    assert todo in remedy(refused)
+    assert decided(at_hand(written, BOTH), question).outcome == outcome
+
+
+@pytest.mark.parametrize(("kind", "near"), [("permision", "permission"), ("volume-commitment", "commitment")])
+def test_a_near_kind_is_named(kind: str, near: str) -> None:
+    assert remedy(SELLS.replace("kind: permission", f"kind: {kind}")).endswith(f"Did you mean {near!r}?")
+
+
+def test_a_floor_above_the_cap_names_both_lines() -> None:
+    told = remedy(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2001, per: month}]")
+    assert told == ("its cap in line 28 lets no more than USD 2000 be due in all. Lower the floor, or raise the cap.")
+    at_hand(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2000, per: month}]")
