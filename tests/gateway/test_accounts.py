@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Coroutine, Sequence
+from itertools import count
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance, Shortage
 from clauseway.gateway.budgets.leases import Ask, LocalLeaseServer, Slice
+from clauseway.gateway.budgets.slices import BudgetSlice, shortest
 from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 
 T = TypeVar("T")
@@ -488,6 +490,7 @@ def test_an_ask_is_for_all_who_wait_by_then(clock: list[float]) -> None:
         account = opened(accounts, budgets=[budget()])
         work = [reserved_at(accounts, account, 10, 0.0) for _ in range(200)]
         assert await asyncio.gather(*work) == [None] * 200
+        assert [slice_.waiting for slice_ in accounts.slices()] == [0]
         return lease_server.heard
 
     first, second, *_ = run(spend())
@@ -562,6 +565,175 @@ def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
         account = opened(other, budgets=[budget()])
         assert await reserved(other, account, 9) is not None
         assert await reserved(other, account, 8) is None
+
+    run(spend())
+
+
+# -- a slice by itself
+
+
+def in_its_second_period(open_: int) -> BudgetSlice:
+    """A slice with so much reserved in the period that is over, and 100 leased for the present one."""
+    slice_ = BudgetSlice(budget(), count())
+    slice_.granted(Slice(leased=100, left=0, amount=100), slice_.growth(open_), 0.0)
+    slice_.reserved, slice_.left = open_, 100 - open_
+    slice_.turn()
+    slice_.granted(Slice(leased=100, left=0, amount=100), slice_.growth(1), 0.0)
+    return slice_
+
+
+@pytest.mark.parametrize(("open_", "charged", "spent"), [(6, 8, (6, 2)), (6, 5, (5, 0)), (10, 10, (10, 0))])
+def test_a_reservation_is_settled_with_the_period_that_it_was_made_in(
+    open_: int, charged: int, spent: tuple[int, int]
+) -> None:
+    slice_ = in_its_second_period(open_)
+    (former,) = slice_.formers
+    slice_.reserved, slice_.left = 10 - open_, 100 - (10 - open_)
+    slice_.settle(10, charged)
+    assert (former.spent, slice_.spent) == spent
+    assert (former.reserved, slice_.reserved) == (0, 0)
+    assert slice_.left == slice_.leased - slice_.spent - slice_.reserved
+
+
+# The part whose reservation gets no lease of its own: this period's, the last one's, one that nobody knows any more
+@pytest.mark.parametrize(("part", "reserved"), [(1, (6, 10)), (0, (16, 0)), (7, (6, 10))])
+def test_a_reservation_that_comes_back_is_held_where_it_was(part: int, reserved: tuple[int, int]) -> None:
+    slice_ = in_its_second_period(6)
+    (former,) = slice_.formers
+    slice_.take_back(10, part)
+    assert (former.reserved, slice_.reserved) == reserved
+    assert slice_.left == slice_.leased - slice_.spent - slice_.reserved
+
+
+# A charge above its reservation leaves less than nothing: there is nothing to give back, and the lease does not grow.
+@pytest.mark.parametrize(("left", "leased"), [(30, 70), (0, 100), (-5, 100)])
+def test_a_slice_gives_back_no_more_than_it_has(left: int, leased: int) -> None:
+    slice_ = BudgetSlice(budget(), count())
+    slice_.leased, slice_.spent, slice_.left = 100, 100 - left, left
+    assert slice_.give_back().target == leased
+    assert slice_.left == min(left, 0)
+
+
+def test_a_slice_grows_by_twice_what_the_last_one_lasted_for() -> None:
+    slice_ = BudgetSlice(budget(), count())
+    slice_.spent = 100
+    assert slice_.growth(1).target == 100 + 1 + 2 * 100
+    slice_.spent = 150
+    assert slice_.growth(1).target == 150 + 1 + 2 * 50
+
+
+def test_the_shortage_that_is_told_cannot_be_mended_by_another_ask() -> None:
+    growing, denied = BudgetSlice(budget(id="growing"), count()), BudgetSlice(budget(id="denied"), count())
+    denied.denied_least, denied.denied_until_s = 1, 10.0
+    for slices in ((growing, denied), (denied, growing)):
+        short = shortest(slices, 5, 0.0)
+        assert (short.id, short.may_grow, short.others) == ("denied", False, ("growing",))
+
+
+# -- a slice and its lease server
+
+
+def test_an_ask_that_cannot_be_met_takes_nothing_and_is_not_repeated_at_once(clock: list[float]) -> None:
+    """Of 10, 6 are reserved here: 6 more cannot be had, and the 4 that are left are somebody else's to take."""
+
+    async def spend() -> None:
+        lease_server = Scripted({"b": 6})
+        accounts = Accounts(OneOf(lease_server, 0))
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 6, 0.0) is None
+        lease_server._amounts["b"], clock[0] = 10, 2.0
+        short = account.reserve("azure", "gpt-5.5", 6, 0, 2.0)
+        assert short is not None
+        assert not await accounts.grow(short)
+        again = account.reserve("azure", "gpt-5.5", 6, 0, 2.0)
+        assert again is not None
+        assert (short.may_grow, again.may_grow) == (True, False)
+        assert len(lease_server.heard) == 2
+        other = Accounts(OneOf(lease_server, 1))
+        assert await reserved_at(other, opened(other, budgets=[budget()]), 4, 2.0) is None
+
+    run(spend())
+
+
+def test_a_lease_server_that_went_away_is_named(clock: list[float]) -> None:
+    async def spend() -> None:
+        lease_server = OneOf(LocalLeaseServer({"b": 10}), 0)
+        accounts = Accounts(lease_server)
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 10, 0.0) is None
+        lease_server.fails, clock[0] = "before", 2.0
+        short = await reserved_at(accounts, account, 1, 2.0)
+        assert short is not None
+        assert "cannot be asked" in short.message
+
+    run(spend())
+
+
+# Seconds since something was spent → what is held of 68 leased and 3 spent, after a report.
+IDLE = [(4.0, 68), (6.0, 68), (59.0, 68), (60.0, 3)]
+
+
+@pytest.mark.parametrize(("idle_s", "held"), IDLE)
+def test_a_slice_that_lies_idle_for_a_minute_goes_back(clock: list[float], idle_s: float, held: int) -> None:
+    async def spend() -> None:
+        lease_server = Scripted({"b": 1000})
+        accounts = Accounts(lease_server)
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 4, 0.0) is None
+        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        await accounts.report(0.0)
+        await accounts.report(idle_s)
+        assert sum(lease_server._held.values()) == held
+
+    run(spend())
+
+
+class Deaf(Scripted):
+    """A lease server that does not hear the calls of some numbers, counted from 1."""
+
+    calls = 0
+    unheard: frozenset[int] = frozenset()
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+        self.calls += 1
+        if self.calls in self.unheard:
+            raise ConnectionError
+        return await super().lease(asks)
+
+
+def test_what_was_given_back_unheard_is_told_again_and_then_no_more(clock: list[float]) -> None:
+    async def spend() -> None:
+        lease_server = Deaf({"b": 1000})
+        accounts = Accounts(lease_server)
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 4, 0.0) is None
+        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        lease_server.changes, lease_server.unheard = {"recall": True}, frozenset({3})
+        await accounts.report(0.0)  # 2: recalled; 3: given back, unheard
+        assert sum(lease_server._held.values()) == 68
+        lease_server.changes = {}
+        await accounts.report(0.0)  # 4: told again
+        assert sum(lease_server._held.values()) == 3
+        await accounts.report(0.0)
+        assert lease_server.calls == 4
+
+    run(spend())
+
+
+def test_an_answer_for_a_period_that_is_over_is_not_held_in_the_next(clock: list[float]) -> None:
+    async def spend() -> None:
+        lease_server = Scripted({"b": 1000})
+        lease_server.changes = {"ends_in_s": 50.0}
+        accounts = Accounts(lease_server)
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 4, 0.0) is None
+        reporting = asyncio.create_task(accounts.report(49.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the ask is on its way
+        assert account.reserve("azure", "gpt-5.5", 4, 0, 50.0) is not None
+        await reporting
+        (slice_,) = accounts.slices()
+        assert (slice_.part, slice_.leased, slice_.left) == (1, 0, 0)
 
     run(spend())
 
