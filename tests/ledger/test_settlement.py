@@ -566,10 +566,8 @@ def test_what_no_share_counts_needs_no_price() -> None:
 
 def test_usage_of_unknown_length_is_named_beside_what_was_assumed() -> None:
     lines = [
-        RevenueLine(
-            event_day=date(2026, 5, day), seller="openai", cloud="azure", product="gpt-5.5", amount=D(100), unsized=2
-        )
-        for day in (1, 2)
+        RevenueLine(event_day=day, seller="openai", cloud="azure", product="gpt-5.5", amount=D(100), unsized=2)
+        for day in (date(2026, 4, 30), date(2026, 5, 1), date(2026, 5, 2))  # of which two lie in the month
     ]
     told, quiet = (settled(usage, MAY) for usage in (lines, [msgspec.structs.replace(one, unsized=0) for one in lines]))
     [named] = [one for one in told.assumptions if one.name == "request-lengths"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from share_tables import amounts, at, cited, in_order, month, only, settled, share, sold
 
 from clauseway.agreement.language.definitions import Figure
-from clauseway.agreement.language.shares import Floor, ShareBase, Tier
+from clauseway.agreement.language.shares import Floor, RevenueShare, ShareBase, Tier
 from clauseway.app.reports.statements import statement_context
 from clauseway.ledger import RevenueLine, SaleRecord, statement_of
 from clauseway.values import Interval, InvalidInput, day_of, exact_sum
@@ -237,6 +237,68 @@ def test_what_is_disputed_leaves_the_cap_and_returns() -> None:
     upheld = in_order(DAY, month("2026-05"), CAPPED, credited=[disputed])
     assert amounts(upheld) == amounts(while_open)
     assert upheld.disputed == ()
+
+
+# sold before the day, cap or bands, taken back on the day. 100.00 are sold on it: which came first decides
+TAKEN_BACK_WITHIN_A_DAY = [
+    ("60.00", CAPPED, "-30.00"),  # the cap of 10.00 stands at 50.00: the credit first reopens it
+    ("1050.00", TIERED, "-100.00"),  # a band begins at 1,000.00: the credit first leads below it
+]
+
+
+@pytest.mark.parametrize(("before", "term", "credit"), TAKEN_BACK_WITHIN_A_DAY)
+def test_a_day_whose_credits_lead_below_a_bound_is_needed_in_order(
+    before: str, term: RevenueShare, credit: str
+) -> None:
+    revenue = [sold("05-01", before), sold("05-02", credit), sold("05-02", "100.00", cloud="own")]
+    assert date(2026, 5, 2) in settled(revenue, month("2026-05"), term).needs_order
+
+
+def test_days_before_the_period_are_not_needed_in_order() -> None:
+    revenue = [sold("05-02", "100.00"), sold("05-02", "100.00", cloud="own")]
+    assert settled(revenue, month("2026-05"), CAPPED).needs_order == (date(2026, 5, 2),)
+    assert settled(revenue, month("2026-06"), CAPPED).needs_order == ()
+
+
+def test_sales_after_the_period_count_in_nothing() -> None:
+    result = only(settled([sold("05-31", "10.00"), sold("06-01", "5.00")], month("2026-05"), share()))
+    (line,) = result.lines
+    assert (line.base, line.base_cumulative, result.base_after) == (D("10.00"), D("10.00"), D("10.00"))
+
+
+def test_a_cap_that_others_have_used_up_leaves_nothing() -> None:
+    result = only(settled([sold("05-01", "100.00")], month("2026-05"), share(cap="USD 10", cap_opening="USD 12")))
+    assert result.cap is not None
+    assert (result.cap.opening, result.cap.remaining) == (D("10.00"), D("0.00"))
+    assert (result.share_before, result.amount) == (D("0.00"), D("0.00"))
+
+
+def test_a_minimum_is_due_in_the_month_of_its_last_day() -> None:
+    through_may_day = share(end=date(2026, 5, 2), floors=(Floor(amount="USD 100", per="total"),))
+    due = [str(only(settled([], month(name), through_may_day)).amount) for name in ("2026-04", "2026-05")]
+    assert due == ["0.00", "100.00"]
+
+
+def test_a_minimum_for_a_single_day_falls_due_after_its_sales() -> None:
+    # 20 % of 500.00 is 100.00; 20.00 lack to the minimum, of which the cap leaves 10.00
+    may_day = share(
+        begin=date(2026, 5, 1),
+        end=date(2026, 5, 2),
+        cap="USD 110",
+        floors=(Floor(amount="USD 120", per="total"),),
+    )
+    due = amounts(settled([sold("05-01", "500.00")], month("2026-05"), may_day))
+    assert due == {RENTED: "100.00", "A1.share|minimum|total|": "10.00"}
+
+
+def test_shares_stand_by_payer_payee_beginning_and_term() -> None:
+    given = [share("A3.late", begin=date(2026, 3, 1)), share("A2.first"), share("A1.first"), share("B", payer="host")]
+    assert [one.term for one in settled([], month("2026-05"), *given).shares] == [
+        "B",
+        "A1.first",
+        "A2.first",
+        "A3.late",
+    ]
 
 
 def test_several_agreements_are_settled_at_once() -> None:
