@@ -8,11 +8,11 @@ This package has no clock and no HTTP: the day, the point of knowledge, the read
 are arguments.
 """
 
+from clauseway.decisions.asking import decide, facts_hash
 from clauseway.decisions.audit import Audit, AuditFinding, Bound, Order, Shipment, audit_launches
 from clauseway.decisions.batch import StandIns
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.domain import all_questions
-from clauseway.decisions.engine import decide, facts_hash
 from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.several import (
     AskedAgreement,

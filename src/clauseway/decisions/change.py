@@ -14,8 +14,8 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, boundaries
 from clauseway.agreement.language.terms import MILESTONE
 from clauseway.catalog import Catalog
+from clauseway.decisions.asking import outcome_of
 from clauseway.decisions.decision import Decision, Outcome
-from clauseway.decisions.engine import outcome_of
 from clauseway.decisions.question import Question
 from clauseway.decisions.several import (
     AgreementAnswer,

@@ -23,9 +23,10 @@ from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative
 from clauseway.catalog import Catalog
+from clauseway.decisions.asking import decide
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Decision, Outcome
-from clauseway.decisions.engine import decide, decide_act
+from clauseway.decisions.engine import decide_act
 from clauseway.decisions.parts import ANY_SEGMENT
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act

@@ -1,57 +1,43 @@
-"""The rule of decision, in one place. `decide` reads top to bottom as a lawyer would argue.
+"""The rule of decision, in one place: `decide_act` reads top to bottom as a lawyer would argue.
 
 unstated?       No amendment is both in force and known, the product has no owner and no
                 permission to anyone, or the agreement does not name the product.
 share-revenue   Is a share due?
-the seller      Serving what another sells needs the seller's right to sell, too.
 forbidden?      Check each act that the question needs. A sale, for example, needs an offer by
                 the seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
 anyone          A public permission permits the act, under the party's own conditions.
 another party   A licence or a grant permits the act, under the owner's conditions. Without
                 either, the answer is conditional on a grant.
+
+`asking` makes a case of a question, and a decision of what is found here.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from clauseway.agreement import (
-    Agreement,
-    Exclusivity,
-    FactRegister,
-    InForce,
-    Licence,
-    Permission,
-    Prohibition,
     RevenueShareTerm,
     TermState,
-    in_force,
-    meaning_of_facts,
 )
 from clauseway.agreement.language.actions import LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.language.terms import ANYONE, AnyTerm
-from clauseway.catalog import Catalog
+from clauseway.agreement.language.terms import ANYONE
 from clauseway.decisions.case import (
     ASKED_PARTY,
     ASKED_PRODUCT,
     Case,
     Finding,
     both,
-    named,
-    once,
     with_beginnings,
 )
 from clauseway.decisions.conditions import conditions
-from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
-from clauseway.decisions.forbidding import barred, carve_out, ending, inside, lifted, passing
+from clauseway.decisions.decision import Condition, Outcome, Reason
+from clauseway.decisions.forbidding import barred, ending, lifted, passing
 from clauseway.decisions.parts import ACTIONS_WITH_SELLER
-from clauseway.decisions.question import Question
-from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOT_GIVEN, NOWHERE, Act, Look, act_on
+from clauseway.decisions.reach import Act
 from clauseway.decisions.rights import (
     Licences,
-    given_by_right,
     grants,
     licences,
     own_launch,
@@ -63,124 +49,17 @@ from clauseway.decisions.rights import (
 ENGINE = "clauseway-decisions/5"
 
 
-def decide(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> Decision:
-    """Answer a question. Of `facts`, only those known at the question's `known_at` count."""
-    known_facts = facts.known(question.known_at)
-    finding = _finding_of(agreement, catalog, known_facts, question)
-    return Decision(
-        outcome=finding.outcome,
-        reasons=once(finding.reasons),
-        conditions=finding.conditions,
-        turns_on=_turns(agreement, catalog, known_facts, question, finding.outcome),
-        as_of=question.as_of,
-        known_at=str(question.known_at),
-        receipt=receipt(agreement, facts_hash(known_facts), question, finding.outcome),
-    )
-
-
-def _turns(
-    agreement: Agreement,
-    catalog: Catalog,
-    known_facts: FactRegister,
-    question: Question,
-    outcome: Outcome,
-) -> tuple[Turn, ...]:
-    """Return the readings that, each changed alone, would change the outcome."""
-    turns = []
-    for reading, option in other_options(agreement, question.readings):
-        readings = {**question.readings, reading: option}
-        finding = _finding_of(
-            agreement, catalog, known_facts, msgspec.structs.replace(question, readings=readings)
-        )
-        if finding.outcome != outcome:
-            turns.append(Turn(reading=reading, option=option, outcome=finding.outcome))
-    return tuple(turns)
-
-
-def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield each option that was not chosen, after the id of its reading."""
-    for reading in agreement.readings.values():
-        for option in reading.options:
-            if option != readings[reading.id]:
-                yield reading.id, option
-
-
-def _finding_of(
-    agreement: Agreement, catalog: Catalog, known_facts: FactRegister, question: Question
-) -> Finding:
-    force = in_force(agreement, known_facts, question.as_of, question.known_at, question.readings)
-    return _answer(Case.of(agreement, catalog, force, known_facts, question))
-
-
-def looks_of(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> tuple[InForce, list[Look]]:
-    """Return the terms as they stand on the day, and in order each look at a term."""
-    known_facts = facts.known(question.known_at)
-    force = in_force(agreement, known_facts, question.as_of, question.known_at, question.readings)
-    looks: list[Look] = []
-    case = Case.of(agreement, catalog, force, known_facts, question, looks)
-    _answer(case)
-    terms = {state.term.id: state.term for state in force.states}
-    return force, [
-        msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look))
-        # To say why one passes looks again, and appends to the list.
-        for look in tuple(looks)
-    ]
-
-
-def _passes(case: Case, term: AnyTerm, look: Look) -> str:
-    """Return why a term that reaches the act does not count; empty if it counts.
-
-    A term that forbids may let it pass (`INSIDE`, `CARVED_OUT`). A right may come from somebody who
-    cannot give it (`NOT_GIVEN`).
-    """
-    if look.outside != NOWHERE:
-        return ""
-    if isinstance(term, Permission | Licence):
-        return "" if given_by_right(case, term, look.act) else NOT_GIVEN
-    if not isinstance(term, Exclusivity | Prohibition):
-        return ""
-    if inside(case, term, look.act):
-        return INSIDE
-    return CARVED_OUT if carve_out(case, term, look.act) else ""
-
-
-def outcome_of(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> Outcome:
-    """Return the outcome alone, without reasons, conditions or a receipt."""
-    return _finding_of(agreement, catalog, facts.known(question.known_at), question).outcome
-
-
-def _answer(case: Case) -> Finding:
-    question = case.question
-    if question.product and not case.catalog.names_product(question.product):
-        note = f"it does not name {question.product}"
-        return Finding(Outcome.UNSTATED, (case.rule("unstated", note),))
-    act = act_of(question, case.catalog)
-    finding = named(decide_act(case, act), act)
-    # Serving what another party sells also needs the seller's own right to sell.
-    if question.action == SERVE and question.seller != question.party:
-        sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
-        finding = both(finding, named(decide_act(case, sale), sale))
-    return finding
-
-
-def act_of(question: Question, catalog: Catalog) -> Act:
-    """Return the act that a question asks about."""
-    region = catalog.region_of(question.cloud, question.region)
-    return act_on(question, region=region)
-
-
 def decide_act(case: Case, act: Act) -> Finding:
-    """Decide an act. The texts hold placeholders for names, which `named` fills in."""
+    """Decide an act by the rule above.
+
+    The texts hold placeholders for names, which `named` fills in. An event that began a term is
+    cited behind it.
+    """
     return with_beginnings(case, _rule(case, act))
 
 
 def _rule(case: Case, act: Act) -> Finding:
+    # Is anything stated?
     if not case.force.stated:
         return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.action == SHARE:
@@ -190,8 +69,8 @@ def _rule(case: Case, act: Act) -> Finding:
     if owner is None and not public:
         # The rule `unstated` speaks of days on which nothing is in force at all.
         return Finding(Outcome.UNSTATED, (case.rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
-    needed = _needed(case, act, owner)
     # A term that forbids goes before every permission.
+    needed = _needed(case, act, owner)
     if bars := barred(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, bars)
     # The owner may do whatever no term forbids.
@@ -267,6 +146,8 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
     """
     bound = conditions(case, needed, act.party, grantor=owner)
     licensed = licences(case, act) if act.action in ACTIONS_WITH_SELLER else Licences((), ())
+    # A licence is a right by itself and is cited first. A grant rests on the owner's freedom to
+    # give it, so the grounds of that freedom go before the grant.
     if licensed.held:
         return both(
             Finding(Outcome.PERMITTED, licensed.held + _grounds(case, needed, owner)), bound
@@ -370,28 +251,3 @@ def _counts(case: Case, state: TermState, act: Act) -> bool:
     if act.product:
         return term.base.takes_in(case.lineage(act.product), act.cloud)
     return not act.cloud or not term.base.clouds or act.cloud in term.base.clouds
-
-
-def facts_hash(facts: FactRegister) -> str:
-    """Return the digest of the facts' meaning. Their order and their place in files are ignored."""
-    return meaning_of_facts(facts.facts)
-
-
-def receipt(agreement: Agreement, facts: str, question: Question, outcome: Outcome) -> Receipt:
-    """Return the receipt of a decision. `facts` is the `facts_hash` of the known facts."""
-    parts = [
-        ENGINE,
-        agreement.meaning,
-        facts,
-        msgspec.json.encode(question, order="sorted").decode(),
-        outcome,
-    ]
-    return Receipt(
-        id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
-        engine=ENGINE,
-        agreement=agreement.hash,
-        meaning=agreement.meaning,
-        facts=facts,
-        as_of=question.as_of,
-        known_at=str(question.known_at),
-    )

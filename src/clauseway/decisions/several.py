@@ -26,8 +26,9 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog, ProductClass
+from clauseway.decisions.asking import decide
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
-from clauseway.decisions.engine import ENGINE, decide
+from clauseway.decisions.engine import ENGINE
 from clauseway.decisions.parts import ANY_SEGMENT, PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
 from clauseway.decisions.table import AnsweredSpan, Verdict, timeline

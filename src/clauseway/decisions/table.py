@@ -21,11 +21,12 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
+from clauseway.decisions.asking import decide, facts_hash, other_options, receipt
 from clauseway.decisions.case import Case, Finding, both, named, once
 from clauseway.decisions.classes import ActContexts, Partition, Partitions, Situation, Text
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
-from clauseway.decisions.engine import decide, decide_act, facts_hash, other_options, receipt
+from clauseway.decisions.engine import decide_act
 from clauseway.decisions.parts import ACTIONS_WITH_SELLER, BY_NAME, Names
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on, left_out
@@ -366,11 +367,13 @@ class DecisionTable:
         return self
 
     def decide_all(self) -> "DecisionTable":
-        """Decide every verdict now, instead of at its first look-up."""
+        """Decide every verdict now, instead of at its first look-up.
+
+        What a party serves for another seller is decided when it is asked for, all the same.
+        """
         for (_, product), row in self.compile_all()._rows.items():
             for leaf in row.leaves:
-                for each in self._compiler.both_sales(leaf):
-                    each.decide_all(product)
+                leaf.decide_all(product)
         return self
 
     def sheets(self) -> Iterator[Sheet]:

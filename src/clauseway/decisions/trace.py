@@ -1,6 +1,6 @@
 """The trace of a decision lists every term of the agreement, and why it did or did not apply.
 
-Nothing is decided a second time here. The engine's own looks (`engine.looks_of`) show which terms
+Nothing is decided a second time here. The engine's own looks (`asking.looks_of`) show which terms
 it compared with an act, and which part of the act lay outside a term. The fold
 (`agreement.in_force`) shows when terms begin and end.
 """
@@ -18,8 +18,8 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.terms import AnyTerm, Inoperative, Licence
 from clauseway.catalog import Catalog
+from clauseway.decisions.asking import act_of, looks_of
 from clauseway.decisions.decision import Decision, Reason
-from clauseway.decisions.engine import act_of, looks_of
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
     ACTION,
