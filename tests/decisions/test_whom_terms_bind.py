@@ -495,6 +495,25 @@ LEADS = [
         {"2026-03-03": "conditional"},
     ),
 ]
+# What a licence gave ends with it, and a grant gives it again.
+LICENSED = """
+id: t
+kind: licence
+licensor: maker
+licensee: partner
+products: [rights]
+carries:
+  - {actions: [serve, sell], products: [apps]}
+through: 2026-03-31
+"""
+REGAINED = [
+    ((), "sell partner app north", {"2026-03-31": "permitted", "2026-04-01": "forbidden"}),
+    (
+        ("kind: grant, party: partner, product: app, effective: 2026-05-01",),
+        "sell partner app north",
+        {"2026-04-30": "forbidden", "2026-05-01": "permitted"},
+    ),
+]
 SHARED = """
 id: t
 kind: revenue-share
@@ -541,7 +560,7 @@ def test_a_share_as_a_whole_is_due_whatever_its_base_leaves_out() -> None:
 
 HAPPENED = [
     (terms, *row)
-    for terms, rows_of in (("", KEPT), (ROOMS_TO_PARTNER_FIRST, DEALS), (LEADING, LEADS))
+    for terms, rows_of in (("", KEPT), (ROOMS_TO_PARTNER_FIRST, DEALS), (LEADING, LEADS), (LICENSED, REGAINED))
     for row in rows_of
 ]
 

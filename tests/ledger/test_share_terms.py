@@ -291,6 +291,12 @@ def test_a_minimum_for_a_single_day_falls_due_after_its_sales() -> None:
     assert due == {RENTED: "100.00", "A1.share|minimum|total|": "10.00"}
 
 
+def test_lines_of_a_term_that_begins_again_are_told_apart() -> None:
+    first, again = share(end=date(2026, 5, 10)), share(begin=date(2026, 5, 20))
+    due = amounts(settled([sold("05-01", "10.00"), sold("05-25", "20.00")], month("2026-05"), again, first))
+    assert due == {RENTED: "2.00", "A1.share@2026-05-20|chat|rented|maker": "4.00"}
+
+
 def test_shares_stand_by_payer_payee_beginning_and_term() -> None:
     given = [share("A3.late", begin=date(2026, 3, 1)), share("A2.first"), share("A1.first"), share("B", payer="host")]
     assert [one.term for one in settled([], month("2026-05"), *given).shares] == [

@@ -1,0 +1,59 @@
+"""A gateway's connection to its lease server: kept from plan to plan, and answers that do not fit are none."""
+
+import asyncio
+import contextlib
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
+from clauseway.gateway.budgets.leases import Ask, Slice
+
+ASK = Ask(budget="b", part=0, serial=1, target=10)
+GRANTED = Slice(leased=10, left=0, amount=10)
+
+
+class Answering:
+    """A lease server that gives one answer to every call, and counts its connections."""
+
+    def __init__(self, slices: list[Slice]) -> None:
+        self._body = msgspec.json.encode(slices)
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):  # the gateway has left
+            while True:
+                length = re.search(rb"content-length: (\d+)", await reader.readuntil(b"\r\n\r\n"))
+                assert length is not None
+                await reader.readexactly(int(length[1]))
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(self._body), self._body))
+        writer.close()
+
+
+async def ask_twice(path: Path, server: Answering) -> list[Slice]:
+    """Ask, take over a plan that names the same socket, and ask again."""
+    current = CurrentLeaseServer(1, "")
+    async with await asyncio.start_unix_server(server.serve, path):
+        slices: list[Slice] = []
+        try:
+            for _ in range(2):
+                current.reload(str(path))
+                slices += await current.lease([ASK])
+        finally:
+            current.close()
+        return slices
+
+
+def test_a_plan_with_the_same_lease_server_keeps_the_connection(tmp_path: Path) -> None:
+    server = Answering([GRANTED])
+    assert asyncio.run(ask_twice(tmp_path / "leases", server)) == [GRANTED, GRANTED]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("slices", [[], [GRANTED, GRANTED]])
+def test_an_answer_for_more_or_fewer_leases_is_none(tmp_path: Path, slices: list[Slice]) -> None:
+    with pytest.raises(ConnectionError, match=f"1 leases were asked for, {len(slices)} came"):
+        asyncio.run(ask_twice(tmp_path / "leases", Answering(slices)))
