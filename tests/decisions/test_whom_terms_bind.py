@@ -558,6 +558,15 @@ def test_a_share_as_a_whole_is_due_whatever_its_base_leaves_out() -> None:
         assert Tables(opened.agreement, opened.catalog, opened.facts).decide(asked) == opened.answer(asked)
 
 
+def test_of_shares_that_ended_the_last_is_cited() -> None:
+    late = SHARED.replace("id: t", "id: late") + "through: 2026-04-30"
+    early = SHARED.replace("id: t", "id: early").replace("apps", "app") + "through: 2026-02-28"
+    for terms in (late + "\n\n" + early, early + "\n\n" + late):
+        decision = decided(at_hand(terms), "share-revenue maker to=partner")
+        assert decision.outcome == "forbidden"
+        assert decision.reasons[0].term == "late"
+
+
 HAPPENED = [
     (terms, *row)
     for terms, rows_of in (("", KEPT), (ROOMS_TO_PARTNER_FIRST, DEALS), (LEADING, LEADS), (LICENSED, REGAINED))
