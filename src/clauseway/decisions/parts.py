@@ -55,11 +55,11 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         return {part.name: getattr(self, part.name) for part in PARTS}
 
     def given(self) -> "NamesGiven":
-        """Return the same as keywords."""
+        """Return each name by its part, as keywords of a function."""
         return cast("NamesGiven", self.named())
 
     def as_combination(self) -> dict[str, str]:
-        """Return the same, with an empty seller where the party itself sells."""
+        """Return each name by its part, with an empty seller where the party itself sells."""
         return self.named() | ({"seller": ""} if self.seller == self.party else {})
 
 

@@ -785,7 +785,7 @@ class _Policy:
         return owners
 
     def _owners_or_none(self, products: Iterable[str]) -> list[tuple[str, list[Node]]]:
-        """Return the same, and the part of a scope that nobody owns."""
+        """Return the owners of each part of a scope, and the part that nobody owns."""
         products = tuple(products)
         every = frozenset(self._owned())
         if self.extract.within(products, every):

@@ -622,7 +622,7 @@ def _time_zone(case: _Case) -> str:
 
 
 def _region(case: _Case) -> str:
-    """The same quantity on the other side alone, the same day, in a region of another name."""
+    """Equal quantities of one day, each on one side alone, in regions of two names."""
     if case.metered and case.billed:
         return ""
     mine = case.place

@@ -294,7 +294,8 @@ class Sharing:
     def _moved_in_order(
         self, day: date, base: Decimal, added: Decimal, of_day: Mapping[_Key, Decimal]
     ) -> dict[_Key, Decimal]:
-        """Return the same from the day's sales one by one, by event time and then record id."""
+        """Return how much each line moved the capped share, from the day's sales one by one, by
+        event time and then record id."""
         moved = dict.fromkeys(of_day, _ZERO)
         seen = dict.fromkeys(of_day, _ZERO)
         for sale in sorted(self.ordered[day]):

@@ -117,7 +117,7 @@ encode = msgspec.json.Encoder().encode
 
 
 def encode_indented(value: object) -> bytes:
-    """Return the same over several lines, as OpenAI and Azure write whole answers."""
+    """Return a value as JSON over several lines, as OpenAI and Azure write whole answers."""
     return msgspec.json.format(encode(value), indent=2)
 
 

@@ -41,7 +41,7 @@ def extracts(
     known_at: KnownAt | date | str | None = None,
     reading: Mapping[str, str] | None = None,
 ) -> dict[str, Extract]:
-    """Return the same of each of several agreements, by its id, all as of one day and one point
+    """Return the extract of each of several agreements, by its id, all as of one day and one point
     of knowledge."""
     day = day_given(as_of, "--as-of") or datetime.now(UTC).date()
     point, chosen = known_point(known_at), reading or {}

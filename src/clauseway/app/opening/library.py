@@ -84,7 +84,7 @@ class Askable:
         raise NotImplementedError
 
     def supposing(self, suppositions: Iterable[str]) -> Self:
-        """Return the same with supposed facts, which count as known.
+        """Return these agreements with supposed facts, which count as known.
 
         Raise InvalidInput naming every bad one.
         """
@@ -117,7 +117,7 @@ class Askable:
     def asking(
         self, suppose: Iterable[str], **parts: Unpack[QuestionParts]
     ) -> tuple[Self, Question]:
-        """Return the same with supposed facts, and a question to it.
+        """Return these agreements with supposed facts, and a question to them.
 
         Raise InvalidInput with the problems of both.
         """

@@ -126,7 +126,8 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
 def with_fixed_headers(
     root: bytes, fixed: bytes, path_of: Callable[[Call], bytes] = lambda call: call.path
 ) -> Prepare:
-    """The same, with the header lines given; `path_of` turns a call's path into the cloud's."""
+    """Return heads under `root` with header lines that are the same for every request; `path_of`
+    turns a call's path into the cloud's."""
 
     # All of the head but what the caller passed on and the body's length: the same for every chat
     # request.

@@ -199,7 +199,7 @@ def as_text(line: LogLine) -> bytes:
 
 
 def as_colours(line: LogLine) -> bytes:
-    """The same for a terminal."""
+    """Return a line as text for a terminal, with the event in bold."""
     return _text(line, f"\033[1m{line.event}\033[0m")
 
 

@@ -101,8 +101,8 @@ class CallTarget:
 
     @property
     def account(self) -> bytes:
-        """The same for deployments that lie on one account, of whose files and batches each can
-        tell."""
+        """Return what names the account: equal for the deployments on it, each of which can tell of
+        all its files and batches."""
         its = self.target
         return msgspec.json.encode((its.dialect, its.url, its.auth, its.settings))
 
@@ -171,8 +171,8 @@ class CallTarget:
     def charge_of(
         self, units: Units, operation: str, tier: str, buyer: Buyer, event_ns: int
     ) -> int:
-        """The same where prices are `varied`: of a request of that instant, served in the tier that
-        its cloud reported, empty where it reported none."""
+        """Return the charge of usage where prices are `varied`: of a request of that instant, served
+        in the tier that its cloud reported, empty where it reported none."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:
             tariff = self._tariffs.at(event_ns)

@@ -46,7 +46,7 @@ def chat_stream(asked: RequestProperties, _units_in: Reader, asks_usage: bool) -
 
 
 def stored_chat_stream(asked: RequestProperties, _units_in: Reader, asks_usage: bool) -> Stream:
-    """The same of a completion that is stored: its identifier is noted."""
+    """Return the stream of a completion that is stored: its identifier is noted."""
     return StoredChatStream(strip_usage=asks_usage and not asked.wants_usage)
 
 

@@ -100,7 +100,8 @@ def without_our_names(error: bytes) -> bytes:
 
 
 def error_event(fault: ErrorKind, message: str) -> bytes:
-    """The same inside a stream: an object with `error` makes OpenAI's clients raise."""
+    """Return an error as an event of a stream: an object with `error` makes OpenAI's clients
+    raise."""
     return b"data: %b\n\n" % error_object(fault, message)
 
 

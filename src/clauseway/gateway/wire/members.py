@@ -89,7 +89,8 @@ def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "")
 
 
 def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> list[Members]:
-    """The same of a list of objects."""
+    """Return the members of each object of a list. Raise as `members_once` does, for the names of
+    one object."""
     objects = _decode_objects(written)
     if not _rewrites(objects, written):
         for names in _decode_names_of_objects(written):

@@ -62,7 +62,7 @@ def answer_of(
 
 
 def framed(answer: HttpAnswer) -> HttpAnswer:
-    """Return the same with each event of a stream, or the whole body, as a Zstandard frame of
+    """Return an answer with each event of its stream, or its whole body, as a Zstandard frame of
     its own."""
     headers = (*answer.headers, (b"content-encoding", b"zstd"))
     events = tuple(map(zstandard.frame, answer.events))
