@@ -247,6 +247,7 @@ def _check_parts(problems: list[Problem], asked: Names) -> None:
 
 
 def _check_product(problems: list[Problem], catalog: Catalog, action: str, product: str) -> None:
+    # A question may name a product, or a class that takes actions itself.
     names = sorted(
         {
             *catalog.products,
@@ -282,6 +283,7 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
     if product not in names:
         check_name(problems, "--product", product, names)
         return
+    # The product is known: does its class take the action?
     if action != SHARE and action not in catalog.classes[catalog.class_of(product)].actions:
         takes = sorted(
             name

@@ -90,6 +90,7 @@ class _Joined(msgspec.Struct, frozen=True):
 
 def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
     """Return a catalog of all names. Where two catalogs define a name, the first prevails."""
+    # A class takes every action that one of the catalogs lets it take.
     classes: dict[str, ProductClass] = {}
     for catalog in catalogs:
         for name, product_class in catalog.classes.items():
@@ -100,6 +101,7 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
     return Catalog(
         parties=frozenset().union(*(catalog.parties for catalog in catalogs)),
         clouds=frozenset().union(*(catalog.clouds for catalog in catalogs)),
+        # Reversed, so that the first catalog to define a name is the last to write it.
         operators={
             cloud: party
             for catalog in reversed(catalogs)

@@ -195,6 +195,7 @@ def _listing(
     def wrong(message: str, why: str, todo: str) -> None:
         problems.append(Problem(what=message, why=why, where=name, line=line, todo=todo))
 
+    # Every cell is read before the row is given up, so that all its mistakes are told.
     if cells["event"] not in _EVENTS:
         wrong(
             f"unknown event {cells['event']!r}",

@@ -225,6 +225,7 @@ class _Policy:
     # Permissions
 
     def _permissions(self) -> None:
+        # The owner may, and others by its consent.
         for term, taken in self.extract.owned():
             outside = self._not_in(taken)
             for action in _OWNED:
@@ -234,9 +235,11 @@ class _Policy:
                     self._permit_of(
                         term.party, term.citation, OTHERS, action, product, outside, consent
                     )
+        # Terms that permit.
         for permission in self.extract.in_force(Permission):
             for action in sorted(permission.actions & {*_OWNED}):
                 self._granted(permission.citation, permission.party, action, permission)
+        # Licences: the use of what is licensed, then the acts that they carry.
         for licence in self.extract.in_force(Licence):
             for product in self._taking("use-under-licence", licence.products):
                 for owner, owned in self._owners_of(product):
@@ -253,6 +256,7 @@ class _Policy:
                 for action in _sold(scope):
                     for product in self._taking(action, scope.products or self._owned()):
                         self._carried(licence, action, product, self._where(scope))
+        # Recorded grants, those that are kept to a cloud or region after the others.
         for party in sorted(self.extract.catalog.parties):
             for grant in self.extract.grants(party):
                 for action in _OWNED:
@@ -261,6 +265,7 @@ class _Policy:
         for grant, kept in self.extract.kept_grants():
             for action in _OWNED:
                 self._granted(grant.citation, grant.party, action, kept)
+        # A launch on a cloud: its operator may.
         for fact in self.extract.facts.facts:
             if isinstance(fact, Launch) and fact.effective <= self.extract.as_of:
                 self._launched(fact)

@@ -92,6 +92,7 @@ def changes(
     why = _Reasons(since or closed.inputs, now.inputs, because or {})
     after, changed = _lines(now), []
     for line in sorted(before.keys() | after.keys()):
+        # A line that is new or gone is compared with a line of zeros.
         present = before.get(line) or after[line]
         empty = _nothing_of(present)
         old, new = before.get(line, empty), after.get(line, empty)

@@ -164,6 +164,7 @@ class Sharing:
 
     def result(self) -> ShareResult:
         moved = self._move()
+        # All sums are cumulative: the period is the difference of its two ends.
         before, after = self._cumulative(self.days.begin), self._cumulative(self.days.end)
         due_before, due_after = self._due_until(self.days.begin), self._due_until(self.days.end)
         amount = due_after - due_before

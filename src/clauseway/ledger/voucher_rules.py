@@ -215,6 +215,7 @@ def invoiceable(
             "what it owes may change until it is closed",
             f"Close it first: clauseway books close {period}.",
         )
+    # The same invoice again is no mistake; an earlier month after a later one is.
     written = [voucher for voucher in vouchers if isinstance(voucher, Invoice)]
     same = next((invoice for invoice in written if invoice.id == identity), None)
     later = [
@@ -228,6 +229,7 @@ def invoiceable(
             f"{later[-1].id} is through {later[-1].through} and has all that was owed then",
             "What came since is in the next invoice of a later month.",
         )
+    # An earlier invoice of this name is the answer only where nothing is owed beyond it.
     owed = owed_through(dues, written, payer, payee, through) if not later else []
     if same is not None and not owed:
         return same

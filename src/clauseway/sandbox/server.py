@@ -137,6 +137,7 @@ class CloudApplication:
         body = await _read_body(receive)
         if body is None:
             return
+        # The sandbox's own paths: faults, counts, attempts.
         if scope["path"].startswith("/sandbox/"):
             await _send_json(send, *self._administer(scope["method"], scope["path"], body))
             return

@@ -194,8 +194,10 @@ def invoice(
             days,
             books.open_since(),
         )
+        # Nothing is owed beyond the invoice of this name.
         if isinstance(owed, Invoice):
             return owed
+        # An invoice cannot be older than the month through which it asks.
         dated = _dated(books, identity, day)
         refuse_before(identity, dated, through, f"{through}, through which it asks")
         voucher, entry = invoice_of(

@@ -301,6 +301,7 @@ def _check_deployment(
     file: TomlFile, deployment: DeploymentWritten, catalog: Catalog, unstated: str
 ) -> None:
     name, at = deployment.name, file.place(deployment)
+    # Names: each of them has to be defined somewhere.
     fields: list[tuple[str, str, str, frozenset[str] | tuple[str, ...]]] = [
         ("dialect", "dialect", deployment.dialect, DIALECT_NAMES),
         ("cloud", "cloud", deployment.cloud, catalog.clouds),
@@ -321,6 +322,7 @@ def _check_deployment(
     for key, noun, value, allowed in fields:
         if value not in allowed:
             todo = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
+            # A product that ships with us but not in this agreement: there are two ways out.
             if (key, noun) == ("models", "product") and value in shipped_products():
                 todo = (
                     "The agreement's text does not know it; record what it is: "
@@ -331,6 +333,7 @@ def _check_deployment(
             file.problem(
                 (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", todo
             )
+    # What is said twice, or unsafely.
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
         file.problem(
             (*at, "lacks"),
@@ -358,6 +361,7 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
     names: set[str] = set()
     for commitment in configuration.commitment:
         name, at = commitment.name, file.place(commitment)
+        # The figures: one name, amounts above zero, an end after the beginning, a rate.
         if name in names:
             file.problem(
                 (*at, "name"),
@@ -387,6 +391,7 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
                 "prices are in USD",
                 todo,
             )
+        # The scope: names that the agreement defines.
         fields = (
             ("kind", "kind", (commitment.kind,), COMMITMENT_KINDS),
             ("clouds", "cloud", commitment.clouds, catalog.clouds),

@@ -90,6 +90,7 @@ def _entries(provider: str, model: Any, book: str) -> Iterator[PriceEntry]:
         steps = sorted(
             {step for _, prices in stretches for step in _steps(getattr(prices, key, None))}
         )
+        # Dated prices in the default tier, then the variants of other tiers.
         for days, tier, price in [
             *((days, "", getattr(prices, key, None)) for days, prices in stretches),
             *(

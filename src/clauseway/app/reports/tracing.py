@@ -238,6 +238,7 @@ def _find(home: Home, name: str) -> _TracedLine:
 
 
 def _lines(period: str, settlement: Settlement) -> Iterator[_TracedLine]:
+    # A line of the statement is a line of a share, or a change of a closed month.
     of_id = {
         line_id(settlement.period, share, line): (share, line)
         for share in settlement.shares
@@ -265,6 +266,7 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_TracedLine]:
             )
         else:
             change = changes[line.id]
+            # A change says what was stated, what is due now, and why.
             does = (
                 f"It corrects {line.corrects}"
                 if line.corrects

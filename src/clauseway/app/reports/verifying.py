@@ -384,6 +384,7 @@ def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
         yield "The price book that was settled with is not here."
     if inputs.agreement != stated.agreement:
         yield "The agreement that was settled under is not here."
+    # Receipts of before usage was told by content name the batches: all have to be here.
     if stated.batches:
         here = {batch.name: batch for batch in lake.control.batches()}
         if missing := sorted(set(stated.batches) - here.keys()):
@@ -401,6 +402,7 @@ def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
                     "verified."
                 )
         return
+    # Later ones name the usage by its content.
     if inputs.usage != stated.usage:
         yield (
             f"The usage that was settled is not in this lake: it had {stated.attempts:,} "

@@ -92,12 +92,14 @@ class Figures(Collector):
             "Provisional charges; settlement prices from the dated book.",
             labels=(*_PLACE, "product"),
         )
+        # Sums over operations and statuses, for the metrics with fewer labels.
         durations: dict[tuple[str, str], tuple[list[int], int]] = {}
         used: dict[tuple[str, str, str], int] = {}
         cost: dict[tuple[str, str], int] = {}
         for (deployment, product, operation, status), counters in list(by_outcome.items()):
             place = self._place(deployment)
             requests.add_metric((*place, product, operation, str(status)), counters.count)
+            # Durations are told by cloud and operation alone.
             buckets, total = durations.get((place[0], operation), ([0] * BUCKETS, 0))
             summed = [count + more for count, more in zip(buckets, counters.buckets, strict=True)]
             durations[place[0], operation] = (summed, total + counters.duration_us)

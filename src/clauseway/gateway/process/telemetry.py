@@ -231,12 +231,14 @@ class TelemetryWatcher:
         if explanation.model and not self._knows(explanation.model):
             explanation = msgspec.structs.replace(explanation, model=UNKNOWN)
         begin_ns = finished.end_ns - finished.duration_us * 1000
+        # A caller that is traced decides on sampling; else chance does.
         parent, sampled = _parent(finished.forwarded)
         if parent is None:
             sampled = random.random() < self._settings.spans
         trace = parent.trace_id if parent is not None else random.getrandbits(128) or 1
         own = SpanContext(trace, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED)
         operation = _OPERATIONS.get(explanation.operation, explanation.operation)
+        # Failed attempts first: each begins where the one before it ended.
         at_ns = begin_ns
         for failed in explanation.attempted:
             end_ns = min(at_ns + failed.duration_us * 1000, finished.end_ns)
@@ -246,6 +248,7 @@ class TelemetryWatcher:
                 yield self._span(own, attributes, at_ns, end_ns)
             at_ns = end_ns
         candidate = explanation.candidate
+        # The attempt that answered took the rest of the time.
         if candidate is not None:
             attributes = _of(candidate.target, operation, explanation.model)
             if not 200 <= explanation.status < 400:
@@ -261,6 +264,7 @@ class TelemetryWatcher:
             }
             if sampled:
                 yield self._span(own, attributes, at_ns, finished.end_ns)
+        # The request itself, around all of them.
         attributes = self._request(finished, explanation, operation)
         _observe(self._requests, finished.end_ns - begin_ns, attributes)
         if sampled:

@@ -342,11 +342,13 @@ class Attempt(Receiver):
             self.let_go()
             self._stream_failed(str(error))
             return
+        # Until content has come, a failure sends the request to another candidate.
         if stream.committed:
             if not self.committed:
                 self.committed = True
                 self.first_content_us = self.age_us()
                 self.candidate.target.health.succeeded()
+            # After the last event only the connection has to end; else the next event is awaited.
             if stream.done:
                 owner.expect_by(self, owner.shared.wheel.now_s + _PATIENCE_S)
             else:
@@ -596,6 +598,7 @@ class Attempt(Receiver):
         shared, target = owner.shared, candidate.target
         duration_us = (monotonic_ns() - self._begin_ns) // 1000
         deployment, ruling = target.label, candidate.ruling
+        # The charge: by the plain price, or as the tier that the cloud reports.
         charge = tokens = 0
         marked: tuple[tuple[int, int], ...] = units
         if units:
@@ -607,12 +610,14 @@ class Attempt(Receiver):
             if status is Status.COMPLETE:
                 shared.counts.tokens[target.cloud] += tokens
         self._tokens = tokens
+        # The target learns its pace, and how far its quota was misjudged.
         if target.is_watched:
             first_us = self.first_content_us or duration_us
             guessed = len(owner.wanted.body) // BYTES_PER_TOKEN
             target.observe(
                 self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s
             )
+        # The record, and with it the end of the attempt.
         shared.spool.append(
             pack_usage_fields(
                 boot=shared.boot,

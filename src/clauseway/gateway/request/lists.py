@@ -113,8 +113,10 @@ class MergedList:
         last = self._row(page.after) if page.after else None
         listed: list[tuple[str, bytes]] = []
         more = True
+        # Rows whose objects are gone leave room for further ones.
         while more and len(listed) < page.limit:
             count = page.limit - len(listed)
+            # One row beyond the page says whether there is more.
             rows = index.made(
                 buyer,
                 self._operation.lists,

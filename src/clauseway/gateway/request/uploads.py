@@ -199,6 +199,7 @@ class _Reading:
             )
             message = f"No deployment that may serve {model} here has batches: {named}."
             raise Refused(UNSUPPORTED, message, param="model")
+        # The first line decides where a file may go; each further one narrows that.
         if self._selection is None:
             self._upload.model = model
             self._skipped = selection.skipped

@@ -109,6 +109,7 @@ def _wrong_target(target: Target, where: str) -> list[Problem]:
         msgspec.structs.replace(problem, where=f"{where}.{problem.where}")
         for problem in problems_of(target.auth)
     ]
+    # The cloud's own module judges address, settings and credential, by using them.
     try:
         DIALECTS[target.dialect].lacks(target)
         if target.auth.kind in STATIC:
