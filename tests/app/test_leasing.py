@@ -242,14 +242,14 @@ def test_what_a_killed_gateway_held_returns_once_its_spool_is_read(killed: Home)
 def test_of_a_damaged_spool_all_that_was_leased_counts_as_spent(killed: Home) -> None:
     with open_lake(killed) as lake:
         lost = UnreadJournals(lost=frozenset({f"{7:016x}"}))
-        assert return_leases(lake, dead_leases(lake.control), time.time_ns(), lost) == 1
+        assert return_leases(lake, dead_leases(lake.control, killed.identity()), time.time_ns(), lost) == 1
     assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
 
 
 def test_a_killed_gateways_slice_stays_held_while_its_journal_is_missing(killed: Home, tmp_path: Path) -> None:
     """It is no more free than it is spent, until the journal is back or somebody writes it off."""
     with open_lake(killed) as lake:
-        assert dead_leases(lake.control)
+        assert dead_leases(lake.control, killed.identity())
     shutil.move(killed.spools, tmp_path / "aside")
     (damage,) = seal(killed).damages
     assert "missing" in damage
@@ -348,7 +348,7 @@ def test_a_lease_of_its_own_is_nobodys_and_any_process_may_end_it(home: Home) ->
         (slice_,) = answer(leases, call(boots[0], least=700, target=700), NOON_NS)
         (lease,) = leases.open()
         assert (slice_.leased, lease.boot, lease.pid, lease.leased) == (700, holder, 0, 700)
-        assert dead_leases(control) == [], "it ends when it is told to, not with a process"
+        assert dead_leases(control, home.identity()) == [], "it ends when it is told to, not with a process"
         answer(leases, call(boots[1], serial=2, spent=300, over=True), NOON_NS)
         assert leases.open() == []
         (standing_now,) = leases.standings(NOON_NS)

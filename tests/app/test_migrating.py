@@ -67,7 +67,8 @@ def test_control_data_comes_back_into_the_home_as_it_left(home: Home) -> None:
     there = migrate(home, new_database())
     settled_book.settle(home, "2026-05")
     back = migrate(home, "embedded")
-    assert [table for table in back.tables if table not in there.tables] == []
+    # Only on a server is it noted when a home looked after its journals.
+    assert [table.table for table in back.tables if table not in there.tables] == ["homes"]
     assert isinstance(home.control, Path)
     assert home.control.exists()
     assert verify_books(home).problems == ()

@@ -12,8 +12,8 @@ from clauseway.storage.control import versions
 from clauseway.storage.control.engines import Place, engine_of, writer_of
 from clauseway.values import InvalidInput
 
-# Columns that were added before versions had numbers.
-ADDED = [("keys", "role"), ("keys", "expires_ns"), ("lake_files", "lost_ns"), ("losses", "file")]
+# Columns that a database from before the versions may lack.
+ADDED = [("keys", "role"), ("keys", "expires_ns"), ("lake_files", "lost_ns"), ("losses", "file"), ("spools", "home")]
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ def test_a_database_from_before_the_versions_is_as_made_new_once_it_is_opened(en
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
         connection.execute(text("DROP TABLE kept_sums"))
+        connection.execute(text("DROP TABLE homes"))
         for table, column in ADDED:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
     Control.open(place).close()

@@ -24,6 +24,7 @@ from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
 from clauseway.metering import Status
 from clauseway.storage import Control
+from clauseway.storage.books.losses import WHOLE, Losses
 from clauseway.storage.customers.leases import (
     NO_END_NS,
     Lease,
@@ -180,14 +181,28 @@ def lease_server(home: Home, others: Mapping[str, AnswerQuestion] | None = None)
         path.unlink(missing_ok=True)
 
 
-def dead_leases(control: Control) -> list[Lease]:
+def dead_leases(control: Control, home: str) -> list[Lease]:
     """Return the open leases of processes that are no more.
 
-    A process that has its number again only delays that.
+    A number says only of this home's processes whether they live; one that has such a number again
+    delays that. Processes of another home are dead once their journal was written off.
     """
-    return [
-        lease for lease in Leases(control).open() if lease.pid != _NOBODY and not _lives(lease.pid)
-    ]
+    losses = Losses(control)
+    spools = {spool.spool: spool for spool in losses.spools()}
+    of_boot = {boot: spool for spool in spools.values() for boot in spool.boots}
+    written_off = {
+        loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns
+    }
+    dead = []
+    for lease in Leases(control).open():
+        spool = spools.get(lease.spool) or of_boot.get(lease.boot)
+        is_here = spool is None or spool.is_of(home)
+        is_gone = (
+            not _lives(lease.pid) if is_here else spool is not None and spool.spool in written_off
+        )
+        if lease.pid != _NOBODY and is_gone:
+            dead.append(lease)
+    return dead
 
 
 def _lives(pid: int) -> bool:

@@ -55,6 +55,8 @@ from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after
 ESTIMATES_SPOOL = "estimate"
 # An attempt of a gateway that still runs may be under way: no cloud takes longer to answer.
 _UNDER_WAY_NS = 3_600_000_000_000
+# A home that is served looks after its journals four times a minute.
+SILENT_NS = 300_000_000_000
 
 
 class BlockingDamage(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,6 +247,8 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         for loss in losses.all():
             if loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns:
                 return _accepted(loss)
+        if not spool.is_of(home.identity()):
+            spool = _given_up(losses, spool)
         if not spool.missing_ns:
             why_not = "it is at rest: all of it is sealed" if spool.is_at_rest else "it is there"
             todo = (
@@ -282,6 +286,27 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         accepted = _accept(lake, recorded, home, estimate, why)
     seal(home)
     return _accepted(accepted)
+
+
+def _given_up(losses: Losses, spool: Spool) -> Spool:
+    """Return another home's journal as missing, where that home is not heard any more. Raise
+    InvalidInput."""
+    now_ns = time.time_ns()
+    silent_ns = now_ns - losses.heard_ns(spool.home)
+    if not spool.missing_ns and not spool.is_at_rest and silent_ns < SILENT_NS:
+        raise InvalidInput(
+            Problem(
+                what="the journal is not lost",
+                why=f"another home holds it, and was heard {silent_ns // 10**9} s ago",
+                where=f"spool {spool.spool}",
+                todo=f"Write it off once that home was silent for {SILENT_NS // 10**9} s.",
+            )
+        )
+    if spool.is_at_rest or spool.missing_ns:
+        return spool
+    missing = msgspec.structs.replace(spool, missing_ns=now_ns)
+    losses.saw(missing)
+    return missing
 
 
 def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted:

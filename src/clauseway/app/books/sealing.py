@@ -61,14 +61,20 @@ def seal(home: Home) -> Sealing:
     """Seal everything that is durable in the home's spools, and free what dead gateways held of
     budgets.
 
-    Safe while gateways write and while others seal.
+    Safe while gateways write and while others seal. Of homes that share a database, each looks
+    after its own journals.
     """
     with open_lake(home) as lake, alone(home):
+        now_ns = time.time_ns()
+        if isinstance(home.control, str):
+            Losses(lake.control).heard(home.identity(), now_ns)
         # A process that is dead now has written its last record: after this round all of it is
         # sealed.
-        dead, now_ns = dead_leases(lake.control), time.time_ns()
+        dead = dead_leases(lake.control, home.identity())
         heal(lake, now_ns)
-        rounds = [_seal_spool(lake, directory, now_ns) for directory in _spools(home)]
+        rounds = [
+            _seal_spool(lake, directory, now_ns, home.identity()) for directory in _spools(home)
+        ]
         missing = note_missing(lake.control, home, now_ns)
         damages = [damage for done in rounds for damage in done.damages]
         damages += [f"the journal {spool_.place} ({spool_.spool}) is missing" for spool_ in missing]
@@ -101,7 +107,11 @@ def register_spool(home: Home, directory: Path) -> str:
         identity = spool.identify(directory).hex()
         newest = max((place.segment for place in spool.positions(directory)), default=-1)
         fresh = Spool(
-            spool=identity, place=directory.name, registered_ns=time.time_ns(), segment=newest
+            spool=identity,
+            place=directory.name,
+            registered_ns=time.time_ns(),
+            segment=newest,
+            home=home.identity(),
         )
         Losses(control).register(fresh)
         return identity
@@ -110,8 +120,8 @@ def register_spool(home: Home, directory: Path) -> str:
 
 
 def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
-    """Note which registered spools are not there, and which are again; those that are lost by that
-    and open.
+    """Note which of the home's registered spools are not there, and which are again; those that are
+    lost by that and open.
 
     A spool that was closed cleanly and wholly sealed is not missed.
     """
@@ -127,6 +137,8 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
     missing = []
     # Found again, or newly missing; a spool at rest is not missed.
     for registered in losses.spools():
+        if not registered.is_of(home.identity()):
+            continue
         if registered.spool in there:
             if registered.missing_ns:
                 losses.saw(msgspec.structs.replace(registered, missing_ns=0))
@@ -180,7 +192,7 @@ def _may_hold(file: LakeFile, boot: str) -> bool:
     return file.first_request <= last and file.last_request >= first
 
 
-def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
+def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
     places = spool.positions(directory)
     if spool.identity_of(directory) is None:
         return Sealing(batches=0, usage=0, intents=0, damages=_unnamed(places))
@@ -189,13 +201,22 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
     if registered is None:
         # Written before it was registered here: what it let go of before is not known.
         oldest = places[0].segment if places else 0
-        fresh = Spool(spool=identity, place=directory.name, registered_ns=now_ns, released=oldest)
+        fresh = Spool(
+            spool=identity,
+            place=directory.name,
+            registered_ns=now_ns,
+            released=oldest,
+            home=home,
+        )
         registered = losses.register(fresh)
     batches = usage = intents = 0
     released, is_sealed = registered.released, True
-    # A copy of a spool beside it is sealed like any other folder, and tells nothing of what is
-    # gone.
-    is_copy = directory.name != registered.place and (directory.parent / registered.place).is_dir()
+    # A copy of a spool, beside it or in another home, is sealed like any other folder, and tells
+    # nothing of what is gone.
+    is_beside = (
+        directory.name != registered.place and directory.with_name(registered.place).is_dir()
+    )
+    is_copy = is_beside or not (registered.is_of(home) or registered.missing_ns)
     gone = [] if is_copy else _gone_segments(lake.control, registered, places, now_ns)
     for place, following in zip_longest(places, places[1:]):
         until_ns = (
@@ -227,7 +248,7 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
     new = [loss for loss in gone if _key(loss) not in recorded]
     losses.record(new)
     if not is_copy:
-        registered = msgspec.structs.replace(registered, place=directory.name)
+        registered = msgspec.structs.replace(registered, place=directory.name, home=home)
         _remember(losses, registered, places, released, is_at_rest=is_sealed)
     for place in places:
         spool.release(

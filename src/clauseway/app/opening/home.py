@@ -150,6 +150,14 @@ class Home(msgspec.Struct, frozen=True):
             self._make_far()
         return self
 
+    def identity(self) -> str:
+        """Return what names this home among those that share its database; made at first use."""
+        path = self.root / "home.id"
+        if not path.exists():
+            self.make()
+            write_first(path, secrets.token_hex(8).encode(), mode=PRIVATE)
+        return path.read_text("ascii").strip()
+
     def hash_key(self) -> str:
         """Return the key that customers' secrets are hashed with, in hex; made at first use and
         kept beside the database."""

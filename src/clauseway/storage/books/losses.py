@@ -35,7 +35,8 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
     Segments below `released` are wholly sealed and may be gone. `segment` and `frames` are how far
     it reached, -1 for nowhere. `is_at_rest`: closed cleanly and wholly sealed, so that nothing is
     lost with it. `missing_ns` is when it was first looked for in vain, 0 while it is there. `boots`
-    are the gateways' starts that wrote it, in hex.
+    are the gateways' starts that wrote it, in hex. `home` is the identity of the home that holds
+    it; empty where none has looked since homes had one.
     """
 
     spool: str
@@ -47,6 +48,12 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
     boots: tuple[str, ...] = ()
     is_at_rest: bool = False
     missing_ns: int = 0
+    home: str = ""
+
+    def is_of(self, home: str) -> bool:
+        """Return whether it is for this home to look after. One that is missing where it belongs
+        may have been moved."""
+        return self.home in ("", home)
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +149,7 @@ class Losses:
             if registered is None:
                 connection.execute(insert(schema.spools).values(**_values(spool)))
                 return spool
-            moved: dict[str, Any] = {"is_at_rest": False, "place": spool.place}
+            moved: dict[str, Any] = {"is_at_rest": False, "place": spool.place, "home": spool.home}
             if spool.segment > registered.segment:
                 moved |= {"segment": spool.segment, "frames": 0}
             connection.execute(
@@ -155,6 +162,20 @@ class Losses:
         with self._control.writing() as connection:
             named = schema.spools.c.spool == spool.spool
             connection.execute(update(schema.spools).where(named).values(**_values(spool)))
+
+    def heard(self, home: str, now_ns: int) -> None:
+        """Note that a home looks after its journals."""
+        columns = schema.homes.c
+        with self._control.writing() as connection:
+            named = update(schema.homes).where(columns.home == home).values(heard_ns=now_ns)
+            if not connection.execute(named).rowcount:
+                connection.execute(insert(schema.homes).values(home=home, heard_ns=now_ns))
+
+    def heard_ns(self, home: str) -> int:
+        """Return when a home last looked after its journals; 0 for never."""
+        query = select(schema.homes.c.heard_ns).where(schema.homes.c.home == home)
+        with self._control.reading() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
 
     def all(self) -> list[Loss]:
         """Return every loss, in the order in which they were found."""

@@ -214,6 +214,15 @@ spools = Table(
     Column("boots", Text, nullable=False),
     Column("is_at_rest", Boolean, nullable=False),
     Column("missing_ns", BigInteger, nullable=False),
+    Column("home", String(16), nullable=False, server_default=""),
+)
+
+# The homes that share the database, and when each last looked after its journals.
+homes = Table(
+    "homes",
+    metadata,
+    Column("home", String(16), primary_key=True),
+    Column("heard_ns", BigInteger, nullable=False),
 )
 
 # Parts of a spool, or files of the lake, that cannot be read, the event days they may belong to,

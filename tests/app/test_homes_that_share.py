@@ -1,0 +1,115 @@
+"""Two homes on one database: each looks after its own journals, and nobody decides by a process id that another
+machine is dead. On a real PostgreSQL; two machines are two folders, and processes of the other one are not seen."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from journals import gateway
+
+from clauseway.app.books import losses as losses_module
+from clauseway.app.books.losses import conditions, write_off
+from clauseway.app.books.sealing import seal
+from clauseway.app.opening.home import Home
+from clauseway.spool import identify
+from clauseway.storage import Control
+from clauseway.storage.books.losses import Losses
+from clauseway.storage.customers.leases import BudgetStanding, LeaseRequest, Leases, LeaseState, usd
+from clauseway.storage.customers.tenants import BudgetRow, Tenants
+from clauseway.values import InvalidInput
+from postgresql_server import new_database
+
+BUDGET, AMOUNT = "bud_1", 1_000
+
+
+class Machines:
+    """Homes on one database and one lake. `first` has a gateway that holds 600 of a budget of 1,000."""
+
+    def __init__(self, root: Path) -> None:
+        address, lake = new_database(), root / "lake"
+        lake.mkdir()
+        self.first, self.second = [self._home(root / name, address, lake) for name in ("first", "second")]
+        self.control = Control.open(address)
+        Tenants(self.control).set_budget(
+            BudgetRow(id=BUDGET, organisation="acme", period="total", amount=usd(AMOUNT), currency="USD", created_ns=1)
+        )
+        # A process of another machine: here there is none of that number.
+        with subprocess.Popen([sys.executable, "-c", ""]) as elsewhere:
+            self.pid = elsewhere.pid
+        self.journal = gateway(self.first, killed=True)
+        self.spool = identify(self.journal).hex()
+        assert self.lease(1, target=600).leased == 600
+
+    @staticmethod
+    def _home(root: Path, address: str, lake: Path) -> Home:
+        home = Home(root).make()
+        home.database_address.write_text(address)
+        home.lake.symlink_to(lake)
+        return home
+
+    def lease(self, serial: int, *, target: int, spent: int = 0) -> LeaseState:
+        """What the gateway of the first home asks of the budget."""
+        request = LeaseRequest(
+            budget=BUDGET, boot=f"{7:016x}", part=0, pid=self.pid, serial=serial, spent=spent, least=target,
+            target=target, is_over=False, spool=self.spool,
+        )  # fmt: skip
+        (state,) = Leases(self.control).lease([request], time.time_ns())
+        return state
+
+    @property
+    def standing(self) -> BudgetStanding:
+        (standing,) = Leases(self.control).standings(time.time_ns())
+        return standing
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Machines:
+    return Machines(tmp_path)
+
+
+def test_another_home_takes_nothing_from_a_gateway_that_it_cannot_see(machines: Machines) -> None:
+    sealed = seal(machines.second)
+    assert sealed.damages == ()
+    assert conditions(machines.second) == []
+    assert machines.standing.leased == 600
+    assert machines.lease(2, target=600, spent=400).leased == 600, "its gateway goes on"
+
+
+def test_the_home_of_a_gateway_that_died_settles_its_lease(machines: Machines) -> None:
+    """Ten attempts were sealed, charged nothing: all of it is free again."""
+    seal(machines.second)
+    seal(machines.first)
+    assert (machines.standing.spent, machines.standing.leased) == (0, 0)
+
+
+def test_a_machine_that_is_gone_is_written_off_from_another(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Losses(machines.control).heard(machines.first.identity(), time.time_ns())  # as each of its sealings does
+    kept = shutil.copytree(machines.first.root, machines.first.root.with_name("kept"), symlinks=True)
+    shutil.rmtree(machines.first.root)
+    with pytest.raises(InvalidInput, match="another home holds it, and was heard"):
+        write_off(machines.second, machines.spool, "nothing", "the machine burnt")
+    monkeypatch.setattr(losses_module, "SILENT_NS", 0)
+    assert write_off(machines.second, machines.spool, "nothing", "the machine burnt").estimate == "nothing"
+    assert (machines.standing.spent, machines.standing.leased) == (600, 0), "it may have spent all that it held"
+    assert machines.lease(3, target=1_000, spent=100).end_ns <= time.time_ns(), "its lease is over, should it come back"
+    assert machines.standing.spent == 600
+    # It does come back, with its disk.
+    shutil.move(kept, machines.first.root)
+    seal(machines.first)
+    (loss,) = Losses(machines.control).all()
+    assert loss.found_ns
+    assert conditions(machines.first) == []
+
+
+def test_a_journal_that_was_moved_to_another_home_is_its_own_from_then_on(machines: Machines) -> None:
+    seal(machines.first)
+    shutil.move(machines.journal, machines.second.spools / "gateway")
+    assert any("is missing" in damage for damage in seal(machines.first).damages)
+    assert seal(machines.second).damages == ()
+    assert seal(machines.first).damages == ()
+    assert conditions(machines.first) == []
