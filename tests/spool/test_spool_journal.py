@@ -374,7 +374,8 @@ def test_damage_in_the_middle_is_reported_with_file_and_offset_and_the_rest_is_r
         assert str(spool) in str(damage)
         assert numbers_in(spool) == [0, 2, 3, 4]
         assert read_frames(spool, 0, 0, 100).damages == (damage,)
-        assert read_frames(spool, 0, 3, 100).damages == ()
+        assert read_frames(spool, 0, 1, 100).damages == (damage,)
+        assert read_frames(spool, 0, 2, 100).damages == (), "it was told of with the frames before"
 
 
 @pytest.mark.parametrize("read_before", [False, True], ids=["a hole", "zeros in the cache"])
@@ -406,7 +407,10 @@ def test_one_damaged_frame_takes_no_others_with_it(tmp_path: Path) -> None:
         damaged = bytearray(data)
         damaged[at + FRAME_HEADER_BYTES + 3] ^= 1
         (spool / f"{0:016d}.seg").write_bytes(damaged)
-        assert numbers_in(spool) == [one for one in range(9) if one != number]
+        left = [one for one in range(9) if one != number]
+        assert numbers_in(spool) == left
+        frame_by_frame = all_batches(spool, 1)
+        assert [record.request.number for batch in frame_by_frame for record in batch.records] == left
         assert len(positions(spool)[0].damages) == 1
 
 
@@ -439,6 +443,40 @@ def test_a_full_segment_without_its_end_is_damage(tmp_path: Path) -> None:
     assert "end is missing" in positions(tmp_path)[0].damages[0].reason, "as journals say of before it was counted"
 
 
+def test_a_segment_that_is_written_is_whole_although_the_next_one_is_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=4096)
+        number = 0
+        while len(segments(tmp_path)) < 2:
+            await journal.write(number)
+            number += 1
+        written, ahead = positions(tmp_path)
+        assert (written.end, written.closed, written.damages) == (number, False, ())
+        assert (ahead.end, ahead.closed) == (0, False)
+        await journal.writer.close()
+
+    run(scenario)
+
+
+def test_a_segment_of_a_killed_process_is_closed_by_the_next_start(tmp_path: Path) -> None:
+    data = segment_of(tmp_path / "model", 3)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / f"{0:016d}.seg").write_bytes(data + b"\0" * 100)
+    (alone,) = positions(spool)
+    assert (alone.end, alone.closed) == (3, False)
+
+    async def scenario() -> None:
+        journal = Journal(spool, boot=2)
+        await journal.write(9)
+        await journal.writer.close()
+
+    run(scenario)
+    first, _ = positions(spool)
+    assert (first.end, first.closed, first.damages) == (3, True, ())
+    assert numbers_in(spool) == [0, 1, 2, 9]
+
+
 def test_attempts_that_a_dead_process_left_open_are_found(tmp_path: Path) -> None:
     async def scenario() -> None:
         journal = Journal(tmp_path)
@@ -462,11 +500,11 @@ def test_only_the_oldest_segment_wholly_sealed_and_with_nothing_open_is_let_go(t
         journal.begin(1000)
         await journal.write(*range(60))
         first, second = positions(tmp_path)[:2]
-        assert not release(tmp_path, first.segment, first.end - 1), "a frame is not sealed yet"
-        assert not release(tmp_path, second.segment, second.end), "an older one exists"
         assert not release(tmp_path, first.segment, first.end), "an attempt begun in it is open"
         journal.end(1000)
         await journal.commit()
+        assert not release(tmp_path, first.segment, first.end - 1), "a frame is not sealed yet"
+        assert not release(tmp_path, second.segment, second.end), "an older one exists"
         assert release(tmp_path, first.segment, first.end)
         assert positions(tmp_path)[0] == second
         for place in positions(tmp_path):
