@@ -127,6 +127,13 @@ def test_further_attempts_are_a_fifth_of_the_requests_and_fifty(steps: list[bool
         assert taken <= 50 + 0.2 * requests + 1e-6
 
 
+def test_a_quiet_day_saves_up_no_retries_for_an_outage() -> None:
+    budget = RetryBudget(50)
+    for _ in range(1000):
+        budget.request()
+    assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
+
+
 def test_the_retry_budget_comes_back() -> None:
     budget = RetryBudget(50)
     assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
