@@ -43,6 +43,7 @@ from clauseway.spool import read_frames
 
 MODEL = "gpt-5.5"
 CLIENTS = 8
+REQUESTS = "/clauseway/v1/requests"
 CONFIGURATION = """
 [gateway]
 port = 0
@@ -154,7 +155,18 @@ def test_all_workers_serve_one_plan_and_know_each_others_objects(team: Team) -> 
         ready = [client.get("/readyz").json() for client in clients]
         assert [told["worker"] for told in ready] == [0, 1]
         (plan,) = {told["plan"] for told in ready}
-        assert {ask(client).headers["x-clauseway-plan"] for client in clients} == {plan}
+        answers = [ask(client) for client in clients]
+        assert {answer.headers["x-clauseway-plan"] for answer in answers} == {plan}
+        # Each explains the other's requests and lists those of both, the newest first, page by page.
+        names = [answer.headers["x-clauseway-request-id"] for answer in answers]
+        for client in clients:
+            assert [client.get(f"{REQUESTS}/{name}").json()["id"] for name in names] == names
+            assert client.get(f"{REQUESTS}/req_{0:032x}").status_code == 404
+            newest = client.get(REQUESTS, params={"limit": 1}).json()
+            assert ([view["id"] for view in newest["data"]], newest["has_more"]) == (names[1:], True)
+            older = client.get(REQUESTS, params={"limit": 1, "after": names[1]}).json()
+            assert ([view["id"] for view in older["data"]], older["has_more"]) == (names[:1], False)
+            assert client.get(REQUESTS, params={"status": 404}).json()["data"] == []
         # A key is accepted by both, and refused by both once it is revoked.
         other = team.key("other")
         for client in clients:

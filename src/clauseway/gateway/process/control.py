@@ -3,8 +3,8 @@ open.
 
 `GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n,
 "requests": n, "tokens": {...}, "agreement": hash, "connections": n, "bytes": n (in flight)}; `GET
-/figures` what this process tells Prometheus, for a worker that is asked for all of them. Not on the
-request's way: plain streams will do.
+/figures` what this process tells Prometheus and `GET /requests?…` the latest requests of a project,
+for a worker that is asked for those of all. Not on a request's way: plain streams will do.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.request.workers_requests import known_here
 from clauseway.gateway.wire.errors import UNKNOWN_PATH, error_response, response
 
 _PATIENCE_S = 5.0
@@ -65,6 +66,8 @@ async def serve_control(
             return response(200, msgspec.json.encode(counts(shared)), close=True)
         if head.startswith(b"GET /figures "):
             return response(200, figures(), close=True)
+        if head.startswith(b"GET /requests?"):
+            return response(200, known_here(shared, head.split(b" ")[1].decode()), close=True)
         knows = "The control socket knows GET /counts and GET /figures."
         return error_response(UNKNOWN_PATH, knows, close=True)
 

@@ -25,11 +25,11 @@ from prometheus_client.registry import Collector
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.gateway.process.control import answering
 from clauseway.gateway.process.logs import LogQueue
-from clauseway.gateway.process.siblings import ask_siblings
 from clauseway.gateway.request.counters import BUCKETS, Counters, CountersKey
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.transport.listening import listen
+from clauseway.gateway.transport.siblings import ask_siblings
 from clauseway.gateway.wire.errors import UNKNOWN_PATH, error_response
 from clauseway.metering import Unit
 

@@ -143,6 +143,8 @@ class Server:
         shared = self._shared = Shared(
             loop, tables, spool, clock, limits, boot, self._accounts, issued, options.worker
         )
+        if options.worker.count > 1:
+            shared.siblings = options.control
         self._poller = Poller(shared)
         self._reporter = Reporter(shared, self._health, lines)
         self._access = AccessLog(lines, settings.log.access, boot, self._knows_model)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from clauseway.gateway.request.explanations import as_json, usd
+from clauseway.gateway.request.explanations import RequestExplanation, as_json, usd
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
@@ -49,11 +49,52 @@ def explain(
     explanation = shared.explanations.find(request.number) if request.boot == shared.boot else None
     if explanation is not None and _project(explanation.buyer) == _project(customer.buyer):
         return _json(as_json(named, explanation), head_lines)
+    raise no_such_request(named)
+
+
+def no_such_request(named: str) -> Refused:
     message = (
         f"There is no {named} of this key's project among the latest requests of this process; "
         f"`clauseway usage request {named}` reads older ones from the journal and the lake."
     )
-    raise Refused(errors.NO_SUCH_OBJECT, message)
+    return Refused(errors.NO_SUCH_OBJECT, message)
+
+
+class LatestQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the latest requests are asked for: of a model, a status (0: any) or an operation,
+    older than `after`. `before_ns` is when that one was, where several workers are asked."""
+
+    limit: int = 20
+    after: str = ""
+    model: str = ""
+    status: int = 0
+    operation: str = ""
+    before_ns: int = 0
+
+    @staticmethod
+    def is_of(project: tuple[str, str], buyer: Buyer) -> bool:
+        return _project(buyer) == project
+
+    def wants(self, project: tuple[str, str], explanation: RequestExplanation) -> bool:
+        """Return whether a request of that project is among them, whenever it was."""
+        return (
+            self.is_of(project, explanation.buyer)
+            and self.model in ("", explanation.model)
+            and self.operation in ("", explanation.operation)
+            and self.status in (0, explanation.status)
+        )
+
+
+def latest_query(query: bytes) -> LatestQuery:
+    """Return what a query asks for. Raises Refused."""
+    asked = query_of(query, "limit", "after", "model", "status", "operation")
+    return LatestQuery(
+        limit=_number(asked, "limit", 20, _LISTED_MAX),
+        after=asked.get("after", ""),
+        model=asked.get("model", ""),
+        status=_number(asked, "status", 0, 999),
+        operation=asked.get("operation", ""),
+    )
 
 
 def requests(
@@ -61,22 +102,15 @@ def requests(
 ) -> bytes:
     """List the latest requests of the customer's project that this process knows, the newest
     first: of a model, a status or an operation, after one of them."""
-    asked = query_of(query, "limit", "after", "model", "status", "operation")
-    limit = _number(asked, "limit", 20, _LISTED_MAX)
-    status = _number(asked, "status", 0, 999)
-    after = RequestId.parse(asked["after"]).number if "after" in asked else 0
+    asked = latest_query(query)
+    after = RequestId.parse(asked.after).number if asked.after else 0
     listed: list[dict[str, object]] = []
     more = False
     for number, explanation in shared.explanations.latest():
-        if (
-            (after and number >= after)
-            or _project(explanation.buyer) != _project(customer.buyer)
-            or asked.get("model", explanation.model) != explanation.model
-            or asked.get("operation", explanation.operation) != explanation.operation
-            or (status and explanation.status != status)
-        ):
+        is_wanted = asked.wants(_project(customer.buyer), explanation)
+        if (after and number >= after) or not is_wanted:
             continue
-        if len(listed) == limit:
+        if len(listed) == asked.limit:
             more = True
             break
         listed.append(as_json(str(RequestId(shared.boot, number)), explanation))

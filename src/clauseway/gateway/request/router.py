@@ -31,6 +31,7 @@ from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import Selected, Selector
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.request.uploads import BatchUpload
+from clauseway.gateway.request.workers_requests import requests_lifecycle
 from clauseway.gateway.routing.choices import CandidateSelection, Skipped
 from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.tables import Customer, RoutingTables
@@ -187,6 +188,8 @@ class Router:
                 if incoming.method != b"GET":
                     _refuse_method(path, incoming.method, b"GET")
                 customer = self._customer_of(incoming, shared.tables)
+                if shared.siblings is not None and keyed_answer in (explain, requests):
+                    return requests_lifecycle(caller, shared, customer, match[1], query)
                 return keyed_answer(shared, customer, match[1], query, head_lines)
         if path == project_usage.PATH:
             if incoming.method != b"GET":

@@ -2,6 +2,7 @@
 counters."""
 
 from asyncio import AbstractEventLoop
+from pathlib import Path
 from time import monotonic_ns
 from typing import Protocol
 from zlib import crc32
@@ -87,6 +88,8 @@ class Shared:
         self.limits = limits
         self.boot = boot
         self.worker = worker
+        # Our control socket, where other workers have theirs beside it.
+        self.siblings: Path | None = None
         self.accounts = accounts
         self.issued = issued
         self.holds = Holds(loop, accounts, issued)

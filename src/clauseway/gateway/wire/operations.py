@@ -448,6 +448,7 @@ _STORED_CHAT: Final = _CHAT._replace(
 OWN_USAGE: Final = BY_NAME["files.list"]._replace(
     name="usage", code=0, path=b"/clauseway/v1/usage", state=State.NONE
 )
+OWN_REQUESTS: Final = OWN_USAGE._replace(name="requests", path=b"/clauseway/v1/requests")
 _STORED: Final = BITS[Capability.STORED_STATE]
 _ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
 _FIXED: Final = {

@@ -1,0 +1,131 @@
+"""The latest requests of a project over all workers at a port: each keeps those that it served, and
+the one that is asked asks the others."""
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+
+from clauseway.gateway.request.explanations import as_json
+from clauseway.gateway.request.information import LatestQuery, latest_query, no_such_request
+from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Prepared
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import CandidateSelection
+from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.transport.siblings import ask_siblings
+from clauseway.gateway.wire.operations import OWN_REQUESTS, UnderstoodRequest
+from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.metering import RequestId
+
+# Where a worker asks another: an identifier, or a query, of a project.
+PATH: Final = "/requests"
+_VIEWS: Final = msgspec.json.Decoder(list[dict[str, object]])
+
+
+class WorkersRequests:
+    """The preparation of an answer about requests: of the one that is `named`, or of the latest that
+    the query asks for."""
+
+    def __init__(self, shared: Shared, customer: Customer, named: str, query: bytes) -> None:
+        self._shared, self._named = shared, named
+        buyer = customer.buyer
+        self._project = (buyer.organisation, buyer.project)
+        self._query = LatestQuery() if named else latest_query(query)
+
+    async def prepare(self, _is_over: Callable[[], bool]) -> Prepared | None:
+        """Return the answer. Raises Refused."""
+        if self._named:
+            view = await self._find(self._named)
+            if view is None:
+                raise no_such_request(self._named)
+            return Prepared(answer=msgspec.json.encode(view))
+        return Prepared(answer=msgspec.json.encode(await self._list(self._query)))
+
+    async def _find(self, named: str) -> dict[str, object] | None:
+        views = await self._ask(LatestQuery(limit=1), named)
+        return views[0] if views else None
+
+    async def _list(self, query: LatestQuery) -> dict[str, object]:
+        if query.after:
+            after = await self._find(query.after)
+            before_ns = int(str(after["event_ns"])) if after is not None else 0
+            query = msgspec.structs.replace(query, before_ns=before_ns)
+        # One more than a page: whether there is more.
+        views = await self._ask(msgspec.structs.replace(query, limit=query.limit + 1), "")
+        views.sort(key=_age)
+        page = views[: query.limit]
+        return {"object": "list", "data": page, "has_more": len(views) > query.limit}
+
+    async def _ask(self, query: LatestQuery, named: str) -> list[dict[str, object]]:
+        """Return what this worker and the others know."""
+        views = _known(self._shared, self._project, query, named)
+        control = self._shared.siblings
+        assert control is not None, "there are other workers"
+        organisation, project = self._project
+        asked = msgspec.structs.asdict(query) | {
+            "organisation": organisation,
+            "project": project,
+            "named": named,
+        }
+        for body in (await ask_siblings(control, f"{PATH}?{urlencode(asked)}")).values():
+            views += _VIEWS.decode(body)
+        return views
+
+
+def known_here(shared: Shared, path: str) -> bytes:
+    """Answer another worker's question, as `WorkersRequests` asks it."""
+    asked = dict(parse_qsl(path.partition("?")[2], keep_blank_values=True))
+    project, named = (asked.pop("organisation"), asked.pop("project")), asked.pop("named")
+    query = msgspec.convert(asked, LatestQuery, strict=False)
+    return msgspec.json.encode(_known(shared, project, query, named))
+
+
+def _known(
+    shared: Shared, project: tuple[str, str], query: LatestQuery, named: str
+) -> list[dict[str, object]]:
+    """Return what this process knows: the request that is named, or the latest."""
+    if named:
+        request = RequestId.parse(named)
+        if request.boot != shared.boot:
+            return []
+        explanation = shared.explanations.find(request.number)
+        if explanation is None or not query.is_of(project, explanation.buyer):
+            return []
+        return [as_json(named, explanation)]
+    views: list[dict[str, object]] = []
+    for number, explanation in shared.explanations.latest():
+        named = str(RequestId(shared.boot, number))
+        place = (explanation.event_ns, named)
+        if query.after and place >= (query.before_ns, query.after):
+            continue
+        if explanation.operation == OWN_REQUESTS.name or not query.wants(project, explanation):
+            continue
+        views.append(as_json(named, explanation))
+        if len(views) == query.limit:
+            break
+    return views
+
+
+def _age(view: dict[str, object]) -> tuple[int, str]:
+    """Sort the newest first."""
+    return -int(str(view["event_ns"])), str(view["id"])
+
+
+def requests_lifecycle(
+    caller: Caller, shared: Shared, customer: Customer, named: bytes, query: bytes
+) -> Lifecycle:
+    """Return the lifecycle of a question about requests. Raises Refused."""
+    preparation = WorkersRequests(shared, customer, named.decode(), query)
+    wanted = UnderstoodRequest(
+        OWN_REQUESTS, OWN_REQUESTS.call(b"", query, b""), NOTHING_ASKED, b"", b"", b"", ""
+    )
+    return Lifecycle(
+        caller,
+        shared,
+        customer,
+        CandidateSelection(()),
+        wanted,
+        shared.clock(),
+        preparation=preparation,
+    )
