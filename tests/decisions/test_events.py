@@ -8,8 +8,10 @@ import pytest
 from reference_evaluator import World
 
 from clauseway import InvalidInput, KnownAt, OpenAgreement
+from clauseway.agreement import Agreement, FactRegister
 from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.app.books.register import list_facts
+from clauseway.catalog import Catalog
 from clauseway.decisions import Tables
 from clauseway.decisions.question import RESTS_ON
 from clauseway.decisions.trace import trace
@@ -283,3 +285,57 @@ def test_an_event_that_changes_nothing_is_told(facts: tuple[str, ...], idle: lis
     assert told == [f"{name} changes nothing" for name in idle]
     register = list_facts(agreement, KnownAt.everything())
     assert [fact.name for fact in register if fact.idle] == idle
+
+
+# --- what is paused --------------------------------------------------------------------------------------------------
+
+MAY_SELL = "id: g\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\n"
+MAY_USE = "id: g\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\n"
+BREACHED = (
+    "kind: event, event: breach, effective: 2026-03-01",
+    "kind: event, event: cure, effective: 2026-07-01",
+)
+# The right · the question · a day · its answer · what is said of the right.
+PAUSED = [
+    (MAY_SELL + "while-no: breach", "sell shop app own", "2026-02-01", "permitted", ""),
+    (MAY_SELL + "while-no: breach", "sell shop app own", "2026-04-01", "conditional",
+     "paused: g, while breach goes on"),
+    (MAY_SELL + "while-no: breach", "sell shop app own", "2026-07-01", "permitted", ""),
+    (MAY_SELL + "while: breach", "sell shop app own", "2026-02-01", "conditional", ""),
+    (MAY_SELL + "while: breach", "sell shop app own", "2026-08-01", "conditional",
+     "paused: g, while breach does not go on"),
+    (MAY_SELL.replace("shop", "anyone") + "while-no: breach", "sell shop app own", "2026-04-01", "conditional",
+     "paused: g, while breach goes on"),
+    # What ends while it is paused has ended.
+    (MAY_SELL + "while-no: breach\nuntil: 2026-05-01", "sell shop app own", "2026-04-30", "conditional",
+     "paused: g, while breach goes on"),
+    (MAY_SELL + "while-no: breach\nuntil: 2026-05-01", "sell shop app own", "2026-05-01", "conditional", ""),
+    (MAY_USE + "while-no: breach", "use-under-licence shop rights", "2026-04-01", "forbidden",
+     "paused: g, while breach goes on"),
+    (MAY_USE + "while-no: breach\nuntil: 2026-05-01", "use-under-licence shop rights", "2026-06-01", "forbidden",
+     "g ended on 2026-05-01"),
+    (MAY_USE + "while-no: breach\nuntil: 2026-09-01", "use-under-licence shop rights", "2026-10-01", "forbidden",
+     "g ended on 2026-09-01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "question", "day", "outcome", "said"), PAUSED)
+def test_a_right_that_is_paused_is_named(right: str, question: str, day: str, outcome: str, said: str) -> None:
+    texts = documents(right, BREACHED)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", EVENTS + "rules:\n")
+    opened = reading(texts)
+    decision = decided(opened, question, day)
+    assert decision.outcome == outcome
+    notes = [reason.note for reason in decision.reasons if reason.term == "g" and reason.note]
+    assert notes == ([said] if said else [])
+    tables = Tables(opened.agreement, opened.catalog, opened.facts)
+    asked = asking(opened, question, day)
+    assert tables.decide(asked) == decision
+    assert World(opened, asked).answer() == outcome
+    if "paused" in said:
+        [traced] = [line for line in trace(*_parts(opened), asked, decision) if line.term == "g"]
+        assert said.partition(", ")[2] in traced.why
+
+
+def _parts(opened: OpenAgreement) -> tuple[Agreement, Catalog, FactRegister]:
+    return opened.agreement, opened.catalog, opened.facts

@@ -285,6 +285,8 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
             )
         case RevenueShareTerm():
             return RevenueShareTerm, term.payer, term.payee
+        case Permission() if term.while_ or term.while_no:
+            return Permission, term.id  # it may be paused
     return None
 
 

@@ -42,6 +42,7 @@ from clauseway.decisions.rights import (
     licences,
     own_launch,
     ownership,
+    paused_permissions,
     permissions,
 )
 
@@ -198,7 +199,8 @@ def _lacks_a_grant(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> F
     freed = lifted(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )
-    reasons = (*freed, case.rule("grant"), *case.commentary("grant"))
+    paused = tuple(reason for state in paused_permissions(case, act) for reason in ending(state))
+    reasons = (*paused, *freed, case.rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
 
 

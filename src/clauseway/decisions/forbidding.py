@@ -69,8 +69,10 @@ def lifted(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
 
 
 def ending(state: TermState) -> tuple[Reason, ...]:
-    """Cite the text that ended a term, the event if an event did, and the term itself."""
+    """Cite the text that ended or paused a term, the event if an event did, and the term itself."""
     note = f"{state.term.id} ended on {state.end}"
+    if state.paused:
+        note = f"paused: {state.term.id}, {state.paused}"
     cited = [Reason.of("ended", state.ended_by, note)]
     if state.event is not None:
         cited.append(Reason.of("meets", state.event))

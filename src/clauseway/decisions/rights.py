@@ -29,6 +29,22 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
     )
 
 
+def paused_permissions(case: Case, act: Act) -> tuple[TermState, ...]:
+    """Return the permissions to a party, or to anyone, that cover an act and are paused."""
+    last: dict[str, TermState] = {}
+    for state in case.states(Permission):
+        term = state.term
+        if (
+            state.ended
+            and isinstance(term, Permission)
+            and (term.while_ or term.while_no)
+            and case.reaches(term, act)
+            and given_by_right(case, term, act)
+        ):
+            last[term.id] = max(last.get(term.id, state), state, key=lambda state: state.end)
+    return tuple(state for state in last.values() if state.paused)
+
+
 def given_by_right(case: Case, term: Permission | Licence, act: Act) -> bool:
     """Return whether the licensor, or the grantor that a permission names, could give the act."""
     giver = term.licensor if isinstance(term, Licence) else term.grantor

@@ -246,6 +246,8 @@ class _Tracing:
         by = "by its own end" if state.ended_by.term == term.id else f"by {state.ended_by.term}"
         event = f", by {state.event.term}" if state.event is not None else ""
         why = f"it ended on {state.end} {by}{event}"
+        if state.paused:
+            why = f"it is paused since {state.end}, {state.paused}"
         reason = self._reason(term)
         if reason is None:
             return self._not(term, state.amendment, ENDED, why)

@@ -37,7 +37,8 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
 
     `begin` is FOREVER if the term waits for an event. `end` is exclusive. `ended_by` cites the text
     that set the end: the term itself or a change. `event` cites the fact that brought the end
-    about, and `begun_by` the fact that brought the beginning about, if a past event did.
+    about, and `begun_by` the fact that brought the beginning about, if a past event did. `paused`
+    says, of a state that ended before the term did, while what the term does not hold.
     """
 
     term: AnyTerm
@@ -49,6 +50,7 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
     ended_by: Citation
     event: Citation | None = None
     begun_by: Citation | None = None
+    paused: str = ""
 
     @property
     def in_force(self) -> bool:
@@ -265,7 +267,11 @@ class _Fold(msgspec.Struct, frozen=True):
     calendar: Calendar
 
     def states(self, term: AnyTerm, amendment: Amendment, order: int) -> Iterator[TermState]:
-        """Yield a state for each stretch on which the term holds; one state if it never does."""
+        """Yield a state for each stretch on which the term holds; one state if it never does.
+
+        A term that ends while it is paused has a last state of no day: it ended then, and no longer
+        waits to go on.
+        """
         begin, begun_by = term.begins, None
         if term.from_:
             begin, begun_by = self.calendar.first(term.from_, term.begins)
@@ -277,7 +283,11 @@ class _Fold(msgspec.Struct, frozen=True):
             stretches = self._kept_to_events(term, whole)
             # A term that waits for an event has not begun.
             stretches = stretches or [msgspec.structs.replace(whole, begin=FOREVER)]
+        pauses_at_last = stretches[-1].end < end.day < FOREVER
+        if pauses_at_last and stretches[-1].begin < FOREVER:
+            stretches.append(Stretch(end.day, end.day, ended_by=end.event))
         for stretch in stretches:
+            paused = self._pause(term, stretch.end) if stretch.end < end.day else ""
             yield TermState(
                 term=term,
                 amendment=amendment.id,
@@ -288,7 +298,15 @@ class _Fold(msgspec.Struct, frozen=True):
                 ended_by=end.set_by if stretch.end == end.day else term.citation,
                 event=stretch.ended_by,
                 begun_by=stretch.begun_by,
+                paused=paused,
             )
+
+    def _pause(self, term: Term, day: date) -> str:
+        """Return while what a term does not hold on a day on which it pauses."""
+        for stretch in self.calendar.stretches(term.while_no) if term.while_no else ():
+            if stretch.begin <= day < stretch.end:
+                return f"while {term.while_no} goes on"
+        return f"while {term.while_} does not go on"
 
     def _kept_to_events(self, term: Term, whole: Stretch) -> list[Stretch]:
         stretches = [whole] if whole.begin < whole.end else []
