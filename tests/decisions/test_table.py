@@ -16,6 +16,7 @@ from clauseway import KnownAt, OpenAgreement
 from clauseway.agreement import boundaries
 from clauseway.decisions import Decision, Question, Tables, Verdict, all_questions, compile_table
 from soak import examples, only_when_soaking
+from terms_at_hand import asking, at_hand
 
 DAY = timedelta(days=1)
 
@@ -84,6 +85,17 @@ def test_the_whole_domain_on_the_days_of_the_last_amendment() -> None:
         for question in domain(opened, day, KnownAt.everything(), readings):
             if question.segment in ("any", "us-national-security"):
                 assert essence(tables.answer(question)) == essence(opened.answer(question)), question
+
+
+def test_a_carve_out_of_an_act_without_customers_names_none() -> None:
+    opened = at_hand(
+        "id: t\nkind: exclusivity\nactions: [license]\nproducts: [rights]\nonly: {parties: [rival]}\n"
+        "except: [{actions: [license], products: [rights]}]"
+    )
+    question = asking(opened, "license maker rights to=shop", "2026-06-01")
+    decision = opened.answer(question)
+    assert [reason.note for reason in decision.reasons] == ["its carve-out"]
+    assert tables_of(opened).decide(question) == decision
 
 
 def _default(opened: OpenAgreement) -> dict[str, str]:

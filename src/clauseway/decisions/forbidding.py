@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from clauseway.agreement import Exclusivity, Permission, Prohibition, Scope, TermState
-from clauseway.agreement.language.actions import LICENSE
+from clauseway.agreement.language.actions import LICENSE, SEGMENTS, takes
 from clauseway.agreement.language.terms import ANYONE, Forbidding
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
@@ -52,9 +52,7 @@ def passing(case: Case, acts: Sequence[Act]) -> Passing:
             if isinstance(term, Exclusivity) and inside(case, term, act):
                 within.append(Reason.of("inside", term.citation, f"reserved to {_kept(term)}"))
             elif (scope := carve_out(case, term, act)) is not None:
-                exempt.append(
-                    Reason.of("exempts", term.citation, f"the carve-out for {_described(scope)}")
-                )
+                exempt.append(Reason.of("exempts", term.citation, _described(scope, act)))
     return Passing(tuple(within), tuple(exempt))
 
 
@@ -138,9 +136,11 @@ def _kept(term: Exclusivity) -> str:
     return ", ".join(sorted(term.only.names))
 
 
-def _described(scope: Scope) -> str:
+def _described(scope: Scope, act: Act) -> str:
     """Describe a carve-out by the segment, sellers and regions that it names."""
+    if not takes(act.action, SEGMENTS):
+        return "its carve-out"
     parts = [ASKED_SEGMENT] if scope.segments or not (scope.sellers or scope.regions) else []
     parts += [f"sales by {' or '.join(sorted(scope.sellers))}"] if scope.sellers else []
     parts += [f"places in {' or '.join(sorted(scope.regions))}"] if scope.regions else []
-    return ", ".join(parts)
+    return f"the carve-out for {', '.join(parts)}"
