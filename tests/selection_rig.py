@@ -78,8 +78,9 @@ class Bench:
 
     def select(self, body: bytes = PLAIN_BODY, at_ns: int = 1, now_s: float = 0.0, **named: Any) -> CandidateSelection:
         asked = decode_chat(body, b"")
+        operation = named.pop("operation", CHAT)
         return self.choice(at_ns, asked.model or "").select(
-            CHAT, asked, **{"needs": asked.needs(body), "body_bytes": len(body), "now_s": now_s, **named}
+            operation, asked, **{"needs": asked.needs(body), "body_bytes": len(body), "now_s": now_s, **named}
         )
 
     def order_of_responses(self, at_ns: int) -> list[str]:

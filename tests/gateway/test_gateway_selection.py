@@ -13,6 +13,7 @@ from clauseway.gateway.plan import Lack, PlannedRetirement, Policy, SpendCommitm
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.strategies import STRATEGIES
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.operations import BY_NAME
 from clauseway.gateway.wire.requests import decode_chat
 from clauseway.metering import Status
 from selection_rig import CHAT, MODEL, PLAIN_BODY, Bench, deployment, plan
@@ -107,6 +108,11 @@ SIZES = [
     (body(max_completion_tokens=50_000), ["unknown"]),
     (body(user="x" * 8_100), ["large", "unknown"]),  # more than 8 bytes a token for the thousand that it holds
     (body(user="x" * 7_000), ["small", "large", "unknown"]),
+    # The bytes of a picture say nothing of its tokens.
+    (
+        body(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x" * 90_000}}]}]),
+        ["small", "large", "unknown"],
+    ),
 ]
 
 
@@ -120,6 +126,19 @@ def test_what_does_not_fit_goes_elsewhere(asked: bytes, order: list[str]) -> Non
         ])
     )  # fmt: skip
     assert bench.order(asked) == order
+    assert len(bench.select(operation=BY_NAME["images.edits"], body_bytes=90_000).candidates) == 3, (
+        "nor do those of a form"
+    )
+
+
+# What a request follows lies on one deployment.
+@pytest.mark.parametrize("followed", ["direct", "ohio"])
+def test_what_lies_on_a_deployment_is_asked_for_there(followed: str) -> None:
+    bench = Bench(plan([DIRECT, OHIO]))
+    (other,) = {"direct", "ohio"} - {followed}
+    assert bench.order(deployment=followed) == [followed]
+    (skipped,) = bench.select(deployment=followed).skipped
+    assert (skipped.deployment, skipped.reason) == (other, f"what the request follows lies on {followed}")
 
 
 # -- strategies
@@ -258,6 +277,9 @@ def test_a_retired_name_comes_last_where_it_is_and_is_not_listed_where_it_is_eve
     assert bench.order(asked, at_ns=100) == ["there", "here"]
     still = [deployment("here", surface="openai", serves_retired=True), targets[1]]
     assert Bench(plan(still, retirements=(retired("openai"),), **named)).order(asked, at_ns=100) == ["here", "there"]
+    dear = [targets[0], deployment("there", surface="azure-v1", prices=(9_000_000, 9_000_000, 90_000_000))]
+    cheapest = Bench(plan(dear, Policy(strategy="cheapest"), retirements=(retired("openai"),), **named))
+    assert [cheapest.order(asked, at_ns=at) for at in (99, 100)] == [["here", "there"], ["there", "here"]]
     assert reasons(bench) == {}, "the product's own name is not retired"
     everywhere = Bench(plan(targets, retirements=(retired("openai"), retired("azure-v1")), **named))
     assert everywhere.choice(99, SNAPSHOT).retired == ""
