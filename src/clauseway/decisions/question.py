@@ -92,6 +92,7 @@ def ask(
     """
     asked = Names(**given)
     problems: list[Problem] = []
+    # Each name has to be defined; the product and the region are checked apart.
     for part in PARTS:
         name = getattr(asked, part.name)
         if part.name not in _CHECKED_APART and (part.needed or name != part.default):
@@ -100,6 +101,7 @@ def ask(
         _check_parts(problems, asked)
         if asked.product not in unnamed or catalog.names_product(asked.product):
             _check_product(problems, catalog, asked.action, asked.product)
+    # Where terms tell regions apart, a question about a cloud has to name one.
     if asked.region or not catalog.regions:
         problems += region_problems(catalog, asked.action, asked.cloud, asked.region)
     elif asked.action in ACTIONS_WITH_CLOUD:

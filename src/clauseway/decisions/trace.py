@@ -206,6 +206,7 @@ class _Tracing:
         looks = self._looks.get(term.id, [])
         reason = self._reason(term)
         reaching = [look for look in looks if look.outside == NOWHERE]
+        # Never looked at, or looked at and out of reach: say by what.
         if not looks:
             return self._not_looked_at(term, amendment)
         if not reaching:
@@ -213,6 +214,7 @@ class _Tracing:
             return self._not(
                 term, amendment, OUTSIDE, _lies_outside(nearest.outside, term, nearest.act)
             )
+        # It reaches the act. Does it let it pass, is it cited, or do other terms decide?
         passes = {look.passes for look in reaching}
         if passes == {CARVED_OUT} and reason is None:
             return self._not(

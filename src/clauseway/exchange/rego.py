@@ -297,10 +297,12 @@ def _places(extract: Extract) -> dict[str, dict[str, str]]:
 
 def _terms(extract: Extract) -> list[str]:
     written: list[str] = []
+    # Who owns what.
     for term, taken in extract.owned():
         outside = [f"not lies_in(product, {_set(taken)})"] if taken else []
         body = [f"lies_in(product, {_set(term.products)})", *outside]
         written.append(_rule(term.citation, f"owner(product) := {_text(term.party)}", body))
+    # What permits: terms, recorded grants, launches, licences while they last and once they ended.
     for permission in extract.in_force(Permission):
         written += _permission(extract, permission)
     for grant, kept in extract.kept_grants():
@@ -312,6 +314,7 @@ def _terms(extract: Extract) -> list[str]:
         written += _licence("licensed(act)", licence)
     for licence in extract.ended(Licence):
         written += _licence("lost(act)", licence)
+    # What forbids, and what must come first.
     for exclusivity in extract.in_force(Exclusivity):
         written += _exclusivity(exclusivity)
     for prohibition in extract.in_force(Prohibition):
@@ -323,6 +326,7 @@ def _terms(extract: Extract) -> list[str]:
         written.append(_refusal(refusal))
     for precedence in extract.in_force(Precedence):
         written += _precedence(extract, precedence)
+    # What is owed.
     for share in extract.in_force(RevenueShareTerm):
         written.append(_share(share))
     return written

@@ -89,6 +89,7 @@ def read_rates(text: str, source: str) -> Rates:
         for parsed in _read(row, source, reader.line_num):
             if isinstance(parsed, Problem):
                 problems.append(parsed)
+            # EUR,USD and USD,EUR are one pair.
             elif any(
                 (parsed.day, {parsed.base, parsed.quote})
                 == (earlier.day, {earlier.base, earlier.quote})
@@ -111,6 +112,7 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
         yield _problem(source, line, f"{len(row)} fields", ",".join(_COLUMNS))
         return
     day, base, quote, rate = (field.strip() for field in row)
+    # All mistakes of a line are told at once.
     before = []
     try:
         on = parse_day(day, source)

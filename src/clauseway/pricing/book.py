@@ -181,6 +181,7 @@ class _Line(RowReader):
         except BadNumber as error:
             self.refuse(f"a discount of {text}", error.why, error.todo)
             return Decimal(0)
+        # A discount stands for a price: beside one, or with a currency, it would be ambiguous.
         if self.amount():
             self.refuse(
                 "a price and a discount in one line",

@@ -264,6 +264,7 @@ def _problem(path: Path, problem: str, why: str, todo: str) -> Problem:
 
 def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
     """Report values that mean nothing."""
+    # Names: each deployment has one of its own, also where the rest of it could not be read.
     written = file.content.get("deployment", [])
     written_names = [item.get("name") if isinstance(item, dict) else None for item in written]
     if not written:
@@ -282,6 +283,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
         if why := flaw_of_name(name):
             todo = "Write characters that can be seen, without spaces at the ends."
             file.problem((*at, "name"), f"{name!a} is not a name", why, todo)
+    # Each part by itself.
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog, configuration.unstated)
     _check_commitments(file, configuration, catalog)

@@ -378,6 +378,7 @@ def _other(entry: PriceEntry, sale: Sale, day: date, known_at: KnownAt) -> Other
     price = Decimal(entry.price).scaleb(-12)
     says = f"{Decimal(entry.price).scaleb(-6).normalize():f} USD per million ({entry.place})"
     miss = entry.conditions.miss(sale)
+    # The first condition that keeps the entry from being the price, the plainest before others.
     if entry.known_at.instant_ns > known_at.instant_ns:
         return OtherPrice(
             price=price, cause=KNOWN_LATER, detail=f"{says}, recorded on {entry.known_at.day}"

@@ -100,6 +100,7 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
                     )
                 )
 
+    # The setting that stands above all sections.
     line = file.line_of("unstated")
     unstated = next(
         field for field in msgspec.structs.fields(type(configuration)) if field.name == "unstated"
@@ -112,6 +113,7 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
             reason=description_of(unstated.type),
         )
     )
+    # The sections whole; of deployments and commitments the settings that are written.
     for section in _SECTIONS:
         show(getattr(configuration, section), section)
     for name, records in (

@@ -100,6 +100,7 @@ class KeyAllowance:
         requests, windows, slices, _, _ = self._matching.get((cloud, product)) or self._match(
             cloud, product
         )
+        # First look, taking nothing: the limits of requests, of tokens, then the budgets.
         for window in requests:
             if now_s >= window.step_end_s:
                 window.turn(now_s)
@@ -115,6 +116,7 @@ class KeyAllowance:
                 budget_slice.turn()
             if budget_slice.left < picodollars:
                 return shortest(slices, picodollars, now_s)
+        # Nothing is short: take from all.
         for window in requests:
             window.left -= 1
             window.fresh += 1

@@ -206,6 +206,7 @@ class Figures(Collector):
         ejections = CounterMetricFamily(
             "clauseway_ejections", "How often it was ejected.", labels=_PLACE
         )
+        # Health is kept for each model of a deployment, and told for the deployment.
         away: dict[str, bool] = {}
         counts: dict[str, int] = {}
         for (name, _), health in list(self._health.items()):

@@ -520,6 +520,7 @@ class ClientConnection(asyncio.Protocol):
     # -- serving one request
 
     def _serve(self, incoming: Incoming) -> None:
+        # Say before the answer that the connection ends with it.
         if not incoming.keep_alive or self._shared.draining or not incoming.chunked:
             self._closing = True
             self.head_lines = b"connection: close\r\n"
@@ -531,11 +532,13 @@ class ClientConnection(asyncio.Protocol):
                 self._closing = self._closing or not incoming.keep_alive
                 self._answer(routed)
             else:
+                # The lifecycle answers for the bytes of the body from here on.
                 if incoming.held:
                     routed.use = incoming.use
                     routed.bytes_held, incoming.held = incoming.held, 0
                 self._begin(routed)
         except Exception as error:
+            # Nothing of the request stays: no bytes, no attempt, and nothing that waited behind it.
             self._shared.report_fault(error)
             self._let_go(incoming)
             lifecycle, self._lifecycle = self._lifecycle, None

@@ -61,6 +61,7 @@ class Counts:
             explanation.candidate,
             explanation.attempted,
         )
+        # A request that no cloud answered is counted without a place.
         if candidate is not None:
             key = (candidate.target.name, candidate.target.product, operation, explanation.status)
         else:
@@ -75,6 +76,7 @@ class Counts:
         for unit, count in explanation.units:
             used[unit] += count
         counters.charged += explanation.charged
+        # Attempts that failed are counted at their own deployments, with what they used.
         if tried:
             self.failovers += candidate is not None
             for failed in tried:

@@ -117,9 +117,11 @@ class DeploymentChoice:
     ) -> CandidateSelection:
         """The candidates for a request, narrowed to a cloud or a deployment where one is named.
         `cached_at` is the deployment that has the beginning of its prompt cached, where one has."""
+        # An order that moves stands for a second.
         if self._moves and now_s - self._made_s >= _ORDER_S:
             self._selections.clear()
             self._made_s = now_s
+        # Requests that are alike in all that matters share a selection.
         output_tokens = asked.output_tokens
         sizes = _SMALL
         if body_bytes > self._bytes_free or output_tokens > self._output_free:

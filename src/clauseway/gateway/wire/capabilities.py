@@ -145,6 +145,7 @@ def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
 
     Raises RepeatedMember.
     """
+    # Read twice: what a tool says, and that no member that matters stands twice.
     try:
         listed = _decode_tools(tools)
         for members in objects_once(tools, _TOOL_READ, "tools"):
@@ -164,6 +165,7 @@ def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
         elif kind == "tool_search" and tool.execution == "client":
             bits |= _CLIENT_TOOL_SEARCH
         else:
+            # Tools that the cloud runs are named with a version at their end.
             for beginning, bit in _HOSTED:
                 if kind.startswith(beginning):
                     bits |= bit

@@ -46,6 +46,7 @@ def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return
+        # Summed in the database as coarsely as prices allow; only the sums are fetched, in chunks.
         grain = prices.grain(places_of(con, lake, days))
         sums = (
             with_price_columns(priced_once(usage), grain)
