@@ -130,7 +130,7 @@ def test_any_text_as_a_document(name: str, front: str, fence: str, text: str) ->
 )
 def test_any_text_as_a_register(name: str, text: str) -> None:
     written = f"```yaml facts\n{text}\n```\n" if name == "facts.md" else text
-    or_refused(lambda: use(PARTNERSHIP.agreement, read_facts(name, written, CATALOG)[0]))
+    or_refused(lambda: use(PARTNERSHIP.agreement, read_facts(name, written, CATALOG, {})[0]))
 
 
 SUPPOSITIONS = (
@@ -145,4 +145,4 @@ SUPPOSITIONS = (
 @LOUD
 @given(text=st.one_of(st.text(), st.lists(PIECES).map("".join), st.sampled_from(SUPPOSITIONS).flatmap(mutated)))
 def test_any_text_as_a_supposition(text: str) -> None:
-    or_refused(lambda: use(PARTNERSHIP.agreement, PARTNERSHIP.facts.with_facts([suppose(text, CATALOG)])))
+    or_refused(lambda: use(PARTNERSHIP.agreement, PARTNERSHIP.facts.with_facts([suppose(text, CATALOG, {})])))

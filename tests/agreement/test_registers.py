@@ -18,7 +18,7 @@ ANSWER = """\
 
 
 def register(text: str, name: str = "facts.yaml", catalog: Catalog = CATALOG) -> FactRegister:
-    return read_facts(name, text, catalog)[0]
+    return read_facts(name, text, catalog, {})[0]
 
 
 def instant(text: str) -> KnownAt:
@@ -166,6 +166,7 @@ def test_every_kind_of_fact() -> None:
 ```
 """,
         CATALOG,
+        {},
     )
     assert "newcomer" in catalog.parties
     assert catalog.products["chat-2"].first_shipped_by == date(2026, 1, 1)
@@ -252,7 +253,7 @@ SUPPOSED = [
 
 @pytest.mark.parametrize(("text", "kind"), SUPPOSED)
 def test_what_is_supposed_counts_as_known_always(text: str, kind: type) -> None:
-    fact = suppose(text, CATALOG)
+    fact = suppose(text, CATALOG, {})
     assert type(fact) is kind
     assert str(fact.effective) == text.partition("=")[2]
     assert FactRegister().with_facts([fact]).known(KnownAt.recorded_on(date(1970, 1, 1))).facts == (fact,)
@@ -274,6 +275,6 @@ def test_what_is_supposed_counts_as_known_always(text: str, kind: type) -> None:
 )
 def test_every_problem_of_a_supposition(text: str, told: list[str]) -> None:
     with pytest.raises(InvalidInput) as refused:
-        suppose(text, CATALOG)
+        suppose(text, CATALOG, {})
     assert [problem.what for problem in refused.value.problems] == told
     assert {problem.where for problem in refused.value.problems} == {"--suppose"}

@@ -226,7 +226,7 @@ def test_what_was_corrected_and_what_only_corrects_is_not_told() -> None:
   source: [P]
   says: It did not.
 """
-    register, _ = read_facts("f.yaml", facts, BUILT_IN.catalog)
+    register, _ = read_facts("f.yaml", facts, BUILT_IN.catalog, {})
     opened = msgspec.structs.replace(BUILT_IN, facts=BUILT_IN.facts.with_facts(register.facts))
     assert brief(opened, "A5").since_then == brief(BUILT_IN, "A5").since_then
 

@@ -246,7 +246,7 @@ def test_whatever_is_given_is_a_fact_or_is_refused_with_what_to_do(kind: str, te
 def told_of(fact: UncheckedFact) -> list[str]:
     """The places of what is wrong with a fact; none where it could be recorded."""
     try:
-        record = checked(fact, "openai-microsoft", PARTNERSHIP.catalog, PARTNERSHIP.facts.facts)
+        record = checked(fact, "openai-microsoft", PARTNERSHIP.catalog, {}, PARTNERSHIP.facts.facts)
     except InvalidInput as refused:
         return [problem.where for problem in refused.problems]
     return [] if record.fact().citation.text else ["nothing is said"]

@@ -35,7 +35,8 @@ def knowing(opened: OpenAgreement, effect: Effect) -> FactRegister:
     """The register that an effect's question was asked with."""
     if not effect.alone:
         return opened.facts
-    return FactRegister().with_facts([suppose(text, opened.catalog) for text in effect.supposed])
+    events = opened.agreement.events
+    return FactRegister().with_facts([suppose(text, opened.catalog, events) for text in effect.supposed])
 
 
 def deciding(opened: OpenAgreement) -> list[str]:

@@ -19,7 +19,7 @@ from clauseway.catalog.capabilities import (
     parse_matrix,
     parse_versions,
 )
-from clauseway.catalog.catalog import ELSEWHERE, Catalog, ComputedEvent, Product, ProductClass
+from clauseway.catalog.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.catalog.models import ModelLimits, Models, ProductName, Retirement, parse_models
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Capability",
     "CapabilityEntry",
     "Catalog",
-    "ComputedEvent",
     "Matrix",
     "ModelLimits",
     "Models",

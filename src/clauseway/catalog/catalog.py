@@ -32,16 +32,6 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     first_shipped_by: date | None = None
 
 
-class ComputedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that comes about by itself, and the event to record or suppose in its place.
-
-    `how`: `30 days after notice`. `rests_on` is empty if no event moves its day.
-    """
-
-    how: str
-    rests_on: str = ""
-
-
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that may be named in a question or a fact. All mappings are by identifier.
 
@@ -62,8 +52,6 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     offered_each: frozenset[str] = frozenset()
     # The events that an agreement defines and that are recorded, as facts of kind event name them.
     events: frozenset[str] = frozenset()
-    # The events that come about by themselves, which no fact records.
-    computed_events: Mapping[str, ComputedEvent] = msgspec.field(default_factory=dict)
 
     def class_of(self, name: str) -> str:
         """Return the class of a product, or the class itself when a class is named."""

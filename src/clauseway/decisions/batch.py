@@ -20,7 +20,6 @@ from clauseway.agreement import (
     suppose,
 )
 from clauseway.agreement.language.facts import EventHappened
-from clauseway.catalog import Catalog
 from clauseway.values import FOREVER, InvalidInput, KnownAt
 
 
@@ -49,7 +48,7 @@ class StandIns:
         items = list(items)
         days: set[date] = set()
         for agreement, happened in self._happened:
-            supposed = _readable(items, agreement.catalog)
+            supposed = _readable(items, agreement)
             days |= possible_turns(agreement, FactRegister((*happened, *supposed)))
         for day in days.difference(self._days):
             insort(self._days, day)
@@ -67,9 +66,9 @@ class StandIns:
         return self._points[number - 1] if number else KnownAt.always()
 
 
-def _readable(items: Iterable[str], catalog: Catalog) -> list[Fact]:
+def _readable(items: Iterable[str], agreement: Agreement) -> list[Fact]:
     facts = []
     for item in items:
         with contextlib.suppress(InvalidInput):
-            facts.append(suppose(item, catalog))
+            facts.append(suppose(item, agreement.catalog, agreement.events))
     return facts

@@ -67,7 +67,9 @@ def effects(
     search = _Search(agreement, catalog)
     search.among(_Knowledge(facts, False, ()))
     for supposed in search.awaited():
-        register = FactRegister().with_facts([suppose(text, catalog) for text in supposed])
+        register = FactRegister().with_facts(
+            [suppose(text, catalog, agreement.events) for text in supposed]
+        )
         search.among(_Knowledge(register, True, supposed))
     if outcomes:
         search.outcomes(_Knowledge(facts, False, ()))

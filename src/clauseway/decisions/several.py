@@ -118,11 +118,6 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
         subjects=_subjects(catalogs),
         offered_each=frozenset().union(*(catalog.offered_each for catalog in catalogs)),
         events=frozenset().union(*(catalog.events for catalog in catalogs)),
-        computed_events={
-            name: event
-            for catalog in reversed(catalogs)
-            for name, event in catalog.computed_events.items()
-        },
     )
 
 
@@ -197,7 +192,9 @@ def supposing_together(asked: Sequence[AskedAgreement], text: str) -> list[Asked
     supposing = []
     for member in asked:
         try:
-            facts = member.facts.with_facts([suppose(text, member.catalog)])
+            facts = member.facts.with_facts(
+                [suppose(text, member.catalog, member.agreement.events)]
+            )
             supposing.append(msgspec.structs.replace(member, facts=facts))
         except InvalidInput as error:
             refused.append(error)

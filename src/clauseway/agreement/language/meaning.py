@@ -33,8 +33,8 @@ _LEARNT_LATER = frozenset(
         "while-no",
     }
 )
-# Where a record stands, and what follows from other fields, is not what it means.
-_NOT_MEANT = frozenset({"citation", "computed_events"})
+# Where a record stands is not what it means.
+_NOT_MEANT = frozenset({"citation"})
 
 
 def meaning_of(agreement: Agreement) -> str:

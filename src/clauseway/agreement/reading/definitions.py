@@ -30,7 +30,7 @@ from clauseway.agreement.reading.front import DefinitionsFront, read_front
 from clauseway.agreement.text.entries import Plain, YamlValue
 from clauseway.agreement.text.markdown import Block, Document
 from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
-from clauseway.catalog import ELSEWHERE, Catalog, ComputedEvent, Product, ProductClass
+from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
 # Any segment that a question does not name; every agreement has it.
@@ -105,11 +105,6 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
             regions=self.regions,
             segments=self.segments,
             events=frozenset(name for name, event in self.events.items() if event.recorded),
-            computed_events={
-                name: ComputedEvent(how=event.how, rests_on=event.after or event.extended_by)
-                for name, event in self.events.items()
-                if not event.recorded
-            },
             classes={
                 name: ProductClass(id=name, within=written.within, actions=written.actions)
                 for name, written in self.classes.items()

@@ -56,7 +56,11 @@ def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, F
     facts = Gathered((), catalog)
     if FACTS in documents:
         facts = gather_facts(
-            documents[FACTS], catalog, definitions.names["sources"], mistakes.within(FACTS)
+            documents[FACTS],
+            catalog,
+            definitions.events,
+            definitions.names["sources"],
+            mistakes.within(FACTS),
         )
     agreement = _agreement_of(definitions, drafts, documents, mistakes)
     assert facts.catalog is not None, "an agreement without a mistake has a catalog"

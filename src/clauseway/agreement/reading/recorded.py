@@ -12,6 +12,7 @@ from datetime import date
 
 import msgspec
 
+from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.facts import (
     ADDITIONS,
     ANSWERS,
@@ -108,11 +109,16 @@ class UncheckedFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def checked(
-    given: UncheckedFact, agreement: str, catalog: Catalog, earlier: Sequence[Fact]
+    given: UncheckedFact,
+    agreement: str,
+    catalog: Catalog,
+    events: Mapping[str, Event],
+    earlier: Sequence[Fact],
 ) -> Recorded:
     """Return a checked fact as a record for an agreement.
 
-    `earlier` are the facts that a correction may name, and that any other fact must not contradict.
+    `events` are those that the agreement defines. `earlier` are the facts that a correction may
+    name, and that any other fact must not contradict.
     Raises InvalidInput with every problem, each with its flag.
     """
     mistakes = Mistakes(given.kind)
@@ -131,7 +137,7 @@ def checked(
         _check_text(str(given.about["subject"]).strip(), mistakes.within("--subject"))
     fact = record.fact()
     for key, name, allowed in names_in(fact, catalog):
-        check_named(0, key, name, allowed, catalog, mistakes.within(f"--{key}"))
+        check_named(0, key, name, allowed, events, mistakes.within(f"--{key}"))
     if key := ends_too_early(fact):
         why, todo = f"it took effect on {fact.effective}", "Name a later day."
         mistakes.within(f"--{key}").add(0, f"{key} lies before the fact itself", why, todo)

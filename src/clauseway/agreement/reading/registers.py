@@ -5,11 +5,12 @@ became known in the order in which they stand. A fact may have an `id`. `correct
 that it corrects: by id, or by its content (`launch:chat-2:azure:preview=2026-04-28`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 import msgspec
 
+from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.facts import (
     FACT_KINDS,
     Fact,
@@ -71,10 +72,12 @@ class Gathered(msgspec.Struct, frozen=True):
     catalog: Catalog | None
 
 
-def read_facts(name: str, text: str, catalog: Catalog) -> tuple[FactRegister, Catalog]:
+def read_facts(
+    name: str, text: str, catalog: Catalog, events: Mapping[str, Event]
+) -> tuple[FactRegister, Catalog]:
     """Read a register; `name` is its file's. Raises InvalidInput with every problem."""
     mistakes = Mistakes(name)
-    gathered = gather_facts(text, catalog, None, mistakes)
+    gathered = gather_facts(text, catalog, events, None, mistakes)
     if mistakes:
         raise mistakes.refusal()
     assert gathered.catalog is not None
@@ -82,9 +85,13 @@ def read_facts(name: str, text: str, catalog: Catalog) -> tuple[FactRegister, Ca
 
 
 def gather_facts(
-    text: str, catalog: Catalog | None, sources: KnownNames, mistakes: Mistakes
+    text: str,
+    catalog: Catalog | None,
+    events: Mapping[str, Event],
+    sources: KnownNames,
+    mistakes: Mistakes,
 ) -> Gathered:
-    """Read a register and report its mistakes.
+    """Read a register and report its mistakes. `events` are those that the agreement defines.
 
     Without a catalog any name passes, without `sources` any source: the mistakes that make them
     unreadable are reported elsewhere.
@@ -100,7 +107,7 @@ def gather_facts(
             entry.text("kind") not in _ADDITIONS
             and (fact := _fact(entry, len(facts), mistakes)) is not None
         ):
-            _check_names(fact, entry, catalog, mistakes)
+            _check_names(fact, entry, catalog, events, mistakes)
             _check_end(fact, entry, mistakes)
             _check_sources(entry, sources, mistakes)
             facts.append((fact, entry))
@@ -182,19 +189,30 @@ def _citation(entry: YamlValue, written: AboutFact, document: str) -> Citation:
     )
 
 
-def _check_names(fact: Fact, entry: YamlValue, catalog: Catalog | None, mistakes: Mistakes) -> None:
+def _check_names(
+    fact: Fact,
+    entry: YamlValue,
+    catalog: Catalog | None,
+    events: Mapping[str, Event],
+    mistakes: Mistakes,
+) -> None:
     for key, name, allowed in names_in(fact, catalog) if catalog is not None else ():
-        check_named(entry.members[key].line, key, name, allowed, catalog, mistakes)
+        check_named(entry.members[key].line, key, name, allowed, events, mistakes)
 
 
 def check_named(
-    line: int, key: str, name: str, allowed: KnownNames, catalog: Catalog | None, mistakes: Mistakes
+    line: int,
+    key: str,
+    name: str,
+    allowed: KnownNames,
+    events: Mapping[str, Event],
+    mistakes: Mistakes,
 ) -> None:
     """Check that the agreement defines a name in a fact, and that facts record what it names."""
-    computed = catalog.computed_events if catalog is not None and key == "event" else {}
-    if name in computed and name not in (allowed or ()):
-        event = computed[name]
-        todo = f"Record or suppose {event.rests_on}." if event.rests_on else "Leave it out."
+    event = events.get(name) if key == "event" and name not in (allowed or ()) else None
+    if event is not None and not event.recorded:
+        rests_on = event.after or event.extended_by
+        todo = f"Record or suppose {rests_on}." if rests_on else "Leave it out."
         why = f"it comes about by itself, {event.how}"
         mistakes.add(line, f"the event {name!r} is not recorded", why, todo)
     else:

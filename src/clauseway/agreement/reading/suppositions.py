@@ -1,9 +1,11 @@
 """Facts that a question supposes, as written on the command line. Supposed facts count as known."""
 
+from collections.abc import Mapping
 from datetime import date
 
 import msgspec
 
+from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.facts import (
     ANSWERS,
     Answer,
@@ -30,7 +32,7 @@ SUPPOSED_FORMS = (
 _WRITE = f"Write {SUPPOSED_FORMS}."
 
 
-def suppose(text: str, catalog: Catalog) -> Fact:
+def suppose(text: str, catalog: Catalog, events: Mapping[str, Event]) -> Fact:
     """Return the fact in a supposition such as `launch:new-model:azure:available=2026-04-30`.
 
     Raises InvalidInput.
@@ -42,7 +44,7 @@ def suppose(text: str, catalog: Catalog) -> Fact:
         mistakes.add(0, f"cannot suppose {text!r}", "it has none of the known forms", _WRITE)
         raise mistakes.refusal()
     for key, name, allowed in names_in(fact, catalog):
-        check_named(0, key, name, allowed, catalog, mistakes)
+        check_named(0, key, name, allowed, events, mistakes)
     effective = _day(day, mistakes)
     if mistakes:
         raise mistakes.refusal()

@@ -69,7 +69,8 @@ def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Reco
     agreement = opened.agreement.id
     facts = facts_for(agreement, before)
     catalog = with_additions(opened.catalog, facts)
-    record = checked(given, agreement, catalog, (*opened.facts.facts, *facts))
+    earlier = (*opened.facts.facts, *facts)
+    record = checked(given, agreement, catalog, opened.agreement.events, earlier)
     payload = _Payload(
         agreement=agreement, says=record.says, about=record.about, corrects=record.corrects
     )

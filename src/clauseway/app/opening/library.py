@@ -219,7 +219,7 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
         facts = []
         for text in suppositions:
             try:
-                facts.append(suppose(text, self.catalog))
+                facts.append(suppose(text, self.catalog, self.agreement.events))
             except InvalidInput as error:
                 problems += error.problems
         problems += _contradictions(facts, "--suppose", "Suppose one of the two.")
@@ -230,7 +230,9 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
     def with_facts_from(self, path: Path) -> "OpenAgreement":
         """Return the same agreement with the facts of a file (Markdown with `yaml facts` blocks,
         or a YAML list)."""
-        register, catalog = read_facts(str(path), read_text(path), self.catalog)
+        register, catalog = read_facts(
+            str(path), read_text(path), self.catalog, self.agreement.events
+        )
         facts = self.facts.with_facts(register.facts)
         if problems := _contradictions(
             facts.facts, str(path), "Say which was wrong, by corrects: and its name."

@@ -94,7 +94,12 @@ class OpenAgreements(msgspec.Struct, Askable, frozen=True):
         """Return the same agreements with the facts of a file, which may name whatever one of
         them names."""
         before = self.catalog
-        register, after = read_facts(str(path), read_text(path), before)
+        events = {
+            name: event
+            for asked in reversed(self.each)
+            for name, event in asked.agreement.events.items()
+        }
+        register, after = read_facts(str(path), read_text(path), before, events)
         added = after.parties - before.parties, after.products.keys() - before.products.keys()
         return OpenAgreements(
             tuple(_with_file(asked, register, after, added) for asked in self.each)
