@@ -161,7 +161,7 @@ class ClientConnection(asyncio.Protocol):
         shared, transport = self._shared, self._transport
         shared.in_flight.turned_away += 1
         if shared.in_flight.turned_away > _TURNED_AWAY_MAX and transport is not None:
-            shared.counts.refusals[excess.fault.code] += 1
+            shared.counts.refusals[excess.kind.code] += 1
             transport.abort()
         else:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
@@ -646,9 +646,9 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _refuse_as(self, refused: Refused) -> None:
-        self._refuse(refused.fault, str(refused), refused.headers)
+        self._refuse(refused.kind, str(refused), refused.headers)
 
-    def _refuse(self, fault: ErrorKind, message: str, headers: bytes = b"") -> None:
+    def _refuse(self, kind: ErrorKind, message: str, headers: bytes = b"") -> None:
         """Answer and close; what is still coming is read and dropped for a moment, or our answer
         would be lost."""
         if self._refused or self._transport is None:
@@ -658,10 +658,10 @@ class ClientConnection(asyncio.Protocol):
         self._incoming.pieces.clear()
         self._let_go(self._incoming)
         shared = self._shared
-        shared.counts.refusals[fault.code] += 1
+        shared.counts.refusals[kind.code] += 1
         if self._lifecycle is None and not self._waiting:
             named = shared.request_line(shared.next_number())
-            self.write(error_response(fault, message, headers=named + headers, close=True))
+            self.write(error_response(kind, message, headers=named + headers, close=True))
             self._linger()
         else:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)

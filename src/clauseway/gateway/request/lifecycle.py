@@ -289,7 +289,7 @@ class Lifecycle(AttemptOwner):
 
     def _refuse(self, refused: Refused) -> None:
         """Answer that, as the preparation has shown, no cloud can be asked."""
-        kind, message = refused.fault, str(refused)
+        kind, message = refused.kind, str(refused)
         self.shared.counts.refusals[kind.code] += 1
         self._skipped = (*self._skipped, *refused.skipped)
         lines = self._header_lines(refused.headers)

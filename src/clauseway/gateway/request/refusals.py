@@ -17,7 +17,7 @@ class Refused(Exception):
 
     def __init__(
         self,
-        fault: ErrorKind,
+        kind: ErrorKind,
         message: str,
         *,
         param: str | None = None,
@@ -26,7 +26,7 @@ class Refused(Exception):
         closes: bool = False,
     ) -> None:
         super().__init__(message)
-        self.fault = fault
+        self.kind = kind
         self.param = param
         self.headers = headers
         self.skipped = skipped

@@ -138,20 +138,20 @@ class Router:
                     return self._answer_without_cloud(incoming, unknown.methods, caller)
             return self._operate(incoming, asking, caller)
         except Refused as refused:
-            self._shared.counts.refusals[refused.fault.code] += 1
-            explained = self._explain(asking, refused.fault, str(refused), refused.skipped)
+            self._shared.counts.refusals[refused.kind.code] += 1
+            explained = self._explain(asking, refused.kind, str(refused), refused.skipped)
             lines = refused.headers + explained + caller.head_lines
             if refused.closes and incoming.keep_alive:
                 incoming.keep_alive = False
                 lines += b"connection: close\r\n"
-            answer = error_response(refused.fault, str(refused), param=refused.param, headers=lines)
+            answer = error_response(refused.kind, str(refused), param=refused.param, headers=lines)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
     def _explain(
         self,
         asking: RequestLine | None,
-        fault: ErrorKind,
+        kind: ErrorKind,
         message: str,
         skipped: tuple[Skipped, ...] = (),
     ) -> bytes:
@@ -167,7 +167,7 @@ class Router:
                 model=self._model,
                 skipped=skipped,
                 attempted=(),
-                status=fault.status,
+                status=kind.status,
                 message=message,
             )
             shared.finished(number, explanation, monotonic_ns(), b"")

@@ -197,7 +197,7 @@ class Selector:
         except Refused as refused:
             message = f"Line {kind.line} of the file (model {kind.model!r}): {refused}"
             raise Refused(
-                refused.fault,
+                refused.kind,
                 message,
                 param="input_file_id",
                 headers=refused.headers,

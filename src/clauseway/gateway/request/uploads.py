@@ -240,7 +240,7 @@ class _Reading:
         rest = " Later lines were not read." if len(self._faults) == _FAULTS_MAX else ""
         first = self._faults[0].refused
         return Refused(
-            first.fault,
+            first.kind,
             f"The file was not uploaded. {faults}{rest}",
             param="file",
             headers=first.headers,

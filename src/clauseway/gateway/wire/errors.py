@@ -82,16 +82,14 @@ _OUR_NAMES: Final = re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}")
 OWN_FAULT: Final = "The gateway failed at this request; its log says why."
 
 
-def error_object(fault: ErrorKind, message: str, param: str | None = None) -> bytes:
+def error_object(kind: ErrorKind, message: str, param: str | None = None) -> bytes:
     """`{"error": {...}}` with the four members that OpenAI's clients read."""
-    return msgspec.json.encode({"error": error_members(fault, message, param)})
+    return msgspec.json.encode({"error": error_members(kind, message, param)})
 
 
-def error_members(
-    fault: ErrorKind, message: str, param: str | None = None
-) -> dict[str, str | None]:
+def error_members(kind: ErrorKind, message: str, param: str | None = None) -> dict[str, str | None]:
     """The four members of an error that OpenAI's clients read."""
-    return {"message": message, "type": fault.type, "param": param, "code": fault.code}
+    return {"message": message, "type": kind.type, "param": param, "code": kind.code}
 
 
 def without_our_names(error: bytes) -> bytes:
@@ -99,14 +97,14 @@ def without_our_names(error: bytes) -> bytes:
     return _OUR_NAMES.sub(rb"\1-***", error)
 
 
-def error_event(fault: ErrorKind, message: str) -> bytes:
+def error_event(kind: ErrorKind, message: str) -> bytes:
     """Return an error as an event of a stream: an object with `error` makes OpenAI's clients
     raise."""
-    return b"data: %b\n\n" % error_object(fault, message)
+    return b"data: %b\n\n" % error_object(kind, message)
 
 
 def error_response(
-    fault: ErrorKind,
+    kind: ErrorKind,
     message: str,
     *,
     param: str | None = None,
@@ -114,8 +112,8 @@ def error_response(
     close: bool = False,
 ) -> bytes:
     """A whole HTTP answer. `headers` are complete lines."""
-    body = error_object(fault, message, param)
-    return response(fault.status, body, headers + _retry_header(fault), close=close)
+    body = error_object(kind, message, param)
+    return response(kind.status, body, headers + _retry_header(kind), close=close)
 
 
 def shortage_kind(shortage: Shortage) -> ErrorKind:
@@ -143,8 +141,8 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     )
 
 
-def _retry_header(fault: ErrorKind) -> bytes:
-    return b"x-should-retry: true\r\n" if fault.should_retry else b"x-should-retry: false\r\n"
+def _retry_header(kind: ErrorKind) -> bytes:
+    return b"x-should-retry: true\r\n" if kind.should_retry else b"x-should-retry: false\r\n"
 
 
 def response(status: int, body: bytes, headers: bytes = b"", *, close: bool = False) -> bytes:

@@ -104,9 +104,9 @@ class EventStream:
     def units(self) -> Units | None:
         return units_of(self.usage) if self.usage is not None else None
 
-    def broken(self, fault: ErrorKind, message: str) -> bytes:
+    def broken(self, kind: ErrorKind, message: str) -> bytes:
         """The event that says that the stream broke."""
-        return error_event(fault, message)
+        return error_event(kind, message)
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that may go to the caller now: whole ones, or nothing. Raises

@@ -124,9 +124,9 @@ class TypedStream:
         if len(self.last) > 2 * _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
-    def broken(self, fault: ErrorKind, message: str) -> bytes:
+    def broken(self, kind: ErrorKind, message: str) -> bytes:
         """The event that says that the stream broke; OpenAI's clients raise on its `error`."""
-        members = error_members(fault, message)
+        members = error_members(kind, message)
         event = {
             "type": "error",
             "sequence_number": self._sequence + 1,
