@@ -1,6 +1,7 @@
 """Two homes on one database: each looks after its own journals, and nobody decides by a process id that another
 machine is dead. On a real PostgreSQL; two machines are two folders, and processes of the other one are not seen."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -11,18 +12,25 @@ import pytest
 from journals import gateway
 
 from clauseway.app.books import losses as losses_module
+from clauseway.app.books.leasing import lease_server
+from clauseway.app.books.limit_shares import LimitShares
 from clauseway.app.books.losses import conditions, write_off
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
+from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.leases import Ask, LeaseSocket
+from clauseway.gateway.plan import Key, Plan, RateLimit
 from clauseway.spool import identify
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.customers.leases import BudgetStanding, LeaseRequest, Leases, LeaseState, usd
-from clauseway.storage.customers.tenants import BudgetRow, Tenants
+from clauseway.storage.customers.limit_shares import StoredShares
+from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 from clauseway.values import InvalidInput
 from postgresql_server import new_database
 
 BUDGET, AMOUNT = "bud_1", 1_000
+HOMES = ("first", "second")
 
 
 class Machines:
@@ -31,7 +39,7 @@ class Machines:
     def __init__(self, root: Path) -> None:
         address, lake = new_database(), root / "lake"
         lake.mkdir()
-        self.first, self.second = [self._home(root / name, address, lake) for name in ("first", "second")]
+        self.first, self.second = [self._home(root / name, address, lake) for name in HOMES]
         self.control = Control.open(address)
         Tenants(self.control).set_budget(
             BudgetRow(id=BUDGET, organisation="acme", period="total", amount=usd(AMOUNT), currency="USD", created_ns=1)
@@ -113,3 +121,55 @@ def test_a_journal_that_was_moved_to_another_home_is_its_own_from_then_on(machin
     assert seal(machines.second).damages == ()
     assert seal(machines.first).damages == ()
     assert conditions(machines.first) == []
+
+
+# Who asks for a limit of 30 a minute (home, used of it, least, target) → what it holds then.
+ASKED = [
+    ("first", 0, 1, 17, 7),  # of what is free, a quarter, unless it needs more
+    ("second", 0, 12, 12, 12),
+    ("first", 7, 18, 18, 18),
+    ("second", 12, 13, 13, 12),  # nothing is left
+    ("first", 9, 0, 9, 9),  # gives back
+    ("second", 12, 20, 20, 20),
+]
+
+
+def test_a_limit_by_the_minute_is_one_for_all_homes(machines: Machines) -> None:
+    limit = Limit(id="lim_1", organisation="acme", requests_per_minute=30, tokens_per_minute=0, created_ns=1)
+    Tenants(machines.control).set_limit(limit)
+    shares = {name: LimitShares(StoredShares(Control.open(machines.first.control)).changing) for name in HOMES}
+    for serial, (home, used, least, target, held) in enumerate(ASKED, 1):
+        ask = Ask(kind="requests", budget="lim_1", part=0, serial=serial, spent=used, least=least, target=target)
+        (granted,) = shares[home].lease(home, [ask])
+        assert (granted.leased, granted.amount) == (held, 30), f"ask {serial}"
+
+
+def test_gateways_of_two_homes_never_overshoot_a_limit(machines: Machines) -> None:
+    """Each asks its own home's lease server; what one has returned the other gets a minute later."""
+    limit = Limit(id="lim_1", organisation="acme", requests_per_minute=30, tokens_per_minute=0, created_ns=1)
+    Tenants(machines.control).set_limit(limit)
+
+    async def asks(home: Home, boot: int) -> int:
+        accounts = Accounts(LeaseSocket(home.lease_socket, boot), shares_limits=True)
+        key = Key(
+            digest="00", organisation="acme", project="p", key_id="k", seller="openai", segment="any", limits=(0,)
+        )
+        limits = (RateLimit(id="lim_1", whose="organisation acme", requests_per_minute=30),)
+        accounts.reload(
+            Plan(agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,), limits=limits)
+        )
+        account, passed = accounts.of(key), 0
+        for _ in range(40):
+            while (short := account.admit(time.monotonic())) and short.may_grow:
+                await accounts.grow(short)
+            passed += short is None
+            await asyncio.sleep(0)
+        return passed
+
+    async def both() -> list[int]:
+        return list(await asyncio.gather(asks(machines.first, 1), asks(machines.second, 2)))
+
+    with lease_server(machines.first), lease_server(machines.second):
+        passed = asyncio.run(both())
+    assert min(passed) >= 1
+    assert 20 <= sum(passed) <= 30

@@ -13,6 +13,7 @@ from clauseway.gateway.budgets import accounts as accounts_module
 from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, Slice
 from clauseway.gateway.plan import Key, Plan, RateLimit
+from clauseway.storage.customers.limit_shares import MemoryShares
 from clauseway.storage.customers.tenants import Limit
 
 LIMIT = "lim_1"
@@ -31,7 +32,8 @@ class Held:
         self.limit = Limit(
             id=LIMIT, organisation="acme", requests_per_minute=requests, tokens_per_minute=tokens, created_ns=1
         )
-        self.shares = LimitShares(lambda ids: {LIMIT: self.limit})
+        kept = MemoryShares(lambda ids: {LIMIT: self.limit}, lambda: clock.now_s)
+        self.shares = LimitShares(kept.changing)
 
 
 class Worker:
@@ -61,7 +63,7 @@ class Worker:
         fails, self.fails = self.fails, ""
         if fails == "before":
             raise ConnectionError
-        answer = self.held.shares.lease(self.name, asks, self.held.clock.now_s)
+        answer = self.held.shares.lease(self.name, asks)
         if fails == "after":
             raise ConnectionError
         return answer

@@ -62,6 +62,11 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
         metavar=("NUMBER", "COUNT"),
         help="which one it is, from 0, of how many that serve together",
     )
+    parser.add_argument(
+        "--shares-limits",
+        action="store_true",
+        help="lease shares of limits by the minute: gateways elsewhere keep the same ones",
+    )
     options = vars(parser.parse_args(arguments))
     return ProcessOptions(**options | {"worker": Worker(*options["worker"])})
 

@@ -33,6 +33,7 @@ from clauseway.storage.customers.leases import (
     LeaseState,
     bounds,
 )
+from clauseway.storage.customers.limit_shares import MemoryShares, StoredShares
 from clauseway.storage.customers.tenants import BudgetRow, LimitScope, Tenants
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.spending import ReservedAttempt, reserved_attempts
@@ -118,7 +119,7 @@ def answer(
     wanted = [_wanted(call, ask) for ask in of_budgets]
     states = iter(leases.lease(wanted, now_ns) if wanted else [])
     assert shares is not None or not of_limits, "nobody keeps the shares of limits"
-    granted = iter(shares.lease(call.boot, of_limits, time.monotonic()) if shares else [])
+    granted = iter(shares.lease(call.boot, of_limits) if shares else [])
     return [
         _slice(next(states), now_ns) if ask.kind == "budget" else next(granted) for ask in call.asks
     ]
@@ -163,7 +164,9 @@ def lease_server(home: Home, others: Mapping[str, AnswerQuestion] | None = None)
     # Only this user may connect, from the socket's first moment on.
     before = os.umask(0o077)
     try:
-        shares = LimitShares(Tenants(control).limits_by_id)
+        limits_by_id = Tenants(control).limits_by_id
+        kept = StoredShares(control) if home.may_be_shared else MemoryShares(limits_by_id)
+        shares = LimitShares(kept.changing)
         server = _Server(path, Leases(control), shares, others or {})
     finally:
         os.umask(before)

@@ -66,7 +66,7 @@ def seal(home: Home) -> Sealing:
     """
     with open_lake(home) as lake, alone(home):
         now_ns = time.time_ns()
-        if isinstance(home.control, str):
+        if home.may_be_shared:
             Losses(lake.control).heard(home.identity(), now_ns)
         # A process that is dead now has written its last record: after this round all of it is
         # sealed.

@@ -37,6 +37,11 @@ class Home(msgspec.Struct, frozen=True):
             return self.embedded_control
 
     @property
+    def may_be_shared(self) -> bool:
+        """Return whether other homes may use the same control database."""
+        return isinstance(self.control, str)
+
+    @property
     def embedded_control(self) -> Path:
         return self.root / "control.db"
 

@@ -141,6 +141,8 @@ class Gateways:
             *("--control", str(home.gateway_socket_of(journal.name))),
             *("--conditions", str(home.conditions)),
         ]
+        if home.may_be_shared:
+            arguments.append("--shares-limits")
         if self._metrics is not None:
             passed.append(self._metrics.fileno())
             arguments += ["--metrics-listener", str(passed[-1])]

@@ -194,8 +194,9 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
 
 def _are_leased(options: ServeOptions, tenancy: Tenancy) -> bool:
     """Return whether gateways have to ask for something: for slices of budgets, and, where there
-    are several, for shares of limits."""
-    return bool(tenancy.budgets or (tenancy.limits and options.workers > 1))
+    may be several, for shares of limits."""
+    are_several = options.workers > 1 or options.home.may_be_shared
+    return bool(tenancy.budgets or (tenancy.limits and are_several))
 
 
 def refresh_plan(options: ServeOptions) -> Settings:

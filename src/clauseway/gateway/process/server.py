@@ -67,6 +67,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     conditions: Path | None = None
     parent_pipe: int | None = None
     worker: Worker = Worker()
+    shares_limits: bool = False  # also with gateways elsewhere
     issued: Path | None = None  # the index of identifiers, where workers share one
     # Sockets that listen already, of whoever started us.
     listener: int | None = None
@@ -136,7 +137,8 @@ class Server:
         self._health: dict[tuple[str, str], Health] = {}
         self._memory = Memory(options.worker.count)
         self._lease_server = CurrentLeaseServer(boot, spool.identity)
-        self._accounts = Accounts(self._lease_server, shares_limits=options.worker.count > 1)
+        are_shared = options.shares_limits or options.worker.count > 1
+        self._accounts = Accounts(self._lease_server, shares_limits=are_shared)
         self._presenting = Presenting(self._report_credential)
         tables = self._tables(opened, spool)
         await self._presenting.settled()

@@ -106,6 +106,27 @@ limits = Table(
     UniqueConstraint("organisation", "project", "key_id", "cloud", "product"),
 )
 
+# What each gateway process holds of a limit by the minute, where homes share the database.
+limit_shares = Table(
+    "limit_shares",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    Column("limit_id", String(64), primary_key=True),
+    Column("holder", String(16), primary_key=True),
+    Column("leased", BigInteger, nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("until_ns", BigInteger, nullable=False),
+)
+
+# When a process was last refused a share.
+limit_shortages = Table(
+    "limit_shortages",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    Column("limit_id", String(64), primary_key=True),
+    Column("short_ns", BigInteger, nullable=False),
+)
+
 # `short_ns` is when a process was last refused a slice.
 budgets = Table(
     "budgets",

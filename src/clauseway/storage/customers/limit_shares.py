@@ -1,0 +1,154 @@
+"""Shares of limits by the minute as they stand: in memory for the gateways of one home, in the
+database for those of all homes that share it.
+
+Who decides on shares changes a `ShareState` while nobody else does. Its clock is the server's where
+the database is one: machines need not agree on the time.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control, as_record
+from clauseway.storage.customers.tenants import Limit
+
+_NS: Final = 1_000_000_000
+# A kind (requests or tokens), and the id of a limit.
+LimitKind = tuple[str, str]
+
+
+class LimitShare(msgspec.Struct, frozen=True):
+    """What a process holds of a limit, by its request number `serial`; it counts until `until_s`."""
+
+    leased: int
+    serial: int
+    until_s: float
+
+
+class ShareState:
+    """Some limits with their shares at one instant, by holder; `short_s` is when a process was last
+    refused one."""
+
+    def __init__(self, now_s: float, limits: Mapping[str, Limit]) -> None:
+        self.now_s, self.limits = now_s, limits
+        self.shares: dict[LimitKind, dict[str, LimitShare]] = {}
+        self.short_s: dict[LimitKind, float] = {}
+
+
+# Opens the state of some limits, by their ids, to change it.
+OpenShares = Callable[[Collection[str]], AbstractContextManager[ShareState]]
+
+
+class MemoryShares:
+    """Shares in the memory of this process."""
+
+    def __init__(
+        self,
+        limits_by_id: Callable[[Collection[str]], Mapping[str, Limit]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits_by_id, self._clock = limits_by_id, clock
+        self._state = ShareState(0.0, {})
+        self._one_at_a_time = threading.Lock()
+
+    @contextmanager
+    def changing(self, ids: Collection[str]) -> Iterator[ShareState]:
+        limits = self._limits_by_id(ids)
+        with self._one_at_a_time:
+            self._state.now_s, self._state.limits = self._clock(), limits
+            yield self._state
+
+
+class StoredShares:
+    """Shares in the control database."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    @contextmanager
+    def changing(self, ids: Collection[str]) -> Iterator[ShareState]:
+        limits, shares = schema.limits, schema.limit_shares
+        with self._control.writing() as connection:
+            query = select(limits).where(limits.c.id.in_(ids))
+            state = ShareState(
+                _now_ns(connection) / _NS,
+                {row.id: as_record(Limit, row) for row in connection.execute(query)},
+            )
+            held = select(shares).where(shares.c.limit_id.in_(ids))
+            for row in connection.execute(held):
+                of = state.shares.setdefault((row.kind, row.limit_id), {})
+                of[row.holder] = LimitShare(row.leased, row.serial, row.until_ns / _NS)
+            shorts = select(schema.limit_shortages).where(
+                schema.limit_shortages.c.limit_id.in_(ids)
+            )
+            for row in connection.execute(shorts):
+                state.short_s[row.kind, row.limit_id] = row.short_ns / _NS
+            before = {of: dict(held) for of, held in state.shares.items()}
+            shorts_before = dict(state.short_s)
+            yield state
+            _write_shares(connection, before, state)
+            _write_shortages(connection, shorts_before, state)
+
+
+def _now_ns(connection: Connection) -> int:
+    """Return the time of whoever all machines ask."""
+    if connection.dialect.name != "postgresql":
+        return time.time_ns()
+    asked = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint")
+    return int(connection.execute(asked).scalar_one())
+
+
+def _write_shares(
+    connection: Connection, before: Mapping[LimitKind, Mapping[str, LimitShare]], state: ShareState
+) -> None:
+    table = schema.limit_shares
+    gone, new = [], []
+    for of in before.keys() | state.shares.keys():
+        old, present = before.get(of, {}), state.shares.get(of, {})
+        for holder in old.keys() | present.keys():
+            share = present.get(holder)
+            if share == old.get(holder):
+                continue
+            if holder in old:
+                gone.append({"_kind": of[0], "_limit": of[1], "_holder": holder})
+            if share is not None:
+                new.append(
+                    {
+                        "kind": of[0],
+                        "limit_id": of[1],
+                        "holder": holder,
+                        "leased": share.leased,
+                        "serial": share.serial,
+                        "until_ns": int(share.until_s * _NS),
+                    }
+                )
+    if gone:
+        connection.execute(
+            delete(table).where(
+                table.c.kind == bindparam("_kind"),
+                table.c.limit_id == bindparam("_limit"),
+                table.c.holder == bindparam("_holder"),
+            ),
+            gone,
+        )
+    if new:
+        connection.execute(insert(table), new)
+
+
+def _write_shortages(
+    connection: Connection, before: Mapping[LimitKind, float], state: ShareState
+) -> None:
+    table = schema.limit_shortages
+    for (kind, limit), short_s in state.short_s.items():
+        if before.get((kind, limit)) == short_s:
+            continue
+        values = {"short_ns": int(short_s * _NS)}
+        named = update(table).where(table.c.kind == kind, table.c.limit_id == limit)
+        if not connection.execute(named.values(**values)).rowcount:
+            connection.execute(insert(table).values(kind=kind, limit_id=limit, **values))
