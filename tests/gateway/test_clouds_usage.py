@@ -25,6 +25,11 @@ HEARD = {
     "type": "tokens", "input_tokens": 14, "input_token_details": {"text_tokens": 4, "audio_tokens": 10},
     "output_tokens": 45, "total_tokens": 59,
 }  # fmt: skip
+# Of Anthropic's the input is what was neither read from the cache nor written to it.
+MESSAGE = {
+    "input_tokens": 21, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 10, "output_tokens": 400,
+    "output_tokens_details": {"thinking_tokens": 300}, "service_tier": "standard",
+}  # fmt: skip
 EMBEDDED = {"prompt_tokens": 8, "total_tokens": 8}
 
 
@@ -48,6 +53,9 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
         ("transcription", HEARD, {"input_tokens": 14, "audio_input_tokens": 10, "output_tokens": 45}),
         ("speech", {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115},
          {"input_tokens": 14, "output_tokens": 101, "audio_output_tokens": 101}),
+        ("message", MESSAGE, {"input_tokens": 121, "cached_input_tokens": 90, "cache_write_tokens": 10,
+                              "output_tokens": 400, "reasoning_tokens": 300}),
+        ("message", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
         ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
         ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),
         ("transcription", {"type": "duration", "seconds": 0.0001}, {"audio_input_milliseconds": 1}),

@@ -67,6 +67,11 @@ LINES: list[tuple[str, str, str, str, str]] = [
     ("GET /v1/chat/completions/chatcmpl-1/messages", "chat.messages", "chatcmpl-1", "",
      "/chat/completions/chatcmpl-1/messages"),
     ("POST /v1/chat/completions/chatcmpl-1", "chat.update", "chatcmpl-1", "", "/chat/completions/chatcmpl-1"),
+    ("POST /v1/messages", "messages", "", "", "/messages"),
+    ("POST /v1/messages?beta=true", "messages", "", "", "/messages?beta=true"),
+    ("POST /anthropic/v1/messages", "messages", "", "", "/messages"),
+    ("POST /v1/messages/count_tokens", "messages.count_tokens", "", "", "/messages/count_tokens"),
+    ("POST /anthropic/v1/messages/count_tokens", "messages.count_tokens", "", "", "/messages/count_tokens"),
     ("DELETE /v1/chat/completions/chatcmpl-1", "chat.delete", "chatcmpl-1", "", "/chat/completions/chatcmpl-1"),
 ]  # fmt: skip
 
@@ -103,6 +108,7 @@ NOWHERE = [
     ("GET /v1/conversations", ("POST",)),
     ("GET /v1/conversations/conv_1/items/a/b", ()),
     ("POST /v1/chat/completions/", ()),
+    ("POST /anthropic/v1/chat/completions", ()),
     ("POST /chat/completions", ()),
     ("POST /openai/deployments/m/files", ()),
     ("POST /openai/deployments/a/b/chat/completions", ()),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx
+import msgspec
 import pytest
 from gateway_rig import (
     AUTHORIZED,
@@ -54,6 +55,13 @@ def events(*data: bytes, end: bytes) -> bytes:
 CHAT_USAGE = b'"usage" : {"prompt_tokens": 5 , "completion_tokens":2}'
 USAGE = b'"usage" : {"input_tokens": 5 , "output_tokens":2}'
 CHAT_STREAM = b"".join(content_events(with_nulls=True)) + USAGE_EVENT + DONE_EVENT
+MESSAGE_STREAM = events(
+    b'{"type":"message_start" ,"message":{"id":"msg_1","usage" : {"input_tokens":5,"output_tokens":1}}}',
+    b'{"type":"content_block_delta","index":0 ,"delta":{"type":"text_delta","text":"\\u00e9\\/"} }',
+    b'{"type":"never_heard_of","x" : 1.0}',
+    b'{"type":"message_delta","delta":{"stop_reason":"end_turn"}, "usage":{"output_tokens":2}}',
+    end=b'event: message_stop\ndata: {"type":"message_stop" }\n\n',
+)
 LEGACY_STREAM = events(
     b'{"id":"cmpl-1", "choices":[ {"index":0,"text":"" ,"finish_reason":null}],"usage":null}',
     b'{"id":"cmpl-1", "choices":[ {"index":0,"text":"\\u00e9\\/","logprobs":null,"finish_reason":"stop"}]}',
@@ -131,6 +139,8 @@ CASES = [
     Case("conversations.items.retrieve", "GET /conversations/conv_1/items/msg_1", back=answer(b'"id":"msg_1"')),
     Case("conversations.items.delete", "DELETE /conversations/conv_1/items/msg_1", back=answer(b'"id":"conv_1"')),
     Case("conversations.delete", "DELETE /conversations/conv_1", back=answer(b'"id":"conv_1"', b'"deleted":true')),
+    Case("messages", "POST /messages", asking(b'"max_tokens":9'), JSON, answer(b'"content":[ ]', USAGE)),
+    Case("messages", "POST /messages", asking(STREAMING), JSON, MESSAGE_STREAM, "text/event-stream; charset=utf-8"),
     Case("completions", "POST /completions", asking(b'"prompt":"a"'), JSON, answer(b'"choices":[]', CHAT_USAGE)),
     Case("completions", "POST /completions", asking(STREAMING, INCLUDE), JSON, LEGACY_STREAM, "text/event-stream"),
     Case("chat", "POST /chat/completions", asking(b'"store":true'), JSON,
@@ -140,6 +150,7 @@ CASES = [
     Case("chat.update", "POST /chat/completions/chatcmpl-7", ODD + b'"metadata":{}}', JSON,
          answer(b'"id":"chatcmpl-7"')),
     Case("chat.delete", "DELETE /chat/completions/chatcmpl-7", back=answer(b'"id":"chatcmpl-7"', b'"deleted":true')),
+    Case("messages.count_tokens", "POST /messages/count_tokens", asking(), JSON, answer(b'"input_tokens" : 7')),
     Case("responses.delete", "DELETE /responses/resp_1", back=answer(b'"id":"resp_1"', b'"deleted":true')),
 ]  # fmt: skip
 
@@ -167,7 +178,11 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     name = MODEL if request.param == "the same name there" else NAME_THERE
     with Rig(tmp_path_factory.mktemp("gateway")) as started:
         cloud = started.cloud("azure")
-        started.start(started.plan([started.target("azure", cloud.port, name)]))
+        # Each format has its surface, and both know the model.
+        others = started.target("azure", cloud.port, name)
+        label = msgspec.structs.replace(others.label, deployment="azure-messages")
+        messages = started.target("azure", cloud.port, name, dialect="anthropic", label=label)
+        started.start(started.plan([others, messages]))
         yield started, name
 
 

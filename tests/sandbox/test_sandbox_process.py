@@ -31,7 +31,7 @@ from clauseway.sandbox.signatures.credentials import (
 
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 COMMAND = [sys.executable, "-m", "clauseway.sandbox"]
-CLOUDS = ["openai", "azure", "bedrock", "bedrock_runtime", "vertex", "oracle"]
+CLOUDS = ["openai", "azure", "bedrock", "bedrock_runtime", "vertex", "oracle", "anthropic"]
 
 
 def all_at(port: int) -> list[str]:

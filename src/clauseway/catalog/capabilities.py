@@ -78,6 +78,10 @@ SURFACES = (
     "vertex-chat",
     "oci",
     "compatible",
+    "anthropic",
+    "azure-messages",
+    "bedrock-messages",
+    "vertex-messages",
 )
 _COLUMNS = ("surface", "product", "capability", "has", "from", "until", "source")
 _VERSION_COLUMNS = ("surface", "capability", "preview", "stable", "source")

@@ -46,6 +46,8 @@ ENDPOINTS: Mapping[str, int] = {
     "chat.messages": 37,
     "chat.update": 38,
     "chat.delete": 39,
+    "messages": 40,
+    "messages.count_tokens": 41,
 }
 # Not an endpoint of ours: a sum of many requests, without their number, that another system
 # reports.

@@ -1,7 +1,7 @@
 """`python -m clauseway.sandbox`: the simulated clouds as a process.
 
 Prints one JSON line when it serves, and nothing else: `{"ready": true, "ports": {"openai": …,
-"azure": …, "bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …}}`; or, started by another
+"azure": …, "bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …, "anthropic": …}}`; or, started by another
 process (`--parent-pipe`), why it refuses to start. Ends with 0 on SIGTERM, SIGINT or when the
 parent's pipe closes, after answering what it has begun.
 """

@@ -7,7 +7,7 @@ shows everything there is.
 
 [[deployment]]
 name = "openai-direct"
-dialect = "openai"                  # openai · azure · bedrock · vertex · oci
+dialect = "openai"                  # openai · azure · bedrock · vertex · oci · anthropic
 url = "https://api.openai.com/v1"
 cloud = "azure"                     # the host
 seller = "openai"

@@ -113,6 +113,10 @@ def surface_of(dialect: str, url: str, service: str = "") -> str:
     `service` is the signed service, where it is stated.
     """
     host, path = urlsplit(url).hostname or "", urlsplit(url).path.rstrip("/")
+    if dialect != "anthropic" and path.endswith(("/anthropic/v1", "/publishers/anthropic")):
+        return f"{dialect}-messages"
+    if dialect == "bedrock" and not path:
+        return "bedrock-messages"
     if dialect == "azure":
         return "azure-v1" if path.endswith("/v1") else "azure-dated"
     if dialect == "bedrock":

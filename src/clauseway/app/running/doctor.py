@@ -41,6 +41,7 @@ _CREDENTIAL_TIMEOUT_S = 30.0  # a chain of sources may try several machines that
 _JOURNAL_ROOM_BYTES = 64 << 20  # four segments: minutes of a busy gateway
 _CLOCK_S_MAX = 60.0  # signatures are refused from five minutes on
 _MODELS = Call(b"GET", b"/models", b"")
+_MESSAGES = Call(b"POST", b"/messages", b"application/json")
 _RESPONSES = Call(b"POST", b"/responses", b"application/json")
 _NOTHING = (
     b"{}"  # no model and no messages: it must be refused, but only by who took the credential
@@ -384,6 +385,8 @@ def harmless(target: Target) -> tuple[Call, bytes]:
     lacking = DIALECTS[target.dialect].lacks(target)
     if "models" not in lacking:
         return _MODELS, b""
+    if "messages" not in lacking:
+        return _MESSAGES, _NOTHING
     return (CHAT_COMPLETIONS if "chat" not in lacking else _RESPONSES), _NOTHING
 
 

@@ -59,7 +59,7 @@ def command(
     as_json: options.AsJson = False,
 ) -> int:
     """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI, AWS Bedrock (mantle and
-    runtime), Google Vertex AI and Oracle OCI in their real wire formats.
+    runtime), Google Vertex AI, Oracle OCI and Anthropic in their real wire formats.
 
     They check each cloud's real authentication; the credentials are fixed, printed, and open
     nothing else.

@@ -54,7 +54,7 @@ def command(
     A deployment in that file:
       [[deployment]]
       name = "openai-direct"
-      dialect = "openai"            # openai, azure, bedrock, vertex or oci
+      dialect = "openai"            # openai, azure, bedrock, vertex, oci, anthropic
       url = "https://api.openai.com/v1"
       cloud = "azure"               # the host: OpenAI's own API runs on Azure
       seller = "openai"

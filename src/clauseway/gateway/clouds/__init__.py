@@ -7,7 +7,7 @@ an argument.
 
 from collections.abc import Mapping
 
-from clauseway.gateway.clouds import azure, bedrock, oci, openai, vertex
+from clauseway.gateway.clouds import anthropic, azure, bedrock, oci, openai, vertex
 from clauseway.gateway.clouds.dialect import OPERATIONS, Call, Credential, Dialect, Prepare
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -16,6 +16,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "bedrock": bedrock.DIALECT,
     "vertex": vertex.DIALECT,
     "oci": oci.DIALECT,
+    "anthropic": anthropic.DIALECT,
 }
 
 __all__ = ["DIALECTS", "OPERATIONS", "Call", "Credential", "Dialect", "Prepare"]

@@ -1,15 +1,18 @@
 """Azure OpenAI: an API key or an Entra token; the model is the deployment's name there.
 
-Two surfaces. v1: the root is `https://{resource}.openai.azure.com/openai/v1`, and
+Two surfaces of OpenAI's models. v1: the root is `https://{resource}.openai.azure.com/openai/v1`, and
 `settings["api_version"]` is empty, `preview` or `latest`. Dated: the root is
 `https://{resource}.openai.azure.com/openai`, `settings["api_version"]` a date such as `2024-10-21`,
-and what a model answers lies under `/deployments/{deployment}`. What a dated version has is from
+and what a model answers lies under `/deployments/{deployment}`. A third one serves
+Anthropic's models in their own format: its root is
+`https://{resource}.services.ai.azure.com/anthropic/v1`. What a dated version has is from
 Azure's page on the life cycle of its API versions; judge in the tests is the vendor's client.
 """
 
 import re
 from urllib.parse import quote
 
+from clauseway.gateway.clouds.anthropic import MESSAGES, MESSAGES_ROOT, key_lines, with_version
 from clauseway.gateway.clouds.dialect import (
     OPERATIONS,
     Call,
@@ -20,6 +23,7 @@ from clauseway.gateway.clouds.dialect import (
     authentication,
     fixed_headers,
     with_fixed_headers,
+    with_static_headers,
 )
 from clauseway.gateway.plan import Target
 
@@ -44,6 +48,7 @@ _SUB_DELIMITERS = "!$&'()*+,;=:@"  # what may stand in a path's segment as it is
 _NOWHERE = frozenset(
     {
         "images.variations",
+        *MESSAGES,
         "moderations",
         "responses.compact",
         "responses.input_tokens",
@@ -70,6 +75,8 @@ _USAGE_OPTION = ("2024-09-01", "2024-10-21")
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
+    if _has_messages(target):
+        return with_version(with_static_headers(target, *key_lines(credential)))
     version = _version(target)
     address = address_of(target.url)
     root = address.path.encode()
@@ -93,6 +100,8 @@ def prepare(target: Target, credential: Credential) -> Prepare:
 
 
 def lacks(target: Target) -> frozenset[str]:
+    if _has_messages(target):
+        return OPERATIONS - MESSAGES
     version = _version(target)
     if not _is_dated(version):
         return _NOWHERE
@@ -104,6 +113,10 @@ def lacks(target: Target) -> frozenset[str]:
 def takes_usage_option(target: Target) -> bool:
     version = _version(target)
     return not _is_dated(version) or _reaches(version, _USAGE_OPTION)
+
+
+def _has_messages(target: Target) -> bool:
+    return target.url.rstrip("/").endswith(MESSAGES_ROOT)
 
 
 def _version(target: Target) -> str:

@@ -1,5 +1,6 @@
-"""AWS Bedrock's OpenAI-compatible surfaces: SigV4 over the spliced body, or a Bedrock API key as
-bearer.
+"""AWS Bedrock: SigV4 over the spliced body, or a Bedrock API key as bearer.
+
+OpenAI's format has two surfaces, Anthropic's two more.
 
 Mantle lies at `https://bedrock-mantle.{region}.api.aws/openai/v1` (or `/v1`, by model) and is
 signed as `bedrock-mantle`; the runtime at
@@ -7,11 +8,25 @@ signed as `bedrock-mantle`; the runtime at
 which, unless `auth.service` does; it says the region too, unless `auth.region` does. What each
 surface has is from AWS's pages "Endpoints supported by Amazon Bedrock" and "Responses API", which
 lists the runtime's paths.
+
+Anthropic's models are served in their own format by mantle at
+`https://bedrock-mantle.{region}.api.aws/anthropic/v1`, and by the runtime, whose root is
+`https://bedrock-runtime.{region}.amazonaws.com`, through InvokeModel: the model in the path, and
+streams in frames of AWS's own.
 """
 
 from functools import lru_cache
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
+import msgspec
+
+from clauseway.gateway.clouds.anthropic import (
+    MESSAGES,
+    MESSAGES_ROOT,
+    betas_in,
+    enveloped,
+    with_version,
+)
 from clauseway.gateway.clouds.dialect import (
     CALLS_MAX,
     OPERATIONS,
@@ -19,6 +34,7 @@ from clauseway.gateway.clouds.dialect import (
     Call,
     Credential,
     Dialect,
+    Envelope,
     Prepare,
     address_of,
     authentication,
@@ -32,6 +48,7 @@ from clauseway.gateway.plan import Target
 
 _TAKES = frozenset({"sigv4", "bearer"})
 _MANTLE, _RUNTIME = "bedrock-mantle", "bedrock"
+_FORMER_VERSION = "bedrock-2023-05-31"
 _RUNTIME_HOSTS = ("bedrock-runtime.", "bedrock-runtime-fips.")
 _RESPONSES = frozenset({"responses", "responses.retrieve", "responses.delete", "responses.cancel"})
 _BATCHES = frozenset({"batches.create", "batches.list", "batches.retrieve", "batches.cancel"})
@@ -41,6 +58,12 @@ _ON_MANTLE = frozenset({"chat", "models", "responses.input_items"}) | _RESPONSES
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
+    prepared = _prepared(target, credential)
+    has_messages = target.url.rstrip("/").endswith(MESSAGES_ROOT)
+    return with_version(prepared) if has_messages else prepared
+
+
+def _prepared(target: Target, credential: Credential) -> Prepare:
     if credential.kind != "sigv4":
         return with_static_headers(target, *authentication(credential, _TAKES))
 
@@ -78,8 +101,35 @@ def prepare(target: Target, credential: Credential) -> Prepare:
 
 
 def lacks(target: Target) -> frozenset[str]:
-    service = target.auth.service or _service(address_of(target.url))
+    address = address_of(target.url)
+    if address.path.endswith(MESSAGES_ROOT):
+        return OPERATIONS - MESSAGES
+    if is_invoked(target):
+        return OPERATIONS - {"messages"}
+    service = target.auth.service or _service(address)
     return OPERATIONS - (_ON_RUNTIME if service == _RUNTIME else _ON_MANTLE)
+
+
+def is_invoked(target: Target) -> bool:
+    """Return whether models are called by InvokeModel: the runtime's root without OpenAI's path."""
+    return not address_of(target.url).path
+
+
+def envelope(target: Target) -> Envelope | None:
+    """The model and whether it streams in the path, the betas in the body."""
+    if not is_invoked(target):
+        return None
+    model = quote(target.label.model, safe=":").encode()
+
+    def invoked(call: Call, body: bytes, forwarded: bytes, streamed: bool) -> tuple[Call, bytes]:
+        how = b"invoke-with-response-stream" if streamed else b"invoke"
+        body = enveloped(body, forwarded, _FORMER_VERSION, "model", "stream")
+        betas = betas_in(forwarded)
+        if betas and b'"anthropic_beta"' not in body:
+            body = b'%b,"anthropic_beta":%b}' % (body[:-1], msgspec.json.encode(betas))
+        return call._replace(path=b"/model/%b/%b" % (model, how)), body
+
+    return invoked
 
 
 def _service(address: Address) -> str:
@@ -107,5 +157,11 @@ def _quoted(text: bytes) -> str:
 
 # AWS says 403 of a token that has ended, as of an action that is not allowed.
 DIALECT: Dialect = Dialect(
-    prepare, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403})
+    prepare,
+    b"x-amzn-requestid",
+    _TAKES,
+    lacks,
+    refuses_with=frozenset({401, 403}),
+    envelope=envelope,
+    framed=is_invoked,
 )

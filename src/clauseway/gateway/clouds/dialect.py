@@ -25,6 +25,9 @@ CHAT_COMPLETIONS = Call(b"POST", b"/chat/completions", b"application/json")
 # The features that a surface may have or lack, by name. `Dialect.lacks` says which it has not.
 OPERATIONS = frozenset({*ENDPOINTS, "models"})
 
+# (call, body, header lines to pass on, whether it streams) → the call and the body as a cloud takes
+# them that names in the path what others have in the body.
+Envelope = Callable[[Call, bytes, bytes, bool], tuple[Call, bytes]]
 # (call, body, header lines to pass on, seconds since 1970) → the head, signed, up to and including
 # the empty line.
 Prepare = Callable[[Call, bytes, bytes, int], bytes]
@@ -61,6 +64,11 @@ def credential_in(auth: Auth) -> Credential:
     )
 
 
+def no_envelope(_target: Target) -> Envelope | None:
+    """For surfaces that take calls and bodies as they are."""
+    return None
+
+
 def no_operation(_target: Target) -> frozenset[str]:
     """For surfaces that have all of OpenAI's operations."""
     return frozenset()
@@ -76,7 +84,8 @@ class Dialect(NamedTuple):
     case. `lacks(target)` are the operations (by name) that the surface does not have.
     `takes_usage_option`: whether a chat stream may be asked for its usage chunk. Both raise
     ValueError as `prepare` does. `refuses_with` are the statuses by which the cloud says that the
-    credential is no good (any more).
+    credential is no good (any more). `envelope(target)` is how calls and bodies are changed for it;
+    `framed(target)`: its streams come in the frames of AWS instead of server-sent events.
     """
 
     prepare: Callable[[Target, Credential], Prepare]
@@ -85,6 +94,8 @@ class Dialect(NamedTuple):
     lacks: Callable[[Target], frozenset[str]] = no_operation
     takes_usage_option: Callable[[Target], bool] = lambda _target: True
     refuses_with: frozenset[int] = frozenset({401})
+    envelope: Callable[[Target], Envelope | None] = no_envelope
+    framed: Callable[[Target], bool] = lambda _target: False
 
 
 class Address(NamedTuple):

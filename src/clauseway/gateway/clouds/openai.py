@@ -4,6 +4,7 @@ all.
 `settings`: `organization` and `project`, sent as OpenAI's headers of those names.
 """
 
+from clauseway.gateway.clouds.anthropic import MESSAGES
 from clauseway.gateway.clouds.dialect import (
     Credential,
     Dialect,
@@ -26,4 +27,8 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     return with_static_headers(target, *authentication(credential, _TAKES), *account)
 
 
-DIALECT: Dialect = Dialect(prepare, b"x-request-id", _TAKES)
+def lacks(_target: Target) -> frozenset[str]:
+    return MESSAGES
+
+
+DIALECT: Dialect = Dialect(prepare, b"x-request-id", _TAKES, lacks)

@@ -28,6 +28,7 @@ chat_units_in: Final = _reader(usage.usage_in, usage.units_of)
 responses_units_in: Final = _reader(usage.responses_usage_in, usage.units_of_responses)
 embeddings_units_in: Final = _reader(usage.embeddings_usage_in, usage.units_of_embeddings)
 images_units_in: Final = _reader(usage.images_usage_in, usage.units_of_images)
+messages_units_in: Final = _reader(usage.message_usage_in, usage.units_of_message)
 speech_units_in: Final = _reader(usage.speech_usage_in, usage.units_of_speech)
 
 
@@ -40,6 +41,9 @@ def audio_units_in(answer: bytes) -> Units | None:
 _decode_tier: Final = msgspec.json.Decoder(Tiered).decode
 
 
+_TIERS_OF_MESSAGES: Final = {"standard": "default", "priority": "priority", "batch": "batch"}
+
+
 def tier_in(answer: bytes) -> str:
     """The service tier in which a request was served, by the cloud's word; empty where it says none
     that we know."""
@@ -47,9 +51,15 @@ def tier_in(answer: bytes) -> str:
         answered = _decode_tier(answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    tier = answered.service_tier or (
-        answered.response.service_tier if answered.response is not None else None
-    )
+    carried = answered.response or answered.message or answered
+    tier = answered.service_tier or carried.service_tier
+    if tier is None and carried.usage is not None:
+        report = carried.usage
+        tier = (
+            report.speed
+            if report.speed == "fast"
+            else _TIERS_OF_MESSAGES.get(report.service_tier or "")
+        )
     return tier if tier in TIERS else ""
 
 

@@ -10,6 +10,10 @@ what was cached. What is absent was not reported; zero is a report. A report tha
     images                  ImagesUsage          images_usage_in         units_of_images
     audio, transcribed      TranscriptionUsage   transcription_usage_in  units_of_transcription
     audio, spoken (events)  SpeechUsage          speech_usage_in         units_of_speech
+    messages                MessageUsage         message_usage_in        units_of_message
+
+Anthropic's messages leave out of their input what was read from the cache and written to it: there
+the three are added.
 """
 
 from decimal import ROUND_CEILING
@@ -24,6 +28,8 @@ from clauseway.gateway.clouds.usage_reports import (
     Embedded,
     EmbeddingsUsage,
     ImagesUsage,
+    Messaged,
+    MessageUsage,
     Responded,
     ResponsesUsage,
     SpeechUsage,
@@ -55,6 +61,7 @@ _decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
 _decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
 _decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
+_decode_message: Final = msgspec.json.Decoder(Messaged).decode
 _NO_REPORT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
@@ -188,6 +195,28 @@ def units_of_speech(usage: SpeechUsage) -> Units:
         (_OUTPUT, usage.output_tokens),
         (_AUDIO_OUTPUT, usage.output_tokens),
     )
+
+
+def message_usage_in(answer: bytes) -> MessageUsage | None:
+    """The report in a message, None where there is none."""
+    try:
+        return _decode_message(answer).usage
+    except _NO_REPORT:
+        return None
+
+
+def units_of_message(usage: MessageUsage) -> Units:
+    read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+    units = [(_INPUT, (usage.input_tokens or 0) + (read or 0) + (written or 0))]
+    if read is not None:
+        units.append((_CACHED_INPUT, read))
+    if written is not None:
+        units.append((_CACHE_WRITE, written))
+    units.append((_OUTPUT, usage.output_tokens or 0))
+    details = usage.output_tokens_details
+    if details is not None and details.thinking_tokens is not None:
+        units.append((_REASONING, details.thinking_tokens))
+    return tuple(units)
 
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:

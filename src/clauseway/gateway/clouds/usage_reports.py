@@ -140,8 +140,39 @@ class Spoken(msgspec.Struct, frozen=True, gc=False):
     usage: SpeechUsage | None = None
 
 
+class ThinkingDetails(msgspec.Struct, frozen=True, gc=False):
+    """The tokens of thinking among a message's."""
+
+    thinking_tokens: _Count | None = None
+
+
+class MessageUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of a message in Anthropic's format; of a stream's `message_delta` too,
+    which tells again, as totals, whatever has changed. Its input leaves out what was read from the
+    cache and written to it."""
+
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cache_creation_input_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    output_tokens_details: ThinkingDetails | None = None
+
+
+class Messaged(msgspec.Struct, frozen=True, gc=False):
+    usage: MessageUsage | None = None
+
+
+class TierOfUsage(msgspec.Struct, frozen=True, gc=False):
+    """The tier and the speed of a message, which Anthropic's format has within its usage."""
+
+    service_tier: str | None = None
+    speed: str | None = None
+
+
 class Tiered(msgspec.Struct, frozen=True, gc=False):
     """An answer, or an event that carries one, with the tier in which it was served."""
 
     service_tier: str | None = None
     response: "Tiered | None" = None
+    message: "Tiered | None" = None
+    usage: TierOfUsage | None = None

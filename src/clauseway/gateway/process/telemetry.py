@@ -55,11 +55,13 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _OPERATIONS = {
     "chat": "chat",
     "completions": "text_completion",
+    "messages": "chat",
     "responses": "chat",
     "embeddings": "embeddings",
 }
 _PROVIDERS = {
     "openai": "openai",
+    "anthropic": "anthropic",
     "azure": "azure.ai.openai",
     "bedrock": "aws.bedrock",
     "vertex": "gcp.vertex_ai",

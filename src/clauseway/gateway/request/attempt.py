@@ -205,7 +205,10 @@ class Attempt(Receiver):
             wanted.asked, wanted.body, wanted.content_type, target.destination
         )
         self._presented = prepare
-        head = prepare(wanted.call, body, wanted.forwarded, int(time()))
+        call = wanted.call
+        if target.envelope is not None:
+            call, body = target.envelope(call, body, wanted.forwarded, wanted.asked.streamed)
+        head = prepare(call, body, wanted.forwarded, int(time()))
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
@@ -272,9 +275,9 @@ class Attempt(Receiver):
             if upstream.is_event_stream:
                 wanted = self._owner.wanted
                 operation, destination = wanted.operation, self.candidate.target.destination
-                self.stream = operation.stream(
-                    wanted.asked, operation.units_in, destination.takes_usage_option
-                )
+                self.stream = operation.stream(wanted.asked, operation.units_in, destination)
+                if destination.framed:
+                    self.head = _as_event_stream(self.head)
                 return True
         elif is_suspect(status):
             self._is_error = True
@@ -322,7 +325,9 @@ class Attempt(Receiver):
         if failure is None and is_whole:
             if self.status == _BUSY:  # beyond every limit: it will not be less the next time
                 self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
-            self._answered(without_our_names(body))
+            shape = self._owner.wanted.operation.shape_error
+            shown = without_our_names(body)
+            self._answered(shown if shape is None else shape(self.status, shown))
             return
         target = self.candidate.target
         if self.status in target.refuses_with and target.renew is not None and not self._renewed:
@@ -657,6 +662,15 @@ class Attempt(Receiver):
             units, owner.wanted.operation.name, tier, owner.customer.buyer, owner.event_ns
         )
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
+
+
+def _as_event_stream(head: list[bytes]) -> list[bytes]:
+    """Return header lines as the caller hears them, whose events are taken out of AWS's frames."""
+    lines = list(head)
+    for at in range(0, len(lines), 4):
+        if lines[at].lower() == b"content-type":
+            lines[at + 2] = b"text/event-stream; charset=utf-8"
+    return lines
 
 
 def tokens_of(units: Units) -> int:

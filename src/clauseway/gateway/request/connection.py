@@ -44,11 +44,13 @@ _HEDGE: Final = 8
 _CODING: Final = 9
 _UPGRADE: Final = 10
 _HOST: Final = 11
+_OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
 # The headers of the caller that are read here, and those that clouds receive. All others (cookies,
 # credentials, proxies' notes) stay here, but for those that a setting names.
 _ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
     b"api-key": _API_KEY,
+    b"x-api-key": _OTHER_API_KEY,
     b"x-clauseway-cloud": _CLOUD,
     b"content-type": _CONTENT_TYPE,
     b"content-length": _LENGTH,
@@ -58,6 +60,8 @@ _ACTIONS: Final = {
     b"upgrade": _UPGRADE,
     b"host": _HOST,
     b"openai-beta": _PASS,
+    b"anthropic-version": _PASS,
+    b"anthropic-beta": _PASS,
     b"x-client-request-id": _PASS,
     b"traceparent": _PASS,
     b"tracestate": _PASS,
@@ -384,6 +388,10 @@ class ClientConnection(asyncio.Protocol):
             if incoming.api_key:
                 self._refuse_twice(b"api-key")
             incoming.api_key = value
+        elif action == _OTHER_API_KEY:
+            if incoming.other_api_key:
+                self._refuse_twice(b"x-api-key")
+            incoming.other_api_key = value
         elif action == _CLOUD:
             incoming.cloud = value
         elif action == _HEDGE:

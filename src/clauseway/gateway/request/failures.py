@@ -43,10 +43,20 @@ _KEY: Final = frozenset(
         "permission_error",
     }
 )
-_KEY_WORDS: Final = re.compile(r"incorrect api key|invalid (api|subscription) key", re.IGNORECASE)
+# The same in sentences, and that the deployment has no such model.
+_ELSEWHERE_WORDS: Final = re.compile(
+    r"incorrect api key|invalid (api|subscription) key|credit balance is too low"
+    r"|\bmodel identifier is invalid",
+    re.IGNORECASE,
+)
 # The deployment has no such model.
 _NO_MODEL: Final = frozenset({"model_not_found", "DeploymentNotFound", "unknown_model"})
-_NO_MODEL_WORDS: Final = re.compile(r"\bmodel\b.*\b(does not exist|not found)", re.IGNORECASE)
+_NO_MODEL_WORDS: Final = re.compile(
+    r"\bmodel\b.*\b(does not exist|not found)|\Amodel: |\bmodel identifier is invalid",
+    re.IGNORECASE,
+)
+# Anthropic says so under 400, without a code.
+_SPENT_WORDS: Final = re.compile(r"credit balance is too low", re.IGNORECASE)
 # The content of the request, under whatever status.
 _CONTENT: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "context_length_exceeded"}
@@ -130,7 +140,8 @@ def failure_of(
         return None
     named = words.type if words.type in _SPENT else words.code
     outcome = f"answered {status}" + (f" ({named})" if _CODE.fullmatch(named) else "")
-    if {words.code, words.type} & _SPENT or status == _PAYMENT_REQUIRED:
+    spent = {words.code, words.type} & _SPENT or _SPENT_WORDS.search(words.message)
+    if spent or status == _PAYMENT_REQUIRED:
         return Failure(outcome, status, _SPENT_S)
     wait_s = retry_after_s(head, now_s)
     if status == _BUSY:
@@ -153,7 +164,7 @@ def _of_request(status: int, words: _Words, follows: bool) -> bool:
     if words.code in _NO_MODEL and words.param in (b"", b"null", b'"model"', b'""'):
         return False
     if status != _NOT_FOUND:
-        return not _KEY_WORDS.search(words.message)
+        return not _ELSEWHERE_WORDS.search(words.message)
     if follows:
         return True
     # Of an item there are words. A path that is not there has none, or only those of its status.

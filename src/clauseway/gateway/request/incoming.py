@@ -21,6 +21,7 @@ class Incoming:
     method = b""
     authorization = b""
     api_key = b""
+    other_api_key = b""
     cloud = b""
     expect = b""
     length = b""

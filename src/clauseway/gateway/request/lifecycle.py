@@ -61,6 +61,7 @@ from clauseway.gateway.wire.errors import (
     shortage_kind,
     shortage_response,
 )
+from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
 from clauseway.spool import NO_ROOM
@@ -653,6 +654,8 @@ class Lifecycle(AttemptOwner):
     def _answer(self, status: int, answer: bytes, message: str = "") -> None:
         """Finish with an answer of the gateway's own."""
         self._status, self._message = status, message
+        if self.wanted.operation.shape_error is not None and answer.startswith(b"HTTP/"):
+            answer = answer_in_message_shape(answer)
         self._finish(answer)
 
     def _finish(self, last_bytes: bytes) -> None:
@@ -676,12 +679,15 @@ class Lifecycle(AttemptOwner):
             caller.write(self._last_bytes)
         elif self._streaming:
             kind = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
-            event = error_event(
-                kind, "The usage journal could not be written; this answer was not recorded."
-            )
+            message = "The usage journal could not be written; this answer was not recorded."
+            stream = self._attempt.stream if self._attempt is not None else None
+            event = stream.broken(kind, message) if stream else error_event(kind, message)
             caller.write(_last_of_stream(event, caller.chunked))
         else:
-            caller.write(journal_failed(error, caller.head_lines))
+            answer = journal_failed(error, caller.head_lines)
+            if self.wanted.operation.shape_error is not None:
+                answer = answer_in_message_shape(answer)
+            caller.write(answer)
         try:
             self._end()
         finally:

@@ -47,6 +47,7 @@ from clauseway.gateway.wire.errors import (
 )
 from clauseway.gateway.wire.made import EMPTY_LIST
 from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.not_offered import reason_against
 from clauseway.gateway.wire.operations import (
     READY,
@@ -136,7 +137,8 @@ class Router:
                     asking = asking_of(incoming.method, incoming.url)
                 except UnknownPath as unknown:
                     return self._answer_without_cloud(incoming, unknown.methods, caller)
-            return self._operate(incoming, asking, caller)
+            started = self._operate(incoming, asking, caller)
+            return started if isinstance(started, Lifecycle) else _shaped(started, asking)
         except Refused as refused:
             self._shared.counts.refusals[refused.kind.code] += 1
             explained = self._explain(asking, refused.kind, str(refused), refused.skipped)
@@ -145,6 +147,7 @@ class Router:
                 incoming.keep_alive = False
                 lines += b"connection: close\r\n"
             answer = error_response(refused.kind, str(refused), param=refused.param, headers=lines)
+            answer = _shaped(answer, asking)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
@@ -332,7 +335,7 @@ class Router:
 
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return who asks. Raises Refused."""
-        stated = incoming.authorization or incoming.api_key
+        stated = incoming.authorization or incoming.api_key or incoming.other_api_key
         if (
             stated
             and stated == self._customer_key
@@ -374,6 +377,13 @@ def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
         f"{path.decode(errors='replace')} takes {takes}, not {method.decode(errors='replace')}."
     )
     raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % takes.encode())
+
+
+def _shaped(answer: bytes, asking: RequestLine | None) -> bytes:
+    """Return a whole answer of our own in the shape that the operation's clients read."""
+    if asking is None or asking.operation.shape_error is None:
+        return answer
+    return answer_in_message_shape(answer)
 
 
 def _hedge_s(value: bytes) -> float:

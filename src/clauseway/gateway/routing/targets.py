@@ -67,7 +67,9 @@ class CallTarget:
             target.label.model,
             msgspec.json.encode(target.label.model),
             dialect.takes_usage_option(target),
+            dialect.framed(target),
         )
+        self.envelope = dialect.envelope(target)
         self.cloud = target.label.cloud
         self.product = target.label.product
         self.name = target.label.deployment

@@ -49,8 +49,10 @@ _ACTIONS: Final = {
     b"content-encoding": _ENCODING,
     **{dialect.request_id_header: _REQUEST_ID for dialect in DIALECTS.values()},
 }
+# Server-sent events, and AWS's frames around them.
+_EVENT_STREAMS: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _OURS: Final = b"x-clauseway-"
-_LIMITS: Final = b"x-ratelimit-"
+_LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-")
 _SPELLINGS_MAX: Final = (
     2000  # how many spellings of header names are remembered; an odd cloud cannot grow it
 )
@@ -309,7 +311,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self.upstream_id = value
         elif action == _CONTENT_TYPE:
             self._lines += (name, b": ", value, b"\r\n")
-            self.is_event_stream = value.lower().startswith(b"text/event-stream")
+            self.is_event_stream = value.lower().startswith(_EVENT_STREAMS)
         elif action == _LIMIT:
             self._limit_lines += (name, b": ", value, b"\r\n")
         elif action == _FRAMING:

@@ -1,7 +1,7 @@
-"""The two kinds of event streams that are read on their way to the caller.
+"""The kinds of event streams that are read on their way to the caller: chat's, typed ones, messages.
 
-Every cloud answers in OpenAI's shapes on the surfaces that are used here, so it depends on the
-operation alone.
+Which it is depends on the operation; AWS sends messages in frames of its own, and the caller reads
+the same.
 """
 
 from typing import Protocol
@@ -10,6 +10,7 @@ from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.made import Made
+from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageStream
 from clauseway.gateway.wire.requests import RequestProperties
 from clauseway.gateway.wire.streams import EventStream, StoredChatStream
 from clauseway.gateway.wire.typed_streams import TypedStream
@@ -40,15 +41,28 @@ class Stream(Protocol):
     def broken(self, kind: ErrorKind, message: str) -> bytes: ...
 
 
-def chat_stream(asked: RequestProperties, _units_in: Reader, asks_usage: bool) -> Stream:
-    """`asks_usage`: streams of this deployment are asked for usage where their caller did not."""
-    return EventStream(strip_usage=asks_usage and not asked.wants_usage)
+class StreamWays(Protocol):
+    """The ways of a deployment that its streams are read by. `takes_usage_option`: they are asked
+    for usage where their caller did not. `framed`: they come in AWS's frames."""
+
+    @property
+    def takes_usage_option(self) -> bool: ...
+    @property
+    def framed(self) -> bool: ...
 
 
-def stored_chat_stream(asked: RequestProperties, _units_in: Reader, asks_usage: bool) -> Stream:
+def chat_stream(asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
+    return EventStream(strip_usage=ways.takes_usage_option and not asked.wants_usage)
+
+
+def stored_chat_stream(asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
     """Return the stream of a completion that is stored: its identifier is noted."""
-    return StoredChatStream(strip_usage=asks_usage and not asked.wants_usage)
+    return StoredChatStream(strip_usage=ways.takes_usage_option and not asked.wants_usage)
 
 
-def typed_stream(_asked: RequestProperties, units_in: Reader, _asks_usage: bool) -> Stream:
+def typed_stream(_asked: RequestProperties, units_in: Reader, _ways: StreamWays) -> Stream:
     return TypedStream(units_in)
+
+
+def message_stream(_asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
+    return FramedMessageStream() if ways.framed else MessageStream()

@@ -1,4 +1,4 @@
-"""Paths of OpenAI's API that are not offered here, each with its reason: one visible table.
+"""Paths of OpenAI's API and Anthropic's that are not offered here, each with its reason: one visible table.
 
 A client that asks for one hears so (501), apart from a path that nobody has (404): the first is not
 mended by another spelling.
@@ -37,6 +37,9 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
     "/vector_stores": _RENTED,
     "/containers": _RENTED,
     "/uploads": "a file is read and decided as a whole; POST /v1/files takes it in one request",
+    "/messages/batches": (
+        "batches are read and decided line by line in OpenAI's format alone; send messages one by one"
+    ),
     "/videos": _WITHOUT_PRICE,
     "/audio/voices": _WITHOUT_PRICE,
     "/audio/voice_consents": _WITHOUT_PRICE,

@@ -25,6 +25,7 @@ from clauseway.gateway.clouds.reports import (
     chat_units_in,
     embeddings_units_in,
     images_units_in,
+    messages_units_in,
     no_units_in,
     responses_units_in,
     speech_units_in,
@@ -33,11 +34,14 @@ from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.answers import (
     Stream,
     chat_stream,
+    message_stream,
     stored_chat_stream,
     typed_stream,
 )
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.message_errors import in_message_shape
+from clauseway.gateway.wire.message_requests import decode_messages
 from clauseway.gateway.wire.multipart import with_field
 from clauseway.gateway.wire.requests import (
     Decode,
@@ -76,13 +80,15 @@ class State(Enum):
 
 class Destination(NamedTuple):
     """The deployment that a body is spliced for: the model's name there, and whether its streams
-    may be asked for usage."""
+    may be asked for usage, or come in AWS's frames."""
 
     model: str
     quoted_model: bytes
     takes_usage_option: bool
+    framed: bool = False
 
 
+ShapeError = Callable[[int, bytes], bytes]
 Splice = Callable[[RequestProperties, bytes, bytes, Destination], bytes]
 
 
@@ -94,6 +100,7 @@ class Operation(NamedTuple):
     destination)` gives the body as it goes to a deployment. `is_answer` tells an answer from what
     only has an answer's status. `free`: it uses nothing itself, so nothing is reserved for it but
     what it sets off. `depends_on` are operations without which a deployment is of no use for it.
+    `shape_error(status, body)` writes an error as its clients read it, None: in OpenAI's shape.
     """
 
     name: str
@@ -103,12 +110,13 @@ class Operation(NamedTuple):
     decode: Decode | None
     splice: Splice
     units_in: Reader
-    stream: Callable[[RequestProperties, Reader, bool], Stream]
+    stream: Callable[[RequestProperties, Reader, Destination], Stream]
     is_answer: IsAnswer
     state: State
     bytes_per_token: int
     free: bool
     depends_on: tuple[str, ...] = ()
+    shape_error: ShapeError | None = None
 
     @property
     def metered(self) -> bool:
@@ -262,10 +270,11 @@ def _operation(
     splice: Splice,
     units_in: Reader,
     *,
-    stream: Callable[[RequestProperties, Reader, bool], Stream] = typed_stream,
+    stream: Callable[[RequestProperties, Reader, Destination], Stream] = typed_stream,
     state: State = State.NONE,
     bytes_per_token: int = _TEXT_BYTES,
     free: bool = False,
+    shape_error: ShapeError | None = None,
 ) -> Operation:
     code = ENDPOINTS[name]
     return Operation(
@@ -281,6 +290,7 @@ def _operation(
         state=state,
         bytes_per_token=bytes_per_token,
         free=free,
+        shape_error=shape_error,
     )
 
 
@@ -433,6 +443,27 @@ OPERATIONS: tuple[Operation, ...] = (
     _bodyless("chat.messages", _GET, b"/chat/completions/%b/messages"),
     _bodyless("chat.update", _POST, b"/chat/completions/%b"),
     _bodyless("chat.delete", _DELETE, b"/chat/completions/%b"),
+    # Anthropic's own format.
+    _operation(
+        "messages",
+        _POST,
+        b"/messages",
+        decode_messages,
+        _json_body,
+        messages_units_in,
+        stream=message_stream,
+        shape_error=in_message_shape,
+    ),
+    _operation(
+        "messages.count_tokens",
+        _POST,
+        b"/messages/count_tokens",
+        decode_messages,
+        _json_body,
+        no_units_in,
+        free=True,
+        shape_error=in_message_shape,
+    ),
 )
 
 BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operation in OPERATIONS}
@@ -451,11 +482,14 @@ OWN_USAGE: Final = BY_NAME["files.list"]._replace(
 OWN_REQUESTS: Final = OWN_USAGE._replace(name="requests", path=b"/clauseway/v1/requests")
 _STORED: Final = BITS[Capability.STORED_STATE]
 _ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
+# Where clients of Microsoft Foundry and of AWS look for messages.
+_ROOT_OF_MESSAGES: Final = b"/anthropic/v1"
 _FIXED: Final = {
     root + operation.path: [other for other in OPERATIONS if other.path == operation.path]
-    for root in _ROOTS
+    for root in (*_ROOTS, _ROOT_OF_MESSAGES)
     for operation in OPERATIONS
     if b"%b" not in operation.path
+    and (root != _ROOT_OF_MESSAGES or operation.shape_error is in_message_shape)
 }
 # The common case: nothing differs from one request to the next, so the whole answer stands ready.
 READY: Final[Mapping[tuple[bytes, bytes], RequestLine]] = {

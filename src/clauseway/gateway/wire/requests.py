@@ -28,7 +28,7 @@ from clauseway.gateway.wire.multipart import BadForm, fields_of
 
 # Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation
 # stays within 63 bits.
-_Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
 _Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 # OpenAI's own defaults, where a request names no model.
 _MODERATION_MODEL = "omni-moderation-latest"
@@ -82,8 +82,8 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_completion_tokens: _Tokens | None = None
-    max_tokens: _Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    max_tokens: Tokens | None = None
     n: _Choices | None = None
     tools: msgspec.Raw = ABSENT
     functions: msgspec.Raw = ABSENT
@@ -170,7 +170,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: _Tokens | None = None
+    max_tokens: Tokens | None = None
     n: _Choices | None = None
     best_of: _Choices | None = None
     logprobs: int | None = None
@@ -225,7 +225,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
 
     model: str | None = None
     stream: bool | None = None
-    max_output_tokens: _Tokens | None = None
+    max_output_tokens: Tokens | None = None
     previous_response_id: str | None = None
     conversation: str | _Conversation | None = None
     background: bool | None = None
@@ -332,13 +332,14 @@ _NESTED: dict[str, frozenset[str]] = {
 _OPENING_BRACE = ord("{")
 
 
-def _reader(
-    kind: type[ChatRequest] | type[CompletionRequest] | type[ResponsesRequest] | type[PlainRequest],
+def reader_of(
+    kind: type[msgspec.Struct],
     noun: str,
     *read_later: str,
 ) -> Decode:
-    """`read_later` are members that `needs` reads, beside those of `kind`."""
-    decode: Callable[[bytes], RequestProperties] = msgspec.json.Decoder(kind).decode
+    """Return what reads bodies of a kind, each member of it once. `read_later` are members that
+    `needs` reads, beside those of `kind`."""
+    decode = cast(Callable[[bytes], RequestProperties], msgspec.json.Decoder(kind).decode)
     fields = msgspec.structs.fields(kind)
     read = frozenset((*(field.name for field in fields), *read_later))
     nested = [(name, names) for name, names in _NESTED.items() if name in read]
@@ -365,10 +366,10 @@ def _reader(
     return read_body
 
 
-decode_chat = _reader(ChatRequest, "chat completion", "messages")
-decode_completion = _reader(CompletionRequest, "completion")
-decode_responses = _reader(ResponsesRequest, "Responses", "input")
-decode_plain = _reader(PlainRequest, "JSON")
+decode_chat = reader_of(ChatRequest, "chat completion", "messages")
+decode_completion = reader_of(CompletionRequest, "completion")
+decode_responses = reader_of(ResponsesRequest, "Responses", "input")
+decode_plain = reader_of(PlainRequest, "JSON")
 
 
 def _or(model: str, decode: Decode) -> Decode:

@@ -104,4 +104,6 @@ IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
     "chat.messages": _is_list,
     "chat.update": _is_object,
     "chat.delete": _is_deletion,
+    "messages": _with_member("content"),
+    "messages.count_tokens": _with_member("input_tokens"),
 }

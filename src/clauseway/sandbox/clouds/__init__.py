@@ -6,7 +6,14 @@ A new fake cloud is a module here and a line in `FAKE_CLOUDS`.
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from clauseway.sandbox.clouds import azure_openai, bedrock, openai_direct, oracle, vertex
+from clauseway.sandbox.clouds import (
+    anthropic_direct,
+    azure_openai,
+    bedrock,
+    openai_direct,
+    oracle,
+    vertex,
+)
 from clauseway.sandbox.clouds.fake_cloud import FakeCloud
 from clauseway.sandbox.signatures import credentials
 
@@ -65,5 +72,12 @@ FAKE_CLOUDS: Final[Mapping[str, FakeCloudKind]] = {
         oracle.ROOT,
         lambda: credentials.OCI_API_KEY,
         oracle.OracleGenerativeAI,
+    ),
+    "anthropic": FakeCloudKind(
+        "Anthropic",
+        8416,
+        anthropic_direct.ROOT,
+        lambda: credentials.ANTHROPIC_API_KEY,
+        anthropic_direct.AnthropicDirect,
     ),
 }

@@ -23,6 +23,12 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
+from clauseway.sandbox.clouds.anthropic_direct import (
+    CLAUDE_MODELS,
+    claude_account,
+    error_answer,
+    messages_answer,
+)
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import ALL, NoEndpoint
 from clauseway.sandbox.faults import Outage
@@ -47,6 +53,8 @@ from clauseway.sandbox.wire import (
 )
 
 ROOT: Final = "/openai/v1"
+# Anthropic's models, in their own format.
+MESSAGES_ROOT: Final = "/anthropic/v1"
 _DATED: Final = "/openai/deployments/"
 _UNDEPLOYED: Final = "/openai/"
 _SERVED: Final = ALL - {
@@ -178,8 +186,11 @@ class AzureOpenAI:
 
     def __init__(self) -> None:
         self._account = CloudAccount(DEPLOYMENTS, _STYLE)
+        self._claude = claude_account(CLAUDE_MODELS)
 
     def endpoint(self, path: str) -> str:
+        if path.startswith(f"{MESSAGES_ROOT}/"):
+            return path.removeprefix(MESSAGES_ROOT)
         return _place(path)[1]
 
     def answer(self, received: Received) -> HttpAnswer:
@@ -188,6 +199,10 @@ class AzureOpenAI:
             return _entra(received)
         if (denied := _authenticate(received)) is not None:
             return denied
+        if received.path.startswith(f"{MESSAGES_ROOT}/"):
+            if not received.header(b"anthropic-version"):
+                return error_answer(received, 400, "anthropic-version: header is required")
+            return messages_answer(self._claude, received, self.endpoint(received.path))
         deployment, path = _place(received.path)
         version = parse_qs(received.query).get("api-version", [""])[0]
         if not path or not _version_fits(received.path, path, version):
@@ -301,7 +316,7 @@ def _check_stream_options(received: Received, path: str, version: str) -> None:
 
 
 def _authenticate(received: Received) -> HttpAnswer | None:
-    key = received.header(b"api-key")
+    key = received.header(b"api-key") or received.header(b"x-api-key")
     bearer = received.header(b"authorization").removeprefix("Bearer ")
     # The v1 path takes the key as a bearer token too, as plain OpenAI clients send it.
     if credentials.AZURE_API_KEY in (key, bearer):

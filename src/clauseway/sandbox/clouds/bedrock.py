@@ -10,13 +10,23 @@ The front door refuses as every AWS service does (403, `x-amzn-errortype`, a pla
 comes from behind it is in OpenAI's error shape.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
+import msgspec
+
+from clauseway.sandbox.clouds.anthropic_direct import (
+    CLAUDE_MODELS,
+    claude_account,
+    error_answer,
+    messages_answer,
+)
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.signatures import credentials, sigv4
+from clauseway.sandbox.surfaces import aws_frames
 from clauseway.sandbox.surfaces.account import (
     TEXT_MODELS,
     AccountModel,
@@ -27,6 +37,9 @@ from clauseway.sandbox.surfaces.account import (
 from clauseway.sandbox.wire import FormatRefusal, Header, HttpAnswer, Received, encode
 
 ROOT: Final = "/openai/v1"
+# Anthropic's models in their own format: at mantle, and by InvokeModel at the runtime.
+MESSAGES_ROOT: Final = "/anthropic/v1"
+_INVOKED: Final = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)")
 OPEN_WEIGHT_ROOT: Final = "/v1"
 OPEN_WEIGHT_MODELS: Final = ("openai.gpt-oss-120b", "openai.gpt-oss-20b")
 _SERVED: Final = frozenset({"/chat/completions", "/responses", "/models"})
@@ -69,12 +82,21 @@ class Bedrock:
     def __init__(self, service: str, models: Collection[str], open_weight: Collection[str]) -> None:
         style = ChatStyle(tail={"service_tier": "default", "system_fingerprint": None})
         self._service = service
+        self._is_runtime = service == credentials.AWS_RUNTIME_SERVICE
+        spelled = "us.anthropic.{}-v1:0" if self._is_runtime else "anthropic.{}"
+        self._claude = claude_account(
+            {spelled.format(name): snapshot for name, snapshot in CLAUDE_MODELS.items()}
+        )
         self._account = CloudAccount({name: AccountModel("text", name) for name in models}, style)
         self._open_weight = CloudAccount(
             {name: AccountModel("text", name) for name in open_weight}, style
         )
 
     def endpoint(self, path: str) -> str:
+        if path.startswith(f"{MESSAGES_ROOT}/") and not self._is_runtime:
+            return path.removeprefix(MESSAGES_ROOT)
+        if _INVOKED.fullmatch(path) and self._is_runtime:
+            return "/messages"
         for root in (ROOT, OPEN_WEIGHT_ROOT) if self._open_weight.models else (ROOT,):
             if path.startswith(f"{root}/"):
                 return path.removeprefix(root)
@@ -85,6 +107,13 @@ class Bedrock:
         denied = self._authenticate(received)
         if denied is not None:
             return _aws_error(received, 403, denied.code, denied.message)
+        if received.path.startswith(f"{MESSAGES_ROOT}/") and not self._is_runtime:
+            if not received.header(b"anthropic-version"):
+                return error_answer(received, 400, "anthropic-version: header is required")
+            return messages_answer(self._claude, received, self.endpoint(received.path))
+        invoked = _INVOKED.fullmatch(received.path)
+        if invoked and self._is_runtime:
+            return self._invoke(received, *invoked.groups())
         path = self.endpoint(received.path)
         account = self._account if received.path.startswith(f"{ROOT}/") else self._open_weight
         try:
@@ -100,6 +129,40 @@ class Bedrock:
             message = "The requested operation is not recognized by the service."
             return _aws_error(received, 404, "UnknownOperationException", message)
         return answer_of(reply, _headers(received), encode)
+
+    def _invoke(self, received: Received, model: str, how: str) -> HttpAnswer:
+        """Return the answer of InvokeModel: a message, or its events in frames."""
+        try:
+            request = msgspec.json.decode(received.body, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError:
+            return _aws_error(received, 400, "ValidationException", "Malformed input request")
+        wrong = next((name for name in ("model", "stream") if name in request), "")
+        if wrong or "anthropic_version" not in request:
+            message = (
+                f"{wrong}: Extra inputs are not permitted"
+                if wrong
+                else "anthropic_version: Field required"
+            )
+            return _aws_error(received, 400, "ValidationException", message)
+        if model not in self._claude.models:
+            message = "The provided model identifier is invalid."
+            return _aws_error(received, 400, "ValidationException", message)
+        streamed = how == "invoke-with-response-stream"
+        if streamed:
+            request["stream"] = msgspec.Raw(b"true")
+        call = msgspec.structs.replace(received, body=encode(request))
+        answer = messages_answer(self._claude, call, "/messages", model)
+        if answer.status != 200:
+            message = msgspec.json.decode(answer.body)["error"]["message"]
+            return _aws_error(received, answer.status, "ValidationException", message)
+        kind = aws_frames.CONTENT_TYPE if streamed else b"application/json"
+        return msgspec.structs.replace(
+            answer,
+            headers=((b"content-type", kind), *_headers(received)),
+            events=tuple(
+                [aws_frames.chunk_frame(aws_frames.data_in(event)) for event in answer.events]
+            ),
+        )
 
     def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in AWS's words. AWS says 403 of a token that has expired."""

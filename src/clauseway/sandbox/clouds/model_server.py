@@ -18,6 +18,7 @@ from clauseway.sandbox.surfaces import (
     embeddings,
     files,
     images,
+    messages,
     moderations,
     responses,
     stored_chats,
@@ -81,12 +82,16 @@ GENERATING: Final[Mapping[str, Handler]] = {
     "/audio/transcriptions": audio.transcribe,
     "/audio/translations": audio.translate,
     "/moderations": moderations.create,
+    "/messages": messages.create,
 }
 RESPONSES: Final = frozenset({"/responses"})
 COUNTING: Final[Mapping[str, Handler]] = {
     "/responses/input_tokens": responses.count_input_tokens,
     "/responses/compact": responses.compact,
+    "/messages/count_tokens": messages.count,
 }
+# Anthropic's models have these and no others.
+MESSAGES: Final = frozenset({"/messages", "/messages/count_tokens"})
 # The rest, by method; `{}` stands for an id.
 _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/models", _models),
@@ -119,7 +124,7 @@ _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/batches/{}/cancel", batches.cancel),
 )
 ALL: Final = frozenset(
-    {*GENERATING, *COUNTING, "/chat", "/models", "/files", "/batches", "/conversations"}
+    {*GENERATING, *COUNTING, "/chat", "/models", "/files", "/batches", "/conversations"} - MESSAGES
 )
 
 

@@ -12,6 +12,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
+from clauseway.sandbox.clouds.anthropic_direct import (
+    CLAUDE_MODELS,
+    claude_account,
+    error_answer,
+    messages_answer,
+)
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
 from clauseway.sandbox.faults import Outage
@@ -31,6 +39,12 @@ _SKEW_S_MAX: Final = 300
 _PLACE: Final = re.compile(
     r"/v1/projects/([\w.:-]+)/locations/([a-z0-9-]+)/(publishers/openai/v1|endpoints/openapi)(/.+)"
 )
+# Anthropic's models, in their own format: the model and how it is asked in the path.
+_PREDICTED: Final = re.compile(
+    r"/v1/projects/([\w.:-]+)/locations/([a-z0-9-]+)/publishers/anthropic/models/"
+    r"([^/:]+):(rawPredict|streamRawPredict)"
+)
+_COUNT_TOKENS: Final = "count-tokens"
 _STATUSES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -76,8 +90,12 @@ class VertexAI:
             {name: AccountModel("text", snapshot) for name, snapshot in PUBLISHED.items()}
         )
         self._open = CloudAccount({name: AccountModel("text", name) for name in OPEN_MODELS})
+        self._claude = claude_account(CLAUDE_MODELS)
 
     def endpoint(self, path: str) -> str:
+        predicted = _PREDICTED.fullmatch(path)
+        if predicted:
+            return "/messages/count_tokens" if predicted[3] == _COUNT_TOKENS else "/messages"
         place = _PLACE.fullmatch(path)
         return place[4] if place else ""
 
@@ -85,6 +103,8 @@ class VertexAI:
         """Return the answer of Vertex AI, or of Google's token endpoint."""
         if received.path == "/token":
             return _grant(received)
+        if predicted := _PREDICTED.fullmatch(received.path):
+            return self._predict(received, *predicted.groups())
         place = _PLACE.fullmatch(received.path)
         if place is None:
             message = f"The requested URL {received.path} was not found on this server."
@@ -122,6 +142,32 @@ class VertexAI:
         except NoEndpoint:
             return _error(received, 404, "Method not found.")
         return answer_of(reply, _headers(received), encode)
+
+    def _predict(
+        self, received: Received, project: str, location: str, model: str, how: str
+    ) -> HttpAnswer:
+        """Return what a model of Anthropic's answers."""
+        denied = _authenticate(received)
+        if denied is not None:
+            return denied
+        at = f"projects/{project}/locations/{location}/publishers/anthropic/models/{model}"
+        if model != _COUNT_TOKENS and model not in self._claude.models:
+            message = (
+                f"Publisher Model `{at}` was not found or your project does not have access to it."
+            )
+            return _error(received, 404, message)
+        try:
+            request = msgspec.json.decode(received.body, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError:
+            return _error(received, 400, "Invalid JSON payload received.")
+        if "anthropic_version" not in request:
+            return error_answer(received, 400, "anthropic_version: Field required")
+        if model == _COUNT_TOKENS:
+            return messages_answer(self._claude, received, "/messages/count_tokens")
+        streamed = bytes(request.get("stream", msgspec.Raw(b"false"))) == b"true"
+        if "model" in request or streamed != (how == "streamRawPredict"):
+            return error_answer(received, 400, "model: Extra inputs are not permitted")
+        return messages_answer(self._claude, received, "/messages", model)
 
     def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in Google's words."""

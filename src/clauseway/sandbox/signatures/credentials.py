@@ -31,6 +31,8 @@ _YEAR_2100: Final = 4_102_444_800
 
 OPENAI_API_KEY: Final = "sk-sandbox-openai-not-a-secret"
 
+ANTHROPIC_API_KEY: Final = "sk-ant-sandbox-not-a-secret"
+
 AZURE_API_KEY: Final = "sandbox-azure-api-key-not-a-secret"
 AZURE_REGION: Final = "eastus2"
 AZURE_TENANT_ID: Final = "5a9db0c5-0000-4000-8000-000000000001"

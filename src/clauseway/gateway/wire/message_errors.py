@@ -1,0 +1,71 @@
+"""Errors in the shape of Anthropic's Messages format, for clients that speak it: our own, and those
+of clouds that word them otherwise. Pure."""
+
+from typing import Final
+
+import msgspec
+
+_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class _Error(msgspec.Struct, frozen=True, gc=False):
+    message: str = ""
+    code: str | int | None = None
+
+
+class _Body(msgspec.Struct, frozen=True, gc=False):
+    """Anthropic's own shape (`type` is `error`), OpenAI's and Google's, and AWS's, which is a
+    message alone."""
+
+    type: str | None = None
+    error: _Error | str | None = None
+    message: str | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Body).decode
+
+
+def in_message_shape(status: int, body: bytes) -> bytes:
+    """Return an error's body as clients of the Messages format read it; one that is in its shape
+    already stays as it is."""
+    try:
+        decoded = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return error_message(status, body[:1000].decode("utf-8", "replace"))
+    error = decoded.error
+    if decoded.type == "error" and isinstance(error, _Error):
+        return body
+    if isinstance(error, _Error):
+        code = error.code if isinstance(error.code, str) else ""
+        return error_message(status, error.message, code)
+    return error_message(status, error or decoded.message or "")
+
+
+def error_message(status: int, message: str, code: str = "") -> bytes:
+    """Return an error's body. `code` is our own word, beside the members that the format has."""
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    error = {"type": kind, "message": message} | ({"code": code} if code else {})
+    return msgspec.json.encode({"type": "error", "error": error})
+
+
+def answer_in_message_shape(answer: bytes) -> bytes:
+    """Return a whole HTTP answer of the gateway's own with its error in that shape."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = int(head[9:12])
+    if status < 400 or not body:
+        return answer
+    shaped = in_message_shape(status, body)
+    lines = [line for line in head.split(b"\r\n") if not line.startswith(b"content-length:")]
+    return b"%b\r\ncontent-length: %d\r\n\r\n%b" % (b"\r\n".join(lines), len(shaped), shaped)

@@ -1,0 +1,150 @@
+"""Requests in Anthropic's Messages format, decoded as far as routing and metering need."""
+
+from typing import Final
+
+import msgspec
+
+from clauseway.catalog import BITS, Capability
+from clauseway.gateway.wire.capabilities import ABSENT, PLAIN, Needs, stated
+from clauseway.gateway.wire.requests import Tokens, reader_of
+
+_TOOLS, _STRICT = BITS[Capability.TOOLS], BITS[Capability.STRICT_SCHEMA]
+_SCHEMA, _MCP = BITS[Capability.JSON_SCHEMA], BITS[Capability.MCP]
+_VISION, _FILE_INPUT = BITS[Capability.VISION], BITS[Capability.FILE_INPUT]
+_BAD: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# Tools of the vendor's, by the beginning of their type: what they need, and whether the cloud runs
+# them, so that they bring in what is not in the body.
+_TOOLS_OF_VENDOR: Final = (
+    ("web_search", BITS[Capability.WEB_SEARCH], True),
+    ("web_fetch", 0, True),
+    ("code_execution", BITS[Capability.CODE_INTERPRETER], True),
+    ("mcp_toolset", _MCP, True),
+    ("tool_search", BITS[Capability.TOOL_SEARCH], True),
+    ("computer", BITS[Capability.COMPUTER_USE], False),
+    ("bash", _TOOLS, False),
+    ("text_editor", _TOOLS, False),
+    ("memory", _TOOLS, False),
+)
+
+
+class _Tool(msgspec.Struct, gc=False):
+    type: str | None = None
+    strict: bool | None = None
+
+
+class _Block(msgspec.Struct, gc=False):
+    """A block of content; the result of a tool holds blocks again."""
+
+    type: str | None = None
+    content: "msgspec.Raw" = ABSENT
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | list[_Block] | None = None
+
+
+class _Messages(msgspec.Struct, gc=False):
+    messages: list[_Message] = []
+
+
+_decode_tools = msgspec.json.Decoder(list[_Tool]).decode
+_decode_messages = msgspec.json.Decoder(_Messages).decode
+_decode_blocks = msgspec.json.Decoder(str | list[_Block]).decode
+
+
+class MessageRequest(msgspec.Struct, frozen=True, gc=False):
+    """`POST /v1/messages`. Usage is always reported; there is nothing to ask for."""
+
+    model: str | None = None
+    stream: bool | None = None
+    max_tokens: Tokens | None = None
+    tools: msgspec.Raw = ABSENT
+    output_config: msgspec.Raw = ABSENT
+    mcp_servers: msgspec.Raw = ABSENT
+    container: msgspec.Raw = ABSENT
+    service_tier: str | None = None
+    speed: str | None = None
+    wants_usage = True
+    choices = 1
+    follows = ()
+    later = False
+
+    def needs(self, body: bytes) -> Needs:
+        bits, images, unbounded = _of_messages(body)
+        if self.tools is not ABSENT:
+            more, brings = _of_tools(self.tools)
+            bits, unbounded = bits | more, unbounded or brings
+        if b'"json_schema"' in bytes(self.output_config):
+            bits |= _SCHEMA
+        if stated(self.mcp_servers):
+            bits, unbounded = bits | _MCP, True
+        if stated(self.container):
+            unbounded = True
+        tier = "fast" if self.speed == "fast" else ""
+        needs = Needs(bits, images, unbounded, tier=tier)
+        return PLAIN if needs == PLAIN else needs
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.stream)
+
+    @property
+    def output_tokens(self) -> int:
+        return self.max_tokens or 0
+
+
+decode_messages = reader_of(MessageRequest, "Messages", "messages")
+
+
+def _of_messages(body: bytes) -> tuple[int, int, bool]:
+    """Return the bits of what messages hold, how many images, and whether something is not in the
+    body. Where they cannot be read: the worst."""
+    if b'"type"' not in body and b"\\u" not in body:
+        return 0, 0, False
+    try:
+        messages = _decode_messages(body).messages
+        blocks = [block for message in messages for block in _blocks(message.content)]
+    except _BAD:
+        return 0, body.count(b"image"), True
+    bits, images, unbounded = 0, 0, False
+    for block in blocks:
+        if block.type == "image":
+            bits, images = bits | _VISION, images + 1
+        elif block.type == "document":
+            # A page is an image as well as its text: a document's bytes do not bound its tokens.
+            bits, unbounded = bits | _FILE_INPUT, True
+        elif block.type == "container_upload":
+            unbounded = True
+    return bits, images, unbounded
+
+
+def _blocks(content: str | list[_Block] | None) -> list[_Block]:
+    """Return the blocks of a message, and those in the results of its tools."""
+    if not isinstance(content, list):
+        return []
+    inner = [
+        _decode_blocks(block.content)
+        for block in content
+        if block.type == "tool_result" and stated(block.content)
+    ]
+    return [*content, *(block for blocks in inner if isinstance(blocks, list) for block in blocks)]
+
+
+def _of_tools(tools: msgspec.Raw) -> tuple[int, bool]:
+    try:
+        listed = _decode_tools(tools)
+    except _BAD:
+        return 0, stated(tools)
+    bits, unbounded = 0, False
+    for tool in listed:
+        kind = tool.type or "custom"
+        if kind == "custom":
+            bits |= _TOOLS | (_STRICT if tool.strict else 0)
+            continue
+        for beginning, bit, brings in _TOOLS_OF_VENDOR:
+            if kind.startswith(beginning):
+                bits, unbounded = bits | bit, unbounded or brings
+                break
+        else:
+            unbounded = True  # nobody here knows what it does
+    return bits, unbounded

@@ -1,0 +1,122 @@
+"""Streams in Anthropic's Messages format: `event: TYPE`, `data: {"type": …}`, ended by
+`message_stop`. Pure.
+
+Usage comes in two parts: input with `message_start`, the totals of all that changed with
+`message_delta`. AWS's runtime sends the same events in frames of its own; they are taken out of
+those, so that every client reads server-sent events.
+"""
+
+from typing import Final
+
+import msgspec
+
+from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
+from clauseway.gateway.clouds.reports import no_units_in
+from clauseway.gateway.clouds.usage import units_of_message
+from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
+from clauseway.gateway.wire.capabilities import ABSENT, stated
+from clauseway.gateway.wire.errors import ErrorKind
+from clauseway.gateway.wire.message_errors import error_message
+from clauseway.gateway.wire.sse import BadStream, data_of
+from clauseway.gateway.wire.typed_streams import TypedStream
+
+# Events that bring nothing yet.
+_ANNOUNCING: Final = frozenset({"message_start", "content_block_start", "ping"})
+_FRAMES_BYTES_MAX: Final = 32 << 20
+
+
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    message: Messaged | None = None
+    usage: MessageUsage | None = None
+    error: msgspec.Raw = ABSENT
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_NO_EVENT: Final = _Event()
+
+
+class MessageStream(TypedStream):
+    """See `answers.Stream`."""
+
+    __slots__ = ("_usage",)
+
+    def __init__(self) -> None:
+        super().__init__(no_units_in)
+        self._usage: MessageUsage | None = None
+
+    def broken(self, kind: ErrorKind, message: str) -> bytes:
+        """The event that says that the stream broke; the vendor's clients raise on it."""
+        return b"event: error\ndata: %b\n\n" % error_message(kind.status, message, kind.code)
+
+    def close(self) -> bytes:
+        """The cloud has ended the stream in order: return what may go to the caller of the rest."""
+        rest, self._carry = self._carry, b""
+        if self.done:
+            self._hold_last(rest)
+            return b""
+        return self._event(rest) if _decoded(data_of(rest)) is not _NO_EVENT else b""
+
+    def _event(self, event: bytes) -> bytes:
+        if self.done:
+            self._hold_last(event)
+            return b""
+        data = data_of(event)
+        decoded = _decoded(data)
+        kind = decoded.type
+        if kind == "message_start" and decoded.message is not None:
+            self._usage, self.report = decoded.message.usage, data
+        elif kind == "message_delta" and decoded.usage is not None:
+            self._usage = _together(self._usage, decoded.usage)
+            self.units = units_of_message(self._usage)
+        elif kind == "message_stop" and self.committed:
+            self.done = True
+            self.last = event
+            return b""
+        self.failed = self.failed or kind == "error" or stated(decoded.error)
+        self.events += kind == "content_block_delta"
+        self.committed = self.committed or (
+            bool(data) and kind not in _ANNOUNCING and not self.failed
+        )
+        return event
+
+
+class FramedMessageStream(MessageStream):
+    """The same out of AWS's frames."""
+
+    __slots__ = ("_frames",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the events that may go to the caller now: whole ones, or nothing. Raises
+        BadStream."""
+        try:
+            frames, self._frames = frames_in(self._frames + data if self._frames else data)
+            events = b"".join([event_of(frame) for frame in frames])
+        except BadFrame as error:
+            raise BadStream(f"sent what is no event stream ({error})") from error
+        if len(self._frames) > _FRAMES_BYTES_MAX:
+            raise BadStream(f"a frame is longer than {_FRAMES_BYTES_MAX} bytes")
+        return super().feed(events) if events else b""
+
+
+def _together(begun: MessageUsage | None, latest: MessageUsage) -> MessageUsage:
+    """Return the totals: the latest report stands, and what it leaves out stays as it was."""
+    if begun is None:
+        return latest
+    reported = {
+        name: value
+        for name in MessageUsage.__struct_fields__
+        if (value := getattr(latest, name)) is not None
+    }
+    return msgspec.structs.replace(begun, **reported)
+
+
+def _decoded(data: bytes) -> _Event:
+    try:
+        return _decode_event(data) if data else _NO_EVENT
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _NO_EVENT

@@ -1,0 +1,249 @@
+"""Requests in Anthropic's format as the vendor's own clients send them to each place, field for field; AWS's frames."""
+
+import json
+import random
+import struct
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+import anthropic
+import pytest
+from botocore.eventstream import EventStreamBuffer  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
+from vendor_requests import NOW_S, Head, Sent, target
+
+from clauseway.gateway.clouds import DIALECTS, Call, Credential
+from clauseway.gateway.clouds.anthropic import VERSION
+from clauseway.gateway.clouds.dialect import Envelope
+from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
+from clauseway.gateway.plan import Target
+from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageStream
+from clauseway.gateway.wire.sse import BadStream
+from clauseway.metering import Unit
+from clauseway.sandbox.surfaces import aws_frames
+
+MODEL = "claude-opus-4-7"
+VERTEX_MODEL = "claude-sonnet-4-5@20250929"
+BEDROCK_MODEL = "us.anthropic.claude-opus-4-7-v1:0"
+ASKED: Any = {"max_tokens": 9, "messages": [{"role": "user", "content": "Which cloud, ü?"}]}
+BETAS = {"anthropic-beta": "context-1m-2026-01-01,files-api-2026-02-02"}
+VERTEX = "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic"
+MESSAGES = Call(b"POST", b"/messages", b"application/json")
+BEDROCK_KEY = Credential(kind="bearer", secret="bedrock-key")
+
+
+def direct(http: Any) -> Any:
+    return anthropic.Anthropic(api_key="sk-account", http_client=http, max_retries=0)
+
+
+def foundry(http: Any) -> Any:
+    return anthropic.AnthropicFoundry(resource="contoso", api_key="sk-account", http_client=http, max_retries=0)
+
+
+def foundry_by_token(http: Any) -> Any:
+    return anthropic.AnthropicFoundry(
+        resource="contoso", azure_ad_token_provider=lambda: "entra.token", http_client=http, max_retries=0
+    )
+
+
+def vertex(http: Any) -> Any:
+    return anthropic.AnthropicVertex(
+        region="us-east5", project_id="p", access_token="ya29.t", http_client=http, max_retries=0
+    )
+
+
+def mantle(http: Any) -> Any:
+    return anthropic.AnthropicBedrockMantle(
+        aws_region="us-west-2", api_key="bedrock-key", http_client=http, max_retries=0
+    )
+
+
+def runtime(http: Any) -> Any:
+    return anthropic.AnthropicBedrock(aws_region="us-west-2", api_key="bedrock-key", http_client=http, max_retries=0)
+
+
+# Client, target, credential, header that presents it.
+PLACES: dict[str, tuple[Callable[[Any], Any], Target, Credential, str]] = {
+    "anthropic": (direct, target("anthropic", "https://api.anthropic.com/v1", MODEL),
+                  Credential(kind="bearer", secret="sk-account"), "authorization"),
+    "foundry": (foundry, target("azure", "https://contoso.services.ai.azure.com/anthropic/v1", MODEL),
+                Credential(kind="api-key", secret="sk-account"), "x-api-key"),
+    "foundry by token": (foundry_by_token, target("azure", "https://contoso.services.ai.azure.com/anthropic/v1", MODEL),
+                         Credential(kind="bearer", secret="entra.token"), "authorization"),
+    "vertex": (vertex, target("vertex", VERTEX, VERTEX_MODEL), Credential(kind="bearer", secret="ya29.t"),
+               "authorization"),
+    "mantle": (mantle, target("bedrock", "https://bedrock-mantle.us-west-2.api.aws/anthropic/v1", f"anthropic.{MODEL}"),
+               BEDROCK_KEY, "authorization"),
+    "runtime": (runtime, target("bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com", BEDROCK_MODEL),
+                BEDROCK_KEY, "authorization"),
+}  # fmt: skip
+COUNTED = [place for place in PLACES if place != "runtime"]
+
+
+def sent_by(make: Callable[[Any], Any], model: str, *, stream: bool = False, count: bool = False) -> Any:
+    """The request that the vendor's client sends."""
+    sent = Sent()
+    messages = make(sent.client).messages
+    asked = {**ASKED, "model": model, "extra_headers": BETAS}
+    try:
+        if count:
+            asked.pop("max_tokens")
+            messages.count_tokens(**asked)
+        else:
+            messages.create(**asked, stream=stream)
+    except anthropic.APIStatusError:
+        return sent.requests[-1]
+    raise AssertionError("a 400 was taken for an answer")
+
+
+def made(to: Target, credential: Credential, ours: Any, model: str) -> tuple[Head, bytes]:
+    """What our modules make of a request that came to the gateway."""
+    dialect = DIALECTS[to.dialect]
+    body = ours.content.replace(json.dumps(MODEL).encode(), json.dumps(model).encode())
+    call = Call(b"POST", ours.url.raw_path.removeprefix(b"/v1"), b"application/json")
+    passed = b"".join(
+        b"%b: %b\r\n" % (name.encode(), ours.headers[name].encode()) for name in ("anthropic-version", "anthropic-beta")
+    )
+    envelope: Envelope | None = dialect.envelope(to)
+    if envelope is not None:
+        call, body = envelope(call, body, passed, b'"stream":true' in body)
+    return Head(dialect.prepare(to, credential)(call, body, passed, NOW_S)), body
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("place", PLACES)
+def test_as_the_vendors_client_sends(place: str, stream: bool) -> None:
+    make, to, credential, authentication = PLACES[place]
+    theirs = sent_by(make, to.label.model, stream=stream)
+    ours, body = made(to, credential, sent_by(direct, MODEL, stream=stream), to.label.model)
+    assert_same(ours, theirs, authentication)
+    assert json.loads(body) == json.loads(theirs.content)
+
+
+@pytest.mark.parametrize("place", COUNTED)
+def test_tokens_are_counted_as_the_vendors_client_asks(place: str) -> None:
+    make, to, credential, authentication = PLACES[place]
+    theirs = sent_by(make, to.label.model, count=True)
+    ours, body = made(to, credential, sent_by(direct, MODEL, count=True), to.label.model)
+    assert_same(ours, theirs, authentication)
+    assert json.loads(body) == json.loads(theirs.content)
+
+
+def assert_same(ours: Head, theirs: Any, authentication: str) -> None:
+    assert (ours.method, ours.path) == (theirs.method, theirs.url.raw_path.decode())
+    for name in ("host", "content-type", authentication, "anthropic-beta"):
+        assert ours.headers.get(name) == theirs.headers.get(name), name
+
+
+def test_a_version_is_named_where_the_caller_names_none() -> None:
+    keyed = Credential(kind="api-key", secret="sk-account")
+    head = Head(DIALECTS["anthropic"].prepare(PLACES["anthropic"][1], keyed)(MESSAGES, b"{}", b"", NOW_S))
+    assert (head.headers["x-api-key"], "authorization" in head.headers) == ("sk-account", False)
+    for place in ("anthropic", "foundry", "mantle"):
+        _, to, credential, _ = PLACES[place]
+        head = Head(DIALECTS[to.dialect].prepare(to, credential)(MESSAGES, b"{}", b"", NOW_S))
+        assert head.headers["anthropic-version"] == VERSION
+        passed = b"Anthropic-Version: 2023-06-01\r\n"
+        head = Head(DIALECTS[to.dialect].prepare(to, credential)(MESSAGES, b"{}", passed, NOW_S))
+        assert head.headers["anthropic-version"] == "2023-06-01"
+
+
+@pytest.mark.parametrize(("place", "former"), [("vertex", "vertex-2023-10-16"), ("runtime", "bedrock-2023-05-31")])
+def test_the_former_version_has_a_name_at_each_cloud(place: str, former: str) -> None:
+    to = PLACES[place][1]
+    envelope = DIALECTS[to.dialect].envelope(to)
+    assert envelope is not None
+    call = Call(b"POST", b"/messages", b"application/json")
+    odd = b'{"model":"m", "max_tokens" : 9,"x":[1.0,1e5,"\\u0041"]}'
+    _, body = envelope(call, odd, b"anthropic-version: 2023-06-01\r\n", False)
+    assert json.loads(body)["anthropic_version"] == former
+    assert b'"x":[1.0,1e5,"\\u0041"]' in body, "values stay as they were written"
+    own = b'{"anthropic_version":"mine","anthropic_beta":["b"]}'
+    _, body = envelope(call, own, b"anthropic-beta: c\r\n", False)
+    assert json.loads(body) == {"anthropic_version": "mine", "anthropic_beta": ["b"]}
+
+
+# -- frames
+
+BEGUN = {"input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 1}
+EVENTS: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {"usage": BEGUN}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "ü"}},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+    {"type": "message_stop"},
+]
+FRAMED = b"".join([aws_frames.chunk_frame(json.dumps(event).encode()) for event in EVENTS])
+PLAIN = b"".join([f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in EVENTS])
+
+
+def streamed(stream: MessageStream, data: bytes, cuts: list[int]) -> bytes:
+    out = b"".join(stream.feed(data[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(data)], strict=True))
+    return out + stream.close() + stream.last
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_stream_is_the_same_however_it_comes(seed: int) -> None:
+    """In AWS's frames or not, cut anywhere: the same events, the same usage."""
+    cut = random.Random(seed)
+    for stream, data in ((FramedMessageStream(), FRAMED), (MessageStream(), PLAIN)):
+        cuts = sorted(cut.choices(range(len(data)), k=seed))
+        assert streamed(stream, data, cuts) == PLAIN
+        assert stream.done
+        assert dict(stream.units or ()) == {
+            Unit.INPUT_TOKENS: 7, Unit.CACHED_INPUT_TOKENS: 2, Unit.OUTPUT_TOKENS: 3,
+        }  # fmt: skip
+
+
+def test_the_sandboxes_frames_are_aws_s() -> None:
+    """Read by botocore, as the vendor's client reads them."""
+    buffer = EventStreamBuffer()
+    buffer.add_data(FRAMED)
+    payloads = [json.loads(message.payload)["bytes"] for message in buffer]
+    assert payloads == [b64encode(json.dumps(event).encode()).decode() for event in EVENTS]
+
+
+def test_an_exception_in_a_frame_is_an_error_event() -> None:
+    frame = aws_frames.exception_frame("throttlingException", "Too many tokens.")
+    ((only,), rest) = frames_in(frame)
+    assert rest == b""
+    assert event_of(only) == (
+        b'event: error\ndata: {"type":"error","error":{"type":"rate_limit_error","message":"Too many tokens."}}\n\n'
+    )
+    stream = FramedMessageStream()
+    stream.feed(frame)
+    assert stream.failed
+
+
+@given(at=st.integers(0, len(FRAMED) - 1), bit=st.integers(0, 7))
+def test_a_damaged_frame_is_never_passed_on(at: int, bit: int) -> None:
+    """One flipped bit: what comes out is a beginning of the stream, or the stream is refused."""
+    damaged = bytearray(FRAMED)
+    damaged[at] ^= 1 << bit
+    stream = FramedMessageStream()
+    try:
+        out = stream.feed(bytes(damaged))
+    except BadStream:
+        return
+    assert PLAIN.startswith(out)
+    assert not stream.done
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_no_frame(noise: bytes) -> None:
+    try:
+        frames, _ = frames_in(noise)
+    except BadFrame:
+        return
+    assert frames == []
+
+
+def test_a_frame_with_headers_that_nobody_knows() -> None:
+    header = bytes([1]) + b"x" + struct.pack(">BH", 6, 2) + b"ab" + bytes([1]) + b"y" + bytes([4]) + bytes(4)
+    prelude = struct.pack(">II", 16 + len(header) + 2, len(header))
+    head = prelude + struct.pack(">I", crc32(prelude)) + header + b"{}"
+    ((only,), _) = frames_in(head + struct.pack(">I", crc32(head)))
+    assert (only.kind, only.payload) == ("event", b"{}")

@@ -1,0 +1,296 @@
+"""Anthropic's Messages format through the gateway, judged by the vendor's own client: to Anthropic itself and through
+Bedrock's two surfaces, Vertex AI and Microsoft Foundry."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import anthropic
+import httpx
+import pytest
+from endpoints_rig import Endpoints, sandbox_clouds, targets
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, key
+
+from clauseway.gateway.plan import Auth, Epoch, Plan, Prices, Route, Target
+from clauseway.metering import Deployment, Status, Unit
+from clauseway.sandbox.signatures import credentials
+
+CLAUDE = "claude-opus-4-7"
+ASKED: list[Any] = [{"role": "user", "content": "Which cloud is this?"}]
+WEATHER: Any = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}},
+                                                    "required": ["city"]}}  # fmt: skip
+PLACES = ["anthropic", "azure", "aws-mantle", "aws-runtime", "google-cloud"]
+# Cache reads and writes have prices of their own: a tenth and five quarters of input.
+PRICES = (
+    Prices(
+        begin_ns=0,
+        end_ns=1 << 62,
+        units={
+            int(Unit.INPUT_TOKENS): 5_000_000, int(Unit.CACHED_INPUT_TOKENS): 500_000,
+            int(Unit.CACHE_WRITE_TOKENS): 6_250_000, int(Unit.OUTPUT_TOKENS): 25_000_000,
+        },
+    ),
+)  # fmt: skip
+
+
+def claude_targets(ports: dict[str, int]) -> list[Target]:
+    """One deployment at each place, the model under the name that it has there."""
+
+    def at(cloud: str, path: str) -> str:
+        return f"http://127.0.0.1:{ports[cloud]}{path}"
+
+    project = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/us-east5/publishers/anthropic"
+    key_id, secret = credentials.AWS_ACCESS_KEY_ID, credentials.AWS_SECRET_ACCESS_KEY
+    signed: Any = {"kind": "sigv4", "access_key": key_id, "secret": secret}
+    scope: Any = {"region": credentials.AWS_REGION}
+    return [
+        target("anthropic", "anthropic", at("anthropic", "/v1"), CLAUDE,
+               Auth(kind="api-key", secret=credentials.ANTHROPIC_API_KEY)),
+        target("azure", "azure", at("azure", "/anthropic/v1"), CLAUDE,
+               Auth(kind="api-key", secret=credentials.AZURE_API_KEY)),
+        target("aws-mantle", "bedrock", at("bedrock", "/anthropic/v1"), f"anthropic.{CLAUDE}",
+               Auth(**signed, service=credentials.AWS_SERVICE, **scope)),
+        target("aws-runtime", "bedrock", at("bedrock_runtime", ""), f"us.anthropic.{CLAUDE}-v1:0",
+               Auth(**signed, service=credentials.AWS_RUNTIME_SERVICE, **scope)),
+        target("google-cloud", "vertex", at("vertex", project), CLAUDE,
+               Auth(kind="bearer", secret=credentials.google_token())),
+    ]  # fmt: skip
+
+
+def target(cloud: str, dialect: str, url: str, model: str, auth: Auth) -> Target:
+    label = Deployment(f"{cloud}-1", cloud, "anthropic", "us-east5", CLAUDE, model)
+    return Target(
+        label=label, dialect=dialect, url=url, auth=auth, input_price=5_000_000, output_price=25_000_000,
+        output_tokens_max=64_000, context_tokens_max=200_000, prices=PRICES,
+    )  # fmt: skip
+
+
+def plan(rig: Rig, ports: dict[str, int], **changes: Any) -> Plan:
+    """Claude at every place, in that order; a chat model at OpenAI."""
+    deployed = [*claude_targets(ports), targets(ports)[0]]
+    claude = Route(candidates=tuple((at, 0) for at in range(len(PLACES))))
+    routes = {f"anthropic|{CLAUDE}|direct": claude, "anthropic|chat|direct": Route(candidates=((len(PLACES), 0),))}
+    return rig.plan(
+        deployed, models={CLAUDE: CLAUDE, MODEL: "chat"}, epochs=(Epoch(begin_ns=0, routes=routes),),
+        keys=(key(SECRET, "anthropic"),), **{"attempt_timeout_s": 2.0, **changes},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    with ExitStack() as stack:
+        ports = stack.enter_context(
+            sandbox_clouds("openai", "azure", "bedrock", "bedrock-runtime", "vertex", "anthropic")
+        )
+        rig = stack.enter_context(Rig(tmp_path_factory.mktemp("gateway")))
+        rig.start(plan(rig, ports))
+        yield Endpoints(rig, ports)
+
+
+@pytest.fixture
+def clouds(started: Endpoints) -> Endpoints:
+    started.clear_faults()
+    started.forget_asked()
+    return started
+
+
+def client(clouds: Endpoints, place: str = "", **options: Any) -> Any:
+    headers = {"x-clauseway-cloud": place} if place else {}
+    return anthropic.Anthropic(
+        **{"base_url": clouds.rig.url, "api_key": SECRET, "max_retries": 0, "timeout": PATIENCE_S,
+           "default_headers": headers, **options}
+    )  # fmt: skip
+
+
+def units_of(usage: Any) -> dict[Unit, int]:
+    """The client's own reading of usage, as we count: what was cached is part of the input."""
+    read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+    return {
+        Unit.INPUT_TOKENS: usage.input_tokens + read + written, Unit.CACHED_INPUT_TOKENS: read,
+        Unit.CACHE_WRITE_TOKENS: written, Unit.OUTPUT_TOKENS: usage.output_tokens,
+        Unit.REASONING_TOKENS: usage.output_tokens_details.thinking_tokens,
+    }  # fmt: skip
+
+
+def metered(clouds: Endpoints) -> dict[Unit, int]:
+    record = clouds.rig.records()[-1]
+    assert record.status is Status.COMPLETE
+    return dict(record.units)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_message(clouds: Endpoints, place: str) -> None:
+    raw = client(clouds, place).messages.with_raw_response.create(model=CLAUDE, max_tokens=1000, messages=ASKED)
+    answer = raw.parse()
+    assert raw.headers["x-clauseway-cloud"] == place
+    assert (answer.content[0].type, answer.stop_reason) == ("text", "end_turn")
+    assert metered(clouds) == units_of(answer.usage)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_message_streamed(clouds: Endpoints, place: str) -> None:
+    with client(clouds, place).messages.stream(model=CLAUDE, max_tokens=1000, messages=ASKED) as stream:
+        assert stream.response.headers["content-type"].startswith("text/event-stream")
+        text = "".join(stream.text_stream)
+        answer = stream.get_final_message()
+    assert answer.content[0].text == text != ""
+    record = clouds.rig.records()[-1]
+    assert (record.status, record.streamed) == (Status.COMPLETE, True)
+    assert dict(record.units) == units_of(answer.usage)
+    whole = client(clouds, place).messages.create(model=CLAUDE, max_tokens=1000, messages=ASKED)
+    assert (whole.content[0].text, units_of(whole.usage)) == (text, units_of(answer.usage))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_tools_and_their_results(clouds: Endpoints, place: str) -> None:
+    its = client(clouds, place)
+    asked = {"model": CLAUDE, "max_tokens": 1000, "tools": [WEATHER]}
+    called = its.messages.create(**asked, messages=ASKED)
+    (block,) = called.content
+    assert (called.stop_reason, block.name, list(block.input)) == ("tool_use", "weather", ["city"])
+    result = {"type": "tool_result", "tool_use_id": block.id, "content": [{"type": "text", "text": "Fog."}]}
+    turns = [*ASKED, {"role": "assistant", "content": called.content}, {"role": "user", "content": [result]}]
+    assert its.messages.create(**asked, messages=turns).stop_reason == "end_turn"
+    with its.messages.stream(**asked, messages=ASKED) as stream:
+        assert stream.get_final_message().content[0].input == block.input
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_cached_and_thinking_tokens(clouds: Endpoints, place: str) -> None:
+    """Written once, read from then on; each token has one price: input, read, written, out."""
+    words = "clause " * 2000
+    asked = {
+        "model": CLAUDE, "max_tokens": 4000, "messages": ASKED, "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "system": [{"type": "text", "text": words, "cache_control": {"type": "ephemeral"}}],
+    }  # fmt: skip
+    its = client(clouds, place)
+    first = its.messages.create(**asked)
+    assert metered(clouds) == units_of(first.usage)
+    with its.messages.stream(**asked) as stream:
+        second = stream.get_final_message()
+    assert [block.type for block in second.content] == ["thinking", "text"]
+    assert metered(clouds) == units_of(second.usage)
+    assert first.usage.cache_creation_input_tokens == second.usage.cache_read_input_tokens == 1920
+    assert (second.usage.cache_creation_input_tokens, second.usage.output_tokens_details.thinking_tokens) == (0, 512)
+    charges = [record.charge_picodollars for record in clouds.rig.records()[-2:]]
+    plain, out = second.usage.input_tokens * 5_000_000, second.usage.output_tokens * 25_000_000
+    assert charges == [plain + 1920 * 6_250_000 + out, plain + 1920 * 500_000 + out]
+
+
+@pytest.mark.parametrize("place", ["anthropic", "azure", "aws-mantle", "google-cloud"])
+def test_tokens_are_counted_and_cost_nothing(clouds: Endpoints, place: str) -> None:
+    counted = client(clouds, place).messages.count_tokens(model=CLAUDE, messages=ASKED)
+    assert counted.input_tokens == 4
+    record = clouds.rig.records()[-1]
+    assert (record.units, record.charge_picodollars) == ((), 0)
+
+
+def test_where_tokens_cannot_be_counted_another_place_is_asked(clouds: Endpoints) -> None:
+    with pytest.raises(anthropic.BadRequestError, match=r"aws-runtime-1: has no messages\.count_tokens"):
+        client(clouds, "aws-runtime").messages.count_tokens(model=CLAUDE, messages=ASKED)
+
+
+def test_betas_and_versions_reach_each_place_where_it_reads_them(clouds: Endpoints) -> None:
+    """In the head, or, where the model is in the path, in the body too; the body's own are the caller's."""
+    for place in PLACES:
+        its = client(clouds, place)
+        answer = its.messages.create(
+            model=CLAUDE, max_tokens=10, messages=ASKED, extra_headers={"anthropic-beta": "context-1m-2026-01-01"}
+        )
+        assert answer.content, place
+    body = {"model": CLAUDE, "max_tokens": 10, "messages": ASKED}
+    for place in PLACES:
+        headers = AUTHORIZED | {"x-clauseway-cloud": place}
+        assert httpx.post(f"{clouds.rig.url}/v1/messages", json=body, headers=headers).status_code == 200, place
+
+
+def test_clients_of_other_clouds_find_it_under_their_root(clouds: Endpoints) -> None:
+    foundry = anthropic.AnthropicFoundry(base_url=f"{clouds.rig.url}/anthropic/", api_key=SECRET, max_retries=0)
+    assert foundry.messages.create(model=CLAUDE, max_tokens=100, messages=ASKED).content
+    mantle = anthropic.AnthropicBedrockMantle(
+        base_url=f"{clouds.rig.url}/anthropic", api_key=SECRET, aws_region="us-east-1", max_retries=0
+    )
+    assert mantle.messages.create(model=CLAUDE, max_tokens=100, messages=ASKED).content
+
+
+# -- errors, as the client maps them
+
+
+def body_of(error: anthropic.APIStatusError) -> Any:
+    body: Any = error.body
+    assert body["type"] == "error"
+    return body["error"]
+
+
+def test_errors_of_our_own(clouds: Endpoints) -> None:
+    its = client(clouds)
+    with pytest.raises(anthropic.AuthenticationError) as key_error:
+        its.with_options(api_key="sk-nobody").messages.create(model=CLAUDE, max_tokens=9, messages=ASKED)
+    assert body_of(key_error.value)["type"] == "authentication_error"
+    with pytest.raises(anthropic.NotFoundError) as model_error:
+        its.messages.create(model="claude-9", max_tokens=9, messages=ASKED)
+    told = body_of(model_error.value)
+    assert (told["type"], told["code"]) == ("not_found_error", "model_not_found")
+    with pytest.raises(anthropic.BadRequestError) as member_error:
+        its.messages.create(model=CLAUDE, max_tokens=-1, messages=ASKED)
+    assert body_of(member_error.value)["code"] == "invalid_body"
+    with pytest.raises(anthropic.BadRequestError, match="has no messages") as other:
+        its.messages.create(model=MODEL, max_tokens=9, messages=ASKED)
+    assert body_of(other.value)["code"] == "unsupported_by_every_deployment"
+    assert other.value.response.headers["x-clauseway-request-id"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_clouds_own_word_about_the_request(clouds: Endpoints, place: str) -> None:
+    with pytest.raises(anthropic.BadRequestError, match="at least one message is required") as refused:
+        client(clouds, place).messages.create(model=CLAUDE, max_tokens=9, messages=[])
+    assert body_of(refused.value)["type"] == "invalid_request_error"
+
+
+def test_chat_is_not_asked_of_claude(clouds: Endpoints) -> None:
+    answer = clouds.rig.post(model=CLAUDE)
+    assert answer.status_code == 400
+    assert "has no chat" in answer.json()["error"]["message"]
+
+
+# -- faults: health and failover hold as for chat
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"kind": "status", "status": 529}, {"kind": "status", "status": 429, "retry_after_ms": 1},
+     {"kind": "status", "family": "insufficient_quota"}, {"kind": "status", "status": 401}, {"kind": "drop"},
+     {"kind": "error-event", "events": 1}],
+    ids=["overloaded", "busy", "credit is spent", "our key", "broken off", "an error before content"],
+)  # fmt: skip
+def test_another_place_answers(clouds: Endpoints, rule: dict[str, object]) -> None:
+    clouds.rig.kill()
+    clouds.rig.start(plan(clouds.rig, clouds.ports))
+    clouds.fault("anthropic", **rule)
+    with client(clouds).messages.stream(model=CLAUDE, max_tokens=100, messages=ASKED) as stream:
+        assert stream.get_final_text()
+        assert stream.response.headers["x-clauseway-cloud"] == "azure"
+        assert stream.response.headers["x-clauseway-attempts"] == "2"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_stream_that_breaks_raises_and_is_metered(clouds: Endpoints, place: str) -> None:
+    sandbox = {"aws-mantle": "bedrock", "aws-runtime": "bedrock_runtime", "google-cloud": "vertex"}.get(place, place)
+    clouds.fault(sandbox, kind="cut-after-events", events=6)
+    with (
+        pytest.raises(anthropic.APIStatusError, match="stream broke"),
+        client(clouds, place).messages.stream(model=CLAUDE, max_tokens=1000, messages=ASKED) as stream,
+    ):
+        list(stream)
+    record = clouds.rig.records()[-1]
+    assert record.status is Status.INTERRUPTED_ESTIMATED
+    assert dict(record.units)[Unit.OUTPUT_TOKENS] > 0
+
+
+def test_nobody_answers(clouds: Endpoints) -> None:
+    clouds.fault("anthropic", kind="status", status=529)
+    with pytest.raises(anthropic.APIStatusError) as failed:
+        client(clouds, "anthropic", max_retries=2).messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
+    assert failed.value.status_code == 502
+    assert body_of(failed.value)["type"] == "api_error"
+    assert len(clouds.asked("anthropic")) == 1, "the client does not multiply our attempts"

@@ -1,0 +1,78 @@
+"""Anthropic's models at the fake clouds: the vendor's own client for each of them, straight, without a gateway."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anthropic
+import pytest
+from sandbox_rig import clouds, running_clouds
+
+from clauseway.sandbox.signatures import credentials
+
+CLAUDE = "claude-opus-4-7"
+ASKED: list[Any] = [{"role": "user", "content": "which cloud is this"}]
+SIGNED: Any = {
+    "aws_access_key": credentials.AWS_ACCESS_KEY_ID, "aws_secret_key": credentials.AWS_SECRET_ACCESS_KEY,
+    "aws_region": credentials.AWS_REGION,
+}  # fmt: skip
+Make = Callable[[Any], Any]
+CLIENTS: dict[str, tuple[Make, str]] = {
+    "anthropic": (lambda c: anthropic.Anthropic(base_url=c.url("anthropic"), api_key=credentials.ANTHROPIC_API_KEY,
+                                                max_retries=0), CLAUDE),
+    "azure": (lambda c: anthropic.AnthropicFoundry(base_url=c.url("azure", "/anthropic/"), max_retries=0,
+                                                   api_key=credentials.AZURE_API_KEY), CLAUDE),
+    "bedrock": (lambda c: anthropic.AnthropicBedrockMantle(base_url=c.url("bedrock", "/anthropic"), max_retries=0,
+                                                           **SIGNED), f"anthropic.{CLAUDE}"),
+    "bedrock_runtime": (lambda c: anthropic.AnthropicBedrock(base_url=c.url("bedrock_runtime"), max_retries=0,
+                                                             **SIGNED), f"us.anthropic.{CLAUDE}-v1:0"),
+    "vertex": (lambda c: anthropic.AnthropicVertex(base_url=c.url("vertex", "/v1"), region="us-east5", max_retries=0,
+                                                   project_id=credentials.GOOGLE_PROJECT,
+                                                   access_token=credentials.google_token()), CLAUDE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cloud", CLIENTS)
+def test_the_vendors_client(clouds: Any, cloud: str) -> None:
+    make, model = CLIENTS[cloud]
+    its = make(clouds)
+    whole = its.messages.create(model=model, max_tokens=100, messages=ASKED)
+    with its.messages.stream(model=model, max_tokens=100, messages=ASKED) as stream:
+        final = stream.get_final_message()
+    assert whole.content[0].text == final.content[0].text != ""
+    assert whole.usage.input_tokens == final.usage.input_tokens == 4
+    assert whole.usage.output_tokens == final.usage.output_tokens
+
+
+@pytest.mark.parametrize("cloud", [cloud for cloud in CLIENTS if cloud != "bedrock_runtime"])
+def test_tokens_are_counted(clouds: Any, cloud: str) -> None:
+    make, model = CLIENTS[cloud]
+    model = CLAUDE if cloud == "vertex" else model
+    assert make(clouds).messages.count_tokens(model=model, messages=ASKED).input_tokens == 4
+
+
+@pytest.mark.parametrize("cloud", CLIENTS)
+def test_what_is_wrong_is_told(clouds: Any, cloud: str) -> None:
+    make, model = CLIENTS[cloud]
+    its = make(clouds)
+    with pytest.raises(anthropic.BadRequestError, match="at least one message"):
+        its.messages.create(model=model, max_tokens=100, messages=[])
+    unknown = (anthropic.NotFoundError, anthropic.BadRequestError)  # AWS's runtime says 400
+    with pytest.raises(unknown, match=r"model: |identifier is invalid|was not found"):
+        its.messages.create(model="claude-9", max_tokens=100, messages=ASKED)
+
+
+def test_a_key_and_a_version_open_anthropics_door(clouds: Any) -> None:
+    its = anthropic.Anthropic(base_url=clouds.url("anthropic"), api_key="sk-nobody", max_retries=0)
+    with pytest.raises(anthropic.AuthenticationError, match="invalid x-api-key"):
+        its.messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
+    its = its.with_options(api_key=credentials.ANTHROPIC_API_KEY)
+    with pytest.raises(anthropic.BadRequestError, match="anthropic-version: header is required"):
+        its.messages.create(model=CLAUDE, max_tokens=9, messages=ASKED, extra_headers={"anthropic-version": ""})
+
+
+def test_it_is_overloaded(clouds: Any) -> None:
+    clouds.add_fault("anthropic", kind="status", family="server_is_overloaded")
+    its = CLIENTS["anthropic"][0](clouds)
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        its.messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
+    assert (raised.value.status_code, raised.value.type) == (529, "overloaded_error")
