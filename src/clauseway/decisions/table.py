@@ -286,24 +286,12 @@ class DecisionTable:
         """Return the verdict on a day. Raises KeyError unless the parts make a valid `Question`."""
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
-        if seller and seller != party:
-            region = self._region_of(cloud, region)
-            asked = Names(
-                action=action,
-                party=party,
-                product=product,
-                cloud=cloud,
-                to=to,
-                segment=segment,
-                seller=seller,
-                region=region,
-            )
-            return self._for_another(leaf, asked, as_of)
         at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
         if leaf.apart or region:
             region = self._region_of(cloud, region)
             at += leaf.regions[region]
-        cell = leaf.cells.get(at)
+        sells_itself = not seller or seller == party
+        cell = leaf.cells.get(at) if sells_itself else None
         if cell is None:
             asked = Names(
                 action=action,
@@ -312,9 +300,11 @@ class DecisionTable:
                 cloud=cloud,
                 to=to,
                 segment=segment,
-                seller=party,
+                seller=seller or party,
                 region=region,
             )
+            if not sells_itself:
+                return self._for_another(leaf, asked, as_of)
             cell = leaf.cell(at, leaf.asked(asked))
         return cell.verdict or cell.filled(action, party, product, segment)
 
