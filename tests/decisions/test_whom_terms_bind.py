@@ -6,10 +6,17 @@ tables is the terms, then questions with what they come to and the term or rule 
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
+from generated_agreements import agreements
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from clauseway import InvalidInput
-from clauseway.decisions import Tables
+from clauseway import InvalidInput, KnownAt, OpenAgreement
+from clauseway.agreement import Exclusivity, boundaries
+from clauseway.agreement.language.terms import Only
+from clauseway.decisions import Tables, all_questions
+from soak import examples
 from terms_at_hand import asking, at_hand, decided
 
 ON_SELL = """
@@ -582,3 +589,45 @@ def test_what_happened(terms: str, facts: tuple[str, ...], question: str, days: 
     for day, outcome in days.items():
         assert decided(opened, question, day).outcome == outcome, day
         assert tables.decide(asking(opened, question, day)) == decided(opened, question, day)
+
+
+# --- two ways to write an exclusive appointment to sell --------------------------------------------------------------
+
+
+def appointing(opened: OpenAgreement, names: frozenset[str], *, as_sellers: bool) -> OpenAgreement:
+    """The agreement with each exclusivity kept to selling and reserved to these, as sellers or as parties."""
+    only = Only(sellers=names) if as_sellers else Only(parties=names)
+    amendments = tuple(
+        msgspec.structs.replace(
+            amendment,
+            terms=tuple(
+                msgspec.structs.replace(term, actions=frozenset({"sell"}), only=only)
+                if isinstance(term, Exclusivity)
+                else term
+                for term in amendment.terms
+            ),
+        )
+        for amendment in opened.agreement.amendments
+    )
+    agreement = msgspec.structs.replace(opened.agreement, amendments=amendments)
+    return OpenAgreement(agreement, opened.catalog, opened.facts)
+
+
+@settings(
+    max_examples=examples(15),
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(opened=agreements(), data=st.data())
+def test_what_is_reserved_to_parties_that_sell_is_reserved_to_sellers(
+    opened: OpenAgreement, data: st.DataObject
+) -> None:
+    names = data.draw(st.frozensets(st.sampled_from(sorted(opened.catalog.parties)), min_size=1, max_size=2))
+    written = [appointing(opened, names, as_sellers=as_sellers) for as_sellers in (False, True)]
+    everything = KnownAt.everything()
+    day = data.draw(st.sampled_from(boundaries(opened.agreement, opened.facts, everything)))
+    asked = all_questions(opened.agreement, opened.catalog, as_of=day, known_at=everything, every_seller=True)
+    for question in list(asked)[data.draw(st.integers(0, 10)) :: 11]:
+        by_party, by_seller = (one.answer(question).outcome for one in written)
+        assert by_party == by_seller, question
