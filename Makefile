@@ -76,6 +76,7 @@ lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 	$(LOCK) pyproject.toml --extra settle --extra sandbox --group build --constraints requirements/dev.txt \
 		--output-file requirements/up.txt
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
+	@for family in tests/gateway/clients/*.in; do $(LOCK) $$family --output-file $${family%.in}.txt; done
 
 .PHONY: clean
 clean: ## remove .venv, caches and the local data of `make up`
