@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.plan import Prices, Target
-from clauseway.gateway.routing.rates import TokenRates
+from clauseway.gateway.routing.rates import RateScale, TokenRates
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.requests import PlainRequest, decode_chat
 from clauseway.metering import Unit
@@ -85,6 +85,30 @@ def test_prices_are_those_in_force_at_the_events_time() -> None:
         charges.append(bench.target("d").charge(one))
     # Where no price is in force, the plan's own stands in: 5.00 USD a million.
     assert charges == [7, 7, 9, 5_000_000]
+
+
+# Prices of 1, of 2 above 100 input tokens, of 3 above 200: input tokens → the price of each, and the most up to there
+STEPS = [(100, 1, 1), (101, 2, 2), (200, 2, 2), (201, 3, 3)]
+
+
+@pytest.mark.parametrize(("tokens", "price", "most"), STEPS)
+def test_a_step_begins_above_its_length(tokens: int, price: int, most: int) -> None:
+    scale = RateScale([(above, {int(Unit.INPUT_TOKENS): picos}) for above, picos in ((0, 1), (100, 2), (200, 3))])
+    assert scale.charge(((Unit.INPUT_TOKENS, tokens),)) == tokens * price
+    assert scale.ceiling(tokens).input == most
+
+
+# Units with a price → is what is heard sold by its length?
+@pytest.mark.parametrize(
+    ("units", "by_time"),
+    [
+        ((Unit.AUDIO_INPUT_MILLISECONDS, Unit.OUTPUT_TOKENS), True),
+        ((Unit.AUDIO_INPUT_MILLISECONDS, Unit.INPUT_TOKENS), False),
+        ((Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS), False),
+    ],
+)
+def test_sound_is_sold_by_its_length_where_its_tokens_have_no_price(units: tuple[Unit, ...], by_time: bool) -> None:
+    assert TokenRates({int(unit): 1 for unit in units}).by_time is by_time
 
 
 def test_a_long_request_is_charged_and_reserved_at_the_price_of_long_ones() -> None:

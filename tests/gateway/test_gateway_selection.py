@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.plan import Lack, PlannedRetirement, Policy, SpendCommitment
+from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Route, SpendCommitment
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.strategies import STRATEGIES
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.operations import BY_NAME
 from clauseway.gateway.wire.requests import decode_chat
-from clauseway.metering import Status
-from selection_rig import CHAT, MODEL, PLAIN_BODY, Bench, deployment, plan
+from clauseway.metering import Ruling, Status
+from selection_rig import CHAT, MODEL, PLAIN_BODY, PRODUCT, Bench, deployment, plan
 
 DIRECT = deployment("direct", "azure", residency="us", certifications=("soc2",), region="global")
 SWEDEN = deployment(
@@ -129,6 +129,14 @@ def test_what_does_not_fit_goes_elsewhere(asked: bytes, order: list[str]) -> Non
     assert len(bench.select(operation=BY_NAME["images.edits"], body_bytes=90_000).candidates) == 3, (
         "nor do those of a form"
     )
+
+
+def test_a_deployment_that_stands_twice_is_asked_once_by_its_first_ruling() -> None:
+    route = Route(candidates=((0, 1), (0, 0)))
+    rulings = tuple(Ruling(name, "permitted", (), "receipt") for name in ("d-1", "d-2"))
+    epochs = (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": route}),)
+    (candidate,) = Bench(plan([DIRECT], rulings=rulings, epochs=epochs)).select().candidates
+    assert candidate.decision == "d-2"
 
 
 # What a request follows lies on one deployment.

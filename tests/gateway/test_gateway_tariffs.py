@@ -264,6 +264,14 @@ def test_a_batch_is_reserved_at_its_own_prices() -> None:
     report = {IN: LONG, OUT: 10}
     assert reserved(half, "acme", "batches.create", NOON, PLAIN, report) == LONG * 2_500_000 + 10 * 15_000_000
     assert reserved(half, "acme", "chat", NOON, PLAIN, report) == LONG * 5_000_000 + 10 * 30_000_000
+    # Its cloud need not say that it was one.
+    assert charged(half, "acme", "batches.retrieve", "", NOON, report) == LONG * 2_500_000 + 10 * 15_000_000
+
+
+def test_a_batch_is_reserved_at_the_prices_to_come() -> None:
+    dearer = target_of(table(entry(2_500_000, IN, 3, tier="batch"), entry(9_000_000, IN, 4, tier="batch", begin=THIRD)))
+    kept = reserved(dearer, "acme", "batches.create", NOON, PLAIN, {IN: LONG, OUT: 1})
+    assert kept == LONG * 9_000_000 + 30_000_000
 
 
 def test_a_request_that_may_turn_out_shorter_is_reserved_at_the_dearest_length() -> None:
@@ -299,6 +307,9 @@ RESERVED = [
     ("", {"service_tier": "priority"}, 10_000_000, 60_000_000),
     ("priority", {"service_tier": "default"}, 10_000_000, 60_000_000),
     ("", {"lacks": (Lack(capability="priority", reason="a page"),)}, 5_000_000, 30_000_000),
+    # It no longer lacks it, or does not yet.
+    ("", {"lacks": (Lack(capability="priority", reason="a page", end_ns=NOON),)}, 10_000_000, 60_000_000),
+    ("", {"lacks": (Lack(capability="priority", reason="a page", begin_ns=NOON + 1),)}, 10_000_000, 60_000_000),
 ]
 
 
