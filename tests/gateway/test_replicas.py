@@ -1,0 +1,116 @@
+"""Two homes on one PostgreSQL, each served: one set of keys, one limit, one budget, one lake. Two machines are two
+folders here."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from gateway_rig import MESSAGES, PATIENCE_S, Rig, eventually
+
+from clauseway.app.books.allowances import GivenScope, list_budgets, set_budget, set_limit
+from clauseway.app.books.keys import create_key, revoke_key
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
+from postgresql_server import new_database
+
+MODEL = "gpt-5.5"
+CONFIGURATION = """
+[gateway]
+port = 0
+
+[[deployment]]
+name = "azure-1"
+dialect = "openai"
+url = "http://127.0.0.1:{port}/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {{kind = "bearer", secret_file = "key"}}
+models = {{"gpt-5.5" = "there"}}
+"""
+
+
+class Replica:
+    """A served home among others on one database and one lake."""
+
+    def __init__(self, root: Path, address: str, lake: Path, port: int, hash_key: str) -> None:
+        self.home = Home(root).make()
+        self.home.database_address.write_text(address)
+        self.home.lake.symlink_to(lake)
+        (root / "hash.key").write_text(hash_key)
+        (root / "key").write_text("sk-cloud")
+        self.home.configuration.write_text(CONFIGURATION.format(port=port))
+        self.reports: list[str] = []
+        self.served: Served
+
+    def serve(self, stack: ExitStack) -> None:
+        options = ServeOptions(home=self.home, opened=open_agreements([]), configuration=self.home.configuration)
+        self.served = stack.enter_context(serving(options))
+        signals = Signals()
+        keeping = threading.Thread(target=keep, args=(options, self.served, signals, self.reports.append))
+        keeping.start()
+        stack.callback(keeping.join, PATIENCE_S)
+        stack.callback(signals.stop.set)
+
+    def ask(self, secret: str) -> httpx.Response:
+        body = {"model": MODEL, "messages": MESSAGES, "max_completion_tokens": 9}
+        headers = {"authorization": f"Bearer {secret}"}
+        return httpx.post(f"{self.served.gateway_url}/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def replicas(tmp_path: Path) -> Iterator[list[Replica]]:
+    address, lake = new_database(), tmp_path / "lake"
+    lake.mkdir()
+    with Rig(tmp_path) as rig, ExitStack() as stack:
+        port = rig.cloud("azure").port
+        made = [Replica(tmp_path / name, address, lake, port, "5a" * 32) for name in ("first", "second")]
+        for replica in made:
+            replica.serve(stack)
+        yield made
+
+
+def test_replicas_serve_one_set_of_customers(replicas: list[Replica]) -> None:
+    home, catalog = replicas[0].home, open_agreements([]).catalog
+    key = create_key(home, catalog, organisation="acme", project="p", seller="openai", segment="any")
+    for replica in replicas:
+        eventually(lambda replica=replica: replica.ask(key.secret).status_code == 200)  # type: ignore[misc]
+    # One budget, which both spend, and one limit of 12 a minute, of which two requests are over already.
+    set_budget(home, catalog, GivenScope(organisation="acme"), "100", "total")
+    set_limit(home, catalog, GivenScope(organisation="acme"), 12, 0)
+    headers = "x-ratelimit-limit-requests"
+    for replica in replicas:
+        eventually(lambda replica=replica: headers in replica.ask(key.secret).headers)  # type: ignore[misc]
+    answers = [replica.ask(key.secret) for _ in range(15) for replica in replicas]
+    passed = [answer.headers["x-clauseway-request-id"] for answer in answers if answer.status_code == 200]
+    assert len(passed) <= 12
+    assert {answer.status_code for answer in answers} == {200, 429}
+    # A gateway that is killed is started again by its own home; the other one takes nothing from it.
+    (killed,) = replicas[0].served.gateways
+    os.kill(killed.pid, signal.SIGKILL)
+    seal(replicas[1].home)
+    eventually(lambda: replicas[0].reports)
+    assert replicas[1].reports == []
+    # A key that is revoked at one is refused by both.
+    revoke_key(replicas[1].home, key.key_id)
+    for replica in replicas:
+        eventually(lambda replica=replica: replica.ask(key.secret).status_code == 401)  # type: ignore[misc]
+    # Each home seals its own journal into the one lake: every answer is there once.
+    for replica in replicas:
+        assert seal(replica.home).damages == ()
+    with open_lake(home) as lake:
+        tables = [pq.read_table(path, columns=["request_id"]) for path in lake.files(kind="usage")]
+    sealed = [name for table in tables for name in table["request_id"].to_pylist()]
+    assert len(sealed) == len(set(sealed))
+    assert set(passed) <= set(sealed)
+    (budget,) = list_budgets(replicas[1].home)
+    assert Decimal(0) < budget.spent + budget.leased < budget.amount
