@@ -9,7 +9,9 @@ import pytest
 
 from clauseway.app.books.keys import create_key
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.locks import alone
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import serving as serving_module
 from clauseway.app.running.serving import ServeOptions, Signals, keep, serving
 from clauseway.values import InvalidInput
 
@@ -69,9 +71,31 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     assert "sk-cloud" not in log
 
 
+def test_a_change_is_taken_over_while_sealing_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else seals, for as long as the key is made and accepted."""
+    monkeypatch.setattr(serving_module, "_SEAL_EVERY_S", 0.0)
+    home = Home(tmp_path).make()
+    (tmp_path / "key").write_text("sk-cloud")
+    home.configuration.write_text("[gateway]\nport = 0\n" + DEPLOYMENT.format(name="one", product="gpt-5.5"))
+    opened, signals = open_agreements([]), Signals()
+    options = ServeOptions(home=home, opened=opened, configuration=home.configuration)
+    with serving(options) as served:
+        keeping = threading.Thread(target=keep, args=(options, served, signals))
+        with alone(home, "seal"):
+            keeping.start()
+            secret = create_key(
+                home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any"
+            ).secret
+            try:
+                _eventually(lambda: "gpt-5.5" in _models(served.gateway_url, secret))
+            finally:
+                signals.stop.set()
+        keeping.join(PATIENCE_S)
+
+
 def _models(url: str, secret: str) -> list[str]:
     answer = httpx.get(f"{url}/models", headers={"authorization": f"Bearer {secret}"}, timeout=PATIENCE_S)
-    return [model["id"] for model in answer.json()["data"]]
+    return [model["id"] for model in answer.json().get("data", [])]
 
 
 def _eventually(condition: Callable[[], bool]) -> None:

@@ -114,3 +114,22 @@ def test_replicas_serve_one_set_of_customers(replicas: list[Replica]) -> None:
     assert set(passed) <= set(sealed)
     (budget,) = list_budgets(replicas[1].home)
     assert Decimal(0) < budget.spent + budget.leased < budget.amount
+
+
+def test_a_replica_that_loses_the_database_goes_on_and_comes_back(replicas: list[Replica]) -> None:
+    replica = replicas[0]
+    catalog = open_agreements([]).catalog
+    key = create_key(replica.home, catalog, organisation="acme", project="p", seller="openai", segment="any")
+    eventually(lambda: replica.ask(key.secret).status_code == 200)
+    address = replica.home.database_address.read_text()
+    replica.home.database_address.write_text("postgresql://127.0.0.1:1/nobody")
+    eventually(lambda: any("The database is away" in text for text in replica.reports))
+    assert replica.ask(key.secret).status_code == 200
+    # A gateway that dies meanwhile is started as soon as the database is there again.
+    (killed,) = replica.served.gateways
+    os.kill(killed.pid, signal.SIGKILL)
+    eventually(lambda: any("waits for the database" in text for text in replica.reports))
+    replica.home.database_address.write_text(address)
+    eventually(lambda: any("was started again" in text for text in replica.reports))
+    other = create_key(replica.home, catalog, organisation="acme", project="q", seller="openai", segment="any")
+    eventually(lambda: replica.ask(other.secret).status_code == 200)

@@ -11,6 +11,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -107,6 +109,8 @@ class Served(msgspec.Struct):
     notes: tuple[str, ...] = ()
     # The price book that the home holds from now on.
     recorded: tuple[Acceptance, ...] = ()
+    # The state of everything that the first plan was compiled from.
+    inputs: list[object] = []
 
     def dead(self) -> Child | None:
         """Return the first of them that has died, or None while all run."""
@@ -220,6 +224,8 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         home = options.home.make()
         stack.enter_context(alone_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
+        # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
+        inputs = _inputs(options)
         # The plan must be good before a process starts by it.
         sources = _read_sources(options)
         configuration = sources.configuration
@@ -238,6 +244,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             served.notes = (*moved("the gateway", port, USUAL_PORT, taken), *served.notes)
             starting.pop_all()
         stack.callback(served.stop)
+        served.inputs = inputs
         served.recorded = tuple(record(home, first, "first used by the gateway"))
         yield served
 
@@ -321,36 +328,38 @@ def keep(
     """Keep all processes running and plan and lake up to date, until told to stop (None) or until a
     process dies again and again (which one).
 
-    A change that cannot be loaded is passed to `report`.
+    A change that cannot be loaded is passed to `report`. Sealing has a thread of its own: a revoked
+    key and a process that died do not wait for it.
     """
-    sealed_s = merged_s = time.monotonic()
-    tending = Upkeep(options.home, report)
     reviving = Reviving(served, report)
-    inputs = PlanInputs(options)
-    while not signals.stop.wait(_LOOK_EVERY_S):
-        if (dead := served.dead()) and not reviving.start_again(dead):
-            return dead
-        served.gateways.reap(report)
-        # A change that cannot be compiled is reported once, and the present plan stays.
-        if inputs.changed() or signals.reload.is_set():
-            signals.reload.clear()
-            try:
-                served.gateways.reload(refresh_plan(options))
-            except InvalidInput as error:
-                report(f"The change was not taken over, and changes nothing:\n{error}")
-        if signals.replace.is_set():
-            signals.replace.clear()
-            try:
-                served.gateways.replace_all()
-                report("The gateway's processes were replaced.")
-            except (InvalidInput, ChildFailed) as error:
-                report(f"The gateway's processes were not all replaced: {error}")
-        if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
-            merging = time.monotonic() - merged_s >= _MERGE_EVERY_S
-            tending.round(merging=merging)
-            sealed_s = time.monotonic()
-            merged_s = sealed_s if merging else merged_s
+    inputs = PlanInputs(options, served.inputs, report)
+    with ThreadPoolExecutor(1, "upkeep") as thread:
+        tending = Upkeep(options.home, report, thread)
+        while not signals.stop.wait(_LOOK_EVERY_S):
+            if (dead := served.dead()) and not reviving.start_again(dead):
+                return dead
+            served.gateways.reap(report)
+            if inputs.changed() or signals.reload.is_set():
+                signals.reload.clear()
+                _take_over(options, served, report)
+            if signals.replace.is_set():
+                signals.replace.clear()
+                try:
+                    served.gateways.replace_all()
+                    report("The gateway's processes were replaced.")
+                except (InvalidInput, ChildFailed, DBAPIError) as error:
+                    report(f"The gateway's processes were not all replaced: {error}")
+            tending.look()
     return None
+
+
+def _take_over(options: ServeOptions, served: Served, report: Callable[[str], None]) -> None:
+    """Compile the plan and have it read. A change that cannot be compiled is reported once, and the
+    present plan stays."""
+    try:
+        served.gateways.reload(refresh_plan(options))
+    except (InvalidInput, DBAPIError) as error:
+        report(f"The change was not taken over, and changes nothing:\n{error}")
 
 
 class Reviving:
@@ -359,6 +368,12 @@ class Reviving:
     def __init__(self, served: Served, report: Callable[[str], None]) -> None:
         self._served, self._told = served, report
         self._ends_s: dict[str, deque[float]] = {}
+        self._waiting = ""
+
+    def _tell_once(self, text: str) -> None:
+        if text != self._waiting:
+            self._told(text)
+        self._waiting = text
 
     def start_again(self, dead: Child) -> bool:
         """Start another process in its place; False once it makes no sense to go on."""
@@ -372,6 +387,9 @@ class Reviving:
         code = dead.exit_code
         try:
             self._served.start_again(dead)
+        except DBAPIError as error:
+            ends_s.pop()  # it says nothing about the process: once the database is there, it starts
+            self._tell_once(f"{dead.name} ended ({code}) and waits for the database: {error}")
         except (InvalidInput, ChildFailed) as error:
             self._told(f"{dead.name} ended ({code}) and could not be started again: {error}")
         else:
@@ -382,10 +400,30 @@ class Reviving:
 class Upkeep:
     """Upkeep of a served home, round by round. Each problem is reported once."""
 
-    def __init__(self, home: Home, report: Callable[[str], None]) -> None:
-        self._home, self._told = home, report
+    def __init__(
+        self, home: Home, report: Callable[[str], None], thread: Executor | None = None
+    ) -> None:
+        self._home, self._told, self._thread = home, report, thread
         self._part = 0
         self._lost: set[str] = set()
+        self._sealed_s = self._merged_s = time.monotonic()
+        self._working: Future[None] | None = None
+
+    def look(self) -> None:
+        """Begin a round in the thread where one is due and none is under way. Raise what the last
+        one raised."""
+        if self._working is not None:
+            if not self._working.done():
+                return
+            self._working.result()
+            self._working = None
+        now_s = time.monotonic()
+        if now_s - self._sealed_s < _SEAL_EVERY_S:
+            return
+        merging = now_s - self._merged_s >= _MERGE_EVERY_S
+        self._sealed_s, self._merged_s = now_s, now_s if merging else self._merged_s
+        assert self._thread is not None, "rounds have a thread"
+        self._working = self._thread.submit(partial(self.round, merging=merging))
 
     def round(self, *, merging: bool) -> None:
         """Seal what was metered; where it is time, merge small files and read a part of the lake to
@@ -416,10 +454,12 @@ class Upkeep:
 class PlanInputs:
     """Everything that a plan is compiled from, and whether it has changed."""
 
-    def __init__(self, options: ServeOptions) -> None:
-        self._options = options
-        self._seen = _inputs(options)
+    def __init__(
+        self, options: ServeOptions, seen: list[object], report: Callable[[str], None]
+    ) -> None:
+        self._options, self._seen, self._told = options, seen, report
         self._due_s = 0.0
+        self._is_away = False
 
     def changed(self) -> bool:
         """Return whether there is something to compile that was not there at the last look. Looking
@@ -427,7 +467,14 @@ class PlanInputs:
         begin_s = time.monotonic()
         if begin_s < self._due_s:
             return False
-        before, self._seen = self._seen, _inputs(self._options)
+        before = self._seen
+        try:
+            self._seen = _inputs(self._options)
+            self._is_away = False
+        except DBAPIError as error:
+            if not self._is_away:
+                self._told(f"The database is away; the gateway goes on as it is: {error}")
+            self._is_away = True
         end_s = time.monotonic()
         self._due_s = end_s + 4 * (end_s - begin_s)
         return self._seen != before
