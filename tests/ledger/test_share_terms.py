@@ -110,6 +110,19 @@ def test_the_minimum_of_a_part_period_says_for_how_many_days_it_is() -> None:
             assert f"is lacking to the {line.label}" in line.working[0]
 
 
+def test_minimums_of_one_day_count_toward_each_other() -> None:
+    # In force on the last day of March: 310 × 1/31 = 10.00 for the month are all of 900 × 1/90 = 10.00 for the quarter
+    floors = (Floor(amount="USD 310", per="month"), Floor(amount="USD 900", per="quarter"))
+    result = only(settled([], month("2026-03"), share(begin=date(2026, 3, 31), floors=floors)))
+    assert {one.period: str(one.amount) for one in result.top_ups} == {"2026-03": "10.00"}
+
+
+def test_a_day_that_ends_where_a_band_begins_is_not_needed_in_order() -> None:
+    sales = [sold("02-01", "600.00"), sold("02-02", "300.00"), sold("02-02", "100.00", cloud="own")]
+    assert settled(sales, month("2026-02"), TIERED).needs_order == ()
+    assert settled([*sales, sold("02-02", "0.01")], month("2026-02"), TIERED).needs_order == (date(2026, 2, 2),)
+
+
 def test_no_floor_is_due_before_its_period_is_over() -> None:
     assert str(only(settled([], Interval(date(2026, 3, 11), date(2026, 3, 31)), FLOORED)).amount) == "0.00"
 
