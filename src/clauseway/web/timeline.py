@@ -84,7 +84,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 def drawn_of(timeline: Timeline, as_of: date) -> Drawn:
-    """Return where everything goes. What lies outside the timeline's days is cut off."""
+    """Return where everything goes. Stretches outside the timeline's days are cut off."""
     marks = _marks(timeline)
     top = max((mark.y for mark in marks), default=0) + MARK_LINE_PX
     axis_y = top + ROW_PX * len(timeline.rows)

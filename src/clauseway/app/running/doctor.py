@@ -404,7 +404,7 @@ def _message(error: Exception) -> str:
 def _within(timeout_s: float, function: Callable[[], T]) -> T:
     """Return the function's result.
 
-    Raise InvalidInput where it takes longer. What hangs is left behind in its thread.
+    Raise InvalidInput where it takes longer. A check that hangs is left behind in its thread.
     """
     results: list[T] = []
     errors: list[BaseException] = []

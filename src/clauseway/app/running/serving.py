@@ -69,7 +69,7 @@ _BALANCES_EVERY_S = 600.0
 # Each round of merging reads one of so many parts of the lake to its end: all of it in a day.
 _CHECK_PARTS = 24
 _LOOPBACK = "127.0.0.1"
-# What ends more often within that time is broken, and starting it again would only hide that.
+# A process that ends more often within that time is broken: starting it again would hide that.
 _ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0
 
 

@@ -79,7 +79,7 @@ class Window:
 
     @property
     def recent(self) -> int:
-        """What was used in the present step, or in the one before if that is more."""
+        """Return the usage of the present step, or of the one before if that is more."""
         steps = self._steps
         before = steps[-1][1] if steps and steps[-1][0] >= self._step - 1 else 0
         return max(self.fresh, before)

@@ -31,7 +31,8 @@ _SURFACES = {
     _MESSAGES_END: MESSAGES,
 }
 _FORMER_VERSION = "vertex-2023-10-16"
-# What may stand in a path's segment as it is (RFC 3986, 3.3), but for what ends a part of it.
+# Characters that may stand in a path's segment as they are (RFC 3986, 3.3), but for those that end
+# a part of it.
 _SUB_DELIMITERS = "!$&'()*+,=:@"
 _REFUSED = (b"openai-organization:", b"openai-project:")
 

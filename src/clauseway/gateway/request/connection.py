@@ -86,7 +86,7 @@ class Actions(dict[bytes, int]):
         return action
 
 
-# What may come in a row of a request's body without a byte of it: extensions of chunks, trailers.
+# Bytes that may come in a row without a byte of a request's body: extensions of chunks, trailers.
 _BARREN_BYTES_MAX: Final = 64 << 10
 # The bytes with which every answer begins go out one by one, to learn whether a client that sends
 # nothing more is still there; leading zeros of a chunk's size where the answer has begun.
@@ -237,7 +237,7 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return False
-        # What came after a whole request may have been refused: that request has its answer still.
+        # Bytes after a whole request may have been refused: that request has its answer still.
         if self._lifecycle is None and (self._refused or not self._waiting):
             return False
         if transport.get_extra_info("ssl_object") is not None:
@@ -411,7 +411,7 @@ class ClientConnection(asyncio.Protocol):
             incoming.expect = value
 
     def _refuse_twice(self, name: bytes) -> None:
-        """Which of two would count is for no one to guess: another server may take the other."""
+        """Nobody can guess which of two would count: another server may take the other."""
         self._refuse(errors.MALFORMED_HTTP, f"A head has one {name.decode()}.")
 
     def on_headers_complete(self) -> None:

@@ -1,4 +1,4 @@
-"""What clients hold of this process now: connections by address and by key, bytes by key.
+"""Connections of clients by address and by key, and bytes by key, that this process holds now.
 
 A body counts from its head on, by the length that the head states, until its request is over; so
 does an answer that is gathered whole. Bytes of an answer are counted and never refused: they are

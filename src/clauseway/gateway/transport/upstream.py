@@ -76,7 +76,7 @@ class _Actions(dict[bytes, int]):
 
 
 _actions: Final = _Actions()
-# What may come in a row without a byte of the body: a head, interim answers, extensions of chunks,
+# Bytes that may come in a row without one of the body: a head, interim answers, extensions,
 # trailers. Clouds' heads have two thousand bytes; the parser keeps the last header until it ends.
 _BARREN_BYTES_MAX: Final = 64 << 10
 

@@ -23,7 +23,7 @@ _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
 
 
 class BadForm(Exception):
-    """What was sent is no form."""
+    """The body is no form."""
 
 
 class Field(NamedTuple):

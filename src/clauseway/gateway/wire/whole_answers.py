@@ -54,7 +54,7 @@ def _is_anything(_body: bytes) -> bool:
 
 
 def _is_deletion(body: bytes) -> bool:
-    """What became of an object, which some servers say without words."""
+    """The end of an object, which some servers tell without words."""
     return not body or _is_object(body)
 
 

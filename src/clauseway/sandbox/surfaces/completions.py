@@ -19,7 +19,7 @@ from clauseway.sandbox.surfaces.parameters import (
 )
 from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event
 
-# What is answered where a request states no maximum.
+# The length of an answer where a request states no maximum.
 _USUAL_TOKENS = 16
 
 
