@@ -40,11 +40,12 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes,
 	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill; memory over ten million requests (SOAK=20: how many times)
+soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill; memory over ten million requests and a million connections (SOAK=20: how many times)
 	@SOAK=$(or $(SOAK),20) $(BIN)/python -m pytest --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
 		tests/decisions/test_trace.py tests/decisions/test_change.py tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
 		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py $(ARGS)
 	@$(BIN)/python -m bench.soak
+	@$(BIN)/python -m bench.churn
 
 .PHONY: live
 live: $(VENV)/.dev ## the doctor's checks and one real request to each cloud account that the environment names

@@ -1,0 +1,125 @@
+"""`python -m bench.churn [--connections N]`: memory and descriptors stay flat however connections come and go. Part of
+`make soak`.
+
+A gateway with everything on is asked by N connections: answered, refused for their key, their model, their body or
+their head, left in the middle of a head, of a body or of an answer, or never used. After a first round, in which
+what is kept of the latest requests fills, its memory must not grow by more than two megabytes. Exits with 1 where it
+does.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import tempfile
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from bench.data_plane import Bench, cloud_on, resident_mb
+from bench.results import Effort
+from bench.traffic import MODEL, SECRET
+
+_ROUNDS = 5
+_GROWTH_MAX_MB = 2.0
+_AT_ONCE = 16
+# Explanations are kept of the latest ten thousand requests, and arenas settle.
+_FIRST_ROUND = 40_000
+_RESET = struct.pack("ii", 1, 0)
+
+
+def _post(body: bytes, secret: str = SECRET, length: int | None = None) -> bytes:
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+        f"authorization: Bearer {secret}\r\ncontent-length: {len(body) if length is None else length}\r\n"
+    )
+    return head.encode() + b"connection: close\r\n\r\n" + body
+
+
+def _chat(model: str = MODEL, stream: str = "false") -> bytes:
+    messages = '[{"role": "user", "content": "Hi."}]'
+    return f'{{"model": "{model}", "stream": {stream}, "messages": {messages}}}'.encode()
+
+
+# What is sent on a connection, and the status that its answer has; 0 where the client leaves before there is one.
+_ASKED: tuple[tuple[bytes, int], ...] = (
+    (_post(_chat()), 200),
+    (_post(_chat(stream="true")), 200),
+    (_post(_chat(), secret="sk-nobody"), 401),
+    (_post(_chat(model="gpt-9")), 404),
+    (_post(b'{"model": '), 400),
+    (b"POST /v1/nowhere HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n", 404),
+    (b"NO HTTP AT ALL\r\n\r\n", 400),
+    (b"", 0),
+    (b"POST /v1/chat/completions HTTP/1.1\r\nhost: gate", 0),
+    (_post(b'{"model"', length=10_000), 0),
+    (_post(_chat()), 0),
+    (_post(_chat(stream="true")), 0),
+)
+
+
+async def _connect(port: int, asked: bytes, status: int, *, resets: bool) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(asked)
+        if status:
+            answer = await reader.read()
+            assert int(answer[9:12]) == status, answer[:200]
+        elif resets:
+            its = writer.get_extra_info("socket")
+            its.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    finally:
+        writer.close()
+
+
+async def _round(port: int, count: int) -> None:
+    """So many connections, some at once, each kind in turn."""
+    numbers = iter(range(count))
+
+    async def work() -> None:
+        for number in numbers:
+            asked, status = _ASKED[number % len(_ASKED)]
+            await _connect(port, asked, status, resets=number // len(_ASKED) % 2 == 0)
+
+    await asyncio.gather(*[work() for _ in range(_AT_ONCE)])
+
+
+def _descriptors(process: int) -> int:
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.churn", description=__doc__)
+    parser.add_argument("--connections", type=int, default=1_000_000)
+    wanted = parser.parse_args().connections
+    console, cores = Console(), sorted(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="clauseway-churn-") as folder,
+        contextlib.ExitStack() as stack,
+    ):
+        cloud = stack.enter_context(cloud_on(cores[0]))
+        bench = Bench(
+            Effort(rounds=1, seconds=1.0), stack, Path(folder), cloud, cores[-1], cores[0], peers=()
+        )
+        (process,) = bench.ours.processes
+        sizes: list[float] = []
+        open_files: list[int] = []
+        done = 0
+        rounds = [_FIRST_ROUND] + [max((wanted - _FIRST_ROUND) // _ROUNDS, 1)] * _ROUNDS
+        for count in rounds:
+            uvloop.run(_round(bench.ours.port, count))
+            done += count
+            sizes.append(resident_mb(bench.ours.processes))
+            open_files.append(_descriptors(process))
+            console.print(f"{done:,} connections, {sizes[-1]} MB, {open_files[-1]} descriptors")
+    grown = round(max(sizes[1:]) - sizes[0], 1)
+    more = max(open_files[1:]) - open_files[0]
+    console.print(f"{grown:+} MB and {more:+} descriptors at most since the first round")
+    return 0 if grown <= _GROWTH_MAX_MB and more <= _AT_ONCE else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
