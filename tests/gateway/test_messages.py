@@ -7,11 +7,12 @@ from typing import Any
 
 import anthropic
 import httpx
+import msgspec
 import pytest
 from endpoints_rig import Endpoints, sandbox_clouds, targets
 from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, key
 
-from clauseway.gateway.plan import Auth, Epoch, Plan, Prices, Route, Target
+from clauseway.gateway.plan import Auth, Epoch, Plan, Prices, RateLimit, Route, Target
 from clauseway.metering import Deployment, Status, Unit
 from clauseway.sandbox.signatures import credentials
 
@@ -72,7 +73,7 @@ def plan(rig: Rig, ports: dict[str, int], **changes: Any) -> Plan:
     routes = {f"anthropic|{CLAUDE}|direct": claude, "anthropic|chat|direct": Route(candidates=((len(PLACES), 0),))}
     return rig.plan(
         deployed, models={CLAUDE: CLAUDE, MODEL: "chat"}, epochs=(Epoch(begin_ns=0, routes=routes),),
-        keys=(key(SECRET, "anthropic"),), **{"attempt_timeout_s": 2.0, **changes},
+        **{"keys": (key(SECRET, "anthropic"),), "attempt_timeout_s": 2.0, **changes},
     )  # fmt: skip
 
 
@@ -294,3 +295,20 @@ def test_nobody_answers(clouds: Endpoints) -> None:
     assert failed.value.status_code == 502
     assert body_of(failed.value)["type"] == "api_error"
     assert len(clouds.asked("anthropic")) == 1, "the client does not multiply our attempts"
+
+
+def test_a_limit_is_told_in_the_formats_own_words(clouds: Endpoints) -> None:
+    clouds.rig.kill()
+    limited = msgspec.structs.replace(key(SECRET, "anthropic"), limits=(0,))
+    limit = RateLimit(id="l", whose="project acme/research", requests_per_minute=1)
+    clouds.rig.start(plan(clouds.rig, clouds.ports, keys=(limited,), limits=(limit,)))
+    try:
+        asked = {"model": CLAUDE, "max_tokens": 100, "messages": ASKED}
+        assert client(clouds).messages.create(**asked).content
+        with pytest.raises(anthropic.RateLimitError, match="1 requests a minute") as refused:
+            client(clouds).messages.create(**asked)
+    finally:
+        clouds.rig.kill()
+        clouds.rig.start(plan(clouds.rig, clouds.ports))
+    told = body_of(refused.value)
+    assert (told["type"], told["code"]) == ("rate_limit_error", "rate_limit_exceeded")

@@ -137,8 +137,7 @@ class Router:
                     asking = asking_of(incoming.method, incoming.url)
                 except UnknownPath as unknown:
                     return self._answer_without_cloud(incoming, unknown.methods, caller)
-            started = self._operate(incoming, asking, caller)
-            return started if isinstance(started, Lifecycle) else _shaped(started, asking)
+            return self._operate(incoming, asking, caller)
         except Refused as refused:
             self._shared.counts.refusals[refused.kind.code] += 1
             explained = self._explain(asking, refused.kind, str(refused), refused.skipped)
@@ -227,7 +226,7 @@ class Router:
         if spool.failure is not None or spool.full is not None:
             unwritable = _unwritable(shared)
             if unwritable is not None:
-                return journal_failed(unwritable, caller.head_lines)
+                return _shaped(journal_failed(unwritable, caller.head_lines), asking)
         unadmitted: Shortage | None = None
         if customer.account is not None:
             unadmitted = customer.account.admit(shared.wheel.now_s)
@@ -235,9 +234,8 @@ class Router:
                 shortage = unadmitted
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._explain(asking, LIMITED, shortage.message) + caller.head_lines
-                return shortage_response(
-                    shortage, lines + customer.account.rate_limit_headers(shared.wheel.now_s)
-                )
+                lines += customer.account.rate_limit_headers(shared.wheel.now_s)
+                return _shaped(shortage_response(shortage, lines), asking)
         if operation.state is State.LISTS:
             return self._list(incoming, asking, customer, caller, unadmitted)
         # body

@@ -61,9 +61,9 @@ class Option(NamedTuple):
     reasons: Mapping[int, str] = {}
 
 
-# Operation (of one that depends on others, those), cloud, deployment, needed bits, sizes, length
-# and streaming, where its prompt is cached.
-_Kind = tuple[int | tuple[str, ...], str, str, int, tuple[int, int], int, str]
+# Operation, cloud, deployment, needed bits, sizes, length and streaming, where its prompt is
+# cached.
+_Kind = tuple[int, str, str, int, tuple[int, int], int, str]
 _SMALL: Final = (0, 0)
 
 
@@ -129,7 +129,7 @@ class DeploymentChoice:
         length = length_of(body_bytes, output_tokens) if self._by_cost or cached_at else 0
         streamed = self._by_pace and asked.streamed
         key = (
-            operation.depends_on or operation.code,
+            operation.code,  # what an operation depends on shows in the bits
             cloud,
             deployment,
             needs.bits,
