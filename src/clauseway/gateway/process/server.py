@@ -66,7 +66,8 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     control: Path | None = None
     conditions: Path | None = None
     parent_pipe: int | None = None
-    worker: Worker = Worker()
+    # By a factory: compiled, a record is not known to be frozen.
+    worker: Worker = msgspec.field(default_factory=Worker)
     shares_limits: bool = False  # also with gateways elsewhere
     issued: Path | None = None  # the index of identifiers, where workers share one
     # Sockets that listen already, of whoever started us.
