@@ -2,7 +2,7 @@
 
     decide      the outcome with its reasons, conditions, the readings it turns on and a receipt
     outcome_of  the outcome alone
-    looks_of    each comparison of a term with an act on the way, for a trace
+    looks_of    each comparison of a term with an act that was made while deciding, for a trace
 
 `engine` has the rule itself.
 """
@@ -71,7 +71,7 @@ def _turns(
 
 
 def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield each option that was not chosen, after the id of its reading."""
+    """Yield a pair (reading, option) for each option that was not chosen."""
     for reading in agreement.readings.values():
         for option in reading.options:
             if option != readings[reading.id]:
@@ -95,11 +95,11 @@ def looks_of(
     """Return the terms as they stand on the day, and in order each look at a term."""
     looks: list[Look] = []
     case = _case(agreement, catalog, facts.known(question.known_at), question, looks)
-    _answer(case)
+    _answer(case)  # for the looks that it records
     terms = {state.term.id: state.term for state in case.force.states}
     return case.force, [
         msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look))
-        # To say why one passes looks again, and appends to the list.
+        # `_passes` records looks too, so walk a copy.
         for look in tuple(looks)
     ]
 
@@ -136,6 +136,7 @@ def _answer(case: Case) -> Finding:
         return Finding(Outcome.UNSTATED, (case.rule("unstated", note),))
     act = act_of(question, case.catalog)
     finding = named(decide_act(case, act), act)
+    # A question that names no seller has the party for one.
     if question.action == SERVE and question.seller != question.party:
         sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
         finding = both(finding, named(decide_act(case, sale), sale))

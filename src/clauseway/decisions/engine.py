@@ -1,7 +1,7 @@
-"""The rule of decision, in one place: `decide_act` reads top to bottom as a lawyer would argue.
+"""The rule of decision, in one place: `_rule` reads top to bottom as a lawyer would argue.
 
-unstated?       No amendment is both in force and known, the product has no owner and no
-                permission to anyone, or the agreement does not name the product.
+unstated?       No amendment that is known is in force; or nobody owns the product and no
+                permission is to anyone. (`asking` answers for a product that is not named.)
 share-revenue   Is a share due?
 forbidden?      Check each act that the question needs. A sale, for example, needs an offer by
                 the seller and hosting by the host.
@@ -70,19 +70,20 @@ def _rule(case: Case, act: Act) -> Finding:
     if owner is None and not public:
         # The rule `unstated` speaks of days on which nothing is in force at all.
         return Finding(Outcome.UNSTATED, (case.rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
-    # A term that forbids goes before every permission.
+    # A term that forbids goes before every permission. The party that asks may have a permission
+    # that overrides such a term (`despite`).
     needed = _needed(case, act, owner)
     if bars := barred(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, bars)
     # The owner may do whatever no term forbids.
     if act.party == owner:
-        # The hosting alone is cited for serving: `sell` says why the owner may sell.
+        # For serving, the hosting alone is cited: a question about selling says why it may sell.
         cited = [act] if act.action == SERVE else needed
         return both(
             Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
             conditions(case, needed, owner, grantor=owner),
         )
-    # Without an owner there is a public permission: see above.
+    # Without an owner there is a public permission, or the product was unstated.
     if public or owner is None:
         return both(Finding(Outcome.PERMITTED, public), conditions(case, needed, act.party))
     # Any other party needs a licence or a grant.
@@ -93,7 +94,7 @@ def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
     A sale needs an offer by the seller, and hosting by the host. Who serves what it sells itself
-    needs both of itself. Who serves for another seller hosts alone: the sale is asked apart.
+    needs both of itself. Who serves for another seller hosts alone: `asking` asks for the sale.
     """
     if act.action == SELL:
         return act, msgspec.structs.replace(act, action=SERVE, party=_host(case, act, owner))
@@ -118,8 +119,9 @@ def _host(case: Case, act: Act, owner: str | None) -> str:
 def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
-    Carve-outs and permissions of the owner or of anyone are cited first, then the exclusivities that the acts lie
-    inside. Where there are neither, cite the exclusivity that ended, ownership and its rule.
+    Carve-outs and permissions of the owner or of anyone are cited first, with the exclusivities
+    that the acts lie inside. With such exclusivities alone, ownership is cited too. With none of
+    them, cite the exclusivity that ended, ownership and its rule.
     """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
     passed = passing(case, acts)
@@ -146,6 +148,7 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
     The conditions that bind the owner bind the act too.
     """
     bound = conditions(case, needed, act.party, grantor=owner)
+    # A licence carries serving and selling alone.
     licensed = licences(case, act) if act.action in ACTIONS_WITH_SELLER else Licences((), ())
     # A licence is a right by itself and is cited first. A grant rests on the owner's freedom to
     # give it, so the grounds of that freedom go before the grant.
@@ -195,7 +198,8 @@ def _lacks_a_grant(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> F
         text=f"{owner} must grant it to {ASKED_PARTY}; no grant is recorded.",
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
     )
-    # Cite the exclusivity that once reserved the offer or the licence, never the hosting.
+    # Cite the exclusivity that once reserved the licence, or the first act that is needed: for a
+    # sale the offer, not its hosting.
     freed = lifted(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )

@@ -224,7 +224,7 @@ NO_KINDS: Mapping[str, WayToSay] = {
         ("refund", "rebate", "clawback", "credit"),
         WayToSay(
             "what is given back is recorded when it happens",
-            f"Keep it as prose, or {_CONTEXT}; record each case with clauseway credit.",
+            f"Keep it as prose, or {_CONTEXT}; record each case with clauseway books credit.",
         ),
     ),
 }

@@ -4,13 +4,14 @@ The router has read the request, identified who asks and found the candidates th
 From there this file is the walk, section by section:
 
     start       the deadline runs; a full journal is waited for
-    prepare     a file for batches is read, a list of several accounts is put together; most
-                requests need no preparation
+    prepare     limits that are short here are asked for; a file for batches is read; a list of
+                several accounts is put together; most requests need no preparation
     choose      the best candidate is taken that was not tried yet, is healthy and has room
     attempt     its worst case is reserved, an intent is in the journal, the request is sent
     answer      the candidate's answer comes, whole or as a stream. From the first content of a
                 stream on, the caller gets this cloud's answer or a broken stream, not another's
-    name        the rows of resources that the answer names are durable; most answers name none
+    name        what the answer names (a stored response, a file, a batch) is durable in the
+                gateway's own index; most answers name nothing
     finish      the usage record is in the journal; the last bytes are held until it is durable
     over        answered, or the caller left
 
@@ -106,16 +107,17 @@ class Preparation(Protocol):
 class Lifecycle(AttemptOwner):
     """See the module. Created when a request is understood and permitted; `start` sets it off.
 
-    `resources` are what it makes or follows at an account, where it does.
+    `resources` are those that it makes or follows at an account; None if it does neither.
     """
 
     # The state before the first attempt; in the class, because most requests never change most of
     # it.
+    # When the timer wheel calls, and in which of its slots the request waits.
     due_s = 0.0
     slot_s = 0.0
     # The admission, the preparation, or the growth of a budget.
     _preparing: asyncio.Task[None] | None = None
-    # The limit of requests of which this process had too small a share when the request came.
+    # The request limit whose share in this process was used up when the request came.
     unadmitted: Shortage | None = None
     # Choosing.
     _next_index = 0
@@ -137,8 +139,8 @@ class Lifecycle(AttemptOwner):
     _last_bytes = b""
     _over = False
     _unattended = False  # nobody waits for the answer; it is read for its usage
-    # Its bytes in flight: those of its body that were counted, and of an answer that is gathered
-    # whole; and the use of its key that they are counted in. Released when the request is over.
+    # `bytes_held` are its bytes in flight: those of its body, and of an answer that is gathered
+    # whole. `use` is the record of its key's use that counts them. Both are released at the end.
     use: Use | None = None
     bytes_held = 0
 
@@ -281,7 +283,7 @@ class Lifecycle(AttemptOwner):
         if wanted is None:
             self._answer(200, response(200, prepared.answer, self._header_lines()))
             return
-        self._hedge_due_s = FOREVER_S  # a file that is uploaded to two clouds stays at both
+        self._hedge_due_s = FOREVER_S  # no hedge: a file uploaded twice would stay at both
         self._candidates, self.wanted = prepared.selection.candidates, wanted
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         if self._resources is not None:
@@ -327,6 +329,7 @@ class Lifecycle(AttemptOwner):
                 return True
         # A candidate that was skipped is still better than no answer.
         skipped, self._last_resort = self._last_resort, None
+        # After an attempt there is an error to answer with.
         if skipped is None or self._tried:
             return False
         return self._attempt_at(skipped)
@@ -389,8 +392,8 @@ class Lifecycle(AttemptOwner):
     async def _grow_budget(self, shortage: Shortage, candidate: Candidate) -> None:
         """Ask for larger slices of the budgets that are short, and try again with them.
 
-        Others may have been quicker: then it is short again, and asks again, until what is denied
-        may not grow.
+        Another request may take what was granted: then this repeats, until the request fits or no
+        larger slice is to be had.
         """
         try:
             await self.shared.accounts.grow(shortage)
@@ -415,7 +418,7 @@ class Lifecycle(AttemptOwner):
     # -- answer: reports of an attempt that goes well
 
     def answered(self, attempt: Attempt, body: bytes) -> None:
-        """A whole answer has come, a refusal that speaks of the request among them."""
+        """A whole answer has come; it may be a refusal of the request itself."""
         self._prefer(attempt)
         self._status = status = attempt.status
         good = 200 <= status < 300
@@ -451,15 +454,15 @@ class Lifecycle(AttemptOwner):
             self._remember_cache(attempt)
         framed = self._stream_head(attempt, framed)
         resources = self._resources
-        identifier = resources.runs_on(attempt.stream) if resources is not None else ""
-        if resources is None or not identifier:
+        background_id = resources.runs_on(attempt.stream) if resources is not None else ""
+        if resources is None or not background_id:
             caller.write(framed)
             return
         # The response goes on without us: its name has to be durable before anybody can have read
         # it.
-        attempt.later = resources.row(attempt, identifier, pending=True)
+        attempt.later = resources.row(attempt, background_id, pending=True)
         self._held_events = [framed]
-        self.shared.holds.attended.add(identifier)
+        self.shared.holds.attended.add(background_id)
         self.shared.issued.add((attempt.later,), self._guarded(self._name_durable))
 
     def stream_ended(self, attempt: Attempt) -> None:
@@ -541,8 +544,8 @@ class Lifecycle(AttemptOwner):
         self._finish_named(last_bytes, [row] if row is not None else [])
 
     def _answered_about(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
-        """The answer is about a resource that was made before; where it tells its end, its usage
-        comes with it."""
+        """The answer is about a resource that was made before. If it says that the resource has
+        ended, the resource's usage is metered now."""
         status, last_bytes = attempt.status, self._whole_answer(attempt, body)
         end, files = resources.end_of_answer(status, body), resources.files_of(status, body)
         if end is not None:
@@ -597,8 +600,7 @@ class Lifecycle(AttemptOwner):
         self.shared.issued.add(rows, self._guarded(written))
 
     def _guarded(self, step: OnWritten) -> OnWritten:
-        """Return `step` with an exception in it ending the request: nobody else would hear of
-        it."""
+        """Wrap `step`: an exception in it ends the request, because nobody else would hear of it."""
 
         def guarded(outcome: bool | OSError) -> None:
             try:
@@ -622,7 +624,7 @@ class Lifecycle(AttemptOwner):
         """Return status line and headers; `rest` is the framing and what follows it."""
         status = attempt.status
         account, target = self.customer.account, attempt.candidate.target
-        # Where limits of the customer's own hold, it hears those; the cloud's are our account's.
+        # A customer with limits of its own is told those; the cloud's are limits of our account.
         own = (
             account.rate_limit_headers(self.shared.wheel.now_s, target.cloud, target.product)
             if account
@@ -654,6 +656,7 @@ class Lifecycle(AttemptOwner):
     def _answer(self, status: int, answer: bytes, message: str = "") -> None:
         """Finish with an answer of the gateway's own."""
         self._status, self._message = status, message
+        # The tail of a stream has no head, and keeps its form.
         if self.wanted.operation.shape_error is not None and answer.startswith(b"HTTP/"):
             answer = answer_in_message_shape(answer)
         self._finish(answer)
@@ -672,8 +675,8 @@ class Lifecycle(AttemptOwner):
         waiting, self._held_events = self._held_events, None
         if waiting is not None:
             caller.write(b"".join(waiting))
-        # An answer that ends by its length or its last chunk leaves the connection usable: a client
-        # that was not told otherwise sends its next request there.
+        # An answer that ends by its length or its last chunk leaves the connection usable: unless
+        # `connection: close` was sent, the client sends its next request there.
         intact = caller.chunked or not self._streaming
         if error is None:
             caller.write(self._last_bytes)
@@ -811,8 +814,8 @@ class Lifecycle(AttemptOwner):
             self._answer_failure(CLOUDS_FAILED)
 
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
-        """Answer that every candidate was attempted in vain, or none may be for now, naming
-        each."""
+        """Answer that every candidate was attempted in vain, or that none may be attempted for now,
+        and name each."""
         how_far = "Attempted" if self._tried else "None was attempted"
         named = "; ".join(map(str, self._tried or self._skipped))
         message = f"No cloud answered this request. {how_far}: {named}."
@@ -882,7 +885,7 @@ class Lifecycle(AttemptOwner):
         self._set_due(due_s)
 
     def expect_by(self, attempt: Attempt, due_s: float) -> None:
-        """The rest has to come sooner than that."""
+        """Expect the rest of the answer by `due_s`."""
         attempt.due_s = min(attempt.due_s, due_s)
         self._set_due(self._earliest_due_s())
 
