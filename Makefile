@@ -37,6 +37,7 @@ up: setup ## replay the night of the amendment and stay up (ONCE=1: end after th
 test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, one a core if left out; ARGS=…: pytest's own options)
 	@tools/chromium
 	@$(BIN)/python tests/opa_judge.py
+	@$(BIN)/python tests/spark_judge.py
 	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup $(ARGS)
 
 .PHONY: soak

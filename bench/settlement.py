@@ -33,7 +33,8 @@ from clauseway.ledger import Inputs, accruals, read_assumptions, settle
 from clauseway.storage import Control
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of, list_files
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import engine, revenue
+from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.usage import revenue
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 ROWS = 50_000_000
@@ -133,7 +134,7 @@ def run_ours(folder: Path) -> Figures:
     assumptions = read_assumptions(_ASSUMED, opened.agreement.figures)
     control = Control.open(folder / "control.db")
     lake = Lake(folder / "lake", control)
-    with engine() as con:  # the libraries loaded, as the bare side's are
+    with duckdb_engine() as con:  # the libraries loaded, as the bare side's are
         con.to_pyarrow(ibis.literal(1))
     begin = time.perf_counter()
     settlement = settle(

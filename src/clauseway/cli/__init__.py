@@ -42,6 +42,7 @@ _EXTRAS = {
     "ibis": "settle",
     "psycopg": "postgres",
     "pyarrow": "settle",
+    "pyspark": "spark",
     "typst": "documents",
     "vl_convert": "charts",
 }

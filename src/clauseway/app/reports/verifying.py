@@ -34,6 +34,7 @@ from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.past import copied, forget_since, rows_known
+from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
 _SIGNATURES = ".signatures.json"
@@ -132,12 +133,16 @@ def verify_given(home: Home, given: HandedStatement) -> StatementVerification:
     return done
 
 
-def verify_statement(home: Home, stated: Statement) -> StatementVerification:
-    """Settle again from what a statement says it was made from.
+def verify_statement(
+    home: Home, stated: Statement, engine: QueryEngine = duckdb_engine
+) -> StatementVerification:
+    """Settle again from what a statement says it was made from, its usage summed and priced by an
+    engine.
 
     Raise InvalidInput where that is impossible.
     """
-    with copied(home.control, home.lake) as lake:
+    with copied(home.control, home.lake) as copy:
+        lake = copy.priced_by(engine)
         again = repeat(home, lake, stated)
         settlement = performed_corrections(home, lake, stated, again)
     edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]

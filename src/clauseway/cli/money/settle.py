@@ -1,5 +1,9 @@
 """`clauseway settle`: who owes whom for a month."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -7,18 +11,24 @@ import typer
 
 from clauseway.app.books.basis import NamedBasis, basis_of, given_agreements, given_prices, history
 from clauseway.app.books.settling import now, settle_as_known, settle_month
-from clauseway.app.opening.home import home_at
+from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.reports.statements import statement_context
+from clauseway.app.reports.verifying import StatementVerification
 from clauseway.app.reports.what_if import what_if
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
+from clauseway.cli.money.verification_text import print_verification
 from clauseway.cli.output import console
-from clauseway.ledger import Settlement, statement_of
+from clauseway.ledger import Settlement, Statement, statement_of
 from clauseway.values import InvalidInput, Problem
+
+# A second opinion that is not the same.
+DIFFERS = 2
+SecondOpinion = Callable[[Statement], StatementVerification]
 
 Period = Annotated[str, typer.Option("--period", help="The month, as 2026-05.")]
 Assume = Annotated[
@@ -66,6 +76,22 @@ def command(
             help="Drop the sums kept of earlier months and count everything again.",
         ),
     ] = False,
+    second_opinion: Annotated[
+        str,
+        typer.Option(
+            "--second-opinion",
+            help="Settle again with another engine, and compare to the last byte: spark.",
+            metavar="ENGINE",
+        ),
+    ] = "",
+    spark_master: Annotated[
+        str,
+        typer.Option(
+            "--spark-master",
+            help="Where Spark runs, in its own words: local[*], local-cluster[2,1,1024], spark://host:7077.",
+            metavar="MASTER",
+        ),
+    ] = "local[*]",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -81,6 +107,10 @@ def command(
     What it stands on belongs to the home: the first settlement that names a price book, rates, a
     figure, a reading or an agreement records it as accepted by you, and every later command uses
     it. Naming something else is refused; `clauseway basis` changes it, by whom, when and why.
+
+    With --second-opinion spark the usage is summed and priced again by Spark (the extra `spark`,
+    and Java), from the first day on and without any sum that was kept. The exit code is 2 where
+    a line differs; both amounts are printed.
 
     \b
     What is undisclosed?
@@ -98,8 +128,13 @@ def command(
     What if only the terms up to A3 governed the same usage, or the percentage were another? Nothing is posted:
       clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap --under A3
       clauseway settle --period 2026-05 --under share-openai-microsoft=15%
+    Does Spark come to the same cents?
+      clauseway settle --period 2026-05 --second-opinion spark
     """
     at = home_at(home)
+    if second_opinion:
+        _refuse_unknown_engine(second_opinion)
+        _refuse_second_opinion_beside(known_at, under)
     if known_at is not None:
         _refuse_beside_known_at(assume, reading, prices, rates, agreement, under)
         _print(settle_as_known(at, period, known_point(known_at)), as_json)
@@ -112,13 +147,35 @@ def command(
         comparison = what_if(at, opened, table, period, assume or [], readings, under)
         answer(as_json, comparison, lambda: print_what_if(console(), comparison))
         return 0
+    settle = partial(settle_month, at, opened, table, period, assume or [], readings)
     accepted = len(history(at))
-    settlement = settle_month(
-        at, opened, table, period, assume or [], readings, from_scratch=from_scratch
-    )
-    say_recorded(history(at)[accepted:])
-    _print(settlement, as_json)
-    return 0
+    with _second_opinion(at, spark_master) if second_opinion else nullcontext() as opinion:
+        settlement = settle(from_scratch=from_scratch)
+        say_recorded(history(at)[accepted:])
+        if opinion is None:
+            _print(settlement, as_json)
+            return 0
+        verification = opinion(statement_of(settlement))
+    return _print_both(settlement, verification, as_json)
+
+
+def _second_opinion(home: Home, master: str) -> AbstractContextManager[SecondOpinion]:
+    """Start Spark before anything is posted; it needs the extra `spark`."""
+    opened: AbstractContextManager[SecondOpinion]
+    opened = import_module("clauseway.app.reports.second_opinion").opened(home, master)
+    return opened
+
+
+def _print_both(settlement: Settlement, verification: StatementVerification, as_json: bool) -> int:
+    """Print a settlement, then how another engine judges it; return the exit code."""
+    statement = statement_of(settlement)
+
+    def show() -> None:
+        print_statement(console(), statement_context(statement))
+        print_verification(console(), verification, by="Spark")
+
+    answer(as_json, {"statement": statement, "second_opinion": verification}, show)
+    return 0 if verification.same else DIFFERS
 
 
 def _print(settlement: Settlement, as_json: bool) -> None:
@@ -127,6 +184,20 @@ def _print(settlement: Settlement, as_json: bool) -> None:
         statement_of(settlement),
         lambda: print_statement(console(), statement_context(statement_of(settlement))),
     )
+
+
+def _refuse_unknown_engine(name: str) -> None:
+    if name != "spark":
+        problem, why = f"no engine {name!r}", "a second opinion comes from spark"
+        todo = "Write --second-opinion spark."
+        raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", todo=todo))
+
+
+def _refuse_second_opinion_beside(*given: object) -> None:
+    if any(given):
+        problem = "--second-opinion with --known-at or --under"
+        why, todo = "nothing is posted that it could judge", "Leave one of the two out."
+        raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", todo=todo))
 
 
 def _refuse_beside_known_at(*given: object) -> None:

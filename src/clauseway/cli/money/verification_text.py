@@ -8,13 +8,12 @@ from clauseway.app.reports.verifying import DIFFERS, StatementVerification
 from clauseway.cli.output import print_indented
 
 
-def print_verification(out: Console, done: StatementVerification) -> None:
-    """Print that the statement is the same, or every difference."""
+def print_verification(out: Console, done: StatementVerification, by: str = "") -> None:
+    """Print that the statement is the same, or every difference; `by` names another engine."""
     whom = f" for {done.party}" if done.party else ""
     verdict = "the same, to the last byte" if done.same else "NOT the same"
-    out.print(
-        f"Statement {done.period}{whom}: {verdict}", style="bold green" if done.same else "bold red"
-    )
+    title = f"Statement {done.period}{whom}{f' by {by}' if by else ''}: {verdict}"
+    out.print(title, style="bold green" if done.same else "bold red")
     print_indented(out, f"statement {done.digest}", by=2, style="dim")
     for remark in done.remarks:
         print_indented(out, remark, by=2, style="yellow")

@@ -11,7 +11,8 @@ from ibis.expr.types import Table
 
 from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import engine, priced_once, sealed_usage
+from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.usage import priced_once, sealed_usage
 from clauseway.values import Interval
 
 # Rows read at a time: enough to be quick, little enough that any period fits into memory.
@@ -36,7 +37,7 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
 
     Failed attempts and attempts lost in a crash have no charge and are left out.
     """
-    with engine() as con:
+    with duckdb_engine() as con:
         usage = sealed_usage(con, lake, selection.days)
         if usage is None:
             return

@@ -30,7 +30,8 @@ from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.files import LakeFile
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import engine, priced_once, sealed_usage
+from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.usage import priced_once, sealed_usage
 from clauseway.values import Interval, day_after
 
 _WORDS = (
@@ -97,7 +98,7 @@ def attempts_of(contents: Sequence[DayContent]) -> int:
 def counted_attempts(lake: Lake, days: Interval) -> Iterator[pa.RecordBatch]:
     """Yield the attempts of some days that count, each once, in the order of their days; whole, as
     usage is written."""
-    with engine() as con:
+    with duckdb_engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return
@@ -153,7 +154,7 @@ def _keep(control: Control, read: Mapping[date, tuple[str, DayContent]]) -> None
 def _read(lake: Lake, days: Sequence[date]) -> dict[date, DayContent]:
     """Read the content of these days, a stretch of them at a time."""
     contents = {day: DayContent(day=day, attempts=0, digest="") for day in days}
-    with engine() as con:
+    with duckdb_engine() as con:
         for stretch in _stretches(days):
             for day, rows in _in_order(con, lake, stretch):
                 contents[day] = rows.end(day)

@@ -37,6 +37,7 @@ from clauseway.storage.lake.files import (
     list_files,
 )
 from clauseway.storage.lake.quarantine import hold
+from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.lake.records import days_of
 from clauseway.storage.lake.rollups import Summing, Sums, add_sums, replace_day, scan
 from clauseway.values import Interval
@@ -63,6 +64,7 @@ class Lake:
         self.root = root
         self.control = control
         self.known_ns = self.sealed_ns = _NO_LIMIT_NS
+        self.engine: QueryEngine = duckdb_engine
         root.mkdir(parents=True, exist_ok=True)
         _adopt_former(self)
 
@@ -78,6 +80,12 @@ class Lake:
         limited.known_ns = known_ns
         limited.sealed_ns = self.sealed_ns if sealed_ns is None else sealed_ns
         return limited
+
+    def priced_by(self, engine: QueryEngine) -> "Lake":
+        """Return the lake with another engine to sum and price its usage."""
+        other = copy(self)
+        other.engine = engine
+        return other
 
     def seal(self, batch: UsageBatch, sealed_ns: int, *, also: Along = nothing) -> bool:
         """Seal a batch; return whether it is new. Once this returns, the batch is durable and the

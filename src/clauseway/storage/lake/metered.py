@@ -15,7 +15,8 @@ from clauseway.metering import Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import engine, priced_once, rows_of, sealed_usage, sums_many
+from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.usage import priced_once, rows_of, sealed_usage, sums_many
 from clauseway.values import DAY_NS, HOUR_NS, Interval
 
 # Imported records have ids from here on; the time of their recording says nothing about their
@@ -73,7 +74,7 @@ def metered_sums(
     `steps` are the lengths of context (input tokens) at which a price changes, ascending; `buyers`
     the organisations that have prices of their own: all others are summed under no name.
     """
-    with engine() as con:
+    with duckdb_engine() as con:
         usage = sealed_usage(con, lake, days)
         return (
             []

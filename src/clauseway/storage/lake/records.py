@@ -18,6 +18,7 @@ from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import LATER
 from clauseway.storage.lake.digests import require_sound
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of
+from clauseway.storage.lake.query_engines import read_files
 from clauseway.values import Interval, day_after
 
 _ROWS = 20_000
@@ -37,7 +38,7 @@ def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Int
 def rows_in(con: BaseBackend, files: Sequence[Path], days: Interval | None) -> Table:
     """Return the rows of some days in these files. A column that no file has is a column of
     nulls."""
-    usage = con.read_parquet([str(file) for file in files], union_by_name=True)
+    usage = read_files(con, files)
     missing = {unit.column: ibis.null("int64") for unit in Unit}
     missing |= {name: ibis.null("string") for name, _type in LATER}
     usage = usage.mutate(

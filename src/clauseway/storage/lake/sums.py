@@ -10,8 +10,8 @@ from ibis import _
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.lake.usage import (
-    engine,
     places_of,
     price_columns,
     priced_once,
@@ -42,7 +42,7 @@ class DaySum(msgspec.Struct, frozen=True, kw_only=True):
 def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]:
     """Yield the attempts that count on the event days, summed as finely as these prices tell them
     apart."""
-    with engine() as con:
+    with duckdb_engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return

@@ -1,4 +1,5 @@
-"""Usage summed and priced, as one set of Ibis expressions over the sealed files (DuckDB here).
+"""Usage summed and priced, as one set of Ibis expressions over the sealed files, which DuckDB
+or Spark runs.
 
 Each attempt counts once by (request, attempt), however often it was sealed. Sealing has compared
 files: a file that is `apart` shares no attempt with the files sealed before it. So on days with
@@ -9,9 +10,7 @@ is decimal(38, 12) throughout; the same rows price one record in `pricing`, and 
 says they agree.
 """
 
-import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -44,6 +43,7 @@ from clauseway.pricing.conditions import CONTEXT, HOUR
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.files import LakeFile
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.query_engines import duckdb_engine, held
 from clauseway.storage.lake.records import best_known, is_served, rows_in
 from clauseway.values import (
     EPOCH_HOUR,
@@ -58,9 +58,6 @@ from clauseway.values import (
 
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
 _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
-# The engine's memory before it writes to disk: with the libraries themselves it stays within 600
-# MB.
-_ENGINE_MEMORY = "300MB"
 # Rows that are Python objects at a time, besides the returned records.
 _CHUNK_ROWS = 20_000
 
@@ -74,22 +71,6 @@ class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     input_tokens: int
     output_tokens: int
-
-
-@contextmanager
-def engine() -> Iterator[BaseBackend]:
-    """Open an engine of its own, within its memory; larger data goes to a folder that is removed
-    afterwards."""
-    with tempfile.TemporaryDirectory(prefix="clauseway-") as folder:
-        con = ibis.duckdb.connect(
-            memory_limit=_ENGINE_MEMORY,
-            temp_directory=folder,
-            preserve_insertion_order=False,
-        )
-        try:
-            yield con
-        finally:
-            con.disconnect()
 
 
 def revenue(
@@ -109,15 +90,13 @@ def revenue(
     currency that has no rate.
     """
     by_line = ["event_day", "seller", "cloud", "product"]
-    with engine() as con:
+    with lake.engine() as con:
         parts = _parts(con, lake, days)
         if not parts:
             return []
         grain = prices.grain(places_of(con, lake, days))
         # Sum part by part, then join the prices to the sums.
-        sums = con.create_table("sums", _sums(parts[0], grain), temp=True)
-        for part in parts[1:]:
-            con.insert("sums", _sums(part, grain))
+        sums = held(con, "sums", [_sums(part, grain) for part in parts])
         charged = _charged(con, sums, prices, grain)
         lines = charged.group_by(*by_line, "currency").agg(
             amount=_.amount.sum(),
@@ -140,7 +119,7 @@ def sales_in_order(
     """Return the charges of one event day one by one, by event time and then record id. Raise
     UnknownPrice."""
     days = Interval(day, day_after(day))
-    with engine() as con:
+    with lake.engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return []
@@ -151,7 +130,7 @@ def sales_in_order(
             ["event_ns", "request_id", "attempt", "event_day", *price_columns(grain), *units]
         )
         attempts = with_price_columns(priced_once(usage), grain).select(*wanted)
-        charged = _charged(con, con.create_table("attempts", attempts, temp=True), prices, grain)
+        charged = _charged(con, held(con, "attempts", [attempts]), prices, grain)
         priced = con.to_pyarrow(
             charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced")
         )
@@ -172,7 +151,7 @@ def sales_in_order(
 
 def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]:
     """Return the usage of each cloud on the days, sealed so far."""
-    with engine() as con:
+    with duckdb_engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return []

@@ -1,0 +1,24 @@
+"""A second opinion on a settlement: Spark sums and prices the same usage, and the statement is the
+same to the last byte, or it is told line by line.
+
+The module needs the extra `spark`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from clauseway.app.opening.home import Home
+from clauseway.app.reports.verifying import StatementVerification, verify_statement
+from clauseway.ledger import Statement
+from clauseway.storage.lake.spark import spark_engine
+
+
+@contextmanager
+def opened(home: Home, master: str) -> Iterator[Callable[[Statement], StatementVerification]]:
+    """Start Spark at a master, and yield what performs a statement again on it.
+
+    Raise InvalidInput where Spark does not start, before anything is settled.
+    """
+    with spark_engine(master) as engine:
+        yield partial(verify_statement, home, engine=engine)

@@ -1,0 +1,108 @@
+"""Spark as a second engine: its wheel and a Java for it, obtained once into the tests' cache.
+
+Java is the machine's own where it is new enough, else Debian's package, unpacked without being installed. As a script
+(`make test` runs it first) this says what it does meanwhile.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from obtained import APT_LISTS, alone, obtain
+
+_LIBRARIES = Path(__file__).with_name("spark.txt")
+_OLDEST_JAVA = 17
+_PACKAGE = f"openjdk-{_OLDEST_JAVA}-jre-headless"
+_JVM = Path(f"usr/lib/jvm/java-{_OLDEST_JAVA}-openjdk-amd64")
+_PATIENCE_S = 900.0  # an upper bound for a busy machine and a slow mirror
+
+
+class Unavailable(Exception):
+    """Spark or Java cannot be had here; says why."""
+
+
+@cache
+def settings() -> dict[str, str]:
+    """The environment in which Spark runs: its libraries and its Java. Raises Unavailable."""
+    libraries = obtain("spark-4.0.5", _install)
+    return {"JAVA_HOME": str(_java()), "PYTHONPATH": str(libraries), "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def _install(folder: Path) -> None:
+    _say("Fetching Spark (430 MB) for the tests, once (one to three minutes) …")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command += ["--no-compile", "--no-deps", "--no-build-isolation", "--require-hashes"]
+    command += ["--requirement", str(_LIBRARIES), "--target", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Unavailable(f"Spark cannot be installed: {done.stderr[-400:]}")
+
+
+def _java() -> Path:
+    """The home of a Java that is new enough. Raises Unavailable."""
+    named, program = os.environ.get("JAVA_HOME"), shutil.which("java")
+    for home in (Path(named) if named else None, Path(program).resolve().parents[1] if program else None):
+        if home is not None and _version(home) >= _OLDEST_JAVA:
+            return home
+    return obtain("java", _fetch_java) / _JVM
+
+
+def _version(home: Path) -> int:
+    program = home / "bin" / "java"
+    if not program.exists():
+        return 0
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+    number = re.search(r'version "(\d+)', said)
+    return int(number.group(1)) if number else 0
+
+
+def _fetch_java(folder: Path) -> None:
+    """Unpack Debian's package into the folder. Raises Unavailable."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and APT_LISTS.is_dir()):
+        raise Unavailable(f"there is no Java {_OLDEST_JAVA} here, and no apt-get to fetch one")
+    _say("Fetching Java (45 MB) …")
+    with alone(APT_LISTS):
+        for _ in range(2):
+            _run(["apt-get", "download", _PACKAGE], folder)
+            if packages := list(folder.glob("*.deb")):
+                break
+            # Where apt has no lists yet, they are fetched once; that takes root.
+            _run(["apt-get", "update"], folder)
+    for package in packages:
+        _run(["dpkg-deb", "-x", str(package), str(folder)], folder)
+    _relink(folder)
+    if _version(folder / _JVM) < _OLDEST_JAVA:
+        raise Unavailable(f"Debian's {_PACKAGE} cannot be had or does not run here")
+
+
+def _relink(folder: Path) -> None:
+    """Point the package's links to its settings under /etc into the folder."""
+    for link in (folder / _JVM).rglob("*"):
+        if link.is_symlink() and str(target := link.readlink()).startswith("/etc/java"):
+            link.unlink()
+            # The folder is renamed once it is whole, so links are relative.
+            link.symlink_to(os.path.relpath(folder / str(target).removeprefix("/"), link.parent))
+
+
+def _run(command: list[str], folder: Path) -> None:
+    subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=_PATIENCE_S)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """See to Spark; without it, its tests skip and say so."""
+    try:
+        settings()
+    except Unavailable as reason:
+        print(f"No Spark: {reason}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

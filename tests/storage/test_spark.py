@@ -1,0 +1,164 @@
+"""Spark sums and prices what DuckDB does, to the last digit, on two processes of its own (`local-cluster`)."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from test_usage import DAYS, PRICED, PRICES, sealed, totals, used
+
+import settled_book
+import spark_judge
+from clauseway.app.opening.home import Home
+from clauseway.metering import Status, Unit, UsageRecord
+from clauseway.storage import Control
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.query_engines import QueryEngine
+from clauseway.storage.lake.usage import revenue, sales_in_order
+from in_process import CLAUSEWAY, answer, run
+
+CLUSTER = "local-cluster[2,1,1024]"
+# Spark's processes are many and large: its tests run after one another.
+pytestmark = pytest.mark.xdist_group("spark")
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    try:
+        return spark_judge.settings()
+    except spark_judge.Unavailable as reason:
+        pytest.skip(f"no Spark: {reason}")
+
+
+@pytest.fixture(scope="module")
+def spark(environment: dict[str, str]) -> Iterator[QueryEngine]:
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.syspath_prepend(environment["PYTHONPATH"])
+        for name in ("JAVA_HOME", "SPARK_LOCAL_IP"):
+            patch.setenv(name, environment[name])
+        from clauseway.storage.lake.spark import spark_engine  # noqa: PLC0415 it needs the path above
+
+        yield stack.enter_context(spark_engine(CLUSTER))
+
+
+def usage_of_all_kinds(count: int) -> list[UsageRecord]:
+    """Records over every price, tier, endpoint, buyer, place, hour and status of the table; the same at each run."""
+    chance = random.Random(2026)
+    records = []
+    for number in range(100, 100 + count):
+        units = {
+            Unit.INPUT_TOKENS: chance.choice([0, 7, 999, 272_000, 272_001, 20_000_000]),
+            Unit.OUTPUT_TOKENS: chance.randrange(9_999),
+        }
+        if chance.random() < 0.5:
+            units[Unit.CACHED_INPUT_TOKENS] = units[Unit.INPUT_TOKENS] * chance.randrange(101) // 100
+        records.append(
+            used(
+                number,
+                chance.randrange(1, 8),
+                units,
+                buyer=chance.randrange(1, 4),
+                at=chance.randrange(1, 4),
+                hour=chance.randrange(24),
+                endpoint=chance.choice(["chat", "embeddings", "batches.create", "responses"]),
+                status=chance.choice(list(Status)),
+                tier=chance.choice(["", "default", "flex", "batch"]),
+            )
+        )
+    return records
+
+
+def lake_of(folder: Path, *batches: Sequence[UsageRecord]) -> Lake:
+    lake = Lake(folder / "lake", Control.open(folder / "control.db"))
+    for number, batch in enumerate(batches):
+        sealed(lake, batch, number * 10_000, spool=f"s{number}")
+    return lake
+
+
+def test_both_engines_come_to_the_same_lines(spark: QueryEngine, tmp_path: Path) -> None:
+    """The table worked out by hand, records of all kinds, and some of both sealed twice in another state."""
+    by_hand, drawn = [record for record, _ in PRICED], usage_of_all_kinds(1_500)
+    again = [msgspec.structs.replace(record, status=Status.COMPLETE) for record in drawn[:200]]
+    lake = lake_of(tmp_path, by_hand, drawn, again)
+    lines = revenue(lake, PRICES, DAYS)
+    assert len(lines) > 20
+    assert any(line.unsized for line in lines)
+    assert revenue(lake.priced_by(spark), PRICES, DAYS) == lines
+
+
+def test_a_table_by_hand_is_what_spark_comes_to(spark: QueryEngine, tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, [record for record, _ in PRICED]).priced_by(spark)
+    expected = sum(Decimal(amount) for _, amount in PRICED)
+    assert sum(totals(revenue(lake, PRICES, DAYS)).values()) == expected
+
+
+def test_single_sales_are_the_same(spark: QueryEngine, tmp_path: Path) -> None:
+    lake, day = lake_of(tmp_path, usage_of_all_kinds(300)), date(2026, 5, 4)
+    sales = sales_in_order(lake, PRICES, day)
+    assert len(sales) > 10
+    by_spark = sales_in_order(lake.priced_by(spark), PRICES, day)
+    assert sorted(by_spark, key=msgspec.structs.astuple) == sorted(sales, key=msgspec.structs.astuple)
+
+
+def test_no_place_after_the_point_is_given_up_for_large_amounts(spark: QueryEngine, tmp_path: Path) -> None:
+    """10^10 tokens in, half of them cached, and 500 out, in long contexts on a discounted day: 17 digits."""
+    units = {Unit.INPUT_TOKENS: 20_000_000, Unit.CACHED_INPUT_TOKENS: 10_000_000, Unit.OUTPUT_TOKENS: 1}
+    lake = lake_of(tmp_path, [used(number, 3, units, buyer=2) for number in range(500)])
+    each = 10_000_000 * (Decimal("0.000007") + Decimal("0.00000035")) + Decimal("0.000013333333")
+    for priced in (lake, lake.priced_by(spark)):
+        assert list(totals(revenue(priced, PRICES, DAYS)).values()) == [500 * each]
+
+
+# As a controller types it
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Home:
+    return settled_book.make(tmp_path / "home")
+
+
+def settle(book: Home, environment: dict[str, str], *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [str(CLAUSEWAY), "settle", "--period", "2026-05", "--home", str(book.root), *flags]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+
+def test_a_second_opinion_is_the_same_to_the_last_byte(book: Home, environment: dict[str, str]) -> None:
+    done = settle(book, environment, "--second-opinion", "spark", "--spark-master", CLUSTER)
+    assert done.returncode == 0, done.stderr
+    assert "Statement 2026-05 by Spark: the same, to the last byte" in done.stdout
+    assert "2pa4zs7k  0.14  gpt-5.4 on aws, sold by openai: the same" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--second-opinion", "duckdb"), "no engine 'duckdb'"),
+        (("--second-opinion", "spark", "--known-at", "2026-06-05"), "nothing is posted that it could judge"),
+        (("--second-opinion", "spark", "--under", "A3"), "nothing is posted that it could judge"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_in_words(book: Home, flags: tuple[str, ...], says: str) -> None:
+    done = run("settle", "--period", "2026-05", *flags, "--home", str(book.root))
+    assert (done.returncode, says in done.stderr) == (3, True), done.stderr
+
+
+def test_without_spark_or_a_place_to_run_it_nothing_is_settled(book: Home, environment: dict[str, str]) -> None:
+    entries = answer("books", "journal", "--home", str(book.root))
+    settled_book.seal(book, [(12, "05-04", 5, 1, 1, (1_000_000, 0, 0))])
+    without = settle(book, {"PYTHONPATH": ""}, "--second-opinion", "spark")
+    assert (without.returncode, "pip install 'clauseway[spark]'" in without.stderr) == (3, True), without.stderr
+    nowhere = settle(book, environment, "--second-opinion", "spark", "--spark-master", "nowhere")
+    assert (nowhere.returncode, "Spark did not start" in nowhere.stderr) == (3, True), nowhere.stderr
+    no_java = settle(
+        book, environment | {"JAVA_HOME": "", "PATH": str(Path(sys.executable).parent)}, "--second-opinion", "spark"
+    )
+    assert (no_java.returncode, "JAVA_HOME" in no_java.stderr) == (3, True), no_java.stderr
+    assert answer("books", "journal", "--home", str(book.root)) == entries
