@@ -1,13 +1,13 @@
 """Sandbox: simulated clouds in their real wire formats, the traffic that is replayed, and the clock
 it runs by.
 
-Six *fake clouds* stand for the front doors of five real ones: OpenAI's own API (`openai_direct`), an Azure OpenAI
-resource (`azure_openai`), Bedrock's mantle and runtime (`bedrock`), Vertex AI (`vertex`) and OCI
-Generative AI (`oracle`). Each is a function from a received request to an answer: it checks that
-cloud's real authentication (SigV4 is recomputed with botocore, Oracle's request signature and the
-tokens of Entra and Google are verified with their public keys, and the tokens' endpoints are there
-too), answers in that cloud's shapes, and refuses in that cloud's words. `credentials` holds what
-they take.
+Seven *fake clouds* stand for the front doors of six real ones: OpenAI's own API (`openai_direct`),
+Anthropic's (`anthropic_direct`), an Azure resource (`azure_openai`), Bedrock's mantle and runtime
+(`bedrock`), Vertex AI (`vertex`) and OCI Generative AI (`oracle`). Each is a function from a
+received request to an answer: it checks that cloud's real authentication (SigV4 is recomputed with
+botocore, Oracle's request signature and the tokens of Entra and Google are verified with their
+public keys, and the tokens' endpoints are there too), answers in that cloud's shapes, and refuses
+in that cloud's words. `credentials` holds what they take.
 
 Behind them all stands one model server (`model_server`) with OpenAI's endpoints: `chat`,
 `responses`, `embeddings`, `images`, `audio`, `moderations`, `files`, `batches`. What it answers is
