@@ -417,6 +417,15 @@ REFUSED = [
 ]  # fmt: skip
 
 
+def test_an_action_of_ones_own_is_refused_with_those_that_there_are() -> None:
+    """Nobody is told to define it: a definition would be refused too."""
+    with pytest.raises(InvalidInput) as refused:
+        at_hand(ON_SELL.replace("sell", "audit"))
+    [problem] = refused.value.problems
+    assert problem.why == "no act of this name is decided; keep what it means as prose"
+    assert problem.todo == ("Write one of: contract-compute, license, sell, serve, use-under-licence.")
+
+
 @pytest.mark.parametrize(("terms", "what"), REFUSED, ids=[what for _, what in REFUSED])
 def test_refused(terms: str, what: str) -> None:
     """What the engine could not execute is refused where it stands, with what to write instead."""

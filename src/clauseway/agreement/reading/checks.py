@@ -44,6 +44,7 @@ from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE
 from clauseway.values import BadNumber, InvalidInput, parse_day, through
 
+_NO_ACTION = "no act of this name is decided; keep what it means as prose"
 # With one of these, or a digit, a text begins that was meant to be a number.
 _BEGIN_A_NUMBER = ("+", "-", ".", ",", "\u2212")
 
@@ -104,7 +105,11 @@ def _check_names(term: AnyTerm, place: TermPlace) -> None:
     for use in uses(term):
         for name in sorted(use.names):
             line = place.line(use.key)
-            place.mistakes.check_defined(line, use.noun, name, vocabulary[use.noun])
+            if use.noun == "action":
+                # Actions are the language's own: an agreement cannot define another.
+                place.mistakes.check_one_of(line, use.noun, name, TERM_ACTIONS, _NO_ACTION)
+            else:
+                place.mistakes.check_defined(line, use.noun, name, vocabulary[use.noun])
 
 
 def _vocabulary(definitions: Definitions) -> Mapping[str, KnownNames]:
@@ -117,7 +122,6 @@ def _vocabulary(definitions: Definitions) -> Mapping[str, KnownNames]:
         "region": {*regions, ELSEWHERE} if regions else regions,
         "segment": segments if segments is None else {*segments, ANY_SEGMENT},
         "product": None if classes is None or products is None else {*classes, *products},
-        "action": TERM_ACTIONS,
     }
 
 
