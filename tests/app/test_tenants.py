@@ -14,6 +14,7 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Policy
 from clauseway.gateway.routing.keys import digest
 from clauseway.storage import Control
+from clauseway.storage.control.versions import move
 from clauseway.values import InvalidInput
 
 CATALOG = open_agreement(None).catalog
@@ -154,6 +155,7 @@ def test_nothing_allowed_is_refused_and_never_taken_for_anything(home: Home) -> 
 def test_a_home_of_an_older_release_gains_what_it_lacks(home: Home) -> None:
     control = Control.open(home.make().control)
     with control.writing() as connection:
+        move(connection, "0001")  # the tables as they were before they had a version
         connection.exec_driver_sql("DROP TABLE alembic_version")
         connection.exec_driver_sql("DROP TABLE keys")
         connection.exec_driver_sql(

@@ -19,6 +19,8 @@ import settled_book
 from clauseway.app.books.basis import basis_of, first_prices, record
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
+from clauseway.storage import Control
+from clauseway.storage.control.versions import move
 from clauseway.values import InvalidInput
 from in_process import answer, run
 
@@ -296,6 +298,10 @@ def test_a_home_from_before_the_register_keeps_what_it_settled_with(home: Path, 
     (home / "price-books").mkdir()
     kept = msgspec.json.encode({"books": books, "rates": None, "rates_digest": ""})
     (home / "price-books" / f"{digest}.json.gz").write_bytes(gzip.compress(kept))
+    control = Control.open(home / "control.db")
+    with control.writing() as connection:
+        move(connection, "0001")  # the tables as they were before they had a version
+    control.close()
     with sqlite3.connect(home / "control.db") as connection:
         for table in ("alembic_version", "basis", "basis_texts", "audit_log", "audit_head"):
             connection.execute(f"DROP TABLE {table}")
