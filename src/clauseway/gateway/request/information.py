@@ -1,6 +1,7 @@
 """Answers that need no cloud: models, explanations of requests, health and readiness.
 
-Each function returns a whole HTTP answer or raises `Refused`.
+Each function returns a whole HTTP answer or raises `Refused`; for an answer that takes time,
+`own_lifecycle` returns the lifecycle of a request without candidates.
 """
 
 import re
@@ -10,12 +11,16 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from clauseway.gateway.request.explanations import RequestExplanation, as_json, usd
+from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Preparation
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import response
+from clauseway.gateway.wire.operations import Operation, UnderstoodRequest
+from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Buyer, RequestId
 
 _LISTED_MAX: Final = 100
@@ -40,16 +45,46 @@ def _model(name: str, customer: Customer) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": customer.buyer.seller}
 
 
+def own_lifecycle(
+    caller: Caller,
+    shared: Shared,
+    customer: Customer,
+    operation: Operation,
+    query: bytes,
+    preparation: Preparation,
+) -> Lifecycle:
+    """Return the lifecycle of a question that `preparation` answers and no cloud is asked."""
+    return Lifecycle(
+        caller,
+        shared,
+        customer,
+        CandidateSelection(()),
+        UnderstoodRequest(
+            operation, operation.call(b"", query, b""), NOTHING_ASKED, b"", b"", b"", ""
+        ),
+        shared.clock(),
+        preparation=preparation,
+    )
+
+
 def explain(
     shared: Shared, customer: Customer, identifier: bytes | None, _query: bytes, head_lines: bytes
 ) -> bytes:
     """Say why one of the latest requests of the customer's project went where it went."""
     named = (identifier or b"").decode()
+    view = explained(shared, _project(customer.buyer), named)
+    if view is None:
+        raise no_such_request(named)
+    return _json(view, head_lines)
+
+
+def explained(shared: Shared, project: tuple[str, str], named: str) -> dict[str, object] | None:
+    """Return the explanation of a project's request, as this process keeps it."""
     request = RequestId.parse(named)
     explanation = shared.explanations.find(request.number) if request.boot == shared.boot else None
-    if explanation is not None and _project(explanation.buyer) == _project(customer.buyer):
-        return _json(as_json(named, explanation), head_lines)
-    raise no_such_request(named)
+    if explanation is None or _project(explanation.buyer) != project:
+        return None
+    return as_json(named, explanation)
 
 
 def no_such_request(named: str) -> Refused:
@@ -71,14 +106,10 @@ class LatestQuery(msgspec.Struct, frozen=True, kw_only=True):
     operation: str = ""
     before_ns: int = 0
 
-    @staticmethod
-    def is_of(project: tuple[str, str], buyer: Buyer) -> bool:
-        return _project(buyer) == project
-
     def wants(self, project: tuple[str, str], explanation: RequestExplanation) -> bool:
         """Return whether a request of that project is among them, whenever it was."""
         return (
-            self.is_of(project, explanation.buyer)
+            _project(explanation.buyer) == project
             and self.model in ("", explanation.model)
             and self.operation in ("", explanation.operation)
             and self.status in (0, explanation.status)

@@ -112,6 +112,7 @@ class Lifecycle(AttemptOwner):
 
     # The state before the first attempt; in the class, because most requests never change most of
     # it.
+
     # When the timer wheel calls, and in which of its slots the request waits.
     due_s = 0.0
     slot_s = 0.0

@@ -8,16 +8,14 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.plan import UsageQuestion
-from clauseway.gateway.request.information import query_of
+from clauseway.gateway.request.information import own_lifecycle, query_of
 from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Prepared
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.transport.home_socket import ask
 from clauseway.gateway.wire import errors
-from clauseway.gateway.wire.operations import OWN_USAGE, UnderstoodRequest
-from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.gateway.wire.operations import OWN_USAGE
 from clauseway.values import day_of
 
 PATH: Final = b"/clauseway/v1/usage"
@@ -52,18 +50,7 @@ def usage_lifecycle(caller: Caller, shared: Shared, customer: Customer, query: b
         message = "This gateway stands by itself: no home holds its usage."
         raise Refused(errors.NOT_IMPLEMENTED, message)
     question = _question(customer, query, day_of(shared.clock()))
-    wanted = UnderstoodRequest(
-        OWN_USAGE, OWN_USAGE.call(b"", query, b""), NOTHING_ASKED, b"", b"", b"", ""
-    )
-    return Lifecycle(
-        caller,
-        shared,
-        customer,
-        CandidateSelection(()),
-        wanted,
-        shared.clock(),
-        preparation=ProjectUsage(socket, question),
-    )
+    return own_lifecycle(caller, shared, customer, OWN_USAGE, query, ProjectUsage(socket, question))
 
 
 def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:

@@ -8,14 +8,18 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from clauseway.gateway.request.explanations import as_json
-from clauseway.gateway.request.information import LatestQuery, latest_query, no_such_request
+from clauseway.gateway.request.information import (
+    LatestQuery,
+    explained,
+    latest_query,
+    no_such_request,
+    own_lifecycle,
+)
 from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Prepared
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.transport.siblings import ask_siblings
-from clauseway.gateway.wire.operations import OWN_REQUESTS, UnderstoodRequest
-from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.gateway.wire.operations import OWN_REQUESTS
 from clauseway.metering import RequestId
 
 # Where a worker asks another: an identifier, or a query, of a project.
@@ -86,13 +90,8 @@ def _known(
 ) -> list[dict[str, object]]:
     """Return what this process knows: the request that is named, or the latest."""
     if named:
-        request = RequestId.parse(named)
-        if request.boot != shared.boot:
-            return []
-        explanation = shared.explanations.find(request.number)
-        if explanation is None or not query.is_of(project, explanation.buyer):
-            return []
-        return [as_json(named, explanation)]
+        view = explained(shared, project, named)
+        return [] if view is None else [view]
     views: list[dict[str, object]] = []
     for number, explanation in shared.explanations.latest():
         named = str(RequestId(shared.boot, number))
@@ -117,15 +116,4 @@ def requests_lifecycle(
 ) -> Lifecycle:
     """Return the lifecycle of a question about requests. Raises Refused."""
     preparation = WorkersRequests(shared, customer, named.decode(), query)
-    wanted = UnderstoodRequest(
-        OWN_REQUESTS, OWN_REQUESTS.call(b"", query, b""), NOTHING_ASKED, b"", b"", b"", ""
-    )
-    return Lifecycle(
-        caller,
-        shared,
-        customer,
-        CandidateSelection(()),
-        wanted,
-        shared.clock(),
-        preparation=preparation,
-    )
+    return own_lifecycle(caller, shared, customer, OWN_REQUESTS, query, preparation)
