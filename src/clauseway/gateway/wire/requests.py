@@ -76,12 +76,25 @@ class StreamOptions(msgspec.Struct, frozen=True, gc=False):
     include_usage: bool | None = None
 
 
-class ChatRequest(msgspec.Struct, frozen=True, gc=False):
-    """`POST /v1/chat/completions`. An absent member and `null` are the same to OpenAI."""
+class _Streamable(msgspec.Struct, frozen=True, gc=False):
+    """The members by which a request asks for a stream, and for usage at its end."""
 
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.stream)
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+
+class ChatRequest(_Streamable, frozen=True, gc=False):
+    """`POST /v1/chat/completions`. An absent member and `null` are the same to OpenAI."""
+
     max_completion_tokens: Tokens | None = None
     max_tokens: Tokens | None = None
     n: _Choices | None = None
@@ -147,14 +160,6 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
-    def streamed(self) -> bool:
-        return bool(self.stream)
-
-    @property
-    def wants_usage(self) -> bool:
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
-
-    @property
     def output_tokens(self) -> int:
         return self.max_completion_tokens or self.max_tokens or 0
 
@@ -163,13 +168,10 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
         return self.n or 1
 
 
-class CompletionRequest(msgspec.Struct, frozen=True, gc=False):
+class CompletionRequest(_Streamable, frozen=True, gc=False):
     """`POST /v1/completions`, the format before chat. One request may hold several prompts, and
     each is answered `n` times, the best of `best_of`."""
 
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
     max_tokens: Tokens | None = None
     n: _Choices | None = None
     best_of: _Choices | None = None
@@ -183,14 +185,6 @@ class CompletionRequest(msgspec.Struct, frozen=True, gc=False):
         if self.logprobs is not None:
             bits |= _LOGPROBS
         return Needs(bits) if bits else PLAIN
-
-    @property
-    def streamed(self) -> bool:
-        return bool(self.stream)
-
-    @property
-    def wants_usage(self) -> bool:
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
 
     @property
     def output_tokens(self) -> int:
