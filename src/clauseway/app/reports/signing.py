@@ -6,8 +6,10 @@ import os
 import time
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clauseway.app.books.audit_log import edited_keys
 from clauseway.app.books.party_keys import is_signed, private_key, public_of, trusted_keys
@@ -77,7 +79,7 @@ def sign(
     Raise InvalidInput: not a statement's JSON as it was written, not a party to it, signed before,
     nothing to countersign, or no key.
     """
-    return _added(home, path, given, party, key, role, ())
+    return _signed(_ready(home, path, given, party, key, role))
 
 
 def countersign(
@@ -98,7 +100,8 @@ def countersign(
     is_first = not beside(path).exists()
     if not unverified and not is_first:
         _refuse_unverified(home, path, statement, pack)
-    return _added(home, path, given, party, key, COUNTERSIGNED, (), unverified)
+    ready = _ready(home, path, given, party, key, COUNTERSIGNED)
+    return _signed(ready, unverified=unverified)
 
 
 def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path | None) -> None:
@@ -134,14 +137,11 @@ def dispute(
 
     Raise InvalidInput before anything is booked if the statement cannot be signed.
     """
-    statement = _signable(path, given, party)
-    _refuse_other_line(path, statement, line)
-    _unsigned_by(home, path, given, statement, party, DISPUTED)
-    private_key(party, key)
+    ready = _ready(home, path, given, party, key, DISPUTED)
+    _refuse_other_line(path, ready.statement, line)
     _refuse_read_only(path)
     booked = disputed_days(home, line, party, reason, day)
-    disputes = (DisputedLine(line=booked.line, reason=reason),)
-    return booked, _added(home, path, given, party, key, DISPUTED, disputes)
+    return booked, _signed(ready, disputes=(DisputedLine(line=booked.line, reason=reason),))
 
 
 def _refuse_other_line(path: Path, statement: Statement, line: str) -> None:
@@ -185,49 +185,57 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
     )
 
 
-def _added(
-    home: Home,
-    path: Path,
-    given: HandedStatement,
-    party: str,
-    key: Path | None,
-    role: str,
-    disputes: tuple[DisputedLine, ...],
-    unverified: str = "",
-) -> Signing:
+class _Ready(NamedTuple):
+    """A statement that a party may sign: the signatures it adds its own to, and the key."""
+
+    home: Home
+    path: Path
+    given: HandedStatement
+    statement: Statement
+    document: Signatures
+    party: str
+    role: str
+    private: Ed25519PrivateKey
+
+
+def _ready(
+    home: Home, path: Path, given: HandedStatement, party: str, key: Path | None, role: str
+) -> _Ready:
+    """Refuse whatever cannot be signed, before anything is written. Raise InvalidInput."""
     statement = _signable(path, given, party)
-    document = _unsigned_by(home, path, given, statement, party, role)
+    document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
+    _refuse(path, document, signing_of(home, path, given), party, role)
     private = private_key(party, key)
+    return _Ready(home, path, given, statement, document, party, role, private)
+
+
+def _signed(
+    ready: _Ready, *, disputes: tuple[DisputedLine, ...] = (), unverified: str = ""
+) -> Signing:
+    """Sign, and write the signatures beside the statement."""
+    path, private = ready.path, ready.private
     at = str(KnownAt(time.time_ns() // 1_000_000_000 * 1_000_000_000))
     # The signature covers its own place in the document, so it is added before it is made.
     own = Signature(
-        party=party,
-        role=role,
+        party=ready.party,
+        role=ready.role,
         at=at,
         key=public_of(private),
         disputes=disputes,
         unverified=unverified or msgspec.UNSET,
     )
-    document = msgspec.structs.replace(document, signatures=(*document.signatures, own))
-    signature = private.sign(payload(document, len(document.signatures) - 1))
+    before = ready.document.signatures
+    document = msgspec.structs.replace(ready.document, signatures=(*before, own))
+    signature = private.sign(payload(document, len(before)))
     own = msgspec.structs.replace(own, signature=base64.b64encode(signature).decode())
-    document = msgspec.structs.replace(document, signatures=(*document.signatures[:-1], own))
+    document = msgspec.structs.replace(document, signatures=(*before, own))
     try:
         beside(path).write_bytes(written(document))
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from None
-    signing = signing_of(home, path, given)
+    signing = signing_of(ready.home, path, ready.given)
     assert signing is not None, "it was just written"
     return signing
-
-
-def _unsigned_by(
-    home: Home, path: Path, given: HandedStatement, statement: Statement, party: str, role: str
-) -> Signatures:
-    """Return the signatures that a party may add its own to. Raise InvalidInput."""
-    document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
-    _refuse(path, document, signing_of(home, path, given), party, role)
-    return document
 
 
 def _unwritable(path: Path, why: str) -> InvalidInput:
