@@ -9,17 +9,14 @@ does.
 
 import argparse
 import asyncio
-import contextlib
-import os
 import socket
 import struct
-import tempfile
 from pathlib import Path
 
 import uvloop
 from rich.console import Console
 
-from bench.data_plane import Bench, cloud_on, resident_mb
+from bench.data_plane import resident_mb, running
 from bench.results import Effort
 from bench.traffic import MODEL, SECRET
 
@@ -95,15 +92,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.churn", description=__doc__)
     parser.add_argument("--connections", type=int, default=1_000_000)
     wanted = parser.parse_args().connections
-    console, cores = Console(), sorted(os.sched_getaffinity(0))
-    with (
-        tempfile.TemporaryDirectory(prefix="clauseway-churn-") as folder,
-        contextlib.ExitStack() as stack,
-    ):
-        cloud = stack.enter_context(cloud_on(cores[0]))
-        bench = Bench(
-            Effort(rounds=1, seconds=1.0), stack, Path(folder), cloud, cores[-1], cores[0], peers=()
-        )
+    console = Console()
+    with running(Effort(rounds=1, seconds=1.0), peers=()) as bench:
         (process,) = bench.ours.processes
         sizes: list[float] = []
         open_files: list[int] = []

@@ -52,15 +52,7 @@ class _Proxy(msgspec.Struct):
 
 def measure(effort: Effort) -> list[Result]:
     """All benchmarks of the data plane."""
-    cores = sorted(os.sched_getaffinity(0))
-    proxy_core, other_core = cores[-1], cores[0]
-    with (
-        tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder,
-        contextlib.ExitStack() as stack,
-    ):
-        home = Path(folder)
-        cloud = stack.enter_context(cloud_on(other_core))
-        bench = Bench(effort, stack, home, cloud, proxy_core, other_core)
+    with running(effort) as bench:
         requests = bench.beside_peers("request/chat-c32", 30.0, stream=False)
         streams = bench.beside_peers("request/stream-53-events", 350.0, stream=True)
         return [
@@ -73,6 +65,18 @@ def measure(effort: Effort) -> list[Result]:
             *bench.memory(),
             bench.first_request(),
         ]
+
+
+@contextlib.contextmanager
+def running(effort: Effort, peers: Sequence[str] = tuple(PEERS)) -> Iterator["Bench"]:
+    """A bench with its gateway on one core, load and cloud on the other, until the block ends."""
+    cores = sorted(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder,
+        contextlib.ExitStack() as stack,
+    ):
+        cloud = stack.enter_context(cloud_on(cores[0]))
+        yield Bench(effort, stack, Path(folder), cloud, cores[-1], cores[0], peers)
 
 
 class Bench:

@@ -5,14 +5,10 @@ megabytes of that after the first. Exits with 1 where it does not.
 """
 
 import argparse
-import contextlib
-import os
-import tempfile
-from pathlib import Path
 
 from rich.console import Console
 
-from bench.data_plane import Bench, cloud_on, resident_mb
+from bench.data_plane import resident_mb, running
 from bench.results import Effort
 
 _ROUNDS = 20
@@ -23,15 +19,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000_000)
     wanted = parser.parse_args().requests
-    console, cores = Console(), sorted(os.sched_getaffinity(0))
-    with (
-        tempfile.TemporaryDirectory(prefix="clauseway-soak-") as folder,
-        contextlib.ExitStack() as stack,
-    ):
-        cloud = stack.enter_context(cloud_on(cores[0]))
-        bench = Bench(
-            Effort(rounds=1, seconds=2.0), stack, Path(folder), cloud, cores[-1], cores[0], peers=()
-        )
+    console = Console()
+    with running(Effort(rounds=1, seconds=2.0), peers=()) as bench:
         rate = bench.load(bench.ours)["rate"]
         seconds = max(wanted / _ROUNDS / rate, 1.0)
         bench.effort = Effort(rounds=1, seconds=seconds)
