@@ -13,6 +13,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from gateway_rig import MESSAGES, PATIENCE_S, Rig, eventually
+from one_cloud import CONFIGURATION
 
 from clauseway.app.books.allowances import GivenScope, list_budgets, set_budget, set_limit
 from clauseway.app.books.keys import create_key, revoke_key
@@ -23,20 +24,6 @@ from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, s
 from postgresql_server import new_database
 
 MODEL = "gpt-5.5"
-CONFIGURATION = """
-[gateway]
-port = 0
-
-[[deployment]]
-name = "azure-1"
-dialect = "openai"
-url = "http://127.0.0.1:{port}/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {{kind = "bearer", secret_file = "key"}}
-models = {{"gpt-5.5" = "there"}}
-"""
 
 
 class Replica:

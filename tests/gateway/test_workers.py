@@ -28,6 +28,7 @@ from gateway_rig import (
     well,
 )
 from gateway_stage import RESPONSE
+from one_cloud import CONFIGURATION
 from prometheus_client.parser import text_string_to_metric_families
 
 from clauseway import spool
@@ -44,21 +45,6 @@ from clauseway.spool import read_frames
 MODEL = "gpt-5.5"
 CLIENTS = 8
 REQUESTS = "/clauseway/v1/requests"
-CONFIGURATION = """
-[gateway]
-port = 0
-drain_s = 30
-
-[[deployment]]
-name = "azure-1"
-dialect = "openai"
-url = "http://127.0.0.1:{port}/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {{kind = "bearer", secret_file = "key"}}
-models = {{"gpt-5.5" = "there"}}
-"""
 
 
 class Team:
