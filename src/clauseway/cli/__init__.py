@@ -38,6 +38,7 @@ _EXTRAS = {
     "botocore": "sandbox",
     "cryptography": "signing",
     "duckdb": "settle",
+    "fastavro": "iceberg",
     "httpx": "sandbox",
     "ibis": "settle",
     "psycopg": "postgres",

@@ -63,9 +63,7 @@ def check_lake(
         remember_changed(home, files, faults)
         listed = {file.name for file in every_file(lake.control)}
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
-        there = sorted(
-            path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*.parquet")
-        )
+        there = sorted(stored.name for stored in lake.stored() if stored.name.endswith(".parquet"))
     retired = sum(file.is_retired for file in files)
     return LakeCheck(
         files=len(files) - retired,

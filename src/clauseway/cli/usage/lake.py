@@ -1,5 +1,6 @@
 """`clauseway lake`: the sealed usage on disk, and keeping it in shape."""
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -165,6 +166,43 @@ def compact(
     done = compact_lake(home_at(home), None if files is None else max(2, files))
     text = f"{counted(done.before, 'file')} became {done.after:,}, with {counted(done.rows, 'row')}"
     answer(as_json, done, f"{text}; {done.removed:,} removed")
+    return 0
+
+
+@app.command()
+def publish(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Publish the sealed usage as an Apache Iceberg table, which other engines read without us.
+
+    The table's metadata lies beside the sealed files and names them; only days on which an attempt
+    was sealed twice are written once more, each attempt once. A snapshot is named by what it holds.
+    Published again, it shows what was sealed, merged or lost since; files of the last five
+    snapshots stay in the lake. Needs the extra `iceberg`.
+
+    \b
+    As an hourly job:
+      clauseway lake publish
+    """
+    # Other commands of this group do without the extra.
+    publishing = import_module("clauseway.app.books.publishing")
+    done = publishing.publish_lake(home_at(home))
+
+    def show() -> None:
+        out = console()
+        days = f" of {done.first_day} to {done.last_day}" if done.first_day else ""
+        held = f"{counted(done.rows, 'record')}{days} in {counted(done.files, 'file')}"
+        if not done.is_new:
+            out.print(f"Nothing new: the table holds {held}.")
+        else:
+            changes = f"{done.added:,} files added, {done.removed:,} removed"
+            out.print(f"Published {held}: {changes}.")
+        if done.rewritten:
+            repeated = counted(done.rewritten, "day")
+            out.print(f"{repeated} written once more, because an attempt was sealed twice.")
+        out.print(f"snapshot  {done.snapshot}", soft_wrap=True)
+        out.print(f"table     {done.location}", soft_wrap=True)
+        out.print(f"metadata  {done.metadata}", soft_wrap=True)
+
+    answer(as_json, done, show)
     return 0
 
 

@@ -40,6 +40,7 @@ from clauseway.storage.lake.quarantine import hold
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.lake.records import days_of
 from clauseway.storage.lake.rollups import Summing, Sums, add_sums, replace_day, scan
+from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
 from clauseway.values import Interval
 
 Along = Callable[[Connection], object]
@@ -47,6 +48,10 @@ Along = Callable[[Connection], object]
 _ROW_GROUP = 131_072
 _NO_LIMIT_NS = (1 << 63) - 1
 _PLACE = ["product", "cloud", "seller", "region"]
+# Folders of the published table (`publishing`), which readers of the lake never look into.
+METADATA, PUBLISHED = "metadata", "published"
+# The data files that the published table stands on: they stay.
+DATA_FILES = f"{METADATA}/data-files.json"
 _FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
 
 
@@ -63,6 +68,7 @@ class Lake:
     def __init__(self, root: Path, control: Control) -> None:
         self.root = root
         self.control = control
+        self.store: Store = FolderStore(root)
         self.known_ns = self.sealed_ns = _NO_LIMIT_NS
         self.engine: QueryEngine = duckdb_engine
         root.mkdir(parents=True, exist_ok=True)
@@ -200,14 +206,25 @@ class Lake:
 
         Only while nobody seals.
         """
-        kept = kept_names(self.control, retired_before_ns)
-        gone = [
-            path for path in self.root.rglob("*") if path.is_file() and self._name(path) not in kept
-        ]
-        for path in gone:
-            path.unlink()
-        forget(self.control, [self._name(path) for path in gone])
-        return gone
+        kept = kept_names(self.control, retired_before_ns) | self.published_files()
+        gone = [stored.name for stored in self.stored() if stored.name not in kept]
+        self.store.remove(gone)
+        forget(self.control, gone)
+        return [self.root / name for name in gone]
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield the files of the lake that are there, listed or not; not those of the published
+        table alone."""
+        for stored in self.store.under(""):
+            if stored.name.partition("/")[0] not in (METADATA, PUBLISHED):
+                yield stored
+
+    def published_files(self) -> set[str]:
+        """Return the data files that the published table stands on."""
+        try:
+            return set(msgspec.json.decode(self.store.get(DATA_FILES), type=list[str]))
+        except FileNotFoundError:
+            return set()
 
     def write(self, kind: str, place: str, table: pa.Table, sealed_ns: int) -> list[LakeFile]:
         """Write rows as one file per event day, each durable under its name; none for no rows.
@@ -219,12 +236,12 @@ class Lake:
     ) -> Iterator[LakeFile]:
         """Write rows that come in parts, each of one event day and the days in order."""
         for day, of_day in groupby(parts, _day_of):
-            yield self._write_day(kind, place, day, of_day, sealed_ns)
+            yield self.write_file(f"{kind}/{day}/{place}", kind, day, of_day, sealed_ns)
 
-    def _write_day(
-        self, kind: str, place: str, day: date, parts: Iterable[pa.Table], sealed_ns: int
+    def write_file(
+        self, name: str, kind: str, day: date, parts: Iterable[pa.Table], sealed_ns: int
     ) -> LakeFile:
-        """Write the rows of a day as one file, and describe it."""
+        """Write the rows of a day as one file, durable under its name, and describe it."""
         rows, ids, places = 0, list[str](), set[tuple[str, ...]]()
 
         def watched() -> Iterator[pa.Table]:
@@ -237,7 +254,6 @@ class Lake:
                     places.update(_places(part))
                 yield part
 
-        name = f"{kind}/{day}/{place}"
         digest, size = self._write(name, watched())
         return LakeFile(
             name=name,
@@ -253,14 +269,11 @@ class Lake:
             places=json.dumps(sorted(map(list, places))) if kind == USAGE else "",
         )
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
-
     def _write(self, name: str, parts: Iterator[pa.Table]) -> tuple[str, int]:
         """Write a table, in parts, so that its name appears only with all its bytes; return their
         SHA-256 and count."""
         path = self.root / name
-        fresh = _make_folders(path.parent, self.root)
+        fresh = make_folders(path.parent, self.root)
         with written_whole(path) as beside:
             first = next(parts)
             with pq.ParquetWriter(
@@ -303,17 +316,6 @@ def _day_of(part: pa.Table) -> date:
     assert days["min"] == days["max"], "a part is of one day"
     day: date = days["min"]
     return day
-
-
-def _make_folders(folder: Path, root: Path) -> list[Path]:
-    """Make a folder under `root`; return the folders in which a new name appeared."""
-    missing = []
-    while folder != root and not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for made in reversed(missing):
-        made.mkdir(exist_ok=True)
-    return [made.parent for made in missing]
 
 
 def _adopt_former(lake: Lake) -> None:

@@ -1,0 +1,13 @@
+"""Publishing the lake for engines that are not ours. The module needs the extra `iceberg`."""
+
+import time
+
+from clauseway.app.books.sealing import alone, open_lake
+from clauseway.app.opening.home import Home
+from clauseway.storage.lake.publishing import Publication, publish
+
+
+def publish_lake(home: Home) -> Publication:
+    """Publish the home's sealed usage as an Iceberg table beside its files (see `publish`)."""
+    with open_lake(home) as lake, alone(home):
+        return publish(lake, time.time_ns())

@@ -1,0 +1,97 @@
+"""Stores: where the lake's files lie by name, in a folder or on object storage.
+
+A file appears whole under its name or not at all, and no file is overwritten but those that are
+`replace`d by their writer alone. Names are those of `LakeFile`, with slashes.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from clauseway.files import force_folder, write_whole
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a store, and the instant of its last change in nanoseconds since 1970."""
+
+    name: str
+    bytes: int
+    changed_ns: int
+
+
+class Store(Protocol):
+    """The place of the lake's files. Every method raises OSError if the place fails."""
+
+    @property
+    def location(self) -> str:
+        """Return the address of the place for other programs, without a slash at its end."""
+
+    def put(self, name: str, content: bytes) -> bool:
+        """Write a durable file unless there is one of that name; return whether it is new."""
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a durable file in place of the one of that name, if there is one."""
+
+    def get(self, name: str) -> bytes:
+        """Return a file's bytes. Raise FileNotFoundError."""
+
+    def under(self, folder: str) -> Iterator[Stored]:
+        """Yield the files below a folder; of the empty name, all."""
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files; those that are gone already are no error."""
+
+
+class FolderStore:
+    """A store that is a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def location(self) -> str:
+        return f"file://{self._root.absolute()}"
+
+    def put(self, name: str, content: bytes) -> bool:
+        # One process at a time writes the names that are given here.
+        if (self._root / name).exists():
+            return False
+        self.replace(name, content)
+        return True
+
+    def replace(self, name: str, content: bytes) -> None:
+        path = self._root / name
+        fresh = make_folders(path.parent, self._root)
+        write_whole(path, content)
+        for folder in fresh:
+            force_folder(folder)
+
+    def get(self, name: str) -> bytes:
+        return (self._root / name).read_bytes()
+
+    def under(self, folder: str) -> Iterator[Stored]:
+        for path in sorted((self._root / folder).rglob("*")):
+            if path.is_file():
+                status = path.stat()
+                yield Stored(
+                    name=path.relative_to(self._root).as_posix(),
+                    bytes=status.st_size,
+                    changed_ns=status.st_mtime_ns,
+                )
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self._root / name).unlink(missing_ok=True)
+
+
+def make_folders(folder: Path, root: Path) -> list[Path]:
+    """Make a folder under `root`; return the folders in which a new name appeared."""
+    missing = []
+    while folder != root and not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for made in reversed(missing):
+        made.mkdir(exist_ok=True)
+    return [made.parent for made in missing]
