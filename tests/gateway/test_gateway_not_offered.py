@@ -63,6 +63,8 @@ def test_a_client_hears_why_and_a_typing_mistake_is_one(rig: Rig, root: str) -> 
         f"{root}/vector_stores/vs_1/search is not offered here: {NOT_OFFERED['/vector_stores']}."
     )
     assert answer.headers["x-should-retry"] == "false"
+    deleted = httpx.delete(f"{rig.url}{root}/models/gpt-5.4", headers=AUTHORIZED)
+    assert (deleted.status_code, deleted.json()["error"]["code"]) == (501, "not_offered")
     mistaken = httpx.post(f"{rig.url}{root}/vector_store", json={}, headers=AUTHORIZED)
     assert (mistaken.status_code, mistaken.json()["error"]["code"]) == (404, "unknown_url")
 

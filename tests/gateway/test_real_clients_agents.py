@@ -2,52 +2,24 @@
 LlamaIndex, and the JDK's HTTP client. Python's are pinned by hash in `clients/*.txt` and installed into the cache: they
 want other libraries, and other versions of ours."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from client_packages import CLIENTS, PYTHON, lock_of, python_packages, unavailable
 from endpoints_rig import EMBEDDING, Endpoints, endpoints
 from gateway_rig import MODEL, SECRET
 
-from obtained import obtain
-
-INSTALL_S = 500.0  # an upper bound for a busy machine and a slow registry
 RUN_S = 300.0
-HERE = Path(__file__).with_name("clients")
 FAMILIES = {
     "frameworks": ["LangChain's chat", "LangChain's Azure class", "LangChain's embeddings", "pydantic-ai",
                "the Agents SDK with a session", "llm"],
     "llamaindex": ["LlamaIndex"],
 }  # fmt: skip
-
-
-def unavailable(reason: str) -> None:
-    """Skip, but never where the whole suite has to hold."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def installed(family: str) -> Path:
-    """Return a folder with a family's libraries; made once."""
-    lock = HERE / f"{family}.txt"
-
-    def install(folder: Path) -> None:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-compile"]
-        command += ["--disable-pip-version-check", "--target", str(folder), "--requirement", str(lock)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S)
-        if done.returncode:
-            unavailable(f"pip cannot install the pinned libraries: {done.stderr[-400:]}")
-
-    version = f"{sys.version_info.major}{sys.version_info.minor}"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    return obtain(f"clients-{family}-{version}-{digest}", install)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +36,11 @@ def family(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def outcomes(clouds: Endpoints, family: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What went wrong in each check; nothing, if all is well."""
-    folder = installed(family)
+    folder = python_packages(family)
     quiet = {"OPENAI_AGENTS_DISABLE_TRACING": "1", "LANGSMITH_TRACING": "false", "TIKTOKEN_CACHE_DIR": str(folder)}
     environment = {**os.environ, **quiet, "PYTHONPATH": str(folder), "PYTHONNOUSERSITE": "1"}
     models = json.dumps({"chat": MODEL, "embedding": EMBEDDING})
-    # The interpreter without our own environment: its libraries alone.
-    python = getattr(sys, "_base_executable", sys.executable)
-    command = [python, str(HERE / f"{family}.py"), clouds.rig.url, SECRET, models]
+    command = [PYTHON, str(CLIENTS / f"{family}.py"), clouds.rig.url, SECRET, models]
     where = tmp_path_factory.mktemp(family)
     done = subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, timeout=RUN_S)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -87,13 +57,13 @@ def test_the_jdks_client(clouds: Endpoints, tmp_path: Path) -> None:
     java = shutil.which("java")
     if java is None:
         unavailable("there is no Java Development Kit on this machine")
-    command = [str(java), str(HERE / "Client.java"), clouds.rig.url, SECRET, MODEL]
+    command = [str(java), str(CLIENTS / "Client.java"), clouds.rig.url, SECRET, MODEL]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=RUN_S)
     assert "the JDK's client" in done.stdout, done.stderr
 
 
 def test_the_locks_pin_by_hash_and_name_no_registry() -> None:
     for family in FAMILIES:
-        text = (HERE / f"{family}.txt").read_text()
+        text = lock_of(family).read_text()
         assert text.count("==") <= text.count("--hash=")
         assert "://" not in text

@@ -188,6 +188,7 @@ class Router:
             match = pattern.fullmatch(path)
             if match is not None:
                 if incoming.method != b"GET":
+                    _refuse_not_offered(path, incoming.method)
                     _refuse_method(path, incoming.method, b"GET")
                 customer = self._customer_of(incoming, shared.tables)
                 if shared.siblings is not None and keyed_answer in (explain, requests):
@@ -203,11 +204,8 @@ class Router:
                 if incoming.method != b"GET":
                     _refuse_method(path, incoming.method, b"GET")
                 return answer(shared, head_lines)
-        named = path.decode(errors="replace")
-        reason = reason_against(named)
-        if reason:
-            raise Refused(errors.NOT_IMPLEMENTED, f"{named} is not offered here: {reason}.")
-        raise Refused(errors.UNKNOWN_PATH, f"There is no {named} here.")
+        _refuse_not_offered(path, incoming.method)
+        raise Refused(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
 
     # -- an operation at a cloud
 
@@ -367,6 +365,14 @@ class Router:
         use, self.use = self.use, None
         if use is not None:
             self._shared.in_flight.leave_key(use)
+
+
+def _refuse_not_offered(path: bytes, method: bytes) -> None:
+    """Refuse a path that is not offered with its reason."""
+    named = path.decode(errors="replace")
+    reason = reason_against(named, method.decode(errors="replace"))
+    if reason:
+        raise Refused(errors.NOT_IMPLEMENTED, f"{named} is not offered here: {reason}.")
 
 
 def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:

@@ -52,16 +52,25 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
     "/safety": _ACCOUNT,
     "/webhook_endpoints": _ACCOUNT,
     "/webhook_event_types": _ACCOUNT,
+    # Reading models is offered, and answered by the gateway itself.
+    "DELETE /models": _ACCOUNT,
 }
-_PATTERNS: Final = [
-    (re.compile(rf"(?:/v1|/openai/v1|/openai){path}(?:/.*)?"), reason)
-    for path, reason in NOT_OFFERED.items()
-]
 
 
-def reason_against(path: str) -> str:
-    """Return the reason why a path is not offered; empty where it is in no table."""
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what a request's method and path are held against; a name without a method is of all
+    methods."""
+    method, _, path = name.rpartition(" ")
+    return re.compile(rf"{method or '[^ ]*'} (?:/v1|/openai/v1|/openai){path}(?:/.*)?")
+
+
+_PATTERNS: Final = [(_pattern(name), reason) for name, reason in NOT_OFFERED.items()]
+
+
+def reason_against(path: str, method: str = "") -> str:
+    """Return the reason why a path is not offered, to any method or to this one; empty where it is
+    in no table."""
     for pattern, reason in _PATTERNS:
-        if pattern.fullmatch(path):
+        if pattern.fullmatch(f"{method} {path}"):
             return reason
     return ""

@@ -174,7 +174,8 @@ class CompletionRequest(_Streamable, frozen=True, gc=False):
 
     max_tokens: Tokens | None = None
     n: _Choices | None = None
-    best_of: _Choices | None = None
+    # OpenAI takes 0 for its default.
+    best_of: Annotated[int, msgspec.Meta(ge=0, le=128)] | None = None
     logprobs: int | None = None
     prompt: str | list[str | int | list[int]] | None = None
     follows = ()

@@ -61,6 +61,8 @@ def _is_deletion(body: bytes) -> bool:
 # Files and batches have names of their own at some servers.
 _is_object: Final = _with_member()
 _is_list: Final = _with_member("data")
+# OpenAI promises no more of pictures than when they were made.
+_is_images: Final = _with_member("data", "created")
 # A response that failed is an answer all the same: it has an identifier, and perhaps usage.
 _is_response: Final = _with_member("id", "output", error_is_told=True)
 
@@ -72,9 +74,9 @@ IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
     "responses.delete": _is_deletion,
     "responses.input_items": _is_list,
     "embeddings": _is_list,
-    "images.generations": _is_list,
-    "images.edits": _is_list,
-    "images.variations": _is_list,
+    "images.generations": _is_images,
+    "images.edits": _is_images,
+    "images.variations": _is_images,
     "audio.speech": _is_sound,
     "audio.transcriptions": _is_text,
     "audio.translations": _is_text,

@@ -1,0 +1,58 @@
+"""A plugin of pytest, for OpenAI's own tests: run each once, in its strict form, and write down how each ends.
+
+`CLAUSEWAY_SUITE` holds JSON: `outcomes`, the file to write to; `only`, the tests to run, empty for all; `resources`,
+identifiers by the path that makes them. Tests name resources that nobody made: `resources` are made before the first
+test, and again after each one that deletes.
+"""
+
+import json
+import os
+import urllib.request
+
+import pytest
+
+SETTINGS = json.loads(os.environ["CLAUSEWAY_SUITE"])
+URL, KEY = os.environ["TEST_API_BASE_URL"], "My API Key"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    only = set(SETTINGS["only"])
+    items[:] = [
+        item
+        for item in items
+        if item.name.endswith("[strict]") and "::TestAsync" not in item.nodeid and (not only or item.nodeid in only)
+    ]
+
+
+def pytest_sessionstart() -> None:
+    make_resources()
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    if "delete" in item.name:
+        make_resources()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = yield
+    if report.when == "call" or report.failed:
+        error = call.excinfo.value if call.excinfo is not None else None
+        outcome = {
+            "test": item.nodeid,
+            "outcome": report.outcome,
+            "code": getattr(error, "code", None) or "",
+            "wrong": f"{type(error).__name__}: {error}"[:400] if error is not None else "",
+        }
+        with open(SETTINGS["outcomes"], "a") as outcomes:
+            outcomes.write(json.dumps(outcome) + "\n")
+    return report
+
+
+def make_resources() -> None:
+    for path, bodies in SETTINGS["resources"].items():
+        for content_type, body in bodies:
+            headers = {"authorization": f"Bearer {KEY}", "content-type": content_type}
+            request = urllib.request.Request(URL + path, body.encode(), headers, method="POST")
+            with urllib.request.urlopen(request):
+                pass
