@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from clauseway.storage import Control
+
 ASK = ("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
 # Runs a command in an interpreter in which some libraries cannot be imported.
 WITHOUT = """
@@ -38,7 +40,6 @@ NEEDED = [
     ({"pyarrow"}, ("decide", "--batch", "{folder}/x.parquet"), "--batch", "pip install 'clauseway[settle]'"),
     ({"pyarrow"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
     ({"cryptography"}, ("party", "key", "create", "--party", "openai"), "party", "pip install 'clauseway[signing]'"),
-    ({"fastavro"}, ("lake", "publish"), "lake publish", "pip install 'clauseway[iceberg]'"),
     ({"ibis"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
 ]
 
@@ -53,6 +54,15 @@ def test_what_needs_an_extra_names_it(
     assert "is not installed" in done.stderr
     assert todo in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_publishing_a_lake_names_its_extra(tmp_path: Path) -> None:
+    Control.open(tmp_path / "control.db").close()
+    done = run_without({"fastavro"}, "lake", "publish", "--home", str(tmp_path))
+    assert (done.returncode, "pip install 'clauseway[iceberg]'" in done.stderr) == (3, True), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["control.db"]
+    # The other commands of the group do without.
+    assert run_without({"fastavro"}, "lake", "show", "--home", str(tmp_path)).returncode == 0
 
 
 def test_without_any_extra_questions_are_answered_and_pictures_drawn(tmp_path: Path) -> None:

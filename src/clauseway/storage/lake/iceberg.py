@@ -129,7 +129,7 @@ class DataFile(msgspec.Struct, frozen=True, kw_only=True):
     sorted: bool
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A data file in a manifest: since which snapshot it is `ADDED` or `EXISTING`, or by which it
     was `DELETED`.
 
@@ -146,14 +146,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return self.status != DELETED
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest as a manifest list names it, with its entries."""
 
     path: str
     bytes: int
     sequence: int
     snapshot: int
-    entries: tuple[Entry, ...]
+    entries: tuple[ManifestEntry, ...]
 
 
 def schema(number: int) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def name_mapping() -> str:
     return json.dumps(names)
 
 
-def write_manifest(entries: Sequence[Entry], sequence: int) -> bytes:
+def write_manifest(entries: Sequence[ManifestEntry], sequence: int) -> bytes:
     """Return a manifest of the snapshot with that sequence number."""
     records = [_entry_record(entry, sequence) for entry in entries]
     columns = schema(0)
@@ -197,14 +197,14 @@ def write_manifest(entries: Sequence[Entry], sequence: int) -> bytes:
     return _avro(_MANIFEST_ENTRY, records, described)
 
 
-def read_manifest(content: bytes, sequence: int, snapshot: int) -> tuple[Entry, ...]:
+def read_manifest(content: bytes, sequence: int, snapshot: int) -> tuple[ManifestEntry, ...]:
     """Return the entries of a manifest of the snapshot with that sequence number."""
     entries = []
     for record in _records(content):
         own = record["snapshot_id"]
         number = record["sequence_number"]
         entries.append(
-            Entry(
+            ManifestEntry(
                 status=record["status"],
                 snapshot=snapshot if own is None else own,
                 sequence=sequence if number is None else number,
@@ -215,7 +215,7 @@ def read_manifest(content: bytes, sequence: int, snapshot: int) -> tuple[Entry, 
 
 
 def write_manifest_list(
-    manifests: Sequence[Manifest], snapshot: int, parent: int | None, sequence: int
+    manifests: Sequence[ManifestFile], snapshot: int, parent: int | None, sequence: int
 ) -> bytes:
     """Return the manifest list of a snapshot."""
     described = {
@@ -227,10 +227,10 @@ def write_manifest_list(
     return _avro(_MANIFEST_FILE, [_manifest_record(manifest) for manifest in manifests], described)
 
 
-def read_manifest_list(content: bytes) -> list[Manifest]:
+def read_manifest_list(content: bytes) -> list[ManifestFile]:
     """Return the manifests of a manifest list, without their entries."""
     return [
-        Manifest(
+        ManifestFile(
             path=record["manifest_path"],
             bytes=record["manifest_length"],
             sequence=record["sequence_number"],
@@ -256,7 +256,7 @@ def _field(field: Any) -> dict[str, Any]:
     return described | ({"doc": _DOCS[field.name]} if field.name in _DOCS else {})
 
 
-def _entry_record(entry: Entry, sequence: int) -> dict[str, Any]:
+def _entry_record(entry: ManifestEntry, sequence: int) -> dict[str, Any]:
     # Added files take their sequence number from the snapshot; all others state it.
     is_own = entry.status == ADDED
     assert is_own or 0 < entry.sequence <= sequence, "an entry is of an earlier snapshot"
@@ -296,7 +296,7 @@ def _file_of(record: Mapping[str, Any]) -> DataFile:
     )
 
 
-def _manifest_record(manifest: Manifest) -> dict[str, Any]:
+def _manifest_record(manifest: ManifestFile) -> dict[str, Any]:
     counted = {
         status: [entry.file.rows for entry in manifest.entries if entry.status == status]
         for status in (ADDED, EXISTING, DELETED)

@@ -34,8 +34,8 @@ from clauseway.storage.lake.iceberg import (
     SORT_ORDERS,
     SPEC,
     DataFile,
-    Entry,
-    Manifest,
+    ManifestEntry,
+    ManifestFile,
     last_column_id,
     name_mapping,
     read_manifest,
@@ -99,7 +99,7 @@ class _Table:
         # A table that lay elsewhere names all its files there: it begins anew.
         is_here = metadata.get("location") == store.location
         self.metadata = dict(metadata) if is_here else _begun(store.location)
-        self._manifests: dict[str, tuple[Manifest, ...]] = {}
+        self._manifests: dict[str, tuple[ManifestFile, ...]] = {}
 
     @property
     def snapshots(self) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ class _Table:
         number = self.metadata.get("current-snapshot-id")
         return next((each for each in self.snapshots if each["snapshot-id"] == number), None)
 
-    def manifests(self, snapshot: Mapping[str, Any]) -> tuple[Manifest, ...]:
+    def manifests(self, snapshot: Mapping[str, Any]) -> tuple[ManifestFile, ...]:
         """Return the manifests of a snapshot with their entries."""
         listed = snapshot["manifest-list"]
         if listed not in self._manifests:
@@ -343,7 +343,9 @@ def _snapshot(table: _Table, wanted: Sequence[_Wanted], number: int, at_ms: int)
     current, sequence = table.current(), table.metadata["last-sequence-number"] + 1
     former = table.manifests(current) if current is not None else ()
     manifests = [
-        manifest if isinstance(manifest, Manifest) else _written(table, manifest, number, sequence)
+        manifest
+        if isinstance(manifest, ManifestFile)
+        else _written(table, manifest, number, sequence)
         for manifest in _planned(table, former, wanted, number)
     ]
     parent = None if current is None else current["snapshot-id"]
@@ -363,8 +365,8 @@ def _snapshot(table: _Table, wanted: Sequence[_Wanted], number: int, at_ms: int)
 
 
 def _planned(
-    table: _Table, former: Sequence[Manifest], wanted: Sequence[_Wanted], number: int
-) -> list[Manifest | list[Entry]]:
+    table: _Table, former: Sequence[ManifestFile], wanted: Sequence[_Wanted], number: int
+) -> list[ManifestFile | list[ManifestEntry]]:
     """Return the manifests that stay, and the entries of those that are to be written."""
     names = {each.name for each in wanted}
     before = {
@@ -373,7 +375,7 @@ def _planned(
         for entry in manifest.entries
         if entry.is_live
     }
-    planned: list[Manifest | list[Entry]] = []
+    planned: list[ManifestFile | list[ManifestEntry]] = []
     for manifest in former:
         live = [entry for entry in manifest.entries if entry.is_live]
         if all(table.name_of(entry.file.path) in names for entry in live):
@@ -381,7 +383,7 @@ def _planned(
         else:
             planned.append([_carried(table, entry, names, number) for entry in live])
     fresh = [
-        Entry(status=ADDED, snapshot=number, sequence=0, file=each.file)
+        ManifestEntry(status=ADDED, snapshot=number, sequence=0, file=each.file)
         for each in sorted(wanted, key=lambda each: (each.file.day, each.name))
         if each.name not in before
     ]
@@ -390,26 +392,28 @@ def _planned(
         return planned
     # Entries that are added keep their snapshot's number: the others state theirs.
     together = [
-        _carried(table, entry, names, number) if isinstance(each, Manifest) else entry
+        _carried(table, entry, names, number) if isinstance(each, ManifestFile) else entry
         for each in planned
-        for entry in (each.entries if isinstance(each, Manifest) else each)
-        if entry.is_live or not isinstance(each, Manifest)
+        for entry in (each.entries if isinstance(each, ManifestFile) else each)
+        if entry.is_live or not isinstance(each, ManifestFile)
     ]
     return [together]
 
 
-def _carried(table: _Table, entry: Entry, names: set[str], number: int) -> Entry:
+def _carried(table: _Table, entry: ManifestEntry, names: set[str], number: int) -> ManifestEntry:
     """Return a live entry of an earlier snapshot as it stands in a manifest that is written now."""
     if table.name_of(entry.file.path) in names:
         return msgspec.structs.replace(entry, status=EXISTING)
     return msgspec.structs.replace(entry, status=DELETED, snapshot=number)
 
 
-def _written(table: _Table, entries: Sequence[Entry], number: int, sequence: int) -> Manifest:
+def _written(
+    table: _Table, entries: Sequence[ManifestEntry], number: int, sequence: int
+) -> ManifestFile:
     content = write_manifest(entries, sequence)
     name = f"{METADATA}/{_hashed(content)}-m0.avro"
     table.store.put(name, content)
-    return Manifest(
+    return ManifestFile(
         path=f"{table.store.location}/{name}",
         bytes=len(content),
         sequence=sequence,
@@ -418,7 +422,7 @@ def _written(table: _Table, entries: Sequence[Entry], number: int, sequence: int
     )
 
 
-def _summary(own: Sequence[Entry], wanted: Sequence[_Wanted]) -> dict[str, str]:
+def _summary(own: Sequence[ManifestEntry], wanted: Sequence[_Wanted]) -> dict[str, str]:
     """Return what a snapshot changed, in the format's own words."""
     added = [entry.file for entry in own if entry.status == ADDED]
     deleted = [entry.file for entry in own if entry.status == DELETED]
