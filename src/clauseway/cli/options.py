@@ -14,6 +14,7 @@ from clauseway.agreement.reading.suppositions import SUPPOSED_FORMS
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.opening.library import with_recorded as one_with_recorded
+from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
 from clauseway.catalog import Catalog
 from clauseway.decisions.parts import PARTS, Names
@@ -241,9 +242,21 @@ def opened(
     return agreements.supposing(suppositions or [])
 
 
-def catalog_of(folder: Path | None, home: Path | None) -> Catalog:
-    """Return the names of the agreement that the flags name, with those recorded in the home."""
-    return opened_one(folder, None, home=home).catalog
+def agreements_for(
+    folders: list[Path] | None, configuration: Path | None, home: Path | None
+) -> list[Path]:
+    """Return the agreements that the flags name, else those of the configuration, by default the
+    home's."""
+    return folders or list(agreements_in(configuration or home_at(home).configuration))
+
+
+def catalog_of(
+    folder: Path | None, home: Path | None, configuration: Path | None = None
+) -> Catalog:
+    """Return the names of the agreement that the flags name, else of those that the configuration
+    names, with those recorded in the home."""
+    folders = agreements_for([folder] if folder else None, configuration, home)
+    return opened(folders, None, home=home).catalog
 
 
 def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:

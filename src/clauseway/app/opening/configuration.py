@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from clauseway.app.opening.offerings import shipped_products
+from clauseway.app.opening.offerings import shipped_models, shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import DIALECTS
@@ -205,6 +205,19 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
             )
         ),
     ] = "refuse"
+    agreement: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Agreements in force, where no --agreement names any: folders, or names of those that "
+                "ship; empty: the built-in one. A change takes a restart."
+            )
+        ),
+    ] = ()
+    names: Annotated[
+        Mapping[str, str],
+        Meta(description="Other names that clients may ask for = the product that each means."),
+    ] = {}
     gateway: GatewayWritten = GatewayWritten()
     tls: TlsSettings = TlsSettings()
     log: Log = Log()
@@ -287,6 +300,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog, configuration.unstated)
     _check_commitments(file, configuration, catalog)
+    _check_names(file, configuration)
     for name in configuration.gateway.passed_headers:
         if why := flaw_of_header(name):
             at = ("gateway", "passed_headers")
@@ -297,6 +311,30 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
 def _products(catalog: Catalog, unstated: str) -> frozenset[str]:
     """Return the products that may be deployed."""
     return frozenset(catalog.products) | (shipped_products() if unstated == "serve" else set())
+
+
+def _check_names(file: TomlFile, configuration: Configuration) -> None:
+    """Report names that mean no deployed product, and those that mean another one already: a slip
+    must not get round what an agreement states of a product."""
+    deployed = {product for written in configuration.deployment for product in written.models}
+    taken = shipped_products() | shipped_models().named(shipped_products()).keys()
+    for name, product in configuration.names.items():
+        at = ("names", name)
+        if product not in deployed:
+            todo = f"Write one of: {', '.join(sorted(deployed))}."
+            file.problem(
+                at, f"names.{name}: {product!r} is not deployed", "nothing serves it", todo
+            )
+        if name in deployed or name in taken:
+            file.problem(
+                at,
+                f"{name!r} is a model's own name",
+                "a name means one model",
+                "Write another name.",
+            )
+        elif why := flaw_of_name(name):
+            todo = "Write characters that can be seen, without spaces at the ends."
+            file.problem(at, f"{name!a} is not a name", why, todo)
 
 
 def _check_deployment(

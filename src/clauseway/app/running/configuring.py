@@ -18,6 +18,7 @@ _MASKED = "(masked)"
 _SECRET = ("secret", "access_key")
 # Shown whole; of the lists only what the file says.
 _SECTIONS = ("gateway", "tls", "log", "telemetry")
+_ABOVE = ("unstated", "agreement")
 # Said of what the file does not say.
 DEFAULT = "default"
 
@@ -100,19 +101,21 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
                     )
                 )
 
-    # The setting that stands above all sections.
-    line = file.line_of("unstated")
-    unstated = next(
-        field for field in msgspec.structs.fields(type(configuration)) if field.name == "unstated"
-    )
-    shown.append(
-        Setting(
-            key="unstated",
-            value=configuration.unstated,
-            source=f"line {line}" if line else DEFAULT,
-            reason=description_of(unstated.type),
-        )
-    )
+    # The settings that stand above all sections.
+    for field in msgspec.structs.fields(type(configuration)):
+        if field.name in _ABOVE:
+            line = file.line_of(field.name)
+            shown.append(
+                Setting(
+                    key=field.name,
+                    value=getattr(configuration, field.name),
+                    source=f"line {line}" if line else DEFAULT,
+                    reason=description_of(field.type),
+                )
+            )
+    for name, product in configuration.names.items():
+        source = f"line {file.line_of('names', name)}"
+        shown.append(Setting(key=f"names.{name}", value=product, source=source))
     # The sections whole; of deployments and commitments the settings that are written.
     for section in _SECTIONS:
         show(getattr(configuration, section), section)
@@ -122,8 +125,6 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
     ):
         for index, record in enumerate(records):
             show(record, name, index)
-    for index, commitment in enumerate(configuration.commitment):
-        show(commitment, "commitment", index)
     return shown
 
 

@@ -83,7 +83,7 @@ def compile_plan(
     """
     targets = _targets(configuration, prices, known_at.day, where)
     models = shipped_models()
-    names = models.named(products_of(configuration))
+    names = models.named(products_of(configuration)) | dict(configuration.names)
     sellers = sorted({target.label.seller for target in targets} | {key.seller for key in keys})
     products = products_of(configuration)
     compiler = _Compiler(opened, targets, known_at, configuration.unstated)

@@ -52,7 +52,7 @@ def command(
       clauseway gateway commitments --as-of 2026-05-31 --json
     """
     at, known_at = home_at(home).make(), now()
-    catalog = options.catalog_of(agreement, home)
+    catalog = options.catalog_of(agreement, home, configuration)
     written = read_configuration(configuration or at.configuration, catalog, secrets=False)
     seal(at)
     day = day_given(as_of, "--as-of") or known_at.day

@@ -42,12 +42,13 @@ def check(
       clauseway config check clouds.toml
     """
     at = home_at(home)
+    agreements = options.agreements_for(agreement, file, home)
     checked = check_configuration(
         ServeOptions(
             home=at,
-            opened=options.opened_together(agreement, None),
+            opened=options.opened_together(agreements, None),
             configuration=file or at.configuration,
-            agreements=tuple(agreement or ()),
+            agreements=tuple(agreements),
         )
     )
 
@@ -81,7 +82,7 @@ def show(
       clauseway config show clouds.toml --json
     """
     settings = show_configuration(
-        file or home_at(home).configuration, options.catalog_of(agreement, home)
+        file or home_at(home).configuration, options.catalog_of(agreement, home, file)
     )
 
     def show() -> None:

@@ -43,7 +43,9 @@ def command(
     at = home_at(home)
     basis = basis_of(at)
     patient = Patient(
-        opened=options.opened(agreement, facts, home=home),
+        opened=options.opened(
+            options.agreements_for(agreement, configuration, home), facts, home=home
+        ),
         prices=basis.prices(KnownAt(time.time_ns())),
         configuration=configuration or at.configuration,
         home=at,

@@ -63,11 +63,12 @@ def command(
       models = {"gpt-5.5" = "gpt-5.5"}
     """
     at = home_at(home).make()
+    agreements = options.agreements_for(agreement, configuration, home)
     chosen = ServeOptions(
         home=at,
-        opened=options.opened_together(agreement, facts),
+        opened=options.opened_together(agreements, facts),
         configuration=configuration or at.configuration,
-        agreements=tuple(agreement or ()),
+        agreements=tuple(agreements),
         facts=facts,
         host=host,
         port=port,
