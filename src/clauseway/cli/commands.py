@@ -173,7 +173,9 @@ COMMANDS: Mapping[str, Entry] = {
         },
     ),
     "config": Group(
-        "Check the gateway's configuration, and show it.", "gateway.config", heading=GATEWAY
+        "Check the gateway's configuration, show it, make it from LiteLLM's.",
+        "gateway.config",
+        heading=GATEWAY,
     ),
     "doctor": Command(
         "Examine what a gateway needs: credentials, clouds, prices, permission.",

@@ -37,6 +37,7 @@ USES: Mapping[str, HomeUse] = {
     "agreement check": HomeUse.ADDS,
     "agreement listings launches": HomeUse.ADDS,
     "config check": HomeUse.ADDS,
+    "config import litellm": HomeUse.MAKES,
     "config show": HomeUse.ADDS,
     "doctor": HomeUse.ADDS,
     "price": HomeUse.ADDS,

@@ -67,6 +67,24 @@ def list_book() -> PriceBook:
     return listed_book(name, msgspec.json.encode(entries).decode())
 
 
+def listed_now(provider: str, model: str, day: date) -> list[PriceEntry]:
+    """Return what a vendor lists for a model on a day, under whatever name the vendor has for it.
+
+    Empty where nothing is listed, and where the library is not installed.
+    """
+    if find_spec(_LIBRARY) is None:
+        return []
+    listed = import_module(f"{_LIBRARY}.data").providers
+    name = f"genai-prices {version('genai-prices')}"
+    return [
+        entry
+        for each in listed
+        if each.id == provider and (known := each.find_model(model)) is not None
+        for entry in _entries(provider, known, name)
+        if entry.interval.begin <= day < entry.interval.end
+    ]
+
+
 def listed_book(name: str, text: str) -> PriceBook:
     """Return a list of prices from its text, as `list_book` wrote it. Raise msgspec.DecodeError."""
     entries = msgspec.json.decode(text, type=tuple[PriceEntry, ...]) if text else ()
@@ -105,7 +123,7 @@ def _entries(provider: str, model: Any, book: str) -> Iterator[PriceEntry]:
             for above in _lengths(price, tier, steps):
                 yield PriceEntry(
                     conditions=Conditions(
-                        (product, _CLOUDS[provider], "", region, "", tier, ""), above
+                        (product, _CLOUDS.get(provider, ""), "", region, "", tier, ""), above
                     ),
                     unit=unit,
                     interval=days,

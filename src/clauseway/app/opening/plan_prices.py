@@ -14,11 +14,24 @@ import msgspec
 
 from clauseway.gateway.plan import Prices
 from clauseway.gateway.routing.tariffs import TariffCase, cases_of
+from clauseway.metering import Unit
 from clauseway.metering.endpoints import DEFAULT_TIER, TIERS
 from clauseway.pricing import PriceRow, PriceTable, Sale
 from clauseway.pricing.conditions import HOUR
 from clauseway.values import USD, InvalidInput, Problem, start_of_day_ns
 
+# Units without whose prices a model of each kind is not sold; of several sets any one is enough.
+NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
+    "text": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "embedding": (frozenset({Unit.INPUT_TOKENS}),),
+    "image": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "speech": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "transcription": (
+        frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),
+        frozenset({Unit.AUDIO_INPUT_MILLISECONDS}),
+    ),
+    "moderation": (frozenset({Unit.INPUT_TOKENS}),),
+}
 _NS_MAX = (1 << 63) - 1
 
 # Above which length, from when until when, unit → price.

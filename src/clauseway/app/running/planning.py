@@ -30,7 +30,7 @@ from clauseway.app.opening.offerings import (
     shipped_versions,
     surface_of,
 )
-from clauseway.app.opening.plan_prices import bound_ns, plan_prices
+from clauseway.app.opening.plan_prices import NEEDS_PRICE, bound_ns, plan_prices
 from clauseway.app.opening.several import Opened, each_of, first_clouds, text_hash
 from clauseway.catalog import ELSEWHERE, Models
 from clauseway.catalog import Retirement as Ended
@@ -117,18 +117,6 @@ def products_of(configuration: Configuration) -> list[str]:
     )
 
 
-# Units without whose prices a model of each kind is not sold; of several sets any one is enough.
-_NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
-    "text": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
-    "embedding": (frozenset({Unit.INPUT_TOKENS}),),
-    "image": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
-    "speech": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
-    "transcription": (
-        frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),
-        frozenset({Unit.AUDIO_INPUT_MILLISECONDS}),
-    ),
-    "moderation": (frozenset({Unit.INPUT_TOKENS}),),
-}
 # The longest answer of a model that nobody has catalogued: the largest of the catalogued ones.
 _OUTPUT_TOKENS_MAX = 128_000
 # No request is older than what counts its nanoseconds.
@@ -154,9 +142,9 @@ def prices_now(
             "Give it a price book with a price in USD.",
         )
         raise InvalidInput(Problem(what=problem, why=why, where="price book", todo=todo))
-    if not any(units <= row.prices.keys() for units in _NEEDS_PRICE[kind]):
+    if not any(units <= row.prices.keys() for units in NEEDS_PRICE[kind]):
         raise UnknownPrice(
-            [(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())]
+            [(sale, unit, day) for unit in sorted(NEEDS_PRICE[kind][0] - row.prices.keys())]
         )
     return row.prices
 

@@ -1,18 +1,34 @@
 """`clauseway config`: the configuration, checked and shown."""
 
+import os
+import time
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
+from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.importing_litellm import (
+    LEFT_OUT,
+    ImportedConfiguration,
+    ImportedSetting,
+    ImportOptions,
+    import_litellm,
+)
 from clauseway.app.running.configuring import DEFAULT, check_configuration, show_configuration
 from clauseway.app.running.serving import ServeOptions
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console
+from clauseway.values import KnownAt
 
+_STYLES = {"permitted": "green", "forbidden": "red", "conditional": "yellow", LEFT_OUT: "red"}
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 File = Annotated[
     Path | None,
@@ -99,3 +115,114 @@ def show(
 
     answer(as_json, settings, show)
     return 0
+
+
+importing = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(importing, name="import", help="Make a configuration from another program's.")
+
+
+@importing.callback()
+def _importing() -> None:
+    """Make a configuration from another program's."""
+
+
+@importing.command()
+def litellm(
+    file: Annotated[Path, typer.Argument(help="LiteLLM's config.yaml.", metavar="FILE")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write it here; by default clauseway.toml in the home."),
+    ] = None,
+    seller: Annotated[
+        str,
+        typer.Option(
+            help="Whose sales these are, all of them, so that one key buys everything; by default "
+            "each vendor's own."
+        ),
+    ] = "",
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Make a configuration from LiteLLM's: every model and setting is carried over, or told with
+    the way to do it here.
+
+    Says model by model how its sale stands: permitted or forbidden by an agreement in force, or
+    unstated, and served so by `unstated = "serve"`. Vendors, clouds and models that no agreement
+    knows come into a folder `names` beside the file, an agreement that states nothing; prices that
+    no book has come into `prices.csv`. Nothing is overwritten, and no secret is written.
+
+    \b
+    Into the home's own configuration, and from there to a gateway:
+      clauseway config import litellm config.yaml
+      clauseway config check
+      clauseway serve
+    Under two agreements:
+      clauseway config import litellm config.yaml --agreement openai-microsoft --agreement anthropic-clouds
+    """
+    at, known_at = home_at(home), KnownAt(time.time_ns())
+    imported = import_litellm(
+        ImportOptions(
+            file=file,
+            out=(out or at.configuration).absolute(),
+            home=at,
+            agreements=tuple(agreement or ()),
+            seller=seller,
+            prices=basis_of(at).prices(known_at),
+            known_at=known_at,
+            environment=os.environ,
+        )
+    )
+
+    answer(as_json, imported, lambda: _print_import(imported))
+    return 0
+
+
+def _print_settings(out: Console, title: str, settings: list[ImportedSetting]) -> None:
+    if settings:
+        out.print(f"\n{title}", style="bold")
+    for setting in settings:
+        line = f"  {setting.key} ({setting.place}): {setting.says}"
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _print_import(imported: ImportedConfiguration) -> None:
+    out = console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("asked as", "product", "deployments", "standing"):
+        table.add_column(column)
+    for model in imported.models:
+        table.add_row(
+            escape(model.asked_as),
+            escape(model.product) or "–",
+            escape(", ".join(model.deployments)) or "–",
+            Text(model.standing, _STYLES.get(model.standing, "")),
+        )
+    out.print(table)
+    for model in imported.models:
+        if model.standing != "unstated":
+            sentence = f"{model.asked_as} ({model.place}): {model.why} {model.todo}"
+            out.print(sentence.rstrip(), markup=False, soft_wrap=True)
+    if any(model.standing == "unstated" for model in imported.models):
+        out.print(
+            'What is unstated is served: no agreement in force speaks of it (unstated = "serve").',
+            soft_wrap=True,
+        )
+    for carried, title in ((True, "Carried over"), (False, "Not carried over")):
+        settings = [setting for setting in imported.settings if setting.carried is carried]
+        _print_settings(out, title, settings)
+    sellers = [command for command in imported.next if " key create " in command]
+    if len(sellers) > 1:
+        out.print(
+            "\nA customer's key buys from one seller: make one for each, or import again with "
+            "--seller PARTY, and one key buys everything.",
+            soft_wrap=True,
+        )
+    out.print("\nWritten", style="bold")
+    for path in imported.files:
+        out.print(f"  {path}", markup=False, soft_wrap=True)
+    out.print("\nNext", style="bold")
+    if imported.secrets:
+        out.print(f"  set {', '.join(imported.secrets)}", markup=False, soft_wrap=True)
+    for command in imported.next:
+        out.print(f"  {command}", markup=False, soft_wrap=True)

@@ -1,0 +1,537 @@
+"""A gateway's configuration made from LiteLLM's: the deployments, the names that clients use, the
+prices that are stated, and what became of every model and setting.
+
+A model is named by an agreement, or unstated and served so, or left out with the way to serve it.
+What the agreements in force do not know (a vendor, its cloud, its model) comes into an agreement of
+its own that states nothing about it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from clauseway.agreement.language.actions import SELL
+from clauseway.app.opening.configuration import checked
+from clauseway.app.opening.drafts import (
+    NAMES_FOLDER,
+    DraftedConfiguration,
+    DraftedDeployment,
+    LeftOut,
+    names_agreement,
+    unnamed,
+    write_new,
+)
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import BUILT_IN, SHIPPED, documents_of
+from clauseway.app.opening.list_prices import listed_now
+from clauseway.app.opening.litellm_models import ModelEntry, NotCarried, VendorAccount, account_of
+from clauseway.app.opening.litellm_settings import CarriedSettings, carried_settings
+from clauseway.app.opening.offerings import shipped_models, shipped_products, surface_of
+from clauseway.app.opening.plan_prices import NEEDS_PRICE
+from clauseway.app.opening.products import Meant, ProductNames, name_of_own
+from clauseway.app.opening.several import Opened, agreements_of, with_recorded
+from clauseway.app.opening.toml_file import TomlFile
+from clauseway.decisions import Outcome
+from clauseway.exchange.litellm import LitellmFile, LitellmModel, read_litellm
+from clauseway.metering import Unit
+from clauseway.pricing import PriceTable, Sale
+from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.wording.decided import RECORD_PRODUCT
+
+PRICES_FILE = "prices.csv"
+_HEADER = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source,tier,above"
+# What LiteLLM says a token costs, and the unit that it is.
+_COSTS: Mapping[str, Unit] = {
+    "input_cost_per_token": Unit.INPUT_TOKENS,
+    "output_cost_per_token": Unit.OUTPUT_TOKENS,
+    "cache_read_input_token_cost": Unit.CACHED_INPUT_TOKENS,
+    "cache_creation_input_token_cost": Unit.CACHE_WRITE_TOKENS,
+}
+_NEITHER = "no agreement, recorded fact or catalogue knows it, so it may be a slip in one they know"
+LEFT_OUT = "left out"
+
+
+class ImportedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an entry: the product and the deployments that serve it, and how its sale
+    stands today (an outcome, or left out), with the reason and what to do."""
+
+    asked_as: str
+    written: str
+    place: str
+    product: str
+    deployments: tuple[str, ...]
+    standing: str
+    why: str
+    todo: str = ""
+
+
+class ImportedSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a setting, or of a parameter of a model: carried over, or what there is
+    instead."""
+
+    key: str
+    place: str
+    carried: bool
+    says: str
+
+
+class ImportedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was written, what became of each part of the input, and what to do next."""
+
+    files: tuple[str, ...]
+    models: tuple[ImportedModel, ...]
+    settings: tuple[ImportedSetting, ...]
+    secrets: tuple[str, ...]
+    next: tuple[str, ...]
+
+
+class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What is imported, and under which agreements. `seller` sells everything where it is given."""
+
+    file: Path
+    out: Path
+    home: Home
+    agreements: tuple[Path, ...] = ()
+    seller: str = ""
+    prices: PriceTable
+    known_at: KnownAt
+    environment: Mapping[str, str]
+
+
+class _PriceRow(msgspec.Struct, frozen=True):
+    """A line of the price book that is written beside the configuration."""
+
+    product: str
+    cloud: str
+    unit: Unit
+    usd_per_million: Decimal
+    source: str
+    above: int = 0
+
+    def text(self, day: date) -> str:
+        price = format(self.usd_per_million.normalize(), "f")
+        above = str(self.above) if self.above else ""
+        cells = (self.product, self.cloud, "", "", self.unit.column, day, "", day, price)
+        source = self.source.replace('"', "'")
+        return ",".join(map(str, cells)) + f',"{source}",,{above}'
+
+
+class _Draft(msgspec.Struct, kw_only=True):
+    """An entry on its way: what it asks for, and what became of it."""
+
+    entry: LitellmModel
+    product: str = ""
+    deployments: list[DraftedDeployment] = []
+    left: LeftOut | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.entry.file}:{self.entry.line}"
+
+
+def import_litellm(options: ImportOptions) -> ImportedConfiguration:
+    """Write a configuration from LiteLLM's, and tell what became of everything in it.
+
+    Raise InvalidInput for a file that cannot be read, and where something is there already; then
+    nothing is written.
+    """
+    read = read_litellm(
+        str(options.file),
+        lambda name: (
+            (options.file.parent / name if name != str(options.file) else options.file)
+            .resolve()
+            .read_text("utf-8")
+        ),
+    )
+    return _Import(options, read).done()
+
+
+class _Import:
+    """One import, step by step."""
+
+    def __init__(self, options: ImportOptions, read: LitellmFile) -> None:
+        self._options, self._read = options, read
+        self._texts = [documents_of(path) for path in options.agreements or (Path(BUILT_IN),)]
+        self._opened = with_recorded(agreements_of(self._texts), options.home)
+        self._names = ProductNames(self._opened.catalog)
+        self._settings = carried_settings(read.settings)
+        self._told: list[ImportedSetting] = []
+        self._rows: dict[tuple[str, str, Unit, int], _PriceRow] = {}
+        self._day = options.known_at.day
+        # Variables of the environment, and what each holds: one holds one secret.
+        self._secrets: dict[str, str] = {}
+        # Deployments by what they have in common; a name for each.
+        self._merged: dict[object, DraftedDeployment] = {}
+
+    def done(self) -> ImportedConfiguration:
+        groups: dict[str, list[LitellmModel]] = {}
+        for model in self._read.models:
+            groups.setdefault(model.name, []).append(model)
+        drafts = [draft for group in groups.values() for draft in self._group(group)]
+        deployments = tuple(self._merged.values())
+        aliases = self._aliases(drafts)
+        # What no agreement knows comes into one that states nothing.
+        catalog = self._opened.catalog
+        clouds, parties, products = unnamed(deployments, catalog, shipped_products())
+        files: dict[Path, str] = {}
+        texts, agreements = list(self._texts), [*self._agreement_names()]
+        if clouds or parties or products:
+            written = names_agreement(clouds, parties, products, self._day)
+            texts.append(written)
+            files |= {
+                self._options.out.parent / NAMES_FOLDER / name: text
+                for name, text in written.items()
+            }
+            agreements = [*(agreements or [BUILT_IN]), NAMES_FOLDER]
+        opened = with_recorded(agreements_of(texts), self._options.home)
+        if self._rows:
+            rows = [row.text(self._day) for row in self._rows.values()]
+            files[self._options.out.parent / PRICES_FILE] = "\n".join([_HEADER, *rows]) + "\n"
+        drafted = DraftedConfiguration(
+            head=self._head(),
+            agreements=tuple(agreements),
+            names=aliases,
+            sections=self._settings.sections,
+            deployments=deployments,
+            left_out=tuple(draft.left for draft in drafts if draft.left is not None),
+        )
+        files[self._options.out] = drafted.text()
+        if not deployments:
+            raise InvalidInput(*map(self._refused, drafts))
+        checked(TomlFile(self._options.out, drafted.text()), opened.catalog, secrets=False)
+        models = tuple(self._imported(draft, opened) for draft in drafts)
+        write_new(files)
+        self._tell_settings(self._settings)
+        return ImportedConfiguration(
+            files=tuple(str(path) for path in sorted(files)),
+            models=models,
+            settings=tuple(self._told),
+            secrets=tuple(sorted(set(_variables(deployments)))),
+            next=tuple(self._next(deployments)),
+        )
+
+    def _agreement_names(self) -> list[str]:
+        """Return the agreements that flags named, as the configuration names them."""
+        return [
+            str(path) if str(path) in SHIPPED and not path.exists() else str(path.absolute())
+            for path in self._options.agreements
+        ]
+
+    def _head(self) -> tuple[str, ...]:
+        return (
+            f"Made from {self._options.file.name}, a configuration of LiteLLM, on {self._day}. "
+            "`clauseway config check` finds every mistake in it, `clauseway config show` prints what "
+            "is in force; a running gateway takes over a changed file by itself.",
+            "",
+            "Secrets never stand here: they are read from the environment (…_env) or from files "
+            "(…_file). cloud is the host, seller whose sale it is: a customer's key buys from one "
+            "seller. models: a product = its name there.",
+        )
+
+    # -- models
+
+    def _group(self, group: Sequence[LitellmModel]) -> list[_Draft]:
+        """Draft the entries of one name, which clients take for one model."""
+        drafts = [_Draft(entry=model, deployments=[]) for model in group]
+        asked = [asked for draft in drafts if (asked := self._asked(draft)) is not None]
+        # Alternatives that nobody knows are one product, under the name that clients use.
+        name = group[0].name
+        is_known = any(meant for *_, meant in asked) or self._names.meant(name)
+        for draft, entry, account, meant in asked:
+            own = name_of_own(account.model.rpartition("/")[2] if is_known else name)
+            try:
+                self._draft(draft, entry, account, meant or Meant(own))
+            except NotCarried as error:
+                self._leave_out(draft, error)
+            for key, says in entry.sentences():
+                self._tell(f"{name}: {key}", draft.place, False, says)
+        return drafts
+
+    def _asked(
+        self, draft: _Draft
+    ) -> tuple[_Draft, ModelEntry, VendorAccount, Meant | None] | None:
+        """Return an entry with the account and the known product that it asks for; None where it
+        cannot be served."""
+        model = draft.entry
+        try:
+            entry = ModelEntry(
+                model, self._read.credentials, self._options.environment, self._secrets
+            )
+            account = account_of(entry)
+            return draft, entry, account, self._meant(model, account)
+        except NotCarried as error:
+            self._leave_out(draft, error)
+            self._tell(f"{model.name}: model", draft.place, False, error.why)
+            return None
+
+    def _leave_out(self, draft: _Draft, error: NotCarried) -> None:
+        draft.left = LeftOut(name=draft.entry.name, why=f"{error.why}.", todo=error.todo)
+        draft.deployments = []
+
+    def _meant(self, model: LitellmModel, account: VendorAccount) -> Meant | None:
+        """Return the known product that an entry asks for. Raise NotCarried for one that may be a
+        slip in a known one."""
+        base = str(model.info.get("base_model") or "").rpartition("/")[2]
+        names = [base, account.model] if base else [account.model]
+        if account.dialect == "azure":
+            names.append(model.name)
+        for name in names:
+            if meant := self._names.meant(name):
+                return meant
+        if not account.is_named:
+            return None
+        if account.dialect == "azure" and not base:
+            raise NotCarried(
+                f"nobody can tell which model is behind the deployment {account.model!r}",
+                "Write it as model_info.base_model (azure/gpt-5.5) and import again.",
+            )
+        product = base or account.model
+        raise NotCarried(
+            f"{product}: {_NEITHER}",
+            f"Say what it is, and import again: {RECORD_PRODUCT.format(product=product)}",
+        )
+
+    def _draft(
+        self, draft: _Draft, entry: ModelEntry, account: VendorAccount, meant: Meant
+    ) -> None:
+        """Write the deployments of an entry. Raise NotCarried."""
+        further = {
+            "quota_requests_per_minute": entry.number("rpm"),
+            "quota_tokens_per_minute": entry.number("tpm"),
+            "output_tokens_max": entry.number("max_output_tokens"),
+            "context_tokens_max": entry.number("max_input_tokens"),
+        }
+        further = {key: value for key, value in further.items() if value}
+        is_embedding = draft.entry.info.get("mode") == "embedding" or "embed" in account.model
+        entry.take("mode", "base_model")
+        self._price(entry, account, meant.product, is_embedding=is_embedding)
+        snapshots = {meant.product: meant.snapshot} if meant.snapshot else {}
+        seller = self._options.seller or account.vendor.party
+        shapes = [(account.name, account.dialect, account.url, account.about)]
+        if account.chat_url:
+            about: tuple[str, ...] = ("Clients of OpenAI's format, at the same vendor.",)
+            shapes.append((f"{account.name}-chat", "openai", account.chat_url, about))
+        for name, dialect, url, about in shapes:
+            written = DraftedDeployment(
+                name=name,
+                dialect=dialect,
+                url=url,
+                cloud=account.vendor.cloud,
+                seller=seller,
+                region=account.region,
+                auth=account.auth,
+                models={meant.product: account.model},
+                settings=account.settings,
+                snapshots=snapshots,
+                further=further,
+                comments=about,
+            )
+            draft.deployments.append(self._merge(written))
+        draft.product = meant.product
+
+    def _merge(self, written: DraftedDeployment) -> DraftedDeployment:
+        """Return the deployment that serves it: one that has all in common but the model, else one
+        of its own."""
+        common = msgspec.json.encode(
+            (written.dialect, written.url, written.seller, written.region, written.auth)
+        )
+        key: object = (common, msgspec.json.encode(written.settings))
+        [(product, model)] = written.models.items()
+        before = self._merged.get(key)
+        if before is None or written.further or product in before.models:
+            key = key if before is None and not written.further else (key, len(self._merged))
+            names = {deployment.name for deployment in self._merged.values()}
+            # Quotas are a deployment's: one that has any is named after its model too.
+            base = f"{written.name}-{product}" if written.further else written.name
+            number, name = 2, base
+            while name in names:
+                name, number = f"{base}-{number}", number + 1
+            self._merged[key] = msgspec.structs.replace(written, name=name)
+        else:
+            self._merged[key] = msgspec.structs.replace(
+                before,
+                models={**before.models, product: model},
+                snapshots={**before.snapshots, **written.snapshots},
+            )
+        return self._merged[key]
+
+    def _price(
+        self, entry: ModelEntry, account: VendorAccount, product: str, *, is_embedding: bool
+    ) -> None:
+        """Find the prices of a product: stated there, in the books, or listed by its vendor. Raise
+        NotCarried where it has none: what has no price is not sold."""
+        cloud = account.vendor.cloud
+        stated = {unit: entry.cost(key) for key, unit in _COSTS.items()}
+        rows = [
+            _PriceRow(
+                product, cloud, unit, Decimal(repr(cost)) * 1_000_000, "LiteLLM's config.yaml"
+            )
+            for unit, cost in stated.items()
+            if cost is not None
+        ]
+        kind = (
+            shipped_models()
+            .of(product, surface_of(account.dialect, account.url, account.auth.get("service", "")))
+            .kind
+        )
+        needed = NEEDS_PRICE[kind]
+        sale = Sale(product, cloud, self._options.seller or account.vendor.party, account.region)
+        in_books = self._options.prices.row(sale, self._day).prices.keys()
+        if not rows and any(units <= in_books for units in needed):
+            return
+        if not rows:
+            rows = [
+                _PriceRow(
+                    product,
+                    cloud,
+                    entry.unit,
+                    Decimal(entry.price) / 1_000_000,
+                    entry.source,
+                    entry.conditions.above,
+                )
+                for entry in listed_now(account.vendor.listing, account.model, self._day)
+                if isinstance(entry.unit, Unit) and not entry.conditions.names[5]
+            ]
+        units = {row.unit for row in rows}
+        if account.is_own:
+            rows += [
+                _PriceRow(product, cloud, unit, Decimal(0), "served by ourselves")
+                for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
+                if unit not in units
+            ]
+        elif is_embedding and units == {Unit.INPUT_TOKENS}:
+            rows.append(
+                _PriceRow(product, cloud, Unit.OUTPUT_TOKENS, Decimal(0), "it has no output")
+            )
+        units = {row.unit for row in rows}
+        if not any(wanted <= units | in_books for wanted in needed):
+            raise NotCarried(
+                "it has no price, and what has no price is not sold",
+                "Write input_cost_per_token and output_cost_per_token there and import again.",
+            )
+        for row in rows:
+            self._rows.setdefault((row.product, row.cloud, row.unit, row.above), row)
+
+    # -- names
+
+    def _aliases(self, drafts: Iterable[_Draft]) -> dict[str, str]:
+        """Return the names by which clients ask for products that are called otherwise here."""
+        names: dict[str, str] = {}
+        served = {draft.entry.name: draft.product for draft in reversed([*drafts]) if draft.product}
+        for name, product in served.items():
+            self._alias(names, name, product)
+        for name, meant in self._settings.aliases.items():
+            if meant in served:
+                self._alias(names, name, served[meant])
+            else:
+                says = f"{meant} is not served, so {name} means nothing"
+                self._tell(f"model_group_alias: {name}", str(self._options.file), False, says)
+        products = set(served.values())
+        for draft in drafts:
+            if draft.product and draft.product != served[draft.entry.name]:
+                says = (
+                    f"clients of {draft.entry.name} get {served[draft.entry.name]}; "
+                    f"{draft.product} is asked for by its own name"
+                )
+                self._tell(f"{draft.entry.name}: model_name", draft.place, False, says)
+        return {name: product for name, product in names.items() if name not in products}
+
+    def _alias(self, names: dict[str, str], name: str, product: str) -> None:
+        meant = self._names.meant(name)
+        if name == product or (meant and name in self._names.taken and meant.product == product):
+            return
+        if name in self._names.taken:
+            says = f"{name} is another model's own name: clients ask for {product}"
+            self._tell(f"{name}: model_name", str(self._options.file), False, says)
+            return
+        names[name] = product
+
+    # -- what is told
+
+    def _imported(self, draft: _Draft, opened: Opened) -> ImportedModel:
+        model, place = draft.entry, draft.place
+        written = str(model.params["model"])
+        if draft.left is not None:
+            return ImportedModel(
+                asked_as=model.name,
+                written=written,
+                place=place,
+                product="",
+                deployments=(),
+                standing=LEFT_OUT,
+                why=draft.left.why,
+                todo=draft.left.todo,
+            )
+        sold = draft.deployments[0]
+        decision = opened.decide(
+            action=SELL,
+            party=sold.seller,
+            product=draft.product,
+            cloud=sold.cloud,
+            region=sold.region if opened.catalog.regions else "",
+            known_at=self._options.known_at,
+        )
+        first = decision.reasons[0]
+        why = f"{first.agreement or _opened_id(opened)} {first.term}: {first.text}"
+        todo = ""
+        if decision.outcome is Outcome.UNSTATED:
+            why = 'no agreement in force states anything about it; unstated = "serve" serves it'
+        elif decision.outcome is not Outcome.PERMITTED:
+            todo = "The gateway refuses it. Another seller or cloud may be permitted: clauseway decide."
+        return ImportedModel(
+            asked_as=model.name,
+            written=written,
+            place=place,
+            product=draft.product,
+            deployments=tuple(deployment.name for deployment in draft.deployments),
+            standing=decision.outcome,
+            why=why,
+            todo=todo,
+        )
+
+    def _tell(self, key: str, place: str, carried: bool, says: str) -> None:
+        self._told.append(ImportedSetting(key=key, place=place, carried=carried, says=says))
+
+    def _tell_settings(self, settings: CarriedSettings) -> None:
+        for setting, carried, says in settings.sentences:
+            self._tell(setting.named, f"{setting.file}:{setting.line}", carried, says)
+
+    def _refused(self, draft: _Draft) -> Problem:
+        left = draft.left
+        assert left is not None, "without a deployment every model was left out"
+        return Problem(
+            what=f"{draft.entry.name} cannot be served",
+            why=left.why.rstrip("."),
+            where=draft.entry.file,
+            line=draft.entry.line,
+            todo=left.todo,
+        )
+
+    def _next(self, deployments: Sequence[DraftedDeployment]) -> Iterable[str]:
+        """Yield the commands that lead from here to a gateway that serves."""
+        out, home = self._options.out, self._options.home
+        flag = "" if out == home.configuration else f" --config {out}"
+        if self._rows:
+            book = out.parent / PRICES_FILE
+            yield f'clauseway basis prices {book} --why "prices of {self._options.file.name}"'
+        yield "clauseway config check" + (f" {out}" if flag else "")
+        for seller in dict.fromkeys(deployment.seller for deployment in deployments):
+            yield f"clauseway key create --organisation ours --seller {seller}"
+        yield f"clauseway serve{flag}"
+
+
+def _opened_id(opened: Opened) -> str:
+    """Return the id of the one agreement that was asked; several say theirs in each reason."""
+    agreement = getattr(opened, "agreement", None)
+    return "" if agreement is None else str(agreement.id)
+
+
+def _variables(deployments: Iterable[DraftedDeployment]) -> Iterable[str]:
+    """Yield the variables of the environment that hold secrets."""
+    for deployment in deployments:
+        for key, value in deployment.auth.items():
+            if key.endswith("_env") and isinstance(value, str):
+                yield value

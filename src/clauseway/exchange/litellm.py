@@ -1,0 +1,210 @@
+"""The configuration of LiteLLM's proxy (`config.yaml`): its models and its settings, each with the
+file and line in which it stands.
+
+Documented at docs.litellm.ai/docs/proxy/configs: `model_list` with `litellm_params` and
+`model_info`, `litellm_settings`, `router_settings`, `general_settings`, `environment_variables`,
+`credential_list`, and `include`, whose files are read into the one that names them. Nothing is
+dropped here: a section that is not known comes back as a setting like any other.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from clauseway.values import InvalidInput, Problem
+
+# Includes that include each other would be read without end.
+_FILES_MAX = 100
+_DEPTH_MAX = 32
+_FIX = "Give a config.yaml that `litellm --config` takes."
+# Sections that are told key by key; everything else that stands at the top is one setting.
+_SECTIONS = ("litellm_settings", "router_settings", "general_settings", "environment_variables")
+
+
+class LitellmModel(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `model_list`. Entries of one name are alternatives for the same requests."""
+
+    name: str
+    file: str
+    line: int
+    params: Mapping[str, Any]
+    info: Mapping[str, Any]
+    # Keys of the entry that are none of LiteLLM's three.
+    others: tuple[str, ...] = ()
+
+
+class LitellmSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting outside of `model_list`; its section is empty where it stands at the top."""
+
+    section: str
+    key: str
+    value: Any
+    file: str
+    line: int
+
+    @property
+    def named(self) -> str:
+        return f"{self.section}.{self.key}" if self.section else self.key
+
+
+class LitellmFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration, with what it includes."""
+
+    models: tuple[LitellmModel, ...]
+    settings: tuple[LitellmSetting, ...]
+    credentials: Mapping[str, Mapping[str, Any]]
+
+
+class _Reading:
+    """The files that were read so far, and the problems found in them."""
+
+    def __init__(self, text_of: Callable[[str], str]) -> None:
+        self._text_of = text_of
+        self._waiting: list[str] = []
+        self._seen: set[str] = set()
+        self.models: list[LitellmModel] = []
+        self.settings: list[LitellmSetting] = []
+        self.credentials: dict[str, Mapping[str, Any]] = {}
+        self.problems: list[Problem] = []
+
+    def read(self, name: str) -> None:
+        """Read a file and everything that it includes."""
+        self._waiting = [name]
+        while self._waiting:
+            file = self._waiting.pop(0)
+            if file in self._seen:
+                continue
+            self._seen.add(file)
+            if len(self._seen) > _FILES_MAX:
+                self.problem(file, 0, "too many included files", f"more than {_FILES_MAX}", _FIX)
+                return
+            content = self._content(file)
+            for key, value in content.items():
+                self._take(file, content, str(key), value)
+
+    def problem(self, file: str, line: int, what: str, why: str, todo: str) -> None:
+        self.problems.append(Problem(what=what, why=why, where=file, line=line, todo=todo))
+
+    def _content(self, file: str) -> CommentedMap:
+        try:
+            content = _parsed(self._text_of(file))
+        except (OSError, UnicodeDecodeError) as error:
+            self.problem(file, 0, "the file cannot be read", str(error), "Give a readable file.")
+        except MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 0
+            self.problem(file, line, "not valid YAML", str(error.problem), "Fix the line.")
+        except (YAMLError, RecursionError, ValueError) as error:
+            self.problem(file, 0, "not valid YAML", str(error), _FIX)
+        else:
+            if isinstance(content, CommentedMap) and _depth(content) <= _DEPTH_MAX:
+                return content
+            what = "it is no table of settings" if content is not None else "it is empty"
+            self.problem(file, 1, what, "a configuration has keys such as model_list", _FIX)
+        return CommentedMap()
+
+    def _take(self, file: str, content: CommentedMap, key: str, value: Any) -> None:
+        line = _line(content, key)
+        if key == "include":
+            for name in value if isinstance(value, list) else [value]:
+                self._waiting.append(str(name))
+        elif key == "model_list":
+            self._take_models(file, line, value)
+        elif key == "credential_list" and isinstance(value, list):
+            for item in value:
+                if isinstance(item, Mapping):
+                    values = item.get("credential_values")
+                    name = str(item.get("credential_name", ""))
+                    self.credentials[name] = values if isinstance(values, Mapping) else {}
+        elif key in _SECTIONS and isinstance(value, CommentedMap):
+            for name, inner in value.items():
+                self.settings.append(
+                    LitellmSetting(
+                        section=key,
+                        key=str(name),
+                        value=inner,
+                        file=file,
+                        line=_line(value, name),
+                    )
+                )
+        elif value is not None:
+            self.settings.append(
+                LitellmSetting(section="", key=key, value=value, file=file, line=line)
+            )
+
+    def _take_models(self, file: str, line: int, listed: Any) -> None:
+        if not isinstance(listed, CommentedSeq):
+            why = "each model is an item with model_name and litellm_params"
+            self.problem(file, line, "model_list is no list", why, _FIX)
+            return
+        for place, item in enumerate(listed):
+            at = listed.lc.item(place)[0] + 1
+            params = item.get("litellm_params") if isinstance(item, Mapping) else None
+            name = item.get("model_name") if isinstance(item, Mapping) else None
+            if not isinstance(params, Mapping) or not params.get("model") or not name:
+                why = "model_name says how clients ask, litellm_params.model who is asked"
+                self.problem(file, at, "an entry without a model", why, "Write both, or delete it.")
+                continue
+            info = item.get("model_info") or {}
+            known = ("model_name", "litellm_params", "model_info")
+            self.models.append(
+                LitellmModel(
+                    name=str(name),
+                    file=file,
+                    line=at,
+                    params=dict(params),
+                    info=dict(info) if isinstance(info, Mapping) else {},
+                    others=tuple(str(key) for key in item if key not in known),
+                )
+            )
+
+
+def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
+    """Read a configuration; `text_of` gives the text of a file by its name.
+
+    Raise InvalidInput with everything in it that LiteLLM would not take either.
+    """
+    reading = _Reading(text_of)
+    reading.read(name)
+    if not reading.models and not reading.problems:
+        why = "there is nothing to serve"
+        reading.problem(name, 0, "no model_list", why, "Give the file that lists the models.")
+    if reading.problems:
+        raise InvalidInput(*reading.problems)
+    return LitellmFile(
+        models=tuple(reading.models),
+        settings=tuple(reading.settings),
+        credentials=reading.credentials,
+    )
+
+
+def _parsed(text: str) -> Any:
+    """Return the content with its lines. Tags build nothing: they stay what they are."""
+    return YAML(typ="rt").load(text)
+
+
+def _line(content: CommentedMap, key: Any) -> int:
+    """Return the line of a key; 0 for one that a merge brought in."""
+    try:
+        return int(content.lc.key(key)[0]) + 1
+    except (KeyError, AttributeError, TypeError):
+        return 0
+
+
+def _depth(content: object) -> int:
+    """Return how many tables and lists stand in each other at most; each is looked at once."""
+    depth, layer, seen = 0, [content], set[int]()
+    while layer := [value for value in layer if isinstance(value, dict | list)]:
+        depth += 1
+        if depth > _DEPTH_MAX:
+            break
+        inner: list[object] = []
+        for value in layer:
+            if id(value) not in seen:
+                seen.add(id(value))
+                inner += value.values() if isinstance(value, dict) else value
+        layer = inner
+    return depth

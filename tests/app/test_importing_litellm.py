@@ -1,0 +1,298 @@
+"""A configuration of LiteLLM becomes one of ours: nothing of it is lost without a word."""
+
+import json
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from in_process import answer, run
+from litellm_config import TEN
+
+
+def write(folder: Path, text: str, name: str = "config.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def imported(folder: Path, text: str, *flags: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the command says, and the configuration that it wrote."""
+    told = answer("config", "import", "litellm", str(write(folder, text)), *flags, home=folder / "home")
+    return told, tomllib.loads((folder / "home" / "clauseway.toml").read_text())
+
+
+def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, written = imported(tmp_path, TEN)
+    stands = [
+        (model["asked_as"], model["product"], model["deployments"], model["standing"]) for model in told["models"]
+    ]
+    assert stands == [
+        ("gpt-5.5", "gpt-5.5", ["openai"], "permitted"),
+        ("gpt-5.5", "gpt-5.5", ["azure-contoso-gpt-5.5"], "permitted"),
+        ("fast", "gpt-5.4-mini", ["openai"], "unstated"),
+        ("gpt-5.4", "gpt-5.4", ["openai"], "permitted"),
+        ("gpt-4o", "gpt-4o", ["openai-2"], "unstated"),
+        ("text-embedding-3-small", "text-embedding-3-small", ["openai"], "unstated"),
+        ("text-embedding-3-large", "text-embedding-3-large", ["openai"], "unstated"),
+        ("mistral-large", "mistral-large", ["mistral"], "unstated"),
+        ("mistral-embed", "mistral-embed", ["mistral"], "unstated"),
+        ("claude-haiku-4-5", "claude-haiku-4-5", ["anthropic", "anthropic-chat"], "unstated"),
+    ]
+    assert "A5.any-cloud" in told["models"][0]["why"]
+    assert written["names"] == {"fast": "gpt-5.4-mini", "chat": "gpt-5.5"}
+    assert (written["unstated"], written["agreement"]) == ("serve", ["openai-microsoft", "names"])
+    assert written["gateway"] == {"deadline_s": 120.0}
+    [_, azure, *_] = written["deployment"]
+    assert (azure["url"], azure["settings"], azure["quota_requests_per_minute"]) == (
+        "https://contoso.openai.azure.com/openai", {"api_version": "2024-10-21"}, 600,
+    )  # fmt: skip
+    # Each line that is not carried says what there is instead; no secret is written.
+    instead = {setting["key"]: setting["says"] for setting in told["settings"] if not setting["carried"]}
+    assert instead.keys() == {
+        "fast: temperature", "gpt-4o: api_key", "litellm_settings.drop_params", "litellm_settings.callbacks",
+        "litellm_settings.fallbacks", "router_settings.routing_strategy", "general_settings.master_key",
+    }  # fmt: skip
+    assert "clauseway organisation set --strategy fastest" in instead["router_settings.routing_strategy"]
+    assert "OPENAI_API_KEY_2" in instead["gpt-4o: api_key"]
+    everything = [path.read_text() for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert not any("sk-live-123" in text for text in everything)
+    # What comes next is a sound configuration.
+    for variable in told["secrets"]:
+        monkeypatch.setenv(variable, "sk-x")
+    basis, *_ = told["next"]
+    assert run(*basis.split()[1:4], "--why", "the list", home=tmp_path / "home").returncode == 0
+    checked = answer("config", "check", home=tmp_path / "home")
+    assert len(checked["products"]) == 9
+
+
+# litellm_params, model_info | dialect, address, cloud, seller, kind of auth, the model's name there
+ACCOUNTS = [
+    (
+        "{model: azure/gpt-5-5, api_base: 'https://a.openai.azure.com', api_version: v1, tenant_id: t, client_id: c}",
+        ("azure", "https://a.openai.azure.com/openai/v1", "azure", "microsoft", "entra", "gpt-5-5"),
+    ),
+    (
+        "{model: bedrock/openai.gpt-5.5, aws_region_name: us-west-2}",
+        ("bedrock", "https://bedrock-mantle.us-west-2.api.aws/openai/v1", "aws", "amazon", "aws", "openai.gpt-5.5"),
+    ),
+    (
+        "{model: bedrock/converse/us.anthropic.claude-haiku-4-5-20251001-v1:0, aws_region_name: us-east-1, "
+        "aws_access_key_id: os.environ/KEY_ID, aws_secret_access_key: os.environ/SECRET}",
+        (
+            "bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com", "aws", "amazon", "sigv4",
+            "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        ),
+    ),
+    (
+        "{model: vertex_ai/gemini-2.5-pro, vertex_project: p, vertex_location: global}",
+        (
+            "vertex", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi",
+            "google-cloud", "google", "google", "google/gemini-2.5-pro",
+        ),
+    ),
+    (
+        "{model: vertex_ai/claude-sonnet-4-5@20250929, vertex_project: p, vertex_location: us-east5}",
+        (
+            "vertex",
+            "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic",
+            "google-cloud", "google", "google", "claude-sonnet-4-5@20250929",
+        ),
+    ),
+    (
+        "{model: gemini/gemini-2.5-flash}",
+        (
+            "openai", "https://generativelanguage.googleapis.com/v1beta/openai", "google-cloud", "google", "bearer",
+            "gemini-2.5-flash",
+        ),
+    ),
+    (
+        "{model: oci/openai.gpt-oss-120b, oci_region: us-chicago-1, oci_compartment_id: ocid1, "
+        "input_cost_per_token: 0.00000015, output_cost_per_token: 6.0e-7}",
+        (
+            "oci", "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1", "oci", "oracle",
+            "oci-user", "openai.gpt-oss-120b",
+        ),
+    ),
+    (
+        "{model: groq/llama-3.3-70b-versatile}",
+        ("openai", "https://api.groq.com/openai/v1", "groq-own", "groq", "bearer", "llama-3.3-70b-versatile"),
+    ),
+    (
+        "{model: openai/facebook/opt-125m, api_base: 'http://10.0.0.7:8000/v1', api_key: none}",
+        ("openai", "http://10.0.0.7:8000/v1", "own-servers", "ourselves", "none", "facebook/opt-125m"),
+    ),
+    (
+        "{model: ollama_chat/llama3.1}",
+        ("openai", "http://localhost:11434/v1", "own-servers", "ourselves", "none", "llama3.1"),
+    ),
+    (
+        "{model: azure_ai/claude-opus-4-1, api_base: 'https://r.services.ai.azure.com'}",
+        (
+            "azure", "https://r.services.ai.azure.com/anthropic/v1", "azure", "microsoft", "api-key",
+            "claude-opus-4-1",
+        ),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("params", "account"), ACCOUNTS)
+def test_every_vendor_by_its_address_and_credential(tmp_path: Path, params: str, account: tuple[str, ...]) -> None:
+    costs = "" if "cost" in params else ", input_cost_per_token: 1.0e-6, output_cost_per_token: 2.0e-6"
+    text = f"model_list:\n  - {{model_name: ours, litellm_params: {params[:-1]}{costs}}}}}\n"
+    _, written = imported(tmp_path, text)
+    deployment = written["deployment"][0]
+    [model] = deployment["models"].values()
+    found = (*(deployment[key] for key in ("dialect", "url", "cloud", "seller")), deployment["auth"]["kind"], model)
+    assert found == account
+
+
+def test_stated_costs_are_a_price_book(tmp_path: Path) -> None:
+    params = "{model: xai/grok-9, input_cost_per_token: 0.0000025, output_cost_per_token: 1.0e-5}"
+    imported(tmp_path, f"model_list: [{{model_name: grok, litellm_params: {params}}}]")
+    lines = (tmp_path / "home" / "prices.csv").read_text().splitlines()
+    assert [[*line.split(",")[:5:4], line.split(",")[8]] for line in lines[1:]] == [
+        ["grok", "input_tokens", "2.5"],
+        ["grok", "output_tokens", "10"],
+    ]
+    assert answer("price", "check", str(tmp_path / "home" / "prices.csv"))["prices"] == 2
+
+
+# litellm_params | why it is left out, and what to do
+LEFT_OUT = [
+    ("{model: '*'}", "it stands for models that are not named", "one entry each"),
+    ("{model: openai/*}", "it stands for models that are not named", "one entry each"),
+    ("{model: openai/gpt-9}", "it may be a slip in one they know", "clauseway fact record product --product gpt-9"),
+    (
+        "{model: azure/prod, api_base: 'https://a.openai.azure.com'}",
+        "nobody can tell which model is behind the deployment 'prod'", "model_info.base_model",
+    ),
+    ("{model: azure/gpt-5.5}", "it says no api_base", "import again"),
+    (
+        "{model: azure/gpt-5.5, api_base: os.environ/NOT_SET_HERE}",
+        "api_base is taken from NOT_SET_HERE, which is not set", "Set NOT_SET_HERE",
+    ),
+    ("{model: bedrock/amazon.nova-pro-v1:0, aws_region_name: us-east-1}", "formats of its own", "Keep this one"),
+    ("{model: sagemaker/endpoint}", "the format of 'sagemaker' is not spoken here", "Spoken are"),
+    ("{model: mistral/never-listed-9}", "it has no price", "input_cost_per_token"),
+    ("{model: openai/gpt-5.5, litellm_credential_name: gone}", "it names the credential 'gone'", "credential_list"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("params", "why", "todo"), LEFT_OUT)
+def test_what_cannot_be_served_is_left_out_with_the_way_to_serve_it(
+    tmp_path: Path, params: str, why: str, todo: str
+) -> None:
+    beside = "  - {model_name: gpt-5.4, litellm_params: {model: openai/gpt-5.4}}\n"
+    alone = f"model_list:\n  - {{model_name: ours, litellm_params: {params}}}\n"
+    told, written = imported(tmp_path, alone + beside)
+    [left, served] = told["models"]
+    assert (left["standing"], served["standing"]) == ("left out", "permitted")
+    assert why in left["why"]
+    assert todo in left["todo"]
+    assert [deployment["name"] for deployment in written["deployment"]] == ["openai"]
+    assert "# Not served: ours" in (tmp_path / "home" / "clauseway.toml").read_text()
+    # Where nothing remains to be served, nothing is written.
+    again = tmp_path / "again"
+    again.mkdir()
+    problems = answer("config", "import", "litellm", str(write(again, alone)), home=again / "home", code=3)["error"][
+        "problems"
+    ]
+    assert why in problems[0]["why"]
+    assert not (again / "home").exists()
+
+
+# the text | what is refused
+REFUSED = [
+    ("", "it is empty"),
+    ("- a\n- b\n", "it is no table of settings"),
+    ("model_list: 3\n", "model_list is no list"),
+    ("model_list:\n  - {model_name: x}\n", "an entry without a model"),
+    ("model_list:\n  - [1, 2]\n", "an entry without a model"),
+    ("model_list: [\n", "not valid YAML"),
+    ("a: 1\na: 2\n", "not valid YAML"),
+    ("router_settings: {timeout: 3}\n", "no model_list"),
+    ("include: [missing.yaml]\n", "the file cannot be read"),
+    ("a: " + "[" * 2_000 + "]" * 2_000, "not valid YAML"),
+    ("a: &a [1]\nb: &b [*a, *a]\nc: &c [*b, *b]\nmodel_list: []\n", "no model_list"),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), REFUSED)
+def test_what_litellm_would_not_take_either_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    file = write(tmp_path, text)
+    problems = answer("config", "import", "litellm", str(file), home=tmp_path / "home", code=3)["error"]["problems"]
+    assert problem in [told["what"] for told in problems]
+    assert not (tmp_path / "home").exists()
+
+
+def test_included_files_and_shared_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERE", "https://contoso.openai.azure.com")
+    write(
+        tmp_path,
+        "model_list:\n  - model_name: gpt-5.5\n"
+        "    litellm_params: {model: azure/gpt-5.5, litellm_credential_name: eu}\n"
+        "credential_list:\n  - credential_name: eu\n    credential_values: {api_key: os.environ/EU_KEY, "
+        "api_base: os.environ/WHERE}\n",
+        "models.yaml",
+    )
+    told, written = imported(tmp_path, "include: [models.yaml]\nsome_section: {a: 1}\n")
+    [deployment] = written["deployment"]
+    assert deployment["url"] == "https://contoso.openai.azure.com/openai/v1"
+    assert deployment["auth"] == {"kind": "api-key", "secret_env": "EU_KEY"}
+    assert [(setting["key"], setting["says"]) for setting in told["settings"]] == [
+        ("gpt-5.5: api_base", "it is written as WHERE says now"),
+        ("some_section", "nothing here reads it"),
+    ]
+    assert told["models"][0]["place"] == "models.yaml:2"
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    imported(tmp_path, TEN)
+    before = (tmp_path / "home" / "clauseway.toml").read_bytes()
+    done = run("config", "import", "litellm", str(tmp_path / "config.yaml"), home=tmp_path / "home")
+    assert done.returncode == 3
+    assert "there is a file already" in done.stderr
+    assert (tmp_path / "home" / "clauseway.toml").read_bytes() == before
+
+
+def test_one_seller_sells_everything(tmp_path: Path) -> None:
+    told, written = imported(tmp_path, TEN, "--seller", "us")
+    assert {deployment["seller"] for deployment in written["deployment"]} == {"us"}
+    assert {model["standing"] for model in told["models"]} == {"unstated"}
+
+
+def test_under_an_agreement_that_names_it_a_model_is_that_agreements(tmp_path: Path) -> None:
+    both = ("--agreement", "openai-microsoft", "--agreement", "anthropic-clouds")
+    text = "model_list: [{model_name: haiku, litellm_params: {model: anthropic/claude-haiku-4-5-20251001}}]"
+    told, written = imported(tmp_path, text, *both)
+    assert [(model["product"], model["standing"]) for model in told["models"]] == [("claude-haiku-4.5", "permitted")]
+    assert written["agreement"] == ["openai-microsoft", "anthropic-clouds"]
+    assert written["names"] == {"haiku": "claude-haiku-4.5"}
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(st.from_regex(r"[a-z][a-z_]{0,20}x", fullmatch=True), st.integers() | st.text(max_size=5)),
+    st.dictionaries(st.from_regex(r"[a-z][a-z_]{0,20}x", fullmatch=True), st.integers() | st.booleans()),
+)
+def test_every_key_is_carried_or_told(tmp_path: Path, params: dict[str, Any], sections: dict[str, Any]) -> None:
+    """Whatever stands in an entry, in its model_info and in a section comes back with a sentence."""
+    content = {
+        "model_list": [{
+            "model_name": "gpt-5.5",
+            "litellm_params": {"model": "openai/gpt-5.5", **params},
+            "model_info": {f"{name}i": value for name, value in params.items()},
+        }],
+        "litellm_settings": sections,
+        **{f"{name}s": value for name, value in sections.items()},
+    }  # fmt: skip
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    told, _ = imported(folder, json.dumps(content))
+    keys = {setting["key"] for setting in told["settings"]}
+    assert keys >= {f"gpt-5.5: {name}" for name in params} | {f"gpt-5.5: {name}i" for name in params}
+    assert keys >= {f"litellm_settings.{name}" for name in sections} | {f"{name}s" for name in sections}
