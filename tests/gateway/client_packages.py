@@ -3,6 +3,7 @@ folder of `node` with a `package-lock.json`. No lock names a registry: pip and n
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from obtained import obtain
 
 INSTALL_S = 500.0  # an upper bound for a busy machine and a slow registry
+RUN_S = 300.0
 CLIENTS = Path(__file__).with_name("clients")
 NODE = Path(__file__).with_name("node")
 # The interpreter without our own environment: a client's libraries alone.
@@ -91,6 +93,19 @@ def node_packages(home: Path = NODE) -> Path:
         _run(command, "npm cannot install the pinned packages", folder)
 
     return obtain(f"node-{_digest(lock)}", install)
+
+
+def run_node(script: Path, arguments: list[str], where: Path) -> dict[str, str]:
+    """Run a script of Node's with the packages beside it, in a folder of the test's own; what went wrong in each of
+    its checks, nothing if all is well."""
+    node, _ = node_and_npm()
+    # Node looks for packages beside the script.
+    (where / "node_modules").symlink_to(node_packages(script.parent) / "node_modules")
+    shutil.copy(script, where)
+    command = [node, str(where / script.name), *arguments]
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=RUN_S)
+    checks = [json.loads(line) for line in done.stdout.splitlines()]
+    return {check["name"]: check["wrong"] for check in checks} | ({"node": done.stderr} if done.returncode else {})
 
 
 def _digest(lock: Path) -> str:

@@ -62,7 +62,7 @@ def target(cloud: str, dialect: str, url: str, model: str, auth: Auth) -> Target
     label = Deployment(f"{cloud}-1", cloud, "anthropic", "us-east5", CLAUDE, model)
     return Target(
         label=label, dialect=dialect, url=url, auth=auth, input_price=5_000_000, output_price=25_000_000,
-        output_tokens_max=64_000, context_tokens_max=200_000, prices=PRICES,
+        output_tokens_max=128_000, context_tokens_max=1_000_000, prices=PRICES,
     )  # fmt: skip
 
 

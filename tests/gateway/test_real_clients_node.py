@@ -3,14 +3,11 @@ registry: npm takes them from the one that it is configured for, into a cache ou
 """
 
 import json
-import shutil
-import subprocess
-from collections.abc import Iterator
 
 import pytest
-from client_packages import NODE, node_and_npm, node_packages
+from client_packages import NODE, run_node
 from endpoints_rig import EMBEDDING, IMAGE, SPEECH, TRANSCRIBE, endpoints, targets
-from gateway_rig import MODEL, PATIENCE_S, SECRET
+from gateway_rig import MODEL, SECRET
 
 from clauseway.gateway.plan import Epoch, Route
 
@@ -31,9 +28,8 @@ def test_the_lock_pins_and_names_no_registry() -> None:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What went wrong in each check; nothing, if all is well."""
-    folder, (node, _) = node_packages(), node_and_npm()
     with endpoints(tmp_path_factory.mktemp("gateway")) as clouds:
         rig = clouds.rig
         # A model whose only deployment is where nobody listens.
@@ -53,14 +49,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
         rig.start(
             rig.plan(everything, models={**products, FAILING: "failing"}, epochs=(Epoch(begin_ns=0, routes=routes),))
         )
-        # Node looks for packages beside the script: a folder of this test's own, with a link to them.
-        script = tmp_path_factory.mktemp("node") / "client.mjs"
-        shutil.copy(NODE / "client.mjs", script)
-        script.with_name("node_modules").symlink_to(folder / "node_modules")
         arguments = [clouds.rig.url, SECRET, json.dumps({**models, "failing": FAILING})]
-        done = subprocess.run([node, str(script), *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
-        told = [json.loads(line) for line in done.stdout.splitlines()]
-        yield {one["name"]: one["wrong"] for one in told} | ({"node": done.stderr} if done.returncode else {})
+        return run_node(NODE / "client.mjs", arguments, tmp_path_factory.mktemp("node"))
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -12,9 +12,10 @@ import msgspec
 from clauseway.sandbox.surfaces.account import CloudAccount, UnknownModel
 from clauseway.sandbox.surfaces.chat import generate_as
 from clauseway.sandbox.surfaces.generation import Generation, after_thinking, count_tokens
+from clauseway.sandbox.surfaces.parameters import section
 from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event
 
-_OUTPUT_TOKENS_MAX: Final = 64_000
+_OUTPUT_TOKENS_MAX: Final = 128_000
 _CACHED_MIN, _CACHED_STEP = 1024, 128
 # The words that stand for a block other than text: one for each token that it counts.
 _MEDIA: Final = {"image": "image " * 85, "document": "page " * 100}
@@ -78,11 +79,12 @@ def _accept(account: CloudAccount, request: dict[str, Any], model: str) -> _Acce
         raise FormatRefusal(400, message)
     streamed = request.get("stream") is True
     thinking = _thought(request, tokens_max)
+    called, wanted = _called(request), section(section(request, "output_config"), "format")
     generation = generate_as(
-        contents, _called(request), {}, tokens_max - thinking if thinking else None, streamed
+        contents, called, wanted, tokens_max - thinking if thinking else None, streamed
     )
     if not thinking and generation.completion_tokens > tokens_max:
-        generation = generate_as(contents, _called(request), {}, tokens_max, streamed)
+        generation = generate_as(contents, called, wanted, tokens_max, streamed)
     generation = after_thinking(generation, thinking)
     read = written = 0
     if b'"cache_control"' in msgspec.json.encode(request):
