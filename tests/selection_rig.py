@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Iterable
 from typing import Any, cast
 
-from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
 from clauseway.gateway.plan.limits import Limits
@@ -64,7 +64,7 @@ class Bench:
             lambda _label: 1,
             lambda address: Endpoint(address.host, address.port, cast("AbstractEventLoop", None), Limits()),
             lambda _name: Health(),
-            Accounts(LocalLeaseServer()),
+            Allowances(LocalLeaseServer()),
             memory,
         )
         customer = self.tables.customer(SECRET.encode())

@@ -17,7 +17,7 @@ from clauseway.app.books.limit_shares import LimitShares
 from clauseway.app.books.losses import conditions, write_off
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
-from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, LeaseSocket
 from clauseway.gateway.plan import Key, Plan, RateLimit
 from clauseway.spool import identify
@@ -150,18 +150,18 @@ def test_gateways_of_two_homes_never_overshoot_a_limit(machines: Machines) -> No
     Tenants(machines.control).set_limit(limit)
 
     async def asks(home: Home, boot: int) -> int:
-        accounts = Accounts(LeaseSocket(home.lease_socket, boot), shares_limits=True)
+        allowances = Allowances(LeaseSocket(home.lease_socket, boot), shares_limits=True)
         key = Key(
             digest="00", organisation="acme", project="p", key_id="k", seller="openai", segment="any", limits=(0,)
         )
         limits = (RateLimit(id="lim_1", whose="organisation acme", requests_per_minute=30),)
-        accounts.reload(
+        allowances.reload(
             Plan(agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,), limits=limits)
         )
-        account, passed = accounts.of(key), 0
+        allowance, passed = allowances.of(key), 0
         for _ in range(40):
-            while (short := account.admit(time.monotonic())) and short.may_grow:
-                await accounts.grow(short)
+            while (short := allowance.admit(time.monotonic())) and short.may_grow:
+                await allowances.grow(short)
             passed += short is None
             await asyncio.sleep(0)
         return passed

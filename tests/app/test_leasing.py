@@ -20,7 +20,7 @@ from clauseway.app.books.leasing import UnreadJournals, _spent, answer, dead_lea
 from clauseway.app.books.losses import write_off
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
-from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
+from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
 from clauseway.metering import Status
@@ -59,30 +59,30 @@ def standing(home: Home) -> BudgetStanding:
         control.close()
 
 
-def opened(accounts: Accounts) -> KeyAllowance:
+def opened(allowances: Allowances) -> KeyAllowance:
     key = Key(
         digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any", budgets=(0,)
     )
-    accounts.reload(
+    allowances.reload(
         Plan(
             agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
             budgets=(Budget(id=BUDGET, whose="organisation acme"),),
         )
     )  # fmt: skip
-    return accounts.of(key)
+    return allowances.of(key)
 
 
-async def spends(accounts: Accounts, chance: random.Random, requests: int) -> int:
+async def spends(allowances: Allowances, chance: random.Random, requests: int) -> int:
     """Requests one after the other until they are through or the budget is; what they were charged."""
-    account, charged = opened(accounts), 0
+    allowance, charged = opened(allowances), 0
     for _ in range(requests):
         cost = chance.randint(1, 2_000)
-        while (short := account.reserve("azure", "gpt-5.5", cost, 0, time.monotonic())) and short.may_grow:
-            await accounts.grow(short)
+        while (short := allowance.reserve("azure", "gpt-5.5", cost, 0, time.monotonic())) and short.may_grow:
+            await allowances.grow(short)
         if short is None:
             await asyncio.sleep(0)
             paid = chance.randint(0, cost)
-            account.settle("azure", "gpt-5.5", cost, paid, 0, 0)
+            allowance.settle("azure", "gpt-5.5", cost, paid, 0, 0)
             charged += paid
     return charged
 
@@ -92,18 +92,18 @@ def test_a_budget_that_is_for_all_time_never_begins_anew(tmp_path: Path, period:
     its = with_budget(Home(tmp_path), AMOUNT, period)
 
     async def ask() -> None:
-        accounts = Accounts(LeaseSocket(its.lease_socket, 1))
-        account, needed = opened(accounts), AMOUNT - 10
-        while (short := account.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())) and short.may_grow:
-            assert await accounts.grow(short)
-        again = account.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())
+        allowances = Allowances(LeaseSocket(its.lease_socket, 1))
+        allowance, needed = opened(allowances), AMOUNT - 10
+        while (short := allowance.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())) and short.may_grow:
+            assert await allowances.grow(short)
+        again = allowance.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())
         assert again is not None
         if again.may_grow:
-            await accounts.grow(again)
-            again = account.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())
+            await allowances.grow(again)
+            again = allowance.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())
         assert again is not None
         assert (again.retry_after_s > 0, "new period" in again.message) == (waits, waits)
-        await accounts.close()
+        await allowances.close()
 
     with lease_server(its):
         asyncio.run(ask())
@@ -112,25 +112,25 @@ def test_a_budget_that_is_for_all_time_never_begins_anew(tmp_path: Path, period:
 def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
     async def both() -> int:
         sockets = [LeaseSocket(home.lease_socket, boot) for boot in (1, 2)]
-        gateways = [Accounts(socket) for socket in sockets]
+        gateways = [Allowances(socket) for socket in sockets]
         chance = random.Random(20261120)
         charged = sum(
             await asyncio.gather(
-                *(spends(accounts, chance, 30) for accounts in gateways for _ in range(8))  # worth some 250,000
+                *(spends(allowances, chance, 30) for allowances in gateways for _ in range(8))  # worth some 250,000
             )
         )
-        for accounts in gateways:
+        for allowances in gateways:
             # A slice may still be asked for, with what was spent before that: nothing is reported beside it.
             while under_way := [
-                budget_slice.asking for budget_slice in accounts.slices() if budget_slice.asking is not None
+                budget_slice.asking for budget_slice in allowances.slices() if budget_slice.asking is not None
             ]:
                 await asyncio.wait(under_way)
-            await accounts.report(time.monotonic())
+            await allowances.report(time.monotonic())
         now = standing(home)
         assert now.spent == charged
         assert now.spent + now.leased <= AMOUNT
-        for accounts in gateways:
-            await accounts.close()
+        for allowances in gateways:
+            await allowances.close()
         for socket in sockets:
             socket.close()
         return charged
@@ -144,19 +144,19 @@ def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
 
 def test_what_one_needs_the_other_gives_back(home: Home) -> None:
     async def both() -> None:
-        one, other = (Accounts(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2))
+        one, other = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2))
         assert await spends(one, random.Random(1), 1) > 0
-        account, needed = opened(other), AMOUNT - 2_000
-        short = account.reserve("azure", "gpt-5.5", needed, 0, 0.0)
+        allowance, needed = opened(other), AMOUNT - 2_000
+        short = allowance.reserve("azure", "gpt-5.5", needed, 0, 0.0)
         assert short is not None
         assert not await other.grow(short)
         await one.report(time.monotonic())
         await one.report(time.monotonic() + 6)
-        assert await Accounts(LeaseSocket(home.lease_socket, 3)).grow(short) is False  # knows no such budget yet
-        third = Accounts(LeaseSocket(home.lease_socket, 3))
-        account = opened(third)
+        assert await Allowances(LeaseSocket(home.lease_socket, 3)).grow(short) is False  # knows no such budget yet
+        third = Allowances(LeaseSocket(home.lease_socket, 3))
+        allowance = opened(third)
         assert await third.grow(short)
-        assert account.reserve("azure", "gpt-5.5", needed, 0, 0.0) is None
+        assert allowance.reserve("azure", "gpt-5.5", needed, 0, 0.0) is None
 
     with lease_server(home):
         asyncio.run(both())
@@ -408,17 +408,17 @@ def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, count
 
 def test_nobody_at_the_socket_grants_nothing(home: Home) -> None:
     async def tries() -> None:
-        accounts = Accounts(LeaseSocket(home.lease_socket, 1))
-        account = opened(accounts)
-        short = account.reserve("azure", "gpt-5.5", 1, 0, time.monotonic())
+        allowances = Allowances(LeaseSocket(home.lease_socket, 1))
+        allowance = opened(allowances)
+        short = allowance.reserve("azure", "gpt-5.5", 1, 0, time.monotonic())
         assert short is not None
-        assert not await accounts.grow(short)
+        assert not await allowances.grow(short)
         with lease_server(home):
             await asyncio.sleep(0)
-            other = Accounts(LeaseSocket(home.lease_socket, 2))
-            account = opened(other)
+            other = Allowances(LeaseSocket(home.lease_socket, 2))
+            allowance = opened(other)
             assert await other.grow(short)
-            assert account.reserve("azure", "gpt-5.5", 1, 0, time.monotonic()) is None
+            assert allowance.reserve("azure", "gpt-5.5", 1, 0, time.monotonic()) is None
 
     asyncio.run(tries())
 

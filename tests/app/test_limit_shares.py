@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway.app.books.limit_shares import LimitShares
-from clauseway.gateway.budgets import accounts as accounts_module
-from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
+from clauseway.gateway.budgets import allowances as allowances_module
+from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, Slice
 from clauseway.gateway.plan import Key, Plan, RateLimit
 from clauseway.storage.customers.limit_shares import MemoryShares
@@ -37,12 +37,12 @@ class Held:
 
 
 class Worker:
-    """One gateway's accounts, and its way to the shares."""
+    """One gateway's allowances, and its way to the shares."""
 
     def __init__(self, held: Held, name: str) -> None:
         self.held, self.name = held, name
         self.fails = ""  # the next call: before it is heard, or after
-        self.accounts = Accounts(self, shares_limits=True)
+        self.allowances = Allowances(self, shares_limits=True)
         key = Key(
             digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any",
             limits=(0,),
@@ -56,8 +56,8 @@ class Worker:
                 ),
             ),
         )  # fmt: skip
-        self.accounts.reload(plan)
-        self.account: KeyAllowance = self.accounts.of(key)
+        self.allowances.reload(plan)
+        self.allowance: KeyAllowance = self.allowances.of(key)
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
         fails, self.fails = self.fails, ""
@@ -70,10 +70,10 @@ class Worker:
 
     async def admits(self) -> bool:
         """Return whether a request is let through, having asked for more as long as that helps."""
-        while short := self.account.admit(self.held.clock.now_s):
+        while short := self.allowance.admit(self.held.clock.now_s):
             if not short.may_grow:
                 return False
-            await self.accounts.grow(short)
+            await self.allowances.grow(short)
         return True
 
     async def admits_of(self, count: int) -> int:
@@ -81,21 +81,21 @@ class Worker:
 
     async def tokens(self, reserved: int, used: int) -> bool:
         clock = self.held.clock
-        while short := self.account.reserve("azure", "gpt-5.5", 0, reserved, clock.now_s):
+        while short := self.allowance.reserve("azure", "gpt-5.5", 0, reserved, clock.now_s):
             if not short.may_grow:
                 return False
-            await self.accounts.grow(short)
-        self.account.settle("azure", "gpt-5.5", 0, 0, reserved, used)
+            await self.allowances.grow(short)
+        self.allowance.settle("azure", "gpt-5.5", 0, 0, reserved, used)
         return True
 
     async def report(self) -> None:
-        await self.accounts.report(self.held.clock.now_s)
+        await self.allowances.report(self.held.clock.now_s)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(accounts_module, "monotonic", lambda: made.now_s)
+    monkeypatch.setattr(allowances_module, "monotonic", lambda: made.now_s)
     return made
 
 
@@ -166,7 +166,7 @@ def test_what_a_worker_used_counts_for_a_minute_after_its_end(clock: Clock, end:
         gone, stays = Worker(held, "a"), Worker(held, "b")
         await gone.admits_of(6)
         if end == "stops":
-            await gone.accounts.close()
+            await gone.allowances.close()
         clock.now_s += until_s - 0.5
         before = await stays.admits_of(10)
         await seconds(clock, 61, stays)
@@ -187,10 +187,10 @@ def test_a_worker_that_is_not_heard_lets_nothing_through_once_its_share_is_over(
         within = await worker.admits_of(2)
         clock.now_s += 1.0
         worker.fails = "before"
-        short = worker.account.admit(clock.now_s)
+        short = worker.allowance.admit(clock.now_s)
         assert short is not None
-        await worker.accounts.grow(short)
-        again = worker.account.admit(clock.now_s)
+        await worker.allowances.grow(short)
+        again = worker.allowance.admit(clock.now_s)
         assert again is not None
         assert again.is_unknown
         assert not again.may_grow
@@ -205,7 +205,7 @@ def test_what_is_left_elsewhere_is_told(clock: Clock) -> None:
     async def ask() -> bytes:
         worker = Worker(Held(clock, requests=40), "a")
         assert await worker.admits()
-        return worker.account.rate_limit_headers(clock.now_s)
+        return worker.allowance.rate_limit_headers(clock.now_s)
 
     lines = asyncio.run(ask()).decode().split("\r\n")
     assert lines[:2] == ["x-ratelimit-limit-requests: 40", "x-ratelimit-remaining-requests: 39"]
@@ -214,7 +214,7 @@ def test_what_is_left_elsewhere_is_told(clock: Clock) -> None:
 def test_a_limit_that_never_fits_is_not_asked_for(clock: Clock) -> None:
     async def ask() -> None:
         worker = Worker(Held(clock, tokens=100), "a")
-        short = worker.account.reserve("azure", "gpt-5.5", 0, 101, clock.now_s)
+        short = worker.allowance.reserve("azure", "gpt-5.5", 0, 101, clock.now_s)
         assert short is not None
         assert (short.may_grow, short.retry_after_s) == (False, 0.0)
         assert await worker.tokens(100, 100)
@@ -258,7 +258,7 @@ def test_no_minute_sees_more_than_the_limit(amount: int, steps: list[tuple[int, 
                 await worker.report()
             else:
                 if action == "stops":
-                    await worker.accounts.close()
+                    await worker.allowances.close()
                 workers[at] = Worker(held, str(next(starts)))
             assert len([at_s for at_s in passed if clock.now_s - at_s <= 60]) <= amount
             assert sum(count for at_s, count in used if clock.now_s - at_s <= 60) <= 10 * amount
@@ -269,5 +269,5 @@ def test_no_minute_sees_more_than_the_limit(amount: int, steps: list[tuple[int, 
         assert await workers[0].admits_of(amount + 1) == amount
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts_module, "monotonic", lambda: clock.now_s)
+        patch.setattr(allowances_module, "monotonic", lambda: clock.now_s)
         asyncio.run(play())

@@ -29,11 +29,11 @@ def planted(call: Callable[..., Any], word: bytes) -> Callable[..., Any]:
     return checked
 
 
-def prepare(target: Any, credential: Any) -> Callable[..., Any]:
-    return planted(openai.DIALECT.prepare(target, credential), b"fault-sending")
+def head_writer(target: Any, credential: Any) -> Callable[..., Any]:
+    return planted(openai.DIALECT.head_writer(target, credential), b"fault-sending")
 
 
-clouds.DIALECTS["openai"] = openai.DIALECT._replace(prepare=prepare)  # type: ignore[index]
+clouds.DIALECTS["openai"] = openai.DIALECT._replace(head_writer=head_writer)  # type: ignore[index]
 failures.failure_of = planted(failures.failure_of, b"fault-failing")
 made.made_in = planted(made.made_in, b"fault-made")
 for stream in (EventStream, TypedStream):

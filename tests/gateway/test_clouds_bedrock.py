@@ -136,7 +136,7 @@ def test_the_host_says_what_is_signed_unless_settings_do(url: str, auth: dict[st
 
 def test_a_host_that_names_no_region() -> None:
     with pytest.raises(ValueError, match="names no region"):
-        DIALECTS["bedrock"].prepare(target("bedrock", "https://proxy.example/v1", "m"), signing())
+        DIALECTS["bedrock"].head_writer(target("bedrock", "https://proxy.example/v1", "m"), signing())
 
 
 def test_what_the_surfaces_have() -> None:

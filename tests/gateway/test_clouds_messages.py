@@ -110,7 +110,7 @@ def made(to: Target, credential: Credential, ours: Any, model: str) -> tuple[Hea
     envelope: Envelope | None = dialect.envelope(to)
     if envelope is not None:
         call, body = envelope(call, body, passed, b'"stream":true' in body)
-    return Head(dialect.prepare(to, credential)(call, body, passed, NOW_S)), body
+    return Head(dialect.head_writer(to, credential)(call, body, passed, NOW_S)), body
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -140,14 +140,14 @@ def assert_same(ours: Head, theirs: Any, authentication: str) -> None:
 
 def test_a_version_is_named_where_the_caller_names_none() -> None:
     keyed = Credential(kind="api-key", secret="sk-account")
-    head = Head(DIALECTS["anthropic"].prepare(PLACES["anthropic"][1], keyed)(MESSAGES, b"{}", b"", NOW_S))
+    head = Head(DIALECTS["anthropic"].head_writer(PLACES["anthropic"][1], keyed)(MESSAGES, b"{}", b"", NOW_S))
     assert (head.headers["x-api-key"], "authorization" in head.headers) == ("sk-account", False)
     for place in ("anthropic", "foundry", "mantle"):
         _, to, credential, _ = PLACES[place]
-        head = Head(DIALECTS[to.dialect].prepare(to, credential)(MESSAGES, b"{}", b"", NOW_S))
+        head = Head(DIALECTS[to.dialect].head_writer(to, credential)(MESSAGES, b"{}", b"", NOW_S))
         assert head.headers["anthropic-version"] == VERSION
         passed = b"Anthropic-Version: 2023-06-01\r\n"
-        head = Head(DIALECTS[to.dialect].prepare(to, credential)(MESSAGES, b"{}", passed, NOW_S))
+        head = Head(DIALECTS[to.dialect].head_writer(to, credential)(MESSAGES, b"{}", passed, NOW_S))
         assert head.headers["anthropic-version"] == "2023-06-01"
 
 

@@ -136,7 +136,7 @@ def test_what_an_azure_version_has(version: str, lacking: str, takes: bool) -> N
 def test_what_cannot_be_addressed(dialect: str, url: str, version: str, secret: str) -> None:
     to = target(dialect, url, "m", settings={"api_version": version} if version else {})
     with pytest.raises(ValueError, match=r".+"):
-        DIALECTS[dialect].prepare(to, Credential(kind="api-key", secret=secret))
+        DIALECTS[dialect].head_writer(to, Credential(kind="api-key", secret=secret))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_cannot_be_addressed(dialect: str, url: str, version: str, secret: 
 )
 def test_a_kind_of_credential_that_a_cloud_does_not_take(dialect: str, url: str, kind: str) -> None:
     with pytest.raises(KeyError, match=kind):
-        DIALECTS[dialect].prepare(target(dialect, url, "m"), Credential(kind=kind, secret="s"))
+        DIALECTS[dialect].head_writer(target(dialect, url, "m"), Credential(kind=kind, secret="s"))
 
 
 def test_a_server_without_keys() -> None:

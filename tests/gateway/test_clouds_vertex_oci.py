@@ -60,7 +60,7 @@ def test_vertex_is_never_told_openais_organization_or_project() -> None:
 
 def test_a_root_that_is_no_surface_of_vertex() -> None:
     with pytest.raises(ValueError, match="publishers/openai/v1"):
-        DIALECTS["vertex"].prepare(target("vertex", "https://aiplatform.googleapis.com/v1", "m"), OAUTH)
+        DIALECTS["vertex"].head_writer(target("vertex", "https://aiplatform.googleapis.com/v1", "m"), OAUTH)
 
 
 def verified(ours: Head) -> str:
@@ -126,5 +126,7 @@ def test_oci_with_a_service_key() -> None:
 @pytest.mark.parametrize("pem", ["", "no key", PEM[:400], PEM.replace("PRIVATE", "PUBLIC")])
 def test_oci_with_a_key_that_is_none(pem: str) -> None:
     with pytest.raises(ValueError, match="cannot be read") as refused:
-        DIALECTS["oci"].prepare(target("oci", GENERATIVE, "m"), Credential(kind="signature", secret=pem, key_id="k"))
+        DIALECTS["oci"].head_writer(
+            target("oci", GENERATIVE, "m"), Credential(kind="signature", secret=pem, key_id="k")
+        )
     assert pem[:10] not in str(refused.value) or not pem

@@ -42,7 +42,7 @@ def lived(history: list[tuple[float, str]]) -> Health:
                 assert health.admits(now_s)
                 health.asked(now_s)
             case ["called", _]:
-                health.called_off()
+                health.cancelled()
             case ["told", seconds]:
                 health.asked_to_wait(now_s, float(seconds), "answered 429")
     return health
@@ -98,7 +98,7 @@ def test_an_ejected_deployment_never_has_two_probes(steps: list[str]) -> None:
     for step in steps:
         now_s += 0.5
         if step == "ask":
-            ejected = bool(health.until_s) and not health.waiting
+            ejected = bool(health.until_s) and not health.asked_for_pause
             if health.admits(now_s) and ejected:
                 health.asked(now_s)
                 assert not health.admits(now_s), "the probe is out"
@@ -111,7 +111,7 @@ def test_an_ejected_deployment_never_has_two_probes(steps: list[str]) -> None:
                 case ["told", _]:
                     health.asked_to_wait(now_s, 3.0, "x")
                 case _:
-                    health.called_off()
+                    health.cancelled()
     assert health.admits(now_s + 200.0), "nothing is left alone for ever"
 
 
@@ -123,14 +123,14 @@ def test_further_attempts_are_a_fifth_of_the_requests_and_fifty(steps: list[bool
             taken += budget.take()
         else:
             requests += 1
-            budget.request()
+            budget.count_request()
         assert taken <= 50 + 0.2 * requests + 1e-6
 
 
 def test_a_quiet_day_saves_up_no_retries_for_an_outage() -> None:
     budget = RetryBudget(50)
     for _ in range(1000):
-        budget.request()
+        budget.count_request()
     assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
 
 
@@ -138,7 +138,7 @@ def test_the_retry_budget_comes_back() -> None:
     budget = RetryBudget(50)
     assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
     for _ in range(6):
-        budget.request()
+        budget.count_request()
     assert [budget.take(), budget.take()] == [True, False]
 
 
@@ -193,7 +193,7 @@ def test_refusals(
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"error":{"message":"No such File object: file-1"}}'])
 def test_of_what_lies_on_one_account_not_found_is_an_answer(body: bytes) -> None:
-    assert failure_of(404, [], body, NOW_S, follows=True) is None
+    assert failure_of(404, [], body, NOW_S, names_resource=True) is None
 
 
 # As clouds and servers wrote them: status, body → speaks of the request, or what is said of the attempt.

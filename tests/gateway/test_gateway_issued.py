@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_accounts import limit, opened
+from test_allowances import limit, opened
 
-from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.request.holds import Holds, Reservation
 from clauseway.gateway.request.issued import Issued, IssuedIndex
@@ -122,7 +122,7 @@ def test_a_worker_decides_on_claims_of_its_own_journal_alone(tmp_path: Path, jou
 def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Path) -> None:
     """Both for what was kept before and for what was deleted since; never while it is pending."""
     index = Index(tmp_path / "issued.db")
-    accounts = Accounts(LocalLeaseServer())
+    accounts = Allowances(LocalLeaseServer())
     account = opened(accounts, [limit(tokens_per_minute=100)])
     for identifier, tokens in (("resp_1", 10), ("resp_2", 20), ("resp_3", 40)):
         index.add(row(identifier, pending=True))

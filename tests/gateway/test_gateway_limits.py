@@ -130,7 +130,7 @@ class Something:
         self.slot_s = 0.0
         self._name, self._fired = name, fired
 
-    def expired(self) -> None:
+    def timer_fired(self) -> None:
         self._fired.append(self._name)
 
 

@@ -175,7 +175,7 @@ def test_null_is_as_good_as_absent(decode: Decode, body: str) -> None:
     said, unsaid = decode(body.encode(), JSON), decode(compact(present), JSON)
     assert said.needs(body.encode()) == unsaid.needs(compact(present)) == PLAIN
     told = [
-        (asked.model or "", asked.streamed, asked.wants_usage, asked.output_tokens, asked.choices, asked.follows)
+        (asked.model or "", asked.streamed, asked.wants_usage, asked.output_tokens, asked.choices, asked.named_ids)
         for asked in (said, unsaid)
     ]
     assert told[0] == told[1]

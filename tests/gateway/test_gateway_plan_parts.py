@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, SECRET, Rig, eventually, key
 
-from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Route
 from clauseway.gateway.plan.file import Opened, encode_plan
@@ -126,12 +126,12 @@ def test_a_plan_is_read_and_forgotten_a_little_at_a_time() -> None:
     made = with_keys(keys)
     data = b"".join(encode_plan(made))
     assert stops(opening([data], "plan.json")) > 3 * keys / 8
-    accounts = Accounts(LocalLeaseServer())
+    allowances = Allowances(LocalLeaseServer())
     read = opened(made)
-    accounts.reload(read)
-    held = [accounts.of(one) for one in made.keys]
-    accounts.turn_to(opened(with_keys(0)))
-    assert stops(accounts.forgetting()) >= len(held) + 2 * keys
+    allowances.reload(read)
+    held = [allowances.of(one) for one in made.keys]
+    allowances.turn_to(opened(with_keys(0)))
+    assert stops(allowances.forgetting()) >= len(held) + 2 * keys
     assert stops(emptied(dict.fromkeys(range(100)))) == 100
 
 
@@ -163,13 +163,13 @@ def test_others_have_their_turn_between_slices_and_what_is_superseded_is_left(
 
 def test_limits_hold_from_the_turn_on_and_what_was_used_counts() -> None:
     before, after = with_keys(2), with_keys(1, limits=(RateLimit(id="l-key_0", whose="p-0", requests_per_minute=3),))
-    accounts = Accounts(LocalLeaseServer())
-    accounts.reload(opened(before))
-    old = accounts.of(before.keys[0])
+    allowances = Allowances(LocalLeaseServer())
+    allowances.reload(opened(before))
+    old = allowances.of(before.keys[0])
     assert [old.admit(1.0) for _ in range(2)] == [None, None]
-    accounts.turn_to(opened(after))
-    new = accounts.of(after.keys[0])
-    forgetting = accounts.forgetting()
+    allowances.turn_to(opened(after))
+    new = allowances.of(after.keys[0])
+    forgetting = allowances.forgetting()
     next(forgetting)
     assert new.admit(1.0) is None
     short = new.admit(1.0)
@@ -177,25 +177,25 @@ def test_limits_hold_from_the_turn_on_and_what_was_used_counts() -> None:
     assert short.limit == 3
     whole(forgetting)
     assert new.admit(1.0) is not None
-    assert {name for _, name in accounts._windows} == {"l-key_0"}
+    assert {name for _, name in allowances._windows} == {"l-key_0"}
 
 
 def test_an_order_of_plans_in_which_nothing_is_half_taken_over() -> None:
     """Of two plans by turns, whichever is in force: a key's market, policy and limit are of the same one."""
     first, second = with_keys(40), with_keys(40, first=20)
-    accounts = Accounts(LocalLeaseServer())
+    allowances = Allowances(LocalLeaseServer())
     for made in (first, second, first):
         read: Opened = opened(made)
-        accounts.turn_to(read)
+        allowances.turn_to(read)
         for one in made.keys:
             found = read.keys.find(bytes.fromhex(one.digest))
             assert found is not None
-            account = accounts.of(found)
-            assert [window.id for window in account._windows] == [f"l-{one.key_id}"]
-            assert [budget_slice.id for budget_slice in account._slices] == [f"b-{one.key_id}"]
-        whole(accounts.forgetting())
-        assert {name for _, name in accounts._windows} == {f"l-{one.key_id}" for one in made.keys}
-        gone = {budget_slice.id for budget_slice in accounts.slices()}
+            allowance = allowances.of(found)
+            assert [window.id for window in allowance._windows] == [f"l-{one.key_id}"]
+            assert [budget_slice.id for budget_slice in allowance._slices] == [f"b-{one.key_id}"]
+        whole(allowances.forgetting())
+        assert {name for _, name in allowances._windows} == {f"l-{one.key_id}" for one in made.keys}
+        gone = {budget_slice.id for budget_slice in allowances.slices()}
         assert gone == {f"b-{one.key_id}" for one in made.keys}
 
 

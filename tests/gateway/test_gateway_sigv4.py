@@ -114,8 +114,8 @@ def test_the_head_that_goes_to_the_cloud_is_the_one_that_was_signed() -> None:
         auth=Auth(kind="sigv4", secret="s", access_key="AKID", service="bedrock-mantle", region="us-east-1"),
         input_price=0, output_price=0, output_tokens_max=1,
     )  # fmt: skip
-    prepare = DIALECTS["bedrock"].prepare(target, credential_in(target.auth))
-    head = prepare(CHAT_COMPLETIONS, b"{}", b"openai-beta: x\r\n", int(time.time()))
+    write_head = DIALECTS["bedrock"].head_writer(target, credential_in(target.auth))
+    head = write_head(CHAT_COMPLETIONS, b"{}", b"openai-beta: x\r\n", int(time.time()))
     lines = head.decode().split("\r\n")
     assert lines[:2] == ["POST /openai/v1/chat/completions HTTP/1.1", "host: 127.0.0.1:8412"]
     assert "openai-beta: x" in lines

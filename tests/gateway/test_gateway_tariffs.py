@@ -135,7 +135,11 @@ def asking(operation: str, needs: Needs, asked: RequestProperties) -> Understood
 def charged(target: CallTarget, who: str, operation: str, told: str, at_ns: int, report: dict[Unit, int]) -> int:
     """By a gateway, as an attempt has it charged."""
     units = tuple(report.items())
-    return target.charge_of(units, operation, told, buyer(who), at_ns) if target.varied else target.charge(units)
+    return (
+        target.charge_of(units, operation, told, buyer(who), at_ns)
+        if target.has_varying_prices
+        else target.charge(units)
+    )
 
 
 def settled(prices: PriceTable, who: str, operation: str, told: str, at_ns: int, report: dict[Unit, int]) -> int:
@@ -155,7 +159,7 @@ def reserved(
         ResponsesRequest(background=True, max_output_tokens=most) if later else ChatRequest(max_tokens=most)
     )
     wanted = asking(operation, needs, asked)
-    scale = target.scale_for(wanted, buyer(who), at_ns) if target.varied else target.scale
+    scale = target.scale_for(wanted, buyer(who), at_ns) if target.has_varying_prices else target.scale
     return target.worst_case(asked, report[Unit.INPUT_TOKENS], needs, scale).picodollars
 
 
@@ -172,7 +176,7 @@ def test_a_charge_is_the_settlements_and_within_its_reservation(
     told = data.draw(st.sampled_from(TOLD[asked]))
     target = target_of(prices)
     target.turn_to(turned_ns)  # by another request, of another time
-    if not target.varied:
+    if not target.has_varying_prices:
         target.turn_to(at_ns)
     needs = Needs(tier=asked, audio=not of_text) if asked or not of_text else PLAIN
     charge = charged(target, who, operation, told, at_ns, report)
@@ -192,7 +196,7 @@ def test_what_ends_later_is_charged_as_it_ends_and_was_reserved_for_all_that_may
     at_ns, then_ns = sorted((at_ns, then_ns))
     (asked, told), target = tiers, target_of(prices)
     kept = reserved(target, who, "responses", at_ns, Needs(tier=asked, audio=True), report, later=True)
-    if not target.varied:
+    if not target.has_varying_prices:
         target.turn_to(then_ns)
     charge = charged(target, who, operation, told, then_ns, report)
     assert charge == settled(prices, who, operation, told, then_ns, report)
@@ -340,7 +344,7 @@ def test_what_differs_for_nobody_is_not_in_the_plan() -> None:
     spans = plan_prices(PLACE, table(*same), date(2026, 1, 1))
     units = {int(Unit.INPUT_TOKENS): 5_000_000, int(Unit.OUTPUT_TOKENS): 30_000_000}
     assert spans == (Prices(begin_ns=start_of_day_ns(date(2026, 1, 1)), end_ns=(1 << 63) - 1, units=units),)
-    assert not target_of(table(*same)).varied
+    assert not target_of(table(*same)).has_varying_prices
 
 
 def test_the_cheapest_is_another_one_by_night() -> None:

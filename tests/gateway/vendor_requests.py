@@ -126,7 +126,7 @@ def target(dialect: str, url: str, model: str, *, settings: Mapping[str, str] | 
 
 
 def made(to: Target, credential: Credential, call: Call, body: bytes, passed: bytes = b"", now_s: int = NOW_S) -> Head:
-    return Head(DIALECTS[to.dialect].prepare(to, credential)(call, body, passed, now_s))
+    return Head(DIALECTS[to.dialect].head_writer(to, credential)(call, body, passed, now_s))
 
 
 def assert_same(ours: Head, theirs: httpx2.Request, *names: str) -> None:

@@ -73,7 +73,7 @@ def answer_to(
     """Send one call and read the whole answer. Raise OSError, http.client.HTTPException."""
     dialect = DIALECTS[target.dialect]
     begun_s = time.monotonic()
-    head = dialect.prepare(target, credential)(
+    head = dialect.head_writer(target, credential)(
         call, body, b"connection: close\r\n", int(time.time())
     )
     connection.socket.settimeout(ANSWER_TIMEOUT_S)

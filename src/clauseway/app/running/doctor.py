@@ -196,7 +196,7 @@ class _DeploymentChecks:
         # The cloud's module judges the settings before any byte is sent.
         target = target_of(written, *next(iter(written.models.items())), auth)
         try:
-            DIALECTS[written.dialect].prepare(target, credential)
+            DIALECTS[written.dialect].head_writer(target, credential)
         except (ValueError, KeyError) as error:
             yield self._check(
                 "settings", str(error), f"Fix the url, settings or auth of {written.name}."

@@ -1,7 +1,7 @@
 """Limits and budgets: what customers may still ask and spend. Money in picodollars; seconds are
 arguments.
 
-    accounts    all limits and budgets of one process, by key; lives through changes of the plan
+    allowances  all limits and budgets of one process, by key; lives through changes of the plan
     windows     limits by the minute, as windows that slide
     shares      this process's shares of such limits, where others keep them too
     slices      this process's slices of budgets, spent and reserved

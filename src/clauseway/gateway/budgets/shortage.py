@@ -10,7 +10,7 @@ class Shortage(NamedTuple):
 
     `limit` is the whole limit or budget (-1: nobody could be asked), `left` what is left of it, as far as
     is known here. `retry_after_s` is when it would do, 0 where waiting does not help or nobody
-    knows. `may_grow`: `Accounts.grow` may get more, of this budget and of the `others` that were
+    knows. `may_grow`: `Allowances.grow` may get more, of this budget and of the `others` that were
     short too.
     """
 

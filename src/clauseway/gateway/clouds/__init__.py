@@ -8,7 +8,7 @@ an argument.
 from collections.abc import Mapping
 
 from clauseway.gateway.clouds import anthropic, azure, bedrock, oci, openai, vertex
-from clauseway.gateway.clouds.dialect import OPERATIONS, Call, Credential, Dialect, Prepare
+from clauseway.gateway.clouds.dialect import OPERATIONS, Call, Credential, Dialect, HeadWriter
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": openai.DIALECT,
@@ -19,4 +19,4 @@ DIALECTS: Mapping[str, Dialect] = {
     "anthropic": anthropic.DIALECT,
 }
 
-__all__ = ["DIALECTS", "OPERATIONS", "Call", "Credential", "Dialect", "Prepare"]
+__all__ = ["DIALECTS", "OPERATIONS", "Call", "Credential", "Dialect", "HeadWriter"]

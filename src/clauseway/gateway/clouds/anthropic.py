@@ -18,7 +18,7 @@ from clauseway.gateway.clouds.dialect import (
     Call,
     Credential,
     Dialect,
-    Prepare,
+    HeadWriter,
     authentication,
     with_static_headers,
 )
@@ -27,7 +27,7 @@ from clauseway.gateway.plan import Target
 _TAKES: Final = frozenset({"api-key", "bearer"})
 MESSAGES: Final = frozenset({"messages", "messages.count_tokens"})
 MESSAGES_ROOT: Final = "/anthropic/v1"
-# Sent for a caller that names no version: that of the vendor's client.
+# Sent for a client that names no version: that of the vendor's client.
 VERSION: Final = "2026-10-21"
 # The version before it, which the clouds that take it in the body call by names of their own.
 _FORMER_VERSION: Final = "2023-06-01"
@@ -45,20 +45,20 @@ def key_lines(credential: Credential) -> tuple[bytes, ...]:
     return authentication(credential, _TAKES)
 
 
-def with_version(prepared: Prepare) -> Prepare:
-    """Return the same with a version for callers that name none: the format asks for one."""
+def with_version(writer: HeadWriter) -> HeadWriter:
+    """Return the same with a version for clients that name none: the format asks for one."""
 
-    def prepare(call: Call, body: bytes, forwarded: bytes, now_s: int) -> bytes:
+    def write_head(call: Call, body: bytes, forwarded: bytes, now_s: int) -> bytes:
         if not _VERSION.search(forwarded):
             forwarded += _VERSION_LINE
-        return prepared(call, body, forwarded, now_s)
+        return writer(call, body, forwarded, now_s)
 
-    return prepare
+    return write_head
 
 
 def enveloped(body: bytes, forwarded: bytes, former_version: str, *left_out: str) -> bytes:
     """Return a body as clouds take it that name the model in the path: some members are left out,
-    version and betas of the caller's head come in. All values stay as they were written."""
+    version and betas of the client's head come in. All values stay as they were written."""
     members = _decode_members(body)
     for name in left_out:
         members.pop(name, None)
@@ -71,13 +71,13 @@ def enveloped(body: bytes, forwarded: bytes, former_version: str, *left_out: str
 
 
 def betas_in(forwarded: bytes) -> list[str]:
-    """Return the betas that a caller's head asks for."""
+    """Return the betas that a client's head asks for."""
     lines = _BETAS.findall(forwarded)
     named = [name.strip() for line in lines for name in line.decode("latin-1").split(",")]
     return [name for name in named if name]
 
 
-def prepare(target: Target, credential: Credential) -> Prepare:
+def head_writer(target: Target, credential: Credential) -> HeadWriter:
     return with_version(with_static_headers(target, *key_lines(credential)))
 
 
@@ -85,4 +85,4 @@ def lacks(_target: Target) -> frozenset[str]:
     return OPERATIONS - MESSAGES - {"models"}
 
 
-DIALECT: Dialect = Dialect(prepare, b"request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect(head_writer, b"request-id", _TAKES, lacks)

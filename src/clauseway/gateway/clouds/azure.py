@@ -18,7 +18,7 @@ from clauseway.gateway.clouds.dialect import (
     Call,
     Credential,
     Dialect,
-    Prepare,
+    HeadWriter,
     address_of,
     authentication,
     fixed_headers,
@@ -74,7 +74,7 @@ _SINCE: dict[str, tuple[str, str]] = {
 _USAGE_OPTION = ("2024-09-01", "2024-10-21")
 
 
-def prepare(target: Target, credential: Credential) -> Prepare:
+def head_writer(target: Target, credential: Credential) -> HeadWriter:
     if _has_messages(target):
         return with_version(with_static_headers(target, *key_lines(credential)))
     version = _version(target)
@@ -147,4 +147,4 @@ def _reaches(version: str, since: tuple[str, str]) -> bool:
     return bool(stable) and version >= stable
 
 
-DIALECT: Dialect = Dialect(prepare, b"apim-request-id", _TAKES, lacks, takes_usage_option)
+DIALECT: Dialect = Dialect(head_writer, b"apim-request-id", _TAKES, lacks, takes_usage_option)

@@ -35,7 +35,7 @@ from clauseway.gateway.clouds.dialect import (
     Credential,
     Dialect,
     Envelope,
-    Prepare,
+    HeadWriter,
     address_of,
     authentication,
     beginning,
@@ -57,13 +57,13 @@ _ON_RUNTIME = frozenset({"chat"}) | _RESPONSES | _BATCHES
 _ON_MANTLE = frozenset({"chat", "models", "responses.input_items"}) | _RESPONSES
 
 
-def prepare(target: Target, credential: Credential) -> Prepare:
-    prepared = _prepared(target, credential)
+def head_writer(target: Target, credential: Credential) -> HeadWriter:
+    writer = _signing_writer(target, credential)
     has_messages = target.url.rstrip("/").endswith(MESSAGES_ROOT)
-    return with_version(prepared) if has_messages else prepared
+    return with_version(writer) if has_messages else writer
 
 
-def _prepared(target: Target, credential: Credential) -> Prepare:
+def _signing_writer(target: Target, credential: Credential) -> HeadWriter:
     if credential.kind != "sigv4":
         return with_static_headers(target, *authentication(credential, _TAKES))
 
@@ -157,7 +157,7 @@ def _quoted(text: bytes) -> str:
 
 # AWS says 403 of a token that has ended, as of an action that is not allowed.
 DIALECT: Dialect = Dialect(
-    prepare,
+    head_writer,
     b"x-amzn-requestid",
     _TAKES,
     lacks,

@@ -28,9 +28,9 @@ OPERATIONS = frozenset({*ENDPOINTS, "models"})
 # (call, body, header lines to pass on, whether it streams) → the call and the body as a cloud takes
 # them that names in the path what others have in the body.
 Envelope = Callable[[Call, bytes, bytes, bool], tuple[Call, bytes]]
-# (call, body, header lines to pass on, seconds since 1970) → the head, signed, up to and including
-# the empty line.
-Prepare = Callable[[Call, bytes, bytes, int], bytes]
+# (call, body, header lines to pass on, seconds since 1970) → the authenticated head, up to and
+# including the empty line.
+HeadWriter = Callable[[Call, bytes, bytes, int], bytes]
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,20 +75,20 @@ def no_operation(_target: Target) -> frozenset[str]:
 
 
 class Dialect(NamedTuple):
-    """A cloud's module. `prepare(target, credential)` gives the function that makes the heads of
-    requests to that target; a new credential is a new function. It raises KeyError where
-    `credential.kind` is not in `takes`, ValueError where the target's address or settings, or the
-    credential's key, are none.
+    """A cloud's module. `head_writer(target, credential)` returns the function that writes the
+    authenticated heads of requests to that target; a new credential is a new function. It raises
+    KeyError if `credential.kind` is not in `takes`, ValueError if the target's address or settings,
+    or the credential's key, are invalid.
 
     `request_id_header` is the header in which the cloud names the request for itself, in lower
     case. `lacks(target)` are the operations (by name) that the surface does not have.
     `takes_usage_option`: whether a chat stream may be asked for its usage chunk. Both raise
-    ValueError as `prepare` does. `refuses_with` are the statuses by which the cloud says that the
-    credential is no good (any more). `envelope(target)` is how calls and bodies are changed for it;
+    ValueError as `head_writer` does. `refuses_with` are the statuses by which the cloud refuses a
+    credential. `envelope(target)` is how calls and bodies are changed for it;
     `framed(target)`: its streams come in the frames of AWS instead of server-sent events.
     """
 
-    prepare: Callable[[Target, Credential], Prepare]
+    head_writer: Callable[[Target, Credential], HeadWriter]
     request_id_header: bytes
     takes: frozenset[str]
     lacks: Callable[[Target], frozenset[str]] = no_operation
@@ -128,7 +128,7 @@ _OFTEN_WITHOUT_BODY = frozenset({b"GET", b"DELETE", b"HEAD"})
 CALLS_MAX = 64  # calls without an identifier in their path are two dozen; the others come and go
 
 
-def with_static_headers(target: Target, *lines: bytes) -> Prepare:
+def with_static_headers(target: Target, *lines: bytes) -> HeadWriter:
     """For clouds whose authentication is the same for every request, under one root."""
     address = address_of(target.url)
     return with_fixed_headers(address.path.encode(), fixed_headers(address, *lines))
@@ -136,22 +136,22 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
 
 def with_fixed_headers(
     root: bytes, fixed: bytes, path_of: Callable[[Call], bytes] = lambda call: call.path
-) -> Prepare:
+) -> HeadWriter:
     """Return heads under `root` with header lines that are the same for every request; `path_of`
     turns a call's path into the cloud's."""
 
-    # All of the head but what the caller passed on and the body's length: the same for every chat
+    # All of the head but what the client passed on and the body's length: the same for every chat
     # request.
     begun = lru_cache(CALLS_MAX)(
         lambda call: beginning(call._replace(path=path_of(call)), root, fixed)
     )
 
-    def prepare(call: Call, body: bytes, forwarded: bytes, _now_s: int) -> bytes:
+    def write_head(call: Call, body: bytes, forwarded: bytes, _now_s: int) -> bytes:
         if not body and call.method in _OFTEN_WITHOUT_BODY:
             return b"%b%b\r\n" % (begun(call), forwarded)
         return b"%b%bcontent-length: %d\r\n\r\n" % (begun(call), forwarded, len(body))
 
-    return prepare
+    return write_head
 
 
 def beginning(call: Call, root: bytes, fixed: bytes) -> bytes:

@@ -15,7 +15,7 @@ from clauseway.gateway.clouds.dialect import (
     Call,
     Credential,
     Dialect,
-    Prepare,
+    HeadWriter,
     address_of,
     authentication,
     fixed_headers,
@@ -50,7 +50,7 @@ _SERVED = frozenset(
 )
 
 
-def prepare(target: Target, credential: Credential) -> Prepare:
+def head_writer(target: Target, credential: Credential) -> HeadWriter:
     address = address_of(target.url)
     root = address.path.encode()
     compartment = target.settings.get("compartment_id", "").encode()
@@ -97,4 +97,4 @@ def lacks(_target: Target) -> frozenset[str]:
     return OPERATIONS - _SERVED
 
 
-DIALECT: Dialect = Dialect(prepare, b"opc-request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect(head_writer, b"opc-request-id", _TAKES, lacks)

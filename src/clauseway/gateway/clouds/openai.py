@@ -8,7 +8,7 @@ from clauseway.gateway.clouds.anthropic import MESSAGES
 from clauseway.gateway.clouds.dialect import (
     Credential,
     Dialect,
-    Prepare,
+    HeadWriter,
     authentication,
     with_static_headers,
 )
@@ -18,7 +18,7 @@ _TAKES = frozenset({"bearer", "api-key", "none"})
 _HEADERS = {"organization": b"openai-organization: ", "project": b"openai-project: "}
 
 
-def prepare(target: Target, credential: Credential) -> Prepare:
+def head_writer(target: Target, credential: Credential) -> HeadWriter:
     account = [
         line + target.settings[name].encode()
         for name, line in _HEADERS.items()
@@ -31,4 +31,4 @@ def lacks(_target: Target) -> frozenset[str]:
     return MESSAGES
 
 
-DIALECT: Dialect = Dialect(prepare, b"x-request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect(head_writer, b"x-request-id", _TAKES, lacks)

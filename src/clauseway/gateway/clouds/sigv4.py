@@ -129,7 +129,7 @@ class Signer:
 
     def headers(self, body: bytes, now_s: int) -> bytes:
         """The header lines that sign `body` at `now_s` (seconds since 1970). Host and content type
-        are the caller's."""
+        are the client's."""
         key = self._key
         if now_s != key.second:
             key.set_time(now_s)

@@ -221,7 +221,7 @@ def units_of_message(usage: MessageUsage) -> Units:
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:
     """Units where the cloud reported none: input by the body's length, output as counted by the
-    caller."""
+    client."""
     return (
         (_INPUT, -(-request_bytes // BYTES_PER_TOKEN)),
         (_OUTPUT, output_tokens),

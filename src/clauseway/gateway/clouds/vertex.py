@@ -17,7 +17,7 @@ from clauseway.gateway.clouds.dialect import (
     Credential,
     Dialect,
     Envelope,
-    Prepare,
+    HeadWriter,
     authentication,
     with_static_headers,
 )
@@ -37,14 +37,14 @@ _SUB_DELIMITERS = "!$&'()*+,=:@"
 _REFUSED = (b"openai-organization:", b"openai-project:")
 
 
-def prepare(target: Target, credential: Credential) -> Prepare:
+def head_writer(target: Target, credential: Credential) -> HeadWriter:
     _served(target)
     presented = with_static_headers(target, *authentication(credential, _TAKES))
 
-    def prepare(call: Call, body: bytes, forwarded: bytes, now_s: int) -> bytes:
+    def write_head(call: Call, body: bytes, forwarded: bytes, now_s: int) -> bytes:
         return presented(call, body, _without_account(forwarded), now_s)
 
-    return prepare
+    return write_head
 
 
 def lacks(target: Target) -> frozenset[str]:
@@ -85,4 +85,4 @@ def _without_account(forwarded: bytes) -> bytes:
     return b"".join(line for line in lines if not line.lower().startswith(_REFUSED))
 
 
-DIALECT: Dialect = Dialect(prepare, b"x-request-id", _TAKES, lacks, envelope=envelope)
+DIALECT: Dialect = Dialect(head_writer, b"x-request-id", _TAKES, lacks, envelope=envelope)

@@ -29,7 +29,7 @@ def counts(shared: Shared) -> dict[str, object]:
         "refused": dict(live.refused),
         "failed": dict(live.failed),
         "open": shared.spool.open_requests,
-        "requests": live.begun + sum(live.refused.values()),
+        "requests": live.started + sum(live.refused.values()),
         "tokens": dict(live.tokens),
         "agreement": shared.tables.plan.agreement,
         "connections": shared.in_flight.connections,

@@ -1,8 +1,8 @@
 """`GET /metrics`: the process's figures for Prometheus, on a port of their own.
 
-Nothing is counted for it on a request's way: what `counters`, the journal, health and accounts hold
-anyway is put into families when somebody asks. Loaded only where it is switched on (the extra
-`telemetry`). Of several workers, the one that is asked shows the figures of all.
+Requests count nothing for it: when it is asked, it reads `counters`, the journal, health and
+allowances. Loaded only if it is switched on (the extra `telemetry`). Of several workers, the one
+that is asked shows the figures of all.
 """
 
 import asyncio
@@ -243,7 +243,7 @@ class Figures(Collector):
         amount = GaugeMetricFamily(
             "clauseway_budget_usd", "The whole budget.", labels=("budget", "whose")
         )
-        for budget_slice in self._shared.accounts.slices():
+        for budget_slice in self._shared.allowances.slices():
             if budget_slice.amount >= 0:
                 left.add_metric(
                     (budget_slice.id, budget_slice.whose),

@@ -25,7 +25,7 @@ from typing import Protocol, cast
 
 import msgspec
 
-from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
 from clauseway.gateway.plan.clock import simulated_clock, system_clock
 from clauseway.gateway.plan.file import Opened, read_pieces
@@ -139,12 +139,12 @@ class Server:
         self._memory = Memory(options.worker.count)
         self._lease_server = CurrentLeaseServer(boot, spool.identity)
         are_shared = options.shares_limits or options.worker.count > 1
-        self._accounts = Accounts(self._lease_server, shares_limits=are_shared)
+        self._allowances = Allowances(self._lease_server, shares_limits=are_shared)
         self._presenting = Presenting(self._report_credential)
         tables = self._tables(opened, spool)
         await self._presenting.settled()
         shared = self._shared = Shared(
-            loop, tables, spool, clock, limits, boot, self._accounts, issued, options.worker
+            loop, tables, spool, clock, limits, boot, self._allowances, issued, options.worker
         )
         if options.worker.count > 1:
             shared.siblings = options.control
@@ -184,7 +184,7 @@ class Server:
         issued.flush()
         await asyncio.sleep(0)  # who waits for it records what it metered
         await shared.holds.close()
-        await self._accounts.close()
+        await self._allowances.close()
         self._lease_server.close()
         self._presenting.close()
         await spool.close()
@@ -193,7 +193,7 @@ class Server:
             metrics.close()
         if self._telemetry is not None:
             await loop.run_in_executor(None, self._telemetry.close)
-        lines.event("stopped", requests=shared.counts.begun, cut_off=cut_off)
+        lines.event("stopped", requests=shared.counts.started, cut_off=cut_off)
 
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
         """Raises InvalidInput where its libraries are not installed or its address cannot be
@@ -265,12 +265,12 @@ class Server:
             spool.label,
             self._endpoints.at,
             lambda place: self._health.setdefault(place, Health()),
-            self._accounts,
+            self._allowances,
             self._memory,
         )
         self._presenting.reload(tables.targets)
         self._lease_server.reload(opened.plan.leases)
-        self._accounts.turn_to(opened)
+        self._allowances.turn_to(opened)
         return tables
 
     def stop(self) -> None:
@@ -297,7 +297,7 @@ class Server:
             self._presenting.look()
             self._reporter.look()
             if self._reporting is None or self._reporting.done():
-                self._reporting = asyncio.ensure_future(self._accounts.report(time.monotonic()))
+                self._reporting = asyncio.ensure_future(self._allowances.report(time.monotonic()))
             self._shared.holds.look(time.monotonic())
             self._poller.poll(time.monotonic())
 
@@ -342,7 +342,7 @@ class Server:
 
     def _letting_go(self, former: RoutingTables) -> Generator[None, None, None]:
         yield from former.letting_go()
-        yield from self._accounts.forgetting()
+        yield from self._allowances.forgetting()
 
     def _follow(self, opened: Opened) -> None:
         """Let the settings that come with a plan hold."""
@@ -394,14 +394,14 @@ class Server:
         for connection in list(shared.connections):
             connection.stop_when_idle()
         give_up_s = time.monotonic() + shared.limits.drain_s
-        while (shared.connections or shared.drained) and time.monotonic() < give_up_s:
+        while (shared.connections or shared.unattended) and time.monotonic() < give_up_s:
             await asyncio.sleep(_DRAIN_CHECK_S)
         left = list(shared.connections)
         for connection in left:
             connection.abort()
         await asyncio.sleep(0)
-        for unattended in list(shared.drained):
-            unattended.call_off()
+        for unattended in list(shared.unattended):
+            unattended.cancel()
         shared.wheel.stop()
         self._endpoints.close()
         return len(left)

@@ -3,7 +3,7 @@ AI.
 
 On a request's way nothing is done but to put what is known anyway into a bounded queue. A thread
 makes spans of it and exports them with the SDK's own exporter (OTLP over HTTP); what finds the
-queue full is dropped and counted. A request is a span of kind SERVER that continues the caller's
+queue full is dropped and counted. A request is a span of kind SERVER that continues the client's
 trace, each attempt at a cloud one of kind CLIENT under it. Attempts are placed one after the other,
 which is not exact where a hedge ran beside another.
 
@@ -233,7 +233,7 @@ class TelemetryWatcher:
         if explanation.model and not self._knows(explanation.model):
             explanation = msgspec.structs.replace(explanation, model=UNKNOWN)
         begin_ns = finished.end_ns - finished.duration_us * 1000
-        # A caller that is traced decides on sampling; else chance does.
+        # A client that is traced decides on sampling; else chance does.
         parent, sampled = _parent(finished.forwarded)
         if parent is None:
             sampled = random.random() < self._settings.spans
@@ -401,7 +401,7 @@ def _error(status: int, without: str = "client_left") -> str:
 
 
 def _parent(forwarded: bytes) -> tuple[SpanContext | None, bool]:
-    """The caller's span, and whether it is sampled."""
+    """The client's span, and whether it is sampled."""
     match = _TRACEPARENT.search(forwarded)
     if match is None or not int(match[1], 16) or not int(match[2], 16):
         return None, False

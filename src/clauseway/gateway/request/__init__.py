@@ -1,11 +1,11 @@
-"""One request's life: start → prepare → choose → attempt → answer → name → finish → over.
+"""One request's life: start → prepare → choose → attempt → answer → issue → finish → over.
 
     connection  one connection of a client; incoming: a request as it comes
     in_flight   what clients hold of this process: connections and bytes
     router      from a request that has arrived to its lifecycle, or to an answer that needs no cloud
     selection   the candidates for a request; information: answers that need no cloud
     lifecycle   one request from its route to its last byte
-    resources   what a request makes or follows at an account, and how such a request ends
+    resources   the resources that a request makes or names, and how such a request ends
     attempt     one call of one deployment, from its intent to its usage record
     failures    the meaning of a cloud's refusal
     uploads     a batch's file: its lines decided before it goes anywhere

@@ -1,11 +1,11 @@
 """One attempt of a request at one deployment: from its intent in the journal to its usage record.
 
-It sends, reads what comes back and reports to its lifecycle: a whole answer, content of a stream,
+It sends, reads the answer and reports to its lifecycle: a whole answer, content of a stream,
 the end of a stream, a stream that broke, a failure of the cloud, an exception of our own. Each
 attempt has its own record; its reservation is settled once, with the record.
 
-INVARIANT: no exception leaves an attempt. It ends in any state, its connection is closed, its
-lifecycle is told by `attempt_raised`, and its cloud is not to blame.
+INVARIANT: no exception leaves an attempt. Whatever its state, the attempt ends, its connection is
+closed, and its lifecycle gets `attempt_raised`; the exception does not count against the cloud.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from time import monotonic_ns, time, time_ns
 from typing import Final
 
-from clauseway.gateway.clouds import Prepare
+from clauseway.gateway.clouds import HeadWriter
 from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN, Units
 from clauseway.gateway.request.failures import Failure, failure_of, is_suspect
@@ -55,7 +55,7 @@ class AttemptOwner(ABC):
 
     @property
     @abstractmethod
-    def follows(self) -> bool: ...
+    def names_resource(self) -> bool: ...
     @property
     @abstractmethod
     def others_left(self) -> bool: ...
@@ -76,15 +76,15 @@ class AttemptOwner(ABC):
     @abstractmethod
     def expect_by(self, attempt: "Attempt", due_s: float) -> None: ...
     @abstractmethod
-    def gathered(self, count: int) -> None: ...
+    def count_buffered(self, count: int) -> None: ...
     @abstractmethod
-    def lateness(self) -> str: ...
+    def timeout_reason(self) -> str: ...
 
 
 class Attempt(Receiver):
-    """See the module. `ordinal` counts from 1; `reserved` is held for it on the accounts."""
+    """See the module. `ordinal` counts from 1; `reserved` is its share of limits and budgets."""
 
-    # How it stands when it begins; in the class, because most attempts never change most of it.
+    # Class attributes: most attempts change few of them, so instances stay small.
     status = 0
     stream: Stream | None = None
     first_content_us = 0
@@ -92,7 +92,7 @@ class Attempt(Receiver):
     over = False
     failed = False
     charged = 0
-    is_estimated = False  # for want of a report
+    is_estimated = False  # because the cloud reported no usage
     _tokens = 0
     _answer = b""
     _reported: Units | None = None
@@ -106,9 +106,9 @@ class Attempt(Receiver):
     _encoded = False
     _reconnected = False
     _renewed = False
-    # The resource that it made, while the usage is still to come with that resource's end.
-    later: Issued | None = None
-    _presented: Prepare | None = None
+    # The resource that it made, if the usage comes with that resource's end.
+    pending_resource: Issued | None = None
+    _presented: HeadWriter | None = None
 
     def __init__(
         self, owner: AttemptOwner, candidate: Candidate, ordinal: int, reserved: Reserved
@@ -185,7 +185,7 @@ class Attempt(Receiver):
             self._raised(error)
             return
         if self._working is not asyncio.current_task():
-            target.endpoint.keep(upstream)  # called off in the very moment in which it succeeded
+            target.endpoint.keep(upstream)  # cancelled in the very moment in which it succeeded
             return
         self._working = None
         try:
@@ -195,8 +195,8 @@ class Attempt(Receiver):
 
     def _send(self, upstream: UpstreamConnection) -> None:
         target, wanted = self.candidate.target, self._owner.wanted
-        prepare = target.prepare
-        if prepare is None:
+        write_head = target.write_head
+        if write_head is None:
             target.endpoint.keep(upstream)
             self._fail(Failure("has no credential at present"))
             return
@@ -204,11 +204,11 @@ class Attempt(Receiver):
         body = wanted.operation.splice(
             wanted.asked, wanted.body, wanted.content_type, target.destination
         )
-        self._presented = prepare
+        self._presented = write_head
         call = wanted.call
         if target.envelope is not None:
             call, body = target.envelope(call, body, wanted.forwarded, wanted.asked.streamed)
-        head = prepare(call, body, wanted.forwarded, int(time()))
+        head = write_head(call, body, wanted.forwarded, int(time()))
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
@@ -220,11 +220,11 @@ class Attempt(Receiver):
             self._raised(error)
 
     async def _renew(self, target: CallTarget) -> None:
-        """The credential was refused: the same attempt once more, if there is a fresh one."""
+        """Send the same attempt again with a fresh credential, if there is one: the last credential
+        was refused."""
         assert target.renew is not None
-        # Where somebody else came first, what is presented now is another credential than the one
-        # refused.
-        renewed = target.prepare is not self._presented or await target.renew()
+        # If another request renewed first, the present credential is not the one that was refused.
+        renewed = target.write_head is not self._presented or await target.renew()
         if self._working is not asyncio.current_task():
             return
         self._working = None
@@ -254,7 +254,7 @@ class Attempt(Receiver):
         if not self.status and self._head_received(upstream):
             self._stream_received(data, complete)
         elif self._encoded:
-            self.let_go()
+            self.cancel()
             self._fail(Failure("answered in an encoding that nobody asked for", self.status))
         elif not complete:
             self._collect(data)
@@ -264,7 +264,7 @@ class Attempt(Receiver):
             self._whole(b"".join((*self._pieces, data)))
 
     def _head_received(self, upstream: UpstreamConnection) -> bool:
-        """Return whether what follows is an event stream to pass on."""
+        """Read status and headers; return whether an event stream to pass on follows them."""
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
         self.head, self.limits = upstream.head, upstream.limits
@@ -289,10 +289,10 @@ class Attempt(Receiver):
             self._pieces = []
         self._pieces.append(data)
         self._collected += len(data)
-        self._owner.gathered(len(data))
+        self._owner.count_buffered(len(data))
         limit = _ERROR_BYTES_MAX if self._is_error else self._owner.shared.limits.answer_bytes
         if self._collected > limit:
-            self.let_go()
+            self.cancel()
             if self._is_error:
                 self._refused(b"".join(self._pieces), is_whole=False)
             else:
@@ -307,8 +307,8 @@ class Attempt(Receiver):
             self._fail(Failure(f"answered {self.status} without an answer", self.status))
 
     def _is_answer(self, body: bytes) -> bool:
-        """Return whether a body is what its status says. Usage that it reports is kept: to read it
-        is most of the work, and once is enough."""
+        """Return whether a body is an answer, as its status says. Keep the usage that it reports,
+        because reading it is most of the work."""
         operation = self._owner.wanted.operation
         units = self._reported = operation.units_in(body)
         return (bool(units) and b'"error"' not in body) or operation.is_answer(body)
@@ -319,9 +319,9 @@ class Attempt(Receiver):
         self._owner.answered(self, body)
 
     def _refused(self, body: bytes, *, is_whole: bool) -> None:
-        """A refusal: passed on where it speaks of the request, else the attempt's failure."""
-        follows = self._owner.follows and is_whole
-        failure = failure_of(self.status, self.head, body, time(), follows=follows)
+        """Pass on a refusal of the request itself; any other refusal is the attempt's failure."""
+        names_resource = self._owner.names_resource and is_whole
+        failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
         if failure is None and is_whole:
             if self.status == _BUSY:  # beyond every limit: it will not be less the next time
                 self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
@@ -344,7 +344,7 @@ class Attempt(Receiver):
             if complete:
                 events += stream.close()
         except BadStream as error:
-            self.let_go()
+            self.cancel()
             self._stream_failed(str(error))
             return
         # Until content has come, a failure sends the request to another candidate.
@@ -361,7 +361,7 @@ class Attempt(Receiver):
             if events:
                 owner.stream_content(self, events)
         elif stream.failed:
-            self.let_go()
+            self.cancel()
             self._fail(Failure("reported an error before any content", self.status))
             return
         if complete:
@@ -376,8 +376,7 @@ class Attempt(Receiver):
 
     @property
     def _is_whole(self) -> bool:
-        """Return whether a stream's last event has come: bytes that may still be missing say
-        nothing."""
+        """Return whether a stream's last event has come: bytes after it would add nothing."""
         stream = self.stream
         return stream is not None and stream.done and stream.committed and not stream.failed
 
@@ -409,26 +408,26 @@ class Attempt(Receiver):
             self._fail(Failure(reason, self.status))
 
     def _may_reconnect(self) -> bool:
-        """Return whether to try again on a fresh connection. Where another candidate is left, it is
-        asked instead: nothing tells for certain that the lost request was not worked on."""
+        """Return whether to send again on a fresh connection: only if no other candidate is left,
+        because the cloud may have worked on the lost request."""
         stale_us = self._owner.shared.limits.stale_s * 1e6
         return not self._reconnected and self.age_us() < stale_us and not self._owner.others_left
 
     def time_out(self) -> None:
-        """Past `due_s`."""
+        """End the attempt, because `due_s` has passed."""
         try:
             self._time_out()
         except Exception as error:
             self._raised(error)
 
     def _time_out(self) -> None:
-        self.let_go()
+        self.cancel()
         if self._is_error:
             self._refused(b"".join(self._pieces or ()), is_whole=False)
         elif self._is_whole:
             self._owner.stream_ended(self)
         elif self.committed:
-            self._owner.stream_broke(self, self._owner.lateness())
+            self._owner.stream_broke(self, self._owner.timeout_reason())
         else:
             self._fail(Failure("did not answer in time", self.status))
 
@@ -437,36 +436,37 @@ class Attempt(Receiver):
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
         if failure.wait_s:
             target.health.asked_to_wait(
-                now_s, failure.wait_s, failure.outcome, insists=failure.insists
+                now_s, failure.wait_s, failure.outcome, named_duration=failure.named_duration
             )
         else:
             target.health.failed(now_s, failure.outcome, self._owner.customer.label)
         self._owner.attempt_failed(self, failure)
 
     def _raised(self, error: Exception) -> None:
-        """The gateway itself failed: the attempt ends as it stands. That it was asked says nothing
-        of its cloud."""
+        """End the attempt as it stands, because the gateway itself failed. That counts neither for
+        nor against the cloud."""
         self.failed = True
-        self.let_go()
-        self.candidate.target.health.called_off()
+        self.cancel()
+        self.candidate.target.health.cancelled()
         self._owner.attempt_raised(self, error)
 
-    def abandon(self) -> None:
-        """End it without a record, where not even that can be made; what is reserved for it is free
-        again."""
+    def end_unrecorded(self) -> None:
+        """Release the attempt's reservation without a record, if even the record raised."""
         if self.over:
             return
         self.over = True
-        where, reserved, account = (
+        where, reserved, allowance = (
             self.candidate.target,
             self.reserved,
-            self._owner.customer.account,
+            self._owner.customer.allowance,
         )
-        if account is not None:
-            account.settle(where.cloud, where.product, reserved.picodollars, 0, reserved.tokens, 0)
+        if allowance is not None:
+            allowance.settle(
+                where.cloud, where.product, reserved.picodollars, 0, reserved.tokens, 0
+            )
 
-    def let_go(self) -> None:
-        """Nothing more is wanted of the cloud."""
+    def cancel(self) -> None:
+        """Abort the connection to the cloud, or stop connecting."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
@@ -483,7 +483,7 @@ class Attempt(Receiver):
             self._upstream.resume()
 
     def age_us(self) -> int:
-        """How long it has taken until now."""
+        """Return the microseconds since the attempt began."""
         return (monotonic_ns() - self._begin_ns) // 1000
 
     # -- its end in the journal
@@ -502,7 +502,7 @@ class Attempt(Receiver):
         self.record(status, self.status, self._estimated(output_tokens))
 
     def record_answer(self, body: bytes) -> None:
-        """Of a whole answer: as reported, or estimated by its length."""
+        """Record the usage of a whole answer: as reported, or estimated by its length."""
         operation, units = self._owner.wanted.operation, self._reported
         if units is not None:
             self.record_units(units)
@@ -510,11 +510,11 @@ class Attempt(Receiver):
             self.record_estimate(Status.ESTIMATED, operation.tokens_in(len(body)))
 
     def record_stream(self) -> None:
-        """Of a stream that ended well."""
+        """Record the usage of a stream that is complete."""
         self.record_units(*self.units_of_stream())
 
     def units_of_stream(self) -> tuple[Units, Status]:
-        """Of a stream that ended well: its report, or an estimate by its events."""
+        """Return the usage of a complete stream: its report, or an estimate by its events."""
         stream = self.stream
         assert stream is not None
         if stream.units is not None:
@@ -523,23 +523,23 @@ class Attempt(Receiver):
         return self._estimated(stream.events), Status.ESTIMATED
 
     def _estimated(self, output_tokens: int) -> Units:
-        """Estimate the usage, where nothing reports it: no more than was reserved."""
+        """Estimate usage that was not reported: at most the reservation."""
         wanted, reserved = self._owner.wanted, self.reserved
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(wanted.body) // _SOUND_BYTES_PER_MS)),)
         estimate = wanted.operation.estimate(wanted.text_bytes, output_tokens)
-        if wanted.operation.free:
+        if wanted.operation.costs_nothing:
             return estimate
         most = {_INPUT: reserved.tokens - reserved.output_tokens, _OUTPUT: reserved.output_tokens}
         return tuple([(unit, min(count, most[unit])) for unit, count in estimate])
 
     def record_until_now(self) -> None:
-        """Record what came before the answer broke off: as reported, or estimated by the events
-        that were sent on. A request that was never sent used nothing, and a response that goes on
-        without us is metered at its end."""
+        """Record the usage until the answer broke off: as reported, or estimated by the events that
+        were passed on. A request that was never sent used nothing, and a response that runs on at
+        the cloud is metered at its end."""
         stream = self.stream
         units = stream.units if stream is not None else None
-        if self.later is not None or not self._owner.wanted.operation.metered:
+        if self.pending_resource is not None or not self._owner.wanted.operation.metered:
             self.record(Status.INTERRUPTED, self.status)
         elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
@@ -552,31 +552,31 @@ class Attempt(Receiver):
             self.record(Status.FAILED, 0)
 
     def record(self, status: Status, http_status: int, units: Units = ()) -> None:
-        """Its end in the journal; exactly once."""
+        """Write the end of the attempt to the journal, exactly once."""
         owner, customer = self._owner, self._owner.customer
         charge = self._append(status, http_status, units, customer.label)
-        if customer.account is None:
+        if customer.allowance is None:
             return
         where, reserved = self.candidate.target, self.reserved
-        if self.later is not None:
-            lasts = self.later.hold is not None
+        if self.pending_resource is not None:
+            lasts = self.pending_resource.hold is not None
             held = Reservation(
-                customer.account,
+                customer.allowance,
                 where.cloud,
                 where.product,
                 reserved.picodollars,
                 reserved.tokens,
                 lasts,
             )
-            owner.shared.holds.keep(self.later.identifier, held)
+            owner.shared.holds.keep(self.pending_resource.identifier, held)
             return
-        customer.account.settle(
+        customer.allowance.settle(
             where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens
         )
 
     def record_end(self, issued: Issued, units: Units, status: Status) -> None:
-        """Its end in the journal where it saw the end of what was pending: metered for the key that
-        had made it."""
+        """Write the end of the attempt to the journal, with the usage of the pending resource whose
+        end it saw: metered for the key that made the resource."""
         owner, customer = self._owner, self._owner.customer
         shared, where, reserved = owner.shared, self.candidate.target, self.reserved
         charge = self._append(status, self.status, units, shared.spool.label(issued.buyer))
@@ -584,10 +584,12 @@ class Attempt(Receiver):
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
         # A reservation of another process, before a restart, is booked to the account that asks
         # now: it is spent all the same.
-        booked = self.later is None and shared.holds.settle(issued.identifier, charge, tokens)
+        booked = self.pending_resource is None and shared.holds.settle(
+            issued.identifier, charge, tokens
+        )
         own_charge, own_tokens = (0, 0) if booked else (charge, tokens)
-        if customer.account is not None:
-            customer.account.settle(
+        if customer.allowance is not None:
+            customer.allowance.settle(
                 where.cloud,
                 where.product,
                 reserved.picodollars,
@@ -597,7 +599,7 @@ class Attempt(Receiver):
             )
 
     def _append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
-        """The record itself; what it is worth, in picodollars."""
+        """Append the usage record to the journal; return its charge in picodollars."""
         assert not self.over, "an attempt ends once"
         owner, candidate = self._owner, self.candidate
         shared, target = owner.shared, candidate.target
@@ -608,7 +610,7 @@ class Attempt(Receiver):
         marked: tuple[tuple[int, int], ...] = units
         if units:
             tokens = tokens_of(units)
-            if target.varied or owner.wanted.needs.tier:
+            if target.has_varying_prices or owner.wanted.needs.tier:
                 charge, marked = self._as_served(units)
             else:
                 charge = target.charge(units)
@@ -665,7 +667,7 @@ class Attempt(Receiver):
 
 
 def _as_event_stream(head: list[bytes]) -> list[bytes]:
-    """Return header lines as the caller hears them, whose events are taken out of AWS's frames."""
+    """Return the header lines for a client whose events are taken out of AWS's frames."""
     lines = list(head)
     for at in range(0, len(lines), 4):
         if lines[at].lower() == b"content-type":
@@ -674,7 +676,7 @@ def _as_event_stream(head: list[bytes]) -> list[bytes]:
 
 
 def tokens_of(units: Units) -> int:
-    """Input and output together, each token once."""
+    """Return input and output tokens together, each token once."""
     total = 0
     for unit, count in units:
         if unit is _INPUT or unit is _OUTPUT:

@@ -45,7 +45,7 @@ _CODING: Final = 9
 _UPGRADE: Final = 10
 _HOST: Final = 11
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
-# The headers of the caller that are read here, and those that clouds receive. All others (cookies,
+# The headers of the client that are read here, and those that clouds receive. All others (cookies,
 # credentials, proxies' notes) stay here, but for those that a setting names.
 _ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
@@ -251,7 +251,7 @@ class ClientConnection(asyncio.Protocol):
         lifecycle, transport = self._lifecycle, self._transport
         if lifecycle is None or transport is None or self._probes >= len(_BEGINNING):
             return
-        if not lifecycle.begun:
+        if not lifecycle.has_sent_bytes:
             transport.write(_BEGINNING[self._sent_ahead : self._sent_ahead + 1])
             self._sent_ahead += 1
         elif self.chunked:
@@ -277,21 +277,21 @@ class ClientConnection(asyncio.Protocol):
         self._shared.wheel.forget(self)
         lifecycle, self._lifecycle = self._lifecycle, None
         if lifecycle is not None:
-            lifecycle.caller_left()
+            lifecycle.client_left()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: nothing more is read of what it asks."""
         self._stuck = True
         self._pause_reading()
         if self._lifecycle is not None:
-            self._lifecycle.caller_paused()
+            self._lifecycle.client_paused()
 
     def resume_writing(self) -> None:
         self._stuck = False
         if self._lifecycle is not None:
             if self._waiting_bytes <= self._shared.limits.ahead_bytes:
                 self._resume_reading()
-            self._lifecycle.caller_resumed()
+            self._lifecycle.client_resumed()
         elif self._waiting:
             self._shared.loop.call_soon(self._serve_next)
         elif not self._refused:
@@ -326,7 +326,7 @@ class ClientConnection(asyncio.Protocol):
                     errors.HEAD_TOO_LARGE, f"A head may have {shared.limits.head_bytes} bytes."
                 )
 
-    def expired(self) -> None:
+    def timer_fired(self) -> None:
         """Called by the wheel."""
         shared = self._shared
         lifecycle = self._lifecycle
@@ -542,7 +542,7 @@ class ClientConnection(asyncio.Protocol):
             else:
                 # The lifecycle answers for the bytes of the body from here on.
                 if incoming.held:
-                    routed.use = incoming.use
+                    routed.in_flight_use = incoming.use
                     routed.bytes_held, incoming.held = incoming.held, 0
                 self._begin(routed)
         except Exception as error:
@@ -551,7 +551,7 @@ class ClientConnection(asyncio.Protocol):
             self._let_go(incoming)
             lifecycle, self._lifecycle = self._lifecycle, None
             if lifecycle is not None:
-                lifecycle.call_off()
+                lifecycle.cancel()
             self._waiting.clear()
             self._refuse(errors.INTERNAL, errors.OWN_FAULT)
 

@@ -1,6 +1,6 @@
 """Counters of a process since its start: a few additions for each request, and no more.
 
-Whoever shows them (`control`, `metrics`) makes what it shows out of these, when it is asked.
+`control` and `metrics` derive the figures that they show from these counters when they are asked.
 """
 
 from collections import defaultdict
@@ -34,8 +34,8 @@ class Counters:
 
 
 class Counts:
-    """Live counts. Those by cloud are for the pages; `begun` are requests that reached a cloud's
-    door.
+    """Live counts. Those by cloud are for the pages; `started` counts the requests that were handed
+    to a lifecycle.
 
     `tokens` are input and output together, as the clouds reported them. `failures` are failed
     attempts by (deployment, HTTP status, 0 for none); `refusals` are by code of the error,
@@ -47,7 +47,7 @@ class Counts:
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.failed: defaultdict[str, int] = defaultdict(int)
         self.tokens: defaultdict[str, int] = defaultdict(int)
-        self.begun = 0
+        self.started = 0
         self.by_outcome: dict[CountersKey, Counters] = {}
         self.failures: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.failovers = 0

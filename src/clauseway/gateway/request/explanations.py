@@ -39,7 +39,7 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a request ended. `candidate` is where its answer came from, None where there was none.
 
     `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer
-    alone, and `is_estimated` says that the cloud did not report them; `status` is what the caller
+    alone, and `is_estimated` says that the cloud did not report them; `status` is what the client
     got, `message` the refusal in words, empty where there was an answer.
     """
 

@@ -80,12 +80,12 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 class Failure(NamedTuple):
     """Why an attempt brought nothing. `wait_s` is how long the deployment is left alone, 0 not at
-    all; `insists`: it said so itself."""
+    all; `named_duration`: it named that time itself."""
 
     outcome: str
     status: int = 0
     wait_s: float = 0.0
-    insists: bool = False
+    named_duration: bool = False
 
 
 class _Flagged(msgspec.Struct, frozen=True, gc=False):
@@ -128,15 +128,15 @@ def is_suspect(status: int) -> bool:
 
 
 def failure_of(
-    status: int, head: list[bytes], body: bytes, now_s: float, *, follows: bool = False
+    status: int, head: list[bytes], body: bytes, now_s: float, *, names_resource: bool = False
 ) -> Failure | None:
     """Return why a refusal counts against the deployment; None where it speaks of the request.
 
     `head` holds name, `: `, value, line end of each header; `now_s` is seconds since 1970.
-    `follows`: the request asks for what lies on that account, so not found is an answer.
+    `names_resource`: the request names a resource on that account, so not found is an answer.
     """
     words = _words_in(body)
-    if status < 500 and _of_request(status, words, follows):
+    if status < 500 and _of_request(status, words, names_resource):
         return None
     named = words.type if words.type in _SPENT else words.code
     outcome = f"answered {status}" + (f" ({named})" if _CODE.fullmatch(named) else "")
@@ -147,11 +147,11 @@ def failure_of(
     if status == _BUSY:
         return Failure(outcome, status, wait_s or _BUSY_S, wait_s > 0)
     if status == 503 and wait_s:
-        return Failure(outcome, status, wait_s, insists=True)
+        return Failure(outcome, status, wait_s, named_duration=True)
     return Failure(outcome, status)
 
 
-def _of_request(status: int, words: _Words, follows: bool) -> bool:
+def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
     """Return whether a refusal below 500 speaks of the request."""
     if status < 400:
         return False  # redirects: nobody signed for those
@@ -165,7 +165,7 @@ def _of_request(status: int, words: _Words, follows: bool) -> bool:
         return False
     if status != _NOT_FOUND:
         return not _ELSEWHERE_WORDS.search(words.message)
-    if follows:
+    if names_resource:
         return True
     # Of an item there are words. A path that is not there has none, or only those of its status.
     speaks = bool(words.message) and words.code != "404"

@@ -22,7 +22,7 @@ from hashlib import blake2b
 from time import time, time_ns
 from typing import Final, NamedTuple
 
-from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
+from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.request.issued import Hold, IssuedIndex
 
 _AT_ONCE_MAX: Final = 256
@@ -36,9 +36,9 @@ _LOOKED_AT_MAX: Final = 64
 
 
 class Reservation(NamedTuple):
-    """A reservation: of which account, for what, and how much of it. `lasts`: see the module."""
+    """An amount reserved from an allowance for a cloud and product. `lasts`: see the module."""
 
-    account: KeyAllowance
+    allowance: KeyAllowance
     cloud: str
     product: str
     picodollars: int
@@ -49,9 +49,11 @@ class Reservation(NamedTuple):
 class Holds:
     """Reservations by the identifier of what is pending."""
 
-    def __init__(self, loop: AbstractEventLoop, accounts: Accounts, issued: IssuedIndex) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, allowances: Allowances, issued: IssuedIndex
+    ) -> None:
         self._loop = loop
-        self._accounts = accounts
+        self._allowances = allowances
         self._issued = issued
         self._held: dict[str, Reservation] = {}
         self._working: Task[None] | None = None
@@ -70,7 +72,7 @@ class Holds:
         is reserved."""
         held = self._held.pop(identifier, None)
         if held is not None:
-            held.account.settle(
+            held.allowance.settle(
                 held.cloud, held.product, held.picodollars, charged, held.tokens, tokens
             )
             if held.lasts:
@@ -87,7 +89,7 @@ class Holds:
         """This process need not see to it."""
         held = self._held.pop(identifier, None)
         if held is not None:
-            held.account.settle(held.cloud, held.product, held.picodollars, 0, held.tokens, 0)
+            held.allowance.settle(held.cloud, held.product, held.picodollars, 0, held.tokens, 0)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -147,11 +149,11 @@ class Holds:
         held = self._held.get(identifier)
         if held is None:
             return
-        slices = held.account.slices(held.cloud, held.product)
-        await self._accounts.quiet(slices)
+        slices = held.allowance.slices(held.cloud, held.product)
+        await self._allowances.quiet(slices)
         if self._held.pop(identifier, None) is None:
             return  # it has ended meanwhile
-        if await self._accounts.transfer(
+        if await self._allowances.transfer(
             slices, held.picodollars, _holder(identifier), int(time())
         ):
             self._issued.hold_kept(identifier)
@@ -162,12 +164,12 @@ class Holds:
         """Report a hold; return whether the lease server heard it."""
         holder = _holder(hold.identifier)
         if hold.charged >= 0:
-            done = await self._accounts.end(hold.budgets, hold.charged, holder)
+            done = await self._allowances.end(hold.budgets, hold.charged, holder)
             if done:
                 self.drop(hold.identifier)  # where it ended while it could not be transferred
                 self._issued.forget_hold(hold.identifier)
             return done
-        done = await self._accounts.hold(hold.budgets, hold.picodollars, holder, int(time()))
+        done = await self._allowances.hold(hold.budgets, hold.picodollars, holder, int(time()))
         if done:
             self._issued.hold_kept(hold.identifier)
         return done

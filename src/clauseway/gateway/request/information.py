@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from clauseway.gateway.request.explanations import RequestExplanation, as_json, usd
-from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Preparation
+from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle, Preparation
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
@@ -46,7 +46,7 @@ def _model(name: str, customer: Customer) -> dict[str, object]:
 
 
 def own_lifecycle(
-    caller: Caller,
+    client: ClientConnection,
     shared: Shared,
     customer: Customer,
     operation: Operation,
@@ -55,7 +55,7 @@ def own_lifecycle(
 ) -> Lifecycle:
     """Return the lifecycle of a question that `preparation` answers and no cloud is asked."""
     return Lifecycle(
-        caller,
+        client,
         shared,
         customer,
         CandidateSelection(()),
@@ -153,8 +153,8 @@ def limits(
 ) -> bytes:
     """Tell what the customer may still ask, spend and hold, as far as this process knows."""
     query_of(query)
-    account, of_process = customer.account, shared.limits
-    windows, slices = account.held(shared.wheel.now_s) if account is not None else ((), ())
+    allowance, of_process = customer.allowance, shared.limits
+    windows, slices = allowance.held(shared.wheel.now_s) if allowance is not None else ((), ())
     connections, held = shared.in_flight.of(customer.label)
     view = {
         "object": "clauseway.limits",
@@ -231,7 +231,7 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
     if shared.spool.failure is not None or shared.spool.full is not None:
         return health(shared, head_lines)
     targets = shared.tables.targets
-    if targets and all(target.prepare is None for target in targets):
+    if targets and all(target.write_head is None for target in targets):
         raise Refused(
             errors.NOT_READY, "No deployment has a credential at present; the log says why."
         )

@@ -1,26 +1,26 @@
 """One request's life, in the order in which it happens.
 
-The router has read the request, identified who asks and found the candidates that may serve it.
+The router has read the request, identified the customer and found the candidates that may serve it.
 From there this file is the walk, section by section:
 
-    start       the deadline runs; a full journal is waited for
-    prepare     limits that are short here are asked for; a file for batches is read; a list of
-                several accounts is put together; most requests need no preparation
-    choose      the best candidate is taken that was not tried yet, is healthy and has room
-    attempt     its worst case is reserved, an intent is in the journal, the request is sent
-    answer      the candidate's answer comes, whole or as a stream. From the first content of a
-                stream on, the caller gets this cloud's answer or a broken stream, not another's
-    name        what the answer names (a stored response, a file, a batch) is durable in the
-                gateway's own index; most answers name nothing
+    start       the deadline runs; if the journal is full, wait for room
+    prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
+                list from several cloud accounts is merged. Most requests skip this step
+    choose      take the best candidate that was not tried yet, is healthy and has room
+    attempt     reserve the worst case, write an intent to the journal, send the request
+    answer      the cloud answers, whole or as a stream. Once the first stream content is sent, no
+                other cloud is tried: the client gets the rest, or a broken stream
+    issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
+                the gateway's index. Most answers issue none
     finish      the usage record is in the journal; the last bytes are held until it is durable
-    over        answered, or the caller left
+    over        the client has its answer, or has left
 
 Then follow the interruptions: attempts that fail, failures of the gateway itself, deadlines and the
-hedge, callers that leave.
+hedge, clients that leave.
 
-An attempt that fails makes the next candidate eligible; `failures` is the table of what sends a
+After a failed attempt the next candidate is tried; `failures` is the table of failures that send a
 request elsewhere. Candidates that are ejected, full or beyond a budget are skipped, and the
-explanation says so. A caller may ask for a hedge: a second attempt beside a slow first one.
+explanation says so. A client may ask for a hedge: a second attempt beside a slow first one.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from math import ceil
 from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
-from clauseway.gateway.budgets.accounts import Shortage
+from clauseway.gateway.budgets.allowances import Shortage
 from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
@@ -69,11 +69,11 @@ from clauseway.spool import NO_ROOM
 
 FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
 _NOTHING: Final = Reserved(0, 0, 0)
-_CALLED_OFF: Final = "was slower and called off"
+_SLOWER: Final = "was slower and called off"
 
 
-class Caller(Protocol):
-    """The client's connection, as far as a lifecycle needs it."""
+class ClientConnection(Protocol):
+    """The connection that the request came by, as far as its lifecycle needs it."""
 
     head_lines: bytes
     chunked: bool
@@ -82,14 +82,14 @@ class Caller(Protocol):
         """Send bytes; dropped when the client is gone."""
 
     def request_over(self, *, intact: bool) -> None:
-        """The answer is out. `intact` false: the connection cannot be used for another."""
+        """End the request. `intact` tells whether the connection can carry another request."""
 
     def request_due(self, due_s: float) -> None:
-        """Call `check_deadlines` by then."""
+        """Arrange that `check_deadlines` is called by `due_s`."""
 
 
 class Prepared(NamedTuple):
-    """The outcome of a preparation: candidates and the request as it goes to them, or the whole
+    """The outcome of a preparation: candidates and the request that is sent to them, or the whole
     answer."""
 
     selection: CandidateSelection = CandidateSelection(())
@@ -98,56 +98,55 @@ class Prepared(NamedTuple):
 
 
 class Preparation(Protocol):
-    """Something that has to be known before any cloud is asked, and takes time."""
+    """Work before any cloud is asked, such as reading an upload."""
 
     async def prepare(self, is_over: Callable[[], bool], /) -> Prepared | None:
-        """Return None once the request is over. Raises Refused."""
+        """Return None if the request is over meanwhile. Raise Refused if it cannot be served."""
 
 
 class Lifecycle(AttemptOwner):
-    """See the module. Created when a request is understood and permitted; `start` sets it off.
+    """See the module. Created when a request is understood and permitted; `start` begins the walk.
 
-    `resources` are those that it makes or follows at an account; None if it does neither.
+    `resources` are those that the request makes or names on a cloud account; None if there are
+    none.
     """
 
-    # The state before the first attempt; in the class, because most requests never change most of
-    # it.
+    # Class attributes: most requests change few of them, so instances stay small.
 
-    # When the timer wheel calls, and in which of its slots the request waits.
+    # When the timer wheel calls, and the slot in which the request waits there.
     due_s = 0.0
     slot_s = 0.0
-    # The admission, the preparation, or the growth of a budget.
+    # The running admission, preparation or budget growth.
     _preparing: asyncio.Task[None] | None = None
-    # The request limit whose share in this process was used up when the request came.
-    unadmitted: Shortage | None = None
+    # The shortage of the request limit when the request came; None if it was admitted.
+    shortage: Shortage | None = None
     # Choosing.
     _next_index = 0
     _last_resort: Candidate | None = None  # skipped, but better than no answer
     _busy_until_s = 0.0  # when the first of the clouds that asked us to wait may be asked again
-    _shortage: Shortage | None = None
-    # Attempting: the attempt whose answer the caller gets, or the latest; and the second one of a
-    # hedge.
+    _first_shortage: Shortage | None = None  # the first that ruled out a candidate
+    # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
     _attempt: Attempt | None = None
     _hedge: Attempt | None = None
     _hedge_due_s = FOREVER_S
     _failure_head: list[bytes] | None = None  # the headers of the latest failure
     # Answering.
-    _streaming = False  # content of a stream has gone out, or waits for its name to be durable
+    _streaming = False  # content of a stream was sent, or waits until its identifier is durable
     _held_events: list[bytes] | None = None  # until the row of their response is durable
     _status = 0
     _message = ""
-    _finishing = False  # the answer is certain, no cloud is asked any more: the journal is awaited
+    _finishing = False  # the answer is decided; only the index or the journal is awaited
     _last_bytes = b""
     _over = False
     _unattended = False  # nobody waits for the answer; it is read for its usage
-    # `bytes_held` are its bytes in flight: those of its body, and of an answer that is gathered
-    # whole. `use` is the record of its key's use that counts them. Both are released at the end.
-    use: Use | None = None
+    # `bytes_held` are the bytes of the request's body and of an answer buffered whole. They count
+    # in `in_flight_use`, the use of this process by the request's key, until the request is over.
+    in_flight_use: Use | None = None
     bytes_held = 0
 
     def __init__(
         self,
-        caller: Caller,
+        client: ClientConnection,
         shared: Shared,
         customer: Customer,
         selection: CandidateSelection,
@@ -156,7 +155,7 @@ class Lifecycle(AttemptOwner):
         resources: Resources | None = None,
         preparation: Preparation | None = None,
     ) -> None:
-        self._caller = caller
+        self._client = client
         self.shared = shared
         self.customer = customer
         self.wanted = wanted
@@ -169,13 +168,13 @@ class Lifecycle(AttemptOwner):
         self._preparation = preparation
 
     @property
-    def follows(self) -> bool:
-        """Return whether the request is about something that lies on one account."""
-        return self._resources is not None and self._resources.followed is not None
+    def names_resource(self) -> bool:
+        """Return whether the request names a resource, which lies on one cloud account."""
+        return self._resources is not None and self._resources.named_resource is not None
 
     @property
-    def begun(self) -> bool:
-        """Return whether some of the answer has gone out, and more will follow it."""
+    def has_sent_bytes(self) -> bool:
+        """Return whether a part of the answer was sent and more will follow."""
         return self._streaming and self._held_events is None
 
     @property
@@ -186,35 +185,35 @@ class Lifecycle(AttemptOwner):
     # -- start
 
     def start(self) -> None:
-        """Begin the walk: at once, or as soon as the journal has room."""
+        """Begin the walk: at once, or when the journal has room."""
         self._begin_ns = monotonic_ns()
         shared = self.shared
         shared.spool.open_requests += 1
-        shared.counts.begun += 1
-        shared.retries.request()
+        shared.counts.started += 1
+        shared.retries.count_request()
         now_s = shared.wheel.now_s
         self._deadline_s = now_s + shared.tables.deadline_s
         if self.wanted.hedge_s:
             self._hedge_due_s = now_s + self.wanted.hedge_s
         if shared.spool.full is not None:
-            # Nothing is asked of a cloud that could not be recorded: wait for room, as long as that
-            # is allowed.
-            shared.spool.wait(_AwaitsRoom(self))
+            # A cloud is never asked for usage that could not be recorded.
+            shared.spool.wait(_RoomWaiter(self))
             self._set_due(FOREVER_S)
             return
         self._prepare_or_attempt()
 
     def start_unattended(self) -> None:
-        """Set off for the sake of its usage alone: nobody waits for the answer."""
+        """Begin a request that the gateway makes to learn its usage: no client waits for it."""
         self._unattended = True
-        self.shared.drained.add(self)
+        self.shared.unattended.add(self)
         self.start()
 
-    def journal_writable(self, error: OSError | None) -> None:
-        """Go on: the journal has room again, or, with an error, it took too long."""
+    def journal_wait_ended(self, error: OSError | None) -> None:
+        """Go on: the journal has room again, or, with an error, the wait took too long."""
         if self._over:
             return
         if error is None:
+            # The time spent waiting for room does not count against the deadline.
             self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
             self._prepare_or_attempt()
         else:
@@ -224,9 +223,9 @@ class Lifecycle(AttemptOwner):
             self.durable(error)
 
     def _prepare_or_attempt(self) -> None:
-        short, self.unadmitted = self.unadmitted, None
-        if short is not None:
-            self._preparing = self.shared.loop.create_task(self._admit(short))
+        shortage, self.shortage = self.shortage, None
+        if shortage is not None:
+            self._preparing = self.shared.loop.create_task(self._admit(shortage))
             self._set_due(self._deadline_s)
             return
         preparation, self._preparation = self._preparation, None
@@ -241,24 +240,23 @@ class Lifecycle(AttemptOwner):
 
     # -- prepare
 
-    async def _admit(self, short: Shortage) -> None:
-        """Ask for larger shares of the limits that are short until the request is let through or
-        nothing more is to be had."""
-        account = self.customer.account
-        assert account is not None, "a limit was short"
-        shortage: Shortage | None = short
+    async def _admit(self, shortage: Shortage | None) -> None:
+        """Request larger shares of the exhausted limits until the request is admitted or no larger
+        share is granted."""
+        allowance = self.customer.allowance
+        assert allowance is not None, "a limit was short"
         try:
             while shortage is not None and shortage.may_grow:
-                await self.shared.accounts.grow(shortage)
-                shortage = account.admit(self.shared.wheel.now_s)
+                await self.shared.allowances.grow(shortage)
+                shortage = allowance.admit(self.shared.wheel.now_s)
             if self._over or self._finishing:
                 return
             self._preparing = None
             if shortage is None:
                 self._prepare_or_attempt()
             else:
-                limits = account.rate_limit_headers(self.shared.wheel.now_s)
-                self._answer_short(shortage, limits)
+                limits = allowance.rate_limit_headers(self.shared.wheel.now_s)
+                self._answer_shortage(shortage, limits)
         except Exception as error:
             self._preparing = None
             self.end_with_own_fault(error)
@@ -271,6 +269,7 @@ class Lifecycle(AttemptOwner):
                 self._go_on_with(prepared)
         except Refused as refused:
             if not self._over and not self._finishing:
+                self._preparing = None
                 self._refuse(refused)
         except Exception as error:
             self._preparing = None
@@ -284,7 +283,9 @@ class Lifecycle(AttemptOwner):
         if wanted is None:
             self._answer(200, response(200, prepared.answer, self._header_lines()))
             return
-        self._hedge_due_s = FOREVER_S  # no hedge: a file uploaded twice would stay at both
+        # No hedge after a preparation: an upload sent twice would be stored twice, and everything
+        # else lies on one cloud account.
+        self._hedge_due_s = FOREVER_S
         self._candidates, self.wanted = prepared.selection.candidates, wanted
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         if self._resources is not None:
@@ -292,7 +293,7 @@ class Lifecycle(AttemptOwner):
         self._attempt_next_or_refuse()
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer that, as the preparation has shown, no cloud can be asked."""
+        """Answer with the refusal that the preparation raised."""
         kind, message = refused.kind, str(refused)
         self.shared.counts.refusals[kind.code] += 1
         self._skipped = (*self._skipped, *refused.skipped)
@@ -307,19 +308,20 @@ class Lifecycle(AttemptOwner):
             self._answer_none_left()
 
     def _attempt_next(self) -> bool:
-        """Attempt the best candidate that is left and can be asked now; return False where there
-        is none."""
+        """Attempt the best remaining candidate that can be asked now; return False if there is
+        none."""
         shared = self.shared
         now_s = shared.wheel.now_s
         while self._next_index < len(self._candidates):
             candidate = self._candidates[self._next_index]
             self._next_index += 1
             target = candidate.target
-            if target.prepare is None:  # the log says why; it is the operator's affair
+            if target.write_head is None:
+                # logged already; the installation's administrator has to fix it
                 self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s, self.customer.label):
                 self._skip(candidate, target.health.why)
-                if target.health.waiting and target.health.insists:
+                if target.health.asked_for_pause and target.health.named_duration:
                     self._busy_until_s = min(self._busy_until_s or FOREVER_S, target.health.until_s)
                 else:
                     self._last_resort = self._last_resort or candidate
@@ -328,9 +330,9 @@ class Lifecycle(AttemptOwner):
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_at(candidate):
                 return True
-        # A candidate that was skipped is still better than no answer.
+        # Try a skipped candidate only if nothing has been attempted; after an attempt, answer with
+        # its failure.
         skipped, self._last_resort = self._last_resort, None
-        # After an attempt there is an error to answer with.
         if skipped is None or self._tried:
             return False
         return self._attempt_at(skipped)
@@ -342,13 +344,13 @@ class Lifecycle(AttemptOwner):
     # -- attempt
 
     def _attempt_at(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and set off, or wait for a budget to grow; return False where an
-        account cannot bear it."""
+        """Reserve the worst case and begin the attempt, or wait for a budget to grow; return False
+        if a limit or budget is too small."""
         target = candidate.target
         reserved = self._worst_case(target)
-        account = self.customer.account
-        if account is not None:
-            shortage = account.reserve(
+        allowance = self.customer.allowance
+        if allowance is not None:
+            shortage = allowance.reserve(
                 target.cloud,
                 target.product,
                 reserved.picodollars,
@@ -357,19 +359,20 @@ class Lifecycle(AttemptOwner):
             )
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
-                    # A slice may grow: wait for it rather than go to a worse candidate.
+                    # Only the first attempt waits for a larger slice; a failover or hedge moves on.
                     self._preparing = self.shared.loop.create_task(
                         self._grow_budget(shortage, candidate)
                     )
                     self._set_due(self._deadline_s)
                     return True
                 self._skip(candidate, shortage.message)
-                self._shortage = self._shortage or shortage
+                self._first_shortage = self._first_shortage or shortage
                 return False
         if target.quota is not None:
             target.quota.take(len(self.wanted.body) // BYTES_PER_TOKEN)
         is_hedge = self._attempt is not None and not self._attempt.over
-        attempt = Attempt(self, candidate, len(self._tried) + 1 + is_hedge, reserved)
+        ordinal = len(self._tried) + (2 if is_hedge else 1)
+        attempt = Attempt(self, candidate, ordinal, reserved)
         if is_hedge:
             self._hedge = attempt
         else:
@@ -378,26 +381,26 @@ class Lifecycle(AttemptOwner):
         return True
 
     def _worst_case(self, target: CallTarget) -> Reserved:
-        """Return the most that an attempt can use and cost; of a batch, what it sets off."""
+        """Return the most that an attempt can use and cost; for a batch, of all its lines."""
         wanted, resources = self.wanted, self._resources
-        if wanted.operation.free:
+        if wanted.operation.costs_nothing:
             if resources is None or not resources.is_batch:
                 return _NOTHING
             return resources.reserved_for_batch()
         scale = target.scale
-        if target.varied:
+        if target.has_varying_prices:
             scale = target.scale_for(wanted, self.customer.buyer, self.event_ns)
         text_bytes = wanted.text_bytes if wanted.operation.is_text else len(wanted.body)
         return target.worst_case(wanted.asked, text_bytes, wanted.needs, scale)
 
     async def _grow_budget(self, shortage: Shortage, candidate: Candidate) -> None:
-        """Ask for larger slices of the budgets that are short, and try again with them.
+        """Request larger slices of the exhausted budgets, and attempt the candidate again.
 
-        Another request may take what was granted: then this repeats, until the request fits or no
-        larger slice is to be had.
+        Another request may take the granted amount first: then this repeats, until the request fits
+        or no larger slice is granted.
         """
         try:
-            await self.shared.accounts.grow(shortage)
+            await self.shared.allowances.grow(shortage)
             if self._over or self._finishing:
                 return
             self._preparing = None
@@ -407,19 +410,19 @@ class Lifecycle(AttemptOwner):
             self._preparing = None
             self.end_with_own_fault(error)
 
-    def gathered(self, count: int) -> None:
-        """Count bytes of an answer that are held until it is whole."""
-        in_flight = self.shared.in_flight
-        if self.use is None:
-            self.use = in_flight.find(self.customer.label)
-        if self.use is not None:
-            self.bytes_held += count
-            in_flight.add(self.use, count)
+    # -- answer: callbacks of a successful attempt
 
-    # -- answer: reports of an attempt that goes well
+    def count_buffered(self, count: int) -> None:
+        """Count `count` bytes of an answer that is buffered until it is whole."""
+        in_flight = self.shared.in_flight
+        if self.in_flight_use is None:
+            self.in_flight_use = in_flight.find(self.customer.label)
+        if self.in_flight_use is not None:
+            self.bytes_held += count
+            in_flight.add(self.in_flight_use, count)
 
     def answered(self, attempt: Attempt, body: bytes) -> None:
-        """A whole answer has come; it may be a refusal of the request itself."""
+        """Record and pass on a whole answer; it may be a refusal of the request itself."""
         self._prefer(attempt)
         self._status = status = attempt.status
         good = 200 <= status < 300
@@ -428,10 +431,10 @@ class Lifecycle(AttemptOwner):
         if good and self.wanted.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
-        if resources is not None and resources.is_about_followed:
-            self._answered_about(resources, attempt, body)
+        if resources is not None and resources.is_about_named:
+            self._answer_about_resource(resources, attempt, body)
         elif resources is not None and good and resources.makes:
-            self._answered_with_name(resources, attempt, body)
+            self._answer_and_issue(resources, attempt, body)
         else:
             if good:
                 attempt.record_answer(body)
@@ -440,14 +443,14 @@ class Lifecycle(AttemptOwner):
             self._finish(self._whole_answer(attempt, body))
 
     def stream_content(self, attempt: Attempt, events: bytes) -> None:
-        """Pass events of a stream on. The first ones decide for this attempt."""
-        caller = self._caller
-        framed = b"%x\r\n%b\r\n" % (len(events), events) if caller.chunked else events
+        """Pass events of a stream on. The first events make this attempt the one that answers."""
+        client = self._client
+        framed = b"%x\r\n%b\r\n" % (len(events), events) if client.chunked else events
         if self._held_events is not None:
             self._held_events.append(framed)
             return
         if self._streaming:
-            caller.write(framed)
+            client.write(framed)
             return
         self._prefer(attempt)
         self._streaming = True
@@ -457,24 +460,24 @@ class Lifecycle(AttemptOwner):
         resources = self._resources
         background_id = resources.runs_on(attempt.stream) if resources is not None else ""
         if resources is None or not background_id:
-            caller.write(framed)
+            client.write(framed)
             return
-        # The response goes on without us: its name has to be durable before anybody can have read
-        # it.
-        attempt.later = resources.row(attempt, background_id, pending=True)
+        # The response runs on at the cloud: its identifier has to be durable before the client can
+        # read it.
+        attempt.pending_resource = resources.row(attempt, background_id, pending=True)
         self._held_events = [framed]
         self.shared.holds.attended.add(background_id)
-        self.shared.issued.add((attempt.later,), self._guarded(self._name_durable))
+        self.shared.issued.add((attempt.pending_resource,), self._guarded(self._send_held_events))
 
     def stream_ended(self, attempt: Attempt) -> None:
-        """The last event of a stream has come."""
+        """Record a stream whose last event has come, and finish."""
         stream = attempt.stream
         assert stream is not None
         self.shared.counts.served[attempt.candidate.target.cloud] += 1
         self._status = attempt.status
-        last_bytes = _last_of_stream(stream.last, self._caller.chunked)
+        last_bytes = _last_of_stream(stream.last, self._client.chunked)
         if not self._streaming:
-            # It was all in one event, which is held.
+            # The whole stream was one event, which is held.
             self._prefer(attempt)
             if self.wanted.needs.cache_key:
                 self._remember_cache(attempt)
@@ -487,104 +490,107 @@ class Lifecycle(AttemptOwner):
         end = resources.end_of_stream(attempt)
         if end is not None:
             self._meter_end(end, attempt, last_bytes, [])
-        elif resources.is_about_followed:
+        elif resources.is_about_named:
             attempt.record(Status.COMPLETE, attempt.status)
             self._finish(last_bytes)
         else:
             attempt.record_stream()
             row = resources.row_of_stream(attempt, stream)
-            self._finish_named(last_bytes, [row] if row is not None else [])
+            self._finish_issuing(last_bytes, [row] if row is not None else [])
 
     def _prefer(self, attempt: Attempt) -> None:
-        """Give the caller the answer of this attempt; call its rival off, if there is one."""
+        """Answer the client by this attempt; cancel its rival, if there is one."""
         if self._hedge is None:
             return
         rival = self._rival_of(attempt)
         self._attempt, self._hedge = attempt, None
         if rival is not None:
-            rival.let_go()
-            rival.candidate.target.health.called_off()
+            rival.cancel()
+            rival.candidate.target.health.cancelled()
             rival.record_until_now()
-            self._note_failure(rival, Failure(_CALLED_OFF, rival.status))
+            self._note_failure(rival, Failure(_SLOWER, rival.status))
 
     def _rival_of(self, attempt: Attempt) -> Attempt | None:
-        """Return the other attempt under a hedge, as long as it is not over."""
+        """Return the other attempt under a hedge; None if it is over or there is none."""
         rival = self._hedge if attempt is self._attempt else self._attempt
         return rival if rival is not None and not rival.over else None
 
     def _remember_cache(self, attempt: Attempt) -> None:
-        """The deployment has read the prompt: requests that share its cache key follow."""
+        """Remember that this deployment has cached the prompt, so that requests with its cache key
+        go there."""
         target, shared = attempt.candidate.target, self.shared
         shared.tables.went_to(target, self.customer, self.wanted, shared.wheel.now_s)
 
-    # -- name: answers about resources
+    # -- issue: answers that name resources
 
-    def _name_durable(self, outcome: bool | OSError) -> None:
-        """Send the events that waited for the row of their response."""
+    def _send_held_events(self, outcome: bool | OSError) -> None:
+        """Send the events that waited until the row of their response was durable."""
         waiting, self._held_events = self._held_events, None
         if self._over or waiting is None:
             return
         if isinstance(outcome, OSError):
-            self._streaming = False  # nothing has gone out: the answer can still be an error
+            self._streaming = False  # nothing was sent: the answer can still be an error
             if self._attempt is not None:
-                self._attempt.later = None
-            self._call_off_attempts()
+                self._attempt.pending_resource = None
+            self._cancel_attempts()
             self.durable(outcome)
         else:
-            self._caller.write(b"".join(waiting))
+            self._client.write(b"".join(waiting))
 
-    def _answered_with_name(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
-        """The answer names what was made; where that runs on, its usage is metered at its end."""
+    def _answer_and_issue(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
+        """Finish with an answer that issues an identifier. If the resource is still pending, its
+        usage is metered at its end."""
         last_bytes = self._whole_answer(attempt, body)
         row = resources.row_of_answer(attempt, body)
         if row is not None and row.pending:
-            attempt.later = row
+            attempt.pending_resource = row
             attempt.record(Status.COMPLETE, attempt.status)
         else:
             attempt.record_answer(body)
-        self._finish_named(last_bytes, [row] if row is not None else [])
+        self._finish_issuing(last_bytes, [row] if row is not None else [])
 
-    def _answered_about(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
-        """The answer is about a resource that was made before. If it says that the resource has
-        ended, the resource's usage is metered now."""
+    def _answer_about_resource(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
+        """Finish with an answer about the resource that the request names. If the resource has
+        ended and its usage is still pending, meter that usage now."""
         status, last_bytes = attempt.status, self._whole_answer(attempt, body)
         end, files = resources.end_of_answer(status, body), resources.files_of(status, body)
         if end is not None:
             self._meter_end(end, attempt, last_bytes, files)
             return
         attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
-        if status < 300 and self.wanted.operation.deletes and resources.followed is not None:
+        if status < 300 and self.wanted.operation.deletes and resources.named_resource is not None:
             self._finishing = True
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
-            self.shared.issued.forget(resources.followed.identifier, finish)
+            self.shared.issued.forget(resources.named_resource.identifier, finish)
         else:
-            self._finish_named(last_bytes, files)
+            self._finish_issuing(last_bytes, files)
 
     def _meter_end(
         self, end: End, attempt: Attempt, last_bytes: bytes, files: list[Issued]
     ) -> None:
-        """Meter pending usage that has come to its end, if no other request has claimed the end."""
+        """Claim the end of a pending resource and meter its usage, unless another request has
+        claimed it."""
         shared, identifier = self.shared, end.resource.identifier
         self._finishing = True
 
         def claimed(outcome: bool | OSError) -> None:
             if outcome is True:
                 attempt.record_end(end.resource, end.units, end.status)
-                shared.spool.wait(_ReportsMetered(shared, identifier))
+                shared.spool.wait(_MeteredMarker(shared, identifier))
             else:
-                attempt.later = None
+                attempt.pending_resource = None
                 attempt.record(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
             if isinstance(outcome, OSError):
                 self.durable(outcome)
             else:
-                self._finish_named(last_bytes, files)
+                self._finish_issuing(last_bytes, files)
 
         request = str(RequestId(shared.boot, self.number))
         shared.issued.claim(identifier, request, self._guarded(claimed))
 
-    def _finish_named(self, last_bytes: bytes, rows: list[Issued]) -> None:
-        """Finish, once the rows of the names that the answer gives are durable."""
+    def _finish_issuing(self, last_bytes: bytes, rows: list[Issued]) -> None:
+        """Finish when the rows of the identifiers in the answer are durable."""
         if not rows:
             self._finish(last_bytes)
             return
@@ -601,7 +607,8 @@ class Lifecycle(AttemptOwner):
         self.shared.issued.add(rows, self._guarded(written))
 
     def _guarded(self, step: OnWritten) -> OnWritten:
-        """Wrap `step`: an exception in it ends the request, because nobody else would hear of it."""
+        """Wrap `step` so that an exception in it ends the request: the event loop, which calls it,
+        would only log the exception."""
 
         def guarded(outcome: bool | OSError) -> None:
             try:
@@ -618,17 +625,18 @@ class Lifecycle(AttemptOwner):
 
     def _stream_head(self, attempt: Attempt, framed: bytes) -> bytes:
         """Return status line and headers of a stream, and its first events."""
-        framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
+        framing = b"transfer-encoding: chunked\r\n\r\n" if self._client.chunked else b"\r\n"
         return self._head(attempt, framing + framed)
 
     def _head(self, attempt: Attempt, rest: bytes) -> bytes:
         """Return status line and headers; `rest` is the framing and what follows it."""
         status = attempt.status
-        account, target = self.customer.account, attempt.candidate.target
-        # A customer with limits of its own is told those; the cloud's are limits of our account.
+        allowance, target = self.customer.allowance, attempt.candidate.target
+        # Show the customer's own limits if there are any; the cloud's limits are those of our cloud
+        # account.
         own = (
-            account.rate_limit_headers(self.shared.wheel.now_s, target.cloud, target.product)
-            if account
+            allowance.rate_limit_headers(self.shared.wheel.now_s, target.cloud, target.product)
+            if allowance
             else b""
         )
         return b"HTTP/1.1 %d %b\r\n%b%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
@@ -639,7 +647,7 @@ class Lifecycle(AttemptOwner):
             attempt.candidate.headers,
             self.shared.request_line(self.number),
             len(self._tried) + 1,
-            self._caller.head_lines,
+            self._client.head_lines,
             rest,
         )
 
@@ -649,7 +657,7 @@ class Lifecycle(AttemptOwner):
             headers,
             self.shared.request_line(self.number),
             len(self._tried),
-            self._caller.head_lines,
+            self._client.head_lines,
         )
 
     # -- finish → over
@@ -657,13 +665,14 @@ class Lifecycle(AttemptOwner):
     def _answer(self, status: int, answer: bytes, message: str = "") -> None:
         """Finish with an answer of the gateway's own."""
         self._status, self._message = status, message
-        # The tail of a stream has no head, and keeps its form.
-        if self.wanted.operation.shape_error is not None and answer.startswith(b"HTTP/"):
+        # An answer without a status line is the end of a stream: its error event is in the client's
+        # format already.
+        if self.wanted.operation.speaks_messages and answer.startswith(b"HTTP/"):
             answer = answer_in_message_shape(answer)
         self._finish(answer)
 
     def _finish(self, last_bytes: bytes) -> None:
-        """Hold the last bytes until everything recorded of this request is durable."""
+        """Hold the last bytes until every record of this request is durable."""
         self._finishing = True
         self._last_bytes = last_bytes
         self.shared.spool.wait(self)
@@ -671,51 +680,51 @@ class Lifecycle(AttemptOwner):
     def durable(self, error: OSError | None) -> None:
         """Send the last bytes, or, with an error, say that the journal could not be written."""
         if self._over:
-            return  # the caller left meanwhile
-        caller = self._caller
+            return  # the client has left
+        client = self._client
         waiting, self._held_events = self._held_events, None
         if waiting is not None:
-            caller.write(b"".join(waiting))
+            client.write(b"".join(waiting))
         # An answer that ends by its length or its last chunk leaves the connection usable: unless
         # `connection: close` was sent, the client sends its next request there.
-        intact = caller.chunked or not self._streaming
+        intact = client.chunked or not self._streaming
         if error is None:
-            caller.write(self._last_bytes)
+            client.write(self._last_bytes)
         elif self._streaming:
             kind = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
             message = "The usage journal could not be written; this answer was not recorded."
             stream = self._attempt.stream if self._attempt is not None else None
             event = stream.broken(kind, message) if stream else error_event(kind, message)
-            caller.write(_last_of_stream(event, caller.chunked))
+            client.write(_last_of_stream(event, client.chunked))
         else:
-            answer = journal_failed(error, caller.head_lines)
-            if self.wanted.operation.shape_error is not None:
+            answer = journal_failed(error, client.head_lines)
+            if self.wanted.operation.speaks_messages:
                 answer = answer_in_message_shape(answer)
-            caller.write(answer)
+            client.write(answer)
         try:
             self._end()
         finally:
-            caller.request_over(intact=intact)
+            client.request_over(intact=intact)
 
     def _end(self) -> None:
-        """Let go of everything that the request holds, and explain how it ended."""
+        """Release everything that the request holds, and keep the explanation of how it ended."""
         self._over = True
         self._finishing = True
         self._last_bytes = b""
         shared = self.shared
         shared.spool.open_requests -= 1
-        if self.bytes_held and self.use is not None:
-            shared.in_flight.release(self.use, self.bytes_held)
+        if self.bytes_held and self.in_flight_use is not None:
+            shared.in_flight.release(self.in_flight_use, self.bytes_held)
         if self._unattended:
-            shared.drained.discard(self)
+            shared.unattended.discard(self)
             shared.wheel.forget(self)
-        # An attempt and its lifecycle know each other: let go here, or only the garbage collector
+        # An attempt and its lifecycle refer to each other: without this, only the garbage collector
         # would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
-        if attempt is not None and attempt.later is not None:
-            shared.holds.attended.discard(attempt.later.identifier)
+        if attempt is not None and attempt.pending_resource is not None:
+            shared.holds.attended.discard(attempt.pending_resource.identifier)
         wanted = self.wanted
-        answered = attempt if attempt is not None and not attempt.failed else None
+        answering_attempt = attempt if attempt is not None and not attempt.failed else None
         explanation = RequestExplanation(
             event_ns=self.event_ns,
             buyer=self.customer.buyer,
@@ -723,10 +732,10 @@ class Lifecycle(AttemptOwner):
             model=wanted.model,
             skipped=self._skipped,
             attempted=self._tried,
-            candidate=answered.candidate if answered is not None else None,
-            units=answered.units if answered is not None else (),
-            charged=answered.charged if answered is not None else 0,
-            is_estimated=answered is not None and answered.is_estimated,
+            candidate=answering_attempt.candidate if answering_attempt is not None else None,
+            units=answering_attempt.units if answering_attempt is not None else (),
+            charged=answering_attempt.charged if answering_attempt is not None else 0,
+            is_estimated=answering_attempt is not None and answering_attempt.is_estimated,
             status=self._status,
             message=self._message,
         )
@@ -735,7 +744,7 @@ class Lifecycle(AttemptOwner):
     # -- attempts that fail
 
     def attempt_failed(self, attempt: Attempt, failure: Failure) -> None:
-        """Go on with the rival or the next candidate: the attempt brought nothing."""
+        """Record the failure and go on with the rival or the next candidate."""
         attempt.record(Status.FAILED, failure.status)
         self._note_failure(attempt, failure)
         self._failure_head = [*attempt.head, *attempt.limits]
@@ -744,7 +753,7 @@ class Lifecycle(AttemptOwner):
             self._attempt = rival
             return
         if self._finishing:
-            return
+            return  # the answer is decided already; this was the losing attempt
         if self.others_left and not self.shared.retries.take():
             self._note_no_retries()
             self._answer_none_left()
@@ -752,8 +761,8 @@ class Lifecycle(AttemptOwner):
             self._attempt_next_or_refuse()
 
     def stream_broke(self, attempt: Attempt, reason: str) -> None:
-        """End a stream that broke after content went out: an error event in the client's format,
-        and never a clean end."""
+        """End a stream that broke after content was sent: with an error event in the client's
+        format, never as a complete stream."""
         attempt.record_until_now()
         attempt.failed = True
         target, stream = attempt.candidate.target, attempt.stream
@@ -761,11 +770,11 @@ class Lifecycle(AttemptOwner):
         self._note_failure(attempt, Failure(reason, attempt.status))
         message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
-        self._answer(502, _last_of_stream(event, self._caller.chunked), message)
+        self._answer(502, _last_of_stream(event, self._client.chunked), message)
 
     def _note_failure(self, attempt: Attempt, failure: Failure) -> None:
         target = attempt.candidate.target
-        if failure.outcome != _CALLED_OFF:
+        if failure.outcome != _SLOWER:  # the losing attempt of a hedge is no failure of its cloud
             self.shared.counts.failed[target.cloud] += 1
         tried = FailedAttempt(
             cloud=target.cloud,
@@ -784,18 +793,18 @@ class Lifecycle(AttemptOwner):
         why = "no retries are left: too many requests fail at present"
         self._skipped = (*self._skipped, Skipped("", "", why))
 
-    def _answer_short(self, shortage: Shortage, limits: bytes = b"") -> None:
-        """Answer that a limit or budget is used up, or that nobody can say what is left of it.
+    def _answer_shortage(self, shortage: Shortage, limits: bytes = b"") -> None:
+        """Answer that a limit or budget is exhausted, or that its lease server cannot be reached.
         `limits` are header lines."""
         self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
         answer = shortage_response(shortage, self._header_lines(limits))
         self._answer(shortage_kind(shortage).status, answer, shortage.message)
 
     def _answer_none_left(self) -> None:
-        """Answer that no candidate can be asked, or none any more."""
-        shortage = self._shortage
+        """Answer that no candidate can be asked, or that none is left."""
+        shortage = self._first_shortage
         if shortage is not None and not self._tried:
-            self._answer_short(shortage)
+            self._answer_shortage(shortage)
             return
         statuses = {tried.status for tried in self._tried}
         retry = retry_lines(self._failure_head or [])
@@ -805,7 +814,7 @@ class Lifecycle(AttemptOwner):
                 CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S),
                 b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
             )
-        elif statuses == {404} and self._retirement:
+        elif statuses == {404} and self._retirement_message:
             self._answer_failure(UNKNOWN_MODEL)
         elif statuses == {429}:
             self._answer_failure(CLOUDS_BUSY, retry)
@@ -815,25 +824,25 @@ class Lifecycle(AttemptOwner):
             self._answer_failure(CLOUDS_FAILED)
 
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
-        """Answer that every candidate was attempted in vain, or that none may be attempted for now,
-        and name each."""
-        how_far = "Attempted" if self._tried else "None was attempted"
+        """Answer that every attempt failed, or that no candidate can be attempted now, and name
+        each."""
+        prefix = "Attempted" if self._tried else "None was attempted"
         named = "; ".join(map(str, self._tried or self._skipped))
-        message = f"No cloud answered this request. {how_far}: {named}."
+        message = f"No cloud answered this request. {prefix}: {named}."
         if kind is UNKNOWN_MODEL:
-            message = f"{self._retirement} {message}"
+            message = f"{self._retirement_message} {message}"
         answer = error_response(kind, message, headers=self._header_lines(headers))
         self._answer(kind.status, answer, message)
 
     @property
-    def _retirement(self) -> str:
-        """The message for a model that is retired wherever it is served here; else empty."""
+    def _retirement_message(self) -> str:
+        """Return a sentence if the model is retired at each deployment that serves it; else ""."""
         return self.shared.tables.retirement(self.event_ns, self.customer, self.wanted.model)
 
     # -- failures of the gateway itself: exceptions in our own code
 
     def attempt_raised(self, attempt: Attempt, error: Exception) -> None:
-        """Leave the request to the rival, or end it. No other cloud is asked: the exception would
+        """Leave the request to the rival, or end it. No further cloud is asked: the exception would
         be the same there."""
         rival = self._rival_of(attempt)
         if rival is None or self._streaming:
@@ -851,12 +860,12 @@ class Lifecycle(AttemptOwner):
         stream = self._attempt.stream if self._attempt is not None else None
         for attempt in (self._attempt, self._hedge):
             if attempt is not None:
-                attempt.let_go()
-                attempt.candidate.target.health.called_off()
+                attempt.cancel()
+                attempt.candidate.target.health.cancelled()
                 self._record_raised(attempt)
         if self._streaming and stream is not None:
             event = stream.broken(INTERNAL, OWN_FAULT)
-            answer = _last_of_stream(event, self._caller.chunked)
+            answer = _last_of_stream(event, self._client.chunked)
         else:
             answer = error_response(INTERNAL, OWN_FAULT, headers=self._header_lines())
         self._answer(INTERNAL.status, answer, OWN_FAULT)
@@ -864,6 +873,7 @@ class Lifecycle(AttemptOwner):
     def _record_raised(self, attempt: Attempt) -> None:
         """Record an attempt at which the gateway failed, if it is not recorded yet."""
         attempt.failed = True
+        # Explained as skipped, because the failure is not the cloud's and counts against none.
         self._skip(attempt.candidate, "the gateway itself failed at this attempt")
         try:
             if not attempt.over and attempt.committed:
@@ -872,21 +882,21 @@ class Lifecycle(AttemptOwner):
                 attempt.record(Status.FAILED, attempt.status)
         except Exception as error:
             self.shared.report_fault(error)
-            attempt.abandon()
+            attempt.end_unrecorded()
 
     # -- deadlines and the hedge
 
     def expect(self, attempt: Attempt) -> None:
-        """Something has to come from the cloud before the attempt's time is over, and before the
-        request's is."""
+        """Set the attempt's deadline: its own time limit, at most the request's."""
         due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
+        # cheaper than min(); runs for every attempt
         attempt.due_s = due_s = due_s if due_s < self._deadline_s else self._deadline_s
         if self._hedge is not None or self._hedge_due_s < due_s:
             due_s = self._earliest_due_s()
         self._set_due(due_s)
 
     def expect_by(self, attempt: Attempt, due_s: float) -> None:
-        """Expect the rest of the answer by `due_s`."""
+        """Set the attempt's deadline to `due_s`, if it is not earlier already."""
         attempt.due_s = min(attempt.due_s, due_s)
         self._set_due(self._earliest_due_s())
 
@@ -900,10 +910,11 @@ class Lifecycle(AttemptOwner):
         if self._unattended:
             self.shared.wheel.arm(self, due_s)
         elif sooner:
-            self._caller.request_due(due_s)
+            # A later time needs no call: the timer re-arms itself when it fires.
+            self._client.request_due(due_s)
 
-    def expired(self) -> None:
-        """Called by the wheel, where nobody waits for the answer."""
+    def timer_fired(self) -> None:
+        """Check deadlines of an unattended request; called by the timer wheel."""
         if self._over:
             return
         self.check_deadlines(self.shared.wheel.now_s)
@@ -911,7 +922,7 @@ class Lifecycle(AttemptOwner):
             self.shared.wheel.arm(self, max(self.due_s, self.shared.wheel.now_s))
 
     def check_deadlines(self, now_s: float) -> None:
-        """Past `due_s`: end the request or an attempt whose time is over, or begin the hedge."""
+        """End the request or an attempt that is out of time, or begin the hedge."""
         if self._finishing:
             self.due_s = FOREVER_S
             return
@@ -941,7 +952,7 @@ class Lifecycle(AttemptOwner):
         if self._preparing is not None:
             self._preparing.cancel()
         for attempt in self._under_way:
-            attempt.let_go()
+            attempt.cancel()
             attempt.failed = True
             attempt.candidate.target.health.failed(
                 self.shared.wheel.now_s, "did not answer in time", self.customer.label
@@ -952,23 +963,23 @@ class Lifecycle(AttemptOwner):
             )
         self._answer_failure(DEADLINE)
 
-    def lateness(self) -> str:
-        """Return in words which time is over for a stream: the request's or the attempt's."""
+    def timeout_reason(self) -> str:
+        """Return why a stream is ended: the request's deadline or the attempt's is over."""
         is_over = self.shared.wheel.now_s >= self._deadline_s
         return "was not done before the request's deadline" if is_over else "fell silent"
 
     @property
     def _under_way(self) -> Iterator[Attempt]:
-        """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may
-        end another."""
+        """The attempts that are not over: at most two, under a hedge. Yield lazily: ending one may
+        end the other."""
         both = (self._attempt, self._hedge)
         return (attempt for attempt in both if attempt is not None and not attempt.over)
 
-    # -- callers that leave, or read slowly
+    # -- clients that leave, or read slowly
 
-    def caller_left(self) -> None:
-        """The client's connection is gone: what the cloud did until now is metered and the rest
-        called off, or, by the customer's policy, the answer is read to its end for its usage."""
+    def client_left(self) -> None:
+        """Meter the work until now and cancel the attempts: the client's connection is gone. By the
+        customer's policy, read the answer to its end for its usage instead."""
         self._held_events = None
         if self._over:
             return
@@ -978,66 +989,68 @@ class Lifecycle(AttemptOwner):
         if self._preparing is not None:
             self._preparing.cancel()
         attempt = self._attempt
-        if self._outlives_caller and attempt is not None and not attempt.over:
-            self._caller = _NOBODY
+        if self._outlives_client and attempt is not None and not attempt.over:
+            self._client = _NOBODY
             self._unattended = True
-            self.shared.drained.add(self)
+            self.shared.unattended.add(self)
             attempt.resume()
             self.shared.wheel.arm(self, self.due_s)
             return
-        self.call_off()
+        self.cancel()
 
     @property
-    def _outlives_caller(self) -> bool:
-        """Return whether the answer is read to its end when nobody waits for it: always that of a
-        batch, which runs."""
-        return self.customer.drains or (self._resources is not None and self._resources.is_batch)
+    def _outlives_client(self) -> bool:
+        """Return whether the answer is read to its end after the client has left: always for a
+        batch, because it runs on at the cloud."""
+        return self.customer.reads_on_leave or (
+            self._resources is not None and self._resources.is_batch
+        )
 
-    def call_off(self) -> None:
-        """Nobody wants the answer any more: what came until now is metered, the rest is let go."""
+    def cancel(self) -> None:
+        """End the request without an answer: meter the work until now and cancel the attempts."""
         if self._over:
             return
         if not self._finishing:
-            self._call_off_attempts()
+            self._cancel_attempts()
         self._end()
 
-    def _call_off_attempts(self) -> None:
-        made: Issued | None = None
+    def _cancel_attempts(self) -> None:
+        issued: Issued | None = None
         for attempt in self._under_way:
             stream, resources = attempt.stream, self._resources
             if resources is not None and stream is not None and attempt.committed:
-                made = resources.row_of_stream(attempt, stream)
-            attempt.let_go()
-            attempt.candidate.target.health.called_off()
+                issued = resources.row_of_stream(attempt, stream)
+            attempt.cancel()
+            attempt.candidate.target.health.cancelled()
             attempt.record_until_now()
             if attempt is self._hedge:
-                self._note_failure(attempt, Failure(_CALLED_OFF, attempt.status))
-        if made is not None:
-            # The client may have read its name.
-            self.shared.issued.add((made,), nothing_follows)
+                self._note_failure(attempt, Failure(_SLOWER, attempt.status))
+        if issued is not None:
+            # The client may have read the identifier.
+            self.shared.issued.add((issued,), ignore_outcome)
 
-    def caller_paused(self) -> None:
+    def client_paused(self) -> None:
         if self._attempt is not None:
             self._attempt.pause()
 
-    def caller_resumed(self) -> None:
+    def client_resumed(self) -> None:
         if self._attempt is not None:
             self._attempt.resume()
 
 
-class _AwaitsRoom:
-    """Waits for room in the journal, for a request that has not begun."""
+class _RoomWaiter:
+    """Lets a request that waits for room in the journal go on."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
 
     def durable(self, error: OSError | None) -> None:
-        self._lifecycle.journal_writable(error)
+        self._lifecycle.journal_wait_ended(error)
 
 
-class _ReportsMetered:
-    """Waits until the usage of a pending resource is durable, whoever has left, and then marks it
-    as reported."""
+class _MeteredMarker:
+    """Marks a pending resource as reported when its usage is durable, even if the client has
+    left."""
 
     def __init__(self, shared: Shared, identifier: str) -> None:
         self._shared = shared
@@ -1049,7 +1062,7 @@ class _ReportsMetered:
 
 
 class _Nobody:
-    """Where the answer goes once the client has left."""
+    """Drops the answer of a client that has left."""
 
     head_lines = b""
     chunked = True
@@ -1067,12 +1080,12 @@ class _Nobody:
 _NOBODY: Final = _Nobody()
 
 
-def nothing_follows(_outcome: bool | OSError) -> None:
-    """Nobody waits for the outcome."""
+def ignore_outcome(_outcome: bool | OSError) -> None:
+    """Ignore whether the index was changed: nobody waits for it."""
 
 
 def _last_of_stream(events: bytes, chunked: bool) -> bytes:
-    """The last events of a stream, framed, and its end."""
+    """Return the last events of a stream, framed, and the end of the body."""
     if not chunked:
         return events
     return b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if events else b"0\r\n\r\n"

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from clauseway.gateway.request.issued import IssuedRow
-from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, nothing_follows
+from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, ignore_outcome
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.shared import Shared
@@ -192,7 +192,7 @@ class MergedList:
             )
             for name, (status, body) in zip(some, answers, strict=True):
                 if status in GONE:
-                    self._shared.issued.forget(name, nothing_follows)
+                    self._shared.issued.forget(name, ignore_outcome)
                     continue
                 self._check(place, status, body)
                 objects[name] = body
@@ -233,10 +233,10 @@ class MergedList:
         call = operation.call(identifier.encode(), query, b"")
         issued = shared.issued.find(identifier) if identifier else None
         wanted = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", "")
-        caller = _Reader(shared.loop.create_future())
+        client = _Reader(shared.loop.create_future())
         resources = Resources(self._customer, wanted, issued)
         Lifecycle(
-            caller,
+            client,
             shared,
             self._customer,
             CandidateSelection((place,)),
@@ -244,7 +244,7 @@ class MergedList:
             shared.clock(),
             resources=resources,
         ).start_unattended()
-        head, _, body = (await caller.answer).partition(b"\r\n\r\n")
+        head, _, body = (await client.answer).partition(b"\r\n\r\n")
         return int(head[9:12]), body
 
 

@@ -78,10 +78,10 @@ class Poller:
             issued.model,
         )
         self._open.add(identifier)
-        caller = _Unheard(self._open, identifier)
+        client = _Unheard(self._open, identifier)
         resources = Resources(customer, wanted, issued)
         Lifecycle(
-            caller,
+            client,
             shared,
             customer,
             CandidateSelection((holder,)),

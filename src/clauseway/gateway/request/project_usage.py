@@ -9,7 +9,7 @@ import msgspec
 
 from clauseway.gateway.plan import UsageQuestion
 from clauseway.gateway.request.information import own_lifecycle, query_of
-from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Prepared
+from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle, Prepared
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.tables import Customer
@@ -43,14 +43,16 @@ class ProjectUsage:
         return Prepared(answer=answer)
 
 
-def usage_lifecycle(caller: Caller, shared: Shared, customer: Customer, query: bytes) -> Lifecycle:
+def usage_lifecycle(
+    client: ClientConnection, shared: Shared, customer: Customer, query: bytes
+) -> Lifecycle:
     """Return the lifecycle of a question for usage. Raises Refused."""
     socket = shared.tables.plan.usage
     if not socket:
         message = "This gateway stands by itself: no home holds its usage."
         raise Refused(errors.NOT_IMPLEMENTED, message)
     question = _question(customer, query, day_of(shared.clock()))
-    return own_lifecycle(caller, shared, customer, OWN_USAGE, query, ProjectUsage(socket, question))
+    return own_lifecycle(client, shared, customer, OWN_USAGE, query, ProjectUsage(socket, question))
 
 
 def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:

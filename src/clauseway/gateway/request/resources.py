@@ -1,11 +1,11 @@
-"""Resources that a request makes or follows at one account: responses, files and batches, by
+"""Resources that a request makes or names on one cloud account: responses, files and batches, by
 identifier. Pure but for the time of day.
 
-    makes      the answer names a resource; its row is durable before anybody can have read the name
-    follows    the request names a resource that was made before
+    makes      the answer issues an identifier; its row is durable before the client can read it
+    names      the request names a resource that was made before
     pending    the resource runs on after the answer; the one request that claims its end meters its usage
 
-`Resources` says how such a request ends; the lifecycle performs it.
+`Resources` decides how such a request ends; the lifecycle performs it.
 """
 
 from time import time_ns
@@ -29,7 +29,7 @@ _BATCH_OUTPUT: Final = "batch_output"
 
 
 class End(NamedTuple):
-    """How pending usage ended: of which resource, with which units."""
+    """The end of a pending resource, with its usage."""
 
     resource: Issued
     units: Units
@@ -37,19 +37,19 @@ class End(NamedTuple):
 
 
 class Resources:
-    """The resources of one request. `followed` is the resource that the request names, where it
+    """The resources of one request. `named_resource` is the resource that the request names, if it
     names one."""
 
     def __init__(
-        self, customer: Customer, wanted: UnderstoodRequest, followed: Issued | None = None
+        self, customer: Customer, wanted: UnderstoodRequest, named_resource: Issued | None = None
     ) -> None:
         self._customer = customer
         self._wanted = wanted
-        self.followed = followed
+        self.named_resource = named_resource
         operation = wanted.operation
         # Where the path names the resource, the answer is about it; a body may name one and make
         # another.
-        self.is_about_followed = followed is not None and operation.state is State.FOLLOWS
+        self.is_about_named = named_resource is not None and operation.state is State.NAMES
         self.is_batch = isinstance(wanted.asked, Batching)
         self.makes = operation.state is State.ISSUES
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
@@ -57,12 +57,12 @@ class Resources:
         self.keeps_made = self.makes and getattr(wanted.asked, "store", None) is not False
 
     def turn_to(self, wanted: UnderstoodRequest) -> None:
-        """From here on the request is this one: its preparation has changed it."""
+        """Replace the request by the one that its preparation made of it."""
         self._wanted = wanted
 
     def reserved_for_batch(self) -> Reserved:
-        """Return what a batch reserves. Limits by the minute do not hold for it: its tokens are not
-        of this minute."""
+        """Return the reservation of a batch. Limits by the minute do not hold for it: its tokens
+        are not used in this minute."""
         asked = self._wanted.asked
         assert isinstance(asked, Batching)
         return Reserved(asked.picodollars, 0, asked.output_tokens)
@@ -79,7 +79,7 @@ class Resources:
             return ""
         return made.id
 
-    # -- rows: which deployment made what, for whom
+    # -- rows: which deployment made which resource, for whom
 
     def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> Issued:
         wanted, deployment = self._wanted, attempt.candidate.target.name
@@ -99,66 +99,70 @@ class Resources:
         )
 
     def _hold(self, attempt: Attempt, identifier: str) -> Hold | None:
-        """Return what stays reserved until a batch ends; None where no budget holds."""
-        account, target, reserved = (
-            self._customer.account,
+        """Return the reservation that lasts until a batch ends; None if no budget holds."""
+        allowance, target, reserved = (
+            self._customer.allowance,
             attempt.candidate.target,
             attempt.reserved,
         )
-        slices = account.slices(target.cloud, target.product) if account is not None else ()
+        slices = allowance.slices(target.cloud, target.product) if allowance is not None else ()
         budgets = tuple([budget_slice.id for budget_slice in slices])
         return Hold(identifier, budgets, reserved.picodollars, time_ns()) if budgets else None
 
     def row_of_answer(self, attempt: Attempt, body: bytes) -> Issued | None:
-        """Return the row of what a whole answer made and its cloud keeps."""
+        """Return the row of the resource that a whole answer issued, if its cloud keeps it."""
         made = made_in(body) if self.keeps_made else None
         return self.row(attempt, made.id, pending=made.pending) if made is not None else None
 
     def row_of_stream(self, attempt: Attempt, stream: Stream) -> Issued | None:
-        """Return the row of what a stream made and its cloud keeps."""
+        """Return the row of the resource that a stream created, if its cloud keeps it."""
         made = stream.made
         return self.row(attempt, made.id) if self.keeps_made and made is not None else None
 
     def files_of(self, status: int, body: bytes) -> list[Issued]:
-        """Return rows of the files that the followed batch brought."""
-        followed, made = self.followed, self._made_by_followed(status, body)
-        if followed is None or made is None:
+        """Return the rows of the files that the named batch produced."""
+        named_resource, made = self.named_resource, self._made_by_named(status, body)
+        if named_resource is None or made is None:
             return []
         file = msgspec.structs.replace(
-            followed, endpoint=FILES, pending=False, created_ns=time_ns(), purpose=_BATCH_OUTPUT
+            named_resource,
+            endpoint=FILES,
+            pending=False,
+            created_ns=time_ns(),
+            purpose=_BATCH_OUTPUT,
         )
         return [msgspec.structs.replace(file, identifier=name) for name in made.files]
 
-    # -- ends of what is pending
+    # -- ends of pending resources
 
-    def _made_by_followed(self, status: int, body: bytes) -> Made | None:
-        """Return where the followed resource stands by its cloud's answer."""
-        tells_end = self.is_about_followed and self._wanted.operation.tells_end
+    def _made_by_named(self, status: int, body: bytes) -> Made | None:
+        """Return the state of the named resource, as its cloud's answer reports it."""
+        tells_end = self.is_about_named and self._wanted.operation.tells_end
         return made_in(body) if tells_end and status == 200 else None
 
     def end_of_answer(self, status: int, body: bytes) -> End | None:
-        """Return how the followed resource ended, where its usage is pending and the answer tells
-        its end."""
-        followed, operation = self.followed, self._wanted.operation
-        if followed is None or not followed.pending or not self.is_about_followed:
+        """Return the end of the named resource, if its usage is pending and the answer tells that
+        the resource has ended."""
+        named_resource, operation = self.named_resource, self._wanted.operation
+        if named_resource is None or not named_resource.pending or not self.is_about_named:
             return None
         if status in GONE and operation.tells_end:
-            return End(followed, self._estimate(followed), Status.ESTIMATED)
-        made = self._made_by_followed(status, body)
+            return End(named_resource, self._estimate(named_resource), Status.ESTIMATED)
+        made = self._made_by_named(status, body)
         if made is None or made.pending:
             return None
         units = operation.units_in(body)
         if units is None and made.status == "completed":
-            return End(followed, self._estimate(followed), Status.ESTIMATED)
-        return End(followed, units or (), Status.COMPLETE)
+            return End(named_resource, self._estimate(named_resource), Status.ESTIMATED)
+        return End(named_resource, units or (), Status.COMPLETE)
 
     def end_of_stream(self, attempt: Attempt) -> End | None:
-        """Return how a response in the background ended, where the stream reported its end."""
-        ended = attempt.later
-        if self.is_about_followed and self.followed is not None:
+        """Return the end of a response in the background, if the stream reported it."""
+        ended = attempt.pending_resource
+        if self.is_about_named and self.named_resource is not None:
             ended = (
-                self.followed
-                if self.followed.pending and self._wanted.operation.tells_end
+                self.named_resource
+                if self.named_resource.pending and self._wanted.operation.tells_end
                 else None
             )
         return End(ended, *attempt.units_of_stream()) if ended is not None else None

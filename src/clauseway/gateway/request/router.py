@@ -24,7 +24,7 @@ from clauseway.gateway.request.information import (
     readiness,
     requests,
 )
-from clauseway.gateway.request.lifecycle import Caller, Lifecycle
+from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle
 from clauseway.gateway.request.lists import MergedList
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
@@ -127,7 +127,7 @@ class Router:
             return _unwritable(shared) is None and customer.role != "auditor"
         return customer.role != "auditor"
 
-    def route(self, incoming: Incoming, caller: Caller) -> Lifecycle | bytes:
+    def route(self, incoming: Incoming, client: ClientConnection) -> Lifecycle | bytes:
         """Return the lifecycle of a request that goes to a cloud, or a whole answer."""
         asking = incoming.asking or READY.get((incoming.url, incoming.method))
         try:
@@ -136,12 +136,12 @@ class Router:
                 try:
                     asking = asking_of(incoming.method, incoming.url)
                 except UnknownPath as unknown:
-                    return self._answer_without_cloud(incoming, unknown.methods, caller)
-            return self._operate(incoming, asking, caller)
+                    return self._answer_without_cloud(incoming, unknown.methods, client)
+            return self._operate(incoming, asking, client)
         except Refused as refused:
             self._shared.counts.refusals[refused.kind.code] += 1
             explained = self._explain(asking, refused.kind, str(refused), refused.skipped)
-            lines = refused.headers + explained + caller.head_lines
+            lines = refused.headers + explained + client.head_lines
             if refused.closes and incoming.keep_alive:
                 incoming.keep_alive = False
                 lines += b"connection: close\r\n"
@@ -176,12 +176,12 @@ class Router:
         return shared.request_line(number)
 
     def _answer_without_cloud(
-        self, incoming: Incoming, methods: tuple[bytes, ...], caller: Caller
+        self, incoming: Incoming, methods: tuple[bytes, ...], client: ClientConnection
     ) -> Lifecycle | bytes:
         """Answer a path that is no operation; `methods` are those that it takes, where only the
         method is wrong."""
         path, _, query = incoming.url.partition(b"?")
-        shared, head_lines = self._shared, caller.head_lines
+        shared, head_lines = self._shared, client.head_lines
         if methods:
             _refuse_method(path, incoming.method, *methods)
         for pattern, keyed_answer in _KEYED:
@@ -192,13 +192,13 @@ class Router:
                     _refuse_method(path, incoming.method, b"GET")
                 customer = self._customer_of(incoming, shared.tables)
                 if shared.siblings is not None and keyed_answer in (explain, requests):
-                    return requests_lifecycle(caller, shared, customer, match[1], query)
+                    return requests_lifecycle(client, shared, customer, match[1], query)
                 return keyed_answer(shared, customer, match[1], query, head_lines)
         if path == project_usage.PATH:
             if incoming.method != b"GET":
                 _refuse_method(path, incoming.method, b"GET")
             customer = self._customer_of(incoming, shared.tables)
-            return project_usage.usage_lifecycle(caller, shared, customer, query)
+            return project_usage.usage_lifecycle(client, shared, customer, query)
         for open_path, answer in _OPEN:
             if path == open_path:
                 if incoming.method != b"GET":
@@ -210,7 +210,7 @@ class Router:
     # -- an operation at a cloud
 
     def _operate(
-        self, incoming: Incoming, asking: RequestLine, caller: Caller
+        self, incoming: Incoming, asking: RequestLine, client: ClientConnection
     ) -> Lifecycle | bytes:
         shared = self._shared
         tables, operation = shared.tables, asking.operation
@@ -224,18 +224,18 @@ class Router:
         if spool.failure is not None or spool.full is not None:
             unwritable = _unwritable(shared)
             if unwritable is not None:
-                return _shaped(journal_failed(unwritable, caller.head_lines), asking)
-        unadmitted: Shortage | None = None
-        if customer.account is not None:
-            unadmitted = customer.account.admit(shared.wheel.now_s)
-            if unadmitted is not None and not unadmitted.may_grow:
-                shortage = unadmitted
+                return _shaped(journal_failed(unwritable, client.head_lines), asking)
+        shortage: Shortage | None = None
+        if customer.allowance is not None:
+            shortage = customer.allowance.admit(shared.wheel.now_s)
+            if shortage is not None and not shortage.may_grow:
+                shortage = shortage
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
-                lines = self._explain(asking, LIMITED, shortage.message) + caller.head_lines
-                lines += customer.account.rate_limit_headers(shared.wheel.now_s)
+                lines = self._explain(asking, LIMITED, shortage.message) + client.head_lines
+                lines += customer.allowance.rate_limit_headers(shared.wheel.now_s)
                 return _shaped(shortage_response(shortage, lines), asking)
         if operation.state is State.LISTS:
-            return self._list(incoming, asking, customer, caller, unadmitted)
+            return self._list(incoming, asking, customer, client, shortage)
         # body
         if incoming.unwanted:
             raise Refused(
@@ -260,15 +260,15 @@ class Router:
         batch_file: Upload | None = None
         if operation.routed:
             self._model = asking.model or asked.model or ""
-            selection, followed, model = selector.by_model(
+            selection, named_resource, model = selector.by_model(
                 operation, self._model, asked, body, needs
             )
         elif isinstance(asked, Upload) and asked.for_batches:
             selector.cloud()  # refused before the file is read, where it is unknown
             batch_file = asked
-            selection, followed, model = Selected(CandidateSelection(()), None, "")
+            selection, named_resource, model = Selected(CandidateSelection(()), None, "")
         else:
-            selection, followed, model = selector.by_resource(asking, asked)
+            selection, named_resource, model = selector.by_resource(asking, asked)
         # lifecycle
         if content_type == _JSON and asking.call is not None:
             call = asking.call
@@ -289,19 +289,19 @@ class Router:
             hedge_s,
             needs,
         )
-        if followed is None and operation.state is State.NONE:
-            lifecycle = Lifecycle(caller, shared, customer, selection, wanted, event_ns)
-            if unadmitted is not None:
-                lifecycle.unadmitted = unadmitted
+        if named_resource is None and operation.state is State.NONE:
+            lifecycle = Lifecycle(client, shared, customer, selection, wanted, event_ns)
+            if shortage is not None:
+                lifecycle.shortage = shortage
             return lifecycle
-        resources = Resources(customer, wanted, followed)
+        resources = Resources(customer, wanted, named_resource)
         preparation = None
         if batch_file is not None:
             preparation = BatchUpload(selector, customer, wanted, batch_file, event_ns)
         lifecycle = Lifecycle(
-            caller, shared, customer, selection, wanted, event_ns, resources, preparation
+            client, shared, customer, selection, wanted, event_ns, resources, preparation
         )
-        lifecycle.unadmitted = unadmitted
+        lifecycle.shortage = shortage
         return lifecycle
 
     def _list(
@@ -309,8 +309,8 @@ class Router:
         incoming: Incoming,
         asking: RequestLine,
         customer: Customer,
-        caller: Caller,
-        unadmitted: Shortage | None,
+        client: ClientConnection,
+        shortage: Shortage | None,
     ) -> Lifecycle | bytes:
         """List what the project made of one kind, by the gateway's own index: an account's list may
         hold others' objects by the page."""
@@ -318,15 +318,15 @@ class Router:
         event_ns = shared.clock()
         holders = Selector(shared, customer, incoming.cloud, event_ns).holders(operation)
         if not holders:
-            return response(200, EMPTY_LIST, caller.head_lines)
+            return response(200, EMPTY_LIST, client.head_lines)
         call, forwarded = operation.call(b"", asking.query, b""), b"".join(incoming.forwarded)
         wanted = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, wanted)
         merged = MergedList(shared, customer, operation, asking.query, holders)
         lifecycle = Lifecycle(
-            caller, shared, customer, CandidateSelection(()), wanted, event_ns, resources, merged
+            client, shared, customer, CandidateSelection(()), wanted, event_ns, resources, merged
         )
-        lifecycle.unadmitted = unadmitted
+        lifecycle.shortage = shortage
         return lifecycle
 
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:

@@ -1,4 +1,4 @@
-"""The candidates for a request: by the model that it names, by the resource that it follows, or by
+"""The candidates for a request: by the model that it names, by the resource that it names, or by
 where files are put.
 
 Raises `Refused` where there is none, with the clause, the missing capability or the name that
@@ -34,11 +34,11 @@ _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9
 
 
 class Selected(NamedTuple):
-    """The candidates, the resource that the request follows, and the model's name as the client
+    """The candidates, the resource that the request names, and the model's name as the client
     knows it."""
 
     selection: CandidateSelection
-    followed: Issued | None
+    named_resource: Issued | None
     model: str
 
 
@@ -64,18 +64,18 @@ class Selector:
         tables, now_s = shared.tables, shared.wheel.now_s
         choice = self._choice(model)
         cloud = self.cloud()
-        follows = asked.follows
+        named_ids = asked.named_ids
         # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
         if needs is not PLAIN or operation.name != "chat":
-            follows = (*follows, *_files_in(body))
-        if asked.follows:
+            named_ids = (*named_ids, *_files_in(body))
+        if asked.named_ids:
             self._check_previous(asked)
-        followed = self._followed(follows) if follows else None
+        named_resource = self._named_resource(named_ids) if named_ids else None
         selection = choice.select(
             operation,
             asked,
             cloud,
-            followed.deployment if followed is not None else "",
+            named_resource.deployment if named_resource is not None else "",
             needs=needs,
             body_bytes=text_bytes(body),
             now_s=now_s,
@@ -84,14 +84,16 @@ class Selector:
             else "",
         )
         if not selection.candidates:
-            holder = tables.holder(followed.deployment) if followed is not None else None
+            holder = (
+                tables.holder(named_resource.deployment) if named_resource is not None else None
+            )
             self._forbid(
                 choice,
                 selection,
                 cloud or (holder.target.cloud if holder is not None else ""),
                 model,
             )
-        return Selected(selection, followed, model)
+        return Selected(selection, named_resource, model)
 
     def _choice(self, model: str) -> DeploymentChoice:
         """Return what may be done with a model. Raises Refused where it is unknown."""
@@ -109,7 +111,7 @@ class Selector:
             message = f"Previous response with id '{previous}' not found."
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
 
-    def _followed(self, identifiers: tuple[str, ...]) -> Issued:
+    def _named_resource(self, identifiers: tuple[str, ...]) -> Issued:
         """Return the first resource that a request names; all of them have to lie on one
         deployment. Raises Refused."""
         resources = [self._owned(identifier) for identifier in identifiers]
@@ -137,7 +139,7 @@ class Selector:
     def by_resource(self, asking: RequestLine, asked: RequestProperties) -> Selected:
         """Select where the resource lies that the path or the body names; for a new file, where the
         project's files are put. Raises Refused."""
-        identifier = asking.identifier or (asked.follows[0] if asked.follows else "")
+        identifier = asking.identifier or (asked.named_ids[0] if asked.named_ids else "")
         if identifier:
             resource = self._owned(identifier)
             holder = self._shared.tables.holder(resource.deployment, resource.model)

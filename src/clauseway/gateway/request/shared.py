@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.plan.clock import BusinessClock
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.request.counters import Counts
@@ -32,7 +32,7 @@ class Worker(msgspec.Struct, frozen=True):
     count: int = 1
 
     def attends(self, identifier: str) -> bool:
-        """Return whether this one sees to what one of them has to see to."""
+        """Return whether this worker, of all workers, watches over an identifier."""
         return crc32(identifier.encode()) % self.count == self.number
 
 
@@ -49,12 +49,12 @@ class Connection(Protocol):
 class Unattended(Protocol):
     """A request for whose answer nobody waits."""
 
-    def call_off(self) -> None:
-        """Meter what came until now and let the rest go."""
+    def cancel(self) -> None:
+        """Meter the work until now and end the request."""
 
 
 class Watcher(Protocol):
-    """Hears of every request that is over."""
+    """Is notified of every request that is over."""
 
     def finished(
         self, number: int, explanation: RequestExplanation, duration_us: int, forwarded: bytes
@@ -78,7 +78,7 @@ class Shared:
         clock: BusinessClock,
         limits: Limits,
         boot: int,
-        accounts: Accounts,
+        allowances: Allowances,
         issued: IssuedIndex,
         worker: Worker,
     ) -> None:
@@ -90,9 +90,9 @@ class Shared:
         self.worker = worker
         # Our control socket, where other workers have theirs beside it.
         self.siblings: Path | None = None
-        self.accounts = accounts
+        self.allowances = allowances
         self.issued = issued
-        self.holds = Holds(loop, accounts, issued)
+        self.holds = Holds(loop, allowances, issued)
         self.explanations = Explanations()
         self.retries = RetryBudget(limits.retries)
         self.wheel = Wheel(loop)
@@ -100,8 +100,8 @@ class Shared:
         self.in_flight = InFlight(self.counts)
         self.watchers: tuple[Watcher, ...] = ()
         self.connections: set[Connection] = set()
-        # Requests whose client has left and whose answer is read to its end all the same.
-        self.drained: set[Unattended] = set()
+        # Requests for whose answer nobody waits.
+        self.unattended: set[Unattended] = set()
         self.draining = False
         self._number = 0
         self.turn_to(tables)

@@ -15,7 +15,7 @@ from clauseway.gateway.request.information import (
     no_such_request,
     own_lifecycle,
 )
-from clauseway.gateway.request.lifecycle import Caller, Lifecycle, Prepared
+from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle, Prepared
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.transport.siblings import ask_siblings
@@ -112,8 +112,8 @@ def _age(view: dict[str, object]) -> tuple[int, str]:
 
 
 def requests_lifecycle(
-    caller: Caller, shared: Shared, customer: Customer, named: bytes, query: bytes
+    client: ClientConnection, shared: Shared, customer: Customer, named: bytes, query: bytes
 ) -> Lifecycle:
     """Return the lifecycle of a question about requests. Raises Refused."""
     preparation = WorkersRequests(shared, customer, named.decode(), query)
-    return own_lifecycle(caller, shared, customer, OWN_REQUESTS, query, preparation)
+    return own_lifecycle(client, shared, customer, OWN_REQUESTS, query, preparation)

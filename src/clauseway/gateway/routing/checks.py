@@ -113,7 +113,7 @@ def _wrong_target(target: Target, where: str) -> list[Problem]:
     try:
         DIALECTS[target.dialect].lacks(target)
         if target.auth.kind in STATIC:
-            DIALECTS[target.dialect].prepare(target, credential_in(target.auth))
+            DIALECTS[target.dialect].head_writer(target, credential_in(target.auth))
     except KeyError:
         why = f"{target.dialect} does not take {target.auth.kind!r}"
         problems.append(_problem("unknown authentication", why, f"{where}.auth.kind"))

@@ -18,7 +18,7 @@ _BYTES_PER_TOKEN_MAX: Final = 8
 _ANY_SIZE: Final = 1 << 62
 # An order that moves is made anew this often.
 _ORDER_S: Final = 1.0
-# Each is some hundred bytes; a caller who makes up ever new kinds of requests gains nothing.
+# Each is some hundred bytes; a client who makes up ever new kinds of requests gains nothing.
 _SELECTIONS_MAX: Final = 4096
 
 

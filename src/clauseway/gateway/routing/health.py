@@ -26,8 +26,8 @@ ANY_KEY: Final = 0
 
 class Health:
     """Of one model at one deployment, for the life of the process. `until_s` is when it may be asked
-    again, 0 while it is well; `waiting`: because it asked for that; `insists`: for so long.
-    `ejected` is how often it was ejected in all.
+    again, 0 while it is well. `asked_for_pause`: the deployment itself asked to be left alone;
+    `named_duration`: it said for how long. `ejected` is how often it was ejected in all.
 
     A key is a number from 1; `ANY_KEY` stands for all of them.
     """
@@ -37,16 +37,16 @@ class Health:
         "_failed_key",
         "_failures",
         "_probing_until_s",
+        "asked_for_pause",
         "ejected",
-        "insists",
+        "named_duration",
         "until_s",
-        "waiting",
         "why",
     )
 
     def __init__(self) -> None:
         self.until_s = 0.0
-        self.waiting = self.insists = False
+        self.asked_for_pause = self.named_duration = False
         self.ejected = 0
         self.why = ""
         self._failures = 0
@@ -57,7 +57,7 @@ class Health:
     def is_away(self, now_s: float) -> bool:
         """Return whether requests skip it: what was asked for ends by itself, an ejection by a
         probe."""
-        return now_s < self.until_s if self.waiting else bool(self.until_s)
+        return now_s < self.until_s if self.asked_for_pause else bool(self.until_s)
 
     def admits(self, now_s: float, key: int = ANY_KEY) -> bool:
         """Return whether a request of a key may go there now. Past the time of an ejection: one, as
@@ -66,13 +66,13 @@ class Health:
             return True
         if now_s < self.until_s or now_s < self._probing_until_s:
             return False
-        if self.waiting:
-            self.until_s, self.waiting = 0.0, False
+        if self.asked_for_pause:
+            self.until_s, self.asked_for_pause = 0.0, False
         return True
 
     def _spares(self, key: int) -> bool:
         """Return whether it is away for another key alone."""
-        return self._failed_key != ANY_KEY and self._failed_key != key and not self.waiting
+        return self._failed_key != ANY_KEY and self._failed_key != key and not self.asked_for_pause
 
     def asked(self, now_s: float, key: int = ANY_KEY) -> None:
         """A request goes there: as long as it is ejected, the only one."""
@@ -80,9 +80,9 @@ class Health:
             # Where the probe is never heard of again, another may go.
             self._probing_until_s = now_s + _EJECTED_MAX_S
 
-    def called_off(self) -> None:
-        """A request that went there was called off: it says nothing, and if it was the probe,
-        another may go."""
+    def cancelled(self) -> None:
+        """Forget a request that was cancelled: it tells nothing about the deployment. If it was the
+        probe, another request may be one."""
         self._probing_until_s = 0.0
 
     def succeeded(self) -> None:
@@ -91,7 +91,7 @@ class Health:
         self._failures = self._ejections = 0
         self._failed_key = ANY_KEY
         # An answer to a request from before it asked to be left alone does not take that back.
-        if not self.waiting:
+        if not self.asked_for_pause:
             self.until_s = self._probing_until_s = 0.0
 
     def failed(self, now_s: float, why: str, key: int = ANY_KEY) -> None:
@@ -100,27 +100,27 @@ class Health:
         elif self._failed_key != key:
             self._failed_key = ANY_KEY
         self._failures += 1
-        if self._failures < _FAILURES and (not self.until_s or self.waiting):
+        if self._failures < _FAILURES and (not self.until_s or self.asked_for_pause):
             return
         self.until_s = max(
             self.until_s, now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S)
         )
-        self.waiting = False
+        self.asked_for_pause = False
         self.why = f"ejected after {self._failures} failures in a row, the last: {why}"
         self._ejections = min(self._ejections + 1, _EJECTIONS_MAX)
         self.ejected += 1
         self._probing_until_s = 0.0
 
     def asked_to_wait(
-        self, now_s: float, seconds: float, why: str, *, insists: bool = True
+        self, now_s: float, seconds: float, why: str, *, named_duration: bool = True
     ) -> None:
-        """It is left alone for so long; where it did not name the time itself (`insists`), it is
-        asked all the same if nothing else is left."""
+        """Leave it alone for so long. If it did not name the time itself (`named_duration` false),
+        it is asked all the same when nothing else is left."""
         until_s = now_s + min(seconds, _WAIT_MAX_S)
         if until_s > self.until_s:
             self.until_s, self.why = until_s, f"asked to be left alone for {seconds:g} s: {why}"
-            self.insists = insists
-            self.waiting = self._failures < _FAILURES
+            self.named_duration = named_duration
+            self.asked_for_pause = self._failures < _FAILURES
         self._probing_until_s = 0.0
 
 
@@ -134,7 +134,7 @@ class RetryBudget:
         self.always = always
         self._left = always
 
-    def request(self) -> None:
+    def count_request(self) -> None:
         if self._left < self.always:
             self._left += _RETRIES_SHARE
 

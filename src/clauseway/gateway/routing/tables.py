@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance
+from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.clouds.dialect import Address, address_of
 from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
 from clauseway.gateway.plan.file import Opened
@@ -35,8 +35,8 @@ class Customer(NamedTuple):
     """The owner of a key. `label` is its code in the spool, from 1; `market` the (seller, segment)
     that routes depend on.
 
-    `account` is None where no limit and no budget holds; `drains`: answers are read to their end
-    for their usage even when the client has left.
+    `allowance` is None where no limit and no budget holds. `reads_on_leave`: answers are read to
+    their end for their usage even when the client has left.
     """
 
     label: int
@@ -44,16 +44,16 @@ class Customer(NamedTuple):
     buyer: Buyer
     role: str = "member"
     policy: Policy = Policy()
-    account: KeyAllowance | None = None
-    drains: bool = False
+    allowance: KeyAllowance | None = None
+    reads_on_leave: bool = False
 
 
 _NO_CHOICE: Final = DeploymentChoice((), {})
 
 
 class RoutingTables:
-    """Everything a request looks up. Its customers' accounts are of the plan that `accounts` was
-    turned to last."""
+    """Everything a request looks up. Its customers' allowances are those of the plan that
+    `allowances` was turned to last."""
 
     def __init__(
         self,
@@ -61,11 +61,11 @@ class RoutingTables:
         label: Callable[[Buyer | Deployment | Ruling], int],
         endpoint: Callable[[Address], Endpoint],
         health: Callable[[tuple[str, str]], Health],
-        accounts: Accounts,
+        allowances: Allowances,
         memory: Memory | None = None,
     ) -> None:
         plan = opened.plan
-        self._accounts = accounts
+        self._allowances = allowances
         self._keys = opened.keys
         self.plan = plan
         self.digest = opened.digest
@@ -231,8 +231,8 @@ class RoutingTables:
             buyer=buyer,
             role=key.role,
             policy=policy,
-            account=self._accounts.of(key) if key.limits or key.budgets else None,
-            drains=policy.on_leave == "drain",
+            allowance=self._allowances.of(key) if key.limits or key.budgets else None,
+            reads_on_leave=policy.on_leave == "drain",
         )
 
     def _market(self, seller: str, segment: str, policy: int) -> int:

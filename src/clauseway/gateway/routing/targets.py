@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.clouds import DIALECTS, Prepare
+from clauseway.gateway.clouds import DIALECTS, HeadWriter
 from clauseway.gateway.clouds.dialect import Credential, credential_in
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.credentials import STATIC
@@ -44,7 +44,7 @@ class Reserved(msgspec.Struct, frozen=True, gc=False):
 class CallTarget:
     """A deployment ready to be called: everything of it that a request needs, one step away.
 
-    `prepare` is None while there is no credential. `renew` fetches another credential, where
+    `write_head` is None while there is no credential. `renew` fetches another credential, where
     there is somewhere to fetch it from.
     """
 
@@ -56,7 +56,7 @@ class CallTarget:
         self.endpoint = endpoint
         self.health = health
         self.credential: Credential | None = None
-        self.prepare: Prepare | None = None
+        self.write_head: HeadWriter | None = None
         self.renew: Callable[[], Awaitable[bool]] | None = None
         if target.auth.kind in STATIC:
             self.present(credential_in(target.auth))
@@ -77,8 +77,8 @@ class CallTarget:
         self.balances: Sequence[Balance] = ()
         self.burns: Sequence[Balance] = ()
         self._tariffs = Tariffs(target)
-        self.varied, self.tiered, self.hourly = (
-            self._tariffs.varied,
+        self.has_varying_prices, self.tiered, self.hourly = (
+            self._tariffs.has_varying_prices,
             self._tariffs.tiered,
             self._tariffs.hourly,
         )
@@ -94,10 +94,10 @@ class CallTarget:
     def present(self, credential: Credential | None) -> None:
         """From here on requests present this credential; None: there is none. Raises KeyError or
         ValueError, with nothing changed, where the cloud has no use for it."""
-        self.prepare = (
+        self.write_head = (
             None
             if credential is None
-            else DIALECTS[self.target.dialect].prepare(self.target, credential)
+            else DIALECTS[self.target.dialect].head_writer(self.target, credential)
         )
         self.credential = credential
 
@@ -117,8 +117,8 @@ class CallTarget:
         ]
 
     def scale_for(self, wanted: UnderstoodRequest, buyer: Buyer, event_ns: int) -> RateScale:
-        """The most that a request may cost, in whatever tier it comes to be served. To be asked
-        where prices are `varied`; elsewhere it is `scale`."""
+        """Return the most that a request may cost, in whatever tier it comes to be served. For
+        targets that have varying prices; elsewhere it is `scale`."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:
             tariff = self._tariffs.at(event_ns)
@@ -173,7 +173,7 @@ class CallTarget:
     def charge_of(
         self, units: Units, operation: str, tier: str, buyer: Buyer, event_ns: int
     ) -> int:
-        """Return the charge of usage where prices are `varied`: of a request of that instant, served
+        """Return the charge of usage where `has_varying_prices`: of a request of that instant, served
         in the tier that its cloud reported, empty where it reported none."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:

@@ -207,9 +207,9 @@ def _length(step: tuple[int, Mapping[int, int]]) -> int:
 
 
 class Tariffs:
-    """A deployment's prices at all times. `varied`: not everyone pays the same at all times;
-    `tiered`: in which tier a request was served makes a difference; `hourly`: so does the hour of
-    the week."""
+    """A deployment's prices at all times. `has_varying_prices`: the price depends on buyer, tier,
+    endpoint, length or time. `tiered`: it depends on the tier in which a request was served;
+    `hourly`: on the hour of the week."""
 
     def __init__(self, target: Target) -> None:
         prices = target.prices
@@ -223,7 +223,7 @@ class Tariffs:
             self.by_case.setdefault((price.buyer, price.endpoint, price.tier), []).append(price)
         self.buyers = frozenset(price.buyer for price in prices)
         self.endpoints = frozenset(price.endpoint for price in prices)
-        self.varied = len(prices) > 1 or any(
+        self.has_varying_prices = len(prices) > 1 or any(
             price.above
             or price.hours
             or price.buyer

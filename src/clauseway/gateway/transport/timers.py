@@ -21,8 +21,8 @@ class Timed(Protocol):
     due_s: float
     slot_s: float
 
-    def expired(self) -> None:
-        """It is past `due_s`."""
+    def timer_fired(self) -> None:
+        """Act on the deadline: the wheel calls this once `due_s` has passed."""
 
 
 class Wheel:
@@ -83,6 +83,6 @@ class Wheel:
             return  # forgotten, or moved, since this round of entries began
         timed.slot_s = 0.0
         if timed.due_s <= self.now_s:
-            timed.expired()
+            timed.timer_fired()
         else:
             self._enter(timed, timed.due_s)

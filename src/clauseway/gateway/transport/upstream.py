@@ -30,7 +30,7 @@ _ENCODING: Final = 5
 _LIMIT: Final = 6
 _CODING: Final = 7
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else
-# is the caller's.
+# is the client's.
 _ACTIONS: Final = {
     b"connection": _DROP,
     b"keep-alive": _DROP,
@@ -216,7 +216,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.close()
 
     def pause(self) -> None:
-        """Stop reading: the caller does not take what is here already."""
+        """Stop reading: the client does not take what is here already."""
         if not self._paused and self._transport is not None and self._receiver is not None:
             self._paused = True
             self._transport.pause_reading()

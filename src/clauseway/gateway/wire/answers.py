@@ -1,7 +1,7 @@
-"""The kinds of event streams that are read on their way to the caller: chat's, typed ones, messages.
+"""The kinds of event streams that are read on their way to the client: of chat, typed, of messages.
 
-Which it is depends on the operation; AWS sends messages in frames of its own, and the caller reads
-the same.
+The operation decides the kind. AWS sends messages in frames of its own; clients receive the same
+server-sent events from all clouds.
 """
 
 from typing import Protocol
@@ -17,7 +17,7 @@ from clauseway.gateway.wire.typed_streams import TypedStream
 
 
 class Stream(Protocol):
-    """A cloud's event stream on its way to the caller. `feed` gives what may go on now, in whole
+    """A cloud's event stream on its way to the client. `feed` gives what may go on now, in whole
     events; `close` the rest of it, where the cloud ended the stream in order.
 
     `committed` once content came; `done` once its last event came; `failed` once it reported an
@@ -43,7 +43,7 @@ class Stream(Protocol):
 
 class StreamWays(Protocol):
     """The ways of a deployment that its streams are read by. `takes_usage_option`: they are asked
-    for usage where their caller did not. `framed`: they come in AWS's frames."""
+    for usage where their client did not. `framed`: they come in AWS's frames."""
 
     @property
     def takes_usage_option(self) -> bool: ...

@@ -170,11 +170,11 @@ class Batching(AskedOfNoModel):
     may come to at most, known from its file."""
 
     def __init__(self, file: str) -> None:
-        self.follows = (file,) if file else ()
+        self.named_ids = (file,) if file else ()
         self.picodollars = 0
 
 
 def decode_batching(body: bytes, content_type: bytes) -> RequestProperties:
     """Raises BadBody."""
-    named = decode_plain(body, content_type).follows
+    named = decode_plain(body, content_type).named_ids
     return Batching(named[0] if named else "")

@@ -71,7 +71,7 @@ _HOSTED: Sequence[tuple[str, int]] = (
     ("apply_patch", BITS[Capability.CUSTOM_TOOLS]),
     ("tool_search", BITS[Capability.TOOL_SEARCH]),
 )
-# Tools that the caller runs itself bring nothing in that is not in the body.
+# Tools that the client runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
 _BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.budgets.accounts import Shortage
+from clauseway.gateway.budgets.allowances import Shortage
 
 # A client that is told to come again within this time waits for it; beyond it, it is told not to.
 PATIENCE_S: Final = 30.0

@@ -66,7 +66,7 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     speed: str | None = None
     wants_usage = True
     choices = 1
-    follows = ()
+    named_ids = ()
     later = False
 
     def needs(self, body: bytes) -> Needs:

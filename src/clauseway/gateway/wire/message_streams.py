@@ -50,7 +50,7 @@ class MessageStream(TypedStream):
         return b"event: error\ndata: %b\n\n" % error_message(kind.status, message, kind.code)
 
     def close(self) -> bytes:
-        """The cloud has ended the stream in order: return what may go to the caller of the rest."""
+        """The cloud has ended the stream in order: return what may go to the client of the rest."""
         rest, self._carry = self._carry, b""
         if self.done:
             self._hold_last(rest)
@@ -91,7 +91,7 @@ class FramedMessageStream(MessageStream):
         self._frames = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the events that may go to the caller now: whole ones, or nothing. Raises
+        """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
         try:
             frames, self._frames = frames_in(self._frames + data if self._frames else data)

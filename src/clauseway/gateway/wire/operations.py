@@ -2,7 +2,7 @@
 
 An operation says how its body is read, what is spliced into it for a deployment, how its answer
 reports usage, and what it has to do with state: an answer may issue identifiers (`ISSUES`) that
-only the issuing deployment understands, a path may name one (`FOLLOWS`), or ask for a list of them
+only the issuing deployment understands, a path may name one (`NAMES`), or ask for a list of them
 (`LISTS`).
 
 The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's
@@ -70,11 +70,11 @@ _TEXT_BYTES, _AUDIO_BYTES, _IMAGE_BYTES = 4, 800, 1000
 
 
 class State(Enum):
-    """The relation of an operation to identifiers that live on one account."""
+    """The relation of an operation to identifiers, each of which belongs to one cloud account."""
 
     NONE = 0
     ISSUES = 1
-    FOLLOWS = 2
+    NAMES = 2
     LISTS = 3
 
 
@@ -94,13 +94,14 @@ Splice = Callable[[RequestProperties, bytes, bytes, Destination], bytes]
 
 class Operation(NamedTuple):
     """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands: first
-    that of what was made here, then that of a part of it.
+    that of the resource, then that of a part of the resource.
 
     `decode` is None where the body does not name a model. `splice(asked, body, content type,
-    destination)` gives the body as it goes to a deployment. `is_answer` tells an answer from what
-    only has an answer's status. `free`: it uses nothing itself, so nothing is reserved for it but
-    what it sets off. `depends_on` are operations without which a deployment is of no use for it.
-    `shape_error(status, body)` writes an error as its clients read it, None: in OpenAI's shape.
+    destination)` returns the body as it is sent to a deployment. `is_answer` tells an answer from a
+    body that only has an answer's status. `costs_nothing`: the operation itself uses nothing, so
+    only the work that it starts is reserved. `depends_on` are operations that a deployment needs
+    besides. `shape_error(status, body)` writes an error as its clients read it; None: in OpenAI's
+    shape.
     """
 
     name: str
@@ -114,7 +115,7 @@ class Operation(NamedTuple):
     is_answer: IsAnswer
     state: State
     bytes_per_token: int
-    free: bool
+    costs_nothing: bool
     depends_on: tuple[str, ...] = ()
     shape_error: ShapeError | None = None
 
@@ -133,6 +134,11 @@ class Operation(NamedTuple):
             (Unit.INPUT_TOKENS, self.tokens_in(body_bytes)),
             (Unit.OUTPUT_TOKENS, output_tokens),
         )
+
+    @property
+    def speaks_messages(self) -> bool:
+        """Return whether its clients read errors in Anthropic's shape instead of OpenAI's."""
+        return self.shape_error is not None
 
     @property
     def is_text(self) -> bool:
@@ -186,7 +192,7 @@ class RequestLine(NamedTuple):
 
 class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
     """A request that was understood. `forwarded` are the header lines that a cloud may hear of the
-    caller's head; `hedge_s` is after what time a second deployment shall be asked as well, 0 never;
+    client's head; `hedge_s` is after what time a second deployment shall be asked as well, 0 never;
     `needs` are what its values ask for."""
 
     operation: Operation
@@ -257,9 +263,11 @@ _TELLS_END: Final = frozenset(
 _WITHOUT_MODEL: Final = frozenset({"files.create", "batches.create"})
 
 
-def _bodyless(name: str, method: bytes, path: bytes, state: State = State.FOLLOWS) -> Operation:
+def _bodyless(name: str, method: bytes, path: bytes, state: State = State.NAMES) -> Operation:
     units_in = responses_units_in if name in _TELLS_END else no_units_in
-    return _operation(name, method, path, None, _same_body, units_in, state=state, free=True)
+    return _operation(
+        name, method, path, None, _same_body, units_in, state=state, costs_nothing=True
+    )
 
 
 def _operation(
@@ -273,7 +281,7 @@ def _operation(
     stream: Callable[[RequestProperties, Reader, Destination], Stream] = typed_stream,
     state: State = State.NONE,
     bytes_per_token: int = _TEXT_BYTES,
-    free: bool = False,
+    costs_nothing: bool = False,
     shape_error: ShapeError | None = None,
 ) -> Operation:
     code = ENDPOINTS[name]
@@ -289,7 +297,7 @@ def _operation(
         is_answer=IS_ANSWER[name],
         state=state,
         bytes_per_token=bytes_per_token,
-        free=free,
+        costs_nothing=costs_nothing,
         shape_error=shape_error,
     )
 
@@ -373,7 +381,13 @@ OPERATIONS: tuple[Operation, ...] = (
         bytes_per_token=_AUDIO_BYTES,
     ),
     _operation(
-        "moderations", _POST, b"/moderations", decode_moderation, _json_body, no_units_in, free=True
+        "moderations",
+        _POST,
+        b"/moderations",
+        decode_moderation,
+        _json_body,
+        no_units_in,
+        costs_nothing=True,
     ),
     _operation(
         "files.create",
@@ -383,7 +397,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _file_body,
         no_units_in,
         state=State.ISSUES,
-        free=True,
+        costs_nothing=True,
     ),
     _bodyless("files.list", _GET, b"/files", State.LISTS),
     _bodyless("files.retrieve", _GET, b"/files/%b"),
@@ -397,7 +411,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _same_body,
         no_units_in,
         state=State.ISSUES,
-        free=True,
+        costs_nothing=True,
     ),
     _bodyless("batches.list", _GET, b"/batches", State.LISTS),
     _bodyless("batches.retrieve", _GET, b"/batches/%b"),
@@ -409,7 +423,7 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_responses,
         _json_body,
         no_units_in,
-        free=True,
+        costs_nothing=True,
     ),
     _operation(
         "responses.compact",
@@ -461,7 +475,7 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_messages,
         _json_body,
         no_units_in,
-        free=True,
+        costs_nothing=True,
         shape_error=in_message_shape,
     ),
 )

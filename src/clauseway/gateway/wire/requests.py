@@ -49,9 +49,10 @@ class RequestProperties(Protocol):
     """The properties of a decoded request that routing and metering need.
 
     `model` is empty or None where the path names it. `output_tokens` is the most that it may be
-    answered with, all choices together, 0 where it does not say. `wants_usage`: the caller itself
-    asked for the usage chunk of a stream. `follows` are identifiers of what was made before and has
-    to be found where it lies. `later`: the answer comes back before the work is done.
+    answered with, all choices together, 0 where it does not say. `wants_usage`: the client itself
+    asked for the usage chunk of a stream. `named_ids` are identifiers of resources that the
+    request names: it has to go to their deployment. `later`: the answer comes before the work is
+    done.
     """
 
     @property
@@ -65,7 +66,7 @@ class RequestProperties(Protocol):
     @property
     def choices(self) -> int: ...
     @property
-    def follows(self) -> tuple[str, ...]: ...
+    def named_ids(self) -> tuple[str, ...]: ...
     @property
     def later(self) -> bool: ...
     def needs(self, body: bytes) -> Needs:
@@ -110,7 +111,7 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
     store: bool | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
-    follows = ()
+    named_ids = ()
     later = False
 
     def needs(self, body: bytes) -> Needs:
@@ -178,7 +179,7 @@ class CompletionRequest(_Streamable, frozen=True, gc=False):
     best_of: Annotated[int, msgspec.Meta(ge=0, le=128)] | None = None
     logprobs: int | None = None
     prompt: str | list[str | int | list[int]] | None = None
-    follows = ()
+    named_ids = ()
     later = False
 
     def needs(self, _body: bytes) -> Needs:
@@ -275,7 +276,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
         return self.max_output_tokens or 0
 
     @property
-    def follows(self) -> tuple[str, ...]:
+    def named_ids(self) -> tuple[str, ...]:
         conversation = self.conversation
         named = conversation.id if isinstance(conversation, _Conversation) else conversation
         return tuple(name for name in (self.previous_response_id, named) if name)
@@ -309,7 +310,7 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return self.n or 1
 
     @property
-    def follows(self) -> tuple[str, ...]:
+    def named_ids(self) -> tuple[str, ...]:
         return (self.input_file_id,) if self.input_file_id else ()
 
 
@@ -449,7 +450,7 @@ class AskedOfNoModel:
     wants_usage = True
     output_tokens = 0
     choices = 1
-    follows: tuple[str, ...] = ()
+    named_ids: tuple[str, ...] = ()
     later = False
 
     def needs(self, _body: bytes) -> Needs:

@@ -1,8 +1,8 @@
-"""The only changes ever made to a caller's body: the model's name, and the option that makes a
+"""The only changes ever made to a client's body: the model's name, and the option that makes a
 stream report usage. (The lines of a batch's file are bodies in lines; each is spliced as a body, in
 its place.)
 
-Both are spliced as bytes; everything else stays as the caller wrote it. Without a tokenizer, and
+Both are spliced as bytes; everything else stays as the client wrote it. Without a tokenizer, and
 still exact:
 
 - The option is appended before the last `}`, which in valid JSON closes the top-level object.

@@ -1,9 +1,9 @@
-"""A cloud's event stream on its way to the caller: pure bytes in, bytes out.
+"""A cloud's event stream on its way to the client: pure bytes in, bytes out.
 
 Whole events only go on, as they came. Three things are looked for, by searching bytes that cannot
 stand inside a JSON string (its quotes would be escaped): the usage report, errors inside the
 stream, and `[DONE]`, which is held with all that follows it because the request sends it when the
-usage record is durable. Where the gateway asked for usage and the caller did not, the usage chunk
+usage record is durable. Where the gateway asked for usage and the client did not, the usage chunk
 and the `"usage":null` of the other chunks are taken out too; all other bytes stay as they are.
 
 A stream ends with `[DONE]`, or, at servers that do not send it, with a finish reason and a
@@ -109,7 +109,7 @@ class EventStream:
         return error_event(kind, message)
 
     def feed(self, data: bytes) -> bytes:
-        """Return the events that may go to the caller now: whole ones, or nothing. Raises
+        """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
         block = self._carry + data if self._carry else data
         end = end_of_events(block)
@@ -128,7 +128,7 @@ class EventStream:
         return self._passed(block)
 
     def close(self) -> bytes:
-        """The cloud has ended the stream in order: return what may go to the caller of the rest."""
+        """The cloud has ended the stream in order: return what may go to the client of the rest."""
         rest, self._carry = self._carry, b""
         passed = b""
         if self.done:
@@ -166,7 +166,7 @@ class EventStream:
         return block
 
     def _hold_last(self, block: bytes) -> None:
-        """Nothing is expected after the end; what comes all the same is for the caller to read."""
+        """Nothing is expected after the end; what comes all the same is for the client to read."""
         self.last += block
         if len(self.last) > _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")

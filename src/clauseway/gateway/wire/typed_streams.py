@@ -87,7 +87,7 @@ class TypedStream:
         self.made: Made | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Return the events that may go to the caller now: whole ones, or nothing. Raises
+        """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
         block = self._carry + data if self._carry else data
         end = end_of_events(block)
@@ -110,7 +110,7 @@ class TypedStream:
         return b""
 
     def close(self) -> bytes:
-        """The cloud has ended the stream in order: return what may go to the caller of the rest."""
+        """The cloud has ended the stream in order: return what may go to the client of the rest."""
         rest, self._carry = self._carry, b""
         if self.done:
             self._hold_last(rest)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from clauseway.gateway.budgets.accounts import Accounts, KeyAllowance, Shortage
+from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance, Shortage
 from clauseway.gateway.budgets.leases import Ask, LocalLeaseServer, Slice
 from clauseway.gateway.budgets.slices import BudgetSlice, shortest
 from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
@@ -34,14 +34,14 @@ def plan(limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Pl
     )  # fmt: skip
 
 
-def opened(accounts: Accounts, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> KeyAllowance:
+def opened(allowances: Allowances, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> KeyAllowance:
     made = plan(limits, budgets)
-    accounts.reload(made)
-    return accounts.of(made.keys[0])
+    allowances.reload(made)
+    return allowances.of(made.keys[0])
 
 
 def alone(limits: Sequence[RateLimit]) -> KeyAllowance:
-    return opened(Accounts(LocalLeaseServer()), limits)
+    return opened(Allowances(LocalLeaseServer()), limits)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -72,19 +72,19 @@ MINUTE = [
 
 
 def test_no_more_requests_than_the_limit_in_any_minute() -> None:
-    account = alone([limit(requests_per_minute=3)])
+    allowance = alone([limit(requests_per_minute=3)])
     for now_s, wait_s in MINUTE:
-        found = account.admit(now_s)
+        found = allowance.admit(now_s)
         assert (found and pytest.approx(found.retry_after_s)) == wait_s, f"at {now_s}"
 
 
 def test_a_request_counts_against_all_limits_or_against_none() -> None:
     wide, narrow = limit(id="wide", requests_per_minute=5), limit(id="narrow", requests_per_minute=2)
-    account = alone([wide, narrow])
-    assert [account.admit(0.0) for _ in range(2)] == [None, None]
-    assert [found.id for _ in range(9) if (found := account.admit(0.0))] == ["narrow"] * 9
-    assert account.rate_limit_headers(0.0).startswith(b"x-ratelimit-limit-requests: 2\r\n")
-    assert [account.admit(61.0) for _ in range(2)] == [None, None]
+    allowance = alone([wide, narrow])
+    assert [allowance.admit(0.0) for _ in range(2)] == [None, None]
+    assert [found.id for _ in range(9) if (found := allowance.admit(0.0))] == ["narrow"] * 9
+    assert allowance.rate_limit_headers(0.0).startswith(b"x-ratelimit-limit-requests: 2\r\n")
+    assert [allowance.admit(61.0) for _ in range(2)] == [None, None]
 
 
 @given(
@@ -92,15 +92,15 @@ def test_a_request_counts_against_all_limits_or_against_none() -> None:
     waits_s=st.lists(st.floats(0, 70), min_size=5, max_size=60),
 )
 def test_in_any_minute_wherever_it_begins(amount: int, waits_s: list[float]) -> None:
-    account = alone([limit(requests_per_minute=amount)])
+    allowance = alone([limit(requests_per_minute=amount)])
     passed: list[float] = []
     now_s = 0.0
     for wait_s in waits_s:
         now_s += wait_s
-        short = account.admit(now_s)
+        short = allowance.admit(now_s)
         if short is not None:
             now_s += short.retry_after_s + 1e-6
-            assert account.admit(now_s) is None, "it said when"
+            assert allowance.admit(now_s) is None, "it said when"
         passed.append(now_s)
         assert len([at for at in passed if now_s - at <= 60]) <= amount
 
@@ -119,12 +119,12 @@ TOKENS = [
 
 
 def test_tokens_count_at_their_worst_and_then_as_they_were_used() -> None:
-    account = alone([limit(tokens_per_minute=1000)])
+    allowance = alone([limit(tokens_per_minute=1000)])
     for now_s, reserved, used, left in TOKENS:
-        found = account.reserve("azure", "gpt-5.5", 0, reserved, now_s)
+        found = allowance.reserve("azure", "gpt-5.5", 0, reserved, now_s)
         assert (found and found.left) == left, f"at {now_s}"
         if found is None:
-            account.settle("azure", "gpt-5.5", 0, 0, reserved, used)
+            allowance.settle("azure", "gpt-5.5", 0, 0, reserved, used)
 
 
 # What a limit is narrowed to → does it count an attempt at gpt-5.5 on azure?
@@ -141,11 +141,11 @@ NARROWED = [
 
 @pytest.mark.parametrize(("narrowed", "counts"), NARROWED)
 def test_a_limit_counts_what_it_is_narrowed_to(narrowed: dict[str, str], counts: bool) -> None:
-    account = alone([limit(tokens_per_minute=5, **narrowed), limit(id="r", requests_per_minute=2, **narrowed)])
-    assert [bool(account.admit(0.0)) for _ in range(2)] == [False, False]
-    assert account.reserve("azure", "gpt-5.5", 0, 5, 0.0) is None
-    assert bool(account.reserve("azure", "gpt-5.5", 0, 5, 0.0)) is counts
-    assert bool(account.rate_limit_headers(0.0, "azure", "gpt-5.5")) is (counts or not narrowed)
+    allowance = alone([limit(tokens_per_minute=5, **narrowed), limit(id="r", requests_per_minute=2, **narrowed)])
+    assert [bool(allowance.admit(0.0)) for _ in range(2)] == [False, False]
+    assert allowance.reserve("azure", "gpt-5.5", 0, 5, 0.0) is None
+    assert bool(allowance.reserve("azure", "gpt-5.5", 0, 5, 0.0)) is counts
+    assert bool(allowance.rate_limit_headers(0.0, "azure", "gpt-5.5")) is (counts or not narrowed)
 
 
 # Two requests a minute, on azure alone. Attempted at second, on → let through, or the seconds to wait.
@@ -163,13 +163,13 @@ ON_AZURE = [
 
 
 def test_a_limit_of_requests_on_a_cloud_fills_again() -> None:
-    account = alone([limit(requests_per_minute=2, cloud="azure")])
+    allowance = alone([limit(requests_per_minute=2, cloud="azure")])
     for now_s, cloud, wait_s in ON_AZURE:
-        short = account.reserve(cloud, "gpt-5.5", 0, 0, now_s)
+        short = allowance.reserve(cloud, "gpt-5.5", 0, 0, now_s)
         assert (short and pytest.approx(short.retry_after_s)) == wait_s, f"at {now_s} on {cloud}"
-    headers = account.rate_limit_headers(122.0, "azure", "gpt-5.5")
+    headers = allowance.rate_limit_headers(122.0, "azure", "gpt-5.5")
     assert b"x-ratelimit-remaining-requests: 1\r\n" in headers
-    assert account.rate_limit_headers(122.0, "aws", "gpt-5.5") == b""
+    assert allowance.rate_limit_headers(122.0, "aws", "gpt-5.5") == b""
 
 
 def test_a_limit_of_tokens_says_how_many_were_needed() -> None:
@@ -180,24 +180,24 @@ def test_a_limit_of_tokens_says_how_many_were_needed() -> None:
 
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_a_limit_that_a_plan_left_out_begins_anew_when_it_is_back(kind: str) -> None:
-    accounts, one_a_minute = Accounts(LocalLeaseServer()), limit(**{f"{kind}_per_minute": 1})
+    allowances, one_a_minute = Allowances(LocalLeaseServer()), limit(**{f"{kind}_per_minute": 1})
 
-    def passes(account: KeyAllowance) -> bool:
-        short = account.admit(0.0) or account.reserve("azure", "gpt-5.5", 0, 1, 0.0)
+    def passes(allowance: KeyAllowance) -> bool:
+        short = allowance.admit(0.0) or allowance.reserve("azure", "gpt-5.5", 0, 1, 0.0)
         return short is None
 
-    before = opened(accounts, [one_a_minute])
+    before = opened(allowances, [one_a_minute])
     assert [passes(before), passes(before)] == [True, False]
-    assert not passes(opened(accounts, [one_a_minute])), "it stayed, and what was used counts"
-    opened(accounts)
-    assert passes(opened(accounts, [one_a_minute]))
+    assert not passes(opened(allowances, [one_a_minute])), "it stayed, and what was used counts"
+    opened(allowances)
+    assert passes(opened(allowances, [one_a_minute]))
 
 
 def test_headers_as_openai_writes_them() -> None:
-    account = alone([limit(requests_per_minute=60, tokens_per_minute=1000)])
-    account.admit(0.5)
-    account.reserve("azure", "gpt-5.5", 0, 400, 0.5)
-    assert account.rate_limit_headers(0.5).decode().split("\r\n") == [
+    allowance = alone([limit(requests_per_minute=60, tokens_per_minute=1000)])
+    allowance.admit(0.5)
+    allowance.reserve("azure", "gpt-5.5", 0, 400, 0.5)
+    assert allowance.rate_limit_headers(0.5).decode().split("\r\n") == [
         "x-ratelimit-limit-requests: 60",
         "x-ratelimit-remaining-requests: 59",
         "x-ratelimit-reset-requests: 1m1s",
@@ -206,8 +206,8 @@ def test_headers_as_openai_writes_them() -> None:
         "x-ratelimit-reset-tokens: 0ms",
         "",
     ]
-    assert b"reset-requests: 11s\r\n" in account.rate_limit_headers(50.9)
-    assert b"reset-requests: 0ms\r\n" in account.rate_limit_headers(61.0)
+    assert b"reset-requests: 11s\r\n" in allowance.rate_limit_headers(50.9)
+    assert b"reset-requests: 0ms\r\n" in allowance.rate_limit_headers(61.0)
     assert alone([]).rate_limit_headers(0.0) == b""
 
 
@@ -263,10 +263,12 @@ class OneOf:
         return answer
 
 
-async def reserved(accounts: Accounts, account: KeyAllowance, picodollars: int, tokens: int = 0) -> Shortage | None:
+async def reserved(
+    allowances: Allowances, allowance: KeyAllowance, picodollars: int, tokens: int = 0
+) -> Shortage | None:
     """Reserve, and ask for more of the budget as long as that helps."""
-    while (short := account.reserve("azure", "gpt-5.5", picodollars, tokens, monotonic())) and short.may_grow:
-        await accounts.grow(short)
+    while (short := allowance.reserve("azure", "gpt-5.5", picodollars, tokens, monotonic())) and short.may_grow:
+        await allowances.grow(short)
     return short
 
 
@@ -282,30 +284,32 @@ BUDGET_OF_TEN = [
 
 def test_a_budget_is_never_overshot() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLeaseServer({"b": 10}))
-        account = opened(accounts, budgets=[budget()])
+        allowances = Allowances(LocalLeaseServer({"b": 10}))
+        allowance = opened(allowances, budgets=[budget()])
         for picodollars, charged, short in BUDGET_OF_TEN:
-            found = await reserved(accounts, account, picodollars)
+            found = await reserved(allowances, allowance, picodollars)
             assert (found and f"{found.left} left") == short
             if found is None and charged is not None:
-                account.settle("azure", "gpt-5.5", picodollars, charged, 0, 0)
-        account.settle("azure", "gpt-5.5", 6, 2, 0, 0)
-        assert await reserved(accounts, account, 5) is not None
-        assert await reserved(accounts, account, 4) is None
+                allowance.settle("azure", "gpt-5.5", picodollars, charged, 0, 0)
+        allowance.settle("azure", "gpt-5.5", 6, 2, 0, 0)
+        assert await reserved(allowances, allowance, 5) is not None
+        assert await reserved(allowances, allowance, 4) is None
 
     run(spend())
 
 
 def test_all_budgets_or_none_and_limits_with_them() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLeaseServer({"own": 10, "whole": 4}))
-        account = opened(
-            accounts, [limit(tokens_per_minute=100)], [budget(id="own"), budget(id="whole", whose="organisation acme")]
+        allowances = Allowances(LocalLeaseServer({"own": 10, "whole": 4}))
+        allowance = opened(
+            allowances,
+            [limit(tokens_per_minute=100)],
+            [budget(id="own"), budget(id="whole", whose="organisation acme")],
         )
-        short = await reserved(accounts, account, 5, 60)
+        short = await reserved(allowances, allowance, 5, 60)
         assert short is not None
         assert (short.whose, short.left) == ("organisation acme", 4)
-        assert await reserved(accounts, account, 4, 100) is None
+        assert await reserved(allowances, allowance, 4, 100) is None
 
     run(spend())
 
@@ -324,13 +328,13 @@ class Counting(LocalLeaseServer):
 def test_all_budgets_that_are_short_grow_in_one_call() -> None:
     async def spend() -> None:
         lease_server = Counting({"own": 10, "whole": 10})
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget(id="own"), budget(id="whole")])
-        short = account.reserve("azure", "gpt-5.5", 4, 0, 0.0)
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget(id="own"), budget(id="whole")])
+        short = allowance.reserve("azure", "gpt-5.5", 4, 0, 0.0)
         assert short is not None
         assert (short.id, short.others) == ("own", ("whole",))
-        assert await accounts.grow(short)
-        assert account.reserve("azure", "gpt-5.5", 4, 0, 0.0) is None
+        assert await allowances.grow(short)
+        assert allowance.reserve("azure", "gpt-5.5", 4, 0, 0.0) is None
         assert lease_server.asks == 1
 
     run(spend())
@@ -339,9 +343,9 @@ def test_all_budgets_that_are_short_grow_in_one_call() -> None:
 def test_one_ask_serves_all_that_wait() -> None:
     async def spend() -> int:
         lease_server = Counting({"b": 1000})
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        found = await asyncio.gather(*(reserved(accounts, account, 10) for _ in range(32)))
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        found = await asyncio.gather(*(reserved(allowances, allowance, 10) for _ in range(32)))
         assert found == [None] * 32
         return lease_server.asks
 
@@ -358,10 +362,10 @@ def test_a_lease_server_that_is_away_grants_nothing_and_delays_nobody_twice(cloc
 
     async def spend() -> None:
         lease_server = Away()
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
         for _ in range(5):
-            short = await reserved_at(accounts, account, 1, 0.0)
+            short = await reserved_at(allowances, allowance, 1, 0.0)
             assert short is not None
             assert "cannot be asked" in short.message
         assert lease_server.asks == 1
@@ -371,9 +375,9 @@ def test_a_lease_server_that_is_away_grants_nothing_and_delays_nobody_twice(cloc
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that accounts see, turned by hand."""
+    """The seconds that allowances see, turned by hand."""
     now_s = [0.0]
-    monkeypatch.setattr(sys.modules[Accounts.__module__], "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(sys.modules[Allowances.__module__], "monotonic", lambda: now_s[0])
     return now_s
 
 
@@ -398,17 +402,19 @@ class Scripted(LocalLeaseServer):
         return msgspec.structs.replace(self._lease(ask), **self.changes)
 
 
-async def no_more_asks(accounts: Accounts) -> None:
-    await accounts.quiet(accounts.slices())
+async def no_more_asks(allowances: Allowances) -> None:
+    await allowances.quiet(allowances.slices())
 
 
-async def reserved_at(accounts: Accounts, account: KeyAllowance, picodollars: int, now_s: float) -> Shortage | None:
+async def reserved_at(
+    allowances: Allowances, allowance: KeyAllowance, picodollars: int, now_s: float
+) -> Shortage | None:
     """Reserve, and ask for more as long as that helps, at a second of a clock that is turned by hand."""
-    short = account.reserve("azure", "gpt-5.5", picodollars, 0, now_s)
+    short = allowance.reserve("azure", "gpt-5.5", picodollars, 0, now_s)
     while short is not None and short.may_grow:
-        await accounts.grow(short)
-        short = account.reserve("azure", "gpt-5.5", picodollars, 0, now_s)
-    await no_more_asks(accounts)
+        await allowances.grow(short)
+        short = allowance.reserve("azure", "gpt-5.5", picodollars, 0, now_s)
+    await no_more_asks(allowances)
     return short
 
 
@@ -416,17 +422,17 @@ def test_a_period_that_is_over_gives_nothing_any_more(clock: list[float]) -> Non
     async def spend() -> None:
         lease_server = Scripted({"b": 100})
         lease_server.changes = {"ends_in_s": 50.0}
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        short = account.reserve("azure", "gpt-5.5", 2, 0, 0.0)
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        short = allowance.reserve("azure", "gpt-5.5", 2, 0, 0.0)
         assert short is not None
-        assert await accounts.grow(short)
-        assert account.reserve("azure", "gpt-5.5", 2, 0, 49.9) is None
+        assert await allowances.grow(short)
+        assert allowance.reserve("azure", "gpt-5.5", 2, 0, 49.9) is None
         clock[0] = 50.0
-        later = account.reserve("azure", "gpt-5.5", 2, 0, 50.0)
+        later = allowance.reserve("azure", "gpt-5.5", 2, 0, 50.0)
         assert later is not None, "of the new period nothing is leased yet"
-        assert await accounts.grow(later)
-        assert account.reserve("azure", "gpt-5.5", 2, 0, 50.0) is None
+        assert await allowances.grow(later)
+        assert allowance.reserve("azure", "gpt-5.5", 2, 0, 50.0) is None
         assert {ask.part for ask in lease_server.heard} == {0, 1}
 
     run(spend())
@@ -436,13 +442,13 @@ def test_the_lease_of_a_period_that_is_over_is_returned_by_the_next_report(clock
     async def spend() -> None:
         lease_server = Scripted({"b": 100})
         lease_server.changes = {"ends_in_s": 50.0}
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 4, 0.0) is None
-        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
-        await accounts.report(49.0)
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        await allowances.report(49.0)
         assert [ask.over for ask in lease_server.heard] == [False, False]
-        await accounts.report(50.0)
+        await allowances.report(50.0)
         (last,) = lease_server.heard[2:]
         assert (last.part, last.over, last.spent) == (0, True, 3)
 
@@ -457,12 +463,12 @@ RECALLED = [(False, 68), (True, 3)]
 def test_a_slice_that_is_recalled_goes_back_but_for_what_is_spent(clock: list[float], recall: bool, held: int) -> None:
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 4, 0.0) is None
-        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
         lease_server.changes = {"recall": recall}
-        await accounts.report(0.0)
+        await allowances.report(0.0)
         assert sum(lease_server._held.values()) == held
 
     run(spend())
@@ -470,13 +476,13 @@ def test_a_slice_that_is_recalled_goes_back_but_for_what_is_spent(clock: list[fl
 
 def test_a_slice_is_topped_up_before_anybody_is_short(clock: list[float]) -> None:
     async def spend() -> None:
-        accounts = Accounts(Scripted({"b": 1000}))
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 1, 0.0) is None
+        allowances = Allowances(Scripted({"b": 1000}))
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 1, 0.0) is None
         for _ in range(200):
-            assert account.reserve("azure", "gpt-5.5", 1, 0, 0.0) is None
-            account.settle("azure", "gpt-5.5", 1, 1, 0, 0)
-            await no_more_asks(accounts)
+            assert allowance.reserve("azure", "gpt-5.5", 1, 0, 0.0) is None
+            allowance.settle("azure", "gpt-5.5", 1, 1, 0, 0)
+            await no_more_asks(allowances)
 
     run(spend())
 
@@ -486,11 +492,11 @@ def test_an_ask_is_for_all_who_wait_by_then(clock: list[float]) -> None:
 
     async def spend() -> list[Ask]:
         lease_server = Scripted({"b": 100_000})
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        work = [reserved_at(accounts, account, 10, 0.0) for _ in range(200)]
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        work = [reserved_at(allowances, allowance, 10, 0.0) for _ in range(200)]
         assert await asyncio.gather(*work) == [None] * 200
-        assert [slice_.waiting for slice_ in accounts.slices()] == [0]
+        assert [slice_.waiting for slice_ in allowances.slices()] == [0]
         return lease_server.heard
 
     first, second, *_ = run(spend())
@@ -508,12 +514,12 @@ def test_a_lease_of_its_own_is_whole_or_not_there(
 ) -> None:
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 40, 0.0) is None
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 40, 0.0) is None
         lease_server.holders_get = granted
-        (budget_slice,) = slices = account.slices("azure", "gpt-5.5")
-        assert await accounts.transfer(slices, 40, "f" * 16, 1) is transferred
+        (budget_slice,) = slices = allowance.slices("azure", "gpt-5.5")
+        assert await allowances.transfer(slices, 40, "f" * 16, 1) is transferred
         assert budget_slice.reserved == stays
         assert budget_slice.left == budget_slice.leased - budget_slice.spent - budget_slice.reserved
 
@@ -522,9 +528,9 @@ def test_a_lease_of_its_own_is_whole_or_not_there(
 
 def test_what_a_new_plan_says_of_a_budget_holds_at_once() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLeaseServer({"b": 0}))
-        assert await reserved(accounts, opened(accounts, budgets=[budget()]), 1) is not None
-        narrowed = opened(accounts, budgets=[budget(cloud="aws", whose="acme on aws")])
+        allowances = Allowances(LocalLeaseServer({"b": 0}))
+        assert await reserved(allowances, opened(allowances, budgets=[budget()]), 1) is not None
+        narrowed = opened(allowances, budgets=[budget(cloud="aws", whose="acme on aws")])
         assert narrowed.reserve("azure", "gpt-5.5", 1, 0, 0.0) is None
         short = narrowed.reserve("aws", "gpt-5.5", 1, 0, 0.0)
         assert short is not None
@@ -535,18 +541,18 @@ def test_what_a_new_plan_says_of_a_budget_holds_at_once() -> None:
 
 def test_a_new_plan_keeps_what_was_used() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLeaseServer({"b": 10}))
-        before = opened(accounts, [limit(requests_per_minute=3)], [budget()])
+        allowances = Allowances(LocalLeaseServer({"b": 10}))
+        before = opened(allowances, [limit(requests_per_minute=3)], [budget()])
         assert before.admit(0.0) is None
-        assert await reserved(accounts, before, 6) is None
-        after = opened(accounts, [limit(requests_per_minute=2)], [budget()])
+        assert await reserved(allowances, before, 6) is None
+        after = opened(allowances, [limit(requests_per_minute=2)], [budget()])
         assert after.admit(0.0) is None
         short = after.admit(0.0)
         assert short is not None
         assert (short.limit, short.left) == (2, 0)
         before.settle("azure", "gpt-5.5", 6, 6, 0, 0)
-        assert await reserved(accounts, after, 5) is not None
-        assert await reserved(accounts, after, 4) is None
+        assert await reserved(allowances, after, 5) is not None
+        assert await reserved(allowances, after, 4) is None
 
     run(spend())
 
@@ -554,17 +560,17 @@ def test_a_new_plan_keeps_what_was_used() -> None:
 def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
     async def spend() -> None:
         lease_server = LocalLeaseServer({"b": 10})
-        accounts = Accounts(OneOf(lease_server, 0))
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved(accounts, account, 6) is None
-        accounts.reload(plan())
-        await accounts.report(0.0)
-        account.settle("azure", "gpt-5.5", 6, 2, 0, 0)
-        await accounts.report(0.0)
-        other = Accounts(OneOf(lease_server, 1))
-        account = opened(other, budgets=[budget()])
-        assert await reserved(other, account, 9) is not None
-        assert await reserved(other, account, 8) is None
+        allowances = Allowances(OneOf(lease_server, 0))
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved(allowances, allowance, 6) is None
+        allowances.reload(plan())
+        await allowances.report(0.0)
+        allowance.settle("azure", "gpt-5.5", 6, 2, 0, 0)
+        await allowances.report(0.0)
+        other = Allowances(OneOf(lease_server, 1))
+        allowance = opened(other, budgets=[budget()])
+        assert await reserved(other, allowance, 9) is not None
+        assert await reserved(other, allowance, 8) is None
 
     run(spend())
 
@@ -638,19 +644,19 @@ def test_an_ask_that_cannot_be_met_takes_nothing_and_is_not_repeated_at_once(clo
 
     async def spend() -> None:
         lease_server = Scripted({"b": 6})
-        accounts = Accounts(OneOf(lease_server, 0))
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 6, 0.0) is None
+        allowances = Allowances(OneOf(lease_server, 0))
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 6, 0.0) is None
         lease_server._amounts["b"], clock[0] = 10, 2.0
         before = len(lease_server.heard)
-        short = account.reserve("azure", "gpt-5.5", 6, 0, 2.0)
+        short = allowance.reserve("azure", "gpt-5.5", 6, 0, 2.0)
         assert short is not None
-        assert not await accounts.grow(short)
-        again = account.reserve("azure", "gpt-5.5", 6, 0, 2.0)
+        assert not await allowances.grow(short)
+        again = allowance.reserve("azure", "gpt-5.5", 6, 0, 2.0)
         assert again is not None
         assert (short.may_grow, again.may_grow) == (True, False)
         assert len(lease_server.heard) == before + 1
-        other = Accounts(OneOf(lease_server, 1))
+        other = Allowances(OneOf(lease_server, 1))
         assert await reserved_at(other, opened(other, budgets=[budget()]), 4, 2.0) is None
 
     run(spend())
@@ -659,11 +665,11 @@ def test_an_ask_that_cannot_be_met_takes_nothing_and_is_not_repeated_at_once(clo
 def test_a_lease_server_that_went_away_is_named(clock: list[float]) -> None:
     async def spend() -> None:
         lease_server = OneOf(LocalLeaseServer({"b": 10}), 0)
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 10, 0.0) is None
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 10, 0.0) is None
         lease_server.fails, clock[0] = "before", 2.0
-        short = await reserved_at(accounts, account, 1, 2.0)
+        short = await reserved_at(allowances, allowance, 1, 2.0)
         assert short is not None
         assert "cannot be asked" in short.message
 
@@ -678,12 +684,12 @@ IDLE = [(4.0, 68), (6.0, 68), (59.0, 68), (60.0, 3)]
 def test_a_slice_that_lies_idle_for_a_minute_goes_back(clock: list[float], idle_s: float, held: int) -> None:
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 4, 0.0) is None
-        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
-        await accounts.report(0.0)
-        await accounts.report(idle_s)
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        await allowances.report(0.0)
+        await allowances.report(idle_s)
         assert sum(lease_server._held.values()) == held
 
     run(spend())
@@ -705,17 +711,17 @@ class Deaf(Scripted):
 def test_what_was_given_back_unheard_is_told_again_and_then_no_more(clock: list[float]) -> None:
     async def spend() -> None:
         lease_server = Deaf({"b": 1000})
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 4, 0.0) is None
-        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
         lease_server.changes, lease_server.unheard = {"recall": True}, frozenset({3})
-        await accounts.report(0.0)  # 2: recalled; 3: given back, unheard
+        await allowances.report(0.0)  # 2: recalled; 3: given back, unheard
         assert sum(lease_server._held.values()) == 68
         lease_server.changes = {}
-        await accounts.report(0.0)  # 4: told again
+        await allowances.report(0.0)  # 4: told again
         assert sum(lease_server._held.values()) == 3
-        await accounts.report(0.0)
+        await allowances.report(0.0)
         assert lease_server.calls == 4
 
     run(spend())
@@ -725,15 +731,15 @@ def test_an_answer_for_a_period_that_is_over_is_not_held_in_the_next(clock: list
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})
         lease_server.changes = {"ends_in_s": 50.0}
-        accounts = Accounts(lease_server)
-        account = opened(accounts, budgets=[budget()])
-        assert await reserved_at(accounts, account, 4, 0.0) is None
-        reporting = asyncio.create_task(accounts.report(49.0))
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        reporting = asyncio.create_task(allowances.report(49.0))
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # the ask is on its way
-        assert account.reserve("azure", "gpt-5.5", 4, 0, 50.0) is not None
+        assert allowance.reserve("azure", "gpt-5.5", 4, 0, 50.0) is not None
         await reporting
-        (slice_,) = accounts.slices()
+        (slice_,) = allowances.slices()
         assert (slice_.part, slice_.leased, slice_.left) == (1, 0, 0)
 
     run(spend())
@@ -750,9 +756,9 @@ class Spending(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.lease_server = LocalLeaseServer({"b": self.AMOUNT})
         self.lease_servers = [OneOf(self.lease_server, number) for number in range(2)]
-        self.accounts = [Accounts(lease_server) for lease_server in self.lease_servers]
+        self.allowances = [Allowances(lease_server) for lease_server in self.lease_servers]
         self.transferred: dict[str, int] = {}
-        self.worker = [opened(accounts, budgets=[budget()]) for accounts in self.accounts]
+        self.worker = [opened(allowances, budgets=[budget()]) for allowances in self.allowances]
         self.charged = self.reserved = 0
 
     def teardown(self) -> None:
@@ -762,23 +768,23 @@ class Spending(RuleBasedStateMachine):
         assert free == self.AMOUNT - self.charged - self.reserved
 
     async def _close(self) -> None:
-        for accounts in self.accounts:
-            await accounts.close()
+        for allowances in self.allowances:
+            await allowances.close()
 
     @rule(target=open, number=st.integers(0, 1), cost=st.integers(1, 40))
     def reserve(self, number: int, cost: int) -> tuple[KeyAllowance, int]:
-        account = self.worker[number]
-        if self.loop.run_until_complete(reserved(self.accounts[number], account, cost)) is not None:
-            return account, 0
+        allowance = self.worker[number]
+        if self.loop.run_until_complete(reserved(self.allowances[number], allowance, cost)) is not None:
+            return allowance, 0
         self.reserved += cost
-        return account, cost
+        return allowance, cost
 
     @rule(attempt=consumes(open), share=st.integers(0, 100))
     def settle(self, attempt: tuple[KeyAllowance, int], share: int) -> None:
-        account, cost = attempt
+        allowance, cost = attempt
         if cost:
             charged = cost * share // 100
-            account.settle("azure", "gpt-5.5", cost, charged, 0, 0)
+            allowance.settle("azure", "gpt-5.5", cost, charged, 0, 0)
             self.reserved -= cost
             self.charged += charged
 
@@ -787,20 +793,20 @@ class Spending(RuleBasedStateMachine):
     def outlive(self, attempt: tuple[KeyAllowance, int], number: int, fails: str, shares: list[int]) -> None:
         """It gets a lease of its own; the call may fail before or after it was heard, and is said again then. Its end
         is told by either process, or comes later than this."""
-        account, cost = attempt
+        allowance, cost = attempt
         if not cost:
             return
-        mine = account._accounts
+        mine = allowance._allowances
         holder = f"{len(self.transferred)}"
         self.transferred[holder] = cost
-        self.lease_servers[self.accounts.index(mine)].fails = fails
-        slices = account.slices("azure", "gpt-5.5")
+        self.lease_servers[self.allowances.index(mine)].fails = fails
+        slices = allowance.slices("azure", "gpt-5.5")
         serial = 0
         while not self.loop.run_until_complete(mine.transfer(slices, cost, holder, serial := serial + 1)):
             self.never_overshot()
             if not fails:
                 # No lease can be added beside one of a period that is over: it goes on here.
-                account.settle("azure", "gpt-5.5", cost, 0, 0, 0)
+                allowance.settle("azure", "gpt-5.5", cost, 0, 0, 0)
                 assert self.loop.run_until_complete(mine.end(["b"], 0, holder))
                 self.reserved -= cost
                 return
@@ -808,26 +814,26 @@ class Spending(RuleBasedStateMachine):
         for share in shares:
             self.reserved -= cost
             self.charged += cost * share // 100
-            assert self.loop.run_until_complete(self.accounts[number].end(["b"], cost * share // 100, holder))
+            assert self.loop.run_until_complete(self.allowances[number].end(["b"], cost * share // 100, holder))
 
     @rule(number=st.integers(0, 1))
     def report(self, number: int) -> None:
-        self.loop.run_until_complete(self.accounts[number].report(monotonic()))
+        self.loop.run_until_complete(self.allowances[number].report(monotonic()))
 
     @rule(number=st.integers(0, 1))
     def period_ends(self, number: int) -> None:
-        for budget_slice in self.accounts[number]._slices.values():
+        for budget_slice in self.allowances[number]._slices.values():
             budget_slice.turn()
 
     @rule(number=st.integers(0, 1))
     def new_plan(self, number: int) -> None:
-        self.worker[number] = opened(self.accounts[number], budgets=[budget()])
+        self.worker[number] = opened(self.allowances[number], budgets=[budget()])
 
     @invariant()
     def never_overshot(self) -> None:
         assert self.charged + self.reserved <= sum(self.lease_server._held.values()) <= self.AMOUNT
-        for accounts in self.accounts:
-            for budget_slice in accounts._slices.values():
+        for allowances in self.allowances:
+            for budget_slice in allowances._slices.values():
                 assert budget_slice.left == budget_slice.leased - budget_slice.spent - budget_slice.reserved >= 0
                 for former in budget_slice.formers:
                     assert former.spent + former.reserved <= former.leased

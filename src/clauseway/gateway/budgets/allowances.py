@@ -1,4 +1,4 @@
-"""Accounts of customers: limits by the minute, of which this process may hold shares, and budgets
+"""Allowances of customers: limits by the minute, of which this process may hold shares, and budgets
 of which it holds slices.
 
 Lives as long as the process; a new plan changes what holds and for whom, never what was already
@@ -21,7 +21,7 @@ from clauseway.gateway.plan import Budget, Key, RateLimit
 from clauseway.gateway.plan.file import PlanRows
 from clauseway.gateway.plan.steps import emptied, whole
 
-__all__ = ["Accounts", "KeyAllowance", "Shortage"]
+__all__ = ["Allowances", "KeyAllowance", "Shortage"]
 
 # A lease server that takes longer is down, as far as a waiting request is concerned.
 _PATIENCE_S: Final = 1.0
@@ -63,12 +63,12 @@ class KeyAllowance:
     """The limits and budgets that hold for a key. Shared by the keys for which the same ones
     hold."""
 
-    __slots__ = ("_accounts", "_matching", "_requests", "_slices", "_windows")
+    __slots__ = ("_allowances", "_matching", "_requests", "_slices", "_windows")
 
     def __init__(
-        self, accounts: "Accounts", windows: Sequence[Window], slices: Sequence[BudgetSlice]
+        self, allowances: "Allowances", windows: Sequence[Window], slices: Sequence[BudgetSlice]
     ) -> None:
-        self._accounts = accounts
+        self._allowances = allowances
         self._windows = tuple(windows)
         self._slices = tuple(slices)
         self._requests = tuple(
@@ -126,7 +126,7 @@ class KeyAllowance:
             budget_slice.reserved += picodollars
             budget_slice.left -= picodollars
             if budget_slice.left < budget_slice.low_water and budget_slice.asking is None:
-                self._accounts.top_up(budget_slice, picodollars)
+                self._allowances.top_up(budget_slice, picodollars)
         return None
 
     def settle(
@@ -196,8 +196,8 @@ class KeyAllowance:
         return matching
 
 
-class Accounts:
-    """All accounts of a process, by the ids of limits and budgets.
+class Allowances:
+    """The allowances of all keys of a process, by the ids of their limits and budgets.
 
     `shares_limits`: other processes keep the same limits, so shares of them are leased.
     """
@@ -210,7 +210,7 @@ class Accounts:
         self._limits: LazyList[RateLimit] = ()
         self._budgets: LazyList[Budget] = ()
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance] = {}
-        # Of superseded plans: accounts that exist only there are dropped.
+        # Of superseded plans: allowances that exist only there are dropped.
         self._known_before: list[dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance]] = []
         self._limits_before: list[LazyList[RateLimit]] = []
         self._budgets_before: list[LazyList[Budget]] = []
@@ -265,7 +265,7 @@ class Accounts:
             budget_slice.gone = gone
 
     def of(self, key: Key) -> KeyAllowance:
-        """The account of a key of the plan that was taken over last."""
+        """The allowance of a key of the plan that was taken over last."""
         indices = (key.limits, key.budgets)
         if indices not in self._known:
             windows = [
