@@ -1,4 +1,5 @@
-"""Gateway: one request's life. Key, route, cloud, stream, usage; OpenAI's wire format in and out.
+"""Gateway: one request's life. Key, route, cloud, stream, usage; OpenAI's and Anthropic's wire
+formats in and out.
 
 Everything that can be known ahead is compiled into look-ups when a plan is read; on a request's way
 nothing is decided, parsed twice, or asked of a database. Protocol objects without I/O of their own
