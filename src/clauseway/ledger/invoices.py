@@ -33,8 +33,8 @@ _ZERO = Decimal(0)
 
 
 class Owed(msgspec.Struct, frozen=True, kw_only=True):
-    """The amount that one term owes with one payment, through a day, and no invoice claims: the sum
-    of its `dues` less `before`."""
+    """The amount due under one term through a day, for one due day and withholding, that no invoice
+    claims: the sum of its `dues` less `before`."""
 
     term: str
     through: date

@@ -156,7 +156,7 @@ class _Asker:
         self._answers: dict[AnsweredRow, int] = {}
 
     def answers(self, part: QuestionRows) -> tuple[pa.Array, list[AnsweredRow]]:
-        """Return the place of each row's answer, and all answers given so far."""
+        """Return the index of each row's answer, and the list of answers so far."""
         if len(self._places) > _PLACES_MAX or len(self._answers) > _PLACES_MAX:
             self._forget()
         # Supposed facts come first: their days cut the days of the questions.

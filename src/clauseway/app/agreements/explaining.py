@@ -26,7 +26,7 @@ class Explanation(Decision, frozen=True, kw_only=True):
     """A decision with its question, what would change it and, where asked for, the trace of every
     term.
 
-    Of several agreements asked together, `answers` says what each of them says for itself.
+    Of several agreements asked together, `answers` holds each agreement's own answer.
     """
 
     question: QuestionRecord

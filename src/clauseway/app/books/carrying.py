@@ -262,8 +262,7 @@ class CarriedSums:
 
 
 def _by_month(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, list[str]]:
-    """Return the names of the batches with usage in each month, and of the files that were lost
-    of it."""
+    """Return, by month, the batches with usage in it and the lost files of it."""
     months: dict[date, list[str]] = {}
     spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
     for name, first, last in (

@@ -146,8 +146,6 @@ def bounds_of(opened: Opened) -> Bounds:
 
 
 class _File:
-    """A file of an import."""
-
     def __init__(self, path: Path, form: str) -> None:
         self.path = path
         self.told = ImportedFile(path.name, _hash_of(path))

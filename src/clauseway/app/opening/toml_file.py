@@ -228,7 +228,7 @@ def _plain_kind(kind: Any) -> Any:
 
 
 def read_file(path: Path) -> TomlFile:
-    """Raise InvalidInput where it cannot be read, or is not valid TOML."""
+    """Read a TOML file. Raise InvalidInput if it cannot be read or is not valid TOML."""
     try:
         return TomlFile(path, path.read_text("utf-8"))
     except FileNotFoundError:

@@ -79,7 +79,7 @@ class Child:
             self._process.kill()
             code = self._process.wait()
         pipe, self._pipe = self._pipe, -1
-        if pipe >= 0:  # its number may be another file's by now
+        if pipe >= 0:  # the number may belong to another file by now
             os.close(pipe)
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -388,7 +388,7 @@ class Reviving:
         try:
             self._served.start_again(dead)
         except DBAPIError as error:
-            ends_s.pop()  # it says nothing about the process: once the database is there, it starts
+            ends_s.pop()  # not counted: the database was down, not the process
             self._tell_once(f"{dead.name} ended ({code}) and waits for the database: {error}")
         except (InvalidInput, ChildFailed) as error:
             self._told(f"{dead.name} ended ({code}) and could not be started again: {error}")

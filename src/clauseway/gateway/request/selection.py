@@ -29,7 +29,7 @@ _NO_INPUT_FILE: Final = (
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
 _FILE_IDS: Final = re.compile(rb'"file_ids"\s*:\s*\[([^\]]*)\]')
 _QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
-# Letters, digits, _ and - as JSON may also write them: an escaped name does not hide a file.
+# Letters, digits, _ and - as JSON \u escapes, so that an escaped file id is found too.
 _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
 
 
@@ -104,8 +104,8 @@ class Selector:
         return choice
 
     def _check_previous(self, asked: RequestProperties) -> None:
-        """Raise Refused, in OpenAI's words, where the response that another goes on from is
-        unknown: clients match on them, and send the whole conversation instead."""
+        """Raise Refused if `previous_response_id` is unknown, in OpenAI's words: clients match on
+        them, and send the whole conversation instead."""
         previous = getattr(asked, "previous_response_id", None)
         if previous and self._shared.issued.made_by(self._customer.buyer, previous) is None:
             message = f"Previous response with id '{previous}' not found."
@@ -156,8 +156,8 @@ class Selector:
         return Selected(CandidateSelection((self._store(asking.operation),)), None, "")
 
     def _for_batch(self, asked: Batching, file: Issued) -> CandidateSelection:
-        """Decide everything that a file asks for again, for the key that asks now, and note in
-        `asked` the most that it may come to. Raises Refused."""
+        """Decide every request of an uploaded file again, for the key that creates the batch, and
+        store the batch's worst case in `asked`. Raise Refused."""
         written = self._shared.issued.contents(file.identifier)
         if not written:
             message = (

@@ -1,5 +1,5 @@
-"""The latest requests of a project over all workers at a port: each keeps those that it served, and
-the one that is asked asks the others."""
+"""The latest requests of a project over all workers at a port. Each worker keeps the requests it
+served; the worker that is queried collects the others'."""
 
 from collections.abc import Callable
 from typing import Final

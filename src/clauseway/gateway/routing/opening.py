@@ -29,7 +29,7 @@ _DIGEST_LENGTH = 16
 
 
 def opened(plan: Plan) -> Opened:
-    """A plan that lies in no file. Raises InvalidInput as `opening` does."""
+    """Open a plan that is not in a file. Raise InvalidInput as `opening` does."""
     return whole(opening(list(encode_plan(plan)), "plan"))
 
 

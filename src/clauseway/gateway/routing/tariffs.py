@@ -21,7 +21,7 @@ from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK
 # Before and after everything dated.
 _ALWAYS_NS = -(1 << 63)
 _NEVER_NS = 1 << 63
-# An end from here on is none: the plan's last instant, and the round figures that stand for it.
+# An end at or after this instant means no end.
 _ENDLESS_NS = 1 << 62
 # Stretches that are kept compiled: the present one, and those of requests under way and just behind
 # it.

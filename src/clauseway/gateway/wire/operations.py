@@ -121,11 +121,11 @@ class Operation(NamedTuple):
 
     @property
     def metered(self) -> bool:
-        """Return whether asking for it uses anything: to read what was made before does not."""
+        """Return whether a request is metered; reading an existing resource is not."""
         return self.units_in is not no_units_in and self.state in (State.NONE, State.ISSUES)
 
     def tokens_in(self, count: int) -> int:
-        """About how many tokens so many bytes of it are, rounded up."""
+        """Estimate the tokens in `count` bytes, rounded up."""
         return -(-count // self.bytes_per_token)
 
     def estimate(self, body_bytes: int, output_tokens: int) -> Units:

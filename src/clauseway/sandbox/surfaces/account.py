@@ -165,11 +165,11 @@ class CloudAccount:
         return cached
 
 
-def keep(shelf: dict[KeyT, Kept], key: KeyT, value: Kept) -> None:
-    """Put it on a shelf, and drop the oldest from one that is full."""
-    if len(shelf) >= _KEPT_MAX:
-        del shelf[next(iter(shelf))]
-    shelf[key] = value
+def keep(store: dict[KeyT, Kept], key: KeyT, value: Kept) -> None:
+    """Store the value; drop the oldest entry of a full store."""
+    if len(store) >= _KEPT_MAX:
+        del store[next(iter(store))]
+    store[key] = value
 
 
 def list_models(models: Iterable[str]) -> list[dict[str, object]]:

@@ -36,7 +36,7 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
     it reached, -1 for nowhere. `is_at_rest`: closed cleanly and wholly sealed, so that nothing is
     lost with it. `missing_ns` is when it was first looked for in vain, 0 while it is there. `boots`
     are the gateways' starts that wrote it, in hex. `home` is the identity of the home that holds
-    it; empty where none has looked since homes had one.
+    it, empty if the spool was last seen before homes had an identity.
     """
 
     spool: str

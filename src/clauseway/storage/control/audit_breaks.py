@@ -1,7 +1,6 @@
-"""Breaks of the books' log that somebody stated, so that the books can go on: by whom, when, why,
-and from which row.
+"""Breaks of the books' log on record: by whom, when, why, from which row.
 
-Only a backup repairs a broken log. A log that is begun again says where it was broken, for ever.
+Only a backup repairs a broken log. A restarted log shows its break permanently.
 """
 
 import msgspec

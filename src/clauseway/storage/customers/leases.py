@@ -221,7 +221,7 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
     begin_ns, end_ns = bounds(budget.period, now_ns)
     amount = picodollars(budget.amount)
     before = lease or _new(wanted, begin_ns, now_ns)
-    # A lease of a past period gets nothing more; an older serial changes nothing.
+    # A lease of a past period is granted nothing more.
     free = amount - sum(held.gone for held in _of_period(connection, budget.id, before.begin_ns))
     is_current = before.begin_ns == begin_ns
     leased = granted(

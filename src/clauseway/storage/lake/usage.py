@@ -251,7 +251,7 @@ def _span(file: LakeFile) -> list[date]:
 
 
 def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
-    """Return the rows of files, as far as they are known."""
+    """Return the rows that were recorded by the point of knowledge, if the lake has one."""
     rows = rows_in(con, [lake.root / file.name for file in files], days)
     usage = rows.select(*USAGE_SCHEMA.names)
     return usage.filter(_.recorded_ns <= lake.known_ns) if lake.is_limited else usage
