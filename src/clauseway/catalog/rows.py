@@ -54,7 +54,7 @@ class RowReader:
         return self.stated_day(column) if self.fields[column] else otherwise
 
     def interval(self, begin: str, end: str) -> Interval:
-        """Return the days from `begin` (empty: always) until before `end` (empty: for ever)."""
+        """Return the days from `begin` (empty: unbounded) until before `end` (empty: unbounded)."""
         interval = Interval(self.day(begin, date.min), self.day(end, FOREVER))
         if interval.is_empty and not self.problems:
             why = f"it begins {interval.begin} and ends {interval.end}"

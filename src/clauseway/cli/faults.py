@@ -53,7 +53,7 @@ _BY_NUMBER: Mapping[int, _Fault] = {
     errno.EPERM: _UNWRITABLE,
     errno.EIO: _FAILING,
 }
-# SQLite's primary codes; the extended ones say in which call.
+# SQLite's primary error codes; the extended codes add the system call.
 _BY_SQLITE_CODE: Mapping[int, _Fault] = {
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _UNWRITABLE,

@@ -112,8 +112,8 @@ class _Reach(msgspec.Struct, frozen=True, kw_only=True):
     to: str = ""
 
 
-# The requests that need an act. A sale is an offer and a hosting. Who serves what it sells itself
-# does both.
+# The acts that each action needs: a sale needs an offer and hosting; a party that serves its own
+# sale does both.
 _REACHES: dict[str, tuple[_Reach, ...]] = {
     "serve": (_Reach(actions=_SOLD, actor="host"),),
     "sell": (_Reach(actions=("sell",)), _Reach(actions=("serve",), by="the seller")),
@@ -493,7 +493,7 @@ class _Policies:
             [f"!{_contains(term.except_clouds, 'context.cloud')}"] if term.except_clouds else []
         )
         others = f"principal != {_name('Party', term.holder)}"
-        # Without a grantor the owner is bound: whoever holds the right to its own products is not.
+        # Without a grantor the owner is bound, except a holder that owns the products itself.
         kept = "false" if term.grantor else self._owned_by({term.holder}, term.products)
         if kept == "true":
             return

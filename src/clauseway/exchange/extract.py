@@ -39,7 +39,7 @@ TermT = TypeVar("TermT", bound=Term)
 
 class Extract(msgspec.Struct, frozen=True, kw_only=True):
     """An agreement on one day, as known at one point, under one choice of readings. `facts` holds
-    known ones only."""
+    only the known facts."""
 
     agreement: Agreement
     catalog: Catalog

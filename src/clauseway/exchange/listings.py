@@ -48,7 +48,7 @@ class Provider(msgspec.Struct, frozen=True):
 
 
 KNOWN, ASSUMED, CHOSEN = "known", "assumed", "chosen"
-# The words for a provider that hosts on no cloud of its own.
+# Words that mean: this provider has no cloud of its own.
 RESALE, UNKNOWN = "resale", "unknown"
 _RESALE = "resale of what Azure hosts: a launch on no other cloud"
 PROVIDERS: Mapping[str, Provider] = {

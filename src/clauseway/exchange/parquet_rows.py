@@ -15,7 +15,7 @@ _NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
 
 
 class RepeatedColumns(ValueError):
-    """A table with repeated names of columns: those names."""
+    """Raised for a table with repeated column names; holds those names."""
 
 
 def check_names(names: list[str]) -> None:

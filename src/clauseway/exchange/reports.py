@@ -164,7 +164,7 @@ def _elements(
             value, end = decoder.raw_decode(text)
             wrong = ""
         except (ValueError, RecursionError) as error:
-            # The element may go on: read more, doubling, unless it is longer than any record.
+            # The element may continue: read twice as much, up to the length of the longest record.
             more = b"" if at_end else file.read(max(_ARRAY_BYTES, len(text)))
             at_end = not more
             text += unicode.decode(more, final=at_end)

@@ -176,7 +176,8 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
             if (before := by_seller.setdefault(seller, value)) != value:
                 twice = BadNumber(f"it was given as {before} too", "")
                 problems.append(_refusal(f"{name}={value}", twice, figures[name]))
-    # Figures that nobody named hold by default, so their declared values must be readable too.
+    # Undisclosed figures that are not named hold by default, so their declared values must be valid
+    # too.
     problems += [
         problem
         for name in figures.keys() - values.keys()

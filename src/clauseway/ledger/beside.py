@@ -31,8 +31,8 @@ _ZERO = Decimal(0)
 
 
 class Amounts(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of a line: the base and the share of it in USD, its rates and terms; empty where the
-    side lacks the line."""
+    """One side of a line: the base and its share in USD, with rates and terms; empty if that side
+    lacks the line."""
 
     base: Decimal = _ZERO
     amount: Decimal = _ZERO

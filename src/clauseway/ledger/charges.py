@@ -39,7 +39,7 @@ class UsageCharge(msgspec.Struct, frozen=True, kw_only=True):
 def charged_units(
     day: date, organisation: str, project: str, requests: int, charge: Charge, row: PriceRow
 ) -> Iterator[UsageCharge]:
-    """Yield a charge unit by unit, for the buyer and the requests that it is for."""
+    """Yield a charge unit by unit, with its buyer and its number of requests."""
     for line in charge.lines:
         yield UsageCharge(
             day=day,

@@ -368,7 +368,8 @@ class _Ahead:
         for index, (days, whole) in enumerate(self.months):
             ends = [(path.sums[index], path.added[index]) for path in paths]
             if not self.floors:
-                # The due amount never falls as the base rises, so its quantiles are the base's.
+                # The due amount never falls as the base rises, so each quantile of it is due on
+                # that quantile of the base.
                 bases = _range([base for base, _ in ends])
                 ends = [(base, self.added) for base in (bases.low, bases.mid, bases.high)]
             yield MonthAhead(

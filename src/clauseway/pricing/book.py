@@ -298,7 +298,7 @@ def parse_book(text: str, name: str) -> PriceBook:
 
 
 def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
-    """Return the book's lines, and the problems of their shape."""
+    """Return the lines of the book, and the problems of lines with a wrong shape."""
     lines = [
         (number, line)
         for number, line in enumerate(text.splitlines(), 1)

@@ -127,7 +127,7 @@ class Faults:
         self._left.clear()
 
     def take(self, endpoint: str, generating: bool) -> Fault | None:
-        """Return the fault that hits a request at `endpoint`, used up by one."""
+        """Return the fault for a request at `endpoint` and count the request against it."""
         for index, (fault, left) in enumerate(self._left):
             if not hits(fault, endpoint, generating):
                 continue
@@ -139,7 +139,7 @@ class Faults:
         return None
 
     def pending(self) -> list[dict[str, object]]:
-        """Return the rules with the requests that each has left to hit."""
+        """Return the rules, each with the number of requests that it will still hit."""
         return [{**msgspec.structs.asdict(fault), "count": left} for fault, left in self._left]
 
 

@@ -13,7 +13,7 @@ import msgspec
 DAY_NS = 86_400 * 1_000_000_000
 HOUR_NS = DAY_NS // 24
 HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
-# 1970 began on a Thursday: so many hours after a Monday's begin.
+# 1970 began on a Thursday: so many hours after the beginning of a Monday.
 EPOCH_HOUR = 72
 _EPOCH = date(1970, 1, 1)
 _LAST_SEQUENCE = 2**63 - 1

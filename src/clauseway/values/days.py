@@ -9,7 +9,7 @@ import msgspec
 
 from clauseway.values.problems import InvalidInput, Problem
 
-# The day after every day that is asked about: the end of an interval without end.
+# Later than any day in a question: the end of an interval without end.
 FOREVER = date.max
 
 

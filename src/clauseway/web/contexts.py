@@ -16,10 +16,8 @@ OutcomeName = Literal["permitted", "forbidden", "conditional", "unstated"]
 
 
 class Unavailable(Exception):
-    """A source cannot tell right now (the gateway does not answer).
-
-    The text says what, in a sentence.
-    """
+    """Raised when a source has no answer now (the gateway is down). The text is a sentence for the
+    page."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ import msgspec
 
 from clauseway.web.contexts import OutcomeName, Timeline, TimelineMark, TimelineRow, TimelineStretch
 
-# A mark whose neighbour is nearer than this (percent of the width) is written one line lower, or
-# they would overlap on a narrow screen.
+# A label nearer to its neighbour than this (percent of the width) is drawn one line lower, so that
+# they do not overlap on a narrow screen.
 _MARK_DISTANCE_MIN = 9.0
 # Shorter stretches have no room for a word; the middle ones have it on a wide screen only.
 _WORD_WIDTH_MIN = 9.0
@@ -150,8 +150,7 @@ def _inside(day: date, timeline: Timeline) -> bool:
 
 
 def _levels(places: Sequence[float]) -> list[int]:
-    """Return the line each mark is written on: one lower than its neighbour where they are too
-    near."""
+    """Return the line of each label: one lower than its neighbour if they are too near."""
     levels: list[int] = []
     for index, x in enumerate(places):
         near = index > 0 and x - places[index - 1] < _MARK_DISTANCE_MIN

@@ -199,9 +199,9 @@ def _check_hosts(
 def listed_prices(
     model: str, listings: Path | None = None, as_of: str | None = None, known_at: str | None = None
 ) -> tuple[StatedPrice, ...]:
-    """Return the listed prices of a model, oldest first; with `as_of`, the price in force on
-    that day. Both as known at a point, by default now. Raise InvalidInput for a model that no
-    one lists."""
+    """Return the listed prices of a model, oldest first; with `as_of`, the price in force on that
+    day. Both as known at a point, by default now. Raise InvalidInput for a model that nobody
+    lists."""
     point, day = known_point(known_at), day_given(as_of, "--as-of")
     _, events = open_listings(listings)
     observations = [

@@ -321,8 +321,8 @@ def _items(name: str, value: str) -> list[str]:
 
 
 def settled_prices(home: Home, digest: str, known_at: KnownAt) -> PriceTable:
-    """Return the prices that a month was settled with, by their digest; where the home never held
-    them those it holds now, whose digest says that they are others."""
+    """Return the prices that a month was settled with, by their digest. If the home never kept
+    those prices, return the present ones, whose digest differs."""
     with _control(home) as control:
         recorded = [] if control is None else acceptances(control)
     read = _reader(home)
@@ -369,7 +369,7 @@ def settled_agreement(home: Home, digest: str) -> Opened:
     return basis_of(home).opened()
 
 
-# First use, and refusal of anything else
+# Accept inputs at their first use; refuse any others
 
 
 class NamedBasis(msgspec.Struct, frozen=True, kw_only=True):

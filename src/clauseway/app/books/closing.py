@@ -57,7 +57,7 @@ def close_month(home: Home, period: str, today: date) -> Closed:
 
 
 def closed_months(home: Home) -> list[tuple[Closed, list[Settlement]]]:
-    """Return the closed months, oldest first, each with what restates it."""
+    """Return the closed months, oldest first, each with its restatements."""
     with open_lake(home) as lake:
         books = Books(lake.control)
         return [(closed, books.restatements(closed.period)) for closed in books.closed()]

@@ -346,7 +346,7 @@ def _same_charge(line: int) -> str:
 
 
 def _reporting(parts: Iterable[pa.Table], read: Imported, report: OnProgress) -> Iterator[pa.Table]:
-    """Pass parts on, telling how many rows of them are written."""
+    """Pass the parts on and report the number of rows written so far."""
     written = 0
     for part in parts:
         yield part

@@ -127,7 +127,7 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
 
 
 def revoke_key(home: Home, key_id: str) -> ListedKey:
-    """Accept a key no longer, neither of its secrets.
+    """Revoke a key with both of its secrets. Raise InvalidInput if there is no such key.
 
     Raise InvalidInput where there is no such key.
     """

@@ -185,7 +185,7 @@ class Journals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def journals(home: Home) -> Journals:
-    """Return the journals of a home, looked for now."""
+    """Look for the journals of a home and return them."""
     with open_lake(home) as lake, alone(home):
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)

@@ -31,7 +31,7 @@ _RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
 
 
 def keys_folder() -> Path:
-    """Return where private keys lie."""
+    """Return the folder that holds private keys."""
     configured = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(os.environ.get(VARIABLE) or f"{configured}/clauseway/keys").expanduser()
 

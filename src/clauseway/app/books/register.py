@@ -91,7 +91,7 @@ def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Reco
 
 
 def recorded_facts(home: Home) -> tuple[Recorded, ...]:
-    """Return the facts recorded in a home, in order; none where there is no register yet."""
+    """Return the facts recorded in a home, in order; none if the home has no register yet."""
     if not home.is_begun:
         return ()
     control = Control.open(home.control)

@@ -292,7 +292,7 @@ def _gone_segments(
     if registered.is_at_rest:
         gone = [number for number in gone if number > registered.segment]
     lost = []
-    # A lost segment lies in time between its neighbours.
+    # The usage of a lost segment was recorded between its neighbours' usage.
     for number in gone:
         following = next(
             (place for place in places if place.segment > number and place.created_ns), None

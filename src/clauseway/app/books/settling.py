@@ -282,7 +282,7 @@ class Settler:
         )
 
     def needed(self, days: Interval) -> Interval:
-        """Return the days whose usage a settlement of these days stands on: shares are due on
+        """Return the days whose usage a settlement of these days needs: shares are due on
         cumulative totals."""
         return Interval(
             min([days.begin, *(share.begin for share in self.in_force(days))]), days.end
@@ -333,8 +333,8 @@ class Settler:
         return named("same", settled.period), named(settled.receipt, changes, inputs)
 
     def carry_on(self, days: Interval, assume: Sequence[str]) -> None:
-        """Make the sums that the next month will be settled on, while the usage of these days is
-        at hand."""
+        """Carry the sums forward for the settlement of the next month, while the usage of these
+        days is loaded."""
         self._before(days.end, self.in_force(days), read_assumptions(assume, self._figures))
 
     def _carried(

@@ -386,7 +386,7 @@ def _problems_of(catalog: Catalog, wish: Wish) -> list[Problem]:
         for name in names
         if name not in allowed
     ]
-    # Names that only deployments define may be anything but empty.
+    # Names that only deployments define are not checked against a list; they must not be empty.
     free = {
         "--region": wish.regions,
         "--residency": wish.residency,

@@ -277,7 +277,7 @@ def _problem(path: Path, problem: str, why: str, todo: str) -> Problem:
 
 def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
     """Report values that mean nothing."""
-    # Names: each deployment has one of its own, also where the rest of it could not be read.
+    # Names: unique among all deployments, including those with other problems.
     written = file.content.get("deployment", [])
     written_names = [item.get("name") if isinstance(item, dict) else None for item in written]
     if not written:

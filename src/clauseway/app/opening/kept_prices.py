@@ -14,7 +14,7 @@ from clauseway.values import InvalidInput, Problem
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """Books in their order, and the rates of their currencies."""
+    """Price books in their order, and the rates of their currencies."""
 
     books: tuple[PriceBook, ...]
     rates: tuple[Rate, ...] | None

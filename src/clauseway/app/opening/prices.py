@@ -62,7 +62,8 @@ def shipped_books() -> tuple[PriceBook, PriceBook]:
 
 
 def own_rates(path: Path) -> Rates:
-    """Exchange rates of the operator's. Raise InvalidInput with everything wrong in them."""
+    """Return the exchange rates that the operator supplies. Raise InvalidInput with every problem
+    in them."""
     try:
         rates = read_rates(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -346,7 +347,8 @@ def _known_product(table: PriceTable, name: str) -> str:
 
 
 def _report(text: str) -> Mapping[Unit, int]:
-    """`in=1000,cached=400,out=500` as a report.
+    """Parse `in=1000,cached=400,out=500`. Raise InvalidInput for unknown units, invalid numbers and
+    parts above their wholes.
 
     Raise InvalidInput: unknown units, no numbers, parts above wholes.
     """

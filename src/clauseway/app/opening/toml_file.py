@@ -167,7 +167,7 @@ class TomlFile:
                 self._struct(items[0], item, (*path, index)) for index, item in enumerate(value)
             ]
             return tuple(item for item in read if item is not None)
-        # A plain value, held against its limits.
+        # A plain value, checked against its limits.
         try:
             return msgspec.convert(self._number(kind, value, path), kind)
         except BadNumber as error:

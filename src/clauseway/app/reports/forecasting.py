@@ -41,7 +41,7 @@ def look_ahead(
     through: int = THROUGH,
     growth: str = "",
 ) -> Ahead:
-    """Forecast every share from the settled months of a home. Nothing is changed.
+    """Forecast every share from the settled months of a home; change nothing.
 
     Figures and readings are those that the home holds; `assume` and `readings` suppose others for
     this look alone. Raise InvalidInput.

@@ -249,8 +249,8 @@ def rehearse(
                 Problem(what=f"{start} is too early", why=why, where="--effective", todo=todo)
             )
         played = played_as_if(drafted, start)
-        # Every recorded sale is asked again, both ways; then every settled month is settled both
-        # ways.
+        # Decide every recorded sale without and with the draft; then settle every settled month
+        # without and with it.
         sums = sums_of(lake, days, prices)
         traffic = Traffic(real, played, prices, chosen)
         for usage in sums:

@@ -356,8 +356,7 @@ def _changed(
 
 
 def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
-    """Return the section of an ended share: nothing is due from a day on, by the clause that
-    says so."""
+    """Return the section of an ended share: the day from which nothing is due, and its clause."""
     begin = max(ended.day, statement.as_of.begin)
     nothing = LineShown(
         label=f"nothing due from {ended.day} on",

@@ -36,7 +36,7 @@ class Gateways:
         self._metrics: socket.socket | None = None
         self._metrics_place: tuple[str, int] | None = None
         self._count = count
-        # By number: each worker has one process, and a journal that no other process writes.
+        # By number: each worker is one process with a journal of its own.
         self._workers: dict[int, tuple[Child, Path]] = {}
         self._leaving: list[tuple[Child, Path]] = []
 

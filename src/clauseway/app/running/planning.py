@@ -338,8 +338,7 @@ class _Compiler:
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
         self._checked: dict[tuple[str, str], Question] = {}
-        # The last decision on a seller, product, cloud, region and segment, with the verdicts that
-        # it rests on.
+        # The latest decision for a seller, product, cloud, region and segment, with its verdicts.
         self._decided: dict[
             tuple[str, str, str, str, str], tuple[list[Verdict | None], Decision]
         ] = {}
@@ -415,7 +414,8 @@ class _Compiler:
 
     @cached_property
     def _places(self) -> list[tuple[str, str]]:
-        """Return where to ask: each cloud, in the regions of its deployments.
+        """Return the places to decide for: each cloud, in the regions of its deployments. Raise
+        InvalidInput for a place that is in none of the agreement's regions.
 
         Raise InvalidInput for a place that the agreement puts in no region.
         """

@@ -142,7 +142,7 @@ def run(name: str, module: str, arguments: Sequence[str], log: Path) -> None:
 
 
 def _write_secret(process: subprocess.Popen[bytes], secret: str) -> None:
-    """Write the secret and close: a short text fits into the pipe, whether it is read or not."""
+    """Write the secret and close. This never blocks, because a short text fits into the pipe."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write(secret.encode())

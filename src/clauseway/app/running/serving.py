@@ -66,7 +66,7 @@ _LOOK_EVERY_S = 0.25
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
 _MERGE_EVERY_S = 3600.0
 _BALANCES_EVERY_S = 600.0
-# Each round of merging reads one of so many parts of the lake to its end: all of it in a day.
+# Each round of merging checks one of so many parts of the lake, so that a day covers all of it.
 _CHECK_PARTS = 24
 _LOOPBACK = "127.0.0.1"
 # A process that ends more often within that time is broken: starting it again would hide that.

@@ -364,7 +364,7 @@ class Allowances:
                     [ask for pair in zip(own, holds, strict=True) for ask in pair]
                 )
         except OSError:
-            pass  # taken back below
+            pass  # the amounts are taken back below
         finally:
             for budget_slice in slices:
                 budget_slice.asking = None

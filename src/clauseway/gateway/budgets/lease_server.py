@@ -17,7 +17,8 @@ class CurrentLeaseServer:
         self._socket: LeaseSocket | None = None
 
     def reload(self, path: str) -> None:
-        """Ask at `path` from now on; empty: grant whatever is asked for."""
+        """Use the lease server at `path` from now on; if it is empty, grant whatever is asked
+        for."""
         if path == self._path:
             return
         self.close()

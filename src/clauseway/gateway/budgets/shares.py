@@ -85,8 +85,8 @@ class SharedWindow(Window):
         return self._ask(least=used + needed, target=max(used + soon, self.leased))
 
     def report(self, now_s: float) -> Ask | None:
-        """Return the ask that gives back what an idle process holds, tops up what runs low, or says
-        now and then that the share is still held."""
+        """Return the ask that returns an idle share, tops up a low one, or renews one that is still
+        used."""
         if now_s >= self.step_end_s:
             self.turn(now_s)
         recent = self.recent

@@ -102,8 +102,8 @@ class BudgetSlice:
         self.gone = False
 
     def turn(self) -> None:
-        """The lease is over, as its period or its budget is: what is open stays with it, another
-        begins at nothing."""
+        """End the present lease, because its period or budget has ended: its open reservations stay
+        with it. Begin the next lease at zero."""
         if self.serial:  # else nobody was asked for it
             self.formers.append(Former(self))
         self.part, self.serial = next(self._parts), 0

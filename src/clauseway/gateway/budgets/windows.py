@@ -57,7 +57,7 @@ class Window:
         self.describe(limit, amount)
 
     def describe(self, limit: RateLimit, amount: int) -> None:
-        """Take over what a new plan says of it."""
+        """Take over the description of the limit in a new plan."""
         kind = self.kind.encode()
         self.whose = limit.whose
         self.narrowed = (limit.cloud, limit.product)

@@ -65,7 +65,7 @@ def credential_in(auth: Auth) -> Credential:
 
 
 def no_envelope(_target: Target) -> Envelope | None:
-    """For surfaces that take calls and bodies as they are."""
+    """Return None: the surface takes calls and bodies unchanged."""
     return None
 
 

@@ -23,7 +23,7 @@ import msgspec
 
 _PRELUDE: Final = struct.Struct(">III")
 _CRC: Final = struct.Struct(">I")
-_FRAME_BYTES_MAX: Final = 16 << 20  # AWS's own bound
+_FRAME_BYTES_MAX: Final = 16 << 20  # AWS's own maximum
 # Bytes of a header's value by its type; 6 and 7 begin with their length.
 _SIZES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 

@@ -82,8 +82,8 @@ class SigningKey:
 
 
 class Signer:
-    """Signs requests of one method to one path of one host with one key. Without `content_type`
-    none is signed."""
+    """Signs requests of one method and path to one host with one key. If `content_type` is empty,
+    that header is not signed."""
 
     def __init__(
         self,

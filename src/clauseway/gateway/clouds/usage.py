@@ -125,7 +125,7 @@ def units_of_responses(usage: ResponsesUsage) -> Units:
 
 
 def embeddings_usage_in(answer: bytes) -> EmbeddingsUsage | None:
-    """The report in an answer with embeddings, None where there is none."""
+    """Return the usage that an answer with embeddings reports; None if it reports none."""
     try:
         return _decode_embeddings(answer).usage
     except _NO_REPORT:

@@ -112,7 +112,7 @@ class CredentialCache:
             return None
         held = kept.held().credential
         if held is not None and held != refused:
-            return held  # somebody else came first
+            return held  # another request fetched it first
         await kept.refresh_now()
         held = kept.held().credential
         return None if held == refused else held
@@ -155,7 +155,7 @@ class _Kept:
         return HeldCredential(credential, self._problem)
 
     def begin(self) -> "asyncio.Task[None]":
-        """The fetch that is under way, or a new one."""
+        """Return the running fetch, or start a new one."""
         if self.fetching is None:
             self.fetching = asyncio.get_running_loop().create_task(self._fetch())
         return self.fetching

@@ -14,7 +14,7 @@ from clauseway.values import InvalidInput, Problem
 # Kinds whose secret the Auth itself holds.
 STATIC = ("bearer", "api-key", "sigv4", "signature", "none")
 _WHY_CHARACTERS_MAX = 400  # a vendor may answer a page; its first words suffice
-# Keys and tokens, wherever a vendor's message quotes one.
+# Matches keys and tokens that a vendor's message quotes.
 _SECRETS = re.compile(
     r"-----BEGIN [^-]+-----.*|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=client_assertion=)\S+", re.DOTALL
 )

@@ -61,7 +61,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures and spans for others. Nothing of it is loaded while it is off."""
+    """Figures and spans for other systems. No library is loaded for those that are off."""
 
     metrics: Annotated[bool, Meta(description="Answer GET /metrics, for Prometheus.")] = False
     metrics_host: Annotated[

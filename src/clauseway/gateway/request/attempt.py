@@ -401,7 +401,7 @@ class Attempt(Receiver):
         elif self._is_error:
             self._refused(b"".join(self._pieces or ()), is_whole=False)
         elif reused and self._may_reconnect():
-            # The connection had died while idle: the same attempt, on a fresh one.
+            # The connection died while it was idle: send the same attempt on a fresh connection.
             self._reconnected = True
             self._connect()
         else:
@@ -654,8 +654,8 @@ class Attempt(Receiver):
         return charge
 
     def _as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """Return the charge of a report, and the report with the tier in which the cloud says it
-        served: not always the one that was asked for."""
+        """Return the charge of a report, and the report with the tier that the cloud reports: not
+        always the tier that the client asked for."""
         owner, target, tier = self._owner, self.candidate.target, ""
         if target.tiered or owner.wanted.needs.tier:
             report = self.stream.report if self.stream is not None else self._answer

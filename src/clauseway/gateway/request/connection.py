@@ -45,8 +45,8 @@ _CODING: Final = 9
 _UPGRADE: Final = 10
 _HOST: Final = 11
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
-# The headers of the client that are read here, and those that clouds receive. All others (cookies,
-# credentials, proxies' notes) stay here, but for those that a setting names.
+# The client's headers that are read here, and those that clouds receive. All others (cookies,
+# credentials, proxies' notes) are dropped, except those that a setting names.
 _ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
     b"api-key": _API_KEY,
@@ -86,7 +86,7 @@ class Actions(dict[bytes, int]):
         return action
 
 
-# Bytes that may come in a row without a byte of a request's body: extensions of chunks, trailers.
+# Consecutive bytes that may come without a byte of a request's body: chunk extensions, trailers.
 _BARREN_BYTES_MAX: Final = 64 << 10
 # The bytes with which every answer begins go out one by one, to learn whether a client that sends
 # nothing more is still there; leading zeros of a chunk's size where the answer has begun.
@@ -465,7 +465,7 @@ class ClientConnection(asyncio.Protocol):
             return
         incoming.pieces.append(body)
         if incoming.length:
-            return  # as long as it said, which was looked at
+            return  # as long as its head stated, which was checked
         incoming.received += len(body)
         if incoming.received > self._shared.limits.body_bytes:
             self._refuse(

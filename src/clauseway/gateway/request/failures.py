@@ -17,7 +17,7 @@ import msgspec
 
 from clauseway.gateway.wire.capabilities import ABSENT, stated
 
-# Money or quota is spent: a minute will not change that, but an operator may.
+# Money or quota is exhausted: waiting does not help, but an administrator may change it.
 _SPENT: Final = frozenset(
     {
         "insufficient_quota",

@@ -152,7 +152,7 @@ class Holds:
         slices = held.allowance.slices(held.cloud, held.product)
         await self._allowances.quiet(slices)
         if self._held.pop(identifier, None) is None:
-            return  # it has ended meanwhile
+            return  # the batch has ended meanwhile
         if await self._allowances.transfer(
             slices, held.picodollars, _holder(identifier), int(time())
         ):

@@ -30,7 +30,7 @@ import msgspec
 from clauseway.metering import Buyer
 
 ISSUED_FILE = "issued.db"
-_REMEMBERED_MAX = 10_000  # follow-ups mostly come soon
+_REMEMBERED_MAX = 10_000  # most follow-up requests come soon
 _BATCH_MAX = 512
 _REPORTED, _PENDING, _CLAIMED = range(3)
 _SCHEMA = """

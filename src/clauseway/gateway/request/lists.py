@@ -33,7 +33,7 @@ from clauseway.gateway.wire.made import objects_in
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 
-# OpenAI's own: what a page holds where nothing is said, and at most.
+# OpenAI's page size: the default and the maximum.
 _PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100), "chat.list": (20, 100)}
 # Of stored completions the oldest come first, where nothing is said.
 _OLDEST_FIRST = frozenset({"chat.list"})

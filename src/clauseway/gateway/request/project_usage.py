@@ -46,7 +46,7 @@ class ProjectUsage:
 def usage_lifecycle(
     client: ClientConnection, shared: Shared, customer: Customer, query: bytes
 ) -> Lifecycle:
-    """Return the lifecycle of a question for usage. Raises Refused."""
+    """Return the lifecycle of a request for usage. Raise Refused if the request is invalid."""
     socket = shared.tables.plan.usage
     if not socket:
         message = "This gateway stands by itself: no home holds its usage."
@@ -56,7 +56,7 @@ def usage_lifecycle(
 
 
 def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:
-    """Return the days asked for: the last thirty where nothing is said. Raises Refused."""
+    """Return the days asked for, by default the last thirty. Raise Refused."""
     asked = query_of(query, "from", "until")
     last = _day(asked, "until", today)
     first = _day(asked, "from", last - timedelta(_DAYS - 1))

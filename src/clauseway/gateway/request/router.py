@@ -62,7 +62,7 @@ from clauseway.gateway.wire.requests import NOTHING_ASKED, RequestProperties
 
 _JSON: Final = b"application/json"
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
-_HEDGE_MIN_S: Final = 0.05  # the wheel's tick
+_HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 _READS_ONLY: Final = "This key may read what its project asked and ask nothing: use one with the role member or admin."
 
 # Answers that need a key and no cloud; the group is the name or identifier that the path holds. They

@@ -233,7 +233,7 @@ class Selector:
         return holders
 
     def cloud(self) -> str:
-        """Return the cloud that was asked for, empty for any. Raises Refused where it is
+        """Return the cloud that the client asked for; empty for any. Raise Refused if it is
         unknown."""
         if not self._cloud_name:
             return ""

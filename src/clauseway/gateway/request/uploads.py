@@ -44,7 +44,8 @@ _WORTH_MAX = 1 << 62  # what the journal can hold
 
 
 class _Place:
-    """A deployment that may serve every line that was read, and what they may come to there."""
+    """A deployment that may serve every line read so far, and the worst case of those lines
+    there."""
 
     def __init__(self, candidate: Candidate, scale: RateScale) -> None:
         self.candidate = candidate

@@ -77,7 +77,7 @@ class Health:
     def asked(self, now_s: float, key: int = ANY_KEY) -> None:
         """A request goes there: as long as it is ejected, the only one."""
         if self.until_s and not self._spares(key):
-            # Where the probe is never heard of again, another may go.
+            # If the probe never ends, another request may be the probe.
             self._probing_until_s = now_s + _EJECTED_MAX_S
 
     def cancelled(self) -> None:

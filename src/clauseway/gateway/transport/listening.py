@@ -12,7 +12,7 @@ import socket
 
 from clauseway.values import InvalidInput, Problem
 
-# Connections that arrive in one burst wait in the kernel, not in the client's retry.
+# Connections that arrive in one burst wait in the kernel's queue instead of being refused.
 BACKLOG = 4096
 # The usual ports of one installation are neighbours: some of the next ones may be taken by its
 # other processes.

@@ -42,8 +42,8 @@ class Stream(Protocol):
 
 
 class StreamWays(Protocol):
-    """The ways of a deployment that its streams are read by. `takes_usage_option`: they are asked
-    for usage where their client did not. `framed`: they come in AWS's frames."""
+    """How the streams of a deployment are read. `takes_usage_option`: the gateway asks for usage
+    when the client does not. `framed`: events come in AWS's frames."""
 
     @property
     def takes_usage_option(self) -> bool: ...

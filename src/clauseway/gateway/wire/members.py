@@ -42,7 +42,8 @@ class RepeatedMember(BadBody):
 
 
 class _Name(str):
-    """A member's name. Two of the same text are two keys, so that a dictionary keeps both."""
+    """A member's name. Two equal names are two keys of a dictionary, so that it keeps both
+    values."""
 
     __slots__ = ()
     __hash__ = object.__hash__
@@ -99,7 +100,7 @@ def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> l
 
 
 def place_of(written: bytes, name: str) -> ValueSpan | None:
-    """Where the last value of a member lies in an object; None where the object has no such
+    """Return the place of the last value of a member in an object; None if there is no such
     member."""
     at = written.index(b"{") + 1
     place = None

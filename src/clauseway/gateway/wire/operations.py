@@ -176,8 +176,8 @@ class Operation(NamedTuple):
 
 
 class RequestLine(NamedTuple):
-    """A request line, understood: the operation, the identifier in its path (`part`: and of what
-    part of it), and the model, where the path has one.
+    """A parsed request line: the operation, the identifier in its path, the part of that resource
+    (`part`), and the model, if the path names one.
 
     `call` is made once where nothing in it differs from request to request.
     """

@@ -395,7 +395,7 @@ def text_bytes(body: bytes) -> int:
     return len(body) - 3 * text.count(b"\\u") - twos
 
 
-_DIGITS_MAX = 9  # of a number in a form: Python refuses to read thousands of them
+_DIGITS_MAX = 9  # for a number in a form: Python refuses to parse thousands of digits
 
 
 # The thinnest sound that anyone sends has 2 kbit/s, and OpenAI's models take ten tokens a second.

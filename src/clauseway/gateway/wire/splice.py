@@ -93,7 +93,8 @@ def asking_usage(body: bytes) -> bytes:
 
 
 def _with_member(written: bytes, name: str, value: bytes) -> bytes:
-    """An object with another value of a member, in its place, or at the end where it has none."""
+    """Return the object with another value of a member: in the same place, or at the end if the
+    member is missing."""
     place = place_of(written, name)
     if place is not None:
         return written[: place.begin] + value + written[place.end :]

@@ -209,7 +209,7 @@ class EventStream:
         return b"data: %b\n\n" % msgspec.json.encode(members)
 
     def _held_back(self, block: bytes) -> bytes:
-        """Nothing until the first content; then everything held so far."""
+        """Return nothing before the first content; then all events held until then."""
         self._held += block
         if len(self._held) > _EVENT_BYTES_MAX:
             raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")

@@ -31,7 +31,7 @@ CONTENT_EVENTS_MAX = 32
 _ANSWER_TOKENS_MIN = 8
 _ANSWER_TOKENS_SPAN = 56
 
-# The text of answers, endlessly repeated: each word with the space before it.
+# The words of generated answers, each with the space before it; repeated without end.
 _CYCLE = (
     " the clause is a way and each request takes the one its terms leave open while the meter "
     "counts what was used"

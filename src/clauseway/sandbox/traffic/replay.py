@@ -124,7 +124,7 @@ async def replay(
 
 
 class _Replay:
-    """A replay under way.
+    """A running replay. A place is a simulated client that can send one request at a time.
 
     A place is a client that waits for a request; a request under way has taken one.
     """

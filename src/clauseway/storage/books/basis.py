@@ -104,7 +104,7 @@ def holding(recorded: Iterable[Acceptance], known_ns: int | None = None) -> Hold
 
 
 def is_kept(control: Control, digest: str) -> bool:
-    """True if a text with this digest is kept."""
+    """Return whether a text with this digest is kept."""
     query = select(schema.basis_texts.c.digest).where(schema.basis_texts.c.digest == digest)
     with control.reading() as connection:
         return connection.execute(query).first() is not None

@@ -121,7 +121,7 @@ def chaining(connection: Connection) -> Iterator[None]:
 
 
 def open_log(connection: Connection) -> None:
-    """Begin the log if there is none; rows that stand already are adopted, and the log says so."""
+    """Begin the log if there is none: it then starts by adopting the existing rows."""
     if connection.execute(select(schema.audit_head.c.id)).first() is not None:
         return
     head = {"id": 1, "sequence": 0, "digest": BEGIN, "checked": 0, "looked_through": 0}

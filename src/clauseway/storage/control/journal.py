@@ -18,7 +18,7 @@ from clauseway.ledger import Account, Conflict, Entry, Posting
 from clauseway.storage.control import schema
 from clauseway.values import Citation
 
-# Ids asked for in one query: below the number of parameters that every database takes.
+# Ids in one query: fewer than the parameters that any of the databases accepts.
 _AT_ONCE = 500
 _CITATIONS = msgspec.json.Decoder(tuple[Citation, ...])
 

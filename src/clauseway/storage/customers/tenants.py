@@ -117,7 +117,7 @@ class Tenants:
         return self._remove(schema.budgets, budget_id)
 
     def limits(self) -> list[Limit]:
-        """Return all limits, in the order in which they were set first."""
+        """Return all limits, in the order in which they were first set."""
         with self._control.reading() as connection:
             query = select(schema.limits).order_by(schema.limits.c.created_ns, schema.limits.c.id)
             return [as_record(Limit, row) for row in connection.execute(query)]

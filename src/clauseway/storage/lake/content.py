@@ -247,7 +247,7 @@ def _numbers(column: pa.ChunkedArray) -> bytes:
 
 
 def _text(column: pa.ChunkedArray) -> bytes:
-    """Return the lengths of texts, followed by the texts."""
+    """Return the lengths of the texts, followed by the texts."""
     whole = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in column.chunks])
     offsets = np.frombuffer(whole.buffers()[1], dtype="<i8")[
         whole.offset : whole.offset + len(whole) + 1

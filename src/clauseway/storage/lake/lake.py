@@ -195,8 +195,8 @@ class Lake:
         return [file for file in files if file.sealed_ns <= self.sealed_ns]
 
     def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
-        """Return these files once each was checked to be as written: readers of rows call this
-        first. Raise LakeDamaged."""
+        """Check that these files are as they were written, and return them: readers of rows call
+        this first. Raise LakeDamaged."""
         require_sound(self.root, files)
         return files
 

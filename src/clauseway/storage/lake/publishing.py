@@ -54,7 +54,7 @@ _HINT = f"{METADATA}/version-hint.text"
 _VERSION = re.compile(rf"{METADATA}/v(\d+)\.metadata\.json")
 # Earlier states that readers may still ask for; files of these stay in the lake.
 _SNAPSHOTS_KEPT = 5
-# More manifests are written as one: a reader opens each.
+# More manifests are merged into one, because a reader opens each of them.
 _MANIFESTS_MAX = 64
 # A reader that opened the former table has so long to read its metadata.
 _GRACE_NS = 600 * 1_000_000_000
@@ -132,7 +132,7 @@ class _Table:
         return path.removeprefix(f"{self.store.location}/")
 
     def data_files(self, snapshots: Iterable[Mapping[str, Any]]) -> set[str]:
-        """Return the names of the data files of some snapshots."""
+        """Return the names of the data files in the given snapshots."""
         return {
             self.name_of(entry.file.path)
             for snapshot in snapshots
@@ -312,7 +312,7 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
         "snapshot-log": _since_kept(log, snapshots),
         "metadata-log": former[-_SNAPSHOTS_KEPT:],
     }
-    # Sweeping spares these from now on, and the former ones until the new table is there.
+    # From now on sweeping keeps these files, and the former files until the new table is published.
     names = {each.name for each in wanted} | table.data_files(kept)
     _spare(store, names | lake.published_files())
     name = f"{METADATA}/v{table.version + 1}.metadata.json"

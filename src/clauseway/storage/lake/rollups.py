@@ -117,7 +117,7 @@ class Summing:
         self._held: tuple[date | None, list[LakeFile]] = (None, [])
 
     def watch(self, parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Pass the parts on, and sum them."""
+        """Pass the parts on while summing them."""
         for part in parts:
             self._sum(part)
             yield part
@@ -215,8 +215,8 @@ def usage_by(
 
 
 def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
-    """Return the sums of some days by reading every row of the files, each attempt once, by its
-    best known record."""
+    """Sum some days by reading every row of the files; of each attempt, only its best known
+    record."""
     if not files:
         return []
     con = ibis.duckdb.connect()

@@ -355,7 +355,7 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
 def _missing(
     con: BaseBackend, charged: Table, grain: Grain, in_no_base: Collection[str]
 ) -> list[tuple[Sale, Unit, date]]:
-    """Return everything that has no price and needs one, unit by unit."""
+    """Return, unit by unit, the usage that needs a price and has none."""
     priced = [unit for unit in Unit if f"price_of_{unit.column}" in charged.columns]
     by = price_columns(grain)
     return [
