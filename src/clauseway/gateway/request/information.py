@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from clauseway.gateway.request.explanations import RequestExplanation, as_json, usd
-from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle, Preparation
+from clauseway.gateway.request.lifecycle import Lifecycle, Preparation, RequestClient
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
@@ -46,7 +46,7 @@ def _model(name: str, customer: Customer) -> dict[str, object]:
 
 
 def own_lifecycle(
-    client: ClientConnection,
+    client: RequestClient,
     shared: Shared,
     customer: Customer,
     operation: Operation,

@@ -72,7 +72,7 @@ _NOTHING: Final = Reserved(0, 0, 0)
 _SLOWER: Final = "was slower and called off"
 
 
-class ClientConnection(Protocol):
+class RequestClient(Protocol):
     """The connection that the request came by, as far as its lifecycle needs it."""
 
     head_lines: bytes
@@ -146,7 +146,7 @@ class Lifecycle(AttemptOwner):
 
     def __init__(
         self,
-        client: ClientConnection,
+        client: RequestClient,
         shared: Shared,
         customer: Customer,
         selection: CandidateSelection,

@@ -9,7 +9,7 @@ import msgspec
 
 from clauseway.gateway.plan import UsageQuestion
 from clauseway.gateway.request.information import own_lifecycle, query_of
-from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle, Prepared
+from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.tables import Customer
@@ -44,7 +44,7 @@ class ProjectUsage:
 
 
 def usage_lifecycle(
-    client: ClientConnection, shared: Shared, customer: Customer, query: bytes
+    client: RequestClient, shared: Shared, customer: Customer, query: bytes
 ) -> Lifecycle:
     """Return the lifecycle of a request for usage. Raise Refused if the request is invalid."""
     socket = shared.tables.plan.usage

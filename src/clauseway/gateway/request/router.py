@@ -24,7 +24,7 @@ from clauseway.gateway.request.information import (
     readiness,
     requests,
 )
-from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle
+from clauseway.gateway.request.lifecycle import Lifecycle, RequestClient
 from clauseway.gateway.request.lists import MergedList
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
@@ -127,7 +127,7 @@ class Router:
             return _unwritable(shared) is None and customer.role != "auditor"
         return customer.role != "auditor"
 
-    def route(self, incoming: Incoming, client: ClientConnection) -> Lifecycle | bytes:
+    def route(self, incoming: Incoming, client: RequestClient) -> Lifecycle | bytes:
         """Return the lifecycle of a request that goes to a cloud, or a whole answer."""
         asking = incoming.asking or READY.get((incoming.url, incoming.method))
         try:
@@ -176,7 +176,7 @@ class Router:
         return shared.request_line(number)
 
     def _answer_without_cloud(
-        self, incoming: Incoming, methods: tuple[bytes, ...], client: ClientConnection
+        self, incoming: Incoming, methods: tuple[bytes, ...], client: RequestClient
     ) -> Lifecycle | bytes:
         """Answer a path that is no operation; `methods` are those that it takes, where only the
         method is wrong."""
@@ -210,7 +210,7 @@ class Router:
     # -- an operation at a cloud
 
     def _operate(
-        self, incoming: Incoming, asking: RequestLine, client: ClientConnection
+        self, incoming: Incoming, asking: RequestLine, client: RequestClient
     ) -> Lifecycle | bytes:
         shared = self._shared
         tables, operation = shared.tables, asking.operation
@@ -309,7 +309,7 @@ class Router:
         incoming: Incoming,
         asking: RequestLine,
         customer: Customer,
-        client: ClientConnection,
+        client: RequestClient,
         shortage: Shortage | None,
     ) -> Lifecycle | bytes:
         """List what the project made of one kind, by the gateway's own index: an account's list may

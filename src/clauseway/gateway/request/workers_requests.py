@@ -15,7 +15,7 @@ from clauseway.gateway.request.information import (
     no_such_request,
     own_lifecycle,
 )
-from clauseway.gateway.request.lifecycle import ClientConnection, Lifecycle, Prepared
+from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.transport.siblings import ask_siblings
@@ -112,7 +112,7 @@ def _age(view: dict[str, object]) -> tuple[int, str]:
 
 
 def requests_lifecycle(
-    client: ClientConnection, shared: Shared, customer: Customer, named: bytes, query: bytes
+    client: RequestClient, shared: Shared, customer: Customer, named: bytes, query: bytes
 ) -> Lifecycle:
     """Return the lifecycle of a question about requests. Raises Refused."""
     preparation = WorkersRequests(shared, customer, named.decode(), query)
