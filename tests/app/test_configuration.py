@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from clauseway.app.opening import configuration
 from clauseway.app.opening.configuration import (
     Configuration,
     GatewayWritten,
@@ -25,7 +26,7 @@ from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.values import InvalidInput
 
 CATALOG = open_agreement().catalog
-EXAMPLE = Path(__file__).parents[2] / "docs" / "clauseway.example.toml"
+EXAMPLE = Path(configuration.__file__).with_name("clauseway.example.toml")
 DEPLOYMENT = """
 [[deployment]]
 name = "direct"

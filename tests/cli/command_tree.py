@@ -45,6 +45,7 @@ ACCEPTED = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-o
 # Of commands that need more than what they require to come as far as the disk. `{out}` is a folder on the same disk.
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "up": ("--once", "--limit", "1", "--port", "0", "--pages-port", "0"),
+    "init": ("--vendor", "openai", "--model", "gpt-5.5", "--without-agreement"),
     "serve": ("--port", "0", "--pages-port", "0"),
     "gateway sandbox": ("--openai-port", "0", "--config", "{out}/clouds.toml"),
     "decide": ASKED,

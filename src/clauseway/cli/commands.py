@@ -63,6 +63,9 @@ COMMANDS: Mapping[str, Entry] = {
         "gateway.up",
         heading=BEGIN,
     ),
+    "init": Command(
+        "Write a first configuration, from three answers.", "gateway.init", heading=BEGIN
+    ),
     "decide": Command(
         "Ask the agreement: who may do what, where and when, and why.",
         "agreement.decide",

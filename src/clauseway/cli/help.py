@@ -65,6 +65,7 @@ _VALUES: Mapping[str, str] = {
     "TEXT": "--reason --says --source --subject --why",
     "TIER": "--tier",
     "URL": "--url",
+    "VENDOR": "--vendor",
     "VERSION": "--focus-version",
 }
 _VALUE_OF = {name: word for word, names in _VALUES.items() for name in names.split()}

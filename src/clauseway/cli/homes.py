@@ -24,6 +24,7 @@ class HomeUse(Enum):
 
 USES: Mapping[str, HomeUse] = {
     "up": HomeUse.MAKES,
+    "init": HomeUse.MAKES,
     "serve": HomeUse.MAKES,
     "gateway sandbox": HomeUse.MAKES,
     "migrate": HomeUse.READS,

@@ -2,8 +2,8 @@
 TOML.
 
 Secrets come from the environment or from files, never from here; a sandbox on this machine is the
-one exception. All problems are found at once, each with its line. `docs/clauseway.example.toml`
-shows everything there is.
+one exception. All problems are found at once, each with its line. `clauseway.example.toml`
+beside this module shows everything there is.
 
 [[deployment]]
 name = "openai-direct"
@@ -23,6 +23,7 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -224,6 +225,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     telemetry: Telemetry = Telemetry()
     deployment: tuple[DeploymentWritten, ...] = ()
     commitment: tuple[CommitmentWritten, ...] = ()
+
+
+def example_text() -> str:
+    """Return the example that ships: every setting with its default and its reason."""
+    return (resources.files("clauseway.app.opening") / "clauseway.example.toml").read_text("utf-8")
 
 
 def read_configuration(path: Path, catalog: Catalog, *, secrets: bool = True) -> Configuration:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.opening.vendors import OPERATORS
 from clauseway.catalog import Catalog
 from clauseway.files import PRIVATE, write_first
 from clauseway.values import InvalidInput, Problem
@@ -108,10 +109,12 @@ def unnamed(
     parties: dict[str, None] = {}
     products: dict[str, None] = {}
     for deployment in deployments:
+        operator = OPERATORS.get(deployment.cloud, deployment.seller)
         if deployment.cloud not in catalog.clouds:
-            clouds.setdefault(deployment.cloud, deployment.seller)
-        if deployment.seller not in catalog.parties:
-            parties[deployment.seller] = None
+            clouds.setdefault(deployment.cloud, operator)
+        for party in (deployment.seller, operator):
+            if party not in catalog.parties:
+                parties[party] = None
         for product in deployment.models:
             if product not in catalog.products and product not in shipped:
                 products[product] = None

@@ -34,6 +34,7 @@ from clauseway.app.opening.plan_prices import NEEDS_PRICE
 from clauseway.app.opening.products import Meant, ProductNames, name_of_own
 from clauseway.app.opening.several import Opened, agreements_of, with_recorded
 from clauseway.app.opening.toml_file import TomlFile
+from clauseway.catalog import Catalog
 from clauseway.decisions import Outcome
 from clauseway.exchange.litellm import LitellmFile, LitellmModel, read_litellm
 from clauseway.metering import Unit
@@ -51,6 +52,19 @@ _COSTS: Mapping[str, Unit] = {
     "cache_creation_input_token_cost": Unit.CACHE_WRITE_TOKENS,
 }
 _NEITHER = "no agreement, recorded fact or catalogue knows it, so it may be a slip in one they know"
+_TAKEN_OVER = (
+    "`clauseway config check` finds every mistake in it, `clauseway config show` prints what is in "
+    "force; a running gateway takes over a changed file by itself."
+)
+# Where no agreement is in force.
+_NOTHING_NAMED = Catalog(
+    parties=frozenset(),
+    clouds=frozenset(),
+    operators={},
+    segments=frozenset(),
+    classes={},
+    products={},
+)
 LEFT_OUT = "left out"
 
 
@@ -94,7 +108,8 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     file: Path
     out: Path
     home: Home
-    agreements: tuple[Path, ...] = ()
+    # None: no agreement at all, and nothing but names.
+    agreements: tuple[Path, ...] | None = ()
     seller: str = ""
     prices: PriceTable
     known_at: KnownAt
@@ -146,17 +161,24 @@ def import_litellm(options: ImportOptions) -> ImportedConfiguration:
             .read_text("utf-8")
         ),
     )
-    return _Import(options, read).done()
+    head = (
+        f"Made from {options.file.name}, a configuration of LiteLLM, on {options.known_at.day}. "
+        f"{_TAKEN_OVER}"
+    )
+    return Drafting(options, read, head).done()
 
 
-class _Import:
-    """One import, step by step."""
+class Drafting:
+    """A configuration on its way, step by step: models that are asked for in, files out."""
 
-    def __init__(self, options: ImportOptions, read: LitellmFile) -> None:
-        self._options, self._read = options, read
-        self._texts = [documents_of(path) for path in options.agreements or (Path(BUILT_IN),)]
-        self._opened = with_recorded(agreements_of(self._texts), options.home)
-        self._names = ProductNames(self._opened.catalog)
+    def __init__(self, options: ImportOptions, read: LitellmFile, head: str) -> None:
+        self._options, self._read, self._first = options, read, head
+        self._texts: list[Mapping[str, str]] = []
+        self._catalog = _NOTHING_NAMED
+        if options.agreements is not None:
+            self._texts += [documents_of(path) for path in options.agreements or (Path(BUILT_IN),)]
+            self._catalog = with_recorded(agreements_of(self._texts), options.home).catalog
+        self._names = ProductNames(self._catalog)
         self._settings = carried_settings(read.settings)
         self._told: list[ImportedSetting] = []
         self._rows: dict[tuple[str, str, Unit, int], _PriceRow] = {}
@@ -165,17 +187,28 @@ class _Import:
         self._secrets: dict[str, str] = {}
         # Deployments by what they have in common; a name for each.
         self._merged: dict[object, DraftedDeployment] = {}
-
-    def done(self) -> ImportedConfiguration:
         groups: dict[str, list[LitellmModel]] = {}
         for model in self._read.models:
             groups.setdefault(model.name, []).append(model)
-        drafts = [draft for group in groups.values() for draft in self._group(group)]
+        self._drafts = [draft for group in groups.values() for draft in self._group(group)]
+
+    def unserved(self) -> dict[str, str]:
+        """Return the models that no entry serves, each with what to do about it."""
+        served = {draft.entry.name for draft in self._drafts if draft.left is None}
+        return {
+            draft.entry.name: draft.left.todo
+            for draft in self._drafts
+            if draft.left is not None and draft.entry.name not in served
+        }
+
+    def done(self, *, with_left_out: bool = True) -> ImportedConfiguration:
+        """Write the files, with what was left out in the configuration too; it is told anyway.
+        Raise InvalidInput, and then nothing is written."""
+        drafts = self._drafts
         deployments = tuple(self._merged.values())
         aliases = self._aliases(drafts)
         # What no agreement knows comes into one that states nothing.
-        catalog = self._opened.catalog
-        clouds, parties, products = unnamed(deployments, catalog, shipped_products())
+        clouds, parties, products = unnamed(deployments, self._catalog, shipped_products())
         files: dict[Path, str] = {}
         texts, agreements = list(self._texts), [*self._agreement_names()]
         if clouds or parties or products:
@@ -185,7 +218,8 @@ class _Import:
                 self._options.out.parent / NAMES_FOLDER / name: text
                 for name, text in written.items()
             }
-            agreements = [*(agreements or [BUILT_IN]), NAMES_FOLDER]
+            first = agreements or ([] if self._options.agreements is None else [BUILT_IN])
+            agreements = [*first, NAMES_FOLDER]
         opened = with_recorded(agreements_of(texts), self._options.home)
         if self._rows:
             rows = [row.text(self._day) for row in self._rows.values()]
@@ -196,7 +230,9 @@ class _Import:
             names=aliases,
             sections=self._settings.sections,
             deployments=deployments,
-            left_out=tuple(draft.left for draft in drafts if draft.left is not None),
+            left_out=tuple(
+                draft.left for draft in drafts if draft.left is not None and with_left_out
+            ),
         )
         files[self._options.out] = drafted.text()
         if not deployments:
@@ -217,14 +253,12 @@ class _Import:
         """Return the agreements that flags named, as the configuration names them."""
         return [
             str(path) if str(path) in SHIPPED and not path.exists() else str(path.absolute())
-            for path in self._options.agreements
+            for path in self._options.agreements or ()
         ]
 
     def _head(self) -> tuple[str, ...]:
         return (
-            f"Made from {self._options.file.name}, a configuration of LiteLLM, on {self._day}. "
-            "`clauseway config check` finds every mistake in it, `clauseway config show` prints what "
-            "is in force; a running gateway takes over a changed file by itself.",
+            self._first,
             "",
             "Secrets never stand here: they are read from the environment (…_env) or from files "
             "(…_file). cloud is the host, seller whose sale it is: a customer's key buys from one "

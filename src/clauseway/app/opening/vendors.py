@@ -102,6 +102,11 @@ COMPATIBLE: Mapping[str, Vendor] = {
     ),
 }
 
+# Who operates a cloud that several sell on; every other is its seller's own.
+OPERATORS: Mapping[str, str] = {
+    vendor.cloud: vendor.party for vendor in (AZURE, AWS, GOOGLE, ORACLE)
+}
+
 
 def own_server(url: str) -> Vendor:
     """Return the vendor of a server of one's own that speaks OpenAI's format."""

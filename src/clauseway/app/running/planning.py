@@ -74,13 +74,17 @@ def compile_plan(
     prices: PriceTable,
     where: Path,
     spent: Mapping[str, int] | None = None,
+    secrets: bool = True,
 ) -> Plan:
     """Compile everything a gateway needs.
 
     Raise InvalidInput where a credential is missing, UnknownPrice where a deployment sells what the
     book does not price. `spent` is what was spent toward each commitment, in picodollars, as far as
-    it is known.
+    it is known. Without `secrets`, those that stand elsewhere may be missing here.
     """
+    if secrets:
+        for deployment in configuration.deployment:
+            resolve_auth(deployment, where)  # a secret that cannot be had is told here and now
     targets = _targets(configuration, prices, known_at.day, where)
     models = shipped_models()
     names = models.named(products_of(configuration)) | dict(configuration.names)
@@ -192,7 +196,6 @@ def _target(
     # The longest answer bounds a reservation: the operator's figure goes before the catalogued one.
     output_tokens_max = written.output_tokens_max or names.output_tokens_max or _OUTPUT_TOKENS_MAX
     is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
-    resolve_auth(written, where)  # a secret that cannot be had is told here and now
     return Target(
         label=label,
         dialect=written.dialect,

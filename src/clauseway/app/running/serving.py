@@ -92,6 +92,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     pages_port: int | None = None
     simulated_clock: Path | None = None
     snippet_key: str = ""
+    # Without, secrets that stand elsewhere may be missing here: for who checks and does not serve.
+    secrets: bool = True
 
 
 class Served(msgspec.Struct):
@@ -142,7 +144,9 @@ def _read_sources(options: ServeOptions) -> _Sources:
     """Read the recorded facts and the configuration. Raise InvalidInput with every problem."""
     known_at = KnownAt(time.time_ns())
     opened = with_recorded(options.opened, options.home.make())
-    configuration = read_configuration(options.configuration, opened.catalog)
+    configuration = read_configuration(
+        options.configuration, opened.catalog, secrets=options.secrets
+    )
     return _Sources(known_at, opened, configuration)
 
 
@@ -171,6 +175,7 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
             prices=prices,
             where=options.configuration,
             spent=spent_by_name(home, configuration, prices),
+            secrets=options.secrets,
         )
     except UnknownPrice as error:
         why, todo = "what has no price is not sold", f"{TODO_PRICE} Or do not sell it there."

@@ -1,34 +1,26 @@
 """`clauseway config`: the configuration, checked and shown."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from clauseway.app.books.basis import basis_of
+from clauseway.app.opening.configuration import example_text
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.importing_litellm import (
-    LEFT_OUT,
-    ImportedConfiguration,
-    ImportedSetting,
-    ImportOptions,
-    import_litellm,
-)
+from clauseway.app.opening.importing_litellm import ImportOptions, import_litellm
 from clauseway.app.running.configuring import DEFAULT, check_configuration, show_configuration
 from clauseway.app.running.serving import ServeOptions
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.gateway.drafted import print_drafted
 from clauseway.cli.output import console
 from clauseway.values import KnownAt
 
-_STYLES = {"permitted": "green", "forbidden": "red", "conditional": "yellow", LEFT_OUT: "red"}
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 File = Annotated[
     Path | None,
@@ -44,6 +36,13 @@ def _config() -> None:
 @app.command()
 def check(
     file: File = None,
+    without_secrets: Annotated[
+        bool,
+        typer.Option(
+            "--without-secrets",
+            help="Secrets and certificates may be missing here: for a machine that only checks.",
+        ),
+    ] = False,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -56,6 +55,8 @@ def check(
       clauseway config check
     One that is being written:
       clauseway config check clouds.toml
+    Where the secrets are not, before a change is merged:
+      clauseway config check clouds.toml --without-secrets
     """
     at = home_at(home)
     agreements = options.agreements_for(agreement, file, home)
@@ -65,6 +66,7 @@ def check(
             opened=options.opened_together(agreements, None),
             configuration=file or at.configuration,
             agreements=tuple(agreements),
+            secrets=not without_secrets,
         )
     )
 
@@ -114,6 +116,19 @@ def show(
             )
 
     answer(as_json, settings, show)
+    return 0
+
+
+@app.command()
+def example(as_json: options.AsJson = False) -> int:
+    """Print an example of a configuration with every setting, its default and its reason.
+
+    \b
+    To begin with:
+      clauseway config example > clauseway.toml
+    """
+    text = example_text()
+    answer(as_json, {"example": text}, lambda: sys.stdout.write(text) and None)
     return 0
 
 
@@ -174,55 +189,5 @@ def litellm(
         )
     )
 
-    answer(as_json, imported, lambda: _print_import(imported))
+    answer(as_json, imported, lambda: print_drafted(imported))
     return 0
-
-
-def _print_settings(out: Console, title: str, settings: list[ImportedSetting]) -> None:
-    if settings:
-        out.print(f"\n{title}", style="bold")
-    for setting in settings:
-        line = f"  {setting.key} ({setting.place}): {setting.says}"
-        out.print(line, markup=False, soft_wrap=True)
-
-
-def _print_import(imported: ImportedConfiguration) -> None:
-    out = console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("asked as", "product", "deployments", "standing"):
-        table.add_column(column)
-    for model in imported.models:
-        table.add_row(
-            escape(model.asked_as),
-            escape(model.product) or "–",
-            escape(", ".join(model.deployments)) or "–",
-            Text(model.standing, _STYLES.get(model.standing, "")),
-        )
-    out.print(table)
-    for model in imported.models:
-        if model.standing != "unstated":
-            sentence = f"{model.asked_as} ({model.place}): {model.why} {model.todo}"
-            out.print(sentence.rstrip(), markup=False, soft_wrap=True)
-    if any(model.standing == "unstated" for model in imported.models):
-        out.print(
-            'What is unstated is served: no agreement in force speaks of it (unstated = "serve").',
-            soft_wrap=True,
-        )
-    for carried, title in ((True, "Carried over"), (False, "Not carried over")):
-        settings = [setting for setting in imported.settings if setting.carried is carried]
-        _print_settings(out, title, settings)
-    sellers = [command for command in imported.next if " key create " in command]
-    if len(sellers) > 1:
-        out.print(
-            "\nA customer's key buys from one seller: make one for each, or import again with "
-            "--seller PARTY, and one key buys everything.",
-            soft_wrap=True,
-        )
-    out.print("\nWritten", style="bold")
-    for path in imported.files:
-        out.print(f"  {path}", markup=False, soft_wrap=True)
-    out.print("\nNext", style="bold")
-    if imported.secrets:
-        out.print(f"  set {', '.join(imported.secrets)}", markup=False, soft_wrap=True)
-    for command in imported.next:
-        out.print(f"  {command}", markup=False, soft_wrap=True)

@@ -39,7 +39,7 @@ def command(
     """Run the gateway and the pages until Ctrl-C.
 
     The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file
-    (`clauseway config show`, and docs/clauseway.example.toml); secrets come from the
+    (`clauseway init` writes one, `clauseway config example` prints all there is); secrets come from the
     environment or from files. Keys made, facts recorded and changes of the file hold at once; a
     file that is wrong is reported and changes nothing. SIGHUP reads everything anew; SIGUSR2
     replaces the gateway's processes, and what they are answering ends first. Prices are

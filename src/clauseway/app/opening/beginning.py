@@ -1,0 +1,110 @@
+"""A first configuration from three answers: where one buys, which models, and under which
+agreements.
+
+The answers become entries of a list of models, drafted as those of another program are; what is not
+known yet (the name of a resource, a project) stands as YOUR-… with a comment.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clauseway.app.opening.importing_litellm import Drafting, ImportedConfiguration, ImportOptions
+from clauseway.app.opening.vendors import COMPATIBLE
+from clauseway.exchange.litellm import LitellmFile, LitellmModel
+from clauseway.values import InvalidInput, Problem, suggestion
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers: vendors, models, and the agreements in force; None for no agreement at all."""
+
+    vendors: tuple[str, ...]
+    models: tuple[str, ...]
+    agreements: tuple[Path, ...] | None
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model is asked for at a vendor, and what has to be filled in there."""
+
+    provider: str
+    params: Mapping[str, str] = {}
+
+    def model(self, product: str) -> str:
+        if self.provider == "bedrock":
+            maker = "anthropic" if product.startswith("claude") else "openai"
+            name = f"{maker}.{_hyphened(product)}"
+        else:
+            name = _hyphened(product)
+        return f"{self.provider}/{name}"
+
+
+def _plain(provider: str) -> _Asked:
+    return _Asked(provider=provider)
+
+
+def _hyphened(product: str) -> str:
+    """Return a model's name as its vendor writes it: Anthropic writes no points."""
+    return product.replace(".", "-") if product.startswith("claude") else product
+
+
+VENDORS: Mapping[str, _Asked] = {
+    "openai": _plain("openai"),
+    "azure": _Asked(
+        provider="azure", params={"api_base": "https://YOUR-RESOURCE.openai.azure.com"}
+    ),
+    "aws": _Asked(provider="bedrock", params={"aws_region_name": "us-east-1"}),
+    "google": _Asked(
+        provider="vertex_ai",
+        params={"vertex_project": "YOUR-PROJECT", "vertex_location": "global"},
+    ),
+    "anthropic": _plain("anthropic"),
+    "gemini": _plain("gemini"),
+    **{name: _plain(name) for name in COMPATIBLE},
+}
+
+
+def begin(answers: Answers, options: ImportOptions) -> ImportedConfiguration:
+    """Write a configuration from the answers. Raise InvalidInput with every answer that means
+    nothing, and where something is there already; then nothing is written."""
+    problems = [
+        _problem("--vendor", f"unknown vendor {name!r}", suggestion(name, VENDORS))
+        for name in answers.vendors
+        if name not in VENDORS
+    ]
+    for flag, given in (("--vendor", answers.vendors), ("--model", answers.models)):
+        if not given:
+            problems.append(_problem(flag, "it is missing", f"Give {flag}, once for each."))
+    if problems:
+        raise InvalidInput(*problems)
+    read = LitellmFile(models=tuple(_entries(answers)), settings=(), credentials={})
+    head = (
+        f"A first configuration, made by `clauseway init` on {options.known_at.day}. `clauseway "
+        "config example` shows every setting, `clauseway config check` finds every mistake. What "
+        "begins with YOUR- is yours to fill in."
+    )
+    drafting = Drafting(options, read, head)
+    if unserved := drafting.unserved():
+        raise InvalidInput(
+            *(
+                _problem("--model", f"none of these vendors serves {name!r}", todo)
+                for name, todo in unserved.items()
+            )
+        )
+    return drafting.done(with_left_out=False)
+
+
+def _entries(answers: Answers) -> Iterable[LitellmModel]:
+    """Yield every model at every vendor; those that a vendor does not have are left out later."""
+    for line, model in enumerate(answers.models, 1):
+        for vendor in answers.vendors:
+            asked = VENDORS[vendor]
+            params: dict[str, Any] = {"model": asked.model(model), **asked.params}
+            yield LitellmModel(
+                name=model, file="init", line=line, params=params, info={"base_model": model}
+            )
+
+
+def _problem(where: str, what: str, todo: str) -> Problem:
+    return Problem(what=what, why="the file would not serve", where=where, todo=todo)

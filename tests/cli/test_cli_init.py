@@ -1,0 +1,124 @@
+"""A first configuration from three answers, by flags and on a terminal."""
+
+import os
+import pty
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from in_process import CLAUSEWAY, answer, run
+
+SECRETS = ("OPENAI_API_KEY", "AZURE_API_KEY", "MISTRAL_API_KEY", "ANTHROPIC_API_KEY")
+# the answers | the deployments, each with seller and products | the agreements of the file
+BEGUN = [
+    (
+        ("--vendor", "openai", "--model", "gpt-5.5", "--agreement", "openai-microsoft"),
+        {"openai": ("openai", ["gpt-5.5"])},
+        ["openai-microsoft"],
+    ),
+    (
+        ("--vendor", "openai", "--vendor", "azure", "--model", "gpt-5.5", "--model", "text-embedding-3-small",
+         "--agreement", "openai-microsoft"),
+        {
+            "openai": ("openai", ["gpt-5.5", "text-embedding-3-small"]),
+            "azure-your-resource": ("microsoft", ["gpt-5.5", "text-embedding-3-small"]),
+        },
+        ["openai-microsoft"],
+    ),
+    (
+        ("--vendor", "openai", "--vendor", "mistral", "--model", "gpt-5.5", "--model", "mistral-large-latest",
+         "--without-agreement"),
+        {"openai": ("openai", ["gpt-5.5"]), "mistral": ("mistral", ["mistral-large-latest"])},
+        ["names"],
+    ),
+    (
+        ("--vendor", "anthropic", "--vendor", "aws", "--model", "claude-haiku-4.5", "--model", "gpt-5.5",
+         "--agreement", "anthropic-clouds"),
+        {
+            "anthropic": ("anthropic", ["claude-haiku-4.5"]),
+            "anthropic-chat": ("anthropic", ["claude-haiku-4.5"]),
+            "bedrock-us-east-1": ("amazon", ["gpt-5.5"]),
+        },
+        ["anthropic-clouds"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "deployments", "agreements"), BEGUN)
+def test_three_answers_make_a_sound_configuration(
+    tmp_path: Path, flags: tuple[str, ...], deployments: dict[str, Any], agreements: list[str]
+) -> None:
+    begun = answer("init", *flags, home=tmp_path / "home")
+    written = tomllib.loads((tmp_path / "home" / "clauseway.toml").read_text())
+    made = {each["name"]: (each["seller"], list(each["models"])) for each in written["deployment"]}
+    assert (made, written["agreement"]) == (deployments, agreements)
+    if (tmp_path / "home" / "prices.csv").exists():
+        basis = begun["next"][0].split()[1:4]
+        assert run(*basis, "--why", "the list", home=tmp_path / "home").returncode == 0
+    # Without the secrets, as where a change is checked before it is merged.
+    told = run("config", "check", home=tmp_path / "home")
+    assert "is not set" in told.stderr
+    checked = answer("config", "check", "--without-secrets", home=tmp_path / "home")
+    assert checked["deployments"] == list(deployments)
+    again = run("init", *flags, home=tmp_path / "home")
+    assert again.returncode == 3
+    assert "there is a file already" in again.stderr
+
+
+# the flags | what is told
+REFUSED = [
+    ((), ["--vendor: it is missing", "--model: it is missing", "Give --agreement or --without-agreement"]),
+    (("--vendor", "openai"), ["Give --model, or run it on a terminal, which asks."]),
+    (("--vendor", "opneai", "--model", "gpt-5.5", "--without-agreement"), ["Did you mean 'openai'?"]),
+    (
+        ("--vendor", "openai", "--model", "gpt-9", "--without-agreement"),
+        ["none of these vendors serves 'gpt-9'", "clauseway fact record product --product gpt-9"],
+    ),
+    (
+        ("--vendor", "openai", "--model", "gpt-5.5", "--without-agreement", "--agreement", "openai-microsoft"),
+        ["Give one of both."],
+    ),
+]
+
+
+@pytest.mark.parametrize(("flags", "sentences"), REFUSED)
+def test_answers_that_are_missing_or_mean_nothing(tmp_path: Path, flags: tuple[str, ...], sentences: list[str]) -> None:
+    done = run("init", *flags, home=tmp_path / "home")
+    assert done.returncode == 3
+    assert [sentence for sentence in sentences if sentence not in done.stderr] == []
+    assert not (tmp_path / "home" / "clauseway.toml").exists()
+
+
+def test_a_terminal_is_asked(tmp_path: Path) -> None:
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(CLAUSEWAY, [str(CLAUSEWAY), "init", "--home", str(tmp_path / "home")])
+    os.write(terminal, b"openai, mistral\ngpt-5.5, mistral-large-latest\nnone\n")
+    shown = b""
+    try:
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    except OSError:
+        pass  # the other side has closed
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
+    assert b"Where do you buy" in shown
+    written = tomllib.loads((tmp_path / "home" / "clauseway.toml").read_text())
+    assert [each["name"] for each in written["deployment"]] == ["openai", "mistral"]
+
+
+def test_the_example_is_printed(tmp_path: Path) -> None:
+    example = run("config", "example").stdout
+    (tmp_path / "clauseway.toml").write_text(example)
+    checked = answer("config", "check", str(tmp_path / "clauseway.toml"), "--without-secrets")
+    assert checked["deployments"] == ["openai-direct", "azure-sweden", "bedrock-oregon"]
+
+
+def test_a_model_that_one_of_the_vendors_does_not_have_is_told(tmp_path: Path) -> None:
+    flags = ("--vendor", "openai", "--vendor", "mistral", "--model", "gpt-5.5", "--without-agreement")
+    begun = answer("init", *flags, home=tmp_path / "home")
+    stands = [(model["written"], model["standing"]) for model in begun["models"]]
+    assert stands == [("openai/gpt-5.5", "unstated"), ("mistral/gpt-5.5", "left out")]
+    assert "Not served" not in (tmp_path / "home" / "clauseway.toml").read_text()
