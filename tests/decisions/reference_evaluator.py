@@ -135,6 +135,13 @@ class World:
 
     def end_of(self, term: Any, begin: date) -> date:
         """The first day on which it no longer holds, as the changes in effect on the day say."""
+        end = self.written_end_of(term, begin)
+        right = term.id.removesuffix(".exclusive")
+        rights = [one for amendment in self.amendments for one in amendment.terms if one.id == right]
+        behind = [one for one in rights if getattr(one, "exclusive", False) or getattr(one, "sole", False)]
+        return min([end, *(self.written_end_of(one, begin) for one in behind if one is not term)])
+
+    def written_end_of(self, term: Any, begin: date) -> date:
         end = self.written(term, begin)
         for amendment in sorted(self.amendments, key=lambda one: one.rank):
             since = amendment.effective
@@ -269,41 +276,54 @@ class World:
             return "unstated"
         if action == "share-revenue":
             return self.share(deed)
-        owner, public = self.owner(deed.product), self.permitted(deed, "anyone")
-        if not owner and not public:
+        owner, rights = self.owner(deed.product), self.rights(deed)
+        public = [self.permitted(one, "anyone") for one in rights]
+        if not owner and not any(public):
             return "unstated"
         needed = list(self.needed(deed, owner))
         if any(self.forbidden(one, party) for one in needed):
             return "forbidden"
         if party == owner:
             return self.unless_open(needed, party, owner)
-        if public:
+        if all(public):
             return self.unless_open(needed, party, "")
-        held = self.licensed(deed, owner, self.live)
-        if held:
-            return (
-                self.unless_open([deed], party, "")
-                if action == "use-under-licence"
-                else self.unless_open(needed, party, owner)
-            )
-        right = self.permitted(deed, party) or self.granted(deed)
-        if not right and self.licensed(deed, owner, self.over):
+        if not owner:
+            return "unstated"
+        if action == "use-under-licence" and self.licensed(deed, owner, self.live):
+            return self.unless_open([deed], party, "")
+        held = [self.right(one, owner) for one, left_to_all in zip(rights, public, strict=True) if not left_to_all]
+        if "lost" in held:
             return "forbidden"
         if action == "use-under-licence":
             licensing = deed._replace(action="license", party=owner, to=party)
             if self.forbidden(licensing, owner):
                 return "forbidden"
             needed.append(licensing)
-        if not right and not self.launched(deed):
-            return "conditional"
-        return self.unless_open(needed, party, owner)
+        return "conditional" if "none" in held else self.unless_open(needed, party, owner)
+
+    def rights(self, deed: Deed) -> list[Deed]:
+        """To serve what one sells oneself takes both rights, where the product's class is ever sold."""
+        product = self.catalog.products.get(deed.product)
+        sold = "sell" in self.catalog.classes[product.product_class if product else deed.product].actions
+        return [deed, deed._replace(action="sell")] if self.sells_itself(deed) and sold else [deed]
+
+    @staticmethod
+    def sells_itself(deed: Deed) -> bool:
+        return deed.action == "serve" and deed.party == deed.seller
+
+    def right(self, deed: Deed, owner: str) -> str:
+        if self.licensed(deed, owner, self.live) or self.permitted(deed, deed.party) or self.granted(deed):
+            return "held"
+        if self.licensed(deed, owner, self.over):
+            return "lost"
+        return "held" if self.launched(deed) else "none"
 
     def needed(self, deed: Deed, owner: str) -> Iterator[Deed]:
         yield deed
         if deed.action == "sell":
             own = bool(owner) and self.shipped(deed.product, deed.cloud)
             yield deed._replace(action="serve", party=owner if own else self.catalog.operators.get(deed.cloud, ""))
-        elif deed.action == "serve" and deed.party == deed.seller:
+        elif self.sells_itself(deed):
             yield deed._replace(action="sell")
         elif deed.action == "license" and owner and deed.party != owner:
             yield deed._replace(party=owner, to=deed.party)

@@ -17,7 +17,7 @@ from clauseway.agreement import Exclusivity, boundaries
 from clauseway.agreement.language.terms import Only
 from clauseway.decisions import Tables, all_questions
 from soak import examples
-from terms_at_hand import asking, at_hand, decided
+from terms_at_hand import asking, at_hand, decided, documents, reading
 
 ON_SELL = """
 id: t
@@ -244,7 +244,44 @@ serve maker app own                        | forbidden   | t
 serve rival app south seller=shop          | conditional | grant
 """
 
+# Who may host and not sell serves for others alone; who sells what it serves needs both rights.
+HOSTS = """
+id: h
+kind: permission
+party: partner
+actions: [serve]
+products: [apps]
+
+id: s
+kind: permission
+party: %s
+actions: [sell]
+products: [apps]
+
+id: p
+kind: permission
+party: anyone
+actions: [%s]
+products: [tool]
+"""
+HOSTS_AND_SELLS_NOTHING = """
+serve partner app north seller=shop        | permitted   | own
+serve partner app north seller=maker       | permitted   | own
+serve partner app north seller=rival       | conditional | grant
+serve partner app north                    | conditional | grant
+serve shop app south                       | conditional | grant
+serve rival tool south                     | conditional | grant
+"""
+HOSTS_AND_SELLS = """
+serve partner app north                    | permitted   | own
+serve partner tool north                   | permitted   | p
+serve shop tool south                      | conditional | grant
+serve maker app own                        | permitted   | own
+"""
+
 TABLES = [
+    (HOSTS % ("shop", "serve"), HOSTS_AND_SELLS_NOTHING),
+    (HOSTS % ("partner", "sell"), HOSTS_AND_SELLS),
     (APPOINTED % "parties", HOSTED_FOR_THE_APPOINTEE),
     (APPOINTED % "sellers", HOSTED_FOR_THE_APPOINTEE),
     # Terms on sales bind the owner, as they bind others, and the owner's serving of what it sells.
@@ -376,6 +413,30 @@ def test_decided(terms: str, question: str, outcome: str, because: str) -> None:
         assert ", ".join(sorted(condition.term for condition in decision.conditions)) == because
     else:
         assert decision.reasons[0].term == because, decision.reasons
+
+
+def test_what_is_served_and_never_sold_needs_a_right_to_serve_alone() -> None:
+    labs = {
+        "classes:\n": "classes:\n  lab: {actions: [serve]}\n  shelf: {actions: [serve, sell]}\n",
+        "products: [apps, ": "products: [lab, shelf, apps, ",
+    }
+    for products, outcomes in (("lab, shelf", ("permitted", "conditional")), ("apps", ("conditional",) * 2)):
+        texts = documents((HOSTS % ("shop", "serve")).replace("[apps]", f"[{products}]", 1))
+        for old, new in labs.items():
+            texts = {name: text.replace(old, new) for name, text in texts.items()}
+        opened = reading(texts)
+        tables = Tables(opened.agreement, opened.catalog, opened.facts)
+        for name, outcome in zip(("lab", "shelf"), outcomes, strict=True):
+            asked = asking(opened, f"serve partner {name} north", "2026-06-01")
+            assert opened.answer(asked).outcome == outcome
+            assert tables.decide(asked) == opened.answer(asked)
+
+
+def test_the_condition_of_a_host_that_may_not_sell_says_so() -> None:
+    [condition] = decided(at_hand(HOSTS % ("shop", "serve")), "serve partner app north").conditions
+    assert condition.text == (
+        "partner may serve it for another seller; to sell it too, maker must grant it to partner; no grant is recorded."
+    )
 
 
 def test_an_exclusivity_permits_nobody() -> None:

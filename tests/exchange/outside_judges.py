@@ -111,6 +111,7 @@ class OdrlReader:
                 action = graph.value(rule, ODRL.action)
                 assert action is not None
                 self.rules.setdefault((kind, action), []).append(rule)
+        self._hosts_itself = False
         self.parts: dict[tuple[Node, Node], list[Node]] = {}
 
     @cached_property
@@ -118,11 +119,14 @@ class OdrlReader:
         return (None, RDF.type, ODRL.Agreement) in self.graph
 
     def outcome(self, asked: Question) -> str:
-        """Where another sells what the party serves, the stricter of both."""
-        own = self._alone(asked)
-        if asked.action != "serve" or asked.seller == asked.party:
+        """Of what is served and sold, the stricter of both. Who sells what it serves is its host."""
+        own, itself = self._alone(asked), asked.seller == asked.party
+        never_sold = (self._node("asset", asked.product), CW.neverSold, Literal(True)) in self.graph
+        if asked.action != "serve" or (itself and never_sold):
             return own
+        self._hosts_itself = itself
         sale = self._alone(msgspec.structs.replace(asked, action="sell", party=asked.seller))
+        self._hosts_itself = False
         return min(own, sale, key=["forbidden", "unstated", "conditional", "permitted"].index)
 
     def _alone(self, asked: Question) -> str:
@@ -207,7 +211,7 @@ class OdrlReader:
     def _host(self, asked: Question) -> list[Node]:
         """Who hosts: whoever serves; of a sale the owner where it launched on that cloud, else the cloud's operator."""
         cloud = self._node("cloud", asked.cloud)
-        if asked.action == "serve":
+        if asked.action == "serve" or self._hosts_itself:
             return [self._node("party", asked.party)]
         launched = [
             cloud_of

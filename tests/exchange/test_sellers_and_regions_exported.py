@@ -46,7 +46,7 @@ def test_places_lie_in_their_regions(judge: str) -> None:
 
 
 def test_the_seller_stands_in_the_requests_of_cedar() -> None:
-    """Those of the party come first; where another sells, those of its sale follow."""
+    """Those of the hosting come first, those of the sale follow; who sells what it serves is its host."""
     taken = extract(opened(), DAYS[1], KnownAt.everything())
     parts = {"action": "serve", "party": "maker", "product": "app", "cloud": "own", "region": "us"}
     found = cedar_requests(taken, **parts, seller="reseller")
@@ -59,7 +59,9 @@ def test_the_seller_stands_in_the_requests_of_cedar() -> None:
         ("reseller", "sell.stated"),
     ]
     assert {(one["context"]["seller"], one["context"]["region"]) for one in found} == {("reseller", "us")}
-    assert len(cedar_requests(taken, **parts)) == 3
+    itself = cedar_requests(taken, **parts)[3:]
+    assert {(one["principal"]["id"], one["context"]["host"]) for one in itself} == {("maker", "maker")}
+    assert [one["action"]["id"] for one in itself] == ["sell", "sell.once-met", "sell.stated"]
 
 
 def test_what_the_terms_keep_to_is_written() -> None:

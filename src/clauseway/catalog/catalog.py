@@ -57,6 +57,11 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         """Return the class of a product, or the class itself when a class is named."""
         return self.products[name].product_class if name in self.products else name
 
+    def takes(self, name: str, action: str) -> bool:
+        """Return whether a product or class takes an action, as its class says."""
+        product_class = self.classes.get(self.class_of(name))
+        return product_class is not None and action in product_class.actions
+
     def names_product(self, name: str) -> bool:
         """Return whether a name is a product or a class."""
         return name in self.products or name in self.classes

@@ -71,12 +71,12 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     """Everything that an answer about an action and a product may rest on, on a day.
 
     Equal situations have equal answers. `facts` pairs the place of a fact in the register with the
-    number of its turns that are past. `product` says if it is a product and not a class, and the
-    day by which it had shipped.
+    number of its turns that are past. `product` says if it is a product and not a class, if its
+    class is ever sold, and the day by which it had shipped.
     """
 
     action: str
-    product: tuple[bool, date | None]
+    product: tuple[bool, bool, date | None]
     live: tuple[Bearing, ...]
     ended: tuple[Bearing, ...]
     facts: tuple[tuple[int, int], ...]
@@ -184,6 +184,7 @@ class ActContext:
             action=self._action,
             product=(
                 catalog_entry is not None,
+                self._action == SERVE and text.catalog.takes(self._product, SELL),
                 catalog_entry.first_shipped_by if catalog_entry is not None and dated else None,
             ),
             live=tuple(live),
@@ -322,6 +323,7 @@ class ActContexts:
         return (
             lineage & self._named,
             catalog_entry is not None,
+            self._text.catalog.takes(product, SELL),
             catalog_entry.first_shipped_by if catalog_entry is not None else None,
         )
 

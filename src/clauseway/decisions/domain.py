@@ -105,4 +105,4 @@ def products_of(catalog: Catalog, action: str) -> list[str]:
     )
     if action == SHARE:
         return ["", *names]
-    return [name for name in names if action in catalog.classes[catalog.class_of(name)].actions]
+    return [name for name in names if catalog.takes(name, action)]

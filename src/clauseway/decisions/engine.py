@@ -6,14 +6,16 @@ share-revenue   Is a share due?
 forbidden?      Check each act that the question needs. A sale, for example, needs an offer by
                 the seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
-anyone          A public permission permits the act, under the party's own conditions.
-another party   A licence or a grant permits the act, under the owner's conditions. Without
-                either, the answer is conditional on a grant.
+another party   Needs a right to each act that it does itself: to sell and to serve, where it
+                serves what it sells. A public permission permits the act, under the party's
+                own conditions; a licence or a grant, under the owner's. Without any of them,
+                the answer is conditional on a grant.
 
 `asking` makes a case of a question, and a decision of what is found here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -47,7 +49,7 @@ from clauseway.decisions.rights import (
 )
 
 # The version of the rules above. Raise it when any answer changes: every receipt contains it.
-ENGINE = "clauseway-decisions/5"
+ENGINE = "clauseway-decisions/6"
 
 
 def decide_act(case: Case, act: Act) -> Finding:
@@ -66,10 +68,10 @@ def _rule(case: Case, act: Act) -> Finding:
     if act.action == SHARE:
         return _share(case, act)
     owner = case.owner(act)
-    public = permissions(case, act, ANYONE)
-    if owner is None and not public:
-        # The rule `unstated` speaks of days on which nothing is in force at all.
-        return Finding(Outcome.UNSTATED, (case.rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
+    rights = _rights(case, act)
+    public = [permissions(case, right, ANYONE) for right in rights]
+    if owner is None and not any(public):
+        return _unowned(case)
     # A term that forbids goes before every permission. The party that asks may have a permission
     # that overrides such a term (`despite`).
     needed = _needed(case, act, owner)
@@ -83,11 +85,32 @@ def _rule(case: Case, act: Act) -> Finding:
             Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
             conditions(case, needed, owner, grantor=owner),
         )
-    # Without an owner there is a public permission, or the product was unstated.
-    if public or owner is None:
-        return both(Finding(Outcome.PERMITTED, public), conditions(case, needed, act.party))
+    # Anyone may do what a public permission covers.
+    if all(public):
+        permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
+        return both(permitted, conditions(case, needed, act.party))
+    if owner is None:
+        return _unowned(case)
     # Any other party needs a licence or a grant.
-    return _use(case, act, owner) if act.action == USE else _derived(case, act, owner, needed)
+    if act.action == USE:
+        return _use(case, act, owner)
+    return _derived(case, act, owner, needed, dict(zip(rights, public, strict=True)))
+
+
+def _unowned(case: Case) -> Finding:
+    # The rule `unstated` speaks of days on which nothing is in force at all.
+    return Finding(Outcome.UNSTATED, (case.rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
+
+
+def _rights(case: Case, act: Act) -> tuple[Act, ...]:
+    """Return the acts to which a party other than the owner needs a right of its own.
+
+    Who serves what it sells itself needs the right to sell too, unless the product is never sold.
+    """
+    if act.action != SERVE or act.seller != act.party:
+        return (act,)
+    sold = case.catalog.takes(act.product, SELL)
+    return (act, msgspec.structs.replace(act, action=SELL)) if sold else (act,)
 
 
 def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
@@ -142,27 +165,46 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
 # Parties other than the owner
 
 
-def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding:
+def _derived(
+    case: Case,
+    act: Act,
+    owner: str,
+    needed: Sequence[Act],
+    public: Mapping[Act, tuple[Reason, ...]],
+) -> Finding:
     """Decide an act of a party that is not the owner: it needs a licence or a grant.
 
-    The conditions that bind the owner bind the act too.
+    `public` holds each act that needs a right, with the permissions of anyone to it. The
+    conditions that bind the owner bind the act too.
     """
     bound = conditions(case, needed, act.party, grantor=owner)
-    # A licence carries serving and selling alone.
-    licensed = licences(case, act) if act.action in ACTIONS_WITH_SELLER else Licences((), ())
+    held: tuple[Reason, ...] = ()
+    granted: tuple[Reason, ...] = ()
+    lost: list[TermState] = []
+    lacking: list[Act] = []
+    for right, left_to_all in public.items():
+        # A licence carries serving and selling alone.
+        licensed = (
+            licences(case, right) if right.action in ACTIONS_WITH_SELLER else Licences((), ())
+        )
+        if left_to_all or licensed.held:
+            held += left_to_all or licensed.held
+        elif given := grants(case, right):
+            granted += given
+        elif licensed.lost:
+            lost += licensed.lost
+        elif launched := own_launch(case, right):
+            granted += launched
+        else:
+            lacking.append(right)
+    if lost:
+        return _no_longer_licensed(case, lost)
+    if lacking:
+        return both(_lacks_a_grant(case, lacking[0], act, owner, needed), bound)
     # A licence is a right by itself and is cited first. A grant rests on the owner's freedom to
     # give it, so the grounds of that freedom go before the grant.
-    if licensed.held:
-        return both(
-            Finding(Outcome.PERMITTED, licensed.held + _grounds(case, needed, owner)), bound
-        )
-    granted = grants(case, act)
-    if licensed.lost and not granted:
-        return _no_longer_licensed(case, licensed.lost)
-    granted = granted or own_launch(case, act)
-    if granted:
-        return both(Finding(Outcome.PERMITTED, _grounds(case, needed, owner) + granted), bound)
-    return both(_lacks_a_grant(case, act, owner, needed), bound)
+    reasons = held + _grounds(case, needed, owner) + granted
+    return both(Finding(Outcome.PERMITTED, reasons), bound)
 
 
 def _use(case: Case, act: Act, owner: str) -> Finding:
@@ -182,7 +224,7 @@ def _use(case: Case, act: Act, owner: str) -> Finding:
     bound = conditions(case, [act, *licensing], act.party, grantor=owner)
     if granted := grants(case, act):
         return both(Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound)
-    return both(_lacks_a_grant(case, act, owner, licensing), bound)
+    return both(_lacks_a_grant(case, act, act, owner, licensing), bound)
 
 
 def _no_longer_licensed(case: Case, lost: Sequence[TermState]) -> Finding:
@@ -191,11 +233,16 @@ def _no_longer_licensed(case: Case, lost: Sequence[TermState]) -> Finding:
     return Finding(Outcome.FORBIDDEN, (*ending(last), case.rule("licensee")))
 
 
-def _lacks_a_grant(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding:
-    """Answer that the act is conditional: the owner could grant it and has not."""
+def _lacks_a_grant(
+    case: Case, lacking: Act, act: Act, owner: str, needed: Sequence[Act]
+) -> Finding:
+    """Answer that the act is conditional: the owner could grant what is lacking and has not."""
+    text = f"{owner} must grant it to {ASKED_PARTY}; no grant is recorded."
+    if lacking.action != act.action:
+        text = f"{ASKED_PARTY} may serve it for another seller; to sell it too, {text}"
     condition = Condition(
         term="grant",
-        text=f"{owner} must grant it to {ASKED_PARTY}; no grant is recorded.",
+        text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
     )
     # Cite the exclusivity that once reserved the licence, or the first act that is needed: for a
@@ -203,7 +250,9 @@ def _lacks_a_grant(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> F
     freed = lifted(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )
-    paused = tuple(reason for state in paused_permissions(case, act) for reason in ending(state))
+    paused = tuple(
+        reason for state in paused_permissions(case, lacking) for reason in ending(state)
+    )
     reasons = (*paused, *freed, case.rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
 

@@ -286,7 +286,7 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
         check_name(problems, "--product", product, names)
         return
     # The product is known: does its class take the action?
-    if action != SHARE and action not in catalog.classes[catalog.class_of(product)].actions:
+    if action != SHARE and not catalog.takes(product, action):
         takes = sorted(
             name
             for name, product_class in catalog.classes.items()

@@ -18,9 +18,9 @@ So a caller that asks only `Action::"serve"` is allowed permitted acts and nothi
     precedence, right of first refusal                            forbid now, not once met
 
 A sale is an offer by the seller and a hosting: by the owner where it launched on that cloud, else
-by the cloud's operator, whom `cedar_requests` names in the context. Another party's serving is
-both, by that party. Where the seller is not the party, ask `serve` for the party and `sell` for the
-seller, both with that seller in the context: the stricter answer holds (`answer_of`). Every policy
+by the cloud's operator, whom `cedar_requests` names in the context. To serve is both: ask `serve`
+for the party and `sell` for the seller, with that seller in the context of both, and as host the
+party where it sells what it serves. The stricter answer holds (`answer_of`). Every policy
 carries its term, document, line and source as annotations. Facts (launches, first shipments,
 answers, grants, offers) are attributes of entities. Language:
 https://docs.cedarpolicy.com/policies/syntax-policy.html
@@ -157,8 +157,8 @@ def cedar_requests(
 ) -> list[dict[str, Any]]:
     """Return the three requests of a question: now, once met, stated.
 
-    If another party sells the served product, the sale's three requests follow. Raise InvalidInput
-    if the agreement tells regions apart and does not know the region.
+    For what is served and sold, the three requests of the sale follow. Raise InvalidInput if the
+    agreement tells regions apart and does not know the region.
     """
     asked, catalog = Names(**names), extract.catalog
     if problems := region_problems(catalog, asked.action, asked.cloud, asked.region):
@@ -166,22 +166,30 @@ def cedar_requests(
     resource = {"type": "Product", "id": asked.product or ANY_PRODUCT}
     region, seller = catalog.region_of(asked.cloud, asked.region), asked.seller or asked.party
     act = act_on(asked, region=region, seller=seller)
-    sale = msgspec.structs.replace(act, action="sell", party=act.seller)
+    hosts = {act: _host(extract, act)}
+    if act.action == "serve":
+        sale = msgspec.structs.replace(act, action="sell", party=act.seller)
+        if act.seller != act.party:
+            hosts[sale] = _host(extract, sale)
+        elif catalog.takes(act.product, "sell"):
+            hosts[sale] = act.party
     return [
         {
-            "principal": {"type": "Party", "id": act_.party},
+            "principal": {"type": "Party", "id": each.party},
             "resource": resource,
-            "context": _context(extract, act_),
-            "action": {"type": "Action", "id": act_.action + asked},
+            "context": _context(each, host),
+            "action": {"type": "Action", "id": each.action + asked},
         }
-        for act_ in ([act, sale] if act.action == "serve" and act.seller != act.party else [act])
+        for each, host in hosts.items()
         for asked in ("", ONCE_MET, STATED)
     ]
 
 
-def _context(extract: Extract, act: Act) -> dict[str, str]:
-    """Return the context of an act, including its host."""
-    host = {"serve": act.party, "sell": extract.host(act.product, act.cloud)}.get(act.action, "")
+def _host(extract: Extract, act: Act) -> str:
+    return {"serve": act.party, "sell": extract.host(act.product, act.cloud)}.get(act.action, "")
+
+
+def _context(act: Act, host: str) -> dict[str, str]:
     where = {"cloud": act.cloud, "segment": act.segment, "region": act.region}
     return {**where, "to": act.to, "seller": act.seller, "host": host}
 

@@ -28,7 +28,7 @@ from clauseway.agreement import (
     Scope,
     Term,
 )
-from clauseway.agreement.language.actions import LICENSE, TERM_ACTIONS
+from clauseway.agreement.language.actions import LICENSE, SELL, SERVE, TERM_ACTIONS
 from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.rights import LAUNCH_RULE
@@ -217,6 +217,15 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
             ]
             owned.append((term, frozenset[str]().union(*taken)))
         return owned
+
+    def unsold(self) -> list[str]:
+        """Return the products and classes that are served and never sold."""
+        catalog = self.catalog
+        return [
+            name
+            for name in sorted({*catalog.products, *catalog.classes})
+            if catalog.takes(name, SERVE) and not catalog.takes(name, SELL)
+        ]
 
     def launches(self, product: str) -> list[Launch]:
         """Return the shipments that have taken effect."""

@@ -72,8 +72,9 @@ _NOTICE = (
     "the agreement permits, and no equivalence is claimed. Permitted: a permission reaches the "
     "act, each of its duties is fulfilled or does not apply, and no prohibition reaches it. "
     "Conditional: the same with an open duty. Forbidden: a prohibition reaches the act; of a "
-    "revenue share, that no obligation does. Unstated: no rule reaches it. Where one party sells "
-    "what another serves, both acts are asked and the stricter answer holds."
+    "revenue share, that no obligation does. Unstated: no rule reaches it. To serve is "
+    "asked with the sale by the seller, unless the party sells itself what is never sold, and the "
+    "stricter answer holds. Who sells what it serves is its host."
 )
 _ACTIONS: Mapping[str, str] = {
     "serve": "To run a product for customers on a cloud.",
@@ -115,6 +116,7 @@ _MEMBERS: Mapping[str, str] = {
     "the duty does not apply where its own constraints do not hold.",
     "bearsOn": "The actions of the permissions on which a duty lies.",
     "scope": "The products of the permissions on which a duty lies.",
+    "neverSold": "Whether the product, or each product of the collection, is served and never sold.",
     "anyone": "Every party, as the assignee of a rule.",
     "anyone-but-the-owner": "Every party but the rule's assigner, as the assignee of a rule.",
 }
@@ -949,11 +951,13 @@ def _parties(extract: Extract) -> Iterator[Node]:
 
 
 def _assets(extract: Extract) -> Iterator[Node]:
+    unsold = extract.unsold()
     for class_ in sorted(extract.catalog.classes.values(), key=lambda class_: class_.id):
         reference = _reference(extract, "asset", class_.id)
         within = class_.within
         wider = {"odrl:partOf": _reference(extract, "asset", within)} if within else {}
-        yield {**reference, "@type": "odrl:AssetCollection", **wider}
+        sold = {"cw:neverSold": True} if class_.id in unsold else {}
+        yield {**reference, "@type": "odrl:AssetCollection", **wider, **sold}
     for product in sorted(extract.catalog.products.values(), key=lambda product: product.id):
         first = extract.first_shipped(product.id)
         answer = extract.facts.answer(product.id, extract.as_of)
@@ -966,6 +970,7 @@ def _assets(extract: Extract) -> Iterator[Node]:
                 if (owner := extract.owner(product.id))
                 else {}
             ),
+            **({"cw:neverSold": True} if product.id in unsold else {}),
             **({"cw:firstShipped": _day(first)} if first else {}),
             "cw:launch": [_launch(extract, launch) for launch in extract.launches(product.id)],
             **({"cw:answer": _answer(answer)} if answer else {}),

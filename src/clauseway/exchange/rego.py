@@ -80,12 +80,17 @@ else := "" if {
 	not act.action in {"serve", "sell", "contract-compute"}
 }
 
-# Where another party sells what is served, both must be allowed.
-both(act) := answer(act) if sold_by_the_party(act)
+# What is served is sold, by the party or by another, and both must be allowed.
+both(act) := answer(act) if act.action != "serve"
 
-else := strictest({answer(act), answer(object.union(act, {"action": "sell", "party": act.seller}))})
+else := strictest({answer(act), answer(object.union(act, {"action": "sell", "party": act.seller}))}) if {
+	not sold_by_the_party(act)
+}
 
-sold_by_the_party(act) if act.action != "serve"
+else := answer(act) if act.product in unsold
+
+# Who sells what it serves is its host.
+else := strictest({answer(act), answer(object.union(act, {"action": "sell", "host": act.party}))})
 
 sold_by_the_party(act) if act.seller == act.party
 
@@ -166,7 +171,9 @@ else := {act, licensing(act, act.party), licensing(act, act.to)} if {
 else := {act}
 
 # The owner hosts where it launched, the cloud's operator elsewhere.
-host(act) := owner(act.product) if [act.product, act.cloud] in shipped
+host(act) := act.host if act.host
+
+else := owner(act.product) if [act.product, act.cloud] in shipped
 
 else := operators[act.cloud]
 
@@ -278,6 +285,7 @@ def _catalog(extract: Extract) -> list[str]:
         f"places := {_object({cloud: _object(of) for cloud, of in _places(extract).items()})}",
         f"operators := {_object({cloud: _text(party) for cloud, party in operators})}",
         f"scopes := {_object({name: _set(within) for name, within in scopes.items()})}",
+        f"unsold := {_set(extract.unsold())}",
         f"first_shipped := {_object({name: _day(day) for name, day in shipped.items()})}",
     ]
 
