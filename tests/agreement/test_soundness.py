@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+import terms_at_hand as hand
 from clauseway import KnownAt, OpenAgreement, Outcome, open_agreement
 from clauseway.agreement import FactRegister, read_agreement
 from clauseway.agreement.soundness.checking import check_agreement
@@ -356,3 +357,30 @@ def test_what_forbids_something_that_nobody_owns_is_an_error_and_the_answer_says
     decision = decided(opened, "contract-compute shop rooms own")
     assert (decision.outcome, [reason.note for reason in decision.reasons]) == ("unstated", ["nobody owns rooms"])
     assert decided(at_hand(NOT_OWNED), "contract-compute shop rooms own").outcome == "forbidden"
+
+
+def test_where_readings_are_too_many_it_is_said() -> None:
+    """Nine readings of two options each: 512 ways, of which 256 are looked at."""
+    named = range(9)
+    readings = "readings:\n" + "".join(
+        f"  R{n}: {{says: It may mean either., source: [T], options: [yes, no]}}\n" for n in named
+    )
+    terms = "\n\n".join(
+        f"id: A1.t{n}\nkind: prohibition\nparties: [rival]\nactions: [sell]\nproducts: [apps]\nunder: {{R{n}: no}}"
+        for n in named
+    )
+    texts = hand.documents(terms)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", readings + "rules:\n")
+    opened = hand.reading(texts)
+    [said] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "readings-left-out"]
+    assert said.what == "terms were compared under 256 combinations of readings"
+    assert "512 ways" in said.why
+
+
+def test_a_minimum_beside_a_share_is_no_copy_of_it() -> None:
+    share = "id: A%d.s\nkind: revenue-share\npayer: shop\npayee: maker\nrate: %s\nbase: {sellers: [shop]}%s"
+    for rate, floors, told in (("10 %", "", 1), ("0 %", "\nfloors: [{amount: USD 5, per: month}]", 0)):
+        later = {"A2.md": hand.amendment("A2", "2026-07-01", share % (2, rate, floors))}
+        opened = hand.reading(hand.documents(share % (1, "5 %", "")) | later)
+        remarks = check_agreement(opened.agreement, opened.facts)
+        assert len([one for one in remarks if one.kind == "overlap"]) == told

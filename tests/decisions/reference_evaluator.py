@@ -136,10 +136,12 @@ class World:
     def end_of(self, term: Any, begin: date) -> date:
         """The first day on which it no longer holds, as the changes in effect on the day say."""
         end = self.written_end_of(term, begin)
+        if not term.id.endswith(".exclusive"):
+            return end
         right = term.id.removesuffix(".exclusive")
         rights = [one for amendment in self.amendments for one in amendment.terms if one.id == right]
         behind = [one for one in rights if getattr(one, "exclusive", False) or getattr(one, "sole", False)]
-        return min([end, *(self.written_end_of(one, begin) for one in behind if one is not term)])
+        return min([end, *(self.written_end_of(one, begin) for one in behind)])
 
     def written_end_of(self, term: Any, begin: date) -> date:
         end = self.written(term, begin)

@@ -9,12 +9,13 @@ from reference_evaluator import World
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
 from clauseway.agreement.soundness.checking import check_agreement
-from clauseway.app.agreements.checking import empty_rights
+from clauseway.app.agreements.checking import empty_rights, nobody_left
 from clauseway.decisions import all_questions
 from clauseway.decisions.emptied import emptied
 from clauseway.decisions.question import RESTS_ON
+from clauseway.decisions.reserved import reserved_to_nobody
 from soak import examples
-from terms_at_hand import at_hand
+from terms_at_hand import amendment, at_hand, documents, reading
 
 NOBODY = "id: p\nkind: prohibition\nparties: [%s]\nactions: [%s]\nproducts: [apps]%s\n\n"
 SHOP = "id: g\nkind: permission\nparty: shop\nactions: [%s]\nproducts: [app]%s"
@@ -50,6 +51,41 @@ TABLE = [
 ]  # fmt: skip
 
 
+RESERVED = "id: x\nkind: exclusivity\nactions: [sell]\nproducts: [app]\nonly: {%s}%s\n\n"
+LATER = "id: q\nkind: prohibition\nparties: [%s]\nactions: [%s]\nproducts: [apps]\nclouds: [north]"
+
+# What is reserved to somebody whom other terms forbid it: nobody may. Terms in A1, terms in A2 · what `check` says.
+NOBODY_LEFT = [
+    (RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", ""), "",
+     "error nobody may sell app: x reserves it to shop, and p forbids it to shop"),
+    (RESERVED % ("sellers: [shop]", "") + NOBODY % ("anyone", "sell", ""), "",
+     "error nobody may sell app: x reserves it to shop, and p forbids it to shop"),
+    # Of two that it is reserved to, one may.
+    (RESERVED % ("parties: [shop, rival]", "") + NOBODY % ("shop", "sell", ""), "", ""),
+    # The prohibition keeps to a cloud, or leaves a carve-out: there is a way.
+    (RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", "\nclouds: [north]"), "", ""),
+    (RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", "\nexcept: [{segments: [state]}]"), "", ""),
+    (RESERVED % ("parties: [shop]", "\nclouds: [north]") + NOBODY % ("shop", "sell", "\nclouds: [north]"), "",
+     "error nobody may sell app on north: x reserves it to shop, and p forbids it to shop"),
+    # A sale is hosted: on the clouds where it is reserved to be sold nobody may serve.
+    (RESERVED % ("clouds: [north]", "") + NOBODY % ("anyone", "serve", "\nclouds: [north]"), "",
+     "error nobody may sell app: x reserves it to north, and p forbids it there"),
+    # From a later amendment on.
+    (RESERVED % ("parties: [shop]", "\nclouds: [north]"), LATER % ("shop", "sell"),
+     "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q forbids it to shop"),
+    (RESERVED % ("parties: [shop]", "\nclouds: [north]\nuntil: 2026-07-01"), LATER % ("shop", "sell"), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("terms", "later", "said"), NOBODY_LEFT)
+def test_what_is_reserved_to_whom_it_is_forbidden_is_told(terms: str, later: str, said: str) -> None:
+    texts = documents(terms) | ({"A2.md": amendment("A2", "2026-07-01", later)} if later else {})
+    opened = reading(texts)
+    checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    remarks = nobody_left(opened.agreement, checked, reserved_to_nobody(opened.agreement, opened.catalog, opened.facts))
+    assert [f"{one.severity.value} {one.what}" for one in remarks] == ([said] if said else [])
+
+
 def told(opened: OpenAgreement) -> list[str]:
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
@@ -63,7 +99,9 @@ def test_a_right_that_is_emptied_is_told(terms: str, said: str) -> None:
 
 @pytest.mark.parametrize("name", ["openai-microsoft", "anthropic-clouds"])
 def test_the_agreements_that_ship_empty_no_right(name: str) -> None:
-    assert told(open_agreement(name)) == []
+    opened = open_agreement(name)
+    assert told(opened) == []
+    assert reserved_to_nobody(opened.agreement, opened.catalog, opened.facts) == ()
 
 
 @settings(

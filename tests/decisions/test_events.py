@@ -274,6 +274,8 @@ def test_a_decision_cites_the_event_that_began_its_term(
         ((NOTICE, event("notice", "2026-07-05")), ["event:notice=2026-07-05"]),
         ((CURE,), ["event:cure=2026-03-20"]),
         ((BREACH, CURE), []),
+        # As known before the first was recorded, the second ended all: it changed answers then.
+        ((NOTICE + ", recorded: 2026-08-01", event("notice", "2026-07-05")), []),
         # A second breach within the first.
         ((BREACH, event("breach", "2026-03-10", "2026-03-12"), CURE), ["event:breach=2026-03-10"]),
     ],

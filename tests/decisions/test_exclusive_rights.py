@@ -8,6 +8,7 @@ from reference_evaluator import World
 from clauseway import InvalidInput
 from clauseway.agreement import Exclusivity
 from clauseway.agreement.language.terms import Only
+from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.decisions import Tables
 from clauseway.decisions.trace import trace
 from terms_at_hand import amendment, asking, at_hand, decided, documents, reading
@@ -94,6 +95,41 @@ def test_what_ends_a_right_ends_its_exclusivity(ends: str, shop: str, maker: str
     for day, outcomes in (("2026-06-30", ("permitted", "forbidden")), ("2026-07-01", (shop, maker))):
         answers = tuple(decided(opened, NORTH.format(party), day).outcome for party in ("shop", "maker"))
         assert answers == outcomes
+
+
+@pytest.mark.parametrize(
+    ("right", "change", "outcomes"),
+    [
+        # What is set later than the right ends counts up to the right's end: nobody is kept out for nobody.
+        ("through: 2026-12-31", "sets-end: [A1.shop.exclusive]\nthrough: 2027-12-31",
+         {"2026-12-31": "forbidden", "2027-01-01": "permitted"}),
+        ("until: 2026-09-01", "sets-end: [A1.shop.exclusive]\nuntil: milestone", {"2026-09-01": "permitted"}),
+        # It may end sooner.
+        ("through: 2026-12-31", "sets-end: [A1.shop.exclusive]\nthrough: 2026-08-31",
+         {"2026-08-31": "forbidden", "2026-09-01": "permitted"}),
+        # What moves the end of the right moves both.
+        ("through: 2026-12-31", "sets-end: [A1.shop]\nthrough: 2027-12-31",
+         {"2027-12-31": "forbidden", "2028-01-01": "permitted"}),
+    ],
+)  # fmt: skip
+def test_an_exclusivity_ends_with_its_right(right: str, change: str, outcomes: dict[str, str]) -> None:
+    changing = amendment("A2", "2026-07-01", f"id: A2.ends\n{change}")
+    opened = reading(documents(SHOP + "exclusive: true\n" + right) | {"A2.md": changing})
+    tables = Tables(opened.agreement, opened.catalog, opened.facts)
+    for day, outcome in outcomes.items():
+        asked = asking(opened, NORTH.format("maker"), day)
+        assert opened.answer(asked).outcome == outcome
+        assert tables.decide(asked) == opened.answer(asked)
+        assert World(opened, asked).answer() == outcome
+
+
+def test_a_change_that_an_earlier_end_of_the_right_leaves_idle_is_told() -> None:
+    changing = amendment("A2", "2026-07-01", "id: A2.longer\nsets-end: [A1.shop.exclusive]\nthrough: 2027-12-31")
+    opened = reading(documents(SHOP + "exclusive: true\nthrough: 2026-12-31") | {"A2.md": changing})
+    [told] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"]
+    assert told.what == "A2.longer changes nothing of A1.shop.exclusive"
+    assert told.why == "it ends with A1.shop, whose end this does not move"
+    assert told.todo == "Set the end of A1.shop, which moves both."
 
 
 def test_a_permission_may_hold_despite_the_exclusivity_of_a_right() -> None:

@@ -39,7 +39,7 @@ class Emptied(msgspec.Struct, frozen=True, kw_only=True):
 def emptied(agreement: Agreement, catalog: Catalog, facts: FactRegister) -> tuple[Emptied, ...]:
     """Return the terms that grant something which other terms forbid altogether."""
     search = _Search(agreement, catalog, facts)
-    for readings in _those_that_rights_name(agreement):
+    for readings in readings_named(agreement):
         search.under(readings)
     for readings in choices_of_readings(agreement):
         if not search.empty:
@@ -48,8 +48,8 @@ def emptied(agreement: Agreement, catalog: Catalog, facts: FactRegister) -> tupl
     return tuple(search.emptied())
 
 
-def _those_that_rights_name(agreement: Agreement) -> Iterator[Mapping[str, str]]:
-    """Yield the default readings, and those under which single rights stand."""
+def readings_named(agreement: Agreement) -> Iterator[Mapping[str, str]]:
+    """Yield the default readings, and those under which single terms stand."""
     default = agreement.default_readings()
     under = [{}, *(term.under for amendment in agreement.amendments for term in amendment.terms)]
     seen: list[Mapping[str, str]] = []

@@ -23,8 +23,11 @@ from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import EventHappened, FactRegister, Launch
 from clauseway.agreement.language.shares import RevenueShare
 from clauseway.agreement.language.terms import (
+    EXCLUSIVE_SUFFIX,
     MILESTONE,
     AnyTerm,
+    Licence,
+    Permission,
     Precedence,
     RevenueShareTerm,
     Term,
@@ -95,7 +98,8 @@ def in_force(
     """Fold the agreement. `facts` must hold only the facts known at `known_at`."""
     amendments = standing(agreement, known_at, readings)
     effective = [amendment for amendment in amendments if amendment.effective <= as_of]
-    fold = _Fold(as_of, _changes(effective, readings), Calendar(agreement.events, facts))
+    changes = _changes(effective, readings)
+    fold = _Fold(as_of, changes, Calendar(agreement.events, facts), _exclusive_rights(amendments))
     states = [
         state
         for order, amendment in enumerate(amendments)
@@ -139,7 +143,10 @@ def changed_by(
 ) -> frozenset[str]:
     """Return the terms that have not ended when a change takes effect, with everything known."""
     amendments = standing(agreement, KnownAt.everything(), readings)
-    fold = _Fold(date.max, _changes(amendments, readings), Calendar(agreement.events, facts))
+    changes = _changes(amendments, readings)
+    fold = _Fold(
+        date.max, changes, Calendar(agreement.events, facts), _exclusive_rights(amendments)
+    )
     terms = [
         term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
     ]
@@ -149,7 +156,8 @@ def changed_by(
 def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappened, ...]:
     """Return the recorded events that change nothing: renewals that came too late, second notices.
 
-    Without such an event, every event that a term waits for would go on on the same days.
+    Without such an event, every event that a term waits for would go on on the same days: now, and
+    at each point since the event was recorded, for what was answered then may have rested on it.
     `facts` holds only known facts.
     """
     awaited = events_awaited(agreement)
@@ -162,12 +170,21 @@ def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappene
         ]
 
     happened = [fact for fact in facts.facts if isinstance(fact, EventHappened)]
-    with_all = days(facts) if happened else []
-    return tuple(
-        event
-        for event in happened
-        if days(FactRegister(tuple(fact for fact in facts.facts if fact is not event))) == with_all
-    )
+    registers = {
+        point: tuple(fact for fact in facts.facts if fact.known <= point)
+        for point in sorted({event.known for event in happened})
+    }
+    with_all = {point: days(FactRegister(known)) for point, known in registers.items()}
+
+    def is_idle(event: EventHappened) -> bool:
+        return all(
+            days(FactRegister(tuple(fact for fact in known if fact is not event)))
+            == with_all[point]
+            for point, known in registers.items()
+            if event.known <= point
+        )
+
+    return tuple(event for event in happened if is_idle(event))
 
 
 def events_awaited(agreement: Agreement) -> tuple[str, ...]:
@@ -251,6 +268,16 @@ def _changes(
     return changes
 
 
+def _exclusive_rights(amendments: Iterable[Amendment]) -> dict[str, AnyTerm]:
+    """Return the rights that are exclusive or sole, by the ids of the exclusivities they write."""
+    return {
+        f"{term.id}{EXCLUSIVE_SUFFIX}": term
+        for amendment in amendments
+        for term in amendment.terms
+        if isinstance(term, Permission | Licence) and (term.exclusive or term.sole)
+    }
+
+
 class _End(msgspec.Struct, frozen=True):
     """The day on which a term ends (exclusive), the text that set it, and the event behind it."""
 
@@ -260,11 +287,15 @@ class _End(msgspec.Struct, frozen=True):
 
 
 class _Fold(msgspec.Struct, frozen=True):
-    """The basis of every term's state: the day, the changes in effect, and the events' days."""
+    """The basis of every term's state: the day, the changes in effect, and the events' days.
+
+    `rights` holds the right behind each exclusivity that a right wrote.
+    """
 
     as_of: date
     changes: Mapping[str, list[tuple[Change, date]]]
     calendar: Calendar
+    rights: Mapping[str, AnyTerm]
 
     def states(self, term: AnyTerm, amendment: Amendment, order: int) -> Iterator[TermState]:
         """Yield a state for each stretch on which the term holds; one state if it never does.
@@ -317,19 +348,37 @@ class _Fold(msgspec.Struct, frozen=True):
         return stretches
 
     def has_effect(self, change: Change, term: Term) -> bool:
-        """Return whether a term had not ended when a change of it took effect."""
+        """Return whether a change of a term leaves it another end, where it had not ended by then.
+
+        A change that says again what is written has an effect. One that only moves an exclusivity
+        past the end of the right that wrote it has none.
+        """
         end = self._written_end(term, term.begins)
+        right = self.rights.get(term.id)
+        moves_both = right is not None and right.id in (*change.ends, *change.sets_end)
+        last = None if moves_both else self._end_of_right(term, term.begins)
         for earlier, effective in self.changes.get(term.id, ()):
+            changed = self._changed(end, earlier, effective, term)
             if earlier.id == change.id:
-                return end.day > effective
-            end = self._changed(end, earlier, effective, term)
+                idle = last is not None and last.day <= min(end.day, changed.day)
+                return end.day > effective and not idle
+            end = changed
         return False
 
     def _end(self, term: Term, begin: date) -> _End:
         end = self._written_end(term, begin)
         for change, effective in self.changes.get(term.id, ()):
             end = self._changed(end, change, effective, term)
-        return end
+        last = self._end_of_right(term, begin)
+        return last if last is not None and last.day < end.day else end
+
+    def _end_of_right(self, term: Term, begin: date) -> _End | None:
+        """Return the end of the right that wrote an exclusivity; None for any other term.
+
+        The exclusivity never outlives the right: nobody would be left who may act.
+        """
+        right = self.rights.get(term.id)
+        return self._end(right, begin) if right is not None else None
 
     def _changed(self, end: _End, change: Change, effective: date, term: Term) -> _End:
         if end.day <= effective:

@@ -25,6 +25,8 @@ _NONE: NAMES = frozenset()
 MILESTONE = "milestone"
 # The party of a permission or prohibition that holds for everyone.
 ANYONE = "anyone"
+# The ending of the id of an exclusivity that a right writes by `exclusive` or `sole`.
+EXCLUSIVE_SUFFIX = ".exclusive"
 # The `despite` of a permission that overrides every exclusivity and prohibition.
 ANY_TERM = "any"
 

@@ -14,13 +14,12 @@ import msgspec
 
 from clauseway.agreement.language.agreement import Amendment, Change, Clause
 from clauseway.agreement.language.kinds import KINDS, NO_KINDS
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
 from clauseway.agreement.reading.checks import TermPlace, check_change, check_term
 from clauseway.agreement.reading.definitions import Definitions, spelled
 from clauseway.agreement.reading.exclusive import (
     EXCLUSIVE_KEYS,
-    EXCLUSIVE_SUFFIX,
     with_exclusivities,
 )
 from clauseway.agreement.reading.front import AmendmentFront, read_front
@@ -236,10 +235,10 @@ def _tell_no_kind(written: str, line: int, mistakes: Mistakes) -> None:
         f"Write one of: {', '.join(sorted(KINDS))}; keep as prose what none of them says, or as "
         "kind: context, which decides nothing and is shown."
     )
-    if near := get_close_matches(written, sorted(KINDS), n=1):
-        todo = f"Did you mean {near[0]!r}?"
-    elif way := next((way for part, way in NO_KINDS.items() if part in written.casefold()), None):
+    if way := next((way for part, way in NO_KINDS.items() if part in written.casefold()), None):
         why, todo = way.why, way.todo
+    elif near := get_close_matches(written, sorted(KINDS), n=1):
+        todo = f"Did you mean {near[0]!r}?"
     mistakes.add(line, problem, why, todo)
 
 

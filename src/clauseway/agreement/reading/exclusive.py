@@ -3,7 +3,8 @@
 A permission or licence that says so stands for two terms: the right itself, and an exclusivity of
 the same scope, days and events, with `.exclusive` after its id. *Exclusive*: nobody but the holder
 may, its grantor neither. *Sole*: nobody but the holder and the grantor. What ends or moves the
-right does the same to the exclusivity; a change may also end the exclusivity alone.
+right does the same to the exclusivity; a change may also end the exclusivity alone, though never
+later than the right: `force` ends it with the right.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,9 +13,15 @@ import msgspec
 
 from clauseway.agreement.language.actions import LICENSE, USE
 from clauseway.agreement.language.agreement import Amendment
-from clauseway.agreement.language.terms import AnyTerm, Exclusivity, Licence, Only, Permission
+from clauseway.agreement.language.terms import (
+    EXCLUSIVE_SUFFIX,
+    AnyTerm,
+    Exclusivity,
+    Licence,
+    Only,
+    Permission,
+)
 
-EXCLUSIVE_SUFFIX = ".exclusive"
 # The keys that write an exclusivity.
 EXCLUSIVE_KEYS = ("exclusive", "sole")
 

@@ -24,6 +24,7 @@ from clauseway.agreement.soundness.coverage import (
 )
 from clauseway.agreement.soundness.idle import (
     changes_nothing,
+    combinations_left_out,
     events_changing_nothing,
     never_in_force,
     never_mentioned,
@@ -44,6 +45,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     changes_nothing,
     events_changing_nothing,
     reach_nothing,
+    combinations_left_out,
     uncited,
     never_mentioned,
     not_formalised,

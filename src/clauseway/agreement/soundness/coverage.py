@@ -1,5 +1,6 @@
 """Gaps and overlaps: classes that nobody owns, and terms that say the same."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import combinations
@@ -30,6 +31,8 @@ from clauseway.agreement.language.terms import (
 from clauseway.agreement.soundness.lives import WHERE, Lives, defined
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.values import Interval, KnownAt
+
+_NO_PERCENTAGE = re.compile(r"0+(\.0+)?\s*%")
 
 
 def gaps(lives: Lives) -> Iterator[Remark]:
@@ -142,7 +145,9 @@ def _content(term: AnyTerm) -> object:
         case Undertaking() | Context() | Commitment():
             return None
         case RevenueShareTerm():
-            return term.payer, term.payee, term.base
+            # A minimum may stand beside a share as one of no percentage with a floor.
+            of_nothing = bool(term.floors) and _NO_PERCENTAGE.fullmatch(term.rate) is not None
+            return term.payer, term.payee, term.base, of_nothing
         case Stake():
             return term.holder, term.of
         case (

@@ -9,6 +9,7 @@ from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.terms import (
+    EXCLUSIVE_SUFFIX,
     AnyTerm,
     Exclusivity,
     Forbidding,
@@ -19,7 +20,7 @@ from clauseway.agreement.language.terms import (
     RevenueShareTerm,
     Traded,
 )
-from clauseway.agreement.soundness.lives import Lives, defined, whatever_happens
+from clauseway.agreement.soundness.lives import COMBINATIONS_MAX, Lives, defined, whatever_happens
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.values import KnownAt
 
@@ -62,13 +63,19 @@ def changes_nothing(lives: Lives) -> Iterator[Remark]:
     for amendment in lives.agreement.amendments:
         for change in amendment.changes:
             for term in _unaffected(lives, change):
+                why = f"it had ended by {amendment.effective}, when the change takes effect"
+                todo = f"Take {term} out of it, or fix a date."
+                right = term.removesuffix(EXCLUSIVE_SUFFIX)
+                if right != term and right not in (*change.ends, *change.sets_end):
+                    why = f"it ends with {right}, whose end this does not move"
+                    todo = f"Set the end of {right}, which moves both."
                 yield remark(
                     Severity.NOTE,
                     "idle-change",
                     change.citation,
                     f"{change.id} changes nothing of {term}",
-                    f"it had ended by {amendment.effective}, when the change takes effect",
-                    f"Take {term} out of it, or fix a date.",
+                    why,
+                    todo,
                 )
 
 
@@ -155,6 +162,20 @@ def _idle_carve_outs(lives: Lives, term: Forbidding) -> Iterator[int]:
     for number, scope in enumerate(term.except_, start=1):
         if covered.isdisjoint(lives.cells_of(scope)) or not lives.places((scope, term), (), ""):
             yield number
+
+
+def combinations_left_out(lives: Lives) -> Iterator[Remark]:
+    """Remark that not all combinations of readings were looked at, where there are too many."""
+    if left_out := lives.combinations_left_out:
+        yield remark(
+            Severity.NOTE,
+            "readings-left-out",
+            next(iter(lives.agreement.readings.values())).citation,
+            f"terms were compared under {COMBINATIONS_MAX} combinations of readings",
+            f"the readings that terms stand under can be combined in {COMBINATIONS_MAX + left_out:,}"
+            " ways, so two terms may conflict or overlap under another combination",
+            "Settle a reading that no term needs any more, by deleting its other options.",
+        )
 
 
 def never_mentioned(lives: Lives) -> Iterator[Remark]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from itertools import combinations, islice, product
+from math import prod
 from typing import TypeVar
 
 import msgspec
@@ -32,7 +33,7 @@ from clauseway.values import FOREVER, Citation, Interval, KnownAt
 # The last day there is: by then every change has had its effect on every end.
 _LAST_DAY = FOREVER - timedelta(days=1)
 # Combinations of readings multiply. A text with more has enough to fix in the first of them.
-_COMBINATIONS_MAX = 256
+COMBINATIONS_MAX = 256
 
 K = TypeVar("K", bound=Term)
 # The place and seller of an act, by the keys of scopes.
@@ -92,8 +93,20 @@ class Lives:
         defaults = self.agreement.default_readings()
         return [
             {**defaults, **dict(zip(named, chosen, strict=True))}
-            for chosen in islice(product(*options), _COMBINATIONS_MAX)
+            for chosen in islice(product(*options), COMBINATIONS_MAX)
         ]
+
+    @property
+    def combinations_left_out(self) -> int:
+        """Return how many combinations of the readings that the text names are not looked at."""
+        named = {
+            name
+            for amendment in self.agreement.amendments
+            for text in amendment.texts
+            for name in text.under
+        }
+        count = prod(len(self.agreement.readings[name].options) for name in named)
+        return max(0, count - COMBINATIONS_MAX)
 
     @cached_property
     def askable(self) -> list[tuple[str, frozenset[str]]]:

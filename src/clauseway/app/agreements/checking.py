@@ -5,15 +5,17 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement import Agreement, Permission
+from clauseway.agreement import Agreement, Exclusivity, Permission
+from clauseway.agreement.language.actions import LICENSEES, PARTIES, SELLERS
 from clauseway.agreement.language.terms import Inoperative
 from clauseway.agreement.soundness.checking import check_agreement
-from clauseway.agreement.soundness.remarks import Remark, Severity, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
 from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
 from clauseway.decisions.emptied import Emptied, emptied
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
+from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
 from clauseway.values import InvalidInput, Problem
 
 
@@ -55,7 +57,12 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
     shown = effects(opened.agreement, opened.catalog, opened.facts, outcomes=outcomes)
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
-    checked = (*checked, *empty_rights(opened.agreement, checked, empty))
+    closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
+    checked = (
+        *checked,
+        *empty_rights(opened.agreement, checked, empty),
+        *nobody_left(opened.agreement, checked, closed),
+    )
     idle = list(without_effect(opened.agreement, checked, shown))
     remarked = [*checked, *idle, *(readings_left_out(opened.agreement) if idle else ())]
     remarks = (*sorted(remarked, key=lambda remark: remark.rank), *_not_read(folder))
@@ -108,6 +115,40 @@ def empty_rights(
             "a term that forbids goes before one that grants, whatever their days, and on every "
             "day on which it is in force all of this is forbidden",
             f"{against}, or end {by} in a change, or except the case from it.",
+        )
+
+
+def nobody_left(
+    agreement: Agreement, checked: Iterable[Remark], closed: Iterable[ReservedToNobody]
+) -> Iterator[Remark]:
+    """Remark once on each exclusivity of something that nobody may do, if no other remark does."""
+    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    conflicting = [remark.what.split(" leave no way ")[0] for remark in checked]
+    seen: set[tuple[str, tuple[str, ...]]] = set()
+    for act in sorted(closed, key=lambda act: act.since is not None):
+        term = terms[act.term]
+        assert isinstance(term, Exclusivity)
+        told = {f"{act.term} and {by}" for by in act.by} | {f"{by} and {act.term}" for by in act.by}
+        if (act.term, act.by) in seen or told.intersection(conflicting):
+            continue
+        seen.add((act.term, act.by))
+        by, kept = " and ".join(act.by), listed(term.only.names)
+        places = f" on {listed(term.clouds)}" if term.clouds else ""
+        since = f" from {act.since}" if act.since else ""
+        whom = f"to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "there"
+        lines = ", ".join(
+            f"{name} in {terms[name].citation.document}:{terms[name].citation.line}"
+            for name in act.by
+        )
+        yield remark(
+            Severity.WARNING if act.since else Severity.ERROR,
+            "nobody-left",
+            term.citation,
+            f"nobody may {act.action} {act.product}{places}{since}: {act.term} reserves it to "
+            f"{kept}, and {by} forbids it {whom}",
+            f"{act.term} keeps out all others, and a term that forbids goes before a right "
+            f"({lines})",
+            f"End {act.term} or {by} in a change, or except the case from one of them.",
         )
 
 
