@@ -113,6 +113,56 @@ WRITTEN = [
         "conditional",
     ),
     (
+        "id: t\nkind: volume-commitment\nparty: shop\nto: maker\nabout: A million.",
+        "kind: commitment with party:, to: and about:",
+        "id: t\nkind: commitment\nparty: shop\nto: maker\nabout: A million.",
+        "sell shop app own",
+        "conditional",
+    ),
+    (
+        "id: t\nkind: appointment\nparty: shop",
+        "Write kind: permission with party:, actions: [sell] and products:",
+        SELLS,
+        "sell shop app own",
+        "permitted",
+    ),
+    (
+        "id: t\nkind: exclusive-distribution\nparty: shop",
+        "exclusive: true keeps out everybody else",
+        SELLS + "exclusive: true",
+        "sell maker app own",
+        "forbidden",
+    ),
+    (
+        "id: t\nkind: non-compete\nparties: [shop]",
+        "Write kind: prohibition with parties:, actions: and products:",
+        "id: t\nkind: prohibition\nparties: [maker]\nactions: [sell]\nproducts: [apps]",
+        "sell maker app own",
+        "forbidden",
+    ),
+    (
+        "id: t\nkind: undertaking\nparties: [shop]\nprice: USD 5",
+        "Write kind: revenue-share with rate: and base: for a part of what is sold",
+        "id: t\nkind: undertaking\nparties: [shop]\n\n" + SHARE.replace("id: s", "id: u")
+        + "base: {sellers: [shop]}",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        LICENCE + "fee: USD 5",
+        "kind: commitment with party:, to: and about: for a fixed sum",
+        LICENCE + "\nid: c\nkind: commitment\nparty: shop\nto: maker\nabout: USD 5.",
+        "use-under-licence shop rights",
+        "permitted",
+    ),
+    (
+        EXCLUSIVE.replace("[sell]", "[audit]"),
+        "keep what it means as prose, or as kind: undertaking with parties:",
+        "id: x\nkind: undertaking\nparties: [shop]",
+        "sell shop app own",
+        "conditional",
+    ),
+    (
         "id: t\nkind: shortfall\nparty: shop",
         "floors: [{amount: USD 100, per: month}] in its kind: revenue-share",
         SHARE + "base: {sellers: [shop]}\nfloors: [{amount: USD 100, per: month}]",
@@ -150,13 +200,33 @@ WRITTEN = [
 ]  # fmt: skip
 
 
+# Clauses that hang on what happens: the kind that an author may write · its remedy · the same in that way · whether the
+# shop may sell in February, April and June. The first event goes on from 1 March.
+HANGING = [
+    ("termination", "write until: a under each term that it ends", SELLS + "until: a", "yes no no"),
+    ("change-of-control", "write until: a under each term that it ends", SELLS + "until: a", "yes no no"),
+    ("notice-and-cure", "or while-no: a where it only pauses", SELLS + "while-no: a", "yes no no"),
+    ("renewal", "from: a where it begins a term", SELLS + "from: a", "no yes yes"),
+]
+
+
+@pytest.mark.parametrize(("kind", "todo", "written", "may"), HANGING)
+def test_what_hangs_on_an_event_is_written_with_events(kind: str, todo: str, written: str, may: str) -> None:
+    said = remedy(f"id: t\nkind: {kind}\nparties: [shop]").replace("EVENT", "a")
+    assert "Define what happens under events: in agreement.md" in said
+    assert todo in said
+    opened = at_hand(written, BOTH)
+    outcomes = [decided(opened, "sell shop app own", day).outcome for day in DAYS]
+    assert ["yes" if outcome == "permitted" else "no" for outcome in outcomes] == may.split()
+
+
 @pytest.mark.parametrize(("refused", "todo", "written", "question", "outcome"), WRITTEN)
 def test_another_way_to_say_it(refused: str, todo: str, written: str, question: str, outcome: str) -> None:
     assert todo in remedy(refused)
     assert decided(at_hand(written, BOTH), question).outcome == outcome
 
 
-@pytest.mark.parametrize(("kind", "near"), [("permision", "permission"), ("volume-commitment", "commitment")])
+@pytest.mark.parametrize(("kind", "near"), [("permision", "permission"), ("prohibiton", "prohibition")])
 def test_a_near_kind_is_named(kind: str, near: str) -> None:
     assert remedy(SELLS.replace("kind: permission", f"kind: {kind}")).endswith(f"Did you mean {near!r}?")
 

@@ -167,9 +167,21 @@ class WayToSay(msgspec.Struct, frozen=True):
     todo: str
 
 
+_NO_MONEY = {
+    key: WayToSay(
+        "no term of this kind moves money",
+        "Write kind: revenue-share with rate: and base: for a part of what is sold, kind: "
+        "commitment with party:, to: and about: for a fixed sum, which is shown and not settled; "
+        "prices of single units stand in a price book.",
+    )
+    for key in ("price", "fee", "royalty", "amount", "rate")
+}
 # Keys that an author may well look for where they would have no effect.
 REFUSED: Mapping[type, Mapping[str, WayToSay]] = {
-    Licence: {
+    Permission: _NO_MONEY,
+    Undertaking: _NO_MONEY,
+    Licence: _NO_MONEY
+    | {
         part: WayToSay(
             f"{USE} takes no {part}",
             f"Keep what it carries to them: carries: [{{actions: [sell], {part}: [...]}}].",
@@ -193,10 +205,35 @@ REFUSED: Mapping[type, Mapping[str, WayToSay]] = {
     },
 }
 
+_BY_EVENT = WayToSay(
+    "what happens is an event, and terms hang on it",
+    "Define what happens under events: in agreement.md and write until: EVENT under each term that "
+    "it ends, or while-no: EVENT where it only pauses, or from: EVENT where it begins a term; days "
+    "of notice or cure are an event of their own (after:, days:, prevented-by:).",
+)
 _CONTEXT = "write kind: context with parties:, which decides nothing and is shown"
 # Kinds of clause that contracts have and no term executes, by a part of the name that an author
 # may give them.
 NO_KINDS: Mapping[str, WayToSay] = {
+    **dict.fromkeys(
+        ("terminat", "change-of-control", "notice", "cure", "breach", "renewal", "expir"), _BY_EVENT
+    ),
+    **dict.fromkeys(
+        ("appoint", "resell", "distribut", "agency"),
+        WayToSay(
+            "whom one appoints may act, and that is a permission",
+            "Write kind: permission with party:, actions: [sell] and products:; exclusive: true "
+            "keeps out everybody else, sole: true everybody but the grantor:.",
+        ),
+    ),
+    **dict.fromkeys(
+        ("compet", "non-solicit"),
+        WayToSay(
+            "of what a party may not do, the actions of the language are decided",
+            "Write kind: prohibition with parties:, actions: and products:, and define the "
+            "products that it keeps them from; keep as prose what is none of these actions.",
+        ),
+    ),
     **dict.fromkeys(
         ("favoured", "favored", "mfn", "best-price", "price-match"),
         WayToSay(

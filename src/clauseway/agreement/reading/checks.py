@@ -44,7 +44,10 @@ from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE
 from clauseway.values import BadNumber, InvalidInput, parse_day, through
 
-_NO_ACTION = "no act of this name is decided; keep what it means as prose"
+_NO_ACTION = (
+    "no act of this name is decided; keep what it means as prose, or as kind: undertaking with "
+    "parties:, which decides nothing and is shown"
+)
 # With one of these, or a digit, a text begins that was meant to be a number.
 _BEGIN_A_NUMBER = ("+", "-", ".", ",", "\u2212")
 
