@@ -20,6 +20,7 @@ from clauseway.decisions.compare import Combination
 from clauseway.web.pictures import png_of
 from clauseway.wording.brief_page import Brief, markdown_of
 from clauseway.wording.changes import ChangedAnswer, expanded
+from terms_at_hand import amendment as written
 from terms_at_hand import documents, reading
 
 BUILT_IN = open_agreement()
@@ -260,4 +261,29 @@ def test_a_brief_tells_on_which_events_a_term_rests() -> None:
     ]
     assert [said.text for said in page.since_then] == [
         "On 2026-02-01 the event “breach” took place, through 2026-02-28."
+    ]
+
+
+def test_a_new_right_is_cited_with_the_term_that_gives_it() -> None:
+    gives = "id: A2.shop\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]"
+    only = "id: A1.only\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {parties: [maker]}"
+    ends = "id: A2.ends\nends: [A1.only]"
+    opened = reading(documents(only) | {"A2.md": written("A2", "2026-07-01", f"{ends}\n\n{gives}")})
+    page = brief(opened, "A2")
+    [told] = [said for said in page.why_it_matters if said.text.startswith("Shop may now sell")]
+    line = opened.agreement.amendments[-1].terms[0].citation.line
+    assert told.place == f"A2 1, A2.md:{line}; T"
+
+
+def test_a_brief_shows_bands_cap_and_minimum_of_a_share() -> None:
+    share = (
+        "id: A1.share\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop]}\n"
+        "tiers: [{above: USD 1000000, rate: 4 %}]\ncap: USD 90000\nfloors: [{amount: USD 100, per: quarter}]"
+    )
+    numbers = [(one.what, one.value) for one in brief(reading(documents(share)), "A1").key_numbers]
+    assert [one for one in numbers if "shop to maker" in one[0]] == [
+        ("percentage, shop to maker", "5 %"),
+        ("percentage, shop to maker, above USD 1,000,000", "4 %"),
+        ("total cap, shop to maker", "USD 90,000"),
+        ("minimum a quarter, shop to maker", "USD 100"),
     ]

@@ -5,6 +5,7 @@ tables is the terms, then questions with what they come to and the term or rule 
 """
 
 from collections.abc import Iterator
+from datetime import date
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from clauseway import InvalidInput, KnownAt, OpenAgreement
 from clauseway.agreement import Exclusivity, boundaries
 from clauseway.agreement.language.terms import Only
-from clauseway.decisions import Tables, all_questions
+from clauseway.decisions import Tables, all_questions, ask
 from soak import examples
 from terms_at_hand import asking, at_hand, decided, documents, reading
 
@@ -483,7 +484,10 @@ def test_an_action_of_ones_own_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(InvalidInput) as refused:
         at_hand(ON_SELL.replace("sell", "audit"))
     [problem] = refused.value.problems
-    assert problem.why == "no act of this name is decided; keep what it means as prose"
+    assert problem.why == (
+        "no act of this name is decided; keep what it means as prose, or as kind: undertaking with parties:, "
+        "which decides nothing and is shown"
+    )
     assert problem.todo == ("Write one of: contract-compute, license, sell, serve, use-under-licence.")
 
 
@@ -642,6 +646,44 @@ def test_of_shares_that_ended_the_last_is_cited() -> None:
         decision = decided(at_hand(terms), "share-revenue maker to=partner")
         assert decision.outcome == "forbidden"
         assert decision.reasons[0].term == "late"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ((), "It must first be offered to partner, and partner must pass."),
+        ((f"{OFFERED}: false",), "partner must pass on what it was offered on 2026-02-01."),
+        (
+            (f"{OFFERED}: false, answer-by: 2026-07-31",),
+            "partner must pass on what it was offered on 2026-02-01; silence through 2026-07-31 counts as a pass.",
+        ),
+    ],
+)
+def test_a_condition_says_what_was_offered_and_what_silence_means(facts: tuple[str, ...], said: str) -> None:
+    opened = at_hand(ROOMS_TO_PARTNER_FIRST, facts)
+    asked = asking(opened, "contract-compute maker rooms south", "2026-06-01")
+    [condition] = opened.answer(asked).conditions
+    assert condition.text == said
+    assert Tables(opened.agreement, opened.catalog, opened.facts).decide(asked) == opened.answer(asked)
+
+
+def test_a_product_that_no_term_can_name_is_answered_by_no_rule_of_days() -> None:
+    opened = at_hand("")
+    question = ask(
+        opened.agreement,
+        opened.catalog,
+        action="serve",
+        party="maker",
+        product="stranger",
+        cloud="own",
+        as_of=date(2026, 6, 1),
+        known_at=KnownAt.everything(),
+        unnamed=("stranger",),
+    )
+    [reason] = opened.answer(question).reasons
+    assert reason.note == "it does not name stranger"
+    assert reason.text == "The agreement defines no such name, so no term of it says anything about it."
+    assert reason.line == 12  # where classes are defined
 
 
 HAPPENED = [

@@ -26,7 +26,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
-from clauseway.decisions.case import Case, Finding, both, named, once
+from clauseway.decisions.case import Case, Finding, both, named, not_named, once
 from clauseway.decisions.decision import Decision, Outcome, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide_act
 from clauseway.decisions.forbidding import carve_out, inside
@@ -132,8 +132,7 @@ def _answer(case: Case) -> Finding:
     """Decide the act that is asked about, and the sale of what is served for another seller."""
     question = case.question
     if question.product and not case.catalog.names_product(question.product):
-        note = f"it does not name {question.product}"
-        return Finding(Outcome.UNSTATED, (case.rule("unstated", note),))
+        return Finding(Outcome.UNSTATED, (not_named(case.agreement, question.product),))
     act = act_of(question, case.catalog)
     finding = named(decide_act(case, act), act)
     # A question that names no seller has the party for one.

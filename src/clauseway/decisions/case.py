@@ -115,6 +115,22 @@ class Case(msgspec.Struct, frozen=True):
         return owner
 
 
+def not_named(agreement: Agreement, name: str) -> Reason:
+    """Return the reason for silence about what an agreement does not name.
+
+    The rule `unstated` speaks of days, so its text is not quoted: the place cited is that of the
+    definitions of classes.
+    """
+    rule = agreement.rules["unstated"]
+    lines = [line for (section, _), line in agreement.lines.items() if section == "classes"]
+    cited = msgspec.structs.replace(
+        rule,
+        line=min(lines, default=rule.line),
+        text="The agreement defines no such name, so no term of it says anything about it.",
+    )
+    return Reason.of("rule", cited, f"it does not name {name}")
+
+
 def both(first: Finding, second: Finding) -> Finding:
     """Combine two findings that must both hold: a prohibition decides alone, conditions add up."""
     forbidding = [finding for finding in (first, second) if finding.outcome is Outcome.FORBIDDEN]

@@ -8,14 +8,14 @@ Laws: the boxes expand to exactly the changes; a comparison and its inverse canc
 compared with itself has no changes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
 from math import prod
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister
+from clauseway.agreement import Agreement, FactRegister, Ownership, Permission
 from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome, Reason
@@ -40,6 +40,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _Members = tuple[tuple[str, ...], ...]
+_NOBODYS: Mapping[str, Collection[str]] = {}
 
 
 class Combination(Names, frozen=True, kw_only=True):
@@ -54,7 +55,8 @@ class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
     """A combination whose outcome differs between two sides.
 
     `conditions` names the terms that condition the outcome after (`grant` for the owner's consent).
-    `because` is the first reason of the outcome after, or the fact that has met a condition since.
+    `because` is the first reason of the outcome after, or the party's own permission behind it, or
+    the fact that has met a condition since.
     `was_because` is the first reason of the outcome before. Both are without notes.
     """
 
@@ -94,22 +96,54 @@ def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange,
     """Return each combination of `catalog` whose outcome differs, ordered as `all_questions` is."""
     was, now = (_asked_of(side, catalog) for side in (before, after))
     questions = all_questions(after.agreement, catalog, as_of=after.as_of, known_at=after.known_at)
-    return changes_between(was, now, questions)
+    return changes_between(was, now, questions, _permissions_of_others(after.agreement))
+
+
+def deciding(agreement: Agreement, party: str, reasons: Sequence[Reason]) -> Reason:
+    """Return the reason that tells a party why it may: its own permission, else the first.
+
+    What an owner grants is cited behind the grounds of the owner's freedom to grant it.
+    """
+    return _own_permission(_permissions_of_others(agreement).get(party, ()), reasons) or reasons[0]
+
+
+def _permissions_of_others(agreement: Agreement) -> dict[str, frozenset[str]]:
+    """Return the ids of permissions by party, for each party that owns nothing."""
+    terms = [term for amendment in agreement.amendments for term in amendment.terms]
+    owners = {term.party for term in terms if isinstance(term, Ownership)}
+    granted: dict[str, frozenset[str]] = {}
+    for term in terms:
+        if isinstance(term, Permission) and term.party not in owners:
+            granted[term.party] = granted.get(term.party, frozenset()) | {term.id}
+    return granted
+
+
+def _own_permission(permissions: Collection[str], reasons: Iterable[Reason]) -> Reason | None:
+    permits = (reason for reason in reasons if reason.bearing == "permits")
+    return next((reason for reason in permits if reason.term in permissions), None)
 
 
 def changes_between(
     was: Callable[[Combination], Verdict],
     now: Callable[[Combination], Verdict],
     questions: Iterable[Question],
+    permissions: Mapping[str, Collection[str]] = _NOBODYS,
 ) -> tuple[OutcomeChange, ...]:
-    """Return every combination of the questions whose outcome differs, in their order."""
+    """Return every combination of the questions whose outcome differs, in their order.
+
+    `permissions` holds the ids of the permissions by which a party may act.
+    """
     return tuple(
         OutcomeChange(
             combination=combination,
             before=before.outcome,
             after=after.outcome,
             conditions=tuple(sorted({condition.term for condition in after.conditions})),
-            because=_place(_met_since(before, after) or after.reasons[0]),
+            because=_place(
+                _met_since(before, after)
+                or _own_permission(permissions.get(combination.party, ()), after.reasons)
+                or after.reasons[0]
+            ),
             was_because=_place(before.reasons[0]),
         )
         for combination in map(_combination, questions)

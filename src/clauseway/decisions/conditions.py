@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
-from clauseway.agreement import Answer, Precedence, RefusalRight
+from clauseway.agreement import Answer, Offer, Precedence, RefusalRight
 from clauseway.decisions.case import ASKED_PRODUCT, Case, Finding
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.reach import Act
@@ -59,16 +59,23 @@ def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) ->
         if not any(case.reaches(term, act) for act in bound):
             continue
         product = acts[0].product
-        if offer := case.facts.passed(term.subject_of(product), case.as_of):
+        offer = case.facts.offer(term.subject_of(product), case.as_of)
+        if offer is not None and offer.passed_by(case.as_of):
             reasons += [Reason.of("meets", offer.citation), Reason.of("conditions", term.citation)]
         else:
             reasons.append(Reason.of("conditions", term.citation))
-            open_conditions.append(_offer_condition(case, term, product))
+            open_conditions.append(_offer_condition(case, term, product, offer))
     return Finding(Outcome.PERMITTED, tuple(reasons), tuple(open_conditions))
 
 
-def _offer_condition(case: Case, term: RefusalRight, product: str) -> Condition:
+def _offer_condition(
+    case: Case, term: RefusalRight, product: str, offer: Offer | None
+) -> Condition:
     rule = f"It must first be offered to {term.holder}, and {term.holder} must pass"
+    if offer is not None:
+        rule = f"{term.holder} must pass on what it was offered on {offer.effective}"
+        if offer.answer_by is not None:
+            rule += f"; silence through {offer.answer_by} counts as a pass"
     if term.subject:
         return Condition(term=term.id, text=f"{rule}.", needs=(f"offer:{term.subject}:passed",))
     if product not in case.catalog.products:

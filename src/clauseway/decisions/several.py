@@ -27,6 +27,7 @@ from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog, ProductClass
 from clauseway.decisions.asking import decide
+from clauseway.decisions.case import not_named
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import ENGINE
 from clauseway.decisions.parts import ANY_SEGMENT, PARTS, AnyNames, Names, NamesGiven
@@ -394,10 +395,7 @@ def _nothing(member: AskedAgreement, question: Question, unnamed: tuple[str, ...
 
 def silence(member: AskedAgreement, unnamed: Iterable[str]) -> Verdict:
     """Return an agreement's verdict on names that it does not know."""
-    reason = Reason.of(
-        "rule", member.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}"
-    )
-    return Verdict(Outcome.UNSTATED, (reason,), ())
+    return Verdict(Outcome.UNSTATED, (not_named(member.agreement, ", ".join(unnamed)),), ())
 
 
 def _joined(action: str, answers: Sequence[_Answer]) -> _Joined:

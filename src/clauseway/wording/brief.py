@@ -48,7 +48,7 @@ from clauseway.decisions import (
     decide,
     timeline,
 )
-from clauseway.decisions.compare import Side, compare
+from clauseway.decisions.compare import Side, compare, deciding
 from clauseway.values import FOREVER, Citation, KnownAt
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
 from clauseway.wording.changes import ChangeSentences, Comparison, change_of
@@ -59,6 +59,12 @@ from clauseway.wording.terms import TermWording, sentences, under_readings, unti
 
 # A page is read; the rest is a command away.
 _CHANGES_MAX = 8
+_PERIODS = {
+    "month": "a month",
+    "quarter": "a quarter",
+    "year": "a year",
+    "total": "in total",
+}
 _YES = {
     Outcome.PERMITTED: "yes",
     Outcome.FORBIDDEN: "no",
@@ -309,13 +315,20 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 yield Number(what=label, value=term.about, place=place)
             case RevenueShareTerm():
                 direction = f"{words.name(term.payer)} to {words.name(term.payee)}"
-                yield Number(
-                    what=f"percentage, {direction}", value=self._figure(term.rate), place=place
-                )
+                bands = [
+                    (f", above {_readable(tier.above)}", self._figure(tier.rate))
+                    for tier in term.tiers
+                ]
+                rates = [("", self._figure(term.rate)), *bands]
+                for above, rate in rates:
+                    yield Number(what=f"percentage, {direction}{above}", value=rate, place=place)
                 if term.cap:
                     yield Number(
                         what=f"total cap, {direction}", value=self._figure(term.cap), place=place
                     )
+                for floor in term.floors:
+                    least = f"minimum {_PERIODS[floor.per]}, {direction}"
+                    yield Number(what=least, value=self._figure(floor.amount), place=place)
 
     def _figure(self, name: str) -> str:
         figure = self.after.agreement.figures.get(name)
@@ -340,13 +353,14 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 right.question, as_of=self.after.as_of, readings=self.after.readings
             )
             was, now = (self._decided(side, asked, question) for side in (self.before, self.after))
-            if was.outcome != now.outcome or now.reasons[0].amendment == self.amendment.id:
+            because = deciding(self.after.agreement, question.party, now.reasons)
+            if was.outcome != now.outcome or because.amendment == self.amendment.id:
                 yield QuickAnswer(
                     question=self.words.may(question),
                     answer=self._answer(was, now, self._next(asked, question)),
                     outcome=now.outcome,
                     before=was.outcome,
-                    place=self.words.place(now.reasons[0]),
+                    place=self.words.place(because),
                 )
 
     def _decided(self, side: Side, asked: AskedAgreement, question: Question) -> Decision:

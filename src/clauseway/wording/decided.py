@@ -1,14 +1,24 @@
 """Decisions in words: a refusal for a caller, and the deciding clause beside a bar of a
 timeline."""
 
+import re
+
 from clauseway.decisions import Decision, Outcome
 
 # The command that says of which class a product is that no agreement names.
 RECORD_PRODUCT = (
     "clauseway fact record product --product {product} --class CLASS --effective DAY --source WHERE"
 )
+# The spelling of our own reading as the only source, with what the agreement says it is.
+_OWN_READING = re.compile(r"ours \(([^()]*)\)")
 # The words for days before the first amendment.
 NOT_YET = "No amendment is in force yet."
+
+
+def from_source(source: str) -> str:
+    """Return the sources of a citation with their label; our own reading says what it is."""
+    own = _OWN_READING.fullmatch(source)
+    return own[1] if own else f"source {source}"
 
 
 def refusal_sentence(
@@ -16,7 +26,7 @@ def refusal_sentence(
 ) -> str:
     """Return a refusal for the caller: the sale, the clause, and the facts that would permit it."""
     first = decision.reasons[0]
-    clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
+    clause = f"{first.term} ({first.document}, line {first.line}; {from_source(first.source)})"
     where = f"{cloud} in {region}" if region else cloud
     if decision.outcome is Outcome.UNSTATED:
         return (

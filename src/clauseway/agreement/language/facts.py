@@ -295,13 +295,17 @@ class FactRegister(msgspec.Struct, frozen=True):
         in_effect = [fact for fact in answers if fact.effective <= as_of]
         return max(in_effect, key=lambda fact: (fact.effective, fact.known), default=None)
 
-    def passed(self, subject: str, as_of: date) -> Offer | None:
-        """Return the latest offer of a subject if its holder had passed on it by a day."""
+    def offer(self, subject: str, as_of: date) -> Offer | None:
+        """Return the latest offer of a subject that was made by a day."""
         offers = [
             fact for fact in self.facts if isinstance(fact, Offer) and fact.subject == subject
         ]
         made = [offer for offer in offers if offer.effective <= as_of]
-        latest = max(made, key=lambda offer: (offer.effective, offer.known), default=None)
+        return max(made, key=lambda offer: (offer.effective, offer.known), default=None)
+
+    def passed(self, subject: str, as_of: date) -> Offer | None:
+        """Return the latest offer of a subject if its holder had passed on it by a day."""
+        latest = self.offer(subject, as_of)
         return latest if latest is not None and latest.passed_by(as_of) else None
 
     def grants(self, party: str, as_of: date) -> list[Grant]:

@@ -25,6 +25,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.output import console, counted, outcome_style, print_indented
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
+from clauseway.wording.decided import from_source
 from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word
 
@@ -171,5 +172,8 @@ def _print_reason(out: Console, reason: Reason) -> None:
     out.print(f"\n{reason.bearing}: {of}{reason.amendment} {reason.term}{note}", style="bold")
     print_indented(out, reason.text, by=2)
     print_indented(
-        out, f"{reason.document}, line {reason.line} · source {reason.source}", by=2, style="dim"
+        out,
+        f"{reason.document}, line {reason.line} · {from_source(reason.source)}",
+        by=2,
+        style="dim",
     )

@@ -10,6 +10,7 @@ from rich.table import Table
 from clauseway.app.reports.tracing import LineTrace, PricedUnit, TracedRequest
 from clauseway.cli.output import print_indented
 from clauseway.ledger.settlement import described
+from clauseway.wording.decided import from_source
 
 
 def print_trace(out: Console, trace: LineTrace) -> None:
@@ -59,7 +60,7 @@ def print_trace(out: Console, trace: LineTrace) -> None:
     for clause in trace.clauses:
         cited = clause.citation
         out.print(f"    {cited.term}, {cited.document}:{cited.line}", style="bold", highlight=False)
-        print_indented(out, f"source {cited.source}", by=6, style="dim")
+        print_indented(out, from_source(cited.source), by=6, style="dim")
         print_indented(out, " ".join(filter(None, (clause.title, clause.text or cited.text))), by=6)
 
 
