@@ -141,16 +141,23 @@ def standing(
 def changed_by(
     agreement: Agreement, facts: FactRegister, readings: Mapping[str, str], change: Change
 ) -> frozenset[str]:
-    """Return the terms that have not ended when a change takes effect, with everything known."""
+    """Return the terms that have not ended when a change takes effect, with everything known.
+
+    An exclusivity that a change only moves past the end of its right is left out too.
+    """
     amendments = standing(agreement, KnownAt.everything(), readings)
-    changes = _changes(amendments, readings)
-    fold = _Fold(
-        date.max, changes, Calendar(agreement.events, facts), _exclusive_rights(amendments)
-    )
+    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
+    fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
+    # An event may never happen, so an end by an event leaves a change its effect.
+    written = _Fold(date.max, changes, Calendar(agreement.events, FactRegister()), rights)
     terms = [
         term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
     ]
-    return frozenset(term.id for term in terms if fold.has_effect(change, term))
+    return frozenset(
+        term.id
+        for term in terms
+        if fold.has_effect(change, term) and not written.outlives_right(change, term)
+    )
 
 
 def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappened, ...]:
@@ -348,20 +355,25 @@ class _Fold(msgspec.Struct, frozen=True):
         return stretches
 
     def has_effect(self, change: Change, term: Term) -> bool:
-        """Return whether a change of a term leaves it another end, where it had not ended by then.
-
-        A change that says again what is written has an effect. One that only moves an exclusivity
-        past the end of the right that wrote it has none.
-        """
+        """Return whether a term had not ended when a change of it took effect."""
         end = self._written_end(term, term.begins)
-        right = self.rights.get(term.id)
-        moves_both = right is not None and right.id in (*change.ends, *change.sets_end)
-        last = None if moves_both else self._end_of_right(term, term.begins)
         for earlier, effective in self.changes.get(term.id, ()):
-            changed = self._changed(end, earlier, effective, term)
             if earlier.id == change.id:
-                idle = last is not None and last.day <= min(end.day, changed.day)
-                return end.day > effective and not idle
+                return end.day > effective
+            end = self._changed(end, earlier, effective, term)
+        return False
+
+    def outlives_right(self, change: Change, term: Term) -> bool:
+        """Return whether a change only moves an exclusivity past the right that wrote it."""
+        right = self.rights.get(term.id)
+        if right is None or right.id in (*change.ends, *change.sets_end):
+            return False
+        last = self._end(right, term.begins)
+        end = self._written_end(term, term.begins)
+        for each, effective in self.changes.get(term.id, ()):
+            changed = self._changed(end, each, effective, term)
+            if each.id == change.id:
+                return last.day <= min(end.day, changed.day)
             end = changed
         return False
 
