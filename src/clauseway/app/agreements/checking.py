@@ -128,8 +128,10 @@ def nobody_left(
     for act in sorted(closed, key=lambda act: act.since is not None):
         term = terms[act.term]
         assert isinstance(term, Exclusivity)
-        told = {f"{act.term} and {by}" for by in act.by} | {f"{by} and {act.term}" for by in act.by}
-        if (act.term, act.by) in seen or told.intersection(conflicting):
+        pairs = {f"{act.term} and {by}" for by in act.by} | {
+            f"{by} and {act.term}" for by in act.by
+        }
+        if (act.term, act.by) in seen or pairs.intersection(conflicting):
             continue
         seen.add((act.term, act.by))
         by, kept = " and ".join(act.by), listed(term.only.names)
