@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from clauseway.catalog import Catalog
 from clauseway.exchange.cells import plain
 from clauseway.exchange.parquet_rows import check_names, parquet_rows
 from clauseway.exchange.reports import Reported, keepable
@@ -45,7 +46,8 @@ _TOO_MANY = "more fields than columns"
 _FIGURES = re.compile(
     r"(Cost|Price|Quantity|Currency)$|^x_Exported|^x_Requests$|^Invoice(Detail)?Id$"
 )
-# The names of providers, and their clouds. A bill's name begins with one of these, in lower case.
+# Vendors' usual names for themselves, for agreements that name them otherwise: a provider's name in
+# a bill begins with one of them.
 _CLOUDS = {
     "microsoft": "azure",
     "azure": "azure",
@@ -116,6 +118,40 @@ USAGE_COLUMNS = (
 )
 
 
+class BillNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of an agreement, by which a bill is read.
+
+    `products` are looked for in meters' names, in this order. `clouds` and `sellers` are by the
+    first words of a provider's name, in lower case with hyphens, in this order.
+    """
+
+    products: tuple[str, ...]
+    clouds: Mapping[str, str]
+    sellers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, catalog: Catalog, products: Iterable[str] = ()) -> "BillNames":
+        """Return the names of a catalog, with further `products`.
+
+        A bill names a host as the cloud (AWS) or as the party that operates it (Amazon). A party
+        that operates several clouds names none of them.
+        """
+        operated = {party: sorted(catalog.own_cloud(party)) for party in catalog.parties}
+        clouds = {party: each[0] for party, each in operated.items() if len(each) == 1}
+        clouds |= {cloud: cloud for cloud in catalog.clouds}
+        sellers = {**catalog.operators, **{party: party for party in catalog.parties}}
+        return cls(
+            products=_longest_first({*catalog.products, *products}),
+            clouds={name: clouds[name] for name in _longest_first(clouds)},
+            sellers={name: sellers[name] for name in _longest_first(sellers)},
+        )
+
+
+def _longest_first(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names so that each stands before the names that it begins with."""
+    return tuple(sorted(names, key=lambda name: (-len(name), name)))
+
+
 class MissingColumns(ValueError):
     """A file that is not FOCUS: the columns it lacks."""
 
@@ -124,18 +160,13 @@ class MissingColumns(ValueError):
         self.columns = tuple(columns)
 
 
-def read_focus(path: Path, products: Iterable[str]) -> Iterator[Reported]:
-    """Yield the usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters'
-    names.
-
-    Raise as `rows_of` does.
-    """
-    longest_first = sorted(products, key=len, reverse=True)
+def read_focus(path: Path, names: BillNames) -> Iterator[Reported]:
+    """Yield the usage in a bill, CSV or Parquet, row by row. Raise as `rows_of` does."""
     for line, row, wrong in rows_of(path):
         yield (
             Reported(line=line, fields=row, unreadable=wrong)
             if wrong
-            else _reported(line, row, longest_first)
+            else _reported(line, row, names)
         )
 
 
@@ -184,22 +215,21 @@ def _check(names: Iterable[str], needed: Iterable[str]) -> None:
         raise MissingColumns(missing)
 
 
-def described_by(
-    row: Mapping[str, Any], products: Sequence[str]
-) -> tuple[dict[str, str], Unit | None]:
+def described_by(row: Mapping[str, Any], names: BillNames) -> tuple[dict[str, str], Unit | None]:
     """Return the cloud, seller, region and product of a row without its empty fields, each empty if
     not named; and its unit.
 
-    The unit is None if it is none of our meters. `products` are looked for in this order.
+    The unit is None if it is none of our meters.
     """
     words = [str(row[name]) for name in _NAMING if name in row]
     named = {
         "cloud": row.get("x_Cloud")
         or row.get("x_HostCloud")
-        or _by_beginning(_CLOUDS, _provider(row)),
-        "seller": row.get("x_Seller") or _by_beginning(_SELLERS, row.get("InvoiceIssuerName")),
+        or _named_by(_provider(row), names.clouds, _CLOUDS),
+        "seller": row.get("x_Seller")
+        or _named_by(row.get("InvoiceIssuerName"), names.sellers, _SELLERS),
         "region": row.get("RegionId") or "",
-        "product": row.get("x_Product") or _product(words, products),
+        "product": row.get("x_Product") or _product(words, names.products),
     }
     return {name: str(value) for name, value in named.items()}, _unit(row, words)
 
@@ -210,7 +240,7 @@ def _provider(row: Mapping[str, Any]) -> str:
     return next((name for name in names if name not in ("", _NO_PROVIDER)), "")
 
 
-def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Reported:
+def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
     given = {name: value for name, value in row.items() if value not in (None, "")}
     if _TOO_MANY in given:
         return Reported(line=line, fields=given, unreadable=f"the row has {_TOO_MANY}")
@@ -220,7 +250,7 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
             fields={},
             skipped=f"a charge of category {given.get('ChargeCategory', 'none')}",
         )
-    about, unit = described_by(given, products)
+    about, unit = described_by(given, names)
     buyers = (given.get(name) for name in ("SubAccountName", "SubAccountId", "BillingAccountName"))
     fields = {
         "source": SOURCE,
@@ -265,19 +295,25 @@ def _instant(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _by_beginning(table: Mapping[str, str], value: object) -> str:
-    text = str(value or "").lower()
-    return next(
-        (name for beginning, name in table.items() if text.startswith(beginning)),
-        str(value or ""),
-    )
+def _named_by(value: object, own: Mapping[str, str], usual: Mapping[str, str]) -> str:
+    """Return the name behind a provider's name in a bill, or that name itself if it is unknown.
+
+    The agreement's `own` names are whole words; vendors' `usual` ones any beginning.
+    """
+    written = str(value or "")
+    words = re.split(r"[^a-z0-9]+", written.lower())
+    first_words = {"-".join(words[:count]) for count in range(1, len(words) + 1)}
+    for name, meant in own.items():
+        if name in first_words:
+            return meant
+    text = written.lower()
+    return next((meant for name, meant in usual.items() if text.startswith(name)), written)
 
 
-def _product(words: Sequence[str], products: Sequence[str]) -> str:
+def _product(words: Sequence[str], products: tuple[str, ...]) -> str:
     """Return the longest product named in the first column that names one; `gpt 5.4 Inp` names
     gpt-5.4."""
-    candidates = tuple(products)
-    return next(filter(None, (_product_in(word, candidates) for word in words)), "")
+    return next(filter(None, (_product_in(word, products) for word in words)), "")
 
 
 @lru_cache(maxsize=4096)  # meters come again in every row

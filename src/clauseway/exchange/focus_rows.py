@@ -8,7 +8,7 @@ cost, so that the bill adds up.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow as pa
 from clauseway.exchange.focus import (
     NEEDED,
     VERSIONS_READ,
+    BillNames,
     MissingColumns,
     described_by,
     number_of,
@@ -93,13 +94,11 @@ class _Field(ValueError):
         self.field = field
 
 
-def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill:
-    """Read a bill. `products` are looked for in meters' names; `cost` is the column that is
-    compared.
+def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
+    """Read a bill. `cost` is the column that is compared.
 
     Raise InvalidInput if the file cannot be read or lacks columns, naming all of them.
     """
-    longest_first = sorted(products, key=lambda name: (-len(name), name))
     rows: list[Billed] = []
     beside: list[UncomparedRow] = []
     unread: list[UnreadRow] = []
@@ -116,7 +115,7 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
             if kind:
                 beside.append(_beside(line, row, kind, cost))
                 continue
-            rows.append(_billed(line, row, longest_first, cost))
+            rows.append(_billed(line, row, names, cost))
             if "BillingPeriodStart" in row and "BillingPeriodEnd" in row:
                 periods.add((_day(row, "BillingPeriodStart"), _day(row, "BillingPeriodEnd")))
         except _Field as error:
@@ -194,11 +193,11 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
         ) from None
 
 
-def _billed(line: int, row: Mapping[str, Any], products: list[str], cost: str) -> Billed:
+def _billed(line: int, row: Mapping[str, Any], names: BillNames, cost: str) -> Billed:
     category = str(row.get("ChargeCategory", ""))
     if category != _USAGE:
         raise _Field("ChargeCategory", f"{category[:40]!r} is none" if category else "it is empty")
-    about, unit = described_by(row, products)
+    about, unit = described_by(row, names)
     scale, unit = _scale(row, unit)
     if not about["product"]:
         raise _Field("SkuMeter", "it names no product of the agreement or the price books")

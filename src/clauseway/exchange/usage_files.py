@@ -6,7 +6,7 @@ nowhere else.
 A problem of a single row is reported with the row, and the next row is read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clauseway.exchange.cloudevents import read_cloudevents
-from clauseway.exchange.focus import VERSIONS_READ, MissingColumns, read_focus
+from clauseway.exchange.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
 from clauseway.exchange.opentelemetry import read_opentelemetry
 from clauseway.exchange.parquet_rows import RepeatedColumns, parquet_rows
 from clauseway.exchange.reports import Reported
@@ -60,19 +60,16 @@ def check_format(form: str) -> None:
         raise InvalidInput(Problem(what=message, why=why, where="--format", todo=todo))
 
 
-def read_usage(
-    path: Path, form: str, products: Iterable[str], rows: int
-) -> Iterator[list[Reported]]:
-    """Yield the rows of a file of a format, so many at a time. `products` are looked for in meters'
-    names."""
-    reader = _reader(form, path, products)
+def read_usage(path: Path, form: str, names: BillNames, rows: int) -> Iterator[list[Reported]]:
+    """Yield the rows of a file of a format, so many at a time."""
+    reader = _reader(form, path, names)
     while some := _next(reader, path, rows):
         yield some
 
 
-def _reader(form: str, path: Path, products: Iterable[str]) -> Iterator[Reported]:
+def _reader(form: str, path: Path, names: BillNames) -> Iterator[Reported]:
     if form == "focus":
-        return read_focus(path, products)
+        return read_focus(path, names)
     if form == "cloudevents":
         return read_cloudevents(path)
     if form == "opentelemetry":

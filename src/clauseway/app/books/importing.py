@@ -26,6 +26,7 @@ from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
+from clauseway.exchange.focus import BillNames
 from clauseway.exchange.reports import Reported, keepable
 from clauseway.exchange.usage_files import check_format, format_of, read_usage
 from clauseway.metering import Bounds, Flaw, Used, examine
@@ -118,7 +119,7 @@ def import_usage(
         # Nothing is written into the lake before every file is read and understood.
         try:
             bounds = bounds_of(opened)
-            run = _Run(lake, bounds, source, files, staging)
+            run = _Run(lake, bounds, BillNames.of(opened.catalog), source, files, staging)
             done = run.read(report)
             _check_understood(done, paths)
             return run.seal(home, number, done, report)
@@ -174,11 +175,12 @@ class _Run:
         self,
         lake: Lake,
         bounds: Bounds,
+        names: BillNames,
         source: ImportSource,
         files: Sequence[_File],
         staging: Staging,
     ) -> None:
-        self._lake, self._bounds, self._source = lake, bounds, source
+        self._lake, self._bounds, self._names, self._source = lake, bounds, names, source
         self._files, self._staging = files, staging
         self._kept_from = kept_from(lake.control) or date.min
         self._now_ns = time.time_ns()
@@ -190,7 +192,7 @@ class _Run:
         not yet known."""
         for place, file in enumerate(self._files):
             number = 0
-            for chunk in read_usage(file.path, file.form, self._bounds.products, _ROWS):
+            for chunk in read_usage(file.path, file.form, self._names, _ROWS):
                 self._read(place, number, chunk)
                 number += len(chunk)
                 report(file.path.name, self._figures(imported=0))

@@ -16,6 +16,7 @@ import msgspec
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
+from clauseway.exchange.focus import BillNames
 from clauseway.exchange.focus_rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
 from clauseway.ledger.reconciliation import (
     DISCOUNT,
@@ -113,7 +114,7 @@ def reconcile_bill(
     cannot be read.
     """
     _check_cost(cost)
-    bill = read_bill(path, _products(opened, prices), cost)
+    bill = read_bill(path, BillNames.of(opened.catalog, _priced(prices)), cost)
     seal(home)
     with open_lake(home) as lake:
         scope = _scope(bill, days, clouds, sellers, path)
@@ -201,9 +202,9 @@ def _check_cost(cost: str) -> None:
         )
 
 
-def _products(opened: Opened, prices: PriceTable) -> set[str]:
-    priced = {entry.conditions.product for book in prices.books for entry in book.entries} - {""}
-    return priced | set(opened.catalog.products)
+def _priced(prices: PriceTable) -> set[str]:
+    """Return the products that have a price."""
+    return {entry.conditions.product for book in prices.books for entry in book.entries} - {""}
 
 
 def _scope(

@@ -1,0 +1,44 @@
+"""A bill names providers in their own words: which cloud hosts, and which party sells."""
+
+import pytest
+
+from clauseway.catalog import Catalog
+from clauseway.exchange.focus import BillNames, described_by
+
+CATALOG = Catalog(
+    parties=frozenset({"lab", "amazon", "nimbus", "cumulus"}),
+    clouds=frozenset({"aws", "nimbus-gpu", "cumulus-east", "cumulus-west"}),
+    operators={"aws": "amazon", "nimbus-gpu": "nimbus", "cumulus-east": "cumulus", "cumulus-west": "cumulus"},
+    segments=frozenset({"any"}),
+    classes={},
+    products={},
+)
+# the host as the bill names it | the cloud, or the bill's own words
+HOSTS = [
+    ("Amazon Web Services", "aws"),  # its operator
+    ("AWS", "aws"),
+    ("Nimbus, Inc.", "nimbus-gpu"),  # a cloud that only the agreement knows, by its operator
+    ("nimbus GPU cloud", "nimbus-gpu"),
+    ("Cumulus West GmbH", "cumulus-west"),
+    ("Cumulus", "Cumulus"),  # it operates two clouds: the name tells neither
+    ("Microsoft", "azure"),  # a vendor's usual name, whatever the agreement
+    ("Stratus", "Stratus"),
+]
+# who issues the invoice | the seller
+ISSUERS = [("Nimbus, Inc.", "nimbus"), ("AWS EMEA SARL", "amazon"), ("Lab", "lab"), ("Stratus", "Stratus")]
+
+
+@pytest.mark.parametrize(("host", "cloud"), HOSTS)
+def test_the_host_is_a_cloud_of_the_agreement(host: str, cloud: str) -> None:
+    assert described_by({"HostProviderName": host}, BillNames.of(CATALOG))[0]["cloud"] == cloud
+
+
+@pytest.mark.parametrize(("issuer", "seller"), ISSUERS)
+def test_the_issuer_is_a_party_of_the_agreement(issuer: str, seller: str) -> None:
+    assert described_by({"InvoiceIssuerName": issuer}, BillNames.of(CATALOG))[0]["seller"] == seller
+
+
+def test_a_price_book_names_further_products() -> None:
+    row = {"SkuMeter": "gpt 9 mini input tokens"}
+    assert described_by(row, BillNames.of(CATALOG))[0]["product"] == ""
+    assert described_by(row, BillNames.of(CATALOG, {"gpt-9", "gpt-9-mini"}))[0]["product"] == "gpt-9-mini"
