@@ -88,7 +88,7 @@ clean: ## remove .venv, caches and the local data of `make up`
 # Each stamp is written last, so an interrupted installation is taken up again and a finished one is a no-op.
 $(VENV)/.setup: requirements/up.txt pyproject.toml
 	@tools/venv $(VENV)
-	@echo 'Fetching the locked libraries (about 140 MB with a cold cache) …'
+	@echo 'Fetching the locked libraries (about 110 MB with a cold cache) …'
 	@set -o pipefail; $(INSTALL) --requirement requirements/up.txt | $(BRIEFLY)
 	@$(EDITABLE)
 	@touch $@

@@ -1,11 +1,14 @@
 """Without the libraries of an extra: what needs them says which to install, and nothing else needs them."""
 
+import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from clauseway import cli
 from clauseway.storage import Control
 
 ASK = ("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
@@ -75,3 +78,91 @@ def test_without_any_extra_questions_are_answered_and_pictures_drawn(tmp_path: P
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "r.svg").read_text().startswith("<svg")
+
+
+# Loaded by every interpreter that starts with this folder in its path: children lack what their parent lacks.
+HIDING = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+"""
+CONFIGURATION = """
+[gateway]
+port = 0
+
+[telemetry]
+metrics = true
+metrics_port = 0
+
+[[deployment]]
+name = "direct"
+dialect = "openai"
+url = "http://127.0.0.1:1/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {kind = "bearer", secret = "x"}
+models = {"gpt-5.5" = "there"}
+"""
+# what is missing | what is started | what needs it | what to install
+OF_CHILDREN = [
+    ({"botocore"}, ("gateway", "sandbox", "--openai-port", "0"), "gateway: it needs botocore", "clauseway[sandbox]"),
+    ({"prometheus_client"}, ("serve", "--pages-port", "0"), "telemetry.metrics cannot be", "clauseway[server]"),
+    ({"pyarrow"}, ("serve", "--pages-port", "0"), "serve: it needs pyarrow", "clauseway[server]"),
+]
+
+
+@pytest.mark.parametrize(("missing", "arguments", "why", "extra"), OF_CHILDREN)
+def test_what_a_child_lacks_is_told_with_the_line_to_install_it(
+    missing: set[str], arguments: tuple[str, ...], why: str, extra: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HIDING.format(missing=missing))
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "clauseway.toml").write_text(CONFIGURATION)
+    done = subprocess.run(
+        [sys.executable, "-m", "clauseway", *arguments, "--home", str(home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 3, done.stderr + done.stdout
+    assert why in done.stderr
+    assert f"pip install '{extra}'" in done.stderr
+
+
+def test_every_extra_that_is_named_is_one() -> None:
+    """And `server` and `all` are made of the others."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert {*cli._EXTRAS.values(), *cli._BY_COMMAND.values()} <= extras.keys()
+    for purpose in ("server", "all"):
+        [parts] = extras[purpose]
+        assert set(parts.removeprefix("clauseway[").removesuffix("]").split(",")) < extras.keys()
+    assert set(extras["all"][0].removeprefix("clauseway[").removesuffix("]").split(",")) | {
+        "spark", "oracle-principals", "all", "aws", "azure", "settle", "telemetry",
+    } == extras.keys()  # fmt: skip
+
+
+def test_a_month_is_settled_without_pandas_and_numpy(tmp_path: Path) -> None:
+    """Ibis brings both in its own extra for DuckDB; a server has neither, and everything is Arrow."""
+    missing, home = {"pandas", "numpy"}, ("--home", str(tmp_path))
+    days = ("--from", "2026-05-01", "--until", "2026-05-02")
+    accepted = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap")
+    for words in (
+        ("usage", "expand", "--scale", "1/50000", *days),
+        ("settle", "--period", "2026-05", *accepted),
+        ("usage", "show"),
+        ("export", "parquet", "--out", str(tmp_path / "out")),
+        ("lake", "check"),
+        ("books", "close", "2026-05"),
+    ):
+        done = run_without(missing, *words, *home)
+        assert done.returncode == 0, f"{words}: {done.stderr}"

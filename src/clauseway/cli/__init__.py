@@ -47,6 +47,9 @@ _EXTRAS = {
     "typst": "documents",
     "vl_convert": "charts",
 }
+# Commands of whoever serves: one extra brings all that they need, `server` or, with the sandbox, `all`.
+_BY_COMMAND = {"serve": "server", "doctor": "server", "up": "all"}
+_IN_SERVER = frozenset({"settle", "sandbox", "telemetry", "azure"})
 # The error that typer raises for a wrong flag or a missing option.
 _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
@@ -133,7 +136,10 @@ def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
     library = (error.name or "").partition(".")[0]
     if library not in _EXTRAS:
         return _told(error)
-    todo = f"Install it: pip install 'clauseway[{_EXTRAS[library]}]'."
+    extra = _EXTRAS[library]
+    if extra in _IN_SERVER:
+        extra = _BY_COMMAND.get(command, extra)
+    todo = f"Install it: pip install 'clauseway[{extra}]'."
     mistake, why = f"it needs {library}", "the library is not installed"
     print_problems([Problem(what=mistake, why=why, where=command, todo=todo)], as_json)
     return INVALID

@@ -8,6 +8,7 @@ problems instead. No port is looked for here: a child listens, and its line says
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -25,7 +26,8 @@ from clauseway.values import InvalidInput, Problem
 READY_TIMEOUT_S = 60.0
 # A gateway that drains may wait for answers under way.
 _LEAVE_TIMEOUT_S = 15.0
-
+# How Python ends a process that imports what is not there.
+_NOT_INSTALLED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'$")
 
 PAGES_PORT = 8401
 
@@ -100,8 +102,8 @@ def start(
     It gets the descriptors `passed` under their numbers. It reads `secret` from its standard input:
     a command line can be read by every user of the machine.
 
-    Raise InvalidInput with the problems for which the child refuses to start, ChildFailed where it
-    fails otherwise.
+    Raise InvalidInput with the problems for which the child refuses to start, ModuleNotFoundError
+    where a library is missing that it needs, ChildFailed where it fails otherwise.
     """
     read_end, write_end = os.pipe()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -161,6 +163,8 @@ def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[
             )
         part = os.read(process.stdout.fileno(), 65536)
         if not part:
+            if missing := _missing_library(log):
+                raise ModuleNotFoundError(f"{name} needs {missing}", name=missing)
             raise ChildFailed(
                 f"{name} stopped before it was ready, with exit code {process.wait()}: {_tail(log)}"
             )
@@ -175,6 +179,13 @@ def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[
     if ready.get("ready") is False:
         raise InvalidInput(*msgspec.convert(ready["problems"], tuple[Problem, ...]))
     return ready
+
+
+def _missing_library(log: Path) -> str:
+    """Return the library without which a child could not start, as the last line of its log says;
+    empty where it ended for another reason."""
+    match = _NOT_INSTALLED.search(_tail(log))
+    return match[1] if match else ""
 
 
 def _tail(log: Path) -> str:

@@ -352,7 +352,7 @@ def keep(
                 try:
                     served.gateways.replace_all()
                     report("The gateway's processes were replaced.")
-                except (InvalidInput, ChildFailed, DBAPIError) as error:
+                except (InvalidInput, ChildFailed, ModuleNotFoundError, DBAPIError) as error:
                     report(f"The gateway's processes were not all replaced: {error}")
             tending.look()
     return None
@@ -395,7 +395,7 @@ class Reviving:
         except DBAPIError as error:
             ends_s.pop()  # not counted: the database was down, not the process
             self._tell_once(f"{dead.name} ended ({code}) and waits for the database: {error}")
-        except (InvalidInput, ChildFailed) as error:
+        except (InvalidInput, ChildFailed, ModuleNotFoundError) as error:
             self._told(f"{dead.name} ended ({code}) and could not be started again: {error}")
         else:
             self._told(f"{dead.name} ended ({code}) and was started again.")

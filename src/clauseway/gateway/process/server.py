@@ -432,7 +432,9 @@ def optional(module: str, setting: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        todo = "Install it: pip install 'clauseway[telemetry]', or switch it off."
+        todo = (
+            "Install it: pip install 'clauseway[server]' (or [telemetry] alone), or switch it off."
+        )
         raise InvalidInput(
             Problem(what=f"{setting} cannot be", why=str(error), where=setting, todo=todo)
         ) from None

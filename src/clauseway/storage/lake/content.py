@@ -17,8 +17,8 @@ from datetime import date
 from itertools import pairwise
 
 import msgspec
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from ibis import _
 from ibis.backends import BaseBackend
 from sqlalchemy import delete, insert, select
@@ -197,8 +197,8 @@ def _in_order(con: BaseBackend, lake: Lake, days: Interval) -> Iterator[tuple[da
 
 def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
     """Yield the parts of a table in order of day, by day."""
-    numbers = table["event_day"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
-    cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    numbers = pa.concat_arrays(table["event_day"].cast(pa.int32()).chunks)
+    cuts = [0, *pc.run_end_encode(numbers).run_ends.to_pylist()]
     for begin, end in pairwise(cuts):
         if begin < end:
             yield table["event_day"][begin].as_py(), table.slice(begin, end - begin)
@@ -243,16 +243,17 @@ def _block(rows: pa.Table) -> bytes:
 
 
 def _numbers(column: pa.ChunkedArray) -> bytes:
-    return bytes(column.to_numpy().astype("<i8", copy=False).tobytes())
+    """Return whole numbers as eight bytes each, the lowest first, as every machine here has them."""
+    values = pa.concat_arrays([chunk.cast(pa.int64()) for chunk in column.chunks])
+    begin, end = values.offset, values.offset + len(values)
+    return memoryview(values.buffers()[1])[begin * 8 : end * 8].tobytes()
 
 
 def _text(column: pa.ChunkedArray) -> bytes:
     """Return the lengths of the texts, followed by the texts."""
     whole = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in column.chunks])
-    offsets = np.frombuffer(whole.buffers()[1], dtype="<i8")[
-        whole.offset : whole.offset + len(whole) + 1
-    ]
+    offsets = memoryview(whole.buffers()[1]).cast("q")
+    begin, end = offsets[whole.offset], offsets[whole.offset + len(whole)]
     texts = whole.buffers()[2]
-    begin, end = int(offsets[0]), int(offsets[-1])
     held = b"" if texts is None else memoryview(texts)[begin:end].tobytes()
-    return np.diff(offsets).astype("<i8").tobytes() + held
+    return _numbers(pa.chunked_array([pc.binary_length(whole)])) + held
