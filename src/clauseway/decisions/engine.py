@@ -68,9 +68,7 @@ def _rule(case: Case, act: Act) -> Finding:
     if act.action == SHARE:
         return _share(case, act)
     owner = case.owner(act)
-    rights = _rights(case, act)
-    public = [permissions(case, right, ANYONE) for right in rights]
-    if owner is None and not any(public):
+    if owner is None and not any(_left_to_all(case, _rights(case, act))):
         return _unowned(case)
     # A term that forbids goes before every permission. The party that asks may have a permission
     # that overrides such a term (`despite`).
@@ -86,6 +84,8 @@ def _rule(case: Case, act: Act) -> Finding:
             conditions(case, needed, owner, grantor=owner),
         )
     # Anyone may do what a public permission covers.
+    rights = _rights(case, act)
+    public = _left_to_all(case, rights)
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
         return both(permitted, conditions(case, needed, act.party))
@@ -100,6 +100,11 @@ def _rule(case: Case, act: Act) -> Finding:
 def _unowned(case: Case) -> Finding:
     # The rule `unstated` speaks of days on which nothing is in force at all.
     return Finding(Outcome.UNSTATED, (case.rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
+
+
+def _left_to_all(case: Case, rights: Sequence[Act]) -> list[tuple[Reason, ...]]:
+    """Return for each act the permissions of anyone that cover it."""
+    return [permissions(case, right, ANYONE) for right in rights]
 
 
 def _rights(case: Case, act: Act) -> tuple[Act, ...]:

@@ -69,11 +69,15 @@ class Licences(msgspec.Struct, frozen=True):
 
 def licences(case: Case, act: Act) -> Licences:
     """Return the party's licences that cover an act and that their licensor could give."""
-    states = [state for state in case.states(Licence) if case.reaches(state.term, act)]
+    # Each answer runs this for every act, so the licences of others are skipped first. A trace looks
+    # at every term.
     given = [
         state
-        for state in states
-        if isinstance(state.term, Licence) and given_by_right(case, state.term, act)
+        for state in case.states(Licence)
+        if isinstance(licence := state.term, Licence)
+        and (licence.licensee == act.party or case.looks is not None)
+        and case.reaches(licence, act)
+        and given_by_right(case, licence, act)
     ]
     held = tuple(Reason.of("permits", state.term.citation) for state in given if state.in_force)
     return Licences(held, tuple(state for state in given if state.ended))
