@@ -126,7 +126,7 @@ def test_a_broken_stream_says_so_in_the_next_number() -> None:
     lines = stream.broken(STREAM_BROKEN, "The stream broke.").split(b"\n")
     assert lines[0] == b"event: error"
     told = json.loads(lines[1][6:])
-    assert (told["type"], told["code"], told["sequence_number"]) == (STREAM_BROKEN.type, "stream_interrupted", 5)
+    assert (told["type"], told["code"], told["sequence_number"]) == ("error", "stream_interrupted", 5)
     assert told["error"]["message"] == "The stream broke."
 
 

@@ -6,8 +6,8 @@ answered waits in line, and reading stops when enough has come ahead. What a req
 router's to say.
 
 A body is kept only where the head before it is good for something: a known key and something that
-it may ask for. A wish for another protocol (`Upgrade`) is skipped: the request is answered in this
-one (RFC 9110, 7.8).
+it may ask for. A wish for another protocol (`Upgrade`) is skipped, but for a WebSocket on
+`/v1/responses`: the request is answered in this one (RFC 9110, 7.8).
 
 A client that closes its sending half after whole requests gets its answers. From here that looks
 like a client that left, so the first bytes of the answer go out at once: who has left rejects them.
@@ -26,6 +26,7 @@ from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.router import Router
 from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.request.web_socket import PATHS, WebSocketSession, accepted
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind, error_response
 
@@ -44,6 +45,7 @@ _HEDGE: Final = 8
 _CODING: Final = 9
 _UPGRADE: Final = 10
 _HOST: Final = 11
+_WEB_SOCKET_KEY: Final = 13
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
 # The client's headers that are read here, and those that clouds receive. All others (cookies,
 # credentials, proxies' notes) are dropped, except those that a setting names.
@@ -58,6 +60,7 @@ _ACTIONS: Final = {
     b"expect": _EXPECT,
     b"transfer-encoding": _CODING,
     b"upgrade": _UPGRADE,
+    b"sec-websocket-key": _WEB_SOCKET_KEY,
     b"host": _HOST,
     b"openai-beta": _PASS,
     b"anthropic-version": _PASS,
@@ -122,6 +125,7 @@ class ClientConnection(asyncio.Protocol):
         self._router = Router(shared)
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming = NOTHING
+        self._handshake: Incoming = NOTHING  # of a WebSocket that is about to be opened
         self._lifecycle: Lifecycle | None = None
         self._waiting: deque[Incoming] = deque()
         self._waiting_bytes = 0
@@ -203,9 +207,44 @@ class ClientConnection(asyncio.Protocol):
                 return
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
+            if self._handshake is not NOTHING:
+                self._open_session(data)
+                return
             if self._closing and not self._incoming.begun:
                 return  # CONNECT: what follows is for somebody else
             self._keep_protocol()
+
+    def _opens_session(self, incoming: Incoming) -> bool:
+        """Return whether a handshake asks for a WebSocket where there is one, and nothing is open
+        before it."""
+        return (
+            incoming.web_socket_key != b""
+            and incoming.method == b"GET"
+            and incoming.url.partition(b"?")[0] in PATHS
+            and self._lifecycle is None
+            and not self._waiting
+        )
+
+    def _open_session(self, data: bytes) -> None:
+        """Leave the connection to a session; `data` is what came after the handshake."""
+        shared, transport, handshake = self._shared, self._transport, self._handshake
+        self._incoming = self._handshake = NOTHING
+        if transport is None or self._refused:
+            return
+        try:
+            self._router.admit(handshake)
+        except Refused as refused:
+            self._refuse_as(refused)
+            return
+        transport.write(accepted(handshake.web_socket_key))
+        session = WebSocketSession(shared, self._router, transport, handshake, self._address)
+        self._transport = None
+        self._parser = _NO_PARSER
+        shared.connections.discard(self)
+        shared.wheel.forget(self)
+        transport.set_protocol(session)
+        if data:
+            session.data_received(data)
 
     def _keep_protocol(self) -> None:
         """Go on in HTTP/1.1, with another parser: the last one takes what follows an `Upgrade` for
@@ -304,6 +343,8 @@ class ClientConnection(asyncio.Protocol):
         the last read of `count` bytes, `completed` requests and `pieces` of a body had come."""
         shared = self._shared
         incoming = self._incoming
+        if self._transport is None:
+            return  # a session has taken over
         if incoming.head_done:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.body_s)
             if incoming.unwanted or len(incoming.pieces) != pieces:
@@ -407,6 +448,8 @@ class ClientConnection(asyncio.Protocol):
                 )
         elif action == _UPGRADE:
             incoming.upgrade = True
+        elif action == _WEB_SOCKET_KEY:
+            incoming.web_socket_key = value
         else:
             incoming.expect = value
 
@@ -517,6 +560,9 @@ class ClientConnection(asyncio.Protocol):
         if incoming.upgrade:
             if (incoming.coded or incoming.length.strip(b"0")) and parser.should_upgrade():
                 return  # its body is still to come: see `_keep_protocol`
+            if self._opens_session(incoming) and parser.should_upgrade():
+                self._handshake = incoming
+                return
         elif incoming.method == b"CONNECT":
             incoming.keep_alive = False
         self._incoming = NOTHING

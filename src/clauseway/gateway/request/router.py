@@ -329,6 +329,12 @@ class Router:
         lifecycle.shortage = shortage
         return lifecycle
 
+    def admit(self, incoming: Incoming) -> None:
+        """Look at the key of a handshake before any request comes. Raises Refused."""
+        customer = self._customer_of(incoming, self._shared.tables)
+        if customer.role == "auditor":
+            raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
+
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return who asks. Raises Refused."""
         stated = incoming.authorization or incoming.api_key or incoming.other_api_key

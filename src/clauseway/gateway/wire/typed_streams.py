@@ -128,9 +128,9 @@ class TypedStream:
         """The event that says that the stream broke; OpenAI's clients raise on its `error`."""
         members = error_members(kind, message)
         event = {
+            **members,
             "type": "error",
             "sequence_number": self._sequence + 1,
-            **members,
             "error": members,
         }
         return b"event: error\ndata: %b\n\n" % msgspec.json.encode(event)

@@ -1,0 +1,326 @@
+"""A client's WebSocket on `/v1/responses`: a session in which each message is a request as over
+POST, with all its checks, limits and records; its events go out as messages, one request after the
+other. Clouds are asked over POST: nothing of a session lives there.
+
+What wsproto does is framing alone; the handshake is two lines. It takes no compression, because a
+message may unfold beyond what its limits say.
+"""
+
+import asyncio
+import contextlib
+from base64 import b64encode
+from collections import deque
+from hashlib import sha1
+from typing import Final
+
+import httptools
+from wsproto import ConnectionType
+from wsproto.connection import Connection as Frames
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import LocalProtocolError
+
+from clauseway.gateway.request.incoming import Incoming
+from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.router import Router
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.wire import errors
+from clauseway.gateway.wire.errors import error_response
+from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.web_socket_turns import (
+    EventReader,
+    MessageNotOffered,
+    in_lane,
+    message_of_answer,
+    request_of,
+)
+
+PATHS: Final = frozenset((b"/v1/responses", b"/openai/v1/responses", b"/openai/responses"))
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+_HEAD: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-accept: %b\r\n\r\n"
+)
+
+
+def accepted(key: bytes) -> bytes:
+    """Return the head that answers a handshake."""
+    return _HEAD % b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+
+
+class _Answer:
+    """The answer to one turn, taken apart as its bytes come. The parser calls back."""
+
+    def __init__(self, session: "WebSocketSession", lane: bytes) -> None:
+        self._session = session
+        self._lane = lane
+        self._parser = httptools.HttpResponseParser(self)
+        self._events = EventReader()
+        self._streamed = False
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-type" and value.startswith(b"text/event-stream"):
+            self._streamed = True
+
+    def on_body(self, data: bytes) -> None:
+        if not self._streamed:
+            self._pieces.append(data)
+            return
+        for event in self._events.events(data):
+            self._session.send(in_lane(event, self._lane))
+
+    def on_message_complete(self) -> None:
+        if not self._streamed:
+            body = b"".join(self._pieces)
+            status = self._parser.get_status_code()
+            self._session.send(message_of_answer(status, body, self._lane))
+
+
+class WebSocketSession(asyncio.Protocol):
+    """See the module. It takes the place of the connection that took the handshake, with that
+    one's key and its count among the connections of its address."""
+
+    head_lines = b""
+    chunked = True
+
+    def __init__(
+        self,
+        shared: Shared,
+        router: Router,
+        transport: asyncio.Transport,
+        handshake: Incoming,
+        address: str,
+    ) -> None:
+        self._shared = shared
+        self._router = router
+        self._transport = transport
+        self._handshake = handshake
+        self._address = address
+        self._frames = Frames(ConnectionType.SERVER)
+        self._texts: list[str] = []
+        self._text_length = 0
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._lifecycle: Lifecycle | None = None
+        self._answer: _Answer | None = None
+        self._paused = False
+        self._stuck = False  # more is to be sent than the client reads
+        self._closing = False
+        self._heard = True  # something came since it was looked at last
+        self.due_s = 0.0
+        self.slot_s = 0.0
+        shared.connections.add(self)
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
+
+    # -- asyncio.Protocol
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        if self._closing:
+            return
+        self._frames.receive_data(data)
+        for event in self._frames.events():
+            self._hear(event)
+
+    def _hear(self, event: Event) -> None:
+        if self._closing:
+            return
+        if isinstance(event, TextMessage):
+            self._texts.append(event.data)
+            self._text_length += len(event.data)
+            limit = self._shared.limits.body_bytes
+            if self._text_length > limit:
+                self._close(CloseReason.MESSAGE_TOO_BIG, f"A message may have {limit} bytes.")
+            elif event.message_finished:
+                message = "".join(self._texts).encode()
+                self._texts, self._text_length = [], 0
+                self._wait(message)
+        elif isinstance(event, Ping):
+            self._transport.write(self._frames.send(event.response()))
+        elif isinstance(event, BytesMessage):
+            self._close(CloseReason.UNSUPPORTED_DATA, "Messages are text.")
+        elif isinstance(event, CloseConnection):
+            # By the client; or by the framing, which has found a flaw.
+            self._close(event.code, event.reason or "")
+
+    def _wait(self, message: bytes) -> None:
+        self._waiting.append(message)
+        self._waiting_bytes += len(message)
+        if self._lifecycle is None:
+            self._serve_next()
+        elif self._waiting_bytes > self._shared.limits.ahead_bytes:
+            self._pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        shared = self._shared
+        shared.connections.discard(self)
+        shared.in_flight.leave(self._address)
+        shared.wheel.forget(self)
+        self._router.leave()
+        self._waiting.clear()
+        lifecycle, self._lifecycle = self._lifecycle, None
+        if lifecycle is not None:
+            lifecycle.client_left()
+
+    def pause_writing(self) -> None:
+        self._stuck = True
+        self._pause_reading()
+        if self._lifecycle is not None:
+            self._lifecycle.client_paused()
+
+    def resume_writing(self) -> None:
+        self._stuck = False
+        if self._lifecycle is not None:
+            self._lifecycle.client_resumed()
+        else:
+            self._shared.loop.call_soon(self._serve_next)
+
+    def _pause_reading(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    # -- one turn
+
+    def _serve_next(self) -> None:
+        if self._closing or self._stuck or self._lifecycle is not None:
+            return
+        if self._waiting:
+            message = self._waiting.popleft()
+            self._waiting_bytes -= len(message)
+            self._serve(message)
+        elif self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _serve(self, message: bytes) -> None:
+        shared, incoming = self._shared, Incoming()
+        answer = self._answer = _Answer(self, b"")
+        try:
+            turn = request_of(message)
+            answer = self._answer = _Answer(self, turn.lane)
+            self._fill(incoming, turn.body)
+            routed = self._router.route(incoming, self)
+            if not isinstance(routed, bytes):
+                # The lifecycle answers for the bytes of the body from here on.
+                routed.in_flight_use, routed.bytes_held, incoming.held = (
+                    incoming.use,
+                    incoming.held,
+                    0,
+                )
+                self._begin(routed)
+                return
+            whole = routed
+        except BadBody as error:
+            whole = self._refusal(Refused(errors.MALFORMED_BODY, str(error), param=error.param))
+        except MessageNotOffered as error:
+            whole = self._refusal(Refused(errors.NOT_IMPLEMENTED, str(error), param=error.param))
+        except Refused as refused:
+            whole = self._refusal(refused)
+        except Exception as error:
+            shared.report_fault(error)
+            lifecycle, self._lifecycle = self._lifecycle, None
+            if lifecycle is not None:
+                lifecycle.cancel()
+            self._close(CloseReason.INTERNAL_ERROR, errors.OWN_FAULT)
+            return
+        finally:
+            if incoming.held and incoming.use is not None:
+                shared.in_flight.release(incoming.use, incoming.held)
+        answer.feed(whole)
+        self.request_over(intact=True)
+
+    def _fill(self, incoming: Incoming, body: bytes) -> None:
+        """Make a request of a body, with the head of the handshake. Raises Refused."""
+        handshake, shared = self._handshake, self._shared
+        incoming.url, incoming.method = handshake.url.partition(b"?")[0], b"POST"
+        incoming.content_type = b"application/json"
+        incoming.authorization = handshake.authorization
+        incoming.api_key, incoming.other_api_key = handshake.api_key, handshake.other_api_key
+        incoming.cloud, incoming.hedge = handshake.cloud, handshake.hedge
+        incoming.forwarded = handshake.forwarded
+        incoming.pieces.append(body)
+        incoming.use = self._router.use
+        if incoming.use is not None:
+            shared.in_flight.hold(incoming.use, len(body), 0, shared.limits)
+            incoming.held = len(body)
+
+    def _refusal(self, refused: Refused) -> bytes:
+        self._shared.counts.refusals[refused.kind.code] += 1
+        return error_response(refused.kind, str(refused), param=refused.param)
+
+    def _begin(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+        lifecycle.start()
+        if self._lifecycle is lifecycle:
+            self._shared.wheel.arm(self, lifecycle.due_s)
+
+    # -- the lifecycle's caller
+
+    def write(self, data: bytes) -> None:
+        if self._answer is not None and not self._closing:
+            self._answer.feed(data)
+
+    def request_over(self, *, intact: bool) -> None:
+        self._lifecycle = self._answer = None
+        if self._closing:
+            return
+        shared = self._shared
+        if shared.draining:
+            self._close(CloseReason.GOING_AWAY, "The gateway is stopping.")
+            return
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
+        # Not from within this call: a long line of refusals would nest as deeply.
+        shared.loop.call_soon(self._serve_next)
+
+    def request_due(self, due_s: float) -> None:
+        if self._lifecycle is not None and due_s < self.due_s:
+            self._shared.wheel.arm(self, due_s)
+
+    # -- the socket
+
+    def send(self, message: bytes) -> None:
+        if not self._closing:
+            self._transport.write(self._frames.send(TextMessage(data=message.decode())))
+
+    def timer_fired(self) -> None:
+        """Called by the wheel: a deadline of the request, or nothing came for a while."""
+        shared, lifecycle = self._shared, self._lifecycle
+        if lifecycle is not None:
+            if lifecycle.due_s <= shared.wheel.now_s:
+                lifecycle.check_deadlines(shared.wheel.now_s)
+            if self._lifecycle is lifecycle:
+                shared.wheel.arm(self, max(lifecycle.due_s, shared.wheel.now_s))
+        elif self._closing or not self._heard:
+            self._transport.abort()
+        else:
+            self._heard = False
+            self._transport.write(self._frames.send(Ping()))
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
+
+    def _close(self, code: int, reason: str) -> None:
+        """Say why nothing more comes, and close; whoever does not read that has some time."""
+        if self._closing:
+            return
+        self._closing = True
+        lifecycle, self._lifecycle = self._lifecycle, None
+        if lifecycle is not None:
+            lifecycle.client_left()
+        shared = self._shared
+        with contextlib.suppress(LocalProtocolError):  # the client may have closed meanwhile
+            self._transport.write(self._frames.send(CloseConnection(code, reason[:100])))
+        self._transport.close()
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
+
+    def stop_when_idle(self) -> None:
+        if self._lifecycle is None and not self._waiting:
+            self._close(CloseReason.GOING_AWAY, "The gateway is stopping.")
+
+    def abort(self) -> None:
+        self._transport.abort()
