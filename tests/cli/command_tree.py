@@ -67,6 +67,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "export cloudevents": ("--out", "{out}/may.jsonl"),
     "export cedar": ("--out", "{out}/a.cedar"),
     "key create": ("--organisation", "acme", "--seller", "openai"),
+    "journal follow": ("--listen", "127.0.0.1:0", "--secret-file", "{out}/follower.secret"),
     "limit set": ("--organisation", "acme", "--requests", "5"),
     "budget set": ("--organisation", "acme", "--amount", "10"),
     "party key create": ("--party", "openai"),

@@ -232,6 +232,11 @@ COMMANDS: Mapping[str, Entry] = {
         "The sealed usage on disk, and keeping it in shape.", "usage.lake", heading=USAGE
     ),
     "spool": Group("The usage journals, and what of them was lost.", "usage.spool", heading=USAGE),
+    "journal": Group(
+        "Keep copies of journals on another machine; recover a lost one.",
+        "usage.journal",
+        heading=USAGE,
+    ),
     "settle": Command(
         "Settle a month from metered usage, under assumptions accepted by name.",
         "money.settle",

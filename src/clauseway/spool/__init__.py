@@ -10,6 +10,8 @@ the middle, and name every frame by (spool, segment, number) for ever.
 - `format` is the layout on disk, byte by byte, and pure.
 - `segments` names and lists the files.
 - `writer` is the group commit and the rotation of segments.
+- `messages`, `copier` and `follower` keep a copy of a journal on another machine, in each commit;
+  `copies` is what lies there, `alone` notes when there was none.
 - `reader` gives batches, positions and attempts left open by a process that died, and releases segments.
 
 Knows nothing of clouds, prices or the lake. The writer waits for a disk without room. A disk that
@@ -17,6 +19,8 @@ fails makes the writer fail closed: no waiter is told "durable" again until a ne
 new segment.
 """
 
+from clauseway.spool.alone import AlonePeriod, alone_periods
+from clauseway.spool.copies import Uncopied
 from clauseway.spool.format import Label, pack_intent, pack_usage, pack_usage_fields
 from clauseway.spool.reader import (
     Damage,
@@ -28,11 +32,18 @@ from clauseway.spool.reader import (
     read_frames,
     release,
 )
-from clauseway.spool.segments import SpoolBusy, identify, identity_of, is_written
+from clauseway.spool.segments import (
+    SpoolBusy,
+    identify,
+    identity_of,
+    is_written,
+    set_fenced_aside,
+)
 from clauseway.spool.writer import NO_ROOM, SpoolWriter, Waiter
 
 __all__ = [
     "NO_ROOM",
+    "AlonePeriod",
     "Damage",
     "FrameBatch",
     "Label",
@@ -40,7 +51,9 @@ __all__ = [
     "Position",
     "SpoolBusy",
     "SpoolWriter",
+    "Uncopied",
     "Waiter",
+    "alone_periods",
     "identify",
     "identity_of",
     "is_written",
@@ -51,4 +64,5 @@ __all__ = [
     "positions",
     "read_frames",
     "release",
+    "set_fenced_aside",
 ]

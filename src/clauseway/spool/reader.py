@@ -28,7 +28,7 @@ from clauseway.spool.format import (
     unpack_frame_header,
     unpack_payload,
 )
-from clauseway.spool.segments import SpoolSegment, list_segments, segment_path
+from clauseway.spool.segments import SpoolSegment, list_segments, note_released, segment_path
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
@@ -107,6 +107,16 @@ class Position(NamedTuple):
     damages: tuple[Damage, ...]
     boot: int = 0
     created_ns: int = 0
+
+
+class Extent(NamedTuple):
+    """How far a segment is whole from its begin: `size` bytes, `frames` with records. 0 bytes if
+    its header cannot be read. `is_closed`: its closing frame was read."""
+
+    size: int = 0
+    frames: int = 0
+    is_closed: bool = False
+    boot: int = 0
 
 
 class OpenAttempt(NamedTuple):
@@ -255,6 +265,22 @@ def _next_valid(file: _File, offset: int, number: int, seed: int) -> _Frame | No
     file.forget()
     first = _frame_at(file, offset, seed)
     return first if first is not None and first.header.number == number else frame
+
+
+def extent(segment: SpoolSegment) -> Extent:
+    """Return how far a segment is whole: nothing beyond damage, and nothing of a torn end."""
+    if segment.header is None:
+        return Extent()
+    offset, number, boot = SEGMENT_HEADER.size, 0, segment.header.boot
+    with _File(segment.path) as file:
+        while True:
+            frame = _frame_at(file, offset, segment.header.checksum)
+            if frame is None or frame.header.number != number:
+                return Extent(offset, number, False, boot)
+            offset += FRAME_HEADER.size + frame.header.length
+            if frame.is_closing:
+                return Extent(offset, number, True, boot)
+            number += 1
 
 
 def positions(directory: Path) -> tuple[Position, ...]:
@@ -459,8 +485,11 @@ def release(directory: Path, segment: int, sealed_end: int) -> bool:
         return False
     path = segment_path(directory, segment)
     if places[0].damages:
+        # No note: the copy at a follower, if there is one, may be the sound one.
         path.rename(path.with_name(path.name + ".damaged"))
     else:
+        if not any(directory.glob("*.damaged")):
+            note_released(directory, segment)
         path.unlink()
     force_folder(directory)
     return True

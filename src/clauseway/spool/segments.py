@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-from clauseway.files import write_whole
+from clauseway.files import force_folder, write_whole
 from clauseway.spool.format import (
     FRAME_HEADER,
     SEGMENT_HEADER,
@@ -21,7 +21,9 @@ from clauseway.spool.format import (
 _SUFFIX = ".seg"
 _LOCK_NAME = "writer.lock"
 _LOCKS = Path("/proc/locks")
-_IDENTITY_NAME = "spool.id"
+IDENTITY_NAME = "spool.id"
+_RELEASED_NAME = "released"
+_FENCED_NAME = "fenced"
 _IDENTITY_BYTES = 16
 
 
@@ -98,19 +100,61 @@ def identity_of(directory: Path) -> bytes | None:
 def identify(directory: Path) -> bytes:
     """Return the spool's identity, created and made durable if it has none. Raise OSError."""
     identity = identity_of(directory)
-    if identity is None or not (directory / _IDENTITY_NAME).exists():
+    if identity is None or not (directory / IDENTITY_NAME).exists():
         directory.mkdir(parents=True, exist_ok=True)
         identity = identity or uuid.uuid4().bytes
-        write_whole(directory / _IDENTITY_NAME, f"{identity.hex()}\n".encode())
+        write_whole(directory / IDENTITY_NAME, f"{identity.hex()}\n".encode())
     return identity
 
 
 def _written_identity(directory: Path) -> bytes | None:
     try:
-        identity = bytes.fromhex((directory / _IDENTITY_NAME).read_text("ascii").strip())
+        identity = bytes.fromhex((directory / IDENTITY_NAME).read_text("ascii").strip())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return identity if len(identity) == _IDENTITY_BYTES else None
+
+
+def note_released(directory: Path, segment: int) -> None:
+    """Note that all segments up to this one are sealed, before they go. Raise OSError.
+
+    A follower lets go of a copy by this note alone: a folder that was emptied by mistake has none.
+    """
+    write_whole(directory / _RELEASED_NAME, str(segment + 1).encode())
+
+
+def released_before(directory: Path) -> int:
+    """Return the segment before which all of a journal's segments were released; 0 for none."""
+    try:
+        return int((directory / _RELEASED_NAME).read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def note_fenced(directory: Path) -> None:
+    """Note that a journal was recovered elsewhere, so that the next start begins another one."""
+    write_whole(directory / _FENCED_NAME, b"")
+
+
+def set_fenced_aside(directory: Path) -> Path | None:
+    """Move a journal that was recovered elsewhere into a folder of its own, to be sealed from
+    there; return that folder. None where the journal is sound. Raise OSError."""
+    fence = directory / _FENCED_NAME
+    if not fence.exists():
+        return None
+    identity = identity_of(directory)
+    assert identity is not None, "a journal without a name was recovered"
+    aside = directory.with_name(f"{directory.name}-{identity.hex()[:8]}")
+    aside.mkdir(exist_ok=True)
+    names = [path.name for path in directory.glob(f"*{_SUFFIX}")]
+    # The name of the journal last: until then the next start finds all of it in one of the two.
+    for name in (*names, _RELEASED_NAME, IDENTITY_NAME):
+        if (directory / name).exists():
+            (directory / name).rename(aside / name)
+    force_folder(aside)
+    fence.unlink()
+    force_folder(directory)
+    return aside
 
 
 def is_written(directory: Path) -> bool:

@@ -25,6 +25,10 @@ A disk without room is no error of the disk. While the next segment cannot be ma
 segment is written on. If the present segment is full as well, the frame without room stays, its
 waiters are told or may wait (`hold_s`), and every second the write is tried again, at its place. So
 records are written in their order, whatever the waiters were told.
+
+Where the journal has a copy elsewhere, each frame is sent there before it is written here, so that
+both go on together, and a commit is over when both are durable. Without a copy nothing of this is
+done (`Copy`).
 """
 
 import asyncio
@@ -51,7 +55,8 @@ from clauseway.spool.format import (
     pack_label,
     pack_segment_header,
 )
-from clauseway.spool.segments import identify, list_segments, lock, segment_path
+from clauseway.spool.reader import extent
+from clauseway.spool.segments import SpoolSegment, identify, list_segments, lock, segment_path
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
 # Zeros at once: more would keep the disk from the commits that go on meanwhile.
@@ -78,6 +83,28 @@ class Waiter(Protocol):
 
     def durable(self, error: OSError | None) -> None:
         """The record is on the disk, or, with an error, will never be."""
+
+
+class Copy(Protocol):
+    """The copy of a journal elsewhere, as its writer uses it. Called on the loop's thread.
+
+    `send` gets the bytes of each frame, in order, before they are written here. `written` says that
+    all up to there is durable here; the copy answers once with `SpoolWriter.copied` or `uncopied`,
+    at once or later. Where the copy is not there, `problem` says why; else it is empty.
+    `commits_alone` counts the commits that were acknowledged without it.
+    """
+
+    problem: str
+    commits_alone: int
+
+    def send(self, segment: int, offset: int, frames: int, data: bytes) -> None:
+        """Send bytes of a segment, whose first `frames` frames end with them."""
+
+    def written(self, segment: int, offset: int, frames: int) -> None:
+        """The segment is durable here up to this offset, with so many frames."""
+
+    async def close(self) -> None:
+        """Wait for a while until all that was sent is durable there, and leave."""
 
 
 class _Segment(NamedTuple):
@@ -138,6 +165,8 @@ class SpoolWriter:
         self.hold_s = 0.0
         self._full_since_s = 0.0
         self._stalled: _Job | None = None  # the write that found no room
+        self._copy: Copy | None = None
+        self._is_uncopied = False  # a frame is durable here, and not yet there
         self._room_every_s = room_every_s
         # Commits by the number of bits of their duration in microseconds, and the sum of these.
         self.commits = [0] * _DURATION_BITS
@@ -187,7 +216,7 @@ class SpoolWriter:
     @property
     def room_bytes(self) -> int:
         """Return how much can be written without asking the disk for room."""
-        if self.full is not None:
+        if self.full is not None and self.full.errno in NO_ROOM:
             return 0
         following = self._next.size if self._next is not None else 0
         return max(self._segment.size - self._offset, 0) + following
@@ -196,6 +225,60 @@ class SpoolWriter:
     def holds(self) -> bool:
         """True if the waiters for a full disk may go on waiting."""
         return time.monotonic() < self._full_since_s + self.hold_s
+
+    # -- the copy
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Return the segment that is written, and where its next frame begins."""
+        return self._segment.number, self._offset
+
+    @property
+    def copy(self) -> Copy | None:
+        return self._copy
+
+    def copy_to(self, copy: Copy) -> None:
+        """Have the journal copied from here on. To be called before the first commit."""
+        has_begun = self._frame or self._busy
+        assert not has_begun, "the journal has begun without its copy"
+        self._copy = copy
+
+    def copied(self) -> None:
+        """Go on: everything that is durable here is durable there, or need not be."""
+        if self.failure is not None:
+            return
+        self.full = None
+        if self._is_uncopied:
+            self._is_uncopied = False
+            self._acknowledge()
+            self._release()
+        elif not self._busy and (self._waiting or self._pending):
+            self._commit()
+
+    def uncopied(self, error: OSError) -> None:
+        """Refuse: there is no copy at present, and there has to be one. What comes is written here
+        all the same. To be repeated while it is so."""
+        if self.failure is not None:
+            return
+        if self.full is None:
+            self._full_since_s = time.monotonic()
+        self.full = error
+        if self._is_uncopied:
+            self._is_uncopied = self._busy = False
+            self._waiting = self._released + self._waiting
+            self._released = []
+        if self._closing or not self.holds:
+            waiters, self._waiting = self._waiting, []
+            self._tell(waiters, error)
+        if self._pending and not self._busy and not self._flush_timer:
+            self._flush_timer = True
+            self._loop.call_later(_INTENT_DELAY_S, self._flush)
+        self._idle.set()
+
+    def end_by(self, error: OSError) -> None:
+        """Fail closed: the journal is continued by nobody any more."""
+        if self.failure is None:
+            self._fail(error)
 
     # -- appending
 
@@ -227,8 +310,11 @@ class SpoolWriter:
             # Not at once: a caller is never called back before its own call returns.
             self._loop.call_soon(waiter.durable, self.failure)
             return
-        if self.full is not None and not self.holds:
-            self._loop.call_soon(waiter.durable, self.full)
+        if self.full is not None:
+            if self.holds:
+                self._waiting.append(waiter)
+            else:
+                self._loop.call_soon(waiter.durable, self.full)
             return
         self._waiting.append(waiter)
         if self._busy:
@@ -251,12 +337,19 @@ class SpoolWriter:
             if self._stalled is not None:
                 self._try_for_the_last_time()
                 continue
+            if self.full is not None and self._waiting and not self._busy:
+                self.uncopied(self.full)  # there is no time left to wait for the copy
+                continue
             if not self._busy:
                 self._commit()
             await self._idle.wait()
         if self.failure is None:
+            if self._copy is not None:
+                self._send_closing(self._copy)
             with _without_room():
                 _close_segment(self._segment, self._frame, self._offset)
+        if self._copy is not None:
+            await self._copy.close()
         self._jobs.put(None)
         self._log_thread.join()
         if self._preparing is not None:
@@ -303,13 +396,19 @@ class SpoolWriter:
         self._released, self._waiting = self._waiting, []
         if not records:
             # Nothing was written since the last frame: all that these waiters wait for is durable
-            # already.
-            self._loop.call_soon(self._release)
+            # already, unless its copy is missing.
+            if self.full is None:
+                self._loop.call_soon(self._release)
+            else:
+                self._waiting, self._released, self._busy = self._released, [], False
             return
         payload = b"".join((*labels, *records)) if labels else b"".join(records)
         count = len(labels) + len(records)
         header = pack_frame_header(payload, self._frame, count, len(labels), self._segment.seed)
         arguments = (self._segment.descriptor, (header, payload), self._offset, os.RWF_DSYNC)
+        if self._copy is not None:
+            sent = header + payload
+            self._copy.send(self._segment.number, self._offset, self._frame + 1, sent)
         self._frame += 1
         self._offset += len(header) + len(payload)
         if self._frame & (self._frame - 1) == 0:
@@ -372,6 +471,10 @@ class SpoolWriter:
             took_us = int((time.monotonic() - self._last_commit_s) * 1e6)
             self.commits[took_us.bit_length()] += 1
             self.commit_us += took_us
+            if self._copy is not None:
+                self._is_uncopied = True
+                self._copy.written(self._segment.number, self._offset, self._frame)
+                return
             self.full = None
             self._acknowledge()
             self._release()
@@ -508,6 +611,10 @@ class SpoolWriter:
     def _rotate(self, following: _Segment) -> None:
         """Go over to the next segment. Pending records name labels that the new segment has not
         seen yet."""
+        if self._copy is not None:
+            self._send_closing(self._copy)
+            header = os.pread(following.descriptor, SEGMENT_HEADER.size, 0)
+            self._copy.send(following.number, 0, 0, header)
         self._hand_over(
             _Job(_close_segment, (self._segment, self._frame, self._offset), self._closed)
         )
@@ -517,6 +624,10 @@ class SpoolWriter:
         self._fresh = []
         for record in self._pending:
             self._emit(codes_of(record))
+
+    def _send_closing(self, copy: Copy) -> None:
+        closing = pack_frame_header(b"", self._frame, 0, 0, self._segment.seed)
+        copy.send(self._segment.number, self._offset, self._frame, closing)
 
     def _closed(self, job: _Job, result: OSError | None) -> None:
         if isinstance(result, OSError):
@@ -534,6 +645,17 @@ def _without_room() -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
+
+
+def close_copy(segment: SpoolSegment) -> None:
+    """Write the closing frame into a copy of a segment that has none, after its last whole frame:
+    nothing follows there. Raise OSError."""
+    whole = extent(segment)
+    if segment.header is None or whole.is_closed:
+        return
+    descriptor = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC)
+    open_segment = _Segment(segment.number, descriptor, segment.header.checksum, whole.size)
+    _close_segment(open_segment, whole.frames, whole.size)
 
 
 def _close_segment(segment: _Segment, frame: int, offset: int) -> None:

@@ -24,7 +24,7 @@ from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
 from clauseway.metering import Status
 from clauseway.storage import Control
-from clauseway.storage.books.losses import WHOLE, Losses
+from clauseway.storage.books.losses import RECOVERED, WHOLE, Losses
 from clauseway.storage.customers.leases import (
     NO_END_NS,
     Lease,
@@ -203,6 +203,8 @@ def dead_leases(control: Control, home: str) -> list[Lease]:
         is_gone = (
             not _lives(lease.pid) if is_here else spool is not None and spool.spool in written_off
         )
+        if spool is not None and is_here and spool.place.startswith(RECOVERED):
+            is_gone = True  # its process was another machine's, whatever has its number here
         if lease.pid != _NOBODY and is_gone:
             dead.append(lease)
     return dead

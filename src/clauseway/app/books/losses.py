@@ -7,8 +7,8 @@ attempts that are known to have begun, as usage that says so; what is found late
 """
 
 import time
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -172,12 +172,22 @@ def refuse_losses(control: Control, days: Interval) -> None:
         raise InvalidInput(*problems)
 
 
+class Alone(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which records of a journal were acknowledged with one copy, by the machine's clock;
+    `until` is empty while it lasts."""
+
+    place: str
+    since: str
+    until: str
+
+
 class Journals(msgspec.Struct, frozen=True, kw_only=True):
     """The registered journals, every loss, and the `open` problems, each with its remedy."""
 
     spools: tuple[Spool, ...]
     losses: tuple[Loss, ...]
     open: tuple[Problem, ...]
+    alone: tuple[Alone, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -192,8 +202,23 @@ def journals(home: Home) -> Journals:
         spools, every = tuple(losses.spools()), tuple(losses.all())
     open_conditions = conditions(home, missing_files=False)
     return Journals(
-        spools=spools, losses=every, open=tuple(condition.problem for condition in open_conditions)
+        spools=spools,
+        losses=every,
+        open=tuple(condition.problem for condition in open_conditions),
+        alone=tuple(_alone(home)),
     )
+
+
+def _alone(home: Home) -> Iterator[Alone]:
+    """Yield when the home's gateways went on without their followers."""
+    for directory in sorted(path for path in home.spools.glob("*") if path.is_dir()):
+        for period in spool.alone_periods(directory):
+            until = "" if period.lasts else _instant(period.until_ns)
+            yield Alone(place=directory.name, since=_instant(period.since_ns), until=until)
+
+
+def _instant(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +273,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             if loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns:
                 return _accepted(loss)
         if not spool.is_of(home.identity()):
-            spool = _given_up(losses, spool)
+            spool = given_up(losses, spool)
         if not spool.missing_ns:
             why_not = "it is at rest: all of it is sealed" if spool.is_at_rest else "it is there"
             todo = (
@@ -288,7 +313,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
     return _accepted(accepted)
 
 
-def _given_up(losses: Losses, spool: Spool) -> Spool:
+def given_up(losses: Losses, spool: Spool) -> Spool:
     """Return another home's journal as missing, where that home is not heard any more. Raise
     InvalidInput."""
     now_ns = time.time_ns()

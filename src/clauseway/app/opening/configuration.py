@@ -41,12 +41,14 @@ from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import (
     PASSED_HEADERS,
+    Copying,
     Log,
     Settings,
     Telemetry,
     TlsSettings,
     flaw_of_header,
 )
+from clauseway.spool.copies import checked_secret, parse_address
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
 
@@ -223,6 +225,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsSettings = TlsSettings()
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
+    journal: Copying = Copying()
     deployment: tuple[DeploymentWritten, ...] = ()
     commitment: tuple[CommitmentWritten, ...] = ()
 
@@ -248,6 +251,7 @@ def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Config
         _check(file, configuration, catalog)
         if secrets:
             _check_secrets(file, configuration)
+            _check_copying_secret(file, configuration.journal)
     if file.problems or configuration is None:
         raise InvalidInput(*sorted(file.problems, key=lambda problem: problem.line))
     return configuration
@@ -268,6 +272,9 @@ def settings_of(configuration: Configuration, where: Path) -> Settings:
         tls=TlsSettings(**placed),
         log=log,
         telemetry=configuration.telemetry,
+        journal=msgspec.structs.replace(
+            configuration.journal, secret_file=placed_path(configuration.journal.secret_file, where)
+        ),
         passed_headers=gateway.passed_headers,
     )
 
@@ -312,6 +319,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             at = ("gateway", "passed_headers")
             file.problem(at, f"{name!a} cannot be passed", why, "Leave it out.")
     _check_tls(file, configuration.tls)
+    _check_copying(file, configuration.journal)
 
 
 def _products(catalog: Catalog, unstated: str) -> frozenset[str]:
@@ -529,6 +537,38 @@ def _check_tls(file: TomlFile, tls: TlsSettings) -> None:
             "there is no TLS to show them",
             todo,
         )
+
+
+def _check_copying(file: TomlFile, journal: Copying) -> None:
+    """Report a copy that nobody takes, and a follower that gets none."""
+    if not journal.copies:
+        if journal.follower or journal.secret_file:
+            why, todo = "no copy is made without it", "Write copies = 1, or leave the follower out."
+            file.problem(("journal",), "a follower, and copies is 0", why, todo)
+        return
+    try:
+        parse_address(journal.follower)
+    except ValueError as error:
+        todo = 'Write the address of `clauseway journal follow`: follower = "10.0.0.7:8410".'
+        what = f"{journal.follower!r} is no address of a follower"
+        file.problem(("journal", "follower"), what, str(error), todo)
+    if not journal.secret_file:
+        why = "a follower takes journals from those alone who know its secret"
+        todo = "Make one (openssl rand -hex 32 > follower.secret) and write secret_file = …."
+        file.problem(("journal",), "journal.secret_file is missing", why, todo)
+
+
+def _check_copying_secret(file: TomlFile, journal: Copying) -> None:
+    """Report a secret of the follower that is not there."""
+    if not (journal.copies and journal.secret_file):
+        return
+    try:
+        checked_secret(Path(placed_path(journal.secret_file, file.where)).read_bytes())
+    except (OSError, ValueError) as error:
+        todo = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
+        what = f"{journal.secret_file} holds no secret"
+        why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        file.problem(("journal", "secret_file"), what, why, todo)
 
 
 def named_auth(deployment: DeploymentWritten, where: Path) -> Auth:

@@ -17,7 +17,7 @@ from clauseway.gateway.plan import Plan
 _MASKED = "(masked)"
 _SECRET = ("secret", "access_key")
 # Shown whole; of the lists only what the file says.
-_SECTIONS = ("gateway", "tls", "log", "telemetry")
+_SECTIONS = ("gateway", "tls", "log", "telemetry", "journal")
 _ABOVE = ("unstated", "agreement")
 # Said of what the file does not say.
 DEFAULT = "default"

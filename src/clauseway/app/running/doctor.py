@@ -4,6 +4,7 @@ models, or something it must refuse."""
 
 import http.client
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,12 @@ from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
 from clauseway.app.books.losses import conditions
-from clauseway.app.opening.configuration import DeploymentWritten, read_configuration, resolve_auth
+from clauseway.app.opening.configuration import (
+    DeploymentWritten,
+    read_configuration,
+    resolve_auth,
+    settings_of,
+)
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
@@ -31,14 +37,18 @@ from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
+from clauseway.gateway.process.copying import follower_of
 from clauseway.metering import Deployment, Unit
 from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.spool.copier import introduce
+from clauseway.spool.messages import BadMessage
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 T = TypeVar("T")
 _AT_ONCE = 8  # deployments examined together: most of the time is waiting
 _CREDENTIAL_TIMEOUT_S = 30.0  # a chain of sources may try several machines that are not there
 _JOURNAL_ROOM_BYTES = 64 << 20  # four segments: minutes of a busy gateway
+_FOLLOWER_S = 5.0  # it answers within a round trip
 _CLOCK_S_MAX = 60.0  # signatures are refused from five minutes on
 _MODELS = Call(b"GET", b"/models", b"")
 _MESSAGES = Call(b"POST", b"/messages", b"application/json")
@@ -362,6 +372,33 @@ def with_room(examination: Examination, spools: Path) -> Examination:
     said = f"{free >> 20:,} MB are free where usage is recorded ({spools})"
     check = Check(deployment="", what="journal", ok=ok, found=said, todo=todo)
     return Examination(examination.ok and ok, (*examination.checks, check))
+
+
+def with_follower(examination: Examination, patient: Patient) -> Examination:
+    """Add whether the journal's follower answers, and knows the same secret."""
+    try:
+        where = patient.configuration
+        written = read_configuration(where, patient.opened.catalog, secrets=False)
+        journal = settings_of(written, where).journal
+    except InvalidInput:
+        return examination  # told by the checks before
+    if not journal.copies:
+        return examination
+    todo = ""
+    try:
+        follower = follower_of(journal)
+        address = (follower.host, follower.port)
+        with socket.create_connection(address, timeout=_FOLLOWER_S) as connected:
+            introduce(connected, follower.secret)
+        said = f"the follower {follower.address} answers and knows the secret"
+    except InvalidInput as error:
+        (problem,) = error.problems
+        said, todo = f"{problem.what}: {problem.why}", problem.todo
+    except (OSError, BadMessage) as error:
+        said = f"the follower {journal.follower} cannot be used: {error}"
+        todo = "Start `clauseway journal follow` there, with the same secret and release."
+    check = Check(deployment="", what="copy", ok=not todo, found=said, todo=todo)
+    return Examination(examination.ok and not todo, (*examination.checks, check))
 
 
 def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:

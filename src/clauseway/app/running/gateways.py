@@ -127,6 +127,8 @@ class Gateways:
 
     def _started(self, number: int, journal: Path) -> tuple[Child, Path]:
         home = self._home
+        if journal.is_dir():
+            spool.set_fenced_aside(journal)
         register_spool(home, journal)
         index = self._index
         index.parent.mkdir(parents=True, exist_ok=True)

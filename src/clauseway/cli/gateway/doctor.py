@@ -8,7 +8,15 @@ from rich.text import Text
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import home_at
-from clauseway.app.running.doctor import Check, Examination, Patient, examine, with_basis, with_room
+from clauseway.app.running.doctor import (
+    Check,
+    Examination,
+    Patient,
+    examine,
+    with_basis,
+    with_follower,
+    with_room,
+)
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, counted, print_indented
@@ -51,6 +59,7 @@ def command(
         home=at,
     )
     examination = with_room(with_basis(examine(patient), basis), at.spools)
+    examination = with_follower(examination, patient)
     answer(as_json, examination, lambda: _print(console(), examination))
     return 0 if examination.ok else UNWELL
 

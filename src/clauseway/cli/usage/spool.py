@@ -110,6 +110,9 @@ def _print(overview: Journals) -> None:
             out.print(
                 f"  {loss.estimate} accepted by {loss.who}: {loss.why}{again}", soft_wrap=True
             )
+    for alone in overview.alone:
+        until = f"until {alone.until}, when its follower had all of it" if alone.until else "on"
+        out.print(f"{alone.place}: usage had one copy from {alone.since} {until}", soft_wrap=True)
     for problem in overview.open:
         out.print(
             f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.todo}",

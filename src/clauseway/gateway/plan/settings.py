@@ -93,6 +93,37 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10_000
 
 
+class Copying(msgspec.Struct, frozen=True, kw_only=True):
+    """The copy of the usage journal on another machine."""
+
+    copies: Annotated[
+        Literal[0, 1],
+        Meta(description="1: an answer ends when its usage is on the follower's disk, too."),
+    ] = 0
+    follower: Annotated[
+        str, Meta(description="HOST:PORT of `clauseway journal follow` on the other machine.")
+    ] = ""
+    secret_file: Annotated[
+        str, Meta(description="A file with the secret that both know, of 32 characters or more.")
+    ] = ""
+    when_away: Annotated[
+        Literal["refuse", "alone"],
+        Meta(
+            description=(
+                "Without the follower: refuse requests, or go on with one copy, which statements tell."
+            )
+        ),
+    ] = "refuse"
+    patience_s: Annotated[
+        float,
+        Meta(
+            ge=0.05,
+            le=60.0,
+            description="How long answers wait for a follower that does not answer, until it is away.",
+        ),
+    ] = 2.0
+
+
 PASSED_HEADERS = ("openai-safety-identifier",)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 # Headers that say who we are to a cloud, that frame a message, or that let an answer come in a form
@@ -122,6 +153,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsSettings = TlsSettings()
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
+    journal: Copying = Copying()
     # Headers of clients that clouds receive, beside those that always pass.
     passed_headers: tuple[str, ...] = PASSED_HEADERS
 
@@ -137,6 +169,7 @@ NEEDS_RESTART: Mapping[str, tuple[str, ...]] = {
         "service_name",
         "queue",
     ),
+    "journal": ("copies", "follower", "secret_file", "when_away", "patience_s"),
 }
 
 

@@ -32,6 +32,7 @@ from clauseway.gateway.transport.listening import listen
 from clauseway.gateway.transport.siblings import ask_siblings
 from clauseway.gateway.wire.errors import UNKNOWN_PATH, error_response
 from clauseway.metering import Unit
+from clauseway.spool import Uncopied
 
 # Shown from 128 microseconds to 134 seconds; what lies outside falls into the first and the last.
 _FIRST, _LAST = 7, 27
@@ -180,13 +181,14 @@ class Figures(Collector):
         yield GaugeMetricFamily(
             "clauseway_journal_full",
             "1 while the usage journal finds no room.",
-            value=shared.spool.full is not None,
+            value=shared.spool.full is not None and not isinstance(shared.spool.full, Uncopied),
         )
         yield GaugeMetricFamily(
             "clauseway_journal_room_bytes",
             "What can be recorded without asking the disk for room.",
             value=shared.spool.room_bytes,
         )
+        yield from self._copy()
         yield CounterMetricFamily(
             "clauseway_log_lines_dropped",
             "Lines of the log that nobody took in time.",
@@ -195,6 +197,21 @@ class Figures(Collector):
         dropped = sum(getattr(watcher, "dropped", 0) for watcher in shared.watchers)
         yield CounterMetricFamily(
             "clauseway_telemetry_dropped", "Requests that no collector took in time.", value=dropped
+        )
+
+    def _copy(self) -> Iterator[Metric]:
+        copy = self._shared.spool.copy
+        if copy is None:
+            return
+        yield GaugeMetricFamily(
+            "clauseway_journal_copy_away",
+            "1 while the usage journal has no copy at its follower.",
+            value=bool(copy.problem),
+        )
+        yield CounterMetricFamily(
+            "clauseway_journal_commits_alone",
+            "Commits of the usage journal that were acknowledged with one copy.",
+            value=copy.commits_alone,
         )
 
     def _deployments(self) -> Iterator[Metric]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
+from clauseway.spool import Uncopied
 
 
 class Reporter:
@@ -48,7 +49,8 @@ class Reporter:
 
     def _look_for_room(self) -> None:
         spool = self._shared.spool
-        full, short = spool.full is not None, spool.shortage is not None
+        full = spool.full is not None and not isinstance(spool.full, Uncopied)
+        short = spool.shortage is not None
         if full and not self._full:
             self._lines.event("journal full", error=str(spool.full))
         elif short and not self._short_of_room and not full:

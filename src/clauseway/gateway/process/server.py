@@ -33,6 +33,7 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import by_slices, whole
 from clauseway.gateway.process.control import serve_control
+from clauseway.gateway.process.copying import copy_journal
 from clauseway.gateway.process.journals import SpoolFactory, open_journal
 from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
@@ -134,6 +135,7 @@ class Server:
         boot, spool, issued = open_journal(options.spool, options.issued, loop, self._spool_factory)
         limits = options.limits or settings.limits
         spool.hold_s = limits.journal_hold_s
+        copy_journal(spool, options.spool, boot, settings.journal, lines, self.stop)
         self._endpoints = Endpoints(loop, limits, settings.tls)
         self._health: dict[tuple[str, str], Health] = {}
         self._memory = Memory(options.worker.count)

@@ -219,6 +219,8 @@ def health(shared: Shared, head_lines: bytes) -> bytes:
     unwritable = spool.failure or spool.full
     if unwritable is not None:
         return journal_failed(unwritable, head_lines)
+    if spool.copy is not None and spool.copy.problem:
+        return _json({"status": "ok", "journal": spool.copy.problem}, head_lines)
     if spool.shortage is not None:
         why = f"no room for the next segment of the usage journal; {spool.room_bytes:,} bytes are left in this one"
         return _json({"status": "ok", "journal": why}, head_lines)
@@ -236,12 +238,18 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
             errors.NOT_READY, "No deployment has a credential at present; the log says why."
         )
     deployments = len({target.name for target in targets})
-    ready = {
+    ready: dict[str, object] = {
         "status": "ready",
         "deployments": deployments,
         "plan": shared.tables.digest,
         "worker": shared.worker.number,
     }
+    copy = shared.spool.copy
+    if copy is not None:
+        # The answers that come now have so many copies beside the journal itself.
+        ready["copies"] = 0 if copy.problem else 1
+        if copy.problem:
+            ready["journal"] = copy.problem
     return _json(ready, head_lines)
 
 

@@ -36,7 +36,7 @@ from clauseway.gateway.request.explanations import FailedAttempt, RequestExplana
 from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.issued import Issued, OnWritten
-from clauseway.gateway.request.refusals import Refused, journal_failed
+from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
 from clauseway.gateway.request.resources import End, Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
@@ -48,7 +48,6 @@ from clauseway.gateway.wire.errors import (
     CLOUDS_UNAVAILABLE,
     DEADLINE,
     INTERNAL,
-    JOURNAL_FAILED,
     JOURNAL_FULL,
     OWN_FAULT,
     PATIENCE_S,
@@ -65,7 +64,6 @@ from clauseway.gateway.wire.errors import (
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
-from clauseway.spool import NO_ROOM
 
 FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
 _NOTHING: Final = Reserved(0, 0, 0)
@@ -691,7 +689,7 @@ class Lifecycle(AttemptOwner):
         if error is None:
             client.write(self._last_bytes)
         elif self._streaming:
-            kind = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
+            kind = kind_of_failure(error)
             message = "The usage journal could not be written; this answer was not recorded."
             stream = self._attempt.stream if self._attempt is not None else None
             event = stream.broken(kind, message) if stream else error_event(kind, message)

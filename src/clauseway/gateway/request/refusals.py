@@ -3,8 +3,14 @@
 from typing import Final
 
 from clauseway.gateway.routing.choices import Skipped
-from clauseway.gateway.wire.errors import JOURNAL_FAILED, JOURNAL_FULL, ErrorKind, error_response
-from clauseway.spool import NO_ROOM
+from clauseway.gateway.wire.errors import (
+    JOURNAL_FAILED,
+    JOURNAL_FULL,
+    JOURNAL_UNCOPIED,
+    ErrorKind,
+    error_response,
+)
+from clauseway.spool import NO_ROOM, Uncopied
 
 _ROOM_S: Final = (
     5  # the journal looks for room every second; who comes again sooner only adds to the crowd
@@ -36,8 +42,14 @@ class Refused(Exception):
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
     """Return the answer for when usage cannot be recorded: nothing is served unmetered."""
     message = f"The usage journal cannot be written ({error.strerror or error}); nothing is served until it can."
+    kind = kind_of_failure(error)
+    if kind.should_retry:
+        head_lines = b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines)
+    return error_response(kind, message, headers=head_lines)
+
+
+def kind_of_failure(error: OSError) -> ErrorKind:
+    """Return how an error of the journal is told."""
     if error.errno in NO_ROOM:
-        return error_response(
-            JOURNAL_FULL, message, headers=b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines)
-        )
-    return error_response(JOURNAL_FAILED, message, headers=head_lines)
+        return JOURNAL_FULL
+    return JOURNAL_UNCOPIED if isinstance(error, Uncopied) else JOURNAL_FAILED

@@ -57,6 +57,7 @@ CLOUDS_FAILED: Final = ErrorKind(502, "server_error", "clouds_failed")
 CLOUDS_UNAVAILABLE: Final = ErrorKind(503, "server_error", "clouds_unavailable")
 JOURNAL_FAILED: Final = ErrorKind(503, "server_error", "journal_failed")
 JOURNAL_FULL: Final = ErrorKind(503, "server_error", "journal_full", should_retry=True)
+JOURNAL_UNCOPIED: Final = ErrorKind(503, "server_error", "journal_copy_missing", should_retry=True)
 BUDGET_UNKNOWN: Final = ErrorKind(503, "server_error", "budget_unavailable", should_retry=True)
 LIMIT_UNKNOWN: Final = ErrorKind(503, "server_error", "limit_unavailable", should_retry=True)
 TOO_MANY_CONNECTIONS: Final = ErrorKind(

@@ -25,6 +25,8 @@ ESTIMATES = (RESERVED, NOTHING)
 # The estimates for a lost file of the lake: the hourly sums show what was in it.
 SUMMED = "summed"
 FILE_ESTIMATES = (SUMMED, NOTHING)
+# So begin the names of folders of journals that were recovered from a follower's copy.
+RECOVERED = "recovered-"
 # The spool that losses of files name.
 LAKE = "lake"
 

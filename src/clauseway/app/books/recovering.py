@@ -1,0 +1,260 @@
+"""Recovering: a follower's copy takes the place of a journal whose disk is gone.
+
+The recovered journal keeps its name and is never written again: whoever seals which copy of it, a
+range of it is sealed once. Attempts that were open when it ended are ended in a journal of their
+own. The fence in the follower's folder comes first, so that no gateway adds to what is recovered.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
+
+from clauseway import spool
+from clauseway.app.books.losses import conditions, given_up
+from clauseway.app.books.sealing import alone, open_lake, register_spool, seal
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.files import force_folder, write_whole
+from clauseway.gateway.process.journals import write_lost
+from clauseway.spool import SpoolBusy, SpoolWriter
+from clauseway.spool.copies import (
+    ALONE,
+    JournalCopy,
+    fenced_by,
+    journal_copies,
+    write_fence,
+)
+from clauseway.spool.segments import IDENTITY_NAME, list_segments, lock
+from clauseway.spool.writer import close_copy
+from clauseway.storage import Control
+from clauseway.storage.books.losses import RECOVERED, Loss, Losses, Spool
+from clauseway.values import InvalidInput, Problem, day_of
+
+_BOOT_ENDING = 1  # of the journal of ends; it serves no request of its own
+_NAME_LENGTH = 8
+# In a recovered journal: its open attempts were ended.
+_ENDED = "ended"
+
+
+class CopyFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy in a follower's folder."""
+
+    spool: str
+    place: str
+    frames: int
+    size: int
+    when_away: str
+    is_connected: bool
+    is_closed: bool
+    recovered_by: str
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """A recovered journal: its `frames`, the `usage` records that were sealed by that, the attempts
+    that were `ended` as lost, and problems that are `open` in the home."""
+
+    spool: str
+    place: str
+    frames: int
+    usage: int
+    ended: int
+    open: tuple[str, ...]
+
+
+def copies_in(folder: Path) -> list[CopyFound]:
+    """Return the copies in a follower's folder. Raise InvalidInput where there is no such folder."""
+    if not folder.is_dir():
+        todo = "Name the folder of `clauseway journal follow` with --dir."
+        raise _problem("there are no copies", "there is no such folder", str(folder), todo)
+    return [
+        CopyFound(
+            spool=copy.spool,
+            place=copy.state.place,
+            frames=copy.frames,
+            size=copy.size,
+            when_away=copy.state.when_away,
+            is_connected=copy.is_connected,
+            is_closed=copy.state.is_closed,
+            recovered_by=copy.recovered_by,
+        )
+        for copy in journal_copies(folder)
+    ]
+
+
+def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
+    """Take a copy for its journal and seal it; again the same changes nothing. Raise InvalidInput.
+
+    Refused while the journal's gateway is connected, while the journal itself is in this home, and
+    while the home that holds it was heard a short time ago.
+    """
+    if not why.strip():
+        todo = "Say in a sentence why the journal is taken for lost."
+        raise _problem("no reason is given", "it is kept with the copy", "--why", todo)
+    copy = _named(folder, name)
+    place = f"{RECOVERED}{copy.spool[:_NAME_LENGTH]}"
+    ends = home.spools / f"{place}-ends"
+    target = home.spools / place
+    try:
+        held = lock(copy.directory)
+    except SpoolBusy:
+        todo = "Stop the gateway, or wait until it is gone: a lost machine is for ten seconds."
+        what = "the journal is not lost: its gateway writes it at this moment"
+        raise _problem(what, "its follower hears it", f"journal {copy.spool}", todo) from None
+    try:
+        with open_lake(home) as lake, alone(home):
+            _check(lake.control, home, copy)
+            # INVARIANT: before anything is read, so that nothing is acknowledged after it.
+            if not fenced_by(copy.directory):
+                by = f"{acting()} for home {home.identity()}: {why.strip()}"
+                write_fence(copy.directory, by)
+            if not target.exists():
+                _take(copy, target)
+            _register(lake.control, home, copy, place)
+    finally:
+        os.close(held)
+    ended = _end(home, target, ends)
+    sealed = seal(home)
+    return Recovered(
+        spool=copy.spool,
+        place=place,
+        frames=copy.frames,
+        usage=sealed.usage,
+        ended=ended,
+        open=tuple(str(condition.problem) for condition in conditions(home)),
+    )
+
+
+def _named(folder: Path, name: str) -> JournalCopy:
+    copies_in(folder)
+    matches = [
+        copy for copy in journal_copies(folder) if name and copy.spool.startswith(name.lower())
+    ]
+    if len(matches) != 1:
+        what, why = f"no copy {name!r}", "the follower has none of that name"
+        if matches:
+            what, why = "which copy?", f"the names of several begin with {name!r}"
+        raise _problem(what, why, "JOURNAL", "See clauseway journal copies.")
+    return matches[0]
+
+
+def _check(control: Control, home: Home, copy: JournalCopy) -> None:
+    """Refuse to recover what is not lost. Raise InvalidInput."""
+    where = f"journal {copy.spool}"
+    by, ours = fenced_by(copy.directory), f"for home {home.identity()}:"
+    if by and ours not in by:
+        todo = "Nothing is to be done: what that home sealed is in the lake."
+        raise _problem("it was recovered already", f"by {by}", where, todo)
+    losses = Losses(control)
+    registered = losses.spool(copy.spool)
+    if registered is None:
+        return
+    if not registered.is_of(home.identity()):
+        given_up(losses, registered)
+        return
+    there = home.spools / registered.place
+    is_there = there.is_dir() and spool.identity_of(there) == bytes.fromhex(copy.spool)
+    if is_there and not registered.place.startswith(RECOVERED):
+        todo = "Nothing is to be done: it is sealed from there."
+        raise _problem("the journal is not lost", f"it is there: {there}", where, todo)
+
+
+def _take(copy: JournalCopy, target: Path) -> None:
+    """Copy the segments into the home, whole or not at all, and close the last one."""
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for segment in list_segments(copy.directory):
+        shutil.copyfile(segment.path, part / segment.path.name)
+    shutil.copyfile(copy.directory / IDENTITY_NAME, part / IDENTITY_NAME)
+    segments = list_segments(part)
+    if segments:
+        close_copy(segments[-1])
+    for path in part.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    force_folder(part)
+    part.rename(target)
+    force_folder(target.parent)
+
+
+def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> None:
+    """Enter the journal as this home's, and what it may lack as a loss."""
+    losses, now_ns = Losses(control), time.time_ns()
+    identity = home.identity()
+    fresh = Spool(spool=copy.spool, place=place, registered_ns=now_ns, home=identity)
+    places = spool.positions(home.spools / place)
+    if losses.spool(copy.spool) is None and places:
+        fresh = msgspec.structs.replace(fresh, released=places[0].segment)
+    registered = losses.register(fresh)
+    if places and registered.segment > places[-1].segment and not registered.frames:
+        # The next segment, made ahead of time: nothing was ever written there.
+        registered = msgspec.structs.replace(
+            registered, segment=places[-1].segment, frames=places[-1].end
+        )
+    losses.saw(msgspec.structs.replace(registered, missing_ns=0))
+    if copy.state.when_away != ALONE or copy.state.is_closed or not places:
+        return
+    last = places[-1]
+    since_ns = last.created_ns or registered.registered_ns
+    reason = "the gateway may have gone on alone after the end of its copy"
+    already = {(loss.spool, loss.reason) for loss in losses.all()}
+    if (copy.spool, reason) not in already:
+        losses.record(
+            [
+                Loss(
+                    spool=copy.spool,
+                    segment=last.segment,
+                    first_frame=last.end,
+                    end_frame=-1,
+                    reason=reason,
+                    first_day=day_of(min(since_ns, now_ns)),
+                    last_day=day_of(now_ns),
+                    lost_ns=now_ns,
+                    boot=f"{last.boot:016x}" if last.boot else "",
+                )
+            ]
+        )
+
+
+def _end(home: Home, recovered: Path, ends: Path) -> int:
+    """End the attempts that were open, once; return how many."""
+    done = recovered / _ENDED
+    if done.exists():
+        return 0  # and perhaps sealed and released since
+    left_open = spool.open_attempts(recovered)
+    if ends.exists():
+        over = {
+            (record.request, record.attempt)
+            for place in spool.positions(ends)
+            for record in spool.read_frames(ends, place.segment, 0, 1 << 62).records
+        }
+        left_open = [
+            attempt
+            for attempt in left_open
+            if (attempt.intent.request, attempt.intent.attempt) not in over
+        ]
+    if left_open:
+        _write_ends(home, ends, left_open)
+    write_whole(done, b"")
+    return len(left_open)
+
+
+def _write_ends(home: Home, ends: Path, left_open: list[spool.OpenAttempt]) -> None:
+    register_spool(home, ends)
+
+    async def write() -> None:
+        writer = SpoolWriter(ends, asyncio.get_running_loop(), boot=_BOOT_ENDING)
+        write_lost(writer, left_open)
+        await writer.close()
+        if writer.failure is not None:
+            raise writer.failure
+
+    asyncio.run(write())
+
+
+def _problem(what: str, why: str, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))

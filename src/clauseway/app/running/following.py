@@ -1,0 +1,57 @@
+"""The follower as a process: keeps copies of gateways' journals until it is asked to stop."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clauseway.spool.copies import checked_secret, parse_address
+from clauseway.spool.follower import Follower
+from clauseway.values import InvalidInput, Problem
+
+_SECRET_TODO = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
+
+
+@contextmanager
+def following(
+    folder: Path, listen: str, secret_file: Path, report: Callable[[str], None]
+) -> Iterator[str]:
+    """Take journals at an address until the block ends; yield the address. Raise InvalidInput."""
+    try:
+        host, port = parse_address(listen, least_port=0)
+    except ValueError as error:
+        todo = "Write it as 10.0.0.7:8410; [::]:8410 takes connections at every address."
+        raise _problem(f"{listen!r} is no address", str(error), "--listen", todo) from None
+    try:
+        secret = checked_secret(secret_file.read_bytes())
+    except (OSError, ValueError) as error:
+        why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        what = f"{secret_file} holds no secret"
+        raise _problem(what, why, "--secret-file", _SECRET_TODO) from None
+    try:
+        follower = Follower(folder, secret, report)
+    except OSError as error:
+        what, why = "the copies have no place", error.strerror or str(error)
+        todo = "Name a folder on a disk of this machine with --dir."
+        raise _problem(what, why, str(folder), todo) from None
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        what, why = f"nobody can listen at {listen}", error.strerror or str(error)
+        todo = "Name an address of this machine and a free port, or stop what listens there."
+        raise _problem(what, why, "--listen", todo) from None
+    thread = threading.Thread(target=follower.serve, args=(listener,), name="follower")
+    thread.start()
+    try:
+        taken = listener.getsockname()[1]
+        yield f"[{host}]:{taken}" if ":" in host else f"{host}:{taken}"
+    finally:
+        follower.stop(listener)
+        thread.join()
+        listener.close()
+
+
+def _problem(what: str, why: str, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))

@@ -1,0 +1,225 @@
+"""A journal with a copy, for tests: the real writer, a real follower at a socket, and a line between them that can be
+cut after any number of bytes."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from clauseway.metering import Buyer, Deployment, Ruling
+from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields, positions, read_frames
+from clauseway.spool.copier import Copier, FollowerSettings, JournalFacts
+from clauseway.spool.copies import REFUSE
+from clauseway.spool.follower import Follower
+from clauseway.spool.reader import extent
+from clauseway.spool.segments import list_segments
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+LABELS = (
+    Buyer("acme", "research", "key_1", "openai", "direct"),
+    Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4"),
+    Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),
+)
+PATIENCE_S = 100.0
+ACKNOWLEDGED = slice(60, 64)
+
+
+class FollowerHere:
+    """A follower in threads of this process. `port` stays its own over all its lives."""
+
+    def __init__(self, folder: Path, secret: bytes = SECRET) -> None:
+        self.folder, self.secret = folder, secret
+        self.lines: list[str] = []
+        self.port = 0
+        self._running: tuple[Follower, socket.socket, threading.Thread] | None = None
+
+    def start(self) -> None:
+        if self._running is None:
+            listener = socket.create_server(("127.0.0.1", self.port))
+            self.port = listener.getsockname()[1]
+            follower = Follower(self.folder, self.secret, self.lines.append)
+            thread = threading.Thread(target=follower.serve, args=(listener,), daemon=True)
+            thread.start()
+            self._running = follower, listener, thread
+
+    def stop(self) -> None:
+        if self._running is not None:
+            follower, listener, thread = self._running
+            follower.stop(listener)
+            thread.join()
+            listener.close()
+            self._running = None
+
+    def copy(self) -> Path:
+        """The only copy that it holds."""
+        (directory,) = [path for path in self.folder.iterdir() if path.is_dir()]
+        return directory
+
+
+class Line:
+    """A line to a port. `cut_after` ends all its connections once so many more bytes have gone to the follower."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._left: int | None = None
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def cut_after(self, count: int) -> None:
+        self._left = count
+        if not count:
+            self.cut()
+
+    def cut(self) -> None:
+        self._left = None
+        ends, self._open = self._open, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._to_port))
+                except OSError:
+                    near.close()
+                    continue
+                self._open += [near, far]
+                threading.Thread(target=self._carry, args=(near, far, True), daemon=True).start()
+                threading.Thread(target=self._carry, args=(far, near, False), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if counted and self._left is not None:
+                    data, self._left = data[: self._left], self._left - len(data)
+                sink.sendall(data)
+                if self._left is not None and self._left <= 0:
+                    self.cut()
+                    return
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+class Waiting:
+    """Somebody who waits for a record."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
+
+    def durable(self, error: OSError | None) -> None:
+        if not self.heard.done():
+            self.heard.set_result(error)
+
+
+class CopiedJournal:
+    """A gateway's start at a journal with a copy."""
+
+    def __init__(
+        self, directory: Path, port: int, *, boot: int = 1, when_away: str = REFUSE, patience_s: float = 20.0,
+        segment_bytes: int = 1 << 20, secret: bytes = SECRET, hold_s: float = 0.0, quick_us: int = 1_000_000,
+    ) -> None:  # fmt: skip
+        loop = asyncio.get_running_loop()
+        self.directory, self.boot = directory, boot
+        self.told: list[str] = []
+        self.writer = SpoolWriter(directory, loop, boot=boot, segment_bytes=segment_bytes, quick_us=quick_us)
+        self.writer.hold_s = hold_s
+        settings = FollowerSettings("127.0.0.1", port, secret, when_away, patience_s)
+        facts = JournalFacts(directory, self.writer.identity, directory.name, boot)
+        self.copier = Copier(self.writer, facts, settings, loop, self.told.append)
+        self.writer.copy_to(self.copier)
+        self.codes = tuple(self.writer.label(label) for label in LABELS)
+
+    def append(self, number: int) -> None:
+        buyer, deployment, ruling = self.codes
+        packed = pack_usage_fields(
+            self.boot, number, 1, 1000, 3000, buyer, deployment, ruling, 1, 1, 200, False, 5, 5, 0, ((2, 7),), b"up",
+        )  # fmt: skip
+        self.writer.append(packed, buyer, deployment, ruling)
+
+    def begin(self, number: int) -> None:
+        """The intent of a request; it is written with the next frame."""
+        buyer, deployment, ruling = self.codes
+        packed = pack_intent(self.boot, number, 1, 1000, 2000, buyer, deployment, ruling, 1, 10, 20, 30)
+        self.writer.append(packed, buyer, deployment, ruling)
+
+    async def commit(self) -> OSError | None:
+        waiting = Waiting()
+        self.writer.wait(waiting)
+        return await asyncio.wait_for(waiting.heard, PATIENCE_S)
+
+    async def write(self, number: int) -> OSError | None:
+        """A frame with one record; what its waiter heard."""
+        self.append(number)
+        heard = await self.commit()
+        if self.writer._preparing is not None:
+            await asyncio.wait((self.writer._preparing,))
+        return heard
+
+    async def until(self, live: bool) -> None:
+        """Until the follower has everything, or is known to be away."""
+        give_up_s = time.monotonic() + PATIENCE_S
+        while (self.copier.is_live if live else self.copier.is_away) is False:
+            assert time.monotonic() < give_up_s, self.copier.problem or self.copier._why
+            await asyncio.sleep(0.005)
+
+    async def die(self) -> None:
+        """As a killed process does: nothing is closed in order, its lock and its connections are gone."""
+        copier = self.copier
+        copier._is_over = True
+        if copier._session is not None:
+            copier._leave()
+        if copier._connecting is not None:
+            await asyncio.wait((copier._connecting,))
+        for session in (copier._joining, copier._finished()):
+            if session is not None:
+                session.close()
+        self.writer.failure = OSError("dead")
+        self.writer._jobs.put(None)
+        self.writer._log_thread.join()
+        if self.writer._preparing is not None:
+            await asyncio.wait((self.writer._preparing,))
+        os.close(self.writer._lock)
+
+
+def numbers_in(directory: Path) -> list[int]:
+    """The requests of a journal or of a copy, in order."""
+    return [
+        record.request.number
+        for position in positions(directory)
+        for record in read_frames(directory, position.segment, 0, 1 << 40).records
+    ]
+
+
+def whole_bytes(directory: Path) -> dict[int, bytes]:
+    """Each segment as far as it is whole, without the count of acknowledged frames."""
+    wholes = {}
+    for segment in list_segments(directory):
+        data = bytearray(segment.path.read_bytes()[: extent(segment).size])
+        data[ACKNOWLEDGED] = bytes(4) if data else b""
+        wholes[segment.number] = bytes(data)
+    return wholes
+
+
+@contextlib.contextmanager
+def following(folder: Path) -> Iterator[FollowerHere]:
+    follower = FollowerHere(folder)
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.stop()
