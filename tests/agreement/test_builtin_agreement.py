@@ -385,7 +385,7 @@ def test_context_is_told_with_its_day_and_changes_nothing() -> None:
         ("products", "2026-04-27", ""),
     ]
     without = msgspec.structs.replace(AGREEMENT, context=())
-    assert meaning_of(without) == AGREEMENT.meaning
+    assert meaning_of(without) == AGREEMENT.meaning_digest
 
 
 def test_readings_and_their_defaults() -> None:

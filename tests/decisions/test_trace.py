@@ -63,7 +63,7 @@ def test_what_decides_applies_and_what_does_not_apply_decides_nothing(asked: Ask
 @settings(max_examples=examples(100))
 @given(asked=cases())
 def test_a_term_in_force_that_is_cited_was_looked_at(asked: Asked) -> None:
-    """Found by the engine's own looks, not read off the reasons: it reaches the act, or it has ended."""
+    """Found by the engine's own comparisons, not read off the reasons: it reaches the act, or it has ended."""
     decision, found = traced(asked)
     finding = {one.term: one.finding for one in found}
     for reason in decision.reasons:

@@ -8,7 +8,7 @@ This package has no clock and no HTTP: the day, the point of knowledge, the read
 are arguments.
 """
 
-from clauseway.decisions.asking import decide, facts_hash
+from clauseway.decisions.asking import decide, facts_digest
 from clauseway.decisions.audit import Audit, AuditFinding, Bound, Order, Shipment, audit_launches
 from clauseway.decisions.batch import StandIns
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
@@ -65,7 +65,7 @@ __all__ = [
     "compile_table",
     "decide",
     "decide_together",
-    "facts_hash",
+    "facts_digest",
     "joint_catalog",
     "own_options",
     "put_to",

@@ -1,14 +1,16 @@
-"""From a question to a decision: fold the agreement for its day, apply the rule, write a receipt.
+"""From a question to a decision: fold the agreement for its day, decide, and make a receipt.
 
-    decide      the outcome with its reasons, conditions, the readings it turns on and a receipt
-    outcome_of  the outcome alone
-    looks_of    each comparison of a term with an act that was made while deciding, for a trace
+    decide          the outcome with its reasons, conditions and receipt, and the readings that would
+                    change the outcome
+    outcome_of      the outcome alone
+    comparisons_of  each comparison of a term with an act that was made while deciding, for a trace
 
-`engine` has the rule itself.
+`engine` has the decision itself.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 import msgspec
 
@@ -18,20 +20,32 @@ from clauseway.agreement import (
     FactRegister,
     InForce,
     Licence,
+    Ownership,
     Permission,
+    Precedence,
     Prohibition,
+    RefusalRight,
+    RevenueShareTerm,
     in_force,
     meaning_of_facts,
 )
 from clauseway.agreement.language.actions import SELL, SERVE
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case, Finding, both, named, not_named, once
 from clauseway.decisions.decision import Decision, Outcome, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide_act
 from clauseway.decisions.forbidding import carve_out, inside
 from clauseway.decisions.question import Question
-from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOT_GIVEN, NOWHERE, Act, Look, act_on
+from clauseway.decisions.reach import (
+    CARVED_OUT,
+    INSIDE,
+    NOT_GIVEN,
+    NOWHERE,
+    Act,
+    TermComparison,
+    act_on,
+)
 from clauseway.decisions.rights import given_by_right
 
 
@@ -48,7 +62,7 @@ def decide(
         turns_on=_turns(agreement, catalog, known_facts, question, finding.outcome),
         as_of=question.as_of,
         known_at=str(question.known_at),
-        receipt=receipt(agreement, facts_hash(known_facts), question, finding.outcome),
+        receipt=receipt(agreement, facts_digest(known_facts), question, finding.outcome),
     )
 
 
@@ -63,8 +77,8 @@ def _turns(
     turns = []
     for reading, option in other_options(agreement, question.readings):
         readings = {**question.readings, reading: option}
-        otherwise = msgspec.structs.replace(question, readings=readings)
-        finding = _answer(_case(agreement, catalog, known_facts, otherwise))
+        varied = msgspec.structs.replace(question, readings=readings)
+        finding = _answer(_case(agreement, catalog, known_facts, varied))
         if finding.outcome != outcome:
             turns.append(Turn(reading=reading, option=option, outcome=finding.outcome))
     return tuple(turns)
@@ -83,42 +97,48 @@ def _case(
     catalog: Catalog,
     known_facts: FactRegister,
     question: Question,
-    looks: list[Look] | None = None,
+    comparisons: list[TermComparison] | None = None,
 ) -> Case:
     force = in_force(agreement, known_facts, question.as_of, question.known_at, question.readings)
-    return Case.of(agreement, catalog, force, known_facts, question, looks)
+    return Case.of(agreement, catalog, force, known_facts, question, comparisons)
 
 
-def looks_of(
+def comparisons_of(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> tuple[InForce, list[Look]]:
-    """Return the terms as they stand on the day, and in order each look at a term."""
-    looks: list[Look] = []
-    case = _case(agreement, catalog, facts.known(question.known_at), question, looks)
-    _answer(case)  # for the looks that it records
+) -> tuple[InForce, list[TermComparison]]:
+    """Return the terms as they stand on the day, and in order each comparison of a term."""
+    comparisons: list[TermComparison] = []
+    case = _case(agreement, catalog, facts.known(question.known_at), question, comparisons)
+    _answer(case)  # for the comparisons that it records
     terms = {state.term.id: state.term for state in case.force.states}
     return case.force, [
-        msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look))
-        # `_passes` records looks too, so walk a copy.
-        for look in tuple(looks)
+        msgspec.structs.replace(
+            comparison, ignored_because=_why_ignored(case, terms[comparison.term], comparison)
+        )
+        # `_why_ignored` records comparisons too, so walk a copy.
+        for comparison in tuple(comparisons)
     ]
 
 
-def _passes(case: Case, term: AnyTerm, look: Look) -> str:
+def _why_ignored(case: Case, term: AnyTerm, comparison: TermComparison) -> str:
     """Return why a term that reaches the act does not count; empty if it counts.
 
     A term that forbids may let it pass (`INSIDE`, `CARVED_OUT`). A right may come from somebody who
     cannot give it (`NOT_GIVEN`).
     """
-    if look.outside != NOWHERE:
+    if comparison.outside != NOWHERE:
         return ""
-    if isinstance(term, Permission | Licence):
-        return "" if given_by_right(case, term, look.act) else NOT_GIVEN
-    if not isinstance(term, Exclusivity | Prohibition):
-        return ""
-    if inside(case, term, look.act):
-        return INSIDE
-    return CARVED_OUT if carve_out(case, term, look.act) else ""
+    match term:
+        case Permission() | Licence():
+            return "" if given_by_right(case, term, comparison.act) else NOT_GIVEN
+        case Exclusivity() | Prohibition():
+            if inside(case, term, comparison.act):
+                return INSIDE
+            return CARVED_OUT if carve_out(case, term, comparison.act) else ""
+        case Ownership() | Precedence() | RefusalRight() | RevenueShareTerm() | Inoperative():
+            return ""
+        case _:
+            assert_never(term)
 
 
 def outcome_of(
@@ -135,7 +155,7 @@ def _answer(case: Case) -> Finding:
         return Finding(Outcome.UNSTATED, (not_named(case.agreement, question.product),))
     act = act_of(question, case.catalog)
     finding = named(decide_act(case, act), act)
-    # A question that names no seller has the party for one.
+    # Without a named seller, the party is the seller, and `decide_act` has checked the sale.
     if question.action == SERVE and question.seller != question.party:
         sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
         finding = both(finding, named(decide_act(case, sale), sale))
@@ -148,26 +168,28 @@ def act_of(question: Question, catalog: Catalog) -> Act:
     return act_on(question, region=region)
 
 
-def facts_hash(facts: FactRegister) -> str:
+def facts_digest(facts: FactRegister) -> str:
     """Return the digest of the facts' meaning. Their order and their place in files are ignored."""
     return meaning_of_facts(facts.facts)
 
 
-def receipt(agreement: Agreement, facts: str, question: Question, outcome: Outcome) -> Receipt:
-    """Return the receipt of a decision. `facts` is the `facts_hash` of the known facts."""
+def receipt(
+    agreement: Agreement, known_facts_digest: str, question: Question, outcome: Outcome
+) -> Receipt:
+    """Return the receipt of a decision."""
     parts = [
         ENGINE,
-        agreement.meaning,
-        facts,
+        agreement.meaning_digest,
+        known_facts_digest,
         msgspec.json.encode(question, order="sorted").decode(),
         outcome,
     ]
     return Receipt(
         id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
         engine=ENGINE,
-        agreement=agreement.hash,
-        meaning=agreement.meaning,
-        facts=facts,
+        agreement=agreement.text_digest,
+        meaning=agreement.meaning_digest,
+        facts=known_facts_digest,
         as_of=question.as_of,
         known_at=str(question.known_at),
     )

@@ -10,7 +10,7 @@ from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.question import Question
-from clauseway.decisions.reach import NOWHERE, Act, Look, outside
+from clauseway.decisions.reach import NOWHERE, Act, TermComparison, outside
 from clauseway.values import Citation
 
 # Placeholders for names from the question, filled in when the answer is given. A finding with
@@ -39,8 +39,8 @@ class Case(msgspec.Struct, frozen=True):
     facts: FactRegister
     question: Question
     by_kind: Mapping[type, Sequence[TermState]]
-    # A trace collects every look at a term here; None where no trace is wanted.
-    looks: list[Look] | None = None
+    # A trace collects every comparison of a term here; None where no trace is wanted.
+    comparisons: list[TermComparison] | None = None
     # The events that began the terms in force, by the places of the terms.
     begun_by: Mapping[CitedPlace, Citation] = msgspec.field(default_factory=dict)
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
@@ -54,7 +54,7 @@ class Case(msgspec.Struct, frozen=True):
         force: InForce,
         facts: FactRegister,
         question: Question,
-        looks: list[Look] | None = None,
+        comparisons: list[TermComparison] | None = None,
     ) -> "Case":
         by_kind: dict[type, list[TermState]] = {}
         for state in force.states:
@@ -64,7 +64,7 @@ class Case(msgspec.Struct, frozen=True):
             for state in force.states
             if state.begun_by is not None and state.in_force
         }
-        return cls(agreement, catalog, force, facts, question, by_kind, looks, begun_by)
+        return cls(agreement, catalog, force, facts, question, by_kind, comparisons, begun_by)
 
     @property
     def as_of(self) -> date:
@@ -83,11 +83,11 @@ class Case(msgspec.Struct, frozen=True):
 
     def reaches(self, term: AnyTerm, act: Act) -> bool:
         where = outside(term, act, self.belongs)
-        if self.looks is not None:
-            self.looks.append(Look(term.id, act, where))
+        if self.comparisons is not None:
+            self.comparisons.append(TermComparison(term.id, act, where))
         return where == NOWHERE
 
-    def rule(self, name: str, note: str = "") -> Reason:
+    def cite_rule(self, name: str, note: str = "") -> Reason:
         return Reason.of("rule", self.agreement.rules[name], note)
 
     def commentary(self, bears_on: str) -> tuple[Reason, ...]:
@@ -99,7 +99,7 @@ class Case(msgspec.Struct, frozen=True):
 
     def owner(self, act: Act) -> str | None:
         """Return who owns what the act is about; None where no ownership in force names it."""
-        if self.looks is None and act.product in self.owners:
+        if self.comparisons is None and act.product in self.owners:
             return self.owners[act.product]
         owner = next(
             (

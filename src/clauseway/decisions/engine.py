@@ -1,17 +1,18 @@
-"""The rule of decision, in one place: `_rule` reads top to bottom as a lawyer would argue.
+"""The decision in one place: `_decide` reads top to bottom as a lawyer would argue.
 
 unstated?       No amendment that is known is in force; or nobody owns the product and no
-                permission is to anyone. (`asking` answers for a product that is not named.)
+                permission is public. (`asking` answers for a product that is not named.)
 share-revenue   Is a share due?
-forbidden?      Check each act that the question needs. A sale, for example, needs an offer by
-                the seller and hosting by the host.
+forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
+                seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
-another party   Needs a right to each act that it does itself: to sell and to serve, where it
-                serves what it sells. A public permission permits the act, under the party's
-                own conditions; a licence or a grant, under the owner's. Without any of them,
-                the answer is conditional on a grant.
+another party   Needs a right to each act that it does itself: to sell and to serve, if it serves
+                what it sells. A public permission permits the act, under the party's own
+                conditions; a licence, a grant or, where the agreement says so, a recorded launch,
+                under the owner's. A party that lost its licence is forbidden, and so is a use that
+                the owner may not license. Otherwise the answer is conditional on a grant.
 
-`asking` makes a case of a question, and a decision of what is found here.
+`asking` builds the case from a question, and the decision from the finding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,10 +36,15 @@ from clauseway.decisions.case import (
 )
 from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Outcome, Reason
-from clauseway.decisions.forbidding import barred, ending, lifted, passing
-from clauseway.decisions.parts import ACTIONS_WITH_SELLER
+from clauseway.decisions.forbidding import (
+    cite_end_or_pause,
+    cite_last_exclusivity,
+    find_bars,
+    find_exemptions,
+)
 from clauseway.decisions.reach import Act
 from clauseway.decisions.rights import (
+    CARRIED_ACTIONS,
     Licences,
     grants,
     licences,
@@ -48,32 +54,32 @@ from clauseway.decisions.rights import (
     permissions,
 )
 
-# The version of the rules above. Raise it when any answer changes: every receipt contains it.
+# The version of the decision above. Raise it when any answer changes: every receipt contains it.
 ENGINE = "clauseway-decisions/6"
 
 
 def decide_act(case: Case, act: Act) -> Finding:
-    """Decide an act by the rule above.
+    """Decide an act as described above.
 
-    The texts hold placeholders for names, which `named` fills in. An event that began a term is
-    cited behind it.
+    Texts of reasons hold placeholders for the names asked about; `case.named` fills them in. The
+    event that began a term is cited after the term.
     """
-    return with_beginnings(case, _rule(case, act))
+    return with_beginnings(case, _decide(case, act))
 
 
-def _rule(case: Case, act: Act) -> Finding:
+def _decide(case: Case, act: Act) -> Finding:
     # Is anything stated?
     if not case.force.stated:
-        return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
+        return Finding(Outcome.UNSTATED, (case.cite_rule("unstated"),))
     if act.action == SHARE:
-        return _share(case, act)
+        return _decide_share(case, act)
     owner = case.owner(act)
     if owner is None and not any(_left_to_all(case, _rights(case, act))):
         return _unowned(case)
     # A term that forbids goes before every permission. The party that asks may have a permission
     # that overrides such a term (`despite`).
     needed = _needed(case, act, owner)
-    if bars := barred(case, needed, act.party):
+    if bars := find_bars(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, bars)
     # The owner may do whatever no term forbids.
     if act.party == owner:
@@ -89,17 +95,18 @@ def _rule(case: Case, act: Act) -> Finding:
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
         return both(permitted, conditions(case, needed, act.party))
+    # Here `owner` is None only if some act that is needed has a public permission.
     if owner is None:
         return _unowned(case)
     # Any other party needs a licence or a grant.
     if act.action == USE:
-        return _use(case, act, owner)
-    return _derived(case, act, owner, needed, dict(zip(rights, public, strict=True)))
+        return _decide_use(case, act, owner)
+    return _decide_by_grant(case, act, owner, needed, dict(zip(rights, public, strict=True)))
 
 
 def _unowned(case: Case) -> Finding:
     # The rule `unstated` speaks of days on which nothing is in force at all.
-    return Finding(Outcome.UNSTATED, (case.rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
+    return Finding(Outcome.UNSTATED, (case.cite_rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
 
 
 def _left_to_all(case: Case, rights: Sequence[Act]) -> list[tuple[Reason, ...]]:
@@ -121,8 +128,8 @@ def _rights(case: Case, act: Act) -> tuple[Act, ...]:
 def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    A sale needs an offer by the seller, and hosting by the host. Who serves what it sells itself
-    needs both of itself. Who serves for another seller hosts alone: `asking` asks for the sale.
+    A party that sells what it serves needs both acts. A party that serves for another seller needs
+    only the hosting; `asking` asks for the seller's sale.
     """
     if act.action == SELL:
         return act, msgspec.structs.replace(act, action=SERVE, party=_host(case, act, owner))
@@ -135,7 +142,10 @@ def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
 
 
 def _host(case: Case, act: Act, owner: str | None) -> str:
-    """Return the host on a cloud: the owner where the product launched there, else the operator."""
+    """Return the host on a cloud: the owner if the product launched there, else the operator.
+
+    A recorded launch means that the owner itself brought the product there.
+    """
     launches = case.facts.launches(act.product)
     if owner and any(
         launch.cloud == act.cloud and launch.effective <= case.as_of for launch in launches
@@ -152,7 +162,7 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     them, cite the exclusivity that ended, ownership and its rule.
     """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
-    passed = passing(case, acts)
+    passed = find_exemptions(case, acts)
     declared = [
         reason
         for act in own
@@ -164,13 +174,13 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     owned = ownership(case, acts[0])
     if passed.inside:
         return (*passed.inside, *owned)
-    return (*lifted(case, acts), *owned, case.rule("owner"))
+    return (*cite_last_exclusivity(case, acts), *owned, case.cite_rule("owner"))
 
 
 # Parties other than the owner
 
 
-def _derived(
+def _decide_by_grant(
     case: Case,
     act: Act,
     owner: str,
@@ -188,10 +198,7 @@ def _derived(
     lost: list[TermState] = []
     lacking: list[Act] = []
     for right, left_to_all in public.items():
-        # A licence carries serving and selling alone.
-        licensed = (
-            licences(case, right) if right.action in ACTIONS_WITH_SELLER else Licences((), ())
-        )
+        licensed = licences(case, right) if right.action in CARRIED_ACTIONS else Licences((), ())
         if left_to_all or licensed.held:
             held += left_to_all or licensed.held
         elif given := grants(case, right):
@@ -212,7 +219,7 @@ def _derived(
     return both(Finding(Outcome.PERMITTED, reasons), bound)
 
 
-def _use(case: Case, act: Act, owner: str) -> Finding:
+def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     """Decide a use of intellectual property by a party that is not the owner.
 
     It needs a licence in force, or one that the owner may still give.
@@ -224,8 +231,8 @@ def _use(case: Case, act: Act, owner: str) -> Finding:
         return _no_longer_licensed(case, licensed.lost)
     # Without a licence, the answer depends on whether the owner may still give one.
     licensing = (_licensing(act, owner, act.party),)
-    if bars := barred(case, licensing, owner):
-        return Finding(Outcome.FORBIDDEN, (*bars, case.rule("grant")))
+    if bars := find_bars(case, licensing, owner):
+        return Finding(Outcome.FORBIDDEN, (*bars, case.cite_rule("grant")))
     bound = conditions(case, [act, *licensing], act.party, grantor=owner)
     if granted := grants(case, act):
         return both(Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound)
@@ -233,9 +240,12 @@ def _use(case: Case, act: Act, owner: str) -> Finding:
 
 
 def _no_longer_licensed(case: Case, lost: Sequence[TermState]) -> Finding:
-    """Refuse a former licensee. Only a grant can permit the act; a launch on its cloud cannot."""
+    """Forbid the act to a former licensee, unless a grant permits it.
+
+    `own_launch` is not asked: a launch on the party's cloud does not restore a lost licence.
+    """
     last = max(lost, key=lambda state: (state.end, state.order))
-    return Finding(Outcome.FORBIDDEN, (*ending(last), case.rule("licensee")))
+    return Finding(Outcome.FORBIDDEN, (*cite_end_or_pause(last), case.cite_rule("licensee")))
 
 
 def _lacks_a_grant(
@@ -250,15 +260,15 @@ def _lacks_a_grant(
         text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
     )
-    # Cite the exclusivity that once reserved the licence, or the first act that is needed: for a
-    # sale the offer, not its hosting.
-    freed = lifted(
+    # For a licence question, cite the exclusivity that once reserved the licence; otherwise the one
+    # that reserved the first act needed.
+    freed = cite_last_exclusivity(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )
     paused = tuple(
-        reason for state in paused_permissions(case, lacking) for reason in ending(state)
+        reason for state in paused_permissions(case, lacking) for reason in cite_end_or_pause(state)
     )
-    reasons = (*paused, *freed, case.rule("grant"), *case.commentary("grant"))
+    reasons = (*paused, *freed, case.cite_rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
 
 
@@ -269,7 +279,7 @@ def _licensing(act: Act, owner: str, to: str) -> Act:
 # Revenue shares
 
 
-def _share(case: Case, act: Act) -> Finding:
+def _decide_share(case: Case, act: Act) -> Finding:
     """Decide a revenue share: permitted if it is due, forbidden if it is not.
 
     A cap is a limit, not a condition.
@@ -277,7 +287,7 @@ def _share(case: Case, act: Act) -> Finding:
     shares = [state for state in case.states(RevenueShareTerm) if case.reaches(state.term, act)]
     due = [state for state in shares if state.in_force]
     # Shares that are due and whose base contains the product and the cloud.
-    counted = [state for state in due if _counts(case, state, act)]
+    counted = [state for state in due if _is_in_base(case, state, act)]
     if counted:
         return Finding(
             Outcome.PERMITTED,
@@ -286,7 +296,7 @@ def _share(case: Case, act: Act) -> Finding:
     if due:
         # Where the product counts on some other cloud, name the cloud as the reason.
         elsewhere = any(
-            _counts(case, state, msgspec.structs.replace(act, cloud="")) for state in due
+            _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in due
         )
         note = (
             "sales on that cloud are in no base" if elsewhere else f"{ASKED_PRODUCT} is in no base"
@@ -297,14 +307,14 @@ def _share(case: Case, act: Act) -> Finding:
     ended = [state for state in shares if state.ended]
     if ended:
         last = max(ended, key=lambda state: (state.end, state.order))
-        return Finding(Outcome.FORBIDDEN, (*ending(last), case.rule("share")))
-    return Finding(Outcome.FORBIDDEN, (case.rule("share"),))
+        return Finding(Outcome.FORBIDDEN, (*cite_end_or_pause(last), case.cite_rule("share")))
+    return Finding(Outcome.FORBIDDEN, (case.cite_rule("share"),))
 
 
-def _counts(case: Case, state: TermState, act: Act) -> bool:
+def _is_in_base(case: Case, state: TermState, act: Act) -> bool:
     """Return whether the base contains the product and cloud asked about, as the ledger does.
 
-    A question that names neither is about the share as a whole, which always counts.
+    Without a product, only the cloud is compared; without either, the share as a whole counts.
     """
     term = state.term
     assert isinstance(term, RevenueShareTerm)

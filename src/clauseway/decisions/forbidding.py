@@ -17,7 +17,7 @@ from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 from clauseway.decisions.rights import given_by_right
 
 
-def barred(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
+def find_bars(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
     """Return the terms in force that forbid any of these acts. `party` needs all of the acts."""
     return tuple(
         Reason.of(
@@ -33,7 +33,7 @@ def barred(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
     )
 
 
-class Passing(msgspec.Struct, frozen=True):
+class Exemptions(msgspec.Struct, frozen=True):
     """The terms in force that reach an act and let it pass.
 
     `inside`: the act lies inside an exclusivity. `exempt`: a carve-out covers the act.
@@ -43,7 +43,7 @@ class Passing(msgspec.Struct, frozen=True):
     exempt: tuple[Reason, ...]
 
 
-def passing(case: Case, acts: Sequence[Act]) -> Passing:
+def find_exemptions(case: Case, acts: Sequence[Act]) -> Exemptions:
     """Return the terms in force that reach one of these acts and let it pass."""
     within: list[Reason] = []
     exempt: list[Reason] = []
@@ -53,20 +53,20 @@ def passing(case: Case, acts: Sequence[Act]) -> Passing:
                 within.append(Reason.of("inside", term.citation, f"reserved to {_kept(term)}"))
             elif (scope := carve_out(case, term, act)) is not None:
                 exempt.append(Reason.of("exempts", term.citation, _described(scope, act)))
-    return Passing(tuple(within), tuple(exempt))
+    return Exemptions(tuple(within), tuple(exempt))
 
 
-def lifted(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
-    """Cite the exclusivity that forbade one of these acts last, and the text that ended it."""
+def cite_last_exclusivity(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
+    """Cite the last exclusivity that forbade one of these acts, and the text that ended it."""
     states = [state for state in case.states(Exclusivity) if state.ended]
     ended = [state for state in states if any(case.reaches(state.term, act) for act in acts)]
     last = max(ended, key=lambda state: (state.end, state.order), default=None)
     # A term that paused and is in force again was not lifted.
     again = {state.term.id for state in case.states(Exclusivity) if state.in_force}
-    return ending(last) if last is not None and last.term.id not in again else ()
+    return cite_end_or_pause(last) if last is not None and last.term.id not in again else ()
 
 
-def ending(state: TermState) -> tuple[Reason, ...]:
+def cite_end_or_pause(state: TermState) -> tuple[Reason, ...]:
     """Cite the text that ended or paused a term, the event if an event did, and the term itself."""
     note = f"{state.term.id} ended on {state.end}"
     if state.paused:
@@ -109,9 +109,9 @@ def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
         for state in case.states(kind):
             term = state.term
             # Each answer runs this for every act, so terms on other actions are skipped first.
-            # A trace looks at every term.
+            # A trace compares every term.
             if not isinstance(term, Exclusivity | Prohibition) or (
-                case.looks is None and act.action not in term.actions
+                case.comparisons is None and act.action not in term.actions
             ):
                 continue
             if state.in_force and case.reaches(term, act):

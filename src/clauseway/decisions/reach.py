@@ -70,18 +70,18 @@ def left_out(action: str) -> Mapping[str, str]:
     return {part.name: "" for part in SCOPED if not takes(action, part.lists)}
 
 
-class Look(msgspec.Struct, frozen=True):
+class TermComparison(msgspec.Struct, frozen=True):
     """The comparison of a term with an act, for a trace.
 
     `outside`: the part of the act that lies outside the term; `NOWHERE` if the term reaches it.
-    `passes`: why a term that forbids lets the act pass (`INSIDE` or `CARVED_OUT`), or a right does
+    `ignored_because`: why a term that forbids lets the act pass (`INSIDE` or `CARVED_OUT`), or a right does
     not count (`NOT_GIVEN`); else empty.
     """
 
     term: str
     act: Act
     outside: str
-    passes: str = ""
+    ignored_because: str = ""
 
 
 def outside(term: AnyTerm, act: Act, belongs: Belongs) -> str:

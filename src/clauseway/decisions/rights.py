@@ -14,6 +14,8 @@ from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 # The rule that a launch on a party's own cloud grants the party resale there. It applies only where
 # an agreement states it.
 LAUNCH_RULE = "launch"
+# A licence can carry serving and selling only; the engine's `_decide_use` decides use.
+CARRIED_ACTIONS = frozenset({SERVE, SELL})
 
 
 def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
@@ -69,13 +71,13 @@ class Licences(msgspec.Struct, frozen=True):
 
 def licences(case: Case, act: Act) -> Licences:
     """Return the party's licences that cover an act and that their licensor could give."""
-    # Each answer runs this for every act, so the licences of others are skipped first. A trace looks
-    # at every term.
+    # Each answer runs this for every act, so the licences of others are skipped first. A trace
+    # compares every term.
     given = [
         state
         for state in case.states(Licence)
         if isinstance(licence := state.term, Licence)
-        and (licence.licensee == act.party or case.looks is not None)
+        and (licence.licensee == act.party or case.comparisons is not None)
         and case.reaches(licence, act)
         and given_by_right(case, licence, act)
     ]
@@ -132,4 +134,6 @@ def own_launch(case: Case, act: Act) -> tuple[Reason, ...]:
         for launch in case.facts.launches(act.product)
         if launch.cloud == act.cloud and launch.effective <= case.as_of
     ]
-    return (Reason.of("meets", launches[0].citation), case.rule(LAUNCH_RULE)) if launches else ()
+    return (
+        (Reason.of("meets", launches[0].citation), case.cite_rule(LAUNCH_RULE)) if launches else ()
+    )

@@ -228,7 +228,7 @@ def _reading_problems(asked: Sequence[AskedAgreement], chosen: Mapping[str, str]
 
 def in_their_order(asked: Iterable[AnyAsked]) -> list[AnyAsked]:
     """Return the agreements in the order in which every answer lists them."""
-    return sorted(asked, key=lambda member: (member.agreement.id, member.agreement.hash))
+    return sorted(asked, key=lambda member: (member.agreement.id, member.agreement.text_digest))
 
 
 def decide_together(asked: Sequence[AskedAgreement], question: Question) -> Decision:
@@ -376,8 +376,8 @@ def _nothing(member: AskedAgreement, question: Question, unnamed: tuple[str, ...
     empty = Receipt(
         id="",
         engine=ENGINE,
-        agreement=member.agreement.hash,
-        meaning=member.agreement.meaning,
+        agreement=member.agreement.text_digest,
+        meaning=member.agreement.meaning_digest,
         facts="",
         as_of=question.as_of,
         known_at=str(question.known_at),

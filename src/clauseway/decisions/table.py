@@ -21,7 +21,7 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
-from clauseway.decisions.asking import decide, facts_hash, other_options, receipt
+from clauseway.decisions.asking import decide, facts_digest, other_options, receipt
 from clauseway.decisions.case import Case, Finding, both, named, once
 from clauseway.decisions.classes import ActContexts, Partition, Partitions, Situation, Text
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
@@ -223,7 +223,7 @@ class _Leaf:
         """Yield the offset of each cell with the act that stands for it."""
         action = self.case.question.action
         fixed = {"action": action, "product": product, **left_out(action)}
-        # The offsets of the first part are next to each other.
+        # Walk the parts in reverse: offsets of the first part have step 1, so it must vary fastest.
         parts = [part.name for part in reversed(self._names.keys())]
         cells = every(*(classes.names for classes in reversed(self._names.values())))
         for at, names in enumerate(cells):
@@ -509,7 +509,7 @@ class Tables:
             | {fact.known for fact in facts.facts}
         )
         self._tables: dict[tuple[int, tuple[str, ...]], DecisionTable] = {}
-        self._fact_hashes: dict[int, str] = {}
+        self._facts_digests: dict[int, str] = {}
 
     def knowledge(self, known_at: KnownAt) -> int:
         """Return how many announcements were known by then. It is equal for equal knowledge."""
@@ -535,8 +535,8 @@ class Tables:
         """Return the same decision as the engine's `decide`, including its receipt."""
         verdict = self.answer(question)
         knowledge = self.knowledge(question.known_at)
-        if knowledge not in self._fact_hashes:
-            self._fact_hashes[knowledge] = facts_hash(self.facts.known(question.known_at))
+        if knowledge not in self._facts_digests:
+            self._facts_digests[knowledge] = facts_digest(self.facts.known(question.known_at))
         return Decision(
             outcome=verdict.outcome,
             reasons=verdict.reasons,
@@ -545,7 +545,7 @@ class Tables:
             as_of=question.as_of,
             known_at=str(question.known_at),
             receipt=receipt(
-                self.agreement, self._fact_hashes[knowledge], question, verdict.outcome
+                self.agreement, self._facts_digests[knowledge], question, verdict.outcome
             ),
         )
 

@@ -1,6 +1,6 @@
 """The trace of a decision lists every term of the agreement, and why it did or did not apply.
 
-Nothing is decided a second time here. The engine's own looks (`asking.looks_of`) show which terms
+Nothing is decided a second time here. The engine's own comparisons (`asking.comparisons_of`) show which terms
 it compared with an act, and which part of the act lay outside a term. The fold
 (`agreement.in_force`) shows when terms begin and end.
 """
@@ -18,7 +18,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.terms import AnyTerm, Inoperative, Licence
 from clauseway.catalog import Catalog
-from clauseway.decisions.asking import act_of, looks_of
+from clauseway.decisions.asking import act_of, comparisons_of
 from clauseway.decisions.decision import Decision, Reason
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
@@ -36,7 +36,7 @@ from clauseway.decisions.reach import (
     SEGMENT,
     SELLER,
     Act,
-    Look,
+    TermComparison,
     outside,
 )
 from clauseway.decisions.several import (
@@ -126,8 +126,8 @@ def trace(
     decision: Decision,
 ) -> tuple[Traced, ...]:
     """Trace a decision: first the terms that apply, then the rest, the latest amendment first."""
-    force, looks = looks_of(agreement, catalog, facts, question)
-    tracing = _Tracing(catalog, question, decision, force, looks)
+    force, comparisons = comparisons_of(agreement, catalog, facts, question)
+    tracing = _Tracing(catalog, question, decision, force, comparisons)
     traced = [tracing.state(state) for state in force.terms]
     folded = {state.term.id for state in force.states}
     for amendment in reversed(agreement.amendments):
@@ -143,7 +143,7 @@ _Place = tuple[str, str, int]
 
 
 class _Tracing:
-    """The reasons and looks of one decision, with which its terms are compared."""
+    """The reasons and comparisons of one decision, for the trace of its terms."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _Tracing:
         question: Question,
         decision: Decision,
         force: InForce,
-        looks: Iterable[Look],
+        comparisons: Iterable[TermComparison],
     ) -> None:
         self._catalog = catalog
         self._question = question
@@ -161,9 +161,9 @@ class _Tracing:
         }
         self._places: set[_Place] = set()
         self._force = force
-        self._looks: dict[str, list[Look]] = {}
-        for look in looks:
-            self._looks.setdefault(look.term, []).append(look)
+        self._comparisons: dict[str, list[TermComparison]] = {}
+        for comparison in comparisons:
+            self._comparisons.setdefault(comparison.term, []).append(comparison)
 
     def state(self, state: TermState) -> Traced:
         """Trace a term of a known amendment, under the readings asked for."""
@@ -202,38 +202,38 @@ class _Tracing:
                 yield _of(reason.term, kind, _cited(reason), APPLIES, reason)
 
     def _in_force(self, term: AnyTerm, amendment: str) -> Traced:
-        """Trace a term in force by the looks at it and the reason that cites it, if any."""
-        looks = self._looks.get(term.id, [])
+        """Trace a term in force by its comparisons and the reason that cites it, if any."""
+        comparisons = self._comparisons.get(term.id, [])
         reason = self._reason(term)
-        reaching = [look for look in looks if look.outside == NOWHERE]
+        reaching = [comparison for comparison in comparisons if comparison.outside == NOWHERE]
         # Never looked at, or looked at and out of reach: say by what.
-        if not looks:
+        if not comparisons:
             return self._not_looked_at(term, amendment)
         if not reaching:
-            nearest = max(looks, key=lambda look: MISMATCHES.index(look.outside))
+            nearest = max(comparisons, key=lambda comparison: MISMATCHES.index(comparison.outside))
             return self._not(
                 term, amendment, OUTSIDE, _lies_outside(nearest.outside, term, nearest.act)
             )
         # It reaches the act. Does it let it pass, is it cited, or do other terms decide?
-        passes = {look.passes for look in reaching}
-        if passes == {CARVED_OUT} and reason is None:
+        ignored_because = {comparison.ignored_because for comparison in reaching}
+        if ignored_because == {CARVED_OUT} and reason is None:
             return self._not(
                 term, amendment, CARVED_OUT, "a carve-out covers the case; other terms decide"
             )
-        if passes == {NOT_GIVEN} and reason is None:
+        if ignored_because == {NOT_GIVEN} and reason is None:
             return self._not(term, amendment, OUTSIDE, _not_given(term, reaching[0].act))
         if reason is not None:
-            finding = CARVED_OUT if passes == {CARVED_OUT} else APPLIES
+            finding = CARVED_OUT if ignored_because == {CARVED_OUT} else APPLIES
             return _of(term.id, term.kind, term.citation, finding, reason)
         why = (
             "this lies inside what it reserves"
-            if passes == {INSIDE}
+            if ignored_because == {INSIDE}
             else "it is in force and reaches this"
         )
         return _applying(term, f"{why}; other terms decide")
 
     def _not_looked_at(self, term: AnyTerm, amendment: str) -> Traced:
-        """Trace a term that no look was at: it was not needed, or the question lies outside it."""
+        """Trace a term that was not compared: it was not needed, or the question lies outside it."""
         act = act_of(self._question, self._catalog)
         where = outside(term, act, self._belongs)
         if where == NOWHERE or not self._force.stated:

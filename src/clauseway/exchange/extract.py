@@ -307,6 +307,6 @@ def heading(extract: Extract, comment: str, format_: str) -> str:
     lines = [
         f"{extract.agreement.title}, {format_}",
         f"as of {extract.as_of}, known at {extract.force.known_at}, readings {readings or 'none'}",
-        f"agreement {extract.agreement.hash}",
+        f"agreement {extract.agreement.text_digest}",
     ]
     return "\n".join(f"{comment} {line}" for line in lines)

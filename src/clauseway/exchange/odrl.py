@@ -220,7 +220,7 @@ class _Policy:
             "cw:asOf": _day(extract.as_of),
             "cw:knownAt": str(extract.force.known_at),
             "cw:reading": readings,
-            "cw:agreement": extract.agreement.hash,
+            "cw:agreement": extract.agreement.text_digest,
             **{f"odrl:{kind}": rules for kind, rules in self.rules.items() if rules},
         }
 

@@ -78,8 +78,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     title: str
-    hash: str
-    meaning: str
+    text_digest: str
+    meaning_digest: str
     catalog: Catalog
     sources: Mapping[str, str]
     rules: Mapping[str, Citation]

@@ -48,7 +48,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_def
         return (self.effective,)
 
     def in_effect(self, day: date) -> bool:
-        """Return whether it has begun and not ended."""
+        """Return whether the fact has begun and not ended."""
         return len([turn for turn in self.turns if turn <= day]) == 1
 
     @property

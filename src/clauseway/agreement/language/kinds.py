@@ -1,8 +1,8 @@
 """The kinds of term: whom each binds, and for each action the parts that may limit it.
 
-The language is closed. The reader, the schema, `agreement check` and docs/terms.md are made from
-these records. A part that an action does not take, or that a kind has no key for, is refused where
-it is written. The engine executes everything that is not refused.
+The language is closed. The reader, the schema, `agreement check` and the tables at the end of
+docs/terms.md are made from these records. A part that an action does not take, or that a kind has
+no key for, is refused where it is written. The engine executes everything that is not refused.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

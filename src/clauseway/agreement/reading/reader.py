@@ -109,7 +109,7 @@ def _agreement_of(
 ) -> Agreement:
     if mistakes:
         raise mistakes.refusal()
-    return _agreement(definitions, drafts, _hash(documents))
+    return _agreement(definitions, drafts, _digest(documents))
 
 
 def _amendments(documents: Iterable[str]) -> list[str]:
@@ -123,7 +123,9 @@ def _read(name: str, text: str, definitions: Definitions, mistakes: Mistakes) ->
     return read_amendment(take_apart(text, within), definitions, within)
 
 
-def _agreement(definitions: Definitions, drafts: Sequence[AmendmentRead], hash: str) -> Agreement:
+def _agreement(
+    definitions: Definitions, drafts: Sequence[AmendmentRead], text_digest: str
+) -> Agreement:
     amendments = [
         msgspec.structs.replace(draft.amendment, rank=rank)
         for rank, draft in enumerate(in_order_of_conclusion(drafts))
@@ -132,8 +134,8 @@ def _agreement(definitions: Definitions, drafts: Sequence[AmendmentRead], hash: 
     agreement = Agreement(
         id=definitions.id,
         title=definitions.title,
-        hash=hash,
-        meaning="",
+        text_digest=text_digest,
+        meaning_digest="",
         catalog=_with_subjects(definitions.catalog(), drafts),
         sources=definitions.sources,
         rules=definitions.rules,
@@ -145,7 +147,7 @@ def _agreement(definitions: Definitions, drafts: Sequence[AmendmentRead], hash: 
         amendments=tuple(sorted(with_changes_of_both(amendments), key=_oldest_first)),
         lines=definitions.lines,
     )
-    return msgspec.structs.replace(agreement, meaning=meaning_of(agreement))
+    return msgspec.structs.replace(agreement, meaning_digest=meaning_of(agreement))
 
 
 def _by_day(note: ContextNote) -> tuple[date, str]:
@@ -156,7 +158,7 @@ def _oldest_first(amendment: Amendment) -> tuple[date, int]:
     return amendment.effective, amendment.rank
 
 
-def _hash(documents: Mapping[str, str]) -> str:
+def _digest(documents: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(documents):
         if name != FACTS:

@@ -240,7 +240,7 @@ class Settler:
             known_at=str(prices.known_at),
             engine=f"clauseway {version('clauseway')}",
             facts="+".join(
-                asked.facts_hash(prices.known_at) for asked in in_their_order(each_of(opened))
+                asked.facts_digest(prices.known_at) for asked in in_their_order(each_of(opened))
             ),
             vouchers=vouchers_hash(vouchers),
             readings=chosen_readings(opened, readings) or msgspec.UNSET,

@@ -40,7 +40,7 @@ from clauseway.decisions import (
     ask,
     check_readings,
     decide,
-    facts_hash,
+    facts_digest,
     timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
@@ -206,9 +206,9 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
         readings = check_readings(self.agreement, reading or {})
         return revenue_shares(self.agreement, self.facts.known(point), point, readings)
 
-    def facts_hash(self, known_at: KnownAt) -> str:
+    def facts_digest(self, known_at: KnownAt) -> str:
         """Return the hash of the facts known at a point, as receipts name it."""
-        return facts_hash(self.facts.known(known_at))
+        return facts_digest(self.facts.known(known_at))
 
     def supposing(self, suppositions: Iterable[str]) -> Self:
         """Return the same agreement with supposed facts, which count as known.

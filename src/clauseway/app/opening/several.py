@@ -189,7 +189,7 @@ def text_hash(opened: Opened) -> str:
     """Return the hash of the text, of several the hashes joined by a plus sign in the order of
     their ids."""
     in_order = sorted(each_of(opened), key=lambda asked: asked.agreement.id)
-    return "+".join(asked.agreement.hash for asked in in_order)
+    return "+".join(asked.agreement.text_digest for asked in in_order)
 
 
 def figures_of(opened: Opened) -> Mapping[str, Figure]:

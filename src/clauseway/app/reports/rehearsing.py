@@ -209,9 +209,11 @@ def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
         last, announced=day, effective=day, known=KnownAt.always(), terms=terms
     )
     agreement = msgspec.structs.replace(
-        drafted.agreement, amendments=(*earlier, moved), hash=f"{drafted.agreement.hash}@{day}"
+        drafted.agreement,
+        amendments=(*earlier, moved),
+        text_digest=f"{drafted.agreement.text_digest}@{day}",
     )
-    agreement = msgspec.structs.replace(agreement, meaning=meaning_of(agreement))
+    agreement = msgspec.structs.replace(agreement, meaning_digest=meaning_of(agreement))
     return OpenAgreement(agreement, drafted.catalog, drafted.facts)
 
 

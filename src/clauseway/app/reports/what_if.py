@@ -195,8 +195,10 @@ def amended_up_to(agreement: Agreement, last: str) -> Agreement:
     kept = agreement.amendments[: ids.index(last) + 1]
     if len(kept) == len(ids):
         return agreement
-    kept_only = msgspec.structs.replace(agreement, amendments=kept, hash=f"{agreement.hash}@{last}")
-    return msgspec.structs.replace(kept_only, meaning=meaning_of(kept_only))
+    kept_only = msgspec.structs.replace(
+        agreement, amendments=kept, text_digest=f"{agreement.text_digest}@{last}"
+    )
+    return msgspec.structs.replace(kept_only, meaning_digest=meaning_of(kept_only))
 
 
 def _same_amounts(real: Settlement, posted: Settlement) -> bool:
