@@ -82,7 +82,8 @@ class Waiter(Protocol):
     """The caller that waits for a record. Called once, on the loop's thread."""
 
     def durable(self, error: OSError | None) -> None:
-        """The record is on the disk, or, with an error, will never be."""
+        """The wait is over: everything appended before is on the disk, and there is room. With an
+        error, the wait has failed."""
 
 
 class Copy(Protocol):
@@ -108,10 +109,8 @@ class Copy(Protocol):
 
 
 class _Segment(NamedTuple):
-    """An open file. After `size` bytes the next segment begins; bytes beyond were not filled with
-    zeros.
-
-    They are as durable, only slower.
+    """An open segment file. The next one begins after `size` bytes. Bytes beyond the zero-filled
+    part are as durable, but slower to write.
     """
 
     number: int
