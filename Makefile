@@ -39,6 +39,7 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes,
 	@$(BIN)/python tests/opa_judge.py
 	@$(BIN)/python tests/spark_judge.py
 	@$(BIN)/python tests/iceberg_judges.py
+	@$(BIN)/python tests/s3_server.py
 	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup $(ARGS)
 
 .PHONY: soak
@@ -79,7 +80,7 @@ lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 	$(LOCK) pyproject.toml --extra settle --extra sandbox --group build --constraints requirements/dev.txt \
 		--output-file requirements/up.txt
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
-	@for family in tests/gateway/clients/*.in tests/iceberg.in; do $(LOCK) $$family --output-file $${family%.in}.txt; done
+	@for family in tests/gateway/clients/*.in tests/iceberg.in tests/s3.in; do $(LOCK) $$family --output-file $${family%.in}.txt; done
 
 .PHONY: clean
 clean: ## remove .venv, caches and the local data of `make up`

@@ -104,5 +104,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 def pytest_sessionfinish() -> None:
-    if started := sys.modules.get("postgresql_server"):
-        started.stop()
+    for server in ("postgresql_server", "s3_server"):
+        if started := sys.modules.get(server):
+            started.stop()

@@ -31,9 +31,19 @@ class Unavailable(Exception):
     """A reader cannot be had here; says why."""
 
 
-def by_pyiceberg(location: str, metadata: str, snapshots: Sequence[int], units: Sequence[str]) -> list[Rows]:
-    """Return what pyiceberg reads of each snapshot, by day and cloud. Raises Unavailable."""
-    return _asked(_PYICEBERG, location, metadata, snapshots, units, {"PYTHONPATH": str(_readers())})
+def by_pyiceberg(
+    location: str,
+    metadata: str,
+    snapshots: Sequence[int],
+    units: Sequence[str],
+    properties: Mapping[str, str] | None = None,
+) -> list[Rows]:
+    """Return what pyiceberg reads of each snapshot, by day and cloud. Raises Unavailable.
+
+    `properties` say how it comes to where the table lies.
+    """
+    settings = {"PYTHONPATH": str(_readers()), "PROPERTIES": json.dumps(properties or {})}
+    return _asked(_PYICEBERG, location, metadata, snapshots, units, settings)
 
 
 def by_duckdb(location: str, metadata: str, snapshots: Sequence[int], units: Sequence[str]) -> list[Rows]:
@@ -133,9 +143,9 @@ query = f"select event_day, cloud, count(*), {sums} from usage where {counted} g
 _PYICEBERG = (
     _BEGIN
     + """
-import duckdb
+import duckdb, os
 from pyiceberg.table import StaticTable
-table, answers = StaticTable.from_metadata(asked["metadata"]), []
+table, answers = StaticTable.from_metadata(asked["metadata"], json.loads(os.environ["PROPERTIES"])), []
 for snapshot in asked["snapshots"]:
     usage = table.scan(snapshot_id=snapshot).to_arrow()
     answers.append([list(map(str, row)) for row in duckdb.sql(query).fetchall()])

@@ -38,7 +38,7 @@ def test_one_tenant_s_month_by_hand(tmp_path: Path) -> None:
     done = expand(home, OPENED, of_34, SPRING, Fraction(1, 335), 1)
     assert done == Expanded(records=10, again=0, tenants=1)
     with open_lake(home) as lake:
-        rows = [row for part in records(lake.control, lake.root, MAY) for row in part.to_pylist()]
+        rows = [row for part in records(lake.control, lake.sealed, MAY) for row in part.to_pylist()]
         lines = revenue(lake, open_prices(KnownAt.end_of(date(2026, 6, 30))), MAY)
     assert {tuple(row[name] for name in ("seller", "cloud", "product")) for row in rows} == {
         ("microsoft", "azure", "gpt-5.4")

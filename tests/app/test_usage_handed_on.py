@@ -90,7 +90,7 @@ def batches(draw: st.DrawFn) -> UsageBatch:
 
 def said(home: Home) -> list[dict[str, Any]]:
     with open_lake(home) as lake:
-        return [row for part in records(lake.control, lake.root) for row in part.to_pylist()]
+        return [row for part in records(lake.control, lake.sealed) for row in part.to_pylist()]
 
 
 def lines(home: Home) -> list[tuple[object, ...]]:

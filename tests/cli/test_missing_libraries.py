@@ -59,13 +59,15 @@ def test_what_needs_an_extra_names_it(
     assert not list(tmp_path.iterdir())
 
 
-def test_publishing_a_lake_names_its_extra(tmp_path: Path) -> None:
+def test_publishing_and_moving_a_lake_name_their_extras(tmp_path: Path) -> None:
     Control.open(tmp_path / "control.db").close()
     done = run_without({"fastavro"}, "lake", "publish", "--home", str(tmp_path))
     assert (done.returncode, "pip install 'clauseway[iceberg]'" in done.stderr) == (3, True), done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["control.db"]
+    moved = run_without({"obstore"}, "lake", "move", "--to", "s3://bucket/lake", "--home", str(tmp_path))
+    assert (moved.returncode, "pip install 'clauseway[object-storage]'" in moved.stderr) == (3, True), moved.stderr
     # The other commands of the group do without.
-    assert run_without({"fastavro"}, "lake", "show", "--home", str(tmp_path)).returncode == 0
+    assert run_without({"fastavro", "obstore"}, "lake", "show", "--home", str(tmp_path)).returncode == 0
 
 
 def test_without_any_extra_questions_are_answered_and_pictures_drawn(tmp_path: Path) -> None:

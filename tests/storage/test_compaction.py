@@ -74,7 +74,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 
 def said(lake: Lake) -> list[dict[str, Any]]:
-    return [row for part in records(lake.control, lake.root) for row in part.to_pylist()]
+    return [row for part in records(lake.control, lake.sealed) for row in part.to_pylist()]
 
 
 def sums(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:

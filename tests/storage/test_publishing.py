@@ -28,7 +28,7 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.publishing import _opened, publish
 from clauseway.storage.lake.records import records
-from clauseway.storage.lake.stores import FolderStore, Stored
+from clauseway.storage.lake.stores import FolderStore
 from clauseway.values import InvalidInput
 from soak import examples
 
@@ -45,7 +45,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 def our_sums(lake: Lake) -> iceberg_judges.Rows:
     """What the lake itself says counts, by day and cloud."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (1 + len(Unit)))
-    for part in records(lake.control, lake.root):
+    for part in records(lake.control, lake.sealed):
         for row in part.to_pylist():
             if row["status"] in SERVED:
                 of_place = sums[str(row["event_day"]), row["cloud"]]
@@ -264,7 +264,7 @@ def test_whatever_happens_in_between_the_table_is_the_lake(tmp_path_factory: Any
         row for name in published_names(lake) for row in pq.read_table(lake.root / name).to_pylist()
     ]  # fmt: skip
     assert sorted(read, key=_identity) == sorted(
-        (row for part in records(control, lake.root) for row in part.select(USAGE_SCHEMA.names).to_pylist()),
+        (row for part in records(control, lake.sealed) for row in part.select(USAGE_SCHEMA.names).to_pylist()),
         key=_identity,
     )
     control.close()
@@ -274,12 +274,12 @@ def _identity(row: dict[str, Any]) -> tuple[str, int]:
     return row["request_id"], row["attempt"]
 
 
-class _FailingStore:
+class _FailingStore(FolderStore):
     """A folder that fails at its n-th change, as a disk does that is full, or a process that is killed there."""
 
     def __init__(self, root: Path, changes: int) -> None:
-        self._store, self._left = FolderStore(root), changes
-        self.location = self._store.location
+        super().__init__(root)
+        self._left = changes
 
     def _change(self) -> None:
         self._left -= 1
@@ -288,21 +288,15 @@ class _FailingStore:
 
     def put(self, name: str, content: bytes) -> bool:
         self._change()
-        return self._store.put(name, content)
+        return super().put(name, content)
 
     def replace(self, name: str, content: bytes) -> None:
         self._change()
-        self._store.replace(name, content)
-
-    def get(self, name: str) -> bytes:
-        return self._store.get(name)
-
-    def under(self, folder: str) -> Iterator[Stored]:
-        return self._store.under(folder)
+        super().replace(name, content)
 
     def remove(self, names: Iterable[str]) -> None:
         self._change()
-        self._store.remove(names)
+        super().remove(names)
 
 
 def test_killed_at_any_change_the_table_is_the_former_or_the_new_one(lake: Lake) -> None:

@@ -69,6 +69,7 @@ USES: Mapping[str, HomeUse] = {
     "lake check": HomeUse.READS,
     "lake accept": HomeUse.READS,
     "lake compact": HomeUse.READS,
+    "lake move": HomeUse.READS,
     "lake publish": HomeUse.READS,
     "lake retain": HomeUse.READS,
     "lake rollups": HomeUse.READS,

@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clauseway.app.books.lake_place import copies_bytes_max
 from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.books.settling import shares_of
 from clauseway.app.opening.home import Home
@@ -22,7 +23,7 @@ from clauseway.files import written_whole
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.compaction import Merged, compact, drop_before
-from clauseway.storage.lake.files import INTENTS, USAGE, files_of, kept_from
+from clauseway.storage.lake.files import INTENTS, USAGE, every_file, files_of, kept_from
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.records import days_of, records
 from clauseway.storage.lake.rollups import Usage, replace_day, scan, usage_by
@@ -37,7 +38,8 @@ EXPORTS = ("parquet", "cloudevents", "focus")
 class LakeState(msgspec.Struct, frozen=True, kw_only=True):
     """The contents of the lake.
 
-    Days are the first and the last with usage; `kept_from` is empty where none was dropped.
+    Days are the first and the last with usage; `kept_from` is empty where none was dropped, `place`
+    where the files lie in the home's folder.
     """
 
     usage_files: int
@@ -47,6 +49,7 @@ class LakeState(msgspec.Struct, frozen=True, kw_only=True):
     first_day: date | None
     last_day: date | None
     kept_from: date | None
+    place: str = ""
 
 
 class Compacted(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +73,7 @@ def state(home: Home) -> LakeState:
             first_day=min((file.first_day for file in usage), default=None),
             last_day=max((file.last_day for file in usage), default=None),
             kept_from=kept_from(lake.control),
+            place=lake.store.location if lake.store.is_remote else "",
         )
 
 
@@ -84,6 +88,8 @@ def compact_lake(
             before, after, rows = before + merged.before, after + merged.after, rows + merged.rows
             report(merged)
         removed = lake.sweep(time.time_ns() - _GRACE_NS)
+        if lake.store.is_remote:
+            lake.sealed.trim(every_file(lake.control), copies_bytes_max(home))
     return Compacted(before=before, after=after, rows=rows, removed=len(removed))
 
 
@@ -204,7 +210,7 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
 def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:
     rows = 0
     with pq.ParquetWriter(out, USAGE_SCHEMA, compression="zstd") as writer:
-        for batch in records(lake.control, lake.root, days):
+        for batch in records(lake.control, lake.sealed, days):
             writer.write_table(
                 pa.Table.from_batches([batch]).select(USAGE_SCHEMA.names).cast(USAGE_SCHEMA)
             )
@@ -215,7 +221,7 @@ def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:
 def _cloudevents(lake: Lake, out: Path, days: Interval | None) -> int:
     rows = 0
     with out.open("wb") as file:
-        for batch in records(lake.control, lake.root, days):
+        for batch in records(lake.control, lake.sealed, days):
             file.writelines(write_cloudevents(batch.to_pylist()))
             rows += batch.num_rows
     return rows

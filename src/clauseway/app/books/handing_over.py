@@ -287,7 +287,7 @@ def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:
     """
     seal(home)
     with open_lake(home) as lake:
-        for batch in records(lake.control, lake.root, part.days):
+        for batch in records(lake.control, lake.sealed, part.days):
             counted = [
                 row
                 for row in batch.to_pylist()

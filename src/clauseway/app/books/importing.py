@@ -510,9 +510,13 @@ def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
     between = (pc.field("request_id") >= ids[0]) & (pc.field("request_id") <= ids[-1])
     metered: set[bytes] = set()
     first, last = (day_of(outer(used.event_ns for used in rows)) for outer in (min, max))
-    for file in files_of(lake.control, USAGE, Interval(first, day_after(last))):
-        if file.first_request > ids[-1] or file.last_request < ids[0]:
-            continue
+    near = [
+        file
+        for file in files_of(lake.control, USAGE, Interval(first, day_after(last)))
+        if file.first_request <= ids[-1] and file.last_request >= ids[0]
+    ]
+    lake.sealed.fetch(near)
+    for file in near:
         table = read_rows(lake.root / file.name, columns=["request_id", "attempt"], filters=between)
         keys = zip(table["request_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
         metered |= {names[key] for key in keys if key in names}

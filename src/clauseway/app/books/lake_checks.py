@@ -10,7 +10,7 @@ from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
-from clauseway.storage.lake.digests import LakeFault, faults_in
+from clauseway.storage.lake.digests import LakeDamaged, LakeFault
 from clauseway.storage.lake.files import LakeFile, every_file
 from clauseway.storage.lake.lost_files import heal
 
@@ -54,7 +54,7 @@ def check_lake(
             # Merging meanwhile deletes what it had retired: that is no fault.
             still = (
                 {file.name for file in every_file(lake.control)}
-                if (bad := faults_in(lake.root, chunk))
+                if (bad := lake.sealed.examine(chunk))
                 else set()
             )
             faults += [fault for fault in bad if fault.name in still]
@@ -76,12 +76,29 @@ def check_lake(
     )
 
 
+def listed_lake(home: Home) -> str:
+    """Look whether each file of a lake on object storage is there, at its size, and say so; return
+    nothing for a lake in its folder, which is looked at otherwise.
+
+    Raise StoreFailed, LakeDamaged.
+    """
+    with open_lake(home) as lake:
+        if not lake.store.is_remote:
+            return ""
+        files = [
+            file for file in every_file(lake.control) if not file.lost_ns and not file.is_retired
+        ]
+        if faults := lake.sealed.at_sight(files):
+            raise LakeDamaged(faults)
+        return f"{lake.store.location}: {len(files):,} files are there, each at its size"
+
+
 def check_part(home: Home, part: int, parts: int) -> None:
     """Hold one of so many parts of the lake against its digests, and remember changed files."""
     with open_lake(home) as lake:
         read = [file for file in every_file(lake.control) if not file.lost_ns]
         files = [file for number, file in enumerate(read) if number % parts == part]
-        remember_changed(home, files, faults_in(lake.root, files))
+        remember_changed(home, files, lake.sealed.examine(files))
 
 
 def remember_changed(home: Home, files: Sequence[LakeFile], faults: Sequence[LakeFault]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
+from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.leasing import UnreadJournals, dead_leases, return_leases
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
@@ -52,7 +53,7 @@ def open_lake(home: Home) -> Iterator[Lake]:
     """Open the lake of a home, with its manifest."""
     control = Control.open(home.make().control)
     try:
-        yield Lake(home.lake, control)
+        yield Lake(home.lake, control, store_of(home))
     finally:
         control.close()
 

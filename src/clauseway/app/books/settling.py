@@ -15,6 +15,7 @@ from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.books.audit_log import refuse_edited, stated_breaks
 from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
 from clauseway.app.books.carrying import CarriedSums, named
+from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.losses import accepted_losses, refuse_losses
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
@@ -137,7 +138,7 @@ def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
     basis = basis_of(home, known_at)
     prices, opened = basis.prices(known_at), basis.opened()
     seal(home)
-    with as_known(home.control, home.lake, known_at.instant_ns) as past:
+    with as_known(home.control, home.lake, known_at.instant_ns, store_of(home)) as past:
         books = Books(past.control)
         _refuse_closed(books, days)
         settler = Settler(past, opened, prices, basis.readings, books.vouchers())

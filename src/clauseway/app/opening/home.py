@@ -61,6 +61,12 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake"
 
     @property
+    def lake_place(self) -> Path:
+        """Return the path of the file that names object storage as the place of the lake's files;
+        the folder then holds copies."""
+        return self.root / "lake.toml"
+
+    @property
     def spools(self) -> Path:
         return self.root / "spool"
 

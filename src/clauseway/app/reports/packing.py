@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
@@ -143,7 +144,10 @@ def pack_month(
     usage that is here.
     """
     days = month(period)
-    with copied(home.control, home.lake) as lake, TemporaryDirectory(prefix="clauseway-") as folder:
+    with (
+        copied(home.control, home.lake, store_of(home)) as lake,
+        TemporaryDirectory(prefix="clauseway-") as folder,
+    ):
         stated = given.statement if given is not None else _settled(lake, days, period)
         if stated is None or stated.as_of != days:
             raise _refused(

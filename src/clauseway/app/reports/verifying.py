@@ -14,6 +14,7 @@ import msgspec
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.books.handing_over import unpriced
+from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.settling import (
     ClosedMonths,
     Settler,
@@ -141,7 +142,7 @@ def verify_statement(
 
     Raise InvalidInput where that is impossible.
     """
-    with copied(home.control, home.lake) as copy:
+    with copied(home.control, home.lake, store_of(home)) as copy:
         lake = copy.priced_by(engine)
         again = repeat(home, lake, stated)
         settlement = performed_corrections(home, lake, stated, again)

@@ -19,6 +19,7 @@ import msgspec
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
+from clauseway.app.books.lake_checks import listed_lake
 from clauseway.app.books.losses import conditions
 from clauseway.app.opening.configuration import (
     DeploymentWritten,
@@ -42,6 +43,7 @@ from clauseway.metering import Deployment, Unit
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.spool.copier import introduce
 from clauseway.spool.messages import BadMessage
+from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 T = TypeVar("T")
@@ -134,12 +136,29 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
             "check reads them)"
         )
         yield Check(deployment="", what="usage", ok=True, found=sound)
+    yield from _lake_checks(home)
     edited = edits(home)
     for problem in edited:
         text = f"{problem.what}: {problem.why}"
         yield Check(deployment="", what="books", ok=False, found=text, todo=problem.todo)
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
+
+
+def _lake_checks(home: Home) -> Iterator[Check]:
+    """Check that a lake on object storage can be reached, and that each file is there, at its
+    size."""
+    try:
+        listed = listed_lake(home)
+    except LakeDamaged as error:
+        for problem in error.problems:
+            text = f"{problem.what} ({problem.where}): {problem.why}"
+            yield Check(deployment="", what="lake", ok=False, found=text, todo=problem.todo)
+    except InvalidInput as error:
+        yield from (_failed("", "lake", problem) for problem in error.problems)
+    else:
+        if listed:
+            yield Check(deployment="", what="lake", ok=True, found=listed)
 
 
 def _examination(checks: Iterable[Check]) -> Examination:

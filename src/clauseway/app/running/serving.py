@@ -57,6 +57,7 @@ from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.basis import Acceptance
 from clauseway.storage.lake.digests import LakeDamaged
+from clauseway.storage.lake.stores import StoreFailed
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 # A lake lags behind the spool by this much at most.
@@ -445,7 +446,7 @@ class Upkeep:
                 compact_lake(self._home)
         except LakeDamaged:
             pass  # told below
-        except (OSError, DBAPIError) as error:
+        except (OSError, DBAPIError, StoreFailed) as error:
             self._told(
                 f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
             )

@@ -7,6 +7,7 @@ import typer
 
 from clauseway.app.books.compacting import compact_lake, rebuild_rollups, retain, state, today
 from clauseway.app.books.lake_checks import check_lake
+from clauseway.app.books.lake_place import move_lake
 from clauseway.app.books.losses import accept_file_loss
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
@@ -42,6 +43,8 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
             f"{counted(report.rows, 'record')} of {days} in {counted(report.usage_files, 'file')}, "
             f"{report.bytes / 1e6:,.1f} MB in all"
         )
+        if report.place:
+            out.print(f"the files lie at {report.place}", soft_wrap=True)
         if report.kept_from is not None:
             out.print(
                 f"single records are kept from {report.kept_from} on; before that, hourly sums"
@@ -166,6 +169,68 @@ def compact(
     done = compact_lake(home_at(home), None if files is None else max(2, files))
     text = f"{counted(done.before, 'file')} became {done.after:,}, with {counted(done.rows, 'row')}"
     answer(as_json, done, f"{text}; {done.removed:,} removed")
+    return 0
+
+
+@app.command()
+def move(
+    to: Annotated[
+        str,
+        typer.Option("--to", help="s3://BUCKET/PREFIX, or `home`.", metavar="ADDRESS"),
+    ],
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--storage-endpoint",
+            help="The address of a service that is not the cloud's.",
+            metavar="URL",
+        ),
+    ] = "",
+    region: Annotated[
+        str, typer.Option("--region", help="The bucket's region.", metavar="REGION")
+    ] = "",
+    access_key_env: Annotated[
+        str,
+        typer.Option("--access-key-env", help="The variable with the access key.", metavar="NAME"),
+    ] = "",
+    secret_env: Annotated[
+        str,
+        typer.Option("--secret-env", help="The variable with its secret.", metavar="NAME"),
+    ] = "",
+    secret_file: Annotated[
+        str, typer.Option("--secret-file", help="The file with its secret.", metavar="FILE")
+    ] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Move the lake's files to object storage, or back to the home. Batches still commit in SQL.
+
+    Every file is read again in the new place and held against its digest before the home names it
+    (`lake.toml`); until then the old place is in force and untouched. Broken off, it goes on where
+    it was. The folder keeps copies of what is read. Without names of secrets the machine's own
+    credentials are used. Needs the extra `object-storage`.
+
+    \b
+    To a bucket, with the machine's own credentials:
+      clauseway lake move --to s3://acme-usage/clauseway --region eu-central-1
+    To a service of one's own:
+      clauseway lake move --to s3://usage/lake --storage-endpoint https://s3.example --secret-file /etc/lake.key
+    Back into the home:
+      clauseway lake move --to home
+
+    Exit code: 0 moved, 3 nothing was moved and why, 1 a failure, ours or the machine's.
+    """
+    settings = {
+        "endpoint": endpoint,
+        "region": region,
+        "access_key_env": access_key_env,
+        "secret_env": secret_env,
+        "secret_file": secret_file,
+    }
+    moved = move_lake(home_at(home), to, settings)
+    held = f"{counted(moved.files, 'file')} with {counted(moved.rows, 'row')}"
+    text = f"{held}, {moved.bytes / 1e6:,.1f} MB, are the same in both places; {moved.copied:,} were copied."
+    answer(as_json, moved, f"{text}\nThe lake is at {moved.target} now.")
     return 0
 
 

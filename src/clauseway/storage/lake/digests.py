@@ -87,18 +87,12 @@ def faults_at_sight(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
     """Return the faults of missing files and files of another size. Quick, and blind to an edit
     that keeps the size."""
     faults = ((file, _at_sight(root / file.name, file)) for file in files)
-    return [_faulty(file, fault) for file, fault in faults if fault]
+    return [as_fault(file, fault) for file, fault in faults if fault]
 
 
 def as_changed(file: LakeFile) -> LakeFault:
     """Return the fault of a file whose bytes have changed."""
-    return _faulty(file, CHANGED)
-
-
-def require_sound(root: Path, files: Iterable[LakeFile]) -> None:
-    """Raise LakeDamaged with every file that is missing or changed."""
-    if faults := faults_in(root, files):
-        raise LakeDamaged(faults)
+    return as_fault(file, CHANGED)
 
 
 def read_rows(path: Path, **asked: Any) -> pa.Table:
@@ -110,13 +104,13 @@ def read_rows(path: Path, **asked: Any) -> pa.Table:
 def _fault(root: Path, file: LakeFile) -> LakeFault | None:
     path = root / file.name
     if fault := _at_sight(path, file):
-        return _faulty(file, fault)
+        return as_fault(file, fault)
     try:
         with path.open("rb") as stored:
             is_sound = hashlib.file_digest(stored, "sha256").hexdigest() == file.digest
     except FileNotFoundError:
-        return _faulty(file, MISSING)
-    return None if is_sound else _faulty(file, CHANGED)
+        return as_fault(file, MISSING)
+    return None if is_sound else as_fault(file, CHANGED)
 
 
 def _at_sight(path: Path, file: LakeFile) -> str:
@@ -126,7 +120,8 @@ def _at_sight(path: Path, file: LakeFile) -> str:
         return MISSING
 
 
-def _faulty(file: LakeFile, fault: str) -> LakeFault:
+def as_fault(file: LakeFile, fault: str) -> LakeFault:
+    """Return the fault of a file that is `MISSING` or `CHANGED`."""
     return LakeFault(
         name=file.name,
         what=fault,

@@ -1,5 +1,5 @@
 """The lake: sealed usage as Parquet files, one per event day, named by spool and range, listed in
-the database alone.
+the database alone; in a folder, or on object storage with copies in that folder.
 
 Sealing writes beside, forces to disk, renames, forces the folder, and only then commits the range
 to the manifest, together with the list of its files, the hourly sums and all other rows of the
@@ -26,7 +26,6 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, Overlap, Sealed
 from clauseway.storage.lake.batches import Range, UsageBatch
 from clauseway.storage.lake.columns import intent_table, sound_table
-from clauseway.storage.lake.digests import require_sound
 from clauseway.storage.lake.files import (
     INTENTS,
     USAGE,
@@ -40,6 +39,7 @@ from clauseway.storage.lake.quarantine import hold
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.lake.records import days_of
 from clauseway.storage.lake.rollups import Summing, Sums, add_sums, replace_day, scan
+from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
 from clauseway.values import Interval
 
@@ -65,14 +65,19 @@ class Lake:
     Sums of usage take records known by `known_ns`, in files sealed by `sealed_ns`: by default, all.
     """
 
-    def __init__(self, root: Path, control: Control) -> None:
+    def __init__(self, root: Path, control: Control, store: Store | None = None) -> None:
         self.root = root
         self.control = control
-        self.store: Store = FolderStore(root)
+        self.store: Store = store or FolderStore(root)
         self.known_ns = self.sealed_ns = _NO_LIMIT_NS
         self.engine: QueryEngine = duckdb_engine
         root.mkdir(parents=True, exist_ok=True)
         _adopt_former(self)
+
+    @property
+    def sealed(self) -> SealedFiles:
+        """Return the files as readers find them."""
+        return SealedFiles(self.root, self.store)
 
     @property
     def is_limited(self) -> bool:
@@ -145,7 +150,7 @@ class Lake:
         frames = f"{of.first_frame:010d}-{of.end_frame:010d}"
         place = f"{of.spool}-{of.segment:016d}-{frames}.parquet"
         # Write the files and sum their rows on the way; nobody sees them before the commit.
-        summing = Summing(self.control, self.root)
+        summing = Summing(self.control, self.sealed)
         written = list(self.write_parts(USAGE, place, summing.watch(usage), sealed_ns))
         sums = summing.sums(written)
         days = [file.first_day for file in written]
@@ -197,7 +202,7 @@ class Lake:
     def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
         """Check that these files are as they were written, and return them: readers of rows call
         this first. Raise LakeDamaged."""
-        require_sound(self.root, files)
+        self.sealed.require_sound(files)
         return files
 
     def sweep(self, retired_before_ns: int = 1 << 62) -> list[Path]:
@@ -209,6 +214,8 @@ class Lake:
         kept = kept_names(self.control, retired_before_ns) | self.published_files()
         gone = [stored.name for stored in self.stored() if stored.name not in kept]
         self.store.remove(gone)
+        if self.store.is_remote:
+            FolderStore(self.root).remove(gone)
         forget(self.control, gone)
         return [self.root / name for name in gone]
 
@@ -255,6 +262,7 @@ class Lake:
                 yield part
 
         digest, size = self._write(name, watched())
+        name = self._kept(name, digest)
         return LakeFile(
             name=name,
             kind=kind,
@@ -268,6 +276,20 @@ class Lake:
             sealed_ns=sealed_ns,
             places=json.dumps(sorted(map(list, places))) if kind == USAGE else "",
         )
+
+    def _kept(self, name: str, digest: str) -> str:
+        """Store a file that was written; return its name.
+
+        A process that was killed before its batch was committed may have left another file under
+        that name. Nothing is overwritten: then the file's digest is part of its name.
+        """
+        path = self.root / name
+        if self.store.keep(name, path):
+            return name
+        other = f"{name.removesuffix('.parquet')}-{digest[:16]}.parquet"
+        path.rename(self.root / other)
+        assert self.store.keep(other, self.root / other), f"{other} is named by its content"
+        return other
 
     def _write(self, name: str, parts: Iterator[pa.Table]) -> tuple[str, int]:
         """Write a table, in parts, so that its name appears only with all its bytes; return their

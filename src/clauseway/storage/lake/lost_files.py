@@ -25,7 +25,6 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.control import as_record
 from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.lake.digests import faults_in
 from clauseway.storage.lake.files import ESTIMATE, USAGE, LakeFile, files_of, lost_files, retire
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.records import days_of
@@ -61,7 +60,7 @@ def heal(lake: Lake, now_ns: int) -> list[LakeFile]:
     """Read lost files again that were put back as they were sealed; return them. Estimates for them
     go."""
     lost = lost_files(lake.control)
-    damaged = {fault.name for fault in faults_in(lake.root, lost)} if lost else set()
+    damaged = {fault.name for fault in lake.sealed.examine(lost)} if lost else set()
     healed = [file for file in lost if file.name not in damaged]
     for file in healed:
         with lake.control.writing() as connection:
@@ -111,7 +110,7 @@ def _sum_again(connection: Connection, lake: Lake, file: LakeFile) -> None:
         rows = connection.execute(select(schema.lake_files).where(of_day))
         files = [as_record(LakeFile, row) for row in rows]
         # The content of a damaged file is not known: the sums stay as they were.
-        if not faults_in(lake.root, files):
+        if not lake.sealed.faults(files):
             replace_day(
                 connection, day.begin, scan([lake.root / listed.name for listed in files], day)
             )

@@ -19,12 +19,13 @@ from clauseway.storage.control.copying import copy_control
 from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.digests import read_rows
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.stores import Store
 
 
 @contextmanager
-def copied(control: Place, lake: Path) -> Iterator[Lake]:
+def copied(control: Place, lake: Path, store: Store | None = None) -> Iterator[Lake]:
     """Open the lake of a home with a copy of its control data, which may be changed. `control` is
-    the home's database."""
+    the home's database, `store` where its files are if not in the folder."""
     with TemporaryDirectory(prefix="clauseway-") as folder:
         copy = Path(folder) / "control.db"
         if isinstance(control, Path) and control.exists():
@@ -37,7 +38,7 @@ def copied(control: Place, lake: Path) -> Iterator[Lake]:
         try:
             if not isinstance(control, Path):
                 _copy_from_server(control, opened)
-            yield Lake(lake if lake.exists() else Path(folder) / "lake", opened)
+            yield Lake(lake if lake.exists() else Path(folder) / "lake", opened, store)
         finally:
             opened.close()
 
@@ -51,9 +52,11 @@ def _copy_from_server(address: str, copy: Control) -> None:
 
 
 @contextmanager
-def as_known(control: Place, lake: Path, known_ns: int) -> Iterator[Lake]:
+def as_known(
+    control: Place, lake: Path, known_ns: int, store: Store | None = None
+) -> Iterator[Lake]:
     """Open the lake and the books of a home as they were known at an instant."""
-    with copied(control, lake) as past:
+    with copied(control, lake, store) as past:
         with past.control.writing() as connection:
             for table, recorded in (
                 (schema.vouchers, schema.vouchers.c.recorded_ns),

@@ -24,7 +24,7 @@ import pyarrow as pa
 from ibis import _
 
 from clauseway.storage.lake.columns import USAGE_SCHEMA
-from clauseway.storage.lake.digests import LakeDamaged, faults_at_sight
+from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.files import USAGE, LakeFile, every_file, files_of
 from clauseway.storage.lake.iceberg import (
     ADDED,
@@ -224,7 +224,7 @@ def _live(table: _Table) -> dict[str, DataFile]:
 def _wanted(lake: Lake, before: Mapping[str, DataFile]) -> tuple[list[_Wanted], int]:
     """Return the data files that hold each attempt once, and how many days were rewritten."""
     files = files_of(lake.control, USAGE)
-    if faults := faults_at_sight(lake.root, files):
+    if faults := lake.sealed.at_sight(files):
         raise LakeDamaged(faults)
     wanted, rewritten = [], 0
     for day in days_of(files):

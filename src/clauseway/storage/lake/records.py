@@ -16,9 +16,9 @@ from ibis.expr.types import BooleanValue, NumericValue, Table
 from clauseway.metering import SERVED, Unit
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import LATER
-from clauseway.storage.lake.digests import require_sound
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake.query_engines import read_files
+from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.values import Interval, day_after
 
 _ROWS = 20_000
@@ -83,8 +83,10 @@ def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
     return ranges
 
 
-def records(control: Control, root: Path, days: Interval | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield all records of the lake at `root`, or those of some days: day by day, by event time and
+def records(
+    control: Control, sealed: SealedFiles, days: Interval | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield all records of the lake, or those of some days: day by day, by event time and
     then by request.
 
     Raise LakeDamaged at the first day with a file that is missing or changed.
@@ -92,8 +94,8 @@ def records(control: Control, root: Path, days: Interval | None = None) -> Itera
     for day in days_of(files_of(control, USAGE, days), days):
         con = ibis.duckdb.connect()
         files = files_of(control, USAGE, day)
-        require_sound(root, files)
-        in_order = once(con, [root / file.name for file in files], day).order_by(
+        sealed.require_sound(files)
+        in_order = once(con, [sealed.path(file) for file in files], day).order_by(
             _.event_ns, _.request_id, _.attempt
         )
         yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)

@@ -26,9 +26,10 @@ from clauseway.metering import SERVED, RequestId, Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
-from clauseway.storage.lake.digests import LakeFault, faults_in, read_rows
+from clauseway.storage.lake.digests import LakeFault, read_rows
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake.records import is_served, once
+from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.values import HOUR_NS, Interval, day_after, day_of, start_of_day_ns
 
 _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product", "model")
@@ -109,8 +110,8 @@ class Summing:
     """Sums rows on their way into the lake, part by part, each of one event day and the days in
     order."""
 
-    def __init__(self, control: Control, root: Path) -> None:
-        self._control, self._root = control, root
+    def __init__(self, control: Control, sealed: SealedFiles) -> None:
+        self._control, self._sealed = control, sealed
         self._added = _Added()
         self._again: set[date] = set()
         self._unsure: set[date] = set()
@@ -127,19 +128,19 @@ class Summing:
         anew: list[RollupRow] = []
         for day in sorted(self._again):
             held = self._held_on(day)
-            if faults_in(self._root, held):
+            if self._sealed.faults(held):
                 # A damaged day cannot be summed anew: it is added to, and nothing is settled from
                 # it.
                 self._unsure.add(day)
                 continue
             files = [*held, *(file for file in written if file.first_day == day)]
-            anew += scan([self._root / file.name for file in files], _day(day))
+            anew += scan([self._sealed.path(file) for file in files], _day(day))
         again = self._again - self._unsure
         return Sums(chain(self._added.rows(again), anew), frozenset(again), frozenset(self._unsure))
 
     def _sum(self, part: pa.Table) -> None:
         day: date = part["event_day"][0].as_py()
-        again, unsure = _days_again(part, self._held_on(day), self._root)
+        again, unsure = _days_again(part, self._held_on(day), self._sealed)
         self._again |= again
         self._unsure |= unsure
         self._added.add(_summed(part))
@@ -235,7 +236,7 @@ def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
 
 
 def _days_again(
-    usage: pa.Table, held: Sequence[LakeFile], root: Path
+    usage: pa.Table, held: Sequence[LakeFile], sealed: SealedFiles
 ) -> tuple[set[date], set[date]]:
     """Return the days on which an attempt repeats among these rows or in a file, and those on which
     a damaged file hides it.
@@ -257,11 +258,15 @@ def _days_again(
         return days, unsure
     ids = pc.min_max(pairs["request_id"]).as_py()
     between = (pc.field("request_id") >= ids["min"]) & (pc.field("request_id") <= ids["max"])
-    for file in held:
-        if file.first_request > ids["max"] or file.last_request < ids["min"]:
-            continue
+    near = [
+        file
+        for file in held
+        if file.first_request <= ids["max"] and file.last_request >= ids["min"]
+    ]
+    sealed.fetch(near)
+    for file in near:
         try:
-            there = read_rows(root / file.name, columns=pairs.column_names, filters=between)
+            there = read_rows(sealed.path(file), columns=pairs.column_names, filters=between)
         except (OSError, pa.ArrowException):
             # Damaged: no settlement reads it until it is put back, and then repeated attempts have
             # to count once.

@@ -4,6 +4,7 @@ A file appears whole under its name or not at all, and no file is overwritten bu
 `replace`d by their writer alone. Names are those of `LakeFile`, with slashes.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from clauseway.files import force_folder, write_whole
+from clauseway.values import InvalidInput
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,8 +23,20 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     changed_ns: int
 
 
+class StoreFailed(InvalidInput):
+    """Object storage cannot be reached or refuses what is asked; it was asked several times where
+    that may help, and nothing was changed."""
+
+
 class Store(Protocol):
-    """The place of the lake's files. Every method raises OSError if the place fails."""
+    """The place of the lake's files.
+
+    Every method raises OSError if a folder's disk fails, and StoreFailed if object storage does.
+    """
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether files are elsewhere, so that readers need copies of them."""
 
     @property
     def location(self) -> str:
@@ -37,6 +51,16 @@ class Store(Protocol):
     def get(self, name: str) -> bytes:
         """Return a file's bytes. Raise FileNotFoundError."""
 
+    def keep(self, name: str, path: Path) -> bool:
+        """Store the file that was written at `path`, where the store's folder has that name; return
+        False if there is another file of that name, which is left as it is."""
+
+    def copy(self, name: str, path: Path) -> None:
+        """Copy a file of a remote store to a path. Raise FileNotFoundError."""
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file, read to its last byte. Raise FileNotFoundError."""
+
     def under(self, folder: str) -> Iterator[Stored]:
         """Yield the files below a folder; of the empty name, all."""
 
@@ -49,6 +73,10 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    @property
+    def is_remote(self) -> bool:
+        return False
 
     @property
     def location(self) -> str:
@@ -70,6 +98,16 @@ class FolderStore:
 
     def get(self, name: str) -> bytes:
         return (self._root / name).read_bytes()
+
+    def keep(self, name: str, path: Path) -> bool:
+        return path == self._root / name
+
+    def copy(self, name: str, path: Path) -> None:
+        raise AssertionError("files of a folder are read where they are")
+
+    def digest(self, name: str) -> str:
+        with (self._root / name).open("rb") as stored:
+            return hashlib.file_digest(stored, "sha256").hexdigest()
 
     def under(self, folder: str) -> Iterator[Stored]:
         for path in sorted((self._root / folder).rglob("*")):

@@ -1,0 +1,190 @@
+"""Where the lake of a home lies: in its folder, or on object storage that `lake.toml` of the home
+names. The lake moved between the two.
+
+Moved      a lake that was moved: from where, to where, and what is equal in both places
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import import_module
+from typing import Any, NoReturn
+
+import msgspec
+
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.locks import alone
+from clauseway.files import PRIVATE, write_whole
+from clauseway.storage.control.control import Control
+from clauseway.storage.lake.digests import LakeDamaged
+from clauseway.storage.lake.files import LakeFile, every_file
+from clauseway.storage.lake.lake import METADATA, PUBLISHED, Lake
+from clauseway.storage.lake.sealed_files import SealedFiles
+from clauseway.storage.lake.stores import FolderStore, Store
+from clauseway.values import InvalidInput, Problem
+
+HOME = "home"
+# Whoever changes the lake holds one of these; to move it, both are held.
+_LOCKS = ("import", "seal")
+_AT_ONCE = 64
+_ABOUT = "# Where the lake lies, by `clauseway lake move`: settings may change, the url may not."
+# Its libraries are an extra, and a lake in a folder does without.
+_OBJECT_STORE = "clauseway.storage.lake.object_store"
+
+
+class MovedLake(msgspec.Struct, frozen=True, kw_only=True):
+    """A lake that was moved: from where, to where, and its files, rows and bytes, equal by digest.
+
+    `copied` of them were not there before.
+    """
+
+    source: str
+    target: str
+    files: int
+    rows: int
+    bytes: int
+    copied: int
+
+
+def store_of(home: Home) -> Store | None:
+    """Return the object storage of a home's lake; None if its files lie in the folder.
+
+    Raise StoreFailed, and InvalidInput if `lake.toml` makes no sense.
+    """
+    try:
+        written = home.lake_place.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    module = import_module(_OBJECT_STORE)
+    try:
+        storage = msgspec.toml.decode(written, type=module.ObjectStorage)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(
+                what="lake.toml makes no sense",
+                why=str(error),
+                where=str(home.lake_place),
+                todo="Fix it; `clauseway lake move` writes it, and says which settings there are.",
+            )
+        ) from None
+    store: Store = module.ObjectStore(storage)
+    return store
+
+
+def copies_bytes_max(home: Home) -> int:
+    """Return how many bytes of copies the home keeps of a lake on object storage."""
+    written = msgspec.toml.decode(home.lake_place.read_bytes())
+    return int(written.get("copies_mb", 20_000)) * 1_000_000
+
+
+def move_lake(
+    home: Home,
+    target: str,
+    settings: dict[str, Any] | None = None,
+    on_files: Callable[[int, int], object] = lambda _done, _all: None,
+) -> MovedLake:
+    """Move the files of a home's lake to object storage at an address, or back to its folder
+    (`home`).
+
+    Every file is read in the new place and held against its digest before the home names it; until
+    then the old place is untouched and in force. A move that was broken off goes on where it was.
+    Raise LakeDamaged, StoreFailed; InvalidInput if the new place holds files of another lake.
+    """
+    former = store_of(home)
+    if (target == HOME) == (former is None):
+        _refuse_same(home, former)
+    fresh = None if target == HOME else _opened(target, settings or {})
+    with ExitStack() as held:
+        for name in _LOCKS:
+            held.enter_context(alone(home, name, lambda: _refuse_busy(home)))
+        control = Control.open(home.make().control)
+        held.callback(control.close)
+        lake = Lake(home.lake, control, former)
+        files = [file for file in every_file(control) if not file.lost_ns]
+        place = fresh or FolderStore(home.lake)
+        copied = _copied(lake, place, files, on_files)
+        _switch(home, target, settings or {})
+    return MovedLake(
+        source=lake.store.location,
+        target=place.location,
+        files=len(files),
+        rows=sum(file.rows for file in files),
+        bytes=sum(file.bytes for file in files),
+        copied=copied,
+    )
+
+
+def _copied(
+    lake: Lake, place: Store, files: list[LakeFile], on_files: Callable[[int, int], object]
+) -> int:
+    """Copy the files that are not there yet; return how many. All are read again there."""
+    there = {stored.name for stored in place.under("")} if place.is_remote else set()
+    _refuse_foreign(place, there - {file.name for file in files})
+    target = SealedFiles(lake.root, place)
+    copied = 0
+    for at in range(0, len(files), _AT_ONCE):
+        chunk = files[at : at + _AT_ONCE]
+        absent = [file for file in chunk if file.name not in there]
+        # A retired file may be gone: sweeping removes it.
+        if faults := [each for each in lake.sealed.faults(absent) if not each.is_retired]:
+            raise LakeDamaged(faults)
+        for file in absent:
+            if (lake.root / file.name).exists():
+                place.keep(file.name, lake.root / file.name)
+                copied += 1
+        if faults := [each for each in target.examine(chunk) if not each.is_retired]:
+            raise LakeDamaged(faults)
+        on_files(min(at + _AT_ONCE, len(files)), len(files))
+    return copied
+
+
+def _opened(target: str, settings: dict[str, Any]) -> Store:
+    module = import_module(_OBJECT_STORE)
+    store: Store = module.ObjectStore(module.ObjectStorage(url=target, **settings))
+    return store
+
+
+def _switch(home: Home, target: str, settings: dict[str, Any]) -> None:
+    """Let the home name the new place."""
+    if target == HOME:
+        home.lake_place.unlink()
+        return
+    named = {
+        "url": target.rstrip("/"),
+        **{name: value for name, value in settings.items() if value},
+    }
+    # A text in JSON is one in TOML.
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in named.items()]
+    text = "\n".join([_ABOUT, *lines, ""])
+    write_whole(home.lake_place, text.encode(), mode=PRIVATE)
+
+
+def _refuse_foreign(place: Store, names: set[str]) -> None:
+    """Refuse a place with files that this lake does not list. A published table is no such file."""
+    foreign = sorted(name for name in names if name.partition("/")[0] not in (METADATA, PUBLISHED))
+    if foreign:
+        raise InvalidInput(
+            Problem(
+                what="the place is not empty",
+                why=f"{len(foreign):,} files there are not of this lake, {foreign[0]} among them",
+                where=place.location,
+                todo="Name a prefix that nothing lies below.",
+            )
+        )
+
+
+def _refuse_same(home: Home, former: Store | None) -> NoReturn:
+    where = home.lake if former is None else former.location
+    todo = (
+        "Name object storage: clauseway lake move --to s3://BUCKET/PREFIX."
+        if former is None
+        else f"To move it elsewhere, move it back first: clauseway lake move --to {HOME}."
+    )
+    problem, why = "there is nothing to move", f"the lake is at {where} already"
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
+
+
+def _refuse_busy(home: Home) -> None:
+    problem, why = "the home is in use", "another process seals, imports or merges there"
+    todo = "Wait until it has ended, or stop it, then repeat the command."
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
