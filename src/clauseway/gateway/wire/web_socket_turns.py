@@ -95,6 +95,6 @@ class EventReader:
         end = end_of_events(block)
         self._rest = block[end:]
         for event in events_in(block[:end]):
-            told = data_of(event)
-            if told and told != b"[DONE]":
-                yield told
+            event_data = data_of(event)
+            if event_data and event_data != b"[DONE]":
+                yield event_data
