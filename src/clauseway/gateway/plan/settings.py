@@ -110,7 +110,7 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
         Literal["refuse", "alone"],
         Meta(
             description=(
-                "Without the follower: refuse requests, or go on with one copy, which statements tell."
+                "Without the follower: refuse requests, or go on with one copy, as `spool list` shows."
             )
         ),
     ] = "refuse"
