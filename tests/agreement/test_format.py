@@ -136,7 +136,11 @@ def meaning(agreement: Agreement) -> object:
 
     def without_lines(value: object) -> object:
         if isinstance(value, dict):
-            return {key: without_lines(member) for key, member in value.items() if key not in ("line", "lines", "hash")}
+            return {
+                key: without_lines(member)
+                for key, member in value.items()
+                if key not in ("line", "lines", "text_digest")
+            }
         return [without_lines(item) for item in value] if isinstance(value, list | tuple) else value
 
     return without_lines(msgspec.to_builtins(agreement, order="sorted"))
