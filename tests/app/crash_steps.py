@@ -224,7 +224,7 @@ def run(asked: dict[str, Any]) -> None:
 
 def main() -> None:
     # What steps would each load at first use is loaded here, once: a process that is forked has it already.
-    for name in ("pyarrow_hotfix", "ibis.backends.duckdb", "ibis.expr.sql"):
+    for name in ("pandas", "pyarrow_hotfix", "ibis.backends.duckdb", "ibis.expr.sql"):
         importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)

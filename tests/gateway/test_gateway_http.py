@@ -204,7 +204,7 @@ PATHS = [
     ("DELETE", "/v1/responses/input_tokens", 405, "method_not_allowed"),
     ("GET", "/", 404, "unknown_url"),
     ("PUT", "/v1/chat/completions", 405, "method_not_allowed"),
-    ("DELETE", "/v1/models", 405, "method_not_allowed"),
+    ("PUT", "/v1/models", 405, "method_not_allowed"),
 ]
 
 

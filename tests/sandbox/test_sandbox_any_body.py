@@ -76,6 +76,7 @@ JSON_PATHS += ["/images/generations", "/moderations", "/batches", "/chat/complet
 
 @pytest.mark.parametrize("path", sorted(set(JSON_PATHS)))
 @settings(max_examples=40, deadline=None)
+@example(fields={"conversation": {}})
 @given(fields=FIELDS)
 def test_any_fields(path: str, fields: dict[str, Any]) -> None:
     usual: dict[str, Any] = {"model": MODELS.get(path, "gpt-5.5"), "input": "x", "prompt": "x", "voice": "v"}

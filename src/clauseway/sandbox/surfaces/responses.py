@@ -252,7 +252,9 @@ def _conversation(account: CloudAccount, request: dict[str, Any]) -> KeptConvers
             "only providing one of: 'previous_response_id' or 'conversation'.",
             code="mutually_exclusive_parameters",
         )
-    return conversation_of(account, named["id"] if isinstance(named, dict) else str(named))
+    if isinstance(named, dict) and "id" not in named:
+        raise FormatRefusal(400, "Missing required parameter: 'conversation.id'.")
+    return conversation_of(account, str(named["id"] if isinstance(named, dict) else named))
 
 
 def conversation_of(account: CloudAccount, conversation_id: str) -> KeptConversation:
