@@ -20,7 +20,7 @@ from clauseway.app.books.keys import create_key, revoke_key
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
+from clauseway.app.running.serving import Served, ServeOptions, Signals, Upkeep, keep, serving
 from postgresql_server import new_database
 
 MODEL = "gpt-5.5"
@@ -109,8 +109,13 @@ def test_a_replica_that_loses_the_database_goes_on_and_comes_back(replicas: list
     key = create_key(replica.home, catalog, organisation="acme", project="p", seller="openai", segment="any")
     eventually(lambda: replica.ask(key.secret).status_code == 200)
     address = replica.home.database_address.read_text()
-    replica.home.database_address.write_text("postgresql://127.0.0.1:1/nobody")
+    # An address that is being written is read half, and later names a server that does not answer.
+    replica.home.database_address.write_text("postgresql://")
     eventually(lambda: any("The database is away" in text for text in replica.reports))
+    rounds: list[str] = []
+    Upkeep(replica.home, rounds.append).round(merging=False)
+    assert "it is tried again: the database's address" in rounds[0]
+    replica.home.database_address.write_text("postgresql://127.0.0.1:1/nobody")
     assert replica.ask(key.secret).status_code == 200
     # A gateway that dies meanwhile is started as soon as the database is there again.
     (killed,) = replica.served.gateways

@@ -57,7 +57,6 @@ from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.basis import Acceptance
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.storage.lake.stores import StoreFailed
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 # A lake lags behind the spool by this much at most.
@@ -435,7 +434,7 @@ class Upkeep:
         """Seal what was metered; where it is time, merge small files and read a part of the lake to
         its end.
 
-        Where the disk or the database fails, usage stays in the spool until it can be sealed, and
+        Where the disk, the database or its address fails, usage stays in the spool until it can be sealed, and
         the gateway refuses requests once its own disk fails.
         """
         try:
@@ -446,12 +445,16 @@ class Upkeep:
                 compact_lake(self._home)
         except LakeDamaged:
             pass  # told below
-        except (OSError, DBAPIError, StoreFailed) as error:
+        except (OSError, DBAPIError, InvalidInput) as error:
             self._told(
                 f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
             )
             return
-        lost = {str(condition.problem) for condition in write_conditions(self._home)}
+        try:
+            lost = {str(condition.problem) for condition in write_conditions(self._home)}
+        except (OSError, DBAPIError, InvalidInput) as error:
+            self._told(f"Damage could not be looked for; it is tried again: {error}")
+            return
         for text in sorted(lost - self._lost):
             self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost
@@ -477,7 +480,7 @@ class PlanInputs:
         try:
             self._seen = _inputs(self._options)
             self._is_away = False
-        except DBAPIError as error:
+        except (InvalidInput, DBAPIError) as error:  # the address may be half written
             if not self._is_away:
                 self._told(f"The database is away; the gateway goes on as it is: {error}")
             self._is_away = True
