@@ -33,13 +33,14 @@ from clauseway.spool.reader import (
     release,
 )
 from clauseway.spool.segments import (
+    NO_ROOM,
     SpoolBusy,
     identify,
     identity_of,
     is_written,
     set_fenced_aside,
 )
-from clauseway.spool.writer import NO_ROOM, SpoolWriter, Waiter
+from clauseway.spool.writer import SpoolWriter, Waiter
 
 __all__ = [
     "NO_ROOM",

@@ -29,6 +29,7 @@ from typing import Any, Final, NamedTuple
 
 from clauseway.spool.alone import AlonePeriods
 from clauseway.spool.copies import ALONE, HeldSegment, Uncopied, digest_of
+from clauseway.spool.format import ACKNOWLEDGED_AT, ACKNOWLEDGED_END, pack_acknowledged
 from clauseway.spool.messages import (
     NONCE_BYTES,
     PREFACE_BYTES,
@@ -61,7 +62,6 @@ _ANSWER_S: Final = 10.0
 # How soon a frame is looked for again that is being written here, and for how long.
 _SOON_S: Final = 0.005
 _NOT_YET_S: Final = 5.0
-_ACKNOWLEDGED_COUNT: Final = slice(60, 64)
 _NOWHERE: Final = (-1, 0)
 
 JournalPlace = tuple[int, int]
@@ -603,6 +603,6 @@ def _bytes_of(path: Path, begin: int, end: int) -> bytes:
         raise OSError(errno.EIO, f"{path} ends before {end:,} bytes")
     if begin == 0:
         header = bytearray(data)
-        header[_ACKNOWLEDGED_COUNT] = bytes(4)
+        header[ACKNOWLEDGED_AT:ACKNOWLEDGED_END] = pack_acknowledged(0)
         return bytes(header)
     return data

@@ -40,7 +40,14 @@ from clauseway.spool.messages import (
     unpack_append,
     unpack_release,
 )
-from clauseway.spool.segments import IDENTITY_NAME, SpoolBusy, list_segments, lock, segment_path
+from clauseway.spool.segments import (
+    IDENTITY_NAME,
+    NO_ROOM,
+    SpoolBusy,
+    list_segments,
+    lock,
+    segment_path,
+)
 
 # A gateway says something each second; after so long it is gone, or the network is.
 _SILENT_S: Final = 10.0
@@ -161,7 +168,7 @@ class _Segment:
             os.pwritev(self.descriptor, (bytes(_FILL_BYTES),), end, os.RWF_DSYNC)
             self._filled = end + _FILL_BYTES
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in NO_ROOM:
                 raise
             self._filled = end  # only slower
 
@@ -283,7 +290,7 @@ class _Connection:
                 write_whole(directory / IDENTITY_NAME, f"{spool}\n".encode())
                 self._state = CopyState(hello["place"], hello["when_away"], False)
                 write_state(directory, self._state)
-                force_folder(self._follower._folder)
+                force_folder(directory.parent)
             except BaseException:
                 os.close(held)
                 raise
@@ -356,6 +363,6 @@ class _Connection:
 
 
 def _reason(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_ROOM:
         return "its disk is full"
     return f"its disk failed: {error.strerror or error}"

@@ -85,7 +85,7 @@ VERSION: Final = 1
 SEGMENT_MAGIC: Final = b"CLWSPOOL"
 FRAME_MAGIC: Final = b"CWFR"
 SEGMENT_HEADER: Final = Struct("<8sHHI16sQQQII")
-ACKNOWLEDGED_AT: Final = 60
+ACKNOWLEDGED_AT, ACKNOWLEDGED_END = 60, 64  # in the header; the only part that changes
 FRAME_HEADER: Final = Struct("<4sIIQII")
 # The part of a frame's header that the checksum covers: number, records, labels, length.
 _FRAME_NUMBERS: Final = Struct("<QIII")

@@ -32,6 +32,8 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final, NamedTuple
 
+from clauseway.spool.format import ACKNOWLEDGED_AT, ACKNOWLEDGED_END
+
 VERSION: Final = 1
 MAGIC: Final = b"CLWCOPY\0"
 _PREFACE: Final = Struct("<8sH32s")
@@ -166,15 +168,13 @@ def unpack_release(body: bytes) -> int:
 class SegmentDigest:
     """The digest of a segment, fed with its bytes in order."""
 
-    # The count of acknowledged frames stands here in the header, and changes.
-    _LEFT_OUT: Final = (60, 64)
-
     def __init__(self) -> None:
         self._sum = hashlib.sha256()
         self._at = 0
 
     def feed(self, data: bytes) -> None:
-        begin, end = self._LEFT_OUT
+        # Without the count of acknowledged frames, which differs from copy to copy.
+        begin, end = ACKNOWLEDGED_AT, ACKNOWLEDGED_END
         at, self._at = self._at, self._at + len(data)
         if at >= end:
             self._sum.update(data)

@@ -1,11 +1,12 @@
 """The files of a spool: its identity, names, order, headers, and the lock that makes the writer the
 only one."""
 
+import errno
 import fcntl
 import os
 import uuid
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clauseway.files import force_folder, write_whole
 from clauseway.spool.format import (
@@ -18,6 +19,8 @@ from clauseway.spool.format import (
     unpack_segment_header,
 )
 
+# The errors that mean no room for now: on the disk, or in somebody's quota.
+NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _SUFFIX = ".seg"
 _LOCK_NAME = "writer.lock"
 _LOCKS = Path("/proc/locks")

@@ -56,7 +56,14 @@ from clauseway.spool.format import (
     pack_segment_header,
 )
 from clauseway.spool.reader import extent
-from clauseway.spool.segments import SpoolSegment, identify, list_segments, lock, segment_path
+from clauseway.spool.segments import (
+    NO_ROOM,
+    SpoolSegment,
+    identify,
+    list_segments,
+    lock,
+    segment_path,
+)
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
 # Zeros at once: more would keep the disk from the commits that go on meanwhile.
@@ -73,8 +80,6 @@ _ROOM_EVERY_S: Final = 1.0  # room is made by people; asking costs next to nothi
 # Room beyond a segment's size: the frame that exceeds it and the closing frame fit on a full disk,
 # too.
 _LAST_FRAMES_BYTES: Final = 32 << 10
-# The errors that mean no room for now: on the disk, or in somebody's quota.
-NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _INTENT_DELAY_S: Final = 0.050  # how long a record that nobody waits for may stay in memory
 
 

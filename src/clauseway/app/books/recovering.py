@@ -67,9 +67,6 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 def copies_in(folder: Path) -> list[CopyFound]:
     """Return the copies in a follower's folder. Raise InvalidInput where there is no such folder."""
-    if not folder.is_dir():
-        todo = "Name the folder of `clauseway journal follow` with --dir."
-        raise _problem("there are no copies", "there is no such folder", str(folder), todo)
     return [
         CopyFound(
             spool=copy.spool,
@@ -81,8 +78,15 @@ def copies_in(folder: Path) -> list[CopyFound]:
             is_closed=copy.state.is_closed,
             recovered_by=copy.recovered_by,
         )
-        for copy in journal_copies(folder)
+        for copy in _listed(folder)
     ]
+
+
+def _listed(folder: Path) -> list[JournalCopy]:
+    if not folder.is_dir():
+        todo = "Name the folder of `clauseway journal follow` with --dir."
+        raise _problem("there are no copies", "there is no such folder", str(folder), todo)
+    return journal_copies(folder)
 
 
 def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
@@ -129,10 +133,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
 
 
 def _named(folder: Path, name: str) -> JournalCopy:
-    copies_in(folder)
-    matches = [
-        copy for copy in journal_copies(folder) if name and copy.spool.startswith(name.lower())
-    ]
+    matches = [copy for copy in _listed(folder) if name and copy.spool.startswith(name.lower())]
     if len(matches) != 1:
         what, why = f"no copy {name!r}", "the follower has none of that name"
         if matches:

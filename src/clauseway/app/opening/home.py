@@ -67,6 +67,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake.toml"
 
     @property
+    def copies(self) -> Path:
+        """Return the folder of the copies that a follower keeps, where no other is named."""
+        return self.root / "copies"
+
+    @property
     def spools(self) -> Path:
         return self.root / "spool"
 

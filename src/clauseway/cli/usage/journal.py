@@ -71,7 +71,7 @@ def follow(
     until = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: until.set())
-    where = folder or home_at(home).make().root / "copies"
+    where = folder or home_at(home).make().copies
 
     def report(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -94,7 +94,7 @@ def copies(
     \b
       clauseway journal copies --dir /var/lib/clauseway/copies
     """
-    listed = copies_in(folder or home_at(home).root / "copies")
+    listed = copies_in(folder or home_at(home).copies)
 
     def show() -> None:
         for copy in listed:
@@ -127,7 +127,7 @@ def recover_command(
     On the machine of the copies, in a home with the same database and lake:
       clauseway journal recover 8732aa57 --why "the disk of gateway 2 is gone"
     """
-    recovered = recover(home_at(home), folder or home_at(home).root / "copies", journal, why)
+    recovered = recover(home_at(home), folder or home_at(home).copies, journal, why)
 
     def show() -> None:
         console().print(
