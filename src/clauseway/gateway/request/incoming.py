@@ -46,6 +46,18 @@ class Incoming:
         self.forwarded: list[bytes] = []
         self.pieces: list[bytes] = []
 
+    def message(self, body: bytes) -> "Incoming":
+        """Return the request that a body is, in the session that this head has begun."""
+        message = Incoming()
+        message.url, message.method = self.url.partition(b"?")[0], b"POST"
+        message.content_type = b"application/json"
+        message.authorization = self.authorization
+        message.api_key, message.other_api_key = self.api_key, self.other_api_key
+        message.cloud, message.hedge = self.cloud, self.hedge
+        message.forwarded = self.forwarded
+        message.pieces.append(body)
+        return message
+
 
 class _Nothing(Incoming):
     """Between two requests."""

@@ -20,7 +20,7 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessa
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
-from clauseway.gateway.request.incoming import Incoming
+from clauseway.gateway.request.incoming import NOTHING, Incoming
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.router import Router
@@ -200,12 +200,14 @@ class WebSocketSession(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _serve(self, message: bytes) -> None:
-        shared, incoming = self._shared, Incoming()
+        shared = self._shared
+        incoming: Incoming = NOTHING
         answer = self._answer = _Answer(self, b"")
         try:
             turn = request_of(message)
             answer = self._answer = _Answer(self, turn.lane)
-            self._fill(incoming, turn.body)
+            incoming = self._handshake.message(turn.body)
+            self._hold(incoming, len(turn.body))
             routed = self._router.route(incoming, self)
             if not isinstance(routed, bytes):
                 # The lifecycle answers for the bytes of the body from here on.
@@ -236,20 +238,12 @@ class WebSocketSession(asyncio.Protocol):
         answer.feed(whole)
         self.request_over(intact=True)
 
-    def _fill(self, incoming: Incoming, body: bytes) -> None:
-        """Make a request of a body, with the head of the handshake. Raises Refused."""
-        handshake, shared = self._handshake, self._shared
-        incoming.url, incoming.method = handshake.url.partition(b"?")[0], b"POST"
-        incoming.content_type = b"application/json"
-        incoming.authorization = handshake.authorization
-        incoming.api_key, incoming.other_api_key = handshake.api_key, handshake.other_api_key
-        incoming.cloud, incoming.hedge = handshake.cloud, handshake.hedge
-        incoming.forwarded = handshake.forwarded
-        incoming.pieces.append(body)
+    def _hold(self, incoming: Incoming, count: int) -> None:
+        """Count the bytes of a request's body among those of its key. Raises Refused."""
         incoming.use = self._router.use
         if incoming.use is not None:
-            shared.in_flight.hold(incoming.use, len(body), 0, shared.limits)
-            incoming.held = len(body)
+            self._shared.in_flight.hold(incoming.use, count, 0, self._shared.limits)
+            incoming.held = count
 
     def _refusal(self, refused: Refused) -> bytes:
         self._shared.counts.refusals[refused.kind.code] += 1
