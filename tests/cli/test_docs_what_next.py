@@ -21,8 +21,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     root = home.root
     for period in ("2026-04", "2026-05"):
         assert run("settle", "--period", period, *assumed(), home=root).returncode == 0
-    [draft] = re.findall(r"```markdown\n(.*?)```", DOCUMENT, re.DOTALL)
-    (root / "A6.md").write_text(draft.replace("~~~", "```"))
+    [draft] = re.findall(r"````markdown\n(.*?)````", DOCUMENT, re.DOTALL)
+    (root / "A6.md").write_text(draft)
     bill = root / "may.csv"
     assert run("export", "focus", "--period", "2026-05", "--out", str(bill), home=root).returncode == 0
     with bill.open("a") as file:

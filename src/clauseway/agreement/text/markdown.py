@@ -15,7 +15,8 @@ from clauseway.agreement.text.unread import DEPTH_MAX, check_unread
 
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _NUMBERED = re.compile(r"^(\d+(?:\.\d+)*)\s+(.+)$")
-_FENCE = re.compile(r"^ya?ml\b\s*(.*)$", re.IGNORECASE)
+# The one form of a block's first line. `unread` refuses whatever else looks like one.
+_BLOCK = re.compile(r"^```yaml(?![A-Za-z0-9])[ \t]*([^`]*)$")
 _OPENING = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 # Characters without a width.
 _NO_WIDTH = (
@@ -116,8 +117,8 @@ class _Draft:
         elif token.type == "paragraph_open" and self.sections:
             prose = " ".join((self.sections[-1].text + " " + following.content).split())
             self.sections[-1] = msgspec.structs.replace(self.sections[-1], text=prose)
-        elif token.type == "fence" and (match := _FENCE.match(token.info.strip())):
-            self._add_block(token, match[1])
+        elif token.type == "fence" and token.level == 0 and (kind := self._kind(token)) is not None:
+            self._add_block(token, kind)
 
     def _open_section(self, token: Token, heading: str) -> None:
         """Open a section at a heading, numbered or not, but not at the document's title."""
@@ -136,15 +137,20 @@ class _Draft:
             Block(kind=kind, text=token.content, line=line, clause=clause, closed=closed)
         )
 
+    def _kind(self, token: Token) -> str | None:
+        """Return the kind that a fence at the margin names; None if it opens no block."""
+        match = _BLOCK.match(self.lines[token.map[0]]) if token.map else None
+        return match[1].strip() if match else None
+
     def _line(self, token: Token) -> int:
         return self.first_line + (token.map[0] if token.map else 0)
 
     def _closed(self, token: Token) -> bool:
         """Return whether a closing line of its own ends a fence.
 
-        The end of a list or quotation around it, or the closing line of another fence, does not.
+        The end of the document, or the closing line of another fence, does not.
         """
         first, end = token.map or (0, 0)
         if _OPENING.search(token.content):
             return False
-        return end - first > 1 and self.lines[end - 1].strip(" >\t").startswith(token.markup)
+        return end - first > 1 and self.lines[end - 1].strip(" \t").startswith(token.markup)

@@ -15,6 +15,8 @@ from clauseway.agreement.text.mistakes import Mistakes
 _BLOCK_WORDS = frozenset(
     {"definitions", "definition", "term", "terms", "change", "changes", "fact", "facts"}
 )
+# The languages of a block's text. No fence of theirs is shown only, whatever it says beside them.
+_LANGUAGES = ("yaml", "yml")
 # A line of two backticks or tildes, or more, behind whatever marks a list or a quotation.
 _FENCE_LINE = re.compile(r"^[\s>*+\-\d.)]*(`{2,}|~{2,})(.*)$")
 # Nobody writes more behind a fence than a language and a kind of block.
@@ -31,6 +33,7 @@ _LINES_OF_TERM = (
 )
 # Tokens whose content is shown and never read.
 _SHOWN = ("fence", "code_block", "html_block")
+_AROUND = ("blockquote_open", "list_item_open")
 # Nobody nests lists deeper. The parser follows further, so that nothing is dropped unseen.
 DEPTH_MAX = 8
 # A list adds two levels to a token: itself and its item.
@@ -48,7 +51,7 @@ def check_unread(
 
     `read` holds the lines of blocks, counted from 0.
     """
-    reported = _check_fence_lines(lines, read, first_line, mistakes)
+    reported = _check_fence_lines(lines, tokens, read, first_line, mistakes)
     for index, token in enumerate(tokens):
         line = token.map[0] if token.map else 0
         if token.level > _LEVEL_MAX:
@@ -74,18 +77,18 @@ def check_unread(
 
 
 def _check_fence_lines(
-    lines: Sequence[str], read: Collection[int], first_line: int, mistakes: Mistakes
+    lines: Sequence[str],
+    tokens: Sequence[Token],
+    read: Collection[int],
+    first_line: int,
+    mistakes: Mistakes,
 ) -> set[int]:
     """Report and return each line that names a kind of block behind a fence but opens no block."""
     reported = set()
     for number, line in enumerate(lines):
         match = _FENCE_LINE.match(line)
         if match and number not in read and _names_a_block(match[1], match[2]):
-            why = "a block opens with three backticks at the margin, then yaml, then its kind"
-            todo = (
-                "Write ```yaml term (or change, definitions, facts) on a line of its own, "
-                "or delete it."
-            )
+            why, todo = _why_no_block(number, tokens)
             mistakes.add(
                 first_line + number, f"{line.strip(' >*+-')!r} does not open a block", why, todo
             )
@@ -97,7 +100,24 @@ def _names_a_block(fence: str, info: str) -> bool:
     if len(fence) == 2 and fence[0] in info:
         return False  # two backticks and two more: code within a sentence
     words = re.findall(r"[a-z]+", info.lower())
-    return 0 < len(words) <= _WORDS_MAX and not _BLOCK_WORDS.isdisjoint(words)
+    names = not _BLOCK_WORDS.isdisjoint(words) or words[:1] in ([word] for word in _LANGUAGES)
+    return 0 < len(words) <= _WORDS_MAX and names
+
+
+_FORM = "Write ```yaml term (or change, definitions, facts) at the margin, on a line of its own"
+
+
+def _why_no_block(number: int, tokens: Sequence[Token]) -> tuple[str, str]:
+    """Return why a line opens no block, and what to write instead."""
+    around = [token for token in tokens if token.map and token.map[0] <= number < token.map[1]]
+    if any(token.type == "html_block" for token in around):
+        why = "it stands in a comment or other HTML, and nothing in there is executed"
+        return why, f"Delete it. If it should have an effect: {_FORM}, outside the HTML."
+    if any(token.type in _AROUND for token in around):
+        why = "it stands in a list or quotation, and people could take it for a term in force"
+        return why, f"Tell in words what was quoted. If it should have an effect: {_FORM}."
+    why = "a block opens with three backticks at the margin, then yaml, then its kind"
+    return why, f"{_FORM}, or delete it."
 
 
 def _tells_within(token: Token, reported: Collection[int]) -> bool:
