@@ -1,19 +1,40 @@
 """A gateway whose journal's disk is full for a while: what it says, what it serves, and that it goes on by itself."""
 
+import asyncio
 import json
 import re
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import anthropic
 import httpx
+import openai
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, Rig, eventually
+from gateway_rig import (
+    AUTHORIZED,
+    MESSAGES,
+    MODEL,
+    PATIENCE_S,
+    PRODUCT,
+    SECRET,
+    Connection,
+    Received,
+    Rig,
+    compact,
+    eventually,
+    well,
+)
+from gateway_stage import RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE
 
 from clauseway.app.running.doctor import Examination, with_room
+from clauseway.gateway.plan import Auth, Epoch, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, Telemetry
+from clauseway.metering import Deployment, Status, Unit
 from small_disks import SmallDisk, small_disk
 
 SMALL_SEGMENTS = str(Path(__file__).with_name("small_segments.py"))
@@ -151,6 +172,109 @@ def test_who_leaves_while_held_is_let_go(rig: Rig, disk: SmallDisk) -> None:
         eventually(lambda: rig.counts()["open"] == before)
         disk.clear()
         assert [one.result(timeout=60).status_code for one in waiting] == [200] * len(waiting)
+
+
+# -- streams of typed events
+
+CLAUDE = "claude-opus-4-7"
+MESSAGE_USAGE = {"input_tokens": 21, "output_tokens": 8}
+
+
+def message_event(kind: str, **members: object) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), compact({"type": kind, **members}))
+
+
+DELTA = message_event("content_block_delta", index=0, delta={"type": "text_delta", "text": "word"})
+MESSAGE_BEGIN = message_event("message_start", message={
+    "id": "msg_1", "type": "message", "role": "assistant", "model": CLAUDE, "content": [], "usage": MESSAGE_USAGE,
+}) + message_event("content_block_start", index=0, content_block={"type": "text", "text": ""})  # fmt: skip
+MESSAGE_END = message_event("message_delta", delta={"stop_reason": "end_turn"}, usage=MESSAGE_USAGE)
+MESSAGE_END += message_event("message_stop")
+# Path → (what a stream begins with, how it ends).
+TYPED = {
+    b"/responses": (RESPONSE_PREAMBLE + RESPONSE_DELTAS[0], RESPONSE_END),
+    b"/messages": (MESSAGE_BEGIN + DELTA, MESSAGE_END),
+}
+
+
+class HaltingStreams:
+    """A cloud that stops in the middle of a typed stream until it may go on, and answers chats."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+
+    async def __call__(self, connection: Connection, request: Received) -> None:
+        line = request.head.partition(b"\r\n")[0]
+        for path, (begin, end) in TYPED.items():
+            if path in line:
+                connection.begin_stream()
+                connection.piece(begin)
+                await connection.writer.drain()
+                self.begun.set()
+                await asyncio.to_thread(self.may_go_on.wait, PATIENCE_S)
+                connection.piece(end)
+                connection.end_stream()
+                return
+        await well(connection, request)
+
+
+def responses_events(rig: Rig) -> list[str]:
+    client = openai.OpenAI(base_url=f"{rig.url}/v1", api_key=SECRET, max_retries=0)
+    kinds: list[str] = []
+    stream = client.responses.create(model=MODEL, input="Hello.", store=False, stream=True)
+    with pytest.raises(openai.APIError) as failed:
+        kinds.extend(event.type for event in stream)
+    assert failed.value.code == "journal_full"
+    return kinds
+
+
+def messages_events(rig: Rig) -> list[str]:
+    client = anthropic.Anthropic(base_url=rig.url, api_key=SECRET, max_retries=0)
+    asked: list[Any] = [{"role": "user", "content": "Hello."}]
+    kinds: list[str] = []
+    stream = client.messages.create(model=CLAUDE, max_tokens=9, messages=asked, stream=True)
+    with pytest.raises(anthropic.APIStatusError) as failed:
+        kinds.extend(event.type for event in stream)
+    assert "journal_full" in str(failed.value.body)
+    return kinds
+
+
+@pytest.mark.parametrize(
+    ("ask", "last"),
+    [(responses_events, "response.output_text.delta"), (messages_events, "message_delta")],
+    ids=["responses", "messages"],
+)
+def test_a_typed_stream_whose_usage_has_no_room_yet(
+    rig: Rig, disk: SmallDisk, ask: Callable[[Rig], list[str]], last: str
+) -> None:
+    """Its client raises and has no whole answer; what it used is recorded as soon as there is room."""
+    halting = HaltingStreams()
+    port = rig.cloud("azure", halting).port
+    products = {MODEL: PRODUCT, CLAUDE: "claude"}
+    label = Deployment("anthropic-1", "anthropic", "openai", "eastus", "claude", CLAUDE)
+    claude = rig.target("anthropic", port, label=label, dialect="anthropic", auth=Auth(kind="api-key", secret="s"))
+    routes = {f"openai|{product}|direct": Route(candidates=((at, 0),)) for at, product in enumerate(products.values())}
+    targets = (rig.target("azure", port), claude)
+    epochs = (Epoch(begin_ns=0, routes=routes),)
+    rig.start(rig.plan(targets, models=products, epochs=epochs), launcher=(SMALL_SEGMENTS,))
+    with ThreadPoolExecutor(1) as clients:
+        asking = clients.submit(ask, rig)
+        assert halting.begun.wait(PATIENCE_S)
+        disk.fill()
+        acknowledged = fill_journal(rig)
+        halting.may_go_on.set()
+        assert asking.result(PATIENCE_S)[-1] == last
+    disk.clear()
+    acknowledged.add(eventual_answer(rig))
+    check(rig, acknowledged)
+    (streamed,) = [record for record in rig.records() if record.streamed]
+    assert streamed.status is Status.COMPLETE
+    assert {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8}.items() <= dict(streamed.units).items()
+
+
+def eventual_answer(rig: Rig) -> str:
+    eventually(lambda: post(rig).status_code == 200)
+    return post(rig).headers["x-clauseway-request-id"]
 
 
 def test_the_doctor_looks_whether_there_is_room(disk: SmallDisk) -> None:

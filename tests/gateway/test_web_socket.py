@@ -101,7 +101,8 @@ REFUSALS: list[tuple[str, dict[str, object], int, str, str | None]] = [
     ),
     ("another type", {"type": "session.update"}, 400, "invalid_body", "type"),
     ("steering", {"type": "response.steer"}, 501, "not_offered", "type"),
-    ("preparing alone", {"generate": False}, 501, "not_offered", "generate"),
+    ("neither made nor prepared", {"generate": 1}, 400, "invalid_body", "generate"),
+    ("no input", {"generate": False, "input": 1}, 400, "invalid_body", "input"),
     ("in the background", {"background": True}, 400, "invalid_body", "background"),
     ("a wrong lane", {"stream_id": 1}, 400, "invalid_body", "stream_id"),
 ]

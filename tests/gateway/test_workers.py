@@ -30,6 +30,7 @@ from gateway_rig import (
 from gateway_stage import RESPONSE
 from one_cloud import CONFIGURATION
 from prometheus_client.parser import text_string_to_metric_families
+from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 
 from clauseway import spool
 from clauseway.app.books.allowances import GivenScope, set_limit
@@ -295,6 +296,29 @@ def test_processes_are_replaced_without_breaking_a_stream(team: Team) -> None:
     records = team.records()
     assert {status for _, status in records} == {Status.COMPLETE}
     assert len(records) == len(load.answered) + len(streams)
+
+
+def test_sessions_move_to_the_processes_that_replace_theirs(team: Team) -> None:
+    """A turn that is being made ends where it began; who is idle is told to go, and comes back to another process."""
+    team.cloud.behaviour = halting = Halting()
+    asked = message(model=MODEL)
+    with team.running():
+        url, before = team.served.gateway_url, {child.pid for child in team.workers}
+        with opened(url, team.secret) as busy, opened(url, team.secret) as idle:
+            busy.send(asked)
+            assert halting.begun.wait(PATIENCE_S)
+            team.signals.replace.set()
+            assert closing_of(idle)[0] == 1001
+            eventually(lambda: before.isdisjoint(child.pid for child in team.workers))
+            with opened(url, team.secret) as again:
+                halting.may_go_on.set()
+                again.send(asked)
+                assert kinds(until_end(busy)) == kinds(until_end(again)) == WHOLE
+                assert closing_of(busy)[0] == 1001
+                eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in before))
+                again.send(asked)
+                assert kinds(until_end(again)) == WHOLE
+    assert [status for _, status in team.records()] == [Status.COMPLETE] * 3
 
 
 class _Stream(threading.Thread):

@@ -20,7 +20,8 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessa
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
-from clauseway.gateway.request.incoming import NOTHING, Incoming
+from clauseway.gateway.request.in_flight import Use
+from clauseway.gateway.request.incoming import Incoming
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.router import Router
@@ -31,10 +32,14 @@ from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.web_socket_turns import (
     EventReader,
     MessageNotOffered,
+    PreparedInput,
+    SessionPreparation,
+    events_of_preparation,
     in_lane,
     message_of_answer,
     request_of,
 )
+from clauseway.metering import RequestId
 
 PATHS: Final = frozenset((b"/v1/responses", b"/openai/v1/responses", b"/openai/responses"))
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
@@ -81,9 +86,27 @@ class _Answer:
             self._session.send(message_of_answer(status, body, self._lane))
 
 
+class _Message:
+    """A message as it arrives. Its bytes count for its key from the first on, as those of a body
+    do; `refused` tells that there are too many, and the rest of it is dropped."""
+
+    __slots__ = ("held", "length", "pieces", "refused", "use")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+        self.held = 0
+        self.use: Use | None = None
+        self.refused: Refused | None = None
+
+
 class WebSocketSession(asyncio.Protocol):
     """See the module. It takes the place of the connection that took the handshake, with that
-    one's key and its count among the connections of its address."""
+    one's key and its count among the connections of its address.
+
+    INVARIANT: bytes of messages are counted in `in_flight` by the message that arrives, those that
+    wait, the lifecycle, or the input that is kept for a later turn, and by one of them alone.
+    """
 
     head_lines = b""
     chunked = True
@@ -102,9 +125,10 @@ class WebSocketSession(asyncio.Protocol):
         self._handshake = handshake
         self._address = address
         self._frames = Frames(ConnectionType.SERVER)
-        self._texts: list[str] = []
-        self._text_length = 0
-        self._waiting: deque[bytes] = deque()
+        self._arriving = _Message()
+        self._waiting: deque[_Message] = deque()
+        self._prepared: PreparedInput | None = None
+        self._preparing = _Message()  # holds the bytes of what is prepared
         self._waiting_bytes = 0
         self._lifecycle: Lifecycle | None = None
         self._answer: _Answer | None = None
@@ -131,15 +155,7 @@ class WebSocketSession(asyncio.Protocol):
         if self._closing:
             return
         if isinstance(event, TextMessage):
-            self._texts.append(event.data)
-            self._text_length += len(event.data)
-            limit = self._shared.limits.body_bytes
-            if self._text_length > limit:
-                self._close(CloseReason.MESSAGE_TOO_BIG, f"A message may have {limit} bytes.")
-            elif event.message_finished:
-                message = "".join(self._texts).encode()
-                self._texts, self._text_length = [], 0
-                self._wait(message)
+            self._gather(event)
         elif isinstance(event, Ping):
             self._transport.write(self._frames.send(event.response()))
         elif isinstance(event, BytesMessage):
@@ -148,13 +164,48 @@ class WebSocketSession(asyncio.Protocol):
             # By the client; or by the framing, which has found a flaw.
             self._close(event.code, event.reason or "")
 
-    def _wait(self, message: bytes) -> None:
+    def _gather(self, event: TextMessage) -> None:
+        shared, message = self._shared, self._arriving
+        count = len(event.data.encode())
+        message.length += count
+        if message.length > shared.limits.body_bytes:
+            reason = f"A message may have {shared.limits.body_bytes} bytes."
+            self._close(CloseReason.MESSAGE_TOO_BIG, reason)
+            return
+        if message.refused is None:
+            message.pieces.append(event.data)
+            try:
+                self._hold(message, count)
+            except Refused as refused:
+                message.refused = refused
+                message.pieces.clear()
+                self._let_go(message)
+        if event.message_finished:
+            self._arriving = _Message()
+            if shared.draining:
+                self._let_go(message)  # the session ends with what came before
+            else:
+                self._wait(message)
+
+    def _wait(self, message: _Message) -> None:
         self._waiting.append(message)
-        self._waiting_bytes += len(message)
+        self._waiting_bytes += message.length
         if self._lifecycle is None:
             self._serve_next()
         elif self._waiting_bytes > self._shared.limits.ahead_bytes:
             self._pause_reading()
+
+    def _hold(self, message: _Message, count: int) -> None:
+        """Count bytes among those of the key that the session has now. Raises Refused."""
+        message.use = message.use or self._router.use
+        if count and message.use is not None:
+            self._shared.in_flight.hold(message.use, count, message.held, self._shared.limits)
+            message.held += count
+
+    def _let_go(self, message: _Message) -> None:
+        if message.held and message.use is not None:
+            self._shared.in_flight.release(message.use, message.held)
+            message.held = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -162,6 +213,8 @@ class WebSocketSession(asyncio.Protocol):
         shared.connections.discard(self)
         shared.in_flight.leave(self._address)
         shared.wheel.forget(self)
+        for message in (self._arriving, self._preparing, *self._waiting):
+            self._let_go(message)
         self._router.leave()
         self._waiting.clear()
         lifecycle, self._lifecycle = self._lifecycle, None
@@ -193,29 +246,36 @@ class WebSocketSession(asyncio.Protocol):
             return
         if self._waiting:
             message = self._waiting.popleft()
-            self._waiting_bytes -= len(message)
+            self._waiting_bytes -= message.length
             self._serve(message)
         elif self._paused:
             self._paused = False
             self._transport.resume_reading()
 
-    def _serve(self, message: bytes) -> None:
+    def _serve(self, message: _Message) -> None:
         shared = self._shared
-        incoming: Incoming = NOTHING
         answer = self._answer = _Answer(self, b"")
         try:
-            turn = request_of(message)
-            answer = self._answer = _Answer(self, turn.lane)
-            incoming = self._handshake.message(turn.body)
-            self._hold(incoming, len(turn.body))
+            if message.refused is not None:
+                raise message.refused
+            asked = request_of("".join(message.pieces).encode(), self._prepared)
+            message.pieces.clear()
+            answer = self._answer = _Answer(self, asked.lane)
+            if isinstance(asked, SessionPreparation):
+                self._prepare(asked, message)
+                self.request_over(intact=True)
+                return
+            incoming = self._handshake.message(asked.body)
+            # Prepared input makes a body longer than its message.
+            self._hold(message, max(0, len(asked.body) - message.held))
+            if len(asked.body) > shared.limits.body_bytes:
+                most = f"A body may have {shared.limits.body_bytes} bytes."
+                raise Refused(errors.BODY_TOO_LARGE, most)
             routed = self._router.route(incoming, self)
             if not isinstance(routed, bytes):
                 # The lifecycle answers for the bytes of the body from here on.
-                routed.in_flight_use, routed.bytes_held, incoming.held = (
-                    incoming.use,
-                    incoming.held,
-                    0,
-                )
+                routed.in_flight_use, routed.bytes_held = message.use, message.held
+                message.held = 0
                 self._begin(routed)
                 return
             whole = routed
@@ -233,17 +293,24 @@ class WebSocketSession(asyncio.Protocol):
             self._close(CloseReason.INTERNAL_ERROR, errors.OWN_FAULT)
             return
         finally:
-            if incoming.held and incoming.use is not None:
-                shared.in_flight.release(incoming.use, incoming.held)
+            self._let_go(message)
         answer.feed(whole)
         self.request_over(intact=True)
 
-    def _hold(self, incoming: Incoming, count: int) -> None:
-        """Count the bytes of a request's body among those of its key. Raises Refused."""
-        incoming.use = self._router.use
-        if incoming.use is not None:
-            self._shared.in_flight.hold(incoming.use, count, 0, self._shared.limits)
-            incoming.held = count
+    def _prepare(self, asked: SessionPreparation, message: _Message) -> None:
+        """Keep the input for the turn that follows, in the place of what was kept before; its
+        bytes stay counted as long."""
+        shared = self._shared
+        hexadecimal = str(RequestId(shared.boot, shared.next_number())).partition("_")[2]
+        identifier = f"resp_{hexadecimal}"
+        count = sum(len(bytes(item)) for item in asked.items)
+        self._hold(message, max(0, count - message.held))
+        self._let_go(self._preparing)
+        self._preparing, self._prepared = _Message(), asked.keep_as(identifier)
+        self._preparing.use, self._preparing.held = message.use, message.held
+        message.held = 0
+        for event in events_of_preparation(asked, identifier, shared.clock() // 1_000_000_000):
+            self.send(event)
 
     def _refusal(self, refused: Refused) -> bytes:
         self._shared.counts.refusals[refused.kind.code] += 1
@@ -266,7 +333,7 @@ class WebSocketSession(asyncio.Protocol):
         if self._closing:
             return
         shared = self._shared
-        if shared.draining:
+        if shared.draining and not self._waiting:
             self._close(CloseReason.GOING_AWAY, "The gateway is stopping.")
             return
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)

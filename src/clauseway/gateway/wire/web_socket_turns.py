@@ -3,6 +3,9 @@ each event of its stream a message. Pure.
 
 A message is the body of a POST with three members more: `type`, `stream_id` (the lane that its
 events name again) and `generate`. All values stay as they were written.
+
+`generate: false` prepares a turn: its input is kept, under an identifier of ours, and goes ahead of
+the input of the turn that names the identifier as `previous_response_id`.
 """
 
 from collections.abc import Iterator
@@ -14,10 +17,21 @@ from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.sse import data_of, end_of_events, events_in
 
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_items: Final = msgspec.json.Decoder(tuple[msgspec.Raw, ...] | None).decode
+_decode_text: Final = msgspec.json.Decoder(str | None).decode
 _NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TYPE: Final = b'"response.create"'
 _TRUE: Final = msgspec.Raw(b"true")
+_NULL: Final = msgspec.Raw(b"null")
 _LANE_MAX: Final = 200
+
+
+class PreparedInput(NamedTuple):
+    """The input of a `generate: false`. `follows` is its own `previous_response_id`, as JSON."""
+
+    identifier: str
+    items: tuple[msgspec.Raw, ...]
+    follows: msgspec.Raw
 
 
 class SessionRequest(NamedTuple):
@@ -25,6 +39,18 @@ class SessionRequest(NamedTuple):
 
     body: bytes
     lane: bytes
+
+
+class SessionPreparation(NamedTuple):
+    """A `generate: false`: the input to keep, and the model that it is meant for, as JSON."""
+
+    items: tuple[msgspec.Raw, ...]
+    follows: msgspec.Raw
+    model: msgspec.Raw
+    lane: bytes
+
+    def keep_as(self, identifier: str) -> PreparedInput:
+        return PreparedInput(identifier, self.items, self.follows)
 
 
 class MessageNotOffered(Exception):
@@ -35,8 +61,11 @@ class MessageNotOffered(Exception):
         self.param = param
 
 
-def request_of(message: bytes) -> SessionRequest:
-    """Return the request that a message makes. Raises BadBody, MessageNotOffered."""
+def request_of(
+    message: bytes, prepared: PreparedInput | None = None
+) -> SessionRequest | SessionPreparation:
+    """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody,
+    MessageNotOffered."""
     try:
         members = _decode_members(message)
     except _NO_JSON as error:
@@ -47,18 +76,75 @@ def request_of(message: bytes) -> SessionRequest:
         raise MessageNotOffered(not_yet, "type")
     if kind != _TYPE:
         raise BadBody("A message has the type 'response.create'.", "type")
-    if bytes(members.pop("generate", _TRUE)) not in (b"true", b"null"):
-        raise MessageNotOffered(
-            "No cloud prepares a response without making it over POST: leave 'generate' out.",
-            "generate",
-        )
     if bytes(members.pop("background", b"null")) == b"true":
         raise BadBody("A response in the background is asked for over POST.", "background")
     lane = bytes(members.pop("stream_id", b""))
     if lane and (len(lane) > _LANE_MAX or lane[:1] != b'"'):
         raise BadBody(f"'stream_id' is a text of {_LANE_MAX - 2} bytes at most.", "stream_id")
+    generate = bytes(members.pop("generate", _TRUE))
+    if generate not in (b"true", b"false", b"null"):
+        raise BadBody("'generate' is true or false.", "generate")
+    if prepared is not None and _names(members, prepared):
+        members["input"] = _joined((*prepared.items, *_items_of(members)))
+        members["previous_response_id"] = prepared.follows
+    if generate == b"false":
+        follows = members.get("previous_response_id", _NULL)
+        return SessionPreparation(_items_of(members), follows, members.get("model", _NULL), lane)
     members["stream"] = _TRUE
     return SessionRequest(msgspec.json.encode(members), lane)
+
+
+def _names(members: dict[str, msgspec.Raw], prepared: PreparedInput) -> bool:
+    try:
+        named: str | None = _decode_text(members.get("previous_response_id", _NULL))
+    except _NO_JSON:
+        return False
+    return named == prepared.identifier
+
+
+def _items_of(members: dict[str, msgspec.Raw]) -> tuple[msgspec.Raw, ...]:
+    """Return the items of an input, each as it was written; a text is a user's message. Raises
+    BadBody."""
+    text = bytes(members.get("input", _NULL))
+    if text.startswith(b'"'):
+        return (msgspec.Raw(b'{"role":"user","content":%b}' % text),)
+    try:
+        return _decode_items(text) or ()
+    except _NO_JSON as error:
+        raise BadBody(f"'input' is a text or a list: {error}.", "input") from None
+
+
+def _joined(items: tuple[msgspec.Raw, ...]) -> msgspec.Raw:
+    return msgspec.Raw(b"[%b]" % b",".join(map(bytes, items)))
+
+
+def events_of_preparation(
+    made: SessionPreparation, identifier: str, created_s: int
+) -> Iterator[bytes]:
+    """Yield the events that answer a preparation: a response that has no output and used
+    nothing."""
+    usage = {
+        "input_tokens": 0,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 0,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 0,
+    }
+    response = {
+        "id": identifier,
+        "object": "response",
+        "created_at": created_s,
+        "model": made.model,
+        "output": [],
+        "previous_response_id": made.follows,
+    }
+    begun = {**response, "status": "in_progress", "usage": None}
+    ended = {**response, "status": "completed", "usage": usage}
+    for number, (kind, state) in enumerate(
+        (("response.created", begun), ("response.completed", ended))
+    ):
+        event = {"type": kind, "sequence_number": number, "response": state}
+        yield in_lane(msgspec.json.encode(event), made.lane)
 
 
 def in_lane(data: bytes, lane: bytes) -> bytes:

@@ -1,0 +1,277 @@
+"""A session's life beside its turns: a stop, a replacement of processes, TLS, pings, bytes in flight, a journal that
+fails."""
+
+import contextlib
+import resource
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import trustme
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, eventually
+from gateway_stage import RESPONSE_USAGE, answering
+from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
+from websockets.sync.client import connect
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import Ping, Pong, Request, TextMessage
+
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings, TlsSettings
+from clauseway.metering import Status, Unit
+
+MB = 1 << 20
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as started:
+        started.cloud("azure", answering)
+        yield started
+        assert "Traceback" not in started.errors()
+
+
+def start(rig: Rig, tls: TlsSettings | None = None, **limits: Any) -> None:
+    rig.start(rig.plan(settings=Settings(limits=Limits(**limits), tls=tls or TlsSettings())))
+
+
+# -- a stop
+
+
+def test_a_stop_ends_no_turn_and_says_going_away(rig: Rig) -> None:
+    """Turns that were asked for are answered, those in line too; whoever is idle hears at once."""
+    halting = rig.clouds["azure"].behaviour = Halting()
+    start(rig)
+    with opened(rig.url, SECRET) as idle, opened(rig.url, SECRET) as busy:
+        busy.send(message(stream_id="first"))
+        busy.send(message(stream_id="second"))
+        assert halting.begun.wait(PATIENCE_S)
+        eventually(lambda: rig.counts()["bytes"] > len(message()))  # the second has come
+        assert rig.process is not None
+        rig.process.terminate()
+        assert closing_of(idle) == (1001, "The gateway is stopping.")
+        halting.may_go_on.set()
+        for lane in ("first", "second"):
+            events = until_end(busy)
+            assert kinds(events) == WHOLE
+            assert {event["stream_id"] for event in events} == {lane}
+        assert closing_of(busy)[0] == 1001
+    assert rig.process.wait(PATIENCE_S) == 0
+    assert [record.status for record in rig.records()] == [Status.COMPLETE] * 2
+    assert '"cut_off":0' in rig.errors()
+
+
+def test_openais_client_goes_on_at_the_next_process(rig: Rig) -> None:
+    start(rig)
+    port = rig.port
+    client = openai.OpenAI(base_url=f"{rig.url}/v1", api_key=SECRET, timeout=PATIENCE_S)
+    with client.responses.connect(on_reconnecting=lambda _: None, max_retries=50, initial_delay=0.1) as session:
+        ended: list[str] = []
+        reading = threading.Thread(target=collect, args=(session, ended))
+        reading.start()
+        for turn in (1, 2):
+            session.response.create(model=MODEL, input="Hello.")
+            eventually(lambda turn=turn: len(ended) == turn)  # type: ignore[misc]
+            if turn == 1:
+                rig.stop()
+                rig.start(rig.plan(), "--port", str(port))
+                eventually(lambda: rig.counts()["connections"] == 1)
+        session.close()
+        reading.join()
+    assert len(rig.records()) == 2
+
+
+def collect(session: Any, ended: list[str]) -> None:
+    for event in session:
+        if event.type == "response.completed":
+            ended.append(event.response.id)
+
+
+# -- TLS
+
+
+def test_a_session_over_tls(rig: Rig, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    made = authority.issue_cert("localhost")
+    made.private_key_pem.write_to_path(tmp_path / "key.pem")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    start(rig, TlsSettings(certificate=str(tmp_path / "cert.pem"), key=str(tmp_path / "key.pem")))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    url = f"wss://localhost:{rig.port}/v1/responses"
+    with connect(url, ssl=context, additional_headers=AUTHORIZED, compression=None) as session:
+        for _ in range(2):
+            session.send(message())
+            assert kinds(until_end(session)) == WHOLE
+        assert session.ping().wait(PATIENCE_S)
+        assert rig.process is not None
+        rig.process.terminate()
+        assert closing_of(session)[0] == 1001
+    assert rig.process.wait(PATIENCE_S) == 0
+
+
+# -- pings
+
+
+class RawSession:
+    """A session whose client answers pings when it is told to."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._socket = rig.socket()
+        self._frames = WSConnection(ConnectionType.CLIENT)
+        head = [(b"authorization", f"Bearer {SECRET}".encode())]
+        request = Request(host="gateway", target="/v1/responses", extra_headers=head)
+        self._socket.sendall(self._frames.send(request))
+
+    def pings(self) -> Iterator[Ping]:
+        """Yield pings until the gateway closes the connection."""
+        while data := self._read():
+            self._frames.receive_data(data)
+            for event in self._frames.events():
+                if isinstance(event, Ping):
+                    yield event
+
+    def _read(self) -> bytes:
+        with contextlib.suppress(ConnectionResetError):
+            return self._socket.recv(1 << 16)
+        return b""
+
+    def answer(self, ping: Ping) -> None:
+        self._socket.sendall(self._frames.send(Pong(payload=ping.payload)))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_who_answers_pings_stays_and_who_does_not_is_let_go(rig: Rig) -> None:
+    start(rig, idle_s=1.0)
+    session = RawSession(rig)
+    pings = session.pings()
+    for _ in range(3):
+        session.answer(next(pings))
+    assert isinstance(next(pings), Ping)
+    assert next(pings, None) is None, "the connection is closed"
+    session.close()
+    eventually(lambda: rig.counts()["connections"] == 0)
+
+
+# -- bytes in flight
+
+
+def test_a_key_has_so_many_bytes_in_all_its_sessions(rig: Rig) -> None:
+    halting = rig.clouds["azure"].behaviour = Halting()
+    start(rig, bytes_in_flight_per_key=MB)
+    with opened(rig.url, SECRET) as first, opened(rig.url, SECRET) as second:
+        first.send(message(input="x" * 700_000))
+        assert halting.begun.wait(PATIENCE_S)
+        assert rig.counts()["bytes"] > 700_000
+        second.send(message(input="x" * 700_000, stream_id="s"))
+        (refused,) = until_end(second)
+        assert (refused["status"], refused["error"]["code"]) == (429, "too_many_bytes")
+        halting.may_go_on.set()
+        assert kinds(until_end(first)) == WHOLE
+        second.send(message(input="x" * 700_000))
+        assert kinds(until_end(second)) == WHOLE, "the session goes on"
+    eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
+
+
+def test_a_message_that_is_still_coming_counts(rig: Rig) -> None:
+    """Else each connection could hold a whole body that nobody counts."""
+    length = 700_000
+    start(rig, bytes_in_flight_per_key=MB)
+    session = half_a_message(rig, message(input="x" * length))
+    eventually(lambda: rig.counts()["bytes"] > length // 2)
+    with opened(rig.url, SECRET) as other:
+        other.send(message(input="x" * length))
+        (refused,) = until_end(other)
+        assert refused["error"]["code"] == "too_many_bytes"
+    session.close()
+    eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
+
+
+def half_a_message(rig: Rig, text: str) -> socket.socket:
+    """Send the first fragment of a message and nothing more."""
+    frames = WSConnection(ConnectionType.CLIENT)
+    connection = rig.socket()
+    head = [(b"authorization", f"Bearer {SECRET}".encode())]
+    connection.sendall(frames.send(Request(host="gateway", target="/v1/responses", extra_headers=head)))
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(1 << 16)
+    frames.receive_data(received)
+    list(frames.events())
+    connection.sendall(frames.send(TextMessage(data=text[: len(text) * 3 // 4], message_finished=False)))
+    return connection
+
+
+# -- a turn that is prepared
+
+
+def test_what_is_prepared_goes_ahead_of_the_turn(rig: Rig) -> None:
+    """No cloud hears of the preparation alone, and nothing is metered for it."""
+    azure = rig.clouds["azure"]
+    start(rig)
+    with opened(rig.url, SECRET) as session:
+        session.send(message(generate=False, input=[{"role": "user", "content": "First."}], stream_id="s"))
+        created, ended = until_end(session)
+        assert (kinds([created, ended]), ended["stream_id"]) == (["response.created", "response.completed"], "s")
+        assert (ended["response"]["output"], ended["response"]["usage"]["total_tokens"]) == ([], 0)
+        assert azure.requests == []
+        assert rig.counts()["bytes"] > 0, "what is kept is counted"
+        prepared = ended["response"]["id"]
+        session.send(message(generate=False, input="Second.", previous_response_id=prepared))
+        prepared = until_end(session)[-1]["response"]["id"]
+        session.send(message(input="Third.", previous_response_id=prepared))
+        assert kinds(until_end(session)) == WHOLE
+    (asked,) = [request.json for request in azure.requests]
+    assert [item["content"] for item in asked["input"]] == ["First.", "Second.", "Third."]
+    assert asked["previous_response_id"] is None
+    assert [dict(record.units)[Unit.INPUT_TOKENS] for record in rig.records()] == [RESPONSE_USAGE["input_tokens"]]
+    eventually(lambda: rig.counts()["bytes"] == 0)
+
+
+def test_what_another_session_prepared_is_not_known(rig: Rig) -> None:
+    start(rig)
+    with opened(rig.url, SECRET) as first, opened(rig.url, SECRET) as second:
+        first.send(message(generate=False))
+        prepared = until_end(first)[-1]["response"]["id"]
+        second.send(message(previous_response_id=prepared))
+        (refused,) = until_end(second)
+        assert refused["error"]["code"] == "previous_response_not_found"
+
+
+def test_what_is_kept_may_be_no_longer_than_a_body(rig: Rig) -> None:
+    start(rig, body_bytes=50_000)
+    with opened(rig.url, SECRET) as session:
+        session.send(message(generate=False, input="x" * 40_000))
+        prepared = until_end(session)[-1]["response"]["id"]
+        session.send(message(input="x" * 40_000, previous_response_id=prepared))
+        (refused,) = until_end(session)
+        assert (refused["status"], refused["error"]["code"]) == (413, "body_too_large")
+        session.send(message())
+        assert kinds(until_end(session)) == WHOLE
+
+
+# -- a journal that fails
+
+
+def test_a_turn_whose_usage_cannot_be_written_ends_with_an_error(rig: Rig) -> None:
+    start(rig)
+    with opened(rig.url, SECRET) as session:
+        session.send(message())
+        assert kinds(until_end(session)) == WHOLE
+        assert rig.process is not None
+        resource.prlimit(rig.process.pid, resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
+        session.send(message())
+        events = until_end(session)
+        assert kinds(events) == [*WHOLE[:-1], "error"]
+        assert events[-1]["error"]["code"] == "journal_failed"
+        session.send(message())
+        (refused,) = until_end(session)
+        assert (refused["status"], refused["error"]["code"]) == (503, "journal_failed")
+    assert httpx.get(f"{rig.url}/healthz").status_code == 503
