@@ -66,7 +66,7 @@ def settle(
     `ordered` gives the sales one by one for days on which a cap falls or a band begins (see
     `Settlement.needs_order`). `credited` and `disputed` take sales back: records below zero, at the
     event time of the sale; disputed sales may return. `losses` are accepted estimates of lost
-    usage: the statement names them among its assumptions.
+    usage and remarks of the books: the statement names them among its assumptions.
 
     Raise InvalidInput naming every undisclosed figure that is needed and nobody accepted, every
     product and host cloud unknown to the catalog, and tiers that begin at one amount.

@@ -22,7 +22,7 @@ from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
 from clauseway.gateway.process.conditions import KINDS, read_conditions
-from clauseway.ledger.assumptions import ESTIMATED, Assumption
+from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
@@ -38,6 +38,7 @@ from clauseway.storage.books.losses import (
     Spool,
     accept,
 )
+from clauseway.storage.books.one_copy import one_copy_periods
 from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.digests import (
@@ -404,6 +405,30 @@ def accepted_losses(control: Control, days: Interval, known_at: KnownAt) -> list
         and loss.touches(days)
         and not (loss.file and 0 < loss.found_ns <= known_at.instant_ns)
     ]
+
+
+def times_with_one_copy(control: Control, days: Interval, known_at: KnownAt) -> list[Assumption]:
+    """Return when usage of some of the days was acknowledged with one copy, as remarks of a
+    settlement; its follower was away."""
+    return [
+        Assumption(
+            name=f"one-copy-{number}",
+            value=f"journal {period.place}",
+            standing=STATED,
+            text=f"The follower of the journal {period.place} "
+            f"{_away(period.since_ns, period.until_ns)}: usage was acknowledged with one copy.",
+            source=f"spool {period.spool}",
+            accepted=False,
+        )
+        for number, period in enumerate(one_copy_periods(control, known_at), 1)
+        if period.touches(days)
+    ]
+
+
+def _away(since_ns: int, until_ns: int) -> str:
+    if not until_ns:
+        return f"has been away since {_instant(since_ns)}"
+    return f"was away from {_instant(since_ns)} to {_instant(until_ns)}"
 
 
 def estimate_text(loss: Loss | Accepted) -> str:

@@ -23,6 +23,7 @@ from clauseway.app.opening.home import Home
 from clauseway.metering import RequestId
 from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
+from clauseway.storage.books.one_copy import OneCopyPeriod, record_one_copy
 from clauseway.storage.customers.leases import Lease
 from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.digests import LakeDamaged
@@ -249,6 +250,7 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
     new = [loss for loss in gone if _key(loss) not in recorded]
     losses.record(new)
     if not is_copy:
+        record_one_copy(lake.control, _one_copy(directory, identity, now_ns))
         registered = msgspec.structs.replace(registered, place=directory.name, home=home)
         _remember(losses, registered, places, released, is_at_rest=is_sealed)
     for place in places:
@@ -257,6 +259,20 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
         )
     reasons = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in gone))
     return Sealing(batches=batches, usage=usage, intents=intents, damages=reasons)
+
+
+def _one_copy(directory: Path, identity: str, now_ns: int) -> Iterator[OneCopyPeriod]:
+    """Yield when the journal in a folder was written without its follower."""
+    for period in spool.alone_periods(directory):
+        yield OneCopyPeriod(
+            spool=identity,
+            place=directory.name,
+            segment=period.segment,
+            first_frame=period.first,
+            since_ns=period.since_ns,
+            until_ns=period.until_ns,
+            recorded_ns=now_ns,
+        )
 
 
 def _remember(

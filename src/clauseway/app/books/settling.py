@@ -16,7 +16,7 @@ from clauseway.app.books.audit_log import refuse_edited, stated_breaks
 from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
 from clauseway.app.books.carrying import CarriedSums, named
 from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.losses import accepted_losses, refuse_losses
+from clauseway.app.books.losses import accepted_losses, refuse_losses, times_with_one_copy
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
@@ -277,6 +277,7 @@ class Settler:
             losses=[
                 *accepted_losses(self._lake.control, days, self._prices.known_at),
                 *stated_breaks(self._lake.control, self._prices.known_at),
+                *times_with_one_copy(self._lake.control, days, self._prices.known_at),
             ],
             carried=carried,
             carried_if_rejected=if_rejected,

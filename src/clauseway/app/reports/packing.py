@@ -4,7 +4,7 @@
               statement.json  the statement, byte for byte as it is signed
               signatures.json who signed it, where somebody did
               books.json      what it stands on: agreements, prices, rates, figures, readings, facts, credits and
-                              disputes, accepted losses, the settlements and closes before it
+                              disputes, accepted losses, times with one copy, the settlements and closes before it
               days.json       its usage by day: attempts and digest
               usage.parquet   its usage, attempt by attempt; left out where only sums are handed over
 

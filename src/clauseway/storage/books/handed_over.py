@@ -35,6 +35,7 @@ _TABLES: tuple[tuple[Table, str], ...] = (
     (schema.facts, "recorded_ns"),
     (schema.vouchers, "recorded_ns"),
     (schema.losses, "lost_ns"),
+    (schema.one_copy, "recorded_ns"),
     (schema.audit_breaks, "recorded_ns"),
     (schema.settlements, "recorded_ns"),
     (schema.closes, "closed_ns"),

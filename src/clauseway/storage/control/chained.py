@@ -183,6 +183,11 @@ CHAINED = (
         why=_column("why"),
     ),
     Chained(
+        table=schema.one_copy,
+        kind=_called("one copy"),
+        subject=_columns("spool", "segment", "first_frame"),
+    ),
+    Chained(
         table=schema.facts,
         kind=_called("fact"),
         subject=_columns("kind", "sequence"),

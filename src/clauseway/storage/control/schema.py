@@ -271,6 +271,21 @@ losses = Table(
     Index("losses_by_place", "spool", "segment", "first_frame"),
 )
 
+# When usage was acknowledged with one copy, its follower being away: a row once it was seen, and
+# another row once it was over (`until_ns`, 0 before).
+one_copy = Table(
+    "one_copy",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("spool", String(64), nullable=False),
+    Column("place", Text, nullable=False),
+    Column("segment", BigInteger, nullable=False),
+    Column("first_frame", BigInteger, nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Column("until_ns", BigInteger, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+)
+
 # Days whose single records the lake has dropped: from the first dropped day to the first kept day.
 dropped_days = Table(
     "dropped_days",
