@@ -618,6 +618,49 @@ a change names a term in a block that is no YAML: told once, at the block
     A1.md:28 written: actions: [serve
     told: A1.md:28 not valid YAML
 
+# Terms that would say nothing
+
+a share owed to oneself
+    A1.md:42 written: payee: maker
+    told: A1.md:42 A1.share is between maker and itself
+
+a licence to oneself
+    A1.md:15 written: kind: licence ⏎ licensor: maker
+    A1.md:16 written: licensee: maker
+    told: A1.md:17 A1.own is between maker and itself
+
+a promise to oneself
+    A1.md:15 written: kind: commitment ⏎ about: A million.
+    A1.md:17 written: to: maker
+    told: A1.md:18 A1.own is between maker and itself
+
+a stake in oneself
+    A1.md:15 written: kind: stake ⏎ about: A tenth.
+    A1.md:16 written: holder: maker
+    A1.md:17 written: of: maker
+    told: A1.md:18 A1.own is between maker and itself
+
+regions that name none
+    A1.md:30 written: only: {clouds: [other]} ⏎ regions: []
+    told: A1.md:31 'regions' of A1.only is empty
+
+a carve-out whose clouds name none
+    A1.md:30 written: only: {clouds: [other]} ⏎ except: [{products: [chat-1], clouds: []}]
+    told: A1.md:31 'clouds' of A1.only is empty
+
+a licence that carries nothing
+    A1.md:15 written: kind: licence ⏎ licensor: maker
+    A1.md:16 written: licensee: buyer ⏎ carries: []
+    told: A1.md:18 'carries' of A1.own is empty
+
+a cap that is spent from the beginning
+    A1.md:43 written: rate: rate ⏎ cap: USD 5 million ⏎ cap-opening: USD 5 million
+    told: A1.md:45 A1.share counts USD 5 million toward its cap from the beginning
+
+a cap that was passed before
+    A1.md:43 written: rate: rate ⏎ cap: USD 5 million ⏎ cap-opening: USD 9 million
+    told: A1.md:45 A1.share counts USD 9 million toward its cap from the beginning
+
 # Blocks that would vanish
 
 a fence without yaml
@@ -873,6 +916,33 @@ SUGGESTIONS = [
 @pytest.mark.parametrize(("document", "line", "written", "todo"), SUGGESTIONS)
 def test_a_problem_suggests_what_was_meant(document: str, line: int, written: str, todo: str) -> None:
     assert todo in [problem.todo for problem in problems_of(with_edits((document, line, written)))]
+
+
+# How an event comes about, beside a notice and a cure that are recorded · what is told of it
+EVENTS = [
+    (["e: {after: notice, days: 5, prevented-by: notice}"], "prevented-by: of the event 'e' is void"),
+    (
+        ["r: {after: notice, days: 3}", "e: {after: notice, days: 5, prevented-by: r}"],
+        "prevented-by: of the event 'e' is void",
+    ),
+    (["e: {after: notice, days: 0, prevented-by: cure}"], "prevented-by: of the event 'e' is void"),
+    (["e: {over-by: e}"], "the event 'e' cannot be understood"),
+    (["e: {after: notice}"], "the event 'e' has no deadline"),
+    (["e: {after: notice, days: 5, prevented-by: cure}"], ""),
+    (["r: {after: notice, days: 9}", "e: {after: notice, days: 5, prevented-by: r}"], ""),
+    (["e: {after: notice, days: 0}"], ""),
+]
+
+
+@pytest.mark.parametrize(("events", "wanted"), EVENTS)
+def test_an_event_that_could_never_come_about_or_never_be_prevented(events: list[str], wanted: str) -> None:
+    lines = ["notice: {}", "cure: {}", *events]
+    said = "".join(f"\n  {line.replace('{', '{says: It., source: [T], ')}" for line in lines).replace(", }", "}")
+    written = with_edits(("agreement.md", 29, f"events:{said}\n```"))
+    problems = [problem.what for problem in problems_of(written)] if wanted else []
+    assert problems == ([wanted] if wanted else [])
+    if not wanted:
+        read_agreement(written)
 
 
 # Where a term stands as people show it, line by line · why it is none · what to do

@@ -191,6 +191,35 @@ WRITTEN = [
         "permitted",
     ),
     (
+        SELLS.replace("[sell]", "[license]").replace("apps", "rights") + "licensees: [partner]",
+        "kind: exclusivity with actions: [license], products: and only: {licensees: [...]}",
+        SELLS.replace("[sell]", "[license]").replace("apps", "rights")
+        + "\nid: x\nkind: exclusivity\nactions: [license]\nproducts: [rights]\nonly: {licensees: [partner]}",
+        "license shop rights to=rival",
+        "forbidden",
+    ),
+    (
+        "id: c\nkind: commitment\nparty: shop\nto: maker\nabout: It buys.\namount: USD 5 million",
+        'as in about: "USD 5 million a year"',
+        'id: c\nkind: commitment\nparty: shop\nto: maker\nabout: "USD 5 million a year"',
+        "sell shop app own",
+        "conditional",
+    ),
+    (
+        "id: r\nkind: refusal-right\nholder: partner\nactions: [sell]\nproducts: [apps]\ndays: 30",
+        "clauseway fact record offer --answer-by DAY",
+        "id: r\nkind: refusal-right\nholder: partner\nactions: [sell]\nproducts: [apps]",
+        "sell maker app own",
+        "conditional",
+    ),
+    (
+        SELLS + "clouds: []",
+        "Delete clouds:, which is then any",
+        SELLS,
+        "sell shop app own",
+        "permitted",
+    ),
+    (
         EXCLUSIVE.replace("[sell]", "[sell, license]") + "clouds: [north]",
         "write it in a term of its own without that",
         EXCLUSIVE + "clouds: [north]",
@@ -224,6 +253,43 @@ def test_what_hangs_on_an_event_is_written_with_events(kind: str, todo: str, wri
 def test_another_way_to_say_it(refused: str, todo: str, written: str, question: str, outcome: str) -> None:
     assert todo in remedy(refused)
     assert decided(at_hand(written, BOTH), question).outcome == outcome
+
+
+CHANGE = "id: c\n{}\nsource: [T]"
+RIGHT = SELLS + "exclusive: true"
+
+
+@pytest.mark.parametrize(
+    ("changed", "todo"),
+    [
+        ("sets-scope: {regions: [eu]}", "Write ends: [ID] in this change, and under the same clause a term"),
+        ("sets-end: [t]\nuntil: 2030-01-01", "Write until: or through: under t itself."),
+        ("sets-end: [t.exclusive]\nuntil: 2030-01-01", "write its exclusivity as a term: kind: exclusivity"),
+    ],
+)
+def test_another_way_to_change(changed: str, todo: str) -> None:
+    texts = documents(RIGHT)
+    [name] = [name for name in texts if name not in ("agreement.md", "facts.md")]
+    texts[name] += f"\n## 99.1 A change\n\nIt changes.\n\n```yaml change\n{CHANGE.format(changed)}\n```\n"
+    with pytest.raises(InvalidInput) as refused:
+        reading(texts)
+    assert todo in " ".join(problem.todo for problem in refused.value.problems)
+
+
+def test_an_exclusivity_that_ends_before_its_right_in_one_document() -> None:
+    opened = at_hand(SELLS + "\n" + EXCLUSIVE.replace("[partner]", "[shop]") + "until: 2026-05-01")
+    days = [decided(opened, "sell maker app own", day).outcome for day in DAYS]
+    assert days == ["forbidden", "forbidden", "permitted"]
+
+
+def test_business_days_are_counted_as_calendar_days() -> None:
+    texts = documents(SELLS + "until: over")
+    events = "events:\n  n: {says: N., source: [T]}\n  over: {says: O., source: [T], after: n, business-days: 10}\n"
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", events + "rules:\n")
+    with pytest.raises(InvalidInput, match="calendar days that cover them"):
+        reading(texts)
+    texts["agreement.md"] = texts["agreement.md"].replace("business-days: 10", "days: 14")
+    reading(texts)
 
 
 @pytest.mark.parametrize(("kind", "near"), [("permision", "permission"), ("prohibiton", "prohibition")])

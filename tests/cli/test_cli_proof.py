@@ -258,6 +258,7 @@ def test_check_names_a_question_for_each_term() -> None:
     text = run("agreement", "check", "--effects").stdout
     assert "A1.capacity  without it conditional → with it forbidden\n  decide --action contract-compute" in text
     assert "A1.share-microsoft-openai  without it not due → with it due\n  decide --action share-revenue" in text
+    assert "A5.stake  no effect on any answer: a term of kind stake is shown" in text
 
 
 def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:

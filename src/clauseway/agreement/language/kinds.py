@@ -22,6 +22,8 @@ from clauseway.agreement.language.actions import (
     USE,
     takes,
 )
+from clauseway.agreement.language.agreement import Change
+from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.agreement.language.terms import (
     AnyTerm,
@@ -176,10 +178,49 @@ _NO_MONEY = {
     )
     for key in ("price", "fee", "royalty", "amount", "rate")
 }
+_TIME_TO_ANSWER = WayToSay(
+    "the time for an answer runs from an offer, and each offer states it",
+    "Record it with the offer: clauseway fact record offer --answer-by DAY (answer-by: in facts.md); "
+    "after that day silence is a pass.",
+)
+_LICENSEES = WayToSay(
+    "a permission says who may act, and licences to anyone lie within it",
+    "Write beside it kind: exclusivity with actions: [license], products: and "
+    "only: {licensees: [...]}, which lets nobody license to others.",
+)
+_NEW_SCOPE = WayToSay(
+    "a term keeps its scope as long as it stands",
+    "Write ends: [ID] in this change, and under the same clause a term of another id with the new "
+    "scope.",
+)
+_CALENDAR_DAYS = WayToSay(
+    "days are calendar days, and no calendar of holidays is known",
+    "Write days: with the calendar days that cover them (10 business days: days: 14), or on: with "
+    "the day itself.",
+)
+_SUM_IN_WORDS = {
+    key: WayToSay(
+        "a commitment is shown and not settled, so its sum is told in words",
+        'Write it in about:, as in about: "USD 5 million a year".',
+    )
+    for key in ("amount", "volume", "value", "minimum", "price", "fee")
+}
 # Keys that an author may well look for where they would have no effect.
 REFUSED: Mapping[type, Mapping[str, WayToSay]] = {
-    Permission: _NO_MONEY,
+    Permission: _NO_MONEY | {LICENSEES: _LICENSEES, "licensee": _LICENSEES},
     Undertaking: _NO_MONEY,
+    Commitment: _SUM_IN_WORDS,
+    RefusalRight: dict.fromkeys(
+        ("days", "answer-days", "within-days", "deadline", "answer-by", "period"), _TIME_TO_ANSWER
+    ),
+    Change: dict.fromkeys(
+        (
+            *("sets-scope", "sets-products", "sets-clouds", "sets-regions", "sets-rate"),
+            *("sets-party", "sets-only", "sets", "replaces"),
+        ),
+        _NEW_SCOPE,
+    ),
+    Event: dict.fromkeys(("business-days", "working-days", "weeks", "months"), _CALENDAR_DAYS),
     Licence: _NO_MONEY
     | {
         part: WayToSay(

@@ -25,6 +25,7 @@ from clauseway.agreement.language.terms import (
     UNLESS,
     AnyTerm,
     Choice,
+    Commitment,
     Exclusivity,
     Forbidding,
     Inoperative,
@@ -36,6 +37,7 @@ from clauseway.agreement.language.terms import (
     RefusalRight,
     RevenueShareTerm,
     Scope,
+    Stake,
     Term,
 )
 from clauseway.agreement.reading.definitions import ANY_SEGMENT, Definitions
@@ -78,6 +80,8 @@ def check_term(term: AnyTerm, place: TermPlace) -> None:
     _check_readings(term.under, place)
     _check_days(term, place)
     _check_events(term, place)
+    _check_empty(place.entry, term, place)
+    _check_two_parties(term, place)
     match term:
         case Permission():
             _check_permission(term, place)
@@ -126,6 +130,43 @@ def _vocabulary(definitions: Definitions) -> Mapping[str, KnownNames]:
         "segment": segments if segments is None else {*segments, ANY_SEGMENT},
         "product": None if classes is None or products is None else {*classes, *products},
     }
+
+
+# The lists of a scope: left out they are any, and so would be a list that names nothing.
+_ANY_IF_LEFT_OUT = frozenset({"clouds", "sellers", "segments", "regions", "carries", "despite"})
+
+
+def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace) -> None:
+    """Check that no list of a scope is written and names nothing: it would be read as any."""
+    for key, member in entry.members.items():
+        if key in _ANY_IF_LEFT_OUT and member.value == []:
+            why = "a list that names nothing says the same as none, and looks like the contrary"
+            todo = f"Delete {key}:, which is then any, or name what is meant."
+            if key in ("carries", "despite"):
+                todo = f"Delete {key}:, or name what is meant."
+            place.mistakes.add(member.line, f"{key!r} of {term.id} is empty", why, todo)
+        for part in (member, *member.items):
+            _check_empty(part, term, place)
+
+
+def _check_two_parties(term: AnyTerm, place: TermPlace) -> None:
+    """Check that a term between two parties names two."""
+    key, sides = "", ("", "")
+    match term:
+        case RevenueShareTerm():
+            key, sides = "payee", (term.payer, term.payee)
+        case Licence():
+            key, sides = "licensee", (term.licensor, term.licensee)
+        case Commitment():
+            key, sides = "to", (term.party, term.to)
+        case Stake():
+            key, sides = "of", (term.holder, term.of)
+    if key and sides[0] == sides[1]:
+        why = (
+            f"{sides[0]} stands on both sides, and nobody owes, grants or promises itself anything"
+        )
+        todo = f"Name another party in {key}:, or delete {term.id}."
+        place.tell(key, f"{term.id} is between {sides[0]} and itself", why, todo)
 
 
 def _check_readings(under: Mapping[str, str], place: TermPlace) -> None:
@@ -334,6 +375,7 @@ def _check_share(term: RevenueShareTerm, place: TermPlace) -> None:
     if term.cap_opening and not term.cap:
         problem, todo = f"{term.id} counts toward no cap", "Write cap:, or delete it."
         place.tell("cap-opening", problem, "there is no cap", todo)
+    _check_cap_opening(term, place)
     _check_tiers(term, place)
     _check_floors(term, place)
     if term.payment is not None:
@@ -344,6 +386,17 @@ def _check_share(term: RevenueShareTerm, place: TermPlace) -> None:
             todo = "Write how many days after the period it is due."
             place.tell("payment", problem, why, todo)
     place.mistakes.check_one_of(place.line("late"), "value of late", term.late, LATE)
+
+
+def _check_cap_opening(term: RevenueShareTerm, place: TermPlace) -> None:
+    """Check that what counted toward the cap before leaves something of it."""
+    opening = _amount(term.cap_opening, place) if term.cap_opening else None
+    cap = _amount(term.cap, place) if term.cap else None
+    if opening is not None and cap is not None and opening >= cap:
+        problem = f"{term.id} counts {term.cap_opening} toward its cap from the beginning"
+        why = f"its cap in line {place.line('cap')} is {term.cap}, so nothing would ever be due"
+        todo = "Lower cap-opening:, raise the cap, or delete the share."
+        place.tell("cap-opening", problem, why, todo)
 
 
 def _check_tiers(term: RevenueShareTerm, place: TermPlace) -> None:

@@ -94,6 +94,8 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     figures: Mapping[str, Figure]
     context: Mapping[str, ContextNote]
     events: Mapping[str, Event]
+    # The events that say in `days` how long after another they come about.
+    counted: frozenset[str]
     names: Mapping[str, KnownNames]
     lines: Mapping[tuple[str, str], int]
 
@@ -138,6 +140,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         figures=sections.cited("figures", Figure),
         context=sections.cited("context", ContextNote),
         events=sections.cited("events", Event),
+        counted=sections.names_with("events", "days"),
         names={section: sections.names(section) for section in SECTIONS},
         lines=sections.lines(),
     )
@@ -222,6 +225,11 @@ class _Sections:
                         member.line, "source", source.id, self.names("sources")
                     )
         return records
+
+    def names_with(self, section: str, key: str) -> frozenset[str]:
+        """Return the names in a section whose definition has a key."""
+        entry = self._entries.get(section, YamlValue({}, 0))
+        return frozenset(name for name, member in entry.members.items() if key in member.members)
 
     def rules(self) -> dict[str, Citation]:
         ours = (CitedSource(OURS),)
@@ -423,6 +431,13 @@ def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
             mistakes.check_defined(line, "event", other_event, names)
         for why, todo in _unclear(event, definitions.events):
             mistakes.add(line, f"the event {name!r} cannot be understood", why, todo)
+        if event.after and name not in definitions.counted:
+            todo = "Write days: with a number; days: 0 is the same day."
+            why = f"it does not say how long after {event.after} it comes about"
+            mistakes.add(line, f"the event {name!r} has no deadline", why, todo)
+        elif event.after and event.prevented_by and (why := _preventing(event, definitions.events)):
+            todo = "Name another event in prevented-by:, or delete it, or change days:."
+            mistakes.add(line, f"prevented-by: of the event {name!r} is void", why, todo)
 
 
 def _unclear(event: Event, events: Mapping[str, Event]) -> Iterator[tuple[str, str]]:
@@ -438,11 +453,28 @@ def _unclear(event: Event, events: Mapping[str, Event]) -> Iterator[tuple[str, s
     if bool(event.days) != bool(event.extended_by) and not event.after:
         why = "days: counts from after:, or how long extended-by: puts off"
         yield why, "Write both, or neither."
+    if event.over_by == event.id:
+        yield "it would be over as soon as it begins", "Name another event in over-by:."
     if event.days < 0:
         yield "days lies below zero", "Write how many days come after."
     if _waits_for_itself(event.id, events):
         why = "nothing could ever bring it about: it waits for itself"
         yield why, "Break the circle of after:, prevented-by: and extended-by:."
+
+
+def _preventing(event: Event, events: Mapping[str, Event]) -> str:
+    """Return why an event is always prevented, or never; empty if either may happen."""
+    if event.days == 0:
+        return f"it comes about on the day of {event.after}, and leaves no day to prevent it on"
+    if event.prevented_by == event.after:
+        return f"each {event.after} would prevent what it begins, so it would never come about"
+    by = events.get(event.prevented_by)
+    if by and by.after == event.after and not by.prevented_by and 0 <= by.days < event.days:
+        return (
+            f"{by.id} always comes about {by.days} days after {event.after}, so this event would "
+            "never"
+        )
+    return ""
 
 
 def _waits_for_itself(name: str, events: Mapping[str, Event]) -> bool:

@@ -8,7 +8,7 @@ names as `after`, then by the day on which they take effect.
 from collections.abc import Collection, Sequence
 from datetime import date
 
-from clauseway.agreement.language.terms import ANY_TERM
+from clauseway.agreement.language.terms import ANY_TERM, EXCLUSIVE_SUFFIX
 from clauseway.agreement.reading.amendments import AmendmentRead
 from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes
@@ -201,13 +201,27 @@ def _check_changed(
         elif changed.term in later and changed.term not in earlier:
             problem = f"{changed.change.id} changes {changed.term!r} too early"
             why = f"it stands in {later[changed.term].document}, not before"
-            mistakes.add(
-                changed.line, problem, why, "Change it in a later amendment, or name another term."
-            )
+            todo = "Change it in a later amendment, or name another term."
+            if later[changed.term] is draft:
+                why, todo = "it stands in the same document", _todo_within(changed.term)
+            mistakes.add(changed.line, problem, why, todo)
         else:
             mistakes.check_one_of(
                 changed.line, "earlier term", changed.term, earlier, "no earlier amendment has it"
             )
+
+
+def _todo_within(term: str) -> str:
+    """Return how to write the end of a term in the document that writes the term."""
+    right = term.removesuffix(EXCLUSIVE_SUFFIX)
+    if right == term:
+        return f"Write until: or through: under {term} itself."
+    return (
+        f"Delete exclusive: or sole: under {right}, and write its exclusivity as a term: kind: "
+        "exclusivity with the same actions: and products:, only: {parties: [...]} (for a licence, "
+        "actions: [license, use-under-licence] and only: {licensees: [...]}), and its own until: or "
+        "through:."
+    )
 
 
 def _check_despite(draft: AmendmentRead, declared: Collection[str], mistakes: Mistakes) -> None:

@@ -1,4 +1,5 @@
 """Remarks on a readable agreement: conflicts, gaps, and terms or definitions that do nothing.
 
-checking ─ the list of checks: conflicts │ coverage │ idle │ sources ─ lives ─ remarks
+checking ─ the list of checks: rights ─ conflicts │ coverage │ idle │ shares │ sources ─ lives ─
+           remarks
 """

@@ -32,7 +32,14 @@ from clauseway.agreement.soundness.idle import (
 )
 from clauseway.agreement.soundness.lives import Lives, RestsOn
 from clauseway.agreement.soundness.remarks import Remark
-from clauseway.agreement.soundness.sources import not_formalised, uncited
+from clauseway.agreement.soundness.rights import (
+    despite_in_vain,
+    narrowed,
+    no_place_there,
+    within_another,
+)
+from clauseway.agreement.soundness.shares import shared_twice, shares_of_nothing
+from clauseway.agreement.soundness.sources import misplaced, not_formalised, uncited
 
 CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     conflicts,
@@ -45,6 +52,13 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     changes_nothing,
     events_changing_nothing,
     reach_nothing,
+    within_another,
+    narrowed,
+    despite_in_vain,
+    no_place_there,
+    shares_of_nothing,
+    shared_twice,
+    misplaced,
     combinations_left_out,
     uncited,
     never_mentioned,

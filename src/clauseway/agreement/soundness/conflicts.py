@@ -99,7 +99,7 @@ def two_owners(lives: Lives) -> Iterator[Remark]:
             )
 
 
-class _Granted(msgspec.Struct, frozen=True):
+class Granted(msgspec.Struct, frozen=True):
     """A grant by a term to a party: by the term itself, or carried by a licence."""
 
     term: AnyTerm
@@ -107,7 +107,8 @@ class _Granted(msgspec.Struct, frozen=True):
     scope: Scope
 
 
-def _granted(term: AnyTerm) -> list[_Granted]:
+def granted(term: AnyTerm) -> list[Granted]:
+    """Return what a term grants to a party that it names, scope by scope."""
     match term:
         case Permission() if term.party != ANYONE:
             scope = Scope(
@@ -118,9 +119,9 @@ def _granted(term: AnyTerm) -> list[_Granted]:
                 segments=term.segments,
                 regions=term.regions,
             )
-            return [_Granted(term, term.party, scope)]
+            return [Granted(term, term.party, scope)]
         case Licence():
-            return [_Granted(term, term.licensee, scope) for scope in term.carries]
+            return [Granted(term, term.licensee, scope) for scope in term.carries]
     return []
 
 
@@ -130,14 +131,14 @@ def contradicted_grants(lives: Lives) -> Iterator[Remark]:
         for exclusivity, term, together in lives.pairs(Exclusivity, kind):
             if isinstance(term, Permission) and term.overrides(exclusivity.id):
                 continue
-            for grant in _granted(term):
+            for grant in granted(term):
                 yield from _taken_back(lives, exclusivity, grant, together)
             if isinstance(term, Licence) and exclusivity.only.licensees:
                 yield from _licensed_past(lives, exclusivity, term, together)
 
 
 def _taken_back(
-    lives: Lives, exclusivity: Exclusivity, grant: _Granted, together: Interval
+    lives: Lives, exclusivity: Exclusivity, grant: Granted, together: Interval
 ) -> Iterator[Remark]:
     cells = lives.cells_of(grant.scope)
     covered = lives.cells(exclusivity.actions, exclusivity.products)
@@ -171,7 +172,7 @@ def _taken_back(
 def _is_forbidden(
     lives: Lives,
     exclusivity: Exclusivity,
-    grant: _Granted,
+    grant: Granted,
     cell: Cell,
     place: PlaceNames,
     covered: frozenset[Cell],

@@ -111,7 +111,7 @@ def _is_public(lives: Lives, live: Iterable[AnyTerm], action: str, name: str) ->
 
 
 def overlaps(lives: Lives) -> Iterator[Remark]:
-    """Remark on two terms in force at once, of different amendments, with equal kind and scope."""
+    """Remark on two terms in force at once, with equal kind and scope."""
     seen: set[tuple[str, str]] = set()
     for by_id in lives.by_readings:
         alike: dict[object, list[tuple[AnyTerm, Interval]]] = {}
@@ -123,7 +123,7 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
                 together = earlier_life.intersect(later_life)
                 pair = (earlier.id, later.id)
                 amendment = lives.amendment_of[later.id]
-                if pair in seen or together.is_empty or lives.amendment_of[earlier.id] == amendment:
+                if pair in seen or together.is_empty:
                     continue
                 seen.add(pair)
                 yield remark(
@@ -132,7 +132,9 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
                     later.citation,
                     f"{later.id} says what {earlier.id} says",
                     f"both are in force from {together.begin}, and neither replaces the other",
-                    f"End {earlier.id} in a change of {amendment}, or delete {later.id}.",
+                    f"Delete {later.id}."
+                    if lives.amendment_of[earlier.id] == amendment
+                    else f"End {earlier.id} in a change of {amendment}, or delete {later.id}.",
                 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from clauseway.agreement.force.fold import changed_by, idle_events, in_force
+from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch
 from clauseway.agreement.language.names import uses
@@ -18,9 +19,18 @@ from clauseway.agreement.language.terms import (
     Precedence,
     RefusalRight,
     RevenueShareTerm,
+    Scope,
     Traded,
 )
-from clauseway.agreement.soundness.lives import COMBINATIONS_MAX, Lives, defined, whatever_happens
+from clauseway.agreement.soundness.lives import (
+    COMBINATIONS_MAX,
+    WHERE,
+    Lives,
+    Scoped,
+    covers,
+    defined,
+    whatever_happens,
+)
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.values import KnownAt
 
@@ -141,6 +151,8 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
     if isinstance(term, Forbidding):
         for number in _idle_carve_outs(lives, term):
             yield f"its carve-out {number} covers nothing of it"
+        if term.except_ and _is_excepted(lives, term):
+            yield "its carve-outs cover all of it"
     if isinstance(term, RefusalRight) and term.except_clouds >= clouds:
         yield "every cloud is excepted"
     if isinstance(term, RevenueShareTerm):
@@ -153,8 +165,9 @@ def _idle_base(lives: Lives, term: RevenueShareTerm) -> Iterator[str]:
     base = term.base
     if not base.sellers and not base.wholesale:
         yield "its base names no seller, and nothing earned from other sellers"
-    if not any(base.takes_in(lives.catalog.lineage(name), "") for name, _ in lives.askable):
-        yield "its base takes in no product and no class of which anything can be asked"
+    sold = [name for name, actions in lives.askable if actions & {SELL, SERVE}]
+    if not any(base.takes_in(lives.catalog.lineage(name), "") for name in sold):
+        yield "its base takes in no product and no class that is sold"
 
 
 def _idle_carve_outs(lives: Lives, term: Forbidding) -> Iterator[int]:
@@ -162,6 +175,24 @@ def _idle_carve_outs(lives: Lives, term: Forbidding) -> Iterator[int]:
     for number, scope in enumerate(term.except_, start=1):
         if covered.isdisjoint(lives.cells_of(scope)) or not lives.places((scope, term), (), ""):
             yield number
+
+
+def _is_excepted(lives: Lives, term: Forbidding) -> bool:
+    """Return whether the carve-outs of a term cover all that it would forbid."""
+    told_by: list[Scoped] = [term, *term.except_]
+    reserved, part = frozenset[str](), ""
+    if isinstance(term, Exclusivity) and term.only.part in WHERE:
+        part, reserved = term.only.part, term.only.names
+        told_by.append(Scope(**{part: reserved}))
+    # What is reserved is not forbidden, so carve-outs need not cover it.
+    places = [
+        place for place in lives.places((term,), told_by, "") if place.get(part) not in reserved
+    ]
+    return all(
+        any(cell in lives.cells_of(scope) and covers(scope, place, "") for scope in term.except_)
+        for cell in lives.cells(term.actions, term.products)
+        for place in places
+    )
 
 
 def combinations_left_out(lives: Lives) -> Iterator[Remark]:

@@ -1,10 +1,50 @@
-"""Notes on what no public source states, and on clauses that no term restates."""
+"""Notes on what no public source states, on prose alone, and on what stands in another file."""
 
+import re
 from collections.abc import Iterator
 
 from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.agreement.soundness.remarks import Remark, Severity, remark
+
+# An id in two parts: letters, and what tells it from others of its kind.
+_NUMBERED = re.compile(r"([A-Za-z]+)\d+")
+
+
+def misplaced(lives: Lives) -> Iterator[Remark]:
+    """Note ids that name another amendment, or another file, than the one that they stand in."""
+    ids = {amendment.id for amendment in lives.agreement.amendments}
+    for amendment in lives.agreement.amendments:
+        stem = amendment.document.removesuffix(".md")
+        if stem != amendment.id and _names_another(stem, amendment.id, ids):
+            yield Remark(
+                severity=Severity.NOTE,
+                kind="misplaced",
+                document=amendment.document,
+                line=1,
+                what=f"amendment {amendment.id} stands in {amendment.document}",
+                why="its id and the name of its file speak of two amendments",
+                todo="Fix its id:, or rename the file.",
+            )
+        for text in amendment.texts:
+            prefix = text.id.split(".")[0]
+            if "." in text.id and _names_another(prefix, amendment.id, ids):
+                yield remark(
+                    Severity.NOTE,
+                    "misplaced",
+                    text.citation,
+                    f"{text.id} stands in amendment {amendment.id}",
+                    f"its id begins as those of amendment {prefix} do",
+                    f"Write {amendment.id}. in front, if it is a slip.",
+                )
+
+
+def _names_another(name: str, amendment: str, ids: set[str]) -> bool:
+    """Return whether a name is another amendment's id, or is made like this one's."""
+    if name == amendment:
+        return False
+    own, other = _NUMBERED.fullmatch(amendment), _NUMBERED.fullmatch(name)
+    return name in ids or bool(own and other and own[1] == other[1])
 
 
 def uncited(lives: Lives) -> Iterator[Remark]:

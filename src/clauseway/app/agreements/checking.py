@@ -34,10 +34,18 @@ class TermEffect(msgspec.Struct, frozen=True, kw_only=True):
     without: str
 
 
+class ShownTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """A term of a kind that decides nothing: a commitment, an undertaking, a stake, context."""
+
+    term: str
+    kind: str
+
+
 class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     """Every remark on an agreement, the gravest first, and how many of each severity.
 
-    `effects` holds a question for each term that changes an answer.
+    `effects` holds a question for each term that changes an answer; `shown` are the terms whose
+    kind changes none.
     """
 
     title: str
@@ -45,6 +53,7 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     remarks: tuple[Remark, ...]
     effects: tuple[TermEffect, ...] = ()
+    shown: tuple[ShownTerm, ...] = ()
 
 
 def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> CheckView:
@@ -80,6 +89,12 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
             for amendment in opened.agreement.amendments
             for term in amendment.terms
             if term.id in shown
+        ),
+        shown=tuple(
+            ShownTerm(term=term.id, kind=term.kind)
+            for amendment in opened.agreement.amendments
+            for term in amendment.terms
+            if isinstance(term, Inoperative)
         ),
     )
 

@@ -111,6 +111,10 @@ def _show(view: CheckView, as_json: bool, with_effects: bool) -> None:
 def _print(out: Console, view: CheckView, with_effects: bool) -> None:
     for effect in view.effects if with_effects else ():
         _print_effect(out, effect)
+    for shown in view.shown if with_effects else ():
+        out.print(
+            Text(f"{shown.term}  no effect on any answer: a term of kind {shown.kind} is shown")
+        )
     for remark in view.remarks:
         place = f"{remark.document}:{remark.line}" if remark.line else remark.document
         out.print(

@@ -1,0 +1,233 @@
+"""Rights beside other terms: within a wider right, narrowed by a prohibition, `despite` in vain."""
+
+from collections.abc import Iterator
+from itertools import product
+
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    NAMES,
+    AnyTerm,
+    Exclusivity,
+    Forbidding,
+    Licence,
+    Permission,
+    Prohibition,
+    Scope,
+)
+from clauseway.agreement.soundness.conflicts import granted
+from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.values import Interval
+
+
+def within_another(lives: Lives) -> Iterator[Remark]:
+    """Note a permission that grants nothing beyond another of the same party."""
+    seen: set[str] = set()
+    for by_id in lives.by_readings:
+        alive = [(term, life) for term, life in by_id.values() if isinstance(term, Permission)]
+        for (wide, wide_life), (narrow, life) in product(alive, alive):
+            if narrow.id in seen or not _lies_within(lives, narrow, life, wide, wide_life):
+                continue
+            seen.add(narrow.id)
+            yield remark(
+                Severity.NOTE,
+                "within",
+                narrow.citation,
+                f"{narrow.id} grants nothing that {wide.id} does not grant",
+                "its whole scope lies within the other's, on each of its days",
+                f"Nothing, if it is meant to be said twice; else delete {narrow.id}, or end "
+                f"{wide.id} in a change if the narrower one takes its place.",
+            )
+
+
+def _lies_within(
+    lives: Lives, narrow: Permission, life: Interval, wide: Permission, wide_life: Interval
+) -> bool:
+    if narrow is wide or wide.party not in (narrow.party, ANYONE):
+        return False
+    if wide.grantor not in ("", narrow.grantor) or narrow.exclusive or narrow.sole:
+        return False
+    if wide.from_ or wide.while_ or wide.while_no or not narrow.despite <= wide.despite:
+        return False
+    if life.intersect(wide_life) != life or _equal_scopes(narrow, wide):
+        return False
+    cells = lives.cells(narrow.actions, narrow.products)
+    return (
+        bool(cells)
+        and cells <= lives.cells(wide.actions, wide.products)
+        and all(_part_within(getattr(narrow, key), getattr(wide, key)) for key in WHERE)
+    )
+
+
+def _equal_scopes(one: Permission, other: Permission) -> bool:
+    """Return whether two permissions say the same, of which `overlaps` warns."""
+    keys = ("party", "grantor", "actions", "products", "despite", *WHERE)
+    return all(getattr(one, key) == getattr(other, key) for key in keys)
+
+
+def _part_within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
+    """Return whether the names of a part lie within others; an empty part is any."""
+    return not wide or (bool(narrow) and narrow <= wide)
+
+
+def narrowed(lives: Lives) -> Iterator[Remark]:
+    """Note a prohibition that forbids some of what a right of another amendment grants.
+
+    Within one amendment that is how a case is excepted. Where nothing is left of an action, `check`
+    finds an emptied right.
+    """
+    for kind in (Permission, Licence):
+        for prohibition, term, together in lives.pairs(Prohibition, kind):
+            overridden = isinstance(term, Permission) and term.overrides(prohibition.id)
+            if overridden or lives.amendment_of[prohibition.id] == lives.amendment_of[term.id]:
+                continue
+            always = any(
+                by_id[term.id][1] == together for by_id in lives.by_readings if term.id in by_id
+            )
+            for grant in granted(term):
+                if prohibition.parties.isdisjoint((grant.party, ANYONE)):
+                    continue
+                if cell := _forbidden_to(lives, prohibition, grant.scope, all_too=not always):
+                    action, name = cell
+                    yield remark(
+                        Severity.NOTE,
+                        "narrowed",
+                        prohibition.citation,
+                        f"{prohibition.id} forbids some of what {term.id} grants: {action} of "
+                        f"{name} from {together.begin}",
+                        f"{grant.party} may act by the one, the other forbids it, and a term that "
+                        "forbids goes before a right, whatever their days",
+                        f"Nothing, if that is meant; else except the case from {prohibition.id}, "
+                        f"or write despite: [{prohibition.id}] under a permission.",
+                    )
+
+
+def _forbidden_to(
+    lives: Lives, prohibition: Prohibition, scope: Scope, *, all_too: bool
+) -> Cell | None:
+    """Return an act of a scope that a prohibition covers; None if it covers none.
+
+    Without `all_too`, leave out each action of which it covers all.
+    """
+    told_by: list[Scoped] = [scope, prohibition, *prohibition.except_]
+    points = list(product(sorted(lives.cells_of(scope)), lives.places((scope,), told_by, "")))
+    forbidden = [cell for cell, place in points if _is_forbidden(lives, prohibition, cell, place)]
+    for action in dict.fromkeys(action for action, _ in forbidden):
+        of_action = [cell for cell in forbidden if cell[0] == action]
+        if all_too or len(of_action) < sum(cell[0] == action for cell, _ in points):
+            return of_action[0]
+    return None
+
+
+def _is_forbidden(lives: Lives, prohibition: Prohibition, cell: Cell, place: PlaceNames) -> bool:
+    if cell not in lives.cells(prohibition.actions, prohibition.products):
+        return False
+    return covers(prohibition, place, "") and not any(
+        cell in lives.cells_of(scope) and covers(scope, place, "") for scope in prohibition.except_
+    )
+
+
+def despite_in_vain(lives: Lives) -> Iterator[Remark]:
+    """Remark on a `despite` that names a term which forbids nothing of what is permitted."""
+    terms = {term.id: term for _, term in lives.terms}
+    for _, permission in lives.terms:
+        if not isinstance(permission, Permission):
+            continue
+        for name in sorted(permission.despite & terms.keys()):
+            forbidding = terms[name]
+            if not isinstance(forbidding, Forbidding):
+                why = f"{name} is of kind {forbidding.kind}, and forbids nothing"
+            elif not _meet(lives, permission, forbidding):
+                why = f"{name} and {permission.id} have no act in common"
+            elif not any(
+                permission.id in by_id
+                and name in by_id
+                and not by_id[permission.id][1].intersect(by_id[name][1]).is_empty
+                for by_id in lives.by_readings
+            ):
+                why = f"{name} and {permission.id} are never in force at once"
+            else:
+                continue
+            yield remark(
+                Severity.WARNING,
+                "despite-in-vain",
+                permission.citation,
+                f"despite: [{name}] of {permission.id} has no effect",
+                why,
+                f"Name the term that forbids what {permission.id} permits, or fix its scope, or "
+                "delete it.",
+            )
+
+
+def _meet(lives: Lives, permission: Permission, term: Exclusivity | Prohibition) -> bool:
+    """Return whether some act lies in the scope of both terms."""
+    cells = lives.cells(permission.actions, permission.products)
+    if cells.isdisjoint(lives.cells(term.actions, term.products)):
+        return False
+    binds = term.parties if isinstance(term, Prohibition) else frozenset({ANYONE})
+    if permission.party != ANYONE and binds.isdisjoint((permission.party, ANYONE)):
+        return False
+    return bool(lives.places((permission, term), (permission, term), ""))
+
+
+def no_place_there(lives: Lives) -> Iterator[Remark]:
+    """Remark on clouds that are named with a region in which they have no place."""
+    for _, term in lives.terms:
+        for clouds, regions in _clouds_and_regions(term):
+            for region in _without_a_place(lives, clouds, regions):
+                yield remark(
+                    Severity.WARNING,
+                    "no-place",
+                    term.citation,
+                    f"{term.id} names {listed(clouds)} in {region}, with no place there",
+                    f"the definitions list no place of that cloud in {region}, so it covers no act "
+                    "there",
+                    f"Take {region} out, or list the cloud's places there under regions: in "
+                    "agreement.md.",
+                )
+        if isinstance(term, Exclusivity):
+            for region in _without_a_place(lives, term.only.clouds, term.regions):
+                yield remark(
+                    Severity.WARNING,
+                    "no-place",
+                    term.citation,
+                    f"{term.id} reserves {listed(term.actions)} in {region} to "
+                    f"{listed(term.only.clouds)}, with no place there",
+                    f"the definitions list no place of that cloud in {region}, so nobody may act "
+                    "there",
+                    f"Take {region} out, name a cloud that has a place there, or list its places "
+                    "under regions: in agreement.md.",
+                )
+
+
+def _clouds_and_regions(term: AnyTerm) -> Iterator[tuple[NAMES, NAMES]]:
+    """Yield the clouds and regions of each scope of a term that keeps to both."""
+    match term:
+        case Permission():
+            yield term.clouds, term.regions
+        case Exclusivity() | Prohibition():
+            yield term.clouds, term.regions
+            for scope in term.except_:
+                yield scope.clouds, scope.regions or term.regions
+        case Licence():
+            for scope in term.carries:
+                yield scope.clouds, scope.regions
+        case _:
+            pass
+
+
+def _without_a_place(lives: Lives, clouds: NAMES, regions: NAMES) -> list[str]:
+    """Return the regions in which none of these clouds has a place.
+
+    A cloud of which no place is listed anywhere may be in any region, and a region without any
+    place may have each cloud's.
+    """
+    catalog = lives.catalog
+    if not clouds or not all(catalog.places_of(cloud) for cloud in clouds):
+        return []
+    return [
+        region
+        for region in sorted(regions & catalog.regions.keys())
+        if any(catalog.regions[region].values())
+        and not any(catalog.regions[region].get(cloud) for cloud in clouds)
+    ]

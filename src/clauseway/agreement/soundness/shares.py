@@ -1,0 +1,109 @@
+"""Shares of revenue of which nothing comes due, in whole or in part, and sales that are shared twice."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from clauseway.agreement.language.figures import parse_amount, parse_percentage
+from clauseway.agreement.language.terms import RevenueShareTerm
+from clauseway.agreement.soundness.lives import Lives
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.values import BadNumber
+
+
+def shares_of_nothing(lives: Lives) -> Iterator[Remark]:
+    """Remark on what a share says in vain: a rate of nothing, a tier beyond the cap.
+
+    Figures are left out: an assumption may change their values.
+    """
+    for _, term in lives.terms:
+        if isinstance(term, RevenueShareTerm):
+            for problem, why, todo in _in_vain(term):
+                yield remark(Severity.WARNING, "idle-share", term.citation, problem, why, todo)
+
+
+def _in_vain(term: RevenueShareTerm) -> Iterator[tuple[str, str, str]]:
+    rates = [_percentage(rate) for rate in (term.rate, *(tier.rate for tier in term.tiers))]
+    if not term.floors and all(rate == 0 for rate in rates):
+        yield (
+            f"nothing is due by {term.id}",
+            "its rate is 0 %, and it has no floor",
+            "Write its rate, or floors: for a minimum, or delete it.",
+        )
+    if term.withholding and _percentage(term.withholding) == 1:
+        yield (
+            f"{term.payee} receives nothing by {term.id}",
+            f"withholding: {term.withholding} keeps back all that is due",
+            "Write the part that is kept back.",
+        )
+    for tier in _beyond_cap(term):
+        yield (
+            f"the tier above {tier} of {term.id} is never reached",
+            f"the rates below it make the cap of {term.cap} due before",
+            "Raise the cap, lower the tier, or delete it.",
+        )
+
+
+def _beyond_cap(term: RevenueShareTerm) -> Iterator[str]:
+    """Yield where each tier begins that the cap never lets count."""
+    cap, opening = _amount(term.cap), _amount(term.cap_opening or "0")
+    begin, due, rate = Decimal(0), Decimal(0), _percentage(term.rate)
+    for tier in term.tiers:
+        above = _amount(tier.above)
+        if cap is None or opening is None or above is None or rate is None:
+            return
+        due += (above - begin) * rate
+        if due >= cap - opening:
+            yield tier.above
+        begin, rate = above, _percentage(tier.rate)
+
+
+def _percentage(text: str) -> Decimal | None:
+    """Return a percentage that is written out; None for a figure."""
+    try:
+        return parse_percentage(text, commas=True)
+    except BadNumber:
+        return None
+
+
+def _amount(text: str) -> Decimal | None:
+    """Return an amount that is written out; None for a figure, or where there is none."""
+    try:
+        return parse_amount(text, commas=True) if text else None
+    except BadNumber:
+        return None
+
+
+def shared_twice(lives: Lives) -> Iterator[Remark]:
+    """Note two shares between the same parties whose bases have sales in common.
+
+    `overlaps` warns of equal bases.
+    """
+    for earlier, later, together in lives.pairs(RevenueShareTerm, RevenueShareTerm):
+        assert isinstance(later, RevenueShareTerm)
+        same_parties = (earlier.payer, earlier.payee) == (later.payer, later.payee)
+        if not same_parties or earlier.base == later.base:
+            continue
+        sellers = earlier.base.sellers & later.base.sellers
+        if sellers and (sold := _in_both(lives, earlier, later)):
+            yield remark(
+                Severity.NOTE,
+                "shared-twice",
+                later.citation,
+                f"{earlier.id} and {later.id} both take a share of what {listed(sellers)} sells of "
+                f"{sold}",
+                f"both are in force from {together.begin}, and each is due in full",
+                "Nothing, if both are meant; else keep one of the bases to other products:, or "
+                "exclude them.",
+            )
+
+
+def _in_both(lives: Lives, earlier: RevenueShareTerm, later: RevenueShareTerm) -> str:
+    """Return a product or class whose sales both shares take in; empty if there is none."""
+    clouds = earlier.base.clouds & later.base.clouds
+    if earlier.base.clouds and later.base.clouds and not clouds:
+        return ""
+    for name, _ in lives.askable:
+        lineage = lives.catalog.lineage(name)
+        if earlier.base.takes_in(lineage, "") and later.base.takes_in(lineage, ""):
+            return name
+    return ""
