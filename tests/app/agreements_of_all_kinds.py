@@ -70,6 +70,14 @@ def _term(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]
     return st.fixed_dictionaries(parts).map(lambda drawn: lines.format(**drawn))
 
 
+def _between(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """A term between two parties, as `one` and `other`: nobody owes or grants itself anything."""
+    two = st.lists(st.sampled_from(PARTIES), min_size=2, max_size=2, unique=True)
+    return st.tuples(two, st.fixed_dictionaries(parts)).map(
+        lambda drawn: lines.format(one=drawn[0][0], other=drawn[0][1], **drawn[1])
+    )
+
+
 _party = st.sampled_from(PARTIES)
 _clouds = tuple(CLOUDS)
 # What the reader refuses is not drawn: a licence takes no cloud, capacity has no seller.
@@ -156,24 +164,20 @@ TERMS = st.one_of(
         party=st.sampled_from(PARTIES[:3]),
         **_offered,
     ),
-    _term(
-        "kind: licence\nlicensor: {giver}\nlicensee: {taker}\nproducts: {products}\n"
+    _between(
+        "kind: licence\nlicensor: {one}\nlicensee: {other}\nproducts: {products}\n"
         "carries: [{{actions: [serve, sell], products: [api]}}]",
-        giver=_party,
-        taker=_party,
         products=_some(SCOPES),
     ),
-    _term(
-        "kind: revenue-share\npayer: {payer}\npayee: {payee}\nrate: {rate}\n"
-        "base: {{sellers: [{payer}], wholesale: true, excludes: {excludes}}}\n{cap}",
-        payer=_party,
-        payee=_party,
+    _between(
+        "kind: revenue-share\npayer: {one}\npayee: {other}\nrate: {rate}\n"
+        "base: {{sellers: [{one}], wholesale: true, excludes: {excludes}}}\n{cap}",
         rate=st.sampled_from(("rate", "hidden")),
         excludes=_some(SCOPES, least=0),
         cap=st.sampled_from(("", "cap: secret")),
     ),
-    _term("kind: commitment\nparty: {party}\nto: {to}\nabout: USD 5", party=_party, to=_party),
-    _term("kind: stake\nholder: {party}\nof: {to}\nabout: 5 %", party=_party, to=_party),
+    _between("kind: commitment\nparty: {one}\nto: {other}\nabout: USD 5"),
+    _between("kind: stake\nholder: {one}\nof: {other}\nabout: 5 %"),
     _term("kind: undertaking\nparties: {parties}", parties=_some(PARTIES)),
 )
 _ENDS = (
