@@ -260,6 +260,10 @@ NEAR_MISSES = [
      ["id: A2.licence, kind: licence, licensor: maker, licensee: buyer, products: [ip]"]),
     ("the same again, once the first ended", [SERVE_ON_OTHER],
      [ENDS_ONLY, SERVE_ON_OTHER.replace("A1.", "A2.")]),
+    # The event may come before the right ends, which has no end.
+    ("an exclusivity that an event ends, and its right goes on",
+     ["id: A1.sells, kind: permission, party: buyer, actions: [sell], products: [api], exclusive: true"],
+     ["id: A2.opens, sets-end: [A1.sells.exclusive], until: milestone"]),
     ("two shares of different products", [SHARE_1.replace("[maker]}", "[maker], products: [voice]}")],
      [SHARE_2.replace("[maker]}", "[maker], products: [chat]}")]),
     ("a minimum beside a share", [SHARE_1],

@@ -156,7 +156,7 @@ def test_what_was_never_published_is_named_as_such() -> None:
 def test_a_quick_answer_is_the_decision() -> None:
     answers = {one.question: one for one in told_of("A5").quick_answers}
     share = answers["Does OpenAI owe Microsoft a revenue share?"]
-    assert share.answer == "Yes, through 2030-12-31; then no. As before."
+    assert share.answer == "Yes, through 2030-12-31; then no. The same without A5."
     sale = answers["May Amazon sell gpt-5.5 on AWS?"]
     assert (sale.before, sale.outcome) == (Outcome.FORBIDDEN, Outcome.CONDITIONAL)
     question = BUILT_IN.question(
@@ -173,6 +173,7 @@ def test_what_was_recorded_until_the_next_amendment_follows() -> None:
         ("On 2026-04-24 gpt-5.5 became available on Azure.", "facts, facts.md:13; P"),
     ]
     assert told_of("A2").since_then == ()
+    assert [told_of(amendment).next_amendment for amendment in ("A4", "A5")] == ["A5", ""]
 
 
 def test_another_reading_makes_another_brief() -> None:
@@ -262,6 +263,32 @@ def test_a_brief_tells_on_which_events_a_term_rests() -> None:
     assert [said.text for said in page.since_then] == [
         "On 2026-02-01 the event “breach” took place, through 2026-02-28."
     ]
+
+
+def test_a_brief_says_when_a_term_begins_and_how_long_a_product_leads() -> None:
+    """And nothing of a party that a change leaves out: it may be forbidden the act already."""
+    first = (
+        "id: A1.first\nkind: precedence\nparty: maker\nfirst: north\nactions: [serve]\nproducts: [apps]\n"
+        "binds: every-product\nsince: 2026-01-01\nlead-days: 30\nbegins: 2026-03-01"
+    )
+    no = "id: A1.no\nkind: prohibition\nparties: [anyone]\nactions: [sell]\nproducts: [tool]"
+    said = [said.text for said in brief(reading(documents(f"{first}\n\n{no}")), "A1").what_happened]
+    assert [text for text in said if "cloud, from 2026-03-01." in text]
+    assert "Nobody may sell tool on any cloud." in said or "Nobody may sell tool." in said
+    never = "id: A2.no\nkind: prohibition\nparties: [maker, partner, rival]\nactions: [sell]\nproducts: [apps]"
+    opened = reading(documents("") | {"A2.md": written("A2", "2026-07-01", never)})
+    matters = " ".join(said.text for said in brief(opened, "A2").why_it_matters)
+    assert "obody but" not in matters
+    assert "Without A2: " in matters
+
+
+def test_a_figure_of_ours_is_not_called_undisclosed() -> None:
+    share = "id: A1.share\nkind: revenue-share\npayer: shop\npayee: maker\nrate: rate\nbase: {sellers: [shop]}"
+    texts = documents(share)
+    figures = "figures:\n  rate: {says: The rate., value: 20 %, standing: ours, source: [T]}\n"
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", figures + "rules:\n")
+    numbers = {number.what: number.value for number in brief(reading(texts), "A1").key_numbers}
+    assert numbers["percentage, shop to maker"] == "20 %, as the definitions say; no source is named (`rate`)"
 
 
 def test_a_new_right_is_cited_with_the_term_that_gives_it() -> None:

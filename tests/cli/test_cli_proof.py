@@ -42,7 +42,7 @@ def test_the_trace_stands_in_the_json_only_where_asked_for() -> None:
 
 def test_a_person_reads_the_trace_and_what_would_change_the_answer() -> None:
     text = run("decide", *SERVE, "--as-of", "2026-03-15", "--trace").stdout
-    assert "What would change this\n  from 2026-04-27 on: conditional\n  up to 2023-01-22: unstated\n" in text
+    assert "What would change this\n  from 2026-04-27: conditional\n  up to 2023-01-22: unstated\n" in text
     assert "Trace\n" in text
     assert "A4.api (exclusivity)" in text
     assert "outside" in text

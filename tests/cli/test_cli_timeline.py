@@ -144,7 +144,7 @@ def test_a_brief_is_a_page_and_the_same_as_json() -> None:
         "## Why it matters",
         "## Key numbers",
         "## Quick answers",
-        "## Since then",
+        "## Since then, until A5",
         "## Sources",
     ]
     for said in (*found["what_happened"], *found["why_it_matters"]):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import chain, combinations
 
+import msgspec
 import pytest
 
 from clauseway import open_agreement
@@ -74,6 +75,13 @@ def test_segments(segments: str, told: str) -> None:
 )
 def test_products(products: str, action: str, told: str) -> None:
     assert WORDS.products(products.split(), action) == told
+
+
+def test_the_places_outside_all_regions_are_told_as_such() -> None:
+    catalog = msgspec.structs.replace(BUILT_IN.catalog, regions={"eu": {}, "us": {}})
+    words = msgspec.structs.replace(WORDS, catalog=catalog)
+    assert words.regions(["elsewhere"]) == " outside the named regions"
+    assert words.regions(["eu", "elsewhere"]) == " in eu and outside the named regions"
 
 
 def subsets(names: Iterable[str]) -> Iterable[tuple[str, ...]]:

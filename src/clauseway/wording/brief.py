@@ -99,6 +99,7 @@ def brief_of(
         key_numbers=tuple(sentences_.numbers(comparison)),
         quick_answers=tuple(sentences_.answers(asked)),
         since_then=tuple(sentences_.since_then(asked, facts_known_at)),
+        next_amendment=next((later.id for later in _after(asked.agreement, amendment)), ""),
         sources={},
     )
     return msgspec.structs.replace(page, sources=_cited(page, asked.agreement))
@@ -156,7 +157,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             for change in changes:
                 yield from self._change(change, {term.kind for term in terms})
             for term in terms:
-                yield self._said(self.terms.term(term), term.citation)
+                yield self._said(self.terms.term(term, self.amendment.effective), term.citation)
             if not clause.formalised:
                 yield self._prose(clause)
 
@@ -204,7 +205,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         for group in comparison.groups[:_CHANGES_MAX]:
             text = group.sentence.removesuffix(f": {change_of(group)}")
             yield BriefSentence(
-                text=f"{text}. Before: {outcome_word(group.before, group.actions)}.",
+                text=f"{text}. Without {self.amendment.id}: "
+                f"{outcome_word(group.before, group.actions)}.",
                 place=group.place,
             )
         left = comparison.groups[_CHANGES_MAX:]
@@ -341,7 +343,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 f"not disclosed; no value was reported, {_readable(figure.value)} is a "
                 f"placeholder (`{name}`)"
             )
-        return f"not disclosed; {_readable(figure.value)} is assumed (`{name}`)"
+        return f"{_readable(figure.value)}, as the definitions say; no source is named (`{name}`)"
 
     # Quick answers
 
@@ -395,7 +397,12 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 later.decision.outcome, "otherwise"
             )
             until = f", through {later.begin - timedelta(days=1)}; then {then}"
-        before = f" Before: {_YES[was.outcome]}." if was.outcome != now.outcome else " As before."
+        without = self.amendment.id
+        before = (
+            f" Without {without}: {_YES[was.outcome]}."
+            if was.outcome != now.outcome
+            else f" The same without {without}."
+        )
         turns = "".join(
             f" With {turn.reading}={turn.option}: {_YES[turn.outcome]}." for turn in now.turns_on
         )
@@ -406,12 +413,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def since_then(self, asked: AskedAgreement, known_at: KnownAt) -> Iterator[BriefSentence]:
         """Yield the facts known of the days from this amendment to the next, without what was
         corrected."""
-        later = [
-            amendment.effective
-            for amendment in asked.agreement.amendments
-            if amendment.effective > self.amendment.effective
-        ]
-        until = min(later, default=FOREVER)
+        later = _after(asked.agreement, self.amendment)
+        until = later[0].effective if later else FOREVER
         for fact in sorted(asked.facts.known(known_at).facts, key=lambda fact: fact.effective):
             if self.amendment.effective <= fact.effective < until and (text := self._fact(fact)):
                 yield self._said(f"On {fact.effective} {text}", fact.citation)
@@ -454,6 +457,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             case Milestone():
                 return "the milestone's verification took effect"
         return ""
+
+
+def _after(agreement: Agreement, amendment: Amendment) -> list[Amendment]:
+    """Return the amendments that take effect later than another, the next first."""
+    return [later for later in agreement.amendments if later.effective > amendment.effective]
 
 
 def _turned(count: int, read: str, chosen: str) -> str:

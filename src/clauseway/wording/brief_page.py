@@ -36,8 +36,8 @@ class QuickAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
     """An amendment on a page.
 
-    `since_then` holds the facts recorded of the days until the next amendment; `sources` those that
-    are cited, by identifier.
+    `since_then` holds the facts recorded of the days until the next amendment, if there is one;
+    `sources` those that are cited, by identifier.
     """
 
     amendment: str
@@ -51,6 +51,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     key_numbers: tuple[Number, ...]
     quick_answers: tuple[QuickAnswer, ...]
     since_then: tuple[BriefSentence, ...]
+    next_amendment: str
     sources: Mapping[str, str]
 
 
@@ -81,10 +82,10 @@ def markdown_of(page: Brief) -> str:
         *(f"- **{quick.question}** {quick.answer} ({quick.place})" for quick in page.quick_answers),
         *([] if page.quick_answers else ["None of the agreement's main rights is touched."]),
         "",
-        "## Since then",
+        f"## Since then, until {page.next_amendment}" if page.next_amendment else "## Since then",
         "",
         *(f"- {said.text} ({said.place})" for said in page.since_then),
-        *([] if page.since_then else ["No fact is recorded of the days until the next amendment."]),
+        *([] if page.since_then else ["No fact is recorded of these days."]),
         "",
         "## Sources",
         "",

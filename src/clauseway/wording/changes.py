@@ -170,9 +170,10 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         who = words.parties(box.parties)
         if box.after is Outcome.UNSTATED:
             return f"nothing states any more whether {who} may {act}{to}{where}"
+        who = _others(who)
         may, behind = _TOLD[box.before, box.after]
-        if box.after is Outcome.FORBIDDEN and who.startswith("anyone"):
-            who, may = f"nobody{who.removeprefix('anyone')}", "may"
+        if box.after is Outcome.FORBIDDEN and who == "anyone":
+            who, may = "nobody", "may"
             behind = behind if box.before is Outcome.UNSTATED else f" any longer{behind}"
         return f"{who} {may} {act}{to}{where}{behind}"
 
@@ -180,13 +181,14 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         """Return a change of a share: a party owes another a share on a base."""
         words = self.wording
         who, to, on = words.parties(box.parties), words.parties(box.to, "or"), self._base(box)
-        owes = "owe" if len(box.parties) > 1 and not who.startswith("anyone") else "owes"
+        who = _others(who)
+        owes = "owe" if len(box.parties) > 1 and who != "anyone" else "owes"
         if box.after is Outcome.UNSTATED:
             return f"nothing states any more whether {who} {owes} {to} a revenue share{on}"
         if box.after is Outcome.PERMITTED:
             return f"{who} now {owes} {to} a revenue share{on}"
-        if who.startswith("anyone"):
-            return f"nobody{who.removeprefix('anyone')} {owes} {to} a revenue share{on}"
+        if who == "anyone":
+            return f"nobody {owes} {to} a revenue share{on}"
         return (
             f"{who} {owes} {to} no revenue "
             f"share{'' if box.before is Outcome.UNSTATED else ' any more'}{on}"
@@ -238,6 +240,8 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         match term:
             case Precedence():
                 first = f"it ships on {words.name(term.first)} first"
+                if term.lead_days:
+                    first = f"it shipped on {words.name(term.first)} {term.lead_days} days before"
                 if term.unless is None:
                     return first
                 both = term.unless.under(readings) == "cannot-and-declines"
@@ -252,6 +256,12 @@ class ChangeSentences(msgspec.Struct, frozen=True):
                     f"{words.name(term.holder)} passed"
                 )
         return ""
+
+
+def _others(who: str) -> str:
+    """Return `anyone but A` as `parties other than A`: of A itself the sentence says nothing."""
+    others = who.removeprefix("anyone but ")
+    return who if others == who else f"parties other than {others}"
 
 
 def parties_named(wording: Wording) -> set[str]:

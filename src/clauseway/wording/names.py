@@ -22,6 +22,8 @@ from clauseway.values import Citation
 # no longer.
 _EXCEPTIONS_MAX = 2
 _DEFINITIONS = "agreement"
+# The place of an act in none of the regions that an agreement names.
+OUTSIDE = "outside the named regions"
 # An action as done by somebody: the words before and behind the product.
 _DOES = {
     SERVE: ("serves", ""),
@@ -115,7 +117,7 @@ class Wording(msgspec.Struct, frozen=True):
         if not chosen or chosen >= {*self.catalog.regions, ELSEWHERE}:
             return ""
         named = [f"in {region}" for region in sorted(chosen - {ELSEWHERE})]
-        return f" {listed([*named, 'in no named region'] if ELSEWHERE in chosen else named, conjunction)}"
+        return f" {listed([*named, OUTSIDE] if ELSEWHERE in chosen else named, conjunction)}"
 
     def _set(
         self, names: Iterable[str], every: frozenset[str], whole: str, conjunction: str
@@ -216,7 +218,9 @@ class Wording(msgspec.Struct, frozen=True):
             return f"{self.name(question.party)} owes{to.removeprefix(' to')} a revenue share{base}"
         verb, behind = _DOES[question.action]
         further = [
-            sentence.format(self.name(name))
+            f" {OUTSIDE}"
+            if self.catalog.regions and name == ELSEWHERE
+            else sentence.format(self.name(name))
             for name, (_, sentence) in _behind(question)
             # Places that no term tells apart change nothing.
             if self.catalog.regions or name != question.region
@@ -300,7 +304,10 @@ class _Part(msgspec.Struct, frozen=True):
 
 def act_of(asked: Names) -> str:
     """Return the act that a question asks about, in identifiers: `serve gpt-5.5 on aws`."""
-    further = [line.format(name) for name, (line, _) in _behind(asked)]
+    further = [
+        f" {OUTSIDE}" if name == asked.region == ELSEWHERE else line.format(name)
+        for name, (line, _) in _behind(asked)
+    ]
     return " ".join(filter(None, (asked.action, asked.product))) + "".join(further)
 
 

@@ -12,6 +12,7 @@ from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import AskedAgreement, Question, ask
 from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
 from clauseway.values import InvalidInput, KnownAt
+from clauseway.wording.names import OUTSIDE
 
 
 class Right(msgspec.Struct, frozen=True):
@@ -41,7 +42,8 @@ def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Rig
                 )
             except InvalidInput:
                 return  # this agreement's classes do not take that action
-            yield Right(f"{label} in {region}" if region else label, question)
+            where = f" {OUTSIDE if region == ELSEWHERE else f'in {region}'}" if region else ""
+            yield Right(f"{label}{where}", question)
 
     # Where terms tell regions apart, a right is one right in each region.
     regions = [*sorted(asked.catalog.regions), ELSEWHERE] if asked.catalog.regions else [""]

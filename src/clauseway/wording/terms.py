@@ -1,6 +1,7 @@
 """Terms in words: what holds from now on, and the same as something that ends."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import assert_never
 
 import msgspec
@@ -99,9 +100,10 @@ class TermWording(msgspec.Struct, frozen=True):
             case _:
                 assert_never(term)
 
-    def term(self, term: AnyTerm) -> str:
-        """Return a term as what holds from now on."""
-        days = [*_on_events(term), until(term)]
+    def term(self, term: AnyTerm, since: date) -> str:
+        """Return a term as what holds from a day on, with its own begin where it is another."""
+        begins = f" from {term.begins}" if term.begins != since else ""
+        days = [begins, *_on_events(term), until(term)]
         timed = "".join(f",{part}" for part in days if part)
         return f"{self._holds(term)}{timed}{under_readings(term.under)}"
 
@@ -116,6 +118,8 @@ class TermWording(msgspec.Struct, frozen=True):
                 act = (
                     f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
                 )
+                if ANYONE in term.parties:
+                    return f"nobody may {act}{apart}"
                 return f"{who} may not {act}{apart}"
             case Precedence():
                 return self._precedence(term)

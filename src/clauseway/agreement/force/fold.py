@@ -373,7 +373,9 @@ class _Fold(msgspec.Struct, frozen=True):
         for each, effective in self.changes.get(term.id, ()):
             changed = self._changed(end, each, effective, term)
             if each.id == change.id:
-                return last.day <= min(end.day, changed.day)
+                # An end by an event that the right does not wait for may come first.
+                by_event = change.until != right.until and not _is_day(change.until or "0")
+                return last.day <= min(end.day, changed.day) and not by_event
             end = changed
         return False
 

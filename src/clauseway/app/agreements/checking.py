@@ -151,6 +151,8 @@ def nobody_left(
         seen.add((act.term, act.by))
         by, kept = " and ".join(act.by), listed(term.only.names)
         places = f" on {listed(term.clouds)}" if term.clouds else ""
+        places += f" in {listed(term.regions)}" if term.regions else ""
+        places += f" for {listed(term.segments)} customers" if term.segments else ""
         since = f" from {act.since}" if act.since else ""
         whom = f"to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "there"
         lines = ", ".join(
@@ -164,7 +166,7 @@ def nobody_left(
             f"nobody may {act.action} {act.product}{places}{since}: {act.term} reserves it to "
             f"{kept}, and {by} forbids it {whom}",
             f"{act.term} keeps out all others, and a term that forbids goes before a right "
-            f"({lines})",
+            f"({lines}), as long as both are in force",
             f"End {act.term} or {by} in a change, or except the case from one of them.",
         )
 

@@ -5,7 +5,8 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement import TermState
+from clauseway.agreement import Change, TermState
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.values import FOREVER
 
@@ -14,6 +15,7 @@ class TermRow(msgspec.Struct, frozen=True, kw_only=True):
     """A term on a day.
 
     `until` is the first day on which it is no longer in force, empty where no end is known.
+    `until_event` is the event that ends it and has not come about; empty if none does.
     """
 
     term: str
@@ -25,6 +27,7 @@ class TermRow(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     begins: date
     until: str
+    until_event: str
     in_force: bool
     ended_by: str
 
@@ -64,7 +67,12 @@ def terms_view(
     Raise InvalidInput for a bad day or reading.
     """
     force = opened.in_force(as_of, known_at, reading)
-    rows = [_row(state) for state in force.terms if state.in_force or (with_ended and state.ended)]
+    texts = {text.id: text for each in opened.agreement.amendments for text in each.texts}
+    rows = [
+        _row(state, texts)
+        for state in force.terms
+        if state.in_force or (with_ended and state.ended)
+    ]
     return TermsView(
         title=opened.agreement.title,
         as_of=force.as_of,
@@ -86,8 +94,10 @@ def terms_view(
     )
 
 
-def _row(state: TermState) -> TermRow:
+def _row(state: TermState, texts: Mapping[str, AnyTerm | Change]) -> TermRow:
     citation = state.term.citation
+    # The text that set the end last: the term itself, or a change of it.
+    until = texts[state.ended_by.term].until if state.ended_by.term in texts else ""
     return TermRow(
         term=state.term.id,
         kind=state.term.kind,
@@ -98,6 +108,7 @@ def _row(state: TermState) -> TermRow:
         text=citation.text,
         begins=state.begin,
         until="" if state.end == FOREVER else str(state.end),
+        until_event=until if state.end == FOREVER and not until[:1].isdigit() else "",
         in_force=state.in_force,
         ended_by="" if state.end == FOREVER else state.ended_by.term,
     )

@@ -14,7 +14,14 @@ from clauseway.wording.brief_page import markdown_of
 
 def command(
     amendment: Annotated[str, typer.Argument(help="The amendment: A1, A2, …")],
-    known_at: options.KnownAtFlag = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            "--known-at",
+            help="What was known by the end of this day, or by this instant; by default the day on "
+            "which the amendment takes effect (or is known), and of the facts since then now.",
+        ),
+    ] = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,

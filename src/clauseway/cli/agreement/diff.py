@@ -31,7 +31,9 @@ def command(
     known_at: Annotated[
         list[str] | None,
         typer.Option(
-            "--known-at", help="A day or an instant; given twice, before and after. By default now."
+            "--known-at",
+            help="A day or an instant; given twice, before and after. By default now. Amendments "
+            "are compared as known on the day on which the later takes effect.",
         ),
     ] = None,
     reading: options.Readings = None,

@@ -44,7 +44,7 @@ def print_how_to_name(out: Console, product: str) -> None:
 def _when(change: WouldChange) -> str:
     """The words for an entry's kind."""
     words = {
-        "later": f"from {change.as_of} on",
+        "later": f"from {change.as_of}",
         "earlier": f"up to {change.as_of}",
         "knowledge": f"as known at the end of {change.known_at}",
         "fact": f"with {' and '.join(change.suppose)}",
