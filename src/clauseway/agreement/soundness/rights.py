@@ -22,11 +22,15 @@ from clauseway.values import Interval
 
 def within_another(lives: Lives) -> Iterator[Remark]:
     """Note a permission that grants nothing beyond another of the same party."""
-    seen: set[str] = set()
+    seen, waiting = set[str](), _waiting(lives)
     for by_id in lives.by_readings:
         alive = [(term, life) for term, life in by_id.values() if isinstance(term, Permission)]
         for (wide, wide_life), (narrow, life) in product(alive, alive):
-            if narrow.id in seen or not _lies_within(lives, narrow, life, wide, wide_life):
+            if (
+                wide.id in waiting
+                or narrow.id in seen
+                or not _lies_within(lives, narrow, life, wide, wide_life)
+            ):
                 continue
             seen.add(narrow.id)
             yield remark(
@@ -40,6 +44,11 @@ def within_another(lives: Lives) -> Iterator[Remark]:
             )
 
 
+def _waiting(lives: Lives) -> set[str]:
+    """Return the terms that events begin or pause. Their lives are told as if none did."""
+    return {term.id for _, term in lives.terms if term.from_ or term.while_ or term.while_no}
+
+
 def _lies_within(
     lives: Lives, narrow: Permission, life: Interval, wide: Permission, wide_life: Interval
 ) -> bool:
@@ -47,7 +56,7 @@ def _lies_within(
         return False
     if wide.grantor not in ("", narrow.grantor) or narrow.exclusive or narrow.sole:
         return False
-    if wide.from_ or wide.while_ or wide.while_no or not narrow.despite <= wide.despite:
+    if not narrow.despite <= wide.despite:
         return False
     if life.intersect(wide_life) != life or _equal_scopes(narrow, wide):
         return False
@@ -73,13 +82,17 @@ def _part_within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
 def narrowed(lives: Lives) -> Iterator[Remark]:
     """Note a prohibition that forbids some of what a right of another amendment grants.
 
-    Within one amendment that is how a case is excepted. Where nothing is left of an action, `check`
-    finds an emptied right.
+    Within one amendment that is how a case is excepted, and a prohibition that waits for an event
+    says itself when it takes a right away. Where nothing is left of an action, `check` finds an
+    emptied right.
     """
+    waiting = _waiting(lives)
     for kind in (Permission, Licence):
         for prohibition, term, together in lives.pairs(Prohibition, kind):
             overridden = isinstance(term, Permission) and term.overrides(prohibition.id)
-            if overridden or lives.amendment_of[prohibition.id] == lives.amendment_of[term.id]:
+            if overridden or prohibition.id in waiting:
+                continue
+            if lives.amendment_of[prohibition.id] == lives.amendment_of[term.id]:
                 continue
             always = any(
                 by_id[term.id][1] == together for by_id in lives.by_readings if term.id in by_id
