@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from clauseway.cli.commands import COMMANDS, Entry, Group
+from clauseway.cli.homes import HomeUse, use_of
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -35,9 +36,10 @@ def _below(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _below(sub, f"{path} {name}")
 
 
-def at_home() -> list[str]:
-    """The commands that take a home."""
-    return [path for path, command in commands() if "home" in {parameter.name for parameter in command.params}]
+def uses() -> dict[str, HomeUse]:
+    """How each command that takes a home uses it."""
+    by_path = {path: use_of(command) for path, command in commands()}
+    return {path: use for path, use in by_path.items() if use is not None}
 
 
 ASKED = ("--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
@@ -54,7 +56,6 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "fact record milestone": ("--effective", "2026-06-01", "--source", "a letter"),
     "fact record party": ("--effective", "2026-06-01", "--source", "a letter", "--party", "newcomer"),
     "usage expand": ("--scale", "1/50000", "--from", "2026-05-01", "--until", "2026-05-02"),
-    "export usage": ("--out", "{out}/usage.parquet"),
     "lake move": (
         "--to",
         "s3://bucket/lake",
@@ -67,13 +68,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "settle": ("--period", "2026-05", *ACCEPTED),
     "statement": ("--period", "2026-05", "--out", "{out}/may.json"),
     "books close": ("2026-04",),
-    "export beancount": ("--out", "{out}/books.beancount"),
-    "export hledger": ("--out", "{out}/books.journal"),
     "export focus": ("--period", "2026-05", "--out", "{out}/may.csv"),
-    "export focus-invoices": ("--out", "{out}/invoices"),
-    "export parquet": ("--out", "{out}/books"),
-    "export cloudevents": ("--out", "{out}/may.jsonl"),
-    "export cedar": ("--out", "{out}/a.cedar"),
     "key create": ("--organisation", "acme", "--seller", "openai"),
     "journal follow": ("--listen", "127.0.0.1:0", "--secret-file", "{out}/follower.secret"),
     "limit set": ("--organisation", "acme", "--requests", "5"),
@@ -87,8 +82,9 @@ def arguments_of(path: str, command: Any, out: str) -> list[str]:
     words = path.split()
     if path in ARGUMENTS:
         return [*words, *(word.format(out=out) for word in ARGUMENTS[path])]
+    exports = path.startswith("export ")
     for parameter in command.params:
-        if parameter.required:
+        if parameter.required or (exports and parameter.name == "out"):
             kind = str(signature(command.callback).parameters[parameter.name].annotation)
             value = "1" if "int" in kind else f"{out}/nothing" if "Path" in kind else "2026-05"
             flag = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from command_tree import arguments_of, at_home, commands
+from command_tree import arguments_of, commands, uses
 
 from in_process import run
 
@@ -30,7 +30,7 @@ def main(kind: str, template: str, folder: str) -> None:
     os.environ["XDG_CONFIG_HOME"] = str(place / "config")  # where private keys go
     shutil.copytree(template, home)
     out.mkdir()
-    for path in at_home():  # whatever commands import is read before the disk is spoilt
+    for path in uses():  # whatever commands import is read before the disk is spoilt
         run(*path.split(), "--help")
     {"read-only": _forbid_writing, "full": _fill}[kind](place, mounted)
     told = {}

@@ -16,7 +16,7 @@ from rdflib import Graph, URIRef
 from rdflib.namespace import ODRL2, RDF, RDFS
 
 from clauseway import OpenAgreement, open_agreement
-from clauseway.app.agreements.exporting import cedar, extract, rego
+from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
 from clauseway.app.opening.library import SHIPPED
 from clauseway.cli import run
 from clauseway.exchange.cedar import CEDAR_SCHEMA
@@ -112,7 +112,7 @@ def test_the_shapes_find_what_is_missing(spoil: tuple[object, str], because: str
 def test_before_the_agreement_there_is_no_policy() -> None:
     taken = taken_on("2022-06-01")
     assert "permit (" not in cedar(taken)[0]
-    assert "barred(act) if {\n\tact.action in" not in rego(taken)
+    assert "barred(act) if {\n\tact.action in" not in AGREEMENT_FORMATS["rego"](taken)
     assert (None, RDF.type, ODRL.Agreement) not in odrl_graph(taken)
 
 
@@ -144,7 +144,7 @@ def test_every_cedar_policy_names_its_term_and_line() -> None:
 
 def test_every_rego_rule_of_a_term_names_it_and_its_line() -> None:
     taken = taken_on("2026-05-01")
-    said = rego(taken)
+    said = AGREEMENT_FORMATS["rego"](taken)
     found = re.findall(
         r'# title: "(.*)"\n.*\n.*\n#   amendment: "(A\d)"\n#   document: "(.*)"\n.*\n#   line: (\d+)', said
     )

@@ -21,7 +21,7 @@ from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answ
 
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
-from clauseway.app.agreements.exporting import cedar, extract, odrl, rego
+from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
 from clauseway.catalog import Catalog
 from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
 from clauseway.exchange.extract import Extract
@@ -34,9 +34,9 @@ pytestmark = pytest.mark.timeout(1_800)
 Judge = Callable[[Extract, Sequence[Question]], list[str]]
 JUDGES: dict[str, tuple[Judge, Callable[[Extract], str]]] = {
     "cedar": (cedar_answers, lambda taken: "".join(cedar(taken))),
-    "opa": (opa_answers, rego),
-    "regopy": (regopy_answers, rego),
-    "odrl": (odrl_answers, odrl),
+    "opa": (opa_answers, AGREEMENT_FORMATS["rego"]),
+    "regopy": (regopy_answers, AGREEMENT_FORMATS["rego"]),
+    "odrl": (odrl_answers, AGREEMENT_FORMATS["odrl"]),
 }
 EVERYTHING = KnownAt.everything()
 ONE = timedelta(days=1)

@@ -8,7 +8,7 @@ from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answ
 from regopy import Interpreter
 
 from clauseway import KnownAt
-from clauseway.app.agreements.exporting import cedar, extract, rego
+from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
 from clauseway.decisions import Question, all_questions
 from clauseway.exchange.cedar import cedar_requests
 from clauseway.values import InvalidInput
@@ -68,8 +68,10 @@ def test_what_the_terms_keep_to_is_written() -> None:
     taken = extract(opened(), DAYS[1], KnownAt.everything())
     assert '["broker", "reseller"].contains(context.seller)' in cedar(taken)[0]
     assert '["eu"].contains(context.region)' in cedar(taken)[0]
-    assert 'act.seller in {"broker", "reseller"}' in rego(taken)
-    assert 'places := {"north": {"north-1": "eu"}, "south": {"south-1": "us", "south-9": "eu"}}' in rego(taken)
+    assert 'act.seller in {"broker", "reseller"}' in AGREEMENT_FORMATS["rego"](taken)
+    assert 'places := {"north": {"north-1": "eu"}, "south": {"south-1": "us", "south-9": "eu"}}' in AGREEMENT_FORMATS[
+        "rego"
+    ](taken)
 
 
 def test_a_region_that_says_nothing_gets_no_answer() -> None:
@@ -78,7 +80,7 @@ def test_a_region_that_says_nothing_gets_no_answer() -> None:
         with pytest.raises(InvalidInput):
             cedar_requests(taken, action="serve", party="maker", product="app", cloud="north", region=region)
         interpreter = Interpreter()
-        interpreter.add_module("housed", rego(taken))
+        interpreter.add_module("housed", AGREEMENT_FORMATS["rego"](taken))
         interpreter.set_input(
             {"action": "serve", "party": "maker", "product": "app", "cloud": "north", "region": region}
         )

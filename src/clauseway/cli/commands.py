@@ -31,6 +31,28 @@ class Command(msgspec.Struct, frozen=True):
         return function
 
 
+class Export(Command, frozen=True, kw_only=True):
+    """An export that differs from others by its format alone: `function` makes the command from
+    this record.
+
+    `about` follows the first line in the command's own help: what is written, and examples.
+    """
+
+    form: str
+    about: str
+
+    def load(self) -> Callable[..., object]:
+        make: Callable[[Export], Callable[..., object]] = getattr(
+            _module(self.module), self.function
+        )
+        return make(self)
+
+    @property
+    def text(self) -> str:
+        """Return the help of the command itself."""
+        return f"{self.help}\n\n{self.about}"
+
+
 class Group(msgspec.Struct, frozen=True):
     """A noun with commands: those of a module's typer group, or those listed `below`."""
 
@@ -125,15 +147,26 @@ COMMANDS: Mapping[str, Entry] = {
         heading=AGREEMENT,
         about="The journal and the agreement in other programs' formats.",
         below={
-            "beancount": Command(
+            "beancount": Export(
                 "Write the journal as beancount text, which bean-check accepts.",
                 "money.export",
-                "beancount",
+                "journal_in",
+                form="beancount",
+                about="""\b
+All of it:
+  clauseway export beancount --out journal.beancount
+What Microsoft books for May:
+  clauseway export beancount --period 2026-05 --party microsoft""",
             ),
-            "hledger": Command(
+            "hledger": Export(
                 "Write the journal as an hledger journal, which `hledger check --strict` accepts.",
                 "money.export",
-                "hledger",
+                "journal_in",
+                form="hledger",
+                about="""\b
+Balances as hledger sees them:
+  clauseway export hledger --out books.journal
+  hledger -f books.journal balance""",
             ),
             "focus": Command(
                 "Write a month's charges as a bill in FOCUS.",
@@ -163,15 +196,37 @@ COMMANDS: Mapping[str, Entry] = {
                 "agreement.export",
                 "cedar",
             ),
-            "rego": Command(
+            "rego": Export(
                 "Write the agreement in force as a Rego module, each rule with its term.",
                 "agreement.export",
-                "rego",
+                "agreement_in",
+                form="rego",
+                about="""\
+The module is of Rego v1. The input is a question ({"action": "serve", "party": "openai", "product":
+"gpt-5.5", "cloud": "aws"}); data.clauseway.outcome is one of the four outcomes. Of several
+agreements each has a file of its own, and a text says how their answers are joined.
+
+\b
+The agreement with ship-first read with "or":
+  clauseway export rego --as-of 2026-05-01 --reading R1=or --out partnership.rego
+Two agreements in force at once (both.NAME.rego, and how to join them in both.combination.txt):
+  clauseway export rego --agreement ours --agreement theirs --out both.rego""",
             ),
-            "odrl": Command(
+            "odrl": Export(
                 "Write the agreement in force as an ODRL 2.2 policy, each rule with its term.",
                 "agreement.export",
-                "odrl",
+                "agreement_in",
+                form="odrl",
+                about="""\
+What is permitted is a permission, what is forbidden a prohibition; what is conditional is a
+permission with duties; what no rule reaches is unstated. Actions and operands are a profile,
+defined in the same file (JSON-LD); the policy lists what an evaluator that does not know it cannot
+tell, and no equivalence is claimed. Of several agreements each has a file of its own, and a text
+says how their answers are joined.
+
+\b
+The agreement from the end of exclusivity on:
+  clauseway export odrl --as-of 2026-04-27 --out partnership.jsonld""",
             ),
         },
     ),

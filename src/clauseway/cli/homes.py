@@ -1,11 +1,12 @@
-"""How each command uses a home: one table, so that no command answers from a missing home.
+"""How each command uses a home, so that none answers from a missing one.
 
-A command that only reads refuses a home that does not exist: an empty answer would look like a true
-one.
+The type of a command's flag `--home` says it (`HomeRead`, `HomeMade` and others in `options`), and
+every command is checked before it runs. A command that only reads refuses a home that does not
+exist: an empty answer would look like a true one.
 """
 
-from collections.abc import Mapping
 from enum import Enum
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,134 +23,23 @@ class HomeUse(Enum):
     ADDS = "answers without a home, and adds what was recorded; a home that is named must be there"
 
 
-USES: Mapping[str, HomeUse] = {
-    "up": HomeUse.MAKES,
-    "init": HomeUse.MAKES,
-    "serve": HomeUse.MAKES,
-    "gateway sandbox": HomeUse.MAKES,
-    "migrate": HomeUse.READS,
-    "decide": HomeUse.ADDS,
-    "agreement terms": HomeUse.ADDS,
-    "prove": HomeUse.ADDS,
-    "agreement timeline": HomeUse.ADDS,
-    "agreement diff": HomeUse.ADDS,
-    "agreement brief": HomeUse.ADDS,
-    "verify": HomeUse.ADDS,
-    "agreement check": HomeUse.ADDS,
-    "agreement listings launches": HomeUse.ADDS,
-    "config check": HomeUse.ADDS,
-    "config import litellm": HomeUse.MAKES,
-    "config show": HomeUse.ADDS,
-    "doctor": HomeUse.ADDS,
-    "price": HomeUse.ADDS,
-    "forecast": HomeUse.READS,
-    "agreement rehearse": HomeUse.ADDS,
-    "fact list": HomeUse.READS,
-    "fact record launch": HomeUse.MAKES,
-    "fact record answer": HomeUse.MAKES,
-    "fact record offer": HomeUse.MAKES,
-    "fact record milestone": HomeUse.MAKES,
-    "fact record event": HomeUse.MAKES,
-    "fact record grant": HomeUse.MAKES,
-    "fact record withdrawal": HomeUse.MAKES,
-    "fact record retraction": HomeUse.MAKES,
-    "fact record product": HomeUse.MAKES,
-    "fact record party": HomeUse.MAKES,
-    "gateway commitments": HomeUse.ADDS,
-    "usage request": HomeUse.READS,
-    "usage show": HomeUse.READS,
-    "usage import": HomeUse.MAKES,
-    "export usage": HomeUse.READS,
-    "usage expand": HomeUse.MAKES,
-    "usage quarantine list": HomeUse.READS,
-    "usage quarantine show": HomeUse.READS,
-    "usage quarantine replay": HomeUse.READS,
-    "usage quarantine drop": HomeUse.READS,
-    "lake show": HomeUse.READS,
-    "lake check": HomeUse.READS,
-    "lake accept": HomeUse.READS,
-    "lake compact": HomeUse.READS,
-    "lake move": HomeUse.READS,
-    "lake publish": HomeUse.READS,
-    "lake retain": HomeUse.READS,
-    "lake rollups": HomeUse.READS,
-    "spool list": HomeUse.READS,
-    "spool accept": HomeUse.READS,
-    "spool write-off": HomeUse.READS,
-    "journal follow": HomeUse.MAKES,
-    "journal copies": HomeUse.ADDS,
-    "journal recover": HomeUse.MAKES,
-    "basis": HomeUse.READS,
-    "basis history": HomeUse.READS,
-    "basis text": HomeUse.READS,
-    "basis prices": HomeUse.MAKES,
-    "basis rates": HomeUse.MAKES,
-    "basis assume": HomeUse.MAKES,
-    "basis read": HomeUse.MAKES,
-    "basis agreement": HomeUse.MAKES,
-    "settle": HomeUse.MAKES,
-    "statement": HomeUse.READS,
-    "statement pack": HomeUse.READS,
-    "statement explain": HomeUse.READS,
-    "statement verify": HomeUse.JUDGES,
-    "statement sign": HomeUse.ADDS,
-    "statement countersign": HomeUse.ADDS,
-    "statement dispute": HomeUse.ADDS,
-    "books close": HomeUse.READS,
-    "books invoice": HomeUse.READS,
-    "books payment": HomeUse.READS,
-    "books credit": HomeUse.READS,
-    "books dispute open": HomeUse.READS,
-    "books dispute resolve": HomeUse.READS,
-    "books dispute list": HomeUse.READS,
-    "books journal": HomeUse.READS,
-    "usage reconcile": HomeUse.READS,
-    "party key create": HomeUse.MAKES,
-    "party key trust": HomeUse.MAKES,
-    "party key list": HomeUse.READS,
-    "audit log": HomeUse.READS,
-    "audit verify": HomeUse.READS,
-    "audit restart": HomeUse.READS,
-    "export beancount": HomeUse.READS,
-    "export hledger": HomeUse.READS,
-    "export focus": HomeUse.READS,
-    "export focus-invoices": HomeUse.READS,
-    "export parquet": HomeUse.READS,
-    "export cloudevents": HomeUse.READS,
-    "export cedar": HomeUse.ADDS,
-    "export rego": HomeUse.ADDS,
-    "export odrl": HomeUse.ADDS,
-    "organisation create": HomeUse.MAKES,
-    "organisation list": HomeUse.READS,
-    "organisation show": HomeUse.READS,
-    "organisation set": HomeUse.READS,
-    "organisation remove": HomeUse.READS,
-    "project create": HomeUse.MAKES,
-    "project list": HomeUse.READS,
-    "project show": HomeUse.READS,
-    "project set": HomeUse.READS,
-    "project remove": HomeUse.READS,
-    "key create": HomeUse.MAKES,
-    "key list": HomeUse.READS,
-    "key rotate": HomeUse.READS,
-    "key revoke": HomeUse.READS,
-    "limit set": HomeUse.MAKES,
-    "limit list": HomeUse.READS,
-    "limit remove": HomeUse.READS,
-    "budget set": HomeUse.MAKES,
-    "budget list": HomeUse.READS,
-    "budget remove": HomeUse.READS,
-}
-
-
-def guard(command: Any, path: tuple[str, ...] = ()) -> Any:
+def guard(command: Any) -> Any:
     """Make every command of a tree check its home before it does anything."""
-    for name, below in getattr(command, "commands", {}).items():
-        guard(below, (*path, name))
-    use = USES.get(" ".join(path))
+    for below in getattr(command, "commands", {}).values():
+        guard(below)
+    use = use_of(command)
     if use in (HomeUse.READS, HomeUse.ADDS):
         _look_first(command, use)
     return command
+
+
+def use_of(command: Any) -> HomeUse | None:
+    """Return how a command uses its home, as the type of its flag says; None if it takes none."""
+    if not any(parameter.name == "home" for parameter in command.params):
+        return None
+    flag = signature(command.callback, eval_str=True).parameters["home"]
+    [use] = [said for said in flag.annotation.__metadata__ if isinstance(said, HomeUse)]
+    return use
 
 
 def _look_first(command: Any, use: HomeUse) -> None:

@@ -17,6 +17,7 @@ from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
 from clauseway.catalog import Catalog
+from clauseway.cli.homes import HomeUse
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.decisions.proof import Within
 from clauseway.values import (
@@ -132,12 +133,14 @@ Png = Annotated[
     Path | None,
     typer.Option("--png", help="Also draw it into this file; needs the extra `charts`."),
 ]
-HomeFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", help="Where data is kept; default $CLAUSEWAY_HOME, else .clauseway here."
-    ),
-]
+_HOME = typer.Option(
+    "--home", help="Where data is kept; default $CLAUSEWAY_HOME, else .clauseway here."
+)
+# The flag is the same everywhere; its type says how the command uses the home (see `homes`).
+HomeMade = Annotated[Path | None, _HOME, HomeUse.MAKES]
+HomeRead = Annotated[Path | None, _HOME, HomeUse.READS]
+HomeOfFile = Annotated[Path | None, _HOME, HomeUse.JUDGES]
+HomeIfNamed = Annotated[Path | None, _HOME, HomeUse.ADDS]
 
 
 def taking(

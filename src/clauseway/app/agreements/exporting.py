@@ -1,6 +1,6 @@
 """Exports of the agreement, handed to the room that knows the foreign format."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -78,15 +78,13 @@ def cedar_schema(_: Extract) -> str:
     return CEDAR_SCHEMA
 
 
-def rego(taken: Extract) -> str:
-    """Return the agreement in force as a Rego module."""
-    return rego_module(taken)
-
-
-def odrl(taken: Extract) -> str:
-    """Return the agreement in force as an ODRL policy in JSON-LD."""
+def _odrl(taken: Extract) -> str:
     return _json(odrl_document(taken))
 
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+# The formats of which a file holds all that is written of an agreement; Cedar has three files.
+AGREEMENT_FORMATS: Mapping[str, Callable[[Extract], str]] = {"rego": rego_module, "odrl": _odrl}

@@ -1,7 +1,7 @@
 """The books and the usage behind them in other programs' formats, for a month and a party or for
 all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,6 +40,11 @@ from clauseway.storage.books.books import Books
 from clauseway.storage.lake.records import records
 from clauseway.values import Interval, InvalidInput, Problem
 
+# The formats of text in which other programs read the journal.
+JOURNAL_FORMATS: Mapping[str, Callable[[Sequence[Entry], str], str]] = {
+    "beancount": beancount_text,
+    "hledger": hledger_text,
+}
 _TITLE = "Clauseway journal"
 _JOURNAL, _LINES = "journal.parquet", "lines.parquet"
 
@@ -70,19 +75,13 @@ class WrittenExport(msgspec.Struct, frozen=True):
     entries: int
 
 
-def beancount_journal(home: Home, part: ExportScope) -> WrittenExport:
-    """Return the journal as beancount text. Raise InvalidInput for a month that is not settled."""
-    entries = _entries(home, part)
-    return WrittenExport(beancount_text(entries, part.title), len(entries))
-
-
-def hledger_journal(home: Home, part: ExportScope) -> WrittenExport:
-    """Return the journal as an hledger journal.
+def journal_text(home: Home, part: ExportScope, form: str) -> WrittenExport:
+    """Return the journal in a format of `JOURNAL_FORMATS`.
 
     Raise InvalidInput for a month that is not settled.
     """
     entries = _entries(home, part)
-    return WrittenExport(hledger_text(entries, part.title), len(entries))
+    return WrittenExport(JOURNAL_FORMATS[form](entries, part.title), len(entries))
 
 
 def parquet_files(home: Home, part: ExportScope, folder: Path) -> dict[Path, int]:

@@ -26,7 +26,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Tell an amendment on a page of Markdown: what happened, why it matters, key numbers, quick

@@ -41,7 +41,7 @@ def command(
             metavar="FOLDER",
         ),
     ] = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")
     ] = False,

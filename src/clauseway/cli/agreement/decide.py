@@ -41,7 +41,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="Also every term, and why it did or did not apply.")
     ] = False,

@@ -40,7 +40,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show everything that is answered otherwise, and nothing else: in sentences, each with the

@@ -8,12 +8,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from clauseway.app.agreements.exporting import COMBINATION, cedar_schema, extracts
+from clauseway.app.agreements.exporting import (
+    AGREEMENT_FORMATS,
+    COMBINATION,
+    cedar_schema,
+    extracts,
+)
 from clauseway.app.agreements.exporting import cedar as cedar_text
-from clauseway.app.agreements.exporting import odrl as odrl_text
-from clauseway.app.agreements.exporting import rego as rego_text
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
+from clauseway.cli.commands import Export
 from clauseway.cli.written import OutFile, WrittenText, put, report_written, write_text
 from clauseway.exchange.extract import Extract
 from clauseway.values import InvalidInput, Problem
@@ -30,7 +34,7 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
     suppose: options.Suppositions = None
     facts: options.FactsFile = None
     agreement: options.AgreementFolders = None
-    home: options.HomeFolder = None
+    home: options.HomeIfNamed = None
     out: OutFile = None
     as_json: options.AsJson = False
 
@@ -66,39 +70,16 @@ def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -
     return _put_all(flags, lambda taken: _terms(taken, cedar_text(taken)[0]), beside)
 
 
-@options.taking(_Flags)
-def rego(flags: _Flags) -> int:
-    """Write the agreement in force as a Rego module (v1), each rule with the term it comes from.
+def agreement_in(export: Export) -> Callable[..., int]:
+    """Return the command that writes agreements in the format of its record."""
+    write = AGREEMENT_FORMATS[export.form]
 
-    The input is a question ({"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud":
-    "aws"}); data.clauseway.outcome is one of the four outcomes. Of several agreements each has a
-    file of its own, and a text says how their answers are joined.
+    @options.taking(_Flags)
+    def agreement(flags: _Flags) -> int:
+        return _put_all(flags, lambda taken: _terms(taken, write(taken)))
 
-    \b
-    The agreement with ship-first read with "or":
-      clauseway export rego --as-of 2026-05-01 --reading R1=or --out partnership.rego
-    Two agreements in force at once (both.NAME.rego, and how to join them in both.combination.txt):
-      clauseway export rego --agreement ours --agreement theirs --out both.rego
-    """
-    return _put_all(flags, lambda taken: _terms(taken, rego_text(taken)))
-
-
-@options.taking(_Flags)
-def odrl(flags: _Flags) -> int:
-    """Write the agreement in force as an ODRL 2.2 policy (JSON-LD), each rule with the term it
-    comes from.
-
-    What is permitted is a permission, what is forbidden a prohibition; what is conditional is a
-    permission with duties; what no rule reaches is unstated. Actions and operands are a profile,
-    defined in the same file; the policy lists what an evaluator that does not know it cannot tell,
-    and no equivalence is claimed. Of several agreements each has a file of its own, and a text says
-    how their answers are joined.
-
-    \b
-    The agreement from the end of exclusivity on:
-      clauseway export odrl --as-of 2026-04-27 --out partnership.jsonld
-    """
-    return _put_all(flags, lambda taken: _terms(taken, odrl_text(taken)))
+    agreement.__doc__ = export.text
+    return agreement
 
 
 def _terms(taken: Extract, text: str) -> WrittenText:

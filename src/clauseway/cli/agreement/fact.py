@@ -49,7 +49,7 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(help="The fact that this one corrects, by its name in `clauseway fact list`."),
     ] = ""
     agreement: options.AgreementFolder = None
-    home: options.HomeFolder = None
+    home: options.HomeMade = None
     as_json: options.AsJson = False
 
 
@@ -279,7 +279,7 @@ def party(
 def list_command(
     known_at: options.KnownAtFlag = None,
     agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """List the facts known at a point, those of the agreement's own text and those recorded here.

@@ -45,7 +45,7 @@ def launches(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     provider: Annotated[
         list[str] | None,
         typer.Option(

@@ -46,7 +46,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Prove that an outcome never, or always, holds; or print the smallest counterexample.

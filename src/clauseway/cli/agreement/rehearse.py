@@ -54,7 +54,7 @@ def command(
     reading: options.Readings = None,
     known_at: options.KnownAtFlag = None,
     agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Rehearse an amendment that is not signed yet, on recorded traffic and settled months. Nothing

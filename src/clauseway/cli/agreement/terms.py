@@ -20,7 +20,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     ended: Annotated[
         bool, typer.Option("--ended", help="Also those that have ended, and what ended them.")
     ] = False,

@@ -40,7 +40,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     svg: options.Svg = None,
     png: options.Png = None,
     as_json: options.AsJson = False,

@@ -22,7 +22,7 @@ def command(
     ],
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Repeat a decision from its receipt: the same question, readings, suppositions and both

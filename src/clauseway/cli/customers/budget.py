@@ -47,7 +47,7 @@ def set_command(
 
 
 @app.command("list")
-def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def list_command(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """List the budgets: what is spent of each, what running gateways hold, what is left.
 
     \b
@@ -64,7 +64,7 @@ def remove(
     budget: Annotated[
         str, typer.Argument(help="The budget's id, from `clauseway budget list`.", metavar="ID")
     ],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Remove a budget: from then on nothing of it is limited.

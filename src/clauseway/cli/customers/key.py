@@ -41,7 +41,7 @@ def create(
         str, typer.Option(help="The day from which it is no longer accepted (UTC).")
     ] = "",
     agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Make a key for a customer. The secret is printed once and stored nowhere.
@@ -73,7 +73,7 @@ def list_command(
     with_revoked: Annotated[
         bool, typer.Option("--with-revoked", help="Also those that were revoked.")
     ] = False,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """List the keys: whose they are, and whether they are accepted. Secrets are stored nowhere.
@@ -119,7 +119,7 @@ def rotate(
             metavar="NUMBER",
         ),
     ] = 24,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Give a key a new secret, printed once. Limits, budgets and usage stay with the key.
@@ -135,7 +135,7 @@ def rotate(
 
 
 @app.command()
-def revoke(key: KeyId, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def revoke(key: KeyId, home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Accept a key no longer. A running gateway refuses it within a few seconds.
 
     \b

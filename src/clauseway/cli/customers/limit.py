@@ -67,7 +67,7 @@ def set_command(
 
 
 @app.command("list")
-def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def list_command(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """List the limits.
 
     \b
@@ -84,7 +84,7 @@ def remove(
     limit: Annotated[
         str, typer.Argument(help="The limit's id, from `clauseway limit list`.", metavar="ID")
     ],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Remove a limit.

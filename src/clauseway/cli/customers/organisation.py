@@ -26,7 +26,7 @@ def _organisations() -> None:
 
 @app.command()
 def create(
-    name: OrganisationName, home: options.HomeFolder = None, as_json: options.AsJson = False
+    name: OrganisationName, home: options.HomeMade = None, as_json: options.AsJson = False
 ) -> int:
     """Add an organisation. A key for a new one adds it too.
 
@@ -40,7 +40,7 @@ def create(
 
 
 @app.command("list")
-def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def list_command(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """List organisations and their projects with their keys and routing.
 
     \b
@@ -54,7 +54,7 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
 @app.command()
 def show(
-    name: OrganisationName, home: options.HomeFolder = None, as_json: options.AsJson = False
+    name: OrganisationName, home: options.HomeRead = None, as_json: options.AsJson = False
 ) -> int:
     """Show an organisation: its keys and how its requests are routed.
 
@@ -89,7 +89,7 @@ def set_command(
 
 @app.command()
 def remove(
-    name: OrganisationName, home: options.HomeFolder = None, as_json: options.AsJson = False
+    name: OrganisationName, home: options.HomeRead = None, as_json: options.AsJson = False
 ) -> int:
     """Remove an organisation with its projects, limits and budgets. Its keys must be revoked
     before.

@@ -31,7 +31,7 @@ def _projects() -> None:
 def create(
     organisation: Owner,
     name: ProjectName,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Add a project to an organisation. A key for a new one adds it too.
@@ -47,7 +47,7 @@ def create(
 
 @app.command("list")
 def list_command(
-    organisation: Owner, home: options.HomeFolder = None, as_json: options.AsJson = False
+    organisation: Owner, home: options.HomeRead = None, as_json: options.AsJson = False
 ) -> int:
     """List an organisation's projects with their keys and routing.
 
@@ -69,7 +69,7 @@ def list_command(
 def show(
     organisation: Owner,
     name: ProjectName,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show a project: its keys, how its requests are routed, and what of that it says itself.
@@ -107,7 +107,7 @@ def set_command(
 def remove(
     organisation: Owner,
     name: ProjectName,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Remove a project with its limits and budgets. Its keys must be revoked before.

@@ -30,7 +30,7 @@ class ScopeFlags(msgspec.Struct, frozen=True, kw_only=True):
     cloud: Annotated[str, typer.Option(help="What is asked of one host cloud only.")] = ""
     product: Annotated[str, typer.Option(help="What is asked of one product only.")] = ""
     agreement: options.AgreementFolder = None
-    home: options.HomeFolder = None
+    home: options.HomeMade = None
     as_json: options.AsJson = False
 
     @property
@@ -67,7 +67,7 @@ class RoutingFlags(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(help="When a client leaves: cancel the request at the cloud, or drain it."),
     ] = ""
     agreement: options.AgreementFolder = None
-    home: options.HomeFolder = None
+    home: options.HomeRead = None
     as_json: options.AsJson = False
 
 

@@ -35,7 +35,7 @@ def command(
         str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")
     ] = None,
     agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show how commitments burn down (MACC, EDP, Google commit, Universal Credits), and where they

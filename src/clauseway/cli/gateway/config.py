@@ -44,7 +44,7 @@ def check(
         ),
     ] = False,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Check a configuration as `serve` would take it: every problem at once, each with its line.
@@ -87,7 +87,7 @@ def check(
 def show(
     file: File = None,
     agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show what is in force: every setting with where it comes from and why it is there. Secrets
@@ -156,7 +156,7 @@ def litellm(
         ),
     ] = "",
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Make a configuration from LiteLLM's: every model and setting is carried over, or told with

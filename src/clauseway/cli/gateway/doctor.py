@@ -30,7 +30,7 @@ def command(
     configuration: options.ConfigurationFile = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Examine what a gateway needs: configuration, credentials, clouds, prices, permission, room.

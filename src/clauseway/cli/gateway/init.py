@@ -39,7 +39,7 @@ def command(
         Path | None,
         typer.Option(help="Write it here; by default clauseway.toml in the home."),
     ] = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Begin: write a commented configuration from three answers.

@@ -20,7 +20,7 @@ def command(
             metavar="ADDRESS",
         ),
     ],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Move a home's control data to an empty PostgreSQL database that machines share, or back.

@@ -55,7 +55,7 @@ def command(
             help="Write here the credentials, as the files that the vendors' SDKs look for."
         ),
     ] = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI, AWS Bedrock (mantle and

@@ -33,7 +33,7 @@ def command(
     prices: options.PriceBookFlag = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Run the gateway and the pages until Ctrl-C.

@@ -36,7 +36,7 @@ def command(
     ] = 0,
     port: options.GatewayPort = None,
     pages_port: options.PagesPort = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Play the night of the amendment: clouds, gateway, pages, a week of real traffic, two settled

@@ -25,7 +25,7 @@ def log(
     ] = "",
     who: Annotated[str, typer.Option("--who", help="Only what this person did.")] = "",
     last: Annotated[int, typer.Option("--last", min=0, help="Only so many rows from the end.")] = 0,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """List who did what, when and why.
@@ -60,7 +60,7 @@ def verify(
             "--head", help="The log's end as it was told before.", metavar="NUMBER:DIGEST"
         ),
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Check every row of the books against the log, and the log itself.
@@ -117,7 +117,7 @@ def restart(
         str,
         typer.Option("--why", help="What is known of the break; every statement after it says so."),
     ],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """State that the log is broken, and begin it again where there is no backup to restore.

@@ -57,7 +57,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 def show(
     context: typer.Context,
     known_at: options.KnownAtFlag = None,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show the basis of this home's settlements: price books, exchange rates, accepted figures,
@@ -104,7 +104,7 @@ def prices(
     alone: Annotated[
         bool, typer.Option("--without-own", help="Drop your own book; the shipped ones remain.")
     ] = False,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Change the price books.
@@ -130,7 +130,7 @@ def prices(
 def rates(
     file: Annotated[Path, typer.Argument(help="Dated exchange rates: day,base,quote,rate.")],
     why: Why,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Change the exchange rates. The file holds all of them: it replaces the one before.
@@ -149,7 +149,7 @@ def assume(
         typer.Argument(help="Figures accepted by name, or given a value.", metavar="NAME[=VALUE]…"),
     ] = None,
     withdraw: Withdraw = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Accept figures by name or with a value, or withdraw them.
@@ -168,7 +168,7 @@ def read(
         list[str] | None, typer.Argument(help="How to read a text.", metavar="NAME=OPTION…")
     ] = None,
     withdraw: Withdraw = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Choose how a text is read that can be read two ways, or withdraw the choice.
@@ -193,7 +193,7 @@ def agreement(
     built_in: Annotated[
         bool, typer.Option("--built-in", help="The built-in partnership of this version.")
     ] = False,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Change the agreements that are settled under, for instance by a new amendment.
@@ -210,7 +210,7 @@ def agreement(
 
 
 @app.command("history")
-def history_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def history_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """List everything that was ever accepted or withdrawn, in order.
 
     \b
@@ -224,7 +224,7 @@ def history_(home: options.HomeFolder = None, as_json: options.AsJson = False) -
 @app.command()
 def text(
     digest: Annotated[str, typer.Argument(help="The digest, as `clauseway basis` shows it.")],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Print a text that was accepted, whole.

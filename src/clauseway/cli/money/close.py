@@ -16,7 +16,7 @@ def command(
     period: Annotated[
         str, typer.Argument(help="The month, as 2026-05; left out, the closed months are listed.")
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Close a settled month: its statement is kept, byte by byte, and never changes.

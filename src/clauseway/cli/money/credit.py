@@ -45,7 +45,7 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @options.taking(Which)
-def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def command(which: Which, home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Take a charge back, wholly or in part, at the event time of what it reverses.
 
     The next settlement has a smaller base, and less of the cap is consumed. For a closed month the

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.command("open")
 @options.taking(Which)
-def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def open_(which: Which, home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Dispute a charge: it leaves the base, and with it the cap, until the dispute is resolved.
 
     \b
@@ -53,7 +53,7 @@ def resolve_(
         str,
         typer.Option("--dated", help="The day it is dated in the books; by default today (UTC)."),
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """End a dispute. Upheld, the charge stays out as a credit does; rejected, it returns to the
@@ -71,7 +71,7 @@ def resolve_(
 
 
 @app.command("list")
-def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """List every dispute and how it ended.
 
     \b

@@ -12,9 +12,8 @@ import typer
 
 from clauseway.app.books.handing_over import (
     ExportScope,
-    beancount_journal,
     focus_bill,
-    hledger_journal,
+    journal_text,
     parquet_files,
     usage_event_lines,
     write_focus,
@@ -25,6 +24,7 @@ from clauseway.app.books.handing_over import (
 )
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
+from clauseway.cli.commands import Export
 from clauseway.cli.held import held_agreements, held_prices
 from clauseway.cli.written import (
     OutFile,
@@ -46,7 +46,7 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
 
     period: Annotated[str, typer.Option("--period", help="Only this month, as 2026-05.")] = ""
     party: Annotated[str, typer.Option("--party", help="Only this party's books.")] = ""
-    home: options.HomeFolder = None
+    home: options.HomeRead = None
     out: OutFile = None
     as_json: options.AsJson = False
 
@@ -59,35 +59,17 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
         return part
 
 
-@options.taking(_Books)
-def beancount(books: _Books) -> int:
-    """Write the journal as beancount text, which bean-check accepts.
+def journal_in(export: Export) -> Callable[..., int]:
+    """Return the command that writes the journal in the format of its record."""
 
-    \b
-    All of it:
-      clauseway export beancount --out journal.beancount
-    What Microsoft books for May:
-      clauseway export beancount --period 2026-05 --party microsoft
-    """
-    written = beancount_journal(home_at(books.home), books.part)
-    return report_written(
-        [put(books, WrittenText(written.text, written.entries, "entries"))], books.as_json
-    )
+    @options.taking(_Books)
+    def journal(books: _Books) -> int:
+        written = journal_text(home_at(books.home), books.part, export.form)
+        text = WrittenText(written.text, written.entries, "entries")
+        return report_written([put(books, text)], books.as_json)
 
-
-@options.taking(_Books)
-def hledger(books: _Books) -> int:
-    """Write the journal as an hledger journal, which `hledger check --strict` accepts.
-
-    \b
-    Balances as hledger sees them:
-      clauseway export hledger --out books.journal
-      hledger -f books.journal balance
-    """
-    written = hledger_journal(home_at(books.home), books.part)
-    return report_written(
-        [put(books, WrittenText(written.text, written.entries, "entries"))], books.as_json
-    )
+    journal.__doc__ = export.text
+    return journal
 
 
 @options.taking(_Books)

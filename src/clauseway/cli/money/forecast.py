@@ -42,7 +42,7 @@ def command(
     facts: options.FactsFile = None,
     known_at: options.KnownAtFlag = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     svg: options.Svg = None,
     png: options.Png = None,
     as_json: options.AsJson = False,

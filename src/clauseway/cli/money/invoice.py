@@ -32,7 +32,7 @@ def command(
         str, typer.Option("--id", help="The invoice's number; by default PAYEE-PAYER-PERIOD.")
     ] = "",
     currency: Currency = "USD",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Invoice what one party owes another through a closed month, and post it. Without a period:

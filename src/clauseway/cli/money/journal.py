@@ -23,7 +23,7 @@ def command(
             help="Only accounts of this name: revenue-share, invoiced, disputed, bank, withholding."
         ),
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """List the journal: every posting with its account's balance after it. Debits are above zero,

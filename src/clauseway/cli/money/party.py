@@ -36,7 +36,7 @@ def _key() -> None:
 def create(
     party: _Party,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Make a party's key, and trust it here. The public key is printed: hand it to the other party.
@@ -59,7 +59,7 @@ def trust(
         str, typer.Option("--public-key", help="The public key, in base64.", metavar="BASE64")
     ],
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Trust another party's public key, once you know that it is theirs.
@@ -76,7 +76,7 @@ def trust(
 
 
 @key.command("list")
-def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """List the public keys that are trusted here.
 
     \b

@@ -36,7 +36,7 @@ def command(
     currency: Annotated[
         str, typer.Option(help="Another currency than the invoice's, by the home's rates.")
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Record a payment on an invoice, and post it: cash, what was withheld as tax, and what the

@@ -73,7 +73,7 @@ def command(
             "--rates", help="Dated exchange rates, for prices in other currencies than USD."
         ),
     ] = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Say what usage costs, by which entry of which book, and why the others did not win.

@@ -92,7 +92,7 @@ def command(
             metavar="MASTER",
         ),
     ] = "local[*]",
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Settle a month from metered usage, under assumptions accepted by name.

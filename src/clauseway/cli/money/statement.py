@@ -58,7 +58,7 @@ def statements(
     restated: Annotated[
         bool, typer.Option("--restated", help="Of a closed month, what restates it.")
     ] = False,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Print a settled month, for one party or for all. Every line has a name, names its clause, and
@@ -115,7 +115,7 @@ def explain(
             metavar="NUMBER",
         ),
     ] = 0,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Open a line: its entries, its days, the prices of its units, its requests, its clause with
@@ -144,7 +144,7 @@ def verify(
         ),
     ],
     party: Party = "",
-    home: options.HomeFolder = None,
+    home: options.HomeOfFile = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Settle again from what a statement was made from: the same bytes, or what differs.
@@ -185,7 +185,7 @@ def sign(
     file: _File,
     party: _Signer,
     key: _Key = None,
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Sign a statement (Ed25519): its JSON, byte for byte. The signatures lie beside the file.
@@ -216,7 +216,7 @@ def pack(
     sums: Annotated[
         bool, typer.Option("--sums", help="Tell usage by day alone, not attempt by attempt.")
     ] = False,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Write a month's statement with everything it stands on into one file, which anybody can
@@ -258,7 +258,7 @@ def countersign(
     why: Annotated[
         str, typer.Option("--why", help="Why it is signed unverified; the signature says it.")
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Sign a statement that the other party has signed. The countersignature binds the signature
@@ -304,7 +304,7 @@ def dispute(
         str,
         typer.Option("--dated", help="The day it is dated in the books; by default today (UTC)."),
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Dispute a line: its charges leave the base until the dispute is resolved, day by day, and the

@@ -23,7 +23,7 @@ def usage(
     end: Annotated[
         str, typer.Option("--until", help="Last day, as 2026-05-31; by default the last there is.")
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Write sealed usage to a file: every record once (Parquet, CloudEvents), or summed by hour

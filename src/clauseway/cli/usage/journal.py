@@ -47,7 +47,7 @@ def follow(
         ),
     ],
     folder: _Folder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Keep copies of gateways' journals on this machine's disk, until Ctrl-C.
@@ -87,7 +87,7 @@ def follow(
 
 @app.command()
 def copies(
-    folder: _Folder = None, home: options.HomeFolder = None, as_json: options.AsJson = False
+    folder: _Folder = None, home: options.HomeIfNamed = None, as_json: options.AsJson = False
 ) -> int:
     """Show the copies that a follower keeps.
 
@@ -114,7 +114,7 @@ def recover_command(
     ],
     why: Annotated[str, typer.Option("--why", help="Why, in a sentence; it is kept.")],
     folder: _Folder = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Take a follower's copy for the journal whose disk is gone, and seal what it holds.

@@ -27,7 +27,7 @@ def _lake() -> None:
 
 
 @app.command()
-def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def show(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Show how much the lake holds.
 
     \b
@@ -55,7 +55,7 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
 
 
 @app.command()
-def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Read every file to its last byte and hold it against the digest it was sealed with.
 
     Whatever settles, exports or merges does the same with the files it reads, each time. This reads
@@ -119,7 +119,7 @@ def accept(
             help=f"{SUMMED}: what the hourly sums say was in the file. {NOTHING}: nothing is added.",
         ),
     ] = SUMMED,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Accept that a file is lost of which there is no backup, so that its months can be settled.
@@ -151,7 +151,7 @@ def compact(
             metavar="NUMBER",
         ),
     ] = None,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Merge the small files of each day, and remove what nobody reads any more. Safe while gateways
@@ -200,7 +200,7 @@ def move(
     secret_file: Annotated[
         str, typer.Option("--secret-file", help="The file with its secret.", metavar="FILE")
     ] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Move the lake's files to object storage, or back to the home. Batches still commit in SQL.
@@ -235,7 +235,7 @@ def move(
 
 
 @app.command()
-def publish(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def publish(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Publish the sealed usage as an Apache Iceberg table, which other engines read without us.
 
     The table's metadata lies beside the sealed files and names them; only days on which an attempt
@@ -283,7 +283,7 @@ def retain_command(
         ),
     ],
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Drop single records older than so many days. Hourly sums, the journal and statements stay.
@@ -306,7 +306,7 @@ def retain_command(
 
 
 @app.command("rollups")
-def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def rollups_command(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Sum the hours anew from every record of the lake, and say how many days differed: none, if
     all is well.
 

@@ -63,7 +63,7 @@ def command(
         ),
     ] = None,
     known_at: options.KnownAtFlag = None,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Compare a cloud's bill with what was metered: by day, region, product and unit, with likely

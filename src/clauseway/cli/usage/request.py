@@ -17,7 +17,7 @@ def command(
     request_id: Annotated[
         str, typer.Argument(metavar="ID", help="As in the header x-clauseway-request-id.")
     ],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show what became of a request: each attempt at a cloud, the decision that let it through,

@@ -33,7 +33,7 @@ def _spool() -> None:
 
 
 @app.command("list")
-def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def list_command(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Show the registered journals and everything that was lost of them.
 
     \b
@@ -53,7 +53,7 @@ def accept(
     number: Annotated[int, typer.Argument(help="The loss, as spool list numbers it.")],
     why: _Why,
     estimate: _Estimate = RESERVED,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Accept an estimate for frames that cannot be read, so that their months can be settled.
@@ -79,7 +79,7 @@ def write_off_command(
     ],
     why: _Why,
     estimate: _Estimate = RESERVED,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Declare a journal lost that was registered and is not there any more.

@@ -53,7 +53,7 @@ def show(
     ] = None,
     begin: Annotated[str, typer.Option("--from", help="First day.")] = "",
     end: Annotated[str, typer.Option("--until", help="Last day.")] = "",
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show what was used, from the hourly sums: as quick for a year as for a day.
@@ -118,7 +118,7 @@ def import_(
     ] = "",
     agreement: options.AgreementFolders = None,
     facts: options.FactsFile = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Import usage that others counted: FOCUS bills, CloudEvents, OpenTelemetry, and our own
@@ -192,7 +192,7 @@ def expand_command(
         ),
     ] = None,
     agreement: options.AgreementFolders = None,
-    home: options.HomeFolder = None,
+    home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Fill the lake with usage made from real demand: 38 tenants of a production service (ServeGen,
@@ -232,7 +232,7 @@ def list_command(
     with_ended: Annotated[
         bool, typer.Option("--all", help="Also what was replayed or dropped.")
     ] = False,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """List what waits in quarantine: file and row, field and reason.
@@ -271,7 +271,7 @@ def show_row(
         int,
         typer.Argument(parser=options.whole("NUMBER"), help="A row by number.", metavar="NUMBER"),
     ],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show a row as it came, what is wrong with it, and what became of it.
@@ -309,7 +309,7 @@ def replay_command(
     fields: Fields = None,
     agreement: options.AgreementFolders = None,
     facts: options.FactsFile = None,
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Check rows again, corrected or after what was missing was recorded, and import those that are
@@ -349,7 +349,7 @@ def drop_command(
         list[int],
         typer.Argument(parser=options.whole("NUMBER"), help="Rows by number.", metavar="NUMBER…"),
     ],
-    home: options.HomeFolder = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Drop rows that nobody can correct. They stay on the list of what was dropped.
