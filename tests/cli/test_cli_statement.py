@@ -30,7 +30,7 @@ from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import statement_context
 from clauseway.cli.money.statement_text import print_statement
-from clauseway.web import StatementContext
+from clauseway.web.contexts import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
 from in_process import answer, run

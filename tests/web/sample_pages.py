@@ -5,7 +5,7 @@ from datetime import date
 import msgspec
 
 from clauseway.values import Citation
-from clauseway.web import (
+from clauseway.web.contexts import (
     ClauseShown,
     CloudCounts,
     CountsContext,

@@ -7,7 +7,8 @@ import msgspec
 from sample_pages import SamplePages
 from starlette.testclient import TestClient
 
-from clauseway.web import ForecastContext, HomeContext, create_app
+from clauseway.web import create_app
+from clauseway.web.contexts import ForecastContext, HomeContext
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><style>h1 { display: none }</style></svg>'
 

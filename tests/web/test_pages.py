@@ -11,7 +11,8 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect
 from sample_pages import STATEMENT, SamplePages
 
-from clauseway.web import PlainSentence, create_app
+from clauseway.web import create_app
+from clauseway.web.contexts import PlainSentence
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineStretch
+from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.web.timeline import drawn_of
 
 HUNDRED_DAYS = (date(2026, 1, 1), date(2026, 4, 11))

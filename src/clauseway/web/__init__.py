@@ -7,70 +7,14 @@ formatted, and stay text. It must not know how anything is stored, evaluated or 
 fetches nothing: one page is one document, script and style inside it, so that it works without a
 network and prints as it looks.
 
-    contexts   what a page needs to be told, and the protocol of who tells it
+    contexts   what a page needs to be told, the protocol of who tells it, and the list of pages
     timeline   rights over time to rectangles: pure arithmetic on days
     pictures   rights and forecasts as SVG, and as PNG
     drawing    the templates, and how they write days and counts
     documents  a statement as one HTML file; `pdf` as PDF
-    pages      routes and the ASGI application
+    pages      the ASGI application that serves them
 """
 
-from clauseway.web.contexts import (
-    Alert,
-    ClauseShown,
-    CloudCounts,
-    CountsContext,
-    DueLine,
-    FigureShown,
-    ForecastContext,
-    HomeContext,
-    LineContext,
-    LineShown,
-    PageSource,
-    PlainSentence,
-    ReceiptLine,
-    RequestShown,
-    Snippet,
-    StatementContext,
-    StatementSection,
-    Timeline,
-    TimelineMark,
-    TimelineRow,
-    TimelineStretch,
-    Total,
-    TracedEntry,
-    TracedLeg,
-    TracedUnit,
-    Unavailable,
-)
 from clauseway.web.pages import create_app
 
-__all__ = [
-    "Alert",
-    "ClauseShown",
-    "CloudCounts",
-    "CountsContext",
-    "DueLine",
-    "FigureShown",
-    "ForecastContext",
-    "HomeContext",
-    "LineContext",
-    "LineShown",
-    "PageSource",
-    "PlainSentence",
-    "ReceiptLine",
-    "RequestShown",
-    "Snippet",
-    "StatementContext",
-    "StatementSection",
-    "Timeline",
-    "TimelineMark",
-    "TimelineRow",
-    "TimelineStretch",
-    "Total",
-    "TracedEntry",
-    "TracedLeg",
-    "TracedUnit",
-    "Unavailable",
-    "create_app",
-]
+__all__ = ["create_app"]

@@ -11,6 +11,8 @@ from datetime import date, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
+
 _MONTHS = (
     "January",
     "February",
@@ -39,6 +41,7 @@ def environment() -> Environment:
     templates.filters.update(
         day=_day, month=_month, count=_count, days=_days, css_string=_css_string, data_uri=_data_uri
     )
+    templates.globals.update(drawn_of=drawn_of, bar_px=BAR_PX, legend=LEGEND)
     return templates
 
 

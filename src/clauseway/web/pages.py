@@ -1,17 +1,14 @@
-"""Routes, templates and the ASGI application.
+"""The ASGI application: every page of the list of `contexts`, and beside them
 
-    GET /                     the first page
-    GET /counts.json          the counts, as the first page's script asks for them
-    GET /statement/{period}   a month's statement, for print
-    GET /statement/{period}/{line}   what stands behind a line, down to a request (?request=…) and up to the clause
-    GET /healthz              whether the pages are up
+    GET /counts.json   the counts, as the first page's script asks for them
+    GET /healthz       whether the pages are up
 
 Every page is one document; the content security policy lets nothing in but its own script and
 style.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,9 +19,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from clauseway.values import InvalidInput
-from clauseway.web.contexts import PageSource, Unavailable
+from clauseway.web.contexts import PAGES, Page, PageSource, Unavailable
 from clauseway.web.drawing import environment
-from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
@@ -37,10 +33,8 @@ def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> 
     pages = _Pages(source)
     app = Starlette(
         routes=[
-            Route("/", pages.home),
+            *(Route(page.path, pages.shows(page)) for page in PAGES),
             Route("/counts.json", pages.counts),
-            Route("/statement/{period}", pages.statement),
-            Route("/statement/{period}/{line}", pages.line),
             Route("/healthz", _healthz),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
@@ -64,15 +58,20 @@ class _Pages:
         self._source = source
         self._templates = environment()
 
-    async def home(self, request: Request) -> Response:
-        home = await self._source.home()
-        return self._page(
-            "home.html.j2",
-            home=home,
-            drawn=drawn_of(home.timeline, home.as_of),
-            bar_px=BAR_PX,
-            legend=LEGEND,
-        )
+    def shows(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a page of the list."""
+
+        async def show(request: Request) -> Response:
+            asked = {name: request.query_params.get(name, "") for name in page.query}
+            given = {**request.path_params, **asked}
+            context = await page.ask(self._source, given)
+            if context is None:
+                absent = page.absent
+                words = (text.format(**given) for text in (absent.what, absent.why, absent.todo))
+                return self._problem(404, *words)
+            return self._page(f"{page.name}.html.j2", **{page.name: context})
+
+        return show
 
     async def counts(self, request: Request) -> Response:
         try:
@@ -81,30 +80,6 @@ class _Pages:
             return JSONResponse({"error": {"message": str(error)}}, status_code=503)
         headers = {"cache-control": "no-store"}
         return Response(msgspec.json.encode(counts), media_type="application/json", headers=headers)
-
-    async def statement(self, request: Request) -> Response:
-        period = request.path_params["period"]
-        statement = await self._source.statement(period)
-        if statement is None:
-            return self._problem(
-                404,
-                f"There is no statement for {period}",
-                "No settlement of that month has been posted.",
-                f"Settle it: clauseway settle --period {period} --assume …",
-            )
-        return self._page("statement.html.j2", statement=statement, standalone=False)
-
-    async def line(self, request: Request) -> Response:
-        period, line = request.path_params["period"], request.path_params["line"]
-        context = await self._source.line(period, line, request.query_params.get("request", ""))
-        if context is None:
-            return self._problem(
-                404,
-                f"There is no line {line} in {period}",
-                "No settlement of that month has it, or the request is not in it.",
-                f"Take the name from the statement: /statement/{period}.",
-            )
-        return self._page("line.html.j2", line=context)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         return self._problem(
@@ -137,7 +112,7 @@ class _Pages:
 
     def _page(self, name: str, status: int = 200, **context: object) -> Response:
         nonce = secrets.token_urlsafe(16)
-        html = self._templates.get_template(name).render(nonce=nonce, **context)
+        html = self._templates.get_template(name).render(nonce=nonce, standalone=False, **context)
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
             f"connect-src 'self'; "

@@ -9,7 +9,7 @@ from clauseway.agreement import Amendment
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of
 from clauseway.decisions import AnsweredSpan, Question
 from clauseway.values import KnownAt
-from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineStretch
+from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.wording.decided import NOT_YET, deciding_clause
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import Right, rights_of_interest

@@ -21,7 +21,7 @@ from clauseway.decisions import (
     check_readings_together,
 )
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
-from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineStretch
+from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.web.pictures import rights_svg
 from clauseway.wording.changes import ChangeSentences
 from clauseway.wording.decided import NOT_YET

@@ -7,7 +7,7 @@ from clauseway.app.opening.several import Opened
 from clauseway.app.reports.forecasting import Ahead, look_ahead, svg_of
 from clauseway.ledger.forecast import Outlook, Reached
 from clauseway.values import InvalidInput, KnownAt
-from clauseway.web import ForecastContext
+from clauseway.web.contexts import ForecastContext
 
 _TOO_LITTLE = (
     "There is no forecast yet: {why}. With an assumption of yours: clauseway forecast --growth 5%."

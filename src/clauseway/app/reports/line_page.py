@@ -7,7 +7,7 @@ from clauseway.app.reports import tracing
 from clauseway.app.reports.statements import cents, exact
 from clauseway.ledger.settlement import described
 from clauseway.values import USD
-from clauseway.web import (
+from clauseway.web.contexts import (
     ClauseShown,
     LineContext,
     RequestShown,

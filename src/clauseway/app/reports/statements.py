@@ -13,7 +13,7 @@ from clauseway.ledger.settlement import Inputs
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
 from clauseway.values import FOREVER, Interval, exact_product, exact_sum
-from clauseway.web import (
+from clauseway.web.contexts import (
     DueLine,
     FigureShown,
     LineShown,

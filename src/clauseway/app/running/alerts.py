@@ -3,7 +3,7 @@
 from clauseway.app.books.losses import conditions
 from clauseway.app.opening.home import Home
 from clauseway.values import Interval
-from clauseway.web import Alert
+from clauseway.web.contexts import Alert
 
 
 def open_alerts(home: Home, days: Interval | None = None) -> tuple[Alert, ...]:

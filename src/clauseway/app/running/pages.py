@@ -37,7 +37,8 @@ from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_
 from clauseway.gateway.transport.listening import listen
 from clauseway.ledger import statement_of
 from clauseway.values import Citation, InvalidInput, KnownAt, day_of
-from clauseway.web import (
+from clauseway.web import create_app
+from clauseway.web.contexts import (
     Alert,
     CloudCounts,
     CountsContext,
@@ -49,7 +50,6 @@ from clauseway.web import (
     StatementContext,
     Timeline,
     Unavailable,
-    create_app,
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from clauseway.app.opening.configuration import DeploymentWritten
-from clauseway.web import Snippet
+from clauseway.web.contexts import Snippet
 
 _KEY = "YOUR-KEY"
 _MESSAGES = '[{"role": "user", "content": "Which cloud serves me?"}]'
