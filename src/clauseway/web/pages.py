@@ -8,7 +8,7 @@ style.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from starlette.applications import Starlette
@@ -69,7 +69,7 @@ class _Pages:
                 absent = page.absent
                 words = (text.format(**given) for text in (absent.what, absent.why, absent.todo))
                 return self._problem(404, *words)
-            return self._page(f"{page.name}.html.j2", **{page.name: context})
+            return self._page(f"{page.name}.html.j2", {page.name: context})
 
         return show
 
@@ -108,9 +108,9 @@ class _Pages:
         )
 
     def _problem(self, status: int, problem: str, why: str, todo: str) -> Response:
-        return self._page("problem.html.j2", status, what=problem, why=why, todo=todo)
+        return self._page("problem.html.j2", {"what": problem, "why": why, "todo": todo}, status)
 
-    def _page(self, name: str, status: int = 200, **context: object) -> Response:
+    def _page(self, name: str, context: Mapping[str, object], status: int = 200) -> Response:
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(name).render(nonce=nonce, standalone=False, **context)
         policy = (
