@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clauseway.app.opening.library import OpenAgreement, open_agreement
     from clauseway.app.opening.several import OpenAgreements, open_agreements
     from clauseway.decisions import (
-        AnsweredSpan,
+        AnsweredStretch,
         Condition,
         Decision,
         Outcome,
@@ -69,7 +69,7 @@ _OFFERED = {
     "Question": "clauseway.decisions",
     "Reason": "clauseway.decisions",
     "Receipt": "clauseway.decisions",
-    "AnsweredSpan": "clauseway.decisions",
+    "AnsweredStretch": "clauseway.decisions",
     "Turn": "clauseway.decisions",
     "Citation": "clauseway.values",
     "InvalidInput": "clauseway.values",
@@ -80,7 +80,7 @@ _OFFERED = {
 }
 
 __all__ = [
-    "AnsweredSpan",
+    "AnsweredStretch",
     "Citation",
     "Claim",
     "Condition",

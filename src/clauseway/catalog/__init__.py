@@ -4,6 +4,7 @@ which class.
 Beside it, as dated data with a source per line: the capabilities that each surface lacks
 (`capabilities`), the limits of each model, the names under which clients ask for it and the
 retirements of names (`models`). Text is an argument; the caller reads the files of `data`.
+`cloud_names` has the names by which bills, spans and price lists of others call the clouds.
 
 Knows nothing of agreements' terms. Host cloud and seller are two fields everywhere.
 """

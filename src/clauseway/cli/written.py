@@ -8,9 +8,9 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 import typer
 
+from clauseway.app.opening.places import writing
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted
-from clauseway.values import InvalidInput, Problem
 
 OutFile = Annotated[
     Path | None,
@@ -91,13 +91,6 @@ def report_rows(written: Mapping[Path, int], as_json: bool) -> int:
 
 
 def write_text(out: Path, text: str) -> None:
-    try:
+    """Write a text. Raise InvalidInput if it cannot be written."""
+    with writing(out):
         out.write_text(text, "utf-8")
-    except OSError as error:
-        raise unwritable(out, error) from None
-
-
-def unwritable(out: Path, error: OSError) -> InvalidInput:
-    why = error.strerror or str(error)
-    todo = "Name a file in a folder that exists and that you may write to."
-    return InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo))

@@ -28,7 +28,7 @@ from clauseway.decisions.several import (
     unnamed_in,
 )
 from clauseway.decisions.table import (
-    AnsweredSpan,
+    AnsweredStretch,
     DecisionTable,
     Tables,
     Verdict,
@@ -37,7 +37,7 @@ from clauseway.decisions.table import (
 )
 
 __all__ = [
-    "AnsweredSpan",
+    "AnsweredStretch",
     "AskedAgreement",
     "Audit",
     "AuditFinding",

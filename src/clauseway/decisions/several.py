@@ -32,7 +32,7 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.engine import ENGINE
 from clauseway.decisions.parts import ANY_SEGMENT, PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
-from clauseway.decisions.table import AnsweredSpan, Verdict, timeline
+from clauseway.decisions.table import AnsweredStretch, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 # The engine's name for the condition that the owner must consent.
@@ -271,7 +271,7 @@ def _decision(
 
 def timeline_together(
     asked: Sequence[AskedAgreement], question: Question
-) -> tuple[AnsweredSpan, ...]:
+) -> tuple[AnsweredStretch, ...]:
     """Return the answers to a question over all days, as known at its `known_at`.
 
     The question's own `as_of` is ignored. The spans leave out `turns_on`: see `decide_together`.
@@ -279,7 +279,7 @@ def timeline_together(
     in_order = in_their_order(asked)
     histories = [_history(member, question) for member in in_order]
     days = sorted({day for begins, _ in histories for day in begins if day != date.min})
-    spans: list[AnsweredSpan] = []
+    spans: list[AnsweredStretch] = []
     for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
         decisions = [
             decisions_of_member[bisect_right(begins, begin) - 1]
@@ -295,7 +295,7 @@ def timeline_together(
         else:
             on_the_day = msgspec.structs.replace(question, as_of=begin)
             spans.append(
-                AnsweredSpan(
+                AnsweredStretch(
                     begin=begin, end=end, decision=_decision(decisions, on_the_day, joined, ())
                 )
             )

@@ -38,7 +38,7 @@ _SELLER, _REGION = BY_NAME["seller"], BY_NAME["region"]
 _SOLD = "\0sell what is served"
 
 
-class AnsweredSpan(msgspec.Struct, frozen=True, kw_only=True):
+class AnsweredStretch(msgspec.Struct, frozen=True, kw_only=True):
     """The days `begin` ≤ day < `end` on which a question has one answer."""
 
     begin: date
@@ -48,20 +48,20 @@ class AnsweredSpan(msgspec.Struct, frozen=True, kw_only=True):
 
 def timeline(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> tuple[AnsweredSpan, ...]:
+) -> tuple[AnsweredStretch, ...]:
     """Return the answers to a question over all days, as known at its `known_at`.
 
     The question's own `as_of` is ignored. The first span begins on the first day on which anything
     can change; before that day nothing is stated.
     """
     days = boundaries(agreement, facts, question.known_at)
-    spans: list[AnsweredSpan] = []
+    spans: list[AnsweredStretch] = []
     for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
         decision = decide(agreement, catalog, facts, msgspec.structs.replace(question, as_of=begin))
         if spans and _same(spans[-1].decision, decision):
             spans[-1] = msgspec.structs.replace(spans[-1], end=end)
         else:
-            spans.append(AnsweredSpan(begin=begin, end=end, decision=decision))
+            spans.append(AnsweredStretch(begin=begin, end=end, decision=decision))
     return tuple(spans)
 
 

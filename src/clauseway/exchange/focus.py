@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from clauseway.catalog import Catalog
+from clauseway.catalog.cloud_names import CLOUD_NAMES
 from clauseway.exchange.cells import plain
 from clauseway.exchange.parquet_rows import check_names, parquet_rows
 from clauseway.exchange.reports import Reported, keepable
@@ -48,16 +49,7 @@ _FIGURES = re.compile(
 )
 # Vendors' usual names for themselves, for agreements that name them otherwise: a provider's name in
 # a bill begins with one of them.
-_CLOUDS = {
-    "microsoft": "azure",
-    "azure": "azure",
-    "aws": "aws",
-    "amazon": "aws",
-    "google": "google-cloud",
-    "oracle": "oci",
-    "oci": "oci",
-    "openai": "openai-own",
-}
+_CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.bills}
 _SELLERS = {
     "microsoft": "microsoft",
     "aws": "amazon",

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from clauseway.catalog.cloud_names import CLOUD_NAMES
 from clauseway.exchange.reports import (
     Malformed,
     Reported,
@@ -41,16 +42,7 @@ _UNITS: Mapping[str, Unit] = {
 }
 _TOKEN_TYPES = {"input": Unit.INPUT_TOKENS, "output": Unit.OUTPUT_TOKENS}
 # Names of providers in the conventions, and their clouds.
-_CLOUDS = {
-    "openai": "openai-own",
-    "azure.ai.openai": "azure",
-    "az.ai.openai": "azure",
-    "aws.bedrock": "aws",
-    "gcp.vertex_ai": "google-cloud",
-    "gcp.gen_ai": "google-cloud",
-    "oci.generative_ai": "oci",
-    "oci": "oci",
-}
+_CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.telemetry}
 _NAMES = {"cloud.region": "region", "service.name": "project", "gen_ai.response.id": "upstream_id"}
 _OUR_FIELDS = frozenset(fields())
 # OTLP JSON wraps a value by its type.

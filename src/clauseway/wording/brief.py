@@ -40,7 +40,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.facts import EventHappened
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions import (
-    AnsweredSpan,
+    AnsweredStretch,
     AskedAgreement,
     Decision,
     Outcome,
@@ -368,7 +368,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def _decided(self, side: Side, asked: AskedAgreement, question: Question) -> Decision:
         return decide(side.agreement, asked.catalog, side.facts, question)
 
-    def _next(self, asked: AskedAgreement, question: Question) -> AnsweredSpan | None:
+    def _next(self, asked: AskedAgreement, question: Question) -> AnsweredStretch | None:
         """Return when the answer next changes, as known on that day."""
         facts = self.after.facts.known(self.after.known_at)
         spans = timeline(self.after.agreement, asked.catalog, facts, question)
@@ -382,7 +382,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             None,
         )
 
-    def _answer(self, was: Decision, now: Decision, later: AnsweredSpan | None) -> str:
+    def _answer(self, was: Decision, now: Decision, later: AnsweredStretch | None) -> str:
         telling = ChangeSentences(self.words, self.after.readings)
         conditions = telling.conditions(now)
         answer = {

@@ -1,8 +1,6 @@
 """Tools for the author of an agreement: a folder to begin with, a schema for the editor, one
 layout for all."""
 
-import contextlib
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import msgspec
 from clauseway.agreement.authoring.format import format_document
 from clauseway.agreement.authoring.schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents
+from clauseway.app.opening.places import A_PLACE, writing
 from clauseway.files import written_whole
 from clauseway.values import InvalidInput, Problem
 
@@ -32,7 +31,7 @@ def new_agreement(folder: Path) -> list[Path]:
             )
         )
     written = []
-    with _writing(folder):
+    with writing(folder, A_PLACE):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in sorted(built_in_documents(TEMPLATE).items()):
             path = folder / name
@@ -51,7 +50,7 @@ def write_schema(path: Path) -> None:
 
     Raise InvalidInput where that cannot be written.
     """
-    with _writing(path):
+    with writing(path, A_PLACE):
         path.write_text(schema_text(), "utf-8")
 
 
@@ -79,25 +78,9 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
             changed.append((path, formatted))
     wrong.refuse()
     for path, formatted in changed if write else ():
-        with _writing(path):
+        with writing(path, A_PLACE):
             _replace(path, formatted)
     return [path for path, _ in changed]
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Translate faults of writing into InvalidInput: the place was named by the user."""
-    try:
-        yield
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        problem = Problem(
-            what="it cannot be written",
-            why=why,
-            where=str(path),
-            todo="Name a place you may write to.",
-        )
-        raise InvalidInput(problem) from None
 
 
 def _text(path: Path) -> str:

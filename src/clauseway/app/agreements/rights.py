@@ -7,7 +7,7 @@ import msgspec
 
 from clauseway.agreement import Amendment
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of
-from clauseway.decisions import AnsweredSpan, Question
+from clauseway.decisions import AnsweredStretch, Question
 from clauseway.values import KnownAt
 from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.wording.decided import NOT_YET, deciding_clause
@@ -45,7 +45,7 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
     )
 
 
-def _spans(opened: Opened, question: Question) -> tuple[AnsweredSpan, ...]:
+def _spans(opened: Opened, question: Question) -> tuple[AnsweredStretch, ...]:
     """Return the answers over all days. Each of several agreements is read by its own defaults."""
     if isinstance(opened, OpenAgreements):
         return opened.timeline(msgspec.structs.replace(question, readings={}))
@@ -53,7 +53,7 @@ def _spans(opened: Opened, question: Question) -> tuple[AnsweredSpan, ...]:
 
 
 def _extent(
-    rows: list[tuple[Right, tuple[AnsweredSpan, ...]]], amendments: list[Amendment]
+    rows: list[tuple[Right, tuple[AnsweredStretch, ...]]], amendments: list[Amendment]
 ) -> tuple[date, date]:
     begins = [amendment.effective for amendment in amendments]
     days = [span.begin for _, spans in rows for span in spans] + begins
@@ -61,7 +61,7 @@ def _extent(
 
 
 def _stretches(
-    action: str, spans: tuple[AnsweredSpan, ...], begin: date, end: date
+    action: str, spans: tuple[AnsweredStretch, ...], begin: date, end: date
 ) -> tuple[TimelineStretch, ...]:
     before = [TimelineStretch(begin=begin, end=spans[0].begin, outcome="unstated", why=NOT_YET)]
     drawn = before if spans[0].begin > begin else []

@@ -14,7 +14,7 @@ from clauseway.agreement.language.actions import SHARE
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import (
-    AnsweredSpan,
+    AnsweredStretch,
     Outcome,
     Question,
     check_readings,
@@ -158,7 +158,7 @@ def _extent(
 
 
 def _spans(
-    telling: ChangeSentences, spans: Sequence[AnsweredSpan], begin: date, end: date, action: str
+    telling: ChangeSentences, spans: Sequence[AnsweredStretch], begin: date, end: date, action: str
 ) -> tuple[RightSpan, ...]:
     first = spans[0].begin if spans else end
     before = RightSpan(

@@ -15,6 +15,7 @@ from clauseway.app.books.lake_place import copies_bytes_max
 from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.books.settling import shares_of
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.places import writing
 from clauseway.app.opening.several import Opened
 from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.cloudevents import write_cloudevents
@@ -193,18 +194,9 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
                 todo=todo,
             )
         )
-    try:
-        with open_lake(home) as lake, written_whole(out) as beside:
-            rows = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form](
-                lake, beside, days
-            )
-    except OSError as error:
-        todo = "Name a file in a folder that exists and that you may write to."
-        why = error.strerror or str(error)
-        raise InvalidInput(
-            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
-        ) from None
-    return rows
+    with writing(out), open_lake(home) as lake, written_whole(out) as beside:
+        write = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form]
+        return write(lake, beside, days)
 
 
 def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:

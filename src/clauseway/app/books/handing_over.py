@@ -13,6 +13,7 @@ from clauseway.app.books.settling import latest_settlements, month
 from clauseway.app.opening.charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import unsettled
+from clauseway.app.opening.places import A_FOLDER, writing
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.exchange.accounting import entries_of
@@ -93,15 +94,10 @@ def parquet_files(home: Home, part: ExportScope, folder: Path) -> dict[Path, int
         if part.period in ("", name)
     ]
     tables = {_JOURNAL: journal_table(_entries(home, part)), _LINES: lines_table(statements)}
-    try:
+    with writing(folder, A_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
             pq.write_table(table, folder / name, compression="zstd")
-    except OSError as error:
-        why, todo = error.strerror or str(error), "Name a folder that you may write to."
-        raise InvalidInput(
-            Problem(what="cannot be written", why=why, where=str(folder), todo=todo)
-        ) from None
     return {folder / name: table.num_rows for name, table in tables.items()}
 
 
@@ -212,7 +208,7 @@ def write_focus_files(
     form = form or "csv"
     _check_form(form)
     files: dict[Path, int] = {}
-    try:
+    with writing(folder, A_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
         for name, (rows, columns) in datasets.items():
             path = folder / f"{name}.{form}"
@@ -220,11 +216,6 @@ def write_focus_files(
             if text:
                 path.write_text(text, "utf-8")
             files[path] = len(rows)
-    except OSError as error:
-        why, todo = error.strerror or str(error), "Name a folder that you may write to."
-        raise InvalidInput(
-            Problem(what="cannot be written", why=why, where=str(folder), todo=todo)
-        ) from None
     return files
 
 
@@ -265,16 +256,8 @@ def write_focus(
             "Name where it goes: --out bill.parquet.",
         )
         raise InvalidInput(Problem(what=problem, why=why, where="--out", todo=todo))
-    try:
+    with writing(out):
         pq.write_table(focus_table(rows, columns), out, compression="zstd")
-    except OSError as error:
-        why, todo = (
-            error.strerror or str(error),
-            "Name a file in a folder that exists and that you may write to.",
-        )
-        raise InvalidInput(
-            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
-        ) from None
     return ""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.opening.places import A_PLACE, writing
 from clauseway.app.opening.vendors import OPERATORS
 from clauseway.catalog import Catalog
 from clauseway.files import PRIVATE, write_first
@@ -151,16 +152,10 @@ def write_new(files: Mapping[Path, str]) -> None:
                 for path in there
             )
         )
-    try:
-        for path, text in files.items():
+    for path, text in files.items():
+        with writing(path, A_PLACE):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_first(path, text.encode(), mode=PRIVATE)
-    except OSError as error:
-        why, todo = error.strerror or type(error).__name__, "Name a place you may write to."
-        where = str(error.filename or next(iter(files)))
-        raise InvalidInput(
-            Problem(what="it cannot be written", why=why, where=where, todo=todo)
-        ) from None
 
 
 def _commented(sentences: Iterable[str]) -> list[str]:

@@ -33,7 +33,7 @@ from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
-    AnsweredSpan,
+    AnsweredStretch,
     AskedAgreement,
     Decision,
     Question,
@@ -182,7 +182,7 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
         """Answer a question that is checked already."""
         return decide(self.agreement, self.catalog, self.facts, question)
 
-    def timeline(self, question: Question) -> tuple[AnsweredSpan, ...]:
+    def timeline(self, question: Question) -> tuple[AnsweredStretch, ...]:
         """Return the answers to a question over all days, as known at its `known_at`."""
         return timeline(self.agreement, self.catalog, self.facts, question)
 

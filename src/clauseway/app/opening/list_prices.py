@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from clauseway.catalog.cloud_names import CLOUD_NAMES
 from clauseway.metering import Unit
 from clauseway.pricing import Conditions, PriceBook, PriceEntry
 from clauseway.values import FOREVER, Interval, KnownAt, round_half_even
@@ -26,12 +27,7 @@ from clauseway.values import FOREVER, Interval, KnownAt, round_half_even
 _LIBRARY = "genai_prices"
 _ALWAYS = date(1970, 1, 1)
 # Lister → the host cloud whose prices it lists. A listing says nothing of other clouds.
-_CLOUDS: Mapping[str, str] = {
-    "openai": "openai-own",
-    "azure": "azure",
-    "aws": "aws",
-    "google": "google-cloud",
-}
+_CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.listings}
 # Listed per million, and counted here.
 _UNITS: Mapping[str, Unit] = {
     "input_mtok": Unit.INPUT_TOKENS,

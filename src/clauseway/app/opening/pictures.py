@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.app.opening.places import writing
 from clauseway.web.pictures import png_of
 
 
@@ -12,14 +12,5 @@ def write_pictures(drawn: str, svg: Path | None, png: Path | None) -> None:
     pictures = [(png, png_of(drawn))] if png is not None else []
     pictures += [(svg, drawn.encode())] if svg is not None else []
     for path, content in pictures:
-        try:
+        with writing(path, problem="the picture cannot be written"):
             path.write_bytes(content)
-        except OSError as error:
-            raise InvalidInput(
-                Problem(
-                    what="the picture cannot be written",
-                    why=error.strerror or str(error),
-                    where=str(path),
-                    todo="Name a file in a folder that exists.",
-                )
-            ) from None

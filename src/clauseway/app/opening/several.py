@@ -26,7 +26,7 @@ from clauseway.app.opening.library import (
 from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
-    AnsweredSpan,
+    AnsweredStretch,
     AskedAgreement,
     Decision,
     Question,
@@ -76,7 +76,7 @@ class OpenAgreements(msgspec.Struct, Askable, frozen=True):
         """Answer a question that is checked already."""
         return decide_together(self.each, question)
 
-    def timeline(self, question: Question) -> tuple[AnsweredSpan, ...]:
+    def timeline(self, question: Question) -> tuple[AnsweredStretch, ...]:
         """Return the answers to a question over all days, as known at its `known_at`."""
         return timeline_together(self.each, question)
 

@@ -31,6 +31,7 @@ from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
+from clauseway.app.opening.places import writing
 from clauseway.app.reports.verifying import (
     HandedStatement,
     Repetition,
@@ -357,20 +358,14 @@ def _write(
     manifest = _json(
         Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=listed)
     )
-    try:
-        with (
-            written_whole(out) as beside,
-            zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
-        ):
-            _add(archive, MANIFEST, manifest)
-            for name in sorted(parts):
-                _add(archive, name, parts[name])
-    except OSError as error:
-        todo = "Name a file in a folder that exists and that you may write to."
-        why = error.strerror or str(error)
-        raise InvalidInput(
-            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
-        ) from None
+    with (
+        writing(out),
+        written_whole(out) as beside,
+        zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        _add(archive, MANIFEST, manifest)
+        for name in sorted(parts):
+            _add(archive, name, parts[name])
     return hashlib.sha256(manifest).hexdigest()
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from clauseway.app.books.audit_log import edited_keys
 from clauseway.app.books.party_keys import is_signed, private_key, public_of, trusted_keys
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.places import writing
 from clauseway.app.reports.packing import verify_pack
 from clauseway.app.reports.tracing import BookedDispute, disputed_days
 from clauseway.app.reports.verifying import HandedStatement, beside, verify_statement
@@ -33,6 +34,8 @@ from clauseway.exchange.signatures import (
 from clauseway.ledger import Statement
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.values import InvalidInput, KnownAt, Problem
+
+_BESIDE = "Put the statement where you may write beside it."
 
 
 class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +156,14 @@ def _refuse_other_line(path: Path, statement: Statement, line: str) -> None:
 
 def _refuse_read_only(path: Path) -> None:
     if not os.access(path.parent, os.W_OK):
-        raise _unwritable(path, "the folder is read-only")
+        raise InvalidInput(
+            Problem(
+                what="cannot be written",
+                why="the folder is read-only",
+                where=str(beside(path)),
+                todo=_BESIDE,
+            )
+        )
 
 
 def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None:
@@ -229,20 +239,11 @@ def _signed(
     signature = private.sign(payload(document, len(before)))
     own = msgspec.structs.replace(own, signature=base64.b64encode(signature).decode())
     document = msgspec.structs.replace(document, signatures=(*before, own))
-    try:
+    with writing(beside(path), _BESIDE):
         beside(path).write_bytes(written(document))
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from None
     signing = signing_of(ready.home, path, ready.given)
     assert signing is not None, "it was just written"
     return signing
-
-
-def _unwritable(path: Path, why: str) -> InvalidInput:
-    todo = "Put the statement where you may write beside it."
-    return InvalidInput(
-        Problem(what="cannot be written", why=why, where=str(beside(path)), todo=todo)
-    )
 
 
 def _signable(path: Path, given: HandedStatement, party: str) -> Statement:

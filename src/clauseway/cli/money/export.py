@@ -23,6 +23,7 @@ from clauseway.app.books.handing_over import (
     focus_invoices as focus_invoices_of,
 )
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.places import unwritable
 from clauseway.cli import options
 from clauseway.cli.commands import Export
 from clauseway.cli.held import held_agreements, held_prices
@@ -33,7 +34,6 @@ from clauseway.cli.written import (
     put,
     report_rows,
     report_written,
-    unwritable,
 )
 from clauseway.exchange.focus_bill import bill_columns
 from clauseway.exchange.focus_columns import V1_2

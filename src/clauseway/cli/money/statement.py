@@ -14,6 +14,7 @@ import typer
 from clauseway.app.books.settling import statement
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.periods import unsettled
+from clauseway.app.opening.places import writing
 from clauseway.app.reports.packing import is_pack, pack_month, verify_pack
 from clauseway.app.reports.statement_formats import FORMATS, TERMINAL
 from clauseway.app.reports.statements import statement_context
@@ -400,14 +401,8 @@ def settled_statement(
 
 def write_file(out: Path, content: bytes) -> None:
     """Write a whole file. Raise InvalidInput if it cannot be written."""
-    try:
+    with writing(out):
         out.write_bytes(content)
-    except OSError as error:
-        why = error.strerror or str(error)
-        todo = "Name a file in a folder that exists and that you may write to."
-        raise InvalidInput(
-            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
-        ) from None
 
 
 def _format(given: str, out: Path | None, as_json: bool) -> str:

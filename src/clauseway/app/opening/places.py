@@ -1,0 +1,30 @@
+"""The places that a user names for files: a fault of writing there is the user's to mend."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clauseway.values import InvalidInput, Problem
+
+A_FILE = "Name a file in a folder that exists and that you may write to."
+A_FOLDER = "Name a folder that you may write to."
+A_PLACE = "Name a place you may write to."
+
+
+@contextmanager
+def writing(
+    place: Path, todo: str = A_FILE, *, problem: str = "cannot be written"
+) -> Iterator[None]:
+    """Raise InvalidInput for a fault of writing into the place."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(place, error, todo, problem=problem) from None
+
+
+def unwritable(
+    place: Path, error: OSError, todo: str = A_FILE, *, problem: str = "cannot be written"
+) -> InvalidInput:
+    """Return the refusal of a place that cannot be written."""
+    why = error.strerror or str(error) or type(error).__name__
+    return InvalidInput(Problem(what=problem, why=why, where=str(place), todo=todo))

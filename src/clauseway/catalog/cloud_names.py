@@ -1,0 +1,43 @@
+"""The names by which others call the clouds: bills, spans and metrics, and the public price list.
+
+A record for each cloud, so that a new one is named in one place. Names of an agreement's own go
+before these.
+"""
+
+import msgspec
+
+
+class CloudNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of a cloud elsewhere.
+
+    `bills`: how a provider's name begins in a FOCUS bill, in lower case. `telemetry`: values of
+    `gen_ai.provider.name` in OpenTelemetry's conventions. `listings`: who lists its prices in
+    genai-prices; a listing says nothing of other clouds.
+    """
+
+    cloud: str
+    bills: tuple[str, ...] = ()
+    telemetry: tuple[str, ...] = ()
+    listings: tuple[str, ...] = ()
+
+
+CLOUD_NAMES = (
+    CloudNames(
+        cloud="azure",
+        bills=("microsoft", "azure"),
+        telemetry=("azure.ai.openai", "az.ai.openai"),
+        listings=("azure",),
+    ),
+    CloudNames(cloud="aws", bills=("aws", "amazon"), telemetry=("aws.bedrock",), listings=("aws",)),
+    CloudNames(
+        cloud="google-cloud",
+        bills=("google",),
+        telemetry=("gcp.vertex_ai", "gcp.gen_ai"),
+        listings=("google",),
+    ),
+    CloudNames(
+        cloud="oci", bills=("oracle", "oci"), telemetry=("oci.genai", "oci.generative_ai", "oci")
+    ),
+    CloudNames(cloud="openai-own", bills=("openai",), telemetry=("openai",), listings=("openai",)),
+    CloudNames(cloud="anthropic-own", telemetry=("anthropic",)),
+)
