@@ -43,9 +43,12 @@ def parse_address(text: str, least_port: int = 1) -> tuple[str, int]:
     return host, int(port)
 
 
-def checked_secret(content: bytes) -> bytes:
-    """Return the secret in a file's content. Raise ValueError."""
-    secret = content.strip()
+def read_secret(file: Path) -> bytes:
+    """Return the secret in a file. Raise ValueError, which says why there is none."""
+    try:
+        secret = file.read_bytes().strip()
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from None
     if len(secret) < SECRET_LENGTH_MIN:
         raise ValueError(f"a secret has at least {SECRET_LENGTH_MIN} characters")
     return secret

@@ -48,7 +48,7 @@ from clauseway.gateway.plan.settings import (
     TlsSettings,
     flaw_of_header,
 )
-from clauseway.spool.copies import checked_secret, parse_address
+from clauseway.spool.copies import parse_address, read_secret
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
 
@@ -563,12 +563,11 @@ def _check_copying_secret(file: TomlFile, journal: Copying) -> None:
     if not (journal.copies and journal.secret_file):
         return
     try:
-        checked_secret(Path(placed_path(journal.secret_file, file.where)).read_bytes())
-    except (OSError, ValueError) as error:
+        read_secret(Path(placed_path(journal.secret_file, file.where)))
+    except ValueError as error:
         todo = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
         what = f"{journal.secret_file} holds no secret"
-        why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-        file.problem(("journal", "secret_file"), what, why, todo)
+        file.problem(("journal", "secret_file"), what, str(error), todo)
 
 
 def named_auth(deployment: DeploymentWritten, where: Path) -> Auth:

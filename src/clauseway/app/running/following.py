@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clauseway.spool.copies import checked_secret, parse_address
+from clauseway.spool.copies import parse_address, read_secret
 from clauseway.spool.follower import Follower
 from clauseway.values import InvalidInput, Problem
 
@@ -24,11 +24,10 @@ def following(
         todo = "Write it as 10.0.0.7:8410; [::]:8410 takes connections at every address."
         raise _problem(f"{listen!r} is no address", str(error), "--listen", todo) from None
     try:
-        secret = checked_secret(secret_file.read_bytes())
-    except (OSError, ValueError) as error:
-        why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        secret = read_secret(secret_file)
+    except ValueError as error:
         what = f"{secret_file} holds no secret"
-        raise _problem(what, why, "--secret-file", _SECRET_TODO) from None
+        raise _problem(what, str(error), "--secret-file", _SECRET_TODO) from None
     try:
         follower = Follower(folder, secret, report)
     except OSError as error:

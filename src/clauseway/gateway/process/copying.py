@@ -8,7 +8,7 @@ from clauseway.gateway.plan.settings import Copying
 from clauseway.gateway.process.logs import LogQueue
 from clauseway.spool import SpoolWriter
 from clauseway.spool.copier import Copier, FollowerSettings, JournalFacts
-from clauseway.spool.copies import checked_secret, parse_address
+from clauseway.spool.copies import parse_address, read_secret
 from clauseway.values import InvalidInput, Problem
 
 
@@ -49,8 +49,8 @@ def follower_of(copying: Copying) -> FollowerSettings:
             f"{copying.follower!r} is no address", str(error), "follower", todo
         ) from None
     try:
-        secret = checked_secret(Path(copying.secret_file).read_bytes())
-    except (OSError, ValueError) as error:
+        secret = read_secret(Path(copying.secret_file))
+    except ValueError as error:
         todo = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
         what = f"{copying.secret_file or 'no file'} holds no secret"
         raise _problem(what, str(error), "secret_file", todo) from None
