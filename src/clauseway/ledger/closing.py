@@ -96,6 +96,7 @@ def changes(
         present = before.get(line) or after[line]
         empty = _nothing_of(present)
         old, new = before.get(line, empty), after.get(line, empty)
+        # A base may move without an amount: beyond the cap nothing more is due.
         if (old.amount, old.disputed) != (new.amount, new.disputed):
             changed.append(
                 StatementChange(
@@ -150,6 +151,7 @@ def late(
     differing = changes(closed, now, before, since, because)
     again = [change for change in differing if _is_restated(change, closed, now)]
     latest = restatements[-1] if restatements else closed
+    # A correction is due with the open month; a restatement is a statement of its own.
     return Late(
         closed=closed,
         corrections=tuple(change for change in differing if change not in again),
@@ -269,6 +271,7 @@ def _net(changed: Sequence[StatementChange], counted: Sequence[StatementChange])
         causes=tuple(
             dict.fromkeys(
                 cause
+                # The causes of changes that were counted before stand where they were counted.
                 for change in (changed[-1:] if counted else changed)
                 for cause in change.causes
             )
@@ -437,6 +440,7 @@ def _causes(
     moved = was[0] != is_[0]
     if moved:
         causes.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
+    # The days are the same: a figure, a reading or the text gave the share another rate.
     elif was != is_:
         causes += (
             _assumed(closed, now, why.because)
@@ -459,6 +463,7 @@ def _causes(
             if abs(new.disputed) > abs(old.disputed)
             else "a dispute was resolved"
         )
+    # The rest of the base, without credits and disputes, is what usage was charged.
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
     if charges and not moved and (why.prices() or not more):
         # With late usage too, the price's part of the difference cannot be told apart.
@@ -469,6 +474,7 @@ def _causes(
 
 def _lost(closed: Settlement, now: Settlement) -> str:
     """Name the estimates of lost usage that were accepted since a period was closed."""
+    # An estimate that stood on the closed statement already explains no difference.
     before = {assumption.name for assumption in closed.assumptions}
     new = [
         assumption

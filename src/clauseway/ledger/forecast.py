@@ -225,6 +225,7 @@ class _Ahead:
             settlement.period: _paid(settlement, share, mine) for settlement, mine in results
         }
         self.base = self.mine[-1].base_after if self.mine else _ZERO
+        # Top-ups to floors, which raise what is due and never the base.
         self.added = exact_sum(top.amount for mine in self.mine for top in mine.top_ups)
         self.settled = self.mine[-1].share_after if self.mine else _ZERO
         uncapped = self.past[-1].uncapped if self.past else _ZERO
@@ -234,6 +235,7 @@ class _Ahead:
         self.start = uncapped if self.same_cap else self.settled
         self.saved = exact_sum((uncapped, -self.start))
         limit = None if self.cap is None else exact_sum((self.cap, -min(counted, self.cap)))
+        # A cap below what was settled takes nothing back.
         self.limit = None if limit is None else max(limit, self.settled)
         # The future: growth, from the level of the last full settled month.
         history = _history(share, shares, settled)
@@ -299,6 +301,7 @@ class _Ahead:
         if not self.months:
             return [_Path((), (), ())]
         if self.is_drawn:
+            # Each path has a seed of its own, so the same past gives the same forecast everywhere.
             return [self._path(self._factors(path)) for path in range(PATHS)]
         rates = (self.growth.low, self.growth.mid, self.growth.high)
         return [self._path([exact_sum((_ONE, rate))] * len(self.months)) for rate in rates]
@@ -426,9 +429,11 @@ class _Ahead:
         on = self._reached_before()
         if on is not None:
             return Reached(on=on, earliest=on, likely=on, latest=on, chance=_ONE)
+        # A path that never comes to the cap is the latest of all.
         days = sorted(self._day(path) or date.max for path in paths)
         reaching = sum(day < date.max for day in days)
         earliest, likely, latest = (_quantile(days, part) for part in QUANTILES)
+        # Assumed rates are no distribution: the three days are those of the three rates.
         if not self.is_drawn:
             earliest, likely, latest = (
                 days[0],
@@ -544,6 +549,7 @@ def _history(
     """Return the base of each full settled month, of the share and of the shares that it follows in
     its direction."""
     own = Interval(share.begin, share.end)
+    # A share that was amended goes on from the shares of its direction whose days are others.
     line = {
         (earlier.term, earlier.begin)
         for earlier in shares
@@ -554,6 +560,7 @@ def _history(
     for settlement in settled:
         mine = [result for result in settlement.shares if (result.term, result.begin) in line]
         covered = sum((result.days.end - result.days.begin).days for result in mine)
+        # A month that is covered in part would look like a fall of the base.
         if covered == (settlement.period.end - settlement.period.begin).days:
             history.append((settlement.period, exact_sum(result.base for result in mine)))
     return history
@@ -636,6 +643,7 @@ def _numbers(seed: int) -> Iterator[int]:
 def _quantile(in_order: Sequence[Ranked], part: Fraction) -> Ranked:
     """Return the least element that at least this part of all elements does not exceed: always one
     of them."""
+    # The rank is rounded up and counts from 1.
     return in_order[max(0, -(-len(in_order) * part.numerator // part.denominator) - 1)]
 
 

@@ -329,6 +329,7 @@ class _Book:
         }
         if not any(billed.values()):
             return False
+        # Days of either side, the meter's as the bill's clock would date them.
         days = {
             *billed,
             *(
@@ -336,6 +337,7 @@ class _Book:
                 for hour in self.hours.get(place, {})
             ),
         }
+        # Another clock cuts the first and the last day: they bear out nothing.
         edges = (self.days.begin, self.days.end - timedelta(days=1))
         return all(
             abs(billed.get(day, _ZERO) - self.shifted(place, day, hours)) <= self.tolerance.quantity
@@ -403,6 +405,7 @@ def reconcile(
     by_cause: dict[str, list[Item]] = {name: [] for name in (*CAUSES, UNEXPLAINED)}
     for item in items:
         by_status[item.status].append(item)
+        # An item counts under its first cause alone, so that the counts add up.
         if item.causes:
             by_cause[item.causes[0].name].append(item)
     return BillComparison(
@@ -472,6 +475,7 @@ def _whole_days(lines: Sequence[ReconciledLine]) -> tuple[WholeDay, ...]:
     missing: dict[tuple[date, str], list[str]] = {}
     for (day, cloud), of_day in sorted(items.items()):
         statuses = {item.status for item in of_day}
+        # One side has nothing at all of this cloud on this day.
         if len(statuses) == 1 and statuses <= {NOT_BILLED, NOT_METERED}:
             missing.setdefault((day, statuses.pop()), []).append(cloud)
     return tuple(
@@ -493,6 +497,7 @@ def _counted(items: Sequence[Item]) -> tuple[int, Decimal]:
 def _line(
     day: date, cloud: str, region: str, product: str, items: Sequence[Item]
 ) -> ReconciledLine:
+    # A line stands for its heaviest item: any difference before none, then the amount.
     weighty = max(items, key=lambda item: (item.status != MATCHED, item.at_stake))
     return ReconciledLine(
         day=day,
@@ -587,6 +592,7 @@ def _price_too(case: _Case) -> Cause | None:
 def _duplicate(case: _Case) -> str:
     """Rows with the same content, without which the quantity is the meter's."""
     seen: dict[str, int] = {}
+    # The first row of a content stands; every further one repeats it.
     again = []
     for row in case.billed:
         if row.identity and row.identity in seen:
@@ -754,4 +760,5 @@ CAUSES: Mapping[str, Callable[[_Case], str]] = {
     OTHER_PLACE: _other_price(OTHER_PLACE),
     "rounding": _amount_rounding,
 }
+# The causes before `currency` explain another quantity, those from there on another price.
 _OF_QUANTITY = frozenset(list(CAUSES)[: list(CAUSES).index("currency")])

@@ -141,14 +141,18 @@ class Copier:
         self._sent: JournalPlace = (segment, offset)
         # Replaced whole, so that the thread reads an offset and its frames together.
         self._written = (segment, offset, 0)
+        # How far the follower is; where it has to be before the writer's commit is over (None: no
+        # commit waits); and from where on a new session is level with the journal.
         self._copied: JournalPlace = _NOWHERE
         self._wanted: JournalPlace | None = None
         self._back_at: JournalPlace | None = None
         self._session: _Session | None = None
         self._joining: _Session | None = None
         self._connecting: asyncio.Future[_Session] | None = None
+        # When each message was sent that has no answer yet, and where the follower is once it has.
         self._outstanding: deque[tuple[float, JournalPlace]] = deque()
         self._unsent = bytearray()
+        # Since when the follower lacks something; None while it lacks nothing.
         self._lost_s: float | None = time.monotonic()
         self._spoken_s = self._release_s = self._retry_s = 0.0
         self._released = 0
@@ -272,6 +276,7 @@ class Copier:
         if self._lost_s is not None:
             if not self.is_away and now_s - self._lost_s >= self._settings.patience_s:
                 self._be_away()
+            # Again and again, as the writer asks: others wait by now, and the disk may have room.
             elif self.is_away and self._session is None:
                 self._go_on()
         is_idle = self._session is None and self._joining is None and self._connecting is None
@@ -331,6 +336,7 @@ class Copier:
         assert session is not None
         segment, offset, frames = self._written
         number, begin = session.position
+        # Too far behind for one message of this thread: the other thread sends more first.
         if number != segment or not 0 <= offset - begin <= _CHUNK_BYTES:
             self._catch_up(session)
             return
@@ -424,6 +430,8 @@ class Copier:
         number, path = segment.number, segment.path
         held = session.held.get(number)
         at = held.size if held is not None else 0
+        # A session goes on from where it is. A new one goes on from what the follower holds, if
+        # that is the beginning of this journal.
         if session.position[0] == number:
             at = session.position[1]
         elif held is not None and held.size > size:
@@ -438,6 +446,7 @@ class Copier:
         while at < size:
             end = min(at + _CHUNK_BYTES, size)
             data = _bytes_of(path, at, end)
+            # A chunk may end within a frame: the last one alone says how many frames there are.
             session.ask(
                 MessageKind.APPEND, pack_append(number, at, frames if end == size else 0, data)
             )
@@ -515,6 +524,7 @@ class Copier:
                 self._drop(f"an unexpected message {kind.name}")
                 return
             _, position = self._outstanding.popleft()
+            # A ping or a release is nowhere and moves nothing.
             self._copied = max(self._copied, position)
         if self._is_closing and not self._outstanding:
             self._ended.set()
@@ -526,6 +536,8 @@ class Copier:
             return
         self._why = why
         if self._lost_s is None:
+            # It was lost when the oldest message without an answer was sent, not when this was
+            # seen.
             oldest = self._outstanding[0][0] if self._outstanding else time.monotonic()
             self._lost_s = oldest
         self._leave()

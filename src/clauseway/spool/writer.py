@@ -269,6 +269,7 @@ class SpoolWriter:
         self.full = error
         if self._is_uncopied:
             self._is_uncopied = self._busy = False
+            # The frame is on this disk. Its waiters go back to the front and wait for the copy.
             self._waiting = self._released + self._waiting
             self._released = []
         if self._closing or not self.holds:
@@ -392,11 +393,13 @@ class SpoolWriter:
         (see the module)."""
         self._busy = True
         self._last_commit_s = time.monotonic()
+        # Where the next segment cannot be made, the present one is written on beyond its size.
         if self._offset >= self._segment.size and self._next is not None:
             self._rotate(self._next)
         records = self._pending
         labels = [pack_label(code, self._labels[code]) for code in self._fresh]
         self._pending, self._fresh = [], []
+        # Whoever comes to wait from here on belongs to the next frame.
         self._released, self._waiting = self._waiting, []
         if not records:
             # Nothing was written since the last frame: all that these waiters wait for is durable
@@ -415,6 +418,7 @@ class SpoolWriter:
             self._copy.send(self._segment.number, self._offset, self._frame + 1, sent)
         self._frame += 1
         self._offset += len(header) + len(payload)
+        # A power of two has a single bit.
         if self._frame & (self._frame - 1) == 0:
             # After 1, 2, 4, 8 … frames labels are written again: a damaged frame then loses no
             # label for good.
@@ -476,6 +480,7 @@ class SpoolWriter:
             self.commits[took_us.bit_length()] += 1
             self.commit_us += took_us
             if self._copy is not None:
+                # The commit is over when the copy answers (`copied`, `uncopied`).
                 self._is_uncopied = True
                 self._copy.written(self._segment.number, self._offset, self._frame)
                 return
@@ -580,6 +585,8 @@ class SpoolWriter:
             os.close(descriptor)
             path.unlink()
             raise
+        # The header's own checksum seeds those of its frames: a frame of another segment never
+        # fits.
         return _Segment(number, descriptor, int.from_bytes(header[56:60], "little"), size)
 
     def _prepare(self) -> None:
@@ -622,6 +629,7 @@ class SpoolWriter:
         self._hand_over(
             _Job(_close_segment, (self._segment, self._frame, self._offset), self._closed)
         )
+        # The number of a frame and its offset begin anew in each segment.
         self._segment, self._next = following, None
         self._offset, self._frame = SEGMENT_HEADER.size, 0
         self._emitted.clear()

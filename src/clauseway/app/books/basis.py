@@ -113,6 +113,7 @@ class Basis:
     @property
     def books(self) -> tuple[PriceBook, ...]:
         """Return the price books, the first over the others."""
+        # A kind without names (prices, rates) is held at most once.
         for acceptance in self.of(PRICES):
             stack = msgspec.json.decode(self._text(acceptance.digest), type=tuple[_Book, ...])
             return tuple(_book(book, self._text(book.text)) for book in stack)
@@ -292,6 +293,8 @@ def _stack(books: Sequence[PriceBook]) -> Accepting:
 
 
 def _book(kept: _Book, text: str) -> PriceBook:
+    # Three texts are kept: what an older home had read of a book, the entries of the public list,
+    # and a book as somebody wrote it.
     if text.startswith("{"):
         return msgspec.json.decode(text, type=PriceBook)
     if not text or text.startswith("["):
@@ -326,6 +329,7 @@ def settled_prices(home: Home, digest: str, known_at: KnownAt) -> PriceTable:
     with _control(home) as control:
         recorded = [] if control is None else acceptances(control)
     read = _reader(home)
+    # A digest can be told without reading a book, so every state is tried, the latest first.
     for held in _states(recorded, (PRICES, RATES)):
         basis = Basis(home, held, read)
         if _prices_digest(basis, read) == digest:
@@ -384,6 +388,7 @@ def given_prices(basis: Basis, given: NamedBasis, known_at: KnownAt) -> PriceTab
     """Return the prices that flags name, over what the home holds. Raise InvalidInput."""
     books = basis.books
     if given.prices is not None:
+        # An own book takes the place of the home's; those of the program stay below it.
         books = (own_book(given.prices), *books[-_OF_PROGRAM:])
     rates = basis.rates if given.rates is None else own_rates(given.rates)
     return PriceTable(books, known_at, rates)

@@ -205,6 +205,7 @@ class _Run:
 
         The figures as they are then.
         """
+        # What an earlier import had was left out on reading; this is what came twice in these files.
         for repeat in self._staging.repeats():
             self._repeated(repeat)
         new = read.imported - (self._again - read.again) - (self._flawed - read.quarantined)
@@ -215,6 +216,8 @@ class _Run:
             imports.end(connection, number, time.time_ns())
             holding[0] = hold(connection, self._staging.held(), self._now_ns)
 
+        # The import ends in the transaction that commits its records. The claims of one that never
+        # ends are given back by the next.
         with alone(home):
             if new:
                 of = Range(spool=SPOOL, segment=number, first_frame=0, end_frame=self._rows)
@@ -538,6 +541,7 @@ def _hash_of(path: Path) -> str:
 def _product_named(name: str, products: frozenset[str]) -> str:
     """Return the product behind a model's name: `openai.gpt-5.4` and `gpt-5.4-2026-03-05` are
     gpt-5.4."""
+    # A dated name ends in eleven characters such as `-2026-03-05`.
     plain = name.rpartition("/")[2].removeprefix("openai.")
     dated = plain[:-11] if len(plain) > 11 and plain[-11:].replace("-", "").isdecimal() else plain
     return next((product for product in (plain, dated) if product in products), name)

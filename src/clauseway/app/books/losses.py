@@ -273,6 +273,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         for loss in losses.all():
             if loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns:
                 return _accepted(loss)
+        # Another home of the same database has to be silent before its journal is given up.
         if not spool.is_of(home.identity()):
             spool = given_up(losses, spool)
         if not spool.missing_ns:
@@ -349,6 +350,7 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
         # A file that was put back is read again, and needs no estimate.
         heal(lake, now_ns)
         file = _file_named(lake, name)
+        # A file may be lost, put back and lost again: each time is a loss of its own.
         of_file = [loss for loss in Losses(lake.control).all() if loss.file == file.name]
         if file.lost_ns:
             return _accepted(of_file[-1])
@@ -539,6 +541,7 @@ def _attempts(
 ) -> list[dict[str, Any]]:
     """Return the rows of the days that these starts wrote."""
     files = lake.sound(files_of(lake.control, kind, days))
+    # The ids of a start are a range: they begin with its number.
     wanted = [
         (str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1)))
         for boot in sorted(boots)

@@ -413,6 +413,7 @@ class Settler:
 def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
     """Return whether a settlement counted the usage of its period that the lake has now."""
     inputs = settlement.inputs
+    # An older settlement names its batches instead of their content.
     if inputs.batches:
         of_days = {batch.name for batch in lake.control.batches(settlement.period)}
         return of_days <= set(inputs.batches)
@@ -453,6 +454,8 @@ def late_of(
             if closed_month.receipt
             else never_closed(closed_month.period, settler.inputs)
         )
+        # Causes are counted from what last told of this month: its restatement, else the latest
+        # close, which has the corrections.
         since = again[-1] if again else books.settlement(months.closed[-1].receipt)
         because = reasons(books.control, basis, since)
         came = late(
@@ -463,6 +466,7 @@ def late_of(
             since.inputs,
             because,
         )
+        # A month whose inputs changed and whose amounts did not is not compared again.
         if came.corrections or came.restatement is not None:
             late_months.append(came)
         else:

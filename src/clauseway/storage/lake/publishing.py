@@ -229,6 +229,8 @@ def _wanted(lake: Lake, before: Mapping[str, DataFile]) -> tuple[list[_Wanted], 
     wanted, rewritten = [], 0
     for day in days_of(files):
         of_day = [file for file in files if file.first_day < day.end and file.last_day >= day.begin]
+        # A sealed file is published as it is where no attempt of the day is in another file and no
+        # other day is in this one; else the day gets a file of its own.
         if all(file.apart and file.first_day == file.last_day for file in of_day):
             wanted += [_as_sealed(lake.store, file) for file in of_day]
         else:
@@ -290,6 +292,7 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
     """Write the next version of the table; return the name of its metadata."""
     metadata, store = table.metadata, table.store
     newest_ns = max((file.sealed_ns for file in files_of(lake.control, USAGE)), default=0)
+    # The table's time is that of its newest usage, and grows: the format asks for it.
     at_ms = max(newest_ns // _MS_NS, metadata["last-updated-ms"] + 1)
     kept = _kept(table, lake)
     snapshots = list(kept)
@@ -332,6 +335,7 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
 
 def _kept(table: _Table, lake: Lake) -> list[dict[str, Any]]:
     """Return the latest snapshots of which every file is still there, the oldest first."""
+    # A snapshot with a file that was swept cannot be read any more.
     there = {file.name for file in every_file(lake.control)}
     there |= {stored.name for stored in table.store.under(PUBLISHED)}
     whole = [snapshot for snapshot in table.snapshots if table.data_files([snapshot]) <= there]
@@ -378,6 +382,7 @@ def _planned(
     planned: list[ManifestFile | list[ManifestEntry]] = []
     for manifest in former:
         live = [entry for entry in manifest.entries if entry.is_live]
+        # A manifest whose files all stay is named again; any other is written anew.
         if all(table.name_of(entry.file.path) in names for entry in live):
             planned += [manifest] if live else []
         else:
