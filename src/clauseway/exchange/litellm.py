@@ -86,8 +86,8 @@ class _Reading:
             for key, value in content.items():
                 self._take(file, content, str(key), value)
 
-    def problem(self, file: str, line: int, what: str, why: str, todo: str) -> None:
-        self.problems.append(Problem(what=what, why=why, where=file, line=line, todo=todo))
+    def problem(self, file: str, line: int, problem: str, why: str, todo: str) -> None:
+        self.problems.append(Problem(what=problem, why=why, where=file, line=line, todo=todo))
 
     def _content(self, file: str) -> CommentedMap:
         try:
@@ -102,8 +102,8 @@ class _Reading:
         else:
             if isinstance(content, CommentedMap) and _depth(content) <= _DEPTH_MAX:
                 return content
-            what = "it is no table of settings" if content is not None else "it is empty"
-            self.problem(file, 1, what, "a configuration has keys such as model_list", _FIX)
+            problem = "it is no table of settings" if content is not None else "it is empty"
+            self.problem(file, 1, problem, "a configuration has keys such as model_list", _FIX)
         return CommentedMap()
 
     def _take(self, file: str, content: CommentedMap, key: str, value: Any) -> None:
@@ -149,7 +149,7 @@ class _Reading:
                 self.problem(file, at, "an entry without a model", why, "Write both, or delete it.")
                 continue
             info = item.get("model_info") or {}
-            known = ("model_name", "litellm_params", "model_info")
+            own = ("model_name", "litellm_params", "model_info")
             self.models.append(
                 LitellmModel(
                     name=str(name),
@@ -157,7 +157,7 @@ class _Reading:
                     line=at,
                     params=dict(params),
                     info=dict(info) if isinstance(info, Mapping) else {},
-                    others=tuple(str(key) for key in item if key not in known),
+                    others=tuple(str(key) for key in item if key not in own),
                 )
             )
 

@@ -265,7 +265,7 @@ def _scope(
             problems += error.problems
     if who.cloud and who.cloud not in catalog.clouds:
         problems.append(_unknown("--cloud", who.cloud, UNNAMED, catalog.clouds))
-    # What no agreement names may be served as unstated, so it can be limited, too.
+    # A product that no agreement names may be served as unstated, so it can be limited too.
     if who.product and who.product not in catalog.products.keys() | shipped_products():
         problems.append(_unknown("--product", who.product, UNNAMED, catalog.products))
     if problems:

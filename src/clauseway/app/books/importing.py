@@ -205,7 +205,7 @@ class _Run:
 
         The figures as they are then.
         """
-        # What an earlier import had was left out on reading; this is what came twice in these files.
+        # Rows of an earlier import were left out on reading; these came twice in these files.
         for repeat in self._staging.repeats():
             self._repeated(repeat)
         new = read.imported - (self._again - read.again) - (self._flawed - read.quarantined)

@@ -18,7 +18,7 @@ from clauseway.storage.customers.tenants import Limit
 
 # A share ends so long after its holder was last heard.
 LASTS_S: Final = 10.0
-# What was used in a step of a second counts until none of it is younger than a minute.
+# The use of a step of a second counts until none of it is younger than a minute.
 _MINUTE_S: Final = 62.0
 # Holders count from when they asked, we from when we heard.
 _SLACK_S: Final = 5.0

@@ -106,8 +106,8 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
         held = lock(copy.directory)
     except SpoolBusy:
         todo = "Stop the gateway, or wait until it is gone: a lost machine is for ten seconds."
-        what = "the journal is not lost: its gateway writes it at this moment"
-        raise _problem(what, "its follower hears it", f"journal {copy.spool}", todo) from None
+        problem = "the journal is not lost: its gateway writes it at this moment"
+        raise _problem(problem, "its follower hears it", f"journal {copy.spool}", todo) from None
     try:
         with open_lake(home) as lake, alone(home):
             _check(lake.control, home, copy)
@@ -135,10 +135,10 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
 def _named(folder: Path, name: str) -> JournalCopy:
     matches = [copy for copy in _listed(folder) if name and copy.spool.startswith(name.lower())]
     if len(matches) != 1:
-        what, why = f"no copy {name!r}", "the follower has none of that name"
+        problem, why = f"no copy {name!r}", "the follower has none of that name"
         if matches:
-            what, why = "which copy?", f"the names of several begin with {name!r}"
-        raise _problem(what, why, "JOURNAL", "See clauseway journal copies.")
+            problem, why = "which copy?", f"the names of several begin with {name!r}"
+        raise _problem(problem, why, "JOURNAL", "See clauseway journal copies.")
     return matches[0]
 
 
@@ -257,5 +257,5 @@ def _write_ends(home: Home, ends: Path, left_open: list[spool.OpenAttempt]) -> N
     asyncio.run(write())
 
 
-def _problem(what: str, why: str, where: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+def _problem(problem: str, why: str, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))

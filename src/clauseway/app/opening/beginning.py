@@ -106,5 +106,5 @@ def _entries(answers: Answers) -> Iterable[LitellmModel]:
             )
 
 
-def _problem(where: str, what: str, todo: str) -> Problem:
-    return Problem(what=what, why="the file would not serve", where=where, todo=todo)
+def _problem(where: str, problem: str, todo: str) -> Problem:
+    return Problem(what=problem, why="the file would not serve", where=where, todo=todo)

@@ -387,7 +387,7 @@ def _check_deployment(
             file.problem(
                 (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", todo
             )
-    # What is said twice, or unsafely.
+    # Settings that are said twice, or unsafely.
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
         file.problem(
             (*at, "lacks"),
@@ -550,8 +550,8 @@ def _check_copying(file: TomlFile, journal: Copying) -> None:
         parse_address(journal.follower)
     except ValueError as error:
         todo = 'Write the address of `clauseway journal follow`: follower = "10.0.0.7:8410".'
-        what = f"{journal.follower!r} is no address of a follower"
-        file.problem(("journal", "follower"), what, str(error), todo)
+        problem = f"{journal.follower!r} is no address of a follower"
+        file.problem(("journal", "follower"), problem, str(error), todo)
     if not journal.secret_file:
         why = "a follower takes journals from those alone who know its secret"
         todo = "Make one (openssl rand -hex 32 > follower.secret) and write secret_file = …."
@@ -566,8 +566,8 @@ def _check_copying_secret(file: TomlFile, journal: Copying) -> None:
         read_secret(Path(placed_path(journal.secret_file, file.where)))
     except ValueError as error:
         todo = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
-        what = f"{journal.secret_file} holds no secret"
-        file.problem(("journal", "secret_file"), what, str(error), todo)
+        problem = f"{journal.secret_file} holds no secret"
+        file.problem(("journal", "secret_file"), problem, str(error), todo)
 
 
 def named_auth(deployment: DeploymentWritten, where: Path) -> Auth:

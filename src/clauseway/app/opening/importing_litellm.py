@@ -44,7 +44,7 @@ from clauseway.wording.decided import RECORD_PRODUCT
 
 PRICES_FILE = "prices.csv"
 _HEADER = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source,tier,above"
-# What LiteLLM says a token costs, and the unit that it is.
+# LiteLLM's keys for the price of a token, and the unit that each of them prices.
 _COSTS: Mapping[str, Unit] = {
     "input_cost_per_token": Unit.INPUT_TOKENS,
     "output_cost_per_token": Unit.OUTPUT_TOKENS,
@@ -69,8 +69,8 @@ LEFT_OUT = "left out"
 
 
 class ImportedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an entry: the product and the deployments that serve it, and how its sale
-    stands today (an outcome, or left out), with the reason and what to do."""
+    """An entry after the import: its product, the deployments that serve it, and how its sale
+    stands today (an outcome, or left out), with the reason and the remedy."""
 
     asked_as: str
     written: str
@@ -83,8 +83,8 @@ class ImportedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportedSetting(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a setting, or of a parameter of a model: carried over, or what there is
-    instead."""
+    """A setting, or a parameter of a model, after the import: whether it was carried over, and the
+    sentence that says how, or what stands in its place."""
 
     key: str
     place: str
@@ -93,7 +93,8 @@ class ImportedSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was written, what became of each part of the input, and what to do next."""
+    """The result of an import: the files, each part of the input with its fate, the secrets that
+    the environment has to hold, and the next steps."""
 
     files: tuple[str, ...]
     models: tuple[ImportedModel, ...]
@@ -103,7 +104,8 @@ class ImportedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is imported, and under which agreements. `seller` sells everything where it is given."""
+    """The file to import, and under which agreements. `seller` sells everything where it is
+    given."""
 
     file: Path
     out: Path
@@ -135,7 +137,7 @@ class _PriceRow(msgspec.Struct, frozen=True):
 
 
 class _Draft(msgspec.Struct, kw_only=True):
-    """An entry on its way: what it asks for, and what became of it."""
+    """An entry that is being imported: its product, and its deployments or why it is left out."""
 
     entry: LitellmModel
     product: str = ""
@@ -148,7 +150,7 @@ class _Draft(msgspec.Struct, kw_only=True):
 
 
 def import_litellm(options: ImportOptions) -> ImportedConfiguration:
-    """Write a configuration from LiteLLM's, and tell what became of everything in it.
+    """Write a configuration from LiteLLM's, and return the fate of every part of it.
 
     Raise InvalidInput for a file that cannot be read, and where something is there already; then
     nothing is written.
@@ -169,7 +171,7 @@ def import_litellm(options: ImportOptions) -> ImportedConfiguration:
 
 
 class Drafting:
-    """A configuration on its way, step by step: models that are asked for in, files out."""
+    """Turns the models that are asked for into the files of a configuration, step by step."""
 
     def __init__(self, options: ImportOptions, read: LitellmFile, head: str) -> None:
         self._options, self._read, self._first = options, read, head
@@ -207,7 +209,7 @@ class Drafting:
         drafts = self._drafts
         deployments = tuple(self._merged.values())
         aliases = self._aliases(drafts)
-        # What no agreement knows comes into one that states nothing.
+        # Names that no agreement knows go into an agreement that states nothing.
         clouds, parties, products = unnamed(deployments, self._catalog, shipped_products())
         files: dict[Path, str] = {}
         texts, agreements = list(self._texts), [*self._agreement_names()]

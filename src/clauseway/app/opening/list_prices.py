@@ -75,8 +75,8 @@ def listed_now(provider: str, model: str, day: date) -> list[PriceEntry]:
     return [
         entry
         for each in listed
-        if each.id == provider and (known := each.find_model(model)) is not None
-        for entry in _entries(provider, known, name)
+        if each.id == provider and (listed_model := each.find_model(model)) is not None
+        for entry in _entries(provider, listed_model, name)
         if entry.interval.begin <= day < entry.interval.end
     ]
 

@@ -42,7 +42,7 @@ _OWN_SERVERS: Mapping[str, str] = {
     "custom_openai": "",
 }
 _OPENAI_MODEL = re.compile(r"^(gpt|chatgpt|o\d|text-embedding|whisper|tts|omni-moderation|dall-e)")
-# What the gateway does by itself, or clients say: parameters that are told rather than carried.
+# Parameters that are reported, not carried: the gateway does them by itself, or clients say them.
 _CLIENTS = "requests pass as clients write them: set it there"
 _TOLD: Mapping[str, str] = {
     **dict.fromkeys(
@@ -221,11 +221,11 @@ def account_of(entry: ModelEntry) -> VendorAccount:
     if provider in _OWN_SERVERS:
         return _own(entry, provider, model, _OWN_SERVERS[provider])
     if provider not in _BUILDERS:
-        known = ", ".join(sorted({*_BUILDERS, *COMPATIBLE, *_OWN_SERVERS}))
+        spoken = ", ".join(sorted({*_BUILDERS, *COMPATIBLE, *_OWN_SERVERS}))
         why = f"the format of {provider!r} is not spoken here"
         raise NotCarried(
             why,
-            f"Spoken are {known}; behind any of them that speaks OpenAI's: openai/ and api_base.",
+            f"Spoken are {spoken}; behind any of them that speaks OpenAI's: openai/ and api_base.",
         )
     return _BUILDERS[provider](entry, model)
 

@@ -1,5 +1,5 @@
-"""The settings of LiteLLM's configuration beside its models: carried over, or told with what there
-is instead."""
+"""The settings of LiteLLM's configuration beside its models: carried over, or reported with the
+setting, command or behaviour that stands in their place here."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _RECORDS = (
 _DATABASE = "control data lies in the home; on PostgreSQL after `clauseway migrate`"
 _REDIS = "processes share limits and budgets by themselves: `clauseway serve --workers`"
 _CACHE = "answers are not cached; clouds' own prompt caching passes through"
-# What there is instead of a setting.
+# The sentence for a setting that is not carried over: what stands in its place here.
 _TOLD: Mapping[str, str] = {
     "master_key": _KEYS,
     "custom_auth": _KEYS,
@@ -136,7 +136,7 @@ def _instead(setting: LitellmSetting) -> str:
 
 
 def _seconds(key: str) -> Callable[[Any], list[tuple[str, str, object]]]:
-    """Return what carries a time over, where it is one that may be set here."""
+    """Return the function that carries a time over, if it is within the bounds of ours."""
     most = {"deadline_s": 86_400, "attempt_timeout_s": 3_600}[key]
 
     def carried(value: Any) -> list[tuple[str, str, object]]:

@@ -1,4 +1,4 @@
-"""Which product a vendor's name for a model means: vendors write one model in many ways.
+"""The product behind a vendor's name for a model: vendors write one model in many ways.
 
 A name is looked up as it is, and then without what vendors add to it: a day, a version, a region, a
 publisher, a hyphen for a point. A name that means no known product means none here: a slip must not

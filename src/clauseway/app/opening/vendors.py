@@ -102,7 +102,7 @@ COMPATIBLE: Mapping[str, Vendor] = {
     ),
 }
 
-# Who operates a cloud that several sell on; every other is its seller's own.
+# The operators of the clouds on which several sell; every other cloud is its seller's own.
 OPERATORS: Mapping[str, str] = {
     vendor.cloud: vendor.party for vendor in (AZURE, AWS, GOOGLE, ORACLE)
 }

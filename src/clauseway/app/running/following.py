@@ -26,21 +26,21 @@ def following(
     try:
         secret = read_secret(secret_file)
     except ValueError as error:
-        what = f"{secret_file} holds no secret"
-        raise _problem(what, str(error), "--secret-file", _SECRET_TODO) from None
+        problem = f"{secret_file} holds no secret"
+        raise _problem(problem, str(error), "--secret-file", _SECRET_TODO) from None
     try:
         follower = Follower(folder, secret, report)
     except OSError as error:
-        what, why = "the copies have no place", error.strerror or str(error)
+        problem, why = "the copies have no place", error.strerror or str(error)
         todo = "Name a folder on a disk of this machine with --dir."
-        raise _problem(what, why, str(folder), todo) from None
+        raise _problem(problem, why, str(folder), todo) from None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        what, why = f"nobody can listen at {listen}", error.strerror or str(error)
+        problem, why = f"nobody can listen at {listen}", error.strerror or str(error)
         todo = "Name an address of this machine and a free port, or stop what listens there."
-        raise _problem(what, why, "--listen", todo) from None
+        raise _problem(problem, why, "--listen", todo) from None
     thread = threading.Thread(target=follower.serve, args=(listener,), name="follower")
     thread.start()
     try:
@@ -52,5 +52,5 @@ def following(
         listener.close()
 
 
-def _problem(what: str, why: str, where: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+def _problem(problem: str, why: str, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))

@@ -316,7 +316,7 @@ def _start_pages(
 
 
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a running home from outside, each until it is heard: to stop, to compile the
+    """Requests to a running home from outside, each until it is heard: to stop, to compile the
     plan anew although nothing seems to have changed, to replace the gateway's processes."""
 
     stop: threading.Event = msgspec.field(default_factory=threading.Event)

@@ -122,6 +122,6 @@ def _asked(question: str, usual: str) -> list[str]:
     return [name for part in written.split(",") if (name := part.strip())]
 
 
-def _problem(where: str, what: str, todo: str) -> Problem:
+def _problem(where: str, problem: str, todo: str) -> Problem:
     why = "three answers make a configuration: where, which models, under which agreement"
-    return Problem(what=what, why=why, where=where, todo=todo)
+    return Problem(what=problem, why=why, where=where, todo=todo)

@@ -193,10 +193,10 @@ def _opened(store: Store) -> _Table:
     name = f"{METADATA}/v{version}.metadata.json"
     try:
         metadata = json.loads(store.get(name))
-        known = metadata["format-version"] == FORMAT_VERSION and metadata["location"]
+        is_ours = metadata["format-version"] == FORMAT_VERSION and metadata["location"]
     except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
+        is_ours = False
+    if not is_ours:
         raise _unreadable(store, name, "it is no metadata of a table that was published here")
     return _Table(store, version, metadata)
 
