@@ -8,7 +8,7 @@ from sample_pages import LINE, STATEMENT, SamplePages
 from starlette.testclient import TestClient
 
 from clauseway.web import create_app
-from clauseway.web.contexts import PAGES, Page
+from clauseway.web.contexts import PAGES, WebPage
 
 # part of a path · what the sample has · what it has not
 PARTS = {"period": (STATEMENT.period, "2031-01"), "line": (LINE.id, "NOTHINGS")}
@@ -16,14 +16,14 @@ PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.pat
 
 
 @PAGES_BY_PATH
-def test_a_page_is_drawn_by_the_template_of_its_name(page: Page) -> None:
+def test_a_page_is_drawn_by_the_template_of_its_name(page: WebPage) -> None:
     address = page.path.format(**{part: there for part, (there, _) in PARTS.items()})
     shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(address)
     assert shown.status_code == 200, shown.text
 
 
 @PAGES_BY_PATH
-def test_a_page_with_nothing_to_show_says_so_with_the_parts_of_its_path(page: Page) -> None:
+def test_a_page_with_nothing_to_show_says_so_with_the_parts_of_its_path(page: WebPage) -> None:
     named = {part for text in msgspec.structs.astuple(page.absent) for part in re.findall(r"{(\w+)}", text)}
     assert named <= set(re.findall(r"{(\w+)}", page.path))
     absent = {part: nothing for part, (_, nothing) in PARTS.items()}

@@ -334,7 +334,7 @@ class Absence(msgspec.Struct, frozen=True):
     todo: str
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class WebPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page: its path, and how its context is asked for by the parts of the path.
 
     Its template is `NAME.html.j2`, in which the context is called by that name. `query` lists what
@@ -351,8 +351,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PAGES = (
-    Page(name="home", path="/", ask=lambda source, _: source.home()),
-    Page(
+    WebPage(name="home", path="/", ask=lambda source, _: source.home()),
+    WebPage(
         name="statement",
         path="/statement/{period}",
         ask=lambda source, given: source.statement(given["period"]),
@@ -362,7 +362,7 @@ PAGES = (
             "Settle it: clauseway settle --period {period} --assume …",
         ),
     ),
-    Page(
+    WebPage(
         name="line",
         path="/statement/{period}/{line}",
         query=("request",),

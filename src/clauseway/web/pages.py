@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from clauseway.values import InvalidInput
-from clauseway.web.contexts import PAGES, Page, PageSource, Unavailable
+from clauseway.web.contexts import PAGES, PageSource, Unavailable, WebPage
 from clauseway.web.drawing import environment
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
@@ -58,7 +58,7 @@ class _Pages:
         self._source = source
         self._templates = environment()
 
-    def shows(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    def shows(self, page: WebPage) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a page of the list."""
 
         async def show(request: Request) -> Response:
