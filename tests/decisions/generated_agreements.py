@@ -38,6 +38,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.definitions import RULES, STATED_RULES, Event
 from clauseway.agreement.language.facts import EventHappened, Fact
 from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Only
+from clauseway.agreement.reading.exclusive import with_changes_of_both, with_exclusivities
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.values import Citation, KnownAt
@@ -91,6 +92,7 @@ def _some_of(actions: Sequence[str]) -> st.SearchStrategy[frozenset[str]]:
 _party = st.sampled_from(PARTIES)
 _clouds = st.frozensets(st.sampled_from(tuple(CLOUDS)), max_size=2)
 _none = st.just(frozenset[str]())
+_seldom = st.sampled_from((False, False, False, True))
 
 
 class _Where(NamedTuple):
@@ -246,7 +248,8 @@ def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sear
     return st.one_of([
         st.builds(
             Permission, party=party, actions=where.actions, products=_products, clouds=where.clouds,
-            despite=_none | despite, grantor=st.sampled_from(("", "", "maker", "north")), **where.trade, **common,
+            despite=_none | despite, grantor=st.sampled_from(("", "", "maker", "north")),
+            exclusive=_seldom, sole=_seldom, **where.trade, **common,
         ).map(_granted)
         for where in (wheres.hosted, wheres.contracted, wheres.licensed)
     ])  # fmt: skip
@@ -255,7 +258,11 @@ def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sear
 def _granted(permission: Permission) -> Permission:
     """Nobody grants what is left to anyone, and nobody grants itself anything: the reader refuses both."""
     own = permission.party in ("anyone", permission.grantor)
-    return msgspec.structs.replace(permission, grantor="") if own else permission
+    grantor = "" if own else permission.grantor
+    exclusive = permission.exclusive and permission.party != "anyone"
+    return msgspec.structs.replace(
+        permission, grantor=grantor, exclusive=exclusive, sole=permission.sole and bool(grantor) and not exclusive
+    )
 
 
 def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
@@ -285,7 +292,7 @@ def _refusal_right(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.S
 def _licence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     return st.builds(
         Licence, licensor=st.sampled_from(("maker", "maker", "north")), licensee=_party, products=_products,
-        carries=wheres.hosted.scopes, **common,
+        carries=wheres.hosted.scopes, exclusive=_seldom, **common,
     )  # fmt: skip
 
 
@@ -337,7 +344,7 @@ def _amendments(
         effective=effective,
         known=KnownAt.recorded_on(announced),
         clauses=(),
-        terms=tuple(terms),
+        terms=with_exclusivities(terms),
         changes=(*changes, moved),
         rank=draw(st.integers(0, 3)),
     )
@@ -412,7 +419,7 @@ def agreements(draw: st.DrawFn, terms: tuple[int, int] = (2, 7)) -> OpenAgreemen
         ),
         figures={},
         events=EVENTS,
-        amendments=tuple(amendments),
+        amendments=tuple(with_changes_of_both(amendments)),
     )
     facts = FactRegister().with_facts(draw(st.lists(_facts(told[1]), max_size=12)))
     return OpenAgreement(agreement, catalog, facts)

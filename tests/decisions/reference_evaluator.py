@@ -48,13 +48,16 @@ class World:
         self.stated = any(one.effective <= self.day for one in self.amendments)
         self.live: list[Any] = []
         self.over: list[Any] = []
+        # The days on which a term held; of one that ended on the day on which it began, that day.
+        self.held: dict[str, set[date]] = {}
         for amendment in self.amendments:
             for term in amendment.terms:
                 if self.reads(term.under):
                     days = self.days_of(term)
+                    self.held[term.id] = days or ({term.begins} if self.is_empty(term) else set())
                     if self.day in days:
                         self.live.append(term)
-                    elif any(day < self.day for day in days) or self.is_empty(term):
+                    elif self.held[term.id]:
                         self.over.append(term)
 
     # --- which text stands ---
@@ -194,13 +197,20 @@ class World:
             return False
         return all(not names or value in names for names, value in named)
 
-    def owner(self, product: str) -> str:
+    def owner(self, product: str, day: date | None = None) -> str:
         """Whoever owns it; of several, as the latest amendment in effect says, the first in its text."""
         for amendment in reversed(self.amendments):
             for term in amendment.terms:
-                if isinstance(term, Ownership) and term in self.live and self.lies_in(product, term.products):
+                if isinstance(term, Ownership) and self.stood(term, day) and self.lies_in(product, term.products):
                     return term.party
         return ""
+
+    def stood(self, term: Any, day: date | None) -> bool:
+        return term in self.live if day is None else day in self.days_held(term)
+
+    def days_held(self, term: Any) -> set[date]:
+        """Every day on which it held, up to the question's."""
+        return self.days_of(term) if self.reads(term.under) else set()
 
     # --- what happened ---
 
@@ -316,7 +326,7 @@ class World:
     def right(self, deed: Deed, owner: str) -> str:
         if self.licensed(deed, owner, self.live) or self.permitted(deed, deed.party) or self.granted(deed):
             return "held"
-        if self.licensed(deed, owner, self.over):
+        if self.was_licensed(deed):
             return "lost"
         return "held" if self.launched(deed) else "none"
 
@@ -334,11 +344,19 @@ class World:
     def forbidden(self, deed: Deed, asking: str) -> bool:
         return any(
             self.covers(term, deed)
+            and self.stands(term, deed)
             and (self.outside(term, deed) if term.kind == "exclusivity" else self.named(term, deed))
             and not any(self.covers(scope, deed) for scope in term.except_)
             and not self.despite(term, deed, asking)
             for term in (*self.of("exclusivity"), *self.of("prohibition"))
         )
+
+    def stands(self, term: Any, deed: Deed) -> bool:
+        """What `exclusive` or `sole` wrote stands while the right may be given."""
+        id = term.id.removesuffix(".exclusive")
+        rights = [one for one in (*self.of("permission"), *self.of("licence")) if one.id == id != term.id]
+        givers = [getattr(one, "licensor", "") or getattr(one, "grantor", "") for one in rights]
+        return all(not giver or self.could_give(giver, deed.product, {giver}) for giver in givers)
 
     @staticmethod
     def named(term: Any, deed: Deed) -> bool:
@@ -375,14 +393,16 @@ class World:
         """A permission that names a grantor counts where the grantor owns the product or may license it on."""
         return not permission.grantor or self.could_give(permission.grantor, deed.product, {permission.grantor})
 
-    def could_give(self, giver: str, product: str, asked: set[str]) -> bool:
-        if giver == self.owner(product):
+    def could_give(self, giver: str, product: str, asked: set[str], day: date | None = None) -> bool:
+        if giver == self.owner(product, day):
             return True
-        for one in self.of("permission"):
+        for one in self.of("permission", [term for each in self.amendments for term in each.terms]):
             if one.party == giver and "license" in one.actions and self.lies_in(product, one.products):
+                if not self.stood(one, day):
+                    continue
                 if not one.grantor:
                     return True
-                if one.grantor not in asked and self.could_give(one.grantor, product, asked | {one.grantor}):
+                if one.grantor not in asked and self.could_give(one.grantor, product, asked | {one.grantor}, day):
                     return True
         return False
 
@@ -390,6 +410,16 @@ class World:
         return any(
             licence.licensee == deed.party and self.carried(licence, deed) and self.gives(licence, deed)
             for licence in self.of("licence", terms)
+        )
+
+    def was_licensed(self, deed: Deed) -> bool:
+        """A licence that held on a day on which its licensor could give it."""
+        return any(
+            licence.licensee == deed.party
+            and self.carried(licence, deed)
+            and self.could_give(licence.licensor, deed.product, {licence.licensor}, day)
+            for licence in self.of("licence", [*self.live, *self.over])
+            for day in self.held[licence.id]
         )
 
     def carried(self, licence: Any, deed: Deed) -> bool:

@@ -311,7 +311,8 @@ PAUSED = [
     # What ends while it is paused has ended.
     (MAY_SELL + "while-no: breach\nuntil: 2026-05-01", "sell shop app own", "2026-04-30", "conditional",
      "paused: g, while breach goes on"),
-    (MAY_SELL + "while-no: breach\nuntil: 2026-05-01", "sell shop app own", "2026-05-01", "conditional", ""),
+    (MAY_SELL + "while-no: breach\nuntil: 2026-05-01", "sell shop app own", "2026-05-01", "conditional",
+     "g ended on 2026-05-01"),
     (MAY_USE + "while-no: breach", "use-under-licence shop rights", "2026-04-01", "forbidden",
      "paused: g, while breach goes on"),
     (MAY_USE + "while-no: breach\nuntil: 2026-05-01", "use-under-licence shop rights", "2026-06-01", "forbidden",

@@ -26,16 +26,17 @@ from clauseway.agreement import (
     Prohibition,
     RefusalRight,
     RevenueShareTerm,
+    TermState,
     in_force,
     meaning_of_facts,
 )
 from clauseway.agreement.language.actions import SELL, SERVE
-from clauseway.agreement.language.terms import AnyTerm, Inoperative
+from clauseway.agreement.language.terms import Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case, Finding, both, named, not_named, once
 from clauseway.decisions.decision import Decision, Outcome, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide_act
-from clauseway.decisions.forbidding import carve_out, inside
+from clauseway.decisions.forbidding import carve_out, inside, stands
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
     CARVED_OUT,
@@ -110,25 +111,28 @@ def comparisons_of(
     comparisons: list[TermComparison] = []
     case = _case(agreement, catalog, facts.known(question.known_at), question, comparisons)
     _answer(case)  # for the comparisons that it records
-    terms = {state.term.id: state.term for state in case.force.states}
+    states = {state.term.id: state for state in case.force.terms}
     return case.force, [
         msgspec.structs.replace(
-            comparison, ignored_because=_why_ignored(case, terms[comparison.term], comparison)
+            comparison, ignored_because=_why_ignored(case, states[comparison.term], comparison)
         )
         # `_why_ignored` records comparisons too, so walk a copy.
         for comparison in tuple(comparisons)
     ]
 
 
-def _why_ignored(case: Case, term: AnyTerm, comparison: TermComparison) -> str:
+def _why_ignored(case: Case, state: TermState, comparison: TermComparison) -> str:
     """Return why a term that reaches the act does not count; empty if it counts.
 
-    A term that forbids may let it pass (`INSIDE`, `CARVED_OUT`). A right may come from somebody who
-    cannot give it (`NOT_GIVEN`).
+    A term that forbids may let it pass (`INSIDE`, `CARVED_OUT`). A right, or the right that wrote
+    an exclusivity, may come from somebody who cannot give it (`NOT_GIVEN`).
     """
     if comparison.outside != NOWHERE:
         return ""
+    term = state.term
     match term:
+        case Exclusivity() if not stands(case, state, comparison.act):
+            return NOT_GIVEN
         case Permission() | Licence():
             return "" if given_by_right(case, term, comparison.act) else NOT_GIVEN
         case Exclusivity() | Prohibition():

@@ -9,6 +9,7 @@ from clauseway.agreement import Agreement, FactRegister, InForce, Ownership, Ter
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Outcome, Reason
+from clauseway.decisions.givers import Givers
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import NOWHERE, Act, TermComparison, outside
 from clauseway.values import Citation
@@ -39,6 +40,7 @@ class Case(msgspec.Struct, frozen=True):
     facts: FactRegister
     question: Question
     by_kind: Mapping[type, Sequence[TermState]]
+    givers: Givers
     # A trace collects every comparison of a term here; None where no trace is wanted.
     comparisons: list[TermComparison] | None = None
     # The events that began the terms in force, by the places of the terms.
@@ -64,7 +66,17 @@ class Case(msgspec.Struct, frozen=True):
             for state in force.states
             if state.begun_by is not None and state.in_force
         }
-        return cls(agreement, catalog, force, facts, question, by_kind, comparisons, begun_by)
+        return cls(
+            agreement=agreement,
+            catalog=catalog,
+            force=force,
+            facts=facts,
+            question=question,
+            by_kind=by_kind,
+            givers=Givers.of(by_kind),
+            comparisons=comparisons,
+            begun_by=begun_by,
+        )
 
     @property
     def as_of(self) -> date:

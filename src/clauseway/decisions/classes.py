@@ -40,6 +40,7 @@ from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SEL
 from clauseway.agreement.language.facts import Answer, Fact
 from clauseway.agreement.language.terms import ANYONE, NAMES, AnyTerm, Inoperative, Only, Traded
 from clauseway.catalog import Catalog
+from clauseway.decisions.givers import Givers, giver_of, may_license
 from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, Part
 from clauseway.values import FOREVER, KnownAt
 
@@ -163,7 +164,7 @@ class ActContext:
         days.update(begun, over, (turn for _, turns in self._facts for turn in turns), comments)
         # Walk through these days, keeping the terms that are live and those that have ended.
         live: list[Bearing] = []
-        ended = _Ended(text)
+        ended = _Ended(text, self._bearings, text.catalog.lineage(self._product))
         for day in sorted(days - {FOREVER}):
             for bearing in over.get(day, ()):
                 if bearing in live:
@@ -212,26 +213,52 @@ def _place(bearing: Bearing) -> int:
 
 
 class _Ended:
-    """The terms that have ended and may still be cited.
+    """The terms that have ended and may still be cited, of one action and product.
 
     Of terms with the same reach, only the one that ended last is kept. An exclusivity is dropped
-    if an exclusivity that ended later covers all of its reach.
+    if an exclusivity that ended later covers all of its reach. Where rights depend on whoever gave
+    them, what once let somebody give them is kept too: a right that fell is told from one that
+    never was.
     """
 
-    def __init__(self, text: Text) -> None:
-        self._text = text
-        self._last: dict[object, Bearing] = {}
+    def __init__(self, text: Text, bearings: Sequence[Bearing], lineage: frozenset[str]) -> None:
+        self._text, self._lineage = text, lineage
+        states = [text.live[bearing.place] for bearing in bearings]
+        by_kind: dict[type, list[TermState]] = defaultdict(list)
+        for state in states:
+            by_kind[type(state.term)].append(state)
+        self._givers = Givers.of(by_kind)
+        self._given = any(giver_of(state.right or state.term) for state in states)
+        self._last: dict[object, tuple[_Rank, Bearing]] = {}
         self._reserved: dict[_Reserved, Bearing] = {}
 
     def add(self, bearing: Bearing, action: str) -> None:
-        term = self._text.ended[bearing.place].term
+        state = self._text.ended[bearing.place]
+        term = state.term
         if isinstance(term, Exclusivity):
             reserved = frozenset(act for act in _LOOKS_AT[action] if term.bears_on(act))
             self._add_reserved(bearing, (reserved, *_where(term)))
+            return
+        rank: _Rank | None = self._rank(bearing)
+        if self._given and (isinstance(term, Ownership) or may_license(term)):
+            reach: object = bearing
         elif (reach := _reach_once_ended(term, bearing, action)) is not None:
-            earlier = self._last.get(reach)
-            if earlier is None or self._rank(bearing) > self._rank(earlier):
-                self._last[reach] = bearing
+            rank = self._rank_lost(bearing, state)
+        if reach is None or rank is None:
+            return
+        if reach not in self._last or rank > self._last[reach][0]:
+            self._last[reach] = rank, bearing
+
+    def _rank_lost(self, bearing: Bearing, state: TermState) -> "_Rank | None":
+        """Rank a right by the day on which it was lost; None if it was never given."""
+        match state.term:
+            case Licence():
+                lost = self._givers.lost(state, self._lineage, state.as_of)
+            case Permission() if not state.paused:
+                lost = self._givers.lost_permission(state, self._lineage, state.as_of)
+            case _:
+                return self._rank(bearing)
+        return (lost.day, state.order, -bearing.place) if lost is not None else None
 
     def _add_reserved(self, bearing: Bearing, reach: "_Reserved") -> None:
         rank = self._rank(bearing)
@@ -248,15 +275,18 @@ class _Ended:
             del self._reserved[narrow]
         self._reserved[reach] = bearing
 
-    def _rank(self, bearing: Bearing) -> tuple[date, int, int]:
+    def _rank(self, bearing: Bearing) -> "_Rank":
         """Rank as the engine chooses: by end, then by amendment, then the first in the text."""
         state = self._text.ended[bearing.place]
         return state.end, state.order, -bearing.place
 
     def kept(self) -> tuple[Bearing, ...]:
-        return tuple(sorted((*self._last.values(), *self._reserved.values()), key=_place))
+        last = (bearing for _, bearing in self._last.values())
+        return tuple(sorted((*last, *self._reserved.values()), key=_place))
 
 
+# When a right was lost, and the place of its term in the order of the fold.
+_Rank = tuple[date, int, int]
 # The actions that an exclusivity bears on, then the names of each part that scopes may keep to.
 _Reserved = tuple[NAMES, ...]
 
@@ -288,6 +318,8 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
             return RevenueShareTerm, term.payer, term.payee
         case Permission() if term.while_ or term.while_no:
             return Permission, term.id  # it may be paused
+        case Permission():
+            return Permission, term.party, term.actions & looked_at, _where(term)
     return None
 
 

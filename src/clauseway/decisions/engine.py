@@ -36,26 +36,28 @@ from clauseway.decisions.case import (
 )
 from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Outcome, Reason
+from clauseway.decisions.endings import cite_end_or_pause, cite_loss
 from clauseway.decisions.forbidding import (
-    cite_end_or_pause,
     cite_last_exclusivity,
     find_bars,
     find_exemptions,
 )
+from clauseway.decisions.givers import LostRight
 from clauseway.decisions.reach import Act
 from clauseway.decisions.rights import (
     CARRIED_ACTIONS,
     Licences,
     grants,
+    last_ended_grant,
     licences,
+    lost_permissions,
     own_launch,
     ownership,
-    paused_permissions,
     permissions,
 )
 
 # The version of the decision above. Raise it when any answer changes: every receipt contains it.
-ENGINE = "clauseway-decisions/6"
+ENGINE = "clauseway-decisions/7"
 
 
 def decide_act(case: Case, act: Act) -> Finding:
@@ -158,8 +160,8 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
     Carve-outs and permissions of the owner or of anyone are cited first, with the exclusivities
-    that the acts lie inside. With such exclusivities alone, ownership is cited too. With none of
-    them, cite the exclusivity that ended, ownership and its rule.
+    that the acts lie inside. Without such a permission, ownership is cited too. With none of them,
+    cite the exclusivity that ended, ownership and its rule.
     """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
     passed = find_exemptions(case, acts)
@@ -169,11 +171,11 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
         for party in (owner, ANYONE)
         for reason in permissions(case, act, party)
     ]
-    if passed.exempt or declared:
+    if declared:
         return (*passed.exempt, *declared, *passed.inside)
     owned = ownership(case, acts[0])
-    if passed.inside:
-        return (*passed.inside, *owned)
+    if passed.exempt or passed.inside:
+        return (*passed.exempt, *passed.inside, *owned)
     return (*cite_last_exclusivity(case, acts), *owned, case.cite_rule("owner"))
 
 
@@ -195,7 +197,7 @@ def _decide_by_grant(
     bound = conditions(case, needed, act.party, grantor=owner)
     held: tuple[Reason, ...] = ()
     granted: tuple[Reason, ...] = ()
-    lost: list[TermState] = []
+    lost: list[LostRight] = []
     lacking: list[Act] = []
     for right, left_to_all in public.items():
         licensed = licences(case, right) if right.action in CARRIED_ACTIONS else Licences((), ())
@@ -210,7 +212,7 @@ def _decide_by_grant(
         else:
             lacking.append(right)
     if lost:
-        return _no_longer_licensed(case, lost)
+        return _no_longer_licensed(case, lost, act)
     if lacking:
         return both(_lacks_a_grant(case, lacking[0], act, owner, needed), bound)
     # A licence is a right by itself and is cited first. A grant rests on the owner's freedom to
@@ -228,7 +230,7 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     if licensed.held:
         return both(Finding(Outcome.PERMITTED, licensed.held), conditions(case, [act], act.party))
     if licensed.lost and not grants(case, act):
-        return _no_longer_licensed(case, licensed.lost)
+        return _no_longer_licensed(case, licensed.lost, act)
     # Without a licence, the answer depends on whether the owner may still give one.
     licensing = (_licensing(act, owner, act.party),)
     if bars := find_bars(case, licensing, owner):
@@ -239,20 +241,22 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     return both(_lacks_a_grant(case, act, act, owner, licensing), bound)
 
 
-def _no_longer_licensed(case: Case, lost: Sequence[TermState]) -> Finding:
+def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
     """Forbid the act to a former licensee, unless a grant permits it.
 
     `own_launch` is not asked: a launch on the party's cloud does not restore a lost licence.
     """
-    last = max(lost, key=lambda state: (state.end, state.order))
-    return Finding(Outcome.FORBIDDEN, (*cite_end_or_pause(last), case.cite_rule("licensee")))
+    last = max(lost, key=lambda loss: loss.rank)
+    return Finding(Outcome.FORBIDDEN, (*cite_loss(case, last, act), case.cite_rule("licensee")))
 
 
 def _lacks_a_grant(
     case: Case, lacking: Act, act: Act, owner: str, needed: Sequence[Act]
 ) -> Finding:
     """Answer that the act is conditional: the owner could grant what is lacking and has not."""
-    text = f"{owner} must grant it to {ASKED_PARTY}; no grant is recorded."
+    ended = last_ended_grant(case, lacking)
+    state = f"the last grant {ended.note}" if ended is not None else "no grant is recorded"
+    text = f"{owner} must grant it to {ASKED_PARTY}; {state}."
     if lacking.action != act.action:
         text = f"{ASKED_PARTY} may serve it for another seller; to sell it too, {text}"
     condition = Condition(
@@ -265,10 +269,14 @@ def _lacks_a_grant(
     freed = cite_last_exclusivity(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )
-    paused = tuple(
-        reason for state in paused_permissions(case, lacking) for reason in cite_end_or_pause(state)
+    permissions_lost = lost_permissions(case, lacking)
+    paused = chain.from_iterable(map(cite_end_or_pause, permissions_lost.paused))
+    last = permissions_lost.last
+    lost = (
+        *(cite_loss(case, last, lacking) if last is not None else ()),
+        *(ended.reasons if ended is not None else ()),
     )
-    reasons = (*paused, *freed, case.cite_rule("grant"), *case.commentary("grant"))
+    reasons = (*paused, *freed, *lost, case.cite_rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
 
 

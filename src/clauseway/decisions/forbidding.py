@@ -13,6 +13,8 @@ from clauseway.agreement.language.actions import LICENSE, SEGMENTS, takes
 from clauseway.agreement.language.terms import ANYONE, Forbidding
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
+from clauseway.decisions.endings import cite_end_or_pause, fallen
+from clauseway.decisions.givers import LostRight
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 from clauseway.decisions.rights import given_by_right
 
@@ -58,23 +60,28 @@ def find_exemptions(case: Case, acts: Sequence[Act]) -> Exemptions:
 
 def cite_last_exclusivity(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
     """Cite the last exclusivity that forbade one of these acts, and the text that ended it."""
-    states = [state for state in case.states(Exclusivity) if state.ended]
-    ended = [state for state in states if any(case.reaches(state.term, act) for act in acts)]
-    last = max(ended, key=lambda state: (state.end, state.order), default=None)
+    lost: list[LostRight] = []
+    in_force: set[str] = set()
+    for state in case.states(Exclusivity):
+        loss = _lost(case, state, acts[0])
+        if loss is not None and any(case.reaches(state.term, act) for act in acts):
+            lost.append(loss)
+        elif loss is None and state.in_force:
+            in_force.add(state.term.id)
+    last = max(lost, key=lambda loss: loss.rank, default=None)
     # A term that paused and is in force again was not lifted.
-    again = {state.term.id for state in case.states(Exclusivity) if state.in_force}
-    return cite_end_or_pause(last) if last is not None and last.term.id not in again else ()
+    if last is None or last.state.term.id in in_force:
+        return ()
+    return (fallen(last),) if last.fell else cite_end_or_pause(last.state)
 
 
-def cite_end_or_pause(state: TermState) -> tuple[Reason, ...]:
-    """Cite the text that ended or paused a term, the event if an event did, and the term itself."""
-    note = f"{state.term.id} ended on {state.end}"
-    if state.paused:
-        note = f"paused: {state.term.id}, {state.paused}"
-    cited = [Reason.of("ended", state.ended_by, note)]
-    if state.event is not None:
-        cited.append(Reason.of("meets", state.event))
-    return (*cited, Reason.of("ended", state.term.citation, note))
+def _lost(case: Case, state: TermState, act: Act) -> LostRight | None:
+    """Return an exclusivity that has ended, or fell with the right that wrote it."""
+    if state.ended:
+        return LostRight(state, state.end, fell=False)
+    if state.right is None or not state.in_force:
+        return None
+    return case.givers.lost(state, case.lineage(act.product), case.as_of)
 
 
 def inside(case: Case, term: Forbidding, act: Act) -> bool:
@@ -114,8 +121,13 @@ def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
                 case.comparisons is None and act.action not in term.actions
             ):
                 continue
-            if state.in_force and case.reaches(term, act):
+            if state.in_force and case.reaches(term, act) and stands(case, state, act):
                 yield term
+
+
+def stands(case: Case, state: TermState, act: Act) -> bool:
+    """Return whether a term stands for an act: an exclusivity does while the right behind it does."""
+    return state.right is None or given_by_right(case, state.right, act)
 
 
 def _overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:

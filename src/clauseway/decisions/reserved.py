@@ -10,12 +10,12 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement import Agreement, Exclusivity, FactRegister
+from clauseway.agreement import Agreement, Exclusivity, FactRegister, TermState
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.emptied import readings_named
 from clauseway.decisions.engine import decide_act
-from clauseway.decisions.forbidding import inside
+from clauseway.decisions.forbidding import inside, stands
 from clauseway.decisions.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
@@ -46,7 +46,7 @@ def reserved_to_nobody(
         for sheet in table.sheets():
             for state in sheet.case.states(Exclusivity):
                 if state.in_force and isinstance(state.term, Exclusivity):
-                    search.look(state.term, sheet)
+                    search.look(state.term, state, sheet)
     return tuple(search.reserved())
 
 
@@ -57,7 +57,7 @@ class _Search:
         self._free: set[_Reserved] = set()
         self._closed: dict[_Reserved, dict[date, set[str]]] = {}
 
-    def look(self, term: Exclusivity, sheet: Sheet) -> None:
+    def look(self, term: Exclusivity, state: TermState, sheet: Sheet) -> None:
         """Decide the acts inside an exclusivity in a situation, until one is not forbidden."""
         case = sheet.case
         forbidding: dict[_Reserved, set[str]] = {}
@@ -65,6 +65,8 @@ class _Search:
         for act in sheet.acts:
             reserved = (term.id, act.action, act.product)
             if reserved in free or not case.reaches(term, act) or not inside(case, term, act):
+                continue
+            if not stands(case, state, act):
                 continue
             finding = decide_act(case, act)
             if finding.outcome is not Outcome.FORBIDDEN:

@@ -3,12 +3,16 @@
 It also comes from a launch, where the agreement says so.
 """
 
+from itertools import islice
+
 import msgspec
 
 from clauseway.agreement import Licence, Ownership, Permission, TermState
-from clauseway.agreement.language.actions import LICENSE, SELL, SERVE
+from clauseway.agreement.language.actions import SELL, SERVE
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Reason
+from clauseway.decisions.givers import LostRight, giver_of
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 
 # The rule that a launch on a party's own cloud grants the party resale there. It applies only where
@@ -31,80 +35,87 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
     )
 
 
-def paused_permissions(case: Case, act: Act) -> tuple[TermState, ...]:
-    """Return the permissions to a party, or to anyone, that cover an act and are paused."""
+class LostPermissions(msgspec.Struct, frozen=True):
+    """The permissions to an act that hold no more: those that pause, and the last that was lost."""
+
+    paused: tuple[TermState, ...]
+    last: LostRight | None
+
+
+def lost_permissions(case: Case, act: Act) -> LostPermissions:
+    """Return the permissions to a party, or to anyone, that covered an act and hold no more."""
+    lineage = case.lineage(act.product)
     last: dict[str, TermState] = {}
+    lost: list[LostRight] = []
     for state in case.states(Permission):
         term = state.term
-        if (
-            state.ended
-            and isinstance(term, Permission)
-            and (term.while_ or term.while_no)
-            and case.reaches(term, act)
-            and given_by_right(case, term, act)
-        ):
-            last[term.id] = max(last.get(term.id, state), state, key=lambda state: state.end)
-    return tuple(state for state in last.values() if state.paused)
+        if state.begin > case.as_of or not case.reaches(term, act):
+            continue
+        last[term.id] = max(last.get(term.id, state), state, key=lambda state: state.end)
+        if not state.paused and (loss := case.givers.lost_permission(state, lineage, case.as_of)):
+            lost.append(loss)
+    paused = tuple(
+        state
+        for state in last.values()
+        if state.paused and state.ended and given_by_right(case, state.term, act)
+    )
+    return LostPermissions(paused, max(lost, key=lambda loss: loss.rank, default=None))
 
 
-def given_by_right(case: Case, term: Permission | Licence, act: Act) -> bool:
-    """Return whether the licensor, or the grantor that a permission names, could give the act."""
-    giver = term.licensor if isinstance(term, Licence) else term.grantor
-    return not giver or _could_give(case, giver, act)
+def given_by_right(case: Case, term: AnyTerm, act: Act) -> bool:
+    """Return whether the licensor, or the grantor that a permission names, could give the act.
+
+    Of an exclusivity that a right wrote, the term is that right.
+    """
+    giver = giver_of(term)
+    return (
+        not giver
+        or giver == case.owner(act)
+        or case.givers.may_license_on(giver, case.lineage(act.product), case.as_of)
+    )
 
 
 def ownership(case: Case, act: Act) -> tuple[Reason, ...]:
-    """Return the ownership in force of the product that an act is about."""
-    return tuple(
+    """Return the ownership in force of the product that an act is about.
+
+    Of several, the first in the fold's order is that of the owner.
+    """
+    owning = (
         Reason.of("permits", state.term.citation)
         for state in case.states(Ownership)
         if state.in_force and case.reaches(state.term, act)
     )
+    return tuple(islice(owning, 1))
 
 
 class Licences(msgspec.Struct, frozen=True):
-    """The licences of a party that cover an act: those in force, and those that have ended."""
+    """The licences of a party that cover an act: those that hold, else those that were lost."""
 
     held: tuple[Reason, ...]
-    lost: tuple[TermState, ...]
+    lost: tuple[LostRight, ...]
 
 
 def licences(case: Case, act: Act) -> Licences:
     """Return the party's licences that cover an act and that their licensor could give."""
     # Each answer runs this for every act, so the licences of others are skipped first. A trace
     # compares every term.
-    given = [
+    covering = [
         state
         for state in case.states(Licence)
         if isinstance(licence := state.term, Licence)
         and (licence.licensee == act.party or case.comparisons is not None)
         and case.reaches(licence, act)
-        and given_by_right(case, licence, act)
     ]
-    held = tuple(Reason.of("permits", state.term.citation) for state in given if state.in_force)
-    return Licences(held, tuple(state for state in given if state.ended))
-
-
-def _could_give(case: Case, giver: str, act: Act, behind: tuple[str, ...] = ()) -> bool:
-    """Return whether a party owns the product, or a permission lets the party license it on.
-
-    That permission may have a grantor of its own. `behind` are the parties already asked about.
-    """
-    return giver == case.owner(act) or any(
-        state.in_force
-        and isinstance(permission := state.term, Permission)
-        and permission.party == giver
-        and LICENSE in permission.actions
-        and case.belongs(act.product, permission.products)
-        and (
-            not permission.grantor
-            or (
-                permission.grantor not in (giver, *behind)
-                and _could_give(case, permission.grantor, act, (giver, *behind))
-            )
-        )
-        for state in case.states(Permission)
+    held = tuple(
+        Reason.of("permits", state.term.citation)
+        for state in covering
+        if state.in_force and given_by_right(case, state.term, act)
     )
+    if held or not covering:
+        return Licences(held, ())
+    lineage = case.lineage(act.product)
+    losses = (case.givers.lost(state, lineage, case.as_of) for state in covering)
+    return Licences((), tuple(lost for lost in losses if lost is not None))
 
 
 def grants(case: Case, act: Act) -> tuple[Reason, ...]:
@@ -121,6 +132,31 @@ def grants(case: Case, act: Act) -> tuple[Reason, ...]:
     return permissions(case, act, act.party) + tuple(
         Reason.of("meets", fact.citation) for fact in recorded
     )
+
+
+class EndedGrant(msgspec.Struct, frozen=True):
+    """A recorded grant that holds no more: how it ended, and the facts to cite."""
+
+    note: str
+    reasons: tuple[Reason, ...]
+
+
+def last_ended_grant(case: Case, act: Act) -> EndedGrant | None:
+    """Return the last of the party's grants of an act that were withdrawn or are over."""
+    ended = [
+        (end, grant, withdrawal)
+        for end, grant, withdrawal in case.facts.ended_grants(act.party, case.as_of)
+        if case.catalog.belongs(act.product, grant.product)
+        and outside_scope(grant.scope, act, case.belongs) == NOWHERE
+    ]
+    if not ended:
+        return None
+    end, grant, withdrawal = max(ended, key=lambda each: (each[0], each[1].effective))
+    note = f"ended on {end}" if withdrawal is None else f"was withdrawn on {end}"
+    cited = [Reason.of("ended", grant.citation, f"it {note}")]
+    if withdrawal is not None:
+        cited.insert(0, Reason.of("ended", withdrawal.citation))
+    return EndedGrant(note, tuple(cited))
 
 
 def own_launch(case: Case, act: Act) -> tuple[Reason, ...]:

@@ -16,10 +16,11 @@ from clauseway.agreement import (
     InForce,
     TermState,
 )
-from clauseway.agreement.language.terms import AnyTerm, Inoperative, Licence
+from clauseway.agreement.language.terms import AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import act_of, comparisons_of
 from clauseway.decisions.decision import Decision, Reason
+from clauseway.decisions.givers import giver_of
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
     ACTION,
@@ -161,6 +162,7 @@ class _Tracing:
         }
         self._places: set[_Place] = set()
         self._force = force
+        self._rights = {state.term.id: state.right for state in force.states}
         self._comparisons: dict[str, list[TermComparison]] = {}
         for comparison in comparisons:
             self._comparisons.setdefault(comparison.term, []).append(comparison)
@@ -221,7 +223,8 @@ class _Tracing:
                 term, amendment, CARVED_OUT, "a carve-out covers the case; other terms decide"
             )
         if ignored_because == {NOT_GIVEN} and reason is None:
-            return self._not(term, amendment, OUTSIDE, _not_given(term, reaching[0].act))
+            giver = giver_of(self._rights.get(term.id) or term)
+            return self._not(term, amendment, OUTSIDE, _not_given(giver, reaching[0].act))
         if reason is not None:
             finding = CARVED_OUT if ignored_because == {CARVED_OUT} else APPLIES
             return _of(term.id, term.kind, term.citation, finding, reason)
@@ -333,9 +336,8 @@ def _lies_outside(part: str, term: AnyTerm, act: Act) -> str:
     return f"the {part} {value} lies outside" + (f"; it is about {about}" if about else "")
 
 
-def _not_given(term: AnyTerm, act: Act) -> str:
+def _not_given(giver: str, act: Act) -> str:
     """Say that a right comes from somebody who cannot give it."""
-    giver = term.licensor if isinstance(term, Licence) else getattr(term, "grantor", "")
     return f"{giver} gives it, and neither owns {act.product} nor may license it on"
 
 

@@ -46,7 +46,7 @@ from clauseway.agreement.language.terms import ANYONE, Forbidding, Traded
 from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
-from clauseway.exchange.extract import Extract, heading
+from clauseway.exchange.extract import Extract, LostLicence, heading
 from clauseway.values import Citation, InvalidInput
 
 # The further questions about an action, beside the question if it is permitted now.
@@ -235,7 +235,7 @@ class _Policies:
             self._exclusivity(exclusivity)
         for prohibition in self.extract.in_force(Prohibition):
             self._prohibition(prohibition)
-        for lost in self.extract.ended(Licence):
+        for lost in self.extract.lost():
             self._lost(lost)
         for refusal in self.extract.in_force(RefusalRight):
             self._refusal(refusal)
@@ -423,16 +423,17 @@ class _Policies:
             return "false"
         return " && ".join(self._scope(scope)) or "true"
 
-    def _lost(self, term: Licence) -> None:
+    def _lost(self, lost: LostLicence) -> None:
         """Write that a right that rested on a licence ends with it, until another licence or a
         grant gives it anew."""
+        term = lost.term
         who = f"principal == {_name('Party', term.licensee)}"
         use = _Reach(actions=("use-under-licence",), by="others", actor="owner")
         held = [
             *self._held(use, term.products),
             *self._regranted(term.licensee, use.actions, term.products),
         ]
-        when = [who, *self._when(use, term.products), *self._gives(term, term.products)]
+        when = [who, *self._when(use, term.products), *self._lost_of(lost, term.products)]
         self._forbid(term.citation, use.actions, when, held)
         for scope in term.carries:
             if actions := _sold(scope):
@@ -446,9 +447,17 @@ class _Policies:
                     who,
                     *self._by(sale, scope.products),
                     *self._scope(scope),
-                    *self._gives(term, scope.products),
+                    *self._lost_of(lost, scope.products),
                 ]
                 self._forbid(term.citation, actions, when, anew)
+
+    def _lost_of(self, lost: LostLicence, products: Iterable[str]) -> list[str]:
+        """Return the condition that a product is one of which a licence was lost."""
+        names = self.extract.names_lost(lost, products)
+        if names is None:
+            return self._owned(products)
+        listed = ", ".join(_name("Product", name) for name in sorted(names))
+        return [f"[{listed}].contains(resource)" if names else "false"]
 
     def _carried(self, licensee: str, lost: Scope) -> list[str]:
         """Return the conditions under which licences in force carry rights that were lost with

@@ -27,14 +27,23 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
     Term,
+    TermState,
 )
-from clauseway.agreement.language.actions import LICENSE, SELL, SERVE, TERM_ACTIONS
+from clauseway.agreement.language.actions import SELL, SERVE, TERM_ACTIONS
 from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative
 from clauseway.catalog import Catalog
+from clauseway.decisions.givers import Givers, giver_of
 from clauseway.decisions.rights import LAUNCH_RULE
 from clauseway.values import Citation
 
 TermT = TypeVar("TermT", bound=Term)
+
+
+class LostLicence(msgspec.Struct, frozen=True, kw_only=True):
+    """A licence that was given, with all products and classes of which it holds no more."""
+
+    term: Licence
+    products: frozenset[str]
 
 
 class Extract(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,58 +68,91 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
     def in_force(self, kind: type[TermT]) -> list[TermT]:
         """Return the terms of a kind that are in force, the latest amendment's first.
 
-        A permission keeps to what its grantor could give.
+        A permission keeps to what its grantor could give, and the exclusivity that a right wrote to
+        what the right's giver could give.
         """
         terms = [
-            state.term
+            (state.term, state.right)
             for state in self.force.states
             if state.in_force and isinstance(state.term, kind)
         ]
-        given = ((term, self._given(term)) for term in terms)
+        given = ((term, self._given(term, right)) for term, right in terms)
         return [
             msgspec.structs.replace(term, products=products) if products is not None else term
             for term, products in given
             if products is None or products
         ]
 
-    def _given(self, term: AnyTerm) -> frozenset[str] | None:
-        """Return what the grantor of a permission could give of its products; None for all."""
-        if not isinstance(term, Permission) or not term.grantor:
+    def _given(self, term: AnyTerm, right: AnyTerm | None) -> frozenset[str] | None:
+        """Return what whoever gives a right could give of a term's products; None for all."""
+        giver = giver_of(right or term)
+        if not giver or not isinstance(term, Permission | Exclusivity):
             return None
-        lineages = {
-            name: self.catalog.lineage(name)
-            for name in (*self.catalog.classes, *self.catalog.products)
+        named = [
+            name for name, wider in self._lineages.items() if not wider.isdisjoint(term.products)
+        ]
+        given = {
+            name for name in named if self.givers.may_give(giver, self._lineages[name], self.as_of)
         }
-        named = [name for name, wider in lineages.items() if not wider.isdisjoint(term.products)]
-        given = {name for name in named if self._could_give(term.grantor, name, ())}
         # A class stands for all in it, so it is given where all in it is.
         return frozenset(
             name
             for name in given
-            if all(inner in given for inner in named if name in lineages[inner])
+            if all(inner in given for inner in named if name in self._lineages[inner])
         )
 
-    def _could_give(self, giver: str, product: str, behind: tuple[str, ...]) -> bool:
-        lineage = self.catalog.lineage(product)
-        return self.owner(product) == giver or any(
-            state.in_force
-            and isinstance(permission := state.term, Permission)
-            and permission.party == giver
-            and LICENSE in permission.actions
-            and not lineage.isdisjoint(permission.products)
-            and (
-                not permission.grantor
-                or (
-                    permission.grantor not in (giver, *behind)
-                    and self._could_give(permission.grantor, product, (giver, *behind))
-                )
+    @property
+    def _lineages(self) -> Mapping[str, frozenset[str]]:
+        names = (*self.catalog.classes, *self.catalog.products)
+        return {name: self.catalog.lineage(name) for name in names}
+
+    @property
+    def givers(self) -> Givers:
+        """Return who could give rights on any day."""
+        by_kind: dict[type, list[TermState]] = {}
+        for state in self.force.states:
+            by_kind.setdefault(type(state.term), []).append(state)
+        return Givers.of(by_kind)
+
+    def lost(self) -> list[LostLicence]:
+        """Return the licences that were given and hold no more, of some products at least."""
+        states: dict[str, list[TermState]] = {}
+        for state in self.force.states:
+            if isinstance(state.term, Licence):
+                states.setdefault(state.term.id, []).append(state)
+        givers, lineages = self.givers, self._lineages
+        lost: list[LostLicence] = []
+        for stretches in states.values():
+            licence = stretches[0].term
+            assert isinstance(licence, Licence)
+            holds = any(state.in_force for state in stretches)
+            products = frozenset(
+                name
+                for name, lineage in lineages.items()
+                if not (holds and givers.may_give(licence.licensor, lineage, self.as_of))
+                and any(givers.lost(state, lineage, self.as_of) for state in stretches)
             )
-            for state in self.force.states
-        )
+            if products:
+                lost.append(LostLicence(term=licence, products=products))
+        return lost
 
-    def ended(self, kind: type[TermT]) -> list[TermT]:
+    def names_lost(self, lost: LostLicence, products: Iterable[str]) -> frozenset[str] | None:
+        """Return the products and classes of a licensed scope that were lost; None for all of it.
+
+        A scope without products is of any. Each name stands for itself, not for what lies in it.
+        """
+        scope = frozenset(products)
+        named = frozenset(
+            name
+            for name, lineage in self._lineages.items()
+            if self.owner(name) and not (scope and lineage.isdisjoint(scope))
+        )
+        return None if named <= lost.products else named & lost.products
+
+    def inside(self, name: str) -> list[str]:
+        """Return the products and classes that lie in a class, without the class."""
         return [
-            state.term for state in self.force.terms if state.ended and isinstance(state.term, kind)
+            inner for inner, lineage in self._lineages.items() if name in lineage and inner != name
         ]
 
     @property

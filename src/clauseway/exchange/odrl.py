@@ -50,7 +50,7 @@ from clauseway.agreement import (
     Scope,
 )
 from clauseway.agreement.language.terms import Forbidding, Traded
-from clauseway.exchange.extract import Extract
+from clauseway.exchange.extract import Extract, LostLicence
 from clauseway.values import Citation
 
 Node = dict[str, Any]
@@ -196,8 +196,8 @@ class _Policy:
             self._exclusivity(exclusivity)
         for prohibition in self.extract.in_force(Prohibition):
             self._prohibition(prohibition)
-        for licence in self.extract.ended(Licence):
-            self._lost(licence)
+        for lost in self.extract.lost():
+            self._lost(lost)
         for share in self.extract.in_force(RevenueShareTerm):
             self._share(share)
         duties, policy = [duty.node for duty in self.duties], self._policy()
@@ -598,16 +598,30 @@ class _Policy:
         ]
         return [*held, *public]
 
-    def _lost(self, term: Licence) -> None:
+    def _lost(self, lost: LostLicence) -> None:
         """Write that a right that rested on a licence ends with it, until another licence or a
         grant gives it anew."""
+        term = lost.term
         ungranted = self._constraint("granted", "eq", [False])
-        self._end(term, "use-under-licence", term.products, [ungranted])
+        for products, outside in self._lost_of(lost, term.products):
+            self._end(term, "use-under-licence", products, [ungranted, *outside])
         for scope in term.carries:
-            for action in _sold(scope):
-                self._end(
-                    term, action, scope.products or self._owned(), [*self._where(scope), ungranted]
-                )
+            where = [*self._where(scope), ungranted]
+            for products, outside in self._lost_of(lost, scope.products or self._owned()):
+                for action in _sold(scope):
+                    self._end(term, action, products, [*where, *outside])
+
+    def _lost_of(
+        self, lost: LostLicence, products: Iterable[str]
+    ) -> Iterator[tuple[Iterable[str], list[Node]]]:
+        """Yield the products of which a licence was lost, with constraints on what lies in them."""
+        names = self.extract.names_lost(lost, products)
+        if names is None:
+            yield products, []
+            return
+        for name in sorted(names):
+            # A target stands for all that lies in it.
+            yield [name], self._not_in(self.extract.inside(name))
 
     def _end(
         self, term: Licence, action: str, products: Iterable[str], where: Sequence[Node]
@@ -628,8 +642,8 @@ class _Policy:
                     if self._on(scope, product)
                 ]
                 anew += self._held_anew(term, action, product, owner)
-                for gives in self._gives(term, owner) if None not in anew else ():
-                    constraints = [*(node for node in anew if node), *where, *owned, *gives]
+                if None not in anew:
+                    constraints = [*(node for node in anew if node), *where, *owned]
                     self._end_of(term, action, product, constraints)
 
     def _held_anew(self, lost: Licence, action: str, product: str, owner: str) -> list[Node | None]:

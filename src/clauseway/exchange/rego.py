@@ -13,8 +13,9 @@ carries its term, document, line and source as OPA metadata.
 Language: https://www.openpolicyagent.org/docs/policy-language
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 
 import msgspec
 
@@ -31,7 +32,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.actions import LICENSE, USE
 from clauseway.agreement.language.terms import ANY_TERM, ANYONE, Forbidding
 from clauseway.catalog import ELSEWHERE
-from clauseway.exchange.extract import Extract, heading
+from clauseway.exchange.extract import Extract, LostLicence, heading
 from clauseway.values import Citation
 
 _SOLD = frozenset({"serve", "sell"})
@@ -319,9 +320,9 @@ def _terms(extract: Extract) -> list[str]:
     if rule := extract.launch_rule:
         written.append(_rule(rule, "launched_on_its_own_cloud(act)", _LAUNCH))
     for licence in extract.in_force(Licence):
-        written += _licence("licensed(act)", licence)
-    for licence in extract.ended(Licence):
-        written += _licence("lost(act)", licence)
+        written += _licence("licensed(act)", licence, partial(_given_by, licence.licensor))
+    for lost in extract.lost():
+        written += _licence("lost(act)", lost.term, partial(_lost_of, extract, lost))
     # What forbids, and what must come first.
     for exclusivity in extract.in_force(Exclusivity):
         written += _exclusivity(exclusivity)
@@ -358,12 +359,15 @@ def _permission(extract: Extract, term: Permission) -> list[str]:
     return rules
 
 
-def _licence(head: str, term: Licence) -> list[str]:
+def _licence(
+    head: str, term: Licence, kept: Callable[[frozenset[str]], Sequence[str]]
+) -> list[str]:
     """Return the rules of a licence to use, and of its further acts: serving and selling, the only
-    acts that rest on one."""
-    who = [f"act.party == {_text(term.licensee)}", f"gives({_text(term.licensor)}, act.product)"]
+    acts that rest on one. `kept` returns the condition on the products of a scope."""
+    who = f"act.party == {_text(term.licensee)}"
     use = [
-        *who,
+        who,
+        *kept(term.products),
         'act.action == "use-under-licence"',
         f"lies_in(act.product, {_set(term.products)})",
     ]
@@ -371,8 +375,19 @@ def _licence(head: str, term: Licence) -> list[str]:
     for scope in term.carries:
         if sold := (scope.actions or _SOLD) & _SOLD:
             carried = msgspec.structs.replace(scope, actions=sold)
-            rules.append(_rule(term.citation, head, [*who, *_scope(carried)]))
+            rules.append(_rule(term.citation, head, [who, *kept(scope.products), *_scope(carried)]))
     return rules
+
+
+def _given_by(licensor: str, _products: frozenset[str]) -> list[str]:
+    """Return the condition that a licensor may give a product."""
+    return [f"gives({_text(licensor)}, act.product)"]
+
+
+def _lost_of(extract: Extract, lost: LostLicence, products: frozenset[str]) -> list[str]:
+    """Return the condition that a product is one of which a licence was lost."""
+    names = extract.names_lost(lost, products)
+    return [] if names is None else [f"act.product in {_set(names)}"]
 
 
 def _exclusivity(term: Exclusivity) -> list[str]:

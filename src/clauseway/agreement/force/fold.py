@@ -41,7 +41,8 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
     `begin` is FOREVER if the term waits for an event. `end` is exclusive. `ended_by` cites the text
     that set the end: the term itself or a change. `event` cites the fact that brought the end
     about, and `begun_by` the fact that brought the beginning about, if a past event did. `paused`
-    says, of a state that ended before the term did, while what the term does not hold.
+    says, of a state that ended before the term did, while what the term does not hold. `right` is
+    the permission or licence that wrote the term, if it is the exclusivity of one.
     """
 
     term: AnyTerm
@@ -54,6 +55,7 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
     event: Citation | None = None
     begun_by: Citation | None = None
     paused: str = ""
+    right: AnyTerm | None = None
 
     @property
     def in_force(self) -> bool:
@@ -337,6 +339,7 @@ class _Fold(msgspec.Struct, frozen=True):
                 event=stretch.ended_by,
                 begun_by=stretch.begun_by,
                 paused=paused,
+                right=self.rights.get(term.id),
             )
 
     def _pause(self, term: Term, day: date) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from clauseway.agreement.language.terms import Scope
 from clauseway.catalog import ELSEWHERE, Catalog, Product
-from clauseway.values import Citation, KnownAt, through
+from clauseway.values import FOREVER, Citation, KnownAt, through
 
 SHIPPED_STAGES = frozenset({"preview", "available"})
 STAGES = SHIPPED_STAGES | {"announced"}
@@ -321,6 +321,25 @@ class FactRegister(msgspec.Struct, frozen=True):
             and fact.in_effect(as_of)
             and not any(withdrawal.ends(fact) for withdrawal in withdrawn)
         ]
+
+    def ended_grants(self, party: str, as_of: date) -> list[tuple[date, Grant, Withdrawal | None]]:
+        """Return a party's grants that are over by a day, with that day and what withdrew them."""
+        ended: list[tuple[date, Grant, Withdrawal | None]] = []
+        for grant in self.facts:
+            if not isinstance(grant, Grant) or grant.party != party:
+                continue
+            ends: list[tuple[date, Withdrawal | None]] = []
+            if grant.through is not None:
+                ends.append((through(grant.through), None))
+            ends += [
+                (fact.effective, fact)
+                for fact in self.facts
+                if isinstance(fact, Withdrawal) and fact.ends(grant)
+            ]
+            end, withdrawal = min(ends, key=lambda each: each[0], default=(FOREVER, None))
+            if end <= as_of:
+                ended.append((end, grant, withdrawal))
+        return ended
 
 
 def ends_too_early(fact: Fact) -> str:

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement import Agreement, Exclusivity, Permission
+from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
 from clauseway.agreement.language.actions import LICENSEES, PARTIES, SELLERS
-from clauseway.agreement.language.terms import Inoperative
+from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
 from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
 from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
 from clauseway.decisions.emptied import Emptied, emptied
+from clauseway.decisions.fallen import FallenRight, fallen_rights
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
 from clauseway.values import InvalidInput, Problem
@@ -67,8 +68,10 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
     closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
+    fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
     checked = (
         *checked,
+        *rights_that_fall(opened.agreement, fallen),
         *empty_rights(opened.agreement, checked, empty),
         *nobody_left(opened.agreement, checked, closed),
     )
@@ -97,6 +100,29 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
             if isinstance(term, Inoperative)
         ),
     )
+
+
+def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Iterator[Remark]:
+    """Remark on each right that falls before its end, with its giver's own right."""
+    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    for right in fallen:
+        term = terms[right.term]
+        assert isinstance(term, Permission | Licence)
+        lines = ", ".join(f"{at.term} in {at.document}:{at.line}" for at in right.by)
+        holder = term.licensee if isinstance(term, Licence) else term.party
+        with_it = ""
+        if term.exclusive or term.sole:
+            with_it = f", and {right.term}{EXCLUSIVE_SUFFIX} with it"
+        yield remark(
+            Severity.WARNING,
+            "falls",
+            term.citation,
+            f"{right.term} falls on {right.day} for {listed(right.products)}{with_it}",
+            f"from then on {right.giver} neither owns that nor may license it on ({lines}), and a "
+            "right holds no longer than its giver's",
+            f"Let whoever can give it then give it to {holder} in a term of its own, or end "
+            f"{right.term} in a change if it is meant to end.",
+        )
 
 
 def empty_rights(
