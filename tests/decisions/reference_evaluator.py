@@ -48,16 +48,15 @@ class World:
         self.stated = any(one.effective <= self.day for one in self.amendments)
         self.live: list[Any] = []
         self.over: list[Any] = []
-        # The days on which a term held; of one that ended on the day on which it began, that day.
-        self.held: dict[str, set[date]] = {}
+        # Every day up to the question's on which a term held.
+        self.days: dict[str, set[date]] = {}
         for amendment in self.amendments:
             for term in amendment.terms:
                 if self.reads(term.under):
-                    days = self.days_of(term)
-                    self.held[term.id] = days or ({term.begins} if self.is_empty(term) else set())
+                    days = self.days[term.id] = self.days_of(term)
                     if self.day in days:
                         self.live.append(term)
-                    elif self.held[term.id]:
+                    elif days or self.is_empty(term):
                         self.over.append(term)
 
     # --- which text stands ---
@@ -206,11 +205,7 @@ class World:
         return ""
 
     def stood(self, term: Any, day: date | None) -> bool:
-        return term in self.live if day is None else day in self.days_held(term)
-
-    def days_held(self, term: Any) -> set[date]:
-        """Every day on which it held, up to the question's."""
-        return self.days_of(term) if self.reads(term.under) else set()
+        return term in self.live if day is None else day in self.days.get(term.id, ())
 
     # --- what happened ---
 
@@ -396,7 +391,8 @@ class World:
     def could_give(self, giver: str, product: str, asked: set[str], day: date | None = None) -> bool:
         if giver == self.owner(product, day):
             return True
-        for one in self.of("permission", [term for each in self.amendments for term in each.terms]):
+        past = [term for each in self.amendments for term in each.terms]
+        for one in self.of("permission", self.live if day is None else past):
             if one.party == giver and "license" in one.actions and self.lies_in(product, one.products):
                 if not self.stood(one, day):
                     continue
@@ -419,7 +415,7 @@ class World:
             and self.carried(licence, deed)
             and self.could_give(licence.licensor, deed.product, {licence.licensor}, day)
             for licence in self.of("licence", [*self.live, *self.over])
-            for day in self.held[licence.id]
+            for day in self.days[licence.id] or {licence.begins}
         )
 
     def carried(self, licence: Any, deed: Deed) -> bool:
@@ -451,6 +447,8 @@ class World:
             return False
         readings = self.question.readings
         if term.binds.under(readings) == "first-shipped-since":
+            if self.day < term.since:
+                return False
             days = [launch.effective for launch in self.launches(deed.product)]
             product = self.catalog.products.get(deed.product)
             days += [product.first_shipped_by] if product and product.first_shipped_by else []

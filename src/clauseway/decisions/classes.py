@@ -73,11 +73,13 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
 
     Equal situations have equal answers. `facts` pairs the place of a fact in the register with the
     number of its turns that are past. `product` says if it is a product and not a class, if its
-    class is ever sold, and the day by which it had shipped.
+    class is ever sold, and the day by which it had shipped. `ahead` are the places of ship-first that
+    binds what first ships since a day that is still ahead.
     """
 
     action: str
     product: tuple[bool, bool, date | None]
+    ahead: tuple[int, ...]
     live: tuple[Bearing, ...]
     ended: tuple[Bearing, ...]
     facts: tuple[tuple[int, int], ...]
@@ -142,6 +144,13 @@ class ActContext:
         leads = frozenset(
             term.lead_days for term in terms if isinstance(term, Precedence) and term.lead_days
         )
+        self._since = {
+            place: term.since
+            for place, term in (
+                (bearing.place, text.live[bearing.place].term) for bearing in bearings
+            )
+            if isinstance(term, Precedence) and term.since > text.live[place].begin
+        }
         places = _facts_on(text, action, product, bearings)
         self._facts = [(place, _turns(text.known_facts.facts[place], leads)) for place in places]
 
@@ -161,6 +170,7 @@ class ActContext:
                 begun[state.begin].append(bearing)
             over[max(state.end, state.begin)].append(bearing)
         comments = self._comments()
+        days.update(self._since.values())
         days.update(begun, over, (turn for _, turns in self._facts for turn in turns), comments)
         # Walk through these days, keeping the terms that are live and those that have ended.
         live: list[Bearing] = []
@@ -187,6 +197,11 @@ class ActContext:
                 catalog_entry is not None,
                 self._action == SERVE and text.catalog.takes(self._product, SELL),
                 catalog_entry.first_shipped_by if catalog_entry is not None and dated else None,
+            ),
+            ahead=tuple(
+                place
+                for place, since in self._since.items()
+                if day < since and any(bearing.place == place for bearing in live)
             ),
             live=tuple(live),
             ended=ended.kept(),

@@ -11,6 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from clauseway.agreement import Answer, Offer, Precedence, RefusalRight
+from clauseway.agreement.language.terms import FIRST_SHIPPED_SINCE
 from clauseway.decisions.case import ASKED_PRODUCT, Case, Finding
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.reach import Act
@@ -108,7 +109,10 @@ def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...]
     """Return why ship-first is met or does not bind; None where it stands in the way."""
     readings = case.question.readings
     launches = case.facts.launches(product)
-    if term.binds.under(readings) == "first-shipped-since":
+    if term.binds.under(readings) == FIRST_SHIPPED_SINCE:
+        if case.as_of < term.since:
+            note = f"it binds what first ships on or after {term.since}"
+            return (Reason.of("not-bound", term.citation, note),)
         catalog_entry = case.catalog.products.get(product)
         shipped = [launch.effective for launch in launches]
         if catalog_entry is not None and catalog_entry.first_shipped_by:

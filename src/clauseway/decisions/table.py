@@ -475,7 +475,7 @@ class _Compiler:
         nothing = InForce(as_of=date.min, known_at=self._known_at, amendments=(), states=())
         text, question = self._text, self._question(action, date.min)
         case = Case.of(text.agreement, text.catalog, nothing, FactRegister(), question)
-        nowhere = Situation(action, (False, False, None), (), (), (), ())
+        nowhere = Situation(action, (False, False, None), (), (), (), (), ())
         return _Leaf(lambda *_: case, nowhere, date.min, self._partitions.of_nothing(action))
 
     def _question(self, action: str, as_of: date) -> Question:

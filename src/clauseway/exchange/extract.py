@@ -30,7 +30,7 @@ from clauseway.agreement import (
     TermState,
 )
 from clauseway.agreement.language.actions import SELL, SERVE, TERM_ACTIONS
-from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative
+from clauseway.agreement.language.terms import ANYONE, FIRST_SHIPPED_SINCE, AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.givers import Givers, giver_of
 from clauseway.decisions.rights import LAUNCH_RULE
@@ -69,22 +69,28 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         """Return the terms of a kind that are in force, the latest amendment's first.
 
         A permission keeps to what its grantor could give, and the exclusivity that a right wrote to
-        what the right's giver could give.
+        what the right's giver could give. A term that is kept to nothing is left out.
         """
         terms = [
             (state.term, state.right)
             for state in self.force.states
             if state.in_force and isinstance(state.term, kind)
         ]
-        given = ((term, self._given(term, right)) for term, right in terms)
+        given = ((term, self._kept(term, right)) for term, right in terms)
         return [
             msgspec.structs.replace(term, products=products) if products is not None else term
             for term, products in given
             if products is None or products
         ]
 
-    def _given(self, term: AnyTerm, right: AnyTerm | None) -> frozenset[str] | None:
-        """Return what whoever gives a right could give of a term's products; None for all."""
+    def _kept(self, term: AnyTerm, right: AnyTerm | None) -> frozenset[str] | None:
+        """Return the products to which a term is kept on the day; None for all that it names.
+
+        A right is kept to what whoever gives it could give. Ship-first of what first ships since a
+        day that lies ahead binds nothing yet.
+        """
+        if isinstance(term, Precedence) and self.binds_new_only(term) and self.as_of < term.since:
+            return frozenset()
         giver = giver_of(right or term)
         if not giver or not isinstance(term, Permission | Exclusivity):
             return None
@@ -304,7 +310,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in self.deals(term) if self.facts.passed(name, self.as_of)]
 
     def binds_new_only(self, term: Precedence) -> bool:
-        return term.binds.under(self.readings) == "first-shipped-since"
+        return term.binds.under(self.readings) == FIRST_SHIPPED_SINCE
 
     def lifting(self, term: Precedence) -> tuple[str, ...]:
         """Return the answers of the first cloud's operator that lift ship-first; empty if it makes

@@ -302,5 +302,6 @@ AnyTerm = (
 )
 
 # The values of a precedence's Choice fields.
-BINDS = frozenset({"first-shipped-since", "every-product"})
+FIRST_SHIPPED_SINCE = "first-shipped-since"
+BINDS = frozenset({FIRST_SHIPPED_SINCE, "every-product"})
 UNLESS = frozenset({"cannot-and-declines", "cannot-or-declines"})

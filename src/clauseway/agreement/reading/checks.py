@@ -20,6 +20,7 @@ from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PER
 from clauseway.agreement.language.terms import (
     ANYONE,
     BINDS,
+    FIRST_SHIPPED_SINCE,
     MILESTONE,
     ONLY,
     UNLESS,
@@ -203,6 +204,16 @@ def _check_days(term: Term, place: TermPlace) -> None:
         if end <= term.begins:
             why = f"what begins on {term.begins} has no day left"
             place.tell(key, f"{term.id} ends before it begins", why, "Fix one of the two days.")
+        elif isinstance(term, Precedence) and _binds_nothing_by(term, end):
+            problem = f"{term.id} binds nothing"
+            why = f"it binds what first ships on or after {term.since}, and ends before that day"
+            todo = "Write since: a day on which it still holds, or let it end later."
+            place.tell("since", problem, why, todo)
+
+
+def _binds_nothing_by(term: Precedence, end: date) -> bool:
+    """Return whether ship-first ends before what it binds could first ship."""
+    return FIRST_SHIPPED_SINCE in term.binds.options.values() and end <= term.since
 
 
 def _ends(until: date | None, last_day: date | None) -> Iterator[tuple[str, date]]:
