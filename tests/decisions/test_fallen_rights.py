@@ -125,9 +125,7 @@ def answered(opened: OpenAgreement, question: str, day: str) -> tuple[str, list[
         ),
     ],
 )  # fmt: skip
-def test_a_right_that_fell(
-    terms: str, later: str, question: str, day: str, outcome: str, cited: list[str]
-) -> None:
+def test_a_right_that_fell(terms: str, later: str, question: str, day: str, outcome: str, cited: list[str]) -> None:
     assert answered(changed(terms, later), question, day) == (outcome, cited)
 
 
@@ -153,17 +151,13 @@ ANEW = GRANTED.replace("2026-02-01", "2026-06-01")
         ),
     ],
 )  # fmt: skip
-def test_a_grant_that_is_over(
-    facts: tuple[str, ...], day: str, outcome: str, cited: list[str], said: str
-) -> None:
+def test_a_grant_that_is_over(facts: tuple[str, ...], day: str, outcome: str, cited: list[str], said: str) -> None:
     opened = changed("", facts=facts)
     answer, terms = answered(opened, SHOP, day)
     assert answer == outcome
     assert outcome == "permitted" or terms == cited
     conditions = opened.answer(asking(opened, SHOP, day)).conditions
-    assert [condition.text for condition in conditions] == (
-        [f"maker must grant it to shop; {said}."] if said else []
-    )
+    assert [condition.text for condition in conditions] == ([f"maker must grant it to shop; {said}."] if said else [])
 
 
 def test_a_carve_out_alone_permits_nothing() -> None:
