@@ -94,7 +94,7 @@ def test_a_carve_out_of_an_act_without_customers_names_none() -> None:
     )
     question = asking(opened, "license maker rights to=shop", "2026-06-01")
     decision = opened.answer(question)
-    assert [reason.note for reason in decision.reasons] == ["its carve-out"]
+    assert [reason.note for reason in decision.reasons] == ["its carve-out", ""]
     assert tables_of(opened).decide(question) == decision
 
 

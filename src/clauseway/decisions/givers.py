@@ -128,6 +128,9 @@ class Givers(msgspec.Struct, frozen=True):
 
         Of days before `end`; a right that ends on the day on which it begins is judged by that day.
         """
+        # Most givers could give to the end; only of others is the history walked.
+        if self.may_give(giver, lineage, max(begin, end - _ONE_DAY)):
+            return end
         turns = {
             day
             for state in (*self.owning, *self.licensing)
