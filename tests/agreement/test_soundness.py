@@ -173,6 +173,10 @@ FOUND = [
      "warning unreachable: A1.share reaches nothing"),
     ("a share of nothing", [SHARE_1.replace("rate: rate", "rate: 0 %")], [],
      "warning idle-share: nothing is due by A1.share"),
+    ("a cap of nothing", [SHARE_1 + ", cap: USD 0"], [], "warning idle-share: nothing is due by A1.share"),
+    ("an exception from what is not in the base",
+     [SHARE_1.replace("[maker]}", "[maker], wholesale-except: [rival]}")], [],
+     "warning idle-share: wholesale-except: of A1.share has no effect"),
     ("all of a share is withheld", [SHARE_1 + ", withholding: 100 %"], [],
      "warning idle-share: buyer receives nothing by A1.share"),
     # 10 % of USD 50 million are the whole cap.
@@ -266,6 +270,7 @@ NEAR_MISSES = [
      ["id: A2.opens, sets-end: [A1.sells.exclusive], until: milestone"]),
     ("two shares of different products", [SHARE_1.replace("[maker]}", "[maker], products: [voice]}")],
      [SHARE_2.replace("[maker]}", "[maker], products: [chat]}")]),
+    ("a share of what other sellers pay alone", [SHARE_1.replace("[maker]}", "[], wholesale: true}")], []),
     ("a minimum beside a share", [SHARE_1],
      [SHARE_2.replace("rate: rate", "rate: 0 %, floors: [{amount: USD 5, per: month}]")]),
     ("a tier below the cap",

@@ -138,8 +138,13 @@ _ANY_IF_LEFT_OUT = frozenset({"clouds", "sellers", "segments", "regions", "carri
 
 
 def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace) -> None:
-    """Check that no list of a scope is written and names nothing: it would be read as any."""
+    """Check that no list of a scope is written and names nothing: it would be read as any.
+
+    The base of a share may name no seller: it is then on what other sellers pay.
+    """
     for key, member in entry.members.items():
+        if key == "base":
+            continue
         if key in _ANY_IF_LEFT_OUT and member.value == []:
             why = "a list that names nothing says the same as none, and looks like the contrary"
             todo = f"Delete {key}:, which is then any, or name what is meant."

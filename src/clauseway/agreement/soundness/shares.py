@@ -29,6 +29,18 @@ def _in_vain(term: RevenueShareTerm) -> Iterator[tuple[str, str, str]]:
             "its rate is 0 %, and it has no floor",
             "Write its rate, or floors: for a minimum, or delete it.",
         )
+    if _amount(term.cap) == 0:
+        yield (
+            f"nothing is due by {term.id}",
+            f"its cap is {term.cap}",
+            "Write the cap, or delete it: without one there is none.",
+        )
+    if term.base.wholesale_except and not term.base.wholesale:
+        yield (
+            f"wholesale-except: of {term.id} has no effect",
+            "nothing earned from other sellers is in its base",
+            "Write wholesale: true, or delete wholesale-except:.",
+        )
     if term.withholding and _percentage(term.withholding) == 1:
         yield (
             f"{term.payee} receives nothing by {term.id}",
