@@ -3,7 +3,8 @@
 import pytest
 
 from clauseway.catalog import Catalog
-from clauseway.exchange.focus import BillNames, described_by
+from clauseway.exchange.focus import BillNames, described_by, usage_rows
+from clauseway.metering import Unit
 
 CATALOG = Catalog(
     parties=frozenset({"lab", "amazon", "nimbus", "cumulus"}),
@@ -42,3 +43,28 @@ def test_a_price_book_names_further_products() -> None:
     row = {"SkuMeter": "gpt 9 mini input tokens"}
     assert described_by(row, BillNames.of(CATALOG))[0]["product"] == ""
     assert described_by(row, BillNames.of(CATALOG, {"gpt-9", "gpt-9-mini"}))[0]["product"] == "gpt-9-mini"
+
+
+METERS = [
+    ("Claude Sonnet input tokens", Unit.INPUT_TOKENS),
+    ("Claude Sonnet cache read tokens", Unit.CACHED_INPUT_TOKENS),
+    ("Claude Sonnet cache write tokens", Unit.CACHE_WRITE_TOKENS),
+    ("Claude Sonnet cache-write-5m", Unit.CACHE_WRITE_TOKENS),
+    ("Claude Sonnet cache-write-1h", Unit.CACHE_WRITE_1H_TOKENS),
+    ("USE1-Claude4.5Sonnet-cache-write-1-hour-input-token-count", Unit.CACHE_WRITE_1H_TOKENS),
+    ("cache_write_1h_tokens", Unit.CACHE_WRITE_1H_TOKENS),
+]
+
+
+@pytest.mark.parametrize(("meter", "unit"), METERS)
+def test_a_meter_is_a_unit(meter: str, unit: Unit) -> None:
+    assert described_by({"SkuMeter": meter}, BillNames.of(CATALOG))[1] is unit
+
+
+def test_each_token_stands_in_a_row_of_its_own() -> None:
+    """1,000 in, of which 600 were written to the cache, of which 400 for an hour."""
+    names = dict.fromkeys(("organisation", "project", "seller", "cloud", "region", "product", "model"), "x")
+    counted = {"input_tokens": 1000, "cache_write_tokens": 600, "cache_write_1h_tokens": 400}
+    rows = {row["SkuMeter"]: row["ConsumedQuantity"] for row in usage_rows([{"hour": 1, **names, **counted}])}
+    expected = {"x input_tokens": 400, "x cache_write_tokens": 200, "x cache_write_1h_tokens": 400}
+    assert {meter: float(quantity) for meter, quantity in rows.items()} == expected

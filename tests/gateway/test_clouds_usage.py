@@ -30,6 +30,10 @@ MESSAGE = {
     "input_tokens": 21, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 10, "output_tokens": 400,
     "output_tokens_details": {"thinking_tokens": 300}, "service_tier": "standard",
 }  # fmt: skip
+# Of what was written, some for an hour.
+KEPT = {
+    **MESSAGE, "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 6},
+}  # fmt: skip
 EMBEDDED = {"prompt_tokens": 8, "total_tokens": 8}
 
 
@@ -55,6 +59,8 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
          {"input_tokens": 14, "output_tokens": 101, "audio_output_tokens": 101}),
         ("message", MESSAGE, {"input_tokens": 121, "cached_input_tokens": 90, "cache_write_tokens": 10,
                               "output_tokens": 400, "reasoning_tokens": 300}),
+        ("message", KEPT, {"input_tokens": 121, "cached_input_tokens": 90, "cache_write_tokens": 10,
+                           "cache_write_1h_tokens": 6, "output_tokens": 400, "reasoning_tokens": 300}),
         ("message", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
         ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
         ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),

@@ -46,6 +46,8 @@ def reports(draw: st.DrawFn) -> dict[Unit, int]:
             if draw(st.booleans()):
                 report[part] = draw(st.integers(0, left))
                 left -= report[part]
+    if Unit.CACHE_WRITE_TOKENS in report and draw(st.booleans()):
+        report[Unit.CACHE_WRITE_1H_TOKENS] = draw(st.integers(0, report[Unit.CACHE_WRITE_TOKENS]))
     return report
 
 
@@ -53,6 +55,23 @@ def reports(draw: st.DrawFn) -> dict[Unit, int]:
 def test_a_charge_is_what_pricing_charges_for_the_same_record(prices: dict[Unit, int], report: dict[Unit, int]) -> None:
     charged = book(prices).charge(SALE, DAY, report).picodollars
     assert TokenRates({int(unit): price for unit, price in prices.items()}).charge(tuple(report.items())) == charged
+
+
+# What was written to the cache, and what of it for an hour: 1,000 in, of which 600 and 400. Prices → picodollars.
+IN, WRITE, WRITE_1H = Unit.INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS, Unit.CACHE_WRITE_1H_TOKENS
+WRITTEN: list[tuple[dict[Unit, int], int]] = [
+    ({IN: 5, WRITE: 6, WRITE_1H: 10}, 400 * 5 + 200 * 6 + 400 * 10),
+    ({IN: 5, WRITE: 6}, 400 * 5 + 600 * 6),  # an hour costs what five minutes cost
+    ({IN: 5, WRITE_1H: 10}, 600 * 5 + 400 * 10),  # what is written for five minutes is plain input
+    ({IN: 5}, 1000 * 5),
+]
+
+
+@pytest.mark.parametrize(("prices", "picodollars"), WRITTEN)
+def test_what_the_cache_keeps_for_an_hour_has_its_price(prices: dict[Unit, int], picodollars: int) -> None:
+    report = {IN: 1000, WRITE: 600, WRITE_1H: 400}
+    assert TokenRates({int(unit): price for unit, price in prices.items()}).charge(tuple(report.items())) == picodollars
+    assert book({**prices, Unit.OUTPUT_TOKENS: 1}).charge(SALE, DAY, report).picodollars == picodollars
 
 
 # Prices of 5.00, 0.50 and 30.00 USD a million: report → picodollars, as written-out arithmetic.
@@ -174,6 +193,13 @@ def test_a_dearer_part_counts_where_it_may_be_used() -> None:
     )
     assert worst(target, max_tokens=1)[0] == 1000 * 6 + 1 * 20
     assert worst(target, Needs(audio=True), max_tokens=1)[0] == 1000 * 40 + 1 * 20
+    kept_longer = _with(
+        target,
+        prices=(
+            Prices(begin_ns=0, end_ns=1 << 62, units={int(unit): price for unit, price in units.items()} | {14: 10}),
+        ),
+    )
+    assert worst(kept_longer, max_tokens=1)[0] == 1000 * 10 + 1 * 20
 
 
 def test_sound_by_the_millisecond_is_bounded_by_its_bytes() -> None:

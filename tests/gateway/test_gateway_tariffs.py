@@ -31,8 +31,8 @@ HOUR_NS = 3_600_000_000_000
 FIRST, SECOND, THIRD = date(2026, 5, 1), date(2026, 5, 9), date(2026, 5, 20)
 WHOLES = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
 OF_TEXT = (
-    Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS, Unit.REASONING_TOKENS, Unit.ACCEPTED_PREDICTION_TOKENS,
-    Unit.REJECTED_PREDICTION_TOKENS,
+    Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS, Unit.CACHE_WRITE_1H_TOKENS, Unit.REASONING_TOKENS,
+    Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS,
 )  # fmt: skip
 # What a request asks for → what its cloud may tell, empty where it tells nothing.
 TOLD = {
@@ -110,9 +110,10 @@ def reports(draw: st.DrawFn, *parts: Unit) -> dict[Unit, int]:
     report = draw(REPORTS)
     left = dict(report)
     for part in parts:
-        if draw(st.booleans()):
-            report[part] = draw(st.sampled_from([left[CONTAINED_IN[part]], left[CONTAINED_IN[part]] // 2]))
-            left[CONTAINED_IN[part]] -= report[part]
+        whole = CONTAINED_IN[part]
+        if whole in left and draw(st.booleans()):
+            report[part] = left[part] = draw(st.sampled_from([left[whole], left[whole] // 2]))
+            left[whole] -= report[part]
     return dict(sorted(report.items()))
 
 

@@ -21,14 +21,15 @@ ASKED: list[Any] = [{"role": "user", "content": "Which cloud is this?"}]
 WEATHER: Any = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}},
                                                     "required": ["city"]}}  # fmt: skip
 PLACES = ["anthropic", "azure", "aws-mantle", "aws-runtime", "google-cloud"]
-# Cache reads and writes have prices of their own: a tenth and five quarters of input.
+# Cache reads and writes have prices of their own: a tenth and five quarters of input, twice for an hour.
 PRICES = (
     Prices(
         begin_ns=0,
         end_ns=1 << 62,
         units={
             int(Unit.INPUT_TOKENS): 5_000_000, int(Unit.CACHED_INPUT_TOKENS): 500_000,
-            int(Unit.CACHE_WRITE_TOKENS): 6_250_000, int(Unit.OUTPUT_TOKENS): 25_000_000,
+            int(Unit.CACHE_WRITE_TOKENS): 6_250_000, int(Unit.CACHE_WRITE_1H_TOKENS): 10_000_000,
+            int(Unit.OUTPUT_TOKENS): 25_000_000,
         },
     ),
 )  # fmt: skip
@@ -109,6 +110,7 @@ def units_of(usage: Any) -> dict[Unit, int]:
     return {
         Unit.INPUT_TOKENS: usage.input_tokens + read + written, Unit.CACHED_INPUT_TOKENS: read,
         Unit.CACHE_WRITE_TOKENS: written, Unit.OUTPUT_TOKENS: usage.output_tokens,
+        Unit.CACHE_WRITE_1H_TOKENS: usage.cache_creation.ephemeral_1h_input_tokens,
         Unit.REASONING_TOKENS: usage.output_tokens_details.thinking_tokens,
     }  # fmt: skip
 
@@ -178,6 +180,26 @@ def test_cached_and_thinking_tokens(clouds: Endpoints, place: str) -> None:
     assert charges == [plain + 1920 * 6_250_000 + out, plain + 1920 * 500_000 + out]
 
 
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_what_is_cached_for_an_hour_counts_and_costs_apart(clouds: Endpoints, place: str, stream: bool) -> None:
+    words = f"{place} {stream} " + "hour " * 2000
+    asked = {
+        "model": CLAUDE, "max_tokens": 400, "messages": ASKED,
+        "system": [{"type": "text", "text": words, "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+    }  # fmt: skip
+    if stream:
+        with client(clouds, place).messages.stream(**asked) as events:
+            usage = events.get_final_message().usage
+    else:
+        usage = client(clouds, place).messages.create(**asked).usage
+    written = usage.cache_creation.ephemeral_1h_input_tokens
+    assert written == usage.cache_creation_input_tokens > 0
+    assert metered(clouds) == units_of(usage)
+    charge = clouds.rig.records()[-1].charge_picodollars
+    assert charge == usage.input_tokens * 5_000_000 + written * 10_000_000 + usage.output_tokens * 25_000_000
+
+
 @pytest.mark.parametrize("place", ["anthropic", "azure", "aws-mantle", "google-cloud"])
 def test_tokens_are_counted_and_cost_nothing(clouds: Endpoints, place: str) -> None:
     counted = client(clouds, place).messages.count_tokens(model=CLAUDE, messages=ASKED)
@@ -203,6 +225,61 @@ def test_betas_and_versions_reach_each_place_where_it_reads_them(clouds: Endpoin
     for place in PLACES:
         headers = AUTHORIZED | {"x-clauseway-cloud": place}
         assert httpx.post(f"{clouds.rig.url}/v1/messages", json=body, headers=headers).status_code == 200, place
+
+
+def test_its_client_lists_the_models_that_it_can_ask_for(clouds: Endpoints) -> None:
+    """A model that is served in OpenAI's format alone is not among them; OpenAI's client sees all."""
+    its = client(clouds)
+    (listed,) = list(its.models.list())
+    assert (listed.id, listed.type, listed.lifecycle, listed.created_at.year) == (CLAUDE, "model", "active", 1970)
+    assert (listed.max_input_tokens, listed.max_tokens) == (1_000_000, 128_000)
+    assert its.models.retrieve(CLAUDE) == listed
+    assert [model.id for model in its.beta.models.list(limit=1)] == [CLAUDE]
+    assert list(its.models.list(after_id=CLAUDE)) == []
+    for unknown in (MODEL, "claude-9"):
+        with pytest.raises(anthropic.NotFoundError) as refused:
+            its.models.retrieve(unknown)
+        assert (body_of(refused.value)["type"], body_of(refused.value)["code"]) == (
+            "not_found_error", "model_not_found",
+        )  # fmt: skip
+    with pytest.raises(anthropic.BadRequestError, match="limit is a number from 1 to 1000"):
+        list(its.models.list(limit=5000))
+    assert {model.id for model in clouds.client().models.list()} == {CLAUDE, MODEL}
+
+
+PAGES: list[tuple[dict[str, str], list[str], bool]] = [
+    ({}, ["a", "b", "c"], False),
+    ({"limit": "2"}, ["a", "b"], True),
+    ({"limit": "2", "after_id": "b"}, ["c"], False),
+    ({"limit": "1", "before_id": "c"}, ["b"], True),
+    ({"before_id": "a"}, [], False),
+    ({"after_id": "nowhere"}, ["a", "b", "c"], False),
+]
+
+
+@pytest.mark.parametrize(("query", "names", "more"), PAGES)
+def test_a_list_of_models_has_pages(paged: Rig, query: dict[str, str], names: list[str], more: bool) -> None:
+    headers = {**AUTHORIZED, "anthropic-version": "2023-06-01"}
+    page = httpx.get(f"{paged.url}/v1/models", params=query, headers=headers).json()
+    assert ([model["id"] for model in page["data"]], page["has_more"]) == (names, more)
+    assert (page["first_id"], page["last_id"]) == ((names[0], names[-1]) if names else (None, None))
+
+
+@pytest.fixture(scope="module")
+def paged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Three models that speak Messages; nobody asks their clouds."""
+    with Rig(tmp_path_factory.mktemp("paged")) as rig:
+        auth = Auth(kind="api-key", secret="s")
+        models = ("a", "b", "c")
+        deployed = [
+            target("anthropic", "anthropic", f"http://127.0.0.1:{rig.closed_port}/v1", model, auth) for model in models
+        ]
+        routes = {f"anthropic|{model}|direct": Route(candidates=((at, 0),)) for at, model in enumerate(models)}
+        rig.start(rig.plan(
+            deployed, models={model: model for model in models}, epochs=(Epoch(begin_ns=0, routes=routes),),
+            keys=(key(SECRET, "anthropic"),),
+        ))  # fmt: skip
+        yield rig
 
 
 def test_clients_of_other_clouds_find_it_under_their_root(clouds: Endpoints) -> None:

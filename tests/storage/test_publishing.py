@@ -393,7 +393,7 @@ NUMBERS = {
     "requests": 101, "input_tokens": 102, "cached_input_tokens": 103, "cache_write_tokens": 104,
     "audio_input_tokens": 105, "output_tokens": 106, "reasoning_tokens": 107, "audio_output_tokens": 108,
     "accepted_prediction_tokens": 109, "rejected_prediction_tokens": 110, "image_input_tokens": 111,
-    "image_output_tokens": 112, "audio_input_milliseconds": 113,
+    "image_output_tokens": 112, "audio_input_milliseconds": 113, "cache_write_1h_tokens": 114,
 }  # fmt: skip
 
 
@@ -413,7 +413,7 @@ def test_a_column_that_comes_later_is_a_schema_of_its_own(lake: Lake) -> None:
     done = publish(lake, NOW_NS)
     assert (done.is_new, done.snapshot) == (True, number)
     later = metadata_of(lake)
-    assert [(each["schema-id"], len(each["fields"])) for each in later["schemas"]] == [(0, 40), (1, 41)]
+    assert [(each["schema-id"], len(each["fields"])) for each in later["schemas"]] == [(0, 41), (1, 42)]
     assert later["current-schema-id"] == 1
     assert not publish(lake, NOW_NS).is_new
 

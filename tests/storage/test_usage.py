@@ -29,6 +29,7 @@ from clauseway.storage.lake.usage import revenue, sales_in_order, usage_by_cloud
 from clauseway.values import Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
+WRITE, WRITE_1H = Unit.CACHE_WRITE_TOKENS, Unit.CACHE_WRITE_1H_TOKENS
 HOUR_NS = 3_600_000_000_000
 # Conditions of every kind. 2026-05-04 is a Monday.
 BOOK = parse_book(
@@ -40,6 +41,8 @@ gpt,,,,input_tokens,2026-05-01,,2026-05-01,8.00,long,,,,272000,,
 gpt,,,,input_tokens,2026-05-01,,2026-05-01,2.00,batch,,batch,,,,
 gpt,,,,input_tokens,2026-05-01,,2026-05-01,2.50,flex,,flex,,,,
 gpt,,,,input_tokens,2026-05-01,,2026-05-01,5.00,flex and long,,flex,,272000,,
+gpt,,,,cache_write_1h_tokens,2026-05-01,,2026-05-01,8.00,kept for an hour,,,,,,
+gpt,aws,,,cache_write_tokens,2026-05-01,,2026-05-01,5.00,kept,,,,,,
 gpt,aws,openai,,output_tokens,2026-05-01,,2026-05-01,18.00,weekdays by day,,,,,mon-fri 08-18,
 gpt,aws,openai,us-east-2,output_tokens,2026-05-02,,2026-05-01,17.00,embeddings,,,embeddings,,,
 gpt,azure,openai,,input_tokens,2026-05-02,,2026-05-01,3.20,agreed,Contoso,,,,,
@@ -122,6 +125,10 @@ PRICED = [
     (used(21, 1, {IN: 300_000, Unit.REQUESTS: 2}), "1.2"),
     # its book has no price of thinking, so that is output: 10 × 20.00, whatever the book behind it says
     (used(22, 1, {IN: 0, OUT: 10, Unit.REASONING_TOKENS: 8}), "0.0002"),
+    # of 600 written to the cache 400 are for an hour: 600 × 4.00 + 400 × 8.00; aws has a price for the others too:
+    # 400 × 4.00 + 200 × 5.00 + 400 × 8.00
+    (used(23, 1, {IN: 1000, WRITE: 600, WRITE_1H: 400}), "0.0056"),
+    (used(24, 1, {IN: 1000, WRITE: 600, WRITE_1H: 400}, at=3), "0.0058"),
     # flex, as the cloud told it: 1,000 × 2.50; and what it told of a batch's endpoint goes before that
     (used(16, 1, {IN: 1000}, tier="flex"), "0.0025"),
     (used(17, 1, {IN: 300_000}, tier="flex"), "1.5"),

@@ -13,7 +13,14 @@ from clauseway.storage.control.engines import Place, engine_of, writer_of
 from clauseway.values import InvalidInput
 
 # Columns that a database from before the versions may lack.
-ADDED = [("keys", "role"), ("keys", "expires_ns"), ("lake_files", "lost_ns"), ("losses", "file"), ("spools", "home")]
+ADDED = [
+    ("keys", "role"),
+    ("keys", "expires_ns"),
+    ("lake_files", "lost_ns"),
+    ("losses", "file"),
+    ("spools", "home"),
+    ("rollups", "cache_write_1h_tokens"),
+]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from clauseway.exchange.cells import plain
 from clauseway.exchange.parquet_rows import check_names, parquet_rows
 from clauseway.exchange.reports import Reported, keepable
 from clauseway.metering import Unit
-from clauseway.metering.units import CONTAINED_IN
+from clauseway.metering.units import CONTAINED_IN, WHOLES_OF
 from clauseway.values import BadNumber, exact_product, read_decimal
 
 SOURCE = "focus"
@@ -62,6 +62,10 @@ _SELLERS = {
 _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
+        (
+            r"cach\w*[\s_-]*(write|creat).*(?<![0-9])(1|one)[\s_-]*h",
+            Unit.CACHE_WRITE_1H_TOKENS,
+        ),
         (r"cach\w*[\s_-]*(write|creat)", Unit.CACHE_WRITE_TOKENS),
         (r"cach|cchd", Unit.CACHED_INPUT_TOKENS),
         (r"reason", Unit.REASONING_TOKENS),
@@ -263,8 +267,8 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
             fields=fields | {f"ConsumedQuantity ({asked})": given.get("ConsumedQuantity")},
         )
     fields[unit.column] = quantity
-    if unit in CONTAINED_IN:
-        fields[CONTAINED_IN[unit].column] = quantity
+    for whole in WHOLES_OF.get(unit, ()):
+        fields[whole.column] = quantity
     # Every request has input: reported there alone, its number is counted once.
     if unit is Unit.INPUT_TOKENS and (requests := number_of(given.get("x_Requests", ""))):
         fields[Unit.REQUESTS.column] = (
@@ -365,9 +369,10 @@ def usage_rows(sums: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
     One row per unit; a whole without its parts, which have rows of their own.
     """
     for row in sums:
-        counts = {unit: int(row.get(unit.column) or 0) for unit in Unit}
+        reported = {unit: int(row.get(unit.column) or 0) for unit in Unit}
+        counts = dict(reported)
         for part, whole in CONTAINED_IN.items():
-            counts[whole] -= counts[part]
+            counts[whole] -= reported[part]
         for unit, count in counts.items():
             if count:
                 yield _usage_row(row, unit, count)

@@ -5,7 +5,7 @@ unit was not reported; zero is a report of zero. `billable` turns a report into 
 that sum to the totals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import IntEnum
 
 
@@ -26,6 +26,7 @@ class Unit(IntEnum):
     IMAGE_INPUT_TOKENS = 11
     IMAGE_OUTPUT_TOKENS = 12
     AUDIO_INPUT_MILLISECONDS = 13
+    CACHE_WRITE_1H_TOKENS = 14  # what is kept for an hour, among all that the cache was given
 
     @property
     def column(self) -> str:
@@ -37,6 +38,7 @@ class Unit(IntEnum):
 CONTAINED_IN: Mapping[Unit, Unit] = {
     Unit.CACHED_INPUT_TOKENS: Unit.INPUT_TOKENS,
     Unit.CACHE_WRITE_TOKENS: Unit.INPUT_TOKENS,
+    Unit.CACHE_WRITE_1H_TOKENS: Unit.CACHE_WRITE_TOKENS,
     Unit.AUDIO_INPUT_TOKENS: Unit.INPUT_TOKENS,
     Unit.REASONING_TOKENS: Unit.OUTPUT_TOKENS,
     Unit.AUDIO_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
@@ -46,9 +48,25 @@ CONTAINED_IN: Mapping[Unit, Unit] = {
     Unit.IMAGE_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
 }
 _WITH_PARTS = tuple(sorted(set(CONTAINED_IN.values())))
+
+
+def _wholes_of(part: Unit) -> tuple[Unit, ...]:
+    whole = CONTAINED_IN[part]
+    return (whole, *_wholes_of(whole)) if whole in CONTAINED_IN else (whole,)
+
+
+# part -> the wholes that it lies in, the nearest first.
+WHOLES_OF: Mapping[Unit, tuple[Unit, ...]] = {part: _wholes_of(part) for part in CONTAINED_IN}
 # Units that are never free: usage without a price is an error. A part falls back on its whole; a
 # request may cost nothing.
 WHOLES = frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.AUDIO_INPUT_MILLISECONDS})
+
+
+def charged_in(part: Unit, priced: Container[int]) -> Unit:
+    """Return the whole at whose price a part counts without a price of its own: the nearest that
+    is `priced`, else the outermost."""
+    *inner, outermost = WHOLES_OF[part]
+    return next((whole for whole in inner if whole in priced), outermost)
 
 
 def problems_of(report: Mapping[Unit, int]) -> list[str]:
@@ -82,9 +100,7 @@ def billable(report: Mapping[Unit, int], priced: frozenset[Unit]) -> dict[Unit, 
     stays in.
     """
     quantities = {unit: count for unit, count in report.items() if unit in priced or unit in WHOLES}
-    for part, whole in CONTAINED_IN.items():
-        if part in quantities and part in priced and whole in quantities:
-            quantities[whole] -= quantities[part]
-        elif part in quantities and part not in priced:
-            del quantities[part]
+    for part in CONTAINED_IN:
+        if part in quantities and (whole := charged_in(part, priced)) in quantities:
+            quantities[whole] -= report[part]
     return quantities

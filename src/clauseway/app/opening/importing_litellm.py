@@ -50,6 +50,7 @@ _COSTS: Mapping[str, Unit] = {
     "output_cost_per_token": Unit.OUTPUT_TOKENS,
     "cache_read_input_token_cost": Unit.CACHED_INPUT_TOKENS,
     "cache_creation_input_token_cost": Unit.CACHE_WRITE_TOKENS,
+    "cache_creation_input_token_cost_above_1hr": Unit.CACHE_WRITE_1H_TOKENS,
 }
 _NEITHER = "no agreement, recorded fact or catalogue knows it, so it may be a slip in one they know"
 _TAKEN_OVER = (

@@ -33,6 +33,7 @@ _UNITS: Mapping[str, Unit] = {
     "input_mtok": Unit.INPUT_TOKENS,
     "cache_read_mtok": Unit.CACHED_INPUT_TOKENS,
     "cache_write_mtok": Unit.CACHE_WRITE_TOKENS,
+    "cache_write_1h_mtok": Unit.CACHE_WRITE_1H_TOKENS,
     "input_audio_mtok": Unit.AUDIO_INPUT_TOKENS,
     "input_image_mtok": Unit.IMAGE_INPUT_TOKENS,
     "output_mtok": Unit.OUTPUT_TOKENS,

@@ -14,7 +14,7 @@ from clauseway.app.opening.list_prices import list_book
 from clauseway.ledger.rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
 from clauseway.metering.endpoints import has_length
-from clauseway.metering.units import CONTAINED_IN, WHOLES
+from clauseway.metering.units import WHOLES, WHOLES_OF
 from clauseway.pricing import ChargeLine, PriceBook, PriceEntry, PriceTable, Sale, parse_book
 from clauseway.pricing.conditions import NAMES
 from clauseway.pricing.working import Considered, considered
@@ -255,13 +255,14 @@ def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[UnlistedUni
             Unit.OUTPUT_TOKENS,
         }
         for unit in sorted(expected - listed):
-            whole = CONTAINED_IN.get(unit)
-            if whole in listed and whole is not None:
+            wholes = WHOLES_OF.get(unit, ())
+            whole = next((whole for whole in wholes if whole in listed), None)
+            if whole is not None:
                 then = f"priced as {whole.column}"
             else:
                 then = (
                     "refused, because it has no price"
-                    if unit in WHOLES or whole is not None
+                    if unit in WHOLES or wholes
                     else "free of charge"
                 )
             yield UnlistedUnit(

@@ -46,6 +46,7 @@ Units = tuple[tuple[Unit, int], ...]
 _INPUT: Final = Unit.INPUT_TOKENS
 _CACHED_INPUT: Final = Unit.CACHED_INPUT_TOKENS
 _CACHE_WRITE: Final = Unit.CACHE_WRITE_TOKENS
+_CACHE_WRITE_1H: Final = Unit.CACHE_WRITE_1H_TOKENS
 _AUDIO_INPUT: Final = Unit.AUDIO_INPUT_TOKENS
 _IMAGE_INPUT: Final = Unit.IMAGE_INPUT_TOKENS
 _OUTPUT: Final = Unit.OUTPUT_TOKENS
@@ -212,6 +213,9 @@ def units_of_message(usage: MessageUsage) -> Units:
         units.append((_CACHED_INPUT, read))
     if written is not None:
         units.append((_CACHE_WRITE, written))
+        by_time = usage.cache_creation
+        if by_time is not None and by_time.ephemeral_1h_input_tokens is not None:
+            units.append((_CACHE_WRITE_1H, by_time.ephemeral_1h_input_tokens))
     units.append((_OUTPUT, usage.output_tokens or 0))
     details = usage.output_tokens_details
     if details is not None and details.thinking_tokens is not None:

@@ -146,6 +146,13 @@ class ThinkingDetails(msgspec.Struct, frozen=True, gc=False):
     thinking_tokens: _Count | None = None
 
 
+class CacheWritten(msgspec.Struct, frozen=True, gc=False):
+    """The tokens that a message wrote to the cache, by how long they are kept."""
+
+    ephemeral_5m_input_tokens: _Count | None = None
+    ephemeral_1h_input_tokens: _Count | None = None
+
+
 class MessageUsage(msgspec.Struct, frozen=True, gc=False):
     """The member `usage` of a message in Anthropic's format; of a stream's `message_delta` too,
     which tells again, as totals, whatever has changed. Its input leaves out what was read from the
@@ -155,6 +162,7 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: _Count | None = None
     cache_creation_input_tokens: _Count | None = None
     cache_read_input_tokens: _Count | None = None
+    cache_creation: CacheWritten | None = None
     output_tokens_details: ThinkingDetails | None = None
 
 

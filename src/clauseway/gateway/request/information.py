@@ -89,8 +89,8 @@ def explained(shared: Shared, project: tuple[str, str], named: str) -> dict[str,
 
 def no_such_request(named: str) -> Refused:
     message = (
-        f"There is no {named} of this key's project among the latest requests of this process; "
-        f"`clauseway usage request {named}` reads older ones from the journal and the lake."
+        f"There is no {named} among the latest requests of this key's project. Whoever runs the "
+        f"gateway finds older ones: `clauseway usage request {named}`."
     )
     return Refused(errors.NO_SUCH_OBJECT, message)
 
@@ -120,10 +120,10 @@ def latest_query(query: bytes) -> LatestQuery:
     """Return what a query asks for. Raises Refused."""
     asked = query_of(query, "limit", "after", "model", "status", "operation")
     return LatestQuery(
-        limit=_number(asked, "limit", 20, _LISTED_MAX),
+        limit=whole_number(asked, "limit", 20, _LISTED_MAX),
         after=asked.get("after", ""),
         model=asked.get("model", ""),
-        status=_number(asked, "status", 0, 999),
+        status=whole_number(asked, "status", 0, 999),
         operation=asked.get("operation", ""),
     )
 
@@ -203,7 +203,8 @@ def query_of(query: bytes, *names: str) -> dict[str, str]:
     return asked
 
 
-def _number(asked: dict[str, str], name: str, default: int, most: int) -> int:
+def whole_number(asked: dict[str, str], name: str, default: int, most: int) -> int:
+    """Return a number that a query asks for. Raises Refused."""
     written = asked.get(name, str(default))
     if not (written.isascii() and written.isdecimal() and len(written) < 5):
         written = "-1"

@@ -26,6 +26,7 @@ from clauseway.gateway.request.information import (
 )
 from clauseway.gateway.request.lifecycle import Lifecycle, RequestClient
 from clauseway.gateway.request.lists import MergedList
+from clauseway.gateway.request.message_models import message_models
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import Selected, Selector
@@ -146,7 +147,7 @@ class Router:
                 incoming.keep_alive = False
                 lines += b"connection: close\r\n"
             answer = error_response(refused.kind, str(refused), param=refused.param, headers=lines)
-            answer = _shaped(answer, asking)
+            answer = _shaped(answer, asking, incoming)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
@@ -193,6 +194,8 @@ class Router:
                 customer = self._customer_of(incoming, shared.tables)
                 if shared.siblings is not None and keyed_answer in (explain, requests):
                     return requests_lifecycle(client, shared, customer, match[1], query)
+                if keyed_answer is models and _speaks_messages(incoming):
+                    keyed_answer = message_models
                 return keyed_answer(shared, customer, match[1], query, head_lines)
         if path == project_usage.PATH:
             if incoming.method != b"GET":
@@ -224,7 +227,7 @@ class Router:
         if spool.failure is not None or spool.full is not None:
             unwritable = _unwritable(shared)
             if unwritable is not None:
-                return _shaped(journal_failed(unwritable, client.head_lines), asking)
+                return _shaped(journal_failed(unwritable, client.head_lines), asking, incoming)
         shortage: Shortage | None = None
         if customer.allowance is not None:
             shortage = customer.allowance.admit(shared.wheel.now_s)
@@ -233,7 +236,7 @@ class Router:
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._explain(asking, LIMITED, shortage.message) + client.head_lines
                 lines += customer.allowance.rate_limit_headers(shared.wheel.now_s)
-                return _shaped(shortage_response(shortage, lines), asking)
+                return _shaped(shortage_response(shortage, lines), asking, incoming)
         if operation.state is State.LISTS:
             return self._list(incoming, asking, customer, client, shortage)
         # body
@@ -389,11 +392,19 @@ def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
     raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % takes.encode())
 
 
-def _shaped(answer: bytes, asking: RequestLine | None) -> bytes:
-    """Return a whole answer of our own in the shape that the operation's clients read."""
-    if asking is None or asking.operation.shape_error is None:
-        return answer
-    return answer_in_message_shape(answer)
+def _shaped(answer: bytes, asking: RequestLine | None, incoming: Incoming) -> bytes:
+    """Return a whole answer of our own in the shape that the operation's clients read; where a
+    path is no operation, that of the client that names a version of its API."""
+    if asking is None:
+        return answer_in_message_shape(answer) if _speaks_messages(incoming) else answer
+    return answer if asking.operation.shape_error is None else answer_in_message_shape(answer)
+
+
+def _speaks_messages(incoming: Incoming) -> bool:
+    """Return whether a request comes from a client of Anthropic's API: all of them name its
+    version."""
+    names = incoming.forwarded[::4]
+    return any(name.lower() == b"anthropic-version" for name in names)
 
 
 def _hedge_s(value: bytes) -> float:

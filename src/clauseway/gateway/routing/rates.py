@@ -10,11 +10,15 @@ from typing import Final
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.metering import Unit
-from clauseway.metering.units import CONTAINED_IN
+from clauseway.metering.units import CONTAINED_IN, WHOLES_OF, charged_in
 
 _CODES: Final = max(Unit) + 1
 _INPUT: Final = Unit.INPUT_TOKENS
-_INPUT_PARTS: Final = (Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS)
+_INPUT_PARTS: Final = (
+    Unit.CACHED_INPUT_TOKENS,
+    Unit.CACHE_WRITE_TOKENS,
+    Unit.CACHE_WRITE_1H_TOKENS,
+)
 _OUTPUT_PARTS: Final = (
     Unit.REASONING_TOKENS,
     Unit.ACCEPTED_PREDICTION_TOKENS,
@@ -48,9 +52,9 @@ class TokenRates:
     def __init__(self, prices: Mapping[int, int]) -> None:
         self._prices = [prices.get(code, 0) for code in range(_CODES)]
         self._differences = list(self._prices)
-        for part, whole in CONTAINED_IN.items():
+        for part in CONTAINED_IN:
             if part in prices:
-                self._differences[part] -= self._prices[whole]
+                self._differences[part] -= self._prices[charged_in(part, prices)]
         self.input, self.output = self._prices[Unit.INPUT_TOKENS], self._prices[Unit.OUTPUT_TOKENS]
         self.input_max = max(
             self._prices[Unit.INPUT_TOKENS], *(prices.get(part, 0) for part in _INPUT_PARTS)
@@ -66,7 +70,7 @@ class TokenRates:
         self.by_time = Unit.AUDIO_INPUT_MILLISECONDS in prices and Unit.INPUT_TOKENS not in prices
 
     def _most(self, whole: Unit) -> int:
-        parts = (self._prices[part] for part, its in CONTAINED_IN.items() if its is whole)
+        parts = (self._prices[part] for part, wholes in WHOLES_OF.items() if whole in wholes)
         return max(self._prices[whole], *parts)
 
     def charge(self, units: Units) -> int:

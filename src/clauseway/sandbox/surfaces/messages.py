@@ -24,10 +24,11 @@ _STOPS: Final = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool
 
 class _Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that the format accepts, and its answer. `written` are the tokens that it puts
-    into the cache."""
+    into the cache, `for_an_hour` those of them that stay there for so long."""
 
     generation: Generation
     written: int
+    for_an_hour: int
     streamed: bool
 
 
@@ -93,7 +94,11 @@ def _accept(account: CloudAccount, request: dict[str, Any], model: str) -> _Acce
         cachable = whole - (whole - _CACHED_MIN) % _CACHED_STEP if whole >= _CACHED_MIN else 0
         written = max(cachable - read, 0)
     generation = msgspec.structs.replace(generation, cached_tokens=read)
-    return _Accepted(generation=generation, written=written, streamed=streamed)
+    # As the first block to be cached says: those of an hour stand before those of five minutes.
+    for_an_hour = written if b'"ttl":"1h"' in msgspec.json.encode(request) else 0
+    return _Accepted(
+        generation=generation, written=written, for_an_hour=for_an_hour, streamed=streamed
+    )
 
 
 def _thought(request: dict[str, Any], tokens_max: int) -> int:
@@ -158,7 +163,10 @@ def _usage(accepted: _Accepted) -> dict[str, object]:
         "input_tokens": generation.prompt_tokens - generation.cached_tokens - written,
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": generation.cached_tokens,
-        "cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": written - accepted.for_an_hour,
+            "ephemeral_1h_input_tokens": accepted.for_an_hour,
+        },
         "output_tokens": generation.completion_tokens,
         "output_tokens_details": {"thinking_tokens": generation.reasoning_tokens},
         "service_tier": "standard",

@@ -28,7 +28,7 @@ from ibis.expr.types import BooleanValue, DecimalValue, StringValue, Table, Valu
 from clauseway.ledger import RevenueLine, SaleRecord
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS, batch_codes, lengthless_codes
-from clauseway.metering.units import CONTAINED_IN, WHOLES
+from clauseway.metering.units import WHOLES, WHOLES_OF
 from clauseway.pricing import (
     BATCH,
     DEFAULT_TIER,
@@ -394,10 +394,16 @@ def _quantity(joined: Table, unit: Unit, priced: Sequence[Unit]) -> DecimalValue
     """Compute `metering.units.billable` on columns: a whole without those of its parts that have a
     price of their own."""
     quantity = joined[unit.column].fill_null(0).cast(_COUNT)
-    for part, whole in CONTAINED_IN.items():
-        if whole == unit and part in priced:
-            own = _price(joined, part).notnull().ifelse(joined[part.column].fill_null(0), 0)
-            quantity = quantity - own.cast(_COUNT)
+    for part, wholes in WHOLES_OF.items():
+        if part not in priced or unit not in wholes:
+            continue
+        # It is taken out of the nearest whole that has a price, else of the outermost.
+        taken = _price(joined, part).notnull()
+        for nearer in wholes[: wholes.index(unit)]:
+            if nearer in priced:
+                taken = taken & _price(joined, nearer).isnull()
+        own = taken.ifelse(joined[part.column].fill_null(0), 0)
+        quantity = quantity - own.cast(_COUNT)
     return quantity.cast(_COUNT)
 
 

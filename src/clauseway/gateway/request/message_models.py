@@ -1,0 +1,78 @@
+"""`/v1/models` in the shape that Anthropic's clients read: for requests that name a version of that
+API.
+
+Listed is what they can ask for, models with a deployment that speaks Messages, in the plan's order.
+Where Anthropic would say when a model was released, the vendor says an epoch if it is unknown.
+"""
+
+from typing import Final
+
+import msgspec
+
+from clauseway.gateway.request.information import query_of, whole_number
+from clauseway.gateway.request.selection import refuse_model
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.wire.errors import response
+from clauseway.gateway.wire.operations import BY_NAME
+
+_LISTED, _LISTED_MAX = 20, 1000
+_UNKNOWN_DAY: Final = "1970-01-01T00:00:00Z"
+_MESSAGES: Final = BY_NAME["messages"].name
+
+
+def message_models(
+    shared: Shared, customer: Customer, name: bytes | None, query: bytes, head_lines: bytes
+) -> bytes:
+    """List the models that are served to a customer as messages, or one of them."""
+    served = {
+        model: target
+        for model in shared.tables.models(shared.clock(), customer)
+        if (target := _speaking_messages(shared, customer, model)) is not None
+    }
+    if name is not None:
+        text = name.decode(errors="replace")
+        if text not in served:
+            refuse_model(text)
+        return response(200, msgspec.json.encode(_model(text, served[text])), head_lines)
+    asked = query_of(query, "limit", "after_id", "before_id", "beta")
+    limit = whole_number(asked, "limit", _LISTED, _LISTED_MAX)
+    names = _between(list(served), asked.get("after_id", ""), asked.get("before_id", ""))
+    page = names[-limit:] if "before_id" in asked else names[:limit]
+    listed = {
+        "data": [_model(model, served[model]) for model in page],
+        "has_more": len(names) > limit,
+        "first_id": page[0] if page else None,
+        "last_id": page[-1] if page else None,
+    }
+    return response(200, msgspec.json.encode(listed), head_lines)
+
+
+def _speaking_messages(shared: Shared, customer: Customer, model: str) -> CallTarget | None:
+    choice = shared.tables.choice(shared.clock(), customer, model)
+    targets = [candidate.target for candidate in choice.candidates] if choice is not None else []
+    return next((target for target in targets if _MESSAGES not in target.lacks), None)
+
+
+def _between(names: list[str], after: str, before: str) -> list[str]:
+    """Return the names of a page's neighbourhood; a name that is not there bounds nothing."""
+    if after in names:
+        names = names[names.index(after) + 1 :]
+    return names[: names.index(before)] if before in names else names
+
+
+def _model(name: str, target: CallTarget) -> dict[str, object]:
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": _UNKNOWN_DAY,
+        "lifecycle": "active",
+        "max_input_tokens": target.target.context_tokens_max or None,
+        "max_tokens": target.output_tokens_max or None,
+        "capabilities": None,
+        "line": None,
+        "deprecated_at": None,
+        "retires_at": None,
+    }
