@@ -43,6 +43,7 @@ NEEDED = [
     ({"pyarrow"}, ("decide", "--batch", "{folder}/x.parquet"), "--batch", "pip install 'clauseway[settle]'"),
     ({"pyarrow"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
     ({"cryptography"}, ("party", "key", "create", "--party", "openai"), "party", "pip install 'clauseway[signing]'"),
+    ({"botocore"}, ("gateway", "sandbox"), "gateway sandbox", "pip install 'clauseway[sandbox]'"),
     ({"ibis"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
 ]
 

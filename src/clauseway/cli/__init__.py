@@ -21,7 +21,7 @@ import msgspec
 import typer
 
 from clauseway.app.opening.home import home_at
-from clauseway.cli.commands import paths_like, program
+from clauseway.cli.commands import path_in, paths_like, program
 from clauseway.cli.faults import fault_of
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
@@ -90,7 +90,7 @@ def run(given: list[str]) -> int:
         _drop_output()
         return 0
     except ModuleNotFoundError as error:
-        return _missing(error, given[0], as_json)
+        return _missing(error, path_in(given), as_json)
     except Exception as error:
         fault = fault_of(error, _home_of(given))
         if fault is None:

@@ -410,6 +410,13 @@ def paths_like(given: Sequence[str]) -> list[str]:
     return [" ".join(path) for path in with_all or paths if path[-1] == words[unknown] or with_all]
 
 
+def path_in(given: Sequence[str]) -> str:
+    """Return the command that words name, without what is given to it: `gateway sandbox`."""
+    words = tuple(given)
+    named = [path for path in _paths(COMMANDS, ()) if words[: len(path)] == path]
+    return " ".join(max(named, key=len, default=words[:1]))
+
+
 def _paths(entries: Mapping[str, Entry], before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command and group, as they stand in the tree."""
     for name, entry in entries.items():
