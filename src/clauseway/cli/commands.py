@@ -414,7 +414,8 @@ def path_in(given: Sequence[str]) -> str:
     """Return the command that words name, without what is given to it: `gateway sandbox`."""
     words = tuple(given)
     named = [path for path in _paths(COMMANDS, ()) if words[: len(path)] == path]
-    return " ".join(max(named, key=len, default=words[:1]))
+    longest = max(named, key=len, default=words[:1])
+    return " ".join(longest)
 
 
 def _paths(entries: Mapping[str, Entry], before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
