@@ -114,7 +114,12 @@ models = {"gpt-5.5" = "there"}
 """
 # what is missing | what is started | what needs it | what to install
 OF_CHILDREN = [
-    ({"botocore"}, ("gateway", "sandbox", "--openai-port", "0"), "gateway: it needs botocore", "clauseway[sandbox]"),
+    (
+        {"botocore"},
+        ("gateway", "sandbox", "--openai-port", "0"),
+        "gateway sandbox: it needs botocore",
+        "clauseway[sandbox]",
+    ),
     ({"prometheus_client"}, ("serve", "--pages-port", "0"), "telemetry.metrics cannot be", "clauseway[server]"),
     ({"pyarrow"}, ("serve", "--pages-port", "0"), "serve: it needs pyarrow", "clauseway[server]"),
 ]

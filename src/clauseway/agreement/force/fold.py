@@ -254,7 +254,7 @@ def _ends_of_leads(agreement: Agreement, facts: FactRegister) -> set[date]:
 
 def _days_of(timed: Term | Change) -> set[date]:
     days = {timed.begins} if isinstance(timed, Term) else set()
-    if isinstance(timed, Precedence):
+    if isinstance(timed, Precedence) and timed.since > timed.begins:
         days.add(timed.since)
     if timed.through is not None:
         days.add(through(timed.through))
