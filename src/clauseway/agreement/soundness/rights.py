@@ -68,10 +68,10 @@ def _lies_within(
     )
 
 
-def _equal_scopes(one: Permission, other: Permission) -> bool:
+def _equal_scopes(first: Permission, second: Permission) -> bool:
     """Return whether two permissions say the same, of which `overlaps` warns."""
     keys = ("party", "grantor", "actions", "products", "despite", *WHERE)
-    return all(getattr(one, key) == getattr(other, key) for key in keys)
+    return all(getattr(first, key) == getattr(second, key) for key in keys)
 
 
 def _part_within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
