@@ -57,7 +57,10 @@ from clauseway.values import (
 )
 
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
-_COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
+_COUNT, _PRICE_TYPE, _PRICE = "decimal(18, 0)", "decimal(18, 12)", pa.decimal128(18, 12)
+# Stands for a unit without a price where a table of prices is handed to an engine: Ibis gives Spark
+# no empty decimals. No price is below zero.
+_NO_PRICE = Decimal(-1)
 # Rows that are Python objects at a time, besides the returned records.
 _CHUNK_ROWS = 20_000
 
@@ -334,6 +337,12 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     rows = prices.rows(groups)
     priced = sorted({unit for row in rows for unit in row.prices})
     table = ibis.memtable(_price_table(rows, by, priced))
+    table = table.mutate(
+        **{
+            name: table[name].nullif(_NO_PRICE).cast(_PRICE_TYPE)
+            for name in (f"price_of_{unit.column}" for unit in priced)
+        }
+    )
     on = [usage[name] == table[f"of_{name}"] for name in by]
     joined = usage.left_join(
         table, [*on, usage.event_day >= table.begin, usage.event_day < table.end]
@@ -433,7 +442,7 @@ def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[U
     for unit in priced:
         prices = [row.prices.get(unit) for row in rows]
         columns[f"price_of_{unit.column}"] = [
-            None if p is None else Decimal(p).scaleb(-12) for p in prices
+            _NO_PRICE if p is None else Decimal(p).scaleb(-12) for p in prices
         ]
     return pa.table(columns, schema=schema)
 
