@@ -20,12 +20,6 @@ BOTH = (
     "id: A1.both\nkind: permission\nparty: shop\ngrantor: maker\nactions: [sell, contract-compute]"
     "\nproducts: [apps, rooms]\nexclusive: true"
 )
-IN_TURN = (
-    "id: A1.north\nkind: permission\nparty: shop\nactions: [contract-compute]\nproducts: [rooms]\nclouds: [north]"
-    "\nthrough: 2026-04-30\n\n"
-    "id: A1.south\nkind: permission\nparty: shop\nactions: [contract-compute]\nproducts: [rooms]\nclouds: [south]"
-    "\nthrough: 2026-05-31"
-)
 EXCLUSIVE = "\nexclusive: true"
 SOLE = "\nsole: true"
 LETS_ALONE, LICENSES_ALONE = f"{ROOMS}{EXCLUSIVE}\n\n{PASSES}", f"{UNDER}{EXCLUSIVE}\n\n{PASSES}"
@@ -124,9 +118,6 @@ def answered(opened: OpenAgreement, question: str, day: str) -> tuple[str, list[
          ["A1.rooms", "grant"]),
         (ROOMS.replace("grantor: rival\n", ""), "id: A2.end\nends: [A1.rooms]", LET.format("shop"), AFTER,
          "conditional", ["A2.end", "A1.rooms", "grant"]),
-        # Of permissions for several places, the one that was lost last is cited where it was, and no other.
-        (IN_TURN, "", LET.format("shop"), AFTER, "conditional", ["grant"]),
-        (IN_TURN, "", LET.format("shop").replace("north", "south"), AFTER, "conditional", ["A1.south", "grant"]),
         # What the owner declared of itself was no right that somebody gave.
         (
             "id: A1.own-rooms\nkind: permission\nparty: maker\nactions: [contract-compute]\nproducts: [rooms]"

@@ -334,7 +334,7 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
         case Permission() if term.while_ or term.while_no:
             return Permission, term.id  # it may be paused
         case Permission():
-            return Permission, term.party, term.actions & looked_at
+            return Permission, term.party, term.actions & looked_at, _where(term)
     return None
 
 

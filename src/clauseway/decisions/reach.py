@@ -40,8 +40,6 @@ NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION = (
     "region",
 )
 MISMATCHES = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION, NOWHERE)
-# The parts that say where, to whom and by whom: a term that covers all others is about such acts.
-PLACES = frozenset((CLOUD, SELLER, SEGMENT, REGION))
 # How an act that an exclusivity reaches may pass it.
 INSIDE, CARVED_OUT = "inside", "carved-out"
 # A right whose grantor or licensor could not give it.

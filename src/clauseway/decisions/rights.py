@@ -13,7 +13,7 @@ from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.givers import LostRight, giver_of
-from clauseway.decisions.reach import NOWHERE, PLACES, Act, outside, outside_scope
+from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 
 # The rule that a launch on a party's own cloud grants the party resale there. It applies only where
 # an agreement states it.
@@ -36,11 +36,7 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
 
 
 class LostPermissions(msgspec.Struct, frozen=True):
-    """The permissions to an act that hold no more: those that pause, and the last that was lost.
-
-    Of all that the party lost to such acts on the product, only the last counts, and `last` is None
-    where that did not cover the act's place. The table would have to keep every place otherwise.
-    """
+    """The permissions to an act that hold no more: those that pause, and the last that was lost."""
 
     paused: tuple[TermState, ...]
     last: LostRight | None
@@ -53,12 +49,9 @@ def lost_permissions(case: Case, act: Act) -> LostPermissions:
     lost: list[LostRight] = []
     for state in case.states(Permission):
         term = state.term
-        if state.begin > case.as_of:
+        if state.begin > case.as_of or not case.reaches(term, act):
             continue
-        if case.reaches(term, act):
-            last[term.id] = max(last.get(term.id, state), state, key=lambda state: state.end)
-        elif outside(term, act, case.belongs) not in PLACES:
-            continue
+        last[term.id] = max(last.get(term.id, state), state, key=lambda state: state.end)
         if not state.paused and (loss := case.givers.lost_permission(state, lineage, case.as_of)):
             lost.append(loss)
     paused = tuple(
@@ -66,9 +59,7 @@ def lost_permissions(case: Case, act: Act) -> LostPermissions:
         for state in last.values()
         if state.paused and state.ended and given_by_right(case, state.term, act)
     )
-    newest = max(lost, key=lambda loss: loss.rank, default=None)
-    covers = newest is not None and outside(newest.state.term, act, case.belongs) == NOWHERE
-    return LostPermissions(paused, newest if covers else None)
+    return LostPermissions(paused, max(lost, key=lambda loss: loss.rank, default=None))
 
 
 def given_by_right(case: Case, term: AnyTerm, act: Act) -> bool:
