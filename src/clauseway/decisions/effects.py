@@ -90,12 +90,13 @@ def choices_left_out(agreement: Agreement) -> int:
 
 
 def without_term(agreement: Agreement, term: str) -> Agreement:
-    """Return the agreement as if a term had never been written."""
+    """Return the agreement as if a term had never been written, nor the exclusivity it wrote."""
+    gone = {term, f"{term}.exclusive", f"{term}.sole"}
     return msgspec.structs.replace(
         agreement,
         amendments=tuple(
             msgspec.structs.replace(
-                amendment, terms=tuple(other for other in amendment.terms if other.id != term)
+                amendment, terms=tuple(other for other in amendment.terms if other.id not in gone)
             )
             for amendment in agreement.amendments
         ),
