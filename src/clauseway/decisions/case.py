@@ -73,7 +73,7 @@ class Case(msgspec.Struct, frozen=True):
             facts=facts,
             question=question,
             by_kind=by_kind,
-            givers=Givers.of(by_kind),
+            givers=Givers.of(force.states),
             comparisons=comparisons,
             begun_by=begun_by,
         )

@@ -230,83 +230,70 @@ def _place(bearing: Bearing) -> int:
 class _Ended:
     """The terms that have ended and may still be cited, of one action and product.
 
-    Of terms with the same reach, only the one that ended last is kept. An exclusivity is dropped
-    if an exclusivity that ended later covers all of its reach. Where rights depend on whoever gave
-    them, what once let somebody give them is kept too: a right that fell is told from one that
-    never was.
+    A term is dropped if one of its kind and parties that ended later covers all of its reach. Where
+    rights depend on whoever gave them, what once let somebody give them is kept too: a right that
+    fell is told from one that never was.
     """
 
     def __init__(self, text: Text, bearings: Sequence[Bearing], lineage: frozenset[str]) -> None:
         self._text, self._lineage = text, lineage
         states = [text.live[bearing.place] for bearing in bearings]
-        by_kind: dict[type, list[TermState]] = defaultdict(list)
-        for state in states:
-            by_kind[type(state.term)].append(state)
-        self._givers = Givers.of(by_kind)
+        self._givers = Givers.of(states)
         self._given = any(giver_of(state.right or state.term) for state in states)
-        self._last: dict[object, tuple[_Rank, Bearing]] = {}
-        self._reserved: dict[_Reserved, Bearing] = {}
+        self._last: dict[object, dict[_Reach, tuple[_Rank, Bearing]]] = defaultdict(dict)
 
     def add(self, bearing: Bearing, action: str) -> None:
         state = self._text.ended[bearing.place]
-        term = state.term
-        if isinstance(term, Exclusivity):
-            reserved = frozenset(act for act in _LOOKS_AT[action] if term.bears_on(act))
-            self._add_reserved(bearing, (reserved, *_where(term)))
-            return
-        rank: _Rank | None = self._rank(bearing)
-        if self._given and (isinstance(term, Ownership) or may_license(term)):
-            reach: object = bearing
-        elif (reach := _reach_once_ended(term, bearing, action)) is not None:
-            rank = self._rank_lost(bearing, state)
-        if reach is None or rank is None:
-            return
-        if reach not in self._last or rank > self._last[reach][0]:
-            self._last[reach] = rank, bearing
+        alike, reach = _reach_once_ended(state.term, bearing, action)
+        lost = self._lost(state)
+        if self._given and (isinstance(state.term, Ownership) or may_license(state.term)):
+            alike, reach, lost = bearing, _EVERYWHERE, state.end
+        if alike is not None and lost is not None:
+            # Ranked as the engine chooses: by day, then by amendment, then the first in the text.
+            self._keep(bearing, self._last[alike], reach, (lost, state.order, -bearing.place))
 
-    def _rank_lost(self, bearing: Bearing, state: TermState) -> "_Rank | None":
-        """Rank a right by the day on which it was lost; None if it was never given."""
+    def _lost(self, state: TermState) -> date | None:
+        """Return the day on which an ended term was lost; None for a right that never was."""
         match state.term:
             case Licence():
                 lost = self._givers.lost(state, self._lineage, state.as_of)
             case Permission() if not state.paused:
                 lost = self._givers.lost_permission(state, self._lineage, state.as_of)
             case _:
-                return self._rank(bearing)
-        return (lost.day, state.order, -bearing.place) if lost is not None else None
+                return state.end
+        return lost.day if lost is not None else None
 
-    def _add_reserved(self, bearing: Bearing, reach: "_Reserved") -> None:
-        rank = self._rank(bearing)
-        # Drop the new exclusivity if one with the same reach ended later.
-        if reach in self._reserved and self._rank(self._reserved[reach]) > rank:
+    @staticmethod
+    def _keep(
+        bearing: Bearing,
+        last: "dict[_Reach, tuple[_Rank, Bearing]]",
+        reach: "_Reach",
+        rank: "_Rank",
+    ) -> None:
+        if any(later > rank and _covers(wide, reach) for wide, (later, _) in last.items()):
             return
-        # Drop the exclusivities that it covers and that ended earlier.
         narrower = [
             narrow
-            for narrow, ended in self._reserved.items()
-            if _covers(reach, narrow) and self._rank(ended) < rank
+            for narrow, (earlier, _) in last.items()
+            if earlier < rank and _covers(reach, narrow)
         ]
         for narrow in narrower:
-            del self._reserved[narrow]
-        self._reserved[reach] = bearing
-
-    def _rank(self, bearing: Bearing) -> "_Rank":
-        """Rank as the engine chooses: by end, then by amendment, then the first in the text."""
-        state = self._text.ended[bearing.place]
-        return state.end, state.order, -bearing.place
+            del last[narrow]
+        last[reach] = rank, bearing
 
     def kept(self) -> tuple[Bearing, ...]:
-        last = (bearing for _, bearing in self._last.values())
-        return tuple(sorted((*last, *self._reserved.values()), key=_place))
+        last = (bearing for alike in self._last.values() for _, bearing in alike.values())
+        return tuple(sorted(last, key=_place))
 
 
 # When a right was lost, and the place of its term in the order of the fold.
 _Rank = tuple[date, int, int]
-# The actions that an exclusivity bears on, then the names of each part that scopes may keep to.
-_Reserved = tuple[NAMES, ...]
+# The actions that a term bears on, then the names of each part that scopes may keep to.
+_Reach = tuple[NAMES, ...]
+_EVERYWHERE: _Reach = (frozenset(),)
 
 
-def _covers(wide: _Reserved, narrow: _Reserved) -> bool:
+def _covers(wide: _Reach, narrow: _Reach) -> bool:
     """Return whether a scope covers all of a narrower scope. An empty set of names covers all."""
     places = zip(wide[1:], narrow[1:], strict=True)
     return wide[0] >= narrow[0] and all(
@@ -314,28 +301,27 @@ def _covers(wide: _Reserved, narrow: _Reserved) -> bool:
     )
 
 
-def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
-    """Return a key that is equal for two ended terms with the same reach.
+def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> tuple[object, _Reach]:
+    """Return a key that is equal for ended terms of one kind and parties, and the term's reach.
 
-    Return None for a term that is never cited once it has ended.
+    The key is None for a term that is never cited once it has ended.
     """
     looked_at = _LOOKS_AT[action]
     match term:
+        case Exclusivity():
+            reserved = frozenset(act for act in looked_at if term.bears_on(act))
+            return Exclusivity, (reserved, *_where(term))
         case Licence():
-            carries = [term.carries[index] for index in bearing.within]
-            return (
-                Licence,
-                term.licensor,
-                term.licensee,
-                tuple((scope.actions & looked_at, _where(scope)) for scope in carries),
-            )
+            carries = (term.carries[index] for index in bearing.within)
+            carried = tuple((scope.actions & looked_at, _where(scope)) for scope in carries)
+            return (Licence, term.licensor, term.licensee, carried), _EVERYWHERE
         case RevenueShareTerm():
-            return RevenueShareTerm, term.payer, term.payee
+            return (RevenueShareTerm, term.payer, term.payee), _EVERYWHERE
         case Permission() if term.while_ or term.while_no:
-            return Permission, term.id  # it may be paused
+            return (Permission, term.id), _EVERYWHERE  # it may be paused
         case Permission():
-            return Permission, term.party, term.actions & looked_at, _where(term)
-    return None
+            return (Permission, term.party), (term.actions & looked_at, *_where(term))
+    return None, _EVERYWHERE
 
 
 def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, ...]:
@@ -573,6 +559,7 @@ class Partitions:
     def of(self, situation: Situation, *, for_another: bool = False) -> Partition:
         """Return the partition of a situation; of serving, either for itself or for another."""
         sets = _no_name_sets()
+        in_order = tuple(sets.values())
         for bearing in (*situation.live, *situation.ended):
             term_sets = self._tells.get(bearing)
             if term_sets is None:
@@ -580,8 +567,10 @@ class Partitions:
                 term_sets = self._tells[bearing] = _term_name_sets(
                     term, bearing, self._text.catalog
                 )
-            for part, names in zip(_TOLD_APART, term_sets, strict=True):
-                sets[part].update(names)
+            for names_of_part, names in zip(in_order, term_sets, strict=True):
+                # Most terms keep to no names of most parts.
+                if names:
+                    names_of_part.update(names)
         for place, _ in situation.facts:
             match self._text.known_facts.facts[place]:
                 case Grant() | Withdrawal() as grant:

@@ -37,10 +37,7 @@ def fallen_rights(
 
 
 def _of(states: tuple[TermState, ...], catalog: Catalog, last_day: date) -> Iterator[FallenRight]:
-    by_kind: dict[type, list[TermState]] = {}
-    for state in states:
-        by_kind.setdefault(type(state.term), []).append(state)
-    givers = Givers.of(by_kind)
+    givers = Givers.of(states)
     lineages = {
         name: catalog.lineage(name) for name in sorted({*catalog.classes, *catalog.products})
     }

@@ -5,7 +5,7 @@ or may license it on no more, the right falls, and so does every right that rest
 that its giver could never give was none.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -53,10 +53,10 @@ class Givers(msgspec.Struct, frozen=True):
     licensing: Sequence[TermState]
 
     @classmethod
-    def of(cls, by_kind: Mapping[type, Sequence[TermState]]) -> "Givers":
+    def of(cls, states: Sequence[TermState]) -> "Givers":
         return cls(
-            owning=by_kind.get(Ownership, ()),
-            licensing=[state for state in by_kind.get(Permission, ()) if may_license(state.term)],
+            owning=[state for state in states if isinstance(state.term, Ownership)],
+            licensing=[state for state in states if may_license(state.term)],
         )
 
     def ownership(self, lineage: frozenset[str], day: date) -> TermState | None:
