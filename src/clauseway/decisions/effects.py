@@ -21,7 +21,12 @@ import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.agreement.language.definitions import Event
-from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative
+from clauseway.agreement.language.terms import (
+    EXCLUSIVE_SUFFIX,
+    MILESTONE,
+    AnyTerm,
+    Inoperative,
+)
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import decide
 from clauseway.decisions.case import Case
@@ -91,7 +96,7 @@ def choices_left_out(agreement: Agreement) -> int:
 
 def without_term(agreement: Agreement, term: str) -> Agreement:
     """Return the agreement as if a term had never been written, nor the exclusivity it wrote."""
-    gone = {term, f"{term}.exclusive", f"{term}.sole"}
+    gone = _with_exclusivity(term)
     return msgspec.structs.replace(
         agreement,
         amendments=tuple(
@@ -101,6 +106,10 @@ def without_term(agreement: Agreement, term: str) -> Agreement:
             for amendment in agreement.amendments
         ),
     )
+
+
+def _with_exclusivity(term: str) -> frozenset[str]:
+    return frozenset({term, f"{term}{EXCLUSIVE_SUFFIX}"})
 
 
 def differ(decision: Decision, other: Decision) -> bool:
@@ -181,7 +190,8 @@ class _Search:
     ) -> None:
         table = DecisionTable(self._agreement, self._catalog, knowledge.facts, known_at, readings)
         for sheet in table.sheets():
-            folded = {state.term.id for state in sheet.case.force.states}
+            states = sheet.case.force.states
+            folded = {term.id for state in states for term in (state.term, state.right) if term}
             for term in folded.intersection(self._pending):
                 effect = self._effect(term, sheet, knowledge, known_at, readings, outcomes_alone)
                 if effect is None or (outcomes_alone and not effect.changes_outcome):
@@ -232,7 +242,8 @@ class _Search:
 
 
 def _without(case: Case, term: str) -> Case:
-    kept = tuple(state for state in case.force.states if state.term.id != term)
+    gone = _with_exclusivity(term)
+    kept = tuple(state for state in case.force.states if state.term.id not in gone)
     force = msgspec.structs.replace(case.force, states=kept)
     return Case.of(case.agreement, case.catalog, force, case.facts, case.question)
 

@@ -15,7 +15,10 @@ class Severity(StrEnum):
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
-    """A remark of `agreement check`. `what` is the matter, `todo` the remedy."""
+    """A remark of `agreement check`. `what` is the matter, `todo` the remedy.
+
+    `term` is the id of the text that it is about; empty if it is about none that has an id.
+    """
 
     severity: Severity
     kind: str
@@ -24,6 +27,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     why: str
     todo: str
+    term: str = ""
 
     @property
     def rank(self) -> tuple[int, str, int, str]:
@@ -43,6 +47,7 @@ def remark(
         what=problem,
         why=why,
         todo=todo,
+        term=at.term,
     )
 
 

@@ -130,7 +130,7 @@ def empty_rights(
 ) -> Iterator[Remark]:
     """Remark on the rights that other terms empty, if no other remark says so."""
     contradicted = {
-        (remark.document, remark.line): remark.severity
+        remark.term: remark.severity
         for remark in checked
         if remark.kind == "contradicted-grant"
     }
@@ -138,7 +138,7 @@ def empty_rights(
     for right in empty:
         term, at = terms[right.term], terms[right.term].citation
         severity = Severity.ERROR if right.whole else Severity.WARNING
-        if contradicted.get((at.document, at.line)) in (Severity.ERROR, severity):
+        if contradicted.get(term.id) in (Severity.ERROR, severity):
             continue
         lost = "nothing" if right.whole else f"no way to {' or '.join(right.actions)}"
         by = " and ".join(right.by)
@@ -202,26 +202,22 @@ def without_effect(
 ) -> Iterator[Remark]:
     """Remark on the terms that change no answer, if no other remark says why."""
     explained = {
-        (remark.document, remark.line)
+        remark.term
         for remark in checked
         if remark.kind in ("dead", "unreachable", "emptied", "unowned")
     }
     for amendment in agreement.amendments:
         for term in amendment.terms:
-            at = term.citation
-            if term.id in shown or isinstance(term, Inoperative):
+            if term.id in {*shown, *explained} or isinstance(term, Inoperative):
                 continue
-            if (at.document, at.line) in explained:
-                continue
-            yield Remark(
-                severity=Severity.WARNING,
-                kind="no-effect",
-                document=at.document,
-                line=at.line,
-                what=f"{term.id} changes no answer",
-                why="with it or without it, every question has the same outcome, reasons and "
+            yield remark(
+                Severity.WARNING,
+                "no-effect",
+                term.citation,
+                f"{term.id} changes no answer",
+                "with it or without it, every question has the same outcome, reasons and "
                 "conditions",
-                todo="Delete it, or fix its scope or its days, or end what leaves nothing to it.",
+                "Delete it, or fix its scope or its days, or end what leaves nothing to it.",
             )
 
 
