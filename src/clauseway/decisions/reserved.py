@@ -45,8 +45,8 @@ def reserved_to_nobody(
         table = DecisionTable(agreement, catalog, facts, KnownAt.everything(), readings)
         for sheet in table.sheets():
             for state in sheet.case.states(Exclusivity):
-                if state.in_force and isinstance(state.term, Exclusivity):
-                    search.look(state.term, state, sheet)
+                if state.in_force:
+                    search.look(state, sheet)
     return tuple(search.reserved())
 
 
@@ -57,9 +57,10 @@ class _Search:
         self._free: set[_Reserved] = set()
         self._closed: dict[_Reserved, dict[date, set[str]]] = {}
 
-    def look(self, term: Exclusivity, state: TermState, sheet: Sheet) -> None:
+    def look(self, state: TermState, sheet: Sheet) -> None:
         """Decide the acts inside an exclusivity in a situation, until one is not forbidden."""
-        case = sheet.case
+        case, term = sheet.case, state.term
+        assert isinstance(term, Exclusivity)
         forbidding: dict[_Reserved, set[str]] = {}
         free: set[_Reserved] = set()
         for act in sheet.acts:

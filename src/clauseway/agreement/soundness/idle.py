@@ -27,7 +27,6 @@ from clauseway.agreement.soundness.lives import (
     WHERE,
     Lives,
     Scoped,
-    covers,
     defined,
     whatever_happens,
 )
@@ -189,7 +188,7 @@ def _is_excepted(lives: Lives, term: Forbidding) -> bool:
         place for place in lives.places((term,), told_by, "") if place.get(part) not in reserved
     ]
     return all(
-        any(cell in lives.cells_of(scope) and covers(scope, place, "") for scope in term.except_)
+        lives.carves_out(term, cell, place)
         for cell in lives.cells(term.actions, term.products)
         for place in places
     )

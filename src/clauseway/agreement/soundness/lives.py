@@ -21,6 +21,7 @@ from clauseway.agreement.language.terms import (
     NAMES,
     AnyTerm,
     Exclusivity,
+    Forbidding,
     Permission,
     Prohibition,
     Scope,
@@ -131,6 +132,12 @@ class Lives:
     def cells_of(self, scope: Scope) -> frozenset[Cell]:
         """Return the cells of a carve-out or of a scope of a licence. An empty list means any."""
         return self.cells(scope.actions or self._actions, scope.products or self._classes)
+
+    def carves_out(self, term: Forbidding, cell: Cell, place: PlaceNames) -> bool:
+        """Return whether a carve-out of a term covers an act at a place."""
+        return any(
+            cell in self.cells_of(scope) and covers(scope, place, "") for scope in term.except_
+        )
 
     @cached_property
     def _actions(self) -> NAMES:

@@ -135,9 +135,7 @@ def _forbidden_to(
 def _is_forbidden(lives: Lives, prohibition: Prohibition, cell: Cell, place: PlaceNames) -> bool:
     if cell not in lives.cells(prohibition.actions, prohibition.products):
         return False
-    return covers(prohibition, place, "") and not any(
-        cell in lives.cells_of(scope) and covers(scope, place, "") for scope in prohibition.except_
-    )
+    return covers(prohibition, place, "") and not lives.carves_out(prohibition, cell, place)
 
 
 def despite_in_vain(lives: Lives) -> Iterator[Remark]:
