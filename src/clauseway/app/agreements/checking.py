@@ -130,9 +130,7 @@ def empty_rights(
 ) -> Iterator[Remark]:
     """Remark on the rights that other terms empty, if no other remark says so."""
     contradicted = {
-        remark.term: remark.severity
-        for remark in checked
-        if remark.kind == "contradicted-grant"
+        remark.term: remark.severity for remark in checked if remark.kind == "contradicted-grant"
     }
     terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
     for right in empty:
