@@ -425,6 +425,10 @@ front matter that is a list
     A1.md:6 written: - a
     told: A1.md:2 the front matter is not a mapping
 
+a blank title
+    A1.md:3 written: title: " "
+    told: A1.md:3 'title' does not fit
+
 a title that is a list
     A1.md:3 written: title: [a]
     told: A1.md:3 'title' does not fit
@@ -639,6 +643,28 @@ a stake in oneself
     A1.md:16 written: holder: maker
     A1.md:17 written: of: maker
     told: A1.md:18 A1.own is between maker and itself
+
+an undertaking of nobody
+    A1.md:15 written: kind: undertaking
+    A1.md:16 written:
+    A1.md:17 written: parties: []
+    told: A1.md:17 'parties' does not fit
+
+a commitment to nothing
+    A1.md:15 written: kind: commitment ⏎ to: buyer
+    A1.md:17 written: about: ""
+    told: A1.md:18 'about' does not fit
+
+a commitment to a space
+    A1.md:15 written: kind: commitment ⏎ to: buyer
+    A1.md:17 written: about: " "
+    told: A1.md:18 'about' does not fit
+
+a stake that is left blank
+    A1.md:15 written: kind: stake ⏎ of: buyer
+    A1.md:16 written: holder: maker
+    A1.md:17 written: about:
+    told: A1.md:18 'about' does not fit
 
 regions that name none
     A1.md:30 written: only: {clouds: [other]} ⏎ regions: []

@@ -253,7 +253,7 @@ def block_schema() -> Schema:
             },
             **facts,
             "text": {"type": ["string", "number", "boolean"]},
-            "name": {"type": ["string", "number", "boolean"], "minLength": 1},
+            "name": {"type": ["string", "number", "boolean"], "minLength": 1, "pattern": r"\S"},
             "fact.product": _record(AddedProduct, "product"),
             "fact.party": _record(AddedParty, "party"),
         },
@@ -316,6 +316,8 @@ def _value(wanted: Any, key: str) -> Schema:
         }
         return {"type": "array", "items": {"anyOf": [dict(_NAMED), with_passage]}, "minItems": 1}
     if get_origin(wanted) is Annotated:
+        if get_origin(get_args(wanted)[0]) is frozenset:
+            return {**_NAMES, "minItems": 1}
         return dict(_NAMED)
     if key == "actions":
         return {"type": "array", "items": {"enum": list(TERM_ACTIONS)}}

@@ -11,6 +11,7 @@ any other place lies in `elsewhere`.
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Annotated
 
 import msgspec
 
@@ -20,6 +21,9 @@ from clauseway.values import Citation
 
 NAMES = frozenset[str]
 _NONE: NAMES = frozenset()
+# Of a kind that decides nothing, what it names and says is all that it has.
+_SomeText = Annotated[str, msgspec.Meta(pattern=r"\S")]
+_SomeNames = Annotated[NAMES, msgspec.Meta(min_length=1)]
 
 # The event that every agreement knows; a fact of that kind dates it.
 MILESTONE = "milestone"
@@ -261,7 +265,7 @@ class Commitment(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="co
 
     party: str
     to: str
-    about: str
+    about: _SomeText
 
 
 class Stake(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="stake"):
@@ -269,13 +273,13 @@ class Stake(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="stake")
 
     holder: str
     of: str
-    about: str
+    about: _SomeText
 
 
 class Undertaking(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="undertaking"):
     """Parties undertake to cooperate. It changes no answer."""
 
-    parties: NAMES
+    parties: _SomeNames
 
 
 class Context(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="context"):

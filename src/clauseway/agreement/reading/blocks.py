@@ -20,8 +20,8 @@ from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.values import BadNumber, read_whole
 
 T = TypeVar("T", bound=msgspec.Struct)
-# A text that must not be empty: an identifier, a title.
-Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
+# A text that must not be empty or blank: an identifier, a title.
+Named: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
 
 class CitedSource(msgspec.Struct, frozen=True):
@@ -168,22 +168,20 @@ def _sources(entry: YamlValue, key: str, mistakes: Mistakes) -> object:
 
 def _source(item: YamlValue) -> CitedSource | None:
     if isinstance(item.value, str):
-        return CitedSource(item.value) if item.value else None
+        return CitedSource(item.value) if item.value.strip() else None
     if len(item.members) != 1:
         return None
     [(name, passage)] = item.members.items()
-    if not isinstance(passage.value, str) or not passage.value:
+    if not isinstance(passage.value, str) or not passage.value.strip():
         return None
     return CitedSource(name, passage.value)
 
 
 def _misfit(entry: YamlValue, key: str, form: tuple[str, str], mistakes: Mistakes) -> None:
     why, todo = form
+    empty = entry.value == [] or (isinstance(entry.value, str) and not entry.value.strip())
     mistakes.add(
-        entry.line,
-        f"{key!r} does not fit",
-        "it is empty" if entry.value in ("", []) else f"it is {why}",
-        todo,
+        entry.line, f"{key!r} does not fit", "it is empty" if empty else f"it is {why}", todo
     )
 
 
