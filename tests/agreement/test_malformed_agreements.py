@@ -666,6 +666,40 @@ a stake that is left blank
     A1.md:17 written: about:
     told: A1.md:18 'about' does not fit
 
+a product named twice
+    A1.md:17 written: products: ⏎   - api ⏎   - chat-1 ⏎   - api
+    told: A1.md:20 'api' stands twice in 'products'
+
+an action named twice
+    A1.md:28 written: actions: [serve, serve]
+    told: A1.md:28 'serve' stands twice in 'actions'
+
+a seller of a base named twice
+    A1.md:44 written: base: {sellers: [maker, maker]}
+    told: A1.md:44 'maker' stands twice in 'sellers'
+
+a source cited twice
+    A1.md:18 written: source: [T, T]
+    told: A1.md:18 'T' stands twice in 'source'
+
+an amendment rescinded twice
+    A2.md:5 written: effective: 2023-06-01
+    A2.md:15 written: rescinds: [A1, A1]
+    told: A2.md:15 'A1' stands twice in 'rescinds'
+
+the same carve-out twice
+    A1.md:31 written: source: [T] ⏎ except:
+    A1.md:32 written:   - {products: [api, chat-1]} ⏎   - {segments: [trade]} ⏎   - {products: [chat-1, api]} ⏎ ```
+    told: A1.md:35 the same stands twice in 'except'
+
+a party defined twice
+    agreement.md:9 written: parties: [maker, buyer, maker]
+    told: agreement.md:9 'maker' stands twice in 'parties'
+
+an action of a class twice
+    agreement.md:13 written:   api: {actions: [serve, sell, serve]}
+    told: agreement.md:13 'serve' stands twice in 'actions'
+
 regions that name none
     A1.md:30 written: only: {clouds: [other]} ⏎ regions: []
     told: A1.md:31 'regions' of A1.only is empty

@@ -190,7 +190,7 @@ _DEFINED: Mapping[str, str] = {
 _TEXT: Schema = {"$ref": "#/$defs/text"}
 _DAY: Schema = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 _NAMED: Schema = {"$ref": "#/$defs/name"}
-_NAMES: Schema = {"type": "array", "items": _TEXT}
+_NAMES: Schema = {"type": "array", "items": _TEXT, "uniqueItems": True}
 _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "classes": ClassWritten,
     "products": ProductWritten,
@@ -314,17 +314,22 @@ def _value(wanted: Any, key: str) -> Schema:
             "maxProperties": 1,
             "additionalProperties": _NAMED,
         }
-        return {"type": "array", "items": {"anyOf": [dict(_NAMED), with_passage]}, "minItems": 1}
+        return {
+            "type": "array",
+            "items": {"anyOf": [dict(_NAMED), with_passage]},
+            "minItems": 1,
+            "uniqueItems": True,
+        }
     if get_origin(wanted) is Annotated:
         if get_origin(get_args(wanted)[0]) is frozenset:
             return {**_NAMES, "minItems": 1}
         return dict(_NAMED)
     if key == "actions":
-        return {"type": "array", "items": {"enum": list(TERM_ACTIONS)}}
+        return {**_NAMES, "items": {"enum": list(TERM_ACTIONS)}}
     if key == "until":
         return {"anyOf": [dict(_DAY), dict(_NAMED)]}
     if key == "options":
-        return {**_NAMES, "minItems": 2, "uniqueItems": True}
+        return {**_NAMES, "minItems": 2}
     if key in _WORDS:
         return {"enum": sorted(_WORDS[key])}
     if wanted in (date, date | None):
@@ -341,9 +346,7 @@ def _value(wanted: Any, key: str) -> Schema:
         item = get_args(wanted)[0]
         record = isinstance(item, type) and issubclass(item, msgspec.Struct)
         return (
-            {"type": "array", "items": {**_record(item), "minProperties": 1}}
-            if record
-            else dict(_NAMES)
+            {**_NAMES, "items": {**_record(item), "minProperties": 1}} if record else dict(_NAMES)
         )
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
         return _record(wanted)

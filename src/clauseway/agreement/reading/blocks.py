@@ -36,6 +36,8 @@ Cited: TypeAlias = Annotated[tuple[CitedSource, ...], msgspec.Meta(min_length=1)
 # All whole numbers in terms count days.
 _DAYS_MAX = 36_500
 _NOTHING: Mapping[str, object] = {}
+# Lists of which other checks say what stands in them twice.
+_REPEATED_ELSEWHERE = frozenset({"ends", "sets-end", "tiers", "floors", "options"})
 
 
 def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> YamlValue | None:
@@ -85,6 +87,7 @@ def build(
     for key, field in fields.items():
         if (member := entry.members.get(key)) is not None:
             values[field.name] = _converted(member, key, field, mistakes)
+            check_repeated(member, key, mistakes)
         elif field.required:
             mistakes.add(
                 entry.line, f"{key!r} is missing", "it has no default", f"Write {key}: … there."
@@ -105,6 +108,28 @@ def _check_keys(kind: type, entry: YamlValue, keys: Iterable[str], mistakes: Mis
             mistakes.check_one_of(member.line, "key", key, set(keys))
         else:
             mistakes.add(member.line, f"{key!r} has no place here", refusal.why, refusal.todo)
+
+
+def check_repeated(entry: YamlValue, key: str, mistakes: Mistakes) -> None:
+    """Report what stands twice in a list: the second says nothing, and looks like something else.
+
+    Lists within it have no order: `[a, b]` is `[b, a]`.
+    """
+    seen: dict[object, int] = {}
+    for item in entry.items if key not in _REPEATED_ELSEWHERE else ():
+        content = _content(item)
+        if content in seen:
+            said = repr(item.value) if isinstance(item.value, str) else "the same"
+            why = f"it stands on line {seen[content]}, and says nothing more the second time"
+            todo = "Delete one of the two, or write what else is meant."
+            mistakes.add(item.line, f"{said} stands twice in {key!r}", why, todo)
+        seen.setdefault(content, item.line)
+
+
+def _content(entry: YamlValue) -> object:
+    if entry.is_mapping:
+        return frozenset((key, _content(member)) for key, member in entry.members.items())
+    return entry.value if isinstance(entry.value, str) else frozenset(map(_content, entry.items))
 
 
 def _converted(entry: YamlValue, key: str, field: FieldInfo, mistakes: Mistakes) -> object:

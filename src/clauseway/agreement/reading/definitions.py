@@ -25,7 +25,13 @@ from clauseway.agreement.language.definitions import (
     Reading,
 )
 from clauseway.agreement.language.terms import ANYONE, MILESTONE
-from clauseway.agreement.reading.blocks import Cited, CitedSource, build, read_mapping
+from clauseway.agreement.reading.blocks import (
+    Cited,
+    CitedSource,
+    build,
+    check_repeated,
+    read_mapping,
+)
 from clauseway.agreement.reading.front import DefinitionsFront, read_front
 from clauseway.agreement.text.entries import Plain, YamlValue
 from clauseway.agreement.text.markdown import Block, Document
@@ -253,6 +259,8 @@ class _Sections:
         regions = {}
         for name, member in self._members("regions").items():
             places = member.plain()
+            for cloud, named in member.members.items():
+                check_repeated(named, cloud, self._mistakes)
             if isinstance(places, dict) and all(map(_is_list_of_names, places.values())):
                 regions[name] = {
                     cloud: frozenset(map(str, names)) for cloud, names in places.items()
@@ -267,6 +275,7 @@ class _Sections:
         """Return a section that is a list of names."""
         entry = self._entries.get(section, YamlValue([], 0))
         names = entry.plain()
+        check_repeated(entry, section, self._mistakes)
         if isinstance(names, list) and _is_list_of_names(names):
             return frozenset(str(name) for name in names)
         todo = f"Write {section}: [a, b]."
