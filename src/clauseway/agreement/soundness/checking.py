@@ -18,6 +18,7 @@ from clauseway.agreement.language.agreement import Agreement
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.soundness.conflicts import conflicts, contradicted_grants, two_owners
 from clauseway.agreement.soundness.coverage import (
+    beside_its_class,
     forbids_what_nobody_owns,
     gaps,
     overlaps,
@@ -48,6 +49,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     gaps,
     forbids_what_nobody_owns,
     overlaps,
+    beside_its_class,
     never_in_force,
     changes_nothing,
     events_changing_nothing,

@@ -1,4 +1,4 @@
-"""Gaps and overlaps: classes that nobody owns, and terms that say the same."""
+"""Gaps and overlaps: classes that nobody owns, terms and names that say the same."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,10 @@ from typing import assert_never
 import msgspec
 
 from clauseway.agreement.force.fold import boundaries
+from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.terms import (
     ANYONE,
+    EXCLUSIVE_SUFFIX,
     NAMES,
     AnyTerm,
     Commitment,
@@ -136,6 +138,25 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
                     if lives.amendment_of[earlier.id] == amendment
                     else f"End {earlier.id} in a change of {amendment}, or delete {later.id}.",
                 )
+
+
+def beside_its_class(lives: Lives) -> Iterator[Remark]:
+    """Note a product or class that a list names beside a class in which it lies."""
+    for _, term in lives.terms:
+        # An exclusivity that a right writes has the right's own list.
+        named = [use.names for use in uses(term) if use.noun == "product"]
+        for names in named if not term.id.endswith(EXCLUSIVE_SUFFIX) else ():
+            for name in sorted(names):
+                if wider := sorted(lives.catalog.lineage(name) & {*names} - {name}):
+                    yield remark(
+                        Severity.NOTE,
+                        "within-class",
+                        term.citation,
+                        f"{term.id} names {name} beside {wider[0]}, in which it lies",
+                        f"what is said of {wider[0]} holds of {name} too, with or without its name",
+                        f"Nothing, if it is meant to be said twice; else delete {name}, or "
+                        f"{wider[0]} if only {name} is meant.",
+                    )
 
 
 _OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))

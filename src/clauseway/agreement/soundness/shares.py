@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
+from clauseway.agreement.language.shares import Tier
 from clauseway.agreement.language.terms import RevenueShareTerm
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
@@ -11,7 +12,7 @@ from clauseway.values import BadNumber
 
 
 def shares_of_nothing(lives: Lives) -> Iterator[Remark]:
-    """Remark on what a share says in vain: a rate of nothing, a tier beyond the cap.
+    """Remark on what a share says in vain: a rate of nothing, a tier without effect.
 
     Figures are left out: an assumption may change their values.
     """
@@ -47,12 +48,28 @@ def _in_vain(term: RevenueShareTerm) -> Iterator[tuple[str, str, str]]:
             f"withholding: {term.withholding} keeps back all that is due",
             "Write the part that is kept back.",
         )
-    for tier in _beyond_cap(term):
+    for above in _beyond_cap(term):
         yield (
-            f"the tier above {tier} of {term.id} is never reached",
+            f"the tier above {above} of {term.id} is never reached",
             f"the rates below it make the cap of {term.cap} due before",
             "Raise the cap, lower the tier, or delete it.",
         )
+    for tier in _at_rate_below(term):
+        yield (
+            f"the tier above {tier.above} of {term.id} changes nothing",
+            f"its rate of {tier.rate} is the rate below it",
+            "Write the rate that is meant, or delete the tier.",
+        )
+
+
+def _at_rate_below(term: RevenueShareTerm) -> Iterator[Tier]:
+    """Yield each tier that goes on at the rate below it, be it written out or a figure."""
+    below = term.rate
+    for tier in term.tiers:
+        rate = _percentage(tier.rate)
+        if tier.rate == below or (rate is not None and rate == _percentage(below)):
+            yield tier
+        below = tier.rate
 
 
 def _beyond_cap(term: RevenueShareTerm) -> Iterator[str]:
