@@ -282,13 +282,23 @@ def test_a_brief_says_when_a_term_begins_and_how_long_a_product_leads() -> None:
     assert "Without A2: " in matters
 
 
-def test_a_figure_of_ours_is_not_called_undisclosed() -> None:
+# The sources of a figure of ours · what a brief says of them.
+OF_OURS = [
+    ("[T]", "20 %, as the definitions say, by T (the text) (`rate`)"),
+    ("[{T: its annex}]", "20 %, as the definitions say, by T (the text: its annex) (`rate`)"),
+    ("[ours]", "20 %, as the definitions say; no source is named (`rate`)"),
+]
+
+
+@pytest.mark.parametrize(("source", "told"), OF_OURS)
+def test_a_figure_of_ours_is_not_called_undisclosed_and_names_its_source(source: str, told: str) -> None:
     share = "id: A1.share\nkind: revenue-share\npayer: shop\npayee: maker\nrate: rate\nbase: {sellers: [shop]}"
     texts = documents(share)
-    figures = "figures:\n  rate: {says: The rate., value: 20 %, standing: ours, source: [T]}\n"
-    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", figures + "rules:\n")
+    figures = f"figures:\n  rate: {{says: The rate., value: 20 %, standing: ours, source: {source}}}\n"
+    definitions = texts["agreement.md"].replace("rules:\n", figures + "rules:\n")
+    texts["agreement.md"] = definitions.replace("sources:\n", "sources:\n  ours: our own reading\n")
     numbers = {number.what: number.value for number in brief(reading(texts), "A1").key_numbers}
-    assert numbers["percentage, shop to maker"] == "20 %, as the definitions say; no source is named (`rate`)"
+    assert numbers["percentage, shop to maker"] == told
 
 
 def test_a_new_right_is_cited_with_the_term_that_gives_it() -> None:

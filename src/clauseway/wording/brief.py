@@ -37,6 +37,7 @@ from clauseway.agreement import (
     Withdrawal,
     in_force,
 )
+from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.language.facts import EventHappened
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions import (
@@ -343,7 +344,10 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 f"not disclosed; no value was reported, {_readable(figure.value)} is a "
                 f"placeholder (`{name}`)"
             )
-        return f"{_readable(figure.value)}, as the definitions say; no source is named (`{name}`)"
+        stated = f"{_readable(figure.value)}, as the definitions say"
+        if set(self.words.sources(figure.citation.source)) <= {OURS}:
+            return f"{stated}; no source is named (`{name}`)"
+        return f"{stated}, by {figure.citation.source} (`{name}`)"
 
     # Quick answers
 
