@@ -115,10 +115,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def givers(self) -> Givers:
         """Return who could give rights on any day."""
-        by_kind: dict[type, list[TermState]] = {}
-        for state in self.force.states:
-            by_kind.setdefault(type(state.term), []).append(state)
-        return Givers.of(by_kind)
+        return Givers.of(self.force.states)
 
     def lost(self) -> list[LostLicence]:
         """Return the licences that were given and hold no more, of some products at least."""
