@@ -162,6 +162,22 @@ def changed_by(
     )
 
 
+def ends_set_again(
+    agreement: Agreement, facts: FactRegister, readings: Mapping[str, str], change: Change
+) -> dict[str, Citation]:
+    """Return the terms whose end a change sets to the end that they have, and the text of that."""
+    amendments = standing(agreement, KnownAt.everything(), readings)
+    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
+    fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
+    terms = [term for amendment in amendments for term in amendment.terms]
+    return {
+        term.id: set_by
+        for term in terms
+        if term.id in change.sets_end and _reads(term.under, readings)
+        if (set_by := fold.had_end_of(change, term)) is not None
+    }
+
+
 def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappened, ...]:
     """Return the recorded events that change nothing: renewals that came too late, second notices.
 
@@ -368,6 +384,17 @@ class _Fold(msgspec.Struct, frozen=True):
             end = self._changed(end, earlier, effective, term)
         return False
 
+    def had_end_of(self, change: Change, term: Term) -> Citation | None:
+        """Return the text that had set the end which a change sets again; None if it is another."""
+        end, said = self._written_end(term, term.begins), _said_end(term)
+        for each, effective in self.changes.get(term.id, ()):
+            if end.day <= effective:
+                continue  # it had ended by then
+            if each.id == change.id:
+                return end.set_by if _said_end(each) == said else None
+            end, said = self._changed(end, each, effective, term), _said_end(each)
+        return None
+
     def outlives_right(self, change: Change, term: Term) -> bool:
         """Return whether a change only moves an exclusivity past the right that wrote it."""
         right = self.rights.get(term.id)
@@ -427,6 +454,16 @@ def _day_of_end(end: _End) -> date:
 def _is_day(until: str) -> bool:
     """Return whether an end names a day, not an event."""
     return until[:1].isdigit()
+
+
+def _said_end(timed: Term | Change) -> tuple[str, date]:
+    """Return the event that a text names as an end, if any, and the day before which it ends."""
+    days = [FOREVER]
+    if timed.through is not None:
+        days.append(through(timed.through))
+    if _is_day(timed.until):
+        days.append(date.fromisoformat(timed.until))
+    return "" if _is_day(timed.until) else timed.until, min(days)
 
 
 def _reads(under: Mapping[str, str], readings: Mapping[str, str]) -> bool:

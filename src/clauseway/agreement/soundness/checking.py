@@ -30,6 +30,8 @@ from clauseway.agreement.soundness.idle import (
     never_in_force,
     never_mentioned,
     reach_nothing,
+    sets_end_again,
+    sold_by_others,
 )
 from clauseway.agreement.soundness.lives import Lives, RestsOn
 from clauseway.agreement.soundness.remarks import Remark
@@ -52,8 +54,10 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     beside_its_class,
     never_in_force,
     changes_nothing,
+    sets_end_again,
     events_changing_nothing,
     reach_nothing,
+    sold_by_others,
     within_another,
     narrowed,
     despite_in_vain,

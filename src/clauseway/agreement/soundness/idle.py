@@ -4,24 +4,28 @@ from collections.abc import Iterator
 
 import msgspec
 
-from clauseway.agreement.force.fold import changed_by, idle_events, in_force
+from clauseway.agreement.force.fold import changed_by, ends_set_again, idle_events, in_force
 from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.terms import (
+    ANYONE,
     EXCLUSIVE_SUFFIX,
     AnyTerm,
     Exclusivity,
     Forbidding,
     Licence,
     Ownership,
+    Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
     Traded,
 )
+from clauseway.agreement.soundness.conflicts import granted
 from clauseway.agreement.soundness.lives import (
     COMBINATIONS_MAX,
     WHERE,
@@ -85,6 +89,33 @@ def changes_nothing(lives: Lives) -> Iterator[Remark]:
                     f"{change.id} changes nothing of {term}",
                     why,
                     todo,
+                )
+
+
+def sets_end_again(lives: Lives) -> Iterator[Remark]:
+    """Remark on a change that, under every reading, sets the end that a term has already."""
+    known_facts = lives.facts.known(KnownAt.everything())
+    for amendment in lives.agreement.amendments:
+        for change in amendment.changes:
+            again = [
+                ends_set_again(lives.agreement, known_facts, readings, change)
+                for readings in lives.readings_of(lives.agreement.amendments)
+                if change.under.items() <= readings.items()
+            ]
+            for term in change.sets_end if again else ():
+                # With its right, the end of an exclusivity is set again too.
+                with_right = term.removesuffix(EXCLUSIVE_SUFFIX) in {*change.sets_end} - {term}
+                if with_right or not all(term in terms for terms in again):
+                    continue
+                at = again[0][term]
+                yield remark(
+                    Severity.NOTE,
+                    "idle-change",
+                    change.citation,
+                    f"{change.id} changes nothing of {term}",
+                    f"the end that it sets is the end that {term} has by {at.term} in "
+                    f"{at.document}:{at.line}",
+                    f"Take {term} out of it, or fix a date.",
                 )
 
 
@@ -152,12 +183,49 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
             yield f"its carve-out {number} covers nothing of it"
         if term.except_ and _is_excepted(lives, term):
             yield "its carve-outs cover all of it"
+    if isinstance(term, Permission | Prohibition) and _is_anothers_sale(term):
+        parties = [term.party] if isinstance(term, Permission) else term.parties
+        yield (
+            f"of a sale the party is the seller, and {listed(parties)} is not among "
+            f"{listed(term.sellers)}"
+        )
     if isinstance(term, RefusalRight) and term.except_clouds >= clouds:
         yield "every cloud is excepted"
     if isinstance(term, RevenueShareTerm):
         yield from _idle_base(lives, term)
     if isinstance(term, Precedence) and clouds <= {term.first}:
         yield f"there is no cloud but {term.first}"
+
+
+def _is_anothers_sale(term: Permission | Prohibition) -> bool:
+    """Return whether a term is about selling alone, by other sellers than its parties."""
+    parties = {term.party} if isinstance(term, Permission) else term.parties
+    return (
+        term.actions == {SELL}
+        and bool(term.sellers)
+        and term.sellers.isdisjoint(parties)
+        and ANYONE not in parties
+    )
+
+
+def sold_by_others(lives: Lives) -> Iterator[Remark]:
+    """Remark on a right to sell, beside others, that is kept to other sellers than its party."""
+    for _, term in lives.terms:
+        for grant in granted(term):
+            sellers = grant.scope.sellers
+            selling = SELL in grant.scope.actions and sellers and grant.party not in sellers
+            # Of a permission to sell alone, `reach_nothing` remarks.
+            if selling and not (isinstance(term, Permission) and _is_anothers_sale(term)):
+                yield remark(
+                    Severity.WARNING,
+                    "not-its-seller",
+                    term.citation,
+                    f"{term.id} lets {grant.party} sell nothing",
+                    f"of a sale the party is the seller, and {grant.party} is not among "
+                    f"{listed(sellers)}",
+                    f"Take sell out, or name {grant.party} in sellers:, or write the right of "
+                    "whoever sells in a term of its own.",
+                )
 
 
 def _idle_base(lives: Lives, term: RevenueShareTerm) -> Iterator[str]:
