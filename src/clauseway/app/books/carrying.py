@@ -27,7 +27,7 @@ from clauseway.storage import Control
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control.control import Sealed
 from clauseway.storage.lake.files import LakeFile, lost_files
-from clauseway.values import Interval, day_of
+from clauseway.values import Interval, day_after, day_of
 
 # Changes whenever sums of before would be other sums today.
 _FORMAT = "carried sums 2"
@@ -39,9 +39,8 @@ def named(*parts: object) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 
-class PricesByMonth:
-    """The grounds of a month's prices: the entries of the books that are known and in force in
-    it, and rates."""
+class PriceNames:
+    """Names of prices, each made from the entries of the books that are known, and from rates."""
 
     def __init__(self, prices: PriceTable) -> None:
         self._prices = prices
@@ -56,21 +55,29 @@ class PricesByMonth:
             interval: hashlib.sha256(b"\n".join(sorted(entries))).hexdigest()
             for interval, entries in by_interval.items()
         }
+        self._all = named(sorted(self._digests.items()))
 
-    def name(self, days: Interval) -> str:
-        """Return the name of a month's prices."""
+    def in_force(self, days: Interval) -> str:
+        """Return the name of the prices in force on some days, and of the rates until then."""
         entries = sorted(
             (interval, digest)
             for interval, digest in self._digests.items()
             if not interval.intersect(days).is_empty
         )
+        return named(entries, self._rates_before(days.end))
+
+    def known_by(self, day: date) -> str:
+        """Return the name of all prices, whatever their days, and of the rates through a day.
+
+        How finely a day's usage is summed depends on prices that are not in force on it, too.
+        """
+        return named(self._all, self._rates_before(day_after(day)))
+
+    def _rates_before(self, day: date) -> object:
         exchange = self._prices.rates
-        rates: object = None
         if isinstance(exchange, Rates):
-            rates = [rate for rate in exchange.all if rate.day < days.end]
-        elif exchange is not None:
-            rates = exchange.digest
-        return named(entries, rates)
+            return [rate for rate in exchange.all if rate.day < day]
+        return exchange.digest if exchange is not None else None
 
 
 class CarriedSums:
@@ -84,14 +91,14 @@ class CarriedSums:
     def __init__(
         self,
         control: Control,
-        prices: PriceTable,
+        price_names: PriceNames,
         catalog: Catalog,
         usage: Sequence[Sealed],
         lines: RevenueLines,
     ) -> None:
         self._control, self._catalog, self._lines = control, catalog, lines
         self._usage = _by_month(usage, lost_files(control))
-        self._prices = PricesByMonth(prices)
+        self._prices = price_names
         self._of_catalog = named(catalog)
         self._months: dict[date, str] = {}
         self._known: dict[str, Carried] = {}
@@ -257,7 +264,7 @@ class CarriedSums:
         """Return the name of a month's usage and prices."""
         if month.begin not in self._months:
             batches = sorted(self._usage.get(month.begin, ()))
-            self._months[month.begin] = named(batches, self._prices.name(month))
+            self._months[month.begin] = named(batches, self._prices.in_force(month))
         return self._months[month.begin]
 
 

@@ -3,8 +3,7 @@ settlement."""
 
 import hashlib
 import time
-from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from importlib.metadata import version
@@ -14,7 +13,8 @@ import msgspec
 from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.books.audit_log import refuse_edited, stated_breaks
 from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
-from clauseway.app.books.carrying import CarriedSums, named
+from clauseway.app.books.carrying import CarriedSums, PriceNames, named
+from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.losses import accepted_losses, refuse_losses, times_with_one_copy
 from clauseway.app.books.sealing import open_lake, seal
@@ -22,7 +22,6 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.locks import alone
 from clauseway.app.opening.periods import month as month
-from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, each_of, figures_of, own_readings, text_hash
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
@@ -33,7 +32,6 @@ from clauseway.ledger import (
     Inputs,
     Late,
     Resolution,
-    RevenueLine,
     SaleRecord,
     Settlement,
     Statement,
@@ -56,15 +54,23 @@ from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import ShareKey
 from clauseway.ledger.closing import SettlementSummary
 from clauseway.ledger.revenue import in_no_base
-from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
 from clauseway.storage.lake.content import DayContent, attempts_of, content_digest, day_contents
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.past import as_known
-from clauseway.storage.lake.usage import revenue, sales_in_order
-from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Problem
+from clauseway.storage.lake.usage import sales_in_order
+from clauseway.values import (
+    Citation,
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    day_after,
+    parse_day,
+)
 
 # Why something is held that a settlement was the first to use.
 FIRST_USE = "first used by the settlement of {period}"
@@ -125,8 +131,45 @@ def settle_month(
         # Closed with this settlement, the month needs no second look while its inputs stay as they
         # are.
         settler.mark_same(summary_of(settlement), (), use.assume)
-        settler.sums.keep()
+        settler.keep()
     return settlement
+
+
+def settle_days(
+    home: Home,
+    opened: Opened,
+    prices: PriceTable,
+    period: str,
+    days: Sequence[str],
+    assume: Sequence[str],
+    readings: Mapping[str, str],
+) -> list[DaySettled]:
+    """Sum and price days of a month, and keep the sums for its settlement; nothing is posted.
+
+    Safe beside a settlement and beside other days of the same home, on every machine that shares
+    its database. Raise InvalidInput as `settle_month` does, and for a day outside the month.
+    """
+    of_month = month(period)
+    wanted = [_day_of(of_month, text) for text in days]
+    seal(home)
+    with open_lake(home) as lake:
+        refuse_edited(lake.control)
+        use = first_use(lake.control, basis_of(home), opened, prices, assume, readings)
+        for day in wanted:
+            refuse_losses(lake.control, Interval(day, day_after(day)))
+        settler = Settler(lake, opened, prices, use.readings)
+        settled = [settler.charges.settled(day) for day in wanted]
+        settler.charges.keep()
+    return settled
+
+
+def _day_of(of_month: Interval, text: str) -> date:
+    day = parse_day(text, "--part")
+    if day not in of_month:
+        problem, why = f"{day} is not a day of the month", f"--period names {of_month.begin:%Y-%m}"
+        todo = f"Write --period {day:%Y-%m}, or another day."
+        raise InvalidInput(Problem(what=problem, why=why, where="--part", todo=todo))
+    return day
 
 
 def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
@@ -222,7 +265,6 @@ class Settler:
         # Open weights, for example: they may be used without a price, and are shared by nobody.
         self._in_no_base = in_no_base(self.shares, opened.catalog)
         self._credited, self._disputed = credited(vouchers), disputed(vouchers)
-        self._revenue: tuple[Interval, list[RevenueLine]] | None = None
         self._sales: dict[date, list[SaleRecord]] = {}
         # Whoever repeats a settlement says what it said: how its usage is found again is no part of
         # it.
@@ -231,7 +273,13 @@ class Settler:
         batches = lake.control.batches()
         # Sums are kept of all usage: of a part of it, everything is read.
         self._use_kept = use_kept and not lake.is_limited
-        self.sums = CarriedSums(lake.control, prices, opened.catalog, batches, self._lines)
+        price_names = PriceNames(prices)
+        self.charges = DayCharges(
+            lake, prices, price_names, self._in_no_base, batches, use_kept=self._use_kept
+        )
+        self.sums = CarriedSums(
+            lake.control, price_names, opened.catalog, batches, self.charges.lines
+        )
         self.first_day_of_usage = min(
             (batch.first_day for batch in batches if batch.first_day is not None), default=None
         )
@@ -267,7 +315,7 @@ class Settler:
         return settle(
             period=days,
             shares=self.shares,
-            revenue=self._lines(Interval(min([days.begin, *begins]), days.end)),
+            revenue=self.charges.lines(Interval(min([days.begin, *begins]), days.end)),
             catalog=self._opened.catalog,
             assumptions=assumptions,
             inputs=self._inputs_of(days),
@@ -365,18 +413,12 @@ class Settler:
 
     def read(self, days: Interval) -> None:
         """Read the usage of these days at once."""
-        self._lines(days)
+        self.charges.lines(days)
 
-    def _lines(self, days: Interval) -> list[RevenueLine]:
-        """Return the charges of some days, in order of their days."""
-        if self._revenue is None or days.intersect(self._revenue[0]) != days:
-            self._revenue = days, _revenue(self._lake, self._prices, days, self._in_no_base)
-        lines = self._revenue[1]
-        begin, end = (
-            bisect_left(lines, day, key=lambda line: line.event_day)
-            for day in (days.begin, days.end)
-        )
-        return lines[begin:end]
+    def keep(self) -> None:
+        """Keep the sums that were made since."""
+        self.charges.keep()
+        self.sums.keep()
 
     def _inputs_of(self, days: Interval) -> Inputs:
         """Return the inputs, with the usage of these days and of those before that their totals
@@ -671,22 +713,6 @@ def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
     # Only knowledge that begins before the end could have changed the settlement.
     is_partial = lake.is_limited or any(day < end for day in later)
     return str(point if is_partial else KnownAt.everything())
-
-
-def _revenue(
-    lake: Lake, prices: PriceTable, days: Interval, in_no_base: Collection[str]
-) -> list[RevenueLine]:
-    try:
-        return revenue(lake, prices, days, in_no_base=in_no_base)
-    except UnknownPrice as error:
-        raise InvalidInput(
-            Problem(
-                what="usage has no price",
-                why=str(error),
-                where="price book",
-                todo=TODO_PRICE,
-            )
-        ) from None
 
 
 def now() -> KnownAt:

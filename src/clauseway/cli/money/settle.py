@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from clauseway.app.books.basis import NamedBasis, basis_of, given_agreements, given_prices, history
-from clauseway.app.books.settling import now, settle_as_known, settle_month
+from clauseway.app.books.day_charges import DaySettled
+from clauseway.app.books.settling import now, settle_as_known, settle_days, settle_month
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
-from clauseway.app.reports.statements import statement_context
+from clauseway.app.reports.statements import exact, statement_context
 from clauseway.app.reports.verifying import StatementVerification
 from clauseway.app.reports.what_if import what_if
 from clauseway.cli import options
@@ -69,11 +70,20 @@ def command(
             help="Show what was due by what this home held and knew then; nothing is posted.",
         ),
     ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="Sum and price this day of the month alone, and keep it for the settlement; nothing is posted. "
+            "Repeatable.",
+            metavar="DAY",
+        ),
+    ] = None,
     from_scratch: Annotated[
         bool,
         typer.Option(
             "--from-scratch",
-            help="Drop the sums kept of earlier months and count everything again.",
+            help="Drop the sums kept of days and of earlier months, and count everything again.",
         ),
     ] = False,
     second_opinion: Annotated[
@@ -100,9 +110,12 @@ def command(
     Seals what the gateways have metered, prices it, takes every revenue share in force in the month
     on cumulative totals, clips it at its cap, posts the journal and prints the statement. Figures
     that were never published are used only where you accept them by name; without that, nothing is
-    settled and the figure is named. Settling a month again on more usage posts the difference. Of
-    earlier months only those are read again whose usage, prices, terms, figures or credits have
-    changed; --from-scratch reads them all.
+    settled and the figure is named. Settling a month again on more usage posts the difference. Only
+    days are read again whose usage or prices have changed, and only earlier months whose usage,
+    prices, terms, figures or credits have; --from-scratch reads them all.
+
+    A month can be settled in parts: --part sums one day, days run side by side in any order, on
+    every machine that shares the database, and the settlement of the month reads what they kept.
 
     What it stands on belongs to the home: the first settlement that names a price book, rates, a
     figure, a reading or an agreement records it as accepted by you, and every later command uses
@@ -128,6 +141,8 @@ def command(
     What if only the terms up to A3 governed the same usage, or the percentage were another? Nothing is posted:
       clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap --under A3
       clauseway settle --period 2026-05 --under share-openai-microsoft=15%
+    Sum two days ahead of the settlement, which then reads no usage of theirs:
+      clauseway settle --period 2026-05 --part 2026-05-04 --part 2026-05-05
     Does Spark come to the same cents?
       clauseway settle --period 2026-05 --second-opinion spark
     """
@@ -135,6 +150,8 @@ def command(
     if second_opinion:
         _refuse_unknown_engine(second_opinion)
         _refuse_second_opinion_beside(known_at, under)
+    if part:
+        _refuse_beside_part(known_at, under, second_opinion, from_scratch)
     if known_at is not None:
         _refuse_beside_known_at(assume, reading, prices, rates, agreement, under)
         _print(settle_as_known(at, period, known_point(known_at)), as_json)
@@ -143,6 +160,10 @@ def command(
     given = NamedBasis(prices=prices, rates=rates, agreements=tuple(agreement or ()))
     opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
     readings = readings_of(reading)
+    if part:
+        days = settle_days(at, opened, table, period, part, assume or [], readings)
+        answer(as_json, {"days": days}, lambda: _print_days(days))
+        return 0
     if under:
         comparison = what_if(at, opened, table, period, assume or [], readings, under)
         answer(as_json, comparison, lambda: print_what_if(console(), comparison))
@@ -186,6 +207,16 @@ def _print(settlement: Settlement, as_json: bool) -> None:
     )
 
 
+def _print_days(days: list[DaySettled]) -> None:
+    for day in days:
+        if not day.lines:
+            console().print(f"{day.day}  no usage that is charged")
+            continue
+        now_or_before = "kept before, unchanged" if day.was_kept else "summed now, and kept"
+        requests = f"{day.requests:,} {'request' if day.requests == 1 else 'requests'}"
+        console().print(f"{day.day}  {requests}, USD {exact(day.amount)}: {now_or_before}")
+
+
 def _refuse_unknown_engine(name: str) -> None:
     if name != "spark":
         problem, why = f"no engine {name!r}", "a second opinion comes from spark"
@@ -198,6 +229,13 @@ def _refuse_second_opinion_beside(*given: object) -> None:
         problem = "--second-opinion with --known-at or --under"
         why, todo = "nothing is posted that it could judge", "Leave one of the two out."
         raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", todo=todo))
+
+
+def _refuse_beside_part(*given: object) -> None:
+    if any(given):
+        problem = "--part with --known-at, --under, --second-opinion or --from-scratch"
+        why, todo = "a day alone is summed, and no month settled", "Leave one of the two out."
+        raise InvalidInput(Problem(what=problem, why=why, where="--part", todo=todo))
 
 
 def _refuse_beside_known_at(*given: object) -> None:

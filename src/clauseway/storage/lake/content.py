@@ -155,13 +155,13 @@ def _read(lake: Lake, days: Sequence[date]) -> dict[date, DayContent]:
     """Read the content of these days, a stretch of them at a time."""
     contents = {day: DayContent(day=day, attempts=0, digest="") for day in days}
     with duckdb_engine() as con:
-        for stretch in _stretches(days):
+        for stretch in stretches(days):
             for day, rows in _in_order(con, lake, stretch):
                 contents[day] = rows.end(day)
     return contents
 
 
-def _stretches(days: Sequence[date]) -> Iterator[Interval]:
+def stretches(days: Sequence[date]) -> Iterator[Interval]:
     """Yield the days as intervals without a gap."""
     begin = before = days[0]
     for day in days[1:]:

@@ -61,6 +61,19 @@ class SealedFiles:
         if faults := self.faults(files):
             raise LakeDamaged(faults)
 
+    def require_there(self, files: Iterable[LakeFile]) -> None:
+        """Raise LakeDamaged as `require_sound` does, and fetch nothing: files that are stored
+        elsewhere, and have no copy here, are looked at and not read."""
+        if not self._store.is_remote:
+            self.require_sound(files)
+            return
+        by_name = {file.name: file for file in files}
+        without_copy = [
+            by_name[fault.name] for fault in faults_at_sight(self._root, by_name.values())
+        ]
+        if without_copy and (faults := self.at_sight(without_copy)):
+            raise LakeDamaged(faults)
+
     def fetch(self, files: Iterable[LakeFile]) -> None:
         """Bring files to their paths where they are not there at their sizes; of those that are
         nowhere, none will be."""

@@ -1,0 +1,157 @@
+"""The charges of each day, kept by a name that says all they were made from: a settlement in parts.
+
+    batches of the day, prices known, rates until then, products in no base ─▶ name ─▶ its lines
+
+A day is priced by itself, so days can be summed side by side, by any process of the home's database
+and in any order; a month is the lines of its days. A record that comes late is in a batch of its
+own, and only the days of that batch are read again; files that are merged change no name. What is
+kept under another name is treated as missing.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.app.books.carrying import PriceNames, named
+from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.ledger import RevenueLine
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
+from clauseway.storage.control.control import Sealed
+from clauseway.storage.lake.content import stretches
+from clauseway.storage.lake.files import LakeFile, lost_files
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import revenue
+from clauseway.values import Interval, InvalidInput, Problem, day_after, exact_sum
+
+# Changes whenever the lines of before would be other lines today.
+_FORMAT = "day charges 1"
+_Lines = list[RevenueLine]
+
+
+class DaySettled(msgspec.Struct, frozen=True, kw_only=True):
+    """A day that is ready for the settlement of its month: its lines, priced requests and USD.
+
+    `was_kept` is true if nothing had changed since it was summed before.
+    """
+
+    day: date
+    lines: int
+    requests: int
+    amount: Decimal
+    was_kept: bool
+
+
+class DayCharges:
+    """The charges of a lake's usage by day. What was kept is read (with `use_kept`) where its name
+    is right; what was made is kept by `keep`."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        prices: PriceTable,
+        price_names: PriceNames,
+        in_no_base: Collection[str],
+        usage: Iterable[Sealed],
+        *,
+        use_kept: bool,
+    ) -> None:
+        self._lake, self._prices, self._price_names = lake, prices, price_names
+        self._in_no_base = sorted(in_no_base)
+        self._use_kept = use_kept
+        self._batches = _by_day(usage, lost_files(lake.control))
+        self._covered: Interval | None = None
+        self._lines: dict[date, _Lines] = {}
+        self._made: dict[date, KeptSum] = {}
+
+    def lines(self, days: Interval) -> _Lines:
+        """Return the charges of some days, in order of their days.
+
+        Raise InvalidInput for usage without a price.
+        """
+        if self._covered is None or days.intersect(self._covered) != days:
+            self._cover(days)
+            self._covered = days
+        return [line for day in sorted(self._lines) if day in days for line in self._lines[day]]
+
+    def settled(self, day: date) -> DaySettled:
+        """Return a day's charges summed up, read or made. Raise InvalidInput as `lines` does."""
+        lines = self.lines(Interval(day, day_after(day)))
+        return DaySettled(
+            day=day,
+            lines=len(lines),
+            requests=sum(line.requests for line in lines),
+            amount=exact_sum(line.amount for line in lines),
+            was_kept=day in self._lines and day not in self._made,
+        )
+
+    def keep(self) -> None:
+        """Keep what was made since."""
+        keep_sums(self._lake.control, self._made.values())
+        self._made.clear()
+
+    def _cover(self, days: Interval) -> None:
+        """Read or make the lines of each day that has usage and was not covered yet."""
+        sums = {
+            day: KeptSum(_place(day), self._name(day), "")
+            for day in sorted(self._batches)
+            if day in days and day not in self._lines
+        }
+        names = {empty.place: empty.name for empty in sums.values()}
+        kept = read_sums(self._lake.control, names) if self._use_kept else {}
+        if kept:
+            # What is read is checked by its reader; what is kept would hide that a file is gone.
+            self._lake.sealed.require_there(self._lake.usage_files(days))
+        for day in sums:
+            if body := kept.get(_place(day)):
+                self._lines[day] = msgspec.json.decode(body, type=_Lines)
+        self._make({day: empty for day, empty in sums.items() if day not in self._lines})
+
+    def _make(self, missing: Mapping[date, KeptSum]) -> None:
+        for stretch in stretches(list(missing)) if missing else ():
+            by_day: dict[date, _Lines] = {day: [] for day in missing if day in stretch}
+            for line in self._priced(stretch):
+                by_day[line.event_day].append(line)
+            self._lines |= by_day
+        for day, empty in missing.items():
+            body = msgspec.json.encode(self._lines[day]).decode()
+            self._made[day] = msgspec.structs.replace(empty, body=body)
+
+    def _priced(self, days: Interval) -> _Lines:
+        try:
+            return revenue(self._lake, self._prices, days, in_no_base=self._in_no_base)
+        except UnknownPrice as error:
+            raise InvalidInput(
+                Problem(
+                    what="usage has no price",
+                    why=str(error),
+                    where="price book",
+                    todo=TODO_PRICE,
+                )
+            ) from None
+
+    def _name(self, day: date) -> str:
+        batches = sorted(self._batches[day])
+        return named(_FORMAT, day, batches, self._price_names.known_by(day), self._in_no_base)
+
+
+def _by_day(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, list[str]]:
+    """Return, by day, the batches that may hold usage of it, and the lost files that may."""
+    days: dict[date, list[str]] = defaultdict(list)
+    spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
+    for name, first, last in (
+        *spans,
+        *((file.name, file.first_day, file.last_day) for file in lost),
+    ):
+        day = first
+        while day is not None and last is not None and day <= last:
+            days[day].append(name)
+            day = day_after(day)
+    return days
+
+
+def _place(day: date) -> str:
+    return f"charges of {day}"
