@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Self, TypeVar, Unpack, cast
@@ -19,6 +19,7 @@ from typing import Self, TypeVar, Unpack, cast
 import msgspec
 
 from clauseway.agreement import (
+    Agreement,
     Fact,
     FactRegister,
     InForce,
@@ -297,7 +298,13 @@ def open_agreement(
 
 def agreement_of(documents: Mapping[str, str]) -> OpenAgreement:
     """Open an agreement from its texts. Raise InvalidInput with every problem in them."""
-    return OpenAgreement(*read_with_facts(documents), documents)
+    return OpenAgreement(*_read(tuple(documents.items())), documents)
+
+
+# Pages, replicas and settlements open the same texts again and again; most of the time goes to YAML.
+@lru_cache(maxsize=8)
+def _read(documents: tuple[tuple[str, str], ...]) -> tuple[Agreement, Catalog, FactRegister]:
+    return read_with_facts(dict(documents))
 
 
 def documents_of(folder: Path | str | None) -> dict[str, str]:

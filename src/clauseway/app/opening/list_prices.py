@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -82,6 +82,8 @@ def listed_now(provider: str, model: str, day: date) -> list[PriceEntry]:
     ]
 
 
+# A home's book is read by every command and page, and seldom changes.
+@lru_cache(maxsize=4)
 def listed_book(name: str, text: str) -> PriceBook:
     """Return a list of prices from its text, as `list_book` wrote it. Raise msgspec.DecodeError."""
     entries = msgspec.json.decode(text, type=tuple[PriceEntry, ...]) if text else ()
