@@ -41,7 +41,7 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
         ("text-embedding-3-large", "text-embedding-3-large", ["openai"], "unstated"),
         ("mistral-large", "mistral-large", ["mistral"], "unstated"),
         ("mistral-embed", "mistral-embed", ["mistral"], "unstated"),
-        ("claude-haiku-4-5", "claude-haiku-4-5", ["anthropic", "anthropic-chat"], "unstated"),
+        ("claude-haiku-4-5", "claude-haiku-4.5", ["anthropic", "anthropic-chat"], "unstated"),
     ]
     assert "A5.any-cloud" in told["models"][0]["why"]
     assert written["names"] == {"fast": "gpt-5.4-mini", "chat": "gpt-5.5"}

@@ -13,6 +13,7 @@ from clauseway.app.opening.offerings import (
     shipped_versions,
     surface_of,
 )
+from clauseway.app.opening.products import ProductNames, snapshot_of
 from clauseway.catalog import BITS, SURFACES, Capability, parse_matrix, parse_models, parse_versions
 from clauseway.values import InvalidInput
 
@@ -225,6 +226,40 @@ def test_products_are_neither_aliases_nor_snapshots() -> None:
     assert {"gpt-5.5", "gpt-4o-mini", "whisper-1", "gpt-4", "tts-1", "chatgpt-image-latest"} <= products
     others = {name.name for name in shipped_models().names}
     assert products.isdisjoint(others | {"gpt-4-0613", "gpt-4-1106-preview", "gpt-4o-mini-2024-07-18", "o1-2024-12-17"})
+
+
+# A name of Anthropic's | the agreement's product | the dated snapshot that it is
+CLAUDE = [
+    ("claude-opus-4-7", "claude-opus-4.7", ""),
+    ("claude-sonnet-4-5", "claude-sonnet-4.5", ""),
+    ("claude-haiku-4-5-20251001", "claude-haiku-4.5", "claude-haiku-4-5-20251001"),
+    ("anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4.5", "claude-haiku-4-5-20251001"),  # AWS
+    ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4.5", "claude-haiku-4-5-20251001"),  # AWS, by region
+    ("claude-haiku-4-5@20251001", "claude-haiku-4.5", "claude-haiku-4-5-20251001"),  # Google
+    ("anthropic/claude-haiku-4.5", "claude-haiku-4.5", ""),
+    ("claude-haiku-4-5-20260101", "claude-haiku-4.5", ""),  # no snapshot that is known
+    ("claude-haiku-9", "", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "product", "snapshot"), CLAUDE)
+def test_one_snapshot_has_a_name_on_each_cloud(name: str, product: str, snapshot: str) -> None:
+    meant = ProductNames(open_agreement().catalog).meant(name)
+    assert (meant.product, meant.snapshot) == (product, snapshot) if meant else not product
+    assert snapshot_of(name) == snapshot
+
+
+def test_a_model_retires_under_each_of_its_names() -> None:
+    """A client asks by the vendor's name, an agreement by the product's."""
+    models = shipped_models()
+    retired = {(end.name, end.vendor) for end in models.retirements}
+    missed = {
+        (name.name, end.vendor)
+        for end in models.retirements
+        for name in models.names
+        if end.name == name.product and name.name.startswith("claude")
+    } - retired
+    assert not missed
 
 
 def test_a_name_without_a_class_lies_in_itself_alone() -> None:

@@ -59,7 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             ('"prod-55"', '"gpt-5-5"'),
             ('"mistral-large-latest"', '"gpt-5.4"'),
             ('"mistral-embed"}', '"text-embedding-3-small"}'),
-            ('{claude-haiku-4-5 = "claude-haiku-4-5"}', '{claude-haiku-4-5 = "claude-sonnet-4-5"}'),
+            ('"claude-haiku-4-5"}', '"claude-sonnet-4-5"}'),
             ('gpt-4o = "gpt-4o"', 'gpt-4o = "gpt-5.4"'),
             ("[gateway]", "[gateway]\nport = 0"),
         ):  # fmt: skip
@@ -131,4 +131,4 @@ def test_each_key_lists_what_it_buys(served: Served) -> None:
     listed = {seller: {model.id for model in served.client(seller).models.list()} for seller in served.keys}
     assert listed["mistral"] == {"mistral-large", "mistral-embed"}
     assert {"gpt-5.5", "chat", "fast", "gpt-4o"} <= listed["openai"]
-    assert listed["anthropic"] == {"claude-haiku-4-5"}
+    assert listed["anthropic"] == {"claude-haiku-4.5", "claude-haiku-4-5", "claude-haiku-4-5-20251001"}

@@ -56,13 +56,24 @@ def name_of_own(name: str) -> str:
 
 
 def _shortened(name: str) -> Iterable[str]:
-    """Yield a name, and what remains of it without each addition of a vendor."""
+    """Yield a name, and what remains of it without each addition of a vendor.
+
+    What stands before goes first: a day belongs to the name of a snapshot.
+    """
     yield name
-    while (shorter := _AFTER.sub("", _BEFORE.sub("", name))) != name:
-        name = shorter
-        yield name
+    for addition in (_BEFORE, _AFTER):
+        while (shorter := addition.sub("", name)) != name:
+            name = shorter
+            yield name
 
 
 def _alike(name: str) -> str:
-    """Return a name as those that differ in points and hyphens alone have it."""
-    return re.sub(r"[._]", "-", name.lower())
+    """Return a name as those that differ in points, hyphens and Google's @ alone have it."""
+    return re.sub(r"[._@]", "-", name.lower())
+
+
+def snapshot_of(name: str) -> str:
+    """Return the dated snapshot that a vendor's name is, empty where it is none that is known."""
+    snapshots = {_alike(snapshot): snapshot for snapshot in shipped_models().snapshots}
+    known = (snapshots.get(_alike(written), "") for written in _shortened(name))
+    return next(filter(None, known), "")

@@ -31,6 +31,7 @@ from clauseway.app.opening.offerings import (
     surface_of,
 )
 from clauseway.app.opening.plan_prices import NEEDS_PRICE, bound_ns, plan_prices
+from clauseway.app.opening.products import snapshot_of
 from clauseway.app.opening.several import Opened, each_of, first_clouds, text_hash
 from clauseway.catalog import ELSEWHERE, Models
 from clauseway.catalog import Retirement as Ended
@@ -195,7 +196,6 @@ def _target(
     now = prices_now(written, product, prices, day)
     # The longest answer bounds a reservation: the operator's figure goes before the catalogued one.
     output_tokens_max = written.output_tokens_max or names.output_tokens_max or _OUTPUT_TOKENS_MAX
-    is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
     return Target(
         label=label,
         dialect=written.dialect,
@@ -211,8 +211,7 @@ def _target(
         context_tokens_max=written.context_tokens_max or names.context_tokens_max,
         image_tokens_max=names.image_tokens_max,
         lacks=_lacks(written, surface, product),
-        snapshot=written.snapshots.get(product, "")
-        or (model.removeprefix("openai.") if is_snapshot else ""),
+        snapshot=written.snapshots.get(product, "") or snapshot_of(model),
         serves_retired=written.serves_retired,
         residency=written.residency,
         certifications=written.certifications,
