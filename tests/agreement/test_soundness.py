@@ -89,6 +89,10 @@ SALE_BY_MAKER = "id: A1.sale, kind: exclusivity, actions: [sell], products: [api
 TO_BUYER = "id: A1.to, kind: exclusivity, actions: [license], products: [ip], only: {licensees: [buyer]}"
 ENDS_ONLY = "id: A2.ends, ends: [A1.only]"
 
+# The maker sells all that it owns.
+SOLD = "id: A2.sold, ends: [A1.owns]"
+SOLD_FROM = "id: A2.owns, kind: ownership, party: rival, products: [api, ip]"
+
 SHARE_1 = "id: A1.share, kind: revenue-share, payer: maker, payee: buyer, rate: rate, base: {sellers: [maker]}"
 SHARE_2 = SHARE_1.replace("A1.share", "A2.share")
 
@@ -250,6 +254,12 @@ FOUND = [
     ("a prohibition to sell that is kept to another seller",
      ["id: A1.no, kind: prohibition, parties: [buyer], actions: [sell], products: [chat], sellers: [rival]"], [],
      "warning unreachable: A1.no reaches nothing"),
+    ("a right of its own that outlives an ownership",
+     ["id: A1.sells, kind: permission, party: maker, actions: [sell], products: [chat]"], [SOLD, SOLD_FROM],
+     "warning outlives-owner: A1.sells goes on when maker owns chat no more, from 2025-01-01"),
+    ("another's right that outlives the ownership of whoever gave it",
+     ["id: A1.sells, kind: permission, party: buyer, actions: [sell], products: [voice, chat-1]"], [SOLD, SOLD_FROM],
+     "warning outlives-owner: A1.sells goes on when maker owns chat-1, voice no more, from 2025-01-01"),
     ("the id of another amendment", [SERVE_ON_OTHER.replace("A1.only", "A3.only")], [],
      "note misplaced: A3.only stands in amendment A1"),
     ("our own reading", [SERVE_ON_OTHER + ", source: [ours]"], [],
@@ -260,7 +270,7 @@ FOUND = [
 
 
 # Remarks whose first word is the term at whose line they stand.
-ABOUT_THE_FIRST = ("unreachable", "overlap", "uncited", "within", "narrowed")
+ABOUT_THE_FIRST = ("unreachable", "overlap", "uncited", "within", "narrowed", "outlives-owner")
 
 
 @pytest.mark.parametrize(("a1", "a2", "expected"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
@@ -332,6 +342,18 @@ NEAR_MISSES = [
       "sellers: [rival, buyer]"], []),
     ("a prohibition to sell of anyone, kept to a seller",
      ["id: A1.no, kind: prohibition, parties: [anyone], actions: [sell], products: [chat], sellers: [rival]"], []),
+    ("a right of the new owner",
+     ["id: A1.sells, kind: permission, party: rival, actions: [sell], products: [chat]"], [SOLD, SOLD_FROM]),
+    ("a right that ends with the ownership",
+     ["id: A1.sells, kind: permission, party: buyer, actions: [sell], products: [chat], until: 2025-01-01"],
+     [SOLD, SOLD_FROM]),
+    ("a right that anyone has",
+     ["id: A1.sells, kind: permission, party: anyone, actions: [sell], products: [chat]"], [SOLD, SOLD_FROM]),
+    ("a right that falls with its grantor's",
+     ["id: A1.sells, kind: permission, party: buyer, grantor: maker, actions: [sell], products: [chat]"],
+     [SOLD, SOLD_FROM]),
+    ("a right after the sale", [],
+     [SOLD, SOLD_FROM, "id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat]"]),
     ("a carve-out of all clouds but one", [SERVE_ON_OTHER + ", except: [{clouds: [own]}]"], []),
     ("a right that outlives the wider one",
      ["id: A1.sells, kind: permission, party: buyer, actions: [sell], products: [api], through: 2027-01-01"],

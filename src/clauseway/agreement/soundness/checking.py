@@ -39,6 +39,7 @@ from clauseway.agreement.soundness.rights import (
     despite_in_vain,
     narrowed,
     no_place_there,
+    outlives_owner,
     within_another,
 )
 from clauseway.agreement.soundness.shares import shared_twice, shares_of_nothing
@@ -60,6 +61,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     sold_by_others,
     within_another,
     narrowed,
+    outlives_owner,
     despite_in_vain,
     no_place_there,
     shares_of_nothing,

@@ -1,6 +1,7 @@
-"""Rights beside other terms: within a wider right, narrowed by a prohibition, `despite` in vain."""
+"""Rights beside other terms: within a wider right, narrowed, `despite` in vain, past a sale."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 from itertools import product
 
 from clauseway.agreement.language.terms import (
@@ -10,6 +11,7 @@ from clauseway.agreement.language.terms import (
     Exclusivity,
     Forbidding,
     Licence,
+    Ownership,
     Permission,
     Prohibition,
     Scope,
@@ -136,6 +138,65 @@ def _is_forbidden(lives: Lives, prohibition: Prohibition, cell: Cell, place: Pla
     if cell not in lives.cells(prohibition.actions, prohibition.products):
         return False
     return covers(prohibition, place, "") and not lives.carves_out(prohibition, cell, place)
+
+
+def outlives_owner(lives: Lives) -> Iterator[Remark]:
+    """Remark on a permission without a grantor that goes on when its product is another's.
+
+    With a grantor it would fall with the ownership. What is left to anyone has none.
+    """
+    seen: set[tuple[str, str, date]] = set()
+    for by_id in lives.by_readings:
+        owning = [(term, life) for term, life in by_id.values() if isinstance(term, Ownership)]
+        for term, life in by_id.values():
+            if not isinstance(term, Permission) or term.grantor or term.party == ANYONE:
+                continue
+            for owned, owned_life in owning:
+                day = owned_life.end
+                names = _passed_on(lives, term, owned, owning, day)
+                if not life.begin < day < life.end or not names:
+                    continue
+                if (term.id, owned.party, day) in seen:
+                    continue
+                seen.add((term.id, owned.party, day))
+                todo = (
+                    f"Write grantor: {owned.party} under {term.id} if it is to fall then; nothing, "
+                    "if it is to bind the new owner."
+                )
+                if term.party == owned.party:
+                    todo = f"End {term.id} in a change; nothing, if {term.party} is to keep it."
+                yield remark(
+                    Severity.WARNING,
+                    "outlives-owner",
+                    term.citation,
+                    f"{term.id} goes on when {owned.party} owns {listed(names)} no more, from "
+                    f"{day}",
+                    "it names no grantor, so it rests on nobody's right and does not fall with "
+                    f"{owned.id}",
+                    todo,
+                )
+
+
+def _passed_on(
+    lives: Lives,
+    term: Permission,
+    owned: Ownership,
+    owning: Sequence[tuple[Ownership, Interval]],
+    day: date,
+) -> list[str]:
+    """Return what a permission is of that a third party owns from the day an ownership ends."""
+    names: list[str] = []
+    for name, _ in lives.askable:
+        if lives.is_in(name, term.products) and lives.is_in(name, owned.products):
+            owners = {
+                other.party
+                for other, life in owning
+                if day in life and lives.is_in(name, other.products)
+            }
+            if owners and owners.isdisjoint((owned.party, term.party)):
+                names.append(name)
+    # A class stands for all in it.
+    return [name for name in names if lives.catalog.lineage(name).isdisjoint({*names} - {name})]
 
 
 def despite_in_vain(lives: Lives) -> Iterator[Remark]:
