@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select, update
 
 import settled_book
-from clauseway.app.books.basis import change_prices
+from clauseway.app.books.basis import change_prices, change_rates
 from clauseway.app.books.compacting import compact_lake
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settling import settle_days, settle_month
@@ -180,3 +180,27 @@ def test_a_part_as_it_is_typed(home: Home) -> None:
     assert answer(*asked, *FIGURES)["days"][0] == {
         "day": "2026-04-20", "lines": 2, "requests": 2, "amount": "3.300000000000", "was_kept": True,
     }  # fmt: skip
+
+
+RATES = "day,base,quote,rate\n2026-04-01,EUR,USD,1.05\n2026-04-27,EUR,USD,1.10\n"
+# A line of rates that comes later · the days that are summed again
+RATES_LATER = [
+    ("2026-05-29,EUR,USD,1.20\n", []),
+    ("2026-04-27,GBP,USD,1.30\n", ["2026-04-27", "2026-04-28"]),
+    ("2026-04-20,EUR,USD,1.06\n", ["2026-04-20", "2026-04-26"]),
+]
+
+
+@pytest.mark.parametrize(("line", "again"), RATES_LATER)
+def test_a_rate_redoes_the_days_on_which_it_counts(home: Home, tmp_path: Path, line: str, again: list[str]) -> None:
+    rates, book = tmp_path / "rates.csv", tmp_path / "book.csv"
+    rates.write_text(RATES)
+    units = ("input_tokens", "4.00"), ("cached_input_tokens", "0.40"), ("output_tokens", "20.00")
+    rows = [f"gpt-5.4,,,,{unit},2026-04-01,,2026-04-01,{price},a notice,EUR\n" for unit, price in units]
+    book.write_text(HEADER.replace("usd_per_million,source", "per_million,source,currency") + "".join(rows))
+    prices = open_prices(settled_book.KNOWN, book, rates)
+    settle_month(home, open_agreement(), prices, "2026-04", settled_book.ACCEPTED, {})
+    rates.write_text(RATES + line)
+    change_rates(home, "the bank said so", rates)
+    summed = days(home, APRIL, open_prices(settled_book.KNOWN, book, rates))
+    assert [day for day, (_, _, was_kept) in summed.items() if not was_kept] == again

@@ -11,6 +11,7 @@ an error, and so is a day before the first.
 import csv
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -48,6 +49,17 @@ class Rates:
         self.digest = digest
         self.text = text
         self.source = source
+        self._pairs = len({frozenset({rate.base, rate.quote}) for rate in rates})
+
+    def in_force(self, day: date) -> list[Rate]:
+        """Return the rate of each pair that counts on a day."""
+        latest: dict[frozenset[str], Rate] = {}
+        for at in reversed(range(bisect_right(self.all, day, key=lambda rate: rate.day))):
+            rate = self.all[at]
+            latest.setdefault(frozenset({rate.base, rate.quote}), rate)
+            if len(latest) == self._pairs:
+                break
+        return sorted(latest.values(), key=msgspec.structs.astuple)
 
     def at(self, day: date, base: str, quote: str) -> Fraction:
         """Return the value of one `base` in `quote` on a day. Raise InvalidInput if no rate is that

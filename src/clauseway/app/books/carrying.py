@@ -27,7 +27,7 @@ from clauseway.storage import Control
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control.control import Sealed
 from clauseway.storage.lake.files import LakeFile, lost_files
-from clauseway.values import Interval, day_after, day_of
+from clauseway.values import Interval, day_of
 
 # Changes whenever sums of before would be other sums today.
 _FORMAT = "carried sums 2"
@@ -64,20 +64,23 @@ class PriceNames:
             for interval, digest in self._digests.items()
             if not interval.intersect(days).is_empty
         )
-        return named(entries, self._rates_before(days.end))
+        exchange = self._prices.rates
+        rates: object = None
+        if isinstance(exchange, Rates):
+            rates = [rate for rate in exchange.all if rate.day < days.end]
+        elif exchange is not None:
+            rates = exchange.digest
+        return named(entries, rates)
 
     def known_by(self, day: date) -> str:
-        """Return the name of all prices, whatever their days, and of the rates through a day.
+        """Return the name of all prices, whatever their days, and of the rates that count on a day.
 
         How finely a day's usage is summed depends on prices that are not in force on it, too.
         """
-        return named(self._all, self._rates_before(day_after(day)))
-
-    def _rates_before(self, day: date) -> object:
         exchange = self._prices.rates
         if isinstance(exchange, Rates):
-            return [rate for rate in exchange.all if rate.day < day]
-        return exchange.digest if exchange is not None else None
+            return named(self._all, exchange.in_force(day))
+        return named(self._all, exchange.digest if exchange is not None else None)
 
 
 class CarriedSums:

@@ -1,6 +1,6 @@
 """The charges of each day, kept by a name that says all they were made from: a settlement in parts.
 
-    batches of the day, prices known, rates until then, products in no base ─▶ name ─▶ its lines
+    batches of the day, prices known, its rates, products in no base ─▶ name ─▶ its lines
 
 A day is priced by itself, so days can be summed side by side, by any process of the home's database
 and in any order; a month is the lines of its days. A record that comes late is in a batch of its
