@@ -2,7 +2,8 @@
 API.
 
 Listed is what they can ask for, models with a deployment that speaks Messages, in the plan's order.
-Where Anthropic would say when a model was released, the vendor says an epoch if it is unknown.
+No release day is known here, so `created_at` is 1 January 1970: what Anthropic's own API says of
+such a model.
 """
 
 from typing import Final
