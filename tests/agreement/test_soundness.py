@@ -409,6 +409,29 @@ def test_an_ownership_that_ends_leaves_a_gap() -> None:
     assert [said(remark) for remark in remarks_on(texts)] == ["warning gap: nobody owns voice from 2027-01-01"]
 
 
+def test_a_gap_that_closes_is_told_with_its_last_day() -> None:
+    voice = "id: A1.voice, kind: ownership, party: maker, products: [voice], begins: 2027-01-01"
+    texts = documents(["id: A1.owns, kind: ownership, party: maker, products: [chat, ip]", STAKE, voice], [])
+    assert [said(remark) for remark in remarks_on(texts)] == [
+        "warning gap: nobody owns voice from 2024-01-01 through 2026-12-31"
+    ]
+
+
+# What A1 and A2 say beside an end · why it is remarked on.
+TOGETHER = [
+    (SERVE_ON_OTHER, SERVE_ON_OWN, "and both are in force from 2025-01-01 through 2026-12-31"),
+    (SERVE_ON_OTHER, SERVE_ON_OTHER.replace("A1", "A2"), "both are in force from 2025-01-01 through 2026-12-31"),
+    (SHARE_1, SHARE_2.replace("[maker]}", "[maker], products: [chat]}"),
+     "both are in force from 2025-01-01 through 2026-12-31"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a1", "a2", "why"), TOGETHER)
+def test_terms_that_meet_for_a_time_are_told_with_their_last_day_together(a1: str, a2: str, why: str) -> None:
+    [remark] = remarks_on(documents([OWNS, STAKE, a1 + ", through: 2026-12-31"], [a2]))
+    assert why in remark.why
+
+
 def test_what_anyone_may_do_needs_no_owner() -> None:
     public = "id: A1.public, kind: permission, party: anyone, actions: [serve, sell], products: [voice]"
     texts = documents(["id: A1.owns, kind: ownership, party: maker, products: [chat, ip]", STAKE, public], [])

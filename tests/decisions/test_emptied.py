@@ -73,6 +73,13 @@ NOBODY_LEFT = [
     # From a later amendment on.
     (RESERVED % ("parties: [shop]", "\nclouds: [north]"), LATER % ("shop", "sell"),
      "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q forbids it to shop"),
+    # Until the first of the two ends.
+    (RESERVED % ("parties: [shop]", "\nclouds: [north]\nthrough: 2027-12-31"),
+     LATER % ("shop", "sell") + "\nuntil: 2027-07-01",
+     "warning nobody may sell app on north from 2026-07-01 through 2027-06-30: x reserves it to shop, and q forbids it "
+     "to shop"),
+    (RESERVED % ("parties: [shop]", "\nthrough: 2026-12-31") + NOBODY % ("shop", "sell", ""), "",
+     "error nobody may sell app through 2026-12-31: x reserves it to shop, and p forbids it to shop"),
     (RESERVED % ("parties: [shop]", "\nclouds: [north]\nuntil: 2026-07-01"), LATER % ("shop", "sell"), ""),
 ]  # fmt: skip
 
@@ -82,7 +89,8 @@ def test_what_is_reserved_to_whom_it_is_forbidden_is_told(terms: str, later: str
     texts = documents(terms) | ({"A2.md": amendment("A2", "2026-07-01", later)} if later else {})
     opened = reading(texts)
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
-    remarks = nobody_left(opened.agreement, checked, reserved_to_nobody(opened.agreement, opened.catalog, opened.facts))
+    closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
+    remarks = nobody_left(opened.agreement, opened.facts, checked, closed)
     assert [f"{one.severity.value} {one.what}" for one in remarks] == ([said] if said else [])
 
 

@@ -16,7 +16,7 @@ from clauseway.agreement.language.terms import (
     Scope,
 )
 from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
-from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.values import Interval
 
 
@@ -35,7 +35,7 @@ def conflicts(lives: Lives) -> Iterator[Remark]:
             f"{earlier.id} and {later.id} leave no way to {action} {name}",
             f"one reserves it to {listed(earlier.only.names)}, "
             f"the other to {listed(later.only.names)}, "
-            f"and both are in force from {together.begin}",
+            f"and both are in force {lasting(together)}",
             "End one of them in a change, or except the case from one.",
         )
 
@@ -94,7 +94,7 @@ def two_owners(lives: Lives) -> Iterator[Remark]:
                 later.citation,
                 f"{both[0]} has two owners",
                 f"{earlier.id} says {earlier.party}, {later.id} says {later.party}, "
-                f"from {together.begin}",
+                f"{lasting(together)}",
                 f"End {earlier.id} in a change, or take {both[0]} out of one of the two.",
             )
 
@@ -165,7 +165,7 @@ def _taken_back(
             f"{exclusivity.id} forbids {share} that {grant.term.id} grants",
             f"{grant.party} may act by the one, "
             f"the other reserves it to {listed(exclusivity.only.names)}, "
-            f"and both are in force from {together.begin}",
+            f"and both are in force {lasting(together)}",
         )
 
 
@@ -208,7 +208,7 @@ def _licensed_past(
             len(reserved) == len(licensed),
             f"{exclusivity.id} forbids the licence of {reserved[0]} that {licence.id} grants",
             f"{licence.licensee} is licensed by the one, the other reserves licences to "
-            f"{listed(exclusivity.only.licensees)}, and both are in force from {together.begin}",
+            f"{listed(exclusivity.only.licensees)}, and both are in force {lasting(together)}",
         )
 
 

@@ -1,7 +1,7 @@
 """Gaps and overlaps: classes that nobody owns, terms and names that say the same."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import combinations
 from typing import assert_never
@@ -31,8 +31,8 @@ from clauseway.agreement.language.terms import (
     Undertaking,
 )
 from clauseway.agreement.soundness.lives import WHERE, Lives, defined
-from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
-from clauseway.values import Interval, KnownAt
+from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
+from clauseway.values import FOREVER, Interval, KnownAt
 
 _NO_PERCENTAGE = re.compile(r"0+(\.0+)?\s*%")
 
@@ -44,12 +44,12 @@ def gaps(lives: Lives) -> Iterator[Remark]:
     days = [day for day in turns if day >= first]
     for name, product_class in lives.catalog.classes.items():
         actions = product_class.actions
-        if actions and (day := _unowned_from(lives, name, actions, days)) is not None:
+        if actions and (unowned := _unowned(lives, name, actions, days)) is not None:
             yield remark(
                 Severity.WARNING,
                 "gap",
                 defined(lives.agreement, "classes", name),
-                f"nobody owns {name} from {day}",
+                f"nobody owns {name} {lasting(unowned)}",
                 "no ownership in force names it, and nobody could grant it: "
                 "every answer about it is unstated",
                 f"Write an ownership of {name}, or a permission of party anyone.",
@@ -88,16 +88,28 @@ def forbids_what_nobody_owns(lives: Lives) -> Iterator[Remark]:
             )
 
 
-def _unowned_from(lives: Lives, name: str, actions: NAMES, days: Iterable[date]) -> date | None:
+def _unowned(lives: Lives, name: str, actions: NAMES, days: Sequence[date]) -> Interval | None:
+    """Return the first days on which nobody owns a class, under some reading; None if none."""
     for day in days:
         for by_id in lives.by_readings:
-            live = [term for term, life in by_id.values() if day in life]
-            owned = any(
-                isinstance(term, Ownership) and lives.is_in(name, term.products) for term in live
-            )
-            if not owned and not all(_is_public(lives, live, action, name) for action in actions):
-                return day
+            if not _is_owned(lives, by_id, name, actions, day):
+                later = (end for end in days if end > day)
+                ends = (end for end in later if _is_owned(lives, by_id, name, actions, end))
+                return Interval(day, next(ends, FOREVER))
     return None
+
+
+def _is_owned(
+    lives: Lives,
+    by_id: Mapping[str, tuple[AnyTerm, Interval]],
+    name: str,
+    actions: NAMES,
+    day: date,
+) -> bool:
+    """Return whether somebody owns a class on a day, or anyone may do with it what it takes."""
+    live = [term for term, life in by_id.values() if day in life]
+    owned = any(isinstance(term, Ownership) and lives.is_in(name, term.products) for term in live)
+    return owned or all(_is_public(lives, live, action, name) for action in actions)
 
 
 def _is_public(lives: Lives, live: Iterable[AnyTerm], action: str, name: str) -> bool:
@@ -133,7 +145,7 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
                     "overlap",
                     later.citation,
                     f"{later.id} says what {earlier.id} says",
-                    f"both are in force from {together.begin}, and neither replaces the other",
+                    f"both are in force {lasting(together)}, and neither replaces the other",
                     f"Delete {later.id}."
                     if lives.amendment_of[earlier.id] == amendment
                     else f"End {earlier.id} in a change of {amendment}, or delete {later.id}.",

@@ -18,7 +18,7 @@ from clauseway.agreement.language.terms import (
 )
 from clauseway.agreement.soundness.conflicts import granted
 from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
-from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.values import Interval
 
 
@@ -109,7 +109,7 @@ def narrowed(lives: Lives) -> Iterator[Remark]:
                         "narrowed",
                         prohibition.citation,
                         f"{prohibition.id} forbids some of what {term.id} grants: {action} of "
-                        f"{name} from {together.begin}",
+                        f"{name} {lasting(together)}",
                         f"{grant.party} may act by the one, the other forbids it, and a term that "
                         "forbids goes before a right, whatever their days",
                         f"Nothing, if that is meant; else except the case from {prohibition.id}, "

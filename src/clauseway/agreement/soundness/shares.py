@@ -7,7 +7,7 @@ from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.agreement.language.shares import Tier
 from clauseway.agreement.language.terms import RevenueShareTerm
 from clauseway.agreement.soundness.lives import Lives
-from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.values import BadNumber
 
 
@@ -120,7 +120,7 @@ def shared_twice(lives: Lives) -> Iterator[Remark]:
                 later.citation,
                 f"{earlier.id} and {later.id} both take a share of what {listed(sellers)} sells of "
                 f"{sold}",
-                f"both are in force from {together.begin}, and each is due in full",
+                f"both are in force {lasting(together)}, and each is due in full",
                 "Nothing, if both are meant; else keep one of the bases to other products:, or "
                 "exclude them.",
             )

@@ -1,15 +1,17 @@
 """The remarks of `check` on an agreement's folder, and the state of its files for `--watch`."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
+from clauseway.agreement import Agreement, Exclusivity, FactRegister, Licence, Permission
 from clauseway.agreement.language.actions import LICENSEES, PARTIES, SELLERS
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
 from clauseway.agreement.soundness.checking import check_agreement
-from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.agreement.soundness.lives import Lives
+from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
 from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
@@ -17,7 +19,7 @@ from clauseway.decisions.emptied import Emptied, emptied
 from clauseway.decisions.fallen import FallenRight, fallen_rights
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import FOREVER, Interval, InvalidInput, Problem
 
 
 class TermEffect(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,7 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
         *checked,
         *rights_that_fall(opened.agreement, fallen),
         *empty_rights(opened.agreement, checked, empty),
-        *nobody_left(opened.agreement, checked, closed),
+        *nobody_left(opened.agreement, opened.facts, checked, closed),
     )
     idle = list(without_effect(opened.agreement, checked, shown))
     remarked = [*checked, *idle, *(readings_left_out(opened.agreement) if idle else ())]
@@ -158,9 +160,13 @@ def empty_rights(
 
 
 def nobody_left(
-    agreement: Agreement, checked: Iterable[Remark], closed: Iterable[ReservedToNobody]
+    agreement: Agreement,
+    facts: FactRegister,
+    checked: Iterable[Remark],
+    closed: Iterable[ReservedToNobody],
 ) -> Iterator[Remark]:
     """Remark once on each exclusivity of something that nobody may do, if no other remark does."""
+    lives = Lives(agreement, facts, {})
     terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
     conflicting = [remark.what.split(" leave no way ")[0] for remark in checked]
     seen: set[tuple[str, tuple[str, ...]]] = set()
@@ -177,7 +183,7 @@ def nobody_left(
         places = f" on {listed(term.clouds)}" if term.clouds else ""
         places += f" in {listed(term.regions)}" if term.regions else ""
         places += f" for {listed(term.segments)} customers" if term.segments else ""
-        since = f" from {act.since}" if act.since else ""
+        days = _days_closed(lives, act)
         whom = f"to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "there"
         lines = ", ".join(
             f"{name} in {terms[name].citation.document}:{terms[name].citation.line}"
@@ -187,12 +193,29 @@ def nobody_left(
             Severity.WARNING if act.since else Severity.ERROR,
             "nobody-left",
             term.citation,
-            f"nobody may {act.action} {act.product}{places}{since}: {act.term} reserves it to "
+            f"nobody may {act.action} {act.product}{places}{days}: {act.term} reserves it to "
             f"{kept}, and {by} forbids it {whom}",
             f"{act.term} keeps out all others, and a term that forbids goes before a right "
             f"({lines}), as long as both are in force",
             f"End {act.term} or {by} in a change, or except the case from one of them.",
         )
+
+
+def _days_closed(lives: Lives, act: ReservedToNobody) -> str:
+    """Return the days on which nobody may act, as far as they begin or end after the exclusivity.
+
+    They last until the first of the terms ends; or as long as the exclusivity.
+    """
+    names = {act.term, *act.by} if act.since else {act.term}
+    ends = [
+        min(by_id[name][1].end for name in names)
+        for by_id in lives.by_readings
+        if names <= by_id.keys()
+    ]
+    end = max(ends, default=FOREVER)
+    if act.since:
+        return f" {lasting(Interval(act.since, end))}"
+    return f" through {end - timedelta(days=1)}" if end < FOREVER else ""
 
 
 def without_effect(
