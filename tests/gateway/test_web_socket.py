@@ -100,7 +100,14 @@ REFUSALS: list[tuple[str, dict[str, object], int, str, str | None]] = [
         "previous_response_id",
     ),
     ("another type", {"type": "session.update"}, 400, "invalid_body", "type"),
-    ("steering", {"type": "response.steer"}, 501, "not_offered", "type"),
+    ("steering nothing", {"type": "response.steer", "input": "Be brief."}, 400, "invalid_body", "previous_response_id"),
+    (
+        "steering without input",
+        {"type": "response.steer", "previous_response_id": "resp_1", "input": None},
+        400,
+        "invalid_body",
+        "input",
+    ),
     ("neither made nor prepared", {"generate": 1}, 400, "invalid_body", "generate"),
     ("no input", {"generate": False, "input": 1}, 400, "invalid_body", "input"),
     ("in the background", {"background": True}, 400, "invalid_body", "background"),
@@ -121,6 +128,33 @@ def test_a_refusal_is_an_event_and_the_session_goes_on(
         assert refused["error"]["message"]
         assert turn(connection)[-1]["type"] == "response.completed"
     assert clouds.asked("openai")
+
+
+def test_what_is_not_stored_is_not_gone_on_from(clouds: Endpoints) -> None:
+    with socket(clouds) as connection:
+        made = turn(connection, store=False)[-1]["response"]
+        (refused,) = turn(connection, previous_response_id=made["id"])
+        assert (refused["status"], refused["error"]["code"]) == (400, "previous_response_not_found")
+        # The ways that there are instead: to store it, or to send its output.
+        items = [{"role": "user", "content": "Hello."}, *made["output"], {"role": "user", "content": "Go on."}]
+        assert turn(connection, input=items)[-1]["type"] == "response.completed"
+
+
+def test_input_for_a_response_that_is_being_made_comes_back(clouds: Endpoints) -> None:
+    """As from a model that cannot be steered: the client sends it with its next turn."""
+    with clouds.client().responses.connect() as connection:
+        connection.response.create(model=MODEL, input="Hello.")
+        first = list(until_end(connection))[-1].response
+        connection.response.steer(previous_response_id=first.id, input="Be brief.")
+        failed = connection.recv()
+        assert failed.type == "response.steer.failed"
+        assert (failed.error.code, failed.error.type) == ("steering_not_supported", "invalid_request_error")
+        assert "response.create" in failed.error.message
+        steer = failed.steer
+        assert (steer.id, steer.previous_response_id, steer.input) == (None, first.id, "Be brief.")
+        connection.response.create(model=MODEL, input=steer.input, previous_response_id=steer.previous_response_id)
+        assert list(until_end(connection))[-1].type == "response.completed"
+    assert len(clouds.asked("openai")) == 2
 
 
 def test_a_message_that_is_no_json_is_refused(clouds: Endpoints) -> None:

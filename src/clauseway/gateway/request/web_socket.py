@@ -31,9 +31,10 @@ from clauseway.gateway.wire.errors import error_response
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.web_socket_turns import (
     EventReader,
-    MessageNotOffered,
     PreparedInput,
     SessionPreparation,
+    SessionSteering,
+    event_of_steering,
     events_of_preparation,
     in_lane,
     message_of_answer,
@@ -260,6 +261,11 @@ class WebSocketSession(asyncio.Protocol):
                 raise message.refused
             asked = request_of("".join(message.pieces).encode(), self._prepared)
             message.pieces.clear()
+            if isinstance(asked, SessionSteering):
+                shared.counts.refusals[errors.NOT_IMPLEMENTED.code] += 1
+                self.send(event_of_steering(asked))
+                self.request_over(intact=True)
+                return
             answer = self._answer = _Answer(self, asked.lane)
             if isinstance(asked, SessionPreparation):
                 self._prepare(asked, message)
@@ -281,8 +287,6 @@ class WebSocketSession(asyncio.Protocol):
             whole = routed
         except BadBody as error:
             whole = self._refusal(Refused(errors.MALFORMED_BODY, str(error), param=error.param))
-        except MessageNotOffered as error:
-            whole = self._refusal(Refused(errors.NOT_IMPLEMENTED, str(error), param=error.param))
         except Refused as refused:
             whole = self._refusal(refused)
         except Exception as error:

@@ -53,27 +53,24 @@ class SessionPreparation(NamedTuple):
         return PreparedInput(identifier, self.items, self.follows)
 
 
-class MessageNotOffered(Exception):
-    """A message that OpenAI knows and nobody answers here. `param` names the member."""
+class SessionSteering(NamedTuple):
+    """A `response.steer`: input for a response that is being made, and that response, as JSON."""
 
-    def __init__(self, message: str, param: str) -> None:
-        super().__init__(message)
-        self.param = param
+    previous_response_id: msgspec.Raw
+    items: msgspec.Raw
 
 
 def request_of(
     message: bytes, prepared: PreparedInput | None = None
-) -> SessionRequest | SessionPreparation:
-    """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody,
-    MessageNotOffered."""
+) -> SessionRequest | SessionPreparation | SessionSteering:
+    """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody."""
     try:
         members = _decode_members(message)
     except _NO_JSON as error:
         raise BadBody(f"The message is no JSON object: {error}.") from None
     kind = bytes(members.pop("type", b""))
     if kind == b'"response.steer"':
-        not_yet = "Input cannot be added to a response that is being made; send it after."
-        raise MessageNotOffered(not_yet, "type")
+        return _steering_of(members)
     if kind != _TYPE:
         raise BadBody("A message has the type 'response.create'.", "type")
     if bytes(members.pop("background", b"null")) == b"true":
@@ -92,6 +89,16 @@ def request_of(
         return SessionPreparation(_items_of(members), follows, members.get("model", _NULL), lane)
     members["stream"] = _TRUE
     return SessionRequest(msgspec.json.encode(members), lane)
+
+
+def _steering_of(members: dict[str, msgspec.Raw]) -> SessionSteering:
+    """Return the steering that a message asks for. Raises BadBody."""
+    previous, items = members.get("previous_response_id", _NULL), members.get("input", _NULL)
+    if bytes(previous)[:1] != b'"':
+        raise BadBody("A steering names its response.", "previous_response_id")
+    if bytes(items)[:1] not in (b'"', b"["):
+        raise BadBody("The input of a steering is a text or a list.", "input")
+    return SessionSteering(previous, items)
 
 
 def _names(members: dict[str, msgspec.Raw], prepared: PreparedInput) -> bool:
@@ -145,6 +152,26 @@ def events_of_preparation(
     ):
         event = {"type": kind, "sequence_number": number, "response": state}
         yield in_lane(msgspec.json.encode(event), made.lane)
+
+
+def event_of_steering(asked: SessionSteering) -> bytes:
+    """Return the event that gives the input of a steering back, as from a model that cannot be
+    steered: clouds are asked over POST, where nothing is added to a response."""
+    message = (
+        "Input cannot be added here to a response that is being made. Send it with the next "
+        "response.create, with previous_response_id."
+    )
+    event = {
+        "type": "response.steer.failed",
+        "sequence_number": 0,
+        "steer": {"previous_response_id": asked.previous_response_id, "input": asked.items},
+        "error": {
+            "type": "invalid_request_error",
+            "code": "steering_not_supported",
+            "message": message,
+        },
+    }
+    return msgspec.json.encode(event)
 
 
 def in_lane(data: bytes, lane: bytes) -> bytes:
