@@ -1,5 +1,4 @@
-"""A plugin of pytest, for OpenAI's own tests: run each of the synchronous client once, in its strict form, and a sample
-of the asynchronous client's, and write down how each ends.
+"""A plugin of pytest, for OpenAI's own tests: run each once, in its strict form, and write down how each ends.
 
 `CLAUSEWAY_SUITE` holds JSON: `outcomes`, the file to write to; `only`, the tests to run, empty for all; `resources`,
 identifiers by the path that makes them. Tests name resources that nobody made: `resources` are made before the first
@@ -9,7 +8,6 @@ test, and again after each one that deletes.
 import json
 import os
 import urllib.request
-from zlib import crc32
 
 import pytest
 
@@ -17,20 +15,9 @@ SETTINGS = json.loads(os.environ["CLAUSEWAY_SUITE"])
 URL, KEY = os.environ["TEST_API_BASE_URL"], "My API Key"
 
 
-# The two clients send the same requests and differ in how they wait for answers: of the asynchronous tests one in so
-# many runs, the same ones each time.
-SAMPLED = 8
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     only = set(SETTINGS["only"])
-    items[:] = [item for item in items if (item.nodeid in only if only else is_drawn(item.nodeid))]
-
-
-def is_drawn(test: str) -> bool:
-    if not test.endswith("[strict]"):
-        return False
-    return "::TestAsync" not in test or crc32(test.encode()) % SAMPLED == 0
+    items[:] = [item for item in items if item.name.endswith("[strict]") and (not only or item.nodeid in only)]
 
 
 def pytest_sessionstart() -> None:
