@@ -24,9 +24,9 @@ from gateway_rig import PRODUCT, Connection, Received, Rig, compact, eventually,
 from clauseway.gateway.plan import Epoch, Route
 
 # One process, because the suite runs once for all these tests.
-pytestmark = pytest.mark.xdist_group("openai_suite")
+pytestmark = [pytest.mark.xdist_group("openai_suite"), pytest.mark.timeout(1200)]
 FAMILY, SECRET = "openai_suite", "My API Key"
-RUN_S = 900.0
+RUN_S = 900.0  # an upper bound for a busy machine: a run takes a minute of its own
 MODELS = re.compile(r'\bmodel="([^"]+)"')
 DEFAULTS = {"dall-e-2", "omni-moderation-latest"}  # asked for where a request names none
 # Identifiers that the tests ask for and nobody made, and what makes one of each kind.
