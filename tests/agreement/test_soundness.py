@@ -111,6 +111,8 @@ FOUND = [
      "error conflict: A1.only and A2.only leave no way to serve chat"),
     ("under one reading only", [SERVE_ON_OTHER], [SERVE_ON_OWN + ", under: {R1: b}"],
      "error conflict: A1.only and A2.only leave no way to serve chat"),
+    ("customers of no named segment alone", [SERVE_ON_OTHER + ", segments: [any]"], [],
+     "warning any-segment: A1.only leaves out state, trade customers"),
     ("two owners", [], ["id: A2.owns, kind: ownership, party: buyer, products: [voice]"],
      "error conflict: voice has two owners"),
     ("a buyer may sell, and may not", [SALE_BY_MAKER],
@@ -270,7 +272,7 @@ FOUND = [
 
 
 # Remarks whose first word is the term at whose line they stand.
-ABOUT_THE_FIRST = ("unreachable", "overlap", "uncited", "within", "narrowed", "outlives-owner")
+ABOUT_THE_FIRST = ("any-segment", "unreachable", "overlap", "uncited", "within", "narrowed", "outlives-owner")
 
 
 @pytest.mark.parametrize(("a1", "a2", "expected"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
@@ -370,6 +372,11 @@ NEAR_MISSES = [
     ("despite a term that it meets",
      ["id: A1.no, kind: prohibition, parties: [buyer], actions: [sell], products: [api]"],
      ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat], despite: [A1.no]"]),
+    ("all customers, by name", [SERVE_ON_OTHER + ", segments: [any, state, trade]"], []),
+    ("one until a milestone, the other from it",
+     [SERVE_ON_OTHER + ", until: milestone"], [SERVE_ON_OWN + ", from: milestone"]),
+    ("one while the other pauses",
+     [SERVE_ON_OTHER + ", while-no: milestone"], [SERVE_ON_OWN + ", while: milestone"]),
     ("a milestone that was never recorded", [SERVE_ON_OTHER + ", until: milestone"], []),
 ]  # fmt: skip
 
@@ -377,6 +384,14 @@ NEAR_MISSES = [
 @pytest.mark.parametrize(("a1", "a2"), [row[1:] for row in NEAR_MISSES], ids=[row[0] for row in NEAR_MISSES])
 def test_what_is_not_said(a1: list[str], a2: list[str]) -> None:
     assert [said(remark) for remark in remarks_on(documents([OWNS, STAKE, *a1], a2))] == []
+
+
+def test_terms_take_turns_only_if_the_first_to_begin_is_the_one_that_ends() -> None:
+    """Else the milestone may come before the second begins, and both hold until it comes again."""
+    remarks = remarks_on(
+        documents([OWNS, STAKE, SERVE_ON_OTHER + ", from: milestone"], [SERVE_ON_OWN + ", until: milestone"])
+    )
+    assert [said(remark) for remark in remarks] == ["error conflict: A1.only and A2.only leave no way to serve chat"]
 
 
 @pytest.mark.parametrize(
@@ -586,3 +601,13 @@ def test_a_minimum_beside_a_share_is_no_copy_of_it() -> None:
         opened = hand.reading(hand.documents(share % (1, "5 %", "")) | later)
         remarks = check_agreement(opened.agreement, opened.facts)
         assert len([one for one in remarks if one.kind == "overlap"]) == told
+
+
+def test_a_change_of_a_rescinded_amendment_is_not_blamed() -> None:
+    lets = "id: A1.lets\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]"
+    texts = hand.documents(lets) | {
+        "A2.md": hand.amendment("A2", "2026-07-01", "id: A2.ends\nends: [A1.lets]", "2026-03-01"),
+        "A3.md": hand.amendment("A3", "2026-06-01", "id: A3.takes-back\nrescinds: [A2]"),
+    }
+    opened = hand.reading(texts)
+    assert [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == []

@@ -22,6 +22,7 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.terms import (
+    ANY_SEGMENT,
     EXCLUSIVE_SUFFIX,
     MILESTONE,
     AnyTerm,
@@ -32,7 +33,6 @@ from clauseway.decisions.asking import decide
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import decide_act
-from clauseway.decisions.parts import ANY_SEGMENT
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act
 from clauseway.decisions.table import DecisionTable, Sheet

@@ -26,9 +26,9 @@ from clauseway.agreement.language.actions import (
     SERVE,
     SHARE,
 )
+from clauseway.agreement.language.terms import ANY_SEGMENT
 from clauseway.catalog import ELSEWHERE, Catalog
 
-ANY_SEGMENT = "any"
 ACTIONS_WITH_OTHER_PARTY = frozenset({LICENSE, SHARE})
 ACTIONS_WITH_CLOUD = frozenset({SERVE, SELL, CONTRACT})
 ACTIONS_WITH_SELLER = frozenset({SERVE, SELL})

@@ -25,12 +25,13 @@ import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.agreement.language.actions import SHARE
+from clauseway.agreement.language.terms import ANY_SEGMENT
 from clauseway.catalog import Catalog, ProductClass
 from clauseway.decisions.asking import decide
 from clauseway.decisions.case import not_named
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import ENGINE
-from clauseway.decisions.parts import ANY_SEGMENT, PARTS, AnyNames, Names, NamesGiven
+from clauseway.decisions.parts import PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
 from clauseway.decisions.table import AnsweredStretch, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem

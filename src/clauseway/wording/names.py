@@ -7,12 +7,13 @@ but Azure`.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from clauseway.agreement import Agreement, Clause, FactRegister
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.language.terms import ANY_SEGMENT
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import AskedAgreement, Question, Reason, joint_catalog
 from clauseway.decisions.parts import BY_NAME, Names
@@ -24,6 +25,7 @@ _EXCEPTIONS_MAX = 2
 _DEFINITIONS = "agreement"
 # The place of an act in none of the regions that an agreement names.
 OUTSIDE = "outside the named regions"
+NO_SEGMENT = "customers of no named segment"
 # An action as done by somebody: the words before and behind the product.
 _DOES = {
     SERVE: ("serves", ""),
@@ -41,6 +43,12 @@ BEHIND = {
     "seller": (", sold by {}", ", sold by {}"),
 }
 _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
+
+
+def customers(segments: Collection[str]) -> str:
+    """Return the customers of segments: `bank customers and customers of no named segment`."""
+    named = [f"{segment} customers" for segment in sorted(segments) if segment != ANY_SEGMENT]
+    return listed([*named, NO_SEGMENT] if ANY_SEGMENT in segments else named)
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -97,12 +105,9 @@ class Wording(msgspec.Struct, frozen=True):
         left = self.catalog.segments - chosen
         if not left:
             return ""
-        if "any" in chosen and len(left) <= _EXCEPTIONS_MAX:
+        if ANY_SEGMENT in chosen and len(left) <= _EXCEPTIONS_MAX:
             return f" to all but {listed(sorted(left), 'or')} customers"
-        named = [f"{segment} customers" for segment in sorted(chosen) if segment != "any"]
-        return (
-            f" to {listed([*named, 'customers of no named segment'] if 'any' in chosen else named)}"
-        )
+        return f" to {customers(chosen)}"
 
     def sellers(self, names: Iterable[str]) -> str:
         """Return the sellers, where another than the party sells (the empty name is the party

@@ -25,7 +25,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, USE
 from clauseway.agreement.language.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
 from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
-from clauseway.wording.names import Wording, listed, ordered
+from clauseway.wording.names import Wording, customers, listed, ordered
 
 _DOING = {
     SERVE: "serving",
@@ -252,7 +252,7 @@ class TermWording(msgspec.Struct, frozen=True):
 
     def _for(self, scope: Scope | Traded) -> str:
         """Return the sellers, customers and regions that a scope names."""
-        segments = f" for {listed(sorted(scope.segments))} customers" if scope.segments else ""
+        segments = f" for {customers(scope.segments)}" if scope.segments else ""
         return f"{segments}{self.words.sellers(scope.sellers)}{self.words.regions(scope.regions)}"
 
 

@@ -80,7 +80,7 @@ DOCS: Mapping[str, str] = {
     "actions": "What is meant: serve, sell, license, use-under-licence, contract-compute.",
     "products": "Products or classes of products. A class stands for all in it.",
     "clouds": "Host clouds. Left out: any.",
-    "segments": "Customer segments. Left out: any.",
+    "segments": "Customer segments. Left out: all customers; `any`: those of no named segment.",
     "only": "To whom or what it is reserved: clouds, sellers, regions, parties or licensees, "
     "one of these.",
     "parties": "Parties, by their names in agreement.md.",

@@ -33,6 +33,8 @@ ANYONE = "anyone"
 EXCLUSIVE_SUFFIX = ".exclusive"
 # The `despite` of a permission that overrides every exclusivity and prohibition.
 ANY_TERM = "any"
+# The segment of customers who claim none. A scope without segments holds for all customers.
+ANY_SEGMENT = "any"
 
 
 class Choice(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from clauseway.agreement.language.kinds import KINDS, parts_of
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS, TOTAL
 from clauseway.agreement.language.terms import (
+    ANY_SEGMENT,
     ANYONE,
     BINDS,
     FIRST_SHIPPED_SINCE,
@@ -41,7 +42,7 @@ from clauseway.agreement.language.terms import (
     Stake,
     Term,
 )
-from clauseway.agreement.reading.definitions import ANY_SEGMENT, Definitions
+from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.entries import YamlValue
 from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE

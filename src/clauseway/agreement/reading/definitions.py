@@ -24,7 +24,7 @@ from clauseway.agreement.language.definitions import (
     Figure,
     Reading,
 )
-from clauseway.agreement.language.terms import ANYONE, MILESTONE
+from clauseway.agreement.language.terms import ANY_SEGMENT, ANYONE, MILESTONE
 from clauseway.agreement.reading.blocks import (
     Cited,
     CitedSource,
@@ -40,7 +40,6 @@ from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
 # Any segment that a question does not name; every agreement has it.
-ANY_SEGMENT = "any"
 SECTIONS = (
     "sources",
     "parties",

@@ -26,6 +26,7 @@ from clauseway.agreement.soundness.coverage import (
 from clauseway.agreement.soundness.idle import (
     changes_nothing,
     combinations_left_out,
+    customers_of_no_segment,
     events_changing_nothing,
     never_in_force,
     never_mentioned,
@@ -59,6 +60,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     events_changing_nothing,
     reach_nothing,
     sold_by_others,
+    customers_of_no_segment,
     within_another,
     narrowed,
     outlives_owner,

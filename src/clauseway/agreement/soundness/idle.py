@@ -10,6 +10,7 @@ from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.terms import (
+    ANY_SEGMENT,
     ANYONE,
     EXCLUSIVE_SUFFIX,
     AnyTerm,
@@ -71,10 +72,11 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
 def changes_nothing(lives: Lives) -> Iterator[Remark]:
     """Remark on a change of a term that, under every reading, had ended by then.
 
-    Such a change neither revives the term nor moves its end.
+    Such a change neither revives the term nor moves its end. Of a rescinded amendment nobody
+    expects an effect.
     """
     for amendment in lives.agreement.amendments:
-        for change in amendment.changes:
+        for change in amendment.changes if amendment.id in lives.standing else ():
             for term in _unaffected(lives, change):
                 why = f"it had ended by {amendment.effective}, when the change takes effect"
                 todo = f"Take {term} out of it, or fix a date."
@@ -206,6 +208,23 @@ def _is_anothers_sale(term: Permission | Prohibition) -> bool:
         and term.sellers.isdisjoint(parties)
         and ANYONE not in parties
     )
+
+
+def customers_of_no_segment(lives: Lives) -> Iterator[Remark]:
+    """Warn of a term that names the customers of no named segment, who may be taken for all."""
+    for _, term in lives.terms:
+        for use in uses(term) if not term.id.endswith(EXCLUSIVE_SUFFIX) else ():
+            left_out = lives.catalog.segments.difference(use.names)
+            if use.noun == "segment" and ANY_SEGMENT in use.names and left_out:
+                yield remark(
+                    Severity.WARNING,
+                    "any-segment",
+                    term.citation,
+                    f"{term.id} leaves out {listed(left_out)} customers",
+                    f"`{ANY_SEGMENT}` among segments names the customers who claim no segment, "
+                    "and no others",
+                    "Leave segments: out where all customers are meant; else nothing.",
+                )
 
 
 def sold_by_others(lives: Lives) -> Iterator[Remark]:

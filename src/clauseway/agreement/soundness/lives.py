@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clauseway.agreement.force.fold import in_force
+from clauseway.agreement.force.fold import in_force, standing
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.terms import (
@@ -62,6 +62,16 @@ class Lives:
         return [
             (amendment, term) for amendment in self.agreement.amendments for term in amendment.terms
         ]
+
+    @cached_property
+    def standing(self) -> frozenset[str]:
+        """Return the amendments that, under some readings, no other rescinds."""
+        agreement, everything = self.agreement, KnownAt.everything()
+        return frozenset(
+            amendment.id
+            for readings in self.readings_of(agreement.amendments)
+            for amendment in standing(agreement, everything, readings)
+        )
 
     @cached_property
     def amendment_of(self) -> dict[str, str]:
@@ -198,9 +208,31 @@ class Lives:
             )
             for (first, first_life), (second, second_life) in both:
                 together = first_life.intersect(second_life)
-                if not together.is_empty and (first.id, second.id) not in seen:
+                if together.is_empty or self._take_turns(first.id, second.id):
+                    continue
+                if (first.id, second.id) not in seen:
                     seen.add((first.id, second.id))
                     yield first, second, together
+
+    def _take_turns(self, *ids: str) -> bool:
+        """Return whether an event ends or pauses one of two terms and begins the other."""
+        if any(change.sets_end for id in ids for change in self._changes(id)):
+            return False
+        first, second = (self._written[id] for id in ids)
+        return any(
+            bool(earlier.until and earlier.until == later.from_ and earlier.begins <= later.begins)
+            or bool(earlier.while_no and earlier.while_no == later.while_)
+            for earlier, later in ((first, second), (second, first))
+        )
+
+    @cached_property
+    def _written(self) -> dict[str, AnyTerm]:
+        """Return the terms with the events that they wait for."""
+        return {term.id: term for _, term in self.terms}
+
+    def _changes(self, term: str) -> Iterator[Change]:
+        for changes in self._changes_of.get(term, {}).values():
+            yield from changes
 
     def amendments_on(self, term: AnyTerm) -> list[Amendment]:
         """Return the amendments that write or change a term, oldest first, without other texts."""
