@@ -111,6 +111,10 @@ FOUND = [
      "error conflict: A1.only and A2.only leave no way to serve chat"),
     ("under one reading only", [SERVE_ON_OTHER], [SERVE_ON_OWN + ", under: {R1: b}"],
      "error conflict: A1.only and A2.only leave no way to serve chat"),
+    ("first refusal of somebody who passes the right on",
+     ["id: A1.passes, kind: permission, party: buyer, grantor: maker, actions: [license], products: [ip]",
+      "id: A1.first, kind: refusal-right, holder: rival, grantor: buyer, actions: [license], products: [ip]"], [],
+     "warning binds-one-link: A1.first binds buyer, and nobody to whom buyer licenses ip on"),
     ("customers of no named segment alone", [SERVE_ON_OTHER + ", segments: [any]"], [],
      "warning any-segment: A1.only leaves out state, trade customers"),
     ("two owners", [], ["id: A2.owns, kind: ownership, party: buyer, products: [voice]"],
@@ -272,7 +276,16 @@ FOUND = [
 
 
 # Remarks whose first word is the term at whose line they stand.
-ABOUT_THE_FIRST = ("any-segment", "unreachable", "overlap", "uncited", "within", "narrowed", "outlives-owner")
+ABOUT_THE_FIRST = (
+    "any-segment",
+    "binds-one-link",
+    "unreachable",
+    "overlap",
+    "uncited",
+    "within",
+    "narrowed",
+    "outlives-owner",
+)
 
 
 @pytest.mark.parametrize(("a1", "a2", "expected"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
@@ -372,6 +385,8 @@ NEAR_MISSES = [
     ("despite a term that it meets",
      ["id: A1.no, kind: prohibition, parties: [buyer], actions: [sell], products: [api]"],
      ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat], despite: [A1.no]"]),
+    ("first refusal of an owner who licenses",
+     ["id: A1.first, kind: refusal-right, holder: rival, grantor: maker, actions: [sell], products: [chat]"], []),
     ("all customers, by name", [SERVE_ON_OTHER + ", segments: [any, state, trade]"], []),
     ("one until a milestone, the other from it",
      [SERVE_ON_OTHER + ", until: milestone"], [SERVE_ON_OWN + ", from: milestone"]),

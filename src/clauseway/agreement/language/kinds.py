@@ -113,7 +113,7 @@ _KINDS = (
     ),
     Kind(
         term=Precedence,
-        binds="the party it names, for its own acts and for what it lets others do",
+        binds="the party it names, for its own acts; an owner for what it lets others do, too",
         effect="Conditional until the product was on the first cloud (for as many days as "
         "`lead-days` says), or the exception in `unless` applies.",
         actions=TERM_ACTIONS,
@@ -122,9 +122,8 @@ _KINDS = (
     ),
     Kind(
         term=RefusalRight,
-        binds="the grantor (the owner where none is named), for its own acts and for what it "
-        "lets others do; never the "
-        "holder",
+        binds="the grantor (the owner where none is named), for its own acts; an owner for what "
+        "it lets others do, too; never the holder",
         effect="Conditional until the latest offer of its `subject` (left out: of the product "
         "itself, by its name) was passed on, or its last day for an answer is over.",
         actions=TERM_ACTIONS,

@@ -37,6 +37,7 @@ from clauseway.agreement.soundness.idle import (
 from clauseway.agreement.soundness.lives import Lives, RestsOn
 from clauseway.agreement.soundness.remarks import Remark
 from clauseway.agreement.soundness.rights import (
+    binds_one_link,
     despite_in_vain,
     narrowed,
     no_place_there,
@@ -64,6 +65,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     within_another,
     narrowed,
     outlives_owner,
+    binds_one_link,
     despite_in_vain,
     no_place_there,
     shares_of_nothing,

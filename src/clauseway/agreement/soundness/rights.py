@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import product
 
+from clauseway.agreement.language.actions import LICENSE
 from clauseway.agreement.language.terms import (
     ANYONE,
     NAMES,
@@ -13,7 +14,9 @@ from clauseway.agreement.language.terms import (
     Licence,
     Ownership,
     Permission,
+    Precedence,
     Prohibition,
+    RefusalRight,
     Scope,
 )
 from clauseway.agreement.soundness.conflicts import granted
@@ -175,6 +178,47 @@ def outlives_owner(lives: Lives) -> Iterator[Remark]:
                     f"{owned.id}",
                     todo,
                 )
+
+
+def binds_one_link(lives: Lives) -> Iterator[Remark]:
+    """Warn where ship-first or a first refusal binds somebody who may pass the right on.
+
+    An owner is bound for what it lets others do, anyone else for its own acts alone.
+    """
+    binding: list[tuple[Precedence | RefusalRight, AnyTerm, Interval]] = [
+        *lives.pairs(Precedence, Permission),
+        *lives.pairs(RefusalRight, Permission),
+    ]
+    for term, permission, together in binding:
+        bound = term.grantor if isinstance(term, RefusalRight) else term.party
+        assert isinstance(permission, Permission)
+        if permission.party != bound or LICENSE not in permission.actions:
+            continue
+        names = [
+            name
+            for name, _ in lives.askable
+            if lives.is_in(name, term.products) and lives.is_in(name, permission.products)
+        ]
+        if names and not _owns(lives, bound, names):
+            yield remark(
+                Severity.WARNING,
+                "binds-one-link",
+                term.citation,
+                f"{term.id} binds {bound}, and nobody to whom {bound} licenses {names[0]} on",
+                f"{permission.id} lets {bound} license it, and whoever is no owner is bound for "
+                f"its own acts alone, {lasting(together)}",
+                "Bind the owner, who is bound for what it lets others do, or forbid it to the "
+                "others in a prohibition.",
+            )
+
+
+def _owns(lives: Lives, party: str, names: Sequence[str]) -> bool:
+    return any(
+        isinstance(term, Ownership)
+        and term.party == party
+        and any(lives.is_in(name, term.products) for name in names)
+        for _, term in lives.terms
+    )
 
 
 def _passed_on(
