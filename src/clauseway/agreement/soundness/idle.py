@@ -13,6 +13,7 @@ from clauseway.agreement.language.terms import (
     ANY_SEGMENT,
     ANYONE,
     EXCLUSIVE_SUFFIX,
+    MILESTONE,
     AnyTerm,
     Exclusivity,
     Forbidding,
@@ -131,6 +132,30 @@ def _unaffected(lives: Lives, change: Change) -> list[str]:
         affected = changed_by(lives.agreement, known_facts, readings, change)
         terms = [term for term in terms if term not in affected]
     return terms
+
+
+def events_dropped(lives: Lives) -> Iterator[Remark]:
+    """Note a change of a term's end that drops the event by which it was to end."""
+    terms = {term.id: term for _, term in lives.terms}
+    changed = set[str]()
+    for amendment in lives.agreement.amendments:
+        for change in amendment.changes if amendment.id in lives.standing else ():
+            for name in change.sets_end:
+                event = terms[name].until
+                # The end that an earlier change set is its own.
+                dropped = event in (*lives.agreement.events, MILESTONE) and change.until != event
+                if dropped and name not in changed and not name.endswith(EXCLUSIVE_SUFFIX):
+                    yield remark(
+                        Severity.NOTE,
+                        "drops-event",
+                        change.citation,
+                        f"{change.id} lets {name} go on past {event}",
+                        f"{name} was to end by {event}, and the end that a change sets takes the "
+                        "place of the one before",
+                        f"Write until: {event} in the change too, if it is to end by that still; "
+                        "else nothing.",
+                    )
+                changed.add(name)
 
 
 def events_changing_nothing(lives: Lives) -> Iterator[Remark]:
