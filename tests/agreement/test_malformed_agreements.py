@@ -207,7 +207,12 @@ until its first day
 both ends too early
     A1.md:45 written: until: 2023-01-01 ⏎ through: 2023-02-01
     told: A1.md:45 A1.share ends before it begins
+    told: A1.md:46 A1.share ends on two days
     told: A1.md:46 A1.share ends before it begins
+
+two days
+    A1.md:45 written: until: 2030-01-01 ⏎ through: 2031-12-31
+    told: A1.md:46 A1.share ends on two days
 
 begins before its amendment
     A1.md:45 written: begins: 2023-01-01

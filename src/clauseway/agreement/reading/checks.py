@@ -206,7 +206,9 @@ def _check_days(term: Term, place: TermPlace) -> None:
         place.tell(
             "begins", f"{term.id} begins before its amendment", why, "Fix one of the two days."
         )
-    for key, end in _ends(_until(term, place), term.through):
+    until = _until(term, place)
+    _check_one_day(term, until, place)
+    for key, end in _ends(until, term.through):
         if end <= term.begins:
             why = f"what begins on {term.begins} has no day left"
             place.tell(key, f"{term.id} ends before it begins", why, "Fix one of the two days.")
@@ -215,6 +217,15 @@ def _check_days(term: Term, place: TermPlace) -> None:
             why = f"it binds what first ships on or after {term.since}, and ends before that day"
             todo = "Write since: a day on which it still holds, or let it end later."
             place.tell("since", problem, why, todo)
+
+
+def _check_one_day(timed: Term | Change, until: date | None, place: TermPlace) -> None:
+    """Report two days that would both be the end."""
+    if until is not None and timed.through is not None:
+        problem = f"{timed.id} ends on two days"
+        why = f"until: {until} and through: {timed.through} both set its end"
+        todo = "Delete one of the two; beside through: an event may stand in until:."
+        place.tell("through", problem, why, todo)
 
 
 def _binds_nothing_by(term: Precedence, end: date) -> bool:
@@ -511,6 +522,7 @@ def check_change(change: Change, place: TermPlace) -> None:
     elif change.sets_end and not limit:
         todo = "Write until: or through:."
         place.tell("sets-end", f"{change.id} sets no end", "sets-end needs one", todo)
+    _check_one_day(change, until, place)
     for key, end in _ends(until, change.through):
         if place.effective is not None and end < place.effective:
             why = f"the end lies before {place.effective}, when it takes effect"
