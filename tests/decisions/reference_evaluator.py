@@ -464,7 +464,7 @@ class World:
         return bool(answer.can and not answer.declines)
 
     def to_offer(self, term: Any, deed: Deed, bound: Deed, asking: str) -> bool:
-        if term.holder in (asking, deed.party, bound.party) or bound.cloud in term.except_clouds:
+        if term.holder in (asking, self.question.to, deed.party, bound.party) or bound.cloud in term.except_clouds:
             return False
         if bound.party != (term.grantor or self.owner(bound.product)) or not self.covers(term, bound):
             return False

@@ -308,6 +308,15 @@ sell shop app own                          | conditional | grant, t
 serve maker app own                        | conditional | t
 serve maker app own seller=partner         | conditional | grant
 """),
+    # A licence to the holder is what a first refusal is for.
+    (REFUSAL_ON_SALE.replace("[sell]", "[license]").replace("[apps]", "[rights]"), """
+license maker rights to=shop               | conditional | t
+license maker rights to=partner            | permitted   | own
+license shop rights to=partner             | conditional | grant
+license shop rights to=rival               | conditional | grant, t
+use-under-licence partner rights           | conditional | grant
+use-under-licence shop rights              | conditional | grant, t
+"""),
     # An exclusivity on hosting binds whoever hosts; inside, it permits nothing.
     (SERVED_BY_TWO, """
 serve maker app own                        | permitted   | t

@@ -2,7 +2,7 @@
 
 Both bind the party that does an act and the party that grants it: an owner that must ship first on
 one cloud cannot let another party go ahead on a different cloud. A right of first refusal never
-binds its holder.
+binds its holder, nor stands in the way of a licence to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,10 @@ def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) ->
     open_conditions: list[Condition] = []
     for state in case.states(RefusalRight):
         term = state.term
-        if not state.in_force or not isinstance(term, RefusalRight) or party == term.holder:
+        if not state.in_force or not isinstance(term, RefusalRight):
+            continue
+        # What the holder asks for, or would be licensed, need not be offered to it first.
+        if term.holder in (party, acts[0].to):
             continue
         # An act that the holder itself does, such as hosting, need not be offered to it.
         needing_offer = [act for act in acts if act.party != term.holder]

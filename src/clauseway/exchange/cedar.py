@@ -516,10 +516,13 @@ class _Policies:
             return
         elsewhere += [] if kept == "false" else [f"!({kept})"]
         for action in sorted(term.actions):
+            # A licence to the holder need not be offered to it first.
+            licensed = [f"context.to != {_quoted(term.holder)}"] if action == "license" else []
             for reach in _REACHES[action]:
                 held_by = self._is(reach, {term.holder}, term.products)
                 doer = [] if held_by == "false" else [f"!({held_by})"]
-                when = [*self._when(reach, term.products), others, *doer, *elsewhere, *_trade(term)]
+                where = [*doer, *licensed, *elsewhere, *_trade(term)]
+                when = [*self._when(reach, term.products), others, *where]
                 if term.grantor:
                     self._bind(term, reach, when, met, term.grantor)
                 else:

@@ -388,12 +388,18 @@ class _Policy:
                     if reach.actor == "host"
                     else []
                 )
+                # A licence to the holder need not be offered to it first.
+                licensed = (
+                    [self._constraint("recipient", "neq", [self._party(term.holder)])]
+                    if reach.asked == "license"
+                    else []
+                )
                 for owner, owned in self._owners_or_none(term.products):
                     binds_holder = (term.grantor or owner) == term.holder
                     if not binds_holder and (
                         reach.actor != "owner" or owner not in (term.holder, "")
                     ):
-                        still = [*open_while, *hosted, *owned]
+                        still = [*open_while, *hosted, *licensed, *owned]
                         self._oblige(
                             term,
                             "offer-first",

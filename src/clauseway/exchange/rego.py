@@ -188,14 +188,15 @@ licensing(act, to) := object.union(act, {"action": "license", "party": owner(act
 waiting(act, acts, grantor) := "conditional" if {
 	some one in acts
 	some who in {one.party, grantor}
-	waits(object.union(one, {"party": who, "doer": one.party}), act.party)
+	waits(object.union(one, {"party": who, "doer": one.party, "licensee": act.to}), act.party)
 }
 
 else := "permitted"
 
-# Who has a right of first refusal is never bound by it.
+# Who has a right of first refusal is never bound by it, and may be licensed without an offer.
 offers(act, party, holder, grantor) if {
 	party != holder
+	act.licensee != holder
 	act.doer != holder
 	act.party != holder
 	act.party == grantor

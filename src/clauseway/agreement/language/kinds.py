@@ -123,7 +123,7 @@ _KINDS = (
     Kind(
         term=RefusalRight,
         binds="the grantor (the owner where none is named), for its own acts; an owner for what "
-        "it lets others do, too; never the holder",
+        "it lets others do, too; never the holder, nor a licence to it",
         effect="Conditional until the latest offer of its `subject` (left out: of the product "
         "itself, by its name) was passed on, or its last day for an answer is over.",
         actions=TERM_ACTIONS,
