@@ -1,23 +1,35 @@
-"""Every path of OpenAI's client is offered, or stands in the table of those that are not, with its reason."""
+"""Every path of OpenAI's client and of Anthropic's is offered, or stands in the table of those that are not, with its
+reason."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
-from gateway_rig import AUTHORIZED, Rig, chat_body, compact
+from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Rig, chat_body, compact
 
 from clauseway.gateway.plan.settings import Settings, flaw_of_header
-from clauseway.gateway.wire.not_offered import NOT_OFFERED, reason_against
+from clauseway.gateway.wire.not_offered import NOT_OFFERED, NOT_OFFERED_AS_MESSAGES, reason_against
 from clauseway.gateway.wire.operations import UnknownPath, asking_of
 
 CALL = re.compile(r'self\._(?:get|post|delete|put|patch|get_api_list)\(\s*(?:path_template\(\s*)?f?"([^"?]+)')
-RESOURCES = Path(openai.__file__).parent / "resources"
-PATHS = sorted({path for file in RESOURCES.rglob("*.py") for path in CALL.findall(file.read_text())})
+
+
+def paths_of(client: Any) -> list[str]:
+    """The paths that a vendor's client asks for, below `/v1`."""
+    resources = Path(client.__file__).parent / "resources"
+    written = {path for file in resources.rglob("*.py") for path in CALL.findall(file.read_text())}
+    return sorted({path.removeprefix("/v1") for path in written})
+
+
+PATHS = paths_of(openai)
+PATHS_OF_ANTHROPIC = paths_of(anthropic)
 # Answered by the gateway itself.
-OWN = ("/models", "/models/{model}")
+OWN = ("/models", "/models/{model}", "/models/{model_id}")
 
 
 def is_offered(path: str) -> bool:
@@ -31,6 +43,7 @@ def is_offered(path: str) -> bool:
 
 def test_the_clients_paths_are_found() -> None:
     assert len(PATHS) > 200
+    assert len(PATHS_OF_ANTHROPIC) > 100
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -39,11 +52,24 @@ def test_a_path_of_the_client_is_offered_or_has_a_reason(path: str) -> None:
     assert (is_offered(path) or path in OWN) is not bool(reason), "one of both"
 
 
+@pytest.mark.parametrize("path", PATHS_OF_ANTHROPIC)
+@pytest.mark.parametrize("root", ["/v1", "/anthropic/v1"])
+def test_a_path_of_anthropics_client_is_offered_or_has_a_reason(root: str, path: str) -> None:
+    reason = reason_against(root + re.sub(r"\{\w+\}", "x_1", path), as_messages=True)
+    assert (path in (*OWN, "/messages", "/messages/count_tokens")) is not bool(reason), "one of both"
+
+
+def table_in(text: str) -> dict[str, str]:
+    rows = re.findall(r"^\| (`/.*`) \| (.*) \|$", text, re.MULTILINE)
+    return {path: reason for paths, reason in rows for path in re.findall("`(.*?)`", paths)}
+
+
 def test_the_page_and_the_table_say_the_same() -> None:
     page = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
     _, _, section = page.partition("\n## What is not offered\n")
-    rows = re.findall(r"^\| (`/.*`) \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE)
-    assert {path: reason for paths, reason in rows for path in re.findall("`(.*?)`", paths)} == dict(NOT_OFFERED)
+    of_openai, _, of_anthropic = section.partition("\n## ")[0].partition("path of Anthropic's API")
+    assert table_in(of_openai) == dict(NOT_OFFERED)
+    assert table_in(of_anthropic) == dict(NOT_OFFERED_AS_MESSAGES)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +93,49 @@ def test_a_client_hears_why_and_a_typing_mistake_is_one(rig: Rig, root: str) -> 
     assert (deleted.status_code, deleted.json()["error"]["code"]) == (501, "not_offered")
     mistaken = httpx.post(f"{rig.url}{root}/vector_store", json={}, headers=AUTHORIZED)
     assert (mistaken.status_code, mistaken.json()["error"]["code"]) == (404, "unknown_url")
+
+
+FILE = ("clause.txt", b"Nobody may.", "text/plain")
+ASKED_FILES: list[tuple[str, Any]] = [
+    ("files", lambda its: its.files.upload(file=FILE)),
+    ("files", lambda its: its.beta.files.upload(file=FILE)),
+    ("files", lambda its: list(its.files.list())),
+    ("files", lambda its: list(its.beta.files.list())),
+    ("files/file_1", lambda its: its.files.retrieve_metadata("file_1")),
+    ("files/file_1", lambda its: its.beta.files.retrieve_metadata("file_1")),
+    ("files/file_1", lambda its: its.files.delete("file_1")),
+    ("files/file_1/content", lambda its: its.files.download("file_1")),
+    ("messages/batches", lambda its: its.messages.batches.create(requests=[])),
+    ("messages/batches/b_1", lambda its: its.messages.batches.retrieve("b_1")),
+    ("models/gpt-5.4", lambda its: its.delete("/v1/models/gpt-5.4", cast_to=httpx.Response)),
+]
+
+
+@pytest.mark.parametrize(("path", "ask"), ASKED_FILES)
+@pytest.mark.parametrize("root", ["", "/anthropic"])
+def test_anthropics_client_hears_why_in_its_own_shape(rig: Rig, root: str, path: str, ask: Any) -> None:
+    """And a file of its is not put where OpenAI's files lie."""
+    before = len(rig.clouds["azure"].requests)
+    its = anthropic.Anthropic(base_url=rig.url + root, api_key=SECRET, timeout=PATIENCE_S)
+    with pytest.raises(anthropic.APIStatusError, match=f"/v1/{path} is not offered here") as refused:
+        ask(its)
+    body: Any = refused.value.body
+    assert (refused.value.status_code, body["type"], body["error"]["code"]) == (501, "error", "not_offered")
+    assert body["error"]["type"] == "api_error"
+    assert len(rig.clouds["azure"].requests) == before
+
+
+def test_a_large_file_of_anthropics_is_refused_before_it_is_sent(rig: Rig) -> None:
+    with rig.socket() as connection:
+        connection.sendall(
+            b"POST /v1/files HTTP/1.1\r\nhost: g\r\nx-api-key: " + SECRET.encode()
+            + b"\r\nanthropic-version: 2026-10-21\r\nexpect: 100-continue\r\ncontent-length: 5000000\r\n\r\n"
+        )  # fmt: skip
+        assert connection.recv(12) == b"HTTP/1.1 501"
+
+
+def test_who_lists_files_without_that_version_gets_openais(rig: Rig) -> None:
+    assert httpx.get(f"{rig.url}/v1/files", headers=AUTHORIZED).json()["object"] == "list"
 
 
 # -- headers that pass

@@ -234,6 +234,7 @@ def test_its_client_lists_the_models_that_it_can_ask_for(clouds: Endpoints) -> N
     assert (listed.id, listed.type, listed.lifecycle, listed.created_at.year) == (CLAUDE, "model", "active", 1970)
     assert (listed.max_input_tokens, listed.max_tokens) == (1_000_000, 128_000)
     assert its.models.retrieve(CLAUDE) == listed
+    assert list(client(clouds, base_url=f"{clouds.rig.url}/anthropic").models.list()) == [listed]
     assert [model.id for model in its.beta.models.list(limit=1)] == [CLAUDE]
     assert list(its.models.list(after_id=CLAUDE)) == []
     for unknown in (MODEL, "claude-9"):

@@ -74,7 +74,7 @@ _KEYED: Final[
         ...,
     ]
 ] = (
-    (re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?"), models),
+    (re.compile(rb"(?:/openai|/anthropic)?(?:/v1)?/models(?:/([^/?]{1,200}))?"), models),
     (re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})"), explain),
     (re.compile(rb"/clauseway/v1/requests()"), requests),
     (re.compile(rb"/clauseway/v1/limits()"), limits),
@@ -117,8 +117,7 @@ class Router:
         try:
             asking = READY.get((incoming.url, incoming.method))
             if asking is None:
-                incoming.url = _path_of(incoming.url)
-                asking = asking_of(incoming.method, incoming.url)
+                asking = _asking_of(incoming)
             customer = self._customer_of(incoming, shared.tables)
         except (UnknownPath, Refused):
             return False
@@ -133,9 +132,8 @@ class Router:
         asking = incoming.asking or READY.get((incoming.url, incoming.method))
         try:
             if asking is None:
-                incoming.url = _path_of(incoming.url)
                 try:
-                    asking = asking_of(incoming.method, incoming.url)
+                    asking = _asking_of(incoming)
                 except UnknownPath as unknown:
                     return self._answer_without_cloud(incoming, unknown.methods, client)
             return self._operate(incoming, asking, client)
@@ -189,7 +187,7 @@ class Router:
             match = pattern.fullmatch(path)
             if match is not None:
                 if incoming.method != b"GET":
-                    _refuse_not_offered(path, incoming.method)
+                    _refuse_not_offered(incoming)
                     _refuse_method(path, incoming.method, b"GET")
                 customer = self._customer_of(incoming, shared.tables)
                 if shared.siblings is not None and keyed_answer in (explain, requests):
@@ -207,7 +205,7 @@ class Router:
                 if incoming.method != b"GET":
                     _refuse_method(path, incoming.method, b"GET")
                 return answer(shared, head_lines)
-        _refuse_not_offered(path, incoming.method)
+        _refuse_not_offered(incoming)
         raise Refused(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
 
     # -- an operation at a cloud
@@ -376,10 +374,21 @@ class Router:
             self._shared.in_flight.leave_key(use)
 
 
-def _refuse_not_offered(path: bytes, method: bytes) -> None:
+def _asking_of(incoming: Incoming) -> RequestLine:
+    """Return what a head asks for. Raises UnknownPath, and Refused where the path is offered in the
+    other vendor's shape alone."""
+    incoming.url = _path_of(incoming.url)
+    asking = asking_of(incoming.method, incoming.url)
+    if asking.operation.shape_error is None and _speaks_messages(incoming):
+        _refuse_not_offered(incoming)
+    return asking
+
+
+def _refuse_not_offered(incoming: Incoming) -> None:
     """Refuse a path that is not offered with its reason."""
-    named = path.decode(errors="replace")
-    reason = reason_against(named, method.decode(errors="replace"))
+    named = incoming.url.partition(b"?")[0].decode(errors="replace")
+    method = incoming.method.decode(errors="replace")
+    reason = reason_against(named, method, as_messages=_speaks_messages(incoming))
     if reason:
         raise Refused(errors.NOT_IMPLEMENTED, f"{named} is not offered here: {reason}.")
 
@@ -402,7 +411,9 @@ def _shaped(answer: bytes, asking: RequestLine | None, incoming: Incoming) -> by
 
 def _speaks_messages(incoming: Incoming) -> bool:
     """Return whether a request comes from a client of Anthropic's API: all of them name its
-    version."""
+    version, and nobody else looks below its name."""
+    if incoming.url.startswith(b"/anthropic/"):
+        return True
     names = incoming.forwarded[::4]
     return any(name.lower() == b"anthropic-version" for name in names)
 

@@ -20,6 +20,10 @@ _AGENTS: Final = (
     "agents and their threads live and work at one vendor alone, and what they use is reported to no "
     "request; use /v1/responses"
 )
+_AGENTS_AS_MESSAGES: Final = (
+    "agents and their sessions live and work at one vendor alone, and what they use is reported to "
+    "no request; use /v1/messages"
+)
 _RENTED: Final = (
     "it is paid by the day or the hour whether or not it is asked for, and no answer reports that; "
     "keep it outside and send what was found there"
@@ -55,22 +59,47 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
     # Reading models is offered, and answered by the gateway itself.
     "DELETE /models": _ACCOUNT,
 }
+# Of Anthropic's API alone: in OpenAI's these paths are other things, or nothing.
+NOT_OFFERED_AS_MESSAGES: Final[Mapping[str, str]] = {
+    "/files": (
+        "a file of Anthropic's lies on one account, and no other cloud could answer a message that "
+        "names it; send what it holds in the message"
+    ),
+    "/sessions": _AGENTS_AS_MESSAGES,
+    "/environments": _AGENTS_AS_MESSAGES,
+    "/memory_stores": _AGENTS_AS_MESSAGES,
+    "/dreams": _AGENTS_AS_MESSAGES,
+    "/deployments": _AGENTS_AS_MESSAGES,
+    "/deployment_runs": _AGENTS_AS_MESSAGES,
+    "/agents": _AGENTS_AS_MESSAGES,
+    "/vaults": _AGENTS_AS_MESSAGES,
+    "/skills": _AGENTS_AS_MESSAGES,
+    "/tunnels": _ACCOUNT,
+    "/user_profiles": _ACCOUNT,
+    "/organizations": _ACCOUNT,
+}
+_ROOTS: Final = "(?:/v1|/openai/v1|/openai|/anthropic/v1)"
+_ROOTS_OF_MESSAGES: Final = "(?:/v1|/anthropic/v1)"
 
 
-def _pattern(name: str) -> re.Pattern[str]:
+def _pattern(roots: str, name: str) -> re.Pattern[str]:
     """Return what a request's method and path are held against; a name without a method is of all
     methods."""
     method, _, path = name.rpartition(" ")
-    return re.compile(rf"{method or '[^ ]*'} (?:/v1|/openai/v1|/openai){path}(?:/.*)?")
+    return re.compile(rf"{method or '[^ ]*'} {roots}{path}(?:/.*)?")
 
 
-_PATTERNS: Final = [(_pattern(name), reason) for name, reason in NOT_OFFERED.items()]
+_PATTERNS: Final = [(_pattern(_ROOTS, name), reason) for name, reason in NOT_OFFERED.items()]
+_PATTERNS_AS_MESSAGES: Final = [
+    *((_pattern(_ROOTS_OF_MESSAGES, name), why) for name, why in NOT_OFFERED_AS_MESSAGES.items()),
+    *_PATTERNS,
+]
 
 
-def reason_against(path: str, method: str = "") -> str:
-    """Return the reason why a path is not offered, to any method or to this one; empty where it is
-    in no table."""
-    for pattern, reason in _PATTERNS:
+def reason_against(path: str, method: str = "", *, as_messages: bool = False) -> str:
+    """Return the reason why a path is not offered, to any method or to this one, to a client of
+    Anthropic's API or to others; empty where it is in no table."""
+    for pattern, reason in _PATTERNS_AS_MESSAGES if as_messages else _PATTERNS:
         if pattern.fullmatch(f"{method} {path}"):
             return reason
     return ""

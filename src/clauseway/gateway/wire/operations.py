@@ -505,6 +505,8 @@ _FIXED: Final = {
     if b"%b" not in operation.path
     and (root != _ROOT_OF_MESSAGES or operation.shape_error is in_message_shape)
 }
+# Paths that stand for something else in Anthropic's API: the head says which of both is meant.
+_OF_BOTH_VENDORS: Final = frozenset({b"/files"})
 # The common case: nothing differs from one request to the next, so the whole answer stands ready.
 READY: Final[Mapping[tuple[bytes, bytes], RequestLine]] = {
     (path, operation.method): RequestLine(
@@ -512,6 +514,7 @@ READY: Final[Mapping[tuple[bytes, bytes], RequestLine]] = {
     )
     for path, operations in _FIXED.items()
     for operation in operations
+    if operation.path not in _OF_BOTH_VENDORS
 }
 _IDENTIFIER: Final = rb"([A-Za-z0-9_-]{1,200})"
 _WITH_IDENTIFIER: Final = [
