@@ -269,6 +269,46 @@ def test_a_retired_name_is_told_with_the_day(tmp_path: Path) -> None:
     assert "'gpt-transcribe'" in told
 
 
+def azure_alone(tmp_path: Path, model: str = "mine", more: str = "") -> Plan:
+    """Azure's deployments by the shipped catalogue: of gpt-5.5 (to 2027-04-23), under a name of the operator's."""
+    one = SIX.partition("[[deployment]]\n")[2].split("[[deployment]]\n")[1]
+    written = "[[deployment]]\n" + one.replace('"gpt-5.5" = "gpt-5.5"', f'"gpt-5.5" = "{model}"') + more
+    return compiled(tmp_path, written)
+
+
+@pytest.mark.parametrize("name", ["gpt-5.5", "gpt-5.5-2026-04-24", "openai.gpt-5.5", "ours"])
+def test_a_model_retires_under_every_name_that_it_is_asked_by(tmp_path: Path, name: str) -> None:
+    """Its own, a snapshot's, another cloud's, and one that the operator gave it."""
+    plan = azure_alone(tmp_path, more='[names]\nours = "gpt-5.5"\n')
+    bench = Bench(plan)
+    assert bench.choice(at("2027-04-22"), name).retired == ""
+    assert "was retired by azure on 2027-04-23" in bench.choice(at("2027-04-23"), name).retired
+    assert bench.tables.models(at("2027-04-23"), bench.customer) == []
+    assert len(list(retired_here(plan, at("2027-04-23")))) == 2, "product and snapshot, each once"
+
+
+def test_a_deployment_of_a_retired_snapshot_comes_last_whatever_name_is_asked(tmp_path: Path) -> None:
+    """The day is that of what the deployment serves; where that is not known, of the name that is asked."""
+    plan = azure_alone(tmp_path, "gpt-5.5-2026-04-24")
+    (warning,) = retired_here(plan, at("2027-04-23"))
+    assert "'gpt-5.5-2026-04-24' was retired by azure on 2027-04-23" in warning
+    assert "'gpt-5.5-2026-04-24'" in Bench(plan).choice(at("2027-04-23"), "gpt-5.5").retired
+    other = azure_alone(tmp_path, "gpt-5.5-2026-04-23")
+    assert "'gpt-5.5' was retired by azure" in Bench(other).choice(at("2027-04-23"), "gpt-5.5").retired
+
+
+def test_who_asks_by_another_clouds_name_for_what_nothing_serves_learns_its_successor(tmp_path: Path) -> None:
+    anthropics = compiled(
+        tmp_path, OTHER.replace('"openai"\nurl = "https://api.openai.com', '"anthropic"\nurl = "https://api.anthropic.com')
+    )  # fmt: skip
+    tables = Bench(anthropics).tables
+    told = tables.retired(at("2026-08-05"), "claude-opus-4-1")
+    assert "'claude-opus-4-8'" in told
+    assert tables.retired(at("2026-08-04"), "claude-opus-4-1") == ""
+    azures = Bench(azure_alone(tmp_path)).tables
+    assert "retired by azure on 2027-03-05" in azures.retired(at("2027-03-05"), "openai.gpt-5.4")
+
+
 WRONG = [
     ('lacks = ["vision"]', 'lacks = ["sight"]', "unknown capability 'sight'"),
     ('lacks = ["vision"]', 'lacks = ["vision"]\nhas = ["vision"]', "has and lacks vision"),

@@ -183,6 +183,33 @@ def test_a_retirement_holds_for_a_vendor(vendor: str, surface: str, holds: bool)
     assert "2026-10-23" in retirement.sentence
 
 
+ENDED = [
+    ("large", "openai", "a page"),
+    ("big", "openai", "a page"),  # an alias ends with its product
+    ("large-2026-01-01", "openai", "a second page"),  # a line of its own goes before
+    ("large-2026-02-02", "openai", "a page"),
+    ("ours", "openai", "a page"),  # a name that a configuration gives to the product
+    ("large", "azure-v1", "a third page"),  # the surface goes before all that begin with it
+    ("large-2026-01-01", "azure-v1", "a third page"),
+    ("large", "azure-dated", "a fourth page"),
+    ("large", "oci", ""),
+    ("other", "openai", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "surface", "source"), ENDED)
+def test_a_name_ends_with_its_product_where_it_has_no_day_of_its_own(name: str, surface: str, source: str) -> None:
+    models = parse_models(
+        MODELS + "large,,text,1000,100,,s\n",
+        NAMES + "big,large,alias,,s\nlarge-2026-01-01,large,snapshot,,s\nlarge-2026-02-02,large,snapshot,,s\n",
+        RETIREMENTS + "large,openai,2026-10-23,,a page\nlarge-2026-01-01,openai,2026-11-23,,a second page\n"
+        "large,azure,2026-10-23,,a fourth page\nlarge,azure-v1,2026-10-23,,a third page\n",
+    )
+    product = "" if name == "other" else "large"
+    ended = models.ended(name, product, surface)
+    assert (ended.source if ended is not None else "") == source
+
+
 def test_a_line_for_a_surface_goes_before_one_for_all() -> None:
     models = parse_models(MODELS + "large,,text,1000,100,,s\nlarge,oci,text,500,100,,s\n", NAMES, RETIREMENTS)
     assert [models.of("large", surface).context_tokens_max for surface in ("oci", "openai")] == [500, 1000]

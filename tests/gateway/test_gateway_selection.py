@@ -295,6 +295,19 @@ def test_a_retired_name_comes_last_where_it_is_and_is_not_listed_where_it_is_eve
     assert everywhere.tables.models(100, everywhere.customer) == [MODEL]
 
 
+def test_a_deployment_of_a_retired_snapshot_comes_last_under_any_name() -> None:
+    named: dict[str, Any] = {"models": {MODEL: MODEL, SNAPSHOT: MODEL}, "snapshots": (SNAPSHOT,)}
+    targets = [
+        deployment("old", surface="openai", snapshot=SNAPSHOT),
+        deployment("new", surface="openai", snapshot="gpt-5.5-2026-04-24"),
+    ]
+    bench = Bench(plan(targets, retirements=(retired("openai"),), **named))
+    assert [bench.order(at_ns=at) for at in (99, 100)] == [["old", "new"], ["new", "old"]]
+    assert MODEL in bench.tables.models(100, bench.customer), "one deployment serves it on"
+    alone = Bench(plan(targets[:1], retirements=(retired("openai"),), **named))
+    assert (alone.order(at_ns=100), alone.tables.models(100, alone.customer)) == (["old"], [])
+
+
 def test_a_snapshot_goes_where_it_is_served() -> None:
     named: dict[str, Any] = {"models": {MODEL: MODEL, SNAPSHOT: MODEL}, "snapshots": (SNAPSHOT,)}
     targets = [deployment("other", snapshot="gpt-5.5-2026-04-24"), deployment("this", snapshot=SNAPSHOT)]

@@ -127,6 +127,31 @@ class Models(msgspec.Struct, frozen=True):
             if name.product in own and name.name not in own
         }
 
+    def ended(self, name: str, product: str, surface: str) -> Retirement | None:
+        """Return what ends a name of a product on a surface: its own line, else the product's. Of
+        several the one that names the surface most closely."""
+        for ended in (name, product):
+            lines = [line for line in self._lines_of(ended) if line.holds_on(surface)]
+            if lines:
+                return max(lines, key=lambda line: len(line.vendor))
+        return None
+
+    def names_of(self, ended: Retirement) -> list[str]:
+        """Return the names that end by a line: its own, and those of that product for which the
+        vendor has no line."""
+        others = [name for name in self.named([ended.name]) if name != ended.name]
+        return [
+            ended.name,
+            *(
+                name
+                for name in others
+                if all(line.vendor != ended.vendor for line in self._lines_of(name))
+            ),
+        ]
+
+    def _lines_of(self, name: str) -> list[Retirement]:
+        return [line for line in self.retirements if line.name == name]
+
     @property
     def snapshots(self) -> Mapping[str, str]:
         """Map each snapshot to its product."""

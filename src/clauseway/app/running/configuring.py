@@ -60,16 +60,19 @@ def check_configuration(options: ServeOptions) -> CheckedConfiguration:
 
 def retired_here(plan: Plan, now_ns: int) -> Iterator[str]:
     """Yield what is known of names that deployments serve beyond their published retirement."""
+    gone = {
+        (retirement.name, retirement.surface): retirement.message
+        for retirement in plan.retirements
+        if retirement.begin_ns <= now_ns
+    }
     for target in plan.targets:
-        for retirement in plan.retirements:
-            serves = plan.models.get(retirement.name) == target.label.product
-            if (
-                serves
-                and retirement.surface == target.surface
-                and retirement.begin_ns <= now_ns
-                and not target.serves_retired
-            ):
-                yield f"{target.label.deployment} is asked last: {retirement.message}"
+        if target.serves_retired:
+            continue
+        product = target.label.product
+        asked = [name for name, meant in plan.models.items() if meant == product]
+        messages = [gone.get((target.snapshot or name, target.surface), "") for name in asked]
+        for message in dict.fromkeys(filter(None, messages)):
+            yield f"{target.label.deployment} is asked last: {message}"
 
 
 def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:

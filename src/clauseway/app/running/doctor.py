@@ -32,7 +32,13 @@ from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.opening.several import Opened
-from clauseway.app.running.planning import prices_now, refusal, served_outcomes, surface_at
+from clauseway.app.running.planning import (
+    prices_now,
+    refusal,
+    served_outcomes,
+    snapshot_at,
+    surface_at,
+)
 from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
@@ -196,11 +202,15 @@ class _DeploymentChecks:
         """Names that it serves beyond their published retirement: no fault, as the cloud decides."""
         models, surface = shipped_models(), surface_at(self._written)
         names = models.named(self._written.models)
-        retired = [
-            f"{ended.name} ({ended.day})"
-            for ended in models.retirements
-            if ended.name in names and ended.holds_on(surface) and ended.day <= self._today
+        ends = [
+            models.ended(snapshot_at(self._written, product) or name, product, surface)
+            for name, product in names.items()
         ]
+        retired = dict.fromkeys(
+            f"{ended.name} ({ended.day})"
+            for ended in ends
+            if ended is not None and ended.day <= self._today
+        )
         if retired and not self._written.serves_retired:
             yield self._check("retirements", f"asked last for {', '.join(retired)}")
 

@@ -159,6 +159,11 @@ def surface_at(written: DeploymentWritten) -> str:
     return written.surface or surface_of(written.dialect, written.url, written.auth.service)
 
 
+def snapshot_at(written: DeploymentWritten, product: str) -> str:
+    """Return the dated snapshot that a deployment serves a product by; empty where nobody says."""
+    return written.snapshots.get(product, "") or snapshot_of(written.models[product])
+
+
 def _sale(written: DeploymentWritten, product: str) -> Sale:
     return Sale(product, written.cloud, written.seller, written.region)
 
@@ -211,7 +216,7 @@ def _target(
         context_tokens_max=written.context_tokens_max or names.context_tokens_max,
         image_tokens_max=names.image_tokens_max,
         lacks=_lacks(written, surface, product),
-        snapshot=written.snapshots.get(product, "") or snapshot_of(model),
+        snapshot=snapshot_at(written, product),
         serves_retired=written.serves_retired,
         residency=written.residency,
         certifications=written.certifications,
@@ -258,19 +263,32 @@ def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack
 def _retirements(
     models: Models, targets: Sequence[Target], names: Mapping[str, str]
 ) -> tuple[PlannedRetirement, ...]:
-    """Return the retirements of models served here, by surface, and of others of the same makers
-    and clouds: a caller who asks for one learns its successor."""
+    """Return the retirements of what is served here, by surface and under each name that is asked
+    for or deployed, and of others of the same makers and clouds: a caller who asks for one learns
+    its successor."""
+    served = dict(names) | {target.snapshot: target.label.product for target in targets}
+    served.pop("", None)
     surfaces = sorted({target.surface for target in targets})
-    return tuple(
-        PlannedRetirement(
-            name=retirement.name,
-            surface=surface,
-            begin_ns=start_of_day_ns(retirement.day),
-            message=retirement.sentence,
-        )
-        for retirement in models.retirements
-        for surface in (surfaces if retirement.name in names else [""])
-        if (retirement.holds_on(surface) if surface else _concerns(retirement, surfaces))
+    planned = [
+        _planned(name, surface, ended)
+        for name, product in served.items()
+        for surface in surfaces
+        if (ended := models.ended(name, product, surface)) is not None
+    ]
+    for ended in models.retirements:
+        if _concerns(ended, surfaces):
+            planned += [
+                _planned(name, "", ended) for name in models.names_of(ended) if name not in served
+            ]
+    return tuple(planned)
+
+
+def _planned(name: str, surface: str, ended: Ended) -> PlannedRetirement:
+    return PlannedRetirement(
+        name=name,
+        surface=surface,
+        begin_ns=start_of_day_ns(ended.day),
+        message=ended.sentence,
     )
 
 

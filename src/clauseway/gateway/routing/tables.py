@@ -252,9 +252,9 @@ class RoutingTables:
         for target, ruling in route.candidates:
             rulings.setdefault(target, ruling)
         gone = {
-            retirement.surface: retirement.message
+            (retirement.name, retirement.surface): retirement.message
             for retirement in self.plan.retirements
-            if retirement.name == model and retirement.begin_ns <= self._begin_ns
+            if retirement.begin_ns <= self._begin_ns
         }
         snapshot = model if model in self.plan.snapshots else ""
         options, late, skipped, retired = [], [], [], []
@@ -262,7 +262,10 @@ class RoutingTables:
             option = self._option(target, ruling)
             its = self.plan.targets[target]
             why = _against(policy, snapshot, its, option)
-            message = "" if its.serves_retired else gone.get(its.surface, "")
+            # The snapshot that is deployed is what its cloud is asked for, whatever the client says.
+            message = (
+                "" if its.serves_retired else gone.get((its.snapshot or model, its.surface), "")
+            )
             if why:
                 skipped.append(Skipped(its.label.cloud, its.label.deployment, why))
             elif message:
