@@ -241,6 +241,7 @@ class _Ended:
         self._givers = Givers.of(states)
         self._given = any(giver_of(state.right or state.term) for state in states)
         self._last: dict[object, dict[_Reach, tuple[_Rank, Bearing]]] = defaultdict(dict)
+        self._kept: dict[int, Bearing] = {}
 
     def add(self, bearing: Bearing, action: str) -> None:
         state = self._text.ended[bearing.place]
@@ -263,8 +264,8 @@ class _Ended:
                 return state.end
         return lost.day if lost is not None else None
 
-    @staticmethod
     def _keep(
+        self,
         bearing: Bearing,
         last: "dict[_Reach, tuple[_Rank, Bearing]]",
         reach: "_Reach",
@@ -278,12 +279,14 @@ class _Ended:
             if earlier < rank and _covers(reach, narrow)
         ]
         for narrow in narrower:
-            del last[narrow]
+            _, covered = last.pop(narrow)
+            del self._kept[covered.place]
         last[reach] = rank, bearing
+        self._kept[bearing.place] = bearing
 
     def kept(self) -> tuple[Bearing, ...]:
-        last = (bearing for alike in self._last.values() for _, bearing in alike.values())
-        return tuple(sorted(last, key=_place))
+        """Return the terms in the order of the fold."""
+        return tuple([self._kept[place] for place in sorted(self._kept)])
 
 
 # When a right was lost, and the place of its term in the order of the fold.
@@ -295,10 +298,10 @@ _EVERYWHERE: _Reach = (frozenset(),)
 
 def _covers(wide: _Reach, narrow: _Reach) -> bool:
     """Return whether a scope covers all of a narrower scope. An empty set of names covers all."""
+    if not wide[0] >= narrow[0]:
+        return False
     places = zip(wide[1:], narrow[1:], strict=True)
-    return wide[0] >= narrow[0] and all(
-        not outer or bool(inner and inner <= outer) for outer, inner in places
-    )
+    return not any(outer and not (inner and inner <= outer) for outer, inner in places)
 
 
 def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> tuple[object, _Reach]:
@@ -553,40 +556,41 @@ class Partitions:
             for action in ACTIONS
         }
         # The same terms bear on many situations.
-        self._tells: dict[Bearing, _TermNameSets] = {}
-        self._classes: dict[tuple[tuple[str, ...], frozenset[frozenset[str]]], Classes] = {}
+        self._told: dict[Bearing, _Told] = {}
+        self._classes: dict[tuple[tuple[str, ...], frozenset[NAMES]], Classes] = {}
 
     def of(self, situation: Situation, *, for_another: bool = False) -> Partition:
         """Return the partition of a situation; of serving, either for itself or for another."""
-        sets = _no_name_sets()
-        in_order = tuple(sets.values())
-        for bearing in (*situation.live, *situation.ended):
-            term_sets = self._tells.get(bearing)
-            if term_sets is None:
-                term = self._text.live[bearing.place].term
-                term_sets = self._tells[bearing] = _term_name_sets(
-                    term, bearing, self._text.catalog
-                )
-            for names_of_part, names in zip(in_order, term_sets, strict=True):
-                # Most terms keep to no names of most parts.
-                if names:
-                    names_of_part.update(names)
-        for place, _ in situation.facts:
-            match self._text.known_facts.facts[place]:
-                case Grant() | Withdrawal() as grant:
-                    for part in _TOLD_APART:
-                        if (name := getattr(grant, part.name, None)) is not None:
-                            sets[part].add(_alone(name))
-                case Launch() as launch:
-                    sets[_CLOUD].add(_alone(launch.cloud))
-                    sets[_PARTY].add(_alone(self._text.catalog.operators.get(launch.cloud, "")))
-        return self._partition(situation.action, sets, for_another)
+        bearings = (*situation.live, *situation.ended)
+        facts = (self._text.known_facts.facts[place] for place, _ in situation.facts)
+        told = _NOTHING_TOLD.union(*map(self._told_by, bearings), *map(self._told_by_fact, facts))
+        return self._partition(situation.action, told, for_another)
 
     def of_nothing(self, action: str) -> Partition:
         """Return the partition in which nothing is distinguished: one class of each kind."""
-        return self._partition(action, _no_name_sets())
+        return self._partition(action, _NOTHING_TOLD)
 
-    def _partition(self, action: str, sets: "_NameSets", for_another: bool = False) -> Partition:
+    def _told_by(self, bearing: Bearing) -> "_Told":
+        if bearing not in self._told:
+            term = self._text.live[bearing.place].term
+            self._told[bearing] = _told_by_term(term, bearing, self._text.catalog)
+        return self._told[bearing]
+
+    def _told_by_fact(self, fact: Fact) -> "_Told":
+        match fact:
+            case Grant() | Withdrawal():
+                told = ((part, getattr(fact, part.name, None)) for part in _TOLD_APART)
+                return frozenset((part, _alone(name)) for part, name in told if name is not None)
+            case Launch():
+                operator = self._text.catalog.operators.get(fact.cloud, "")
+                return frozenset({(_CLOUD, _alone(fact.cloud)), (_PARTY, _alone(operator))})
+            case _:
+                return _NOTHING_TOLD
+
+    def _partition(self, action: str, told: "_Told", for_another: bool = False) -> Partition:
+        sets: dict[Part, set[NAMES]] = {part: set() for part in _TOLD_APART}
+        for part, names in told:
+            sets[part].add(names)
         # Terms that name parties distinguish other parties too.
         told_apart = {BY_NAME["to"]: sets[_PARTY]} | sets
         # Where the party itself sells, terms that name sellers distinguish parties. Where another
@@ -599,7 +603,7 @@ class Partitions:
             for part, names in self._asked[action].items()
         }
 
-    def _telling_apart(self, names: tuple[str, ...], sets: set[frozenset[str]]) -> Classes:
+    def _telling_apart(self, names: tuple[str, ...], sets: set[NAMES]) -> Classes:
         key = (names, frozenset(sets))
         if key not in self._classes:
             self._classes[key] = Classes.telling_apart(names, sets)
@@ -608,24 +612,21 @@ class Partitions:
 
 # The parts whose names terms or facts distinguish from all other names.
 _TOLD_APART = (_PARTY, *SCOPED)
-_NameSets = dict[Part, set[NAMES]]
-# The sets of names that a term distinguishes, in the order of the parts. Empty tuples save memory,
-# for many are kept.
-_TermNameSets = tuple[tuple[NAMES, ...], ...]
+# The sets of names that terms or facts distinguish, each with its part.
+_Told = frozenset[tuple[Part, NAMES]]
+_NOTHING_TOLD: _Told = frozenset()
 
 
-def _no_name_sets() -> _NameSets:
-    return {part: set() for part in _TOLD_APART}
-
-
-def _term_name_sets(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> _TermNameSets:
+def _told_by_term(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> _Told:
     """Return the sets of names in a term. An empty scope distinguishes nothing."""
-    scopes, parties = list(_places_in(term, bearing)), _parties_in(term)
-    sets = {part: [names for scope in scopes if (names := _kept(scope, part))] for part in SCOPED}
+    parties = _parties_in(term)
+    told = {(_PARTY, _alone(party)) for party in parties}
+    for scope in _places_in(term, bearing):
+        told |= {(part, names) for part in SCOPED if (names := _kept(scope, part))}
     # A party that the term names may host what others sell on its clouds, so these count too.
     if isinstance(term, _BINDS_HOSTS):
-        sets[_CLOUD] += filter(None, map(catalog.own_cloud, sorted(parties)))
-    return (tuple(map(_alone, parties)), *map(tuple, sets.values()))
+        told |= {(_CLOUD, names) for names in map(catalog.own_cloud, parties) if names}
+    return frozenset(told)
 
 
 def _kept(scope: object, part: Part) -> NAMES:
