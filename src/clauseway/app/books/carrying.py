@@ -10,6 +10,7 @@ made anew; nothing is ever looked for by a name that says less than it was made 
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
@@ -21,12 +22,12 @@ from clauseway.ledger import Carried, RevenueLine, SaleRecord, carry
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import ShareKey
 from clauseway.ledger.floors import calendar_period
-from clauseway.ledger.rates import Rates
+from clauseway.ledger.rates import Rate, Rates
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control.control import Sealed
-from clauseway.storage.lake.files import LakeFile, lost_files
+from clauseway.storage.lake.files import lost_files
 from clauseway.values import Interval, day_of
 
 # Changes whenever sums of before would be other sums today.
@@ -37,6 +38,23 @@ RevenueLines = Callable[[Interval], Sequence[RevenueLine]]
 def named(*parts: object) -> str:
     """Return a hash of parts, each told apart from the next."""
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+
+def usage_names(
+    control: Control, usage: Iterable[Sealed], period_of: Callable[[date], Interval]
+) -> dict[date, list[str]]:
+    """Return, by the first day of each period, the batches that may hold usage of it and the lost
+    files that may."""
+    batches = ((batch.name, batch.first_day, batch.last_day) for batch in usage)
+    lost = ((file.name, file.first_day, file.last_day) for file in lost_files(control))
+    names: dict[date, list[str]] = defaultdict(list)
+    for name, first, last in (*batches, *lost):
+        day = first
+        while day is not None and last is not None and day <= last:
+            period = period_of(day)
+            names[period.begin].append(name)
+            day = period.end
+    return names
 
 
 class PriceNames:
@@ -64,23 +82,24 @@ class PriceNames:
             for interval, digest in self._digests.items()
             if not interval.intersect(days).is_empty
         )
-        exchange = self._prices.rates
-        rates: object = None
-        if isinstance(exchange, Rates):
-            rates = [rate for rate in exchange.all if rate.day < days.end]
-        elif exchange is not None:
-            rates = exchange.digest
-        return named(entries, rates)
+        return named(
+            entries,
+            self._rates(lambda rates: [rate for rate in rates.all if rate.day < days.end]),
+        )
 
     def known_by(self, day: date) -> str:
         """Return the name of all prices, whatever their days, and of the rates that count on a day.
 
         How finely a day's usage is summed depends on prices that are not in force on it, too.
         """
-        exchange = self._prices.rates
-        if isinstance(exchange, Rates):
-            return named(self._all, exchange.in_force(day))
-        return named(self._all, exchange.digest if exchange is not None else None)
+        return named(self._all, self._rates(lambda rates: rates.in_force(day)))
+
+    def _rates(self, counting: Callable[[Rates], Sequence[Rate]]) -> object:
+        """Return the rates that count; the digest of all of them where they cannot be listed."""
+        rates = self._prices.rates
+        if isinstance(rates, Rates):
+            return counting(rates)
+        return rates.digest if rates is not None else None
 
 
 class CarriedSums:
@@ -100,7 +119,7 @@ class CarriedSums:
         lines: RevenueLines,
     ) -> None:
         self._control, self._catalog, self._lines = control, catalog, lines
-        self._usage = _by_month(usage, lost_files(control))
+        self._usage = usage_names(control, usage, _month_of)
         self._prices = price_names
         self._of_catalog = named(catalog)
         self._months: dict[date, str] = {}
@@ -257,7 +276,7 @@ class CarriedSums:
         chain = []
         at = share.begin
         while at < until:
-            month = calendar_period(at, "month")
+            month = _month_of(at)
             name = named(name, self._month(month), taken.get(month.begin, []))
             chain.append((Interval(at, month.end), name))
             at = month.end
@@ -271,20 +290,8 @@ class CarriedSums:
         return self._months[month.begin]
 
 
-def _by_month(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, list[str]]:
-    """Return, by month, the batches with usage in it and the lost files of it."""
-    months: dict[date, list[str]] = {}
-    spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
-    for name, first, last in (
-        *spans,
-        *((file.name, file.first_day, file.last_day) for file in lost),
-    ):
-        at = first
-        while at is not None and last is not None and at <= last:
-            month = calendar_period(at, "month")
-            months.setdefault(month.begin, []).append(name)
-            at = month.end
-    return months
+def _month_of(day: date) -> Interval:
+    return calendar_period(day, "month")
 
 
 def _place(share: RevenueShare, days: Interval, if_rejected: bool) -> str:

@@ -8,21 +8,19 @@ own, and only the days of that batch are read again; files that are merged chang
 kept under another name is treated as missing.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 
 import msgspec
 
-from clauseway.app.books.carrying import PriceNames, named
+from clauseway.app.books.carrying import PriceNames, named, usage_names
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control.control import Sealed
 from clauseway.storage.lake.content import stretches
-from clauseway.storage.lake.files import LakeFile, lost_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.usage import revenue
 from clauseway.values import Interval, InvalidInput, Problem, day_after, exact_sum
@@ -62,7 +60,7 @@ class DayCharges:
         self._lake, self._prices, self._price_names = lake, prices, price_names
         self._in_no_base = sorted(in_no_base)
         self._use_kept = use_kept
-        self._batches = _by_day(usage, lost_files(lake.control))
+        self._batches = usage_names(lake.control, usage, _one_day)
         self._covered: Interval | None = None
         self._lines: dict[date, _Lines] = {}
         self._made: dict[date, KeptSum] = {}
@@ -79,7 +77,7 @@ class DayCharges:
 
     def settled(self, day: date) -> DaySettled:
         """Return a day's charges summed up, read or made. Raise InvalidInput as `lines` does."""
-        lines = self.lines(Interval(day, day_after(day)))
+        lines = self.lines(_one_day(day))
         return DaySettled(
             day=day,
             lines=len(lines),
@@ -111,7 +109,7 @@ class DayCharges:
         self._make({day: empty for day, empty in sums.items() if day not in self._lines})
 
     def _make(self, missing: Mapping[date, KeptSum]) -> None:
-        for stretch in stretches(list(missing)) if missing else ():
+        for stretch in stretches(list(missing)):
             by_day: dict[date, _Lines] = {day: [] for day in missing if day in stretch}
             for line in self._priced(stretch):
                 by_day[line.event_day].append(line)
@@ -138,19 +136,8 @@ class DayCharges:
         return named(_FORMAT, day, batches, self._price_names.known_by(day), self._in_no_base)
 
 
-def _by_day(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, list[str]]:
-    """Return, by day, the batches that may hold usage of it, and the lost files that may."""
-    days: dict[date, list[str]] = defaultdict(list)
-    spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
-    for name, first, last in (
-        *spans,
-        *((file.name, file.first_day, file.last_day) for file in lost),
-    ):
-        day = first
-        while day is not None and last is not None and day <= last:
-            days[day].append(name)
-            day = day_after(day)
-    return days
+def _one_day(day: date) -> Interval:
+    return Interval(day, day_after(day))
 
 
 def _place(day: date) -> str:

@@ -6,7 +6,8 @@ get round what an agreement states.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 
 import msgspec
 
@@ -74,6 +75,12 @@ def _alike(name: str) -> str:
 
 def snapshot_of(name: str) -> str:
     """Return the dated snapshot that a vendor's name is, empty where it is none that is known."""
-    snapshots = {_alike(snapshot): snapshot for snapshot in shipped_models().snapshots}
+    snapshots = _snapshots()
     known = (snapshots.get(_alike(written), "") for written in _shortened(name))
     return next(filter(None, known), "")
+
+
+@cache
+def _snapshots() -> Mapping[str, str]:
+    """Return the snapshots that are known, each by how `_alike` writes it."""
+    return {_alike(snapshot): snapshot for snapshot in shipped_models().snapshots}

@@ -26,6 +26,7 @@ from clauseway.cli.money.verification_text import print_verification
 from clauseway.cli.output import console
 from clauseway.ledger import Settlement, Statement, statement_of
 from clauseway.values import InvalidInput, Problem
+from clauseway.wording.names import listed
 
 # A second opinion that is not the same.
 DIFFERS = 2
@@ -149,11 +150,16 @@ def command(
     at = home_at(home)
     if second_opinion:
         _refuse_unknown_engine(second_opinion)
-        _refuse_second_opinion_beside(known_at, under)
+        why = "nothing is posted that it could judge"
+        _refuse_beside("--second-opinion", why, known_at=known_at, under=under)
     if part:
-        _refuse_beside_part(known_at, under, second_opinion, from_scratch)
+        why = "a day alone is summed, and no month settled"
+        others = {"second_opinion": second_opinion, "from_scratch": from_scratch}
+        _refuse_beside("--part", why, known_at=known_at, under=under, **others)
     if known_at is not None:
-        _refuse_beside_known_at(assume, reading, prices, rates, agreement, under)
+        why = "what the home held then is used"
+        named = {"prices": prices, "rates": rates, "agreement": agreement, "under": under}
+        _refuse_beside("--known-at", why, assume=assume, reading=reading, **named)
         _print(settle_as_known(at, period, known_point(known_at)), as_json)
         return 0
     basis = basis_of(at)
@@ -224,25 +230,9 @@ def _refuse_unknown_engine(name: str) -> None:
         raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", todo=todo))
 
 
-def _refuse_second_opinion_beside(*given: object) -> None:
-    if any(given):
-        problem = "--second-opinion with --known-at or --under"
-        why, todo = "nothing is posted that it could judge", "Leave one of the two out."
-        raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", todo=todo))
-
-
-def _refuse_beside_part(*given: object) -> None:
-    if any(given):
-        problem = "--part with --known-at, --under, --second-opinion or --from-scratch"
-        why, todo = "a day alone is summed, and no month settled", "Leave one of the two out."
-        raise InvalidInput(Problem(what=problem, why=why, where="--part", todo=todo))
-
-
-def _refuse_beside_known_at(*given: object) -> None:
-    if any(given):
-        mistake, why = (
-            "--known-at with a flag that says what to settle with",
-            "what the home held then is used",
-        )
-        todo = "Leave the other flags out."
-        raise InvalidInput(Problem(what=mistake, why=why, where="--known-at", todo=todo))
+def _refuse_beside(flag: str, why: str, **others: object) -> None:
+    """Refuse a flag beside others that were given and would be without effect."""
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if given:
+        problem, todo = f"{flag} with {listed(given)}", f"Leave out {flag}, or the rest."
+        raise InvalidInput(Problem(what=problem, why=why, where=flag, todo=todo))

@@ -163,6 +163,8 @@ def _read(lake: Lake, days: Sequence[date]) -> dict[date, DayContent]:
 
 def stretches(days: Sequence[date]) -> Iterator[Interval]:
     """Yield the days as intervals without a gap."""
+    if not days:
+        return
     begin = before = days[0]
     for day in days[1:]:
         if day != day_after(before):
