@@ -40,7 +40,7 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes,
 	@$(BIN)/python tests/spark_judge.py
 	@$(BIN)/python tests/iceberg_judges.py
 	@$(BIN)/python tests/s3_server.py
-	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill; memory over ten million requests and a million connections (SOAK=20: how many times)
@@ -66,7 +66,7 @@ wheel: $(COMPILED) ## compile what a request goes through and build the wheel th
 
 .PHONY: compiled
 compiled: $(COMPILED) ## run the gateway's tests against the compiled wheel
-	@PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup \
+	@PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) \
 		tests/gateway tests/spool tests/house/test_compiled.py $(ARGS)
 
 .PHONY: bench

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from clauseway.storage.control.engines import Place
 
@@ -48,18 +50,59 @@ ONE_BY_ONE = (
     "test_outside_judges",
     "test_table",
 )
+# Modules that share a server or a machine's memory, by what they share: one process runs them one after another.
+TOGETHER = {
+    "test_lake_moved": "s3",
+    "test_object_store": "s3",
+    "test_publishing": "spark",  # Spark's processes are many and large
+    "test_spark": "spark",
+}
+# The modules that take longest, by the durations of a whole run.
+LONG_FIRST = (
+    "test_spark",
+    "test_real_clients_openai_suite",
+    "test_night",
+    "test_real_clients_agents",
+    "test_ports",
+)
+
+
+class ModuleScheduling(LoadScopeScheduling):  # type: ignore[misc]  # the library ships no types
+    """Deals tests out to processes, a module at a time, in the order in which they were collected.
+
+    pytest-xdist's own `--dist loadgroup` hands each group on as part of a test's id, which pytest 9.2 ignores: every
+    module was split, and its fixtures made once in each process (pytest-xdist issue 1386).
+    """
+
+    def __init__(self, config: pytest.Config, log: Producer | None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = Path(nodeid.partition("::")[0]).stem
+        return nodeid if name in ONE_BY_ONE else TOGETHER.get(name, name)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ModuleScheduling:
+    return ModuleScheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What only a soak walks over stays out; where several processes share the tests, who shares a rig stays in one."""
+    """What only a soak walks over stays out; where several processes share the tests, the long ones begin."""
     left_out = [] if SOAKING else [item for item in items if item.get_closest_marker("soaking") is not None]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    for item in items:
-        name = item.path.stem
-        if name not in ONE_BY_ONE:
-            item.add_marker(pytest.mark.xdist_group(name))
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Long modules begin, longest first, and single tests end a run: no process waits long for another."""
+    name = item.path.stem
+    if name in LONG_FIRST:
+        return LONG_FIRST.index(name)
+    return len(LONG_FIRST) + (name in ONE_BY_ONE)
 
 
 @pytest.hookimpl(wrapper=True)

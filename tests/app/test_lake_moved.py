@@ -18,7 +18,6 @@ from clauseway.storage.lake.object_store import ObjectStorage
 from in_process import answer, run
 
 FOUND = 2  # the doctor's exit code where something is not well: there is no configuration of a gateway here
-pytestmark = pytest.mark.xdist_group("s3")
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from gateway_rig import PRODUCT, Connection, Received, Rig, compact, eventually,
 
 from clauseway.gateway.plan import Epoch, Route
 
-# One process, because the suite runs once for all these tests.
-pytestmark = [pytest.mark.xdist_group("openai_suite"), pytest.mark.timeout(1200)]
+# The suite runs once for all these tests, and that takes a while.
+pytestmark = pytest.mark.timeout(1200)
 FAMILY, SECRET = "openai_suite", "My API Key"
 RUN_S = 900.0  # an upper bound for a busy machine: a run takes a minute of its own
 MODELS = re.compile(r'\bmodel="([^"]+)"')

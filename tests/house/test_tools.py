@@ -1,6 +1,7 @@
 """The scripts around the product: set-up says what is missing, and where CI is set a skipped test is a failure."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,10 +66,38 @@ def test_a_skip_is_a_failure_where_ci_is_set(tmp_path: Path, ci: str, outcome: s
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert outcome in answer.stdout, answer.stdout
     assert answer.returncode == exit_code
+
+
+def test_a_module_stays_in_one_process_and_the_long_ones_begin(tmp_path: Path) -> None:
+    """Costly fixtures are made once, and no run ends with one process at a long module and the other idle."""
+    conftest = tmp_path / "conftest.py"
+    shutil.copy(ROOT / "tests/conftest.py", conftest)
+    conftest.write_text(conftest.read_text() + '\nLONG_FIRST, ONE_BY_ONE = ("test_c",), ("test_a",)\n')
+    for name in "abcd":
+        body = "import pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_it(n: int) -> None: pass\n"
+        (tmp_path / f"test_{name}.py").write_text(body)
+    arguments = ["-v", "-p", "no:cacheprovider", "--numprocesses", "2", "--rootdir", str(tmp_path), str(tmp_path)]
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    ran = re.findall(r"^\[(gw\d)\] .* PASSED .*test_(\w)\.py", answer.stdout, re.MULTILINE)
+    assert len(ran) == 24, answer.stdout
+    processes = [{process for process, module in ran if module == name} for name in "bcd"]
+    assert list(map(len, processes)) == [1, 1, 1]
+    by_process = [[module for process, module in ran if process == name] for name in ("gw0", "gw1")]
+    assert {modules[0] for modules in by_process} == {"b", "c"}, "what is long begins"
+    assert [modules.index("a") for modules in by_process if "a" in modules] == [
+        sum(module != "a" for module in modules) for modules in by_process if "a" in modules
+    ], "single tests are the last"
 
 
 def test_a_module_that_skips_whole_is_a_failure_too(tmp_path: Path) -> None:
@@ -80,7 +109,7 @@ def test_a_module_that_skips_whole_is_a_failure_too(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert "nothing may be skipped where CI is set" in answer.stdout
     assert answer.returncode != 0

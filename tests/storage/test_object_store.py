@@ -25,8 +25,6 @@ from clauseway.storage.lake.publishing import publish
 from clauseway.storage.lake.stores import FolderStore, Store, StoreFailed
 
 NOW_NS = 1_800_000_000_000_000_000
-# One server for all of them.
-pytestmark = pytest.mark.xdist_group("s3")
 
 
 @pytest.fixture(params=["folder", "s3"])

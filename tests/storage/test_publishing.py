@@ -98,7 +98,6 @@ def states(lake: Lake) -> tuple[Lake, list[int], list[iceberg_judges.Rows], str]
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("spark")
 @pytest.mark.parametrize("reader", iceberg_judges.JUDGES)
 def test_a_reader_that_is_not_ours_comes_to_our_sums_of_every_snapshot(
     reader: str, states: tuple[Lake, list[int], list[iceberg_judges.Rows], str]

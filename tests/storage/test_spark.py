@@ -25,8 +25,6 @@ from clauseway.storage.lake.usage import revenue, sales_in_order
 from in_process import CLAUSEWAY, answer, run
 
 CLUSTER = "local-cluster[2,1,1024]"
-# Spark's processes are many and large: its tests run after one another.
-pytestmark = pytest.mark.xdist_group("spark")
 
 
 @pytest.fixture(scope="module")
