@@ -631,3 +631,27 @@ def test_a_change_of_a_rescinded_amendment_is_not_blamed() -> None:
     }
     opened = hand.reading(texts)
     assert [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == []
+
+
+def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:
+    granted = "kind: grant, party: shop, product: app, cloud: north, effective: 2026-02-01, through: 2026-04-30"
+    withdrawn = [
+        f"kind: withdrawal, party: {party}, product: {product}, {kept}effective: {day}"
+        for party, product, kept, day in [
+            ("shop", "apps", "segment: state, ", "2026-03-01"),
+            ("shop", "tool", "", "2026-03-02"),
+            ("shop", "app", "cloud: south, segment: state, ", "2026-03-03"),
+            ("rival", "app", "", "2026-03-04"),
+            ("shop", "app", "", "2026-01-05"),
+            ("shop", "app", "", "2026-05-06"),
+        ]
+    ]
+    opened = at_hand("", (granted, *withdrawn))
+    said = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-withdrawal"]
+    assert [one.why for one in said] == [
+        "no grant of tool to shop was in effect on 2026-03-02",
+        "no grant of app to shop on south for state customers was in effect on 2026-03-03",
+        "no grant of app to rival was in effect on 2026-03-04",
+        "no grant of app to shop was in effect on 2026-01-05",
+        "no grant of app to shop was in effect on 2026-05-06",
+    ]

@@ -21,7 +21,7 @@ from clauseway.web.pictures import png_of
 from clauseway.wording.brief_page import Brief, markdown_of
 from clauseway.wording.changes import ChangedAnswer, expanded
 from terms_at_hand import amendment as written
-from terms_at_hand import documents, reading
+from terms_at_hand import at_hand, documents, reading
 
 BUILT_IN = open_agreement()
 RENAMED = opened_from({name: renamed(text) for name, text in built_in_documents().items()})
@@ -231,6 +231,18 @@ def test_what_was_corrected_and_what_only_corrects_is_not_told() -> None:
     register, _ = read_facts("f.yaml", facts, BUILT_IN.catalog, {})
     opened = msgspec.structs.replace(BUILT_IN, facts=BUILT_IN.facts.with_facts(register.facts))
     assert brief(opened, "A5").since_then == brief(BUILT_IN, "A5").since_then
+
+
+def test_a_brief_says_where_something_is_granted_and_withdrawn() -> None:
+    """What is kept to a place or to customers is not told as the whole."""
+    facts = (
+        "kind: grant, party: shop, product: app, cloud: north, effective: 2026-02-01, through: 2026-12-31",
+        "kind: withdrawal, party: shop, product: app, segment: state, effective: 2026-03-01",
+    )
+    assert [said.text for said in brief(at_hand("", facts), "A1").since_then] == [
+        "On 2026-02-01 shop was granted app on north, through 2026-12-31.",
+        "On 2026-03-01 shop's grant of app for state customers was withdrawn.",
+    ]
 
 
 def test_a_brief_tells_on_which_events_a_term_rests() -> None:

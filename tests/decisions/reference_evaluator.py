@@ -235,19 +235,20 @@ class World:
             and fact.cloud in ("", deed.cloud)
             and fact.region in ("", deed.region)
             and fact.segment in ("", deed.segment)
-            and not any(self.withdrawn(fact, other) for other in self.facts)
+            and not any(self.withdrawn(fact, other, deed) for other in self.facts)
             for fact in self.facts
         )
 
-    def withdrawn(self, grant: Grant, other: Fact) -> bool:
+    def withdrawn(self, grant: Grant, other: Fact, deed: Deed) -> bool:
         return (
             isinstance(other, Withdrawal)
             and other.effective <= self.day
-            and (grant.party, grant.product) == (other.party, other.product)
+            and grant.party == other.party
             and (grant.effective, grant.known) <= (other.effective, other.known)
-            and other.cloud in ("", grant.cloud)
-            and other.region in ("", grant.region)
-            and other.segment in ("", grant.segment)
+            and self.lies_in(deed.product, frozenset({other.product}))
+            and other.cloud in ("", deed.cloud)
+            and other.region in ("", deed.region)
+            and other.segment in ("", deed.segment)
         )
 
     def shipped(self, product: str, cloud: str, lead: int = 0) -> bool:

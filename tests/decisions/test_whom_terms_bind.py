@@ -512,6 +512,7 @@ def test_refused(terms: str, what: str) -> None:
 # --- facts -----------------------------------------------------------------------------------------------------------
 
 GRANTED = "kind: grant, party: shop, product: app, effective: 2026-02-01"
+TAKEN = "kind: withdrawal, party: shop, effective: 2026-05-01"
 KEPT = [
     # facts | question | days with their outcomes
     (
@@ -540,6 +541,39 @@ KEPT = [
         ),
         "sell shop app own",
         {"2026-05-31": "conditional", "2026-06-01": "permitted"},
+    ),
+    # A withdrawal takes what it covers, whatever the grant is kept to; the rest goes on.
+    *(
+        (
+            (GRANTED, f"{TAKEN}, {kept}"),
+            f"sell shop app {cloud} segment={segment}",
+            {"2026-04-30": "permitted", "2026-05-01": outcome},
+        )
+        for kept, cloud, segment, outcome in [
+            ("product: app, cloud: south", "south", "state", "conditional"),
+            ("product: app, cloud: south", "own", "state", "permitted"),
+            ("product: app, segment: state", "own", "state", "conditional"),
+            ("product: app, segment: state", "own", "any", "permitted"),
+            ("product: app, cloud: south, segment: state", "south", "any", "permitted"),
+            ("product: apps", "own", "any", "conditional"),
+            ("product: tool", "own", "any", "permitted"),
+        ]
+    ),
+    *(
+        (
+            (f"{GRANTED}, cloud: south", f"{TAKEN}, product: app, {kept}"),
+            "sell shop app south segment=state",
+            {"2026-04-30": "permitted", "2026-05-01": outcome},
+        )
+        for kept, outcome in [("segment: state", "conditional"), ("cloud: north", "permitted")]
+    ),
+    *(
+        (
+            (GRANTED.replace("app,", "apps,"), f"{TAKEN}, product: tool"),
+            f"sell shop {product} own",
+            {"2026-04-30": "permitted", "2026-05-01": outcome},
+        )
+        for product, outcome in [("app", "permitted"), ("tool", "conditional"), ("apps", "permitted")]
     ),
     # What never was: no day remains on which it was granted.
     (

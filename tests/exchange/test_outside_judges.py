@@ -222,6 +222,35 @@ def test_a_right_that_the_owner_holds_itself_binds_nobody(judge: str) -> None:
     hearing.agrees()
 
 
+# What a licence carried ended; grants of all of it were withdrawn in part, by place, customers and product.
+LICENSED = (
+    "id: t\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\ncarries:"
+    "\n  - products: [apps]\nthrough: 2026-01-31"
+)
+GRANTED = "kind: grant, party: {}, effective: 2026-02-01, product: {}"
+WITHDRAWN = "kind: withdrawal, party: {}, effective: 2026-03-01, {}"
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (GRANTED.format("shop", "apps"), WITHDRAWN.format("shop", "product: app")),
+        (
+            GRANTED.format("shop", "apps"),
+            WITHDRAWN.format("shop", "product: app, cloud: north"),
+            WITHDRAWN.format("shop", "product: tool, segment: state"),
+        ),
+        (GRANTED.format("shop", "rights"), WITHDRAWN.format("shop", "product: rights, cloud: north")),
+        (GRANTED.format("rival", "app, cloud: south"), WITHDRAWN.format("rival", "product: apps, segment: state")),
+    ],
+)
+def test_a_withdrawal_takes_what_it_covers(judge: str, facts: tuple[str, ...]) -> None:
+    hearing = Hearing(at_hand(LICENSED, facts))
+    hearing.hear(judge, [date(2026, 4, 1)])
+    hearing.agrees()
+
+
 # --- any agreement ---------------------------------------------------------------------------------------------------
 
 

@@ -3,17 +3,19 @@
 It also comes from a launch, where the agreement says so.
 """
 
+from datetime import date
 from itertools import islice
 
 import msgspec
 
-from clauseway.agreement import Licence, Ownership, Permission, TermState
+from clauseway.agreement import Grant, Licence, Ownership, Permission, TermState, Withdrawal
 from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.givers import LostRight, giver_of
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope
+from clauseway.values import FOREVER, through
 
 # The rule that a launch on a party's own cloud grants the party resale there. It applies only where
 # an agreement states it.
@@ -126,12 +128,27 @@ def grants(case: Case, act: Act) -> tuple[Reason, ...]:
     recorded = [
         fact
         for fact in case.facts.grants(act.party, case.as_of)
-        if case.catalog.belongs(act.product, fact.product)
-        and outside_scope(fact.scope, act, case.belongs) == NOWHERE
+        if _covers(case, fact, act) and _withdrawal(case, fact, act) is None
     ]
     return permissions(case, act, act.party) + tuple(
         Reason.of("meets", fact.citation) for fact in recorded
     )
+
+
+def _covers(case: Case, fact: Grant | Withdrawal, act: Act) -> bool:
+    """Return whether a recorded grant or withdrawal covers an act."""
+    return (
+        case.catalog.belongs(act.product, fact.product)
+        and outside_scope(fact.scope, act, case.belongs) == NOWHERE
+    )
+
+
+def _withdrawal(case: Case, grant: Grant, act: Act) -> Withdrawal | None:
+    """Return the first withdrawal that took an act from a grant; the rest of the grant goes on."""
+    withdrawn = [
+        fact for fact in case.facts.withdrawals(grant, case.as_of) if _covers(case, fact, act)
+    ]
+    return min(withdrawn, key=lambda fact: (fact.effective, fact.known), default=None)
 
 
 class EndedGrant(msgspec.Struct, frozen=True):
@@ -143,12 +160,16 @@ class EndedGrant(msgspec.Struct, frozen=True):
 
 def last_ended_grant(case: Case, act: Act) -> EndedGrant | None:
     """Return the last of the party's grants of an act that were withdrawn or are over."""
-    ended = [
-        (end, grant, withdrawal)
-        for end, grant, withdrawal in case.facts.ended_grants(act.party, case.as_of)
-        if case.catalog.belongs(act.product, grant.product)
-        and outside_scope(grant.scope, act, case.belongs) == NOWHERE
-    ]
+    ended: list[tuple[date, Grant, Withdrawal | None]] = []
+    for grant in case.facts.grants_made(act.party, case.as_of):
+        if not _covers(case, grant, act):
+            continue
+        withdrawal = _withdrawal(case, grant, act)
+        last = FOREVER if grant.through is None else through(grant.through)
+        if withdrawal is not None and withdrawal.effective < last:
+            ended.append((withdrawal.effective, grant, withdrawal))
+        elif last <= case.as_of:
+            ended.append((last, grant, None))
     if not ended:
         return None
     end, grant, withdrawal = max(ended, key=lambda each: (each[0], each[1].effective))

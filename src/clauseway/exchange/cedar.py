@@ -46,7 +46,7 @@ from clauseway.agreement.language.terms import ANYONE, Forbidding, Traded
 from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
-from clauseway.exchange.extract import Extract, LostLicence, heading
+from clauseway.exchange.extract import Extract, GrantedScope, LostLicence, heading
 from clauseway.values import Citation, InvalidInput
 
 # The further questions about an action, beside the question if it is permitted now.
@@ -304,12 +304,13 @@ class _Policies:
         if not scopes:
             return
         self._permit(citation, _now(_OWNED), ["resource in principal.grants", self._in(scopes)])
-        for _, kept in self.extract.kept_grants():
-            who = f"principal == {_name('Party', kept.party)}"
+        for kept in self.extract.kept_grants():
+            term = kept.permission
+            who = f"principal == {_name('Party', term.party)}"
             self._permit(
-                kept.citation,
-                _now(sorted(kept.actions)),
-                [who, *self._scope(kept), self._in(scopes)],
+                term.citation,
+                _now(sorted(term.actions)),
+                [who, *self._granted_scope(kept), self._in(scopes)],
             )
         if not self.extract.launch_rule:
             return
@@ -482,8 +483,11 @@ class _Policies:
         return [
             "resource in principal.grants",
             *(
-                " && ".join([f"action in {_actions(_all(term.actions))}", *self._scope(term)])
-                for term in self.extract.granted()
+                " && ".join(
+                    [f"action in {_actions(_all(term.actions))}", *self._granted_scope(granted)]
+                )
+                for granted in self.extract.granted()
+                for term in [granted.permission]
                 if term.party == party
                 and term.actions & {*actions}
                 and self._overlap(term.products, products)
@@ -621,6 +625,10 @@ class _Policies:
     def _scope(self, scope: Scope | Permission) -> list[str]:
         products = [self._in(scope.products)] if scope.products else []
         return [*products, *_places(scope.clouds), *_trade(scope)]
+
+    def _granted_scope(self, granted: GrantedScope) -> list[str]:
+        but = [f"!({self._in(granted.but)})"] if granted.but else []
+        return [*self._scope(granted.permission), *but]
 
     def _overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
         """True if two scopes overlap; an empty scope holds everything."""

@@ -5,7 +5,7 @@ Every format writes term by term from here. The content is taken from the terms;
 asked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import TypeVar, assert_never
 
@@ -28,15 +28,20 @@ from clauseway.agreement import (
     Scope,
     Term,
     TermState,
+    Withdrawal,
 )
-from clauseway.agreement.language.actions import SELL, SERVE, TERM_ACTIONS
+from clauseway.agreement.language.actions import CLOUDS, SELL, SERVE, TERM_ACTIONS, takes
 from clauseway.agreement.language.terms import ANYONE, FIRST_SHIPPED_SINCE, AnyTerm, Inoperative
-from clauseway.catalog import Catalog
+from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.givers import Givers, giver_of
 from clauseway.decisions.rights import LAUNCH_RULE
 from clauseway.values import Citation
 
 TermT = TypeVar("TermT", bound=Term)
+# The parts to which a grant and a withdrawal may be kept, and the actions that have them.
+_WHERE = ("clouds", "segments", "regions")
+_PLACED = frozenset(action for action in TERM_ACTIONS if takes(action, CLOUDS))
+_PLACELESS = frozenset(TERM_ACTIONS) - _PLACED
 
 
 class LostLicence(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +49,13 @@ class LostLicence(msgspec.Struct, frozen=True, kw_only=True):
 
     term: Licence
     products: frozenset[str]
+
+
+class GrantedScope(msgspec.Struct, frozen=True):
+    """What a permission or a recorded grant lets its party do, `but` for some products."""
+
+    permission: Permission
+    but: frozenset[str] = frozenset()
 
 
 class Extract(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,43 +201,75 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         """Return the permissions that hold for anyone."""
         return [term for term in self.in_force(Permission) if term.party == ANYONE]
 
-    def granted(self) -> list[Permission]:
-        """Return the permissions of named parties within a scope: by permissions of terms, and by
+    def granted(self) -> list[GrantedScope]:
+        """Return what named parties are granted within a scope: by permissions of terms, and by
         recorded grants."""
-        return [*self.permitted(), *(permission for _, permission in self.kept_grants())]
+        return [*map(GrantedScope, self.permitted()), *self.kept_grants()]
 
     def permitted(self) -> list[Permission]:
         """Return the permissions of a named party."""
         return [term for term in self.in_force(Permission) if term.party != ANYONE]
 
     def grants(self, party: str) -> list[Grant]:
-        """Return a party's recorded grants in effect that are kept to no cloud, region or
-        segment."""
-        return [grant for grant in self.facts.grants(party, self.as_of) if grant.scope == Scope()]
-
-    def kept_grants(self) -> list[tuple[Grant, Permission]]:
-        """Return the recorded grants in effect that are kept to a cloud, region or segment, as
-        permissions."""
+        """Return a party's recorded grants in effect that are kept to no cloud, region or segment,
+        and of which nothing was withdrawn."""
         return [
-            (grant, self._as_permission(grant))
-            for party in sorted(self.catalog.parties)
+            grant
             for grant in self.facts.grants(party, self.as_of)
-            if grant.scope != Scope()
+            if grant.scope == Scope() and not self._withdrawals(grant)
         ]
 
-    @staticmethod
-    def _as_permission(grant: Grant) -> Permission:
-        return Permission(
-            id=grant.name,
-            citation=grant.citation,
-            begins=grant.effective,
-            party=grant.party,
-            actions=frozenset(TERM_ACTIONS),
-            products=frozenset({grant.product}),
-            clouds=grant.scope.clouds,
-            segments=grant.scope.segments,
-            regions=grant.scope.regions,
-        )
+    def kept_grants(self) -> list[GrantedScope]:
+        """Return the other recorded grants in effect, as permissions of what is left of them."""
+        return [
+            scope
+            for party in sorted(self.catalog.parties)
+            for grant in self.facts.grants(party, self.as_of)
+            if grant.scope != Scope() or self._withdrawals(grant)
+            for scope in self._left_of(grant)
+        ]
+
+    def _withdrawals(self, grant: Grant) -> list[Withdrawal]:
+        """Return the withdrawals that may have taken part of a grant."""
+        return [
+            fact
+            for fact in self.facts.withdrawals(grant, self.as_of)
+            if self.overlap([fact.product], [grant.product])
+        ]
+
+    def _left_of(self, grant: Grant) -> list[GrantedScope]:
+        """Return what withdrawals leave of a grant, as scopes that may overlap."""
+        left = [GrantedScope(_as_permission(grant))]
+        for withdrawal in self._withdrawals(grant):
+            left = [
+                rest
+                for scope in left
+                for rest in self._without(scope, withdrawal)
+                if rest.permission.actions
+            ]
+        return left
+
+    def _without(self, scope: GrantedScope, withdrawal: Withdrawal) -> Iterator[GrantedScope]:
+        """Yield a scope outside each part of a withdrawal: its product, its place, its customers."""
+        permission = scope.permission
+        if not self.within(permission.products, [withdrawal.product]):
+            yield GrantedScope(permission, scope.but | {withdrawal.product})
+        taken = withdrawal.scope
+        for part in _WHERE:
+            if not getattr(taken, part):
+                continue
+            names = getattr(permission, part) or self._names(part)
+            if left := names - getattr(taken, part):
+                yield _kept_to(scope, _PLACED, **{part: left})
+        if taken != Scope():
+            # Actions without a place or customers lie outside a withdrawal that names some.
+            yield _kept_to(scope, _PLACELESS)
+
+    def _names(self, part: str) -> frozenset[str]:
+        """Return all names of a part of an act."""
+        catalog = self.catalog
+        regions = frozenset({*catalog.regions, ELSEWHERE})
+        return {"clouds": catalog.clouds, "segments": catalog.segments, "regions": regions}[part]
 
     def overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
         """True if a product can lie in both scopes."""
@@ -355,3 +399,23 @@ def heading(extract: Extract, comment: str, format_: str) -> str:
         f"agreement {extract.agreement.text_digest}",
     ]
     return "\n".join(f"{comment} {line}" for line in lines)
+
+
+def _kept_to(scope: GrantedScope, actions: frozenset[str], **parts: frozenset[str]) -> GrantedScope:
+    """Return what is granted of some actions, kept to these names of parts."""
+    kept = {"actions": scope.permission.actions & actions, **parts}
+    return GrantedScope(msgspec.structs.replace(scope.permission, **kept), scope.but)
+
+
+def _as_permission(grant: Grant) -> Permission:
+    return Permission(
+        id=grant.name,
+        citation=grant.citation,
+        begins=grant.effective,
+        party=grant.party,
+        actions=frozenset(TERM_ACTIONS),
+        products=frozenset({grant.product}),
+        clouds=grant.scope.clouds,
+        segments=grant.scope.segments,
+        regions=grant.scope.regions,
+    )

@@ -264,9 +264,10 @@ class _Policy:
                 for action in _OWNED:
                     for product in self._taking(action, [grant.product]):
                         self._permit(grant.citation, grant.party, action, product)
-        for grant, kept in self.extract.kept_grants():
-            for action in _OWNED:
-                self._granted(grant.citation, grant.party, action, kept)
+        for kept in self.extract.kept_grants():
+            term = kept.permission
+            for action in sorted(term.actions & {*_OWNED}):
+                self._granted(term.citation, term.party, action, term, but=kept.but)
         # A launch on a cloud: its operator may.
         for fact in self.extract.facts.facts:
             if isinstance(fact, Launch) and fact.effective <= self.extract.as_of:
@@ -294,10 +295,16 @@ class _Policy:
         ]
 
     def _granted(
-        self, citation: Citation, party: str, action: str, scope: Scope | Permission
+        self,
+        citation: Citation,
+        party: str,
+        action: str,
+        scope: Scope | Permission,
+        but: Iterable[str] = (),
     ) -> None:
+        where = [*self._where(scope), *self._not_in(but)]
         for product in self._taking(action, scope.products or self._owned()):
-            self._permit(citation, party, action, product, self._where(scope))
+            self._permit(citation, party, action, product, where)
 
     def _launched(self, fact: Launch) -> None:
         if fact.shipped and self.extract.launch_rule:
@@ -634,17 +641,17 @@ class _Policy:
     ) -> None:
         """Prohibit the ended acts, but for the rights that are held anew."""
         granted = [
-            _scope_of(permission)
-            for permission in self.extract.granted()
-            if permission.party == term.licensee
+            (_scope_of(granted.permission), granted.but)
+            for granted in self.extract.granted()
+            if granted.permission.party == term.licensee
         ]
         for product in self._taking(action, products):
             for owner, owned in self._owners_of(product):
                 if owner == term.licensee:
                     continue
                 anew = [
-                    self._not(self._of(scope, product), action)
-                    for scope in granted
+                    self._not(self._of(scope, product), action, but=but)
+                    for scope, but in granted
                     if self._on(scope, product)
                 ]
                 anew += self._held_anew(term, action, product, owner)
@@ -846,10 +853,15 @@ class _Policy:
         return [self._constraint(operand, operator, values) for operand, values in asked if values]
 
     def _not(
-        self, scope: Scope, action: str, party: str = "", beside: Iterable[str] = ()
+        self,
+        scope: Scope,
+        action: str,
+        party: str = "",
+        beside: Iterable[str] = (),
+        but: Iterable[str] = (),
     ) -> Node | None:
-        """Return the constraint that an act lies outside a scope, is another party's, or is about
-        nothing `beside`.
+        """Return the constraint that an act lies outside a scope, is another party's, is about
+        nothing `beside`, or about a product that the scope leaves out (`but`).
 
         Empty if it always does, None if never.
         """
@@ -865,6 +877,7 @@ class _Policy:
             *self._trade(scope, "isNoneOf"),
             *(self._is_not(party) if party else []),
             *self._not_in(beside),
+            *(self._in(but) if but else []),
         ]
         return _any_of(*parts) if parts else None
 

@@ -315,9 +315,11 @@ def _terms(extract: Extract) -> list[str]:
     # What permits: terms, recorded grants, launches, licences while they last and once they ended.
     for permission in extract.in_force(Permission):
         written += _permission(extract, permission)
-    for grant, kept in extract.kept_grants():
-        who = [f"act.party == {_text(grant.party)}", *_scope(kept)]
-        written.append(_rule(grant.citation, "granted(act)", who))
+    for kept in extract.kept_grants():
+        term = kept.permission
+        who = [f"act.party == {_text(term.party)}", *_scope(term)]
+        who += [f"not lies_in(act.product, {_set(kept.but)})"] if kept.but else []
+        written.append(_rule(term.citation, "granted(act)", who))
     if rule := extract.launch_rule:
         written.append(_rule(rule, "launched_on_its_own_cloud(act)", _LAUNCH))
     for licence in extract.in_force(Licence):

@@ -40,6 +40,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.language.facts import EventHappened
 from clauseway.agreement.language.terms import AnyTerm
+from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import (
     AnsweredStretch,
     AskedAgreement,
@@ -53,7 +54,7 @@ from clauseway.decisions.compare import Side, compare, deciding
 from clauseway.values import FOREVER, Citation, KnownAt
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
 from clauseway.wording.changes import ChangeSentences, Comparison, change_of
-from clauseway.wording.names import Wording, passages_of, sentence
+from clauseway.wording.names import OUTSIDE, Wording, customers, passages_of, sentence
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import rights_of_interest
 from clauseway.wording.terms import TermWording, sentences, under_readings, until
@@ -448,9 +449,13 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                     f"offered{' and passed on' if fact.passed else ''}"
                 )
             case Grant():
-                return f"{words.name(fact.party)} was granted {fact.product}"
+                last = f", through {fact.through}" if fact.through is not None else ""
+                return (
+                    f"{words.name(fact.party)} was granted {fact.product}{self._kept(fact)}{last}"
+                )
             case Withdrawal():
-                return f"{words.name(fact.party)}'s grant of {fact.product} was withdrawn"
+                granted = f"{fact.product}{self._kept(fact)}"
+                return f"{words.name(fact.party)}'s grant of {granted} was withdrawn"
             case EventHappened():
                 through = f", through {fact.through}" if fact.through is not None else ""
                 return f"the event “{fact.event}” took place{through}"
@@ -461,6 +466,13 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             case Milestone():
                 return "the milestone's verification took effect"
         return ""
+
+    def _kept(self, fact: Grant | Withdrawal) -> str:
+        """Return the place and customers that a grant or withdrawal is kept to."""
+        words, region = self.words, fact.region
+        where = f" on {words.name(fact.cloud)}" if fact.cloud else ""
+        where += f" {OUTSIDE if region == ELSEWHERE else f'in {region}'}" if region else ""
+        return where + (f" for {customers([fact.segment])}" if fact.segment else "")
 
 
 def _after(agreement: Agreement, amendment: Amendment) -> list[Amendment]:

@@ -105,7 +105,7 @@ DOCS: Mapping[str, str] = {
     "answer-by": "The last day for an answer: after it, silence is a pass (YYYY-MM-DD).",
     "grant.through": "The last day of the grant (YYYY-MM-DD). Left out: it has no end.",
     "grant.cloud": "The host cloud it is kept to. Left out: any.",
-    "withdrawal.cloud": "The host cloud of the grants that are withdrawn. Left out: any.",
+    "withdrawal.cloud": "The host cloud on which grants are withdrawn. Left out: any.",
     "region": "The region it is kept to. Left out: any.",
     "segment": "The customer segment it is kept to. Left out: any.",
     "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",

@@ -14,7 +14,7 @@ import msgspec
 
 from clauseway.agreement.language.terms import Scope
 from clauseway.catalog import ELSEWHERE, Catalog, Product
-from clauseway.values import FOREVER, Citation, KnownAt, through
+from clauseway.values import Citation, KnownAt, through
 
 SHIPPED_STAGES = frozenset({"preview", "available"})
 STAGES = SHIPPED_STAGES | {"announced"}
@@ -136,14 +136,14 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
     @property
     def scope(self) -> Scope:
         """Return the scope that the grant is limited to."""
-        named = {"clouds": self.cloud, "regions": self.region, "segments": self.segment}
-        return Scope(**{part: frozenset({name}) for part, name in named.items() if name})
+        return _scope_of(self)
 
 
 class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
-    """A party's grants of a product are withdrawn from this day on. A later grant stands.
+    """What it covers of a party's grants is withdrawn from this day on. A later grant stands.
 
-    Where it names a cloud, region or segment, only the grants of that name are withdrawn.
+    `cloud`, `region` and `segment` limit what is withdrawn; empty means any. The rest of a grant
+    goes on.
     """
 
     party: str
@@ -152,16 +152,21 @@ class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
     region: str = ""
     segment: str = ""
 
-    def ends(self, grant: Grant) -> bool:
-        """Return whether it withdraws a grant."""
-        same = grant.party == self.party and grant.product == self.product
-        kept = (
-            (self.cloud, grant.cloud),
-            (self.region, grant.region),
-            (self.segment, grant.segment),
-        )
+    @property
+    def scope(self) -> Scope:
+        """Return the scope that the withdrawal is limited to."""
+        return _scope_of(self)
+
+    def follows(self, grant: Grant) -> bool:
+        """Return whether a grant was made to the same party by the time of the withdrawal."""
         before = (grant.effective, grant.known) <= (self.effective, self.known)
-        return before and same and all(not own or own == granted for own, granted in kept)
+        return before and grant.party == self.party
+
+
+def _scope_of(fact: Grant | Withdrawal) -> Scope:
+    """Return the cloud, region and segment that a grant or withdrawal is limited to."""
+    named = {"clouds": fact.cloud, "regions": fact.region, "segments": fact.segment}
+    return Scope(**{part: frozenset({name}) for part, name in named.items() if name})
 
 
 class ProductAdded(Fact, frozen=True, kw_only=True, tag="product"):
@@ -309,37 +314,26 @@ class FactRegister(msgspec.Struct, frozen=True):
         return latest if latest is not None and latest.passed_by(as_of) else None
 
     def grants(self, party: str, as_of: date) -> list[Grant]:
-        """Return a party's grants in effect on a day, without those withdrawn by then."""
-        withdrawn = [
-            fact for fact in self.facts if isinstance(fact, Withdrawal) and fact.effective <= as_of
-        ]
+        """Return a party's grants that were made by a day and are not over by their own last day.
+
+        Withdrawals may have taken all of such a grant, or part of it.
+        """
+        return [grant for grant in self._grants(party) if grant.in_effect(as_of)]
+
+    def grants_made(self, party: str, as_of: date) -> list[Grant]:
+        """Return a party's grants that were made by a day, also those that are over."""
+        return [grant for grant in self._grants(party) if grant.effective <= as_of]
+
+    def _grants(self, party: str) -> list[Grant]:
+        return [fact for fact in self.facts if isinstance(fact, Grant) and fact.party == party]
+
+    def withdrawals(self, grant: Grant, as_of: date) -> list[Withdrawal]:
+        """Return the withdrawals in effect on a day that may have taken part of a grant."""
         return [
             fact
             for fact in self.facts
-            if isinstance(fact, Grant)
-            and fact.party == party
-            and fact.in_effect(as_of)
-            and not any(withdrawal.ends(fact) for withdrawal in withdrawn)
+            if isinstance(fact, Withdrawal) and fact.effective <= as_of and fact.follows(grant)
         ]
-
-    def ended_grants(self, party: str, as_of: date) -> list[tuple[date, Grant, Withdrawal | None]]:
-        """Return a party's grants that are over by a day, with that day and what withdrew them."""
-        ended: list[tuple[date, Grant, Withdrawal | None]] = []
-        for grant in self.facts:
-            if not isinstance(grant, Grant) or grant.party != party:
-                continue
-            ends: list[tuple[date, Withdrawal | None]] = []
-            if grant.through is not None:
-                ends.append((through(grant.through), None))
-            ends += [
-                (fact.effective, fact)
-                for fact in self.facts
-                if isinstance(fact, Withdrawal) and fact.ends(grant)
-            ]
-            end, withdrawal = min(ends, key=lambda each: each[0], default=(FOREVER, None))
-            if end <= as_of:
-                ended.append((end, grant, withdrawal))
-        return ended
 
 
 def ends_too_early(fact: Fact) -> str:

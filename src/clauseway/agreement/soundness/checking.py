@@ -34,6 +34,7 @@ from clauseway.agreement.soundness.idle import (
     reach_nothing,
     sets_end_again,
     sold_by_others,
+    withdraws_nothing,
 )
 from clauseway.agreement.soundness.lives import Lives, RestsOn
 from clauseway.agreement.soundness.remarks import Remark
@@ -61,6 +62,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     events_dropped,
     sets_end_again,
     events_changing_nothing,
+    withdraws_nothing,
     reach_nothing,
     sold_by_others,
     customers_of_no_segment,

@@ -7,7 +7,7 @@ import msgspec
 from clauseway.agreement.force.fold import changed_by, ends_set_again, idle_events, in_force
 from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.agreement import Change
-from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch
+from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch, Withdrawal
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.terms import (
     ANY_SEGMENT,
@@ -171,6 +171,41 @@ def events_changing_nothing(lives: Lives) -> Iterator[Remark]:
             "goes on on the same days: it came too late, or again, or was prevented",
             "Nothing, unless it should count: then record it with its right day.",
         )
+
+
+def withdraws_nothing(lives: Lives) -> Iterator[Remark]:
+    """Remark on a recorded withdrawal of which no grant made until then has any part."""
+    known_facts = lives.facts.known(KnownAt.everything())
+    for fact in known_facts.facts:
+        if not isinstance(fact, Withdrawal):
+            continue
+        grants = known_facts.grants(fact.party, fact.effective)
+        if any(fact.follows(grant) and _in_common(lives, grant, fact) for grant in grants):
+            continue
+        yield remark(
+            Severity.NOTE,
+            "idle-withdrawal",
+            fact.citation,
+            f"{fact.name} withdraws nothing",
+            f"no grant of {fact.product} to {fact.party}{_kept_to(fact)} was in effect on "
+            f"{fact.effective}",
+            "Nothing, unless it should count: then record it with the product, day and scope that "
+            "it is about.",
+        )
+
+
+def _kept_to(fact: Withdrawal) -> str:
+    """Return where a withdrawal holds: ` on azure in eu for state customers`."""
+    names = (("on", fact.cloud, ""), ("in", fact.region, ""), ("for", fact.segment, " customers"))
+    return "".join(f" {word} {name}{noun}" for word, name, noun in names if name)
+
+
+def _in_common(lives: Lives, grant: Grant, withdrawal: Withdrawal) -> bool:
+    """Return whether some act lies in a grant and in a withdrawal."""
+    belongs = lives.catalog.belongs
+    product, other = grant.product, withdrawal.product
+    overlap = belongs(product, other) or belongs(other, product)
+    return overlap and bool(lives.places((grant.scope, withdrawal.scope), (), ""))
 
 
 def reach_nothing(lives: Lives) -> Iterator[Remark]:
