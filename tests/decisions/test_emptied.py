@@ -9,9 +9,10 @@ from reference_evaluator import World
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
 from clauseway.agreement.soundness.checking import check_agreement
-from clauseway.app.agreements.checking import empty_rights, nobody_left
+from clauseway.app.agreements.checking import empty_rights, nobody_left, reserved_in_vain
 from clauseway.decisions import all_questions
 from clauseway.decisions.emptied import emptied
+from clauseway.decisions.outlived import outlived_rights
 from clauseway.decisions.question import RESTS_ON
 from clauseway.decisions.reserved import reserved_to_nobody
 from soak import examples
@@ -94,6 +95,42 @@ def test_what_is_reserved_to_whom_it_is_forbidden_is_told(terms: str, later: str
     assert [f"{one.severity.value} {one.what}" for one in remarks] == ([said] if said else [])
 
 
+USED = "id: use\nkind: licence\nlicensor: maker\nlicensee: partner\nproducts: [rights]\nthrough: 2026-06-30"
+USED_ANEW = USED.replace("use", "again", 1).replace("through: 2026-06-30", "begins: 2026-09-01")
+KEPT = "id: kept\nkind: exclusivity\nactions: [use-under-licence]\nproducts: [rights]\nonly: {parties: [partner]}"
+SOLD = "id: sold\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]"
+SALE = RESERVED % ("parties: [shop]", "")
+GRANTED = "kind: grant, party: shop, product: app, effective: 2026-02-01, through: 2026-12-31"
+OUTLIVED: list[tuple[str, str, tuple[str, ...], str]] = [
+    # terms | changed on 1 July 2026 | facts | what is told
+    (f"{USED}\n\n{KEPT}", "", (),
+     "nobody may use-under-licence rights from 2026-07-01 unless it is granted anew: kept goes on, and use does not"),
+    (f"{SOLD}\n\n{SALE}", "id: end\nends: [sold]", (),
+     "nobody may sell app from 2026-07-01 unless it is granted anew: x goes on, and sold does not"),
+    (SALE, "", (GRANTED,),
+     "nobody may sell app from 2027-01-01 unless it is granted anew: x goes on, and grant:shop:app does not"),
+    (f"{USED}\n\n{KEPT}\n\n{USED_ANEW}", "", (),
+     "nobody may use-under-licence rights from 2026-07-01 through 2026-08-31 unless it is granted anew: kept goes on, "
+     "and use does not"),
+    # It ends with the right, or somebody else is inside, or the right never was, or it only pauses.
+    (f"{USED}\n\n{KEPT}\nthrough: 2026-06-30", "", (), ""),
+    (f"{USED}\nexclusive: true", "", (), ""),
+    (f"{USED}\n\n{KEPT.replace('[partner]', '[partner, maker]')}", "", (), ""),
+    (KEPT, "", (), ""),
+    (f"{SOLD}\nwhile: milestone\n\n{SALE}", "", ("kind: milestone, effective: 2026-05-01",), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("terms", "later", "facts", "said"), OUTLIVED)
+def test_what_stays_reserved_to_whom_has_lost_its_right_is_told(
+    terms: str, later: str, facts: tuple[str, ...], said: str
+) -> None:
+    texts = documents(terms, facts) | ({"A2.md": amendment("A2", "2026-07-01", later)} if later else {})
+    opened = reading(texts)
+    outlived = outlived_rights(opened.agreement, opened.catalog, opened.facts)
+    assert [one.what for one in reserved_in_vain(opened.agreement, outlived)] == ([said] if said else [])
+
+
 def told(opened: OpenAgreement) -> list[str]:
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
@@ -110,6 +147,7 @@ def test_the_agreements_that_ship_empty_no_right(name: str) -> None:
     opened = open_agreement(name)
     assert told(opened) == []
     assert reserved_to_nobody(opened.agreement, opened.catalog, opened.facts) == ()
+    assert outlived_rights(opened.agreement, opened.catalog, opened.facts) == ()
 
 
 @settings(

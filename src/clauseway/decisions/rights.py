@@ -180,6 +180,20 @@ def last_ended_grant(case: Case, act: Act) -> EndedGrant | None:
     return EndedGrant(note, tuple(cited))
 
 
+def lost_rights(case: Case, act: Act) -> set[str]:
+    """Return the rights to an act that its party held and lost: terms and recorded grants.
+
+    A right that pauses is not lost.
+    """
+    lost = [*licences(case, act).lost]
+    if (last := lost_permissions(case, act).last) is not None:
+        lost.append(last)
+    names = {each.state.term.id for each in lost if not each.state.paused}
+    if (ended := last_ended_grant(case, act)) is not None:
+        names.add(ended.reasons[-1].term)
+    return names
+
+
 def own_launch(case: Case, act: Act) -> tuple[Reason, ...]:
     """Return the owner's launch on the party's own cloud, if the agreement lets it grant resale."""
     if LAUNCH_RULE not in case.agreement.rules or act.action not in (SERVE, SELL):

@@ -17,6 +17,7 @@ from clauseway.app.opening.library import open_agreement, unread, with_recorded
 from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
 from clauseway.decisions.emptied import Emptied, emptied
 from clauseway.decisions.fallen import FallenRight, fallen_rights
+from clauseway.decisions.outlived import Outlived, outlived_rights
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
 from clauseway.values import FOREVER, Interval, InvalidInput, Problem
@@ -71,11 +72,13 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
     closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
     fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
+    outlived = outlived_rights(opened.agreement, opened.catalog, opened.facts)
     checked = (
         *checked,
         *rights_that_fall(opened.agreement, fallen),
         *empty_rights(opened.agreement, checked, empty),
         *nobody_left(opened.agreement, opened.facts, checked, closed),
+        *reserved_in_vain(opened.agreement, outlived),
     )
     idle = list(without_effect(opened.agreement, checked, shown))
     remarked = [*checked, *idle, *(readings_left_out(opened.agreement) if idle else ())]
@@ -198,6 +201,33 @@ def nobody_left(
             f"{act.term} keeps out all others, and a term that forbids goes before a right "
             f"({lines}), as long as both are in force",
             f"End {act.term} or {by} in a change, or except the case from one of them.",
+        )
+
+
+def reserved_in_vain(agreement: Agreement, outlived: Iterable[Outlived]) -> Iterator[Remark]:
+    """Remark once on each exclusivity that outlives the rights of all to whom it is reserved."""
+    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    seen: set[tuple[str, tuple[str, ...]]] = set()
+    for act in sorted(outlived, key=lambda act: act.since):
+        term, rights = terms[act.term], " and ".join(act.by)
+        assert isinstance(term, Exclusivity)
+        if (act.term, act.by) in seen:
+            continue
+        seen.add((act.term, act.by))
+        kept = listed(term.only.names)
+        instead = "E"
+        if all(isinstance(terms.get(name), Permission | Licence) for name in act.by):
+            instead = f"Write exclusive: true under {rights} in its place, which ends with it; or e"
+        yield remark(
+            Severity.WARNING,
+            "outlives-right",
+            term.citation,
+            f"nobody may {act.action} {act.product} "
+            f"{lasting(Interval(act.since, act.until or FOREVER))} unless it is granted anew: "
+            f"{act.term} goes on, and {rights} does not",
+            f"{act.term} stands by itself: it keeps out all others, the owner included, and the "
+            f"right of {kept} has ended",
+            f"{instead}nd {act.term} in a change; nothing, if it is to keep all others out.",
         )
 
 
