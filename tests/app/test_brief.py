@@ -245,6 +245,69 @@ def test_a_brief_says_where_something_is_granted_and_withdrawn() -> None:
     ]
 
 
+LETS = "id: A1.lets\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]"
+NEW = "id: A2.new\nkind: permission\nparty: rival\nactions: [sell]\nproducts: [apps]"
+RESCINDED = documents(LETS) | {
+    "A2.md": written("A2", "2026-07-01", f"id: A2.ends\nends: [A1.lets]\n\n{NEW}", "2026-03-01"),
+    "A3.md": written("A3", "2026-06-01", "id: A3.takes-back\nrescinds: [A2]"),
+}
+RESCISSION = (
+    "A2 (The terms at hand), which was to take effect on 2026-07-01, never does: A3 rescinds it, as announced on "
+    "2026-06-01; the express permission for selling apps products (A1.lets) stays as it was; the express permission "
+    "for selling apps products (A2.new) never begins"
+)
+
+
+def test_a_rescission_is_told_with_who_when_and_what_returns() -> None:
+    opened = reading(RESCINDED)
+    for name, begun in (("A2", "never (rescinded by A3; it was to be 2026-07-01)"), ("A3", "2026-06-01")):
+        told = brief(opened, name)
+        assert told.what_happened[0].text.startswith(f"{RESCISSION}.")
+        assert {one.what: one.value for one in told.key_numbers} | {
+            "in effect from": begun, "terms that begin": "0", "terms that end": "0",
+        } == {one.what: one.value for one in told.key_numbers}  # fmt: skip
+    assert "never in effect (rescinded by A3)" in markdown_of(brief(opened, "A2"))
+    for names in (["A2"], ["A3"], ["A1", "A3"]):
+        comparison = compare_amendments(opened, names)
+        assert [one.sentence for one in comparison.rescissions] == [RESCISSION]
+        assert comparison.rescissions[0].place.startswith("A3 1, A3.md:")
+    days = compare_days(opened, [date(2026, 6, 1), date(2026, 7, 1)], [KNOWN])
+    assert [one.by for one in days.rescissions] == ["A3"]
+
+
+SOLD = "id: A2.sold\nends: [own]\n\nid: A2.owns\nkind: ownership\nparty: rival\nproducts: [apps, rooms, rights]"
+ENDS = "id: A2.end\nends: [A1.lets]"
+LONG_AGO = "id: A1.old\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {parties: [maker]}\n"
+TO_SHOP = LETS + "\nbegins: 2026-04-01"
+
+
+def test_a_condition_names_the_owner_of_the_day() -> None:
+    opened = reading(documents(LETS) | {"A2.md": written("A2", "2026-07-01", f"{SOLD}\n\n{ENDS}")})
+    told = [group.sentence for group in compare_amendments(opened, ["A2"]).groups]
+    assert "Shop may sell any apps product on any cloud only if rival grants it: permitted → conditional" in told
+    assert not any("maker or rival" in sentence for sentence in told)
+
+
+def test_a_diff_cites_what_ended_the_right_not_what_ended_long_before() -> None:
+    old = f"{LONG_AGO}through: 2026-03-31\n\n{TO_SHOP}"
+    opened = reading(documents(old) | {"A2.md": written("A2", "2026-07-01", ENDS)})
+    [group] = compare_amendments(opened, ["A2"]).groups
+    assert group.place.startswith("A2 1, A2.md:")
+    # Nor the end of the right, where an exclusivity ended later.
+    old = f"{LONG_AGO}through: 2026-08-31\n\n{LETS}\nthrough: 2026-03-31"
+    opened = reading(documents(old))
+    [group, *_] = compare_days(opened, [date(2026, 8, 31), date(2026, 9, 1)], [KNOWN]).groups
+    assert group.because.term == "A1.old"
+
+
+def test_quick_answers_say_that_they_are_few() -> None:
+    """Others' rights may change: a brief asks about a few."""
+    opened = reading(documents(LETS) | {"A2.md": written("A2", "2026-07-01", ENDS)})
+    told = markdown_of(brief(opened, "A2"))
+    assert "None of the few questions that a brief asks is answered otherwise, or rests on A2." in told
+    assert "main rights" not in told
+
+
 def test_a_brief_tells_on_which_events_a_term_rests() -> None:
     """Each in the agreement's own name for it, and what was recorded of events since."""
     events = """events:

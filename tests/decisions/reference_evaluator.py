@@ -236,8 +236,15 @@ class World:
             and fact.region in ("", deed.region)
             and fact.segment in ("", deed.segment)
             and not any(self.withdrawn(fact, other, deed) for other in self.facts)
+            and self.granter_could_give(fact, deed)
             for fact in self.facts
         )
+
+    def granter_could_give(self, grant: Grant, deed: Deed) -> bool:
+        """A grant is that of whoever owned the product on its day, or was the first to own it after that."""
+        days = [grant.effective + ONE * at for at in range((self.day - grant.effective).days + 1)]
+        owner = next((owner for day in days if (owner := self.owner(deed.product, day))), "")
+        return not owner or self.could_give(owner, deed.product, {owner})
 
     def withdrawn(self, grant: Grant, other: Fact, deed: Deed) -> bool:
         return (

@@ -129,6 +129,32 @@ def test_a_right_that_fell(terms: str, later: str, question: str, day: str, outc
     assert answered(changed(terms, later), question, day) == (outcome, cited)
 
 
+def test_a_trace_names_the_terms_by_which_a_right_was_passed_on() -> None:
+    passes = PASSES + "\ngrantor: partner"
+    first = "id: A1.first\nkind: permission\nparty: partner\ngrantor: maker\nactions: [license]\nproducts: [rights]"
+    opened = changed(f"{UNDER}\n\n{passes}\n\n{first}")
+    asked = asking(opened, SHOP, BEFORE)
+    traced = trace(opened.agreement, opened.catalog, opened.facts, asked, opened.answer(asked))
+    assert {one.term: one.why for one in traced if one.applies} == {
+        "own": "it is in force and reaches this; other terms decide",
+        "A1.under": "it permits this: rival gives it by A1.pass, by A1.first",
+        "A1.pass": "A1.under rests on it: it may be licensed on",
+        "A1.first": "A1.under rests on it: it may be licensed on",
+    }
+
+
+def test_who_held_a_right_is_told_what_ended_last() -> None:
+    """An exclusivity that ended before the right did is cited behind it, one that ended later before it."""
+    old = "id: A1.old\nkind: exclusivity\nactions: [contract-compute]\nproducts: [rooms]\nonly: {parties: [maker]}"
+    let = ROOMS.replace("grantor: rival\n", "")
+    for old_until, until, cited in (
+        ("2026-03-31", "2026-05-31", ["A1.rooms", "A1.old", "grant"]),
+        ("2026-05-31", "2026-03-31", ["A1.old", "A1.rooms", "grant"]),
+    ):
+        opened = changed(f"{old}\nthrough: {old_until}\n\n{let}\nthrough: {until}")
+        assert answered(opened, LET.format("shop"), BEFORE) == ("conditional", cited)
+
+
 GRANTED = "kind: grant, party: shop, product: rights, effective: 2026-02-01"
 WITHDRAWN = "kind: withdrawal, party: shop, product: rights, effective: 2026-05-01"
 ANEW = GRANTED.replace("2026-02-01", "2026-06-01")
@@ -158,6 +184,50 @@ def test_a_grant_that_is_over(facts: tuple[str, ...], day: str, outcome: str, ci
     assert outcome == "permitted" or terms == cited
     conditions = opened.answer(asking(opened, SHOP, day)).conditions
     assert [condition.text for condition in conditions] == ([f"maker must grant it to shop; {said}."] if said else [])
+
+
+FELL = ["A2.sold", "own", "A2.owns", "grant:shop:rights", "grant"]
+MAKERS = "id: A1.still\nkind: permission\nparty: maker\nactions: [license]\nproducts: [rights]"
+
+
+@pytest.mark.parametrize(
+    ("terms", "later", "facts", "day", "outcome", "cited"),
+    [
+        ("", SOLD, (GRANTED,), BEFORE, "permitted", ["own", "owner", "grant:shop:rights"]),
+        ("", SOLD, (GRANTED,), AFTER, "conditional", FELL),
+        # It was over before its granter sold.
+        ("", SOLD, (GRANTED, WITHDRAWN), AFTER, "conditional",
+         ["withdrawal:shop:rights", "grant:shop:rights", "grant"]),
+        # Whoever may license it on can let it stand, and the new owner grants anew.
+        (MAKERS, SOLD, (GRANTED,), AFTER, "permitted", ["A2.owns", "owner", "grant:shop:rights"]),
+        ("", SOLD, (GRANTED, ANEW.replace("2026-06-01", AFTER)), AFTER, "permitted",
+         ["A2.owns", "owner", "grant:shop:rights"]),
+        # One that was recorded before anybody owned it is the first owner's.
+        ("", SOLD, (GRANTED.replace("2026-02-01", "2025-11-01"),), BEFORE, "permitted",
+         ["own", "owner", "grant:shop:rights"]),
+        ("", SOLD, (GRANTED.replace("2026-02-01", "2025-11-01"),), AFTER, "conditional", FELL),
+    ],
+)  # fmt: skip
+def test_a_grant_falls_with_the_ownership_of_whoever_gave_it(
+    terms: str, later: str, facts: tuple[str, ...], day: str, outcome: str, cited: list[str]
+) -> None:
+    assert answered(changed(terms, later, facts=facts), SHOP, day) == (outcome, cited)
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ((GRANTED,), ["grant:shop:rights=2026-02-01 falls on 2026-07-01 for rights"]),
+        ((f"{GRANTED}, through: 2026-06-30",), []),
+        ((GRANTED, WITHDRAWN), []),
+        ((GRANTED, f"{WITHDRAWN}, segment: state"), ["grant:shop:rights=2026-02-01 falls on 2026-07-01 for rights"]),
+        ((GRANTED.replace("2026-02-01", AFTER),), []),
+    ],
+)
+def test_a_grant_that_falls_is_told(facts: tuple[str, ...], told: list[str]) -> None:
+    opened = changed("", SOLD, facts=facts)
+    fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
+    assert [remark.what for remark in rights_that_fall(opened.agreement, fallen)] == told
 
 
 def test_a_carve_out_alone_permits_nothing() -> None:

@@ -239,7 +239,9 @@ class _Ended:
         self._text, self._lineage = text, lineage
         states = [text.live[bearing.place] for bearing in bearings]
         self._givers = Givers.of(states)
-        self._given = any(giver_of(state.right or state.term) for state in states)
+        self._given = any(giver_of(state.right or state.term) for state in states) or any(
+            isinstance(fact, Grant) and fact.product in lineage for fact in text.known_facts.facts
+        )
         self._last: dict[object, dict[_Reach, tuple[_Rank, Bearing]]] = defaultdict(dict)
         self._kept: dict[int, Bearing] = {}
 

@@ -28,7 +28,7 @@ def cite_loss(case: Case, lost: LostRight, act: Act) -> tuple[Reason, ...]:
     if not lost.fell:
         return cite_end_or_pause(state)
     giver = giver_of(state.right or state.term)
-    return (*_cite_breaks(case, giver, lost, act), fallen(lost))
+    return (*cite_breaks(case, giver, lost.day, act), fallen(lost))
 
 
 def fallen(lost: LostRight) -> Reason:
@@ -41,13 +41,14 @@ def _fell(right: AnyTerm, cited: AnyTerm, day: date) -> Reason:
     return Reason.of("ended", cited.citation, note)
 
 
-def _cite_breaks(case: Case, giver: str, lost: LostRight, act: Act) -> Iterator[Reason]:
-    for state in case.givers.broken(giver, case.lineage(act.product), lost.day):
+def cite_breaks(case: Case, giver: str, day: date, act: Act) -> Iterator[Reason]:
+    """Cite what took from a giver, on a day, the right to give what an act is about."""
+    for state in case.givers.broken(giver, case.lineage(act.product), day):
         term = state.term
-        if state.end == lost.day:
+        if state.end == day:
             yield from cite_end_or_pause(state)
         elif isinstance(term, Ownership):
-            note = f"{term.party} owns {ASKED_PRODUCT} from {lost.day}"
+            note = f"{term.party} owns {ASKED_PRODUCT} from {day}"
             yield Reason.of("ended", term.citation, note)
         else:
-            yield _fell(term, term, lost.day)
+            yield _fell(term, term, day)

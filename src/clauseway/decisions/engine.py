@@ -16,6 +16,7 @@ another party   Needs a right to each act that it does itself: to sell and to se
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from itertools import chain
 
 import msgspec
@@ -38,9 +39,11 @@ from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.endings import cite_end_or_pause, cite_loss
 from clauseway.decisions.forbidding import (
+    cite_exclusivity,
     cite_last_exclusivity,
     find_bars,
     find_exemptions,
+    last_exclusivity,
 )
 from clauseway.decisions.givers import LostRight
 from clauseway.decisions.reach import Act
@@ -266,17 +269,23 @@ def _lacks_a_grant(
     )
     # For a licence question, cite the exclusivity that once reserved the licence; otherwise the one
     # that reserved the first act needed.
-    freed = cite_last_exclusivity(
+    freed = last_exclusivity(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )
     permissions_lost = lost_permissions(case, lacking)
     paused = chain.from_iterable(map(cite_end_or_pause, permissions_lost.paused))
     last = permissions_lost.last
-    lost = (
-        *(cite_loss(case, last, lacking) if last is not None else ()),
-        *(ended.reasons if ended is not None else ()),
-    )
-    reasons = (*paused, *freed, *lost, case.cite_rule("grant"), *case.commentary("grant"))
+    # What ended last left the party without a right.
+    cited: list[tuple[date, tuple[Reason, ...]]] = []
+    if freed is not None:
+        cited.append((freed.day, cite_exclusivity(freed)))
+    if last is not None:
+        cited.append((last.day, cite_loss(case, last, lacking)))
+    if ended is not None:
+        cited.append((ended.day, ended.reasons))
+    cited.sort(key=lambda each: each[0], reverse=True)
+    lost = chain.from_iterable(reasons for _, reasons in cited)
+    reasons = (*paused, *lost, case.cite_rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
 
 

@@ -1,26 +1,41 @@
 """Find the rights that fall before they end, because whoever gave them loses its own right."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import chain
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister, Licence, Permission, TermState, in_force
+from clauseway.agreement import (
+    Agreement,
+    Fact,
+    FactRegister,
+    Grant,
+    Licence,
+    Permission,
+    Scope,
+    TermState,
+    in_force,
+)
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.emptied import readings_named
 from clauseway.decisions.givers import Givers, giver_of
-from clauseway.values import FOREVER, Citation, KnownAt
+from clauseway.values import FOREVER, Citation, KnownAt, through
 
 
 class FallenRight(msgspec.Struct, frozen=True, kw_only=True):
-    """A right that falls on a day, of which products, and the texts that take it from its giver."""
+    """A right that falls on a day, of which products, and the texts that take it from its giver.
+
+    `term` names a term, or the recorded `grant`.
+    """
 
     term: str
     giver: str
     day: date
     products: tuple[str, ...]
     by: tuple[Citation, ...]
+    grant: Grant | None = None
 
 
 def fallen_rights(
@@ -29,37 +44,75 @@ def fallen_rights(
     """Return the rights that fall, with all that is known, under the readings that terms name."""
     fallen: dict[tuple[str, date], FallenRight] = {}
     last_day = FOREVER - timedelta(days=1)
+    known_facts = facts.known(KnownAt.everything())
+    names = sorted({*catalog.classes, *catalog.products})
     for readings in readings_named(agreement):
-        folded = in_force(agreement, facts, last_day, KnownAt.everything(), readings)
-        for right in _of(folded.states, catalog, last_day):
+        folded = in_force(agreement, known_facts, last_day, KnownAt.everything(), readings)
+        search = _Search(
+            givers=Givers.of(folded.states),
+            lineages={name: catalog.lineage(name) for name in names},
+            last_day=last_day,
+        )
+        rights = chain(
+            *map(search.of_term, folded.states),
+            *(search.of_grant(fact, known_facts) for fact in known_facts.facts),
+        )
+        for right in rights:
             fallen.setdefault((right.term, right.day), right)
     return tuple(fallen.values())
 
 
-def _of(states: tuple[TermState, ...], catalog: Catalog, last_day: date) -> Iterator[FallenRight]:
-    givers = Givers.of(states)
-    lineages = {
-        name: catalog.lineage(name) for name in sorted({*catalog.classes, *catalog.products})
-    }
-    for state in states:
+class _Search(msgspec.Struct, frozen=True):
+    """Who could give what until when; `lineages` holds each product and class with its classes."""
+
+    givers: Givers
+    lineages: Mapping[str, frozenset[str]]
+    last_day: date
+
+    def of_term(self, state: TermState) -> Iterator[FallenRight]:
+        """Yield the days on which a term falls."""
         giver = giver_of(state.term)
         days: dict[date, list[str]] = {}
-        for name, lineage in lineages.items() if giver else ():
+        for name, lineage in self.lineages.items() if giver else ():
             if not lineage.isdisjoint(_products(state.term)):
-                lost = givers.lost(state, lineage, last_day)
+                lost = self.givers.lost(state, lineage, self.last_day)
                 if lost is not None and lost.fell:
                     days.setdefault(lost.day, []).append(name)
         for day, names in days.items():
-            # A class stands for all in it.
-            widest = [name for name in names if lineages[name].isdisjoint({*names} - {name})]
-            by = dict.fromkeys(
-                broken.ended_by if broken.end == day else broken.term.citation
-                for name in widest
-                for broken in givers.broken(giver, lineages[name], day)
-            )
-            yield FallenRight(
-                term=state.term.id, giver=giver, day=day, products=tuple(widest), by=tuple(by)
-            )
+            yield self._fallen(state.term.id, giver, day, names)
+
+    def of_grant(self, grant: Fact, facts: FactRegister) -> Iterator[FallenRight]:
+        """Yield the days on which a recorded grant falls, by whoever granted it."""
+        if not isinstance(grant, Grant):
+            return
+        days: dict[tuple[str, date], list[str]] = {}
+        for name, lineage in self.lineages.items():
+            giver = self.givers.granter(lineage, grant.effective, self.last_day)
+            if grant.product not in lineage or not giver:
+                continue
+            ends = [FOREVER if grant.through is None else through(grant.through)]
+            ends += [
+                withdrawal.effective
+                for withdrawal in facts.withdrawals(grant, self.last_day)
+                if withdrawal.product in lineage and withdrawal.scope == Scope()
+            ]
+            end = min(ends)
+            last = self.givers.given_until(giver, lineage, grant.effective, end)
+            if last is not None and last < end:
+                days.setdefault((giver, last), []).append(name)
+        for (giver, day), names in days.items():
+            fallen = self._fallen(grant.name, giver, day, names)
+            yield msgspec.structs.replace(fallen, grant=grant)
+
+    def _fallen(self, right: str, giver: str, day: date, names: Sequence[str]) -> FallenRight:
+        # A class stands for all in it.
+        widest = [name for name in names if self.lineages[name].isdisjoint({*names} - {name})]
+        by = dict.fromkeys(
+            broken.ended_by if broken.end == day else broken.term.citation
+            for name in widest
+            for broken in self.givers.broken(giver, self.lineages[name], day)
+        )
+        return FallenRight(term=right, giver=giver, day=day, products=tuple(widest), by=tuple(by))
 
 
 def _products(term: AnyTerm) -> frozenset[str]:

@@ -60,6 +60,17 @@ def find_exemptions(case: Case, acts: Sequence[Act]) -> Exemptions:
 
 def cite_last_exclusivity(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
     """Cite the last exclusivity that forbade one of these acts, and the text that ended it."""
+    last = last_exclusivity(case, acts)
+    return cite_exclusivity(last) if last is not None else ()
+
+
+def cite_exclusivity(lost: LostRight) -> tuple[Reason, ...]:
+    """Cite an exclusivity that ended or fell, and the text that ended it."""
+    return (fallen(lost),) if lost.fell else cite_end_or_pause(lost.state)
+
+
+def last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
+    """Return the last exclusivity that forbade one of these acts and does so no more."""
     lost: list[LostRight] = []
     in_force: set[str] = set()
     for state in case.states(Exclusivity):
@@ -70,9 +81,7 @@ def cite_last_exclusivity(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]
             in_force.add(state.term.id)
     last = max(lost, key=lambda loss: loss.rank, default=None)
     # A term that paused and is in force again was not lifted.
-    if last is None or last.state.term.id in in_force:
-        return ()
-    return (fallen(last),) if last.fell else cite_end_or_pause(last.state)
+    return None if last is None or last.state.term.id in in_force else last
 
 
 def _lost(case: Case, state: TermState, act: Act) -> LostRight | None:

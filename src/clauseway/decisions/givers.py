@@ -68,11 +68,44 @@ class Givers(msgspec.Struct, frozen=True):
         state = self.ownership(lineage, day)
         return state.term.party if state is not None and isinstance(state.term, Ownership) else ""
 
+    def granter(self, lineage: frozenset[str], granted: date, as_of: date) -> str:
+        """Return the party that recorded a grant of a day: the owner then, or the first one since.
+
+        Empty where nobody has owned the product.
+        """
+        begun = [
+            state.begin
+            for state in self.owning
+            if granted <= state.begin <= as_of and _covers(state, lineage)
+        ]
+        owners = (self.owner(lineage, day) for day in (granted, *sorted(begun)))
+        return next(filter(None, owners), "")
+
     def may_give(
         self, giver: str, lineage: frozenset[str], day: date, behind: tuple[str, ...] = ()
     ) -> bool:
         """Return whether a party owns a product on a day, or may license it on."""
         return giver == self.owner(lineage, day) or self.may_license_on(giver, lineage, day, behind)
+
+    def links(
+        self, giver: str, lineage: frozenset[str], day: date, behind: tuple[str, ...] = ()
+    ) -> tuple[TermState, ...] | None:
+        """Return the permissions by which a party that owns no product may license it on.
+
+        The party's own comes first, then its grantor's, up to the owner's. None if it may not.
+        """
+        if giver == self.owner(lineage, day):
+            return ()
+        asked = (giver, *behind)
+        for state in self._permissions(giver, lineage, day):
+            grantor = giver_of(state.term)
+            if not grantor:
+                return (state,)
+            if grantor not in asked:
+                further = self.links(grantor, lineage, day, asked)
+                if further is not None:
+                    return (state, *further)
+        return None
 
     def may_license_on(
         self, giver: str, lineage: frozenset[str], day: date, behind: tuple[str, ...] = ()
@@ -103,7 +136,7 @@ class Givers(msgspec.Struct, frozen=True):
             return None
         giver, ended = giver_of(state.right or state.term), state.end <= as_of
         end = state.end if ended else as_of + _ONE_DAY
-        last = self._given_until(giver, lineage, state.begin, end) if giver else end
+        last = self.given_until(giver, lineage, state.begin, end) if giver else end
         if last is None or (last == end and not ended):
             return None
         return LostRight(state, last, fell=last < end)
@@ -121,7 +154,7 @@ class Givers(msgspec.Struct, frozen=True):
         last = max(state.begin, lost.day - _ONE_DAY)
         return lost if state.term.party != self.owner(lineage, last) else None
 
-    def _given_until(
+    def given_until(
         self, giver: str, lineage: frozenset[str], begin: date, end: date
     ) -> date | None:
         """Return the day until which a giver could give; None if it never could.

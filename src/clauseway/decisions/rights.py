@@ -3,7 +3,7 @@
 It also comes from a launch, where the agreement says so.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 
 import msgspec
@@ -13,6 +13,7 @@ from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Reason
+from clauseway.decisions.endings import cite_breaks
 from clauseway.decisions.givers import LostRight, giver_of
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 from clauseway.values import FOREVER, through
@@ -22,6 +23,7 @@ from clauseway.values import FOREVER, through
 LAUNCH_RULE = "launch"
 # A licence can carry serving and selling only; the engine's `_decide_use` decides use.
 CARRIED_ACTIONS = frozenset({SERVE, SELL})
+_ONE_DAY = timedelta(days=1)
 
 
 def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
@@ -128,7 +130,9 @@ def grants(case: Case, act: Act) -> tuple[Reason, ...]:
     recorded = [
         fact
         for fact in case.facts.grants(act.party, case.as_of)
-        if _covers(case, fact, act) and _withdrawal(case, fact, act) is None
+        if _covers(case, fact, act)
+        and _withdrawal(case, fact, act) is None
+        and _still_given(case, fact, act)
     ]
     return permissions(case, act, act.party) + tuple(
         Reason.of("meets", fact.citation) for fact in recorded
@@ -143,6 +147,17 @@ def _covers(case: Case, fact: Grant | Withdrawal, act: Act) -> bool:
     )
 
 
+def _still_given(case: Case, grant: Grant, act: Act) -> bool:
+    """Return whether whoever recorded a grant could give it still."""
+    granter = _granter(case, grant, act)
+    lineage = case.lineage(act.product)
+    return not granter or case.givers.may_give(granter, lineage, case.as_of)
+
+
+def _granter(case: Case, grant: Grant, act: Act) -> str:
+    return case.givers.granter(case.lineage(act.product), grant.effective, case.as_of)
+
+
 def _withdrawal(case: Case, grant: Grant, act: Act) -> Withdrawal | None:
     """Return the first withdrawal that took an act from a grant; the rest of the grant goes on."""
     withdrawn = [
@@ -152,32 +167,49 @@ def _withdrawal(case: Case, grant: Grant, act: Act) -> Withdrawal | None:
 
 
 class EndedGrant(msgspec.Struct, frozen=True):
-    """A recorded grant that holds no more: how it ended, and the facts to cite."""
+    """A recorded grant that holds no more: how it ended and when, and what to cite."""
 
     note: str
     reasons: tuple[Reason, ...]
+    day: date
+    granted: date
+
+    @property
+    def rank(self) -> tuple[date, date]:
+        """Return the place among grants that ended: the last in time, then the last granted."""
+        return self.day, self.granted
 
 
 def last_ended_grant(case: Case, act: Act) -> EndedGrant | None:
-    """Return the last of the party's grants of an act that were withdrawn or are over."""
-    ended: list[tuple[date, Grant, Withdrawal | None]] = []
-    for grant in case.facts.grants_made(act.party, case.as_of):
-        if not _covers(case, grant, act):
-            continue
-        withdrawal = _withdrawal(case, grant, act)
-        last = FOREVER if grant.through is None else through(grant.through)
-        if withdrawal is not None and withdrawal.effective < last:
-            ended.append((withdrawal.effective, grant, withdrawal))
-        elif last <= case.as_of:
-            ended.append((last, grant, None))
-    if not ended:
+    """Return the last of the party's grants of an act that are over, were withdrawn, or fell."""
+    ended = [
+        _ended_grant(case, grant, act)
+        for grant in case.facts.grants_made(act.party, case.as_of)
+        if _covers(case, grant, act)
+    ]
+    return max(filter(None, ended), key=lambda each: each.rank, default=None)
+
+
+def _ended_grant(case: Case, grant: Grant, act: Act) -> EndedGrant | None:
+    """Return how a grant of an act ended; None if it holds."""
+    withdrawal = _withdrawal(case, grant, act)
+    over = FOREVER if grant.through is None else through(grant.through)
+    if withdrawal is not None and withdrawal.effective < over:
+        over, note = withdrawal.effective, f"was withdrawn on {withdrawal.effective}"
+        before = [Reason.of("ended", withdrawal.citation)]
+    else:
+        note, before = f"ended on {over}", []
+    # Whoever granted it may have lost the right to give it before.
+    granter, lineage = _granter(case, grant, act), case.lineage(act.product)
+    end = min(over, case.as_of + _ONE_DAY)
+    last = case.givers.given_until(granter, lineage, grant.effective, end) if granter else end
+    if last is not None and last < end:
+        note = f"fell on {last}: {granter} could give it no more"
+        before, over = [*cite_breaks(case, granter, last, act)], last
+    if over > case.as_of:
         return None
-    end, grant, withdrawal = max(ended, key=lambda each: (each[0], each[1].effective))
-    note = f"ended on {end}" if withdrawal is None else f"was withdrawn on {end}"
-    cited = [Reason.of("ended", grant.citation, f"it {note}")]
-    if withdrawal is not None:
-        cited.insert(0, Reason.of("ended", withdrawal.citation))
-    return EndedGrant(note, tuple(cited))
+    reasons = (*before, Reason.of("ended", grant.citation, f"it {note}"))
+    return EndedGrant(note, reasons, over, grant.effective)
 
 
 def lost_rights(case: Case, act: Act) -> set[str]:

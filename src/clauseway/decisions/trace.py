@@ -20,7 +20,7 @@ from clauseway.agreement.language.terms import AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import act_of, comparisons_of
 from clauseway.decisions.decision import Decision, Reason
-from clauseway.decisions.givers import giver_of
+from clauseway.decisions.givers import Givers, giver_of
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
     ACTION,
@@ -163,9 +163,27 @@ class _Tracing:
         self._places: set[_Place] = set()
         self._force = force
         self._rights = {state.term.id: state.right for state in force.states}
+        self._links = self._links_of_rights()
         self._comparisons: dict[str, list[TermComparison]] = {}
         for comparison in comparisons:
             self._comparisons.setdefault(comparison.term, []).append(comparison)
+
+    def _links_of_rights(self) -> dict[str, tuple[str, ...]]:
+        """Return for each right that is cited as permitting the terms by which it was passed on."""
+        givers, lineage = Givers.of(self._force.states), self._lineage()
+        links: dict[str, tuple[str, ...]] = {}
+        for state in self._force.states:
+            term = state.term
+            reason = self._reasons.get((term.id, term.citation.document, term.citation.line))
+            giver = giver_of(term)
+            if giver and state.in_force and reason is not None and reason.bearing == "permits":
+                passed_on = givers.links(giver, lineage, self._question.as_of) or ()
+                links[term.id] = tuple(link.term.id for link in passed_on)
+        return links
+
+    def _lineage(self) -> frozenset[str]:
+        product = self._question.product
+        return self._catalog.lineage(product) if product else frozenset()
 
     def state(self, state: TermState) -> Traced:
         """Trace a term of a known amendment, under the readings asked for."""
@@ -207,6 +225,9 @@ class _Tracing:
         """Trace a term in force by its comparisons and the reason that cites it, if any."""
         comparisons = self._comparisons.get(term.id, [])
         reason = self._reason(term)
+        passed_on = [right for right, links in self._links.items() if term.id in links]
+        if reason is None and passed_on:
+            return _applying(term, f"{' and '.join(passed_on)} rests on it: it may be licensed on")
         reaching = [comparison for comparison in comparisons if comparison.outside == NOWHERE]
         # Never looked at, or looked at and out of reach: say by what.
         if not comparisons:
@@ -227,7 +248,11 @@ class _Tracing:
             return self._not(term, amendment, OUTSIDE, _not_given(giver, reaching[0].act))
         if reason is not None:
             finding = CARVED_OUT if ignored_because == {CARVED_OUT} else APPLIES
-            return _of(term.id, term.kind, term.citation, finding, reason)
+            traced = _of(term.id, term.kind, term.citation, finding, reason)
+            if links := self._links.get(term.id):
+                why = f"{traced.why}: {giver_of(term)} gives it by {', by '.join(links)}"
+                return msgspec.structs.replace(traced, why=why)
+            return traced
         why = (
             "this lies inside what it reserves"
             if ignored_because == {INSIDE}

@@ -212,12 +212,8 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     def grants(self, party: str) -> list[Grant]:
         """Return a party's recorded grants in effect that are kept to no cloud, region or segment,
-        and of which nothing was withdrawn."""
-        return [
-            grant
-            for grant in self.facts.grants(party, self.as_of)
-            if grant.scope == Scope() and not self._withdrawals(grant)
-        ]
+        of which nothing was withdrawn, and nothing fell."""
+        return [grant for grant in self.facts.grants(party, self.as_of) if self._is_whole(grant)]
 
     def kept_grants(self) -> list[GrantedScope]:
         """Return the other recorded grants in effect, as permissions of what is left of them."""
@@ -225,9 +221,22 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
             scope
             for party in sorted(self.catalog.parties)
             for grant in self.facts.grants(party, self.as_of)
-            if grant.scope != Scope() or self._withdrawals(grant)
+            if not self._is_whole(grant)
             for scope in self._left_of(grant)
         ]
+
+    def _is_whole(self, grant: Grant) -> bool:
+        still_given = self._still_given(grant)
+        return grant.scope == Scope() and not self._withdrawals(grant) and all(still_given.values())
+
+    def _still_given(self, grant: Grant) -> dict[str, bool]:
+        """Return for each product and class of a grant whether its granter could give it still."""
+        givers, given = self.givers, dict[str, bool]()
+        for name, lineage in self._lineages.items():
+            if grant.product in lineage:
+                granter = givers.granter(lineage, grant.effective, self.as_of)
+                given[name] = not granter or givers.may_give(granter, lineage, self.as_of)
+        return given
 
     def _withdrawals(self, grant: Grant) -> list[Withdrawal]:
         """Return the withdrawals that may have taken part of a grant."""
@@ -239,7 +248,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     def _left_of(self, grant: Grant) -> list[GrantedScope]:
         """Return what withdrawals leave of a grant, as scopes that may overlap."""
-        left = [GrantedScope(_as_permission(grant))]
+        left = self._given_scopes(grant)
         for withdrawal in self._withdrawals(grant):
             left = [
                 rest
@@ -248,6 +257,20 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
                 if rest.permission.actions
             ]
         return left
+
+    def _given_scopes(self, grant: Grant) -> list[GrantedScope]:
+        """Return what the granter of a grant could give still, as scopes that may overlap."""
+        permission, given = _as_permission(grant), self._still_given(grant)
+        scopes = [
+            GrantedScope(
+                msgspec.structs.replace(permission, products=frozenset({name})),
+                frozenset(inner for inner in self.inside(name) if not given[inner]),
+            )
+            for name, is_given in given.items()
+            if is_given
+        ]
+        whole = GrantedScope(permission)
+        return [whole] if whole in scopes else scopes
 
     def _without(self, scope: GrantedScope, withdrawal: Withdrawal) -> Iterator[GrantedScope]:
         """Yield a scope outside each part of a withdrawal: its product, its place, its customers."""

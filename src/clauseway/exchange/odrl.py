@@ -265,9 +265,9 @@ class _Policy:
                     for product in self._taking(action, [grant.product]):
                         self._permit(grant.citation, grant.party, action, product)
         for kept in self.extract.kept_grants():
-            term = kept.permission
-            for action in sorted(term.actions & {*_OWNED}):
-                self._granted(term.citation, term.party, action, term, but=kept.but)
+            left = kept.permission
+            for action in sorted(left.actions & {*_OWNED}):
+                self._granted(left.citation, left.party, action, left, but=kept.but)
         # A launch on a cloud: its operator may.
         for fact in self.extract.facts.facts:
             if isinstance(fact, Launch) and fact.effective <= self.extract.as_of:

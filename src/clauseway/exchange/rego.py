@@ -316,10 +316,10 @@ def _terms(extract: Extract) -> list[str]:
     for permission in extract.in_force(Permission):
         written += _permission(extract, permission)
     for kept in extract.kept_grants():
-        term = kept.permission
-        who = [f"act.party == {_text(term.party)}", *_scope(term)]
+        grant = kept.permission
+        who = [f"act.party == {_text(grant.party)}", *_scope(grant)]
         who += [f"not lies_in(act.product, {_set(kept.but)})"] if kept.but else []
-        written.append(_rule(term.citation, "granted(act)", who))
+        written.append(_rule(grant.citation, "granted(act)", who))
     if rule := extract.launch_rule:
         written.append(_rule(rule, "launched_on_its_own_cloud(act)", _LAUNCH))
     for licence in extract.in_force(Licence):

@@ -53,7 +53,7 @@ from clauseway.decisions import (
 from clauseway.decisions.compare import Side, compare, deciding
 from clauseway.values import FOREVER, Citation, KnownAt
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
-from clauseway.wording.changes import ChangeSentences, Comparison, change_of
+from clauseway.wording.changes import ChangeSentences, Comparison, Owners, change_of
 from clauseway.wording.names import OUTSIDE, Wording, customers, passages_of, sentence
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import rights_of_interest
@@ -96,7 +96,8 @@ def brief_of(
         announced=amendment.announced,
         effective=amendment.effective,
         known_at=str(after.known_at),
-        what_happened=tuple(sentences_.what_happened()),
+        rescinded_by=sentences_.rescinded_by(comparison),
+        what_happened=(*sentences_.rescissions(comparison), *sentences_.what_happened()),
         why_it_matters=(*sentences_.changes(comparison), *sentences_.readings()),
         key_numbers=tuple(sentences_.numbers(comparison)),
         quick_answers=tuple(sentences_.answers(asked)),
@@ -140,6 +141,21 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     amendment: Amendment
     before: Side
     after: Side
+
+    # What never takes effect
+
+    def rescinded_by(self, comparison: Comparison) -> str:
+        """Return the amendment that rescinds this one; empty if none does."""
+        return next(
+            (each.by for each in comparison.rescissions if each.amendment == self.amendment.id), ""
+        )
+
+    def rescissions(self, comparison: Comparison) -> Iterator[BriefSentence]:
+        """Yield what this amendment rescinds, and what rescinds it."""
+        for each in comparison.rescissions:
+            follows = each.amendment == self.amendment.id
+            would = " What follows is what it would have done." if follows else ""
+            yield BriefSentence(text=f"{each.sentence}.{would}", place=each.place)
 
     # Clause by clause
 
@@ -269,8 +285,12 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         """Days, counts, holdings, and the figures that its terms rest on."""
         whole, read = self._whole(), self.after.readings.items()
         yield Number(what="announced", value=str(self.amendment.announced), place=whole)
-        yield Number(what="in effect from", value=str(self.amendment.effective), place=whole)
+        effective = str(self.amendment.effective)
+        if by := self.rescinded_by(comparison):
+            effective = f"never (rescinded by {by}; it was to be {effective})"
+        yield Number(what="in effect from", value=effective, place=whole)
         begun = sum(1 for term in self.amendment.terms if term.under.items() <= read)
+        begun = 0 if by else begun
         yield Number(what="terms that begin", value=str(begun), place=whole)
         ended = {
             term
@@ -281,6 +301,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         count = sum(
             1 for state in self._states_before() if state.in_force and state.term.id in ended
         )
+        count = 0 if by else count
         yield Number(what="terms that end", value=str(count), place=whole)
         yield Number(what="answers that change", value=f"{len(comparison.changed):,}", place=whole)
         turned = Counter((change.before, change.after) for change in comparison.changed)
@@ -364,7 +385,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             if was.outcome != now.outcome or because.amendment == self.amendment.id:
                 yield QuickAnswer(
                     question=self.words.may(question),
-                    answer=self._answer(was, now, self._next(asked, question)),
+                    answer=self._answer(question.product, was, now, self._next(asked, question)),
                     outcome=now.outcome,
                     before=was.outcome,
                     place=self.words.place(because),
@@ -387,9 +408,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             None,
         )
 
-    def _answer(self, was: Decision, now: Decision, later: AnsweredStretch | None) -> str:
-        telling = ChangeSentences(self.words, self.after.readings)
-        conditions = telling.conditions(now)
+    def _answer(
+        self, product: str, was: Decision, now: Decision, later: AnsweredStretch | None
+    ) -> str:
+        telling = ChangeSentences(self.words, self.after.readings, Owners.of_side(self.after))
+        conditions = telling.conditions(now, product)
         answer = {
             Outcome.PERMITTED: "Yes",
             Outcome.FORBIDDEN: "No",

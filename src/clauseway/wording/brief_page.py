@@ -37,7 +37,8 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     """An amendment on a page.
 
     `since_then` holds the facts recorded of the days until the next amendment, if there is one;
-    `sources` those that are cited, by identifier.
+    `sources` those that are cited, by identifier. `rescinded_by` is the amendment that keeps this one
+    from taking effect, if one does.
     """
 
     amendment: str
@@ -53,14 +54,23 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     since_then: tuple[BriefSentence, ...]
     next_amendment: str
     sources: Mapping[str, str]
+    rescinded_by: str = ""
 
 
 def markdown_of(page: Brief) -> str:
     """Return the page, as Markdown."""
+    begins = f"in effect from {page.effective}"
+    if page.rescinded_by:
+        begins = f"never in effect (rescinded by {page.rescinded_by})"
+    # The quick answers ask about a few rights alone: others may change.
+    none = (
+        f"None of the few questions that a brief asks is answered otherwise, or rests on "
+        f"{page.amendment}. All answers that change stand under *Why it matters*."
+    )
     lines = [
         f"# {page.amendment}: {page.title}",
         "",
-        f"{page.agreement}. Announced on {page.announced}, in effect from {page.effective}; "
+        f"{page.agreement}. Announced on {page.announced}, {begins}; "
         f"told as known at {page.known_at}.",
         "",
         "## What happened",
@@ -80,7 +90,7 @@ def markdown_of(page: Brief) -> str:
         "## Quick answers",
         "",
         *(f"- **{quick.question}** {quick.answer} ({quick.place})" for quick in page.quick_answers),
-        *([] if page.quick_answers else ["None of the agreement's main rights is touched."]),
+        *([] if page.quick_answers else [none]),
         "",
         f"## Since then, until {page.next_amendment}" if page.next_amendment else "## Since then",
         "",

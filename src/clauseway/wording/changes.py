@@ -6,15 +6,25 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement import Agreement, Ownership, Precedence, RefusalRight, Term
+from clauseway.agreement import (
+    Agreement,
+    Ownership,
+    Precedence,
+    RefusalRight,
+    Term,
+    in_force,
+)
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.names import uses
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
+from clauseway.decisions.givers import Givers
 from clauseway.decisions.joint import JointSide
 from clauseway.decisions.parts import Names
+from clauseway.values import KnownAt
 from clauseway.wording.names import Wording, listed, ordered, sentence
 from clauseway.wording.outcomes import outcome_word
+from clauseway.wording.rescissions import Rescission
 
 _VERBS = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
@@ -53,12 +63,16 @@ class ChangeGroup(Box, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two sides and all that is answered otherwise. The groups expand to exactly `changed`."""
+    """Two sides and all that is answered otherwise. The groups expand to exactly `changed`.
+
+    `rescissions` tells of the amendments between the sides that another rescinds.
+    """
 
     before: ComparedSide
     after: ComparedSide
     groups: tuple[ChangeGroup, ...]
     changed: tuple[ChangedAnswer, ...]
+    rescissions: tuple[Rescission, ...] = ()
 
 
 def comparison_of(
@@ -66,12 +80,13 @@ def comparison_of(
     changes: Sequence[OutcomeChange],
     sides: Sequence[Side | JointSide],
     labels: Sequence[str],
+    rescissions: tuple[Rescission, ...] = (),
 ) -> Comparison:
     """Return two sides with every change between them, in words.
 
     `labels` name what each side goes up to.
     """
-    words = ChangeSentences(Wording.of(agreements), sides[1].readings)
+    words = ChangeSentences(Wording.of(agreements), sides[1].readings, Owners.of_side(sides[1]))
     before, after = (
         ComparedSide(up_to=label, as_of=side.as_of, known_at=str(side.known_at))
         for side, label in zip(sides, labels, strict=True)
@@ -90,6 +105,7 @@ def comparison_of(
             )
             for change in changes
         ),
+        rescissions=rescissions,
     )
 
 
@@ -118,14 +134,68 @@ def change_of(box: Box) -> str:
     return f"{before} → {after}"
 
 
+class Owners(msgspec.Struct, frozen=True):
+    """Who owns what under each of several agreements, on a day and as known at a point."""
+
+    folded: tuple[tuple[AskedAgreement, Givers], ...]
+    as_of: date
+
+    @classmethod
+    def on(
+        cls,
+        asked: Iterable[AskedAgreement],
+        as_of: date,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+    ) -> "Owners":
+        return cls(
+            tuple(
+                (
+                    member,
+                    Givers.of(
+                        in_force(
+                            member.agreement,
+                            member.facts.known(known_at),
+                            as_of,
+                            known_at,
+                            own_options(member.agreement, readings),
+                        ).states
+                    ),
+                )
+                for member in asked
+            ),
+            as_of,
+        )
+
+    @classmethod
+    def of_side(cls, side: Side | JointSide) -> "Owners":
+        if isinstance(side, JointSide):
+            asked = side.asked
+        else:
+            asked = (AskedAgreement(side.agreement, side.agreement.catalog, side.facts),)
+        return cls.on(asked, side.as_of, side.known_at, side.readings)
+
+    def of(self, products: Iterable[str]) -> list[str]:
+        """Return the parties that own these products, each once."""
+        names = tuple(products)
+        owners = [
+            givers.owner(member.catalog.lineage(name), self.as_of)
+            for member, givers in self.folded
+            for name in names
+            if name in member.catalog.products or name in member.catalog.classes
+        ]
+        return list(dict.fromkeys(filter(None, owners)))
+
+
 class ChangeSentences(msgspec.Struct, frozen=True):
     """Says what a box of changes means, in the agreements' names.
 
-    What `readings` leaves open is read by default.
+    What `readings` leaves open is read by default. `owners` are those of the day spoken of.
     """
 
     wording: Wording
     readings: Mapping[str, str]
+    owners: Owners
 
     def in_order(self, boxes: Sequence[Box]) -> list[Box]:
         """Return the owner's first, then those of others whom the text names; by action, the widest
@@ -150,7 +220,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 
     def sentence(self, box: Box) -> str:
         text = self._share(box) if SHARE in box.actions else self._act(box)
-        conditions = ", and if ".join(self.condition(term) for term in box.conditions)
+        conditions = ", and if ".join(self.condition(term, box.products) for term in box.conditions)
         return f"{sentence(text)}{conditions and ' '}{conditions}: {change_of(box)}"
 
     def _act(self, box: Box) -> str:
@@ -206,21 +276,23 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             return f" on {self.wording.products(box.products, SHARE)}"
         return f" ({self.wording.products(left, SHARE)} apart)" if left else ""
 
-    def conditions(self, decision: Decision) -> str:
-        """Return everything that a conditional decision waits for."""
-        return ", and if ".join(self.condition(condition.term) for condition in decision.conditions)
+    def conditions(self, decision: Decision, product: str) -> str:
+        """Return everything that a conditional decision about a product waits for."""
+        return ", and if ".join(
+            self.condition(condition.term, [product]) for condition in decision.conditions
+        )
 
-    def why(self, decision: Decision) -> str:
+    def why(self, decision: Decision, product: str) -> str:
         """Return the deciding clause's words, behind the conditions and before its note (the day
         of an end)."""
-        conditions = self.conditions(decision)
+        conditions = self.conditions(decision, product)
         only_if = f"Only if {conditions}: " if conditions else ""
         reason = decision.reasons[0]
         return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
 
-    def condition(self, name: str) -> str:
-        """Return the demand of a condition; where terms of several agreements have the name, the
-        demand of each of them asks for."""
+    def condition(self, name: str, products: Iterable[str]) -> str:
+        """Return the demand of a condition on products; where terms of several agreements have the
+        name, the demand of each of them asks for."""
         words = self.wording
         conditions = [
             said
@@ -232,7 +304,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         ]
         return (
             ", and ".join(dict.fromkeys(conditions))
-            or f"{words.names(owners_of(words.agreements), 'or')} grants it"
+            or f"{words.names(self.owners.of(products), 'or')} grants it"
         )
 
     def _waits_for(self, term: Term, readings: Mapping[str, str]) -> str:

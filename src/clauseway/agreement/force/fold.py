@@ -126,18 +126,28 @@ def standing(
 
     An amendment that rescinds another may itself be rescinded.
     """
+    rescinded = rescissions(agreement, known_at, readings)
+    return [
+        amendment
+        for amendment in agreement.amendments
+        if amendment.known <= known_at and amendment.id not in rescinded
+    ]
+
+
+def rescissions(
+    agreement: Agreement, known_at: KnownAt, readings: Mapping[str, str]
+) -> dict[str, tuple[Amendment, Change]]:
+    """Return the amendments rescinded by a point of knowledge, each with what rescinds it."""
     amendments = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
-    rescinded: set[str] = set()
+    rescinded: dict[str, tuple[Amendment, Change]] = {}
     # The latest first: an amendment that was itself rescinded rescinds nothing.
     for amendment in sorted(amendments, key=_rank, reverse=True):
-        if amendment.id not in rescinded:
-            rescinded.update(
-                name
-                for change in amendment.changes
-                if _reads(change.under, readings)
-                for name in change.rescinds
-            )
-    return [amendment for amendment in amendments if amendment.id not in rescinded]
+        if amendment.id in rescinded:
+            continue
+        for change in amendment.changes:
+            for name in change.rescinds if _reads(change.under, readings) else ():
+                rescinded.setdefault(name, (amendment, change))
+    return rescinded
 
 
 def changed_by(

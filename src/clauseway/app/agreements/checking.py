@@ -111,9 +111,20 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
     """Remark on each right that falls before its end, with its giver's own right."""
     terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
     for right in fallen:
+        lines = ", ".join(f"{at.term} in {at.document}:{at.line}" for at in right.by)
+        if right.grant is not None:
+            yield remark(
+                Severity.WARNING,
+                "falls",
+                right.grant.citation,
+                f"{right.term} falls on {right.day} for {listed(right.products)}",
+                f"it is the grant of {right.giver}, who from then on neither owns that nor may "
+                f"license it on ({lines})",
+                f"Record a grant of that day, if {right.grant.party} is to keep it; else nothing.",
+            )
+            continue
         term = terms[right.term]
         assert isinstance(term, Permission | Licence)
-        lines = ", ".join(f"{at.term} in {at.document}:{at.line}" for at in right.by)
         holder = term.licensee if isinstance(term, Licence) else term.party
         with_it = ""
         if term.exclusive or term.sole:

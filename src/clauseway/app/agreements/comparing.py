@@ -4,7 +4,7 @@ compare_amendments(opened, ["A4", "A5"])             the text up to A4 beside th
 compare_days(opened, ["2026-04-26", "2026-04-27"])   the same text on two days, or known at two points
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -17,6 +17,8 @@ from clauseway.decisions.compare import Side, compare
 from clauseway.decisions.joint import JointSide, compare_together
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.wording.changes import Comparison, comparison_of
+from clauseway.wording.names import Wording
+from clauseway.wording.rescissions import rescissions_of
 
 _BEFORE_ALL = "nothing"
 
@@ -35,7 +37,9 @@ def compare_amendments(
     was not known then.
     """
     sides, labels = amendment_sides(opened, names, reading, known_at)
-    return _compared(opened, sides, labels)
+    ids = [amendment.id for amendment in opened.agreement.amendments]
+    first, last = sorted(ids.index(label) if label in ids else -1 for label in labels)
+    return _compared(opened, sides, labels, {*ids[first + 1 : last + 1], *names})
 
 
 def amendment_sides(
@@ -115,7 +119,7 @@ def compare_days(
             Side(agreement=text, facts=facts, as_of=day, known_at=knowledge, readings=readings)
             for day, knowledge in points
         )
-        return _compared(opened, (first, last), ("", ""))
+        return _compared(opened, (first, last), ("", ""), _between(opened, first, last))
     before, after = (
         JointSide(asked=opened.each, as_of=day, known_at=knowledge, readings=reading or {})
         for day, knowledge in points
@@ -123,5 +127,23 @@ def compare_days(
     return comparison_of(opened.each, compare_together(before, after), (before, after), ("", ""))
 
 
-def _compared(opened: OpenAgreement, sides: tuple[Side, Side], labels: Sequence[str]) -> Comparison:
-    return comparison_of([opened], compare(*sides, opened.catalog), sides, labels)
+def _between(opened: OpenAgreement, before: Side, after: Side) -> set[str]:
+    """Return the amendments that take effect, or become known, between two sides."""
+    days = sorted((before.as_of, after.as_of))
+    points = sorted((before.known_at, after.known_at))
+    return {
+        amendment.id
+        for amendment in opened.agreement.amendments
+        if days[0] < amendment.effective <= days[1] or points[0] < amendment.known <= points[1]
+    }
+
+
+def _compared(
+    opened: OpenAgreement, sides: tuple[Side, Side], labels: Sequence[str], about: Collection[str]
+) -> Comparison:
+    """Return two sides in words, with the rescissions by or of the amendments `about`."""
+    known_at = max(side.known_at for side in sides)
+    rescissions = rescissions_of(
+        Wording.of([opened]), opened.agreement, about, known_at, sides[1].readings
+    )
+    return comparison_of([opened], compare(*sides, opened.catalog), sides, labels, rescissions)

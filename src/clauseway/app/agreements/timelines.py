@@ -23,7 +23,7 @@ from clauseway.decisions import (
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.web.pictures import rights_svg
-from clauseway.wording.changes import ChangeSentences
+from clauseway.wording.changes import ChangeSentences, Owners
 from clauseway.wording.decided import NOT_YET
 from clauseway.wording.names import Wording
 from clauseway.wording.outcomes import is_due, outcome_word
@@ -105,7 +105,7 @@ def rights_over_time(
             RightOverTime(
                 right=words.right(right),
                 spans=_spans(
-                    ChangeSentences(words, right.readings),
+                    _Telling(words, each_of(opened), right),
                     opened.timeline(right),
                     begin,
                     end,
@@ -157,8 +157,21 @@ def _extent(
     return date(first, 1, 1), date(last + 1, 1, 1)
 
 
+class _Telling(msgspec.Struct, frozen=True):
+    """Says why a right stands as it does on a stretch of days."""
+
+    words: Wording
+    asked: Sequence[OpenAgreement]
+    right: Question
+
+    def why(self, span: AnsweredStretch) -> str:
+        right = self.right
+        owners = Owners.on(self.asked, span.begin, right.known_at, right.readings)
+        return ChangeSentences(self.words, right.readings, owners).why(span.decision, right.product)
+
+
 def _spans(
-    telling: ChangeSentences, spans: Sequence[AnsweredStretch], begin: date, end: date, action: str
+    telling: _Telling, spans: Sequence[AnsweredStretch], begin: date, end: date, action: str
 ) -> tuple[RightSpan, ...]:
     first = spans[0].begin if spans else end
     before = RightSpan(
@@ -175,8 +188,8 @@ def _spans(
             begin=max(span.begin, begin),
             end=min(span.end, end),
             outcome=span.decision.outcome,
-            clause=telling.wording.place(span.decision.reasons[0]),
-            why=telling.why(span.decision),
+            clause=telling.words.place(span.decision.reasons[0]),
+            why=telling.why(span),
             due=_due(span.decision.outcome, action),
         )
         for span in spans

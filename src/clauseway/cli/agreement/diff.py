@@ -110,6 +110,10 @@ def _only_one(opened: Opened) -> OpenAgreement:
 def _print(comparison: Comparison) -> None:
     out = console()
     out.print(f"before: {comparison.before}\nafter:  {comparison.after}", style="dim")
+    for rescission in comparison.rescissions:
+        out.print()
+        print_indented(out, f"{rescission.sentence}.", by=0)
+        print_indented(out, rescission.place, by=2, style="dim")
     for group in comparison.groups:
         out.print()
         print_indented(out, f"{group.sentence}", by=0)
