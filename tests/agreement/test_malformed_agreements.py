@@ -718,6 +718,12 @@ a licence that carries nothing
     A1.md:16 written: licensee: buyer ⏎ carries: []
     told: A1.md:18 'carries' of A1.own is empty
 
+a context whose parties name none
+    A1.md:15 written: kind: context ⏎ parties: []
+    A1.md:16 written:
+    A1.md:17 written:
+    told: A1.md:16 'parties' of A1.own is empty
+
 a cap that is spent from the beginning
     A1.md:43 written: rate: rate ⏎ cap: USD 5 million ⏎ cap-opening: USD 5 million
     told: A1.md:45 A1.share counts USD 5 million toward its cap from the beginning

@@ -655,3 +655,24 @@ def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:
         "no grant of app to shop was in effect on 2026-01-05",
         "no grant of app to shop was in effect on 2026-05-06",
     ]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "told"),
+    [
+        (["{clouds: [north]}", "{clouds: [north], segments: [state]}"], ["2 of x lies within its carve-out 1"]),
+        (["{clouds: [north], products: [app]}", "{clouds: [north, south]}"], ["1 of x lies within its carve-out 2"]),
+        (["{actions: [sell], clouds: [north]}", "{actions: [sell], products: [apps], clouds: [north]}"],
+         ["2 of x lies within its carve-out 1"]),
+        (["{clouds: [north]}", "{segments: [state]}"], []),
+        (["{clouds: [north]}", "{clouds: [north, south], segments: [state]}"], []),
+        (["{products: [app], clouds: [north]}", "{products: [tool], clouds: [north]}"], []),
+    ],
+)  # fmt: skip
+def test_a_carve_out_within_another_is_noted(scopes: list[str], told: list[str]) -> None:
+    written = "".join(f"\n  - {scope}" for scope in scopes)
+    kept = f"id: x\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {{parties: [maker]}}\nexcept:{written}"
+    opened = at_hand(kept)
+    remarks = check_agreement(opened.agreement, opened.facts)
+    said = [one.what for one in remarks if one.kind == "within-carve-out"]
+    assert said == [f"carve-out {each}" for each in told]

@@ -28,6 +28,7 @@ from clauseway.agreement.language.terms import (
     AnyTerm,
     Choice,
     Commitment,
+    Context,
     Exclusivity,
     Forbidding,
     Inoperative,
@@ -146,10 +147,11 @@ def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace) -> None:
     for key, member in entry.members.items():
         if key == "base":
             continue
-        if key in _ANY_IF_LEFT_OUT and member.value == []:
+        is_of_a_context = key == "parties" and isinstance(term, Context)
+        if (key in _ANY_IF_LEFT_OUT or is_of_a_context) and member.value == []:
             why = "a list that names nothing says the same as none, and looks like the contrary"
             todo = f"Delete {key}:, which is then any, or name what is meant."
-            if key in ("carries", "despite"):
+            if key in ("carries", "despite", "parties"):
                 todo = f"Delete {key}:, or name what is meant."
             place.mistakes.add(member.line, f"{key!r} of {term.id} is empty", why, todo)
         for part in (member, *member.items):

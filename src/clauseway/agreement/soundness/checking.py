@@ -40,6 +40,7 @@ from clauseway.agreement.soundness.lives import Lives, RestsOn
 from clauseway.agreement.soundness.remarks import Remark
 from clauseway.agreement.soundness.rights import (
     binds_one_link,
+    carve_outs_within,
     despite_in_vain,
     narrowed,
     no_place_there,
@@ -67,6 +68,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     sold_by_others,
     customers_of_no_segment,
     within_another,
+    carve_outs_within,
     narrowed,
     outlives_owner,
     binds_one_link,

@@ -69,7 +69,7 @@ def _lies_within(
     return (
         bool(cells)
         and cells <= lives.cells(wide.actions, wide.products)
-        and all(_part_within(getattr(narrow, key), getattr(wide, key)) for key in WHERE)
+        and _places_within(narrow, wide)
     )
 
 
@@ -82,6 +82,39 @@ def _equal_scopes(first: Permission, second: Permission) -> bool:
 def _part_within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
     """Return whether the names of a part lie within others; an empty part is any."""
     return not wide or (bool(narrow) and narrow <= wide)
+
+
+def carve_outs_within(lives: Lives) -> Iterator[Remark]:
+    """Note a carve-out of which another carve-out of the same term covers all."""
+    for _, term in lives.terms:
+        scopes = list(enumerate(term.except_, start=1)) if isinstance(term, Forbidding) else []
+        seen: set[int] = set()
+        for (number, narrow), (other, wide) in product(scopes, scopes):
+            # Of two that cover the same, the second is the one too many.
+            if number in seen or other in seen or number == other:
+                continue
+            if _scope_within(lives, narrow, wide) and (
+                number > other or not _scope_within(lives, wide, narrow)
+            ):
+                seen.add(number)
+                yield remark(
+                    Severity.NOTE,
+                    "within-carve-out",
+                    term.citation,
+                    f"carve-out {number} of {term.id} lies within its carve-out {other}",
+                    "whatever the one lets pass the other lets pass too",
+                    f"Nothing, if it is meant to be said twice; else delete carve-out {number}, or "
+                    f"fix carve-out {other} if it is meant to be narrower.",
+                )
+
+
+def _scope_within(lives: Lives, narrow: Scope, wide: Scope) -> bool:
+    """Return whether a carve-out covers all that another covers."""
+    return lives.cells_of(narrow) <= lives.cells_of(wide) and _places_within(narrow, wide)
+
+
+def _places_within(narrow: Scope | Permission, wide: Scope | Permission) -> bool:
+    return all(_part_within(getattr(narrow, key), getattr(wide, key)) for key in WHERE)
 
 
 def narrowed(lives: Lives) -> Iterator[Remark]:
