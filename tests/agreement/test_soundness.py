@@ -631,6 +631,18 @@ def test_a_change_of_a_rescinded_amendment_is_not_blamed() -> None:
     }
     opened = hand.reading(texts)
     assert [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == []
+    # Nor one that sets the end that a term has.
+    texts["A1.md"] = texts["A1.md"].replace("products: [apps]\nsource", "products: [apps]\nuntil: 2027-01-01\nsource")
+    texts["A2.md"] = hand.amendment(
+        "A2", "2026-07-01", "id: A2.sets\nsets-end: [A1.lets]\nuntil: 2027-01-01", "2026-03-01"
+    )
+    opened = hand.reading(texts)
+    assert [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == []
+    del texts["A3.md"]
+    opened = hand.reading(texts)
+    assert [one.term for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == [
+        "A2.sets"
+    ]
 
 
 def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:

@@ -8,7 +8,8 @@ from reference_evaluator import World
 
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
-from clauseway.agreement.soundness.checking import check_agreement
+from clauseway.agreement.soundness.checking import check_agreement, remarks_on
+from clauseway.agreement.soundness.lives import Lives
 from clauseway.app.agreements.checking import empty_rights, nobody_left, reserved_in_vain
 from clauseway.decisions import all_questions
 from clauseway.decisions.emptied import emptied
@@ -89,9 +90,9 @@ NOBODY_LEFT = [
 def test_what_is_reserved_to_whom_it_is_forbidden_is_told(terms: str, later: str, said: str) -> None:
     texts = documents(terms) | ({"A2.md": amendment("A2", "2026-07-01", later)} if later else {})
     opened = reading(texts)
-    checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    lives = Lives(opened.agreement, opened.facts, RESTS_ON)
     closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
-    remarks = nobody_left(opened.agreement, opened.facts, checked, closed)
+    remarks = nobody_left(lives, remarks_on(lives), closed)
     assert [f"{one.severity.value} {one.what}" for one in remarks] == ([said] if said else [])
 
 

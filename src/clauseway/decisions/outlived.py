@@ -44,12 +44,12 @@ def outlived_rights(
     agreement: Agreement, catalog: Catalog, facts: FactRegister
 ) -> tuple[Outlived, ...]:
     """Return what exclusivities reserve to parties whose rights have ended, with all that is known."""
-    found: dict[_Reserved, Outlived] = {}
+    first: dict[_Reserved, Outlived] = {}
     for readings in readings_named(agreement):
         for outlived in _under(readings, agreement, catalog, facts):
             key = (outlived.term, outlived.action, outlived.product)
-            found.setdefault(key, outlived)
-    return tuple(found[key] for key in sorted(found))
+            first.setdefault(key, outlived)
+    return tuple(first[key] for key in sorted(first))
 
 
 def _under(

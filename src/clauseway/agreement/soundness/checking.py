@@ -92,6 +92,10 @@ def check_agreement(
     `rests_on` holds, for each action, the actions that it rests on, as a sale on a cloud rests on
     serving there.
     """
-    lives = Lives(agreement, facts, rests_on or {})
+    return remarks_on(Lives(agreement, facts, rests_on or {}))
+
+
+def remarks_on(lives: Lives) -> tuple[Remark, ...]:
+    """Return the same of an agreement of which the lives are known."""
     remarks = dict.fromkeys(remark for check in CHECKS for remark in check(lives))
     return tuple(sorted(remarks, key=lambda remark: remark.rank))

@@ -12,7 +12,6 @@ from clauseway.agreement.force.fold import boundaries
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.terms import (
     ANYONE,
-    EXCLUSIVE_SUFFIX,
     NAMES,
     AnyTerm,
     Commitment,
@@ -30,7 +29,7 @@ from clauseway.agreement.language.terms import (
     Term,
     Undertaking,
 )
-from clauseway.agreement.soundness.lives import WHERE, Lives, defined
+from clauseway.agreement.soundness.lives import WHERE, Lives, defined, is_of_right
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.values import FOREVER, Interval, KnownAt
 
@@ -157,7 +156,7 @@ def beside_its_class(lives: Lives) -> Iterator[Remark]:
     for _, term in lives.terms:
         # An exclusivity that a right writes has the right's own list.
         named = [use.names for use in uses(term) if use.noun == "product"]
-        for names in named if not term.id.endswith(EXCLUSIVE_SUFFIX) else ():
+        for names in named if not is_of_right(term.id) else ():
             for name in sorted(names):
                 if wider := sorted(lives.catalog.lineage(name) & {*names} - {name}):
                     yield remark(

@@ -34,6 +34,7 @@ from clauseway.agreement.soundness.lives import (
     Lives,
     Scoped,
     defined,
+    is_of_right,
     whatever_happens,
 )
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
@@ -99,7 +100,7 @@ def sets_end_again(lives: Lives) -> Iterator[Remark]:
     """Remark on a change that, under every reading, sets the end that a term has already."""
     known_facts = lives.facts.known(KnownAt.everything())
     for amendment in lives.agreement.amendments:
-        for change in amendment.changes:
+        for change in amendment.changes if amendment.id in lives.standing else ():
             again = [
                 ends_set_again(lives.agreement, known_facts, readings, change)
                 for readings in lives.readings_of(lives.agreement.amendments)
@@ -136,15 +137,14 @@ def _unaffected(lives: Lives, change: Change) -> list[str]:
 
 def events_dropped(lives: Lives) -> Iterator[Remark]:
     """Note a change of a term's end that drops the event by which it was to end."""
-    terms = {term.id: term for _, term in lives.terms}
     changed = set[str]()
     for amendment in lives.agreement.amendments:
         for change in amendment.changes if amendment.id in lives.standing else ():
             for name in change.sets_end:
-                event = terms[name].until
+                event = lives.written[name].until
                 # The end that an earlier change set is its own.
                 dropped = event in (*lives.agreement.events, MILESTONE) and change.until != event
-                if dropped and name not in changed and not name.endswith(EXCLUSIVE_SUFFIX):
+                if dropped and name not in changed and not is_of_right(name):
                     yield remark(
                         Severity.NOTE,
                         "drops-event",
@@ -273,7 +273,7 @@ def _is_anothers_sale(term: Permission | Prohibition) -> bool:
 def customers_of_no_segment(lives: Lives) -> Iterator[Remark]:
     """Warn of a term that names the customers of no named segment, who may be taken for all."""
     for _, term in lives.terms:
-        for use in uses(term) if not term.id.endswith(EXCLUSIVE_SUFFIX) else ():
+        for use in uses(term) if not is_of_right(term.id) else ():
             left_out = lives.catalog.segments.difference(use.names)
             if use.noun == "segment" and ANY_SEGMENT in use.names and left_out:
                 yield remark(

@@ -18,6 +18,7 @@ from clauseway.agreement.force.fold import in_force, standing
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.terms import (
+    EXCLUSIVE_SUFFIX,
     NAMES,
     AnyTerm,
     Exclusivity,
@@ -218,7 +219,7 @@ class Lives:
         """Return whether an event ends or pauses one of two terms and begins the other."""
         if any(change.sets_end for id in ids for change in self._changes(id)):
             return False
-        first, second = (self._written[id] for id in ids)
+        first, second = (self.written[id] for id in ids)
         return any(
             bool(earlier.until and earlier.until == later.from_ and earlier.begins <= later.begins)
             or bool(earlier.while_no and earlier.while_no == later.while_)
@@ -226,7 +227,7 @@ class Lives:
         )
 
     @cached_property
-    def _written(self) -> dict[str, AnyTerm]:
+    def written(self) -> dict[str, AnyTerm]:
         """Return the terms with the events that they wait for."""
         return {term.id: term for _, term in self.terms}
 
@@ -258,6 +259,11 @@ class Lives:
                     by_amendment = changes.setdefault(term, {})
                     by_amendment[amendment.id] = (*by_amendment.get(amendment.id, ()), change)
         return changes
+
+
+def is_of_right(name: str) -> bool:
+    """Return whether a term is the exclusivity that a right wrote, by its name."""
+    return name.endswith(EXCLUSIVE_SUFFIX)
 
 
 def whatever_happens(agreement: Agreement) -> Agreement:

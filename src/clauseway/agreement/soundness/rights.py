@@ -278,7 +278,7 @@ def _passed_on(
 
 def despite_in_vain(lives: Lives) -> Iterator[Remark]:
     """Remark on a `despite` that names a term which forbids nothing of what is permitted."""
-    terms = {term.id: term for _, term in lives.terms}
+    terms = lives.written
     for _, permission in lives.terms:
         if not isinstance(permission, Permission):
             continue

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement import Agreement, Exclusivity, FactRegister, Licence, Permission
+from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
 from clauseway.agreement.language.actions import LICENSEES, PARTIES, SELLERS
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
-from clauseway.agreement.soundness.checking import check_agreement
+from clauseway.agreement.soundness.checking import remarks_on
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.app.opening.home import Home
@@ -21,6 +21,7 @@ from clauseway.decisions.outlived import Outlived, outlived_rights
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
 from clauseway.values import FOREVER, Interval, InvalidInput, Problem
+from clauseway.wording.names import customers
 
 
 class TermEffect(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +69,8 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
     """
     opened = with_recorded(open_agreement(folder), home)
     shown = effects(opened.agreement, opened.catalog, opened.facts, outcomes=outcomes)
-    checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    lives = Lives(opened.agreement, opened.facts, RESTS_ON)
+    checked = remarks_on(lives)
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
     closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
     fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
@@ -77,7 +79,7 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
         *checked,
         *rights_that_fall(opened.agreement, fallen),
         *empty_rights(opened.agreement, checked, empty),
-        *nobody_left(opened.agreement, opened.facts, checked, closed),
+        *nobody_left(lives, checked, closed),
         *reserved_in_vain(opened.agreement, outlived),
     )
     idle = list(without_effect(opened.agreement, checked, shown))
@@ -174,14 +176,10 @@ def empty_rights(
 
 
 def nobody_left(
-    agreement: Agreement,
-    facts: FactRegister,
-    checked: Iterable[Remark],
-    closed: Iterable[ReservedToNobody],
+    lives: Lives, checked: Iterable[Remark], closed: Iterable[ReservedToNobody]
 ) -> Iterator[Remark]:
     """Remark once on each exclusivity of something that nobody may do, if no other remark does."""
-    lives = Lives(agreement, facts, {})
-    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    terms = lives.written
     conflicting = [remark.what.split(" leave no way ")[0] for remark in checked]
     seen: set[tuple[str, tuple[str, ...]]] = set()
     for act in sorted(closed, key=lambda act: act.since is not None):
@@ -196,7 +194,7 @@ def nobody_left(
         by, kept = " and ".join(act.by), listed(term.only.names)
         places = f" on {listed(term.clouds)}" if term.clouds else ""
         places += f" in {listed(term.regions)}" if term.regions else ""
-        places += f" for {listed(term.segments)} customers" if term.segments else ""
+        places += f" for {customers(term.segments)}" if term.segments else ""
         days = _days_closed(lives, act)
         whom = f"to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "there"
         lines = ", ".join(
