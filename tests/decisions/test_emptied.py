@@ -80,6 +80,10 @@ NOBODY_LEFT = [
      LATER % ("shop", "sell") + "\nuntil: 2027-07-01",
      "warning nobody may sell app on north from 2026-07-01 through 2027-06-30: x reserves it to shop, and q forbids it "
      "to shop"),
+    # Of two that forbid it, the first to end frees nobody.
+    (RESERVED % ("parties: [shop]", "\nclouds: [north]"),
+     LATER % ("shop", "sell") + "\nuntil: 2027-07-01\n\n" + (LATER % ("anyone", "sell")).replace("id: q", "id: r"),
+     "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q and r forbid it to shop"),
     (RESERVED % ("parties: [shop]", "\nthrough: 2026-12-31") + NOBODY % ("shop", "sell", ""), "",
      "error nobody may sell app through 2026-12-31: x reserves it to shop, and p forbids it to shop"),
     (RESERVED % ("parties: [shop]", "\nclouds: [north]\nuntil: 2026-07-01"), LATER % ("shop", "sell"), ""),

@@ -5,17 +5,27 @@ acts with a product are forbidden, nobody is left who may act: those outside are
 exclusivity itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import chain
 
 import msgspec
 
-from clauseway.agreement import Agreement, Exclusivity, FactRegister, TermState
+from clauseway.agreement import (
+    Agreement,
+    Exclusivity,
+    FactRegister,
+    TermState,
+    boundaries,
+    in_force,
+)
 from clauseway.catalog import Catalog
+from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.emptied import readings_named
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.forbidding import inside, stands
+from clauseway.decisions.reach import Act
 from clauseway.decisions.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
@@ -27,6 +37,7 @@ class ReservedToNobody(msgspec.Struct, frozen=True, kw_only=True):
     """An exclusivity inside which an action with a product is forbidden, and by which terms.
 
     `since` is the first day of it; empty where it is so on each day on which the term is in force.
+    `until` is the first day after `since` on which it is so no more; empty where there is none.
     """
 
     term: str
@@ -34,6 +45,7 @@ class ReservedToNobody(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     by: tuple[str, ...]
     since: date | None
+    until: date | None = None
 
 
 def reserved_to_nobody(
@@ -41,13 +53,63 @@ def reserved_to_nobody(
 ) -> tuple[ReservedToNobody, ...]:
     """Return what exclusivities reserve to somebody whom other terms forbid it."""
     search = _Search()
-    for readings in readings_named(agreement):
-        table = DecisionTable(agreement, catalog, facts, KnownAt.everything(), readings)
-        for sheet in table.sheets():
-            for state in sheet.case.states(Exclusivity):
-                if state.in_force:
-                    search.look(state, sheet)
-    return tuple(search.reserved())
+    tables = [
+        DecisionTable(agreement, catalog, facts, KnownAt.everything(), readings)
+        for readings in readings_named(agreement)
+    ]
+    for sheet in chain.from_iterable(table.sheets() for table in tables):
+        for state in sheet.case.states(Exclusivity):
+            if state.in_force:
+                search.look(state, sheet)
+    return tuple(
+        msgspec.structs.replace(act, until=_until(act, tables)) if act.since else act
+        for act in search.reserved()
+    )
+
+
+def _until(closed: ReservedToNobody, tables: Iterable[DecisionTable]) -> date | None:
+    """Return the first day on which an act inside is not forbidden any more, or is not reserved."""
+    # Situations that recur are walked once, so each later day is decided for itself.
+    inside_it = [
+        (sheet.case, msgspec.structs.replace(act, product=closed.product))
+        for table in tables
+        for sheet in table.sheets()
+        for state in sheet.case.states(Exclusivity)
+        if state.term.id == closed.term and state.in_force
+        for act in sheet.acts
+        if act.action == closed.action and _is_inside(sheet.case, state, act)
+    ]
+    if not inside_it or closed.since is None:
+        return None
+    case, acts = inside_it[0][0], {act for _, act in inside_it}
+    known_at = case.question.known_at
+    for day in boundaries(case.agreement, case.facts, known_at):
+        if day <= closed.since:
+            continue
+        on_day = _on(case, day)
+        states = on_day.states(Exclusivity)
+        holding = [state for state in states if state.term.id == closed.term and state.in_force]
+        if not holding or any(
+            _is_inside(on_day, holding[0], act)
+            and decide_act(on_day, act).outcome is not Outcome.FORBIDDEN
+            for act in acts
+        ):
+            return day
+    return None
+
+
+def _on(case: Case, day: date) -> Case:
+    """Return the case as it stands on another day."""
+    question = msgspec.structs.replace(case.question, as_of=day)
+    force = in_force(case.agreement, case.facts, day, question.known_at, question.readings)
+    return Case.of(case.agreement, case.catalog, force, case.facts, question)
+
+
+def _is_inside(case: Case, state: TermState, act: Act) -> bool:
+    """Return whether an exclusivity reaches an act, which lies inside what it reserves."""
+    term = state.term
+    assert isinstance(term, Exclusivity)
+    return case.reaches(term, act) and inside(case, term, act) and stands(case, state, act)
 
 
 class _Search:
@@ -65,9 +127,7 @@ class _Search:
         free: set[_Reserved] = set()
         for act in sheet.acts:
             reserved = (term.id, act.action, act.product)
-            if reserved in free or not case.reaches(term, act) or not inside(case, term, act):
-                continue
-            if not stands(case, state, act):
+            if reserved in free or not _is_inside(case, state, act):
                 continue
             finding = decide_act(case, act)
             if finding.outcome is not Outcome.FORBIDDEN:

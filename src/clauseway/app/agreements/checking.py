@@ -201,12 +201,13 @@ def nobody_left(
             f"{name} in {terms[name].citation.document}:{terms[name].citation.line}"
             for name in act.by
         )
+        forbids = "forbid" if len(act.by) > 1 else "forbids"
         yield remark(
             Severity.WARNING if act.since else Severity.ERROR,
             "nobody-left",
             term.citation,
             f"nobody may {act.action} {act.product}{places}{days}: {act.term} reserves it to "
-            f"{kept}, and {by} forbids it {whom}",
+            f"{kept}, and {by} {forbids} it {whom}",
             f"{act.term} keeps out all others, and a term that forbids goes before a right "
             f"({lines}), as long as both are in force",
             f"End {act.term} or {by} in a change, or except the case from one of them.",
@@ -243,17 +244,12 @@ def reserved_in_vain(agreement: Agreement, outlived: Iterable[Outlived]) -> Iter
 def _days_closed(lives: Lives, act: ReservedToNobody) -> str:
     """Return the days on which nobody may act, as far as they begin or end after the exclusivity.
 
-    They last until the first of the terms ends; or as long as the exclusivity.
+    They last until somebody may act again; or as long as the exclusivity.
     """
-    names = {act.term, *act.by} if act.since else {act.term}
-    ends = [
-        min(by_id[name][1].end for name in names)
-        for by_id in lives.by_readings
-        if names <= by_id.keys()
-    ]
-    end = max(ends, default=FOREVER)
     if act.since:
-        return f" {lasting(Interval(act.since, end))}"
+        return f" {lasting(Interval(act.since, act.until or FOREVER))}"
+    ends = [by_id[act.term][1].end for by_id in lives.by_readings if act.term in by_id]
+    end = max(ends, default=FOREVER)
     return f" through {end - timedelta(days=1)}" if end < FOREVER else ""
 
 
