@@ -1,7 +1,6 @@
 """The flags that several commands take, defined once."""
 
 from collections.abc import Callable
-from datetime import date
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -21,15 +20,10 @@ from clauseway.cli.homes import HomeUse
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.decisions.proof import Within
 from clauseway.values import (
-    FOREVER,
     BadNumber,
-    Interval,
     InvalidInput,
     Problem,
-    parse_day,
     read_whole,
-    suggestion,
-    through,
 )
 
 # Beyond every bound that a flag states for itself.
@@ -266,20 +260,3 @@ def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:
     """Return the agreements that the flags name, with the facts of the file but not of a home."""
     agreements = open_agreements(folders or [])
     return agreements if facts is None else agreements.with_facts_from(facts)
-
-
-def days_given(begin: str, end: str) -> Interval | None:
-    """Return the days of --from and --until, both included; None where neither is given."""
-    if not begin and not end:
-        return None
-    first = parse_day(begin, "--from") if begin else date.min
-    return Interval(first, through(parse_day(end, "--until")) if end else FOREVER)
-
-
-def check_party(party: str, opened: Opened) -> None:
-    """Raise InvalidInput if no agreement names the party; empty stands for all parties."""
-    parties = opened.catalog.parties
-    if party and party not in parties:
-        mistake, why = f"unknown name {party!r}", "the agreement does not name it"
-        todo = suggestion(party, parties)
-        raise InvalidInput(Problem(what=mistake, why=why, where="--party", todo=todo))

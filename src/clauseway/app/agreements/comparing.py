@@ -5,17 +5,17 @@ compare_days(opened, ["2026-04-26", "2026-04-27"])   the same text on two days, 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 import msgspec
 
 from clauseway.agreement import Amendment
-from clauseway.app.opening.library import OpenAgreement
+from clauseway.app.opening.library import OpenAgreement, known_point
 from clauseway.app.opening.several import Opened
 from clauseway.decisions import check_readings
 from clauseway.decisions.compare import Side, compare
 from clauseway.decisions.joint import JointSide, compare_together
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 from clauseway.wording.changes import Comparison, comparison_of
 from clauseway.wording.names import Wording
 from clauseway.wording.rescissions import rescissions_of
@@ -101,6 +101,23 @@ def _index(amendments: Sequence[Amendment], name: str) -> int:
     )
 
 
+def compare_sides(
+    opened: Opened,
+    amendments: Sequence[str],
+    as_of: Sequence[str],
+    known_at: Sequence[str],
+    reading: Mapping[str, str],
+) -> Comparison:
+    """Return the comparison of two sides as a user names them: amendments, or days and points of
+    knowledge; a day or a point that is not named is today's. Raise InvalidInput."""
+    _refuse_sides(amendments, as_of, known_at)
+    if amendments:
+        return compare_amendments(_only_one(opened), amendments, reading)
+    days = [parse_day(day, "--as-of") for day in as_of] or [datetime.now(UTC).date()]
+    points = [known_point(point) for point in known_at] or [known_point(None)]
+    return compare_days(opened, days, points, reading)
+
+
 def compare_days(
     opened: Opened,
     as_of: Sequence[date],
@@ -147,3 +164,32 @@ def _compared(
         Wording.of([opened]), opened.agreement, about, known_at, sides[1].readings
     )
     return comparison_of([opened], compare(*sides, opened.catalog), sides, labels, rescissions)
+
+
+def _refuse_sides(amendments: Sequence[str], as_of: Sequence[str], known_at: Sequence[str]) -> None:
+    """Raise InvalidInput unless there are two amendments, two days or two points of knowledge."""
+    if amendments and (as_of or known_at):
+        why, todo = (
+            "amendments bring their own days",
+            "Name amendments, or days with --as-of and --known-at.",
+        )
+    elif len(amendments) > 2 or (not amendments and max(len(as_of), len(known_at)) != 2):
+        why, todo = (
+            "a comparison has two sides",
+            "Write `diff A4 A5`, or give --as-of or --known-at twice.",
+        )
+    else:
+        return
+    raise InvalidInput(Problem(what="these are not two sides", why=why, where="diff", todo=todo))
+
+
+def _only_one(opened: Opened) -> OpenAgreement:
+    """Return the agreement whose amendments are compared. Raise InvalidInput if there are several."""
+    if isinstance(opened, OpenAgreement):
+        return opened
+    why, todo = (
+        "each has amendments of its own",
+        "Give one --agreement, or compare days with --as-of twice.",
+    )
+    mistake = "several agreements have no one amendment"
+    raise InvalidInput(Problem(what=mistake, why=why, where="--agreement", todo=todo))

@@ -2,7 +2,7 @@
 anew, usage handed on."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,16 @@ def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
     if since is None:
         return open_from, f"the periods from {open_from} on are not closed"
     return since.begin, f"the share {since.term} runs since {since.begin}, and is due on all of it"
+
+
+def figures_of(usage: Usage) -> dict[str, int]:
+    """Return the figures of a sum by name: attempts served and failed, then its units."""
+    return {"served": usage.served, "failed": usage.failed, **usage.units}
+
+
+def summed_rows(by: Sequence[str], sums: Iterable[Usage]) -> list[dict[str, str | int]]:
+    """Return sums as rows: what was summed by, then the figures."""
+    return [{**dict(zip(by, usage.key, strict=True)), **figures_of(usage)} for usage in sums]
 
 
 def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> list[Usage]:

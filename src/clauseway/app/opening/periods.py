@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
 
 
 def month(period: str) -> Interval:
@@ -18,6 +18,14 @@ def month(period: str) -> Interval:
             Problem(what=f"{period!r} is not a month", why=str(error), where="--period", todo=todo)
         ) from None
     return Interval(begin, end)
+
+
+def days_given(begin: str, end: str) -> Interval | None:
+    """Return the days of --from and --until, both included; None where neither is given."""
+    if not begin and not end:
+        return None
+    first = parse_day(begin, "--from") if begin else date.min
+    return Interval(first, through(parse_day(end, "--until")) if end else FOREVER)
 
 
 def unsettled(period: str) -> InvalidInput:

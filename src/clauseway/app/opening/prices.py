@@ -15,7 +15,15 @@ from clauseway.ledger.rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
 from clauseway.metering.endpoints import has_length
 from clauseway.metering.units import WHOLES, WHOLES_OF
-from clauseway.pricing import ChargeLine, PriceBook, PriceEntry, PriceTable, Sale, parse_book
+from clauseway.pricing import (
+    ChargeLine,
+    PriceBook,
+    PriceEntry,
+    PriceTable,
+    Sale,
+    UnknownPrice,
+    parse_book,
+)
 from clauseway.pricing.conditions import NAMES
 from clauseway.pricing.working import Considered, considered
 from clauseway.values import (
@@ -186,11 +194,14 @@ class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
 def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceWorking:
     """Price so many tokens (`in=1000,cached=400,out=500`) and show how.
 
-    Raise InvalidInput, UnknownPrice.
+    Raise InvalidInput, also for a price that no book has.
     """
     sale = msgspec.structs.replace(sale, product=_known_product(table, sale.product))
     report = _report(tokens)
-    charge = table.charge(sale, at, report)
+    try:
+        charge = table.charge(sale, at, report)
+    except UnknownPrice as error:
+        raise InvalidInput(_unknown(error)) from None
     return PriceWorking(
         product=sale.product,
         cloud=sale.cloud,
@@ -211,6 +222,11 @@ def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceW
         else exact_product(charge.amount, table.usd(charge.currency, at)),
         note=_of_length(table, sale, report),
     )
+
+
+def _unknown(error: UnknownPrice) -> Problem:
+    todo = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
+    return Problem(what="unknown price", why=str(error), where="price book", todo=todo)
 
 
 def _of_length(table: PriceTable, sale: Sale, report: Mapping[Unit, int]) -> str:

@@ -40,7 +40,7 @@ from clauseway.decisions import (
     timeline_together,
 )
 from clauseway.decisions.parts import NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import InvalidInput, KnownAt, Problem, suggestion
 
 
 class OpenAgreements(msgspec.Struct, Askable, frozen=True):
@@ -225,3 +225,12 @@ def first_clouds(opened: Opened) -> frozenset[str]:
         for term in amendment.terms
         if isinstance(term, Precedence)
     )
+
+
+def check_party(party: str, opened: Opened) -> None:
+    """Raise InvalidInput if no agreement names the party; empty stands for all parties."""
+    parties = opened.catalog.parties
+    if party and party not in parties:
+        mistake, why = f"unknown name {party!r}", "the agreement does not name it"
+        todo = suggestion(party, parties)
+        raise InvalidInput(Problem(what=mistake, why=why, where="--party", todo=todo))

@@ -1,17 +1,14 @@
 """`clauseway agreement diff`: answers that differ between amendments, days or states of knowledge."""
 
-from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
 
-from clauseway.app.agreements.comparing import compare_amendments, compare_days
-from clauseway.app.opening.library import OpenAgreement, known_point, readings_of
-from clauseway.app.opening.several import Opened
+from clauseway.app.agreements.comparing import compare_sides
+from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, print_indented
-from clauseway.values import InvalidInput, Problem, parse_day
 from clauseway.wording.changes import Comparison
 
 
@@ -61,50 +58,12 @@ def command(
     What did people expect of May before the amendment was known, and what after?
       clauseway agreement diff --as-of 2026-05-01 --known-at 2026-03-31 --known-at 2026-04-30
     """
-    names, days, points = amendments or [], as_of or [], known_at or []
-    _refuse_sides(names, days, points)
-    opened, readings = options.opened(agreement, facts, suppose, home), readings_of(reading)
-    if names:
-        comparison = compare_amendments(_only_one(opened), names, readings)
-    else:
-        asked = [parse_day(day, "--as-of") for day in days] or [_today()]
-        moments = [known_point(point) for point in points] or [known_point(None)]
-        comparison = compare_days(opened, asked, moments, readings)
+    opened = options.opened(agreement, facts, suppose, home)
+    comparison = compare_sides(
+        opened, amendments or (), as_of or (), known_at or (), readings_of(reading)
+    )
     answer(as_json, comparison, lambda: _print(comparison))
     return 0
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-def _refuse_sides(names: list[str], days: list[str], points: list[str]) -> None:
-    """Raise InvalidInput unless there are two amendments, two days or two points of knowledge."""
-    if names and (days or points):
-        why, todo = (
-            "amendments bring their own days",
-            "Name amendments, or days with --as-of and --known-at.",
-        )
-    elif len(names) > 2 or (not names and max(len(days), len(points)) != 2):
-        why, todo = (
-            "a comparison has two sides",
-            "Write `diff A4 A5`, or give --as-of or --known-at twice.",
-        )
-    else:
-        return
-    raise InvalidInput(Problem(what="these are not two sides", why=why, where="diff", todo=todo))
-
-
-def _only_one(opened: Opened) -> OpenAgreement:
-    """Return the agreement whose amendments are compared. Raise InvalidInput if there are several."""
-    if isinstance(opened, OpenAgreement):
-        return opened
-    why, todo = (
-        "each has amendments of its own",
-        "Give one --agreement, or compare days with --as-of twice.",
-    )
-    mistake = "several agreements have no one amendment"
-    raise InvalidInput(Problem(what=mistake, why=why, where="--agreement", todo=todo))
 
 
 def _print(comparison: Comparison) -> None:

@@ -24,6 +24,7 @@ from clauseway.app.books.handing_over import (
 )
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.places import unwritable
+from clauseway.app.opening.several import check_party
 from clauseway.cli import options
 from clauseway.cli.commands import Export
 from clauseway.cli.held import held_agreements, held_prices
@@ -53,7 +54,7 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def part(self) -> ExportScope:
         """Return the part of the books to export. Raise InvalidInput for an unknown party."""
-        options.check_party(self.party, held_agreements(self.home))
+        check_party(self.party, held_agreements(self.home))
         part = ExportScope(period=self.period, party=self.party)
         _ = part.days
         return part

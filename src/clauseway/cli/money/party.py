@@ -6,7 +6,7 @@ import typer
 
 from clauseway.app.books.party_keys import create_key, fingerprint, trust_key, trusted_keys
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.several import open_agreements
+from clauseway.app.opening.several import check_party, open_agreements
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console
@@ -45,7 +45,7 @@ def create(
     For ourselves:
       clauseway party key create --party openai
     """
-    options.check_party(party, open_agreements(agreement or []))
+    check_party(party, open_agreements(agreement or []))
     path, public = create_key(home_at(home), party)
     text = f"private key  {path}\npublic key   {public}\nfingerprint  {fingerprint(public)}"
     answer(as_json, {"party": party, "private_key": str(path), "public_key": public}, text)
@@ -68,7 +68,7 @@ def trust(
     As they told it:
       clauseway party key trust --party microsoft --public-key BASE64
     """
-    options.check_party(party, open_agreements(agreement or []))
+    check_party(party, open_agreements(agreement or []))
     new = trust_key(home_at(home), party, public)
     text = f"{party}: {fingerprint(public)} {'trusted' if new else 'trusted already'}"
     answer(as_json, {"party": party, "public_key": public, "new": new}, text)

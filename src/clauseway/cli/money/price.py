@@ -24,7 +24,7 @@ from clauseway.app.opening.prices import (
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, counted, print_indented
-from clauseway.pricing import DEFAULT_TIER, Sale, UnknownPrice
+from clauseway.pricing import DEFAULT_TIER, Sale
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 _CHECK = "check"
@@ -104,13 +104,7 @@ def command(
     given = NamedBasis(prices=prices, rates=rates)
     table = given_prices(basis_of(home_at(home)), given, _known(known_at))
     sale = Sale(product, _named(cloud), seller, region, buyer, tier, endpoint, 0, hour)
-    try:
-        working = show_working(table, sale, day, tokens)
-    except UnknownPrice as error:
-        todo = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
-        raise InvalidInput(
-            Problem(what="unknown price", why=str(error), where="price book", todo=todo)
-        ) from None
+    working = show_working(table, sale, day, tokens)
     answer(as_json, working, lambda: _print(console(), working))
     return 0
 

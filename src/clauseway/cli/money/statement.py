@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from clauseway.app.books.settling import statement
 from clauseway.app.opening.home import Home, home_at
-from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.places import writing
+from clauseway.app.opening.several import check_party
 from clauseway.app.reports.packing import is_pack, pack_month, verify_pack
+from clauseway.app.reports.settled_statement import settled_statement
 from clauseway.app.reports.statement_formats import FORMATS, TERMINAL
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.reports.tracing import disputed_days, trace_line
@@ -29,7 +29,6 @@ from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import print_signing, print_verification
 from clauseway.cli.output import console, counted
-from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -81,7 +80,7 @@ def statements(
     if context.invoked_subcommand is not None:
         return 0
     chosen = _format(format_, out, as_json)
-    settled = settled_statement(home, period, party, restated=restated)
+    settled = settled_statement(home_at(home), period, party, restated=restated)
     if out is not None:
         content = FORMATS[chosen](settled)
         write_file(out, content)
@@ -169,7 +168,7 @@ def verify(
             signing = _signing().signing_of(at, path, given)
         done = verify_given(at, given)
     else:
-        options.check_party(party, held_agreements(home))
+        check_party(party, held_agreements(home))
         done = verify_settled(at, source, party)
 
     def show() -> None:
@@ -321,7 +320,7 @@ def dispute(
     In writing, with everything else accepted:
       clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic" --file may.json
     """
-    options.check_party(party, held_agreements(home))
+    check_party(party, held_agreements(home))
     at, on = home_at(home), dated(day)
     if file is None:
         disputed, signing = disputed_days(at, line, party, reason, on), None
@@ -371,32 +370,6 @@ def _signing() -> Any:
 def _told_signing(signing: Any, as_json: bool) -> int:
     answer(as_json, signing, lambda: print_signing(console(), signing))
     return 0
-
-
-def settled_statement(
-    home: Path | None, period: str, party: str, *, restated: bool = False
-) -> Statement:
-    """Return the statement of a month's latest settlement.
-
-    Raise InvalidInput if the month is not settled, or the party has no line in it.
-    """
-    if not period:
-        todo = "Name it: clauseway statement --period 2026-05."
-        raise InvalidInput(
-            Problem(what="no period", why="a statement is of a month", where="--period", todo=todo)
-        )
-    options.check_party(party, held_agreements(home))
-    settled = statement(home_at(home), period, party, restated=restated)
-    if settled is None:
-        raise unsettled(period)
-    if party and not settled.directions:
-        mistake, why = (
-            f"{party} has no line in {period}",
-            "it owes nothing and is owed nothing in that month",
-        )
-        todo = f"See who has: clauseway statement --period {period}."
-        raise InvalidInput(Problem(what=mistake, why=why, where="--party", todo=todo))
-    return settled
 
 
 def write_file(out: Path, content: bytes) -> None:

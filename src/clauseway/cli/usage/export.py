@@ -7,6 +7,7 @@ import typer
 
 from clauseway.app.books.compacting import export_usage
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.periods import days_given
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted
@@ -38,6 +39,6 @@ def usage(
     Everything as events, one per line:
       clauseway export usage --format cloudevents --out usage.jsonl
     """
-    rows = export_usage(home_at(home), form, out, options.days_given(begin, end))
+    rows = export_usage(home_at(home), form, out, days_given(begin, end))
     answer(as_json, {"rows": rows, "file": str(out)}, f"{counted(rows, 'row')} in {out}")
     return 0

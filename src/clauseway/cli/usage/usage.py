@@ -10,16 +10,16 @@ import msgspec
 import typer
 from rich.console import Console
 
-from clauseway.app.books.compacting import SHOWN_BY, usage_shown
+from clauseway.app.books.compacting import SHOWN_BY, figures_of, summed_rows, usage_shown
 from clauseway.app.books.expanding import days_between, expand, parse_scale, read_windows
 from clauseway.app.books.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.periods import days_given
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table
 from clauseway.cli.output import console, counted
 from clauseway.storage.lake.quarantine import QuarantinedRow
-from clauseway.storage.lake.rollups import Usage
 from clauseway.values import InvalidInput, Problem, parse_day
 
 quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -65,7 +65,7 @@ def show(
       clauseway usage show --by organisation --by product --from 2026-05-01 --until 2026-05-31
     """
     names = by or ["cloud"]
-    sums = usage_shown(home_at(home), names, options.days_given(begin, end))
+    sums = usage_shown(home_at(home), names, days_given(begin, end))
 
     def show() -> None:
         out = console()
@@ -75,7 +75,7 @@ def show(
         )
         table = plain_table(*names)
         rows = [
-            [f"{_figures(usage).get(name, 0):,}" for name in ("served", "failed", *units)]
+            [f"{figures_of(usage).get(name, 0):,}" for name in ("served", "failed", *units)]
             for usage in sums
         ]
         # Headings are wrapped where it gets narrow; names and figures never are.
@@ -92,7 +92,7 @@ def show(
 
     answer(
         as_json,
-        [{**dict(zip(names, usage.key, strict=True)), **_figures(usage)} for usage in sums],
+        summed_rows(names, sums),
         show,
     )
     return 0
@@ -361,10 +361,6 @@ def drop_command(
     done = drop(home_at(home), numbers)
     answer(as_json, [_row(row) for row in done], f"{len(done)} dropped")
     return 0
-
-
-def _figures(usage: Usage) -> dict[str, int]:
-    return {"served": usage.served, "failed": usage.failed, **usage.units}
 
 
 def _row(row: QuarantinedRow) -> dict[str, object]:
