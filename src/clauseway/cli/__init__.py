@@ -41,6 +41,7 @@ _EXTRAS = {
     "fastavro": "iceberg",
     "httpx": "sandbox",
     "ibis": "settle",
+    "mcp": "mcp",
     "obstore": "object-storage",
     "psycopg": "postgres",
     "pyarrow": "settle",

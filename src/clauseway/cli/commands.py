@@ -88,6 +88,11 @@ COMMANDS: Mapping[str, Entry] = {
     "init": Command(
         "Write a first configuration, from three answers.", "gateway.init", heading=BEGIN
     ),
+    "mcp": Command(
+        "Let assistants ask: decisions, changes, prices, usage and statements, over MCP.",
+        "mcp",
+        heading=BEGIN,
+    ),
     "decide": Command(
         "Ask the agreement: who may do what, where and when, and why.",
         "agreement.decide",

@@ -10,8 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from clauseway.app.opening.home import VARIABLE, home_at, is_named
-from clauseway.values import InvalidInput, Problem
+from clauseway.app.opening.home import home_at, is_named, not_begun
 
 
 class HomeUse(Enum):
@@ -59,7 +58,4 @@ def require_home(folder: Path | str | None, use: HomeUse) -> None:
     home = home_at(folder)
     if home.is_begun or (use is HomeUse.ADDS and (not is_named(folder) or home.root.is_dir())):
         return
-    mistake = "nothing was ever recorded there"
-    why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
-    todo = f"Name it with --home or in {VARIABLE}; what records something makes one: `clauseway serve`, `usage import`."
-    raise InvalidInput(Problem(what=mistake, why=why, where=str(home.root), todo=todo))
+    raise not_begun(home)

@@ -184,6 +184,16 @@ class Home(msgspec.Struct, frozen=True):
         return path.read_text("ascii").strip()
 
 
+def not_begun(home: Home) -> InvalidInput:
+    """Return the refusal of a home in which nothing was recorded: an empty answer would look like
+    a true one."""
+    why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
+    todo = f"Name it with --home or in {VARIABLE}; what records something makes one: `clauseway serve`, `usage import`."
+    return InvalidInput(
+        Problem(what="nothing was ever recorded there", why=why, where=str(home.root), todo=todo)
+    )
+
+
 def home_at(folder: Path | str | None) -> Home:
     """Return the home that a command was given, or the default one."""
     return Home(Path(folder or os.environ.get(VARIABLE) or DEFAULT).absolute())
