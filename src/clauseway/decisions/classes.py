@@ -558,40 +558,46 @@ class Partitions:
             for action in ACTIONS
         }
         # The same terms bear on many situations.
-        self._told: dict[Bearing, _Told] = {}
+        self._distinctions: dict[Bearing, _Distinctions] = {}
         self._classes: dict[tuple[tuple[str, ...], frozenset[NAMES]], Classes] = {}
 
     def of(self, situation: Situation, *, for_another: bool = False) -> Partition:
         """Return the partition of a situation; of serving, either for itself or for another."""
         bearings = (*situation.live, *situation.ended)
         facts = (self._text.known_facts.facts[place] for place, _ in situation.facts)
-        told = _NOTHING_TOLD.union(*map(self._told_by, bearings), *map(self._told_by_fact, facts))
-        return self._partition(situation.action, told, for_another)
+        of_terms, of_facts = (
+            map(self._distinctions_of, bearings),
+            map(self._distinctions_of_fact, facts),
+        )
+        distinctions = _NO_DISTINCTIONS.union(*of_terms, *of_facts)
+        return self._partition(situation.action, distinctions, for_another)
 
     def of_nothing(self, action: str) -> Partition:
         """Return the partition in which nothing is distinguished: one class of each kind."""
-        return self._partition(action, _NOTHING_TOLD)
+        return self._partition(action, _NO_DISTINCTIONS)
 
-    def _told_by(self, bearing: Bearing) -> "_Told":
-        if bearing not in self._told:
+    def _distinctions_of(self, bearing: Bearing) -> "_Distinctions":
+        if bearing not in self._distinctions:
             term = self._text.live[bearing.place].term
-            self._told[bearing] = _told_by_term(term, bearing, self._text.catalog)
-        return self._told[bearing]
+            self._distinctions[bearing] = _distinctions_of_term(term, bearing, self._text.catalog)
+        return self._distinctions[bearing]
 
-    def _told_by_fact(self, fact: Fact) -> "_Told":
+    def _distinctions_of_fact(self, fact: Fact) -> "_Distinctions":
         match fact:
             case Grant() | Withdrawal():
-                told = ((part, getattr(fact, part.name, None)) for part in _TOLD_APART)
-                return frozenset((part, _alone(name)) for part, name in told if name is not None)
+                named = ((part, getattr(fact, part.name, None)) for part in _TOLD_APART)
+                return frozenset((part, _alone(name)) for part, name in named if name is not None)
             case Launch():
                 operator = self._text.catalog.operators.get(fact.cloud, "")
                 return frozenset({(_CLOUD, _alone(fact.cloud)), (_PARTY, _alone(operator))})
             case _:
-                return _NOTHING_TOLD
+                return _NO_DISTINCTIONS
 
-    def _partition(self, action: str, told: "_Told", for_another: bool = False) -> Partition:
+    def _partition(
+        self, action: str, distinctions: "_Distinctions", for_another: bool = False
+    ) -> Partition:
         sets: dict[Part, set[NAMES]] = {part: set() for part in _TOLD_APART}
-        for part, names in told:
+        for part, names in distinctions:
             sets[part].add(names)
         # Terms that name parties distinguish other parties too.
         told_apart = {BY_NAME["to"]: sets[_PARTY]} | sets
@@ -615,20 +621,20 @@ class Partitions:
 # The parts whose names terms or facts distinguish from all other names.
 _TOLD_APART = (_PARTY, *SCOPED)
 # The sets of names that terms or facts distinguish, each with its part.
-_Told = frozenset[tuple[Part, NAMES]]
-_NOTHING_TOLD: _Told = frozenset()
+_Distinctions = frozenset[tuple[Part, NAMES]]
+_NO_DISTINCTIONS: _Distinctions = frozenset()
 
 
-def _told_by_term(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> _Told:
+def _distinctions_of_term(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> _Distinctions:
     """Return the sets of names in a term. An empty scope distinguishes nothing."""
     parties = _parties_in(term)
-    told = {(_PARTY, _alone(party)) for party in parties}
+    distinctions = {(_PARTY, _alone(party)) for party in parties}
     for scope in _places_in(term, bearing):
-        told |= {(part, names) for part in SCOPED if (names := _kept(scope, part))}
+        distinctions |= {(part, names) for part in SCOPED if (names := _kept(scope, part))}
     # A party that the term names may host what others sell on its clouds, so these count too.
     if isinstance(term, _BINDS_HOSTS):
-        told |= {(_CLOUD, names) for names in map(catalog.own_cloud, parties) if names}
-    return frozenset(told)
+        distinctions |= {(_CLOUD, names) for names in map(catalog.own_cloud, parties) if names}
+    return frozenset(distinctions)
 
 
 def _kept(scope: object, part: Part) -> NAMES:

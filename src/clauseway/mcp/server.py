@@ -4,7 +4,7 @@ What a tool refuses is told in its result, as problems with a remedy, so that th
 again; a name that is no tool, or an error of ours, is an error of the protocol.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -91,20 +91,20 @@ def schema_of(tool: Tool[Any]) -> dict[str, Any]:
 def _answered(tool: Tool[Any], asked: Asked, arguments: dict[str, Any]) -> CallToolResult:
     try:
         given = msgspec.convert(arguments, tool.arguments)
-        told = msgspec.to_builtins(tool.answer(asked, given), str_keys=True)
+        answer = msgspec.to_builtins(tool.answer(asked, given), str_keys=True)
     except msgspec.ValidationError as error:
         todo = f"Its arguments are {', '.join(schema_of(tool)['properties']) or 'none'}."
         wrong = Problem(what="wrong arguments", why=str(error), where=tool.name, todo=todo)
         return _refused([wrong])
     except InvalidInput as error:
         return _refused(error.problems)
-    text = msgspec.json.encode(told).decode()
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=told)
+    text = msgspec.json.encode(answer).decode()
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=answer)
 
 
-def _refused(problems: Any) -> CallToolResult:
-    told = {"problems": msgspec.to_builtins(problems)}
+def _refused(problems: Sequence[Problem]) -> CallToolResult:
+    refusal = {"problems": msgspec.to_builtins(problems)}
     text = "\n".join(f"{each.where}: {each.what}: {each.why}. {each.todo}" for each in problems)
     return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=told, is_error=True
+        content=[TextContent(type="text", text=text)], structured_content=refusal, is_error=True
     )
