@@ -271,6 +271,9 @@ def test_a_rescission_is_told_with_who_when_and_what_returns() -> None:
         comparison = compare_amendments(opened, names)
         assert [one.sentence for one in comparison.rescissions] == [RESCISSION]
         assert comparison.rescissions[0].place.startswith("A3 1, A3.md:")
+    # Facts since A3 do not stop where A2 would have begun.
+    assert brief(opened, "A3").next_amendment == ""
+    assert brief(opened, "A1").next_amendment == "A3"
     days = compare_days(opened, [date(2026, 6, 1), date(2026, 7, 1)], [KNOWN])
     assert [one.by for one in days.rescissions] == ["A3"]
 

@@ -37,6 +37,7 @@ from clauseway.agreement import (
     Withdrawal,
     in_force,
 )
+from clauseway.agreement.force.fold import rescissions
 from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.language.facts import EventHappened
 from clauseway.agreement.language.terms import AnyTerm
@@ -102,7 +103,9 @@ def brief_of(
         key_numbers=tuple(sentences_.numbers(comparison)),
         quick_answers=tuple(sentences_.answers(asked)),
         since_then=tuple(sentences_.since_then(asked, facts_known_at)),
-        next_amendment=next((later.id for later in _after(asked.agreement, amendment)), ""),
+        next_amendment=next(
+            (later.id for later in sentences_.later(asked.agreement, facts_known_at)), ""
+        ),
         sources={},
     )
     return msgspec.structs.replace(page, sources=_cited(page, asked.agreement))
@@ -441,11 +444,20 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def since_then(self, asked: AskedAgreement, known_at: KnownAt) -> Iterator[BriefSentence]:
         """Yield the facts known of the days from this amendment to the next, without what was
         corrected."""
-        later = _after(asked.agreement, self.amendment)
+        later = self.later(asked.agreement, known_at)
         until = later[0].effective if later else FOREVER
         for fact in sorted(asked.facts.known(known_at).facts, key=lambda fact: fact.effective):
             if self.amendment.effective <= fact.effective < until and (text := self._fact(fact)):
                 yield self._said(f"On {fact.effective} {text}", fact.citation)
+
+    def later(self, agreement: Agreement, known_at: KnownAt) -> list[Amendment]:
+        """Return the amendments that take effect later than this one, the next first."""
+        rescinded = rescissions(agreement, known_at, self.after.readings)
+        return [
+            later
+            for later in agreement.amendments
+            if later.effective > self.amendment.effective and later.id not in rescinded
+        ]
 
     def _fact(self, fact: Fact) -> str:
         """Return a fact in words; nothing of a retraction, which only hides another."""
@@ -496,11 +508,6 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         where = f" on {words.name(fact.cloud)}" if fact.cloud else ""
         where += f" {OUTSIDE if region == ELSEWHERE else f'in {region}'}" if region else ""
         return where + (f" for {customers([fact.segment])}" if fact.segment else "")
-
-
-def _after(agreement: Agreement, amendment: Amendment) -> list[Amendment]:
-    """Return the amendments that take effect later than another, the next first."""
-    return [later for later in agreement.amendments if later.effective > amendment.effective]
 
 
 def _turned(count: int, read: str, chosen: str) -> str:
