@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -180,6 +181,43 @@ def test_a_cloud_is_called_only_with_a_certificate_for_its_host(
     assert answer.status_code == status, answer.text
     assert set(shown) == {"localhost"}
     assert bool(cloud.requests) == (status == 200), "nothing is sent to whoever is not the cloud"
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_replaced_authority_ends_the_trust_in_connections_that_are_kept(
+    rig: Rig, tmp_path: Path, authority: trustme.CA, busy: bool
+) -> None:
+    """What is being answered is answered; nothing new goes to a cloud that the new authority did not sign for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    cloud = Cloud("azure", rig._loop, tls=context)
+    asked, replaced = threading.Event(), threading.Event()
+
+    async def when_replaced(connection: Connection, _: Received) -> None:
+        asked.set()
+        await asyncio.to_thread(replaced.wait, PATIENCE_S)
+        connection.answer(200, ANSWER)
+
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    target = rig.target("azure", cloud.port, url=f"https://localhost:{cloud.port}/v1")
+    rig.start(with_tls(rig.plan([target]), TlsSettings(upstream_ca=str(tmp_path / "ca.pem"))))
+    assert rig.post().status_code == 200
+    if busy:
+        cloud.behaviour = when_replaced
+    with ThreadPoolExecutor(1) as pool:
+        open_request = pool.submit(rig.post)
+        if busy:
+            assert asked.wait(PATIENCE_S)
+        else:
+            assert open_request.result().status_code == 200
+        trustme.CA().cert_pem.write_to_path(tmp_path / "ca.new")
+        (tmp_path / "ca.new").rename(tmp_path / "ca.pem")
+        eventually(lambda: "authorities taken over" in rig.errors())
+        replaced.set()
+        assert open_request.result().status_code == 200
+    assert cloud.connections == 1
+    answer = rig.post()
+    assert (answer.status_code, len(cloud.requests)) == (502, 2), answer.text
 
 
 @pytest.mark.parametrize(("in_order", "status"), [(True, 200), (False, 502)], ids=["closed", "cut"])

@@ -41,13 +41,13 @@ class Endpoints:
         return True
 
     def trust(self, tls: TlsSettings) -> None:
-        """Check clouds by this from the next connection on. Raises InvalidInput with nothing
+        """Check clouds by this from the next request on. Raises InvalidInput with nothing
         changed."""
         context = toward_clouds(tls) if self._context is not None else None
         self._tls, self._context = tls, context
         for (scheme, _, _), endpoint in self._known.items():
             if scheme == "https":
-                endpoint.tls = context
+                endpoint.trust(context)
 
     def limit(self, limits: Limits) -> None:
         self._limits = limits

@@ -116,7 +116,7 @@ class Endpoint:
             0  # in seconds, counted by `grow_older`: a clock need not be read for each request
         )
         self._loop = loop
-        self.tls = tls  # of the next connection; it is what checks that the host is the one that was called
+        self.tls = tls  # it is what checks that the host is the one that was called
 
     def take(self) -> "UpstreamConnection | None":
         """An idle connection, or None."""
@@ -124,14 +124,16 @@ class Endpoint:
 
     async def connect(self) -> "UpstreamConnection":
         """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError."""
+        tls = self.tls
         opening = self._loop.create_connection(
-            lambda: UpstreamConnection(self), self.host, self.port, ssl=self.tls
+            lambda: UpstreamConnection(self, tls), self.host, self.port, ssl=tls
         )
         _, connection = await asyncio.wait_for(opening, self.limits.connect_s)
         return connection
 
     def keep(self, connection: "UpstreamConnection") -> None:
-        if len(self.idle) < self.limits.upstream_idle_connections:
+        room = len(self.idle) < self.limits.upstream_idle_connections
+        if room and connection.checked_by is self.tls:
             self.idle.append(connection)
         else:
             connection.close()
@@ -149,6 +151,11 @@ class Endpoint:
         while self.idle and self.idle[0].idle_since < oldest:
             self.idle.pop(0).close()
 
+    def trust(self, tls: ssl.SSLContext | None) -> None:
+        """Send nothing more over connections that another context has checked."""
+        self.tls = tls
+        self.close()
+
     def close(self) -> None:
         while self.idle:
             self.idle.pop().close()
@@ -163,8 +170,9 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection. `status`, `head` (header lines to pass on), `limits` (those of rate limits)
     and the rest describe the answer being received."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> None:
         self._endpoint = endpoint
+        self.checked_by = tls
         self._parser = httptools.HttpResponseParser(self)
         self._transport: Transport | None = None
         self._receiver: Receiver | None = None
