@@ -1,8 +1,9 @@
 """`python -m bench.churn [--connections N]`: memory and descriptors stay flat however connections come and go. Part of
 `make soak`.
 
-A gateway with everything on is asked by N connections: answered, refused for their key, their model, their body or
-their head, left in the middle of a head, of a body or of an answer, or never used. After a first round, in which
+A gateway with everything on is asked by N connections: answered, refused for their key, their model, their body, their
+length, their path or their head, told of a cloud that fails in several ways, left in the middle of a head, of a body
+or of an answer, or never used. After a first round, in which
 what is kept of the latest requests fills, its memory must not grow by more than two megabytes. Exits with 1 where it
 does.
 """
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from bench.data_plane import resident_mb, running
 from bench.results import Effort
-from bench.traffic import MODEL, SECRET
+from bench.traffic import BREAK, CUT, DROP, FAIL, MODEL, SECRET
 
 _ROUNDS = 5
 _GROWTH_MAX_MB = 2.0
@@ -36,9 +37,10 @@ def _post(body: bytes, secret: str = SECRET, length: int | None = None) -> bytes
     return head.encode() + b"connection: close\r\n\r\n" + body
 
 
-def _chat(model: str = MODEL, stream: str = "false") -> bytes:
+def _chat(model: str = MODEL, stream: str = "false", fault: bytes = b'"user":"me"') -> bytes:
     messages = '[{"role": "user", "content": "Hi."}]'
-    return f'{{"model": "{model}", "stream": {stream}, "messages": {messages}}}'.encode()
+    body = f'{{"model":"{model}","stream":{stream},"messages":{messages},{fault.decode()}}}'
+    return body.encode()
 
 
 # What is sent on a connection, and the status that its answer has; 0 where the client leaves before there is one.
@@ -49,7 +51,12 @@ _ASKED: tuple[tuple[bytes, int], ...] = (
     (_post(_chat(model="gpt-9")), 404),
     (_post(b'{"model": '), 400),
     (b"POST /v1/nowhere HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n", 404),
+    (b"GET /v1/threads/t HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n", 501),
+    (_post(b"", length=1 << 40), 413),
     (b"NO HTTP AT ALL\r\n\r\n", 400),
+    *((_post(_chat(fault=fault)), 502) for fault in (FAIL, DROP, BREAK, CUT)),
+    # Told within the stream, whose head has gone out.
+    (_post(_chat(stream="true", fault=CUT)), 200),
     (b"", 0),
     (b"POST /v1/chat/completions HTTP/1.1\r\nhost: gate", 0),
     (_post(b'{"model"', length=10_000), 0),

@@ -12,7 +12,17 @@ from typing import cast
 
 import uvloop
 
-from bench.traffic import HOLD, STREAM_HEAD, stream_pieces, whole_answer
+from bench.traffic import (
+    BREAK,
+    CUT,
+    DROP,
+    FAIL,
+    FAILURE,
+    HOLD,
+    STREAM_HEAD,
+    stream_pieces,
+    whole_answer,
+)
 
 _ANSWER, _PIECES, _END = whole_answer(), stream_pieces(), b"0\r\n\r\n"
 
@@ -37,10 +47,30 @@ class Cloud(asyncio.Protocol):
             self._transport.write(
                 STREAM_HEAD + b"".join(_PIECES[:3])
             )  # and nothing more, until the client leaves
+        elif self._fails(body):
+            pass
         elif b'"stream":true' in body:
             self._stream()
         else:
             self._transport.write(_ANSWER)
+
+    def _fails(self, body: bytes) -> bool:
+        """Fail as a body asks for; return whether it does."""
+        if b'"user":' not in body:
+            return False
+        if FAIL in body:
+            self._transport.write(FAILURE)
+            return True
+        if BREAK in body:
+            self._transport.write(_ANSWER[:50])
+        elif CUT in body:
+            streams = b'"stream":true' in body
+            pieces = b"".join(_PIECES[:5])
+            self._transport.write(STREAM_HEAD + pieces if streams else _ANSWER[:-300])
+        elif DROP not in body:
+            return False
+        self._transport.close()
+        return True
 
     def _stream(self) -> None:
         pieces = [STREAM_HEAD, *_PIECES, _END]

@@ -30,6 +30,8 @@ def request_body(*, stream: bool) -> bytes:
 
 # A streaming request with this is answered with a first event and then nothing.
 HOLD = b'"user":"hold"'
+# With one of these the cloud fails: an error, no byte at all, half a head, and half of an answer.
+FAIL, DROP, BREAK, CUT = (b'"user":"%b"' % word for word in (b"fail", b"drop", b"break", b"cut"))
 
 
 def holding_request() -> bytes:
@@ -80,6 +82,10 @@ def whole_answer() -> bytes:
     )
 
 
+FAILURE = (
+    b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\ncontent-length: 44\r\n\r\n"
+    b'{"error":{"message":"no","code":"scripted"}}'
+)
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req_bench\r\n"
     b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n\r\n"
