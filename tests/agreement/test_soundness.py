@@ -96,8 +96,14 @@ SOLD_FROM = "id: A2.owns, kind: ownership, party: rival, products: [api, ip]"
 SHARE_1 = "id: A1.share, kind: revenue-share, payer: maker, payee: buyer, rate: rate, base: {sellers: [maker]}"
 SHARE_2 = SHARE_1.replace("A1.share", "A2.share")
 
+SERVE_BY_RIVAL = "id: A1.lets, kind: permission, party: rival, actions: [serve], products: [chat]"
+
 # what A1 says · what A2 says · the remark on it
 FOUND = [
+    ("the same again, from a milestone", [SERVE_BY_RIVAL], [SERVE_BY_RIVAL.replace("A1", "A2") + ", from: milestone"],
+     "warning overlap: A2.lets says what A1.lets says"),
+    ("a share of the same sales at another rate", [SHARE_1], [SHARE_2.replace("rate: rate", "rate: 5 %")],
+     "warning overlap: A2.share takes a share of what A1.share takes a share of"),
     ("two clouds", [SERVE_ON_OTHER], [SERVE_ON_OWN],
      "error conflict: A1.only and A2.only leave no way to serve chat"),
     ("two sellers", [SALE_BY_MAKER],
@@ -398,6 +404,11 @@ NEAR_MISSES = [
     ("one while the other pauses",
      [SERVE_ON_OTHER + ", while-no: milestone"], [SERVE_ON_OWN + ", while: milestone"]),
     ("a milestone that was never recorded", [SERVE_ON_OTHER + ", until: milestone"], []),
+    ("a share until a milestone, another from it", [SHARE_1 + ", until: milestone"], [SHARE_2 + ", from: milestone"]),
+    ("a permission while the same pauses", [SERVE_BY_RIVAL + ", while: milestone"],
+     [SERVE_BY_RIVAL.replace("A1", "A2") + ", while-no: milestone"]),
+    ("a permission until a milestone, the same while it goes on", [SERVE_BY_RIVAL + ", until: milestone"],
+     [SERVE_BY_RIVAL.replace("A1", "A2") + ", while: milestone"]),
 ]  # fmt: skip
 
 

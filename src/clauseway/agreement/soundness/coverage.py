@@ -135,20 +135,39 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
             for (earlier, earlier_life), (later, later_life) in combinations(group, 2):
                 together = earlier_life.intersect(later_life)
                 pair = (earlier.id, later.id)
-                amendment = lives.amendment_of[later.id]
-                if pair in seen or together.is_empty:
+                if pair in seen or together.is_empty or lives.take_turns(*pair):
                     continue
-                seen.add(pair)
-                yield remark(
-                    Severity.WARNING,
-                    "overlap",
-                    later.citation,
-                    f"{later.id} says what {earlier.id} says",
-                    f"both are in force {lasting(together)}, and neither replaces the other",
-                    f"Delete {later.id}."
-                    if lives.amendment_of[earlier.id] == amendment
-                    else f"End {earlier.id} in a change of {amendment}, or delete {later.id}.",
-                )
+                within = [
+                    term.id
+                    for term, life, other, whole in (
+                        (later, later_life, earlier, earlier_life),
+                        (earlier, earlier_life, later, later_life),
+                    )
+                    if lives.events_of(other.id) <= lives.events_of(term.id)
+                    and life == life.intersect(whole)
+                ]
+                # Terms that begin or pause by other events may never hold on one day.
+                apart = lives.events_of(earlier.id) ^ lives.events_of(later.id)
+                if within or all(key == "until" for key, _ in apart):
+                    seen.add(pair)
+                    yield _overlap(lives, earlier, later, together, within)
+
+
+def _overlap(
+    lives: Lives, earlier: AnyTerm, later: AnyTerm, together: Interval, within: list[str]
+) -> Remark:
+    """Return the remark on two terms of equal scope; `within`: which holds only with the other."""
+    amendment = lives.amendment_of[later.id]
+    todo = f"Delete {within[0]}." if within else f"End {earlier.id} where {later.id} begins."
+    if lives.amendment_of[earlier.id] != amendment:
+        todo = f"End {earlier.id} in a change of {amendment}, or delete {later.id}."
+    problem = f"{later.id} says what {earlier.id} says"
+    why = f"both are in force {lasting(together)}, and neither replaces the other"
+    if isinstance(later, RevenueShareTerm) and _fields(earlier) != _fields(later):
+        problem = f"{later.id} takes a share of what {earlier.id} takes a share of"
+        why = f"both are in force {lasting(together)}, and each is due in full"
+        todo = "Nothing, if both are meant; else end or delete one of them."
+    return remark(Severity.WARNING, "overlap", later.citation, problem, why, todo)
 
 
 def beside_its_class(lives: Lives) -> Iterator[Remark]:
@@ -193,11 +212,19 @@ def _content(term: AnyTerm) -> object:
             | RefusalRight()
             | Licence()
         ):
-            fields = msgspec.structs.asdict(term)
+            return _fields(term)
         case _:
             assert_never(term)
+
+
+def _fields(term: AnyTerm) -> str:
+    """Return the fields that terms of a kind have beside those of every term."""
     return repr(
-        [(name, _ordered(value)) for name, value in fields.items() if name not in _OF_EVERY_TERM]
+        [
+            (name, _ordered(value))
+            for name, value in msgspec.structs.asdict(term).items()
+            if name not in _OF_EVERY_TERM
+        ]
     )
 
 

@@ -19,6 +19,7 @@ from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.terms import (
     EXCLUSIVE_SUFFIX,
+    MILESTONE,
     NAMES,
     AnyTerm,
     Exclusivity,
@@ -209,13 +210,13 @@ class Lives:
             )
             for (first, first_life), (second, second_life) in both:
                 together = first_life.intersect(second_life)
-                if together.is_empty or self._take_turns(first.id, second.id):
+                if together.is_empty or self.take_turns(first.id, second.id):
                     continue
                 if (first.id, second.id) not in seen:
                     seen.add((first.id, second.id))
                     yield first, second, together
 
-    def _take_turns(self, *ids: str) -> bool:
+    def take_turns(self, *ids: str) -> bool:
         """Return whether an event ends or pauses one of two terms and begins the other."""
         if any(change.sets_end for id in ids for change in self._changes(id)):
             return False
@@ -225,6 +226,17 @@ class Lives:
             or bool(earlier.while_no and earlier.while_no == later.while_)
             for earlier, later in ((first, second), (second, first))
         )
+
+    def events_of(self, id: str) -> frozenset[tuple[str, str]]:
+        """Return the events that a term waits for, each with its key."""
+        term = self.written[id]
+        ends = {term.until} & {*self.agreement.events, MILESTONE}
+        if any(change.sets_end for change in self._changes(id)):
+            ends = set()
+        waits = {("from", term.from_), ("while", term.while_), ("while-no", term.while_no)}
+        return frozenset((key, event) for key, event in waits if event) | {
+            ("until", event) for event in ends
+        }
 
     @cached_property
     def written(self) -> dict[str, AnyTerm]:
