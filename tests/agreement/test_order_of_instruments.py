@@ -116,3 +116,22 @@ def test_check_tells_a_change_that_changes_nothing() -> None:
     agreement = opened(ends, late)
     told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
     assert [(remark.what, remark.document) for remark in told] == [("a3 changes nothing of x", "A3.md")]
+
+
+def test_check_tells_a_change_that_one_concluded_later_overtakes() -> None:
+    """Nobody could have relied on the earlier one: the later was known before either took effect."""
+    earlier = letter("A2", "2026-02-01", "2026-07-01", "id: a2\nends: [x]")
+    later = letter("A3", "2026-03-01", "2026-04-01", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
+    agreement = opened(earlier, later)
+    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
+    assert [(remark.what, remark.why) for remark in told] == [
+        ("a2 changes nothing of x", "a3, concluded later, had set its end by 2026-07-01, when the change takes effect")
+    ]
+
+
+def test_check_says_nothing_of_a_change_that_held_until_a_retroactive_one() -> None:
+    held = letter("A2", "2026-02-01", "2026-02-15", "id: a2\nsets-end: [x]\nthrough: 2027-12-31")
+    revived = letter("A3", "2026-05-01", "2026-02-10", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
+    agreement = opened(held, revived)
+    told = check_agreement(agreement.agreement, agreement.facts)
+    assert [remark for remark in told if remark.kind == "idle-change"] == []

@@ -402,3 +402,44 @@ def test_a_brief_shows_bands_cap_and_minimum_of_a_share() -> None:
         ("total cap, shop to maker", "USD 90,000"),
         ("minimum a quarter, shop to maker", "USD 100"),
     ]
+
+
+OVERTAKING = written("A3", "2026-06-01", "id: A3.moves\nsets-end: [A1.lets]\nthrough: 2027-12-31", "2026-05-01")
+# A change concluded in April, in effect in July.
+OVERTAKEN = ["ends: [A1.lets]", "sets-end: [A1.lets]\nthrough: 2028-12-31"]
+
+
+@pytest.mark.parametrize("change", OVERTAKEN)
+def test_a_change_that_one_concluded_later_overtakes_is_told_as_such(change: str) -> None:
+    overtaken = written("A2", "2026-07-01", f"id: A2.change\n{change}", "2026-04-01")
+    page = brief(reading(documents(LETS) | {"A2.md": overtaken, "A3.md": OVERTAKING}), "A2")
+    assert [said.text for said in page.what_happened] == [
+        "The end of the express permission for selling apps products (A1.lets) stays as A3.moves sets it, "
+        "which was concluded later."
+    ]
+    assert {number.what: number.value for number in page.key_numbers}["terms that end"] == "0"
+
+
+# A term that is not in force on 2026-07-01 · a change of it on that day · what is told · how many terms end.
+NOT_BEGUN = [
+    ("from: notice", "ends: [A1.lets]", "never begins", "1"),
+    ("while: notice", "ends: [A1.lets]", "never begins", "1"),
+    ("begins: 2026-09-01", "ends: [A1.lets]", "never begins", "1"),
+    ("begins: 2026-09-01", "sets-end: [A1.lets]\nthrough: 2026-12-31", "is to last through 2026-12-31", "0"),
+    ("from: notice", "sets-end: [A1.lets]\nuntil: milestone", "is to last until the milestone", "0"),
+    ("while-no: consent", "ends: [A1.lets]", "ends", "1"),
+    ("while-no: consent", "sets-end: [A1.lets]\nthrough: 2026-12-31", "now lasts through 2026-12-31", "0"),
+]
+
+
+@pytest.mark.parametrize(("key", "change", "told", "ended"), NOT_BEGUN)
+def test_a_change_of_a_term_that_waits_or_pauses_is_told(key: str, change: str, told: str, ended: str) -> None:
+    texts = documents(f"{LETS}\n{key}", ["kind: event, event: consent, effective: 2026-02-01, through: 2026-12-31"])
+    events = "notice: {says: Notice is given., source: [T]}\n  consent: {says: It is agreed., source: [T]}\n"
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", f"events:\n  {events}rules:", 1)
+    changed = written("A2", "2026-07-01", f"id: A2.change\n{change}")
+    page = brief(reading(texts | {"A2.md": changed}), "A2")
+    assert [said.text for said in page.what_happened] == [
+        f"The express permission for selling apps products (A1.lets) {told}."
+    ]
+    assert {number.what: number.value for number in page.key_numbers}["terms that end"] == ended

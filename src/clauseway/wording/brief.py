@@ -11,7 +11,7 @@ state (an undertaking) is quoted.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, timedelta
 
 import msgspec
@@ -37,9 +37,9 @@ from clauseway.agreement import (
     Withdrawal,
     in_force,
 )
-from clauseway.agreement.force.fold import rescissions
+from clauseway.agreement.force.fold import changed_by, overtaken_by, rescissions
 from clauseway.agreement.language.definitions import OURS
-from clauseway.agreement.language.facts import EventHappened
+from clauseway.agreement.language.facts import EventHappened, FactRegister
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import (
@@ -194,22 +194,80 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     def _change(self, change: Change, replaced_by: set[str]) -> Iterator[BriefSentence]:
         under = under_readings(change.under)
-        in_force_before = [state.term for state in self._states_before() if state.in_force]
-        ended = [term for term in in_force_before if term.id in change.ends]
-        for kind in dict.fromkeys(term.kind for term in ended):
-            alike = [term for term in ended if term.kind == kind]
-            several = len({self.terms.noun(term) for term in alike}) > 1
-            replaced = "are replaced" if several else "is replaced"
-            ends = replaced if kind in replaced_by else "end" if several else "ends"
-            yield self._said(f"{self.terms.nouns(alike)} {ends}{under}", change.citation)
-        moved = [term for term in in_force_before if term.id in change.sets_end]
-        if moved:
-            lasts = "last" if len(moved) > 1 else "lasts"
+        ended, moved = self._ended(change), self._changed(change, change.sets_end)
+        for kind in dict.fromkeys(state.term.kind for state in ended):
+            of_kind = [state for state in ended if state.term.kind == kind]
+            for begun, alike in _by_begin(of_kind):
+                several = self._are_several(alike)
+                ends = "end" if several else "ends"
+                if kind in replaced_by:
+                    ends = "are replaced" if several else "is replaced"
+                elif not begun:
+                    ends = "never begin" if several else "never begins"
+                yield self._said(f"{self.terms.nouns(alike)} {ends}{under}", change.citation)
+        for begun, alike in _by_begin(moved):
+            several = self._are_several(alike)
+            lasts = "now last" if several else "now lasts"
+            if not begun:
+                lasts = "are to last" if several else "is to last"
             yield self._said(
-                f"{self.terms.nouns(moved)} now {lasts}{until(change)}{under}", change.citation
+                f"{self.terms.nouns(alike)} {lasts}{until(change)}{under}", change.citation
+            )
+        yield from self._overtaken(change)
+
+    def _overtaken(self, change: Change) -> Iterator[BriefSentence]:
+        """Yield the terms of which a change concluded later holds instead."""
+        overtaken = overtaken_by(*self._about(change))
+        terms = {
+            term.id: term for amendment in self._standing.amendments for term in amendment.terms
+        }
+        for by in dict.fromkeys(later.id for later in overtaken.values()):
+            nouns = self.terms.nouns(
+                [terms[name] for name in overtaken if overtaken[name].id == by]
+            )
+            yield self._said(
+                f"The end of {nouns} stays as {by} sets it, which was concluded later",
+                change.citation,
             )
 
-    def _states_before(self) -> tuple[TermState, ...]:
+    def _are_several(self, terms: list[AnyTerm]) -> bool:
+        """Return whether terms are told as several: those that say the same stand once."""
+        return len({self.terms.noun(term) for term in terms}) > 1
+
+    def _ended(self, change: Change) -> list[TermState]:
+        return self._changed(change, change.ends)
+
+    def _changed(self, change: Change, names: Collection[str]) -> list[TermState]:
+        """Return those of the named terms that a change has an effect on, as they were before."""
+        changed = changed_by(*self._about(change)).intersection(names)
+        return [state for state in self._states_before() if state.term.id in changed]
+
+    def _about(
+        self, change: Change
+    ) -> tuple[Agreement, FactRegister, dict[str, str], Change, KnownAt]:
+        """Return what the effect of a change is asked of: where it holds, as known at the point."""
+        side = self.after
+        readings = {**side.readings, **change.under}
+        return self._standing, side.facts.known(side.known_at), readings, change, side.known_at
+
+    @property
+    def _standing(self) -> Agreement:
+        """Return the text up to this amendment as if nothing rescinded it."""
+        amendments = [
+            msgspec.structs.replace(
+                amendment,
+                changes=tuple(self._without_rescinding(change) for change in amendment.changes),
+            )
+            for amendment in self.after.agreement.amendments
+        ]
+        return msgspec.structs.replace(self.after.agreement, amendments=tuple(amendments))
+
+    def _without_rescinding(self, change: Change) -> Change:
+        others = tuple(name for name in change.rescinds if name != self.amendment.id)
+        return msgspec.structs.replace(change, rescinds=others)
+
+    def _states_before(self) -> list[TermState]:
+        """Return each term of the text without the amendment as it was on the amendment's day."""
         side = self.before
         return in_force(
             side.agreement,
@@ -217,7 +275,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             side.as_of,
             side.known_at,
             side.readings,
-        ).states
+        ).terms
 
     # Why it matters
 
@@ -296,15 +354,12 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         begun = 0 if by else begun
         yield Number(what="terms that begin", value=str(begun), place=whole)
         ended = {
-            term
+            state.term.id
             for change in self.amendment.changes
             if change.under.items() <= read
-            for term in change.ends
+            for state in self._ended(change)
         }
-        count = sum(
-            1 for state in self._states_before() if state.in_force and state.term.id in ended
-        )
-        count = 0 if by else count
+        count = 0 if by else len(ended)
         yield Number(what="terms that end", value=str(count), place=whole)
         yield Number(what="answers that change", value=f"{len(comparison.changed):,}", place=whole)
         turned = Counter((change.before, change.after) for change in comparison.changed)
@@ -508,6 +563,14 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         where = f" on {words.name(fact.cloud)}" if fact.cloud else ""
         where += f" {OUTSIDE if region == ELSEWHERE else f'in {region}'}" if region else ""
         return where + (f" for {customers([fact.segment])}" if fact.segment else "")
+
+
+def _by_begin(states: Iterable[TermState]) -> Iterator[tuple[bool, list[AnyTerm]]]:
+    """Yield the terms that have begun, with True, and then those that have not, with False."""
+    terms_of = {True: list[AnyTerm](), False: list[AnyTerm]()}
+    for state in states:
+        terms_of[state.begin <= state.as_of].append(state.term)
+    yield from ((begun, terms) for begun, terms in terms_of.items() if terms)
 
 
 def _turned(count: int, read: str, chosen: str) -> str:

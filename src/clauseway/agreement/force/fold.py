@@ -151,13 +151,19 @@ def rescissions(
 
 
 def changed_by(
-    agreement: Agreement, facts: FactRegister, readings: Mapping[str, str], change: Change
+    agreement: Agreement,
+    facts: FactRegister,
+    readings: Mapping[str, str],
+    change: Change,
+    known_at: KnownAt | None = None,
 ) -> frozenset[str]:
-    """Return the terms that have not ended when a change takes effect, with everything known.
+    """Return the terms that have not ended when a change takes effect, by default with everything
+    known.
 
-    An exclusivity that a change only moves past the end of its right is left out too.
+    A term whose end a change concluded later had set by then is left out, and so is an exclusivity
+    that the change only moves past the end of its right.
     """
-    amendments = standing(agreement, KnownAt.everything(), readings)
+    amendments = standing(agreement, known_at or KnownAt.everything(), readings)
     changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
     fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
     # An event may never happen, so an end by an event leaves a change its effect.
@@ -170,6 +176,28 @@ def changed_by(
         for term in terms
         if fold.has_effect(change, term) and not written.outlives_right(change, term)
     )
+
+
+def overtaken_by(
+    agreement: Agreement,
+    facts: FactRegister,
+    readings: Mapping[str, str],
+    change: Change,
+    known_at: KnownAt | None = None,
+) -> dict[str, Change]:
+    """Return the terms whose end a change never sets, each with the change that holds instead.
+
+    That one was concluded later, and took effect no later.
+    """
+    amendments = standing(agreement, known_at or KnownAt.everything(), readings)
+    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
+    fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
+    return {
+        term.id: by
+        for amendment in amendments
+        for term in amendment.terms
+        if _reads(term.under, readings) and (by := fold.overtaken(change, term)) is not None
+    }
 
 
 def ends_set_again(
@@ -386,13 +414,25 @@ class _Fold(msgspec.Struct, frozen=True):
         return stretches
 
     def has_effect(self, change: Change, term: Term) -> bool:
-        """Return whether a term had not ended when a change of it took effect."""
+        """Return whether a change holds of a term that had not ended when it took effect."""
         end = self._written_end(term, term.begins)
         for earlier, effective in self.changes.get(term.id, ()):
             if earlier.id == change.id:
-                return end.day > effective
+                return end.day > effective and self.overtaken(change, term) is None
             end = self._changed(end, earlier, effective, term)
         return False
+
+    def overtaken(self, change: Change, term: Term) -> Change | None:
+        """Return the change, concluded later, that set a term's end before a change could."""
+        end, since = self._written_end(term, term.begins), date.min
+        for each, effective in self.changes.get(term.id, ()):
+            changed = self._changed(end, each, effective, term)
+            if each.id == change.id and changed is not end:
+                since = effective
+            elif effective <= since and changed is not end:
+                return each
+            end = changed
+        return None
 
     def had_end_of(self, change: Change, term: Term) -> Citation | None:
         """Return the text that had set the end which a change sets again; None if it is another."""

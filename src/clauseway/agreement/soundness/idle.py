@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from clauseway.agreement.force.fold import changed_by, ends_set_again, idle_events, in_force
+from clauseway.agreement.force.fold import (
+    changed_by,
+    ends_set_again,
+    idle_events,
+    in_force,
+    overtaken_by,
+)
 from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch, Withdrawal
@@ -72,15 +78,21 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
 
 
 def changes_nothing(lives: Lives) -> Iterator[Remark]:
-    """Remark on a change of a term that, under every reading, had ended by then.
+    """Remark on a change of a term that, under every reading, had ended by then, or had its end
+    from a change concluded later.
 
     Such a change neither revives the term nor moves its end. Of a rescinded amendment nobody
     expects an effect.
     """
     for amendment in lives.agreement.amendments:
         for change in amendment.changes if amendment.id in lives.standing else ():
-            for term in _unaffected(lives, change):
-                why = f"it had ended by {amendment.effective}, when the change takes effect"
+            for term, overtaken in _unaffected(lives, change).items():
+                had = (
+                    f"{overtaken}, concluded later, had set its end"
+                    if overtaken
+                    else "it had ended"
+                )
+                why = f"{had} by {amendment.effective}, when the change takes effect"
                 todo = f"Take {term} out of it, or fix a date."
                 right = term.removesuffix(EXCLUSIVE_SUFFIX)
                 if right != term and right not in (*change.ends, *change.sets_end):
@@ -123,16 +135,34 @@ def sets_end_again(lives: Lives) -> Iterator[Remark]:
                 )
 
 
-def _unaffected(lives: Lives, change: Change) -> list[str]:
-    """Return the terms that a change names, and on which it has no effect under any readings."""
+def _unaffected(lives: Lives, change: Change) -> dict[str, str]:
+    """Return the terms that a change names, and on which it has no effect under any readings.
+
+    Each comes with the change, concluded later, that set the term's end instead; empty if the term
+    had ended.
+    """
     known_facts = lives.facts.known(KnownAt.everything())
-    terms = [*change.ends, *change.sets_end]
+    terms = dict.fromkeys((*change.ends, *change.sets_end), "")
     for readings in lives.readings_of(lives.agreement.amendments):
         if not terms:
             break
-        affected = changed_by(lives.agreement, known_facts, readings, change)
-        terms = [term for term in terms if term not in affected]
+        about = (lives.agreement, known_facts, readings, change)
+        affected, overtaken = changed_by(*about), overtaken_by(*about)
+        terms = {
+            name: overtaken[name].id if name in overtaken else by
+            for name, by in terms.items()
+            if name not in affected
+            and not (name in overtaken and _is_retroactive(lives, overtaken[name], change))
+        }
     return terms
+
+
+def _is_retroactive(lives: Lives, later: Change, change: Change) -> bool:
+    """Return whether a change held, as it was known, until a later one became known."""
+    amendments = lives.agreement.amendments
+    [by] = [amendment for amendment in amendments if later in amendment.changes]
+    [of] = [amendment for amendment in amendments if change in amendment.changes]
+    return by.known.day > of.effective
 
 
 def events_dropped(lives: Lives) -> Iterator[Remark]:
