@@ -404,6 +404,10 @@ NEAR_MISSES = [
     ("one while the other pauses",
      [SERVE_ON_OTHER + ", while-no: milestone"], [SERVE_ON_OWN + ", while: milestone"]),
     ("a milestone that was never recorded", [SERVE_ON_OTHER + ", until: milestone"], []),
+    ("two owners, where a change hands over at an event", [],
+     ["id: A2.hands-over, sets-end: [A1.owns], until: milestone", SOLD_FROM + ", from: milestone"]),
+    ("two exclusivities, where a change hands over at an event", [SERVE_ON_OTHER],
+     ["id: A2.hands-over, sets-end: [A1.only], until: milestone", SERVE_ON_OWN + ", from: milestone"]),
     ("a share until a milestone, another from it", [SHARE_1 + ", until: milestone"], [SHARE_2 + ", from: milestone"]),
     ("a permission while the same pauses", [SERVE_BY_RIVAL + ", while: milestone"],
      [SERVE_BY_RIVAL.replace("A1", "A2") + ", while-no: milestone"]),
@@ -415,6 +419,25 @@ NEAR_MISSES = [
 @pytest.mark.parametrize(("a1", "a2"), [row[1:] for row in NEAR_MISSES], ids=[row[0] for row in NEAR_MISSES])
 def test_what_is_not_said(a1: list[str], a2: list[str]) -> None:
     assert [said(remark) for remark in remarks_on(documents([OWNS, STAKE, *a1], a2))] == []
+
+
+def test_a_term_hands_over_to_one_that_begins_some_days_after_the_event_that_ends_it() -> None:
+    events = "events:\n  e: {says: E., source: [T]}\n  later: {says: L., source: [T], after: e, days: 0}\nfigures:"
+    sold = [SERVE_ON_OTHER + ", until: e"], [SERVE_ON_OWN + ", from: later"]
+    assert remarks_on(documents([OWNS, STAKE, *sold[0]], sold[1], DEFINITIONS.replace("figures:", events))) == ()
+    # The other way about, both are in force between the two events.
+    back = [SERVE_ON_OTHER + ", until: later"], [SERVE_ON_OWN + ", from: e"]
+    [remark] = remarks_on(documents([OWNS, STAKE, *back[0]], back[1], DEFINITIONS.replace("figures:", events)))
+    assert said(remark) == "error conflict: A1.only and A2.only leave no way to serve chat"
+    assert "from 2025-01-01, on the days that events leave to both (A2.only from: e)" in remark.why
+
+
+def test_a_change_hands_over_only_from_its_day_on() -> None:
+    begins = SOLD_FROM.replace("A2.owns", "A1.other") + ", from: milestone"
+    hands_over = "id: A2.hands-over, sets-end: [A1.owns], until: milestone"
+    [remark] = remarks_on(documents([OWNS, STAKE, begins], [hands_over]))
+    assert said(remark).startswith("error conflict")
+    assert "(A1.other from: milestone)" in remark.why
 
 
 def test_terms_take_turns_only_if_the_first_to_begin_is_the_one_that_ends() -> None:

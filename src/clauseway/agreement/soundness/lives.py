@@ -6,7 +6,7 @@ region).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from itertools import combinations, islice, product
 from math import prod
@@ -218,14 +218,47 @@ class Lives:
 
     def take_turns(self, *ids: str) -> bool:
         """Return whether an event ends or pauses one of two terms and begins the other."""
-        if any(change.sets_end for id in ids for change in self._changes(id)):
+        ends = [self._end_by_event(id) for id in ids]
+        if None in ends:
             return False
-        first, second = (self.written[id] for id in ids)
+        (end, other_end), (first, second) = ends, (self.written[id] for id in ids)
         return any(
-            bool(earlier.until and earlier.until == later.from_ and earlier.begins <= later.begins)
+            bool(ended and later.from_ in self._set_off_by(ended[0]) and ended[1] <= later.begins)
             or bool(earlier.while_no and earlier.while_no == later.while_)
-            for earlier, later in ((first, second), (second, first))
+            for earlier, ended, later in ((first, end, second), (second, other_end, first))
         )
+
+    def _end_by_event(self, id: str) -> tuple[str, date] | None:
+        """Return the event that ends a term, and the day since which it does.
+
+        The event is empty if there is none. None: what ends the term depends on several changes.
+        """
+        term = self.written[id]
+        changes = [change for change in self._changes(id) if id in change.sets_end]
+        if not changes:
+            return term.until, term.begins
+        rescinded = {
+            name
+            for amendment in self.agreement.amendments
+            for change in amendment.changes
+            for name in change.rescinds
+        }
+        [amendment] = [
+            amendment for amendment in self.agreement.amendments if changes[0] in amendment.changes
+        ]
+        if len(changes) > 1 or changes[0].under or amendment.id in rescinded:
+            return None
+        return changes[0].until, max(term.begins, amendment.effective)
+
+    def _set_off_by(self, event: str) -> frozenset[str]:
+        """Return an event and those that come about on its day or some days after it."""
+        after = {event} if event in {*self.agreement.events, MILESTONE} else set[str]()
+        while (
+            further := {name for name, each in self.agreement.events.items() if each.after in after}
+            - after
+        ):
+            after |= further
+        return frozenset(after)
 
     def events_of(self, id: str) -> frozenset[tuple[str, str]]:
         """Return the events that a term waits for, each with its key."""
