@@ -443,3 +443,17 @@ def test_a_change_of_a_term_that_waits_or_pauses_is_told(key: str, change: str, 
         f"The express permission for selling apps products (A1.lets) {told}."
     ]
     assert {number.what: number.value for number in page.key_numbers}["terms that end"] == ended
+
+
+def test_a_brief_needs_no_other_amendment_to_have_been_known() -> None:
+    """The page of a rescinded amendment, before anybody rescinded it."""
+    opened, then = reading(RESCINDED), KnownAt.end_of(date(2026, 3, 1))
+    page = brief(opened, "A2", None, then)
+    assert page.rescinded_by == ""
+    assert [said.text for said in page.what_happened] == [
+        "The express permission for selling apps products (A1.lets) is replaced.",
+        "Rival may sell apps products on any cloud.",
+    ]
+    assert compare_amendments(opened, ["A2"], None, then).before.up_to == "A1"
+    with pytest.raises(InvalidInput, match="A3 was not known then"):
+        compare_amendments(opened, ["A2", "A3"], None, then)

@@ -57,8 +57,11 @@ def amendment_sides(
     known_at = known_at or KnownAt.end_of(
         max(as_of, *(amendment.known.day for amendment in counted))
     )
-    _check_known(amendments[first : first + 1] if first >= 0 else (), known_at)
-    _check_known(amendments[last : last + 1], known_at)
+    _check_known([amendments[index] for index in at], known_at)
+    if len(at) == 1:
+        # An amendment that nobody knew of yet adds nothing to the side without this one.
+        known = [index for index in range(at[0]) if amendments[index].known <= known_at]
+        first = max(known, default=-1)
     readings = check_readings(opened.agreement, reading or {})
 
     def side(last_included: int) -> Side:
