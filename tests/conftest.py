@@ -71,7 +71,7 @@ class ModuleScheduling(LoadScopeScheduling):  # type: ignore[misc]  # the librar
     """Deals tests out to processes, a module at a time, in the order in which they were collected.
 
     pytest-xdist's own `--dist loadgroup` hands each group on as part of a test's id, which pytest 9.2 ignores: every
-    module was split, and its fixtures made once in each process (pytest-xdist issue 1386).
+    module was split, and its fixtures made once in each process; choice 130 has the report.
     """
 
     def __init__(self, config: pytest.Config, log: Producer | None) -> None:
