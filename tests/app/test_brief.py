@@ -457,3 +457,32 @@ def test_a_brief_needs_no_other_amendment_to_have_been_known() -> None:
     assert compare_amendments(opened, ["A2"], None, then).before.up_to == "A1"
     with pytest.raises(InvalidInput, match="A3 was not known then"):
         compare_amendments(opened, ["A2", "A3"], None, then)
+
+
+def test_a_brief_tells_how_a_share_is_paid() -> None:
+    share = (
+        "id: A1.share\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop]}\n"
+        "cap: USD 90000\ncap-opening: USD 20000\npayment: {every: quarter, due-days: 30}\nwithholding: 15 %\n"
+        "late: restatement"
+    )
+    numbers = {one.what: one.value for one in brief(reading(documents(share)), "A1").key_numbers}
+    assert numbers["counted toward the cap before, shop to maker"] == "USD 20,000"
+    assert numbers["withheld as tax, shop to maker"] == "15 %"
+    assert numbers["payment due, shop to maker"] == "30 days after each quarter"
+    assert numbers["late usage, shop to maker"] == "a restatement of the closed period"
+
+
+def test_a_brief_names_what_is_to_be_offered_first() -> None:
+    first = "id: A1.first\nkind: refusal-right\nholder: rival\nactions: [sell]\nproducts: [apps]\nsubject: deal"
+    said = [said.text for said in brief(reading(documents(first)), "A1").what_happened]
+    assert "Rival has a right of first refusal on selling apps products, offered as “deal”." in said
+
+
+def test_quick_answers_ask_of_no_licence_to_oneself() -> None:
+    """Where the owner runs every cloud but the first one."""
+    to_others = "id: A1.only\nkind: exclusivity\nactions: [license]\nproducts: [rights]\nonly: {licensees: [shop]}"
+    texts = documents(to_others)
+    clouds = "clouds: {own: maker, north: partner, south: rival}"
+    texts["agreement.md"] = texts["agreement.md"].replace(clouds, "clouds: {own: maker}")
+    questions = [answer.question for answer in brief(reading(texts), "A1").quick_answers]
+    assert not any("license rights to maker" in question for question in questions), questions

@@ -40,6 +40,7 @@ from clauseway.agreement import (
 from clauseway.agreement.force.fold import changed_by, overtaken_by, rescissions
 from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.language.facts import EventHappened, FactRegister
+from clauseway.agreement.language.shares import CORRECTION
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import (
@@ -412,6 +413,20 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 for floor in term.floors:
                     least = f"minimum {_PERIODS[floor.per]}, {direction}"
                     yield Number(what=least, value=self._figure(floor.amount), place=place)
+                for label, value in self._on_payment(term):
+                    yield Number(what=f"{label}, {direction}", value=value, place=place)
+
+    def _on_payment(self, term: RevenueShareTerm) -> Iterator[tuple[str, str]]:
+        """Yield what a share states of its payment, beside its rates, cap and minimums."""
+        if term.cap_opening:
+            yield "counted toward the cap before", self._figure(term.cap_opening)
+        if term.withholding:
+            yield "withheld as tax", self._figure(term.withholding)
+        if term.payment is not None:
+            days = "1 day" if term.payment.due_days == 1 else f"{term.payment.due_days} days"
+            yield "payment due", f"{days} after each {term.payment.every}"
+        if term.late != CORRECTION:
+            yield "late usage", f"a {term.late} of the closed period"
 
     def _figure(self, name: str) -> str:
         figure = self.after.agreement.figures.get(name)

@@ -84,12 +84,15 @@ def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Rig
             product=product,
             cloud=elsewhere,
         )
+    # A licence to oneself grants nothing: another party than the owner is asked about.
+    parties = (seller, licensee, *sorted(asked.catalog.parties))
+    to = next((party for party in parties if party not in ("", owner)), "")
     for product in _classes(asked, LICENSE)[:1]:
         yield from right(
-            f"{owner} licenses {product} to {seller}",
+            f"{owner} licenses {product} to {to}",
             action=LICENSE,
             party=owner,
-            to=seller,
+            to=to,
             product=product,
         )
     for payer, payee in _share_directions(asked):

@@ -129,7 +129,11 @@ class TermWording(msgspec.Struct, frozen=True):
                 )
                 act = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
                 by = f" by {words.name(term.grantor)}" if term.grantor else ""
-                return f"{words.name(term.holder)} has a right of first refusal on {act}{by}{apart}"
+                offered = f", offered as “{term.subject}”" if term.subject else ""
+                return (
+                    f"{words.name(term.holder)} has a right of first refusal on {act}{by}{apart}"
+                    f"{offered}"
+                )
             case Licence():
                 carried = listed([self._carried(scope) for scope in term.carries])
                 by_it = f" and by it may {carried}" if carried else ""
