@@ -8,7 +8,8 @@ import pytest
 from small_agreement import DOCUMENTS
 
 from clauseway.agreement import Answer, FactRegister, Launch, Milestone, Offer, read_agreement, read_facts, suppose
-from clauseway.catalog import Catalog
+from clauseway.agreement.reading.recorded import UncheckedFact, checked
+from clauseway.catalog import Catalog, ProductClass
 from clauseway.values import InvalidInput, KnownAt
 
 CATALOG = msgspec.structs.replace(read_agreement(DOCUMENTS).catalog, subjects=frozenset({"compute"}))
@@ -232,6 +233,35 @@ def test_every_problem_of_a_document_of_facts(text: str, told: list[str]) -> Non
     with pytest.raises(InvalidInput) as refused:
         register(text, "facts.md")
     assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == told
+
+
+def test_a_grant_is_kept_to_no_place_that_no_act_with_its_product_has() -> None:
+    ip = ProductClass(id="ip", actions=frozenset({"license", "use-under-licence"}))
+    catalog = msgspec.structs.replace(CATALOG, classes={**CATALOG.classes, "ip": ip})
+    rest = "effective: 2026-05-01, source: [T], says: It.}\n"
+    text = (
+        f"- {{kind: grant, party: maker, product: ip, cloud: other, {rest}"
+        f"- {{kind: withdrawal, party: maker, product: ip, segment: trade, {rest}"
+        f"- {{kind: grant, party: maker, product: api, cloud: other, {rest}"
+    )
+    with pytest.raises(InvalidInput) as refused:
+        register(text, catalog=catalog)
+    assert [f"{problem.line} {problem.what}, {problem.why}" for problem in refused.value.problems] == [
+        "1 the grant is kept to a cloud, no act that may be asked of ip takes clouds",
+        "2 the withdrawal is kept to a segment, no act that may be asked of ip takes segments",
+    ]
+    given = UncheckedFact(
+        kind="grant",
+        effective="2026-05-01",
+        source="T",
+        says="It.",
+        about={"party": "maker", "product": "ip", "cloud": "other"},
+    )
+    with pytest.raises(InvalidInput) as refused:
+        checked(given, "small", catalog, {}, [])
+    assert [f"{problem.where} {problem.what}" for problem in refused.value.problems] == [
+        "--cloud the grant is kept to a cloud"
+    ]
 
 
 def test_a_register_may_be_saved_in_any_way() -> None:

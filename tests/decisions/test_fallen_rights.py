@@ -186,6 +186,8 @@ def test_a_grant_that_is_over(facts: tuple[str, ...], day: str, outcome: str, ci
     assert [condition.text for condition in conditions] == ([f"maker must grant it to shop; {said}."] if said else [])
 
 
+APPS = GRANTED.replace("rights", "apps")
+APPS_WITHDRAWN = f"{WITHDRAWN}, segment: state".replace("rights", "apps")
 FELL = ["A2.sold", "own", "A2.owns", "grant:shop:rights", "grant"]
 MAKERS = "id: A1.still\nkind: permission\nparty: maker\nactions: [license]\nproducts: [rights]"
 
@@ -220,12 +222,15 @@ def test_a_grant_falls_with_the_ownership_of_whoever_gave_it(
         ((GRANTED,), ["grant:shop:rights=2026-02-01 falls on 2026-07-01 for rights"]),
         ((f"{GRANTED}, through: 2026-06-30",), []),
         ((GRANTED, WITHDRAWN), []),
-        ((GRANTED, f"{WITHDRAWN}, segment: state"), ["grant:shop:rights=2026-02-01 falls on 2026-07-01 for rights"]),
+        (
+            (APPS, APPS_WITHDRAWN),
+            ["grant:shop:apps=2026-02-01 falls on 2026-07-01 for apps"],
+        ),
         ((GRANTED.replace("2026-02-01", AFTER),), []),
     ],
 )
 def test_a_grant_that_falls_is_told(facts: tuple[str, ...], told: list[str]) -> None:
-    opened = changed("", SOLD, facts=facts)
+    opened = changed("", APPS_SOLD if APPS in facts else SOLD, facts=facts)
     fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
     assert [remark.what for remark in rights_that_fall(opened.agreement, fallen)] == told
 

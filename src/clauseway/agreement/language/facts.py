@@ -12,6 +12,7 @@ from datetime import date
 
 import msgspec
 
+from clauseway.agreement.language.actions import CLOUDS, REGIONS, SEGMENTS, takes
 from clauseway.agreement.language.terms import Scope
 from clauseway.catalog import ELSEWHERE, Catalog, Product
 from clauseway.values import Citation, KnownAt, through
@@ -346,6 +347,28 @@ def ends_too_early(fact: Fact) -> str:
         case Offer() if fact.answer_by is not None and fact.answer_by < fact.effective:
             return "answer-by"
     return ""
+
+
+def kept_in_vain(fact: Fact, catalog: Catalog) -> list[tuple[str, str]]:
+    """Return the keys by which a grant is kept to a place that no act with its product has.
+
+    Each comes with the plural under which scopes name it. A class stands for all in it.
+    """
+    if not isinstance(fact, Grant | Withdrawal):
+        return []
+    of_product = catalog.class_of(fact.product)
+    actions = {
+        action
+        for name, each in catalog.classes.items()
+        if catalog.belongs(name, of_product)
+        for action in each.actions
+    }
+    kept = (("cloud", CLOUDS), ("region", REGIONS), ("segment", SEGMENTS))
+    return [
+        (key, part)
+        for key, part in kept
+        if actions and getattr(fact, key) and not any(takes(action, part) for action in actions)
+    ]
 
 
 def _saying(fact: Fact) -> tuple[tuple[str, ...], tuple[bool | date | None, ...]]:

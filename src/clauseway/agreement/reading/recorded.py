@@ -23,10 +23,17 @@ from clauseway.agreement.language.facts import (
     ProductAdded,
     Retraction,
     ends_too_early,
+    kept_in_vain,
     names_in,
 )
 from clauseway.agreement.language.terms import ANYONE
-from clauseway.agreement.reading.registers import NAMED, RECORD_AGAIN, RETRACTED, check_named
+from clauseway.agreement.reading.registers import (
+    NAMED,
+    RECORD_AGAIN,
+    RETRACTED,
+    check_named,
+    no_such_place,
+)
 from clauseway.agreement.text.markdown import UNREADABLE
 from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.catalog import Catalog
@@ -138,6 +145,9 @@ def checked(
     fact = record.fact()
     for key, name, allowed in names_in(fact, catalog):
         check_named(0, key, name, allowed, events, mistakes.within(f"--{key}"))
+    for key, part in kept_in_vain(fact, catalog):
+        why, todo = no_such_place(str(given.about["product"]), part)
+        mistakes.within(f"--{key}").add(0, f"the {given.kind} is kept to a {key}", why, todo)
     if key := ends_too_early(fact):
         why, todo = f"it took effect on {fact.effective}", "Name a later day."
         mistakes.within(f"--{key}").add(0, f"{key} lies before the fact itself", why, todo)

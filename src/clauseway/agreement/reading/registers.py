@@ -17,6 +17,7 @@ from clauseway.agreement.language.facts import (
     FactRegister,
     Retraction,
     ends_too_early,
+    kept_in_vain,
     names_in,
 )
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_block
@@ -198,6 +199,17 @@ def _check_names(
 ) -> None:
     for key, name, allowed in names_in(fact, catalog) if catalog is not None else ():
         check_named(entry.members[key].line, key, name, allowed, events, mistakes)
+    for key, part in kept_in_vain(fact, catalog) if catalog is not None else ():
+        mistakes.add(
+            entry.members[key].line,
+            f"the {entry.text('kind')} is kept to a {key}",
+            *no_such_place(str(entry.text("product")), part),
+        )
+
+
+def no_such_place(product: str, part: str) -> tuple[str, str]:
+    """Return why a product is granted without a place, and what to do."""
+    return f"no act that may be asked of {product} takes {part}", "Leave it out."
 
 
 def check_named(
