@@ -14,7 +14,8 @@ import pytest
 import settled_book
 from clauseway.app.books import bookkeeping
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.settling import settle_month, statement
+from clauseway.app.books.settled import statement
+from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, built_in_documents, open_agreement
 from clauseway.app.opening.prices import open_prices

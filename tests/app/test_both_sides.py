@@ -9,7 +9,7 @@ import pytest
 
 import settled_book
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.settling import statement
+from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.ledger.statement import canonical_bytes
 from in_process import answer, run

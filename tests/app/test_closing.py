@@ -16,7 +16,8 @@ from clauseway.app.books import bookkeeping
 from clauseway.app.books.basis import change_figures, change_prices, change_rates
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.sealing import open_lake
-from clauseway.app.books.settling import settle_month, statement
+from clauseway.app.books.settled import statement
+from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement

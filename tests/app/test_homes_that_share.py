@@ -12,9 +12,10 @@ import pytest
 from journals import gateway
 
 from clauseway.app.books import losses as losses_module
+from clauseway.app.books.damages import conditions
 from clauseway.app.books.leasing import lease_server
 from clauseway.app.books.limit_shares import LimitShares
-from clauseway.app.books.losses import conditions, write_off
+from clauseway.app.books.losses import write_off
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.allowances import Allowances

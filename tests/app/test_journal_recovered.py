@@ -11,14 +11,15 @@ import pytest
 
 from clauseway import spool
 from clauseway.app.books import losses as losses_module
-from clauseway.app.books.losses import conditions, journals
+from clauseway.app.books.damages import conditions
+from clauseway.app.books.losses import journals
 from clauseway.app.books.recovering import copies_in, recover
 from clauseway.app.books.sealing import open_lake, register_spool, seal
 from clauseway.app.opening.home import Home
 from clauseway.metering import Status
 from clauseway.spool.copies import ALONE, REFUSE
 from clauseway.storage.books.losses import Losses
-from clauseway.storage.lake.digests import read_rows
+from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.values import InvalidInput
 from copied import CopiedJournal, FollowerHere, following

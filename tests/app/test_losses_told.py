@@ -12,7 +12,7 @@ from journals import flip, frames, gateway, home_at, segment, today
 from starlette.testclient import TestClient
 
 from clauseway import open_agreement
-from clauseway.app.books.losses import conditions
+from clauseway.app.books.damages import conditions
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
 from clauseway.app.running.pages import HomePages

@@ -16,7 +16,7 @@ from clauseway.app.books.audit_log import verify_books
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.migrating import Moved, migrate
 from clauseway.app.books.sealing import open_lake
-from clauseway.app.books.settling import statement
+from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import alone
 from clauseway.cli import run

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.books.settling import latest_settlements, settle_month
+from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import documents_of, open_agreement
 from clauseway.app.opening.prices import open_prices

@@ -23,7 +23,8 @@ from rich.console import Console
 
 import settled_book
 from clauseway.app.books.basis import change_prices
-from clauseway.app.books.settling import settle_month, statement
+from clauseway.app.books.settled import statement
+from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import built_in_documents, open_agreement
 from clauseway.app.opening.prices import open_prices
@@ -214,7 +215,7 @@ import hashlib, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import settled_book
-from clauseway.app.books.settling import statement
+from clauseway.app.books.settled import statement
 from clauseway.app.reports.statement_formats import FORMATS
 home = settled_book.make(Path({home!r}))
 for name, write in FORMATS.items():

@@ -4,18 +4,22 @@ figures assumed.
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.app.reports.what_if import WhatIf
 from clauseway.cli.output import print_indented
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.beside import Amounts, SideBySide
 
+# Records to print: what makes them loads an engine.
+if TYPE_CHECKING:
+    from clauseway.app.reports.what_if import WhatIf
 
-def print_what_if(out: Console, comparison: WhatIf) -> None:
+
+def print_what_if(out: Console, comparison: "WhatIf") -> None:
     """Print the month as it is and as it would be, and that nothing was posted."""
     out.print(f"\nWhat if: {comparison.period} under {comparison.under} (USD)", style="bold")
     posted = "posted" if comparison.real_is_posted else "as it would be settled now; not posted so"

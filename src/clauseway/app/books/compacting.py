@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from clauseway.app.books.lake_place import copies_bytes_max
 from clauseway.app.books.sealing import alone, open_lake
-from clauseway.app.books.settling import shares_of
+from clauseway.app.books.settled import shares_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import writing
 from clauseway.app.opening.several import Opened

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 
 from clauseway.agreement import Ownership
 from clauseway.app.books.sealing import open_lake, seal
-from clauseway.app.books.settling import latest_settlements, month
+from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.charges import usage_charges
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.periods import unsettled
+from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import A_FOLDER, writing
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, each_of

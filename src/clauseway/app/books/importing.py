@@ -34,8 +34,8 @@ from clauseway.metering.checks import content_of, is_imported
 from clauseway.metering.checks import fields as known_fields
 from clauseway.storage.lake import imports
 from clauseway.storage.lake.batches import Range
+from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, used_table
-from clauseway.storage.lake.digests import read_rows
 from clauseway.storage.lake.files import USAGE, files_of, kept_from
 from clauseway.storage.lake.imports import ImportedFile, ImportedRow, identity_of
 from clauseway.storage.lake.lake import Lake

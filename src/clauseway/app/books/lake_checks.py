@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from clauseway.app.books.damages import found_changed
 from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
@@ -107,11 +108,3 @@ def remember_changed(home: Home, files: Sequence[LakeFile], faults: Sequence[Lak
     now = before - {file.name for file in files} | {fault.name for fault in faults}
     if now != before:
         write_whole(home.lake_faults, msgspec.json.encode(sorted(now)), durable=False)
-
-
-def found_changed(home: Home) -> set[str]:
-    """Return the files that were found changed when they were last read to their end."""
-    try:
-        return set(msgspec.json.decode(home.lake_faults.read_bytes(), type=list[str]))
-    except (OSError, msgspec.DecodeError):
-        return set()

@@ -16,12 +16,10 @@ import msgspec
 import pyarrow as pa
 
 from clauseway import spool
-from clauseway.app.books.lake_checks import found_changed
+from clauseway.app.books.damages import conditions
 from clauseway.app.books.sealing import alone, note_missing, open_lake, seal
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
-from clauseway.files import write_whole
-from clauseway.gateway.process.conditions import KINDS, read_conditions
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
@@ -40,13 +38,8 @@ from clauseway.storage.books.losses import (
 )
 from clauseway.storage.books.one_copy import one_copy_periods
 from clauseway.storage.lake.batches import Range
+from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.lake.digests import (
-    LakeFault,
-    as_changed,
-    faults_at_sight,
-    read_rows,
-)
 from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, every_file, files_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import accept_file, heal
@@ -57,120 +50,6 @@ ESTIMATES_SPOOL = "estimate"
 _UNDER_WAY_NS = 3_600_000_000_000
 # A home that is served looks after its journals four times a minute.
 SILENT_NS = 300_000_000_000
-
-
-class BlockingDamage(msgspec.Struct, frozen=True, kw_only=True):
-    """Damage or loss in a home that blocks something: `kind` is frames, spool or lake."""
-
-    kind: str
-    problem: Problem
-    days: Interval
-
-
-def conditions(home: Home, *, missing_files: bool = True) -> list[BlockingDamage]:
-    """Return everything that is lost and not accepted, and files of the lake that are missing or
-    of another size."""
-    if not home.is_begun:
-        return []
-    control = Control.open(home.control)
-    try:
-        losses = Losses(control)
-        open_conditions = [
-            BlockingDamage(kind="frames", problem=loss_problem(loss), days=loss.interval)
-            for loss in losses.all()
-            if not loss.is_accepted
-        ]
-        open_conditions += [
-            BlockingDamage(kind="spool", problem=missing_problem(spool), days=losses.days_of(spool))
-            for spool in missing_spools(losses)
-        ]
-        # A look finds missing files and other sizes; a full check found other bytes.
-        faults: Sequence[LakeFault] = ()
-        if missing_files:
-            read = [
-                file for file in every_file(control) if not file.is_retired and not file.lost_ns
-            ]
-            # Object storage is not listed at each look: reading it in parts finds the same.
-            faults = () if home.lake_place.exists() else faults_at_sight(home.lake, read)
-            faulty, at_sight = found_changed(home), {fault.name for fault in faults}
-            faults = [
-                *faults,
-                *(as_changed(file) for file in read if file.name in faulty - at_sight),
-            ]
-        return open_conditions + [
-            BlockingDamage(
-                kind="lake",
-                problem=fault.problem,
-                days=Interval(fault.first_day, day_after(fault.last_day)),
-            )
-            for fault in faults
-        ]
-    finally:
-        control.close()
-
-
-def write_conditions(home: Home) -> list[BlockingDamage]:
-    """Return everything that is open, counted for the gateway's figures."""
-    open_conditions = conditions(home)
-    counts = {kind: sum(condition.kind == kind for condition in open_conditions) for kind in KINDS}
-    if read_conditions(home.conditions) != counts:
-        write_whole(home.conditions, msgspec.json.encode(counts), durable=False)
-    return open_conditions
-
-
-def missing_spools(losses: Losses) -> list[Spool]:
-    """Return the registered journals that are not there, were not at rest, and that nobody wrote
-    off."""
-    written_off = {loss.spool for loss in losses.all() if loss.segment == WHOLE}
-    return [
-        spool for spool in losses.spools() if spool.missing_ns and spool.spool not in written_off
-    ]
-
-
-def loss_problem(loss: Loss) -> Problem:
-    """Return an open loss, with what to do."""
-    todo = (
-        f"Restore the segment from a copy if there is one; else import what the cloud's bill "
-        f"says (clauseway usage "
-        f"import), and accept the loss: clauseway spool accept {loss.number} --why …"
-    )
-    return Problem(
-        what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, todo=todo
-    )
-
-
-def missing_problem(spool: Spool) -> Problem:
-    """Return a missing journal, with what to do."""
-    reach = (
-        f"last seen with {spool.frames:,} frames in segment {spool.segment}"
-        if spool.segment >= 0
-        else "never seen"
-    )
-    why = f"it was registered before its first use and is not in the home any more ({reach})"
-    todo = (
-        f"Put the folder back into the home's spool folder; or: clauseway spool write-off "
-        f"{spool.spool} --why …"
-    )
-    return Problem(
-        what="a usage journal is missing",
-        why=why,
-        where=f"spool {spool.spool} ({spool.place})",
-        todo=todo,
-    )
-
-
-def refuse_losses(control: Control, days: Interval) -> None:
-    """Raise InvalidInput where usage of some of the days may be lost and nobody accepted an
-    estimate for it."""
-    losses = Losses(control)
-    problems = [
-        loss_problem(loss) for loss in losses.all() if not loss.is_accepted and loss.touches(days)
-    ]
-    for missing in missing_spools(losses):
-        if not losses.days_of(missing).intersect(days).is_empty:
-            problems.append(missing_problem(missing))
-    if problems:
-        raise InvalidInput(*problems)
 
 
 class Alone(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
-from clauseway.app.books.losses import conditions, given_up
+from clauseway.app.books.damages import conditions
+from clauseway.app.books.losses import given_up
 from clauseway.app.books.sealing import alone, open_lake, register_spool, seal
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home

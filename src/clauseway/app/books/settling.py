@@ -3,8 +3,8 @@ settlement."""
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from importlib.metadata import version
 
@@ -14,15 +14,16 @@ from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.books.audit_log import refuse_edited, stated_breaks
 from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
 from clauseway.app.books.carrying import CarriedSums, PriceNames, named
+from clauseway.app.books.damages import refuse_losses
 from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.losses import accepted_losses, refuse_losses, times_with_one_copy
+from clauseway.app.books.losses import accepted_losses, times_with_one_copy
 from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.books.settled import shares_of
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.locks import alone
 from clauseway.app.opening.periods import month as month
-from clauseway.app.opening.several import Opened, each_of, figures_of, own_readings, text_hash
+from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
     Carried,
@@ -34,7 +35,6 @@ from clauseway.ledger import (
     Resolution,
     SaleRecord,
     Settlement,
-    Statement,
     StatementChange,
     Voucher,
     accruals,
@@ -46,7 +46,6 @@ from clauseway.ledger import (
     read_assumptions,
     references,
     settle,
-    statement_of,
     summary_of,
     uncounted,
 )
@@ -63,7 +62,6 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.past import as_known
 from clauseway.storage.lake.usage import sales_in_order
 from clauseway.values import (
-    Citation,
     Interval,
     InvalidInput,
     KnownAt,
@@ -600,37 +598,6 @@ def vouchers_hash(vouchers: Sequence[Voucher]) -> str:
     )
 
 
-def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) -> list[RevenueShare]:
-    """Return every revenue share of the agreements.
-
-    Of several, places name their agreement too; and so does a term's id that two of them have.
-    """
-    if isinstance(opened, OpenAgreement):
-        return opened.revenue_shares(known_at, readings)
-    shares = [
-        (asked.agreement.id, share)
-        for asked in in_their_order(opened.each)
-        for share in asked.revenue_shares(known_at, own_readings(opened, asked, readings))
-    ]
-    # A share that another amendment ends and begins again has one id in one agreement.
-    owners: dict[str, set[str]] = {}
-    for agreement, share in shares:
-        owners.setdefault(share.term, set()).add(agreement)
-    return [
-        msgspec.structs.replace(
-            share,
-            term=share.term if len(owners[share.term]) == 1 else f"{agreement}:{share.term}",
-            citation=_placed(agreement, share.citation),
-            ended_by=share.ended_by and _placed(agreement, share.ended_by),
-        )
-        for agreement, share in shares
-    ]
-
-
-def _placed(agreement: str, citation: Citation) -> Citation:
-    return msgspec.structs.replace(citation, document=f"{agreement}/{citation.document}")
-
-
 def _terms_of(opened: Opened) -> frozenset[str]:
     """Return the ids of all revenue shares that are written, in force or not, as settlements
     name them."""
@@ -642,50 +609,6 @@ def _terms_of(opened: Opened) -> frozenset[str]:
         if isinstance(term, RevenueShareTerm)
     ]
     return frozenset({name for pair in written for name in (pair[1], ":".join(pair))})
-
-
-def statement(
-    home: Home, period: str, party: str = "", *, restated: bool = False
-) -> Statement | None:
-    """Return the statement of a month, for one party or for all; None where it was not settled.
-
-    Of a closed month it is the one that was closed, or with `restated` the latest that restates it;
-    of an open one that of its latest settlement.
-    """
-    days = month(period)
-    with _books(home) as books:
-        closes = [closed_month for closed_month in books.closed() if closed_month.period == days]
-        again = books.restatements(days) if restated else []
-        settlement = (
-            again[-1]
-            if again
-            else books.settlement(closes[0].receipt)
-            if closes
-            else books.latest(days)
-        )
-    return statement_of(settlement, party) if settlement else None
-
-
-def latest_settlements(home: Home) -> dict[str, Settlement]:
-    """Return each settled month (`2026-05`) with its latest settlement, or the one with which it
-    was closed; oldest first."""
-    with _books(home) as books:
-        closed = {closed_month.period: closed_month.receipt for closed_month in books.closed()}
-        latest = {
-            settlement.period.begin.strftime("%Y-%m"): settlement
-            for settlement in books.control.settlements()
-            if closed.get(settlement.period, settlement.receipt) == settlement.receipt
-        }
-    return dict(sorted(latest.items()))
-
-
-@contextmanager
-def _books(home: Home) -> Iterator[Books]:
-    control = Control.open(home.make().control)
-    try:
-        yield Books(control)
-    finally:
-        control.close()
 
 
 def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
@@ -713,8 +636,3 @@ def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
     # Only knowledge that begins before the end could have changed the settlement.
     is_partial = lake.is_limited or any(day < end for day in later)
     return str(point if is_partial else KnownAt.everything())
-
-
-def now() -> KnownAt:
-    """Return the point of knowledge of a settlement made now."""
-    return KnownAt(time.time_ns())

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.settling import latest_settlements, shares_of
+from clauseway.app.books.settled import latest_settlements, shares_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, figures_of
 from clauseway.ledger import Settlement, read_assumptions

@@ -3,10 +3,11 @@ step."""
 
 from decimal import Decimal
 
+from clauseway.app.opening.home import Home
 from clauseway.app.reports import tracing
 from clauseway.app.reports.statements import cents, exact
 from clauseway.ledger.settlement import described
-from clauseway.values import USD
+from clauseway.values import USD, InvalidInput
 from clauseway.web.contexts import (
     ClauseShown,
     LineContext,
@@ -15,6 +16,16 @@ from clauseway.web.contexts import (
     TracedLeg,
     TracedUnit,
 )
+
+
+def line_page(home: Home, period: str, line: str, request: str) -> LineContext | None:
+    """Return the page of a line of a month, with one request followed if it is named; None where
+    the month has no such line or request."""
+    try:
+        trace = tracing.trace_line(home, line, request)
+    except InvalidInput:
+        return None
+    return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None
 
 
 def line_context(trace: tracing.LineTrace) -> LineContext:

@@ -32,11 +32,9 @@ from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.places import writing
+from clauseway.app.reports.handed_statements import HandedStatement, StatementVerification, beside
 from clauseway.app.reports.verifying import (
-    HandedStatement,
     Repetition,
-    StatementVerification,
-    beside,
     corrected_periods,
     performed_corrections,
     repeat,
@@ -119,15 +117,6 @@ class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def same(self) -> bool:
         return self.repeated.same and not self.days_changed
-
-
-def is_pack(path: Path) -> bool:
-    """Return whether a file looks like a pack."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"
-    except OSError:
-        return False
 
 
 def pack_month(

@@ -21,7 +21,8 @@ from clauseway.agreement import Agreement, Amendment, meaning_of
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.sealing import open_lake
-from clauseway.app.books.settling import Settler, latest_settlements, month
+from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settling import Settler
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import (
     OpenAgreement,
@@ -30,6 +31,7 @@ from clauseway.app.opening.library import (
     read_text,
     with_recorded,
 )
+from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import each_of
 from clauseway.app.reports.forecasting import accepted_in, supposing
 from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from clauseway.app.opening.home import Home
-from clauseway.app.reports.verifying import StatementVerification, verify_statement
+from clauseway.app.reports.handed_statements import StatementVerification
+from clauseway.app.reports.verifying import verify_statement
 from clauseway.ledger import Statement
 from clauseway.storage.lake.spark import spark_engine
 

@@ -1,7 +1,7 @@
 """The statement of a settled month, for whoever asks for it by name."""
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.settling import statement
+from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.several import check_party

@@ -15,9 +15,10 @@ from clauseway.app.books.audit_log import edited_keys
 from clauseway.app.books.party_keys import is_signed, private_key, public_of, trusted_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import writing
+from clauseway.app.reports.handed_statements import HandedStatement, beside
 from clauseway.app.reports.packing import verify_pack
 from clauseway.app.reports.tracing import BookedDispute, disputed_days
-from clauseway.app.reports.verifying import HandedStatement, beside, verify_statement
+from clauseway.app.reports.verifying import verify_statement
 from clauseway.exchange.signatures import (
     COUNTERSIGNED,
     DISPUTED,

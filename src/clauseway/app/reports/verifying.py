@@ -7,7 +7,6 @@ statement names.
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 
@@ -15,20 +14,22 @@ from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.books.handing_over import unpriced
 from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.settling import (
-    ClosedMonths,
-    Settler,
-    late_of,
-    latest_settlements,
-    month,
-    vouchers_hash,
-    with_late,
-)
+from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settling import ClosedMonths, Settler, late_of, vouchers_hash, with_late
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.periods import month
+from clauseway.app.reports.handed_statements import (
+    CANNOT_BE_CHECKED,
+    DIFFERS,
+    THE_SAME,
+    HandedStatement,
+    LineCheck,
+    StatementVerification,
+)
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
-from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
-from clauseway.ledger.differences import Difference, differences
+from clauseway.ledger.assumptions import ESTIMATED, STATED
+from clauseway.ledger.differences import differences
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.ledger.vouchers import Voucher
 from clauseway.pricing import UnknownPrice
@@ -38,72 +39,7 @@ from clauseway.storage.lake.past import copied, forget_since, rows_known
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
-_SIGNATURES = ".signatures.json"
-
-
-class HandedStatement(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement as somebody handed it over: its format, its bytes, and where they can be read,
-    what they say."""
-
-    format: str
-    content: bytes
-    statement: Statement | None
-
-
-THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
 _ZERO = Decimal(0)
-
-
-class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The result for one line: `verdict` is one of the three above. Amounts are USD."""
-
-    line: str
-    of: str
-    stated: Decimal
-    verdict: str
-    differs_by: Decimal = _ZERO
-    because: str = ""
-
-
-class StatementVerification(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of repeating a statement. `remarks` say why it could not be repeated in full.
-
-    `estimates` are those that somebody accepted for usage that was lost, and breaks of the books
-    that somebody stated: nobody can check what was there before.
-    """
-
-    period: str
-    party: str
-    digest: str
-    same: bool
-    differences: tuple[Difference, ...]
-    remarks: tuple[str, ...] = ()
-    lines: tuple[LineCheck, ...] = ()
-    estimates: tuple[Assumption, ...] = ()
-
-
-def read_statement(path: Path) -> HandedStatement:
-    """Return a statement's file in any format but the terminal's. Raise InvalidInput."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from None
-    if content.startswith(b"%PDF"):
-        return HandedStatement(format="pdf", content=content, statement=None)
-    if content.lstrip()[:9].lower() == b"<!doctype":
-        return HandedStatement(format="html", content=content, statement=None)
-    if content.startswith(b"line,period,"):
-        return HandedStatement(format="csv", content=content, statement=None)
-    try:
-        statement = msgspec.json.decode(content, type=Statement)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(path, f"it is not a statement: {error}") from None
-    return HandedStatement(format="json", content=content, statement=statement)
-
-
-def beside(statement: Path) -> Path:
-    """Return where the signatures of a statement's file lie."""
-    return statement.with_name(statement.name + _SIGNATURES)
 
 
 def verify_settled(home: Home, period: str, party: str) -> StatementVerification:
@@ -450,8 +386,3 @@ def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
     )
     todo = "Give the statement as JSON, which says what it was made from, or settle the month here."
     raise InvalidInput(Problem(what=problem, why=why, where="FILE", todo=todo))
-
-
-def _unreadable(path: Path, why: str) -> InvalidInput:
-    todo = "Give a statement as clauseway statement writes it: json, html, pdf or csv."
-    return InvalidInput(Problem(what="no statement", why=why, where=str(path), todo=todo))

@@ -19,8 +19,8 @@ import msgspec
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
+from clauseway.app.books.damages import conditions
 from clauseway.app.books.lake_checks import listed_lake
-from clauseway.app.books.losses import conditions
 from clauseway.app.opening.configuration import (
     DeploymentWritten,
     read_configuration,

@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,12 @@ import msgspec
 import uvicorn
 
 from clauseway.app.agreements.rights import timeline_of_rights
-from clauseway.app.books.settling import latest_settlements, now, statement
+from clauseway.app.books.settled import latest_settlements, now, statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import Opened, each_of, open_agreements, with_recorded
 from clauseway.app.reports.forecast_page import forecast_context
-from clauseway.app.reports.line_page import line_context
 from clauseway.app.reports.statements import statement_context
-from clauseway.app.reports.tracing import trace_line
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.snippets import Sample, snippets_for
@@ -51,6 +50,9 @@ from clauseway.web.contexts import (
     Timeline,
     Unavailable,
 )
+
+# Reads usage, by an engine that takes as long to load as all else here: the first to ask loads it.
+_LINE_PAGE = "clauseway.app.reports.line_page"
 
 
 class HomePages:
@@ -155,11 +157,10 @@ class HomePages:
 
     def _line(self, period: str, line: str, request: str) -> LineContext | None:
         month(period)  # refuses a text that is not a month, before any line is looked for
-        try:
-            trace = trace_line(self._home, line, request)
-        except InvalidInput:
-            return None
-        return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None
+        page: LineContext | None = import_module(_LINE_PAGE).line_page(
+            self._home, period, line, request
+        )
+        return page
 
     def _edition(self, today: date) -> str:
         receipts = [settlement.receipt for settlement in latest_settlements(self._home).values()]

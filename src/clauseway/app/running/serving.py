@@ -28,9 +28,9 @@ from clauseway.app.books.basis import (
     record,
 )
 from clauseway.app.books.compacting import compact_lake
+from clauseway.app.books.damages import write_conditions
 from clauseway.app.books.lake_checks import check_part
 from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.losses import write_conditions
 from clauseway.app.books.project_usage import ProjectUsages
 from clauseway.app.books.register import recorded_facts
 from clauseway.app.books.sealing import seal

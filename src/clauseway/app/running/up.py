@@ -15,7 +15,8 @@ import msgspec
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.keys import create_key
 from clauseway.app.books.sealing import Sealing, seal
-from clauseway.app.books.settling import now, settle_month
+from clauseway.app.books.settled import now
+from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.running.processes import Child

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.sealing import seal
-from clauseway.app.books.settling import now
+from clauseway.app.books.settled import now
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import day_given

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from clauseway.app.books.settling import now
+from clauseway.app.books.settled import now
 from clauseway.app.opening.library import day_given
 from clauseway.app.opening.offerings import Lacking, ModelKnown, lacking_on, models_on
 from clauseway.catalog import SURFACES

@@ -16,7 +16,7 @@ from clauseway.app.running.simulation import (
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.faults import end_of
-from clauseway.cli.gateway.serve import stop_on_signals
+from clauseway.cli.gateway.signals import stop_on_signals
 from clauseway.cli.output import console
 
 

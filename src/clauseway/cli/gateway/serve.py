@@ -1,7 +1,6 @@
 """`clauseway serve`: the gateway and the pages."""
 
 import signal
-import threading
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.faults import end_of
+from clauseway.cli.gateway.signals import set_on, stop_on_signals
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.output import console
 
@@ -76,8 +76,8 @@ def command(
         pages_port=pages_port,
     )
     signals = Signals(stop=stop_on_signals())
-    _set_on(signals.reload, signal.SIGHUP)
-    _set_on(signals.replace, signal.SIGUSR2)
+    set_on(signals.reload, signal.SIGHUP)
+    set_on(signals.replace, signal.SIGUSR2)
     with serving(chosen, prices) as served:
         say_recorded(served.recorded)
 
@@ -98,15 +98,3 @@ def command(
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)
     return 0
-
-
-def stop_on_signals() -> threading.Event:
-    """Return an event that is set when the process is asked to stop."""
-    until = threading.Event()
-    _set_on(until, signal.SIGINT, signal.SIGTERM)
-    return until
-
-
-def _set_on(event: threading.Event, *signals: signal.Signals) -> None:
-    for number in signals:
-        signal.signal(number, lambda *_: event.set())

@@ -15,7 +15,7 @@ from clauseway.app.running.up import ASSUMPTIONS, Night, fresh_home, night, play
 from clauseway.cli import options
 from clauseway.cli.faults import end_of
 from clauseway.cli.gateway.replay_progress import ReplayDisplay, counts_table
-from clauseway.cli.gateway.serve import stop_on_signals
+from clauseway.cli.gateway.signals import stop_on_signals
 from clauseway.cli.money.settle import Assume
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.output import console, counted, print_indented, print_json

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clauseway.app.books.basis import NamedBasis, basis_of, given_prices
-from clauseway.app.books.settling import now
+from clauseway.app.books.settled import now
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.prices import (
     ChargePart,

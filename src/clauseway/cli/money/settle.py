@@ -11,11 +11,12 @@ import typer
 
 from clauseway.app.books.basis import NamedBasis, basis_of, given_agreements, given_prices, history
 from clauseway.app.books.day_charges import DaySettled
-from clauseway.app.books.settling import now, settle_as_known, settle_days, settle_month
+from clauseway.app.books.settled import now
+from clauseway.app.books.settling import settle_as_known, settle_days, settle_month
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import exact, statement_context
-from clauseway.app.reports.verifying import StatementVerification
 from clauseway.app.reports.what_if import what_if
 from clauseway.cli import options
 from clauseway.cli.answers import answer

@@ -14,22 +14,19 @@ import typer
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.places import writing
 from clauseway.app.opening.several import check_party
-from clauseway.app.reports.packing import is_pack, pack_month, verify_pack
+from clauseway.app.reports.handed_statements import beside, is_pack, read_statement
 from clauseway.app.reports.settled_statement import settled_statement
 from clauseway.app.reports.statement_formats import FORMATS, TERMINAL
 from clauseway.app.reports.statements import statement_context
-from clauseway.app.reports.tracing import disputed_days, trace_line
-from clauseway.app.reports.verifying import beside, read_statement, verify_given, verify_settled
 from clauseway.app.running.alerts import open_alerts
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.held import held_agreements
-from clauseway.cli.money.invoice import dated
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import print_signing, print_verification
 from clauseway.cli.output import console, counted
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, parse_day
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
@@ -129,7 +126,7 @@ def explain(
     One request, down to its tokens:
       clauseway statement explain yrg9d4g2 --request req_00000000000000070000000000000004
     """
-    trace = trace_line(home_at(home), line, request, cent)
+    trace = _loaded("tracing").trace_line(home_at(home), line, request, cent)
     answer(as_json, trace, lambda: print_trace(console(), trace))
     return 0
 
@@ -165,11 +162,11 @@ def verify(
     if path.exists() or path.suffix:
         given = read_statement(path)
         if beside(path).exists():
-            signing = _signing().signing_of(at, path, given)
-        done = verify_given(at, given)
+            signing = _loaded("signing").signing_of(at, path, given)
+        done = _loaded("verifying").verify_given(at, given)
     else:
         check_party(party, held_agreements(home))
-        done = verify_settled(at, source, party)
+        done = _loaded("verifying").verify_settled(at, source, party)
 
     def show() -> None:
         print_verification(console(), done)
@@ -199,7 +196,7 @@ def sign(
       clauseway statement sign may.json --party openai
     """
     return _told_signing(
-        _signing().sign(home_at(home), file, read_statement(file), party, key), as_json
+        _loaded("signing").sign(home_at(home), file, read_statement(file), party, key), as_json
     )
 
 
@@ -233,7 +230,9 @@ def pack(
     """
     written = out or Path(f"{period}.pack")
     given = None if file is None else read_statement(file)
-    done = pack_month(home_at(home), period, written, given=given, beside_of=file, sums=sums)
+    done = _loaded("packing").pack_month(
+        home_at(home), period, written, given=given, beside_of=file, sums=sums
+    )
     size = f"{counted(done.bytes, 'byte')}, {counted(done.attempts, 'attempt')}"
     text = f"{done.file}: {size} on {counted(done.days, 'day')}, pack {done.digest}"
     answer(as_json, done, text)
@@ -284,7 +283,9 @@ def countersign(
             )
         )
     given = read_statement(file)
-    done = _signing().countersign(home_at(home), file, given, party, key, pack_, why.strip())
+    done = _loaded("signing").countersign(
+        home_at(home), file, given, party, key, pack_, why.strip()
+    )
     return _told_signing(done, as_json)
 
 
@@ -321,12 +322,14 @@ def dispute(
       clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic" --file may.json
     """
     check_party(party, held_agreements(home))
-    at, on = home_at(home), dated(day)
+    at, on = home_at(home), parse_day(day, "--dated") if day else None
     if file is None:
-        disputed, signing = disputed_days(at, line, party, reason, on), None
+        disputed, signing = _loaded("tracing").disputed_days(at, line, party, reason, on), None
     else:
         given = read_statement(file)
-        disputed, signing = _signing().dispute(at, file, given, party, key, line, reason, on)
+        disputed, signing = _loaded("signing").dispute(
+            at, file, given, party, key, line, reason, on
+        )
 
     def show() -> None:
         for claim in disputed.booked:
@@ -342,14 +345,14 @@ def dispute(
 
 def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
     """Perform a pack again and print the result, with its signatures."""
-    done, given, signatures = verify_pack(path, home)
+    done, given, signatures = _loaded("packing").verify_pack(path, home)
     signing = None
     if signatures:
         with TemporaryDirectory(prefix="clauseway-") as folder:
             at = Path(folder) / path.with_suffix(".json").name
             at.write_bytes(given.content)
             beside(at).write_bytes(signatures)
-            signing = _signing().signing_of(home, at, given)
+            signing = _loaded("signing").signing_of(home, at, given)
 
     def show() -> None:
         print_verification(console(), done.repeated)
@@ -362,9 +365,9 @@ def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
     return 0 if done.same and (signing is None or signing.holds) else NOT_SO
 
 
-def _signing() -> Any:
-    """Load signing, which needs the extra `signing`."""
-    return import_module("clauseway.app.reports.signing")
+def _loaded(report: str) -> Any:
+    """Load a report that counts usage: its engine takes longer to load than a month to print."""
+    return import_module(f"clauseway.app.reports.{report}")
 
 
 def _told_signing(signing: Any, as_json: bool) -> int:

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.app.reports.tracing import LineTrace, PricedUnit, TracedRequest
 from clauseway.cli.output import print_indented
 from clauseway.ledger.settlement import described
 from clauseway.wording.decided import from_source
 
+# Records to print: what makes them loads an engine.
+if TYPE_CHECKING:
+    from clauseway.app.reports.tracing import LineTrace, PricedUnit, TracedRequest
 
-def print_trace(out: Console, trace: LineTrace) -> None:
+
+def print_trace(out: Console, trace: "LineTrace") -> None:
     """Print the whole chain, as wide as the terminal."""
     line = trace.line
     out.print(
@@ -64,7 +68,7 @@ def print_trace(out: Console, trace: LineTrace) -> None:
         print_indented(out, " ".join(filter(None, (clause.title, clause.text or cited.text))), by=6)
 
 
-def _print_request(out: Console, request: TracedRequest, whole: bool) -> None:
+def _print_request(out: Console, request: "TracedRequest", whole: bool) -> None:
     out.print(
         f"    {request.request_id} at {request.at}: {_exact(request.charged)} USD", highlight=False
     )
@@ -84,7 +88,7 @@ def _print_request(out: Console, request: TracedRequest, whole: bool) -> None:
         print_indented(out, f"in order of time it moved the line's share from {moved} USD", by=6)
 
 
-def _print_units(out: Console, units: Sequence[PricedUnit]) -> None:
+def _print_units(out: Console, units: "Sequence[PricedUnit]") -> None:
     rows = [
         (
             unit.unit,

@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from clauseway.app.reports.verifying import DIFFERS, StatementVerification
+from clauseway.app.reports.handed_statements import DIFFERS, StatementVerification
 from clauseway.cli.output import print_indented
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.app.books.settling import month
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.periods import month
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer

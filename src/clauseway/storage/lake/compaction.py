@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
+from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.lake.digests import LakeDamaged, LakeFault, read_rows
+from clauseway.storage.lake.digests import LakeDamaged, LakeFault
 from clauseway.storage.lake.files import (
     INTENTS,
     USAGE,

@@ -12,11 +12,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clauseway.storage.lake.files import LakeFile
 from clauseway.values import InvalidInput, Problem
@@ -93,12 +90,6 @@ def faults_at_sight(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
 def as_changed(file: LakeFile) -> LakeFault:
     """Return the fault of a file whose bytes have changed."""
     return as_fault(file, CHANGED)
-
-
-def read_rows(path: Path, **asked: Any) -> pa.Table:
-    """Read rows of a Parquet file as pyarrow does, checking each page against its checksum if it
-    has one."""
-    return pq.read_table(path, page_checksum_verification=True, **asked)
 
 
 def _fault(root: Path, file: LakeFile) -> LakeFault | None:

@@ -17,7 +17,7 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.copying import copy_control
 from clauseway.storage.control.engines import Place
-from clauseway.storage.lake.digests import read_rows
+from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.stores import Store
 

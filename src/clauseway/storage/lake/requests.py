@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clauseway.storage.lake.digests import read_rows
+from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.files import INTENTS, USAGE, files_of
 from clauseway.storage.lake.lake import Lake
 

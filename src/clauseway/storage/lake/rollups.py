@@ -26,7 +26,8 @@ from clauseway.metering import SERVED, RequestId, Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
-from clauseway.storage.lake.digests import LakeFault, read_rows
+from clauseway.storage.lake.checked_rows import read_rows
+from clauseway.storage.lake.digests import LakeFault
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake.records import is_served, once
 from clauseway.storage.lake.sealed_files import SealedFiles

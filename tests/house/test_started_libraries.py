@@ -1,0 +1,35 @@
+"""Which heavy libraries a process loads before it does anything: users wait for each of them at every start."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Each takes from 0.05 s (Starlette) to 0.6 s (Ibis with sqlglot) of a core of 2026.
+HEAVY = {
+    "alembic", "botocore", "cryptography", "duckdb", "httpx", "ibis", "jinja2", "numpy", "opentelemetry", "pandas",
+    "prometheus_client", "pyarrow", "requests", "ruamel", "sqlalchemy", "sqlglot", "starlette", "uvicorn",
+}  # fmt: skip
+AGREEMENT = {"ruamel"}
+DATABASE = AGREEMENT | {"sqlalchemy"}
+PAGES = DATABASE | {"jinja2", "starlette"}
+# What is started | what it may load: no engine (Ibis, sqlglot, PyArrow, NumPy) where nothing is counted
+STARTS = [
+    ("clauseway.gateway.__main__", set[str]()),
+    ("clauseway.sandbox.__main__", {"botocore", "cryptography", "requests", "uvicorn"}),
+    ("clauseway.app.running.pages", PAGES | {"uvicorn"}),
+    ("clauseway.cli.agreement.decide", AGREEMENT),
+    ("clauseway.cli.customers.tenancy", DATABASE),
+    ("clauseway.cli.money.price", DATABASE),
+    ("clauseway.cli.money.statement", PAGES),
+    ("clauseway.cli.money.forecast", PAGES),
+    ("clauseway.cli.gateway.models", DATABASE),
+    ("clauseway.cli.gateway.sandbox", DATABASE | {"botocore", "cryptography", "requests", "uvicorn"}),
+]
+
+
+@pytest.mark.parametrize(("module", "may_load"), STARTS, ids=[module for module, _ in STARTS])
+def test_a_process_loads_what_it_needs_to_start(module: str, may_load: set[str]) -> None:
+    listing = f"import {module}, sys; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout.split()
+    assert HEAVY & {name.partition(".")[0] for name in loaded} - may_load == set()
