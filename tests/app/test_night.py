@@ -7,7 +7,6 @@ that fall on 26 April (before the amendment), on 27 to 30 April, and on 1 and 2 
 import json
 import shutil
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from typing import Any
 import pytest
 from beancount import loader
 
-CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+import in_process
+from in_process import CLAUSEWAY
+
 D = Decimal
 
 # Each line: input tokens × price + output tokens × price, for gpt-5.4, then for gpt-5.5.
@@ -35,7 +36,7 @@ OPENAI_OWES_MAY = D("1.61")  # 20 % of 19.8724135 + 4.256455 + 3.76182125 = 27.8
 
 
 def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=110, check=False)
+    done = in_process.run(*arguments)
     assert done.returncode == code, (done.returncode, done.stdout[-3000:], done.stderr[-3000:])
     return done
 
@@ -44,7 +45,10 @@ def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
 def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The whole sample, replayed and settled."""
     home = tmp_path_factory.mktemp("night")
-    found = json.loads(run("up", "--once", "--json", "--home", str(home)).stdout)
+    command = [str(CLAUSEWAY), "up", "--once", "--json", "--home", str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, (done.stdout[-3000:], done.stderr[-3000:])
+    found = json.loads(done.stdout)
     assert isinstance(found, dict)
     return found
 
