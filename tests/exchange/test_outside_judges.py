@@ -241,7 +241,7 @@ WITHDRAWN = "kind: withdrawal, party: {}, effective: 2026-03-01, {}"
             WITHDRAWN.format("shop", "product: app, cloud: north"),
             WITHDRAWN.format("shop", "product: tool, segment: state"),
         ),
-        (GRANTED.format("shop", "rights"), WITHDRAWN.format("shop", "product: rights, cloud: north")),
+        (GRANTED.format("shop", "apps"), WITHDRAWN.format("shop", "product: apps, cloud: north")),
         (GRANTED.format("rival", "app, cloud: south"), WITHDRAWN.format("rival", "product: apps, segment: state")),
     ],
 )
