@@ -11,7 +11,7 @@ state (an undertaking) is quoted.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 import msgspec
@@ -19,30 +19,16 @@ import msgspec
 from clauseway.agreement import (
     Agreement,
     Amendment,
-    Answer,
     Change,
     Choice,
-    Clause,
     Commitment,
-    Fact,
-    Grant,
-    Launch,
-    Milestone,
-    Offer,
-    PartyAdded,
-    ProductAdded,
     RevenueShareTerm,
     Stake,
-    TermState,
-    Withdrawal,
-    in_force,
 )
-from clauseway.agreement.force.fold import changed_by, overtaken_by, rescissions
+from clauseway.agreement.force.fold import rescissions
 from clauseway.agreement.language.definitions import OURS
-from clauseway.agreement.language.facts import EventHappened, FactRegister
 from clauseway.agreement.language.shares import CORRECTION
 from clauseway.agreement.language.terms import AnyTerm
-from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import (
     AnsweredStretch,
     AskedAgreement,
@@ -53,13 +39,15 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.compare import Side, compare, deciding
-from clauseway.values import FOREVER, Citation, KnownAt
+from clauseway.values import FOREVER, KnownAt
+from clauseway.wording.amendments import AmendmentSentences
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
 from clauseway.wording.changes import ChangeSentences, Comparison, Owners, change_of
-from clauseway.wording.names import OUTSIDE, Wording, customers, passages_of, sentence
+from clauseway.wording.facts import fact_in_words
+from clauseway.wording.names import Wording, passages_of
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import rights_of_interest
-from clauseway.wording.terms import TermWording, sentences, under_readings, until
+from clauseway.wording.terms import TermWording, sentences
 
 # A page is read; the rest is a command away.
 _CHANGES_MAX = 8
@@ -99,7 +87,10 @@ def brief_of(
         effective=amendment.effective,
         known_at=str(after.known_at),
         rescinded_by=sentences_.rescinded_by(comparison),
-        what_happened=(*sentences_.rescissions(comparison), *sentences_.what_happened()),
+        what_happened=(
+            *sentences_.rescissions(comparison),
+            *sentences_.what_happened.clause_by_clause(),
+        ),
         why_it_matters=(*sentences_.changes(comparison), *sentences_.readings()),
         key_numbers=tuple(sentences_.numbers(comparison)),
         quick_answers=tuple(sentences_.answers(asked)),
@@ -161,122 +152,9 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             would = " What follows is what it would have done." if follows else ""
             yield BriefSentence(text=f"{each.sentence}.{would}", place=each.place)
 
-    # Clause by clause
-
-    def what_happened(self) -> Iterator[BriefSentence]:
-        """Clause by clause: what it ends or moves, what it begins, what it leaves to prose."""
-        clauses = self.amendment.clauses
-        ends = [*(clause.line for clause in clauses[1:]), FOREVER.toordinal()]
-        for clause, end in zip(clauses, ends, strict=True):
-            changes = [
-                change
-                for change in self.amendment.changes
-                if clause.line <= change.citation.line < end
-            ]
-            terms = [
-                term for term in self.amendment.terms if clause.line <= term.citation.line < end
-            ]
-            for change in changes:
-                yield from self._change(change, {term.kind for term in terms})
-            for term in terms:
-                yield self._said(self.terms.term(term, self.amendment.effective), term.citation)
-            if not clause.formalised:
-                yield self._prose(clause)
-
-    def _said(self, text: str, at: Citation) -> BriefSentence:
-        return BriefSentence(text=f"{sentence(text)}.", place=self.words.place(at))
-
-    def _prose(self, clause: Clause) -> BriefSentence:
-        place = f"{self.amendment.id} {clause.number}, {self.amendment.document}:{clause.line}"
-        return BriefSentence(
-            text=f"{sentences(clause.text)} (This stands in prose only; no decision rests on it.)",
-            place=place,
-        )
-
-    def _change(self, change: Change, replaced_by: set[str]) -> Iterator[BriefSentence]:
-        under = under_readings(change.under)
-        ended, moved = self._ended(change), self._changed(change, change.sets_end)
-        for kind in dict.fromkeys(state.term.kind for state in ended):
-            of_kind = [state for state in ended if state.term.kind == kind]
-            for begun, alike in _by_begin(of_kind):
-                several = self._are_several(alike)
-                ends = "end" if several else "ends"
-                if kind in replaced_by:
-                    ends = "are replaced" if several else "is replaced"
-                elif not begun:
-                    ends = "never begin" if several else "never begins"
-                yield self._said(f"{self.terms.nouns(alike)} {ends}{under}", change.citation)
-        for begun, alike in _by_begin(moved):
-            several = self._are_several(alike)
-            lasts = "now last" if several else "now lasts"
-            if not begun:
-                lasts = "are to last" if several else "is to last"
-            yield self._said(
-                f"{self.terms.nouns(alike)} {lasts}{until(change)}{under}", change.citation
-            )
-        yield from self._overtaken(change)
-
-    def _overtaken(self, change: Change) -> Iterator[BriefSentence]:
-        """Yield the terms of which a change concluded later holds instead."""
-        overtaken = overtaken_by(*self._about(change))
-        terms = {
-            term.id: term for amendment in self._standing.amendments for term in amendment.terms
-        }
-        for by in dict.fromkeys(later.id for later in overtaken.values()):
-            nouns = self.terms.nouns(
-                [terms[name] for name in overtaken if overtaken[name].id == by]
-            )
-            yield self._said(
-                f"The end of {nouns} stays as {by} sets it, which was concluded later",
-                change.citation,
-            )
-
-    def _are_several(self, terms: list[AnyTerm]) -> bool:
-        """Return whether terms are told as several: those that say the same stand once."""
-        return len({self.terms.noun(term) for term in terms}) > 1
-
-    def _ended(self, change: Change) -> list[TermState]:
-        return self._changed(change, change.ends)
-
-    def _changed(self, change: Change, names: Collection[str]) -> list[TermState]:
-        """Return those of the named terms that a change has an effect on, as they were before."""
-        changed = changed_by(*self._about(change)).intersection(names)
-        return [state for state in self._states_before() if state.term.id in changed]
-
-    def _about(
-        self, change: Change
-    ) -> tuple[Agreement, FactRegister, dict[str, str], Change, KnownAt]:
-        """Return what the effect of a change is asked of: where it holds, as known at the point."""
-        side = self.after
-        readings = {**side.readings, **change.under}
-        return self._standing, side.facts.known(side.known_at), readings, change, side.known_at
-
     @property
-    def _standing(self) -> Agreement:
-        """Return the text up to this amendment as if nothing rescinded it."""
-        amendments = [
-            msgspec.structs.replace(
-                amendment,
-                changes=tuple(self._without_rescinding(change) for change in amendment.changes),
-            )
-            for amendment in self.after.agreement.amendments
-        ]
-        return msgspec.structs.replace(self.after.agreement, amendments=tuple(amendments))
-
-    def _without_rescinding(self, change: Change) -> Change:
-        others = tuple(name for name in change.rescinds if name != self.amendment.id)
-        return msgspec.structs.replace(change, rescinds=others)
-
-    def _states_before(self) -> list[TermState]:
-        """Return each term of the text without the amendment as it was on the amendment's day."""
-        side = self.before
-        return in_force(
-            side.agreement,
-            side.facts.known(side.known_at),
-            side.as_of,
-            side.known_at,
-            side.readings,
-        ).terms
+    def what_happened(self) -> AmendmentSentences:
+        return AmendmentSentences(self.words, self.terms, self.amendment, self.before, self.after)
 
     # Why it matters
 
@@ -358,7 +236,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             state.term.id
             for change in self.amendment.changes
             if change.under.items() <= read
-            for state in self._ended(change)
+            for state in self.what_happened.ended(change)
         }
         count = 0 if by else len(ended)
         yield Number(what="terms that end", value=str(count), place=whole)
@@ -517,8 +395,12 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         later = self.later(asked.agreement, known_at)
         until = later[0].effective if later else FOREVER
         for fact in sorted(asked.facts.known(known_at).facts, key=lambda fact: fact.effective):
-            if self.amendment.effective <= fact.effective < until and (text := self._fact(fact)):
-                yield self._said(f"On {fact.effective} {text}", fact.citation)
+            if self.amendment.effective <= fact.effective < until and (
+                text := fact_in_words(self.words, fact)
+            ):
+                yield BriefSentence(
+                    text=f"On {fact.effective} {text}.", place=self.words.place(fact.citation)
+                )
 
     def later(self, agreement: Agreement, known_at: KnownAt) -> list[Amendment]:
         """Return the amendments that take effect later than this one, the next first."""
@@ -528,64 +410,6 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             for later in agreement.amendments
             if later.effective > self.amendment.effective and later.id not in rescinded
         ]
-
-    def _fact(self, fact: Fact) -> str:
-        """Return a fact in words; nothing of a retraction, which only hides another."""
-        words = self.words
-        match fact:
-            case Launch():
-                stage = {"announced": "was announced for", "preview": "went into preview on"}
-                return (
-                    f"{fact.product} {stage.get(fact.stage, 'became available on')} "
-                    f"{words.name(fact.cloud)}"
-                )
-            case Answer():
-                can, will = (
-                    "can" if fact.can else "cannot",
-                    "declines" if fact.declines else "chooses",
-                )
-                return (
-                    f"it was answered that the first cloud {can} support {fact.product} and "
-                    f"{will} to"
-                )
-            case Offer():
-                return (
-                    f"what is called {fact.subject} was "
-                    f"offered{' and passed on' if fact.passed else ''}"
-                )
-            case Grant():
-                last = f", through {fact.through}" if fact.through is not None else ""
-                return (
-                    f"{words.name(fact.party)} was granted {fact.product}{self._kept(fact)}{last}"
-                )
-            case Withdrawal():
-                granted = f"{fact.product}{self._kept(fact)}"
-                return f"{words.name(fact.party)}'s grant of {granted} was withdrawn"
-            case EventHappened():
-                through = f", through {fact.through}" if fact.through is not None else ""
-                return f"the event “{fact.event}” took place{through}"
-            case ProductAdded():
-                return f"{fact.product} was added to {fact.class_}"
-            case PartyAdded():
-                return f"{words.name(fact.party)} was added"
-            case Milestone():
-                return "the milestone's verification took effect"
-        return ""
-
-    def _kept(self, fact: Grant | Withdrawal) -> str:
-        """Return the place and customers that a grant or withdrawal is kept to."""
-        words, region = self.words, fact.region
-        where = f" on {words.name(fact.cloud)}" if fact.cloud else ""
-        where += f" {OUTSIDE if region == ELSEWHERE else f'in {region}'}" if region else ""
-        return where + (f" for {customers([fact.segment])}" if fact.segment else "")
-
-
-def _by_begin(states: Iterable[TermState]) -> Iterator[tuple[bool, list[AnyTerm]]]:
-    """Yield the terms that have begun, with True, and then those that have not, with False."""
-    terms_of = {True: list[AnyTerm](), False: list[AnyTerm]()}
-    for state in states:
-        terms_of[state.begin <= state.as_of].append(state.term)
-    yield from ((begun, terms) for begun, terms in terms_of.items() if terms)
 
 
 def _turned(count: int, read: str, chosen: str) -> str:

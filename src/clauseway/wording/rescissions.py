@@ -6,7 +6,6 @@ import msgspec
 
 from clauseway.agreement import Agreement, Amendment, Change
 from clauseway.agreement.force.fold import rescissions
-from clauseway.agreement.language.terms import AnyTerm
 from clauseway.values import KnownAt
 from clauseway.wording.names import Wording, listed
 from clauseway.wording.terms import TermWording
@@ -61,17 +60,13 @@ class _Telling(msgspec.Struct, frozen=True):
         named = {name for change in rescinded.changes for name in _changed(change)}
         terms = [term for amendment in self.agreement.amendments for term in amendment.terms]
         if kept := [term for term in terms if term.id in named]:
-            several = self._are_several(kept)
+            several = self.terms.are_several(kept)
             yield f"{self.terms.nouns(kept)} {'stay as they were' if several else 'stays as it was'}"
         if never := list(rescinded.terms):
-            yield f"{self.terms.nouns(never)} never {'begin' if self._are_several(never) else 'begins'}"
+            yield f"{self.terms.nouns(never)} never {'begin' if self.terms.are_several(never) else 'begins'}"
         again = {name for change in rescinded.changes for name in change.rescinds}
         if again:
             yield f"{listed(sorted(again))} {'stand' if len(again) > 1 else 'stands'} again"
-
-    def _are_several(self, terms: list[AnyTerm]) -> bool:
-        """Return whether terms are told as several: those that say the same stand once."""
-        return len({self.terms.noun(term) for term in terms}) > 1
 
 
 def _changed(change: Change) -> tuple[str, ...]:

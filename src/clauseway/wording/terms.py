@@ -50,6 +50,10 @@ class TermWording(msgspec.Struct, frozen=True):
             named.setdefault(self.noun(term), []).append(term.id)
         return listed([f"{noun} ({', '.join(sorted(ids))})" for noun, ids in named.items()])
 
+    def are_several(self, terms: Iterable[AnyTerm]) -> bool:
+        """Return whether terms are told as several: those that say the same stand once."""
+        return len({self.noun(term) for term in terms}) > 1
+
     def noun(self, term: AnyTerm) -> str:
         """Return a term as something that may end."""
         words = self.words
