@@ -61,18 +61,19 @@ class Tool(msgspec.Struct, Generic[AskedT], frozen=True):
     answer: Callable[[Asked, AskedT], Any]
 
 
-def _meaning(text: str) -> msgspec.Meta:
+def _described(text: str) -> msgspec.Meta:
+    """Return the description of an argument, as its schema shows it."""
     return msgspec.Meta(description=text)
 
 
 _AsOf = Annotated[
-    str, _meaning("The day whose rules are asked for, as 2026-05-01; by default today.")
+    str, _described("The day whose rules are asked for, as 2026-05-01; by default today.")
 ]
 _KnownAt = Annotated[
-    str, _meaning("What was known by the end of this day, or by this instant; by default now.")
+    str, _described("What was known by the end of this day, or by this instant; by default now.")
 ]
-_Readings = Annotated[list[str], _meaning("How to read an ambiguous text, as R1=or.")]
-_Suppositions = Annotated[list[str], _meaning(f"Facts to suppose: {SUPPOSED_FORMS}.")]
+_Readings = Annotated[list[str], _described("How to read an ambiguous text, as R1=or.")]
+_Suppositions = Annotated[list[str], _described(f"Facts to suppose: {SUPPOSED_FORMS}.")]
 
 
 class NamesArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +92,7 @@ DecideArguments = msgspec.defstruct(
         *(
             (
                 part.name,
-                Annotated[str, _meaning(part.help)],
+                Annotated[str, _described(part.help)],
                 NODEFAULT if part.needed else part.default,
             )
             for part in PARTS
@@ -102,7 +103,7 @@ DecideArguments = msgspec.defstruct(
         ("suppose", _Suppositions, []),
         (
             "trace",
-            Annotated[bool, _meaning("Also every term, and why it did or did not apply.")],
+            Annotated[bool, _described("Also every term, and why it did or did not apply.")],
             False,
         ),
     ],
@@ -128,18 +129,18 @@ class DiffArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two sides of a comparison."""
 
     amendments: Annotated[
-        list[str], _meaning("Two amendments, as A4 and A5; or one: before it and with it.")
+        list[str], _described("Two amendments, as A4 and A5; or one: before it and with it.")
     ] = []
     as_of: Annotated[
-        list[str], _meaning("Two days, before and after; or the day of both sides.")
+        list[str], _described("Two days, before and after; or the day of both sides.")
     ] = []
     known_at: Annotated[
-        list[str], _meaning("Two states of knowledge, before and after; or that of both sides.")
+        list[str], _described("Two states of knowledge, before and after; or that of both sides.")
     ] = []
     readings: _Readings = []
     suppose: _Suppositions = []
     combinations: Annotated[
-        bool, _meaning("Also every combination that is answered otherwise: often thousands.")
+        bool, _described("Also every combination that is answered otherwise: often thousands.")
     ] = False
 
 
@@ -167,17 +168,17 @@ def _diff(asked: Asked, given: DiffArguments) -> dict[str, object]:
 class PriceArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Usage to be priced."""
 
-    product: Annotated[str, _meaning("A product or a model's name, as gpt-5.5.")]
-    cloud: Annotated[str, _meaning("The host cloud: prices differ from cloud to cloud.")]
-    seller: Annotated[str, _meaning("Whom the customer pays.")] = "openai"
-    region: Annotated[str, _meaning("The cloud's region.")] = ""
-    buyer: Annotated[str, _meaning("The organisation, for negotiated prices.")] = ""
-    tier: Annotated[str, _meaning("default, flex, priority or batch.")] = DEFAULT_TIER
-    endpoint: Annotated[str, _meaning("chat, responses, embeddings, …")] = ""
-    tokens: Annotated[str, _meaning("Usage as reported: in=1000,cached=400,out=500.")] = (
+    product: Annotated[str, _described("A product or a model's name, as gpt-5.5.")]
+    cloud: Annotated[str, _described("The host cloud: prices differ from cloud to cloud.")]
+    seller: Annotated[str, _described("Whom the customer pays.")] = "openai"
+    region: Annotated[str, _described("The cloud's region.")] = ""
+    buyer: Annotated[str, _described("The organisation, for negotiated prices.")] = ""
+    tier: Annotated[str, _described("default, flex, priority or batch.")] = DEFAULT_TIER
+    endpoint: Annotated[str, _described("chat, responses, embeddings, …")] = ""
+    tokens: Annotated[str, _described("Usage as reported: in=1000,cached=400,out=500.")] = (
         "in=1000000,out=1000000"
     )
-    as_of: Annotated[str, _meaning("The day of the usage, or the minute; by default today.")] = ""
+    as_of: Annotated[str, _described("The day of the usage, or the minute; by default today.")] = ""
     known_at: _KnownAt = ""
 
 
@@ -202,11 +203,11 @@ def _price(asked: Asked, given: PriceArguments) -> object:
 class UsageArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to sum up usage."""
 
-    by: Annotated[list[str], _meaning(f"By default cloud; any of {', '.join(SHOWN_BY)}.")] = []
+    by: Annotated[list[str], _described(f"By default cloud; any of {', '.join(SHOWN_BY)}.")] = []
     first_day: Annotated[
-        str, _meaning("The first day, as 2026-05-01; by default the first of all.")
+        str, _described("The first day, as 2026-05-01; by default the first of all.")
     ] = ""
-    last_day: Annotated[str, _meaning("The last day; by default the last of all.")] = ""
+    last_day: Annotated[str, _described("The last day; by default the last of all.")] = ""
 
 
 def _usage(asked: Asked, given: UsageArguments) -> dict[str, object]:
@@ -218,9 +219,9 @@ def _usage(asked: Asked, given: UsageArguments) -> dict[str, object]:
 class StatementArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A settled month."""
 
-    period: Annotated[str, _meaning("The month, as 2026-05.")]
-    party: Annotated[str, _meaning("Only what concerns this party.")] = ""
-    restated: Annotated[bool, _meaning("Of a closed month, what restates it.")] = False
+    period: Annotated[str, _described("The month, as 2026-05.")]
+    party: Annotated[str, _described("Only what concerns this party.")] = ""
+    restated: Annotated[bool, _described("Of a closed month, what restates it.")] = False
 
 
 def _statement(asked: Asked, given: StatementArguments) -> object:
@@ -232,9 +233,9 @@ class ExplainArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line of a statement, and how far to follow it."""
 
     line: Annotated[
-        str, _meaning("The line's name, as `statement` tells it; its beginning is enough.")
+        str, _described("The line's name, as `statement` tells it; its beginning is enough.")
     ]
-    request: Annotated[str, _meaning("Follow one request: its tokens, prices and cents.")] = ""
+    request: Annotated[str, _described("Follow one request: its tokens, prices and cents.")] = ""
     cent: Annotated[
         int, msgspec.Meta(ge=0, description="Follow the request that earned this cent.")
     ] = 0

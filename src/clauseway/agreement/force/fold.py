@@ -163,14 +163,9 @@ def changed_by(
     A term whose end a change concluded later had set by then is left out, and so is an exclusivity
     that the change only moves past the end of its right.
     """
-    amendments = standing(agreement, known_at or KnownAt.everything(), readings)
-    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
-    fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
+    fold, terms = _every_day(agreement, facts, readings, known_at)
     # An event may never happen, so an end by an event leaves a change its effect.
-    written = _Fold(date.max, changes, Calendar(agreement.events, FactRegister()), rights)
-    terms = [
-        term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
-    ]
+    written = msgspec.structs.replace(fold, calendar=Calendar(agreement.events, FactRegister()))
     return frozenset(
         term.id
         for term in terms
@@ -189,31 +184,40 @@ def overtaken_by(
 
     That one was concluded later, and took effect no later.
     """
-    amendments = standing(agreement, known_at or KnownAt.everything(), readings)
-    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
-    fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
-    return {
-        term.id: by
-        for amendment in amendments
-        for term in amendment.terms
-        if _reads(term.under, readings) and (by := fold.overtaken(change, term)) is not None
-    }
+    fold, terms = _every_day(agreement, facts, readings, known_at)
+    return {term.id: by for term in terms if (by := fold.overtaken(change, term)) is not None}
 
 
 def ends_set_again(
     agreement: Agreement, facts: FactRegister, readings: Mapping[str, str], change: Change
 ) -> dict[str, Citation]:
     """Return the terms whose end a change sets to the end that they have, and the text of that."""
-    amendments = standing(agreement, KnownAt.everything(), readings)
-    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
-    fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
-    terms = [term for amendment in amendments for term in amendment.terms]
+    fold, terms = _every_day(agreement, facts, readings)
     return {
         term.id: set_by
         for term in terms
-        if term.id in change.sets_end and _reads(term.under, readings)
+        if term.id in change.sets_end
         if (set_by := fold.had_end_of(change, term)) is not None
     }
+
+
+def _every_day(
+    agreement: Agreement,
+    facts: FactRegister,
+    readings: Mapping[str, str],
+    known_at: KnownAt | None = None,
+) -> "tuple[_Fold, list[AnyTerm]]":
+    """Return the fold with all changes in effect, and the terms of the standing amendments.
+
+    `known_at` is by default the point at which everything is known.
+    """
+    amendments = standing(agreement, known_at or KnownAt.everything(), readings)
+    calendar = Calendar(agreement.events, facts)
+    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
+    terms = [
+        term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
+    ]
+    return _Fold(date.max, changes, calendar, rights), terms
 
 
 def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappened, ...]:
