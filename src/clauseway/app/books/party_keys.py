@@ -1,9 +1,8 @@
-"""Keys of parties (Ed25519): private ones in a folder of whoever signs, public ones that a home
-vouches for.
+"""Keys of parties (Ed25519): private ones in a folder of the home, public ones that it vouches for.
 
-A private key never lies in a home or beside an agreement: it is written, for its owner alone, under
-$CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration. A home keeps the public keys
-that it trusts in its books: who vouched for which, and when, is in their log.
+A private key is written for its owner alone, under $CLAUSEWAY_KEYS, else in `keys` of the home.
+Before, keys lay in clauseway/keys of the user's configuration; they are still found there. The
+public keys that a home trusts are in its books: who vouched for which, and when, is in their log.
 """
 
 import base64
@@ -30,10 +29,19 @@ VARIABLE = "CLAUSEWAY_KEYS"
 _RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
 
 
-def keys_folder() -> Path:
+def keys_folder(home: Home) -> Path:
     """Return the folder that holds private keys."""
+    named = os.environ.get(VARIABLE)
+    return Path(named).expanduser() if named else home.keys
+
+
+def older_key_file(home: Home, party: str) -> Path | None:
+    """Return the file of a private key that lies where keys lay before, if the party has none in
+    the home and no folder is named."""
     configured = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(os.environ.get(VARIABLE) or f"{configured}/clauseway/keys").expanduser()
+    older = Path(f"{configured}/clauseway/keys/{party}.key").expanduser()
+    is_needed = not os.environ.get(VARIABLE) and not _private_path(home, party).exists()
+    return older if is_needed and older.exists() else None
 
 
 def create_key(home: Home, party: str) -> tuple[Path, str]:
@@ -41,20 +49,24 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
 
     Return the private key's file, and the public key (base64).
 
-    Raise InvalidInput where the party has a private key here already: it is never overwritten.
+    Raise InvalidInput where the party has a private key here already: it is never overwritten. A
+    key in the older place is one of this home where the home trusts it.
     """
-    path = _private_path(party)
+    path, older = _private_path(home, party), older_key_file(home, party)
+    if older and public_of(_loaded_private(party, older)) in trusted_keys(home).get(party, ()):
+        raise _has_a_key(
+            party, older, f"Sign with it, and move it into the home: mv {older} {path}."
+        )
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
+        home.make()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        todo = "Sign with it, or move it away first."
-        problem, why = f"{party} has a key", "a private key is never overwritten"
-        raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo)) from None
+        raise _has_a_key(party, path, "Sign with it, or move it away first.") from None
     except OSError as error:
         todo = f"Name another folder with {VARIABLE}."
         raise InvalidInput(
@@ -72,9 +84,21 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
     return path, public
 
 
-def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
-    """Return a party's private key, of a file or of the folder. Raise InvalidInput."""
-    path = path or _private_path(party)
+def private_key(home: Home, party: str, path: Path | None = None) -> Ed25519PrivateKey:
+    """Return a party's private key, of the named file, else of the folder or the older place.
+
+    Raise InvalidInput, also where others may read a key that lies where Clauseway keeps it.
+    """
+    if path is not None:
+        return _loaded_private(party, path)
+    path = older_key_file(home, party) or _private_path(home, party)
+    if path.exists() and path.stat().st_mode & 0o077:
+        why, todo = "others than its owner may read it", f"Make it yours alone: chmod 600 {path}."
+        raise InvalidInput(Problem(what=f"no key of {party}", why=why, where=str(path), todo=todo))
+    return _loaded_private(party, path)
+
+
+def _loaded_private(party: str, path: Path) -> Ed25519PrivateKey:
     todo = f"Make one with clauseway party key create --party {party}, or name its file with --private-key."
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
@@ -90,6 +114,11 @@ def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
             Problem(what=f"no key of {party}", why="it is not Ed25519", where=str(path), todo=todo)
         )
     return key
+
+
+def _has_a_key(party: str, path: Path, todo: str) -> InvalidInput:
+    why = "a private key is never overwritten"
+    return InvalidInput(Problem(what=f"{party} has a key", why=why, where=str(path), todo=todo))
 
 
 def public_of(key: Ed25519PrivateKey) -> str:
@@ -181,8 +210,8 @@ def is_signed(public: str, signature: str, content: bytes) -> bool:
     return True
 
 
-def _private_path(party: str) -> Path:
-    return keys_folder() / f"{party}.key"
+def _private_path(home: Home, party: str) -> Path:
+    return keys_folder(home) / f"{party}.key"
 
 
 def _base64(key: Ed25519PublicKey) -> str:

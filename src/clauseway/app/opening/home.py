@@ -122,6 +122,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake-faults.json"
 
     @property
+    def keys(self) -> Path:
+        """Return the folder of the private keys that parties sign with, for its owner alone."""
+        return self.root / "keys"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -12,7 +12,14 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clauseway.app.books.audit_log import edited_keys
-from clauseway.app.books.party_keys import is_signed, private_key, public_of, trusted_keys
+from clauseway.app.books.party_keys import (
+    is_signed,
+    keys_folder,
+    older_key_file,
+    private_key,
+    public_of,
+    trusted_keys,
+)
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import writing
 from clauseway.app.reports.handed_statements import HandedStatement, beside
@@ -58,13 +65,15 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
     """The signatures under a statement, and what the statement says otherwise than the signed one.
 
-    `edited` says which of the home's trusted keys are not what was recorded.
+    `edited` says which of the home's trusted keys are not what was recorded, `note` that the key
+    lies where keys lay before.
     """
 
     file: str
     signatures: tuple[SignatureState, ...]
     changed: tuple[str, ...]
     edited: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def holds(self) -> bool:
@@ -207,6 +216,7 @@ class _Ready(NamedTuple):
     party: str
     role: str
     private: Ed25519PrivateKey
+    note: str
 
 
 def _ready(
@@ -216,8 +226,10 @@ def _ready(
     statement = _signable(path, given, party)
     document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
     _refuse(path, document, signing_of(home, path, given), party, role)
-    private = private_key(party, key)
-    return _Ready(home, path, given, statement, document, party, role, private)
+    older = None if key else older_key_file(home, party)
+    note = f"{party}'s key lies in an older place: mv {older} {keys_folder(home)}/" if older else ""
+    private = private_key(home, party, key)
+    return _Ready(home, path, given, statement, document, party, role, private, note)
 
 
 def _signed(
@@ -244,7 +256,7 @@ def _signed(
         beside(path).write_bytes(written(document))
     signing = signing_of(ready.home, path, ready.given)
     assert signing is not None, "it was just written"
-    return signing
+    return msgspec.structs.replace(signing, note=ready.note)
 
 
 def _signable(path: Path, given: HandedStatement, party: str) -> Statement:

@@ -27,8 +27,8 @@ def _party() -> None:
 def _key() -> None:
     """Keys that statements are signed with (Ed25519).
 
-    Private keys lie in $CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration,
-    readable by their owner alone. A home keeps the public keys that it trusts.
+    Private keys lie in $CLAUSEWAY_KEYS, else in the home, in keys, readable by their owner alone.
+    The home also keeps the public keys that it trusts.
     """
 
 

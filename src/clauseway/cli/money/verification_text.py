@@ -58,6 +58,8 @@ def print_signing(out: Console, signing: Any) -> None:
             print_indented(
                 out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow"
             )
+    if signing.note:
+        print_indented(out, signing.note, by=2, style="yellow")
     for edited in signing.edited:
         print_indented(out, edited, by=2, style="red")
     for changed in signing.changed:
