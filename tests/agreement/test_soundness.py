@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 import terms_at_hand as hand
-from clauseway import KnownAt, OpenAgreement, Outcome, open_agreement
+from clauseway import InvalidInput, KnownAt, OpenAgreement, Outcome, open_agreement
 from clauseway.agreement import FactRegister, read_agreement
 from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.agreement.soundness.remarks import Remark, Severity
@@ -722,3 +722,37 @@ def test_a_carve_out_within_another_is_noted(scopes: list[str], told: list[str])
     remarks = check_agreement(opened.agreement, opened.facts)
     said = [one.what for one in remarks if one.kind == "within-carve-out"]
     assert said == [f"carve-out {each}" for each in told]
+
+
+WHOLESALE = "id: s\nkind: revenue-share\npayer: %s\npayee: shop\nrate: 10 %%\nbase: {sellers: [%s], wholesale: true%s}"
+
+
+@pytest.mark.parametrize("owned", ["", "id: lets\nkind: permission\nparty: rival\nactions: [sell]\nproducts: [apps]"])
+def test_who_can_earn_nothing_from_others_pays_no_share_of_it(owned: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        at_hand(WHOLESALE % ("rival", "rival", "") + "\n\n" + owned)
+    [problem] = refused.value.problems
+    assert problem.what == "rival earns nothing from the other sellers in s"
+    assert problem.todo == "Take wholesale: out, or write an ownership of rival, or let whoever owns it pay."
+    assert problem.line
+
+
+@pytest.mark.parametrize(
+    ("payer", "more", "base", "told"),
+    [
+        ("maker", "", "", []),
+        # Who may license on earns from its licensees.
+        ("rival", "id: on\nkind: permission\nparty: rival\nactions: [license]\nproducts: [rights]", "", []),
+        ("rival", "id: owns\nkind: ownership\nparty: rival\nproducts: [app]\nbegins: 2027-01-01", "",
+         ["apps, which rival does not own from 2026-01-01 through 2026-12-31"]),
+        ("rival", "id: owns\nkind: ownership\nparty: rival\nproducts: [app]\nthrough: 2027-12-31",
+         ", products: [app]", ["app, which rival does not own from 2028-01-01"]),
+        ("rival", "id: owns\nkind: ownership\nparty: rival\nproducts: [app]", ", products: [app]", []),
+    ],
+)  # fmt: skip
+def test_a_share_of_what_others_sell_of_what_its_payer_does_not_own(
+    payer: str, more: str, base: str, told: list[str]
+) -> None:
+    opened = at_hand(WHOLESALE % (payer, payer, base) + "\n\n" + more)
+    said = [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "others-sales"]
+    assert said == [f"s takes a share of what others sell of {each}" for each in told]

@@ -171,10 +171,17 @@ TERMS = st.one_of(
     ),
     _between(
         "kind: revenue-share\npayer: {one}\npayee: {other}\nrate: {rate}\n"
-        "base: {{sellers: [{one}], wholesale: true, excludes: {excludes}}}\n{cap}",
+        "base: {{sellers: [{one}], excludes: {excludes}}}\n{cap}",
         rate=st.sampled_from(("rate", "hidden")),
         excludes=_some(SCOPES, least=0),
         cap=st.sampled_from(("", "cap: secret")),
+    ),
+    # Only an owner earns from other sellers.
+    _term(
+        "kind: revenue-share\npayer: maker\npayee: {other}\nrate: rate\n"
+        "base: {{sellers: [maker], wholesale: true, wholesale-except: {apart}}}",
+        other=st.sampled_from(PARTIES[1:]),
+        apart=_some(PARTIES[1:], least=0),
     ),
     _between("kind: commitment\nparty: {one}\nto: {other}\nabout: USD 5"),
     _between("kind: stake\nholder: {one}\nof: {other}\nabout: 5 %"),

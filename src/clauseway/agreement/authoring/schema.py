@@ -141,7 +141,8 @@ DOCS: Mapping[str, str] = {
     "base: whose sales are in it.",
     "regions": "Regions, by their names in agreement.md; elsewhere is what lies in none of "
     "them. Left out: any.",
-    "wholesale": "True if the payer's earnings from other sellers are in the base too.",
+    "wholesale": "True if the payer's earnings from other sellers of what it owns are in the base "
+    "too.",
     "wholesale-except": "Sellers from whom what is earned stays out of the base.",
     "excludes": "Products or classes that are in no base.",
     "about": "Its subject, in words.",

@@ -8,10 +8,19 @@ names as `after`, then by the day on which they take effect.
 from collections.abc import Collection, Sequence
 from datetime import date
 
-from clauseway.agreement.language.terms import ANY_TERM, EXCLUSIVE_SUFFIX
+from clauseway.agreement.language.actions import LICENSE
+from clauseway.agreement.language.terms import (
+    ANY_TERM,
+    EXCLUSIVE_SUFFIX,
+    AnyTerm,
+    Ownership,
+    Permission,
+    RevenueShareTerm,
+)
 from clauseway.agreement.reading.amendments import AmendmentRead
 from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.mistakes import DEFINITIONS, Mistakes
+from clauseway.catalog import Catalog
 
 # The document that stands first keeps the name; the mistake is reported at the later one.
 _OTHER_ID = "Give one of them another id."
@@ -37,6 +46,9 @@ def check_sequence(
         _check_rescinded(draft, in_order, within)
         _check_once(draft, within)
     _check_commentary(in_order, definitions, mistakes.within(DEFINITIONS))
+    # With a mistake, a document has no terms, and who earns what cannot be known.
+    if not mistakes:
+        _check_wholesale(in_order, definitions.catalog(), mistakes)
 
 
 def _check_any(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
@@ -270,3 +282,35 @@ def _check_commentary(
             mistakes.check_one_of(
                 line, "amendment", written.from_amendment, ids, "no document has that id"
             )
+
+
+def _check_wholesale(drafts: Sequence[AmendmentRead], catalog: Catalog, mistakes: Mistakes) -> None:
+    """Check that whoever pays a share of what it earns from other sellers may ever earn it.
+
+    An owner earns from those who sell what it owns, and so does whoever may license to others.
+    """
+    terms = [term for draft in drafts if draft.amendment for term in draft.amendment.terms]
+    for draft in drafts:
+        for term in draft.amendment.terms if draft.amendment else ():
+            if not isinstance(term, RevenueShareTerm) or not term.base.wholesale:
+                continue
+            named = (*catalog.classes, *catalog.products)
+            counted = [name for name in named if term.base.takes_in(catalog.lineage(name), "")]
+            if counted and not any(_earns(other, term.payer, counted, catalog) for other in terms):
+                mistakes.within(draft.document).add(
+                    term.citation.line,
+                    f"{term.payer} earns nothing from the other sellers in {term.id}",
+                    f"no term lets {term.payer} own anything in its base or license it to others, "
+                    "so what others sell is not its to share",
+                    f"Take wholesale: out, or write an ownership of {term.payer}, or let whoever "
+                    "owns it pay.",
+                )
+
+
+def _earns(term: AnyTerm, party: str, names: Sequence[str], catalog: Catalog) -> bool:
+    """Return whether by a term a party may earn from those who sell one of these products."""
+    if isinstance(term, Permission):
+        return term.party == party and LICENSE in term.actions
+    if not isinstance(term, Ownership) or term.party != party:
+        return False
+    return any(catalog.belongs(name, owned) for name in names for owned in term.products)

@@ -47,7 +47,7 @@ from clauseway.agreement.soundness.rights import (
     outlives_owner,
     within_another,
 )
-from clauseway.agreement.soundness.shares import shared_twice, shares_of_nothing
+from clauseway.agreement.soundness.shares import others_sales, shared_twice, shares_of_nothing
 from clauseway.agreement.soundness.sources import misplaced, not_formalised, uncited
 
 CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
@@ -75,6 +75,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     despite_in_vain,
     no_place_there,
     shares_of_nothing,
+    others_sales,
     shared_twice,
     misplaced,
     combinations_left_out,

@@ -1,14 +1,23 @@
 """Shares of revenue of which nothing comes due, in whole or in part, and sales that are shared twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from clauseway.agreement.language.actions import LICENSE, SELL, SERVE
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.agreement.language.shares import Tier
-from clauseway.agreement.language.terms import RevenueShareTerm
+from clauseway.agreement.language.terms import (
+    AnyTerm,
+    Ownership,
+    Permission,
+    RevenueShareTerm,
+)
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
-from clauseway.values import BadNumber
+from clauseway.values import BadNumber, Interval
+
+# Terms in force under some readings by id, each with its life.
+LivesById = Mapping[str, tuple[AnyTerm, Interval]]
 
 
 def shares_of_nothing(lives: Lives) -> Iterator[Remark]:
@@ -100,6 +109,72 @@ def _amount(text: str) -> Decimal | None:
         return parse_amount(text, commas=True) if text else None
     except BadNumber:
         return None
+
+
+def others_sales(lives: Lives) -> Iterator[Remark]:
+    """Warn of a share of what others sell that goes on where its payer does not own what they sell.
+
+    Settlement takes what others sell for the payer's earnings, as the base says.
+    """
+    seen: set[str] = set()
+    for by_id in lives.by_readings:
+        for term, life in by_id.values():
+            if isinstance(term, RevenueShareTerm) and term.base.wholesale and term.id not in seen:
+                names, days = _not_its_own(lives, by_id, term, life)
+                if not names:
+                    continue
+                seen.add(term.id)
+                yield remark(
+                    Severity.WARNING,
+                    "others-sales",
+                    term.citation,
+                    f"{term.id} takes a share of what others sell of {listed(names)}, which "
+                    f"{term.payer} does not own {lasting(days)}",
+                    "`wholesale: true` takes what others sell for what the payer earns, and "
+                    f"{term.payer} neither owns it then nor may license it to others",
+                    "Keep its base to products: that the payer owns, or end the share on the day "
+                    "before; nothing, if the payer earns it all the same.",
+                )
+
+
+def _not_its_own(
+    lives: Lives, by_id: LivesById, share: RevenueShareTerm, life: Interval
+) -> tuple[list[str], Interval]:
+    """Return what a share takes in and its payer does not own, and the first days on which."""
+    rights = [
+        (term, days)
+        for term, days in by_id.values()
+        if isinstance(term, Ownership | Permission) and term.party == share.payer
+    ]
+    changing = {day for _, days in rights for day in (days.begin, days.end) if day in life}
+    turns = sorted({life.begin, *changing})
+    for day in turns:
+        live = [term for term, days in rights if day in days]
+        if any(isinstance(term, Permission) and LICENSE in term.actions for term in live):
+            continue
+        names = [name for name in _sold(lives, share) if not _owned(lives, name, live)]
+        if names:
+            later = (end for end in turns if end > day)
+            return _widest(lives, names), Interval(day, next(later, life.end))
+    return [], life
+
+
+def _sold(lives: Lives, share: RevenueShareTerm) -> list[str]:
+    """Return the products and classes that are sold and that a base takes in."""
+    return [
+        name
+        for name, actions in lives.askable
+        if actions & {SELL, SERVE} and share.base.takes_in(lives.catalog.lineage(name), "")
+    ]
+
+
+def _owned(lives: Lives, name: str, terms: Iterable[AnyTerm]) -> bool:
+    return any(isinstance(term, Ownership) and lives.is_in(name, term.products) for term in terms)
+
+
+def _widest(lives: Lives, names: Sequence[str]) -> list[str]:
+    """Return names without those that lie in another of them."""
+    return [name for name in names if lives.catalog.lineage(name).isdisjoint({*names} - {name})]
 
 
 def shared_twice(lives: Lives) -> Iterator[Remark]:
