@@ -159,7 +159,7 @@ FOUND = [
      "warning contradicted-grant: A1.sale forbids sell of chat, that A2.sells grants"),
     ("a carve-out for a seller of whom it says nothing",
      [SERVE_ON_OTHER + ", sellers: [buyer], except: [{sellers: [rival]}]"], [],
-     "warning unreachable: A1.only reaches nothing"),
+     "warning idle-carve-out: carve-out 1 of A1.only covers nothing of it"),
     ("the same again", [SERVE_ON_OTHER],
      ["id: A2.only, kind: exclusivity, actions: [serve], products: [api], only: {clouds: [other]}, until: milestone"],
      "warning overlap: A2.only says what A1.only says"),
@@ -176,7 +176,7 @@ FOUND = [
      ["id: A1.all, kind: exclusivity, actions: [serve], products: [api], only: {clouds: [own, other, third]}"], [],
      "warning unreachable: A1.all reaches nothing"),
     ("a carve-out of what it does not cover", [SERVE_ON_OTHER + ", except: [{products: [ip]}]"], [],
-     "warning unreachable: A1.only reaches nothing"),
+     "warning idle-carve-out: carve-out 1 of A1.only covers nothing of it"),
     ("every cloud is excepted",
      ["id: A1.first, kind: refusal-right, holder: buyer, actions: [serve], products: [api], "
       "except-clouds: [own, other, third], subject: capacity"], [],
@@ -756,3 +756,45 @@ def test_a_share_of_what_others_sell_of_what_its_payer_does_not_own(
     opened = at_hand(WHOLESALE % (payer, payer, base) + "\n\n" + more)
     said = [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "others-sales"]
     assert said == [f"s takes a share of what others sell of {each}" for each in told]
+
+
+def test_the_event_of_a_term_that_has_ended_is_not_dropped() -> None:
+    ended = "id: A1.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nuntil: milestone"
+    happened = ("kind: milestone, effective: 2026-03-01",)
+    later = hand.amendment("A2", "2026-06-01", "id: A2.c\nsets-end: [A1.x]\nthrough: 2027-12-31")
+    for facts, told in ((happened, ["idle-change"]), ((), ["drops-event"])):
+        opened = hand.reading(hand.documents(ended, facts) | {"A2.md": later})
+        assert [one.kind for one in check_agreement(opened.agreement, opened.facts) if one.term == "A2.c"] == told
+
+
+def test_a_region_that_a_grant_alone_names_is_not_idle() -> None:
+    facts = ("kind: grant, party: shop, product: app, region: eu, effective: 2026-02-01",)
+    for recorded, told in ((facts, []), ((), ["eu is defined and never mentioned"])):
+        texts = hand.documents("", recorded)
+        texts["agreement.md"] = texts["agreement.md"].replace("segments:", "regions: {eu: {own: [own-1]}}\nsegments:")
+        opened = hand.reading(texts)
+        remarks = check_agreement(opened.agreement, opened.facts)
+        assert [one.what for one in remarks if one.kind == "idle"] == told
+
+
+def test_no_case_is_excepted_from_what_a_right_writes() -> None:
+    older = "id: A1.l\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]"
+    sole = "id: A2.l\nkind: licence\nlicensor: maker\nlicensee: rival\nproducts: [rights]\nsole: true"
+    opened = hand.reading(hand.documents(older) | {"A2.md": hand.amendment("A2", "2026-06-01", sole)})
+    [said] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "contradicted-grant"]
+    assert said.todo == (
+        "End A2.l.exclusive or A1.l in a change, or write A2.l.exclusive as a term of its own (kind: exclusivity) that "
+        "lets the case pass, in place of exclusive: or sole: under A2.l."
+    )
+
+
+def test_of_what_nobody_owns_a_share_is_due_all_the_same() -> None:
+    share = "id: s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: 10 %\nbase: {sellers: [maker]}"
+    opened = at_hand(share, owned="id: own\nkind: ownership\nparty: maker\nproducts: [rooms, rights]")
+    [gap] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "gap"]
+    assert gap.why == (
+        "no ownership in force names it, and nobody could grant it: every answer about what may be done with it is "
+        "unstated, unless a permission of anyone covers the act"
+    )
+    assert decided(opened, "sell maker app own").outcome == "unstated"
+    assert decided(opened, "share-revenue maker app to=shop").outcome == "permitted"

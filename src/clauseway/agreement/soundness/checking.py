@@ -24,6 +24,7 @@ from clauseway.agreement.soundness.coverage import (
     overlaps,
 )
 from clauseway.agreement.soundness.idle import (
+    carve_outs_of_nothing,
     changes_nothing,
     combinations_left_out,
     customers_of_no_segment,
@@ -65,6 +66,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     events_changing_nothing,
     withdraws_nothing,
     reach_nothing,
+    carve_outs_of_nothing,
     sold_by_others,
     customers_of_no_segment,
     within_another,

@@ -15,7 +15,15 @@ from clauseway.agreement.language.terms import (
     Permission,
     Scope,
 )
-from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
+from clauseway.agreement.soundness.lives import (
+    WHERE,
+    Cell,
+    Lives,
+    PlaceNames,
+    Scoped,
+    covers,
+    excepting,
+)
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.values import Interval
 
@@ -36,7 +44,7 @@ def conflicts(lives: Lives) -> Iterator[Remark]:
             f"one reserves it to {listed(earlier.only.names)}, "
             f"the other to {listed(later.only.names)}, "
             f"and both are in force {_meeting(lives, together, earlier, later)}",
-            "End one of them in a change, or except the case from one.",
+            f"End one of them in a change, or {excepting(earlier.id, later.id)}.",
         )
 
 
@@ -227,7 +235,5 @@ def _contradiction(
     exclusivity: Exclusivity, term: AnyTerm, whole: bool, problem: str, why: str
 ) -> Remark:
     severity = Severity.ERROR if whole else Severity.WARNING
-    todo = (
-        f"End {exclusivity.id} or {term.id} in a change, or except the case from {exclusivity.id}."
-    )
+    todo = f"End {exclusivity.id} or {term.id} in a change, or {excepting(exclusivity.id)}."
     return remark(severity, "contradicted-grant", term.citation, problem, why, todo)

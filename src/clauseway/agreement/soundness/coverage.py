@@ -49,8 +49,8 @@ def gaps(lives: Lives) -> Iterator[Remark]:
                 "gap",
                 defined(lives.agreement, "classes", name),
                 f"nobody owns {name} {lasting(unowned)}",
-                "no ownership in force names it, and nobody could grant it: "
-                "every answer about it is unstated",
+                "no ownership in force names it, and nobody could grant it: every answer about "
+                "what may be done with it is unstated, unless a permission of anyone covers the act",
                 f"Write an ownership of {name}, or a permission of party anyone.",
             )
 
@@ -82,7 +82,8 @@ def forbids_what_nobody_owns(lives: Lives) -> Iterator[Remark]:
                 "unowned",
                 term.citation,
                 f"{term.id} forbids nothing: nobody owns {products}",
-                "every answer about what nobody owns is unstated, whatever a term says of it",
+                "every answer about what may be done with what nobody owns is unstated, whatever "
+                "a term forbids",
                 f"Write a term of kind: ownership with party: and products: [{products}].",
             )
 

@@ -174,7 +174,9 @@ def events_dropped(lives: Lives) -> Iterator[Remark]:
                 event = lives.written[name].until
                 # The end that an earlier change set is its own.
                 dropped = event in (*lives.agreement.events, MILESTONE) and change.until != event
-                if dropped and name not in changed and not is_of_right(name):
+                first = name not in changed and not is_of_right(name)
+                # Of a term that the event has ended nothing goes on; `changes_nothing` says so.
+                if dropped and first and name not in _unaffected(lives, change):
                     yield remark(
                         Severity.NOTE,
                         "drops-event",
@@ -252,6 +254,20 @@ def reach_nothing(lives: Lives) -> Iterator[Remark]:
             )
 
 
+def carve_outs_of_nothing(lives: Lives) -> Iterator[Remark]:
+    """Remark on a carve-out that covers no act of its term. The rest of the term has its effect."""
+    for _, term in lives.terms:
+        for number in _idle_carve_outs(lives, term) if isinstance(term, Forbidding) else ():
+            yield remark(
+                Severity.WARNING,
+                "idle-carve-out",
+                term.citation,
+                f"carve-out {number} of {term.id} covers nothing of it",
+                f"no act lies both in the carve-out and in the scope of {term.id}",
+                f"Fix carve-out {number}, or delete it; the rest of {term.id} has its effect.",
+            )
+
+
 def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
     clouds = lives.catalog.clouds
     if isinstance(term, Traded) and not lives.cells(term.actions, term.products):
@@ -270,11 +286,8 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
         part = term.only.part
         if term.only.names >= (getattr(term, part, None) or lives.names[part]):
             yield f"it is reserved to all {part}, so nothing lies outside it"
-    if isinstance(term, Forbidding):
-        for number in _idle_carve_outs(lives, term):
-            yield f"its carve-out {number} covers nothing of it"
-        if term.except_ and _is_excepted(lives, term):
-            yield "its carve-outs cover all of it"
+    if isinstance(term, Forbidding) and term.except_ and _is_excepted(lives, term):
+        yield "its carve-outs cover all of it"
     if isinstance(term, Permission | Prohibition) and _is_anothers_sale(term):
         parties = [term.party] if isinstance(term, Permission) else term.parties
         yield (
@@ -411,8 +424,10 @@ def _unused(lives: Lives) -> Iterator[tuple[str, str, str]]:
                 for product in products
             ):
                 yield section, name, "no term's scope holds it, nor anything within it"
-    for region in () if _named(lives, "region") else catalog.regions:
-        yield "regions", region, "no term tells regions apart, and each question must name one"
+    kept = any(isinstance(fact, Grant | Withdrawal) and fact.region for fact in facts)
+    for region in () if kept or _named(lives, "region") else catalog.regions:
+        why = "no term or grant tells regions apart, and each question must name one"
+        yield "regions", region, why
     events, readings = _events_used(lives), _readings_used(lives)
     for event in agreement.events:
         if event not in events:

@@ -311,6 +311,21 @@ def is_of_right(name: str) -> bool:
     return name.endswith(EXCLUSIVE_SUFFIX)
 
 
+def excepting(*names: str) -> str:
+    """Return how to except a case from one of these terms that forbid.
+
+    An exclusivity that a right writes has no text of its own to write it in.
+    """
+    written = [name for name in names if not is_of_right(name)]
+    if written:
+        return f"except the case from {' or '.join(written)}"
+    name, right = names[0], names[0].removesuffix(EXCLUSIVE_SUFFIX)
+    return (
+        f"write {name} as a term of its own (kind: exclusivity) that lets the case pass, in place "
+        f"of exclusive: or sole: under {right}"
+    )
+
+
 def whatever_happens(agreement: Agreement) -> Agreement:
     """Return the agreement with its terms freed from events that begin or pause them.
 

@@ -10,7 +10,7 @@ from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
 from clauseway.agreement.language.actions import LICENSEES, PARTIES, SELLERS
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
 from clauseway.agreement.soundness.checking import remarks_on
-from clauseway.agreement.soundness.lives import Lives
+from clauseway.agreement.soundness.lives import Lives, excepting
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
@@ -171,7 +171,7 @@ def empty_rights(
             f"{term.id} grants {lost} that is not forbidden by {by}",
             "a term that forbids goes before one that grants, whatever their days, and on every "
             "day on which it is in force all of this is forbidden",
-            f"{against}, or end {by} in a change, or except the case from it.",
+            f"{against}, or end {by} in a change, or {excepting(*right.by)}.",
         )
 
 
@@ -210,7 +210,7 @@ def nobody_left(
             f"{kept}, and {by} {forbids} it {whom}",
             f"{act.term} keeps out all others, and a term that forbids goes before a right "
             f"({lines}), as long as both are in force",
-            f"End {act.term} or {by} in a change, or except the case from one of them.",
+            f"End {act.term} or {by} in a change, or {excepting(act.term, *act.by)}.",
         )
 
 
