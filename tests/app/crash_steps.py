@@ -31,9 +31,10 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import open_prices
 from clauseway.metering import Buyer, Deployment, Ruling
 from clauseway.storage.lake.files import USAGE, files_of, kept_names
+from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.quarantine import held
 from clauseway.storage.lake.records import records
-from clauseway.storage.lake.rollups import scan, usage_by
+from clauseway.storage.lake.rollups import scan
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 KILLED, FULL = 99, 98

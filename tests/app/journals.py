@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from clauseway.app.books.sealing import register_spool
+from clauseway.app.books.journals import register_spool
 from clauseway.app.opening.home import Home
 from clauseway.metering import Buyer, Deployment, Ruling, Status, Unit
 from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields

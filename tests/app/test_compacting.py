@@ -20,9 +20,9 @@ from clauseway.app.books.compacting import (
 from clauseway.app.books.importing import ImportSource, import_usage
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
-from clauseway.app.running.serving import Upkeep
+from clauseway.app.running.upkeep import Upkeep
 from clauseway.storage.books.books import Books, Closed
-from clauseway.storage.lake.rollups import usage_by
+from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.values import Interval, InvalidInput
 
 OPENED = open_agreement()

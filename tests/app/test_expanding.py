@@ -13,8 +13,8 @@ from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import open_prices
 from clauseway.sandbox.traffic.demand import buying, demand
+from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.records import records
-from clauseway.storage.lake.rollups import usage_by
 from clauseway.storage.lake.usage import revenue
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
 

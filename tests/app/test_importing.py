@@ -19,7 +19,8 @@ from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Uni
 from clauseway.storage.control import schema
 from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.files import USAGE, files_of
-from clauseway.storage.lake.rollups import scan, usage_by
+from clauseway.storage.lake.hourly_sums import usage_by
+from clauseway.storage.lake.rollups import scan
 from clauseway.values import Interval, InvalidInput, start_of_day_ns
 
 OPENED = open_agreement()

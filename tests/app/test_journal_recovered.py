@@ -12,9 +12,10 @@ import pytest
 from clauseway import spool
 from clauseway.app.books import losses as losses_module
 from clauseway.app.books.damages import conditions
+from clauseway.app.books.journals import register_spool
 from clauseway.app.books.losses import journals
 from clauseway.app.books.recovering import copies_in, recover
-from clauseway.app.books.sealing import open_lake, register_spool, seal
+from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.metering import Status
 from clauseway.spool.copies import ALONE, REFUSE

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.books.leasing import UnreadJournals, _spent, answer, dead_leases, lease_server, return_leases
+from clauseway.app.books.leasing import answer, lease_server
 from clauseway.app.books.losses import write_off
+from clauseway.app.books.returning import UnreadJournals, _spent, dead_leases, return_leases
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance

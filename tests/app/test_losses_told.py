@@ -16,7 +16,7 @@ from clauseway.app.books.damages import conditions
 from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
 from clauseway.app.running.pages import HomePages
-from clauseway.app.running.serving import Upkeep
+from clauseway.app.running.upkeep import Upkeep
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.web import create_app

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clauseway.app.books.sealing import open_lake
-from clauseway.app.opening.charges import usage_charges
+from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.app.opening.periods import month

@@ -18,7 +18,8 @@ import two_agreements
 from clauseway.agreement.language.terms import Inoperative
 from clauseway.app.agreements.exporting import extract
 from clauseway.app.books.sealing import open_lake
-from clauseway.app.opening.charges import charges_of, usage_charges
+from clauseway.app.books.usage_charges import usage_charges
+from clauseway.app.opening.charges import charges_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
@@ -28,7 +29,7 @@ from clauseway.ledger import balances
 from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.lake.attempts import Selection, attempts
-from clauseway.storage.lake.rollups import usage_by
+from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.values import Interval
 from in_process import run
 

@@ -20,7 +20,8 @@ from clauseway.app.books.keys import create_key, revoke_key
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.serving import Served, ServeOptions, Signals, Upkeep, keep, serving
+from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
+from clauseway.app.running.upkeep import Upkeep
 from postgresql_server import new_database
 
 MODEL = "gpt-5.5"

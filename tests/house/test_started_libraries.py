@@ -17,6 +17,7 @@ PAGES = DATABASE | {"jinja2", "starlette"}
 STARTS = [
     ("clauseway.gateway.__main__", set[str]()),
     ("clauseway.sandbox.__main__", {"botocore", "cryptography", "requests", "uvicorn"}),
+    ("clauseway.cli.gateway.serve", PAGES),
     ("clauseway.app.running.pages", PAGES | {"uvicorn"}),
     ("clauseway.cli.agreement.decide", AGREEMENT),
     ("clauseway.cli.customers.tenancy", DATABASE),

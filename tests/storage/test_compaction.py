@@ -28,10 +28,11 @@ from clauseway.storage.lake.columns import sound_table
 from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.files import INTENTS, USAGE, DroppedDays, files_of, kept_from
+from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.quarantine import held
 from clauseway.storage.lake.records import records
-from clauseway.storage.lake.rollups import scan, usage_by
+from clauseway.storage.lake.rollups import scan
 from clauseway.values import Interval, start_of_day_ns
 from soak import examples
 

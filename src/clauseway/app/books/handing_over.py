@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from clauseway.agreement import Ownership
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.books.settled import latest_settlements
-from clauseway.app.opening.charges import usage_charges
+from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import A_FOLDER, writing
-from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.exchange.accounting import entries_of
 from clauseway.exchange.beancount import beancount_text
@@ -276,17 +276,6 @@ def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:
                 if row["status"] in SERVED and part.party in ("", row["seller"])
             ]
             yield from write_cloudevents(counted)
-
-
-def unpriced(error: UnknownPrice) -> InvalidInput:
-    """Return the refusal of usage without a price."""
-    problem, todo = "usage has no price", TODO_PRICE
-    return InvalidInput(
-        *(
-            Problem(what=problem, why=f"no price for {sentence}", where="price book", todo=todo)
-            for sentence in error.sentences
-        )
-    )
 
 
 def _require_settled(home: Home, part: ExportScope) -> None:

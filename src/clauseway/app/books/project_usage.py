@@ -6,19 +6,22 @@ import time
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
+from importlib import import_module
 
 import msgspec
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.charges import in_usd
 from clauseway.app.opening.home import Home
 from clauseway.gateway.plan import UsageQuestion
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
-from clauseway.storage.lake.rollups import Usage, usage_by
+from clauseway.storage import Control
+from clauseway.storage.lake.hourly_sums import Usage, usage_by
 from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, day_after, day_of
 
+# Sealing writes Parquet; the gateway, which hands questions over, starts without that library.
+_SEALING = "clauseway.app.books.sealing"
 # Each sealing leaves files, and a project may ask at any rate.
 _SEAL_EVERY_S = 5.0
 # Books change when somebody names others; to read them takes a quarter of a second.
@@ -60,7 +63,7 @@ class ProjectUsages:
         with self._one_question:
             now_s = time.monotonic()
             if now_s - self._sealed_s >= _SEAL_EVERY_S:
-                seal(self._home)
+                import_module(_SEALING).seal(self._home)
                 self._sealed_s = now_s
             return msgspec.json.encode(self._of(question, self._prices_at(now_s)))
 
@@ -73,8 +76,11 @@ class ProjectUsages:
     def _of(self, question: UsageQuestion, prices: PriceTable) -> dict[str, object]:
         days = Interval(question.first, day_after(question.last))
         buyer = {"organisation": question.organisation, "project": question.project}
-        with open_lake(self._home) as lake:
-            sums = usage_by(lake.control, _BY, days, buyer)
+        control = Control.open(self._home.make().control)
+        try:
+            sums = usage_by(control, _BY, days, buyer)
+        finally:
+            control.close()
         by_model: defaultdict[tuple[date, str], _ModelDay] = defaultdict(_ModelDay)
         for usage in sums:
             hour, product, seller, cloud, region = usage.key

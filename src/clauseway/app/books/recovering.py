@@ -15,8 +15,9 @@ import msgspec
 
 from clauseway import spool
 from clauseway.app.books.damages import conditions
+from clauseway.app.books.journals import register_spool
 from clauseway.app.books.losses import given_up
-from clauseway.app.books.sealing import alone, open_lake, register_spool, seal
+from clauseway.app.books.sealing import alone, open_lake, seal
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.files import force_folder, write_whole

@@ -17,7 +17,7 @@ import msgspec
 
 from clauseway import spool
 from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.leasing import UnreadJournals, dead_leases, return_leases
+from clauseway.app.books.returning import UnreadJournals, dead_leases, return_leases
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.metering import RequestId
@@ -97,28 +97,6 @@ def seal(home: Home) -> Sealing:
 def alone(home: Home) -> AbstractContextManager[None]:
     """One at a time changes the lake: two sealers would cut one spool into ranges that overlap."""
     return locks.alone(home, "seal")
-
-
-def register_spool(home: Home, directory: Path) -> str:
-    """Register the spool in a folder of the home; its identity, in hex.
-
-    Before a gateway writes it, and again once that runs: then its newest segment is known.
-    """
-    control = Control.open(home.make().control)
-    try:
-        identity = spool.identify(directory).hex()
-        newest = max((place.segment for place in spool.positions(directory)), default=-1)
-        fresh = Spool(
-            spool=identity,
-            place=directory.name,
-            registered_ns=time.time_ns(),
-            segment=newest,
-            home=home.identity(),
-        )
-        Losses(control).register(fresh)
-        return identity
-    finally:
-        control.close()
 
 
 def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:

@@ -1,4 +1,4 @@
-"""The charges for metered usage: attempts and sums of the lake meet the prices of their day."""
+"""The charges for metered usage: attempts meet the prices of their day."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -9,9 +9,7 @@ from clauseway.metering import Used
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Charge, PriceTable, Sale
 from clauseway.pricing.table import in_context
-from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.sums import day_sums
-from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK, Interval, day_of, exact_product
+from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK, day_of, exact_product
 
 
 def sale_of(attempt: Used) -> Sale:
@@ -54,26 +52,5 @@ def charges_of(attempts_: Iterable[Used], prices: PriceTable) -> list[UsageCharg
             1,
             charge_of(attempt, prices),
             prices.row(in_context(sale_of(attempt), dict(attempt.units)), day_of(attempt.event_ns)),
-        )
-    )
-
-
-def usage_charges(lake: Lake, prices: PriceTable, days: Interval) -> list[UsageCharge]:
-    """Return the charges for all usage of the days, summed in the lake before it is priced.
-
-    Raise UnknownPrice.
-
-    Pricing the attempts one by one comes to the same: a law in the tests.
-    """
-    return summed(
-        part
-        for usage in day_sums(lake, prices, days)
-        for part in charged_units(
-            usage.day,
-            usage.organisation,
-            usage.project,
-            usage.attempts,
-            prices.charge_sum(usage.sale, usage.day, usage.units),
-            prices.row(usage.sale, usage.day),
         )
     )

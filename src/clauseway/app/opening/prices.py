@@ -393,3 +393,14 @@ def _report(text: str) -> Mapping[Unit, int]:
     if problems:
         raise InvalidInput(*problems)
     return report
+
+
+def unpriced(error: UnknownPrice) -> InvalidInput:
+    """Return the refusal of usage without a price."""
+    problem, todo = "usage has no price", TODO_PRICE
+    return InvalidInput(
+        *(
+            Problem(what=problem, why=f"no price for {sentence}", where="price book", todo=todo)
+            for sentence in error.sentences
+        )
+    )

@@ -12,12 +12,12 @@ import msgspec
 
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
-from clauseway.app.books.handing_over import unpriced
 from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.settling import ClosedMonths, Settler, late_of, vouchers_hash, with_late
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
+from clauseway.app.opening.prices import unpriced
 from clauseway.app.reports.handed_statements import (
     CANNOT_BE_CHECKED,
     DIFFERS,

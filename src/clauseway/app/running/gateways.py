@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clauseway import spool
-from clauseway.app.books.sealing import register_spool
+from clauseway.app.books.journals import register_spool
 from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import Child, run, start
 from clauseway.gateway.plan.settings import Settings

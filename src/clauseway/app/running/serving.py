@@ -12,9 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 from sqlalchemy.exc import DBAPIError
@@ -27,13 +27,9 @@ from clauseway.app.books.basis import (
     history,
     record,
 )
-from clauseway.app.books.compacting import compact_lake
-from clauseway.app.books.damages import write_conditions
-from clauseway.app.books.lake_checks import check_part
 from clauseway.app.books.leasing import lease_server
 from clauseway.app.books.project_usage import ProjectUsages
 from clauseway.app.books.register import recorded_facts
-from clauseway.app.books.sealing import seal
 from clauseway.app.books.tenants import Tenancy, tenancy_for_plan
 from clauseway.app.opening.configuration import (
     Configuration,
@@ -45,7 +41,6 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import SERVED, alone_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, with_recorded
-from clauseway.app.running.commitments import spent_by_name
 from clauseway.app.running.gateways import Gateways
 from clauseway.app.running.planning import compile_plan, write_plan
 from clauseway.app.running.processes import PAGES_PORT, Child, ChildFailed, moved, on_port, start
@@ -54,11 +49,14 @@ from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.routing.checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
-from clauseway.pricing import UnknownPrice
+from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.basis import Acceptance
-from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import InvalidInput, KnownAt, Problem
 
+# These load the engine, for which no start waits.
+_UPKEEP = "clauseway.app.running.upkeep"
+_COMMITMENTS = "clauseway.app.running.commitments"
+_SEALING = "clauseway.app.books.sealing"
 # A lake lags behind the spool by this much at most.
 _SEAL_EVERY_S = 15.0
 # How soon a change or a dead process is seen: a revoked key is refused within a second.
@@ -66,8 +64,6 @@ _LOOK_EVERY_S = 0.25
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
 _MERGE_EVERY_S = 3600.0
 _BALANCES_EVERY_S = 600.0
-# Each round of merging checks one of so many parts of the lake, so that a day covers all of it.
-_CHECK_PARTS = 24
 _LOOPBACK = "127.0.0.1"
 # A process that ends more often within that time is broken: starting it again would hide that.
 _ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0
@@ -174,7 +170,7 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
             known_at=known_at,
             prices=prices,
             where=options.configuration,
-            spent=spent_by_name(home, configuration, prices),
+            spent=_spent_by_name(home, configuration, prices),
             secrets=options.secrets,
         )
     except UnknownPrice as error:
@@ -199,6 +195,14 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
     )
     check(plan)
     return plan
+
+
+def _spent_by_name(home: Home, configuration: Configuration, prices: PriceTable) -> dict[str, int]:
+    """Return the amount ever spent toward each commitment, in picodollars."""
+    if not configuration.commitment:
+        return {}
+    spent: dict[str, int] = import_module(_COMMITMENTS).spent_by_name(home, configuration, prices)
+    return spent
 
 
 def _are_leased(options: ServeOptions, tenancy: Tenancy) -> bool:
@@ -339,7 +343,7 @@ def keep(
     reviving = Reviving(served, report)
     inputs = PlanInputs(options, served.inputs, report)
     with ThreadPoolExecutor(1, "upkeep") as thread:
-        tending = Upkeep(options.home, report, thread)
+        rounds = Rounds(options.home, report, thread)
         while not signals.stop.wait(_LOOK_EVERY_S):
             if (dead := served.dead()) and not reviving.start_again(dead):
                 return dead
@@ -354,8 +358,13 @@ def keep(
                     report("The gateway's processes were replaced.")
                 except (InvalidInput, ChildFailed, ModuleNotFoundError, DBAPIError) as error:
                     report(f"The gateway's processes were not all replaced: {error}")
-            tending.look()
+            rounds.look()
     return None
+
+
+def seal_the_rest(home: Home) -> None:
+    """Seal what the processes had metered when they ended."""
+    import_module(_SEALING).seal(home)
 
 
 def _take_over(options: ServeOptions, served: Served, report: Callable[[str], None]) -> None:
@@ -402,21 +411,17 @@ class Reviving:
         return True
 
 
-class Upkeep:
-    """Upkeep of a served home, round by round. Each problem is reported once."""
+class Rounds:
+    """Rounds of upkeep in a thread: one at a time, each when it is due."""
 
-    def __init__(
-        self, home: Home, report: Callable[[str], None], thread: Executor | None = None
-    ) -> None:
+    def __init__(self, home: Home, report: Callable[[str], None], thread: Executor) -> None:
         self._home, self._told, self._thread = home, report, thread
-        self._part = 0
-        self._lost: set[str] = set()
         self._sealed_s = self._merged_s = time.monotonic()
+        self._upkeep: Any = None
         self._working: Future[None] | None = None
 
     def look(self) -> None:
-        """Begin a round in the thread where one is due and none is under way. Raise what the last
-        one raised."""
+        """Begin a round where one is due and none is under way. Raise what the last one raised."""
         if self._working is not None:
             if not self._working.done():
                 return
@@ -427,37 +432,12 @@ class Upkeep:
             return
         merging = now_s - self._merged_s >= _MERGE_EVERY_S
         self._sealed_s, self._merged_s = now_s, now_s if merging else self._merged_s
-        assert self._thread is not None, "rounds have a thread"
-        self._working = self._thread.submit(partial(self.round, merging=merging))
+        self._working = self._thread.submit(self._round, merging=merging)
 
-    def round(self, *, merging: bool) -> None:
-        """Seal what was metered; where it is time, merge small files and read a part of the lake to
-        its end.
-
-        Where the disk, the database or its address fails, usage stays in the spool until it can be sealed, and
-        the gateway refuses requests once its own disk fails.
-        """
-        try:
-            seal(self._home)
-            if merging:
-                check_part(self._home, self._part, _CHECK_PARTS)
-                self._part = (self._part + 1) % _CHECK_PARTS
-                compact_lake(self._home)
-        except LakeDamaged:
-            pass  # told below
-        except (OSError, DBAPIError, InvalidInput) as error:
-            self._told(
-                f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
-            )
-            return
-        try:
-            lost = {str(condition.problem) for condition in write_conditions(self._home)}
-        except (OSError, DBAPIError, InvalidInput) as error:
-            self._told(f"Damage could not be looked for; it is tried again: {error}")
-            return
-        for text in sorted(lost - self._lost):
-            self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
-        self._lost = lost
+    def _round(self, *, merging: bool) -> None:
+        if self._upkeep is None:
+            self._upkeep = import_module(_UPKEEP).Upkeep(self._home, self._told)
+        self._upkeep.round(merging=merging)
 
 
 class PlanInputs:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import home_at
-from clauseway.app.running.serving import ServeOptions, Signals, keep, serving
+from clauseway.app.running.serving import ServeOptions, Signals, keep, seal_the_rest, serving
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -94,7 +93,7 @@ def command(
 
         answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
         dead = keep(chosen, served, signals)
-    seal(at)
+    seal_the_rest(at)
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)
     return 0

@@ -28,6 +28,8 @@ _SHARE = 4
 # After a refusal, other processes are asked for so long to give back unused slices: longer than
 # they take to answer.
 _RECALL_NS = 5_000_000_000
+# The process of a lease without one: such a lease ends when somebody ends it.
+NOBODY = 0
 _DIGITS = Context(prec=60)
 NO_END_NS = 1 << 63
 

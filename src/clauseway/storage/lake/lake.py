@@ -35,10 +35,11 @@ from clauseway.storage.lake.files import (
     kept_names,
     list_files,
 )
+from clauseway.storage.lake.hourly_sums import Sums, add_sums, replace_day
 from clauseway.storage.lake.quarantine import hold
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.lake.records import days_of
-from clauseway.storage.lake.rollups import Summing, Sums, add_sums, replace_day, scan
+from clauseway.storage.lake.rollups import Summing, scan
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
 from clauseway.values import Interval

@@ -26,9 +26,10 @@ from clauseway.storage.control.control import as_record
 from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.files import ESTIMATE, USAGE, LakeFile, files_of, lost_files, retire
+from clauseway.storage.lake.hourly_sums import replace_day, sums_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.records import days_of
-from clauseway.storage.lake.rollups import replace_day, scan, sums_of
+from clauseway.storage.lake.rollups import scan
 from clauseway.values import HOUR_NS, Interval, day_of
 
 _FILES = schema.lake_files.c

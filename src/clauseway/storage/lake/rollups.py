@@ -1,68 +1,35 @@
-"""Rollups: usage summed by hour, kept in the control database, so that a page costs the same at any
-size of the lake.
+"""Rollups: usage summed by hour on its way into the lake, or from all files of a day.
 
-They are written in the transaction that commits a batch, so they hold a batch once or not at all.
-An attempt that was sealed before (a spool that was copied, a correction) would count twice if it
-were simply added: then the whole day is summed again from its files. INVARIANT: the sums of a day
-are those of a full scan of its files, each attempt once.
+`hourly_sums` keeps them. An attempt that was sealed before (a spool that was copied, a correction)
+would count twice if it were simply added: then the whole day is summed again from its files.
+INVARIANT: the sums of a day are those of a full scan of its files, each attempt once.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO
 
 import ibis
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
-from sqlalchemy import Connection, and_, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from clauseway.metering import SERVED, RequestId, Unit
 from clauseway.metering.checks import IMPORTED
-from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.digests import LakeFault
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of
+from clauseway.storage.lake.hourly_sums import DIMENSIONS, FIGURES, RollupRow, Sums
 from clauseway.storage.lake.records import is_served, once
 from clauseway.storage.lake.sealed_files import SealedFiles
-from clauseway.values import HOUR_NS, Interval, day_after, day_of, start_of_day_ns
+from clauseway.values import HOUR_NS, Interval, day_after, day_of
 
-_DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product", "model")
-_SUMS = ("served", "failed", *(unit.column for unit in Unit))
-_ROWS_IN_MEMORY, _ROWS_AT_ONCE = 20_000, 5_000
-_COLUMNS = schema.rollups.c
-# The same function, in a module for each database.
-_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_ROWS_IN_MEMORY = 20_000
 _FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
-RollupRow = dict[str, Any]
-
-
-class Sums(msgspec.Struct, frozen=True):
-    """The sums that a batch adds, and the days that are summed anew.
-
-    On days that are `unsure` a damaged file hides whether an attempt repeats: sums added there may
-    count twice until the days are summed again.
-    """
-
-    added: Iterable[RollupRow]
-    anew: frozenset[date] = frozenset()
-    unsure: frozenset[date] = frozenset()
-
-
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over some hours: attempts that count, attempts that do not, and the units of those that
-    do, by column."""
-
-    key: tuple[str, ...]
-    served: int
-    failed: int
-    units: dict[str, int]
 
 
 class _Added:
@@ -153,69 +120,6 @@ class Summing:
         return self._held[1]
 
 
-def add_sums(connection: Connection, sums: Sums) -> None:
-    """Add to the sums, in the transaction of their batch."""
-    for day in sums.anew:
-        connection.execute(delete(schema.rollups).where(_in(_day(day))))
-    statement = _INSERTS[connection.dialect.name](schema.rollups)
-    more = {name: _COLUMNS[name] + statement.excluded[name] for name in _SUMS}
-    adding = statement.on_conflict_do_update(index_elements=["hour", *_DIMENSIONS], set_=more)
-    left = iter(sums.added)
-    while some := list(islice(left, _ROWS_AT_ONCE)):
-        connection.execute(adding, some)
-
-
-def replace_day(connection: Connection, day: date, rows: Sequence[RollupRow]) -> bool:
-    """Replace a day's sums by those of a full scan; return whether they differ."""
-    key = ["hour", *_DIMENSIONS, *_SUMS]
-    held = connection.execute(select(*(_COLUMNS[name] for name in key)).where(_in(_day(day))))
-    if {tuple(row) for row in held} == {tuple(row[name] for name in key) for row in rows}:
-        return False
-    add_sums(connection, Sums(list(rows), frozenset([day])))
-    return True
-
-
-def sums_of(connection: Connection, days: Interval) -> list[RollupRow]:
-    """Return the sums of each hour of some days, by every dimension."""
-    names = ["hour", *_DIMENSIONS, *_SUMS]
-    query = select(*(_COLUMNS[name] for name in names)).where(_in(days))
-    return [dict(row._mapping) for row in connection.execute(query)]
-
-
-def usage_by(
-    control: Control,
-    by: Sequence[str],
-    days: Interval | None = None,
-    only: Mapping[str, str] | None = None,
-) -> list[Usage]:
-    """Return the sums by some of hour, organisation, project, seller, cloud, region, product,
-    model, in their order; only of rows with these names, where any are given."""
-    key = [_COLUMNS[name] for name in by]
-    query = (
-        select(*key, *(func.sum(_COLUMNS[name]).label(name) for name in _SUMS))
-        .group_by(*key)
-        .order_by(*key)
-    )
-    if days is not None:
-        query = query.where(_in(days))
-    for dimension, name in (only or {}).items():
-        query = query.where(_COLUMNS[dimension] == name)
-    with control.reading() as connection:
-        return [
-            Usage(
-                key=tuple(str(row._mapping[name]) for name in by),
-                served=int(row._mapping["served"]),
-                failed=int(row._mapping["failed"]),
-                units={
-                    unit.column: int(row._mapping[unit.column])
-                    for unit in Unit
-                    if row._mapping[unit.column]
-                },
-            )
-            for row in connection.execute(query)
-        ]
-
-
 def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
     """Sum some days by reading every row of the files; of each attempt, only its best known
     record."""
@@ -226,14 +130,14 @@ def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
     summed = (
         once(con, files, days)
         .mutate(hour=_.event_ns // HOUR_NS)
-        .group_by("hour", *_DIMENSIONS)
+        .group_by("hour", *DIMENSIONS)
         .agg(
             served=counts.sum(),
             failed=(~counts).sum(),
             **{unit.column: _[unit.column].sum(where=counts).fill_null(0) for unit in Unit},
         )
     )
-    return list(con.to_pyarrow(summed.order_by("hour", *_DIMENSIONS)).to_pylist())
+    return list(con.to_pyarrow(summed.order_by("hour", *DIMENSIONS)).to_pylist())
 
 
 def _days_again(
@@ -291,18 +195,18 @@ def _days_of(file: LakeFile | LakeFault) -> set[date]:
 def _summed(usage: pa.Table) -> pa.Table:
     """Sum rows in memory, among which no attempt repeats."""
     counts = pc.is_in(usage["status"], pa.array([int(status) for status in SERVED], pa.int8()))
-    columns = {name: usage[name].cast(pa.string()) for name in _DIMENSIONS}
+    columns = {name: usage[name].cast(pa.string()) for name in DIMENSIONS}
     # Events are not before 1970, so this is the floor.
     columns["hour"] = pc.divide(usage["event_ns"], HOUR_NS)
     columns["served"] = pc.cast(counts, pa.int64())
     columns["failed"] = pc.cast(pc.invert(counts), pa.int64())
     for unit in Unit:
         columns[unit.column] = pc.if_else(counts, pc.fill_null(usage[unit.column], 0), 0)
-    keys = ["hour", *_DIMENSIONS]
+    keys = ["hour", *DIMENSIONS]
     grouped = (
         pa.table(columns)
         .group_by(keys, use_threads=False)
-        .aggregate([(name, "sum") for name in _SUMS])
+        .aggregate([(name, "sum") for name in FIGURES])
     )
     return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
@@ -313,8 +217,3 @@ def _day_of(row: RollupRow) -> date:
 
 def _day(day: date) -> Interval:
     return Interval(day, day_after(day))
-
-
-def _in(days: Interval) -> Any:
-    begin, end = (start_of_day_ns(day) // HOUR_NS for day in (days.begin, days.end))
-    return and_(_COLUMNS.hour >= begin, _COLUMNS.hour < end)

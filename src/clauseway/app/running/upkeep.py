@@ -1,0 +1,54 @@
+"""Upkeep of a served home: usage is sealed, files are merged and checked, damage is looked for."""
+
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from clauseway.app.books.compacting import compact_lake
+from clauseway.app.books.damages import write_conditions
+from clauseway.app.books.lake_checks import check_part
+from clauseway.app.books.sealing import seal
+from clauseway.app.opening.home import Home
+from clauseway.storage.lake.digests import LakeDamaged
+from clauseway.values import InvalidInput
+
+# Each round of merging checks one of so many parts of the lake, so that a day covers all of it.
+_CHECK_PARTS = 24
+
+
+class Upkeep:
+    """Upkeep of a served home, round by round. Each problem is reported once."""
+
+    def __init__(self, home: Home, report: Callable[[str], None]) -> None:
+        self._home, self._told = home, report
+        self._part = 0
+        self._lost: set[str] = set()
+
+    def round(self, *, merging: bool) -> None:
+        """Seal what was metered; where it is time, merge small files and read a part of the lake to
+        its end.
+
+        Where the disk, the database or its address fails, usage stays in the spool until it can be sealed, and
+        the gateway refuses requests once its own disk fails.
+        """
+        try:
+            seal(self._home)
+            if merging:
+                check_part(self._home, self._part, _CHECK_PARTS)
+                self._part = (self._part + 1) % _CHECK_PARTS
+                compact_lake(self._home)
+        except LakeDamaged:
+            pass  # told below
+        except (OSError, DBAPIError, InvalidInput) as error:
+            self._told(
+                f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
+            )
+            return
+        try:
+            lost = {str(condition.problem) for condition in write_conditions(self._home)}
+        except (OSError, DBAPIError, InvalidInput) as error:
+            self._told(f"Damage could not be looked for; it is tried again: {error}")
+            return
+        for text in sorted(lost - self._lost):
+            self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
+        self._lost = lost
