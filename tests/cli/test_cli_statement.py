@@ -37,7 +37,6 @@ from clauseway.web.pdf import statement_pdf
 from in_process import answer, run
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "docs/statements.md"
 
 
 @pytest.fixture(scope="module")
@@ -71,30 +70,6 @@ def told(home: Home, *arguments: str, code: int = 0) -> Any:
 def written(home: Home, path: Path, *arguments: str) -> Path:
     printed(home, "--period", "2026-05", "--out", str(path), *arguments)
     return path
-
-
-# The guide
-
-
-def shown() -> list[tuple[str, str]]:
-    """The commands of the guide with what it shows them print; `…` stands for anything."""
-    blocks = re.findall(r"```text\n(\$ .*?)```", GUIDE.read_text(), re.DOTALL)
-    parts = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    return [(command.removeprefix("clauseway "), text) for command, _, text in parts]
-
-
-def test_the_guide_follows_a_cent_with_three_commands() -> None:
-    assert [command.split()[:2] for command, _ in shown()[:3]] == [
-        ["statement", "--period"], ["statement", "explain"], ["statement", "explain"],
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("command", "text"), shown(), ids=[command for command, _ in shown()])
-def test_the_guide_shows_what_is_printed(book: Home, command: str, text: str) -> None:
-    done = run(*command.split(), "--home", str(book.root), columns=110)
-    wanted = ".*".join(re.escape(part) for part in text.rstrip().split("…"))
-    given = "\n".join(line.rstrip() for line in done.stdout.splitlines()).rstrip()
-    assert re.fullmatch(wanted, given.lstrip("\n"), re.DOTALL), f"{command} prints\n{given}\n{done.stderr}"
 
 
 # Formats
@@ -559,7 +534,7 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
         (("explain", "2pa4", "--request", "req_0"), "no request 'req_0'"),
         (("verify", "2027-01"), "is not settled"),
         (("verify", "/no/file.json"), "no statement"),
-        (("verify", str(GUIDE)), "it is not a statement"),
+        (("verify", str(ROOT / "README.md")), "it is not a statement"),
         (("sign", "/no/file.json", "--party", "openai"), "no statement"),
         (("dispute", "2pa4", "--party", "amazon", "--reason", "x"), "neither pays nor is paid"),
     ],

@@ -3,8 +3,9 @@
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +17,9 @@ from clauseway.app.opening.library import BUILT_IN, SHIPPED
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.gateway.drafted import print_drafted
+from clauseway.cli.output import console
 from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.wording.names import listed
 
 _NONE = "none"
 
@@ -39,6 +42,13 @@ def command(
         Path | None,
         typer.Option(help="Write it here; by default clauseway.toml in the home."),
     ] = None,
+    demo: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Fill the home with what a document's examples use instead: statements, what-next.",
+        ),
+    ] = "",
     home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -54,7 +64,12 @@ def command(
       clauseway init --vendor openai --vendor azure --model gpt-5.5 --agreement openai-microsoft
     Under no agreement yet:
       clauseway init --vendor mistral --model mistral-large-latest --without-agreement
+    Two settled months, with a price book, a draft and a bill, to try what the documents show:
+      clauseway init --demo what-next
     """
+    if demo:
+        _refuse_answers(vendor, model, agreement, without_agreement, out)
+        return _demonstrate(demo, home, as_json)
     answers = _answers(vendor, model, agreement, without_agreement)
     at, known_at = home_at(home), KnownAt(time.time_ns())
     begun = begin(
@@ -70,6 +85,32 @@ def command(
         ),
     )
     answer(as_json, begun, lambda: print_drafted(begun))
+    return 0
+
+
+def _refuse_answers(*answers: object) -> None:
+    if any(answers):
+        why, todo = "a demo asks no question", "Leave out the answers, or --demo."
+        raise InvalidInput(
+            Problem(what="--demo beside answers", why=why, where="--demo", todo=todo)
+        )
+
+
+def _demonstrate(demo: str, home: Path | None, as_json: bool) -> int:
+    # Settling needs an extra, which a first configuration does not.
+    demonstration: Any = import_module("clauseway.app.books.demonstration")
+    made = demonstration.demonstrate(home_at(home), demo, Path.cwd())
+
+    def show() -> None:
+        out = console()
+        files = ", ".join(Path(file).name for file in made.files)
+        out.print(
+            f"{made.sales} sales settled in {made.home}: {listed(made.settled)}", soft_wrap=True
+        )
+        out.print(f"Beside you: {files}", soft_wrap=True)
+        out.print(f"Every example of {listed(made.documents)} can be pasted now.", soft_wrap=True)
+
+    answer(as_json, made, show)
     return 0
 
 
