@@ -82,6 +82,10 @@ lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
 	@for family in tests/gateway/clients/*.in tests/iceberg.in tests/s3.in; do $(LOCK) $$family --output-file $${family%.in}.txt; done
 
+.PHONY: openapi
+openapi: $(VENV)/.setup ## write docs/openapi/ again, from the tables of the gateway and of the pages
+	@$(BIN)/python tools/openapi docs/openapi
+
 .PHONY: clean
 clean: ## remove .venv, caches and the local data of `make up`
 	rm -rf $(VENV) .clauseway .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

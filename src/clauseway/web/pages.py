@@ -1,6 +1,7 @@
 """The ASGI application: every page of the list of `contexts`, and beside them
 
     GET /counts.json   the counts, as the first page's script asks for them
+    GET /openapi.json  these addresses, as an OpenAPI document
     GET /healthz       whether the pages are up
 
 Every page is one document; the content security policy lets nothing in but its own script and
@@ -9,6 +10,7 @@ style.
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.metadata import version
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,6 +23,7 @@ from starlette.routing import Route
 from clauseway.values import InvalidInput
 from clauseway.web.contexts import PAGES, PageSource, Unavailable, WebPage
 from clauseway.web.drawing import environment
+from clauseway.web.openapi import pages_document
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
@@ -35,6 +38,7 @@ def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> 
         routes=[
             *(Route(page.path, pages.shows(page)) for page in PAGES),
             Route("/counts.json", pages.counts),
+            Route("/openapi.json", _openapi),
             Route("/healthz", _healthz),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
@@ -51,6 +55,10 @@ def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> 
 
 async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(pages_document(version("clauseway")))
 
 
 class _Pages:

@@ -1,0 +1,55 @@
+"""The addresses of the pages as an OpenAPI document, made from the list of pages."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from clauseway.web.contexts import PAGES, WebPage
+
+_Node = dict[str, Any]
+_PROBLEM = {"description": "A page that says what, why and what to do."}
+
+
+def pages_document(version: str) -> _Node:
+    """Return the document, in OpenAPI 3.1, of the pages of that version of Clauseway."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Clauseway pages",
+            "version": version,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "What is shown in a browser, the counts, and this document. All is read.",
+        },
+        "servers": [{"url": "http://127.0.0.1:8401"}],
+        "paths": {
+            **{page.path: _page(page) for page in PAGES},
+            "/counts.json": _answer("counts", "The counts of the gateway.", "application/json"),
+            "/openapi.json": _answer("openapi", "This document.", "application/json"),
+            "/healthz": _answer("healthz", "Whether the pages are up.", "text/plain"),
+        },
+    }
+
+
+def _page(page: WebPage) -> _Node:
+    schema = {"type": "string"}
+    places = dict.fromkeys(re.findall(r"{(\w+)}", page.path), "path") | dict.fromkeys(
+        page.query, "query"
+    )
+    parameters = [
+        {"name": name, "in": place, "required": place == "path", "schema": schema}
+        for name, place in places.items()
+    ]
+    absent = {"404": {"description": page.absent.what}}
+    described = _answer(page.name, f"The page {page.name}.", "text/html", absent)
+    return {**described, "parameters": parameters} if parameters else described
+
+
+def _answer(name: str, summary: str, kind: str, more: Mapping[str, _Node] | None = None) -> _Node:
+    answers = {"200": {"description": summary, "content": {kind: {}}}, **(more or {})}
+    return {
+        "get": {
+            "operationId": name,
+            "summary": summary,
+            "responses": {**answers, "503": _PROBLEM},
+        }
+    }

@@ -1,0 +1,37 @@
+"""The pages' OpenAPI document: valid, kept in the documents, and of the addresses that answer, no more and no fewer."""
+
+import json
+from pathlib import Path
+
+from openapi_spec_validator import validate
+from sample_pages import LINE, STATEMENT, SamplePages
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from clauseway.web import create_app
+
+KEPT = Path(__file__).parents[2] / "docs/openapi/pages.json"
+APP = create_app(SamplePages(), hosts=["*"])
+DOCUMENT = TestClient(APP).get("/openapi.json").json()
+
+
+def test_the_document_is_valid() -> None:
+    validate(DOCUMENT)
+
+
+def test_the_kept_document_is_the_one_that_is_served() -> None:
+    assert json.loads(KEPT.read_text()) == DOCUMENT, "write it again: make openapi"
+
+
+def test_each_route_is_listed_and_no_other() -> None:
+    assert {route.path for route in APP.routes if isinstance(route, Route)} == DOCUMENT["paths"].keys()
+
+
+def test_each_address_answers_as_it_is_listed() -> None:
+    parts = {"period": STATEMENT.period, "line": LINE.id}
+    with TestClient(APP) as client:
+        for path, listed in DOCUMENT["paths"].items():
+            answer = client.get(path.format(**parts))
+            assert answer.status_code == 200, path
+            (kind,) = listed["get"]["responses"]["200"]["content"]
+            assert answer.headers["content-type"].startswith(kind), path
