@@ -1,5 +1,5 @@
-"""Other people's clients, pinned by hash and installed into the cache: Python's by a lock in `clients`, Node's by a
-folder of `node` with a `package-lock.json`. No lock names a registry: pip and npm ask the one they are configured for.
+"""Other people's clients, pinned by hash and installed into the cache: Python's by a lock in `gateway/clients`, Node's
+by a folder with a `package-lock.json`. No lock names a registry: pip and npm ask the one they are configured for.
 """
 
 import hashlib
@@ -19,8 +19,9 @@ from obtained import obtain
 
 INSTALL_S = 1200.0  # an upper bound for a busy machine and a slow registry: Codex is 170 MB
 RUN_S = 300.0
-CLIENTS = Path(__file__).with_name("clients")
-NODE = Path(__file__).with_name("node")
+_OF_GATEWAY = Path(__file__).with_name("gateway")
+CLIENTS = _OF_GATEWAY / "clients"
+NODE = _OF_GATEWAY / "node"
 # The interpreter without our own environment: a client's libraries alone.
 PYTHON = getattr(sys, "_base_executable", sys.executable)
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
