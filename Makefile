@@ -86,6 +86,10 @@ lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 openapi: $(VENV)/.setup ## write docs/openapi/ again, from the tables of the gateway and of the pages
 	@$(BIN)/python tools/openapi docs/openapi
 
+.PHONY: release
+release: $(VENV)/.dev ## commit, tag and build a release into dist/, without publishing it (VERSION=0.2.0)
+	@$(BIN)/python tools/release $(or $(VERSION),$(error name the version: make release VERSION=0.2.0))
+
 .PHONY: clean
 clean: ## remove .venv, caches and the local data of `make up`
 	rm -rf $(VENV) .clauseway .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
