@@ -8,6 +8,7 @@ import random
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
+from itertools import permutations
 from itertools import product as every
 from pathlib import Path
 from typing import NamedTuple
@@ -140,9 +141,12 @@ def shapes() -> Iterator[Case]:
         yield Case("contract-compute", party, "compute.new", cloud)
     for party, what in every(PARTIES, LICENSED):
         yield Case("use-under-licence", party, what)
-    for party, to, what in every(PARTIES, PARTIES, LICENSED):
+    # Nobody licenses or owes anything to itself.
+    for (party, to), what in every(permutations(PARTIES, 2), LICENSED):
         yield Case("license", party, what, to=to)
-    for party, to, what in every(PARTIES, PARTIES, ("", "gpt-5.5", "app", "ip.models", "gpt-oss-120b", "open-weight")):
+    for (party, to), what in every(
+        permutations(PARTIES, 2), ("", "gpt-5.5", "app", "ip.models", "gpt-oss-120b", "open-weight")
+    ):
         yield Case("share-revenue", party, what, to=to)
 
 

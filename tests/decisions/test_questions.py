@@ -50,6 +50,8 @@ action=license; product=ip.models                 | --to         | it is missing
 action=license; product=ip.models; to=nobody      | --to         | unknown name 'nobody'
 action=license; product=ip.models; to=amazon; cloud=moon | --cloud | unknown name 'moon'
 action=share-revenue                              | --to         | it is missing
+action=license; product=ip.models; to=openai       | --to         | 'openai' is the party itself
+action=share-revenue; to=openai                    | --to         | 'openai' is the party itself
 action=share-revenue; to=microsoft; product=gpt-9 | --product    | unknown name 'gpt-9'
 action=share-revenue; to=microsoft; product=api   | --product    | 'api' is a wider class
 to=microsoft                                      | --to         | it has no meaning here

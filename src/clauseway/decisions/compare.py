@@ -81,10 +81,13 @@ class Box(NameLists, frozen=True, kw_only=True):
 
     def combinations(self) -> Iterator[Combination]:
         for members in every(*self._sides):
-            yield Combination(**dict(zip(_PARTS, members, strict=True)))
+            if not _is_to_itself(members):
+                yield Combination(**dict(zip(_PARTS, members, strict=True)))
 
     def __len__(self) -> int:
-        return prod(map(len, self._sides))
+        others = len(self.parties) * len(self.to) - len({*self.parties} & {*self.to})
+        rest = prod(map(len, self._sides)) // (len(self.parties) * len(self.to))
+        return others * rest
 
     @property
     def _sides(self) -> _Members:
@@ -187,6 +190,7 @@ def _met_since(before: Verdict, after: Verdict) -> Reason | None:
 # Grouping
 
 _PARTS = tuple(part.name for part in PARTS)
+_PARTY, _TO = _PARTS.index("party"), _PARTS.index("to")
 # Positions in the parts, in the order in which to join along them.
 _JOINED = tuple(sorted(range(len(PARTS)), key=lambda at: PARTS[at].joined))
 
@@ -206,16 +210,57 @@ def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
 
 
 def _joined(changes: Sequence[OutcomeChange]) -> list[_Members]:
-    """Join changes into boxes until no two boxes differ in one side only."""
+    """Join changes into boxes until no two boxes differ in one side only.
+
+    Nobody licenses or owes anything to itself. A box may hold such a pair all the same, so that
+    acts between all of some parties stand in one box: its combinations leave it out.
+    """
+    combinations = [_parts(change.combination) for change in changes]
     boxes: list[_Members] = [
-        tuple((part,) for part in _parts(change.combination)) for change in changes
+        tuple((part,) for part in parts) for parts in (*combinations, *_to_itself(combinations))
     ]
     count = 0
     while len(boxes) != count:
         count = len(boxes)
         for side in _JOINED:
             boxes = _joined_along(side, boxes)
-    return boxes
+    return [_without_itself(box) for box in boxes if not _is_to_itself_alone(box)]
+
+
+def _to_itself(combinations: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Return each pair of a party and itself, of parties on both sides of equal acts."""
+    sides: dict[tuple[str, ...], tuple[set[str], set[str]]] = {}
+    for parts in combinations:
+        if parts[_TO]:
+            act = tuple(part for at, part in enumerate(parts) if at not in (_PARTY, _TO))
+            parties, others = sides.setdefault(act, (set(), set()))
+            parties.add(parts[_PARTY])
+            others.add(parts[_TO])
+    pairs = []
+    for act, (parties, others) in sides.items():
+        for party in sorted(parties & others):
+            parts = list(act)
+            for at in sorted((_PARTY, _TO)):
+                parts.insert(at, party)
+            pairs.append(tuple(parts))
+    return pairs
+
+
+def _is_to_itself(members: Sequence[object]) -> bool:
+    return members[_PARTY] == members[_TO]
+
+
+def _is_to_itself_alone(box: _Members) -> bool:
+    return _is_to_itself(box) and len(box[_TO]) == 1
+
+
+def _without_itself(box: _Members) -> _Members:
+    """Return a box without the pairs that stand at its edge: a single party, or a single other."""
+    sides = list(box)
+    for side, other in ((_PARTY, _TO), (_TO, _PARTY)):
+        if len(sides[other]) == 1:
+            sides[side] = tuple(name for name in sides[side] if name not in sides[other])
+    return tuple(sides)
 
 
 def _joined_along(side: int, boxes: Iterable[_Members]) -> list[_Members]:

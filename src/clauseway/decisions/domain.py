@@ -42,7 +42,8 @@ def all_questions(
 ) -> Iterator[Question]:
     """Yield every valid combination of names, in a stable order.
 
-    Parts that an action does not take (a cloud for a licence) are left empty.
+    Parts that an action does not take (a cloud for a licence) are left empty. Nobody licenses or
+    owes anything to itself.
 
     Where no term names sellers, the seller is the party: what it serves for other sellers is
     walked with `every_seller` alone. Regions are those that the catalog defines, and elsewhere.
@@ -56,6 +57,8 @@ def all_questions(
         for product in products_of(catalog, action):
             for combination in every(*names.values()):
                 named = dict(zip(names, combination, strict=True))
+                if named["to"] == named["party"]:
+                    continue
                 named["seller"] = named["seller"] or named["party"]
                 yield Question(
                     action=action,

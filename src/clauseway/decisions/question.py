@@ -231,6 +231,9 @@ def _check_parts(problems: list[Problem], asked: Names) -> None:
     if action in ACTIONS_WITH_OTHER_PARTY and not to:
         whom = "the licensee" if action == LICENSE else "the payee"
         refuse("--to", "it is missing", f"{action} needs {whom}", "Name the other party with --to.")
+    if action in ACTIONS_WITH_OTHER_PARTY and to and to == asked.party:
+        why = f"{to} stands on both sides, and nobody licenses or owes anything to itself"
+        refuse("--to", f"{to!r} is the party itself", why, "Name another party with --to.")
     if action not in ACTIONS_WITH_OTHER_PARTY and to:
         refuse("--to", "it has no meaning here", f"{action} has no other party", "Leave --to out.")
     if action in ACTIONS_WITH_CLOUD and not asked.cloud:

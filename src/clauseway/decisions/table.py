@@ -27,12 +27,12 @@ from clauseway.decisions.classes import ActContexts, Partition, Partitions, Situ
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import decide_act
-from clauseway.decisions.parts import ACTIONS_WITH_SELLER, BY_NAME, Names
+from clauseway.decisions.parts import ACTIONS_WITH_OTHER_PARTY, ACTIONS_WITH_SELLER, BY_NAME, Names
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on, left_out
 from clauseway.values import FOREVER, KnownAt
 
-_SELLER, _REGION = BY_NAME["seller"], BY_NAME["region"]
+_SELLER, _REGION, _TO = BY_NAME["seller"], BY_NAME["region"], BY_NAME["to"]
 # The action of a seller that sells what another party serves. An ordinary `sell` row leaves out
 # products that may be served but not sold.
 _SOLD = "\0sell what is served"
@@ -237,6 +237,12 @@ class _Leaf:
                 if not other:
                     continue
                 named["seller"] = other
+            if action in ACTIONS_WITH_OTHER_PARTY and named["to"] == named["party"]:
+                # Nobody licenses or owes anything to itself: another of a class stands for it.
+                other = self._names[_TO].another(named["to"])
+                if not other:
+                    continue
+                named["to"] = other
             named.update(fixed)
             yield at, Act(**named)
 
@@ -284,6 +290,8 @@ class DecisionTable:
         region: str = "",
     ) -> Verdict:
         """Return the verdict on a day. Raises KeyError unless the parts make a valid `Question`."""
+        if to == party:
+            raise KeyError(f"{action} is between two parties")
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
         at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
