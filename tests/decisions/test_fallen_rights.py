@@ -5,6 +5,7 @@ from reference_evaluator import World
 
 from clauseway import OpenAgreement
 from clauseway.app.agreements.checking import rights_that_fall
+from clauseway.app.agreements.terms import terms_view
 from clauseway.decisions import Tables
 from clauseway.decisions.fallen import fallen_rights
 from clauseway.decisions.trace import trace
@@ -258,3 +259,33 @@ def test_a_right_that_falls_is_told(terms: str, later: str, told: list[str]) -> 
     remarks = list(rights_that_fall(opened.agreement, fallen))
     assert [remark.what for remark in remarks] == told
     assert all("A2." in remark.why and "A2.md:" in remark.why for remark in remarks)
+
+
+PAUSES = f"{PASSES}\nwhile-no: milestone"
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        (PAUSES, ["A1.under falls on 2026-05-01 for rights"]),
+        (
+            PAUSES.replace("milestone", "stop"),
+            ["A1.under falls on 2026-05-01 for rights; from 2026-06-01 it counts again"],
+        ),
+    ],
+)
+def test_a_right_that_falls_by_an_event_is_told(terms: str, told: list[str]) -> None:
+    facts = (
+        "kind: milestone, effective: 2026-05-01",
+        "kind: event, event: stop, effective: 2026-05-01, through: 2026-05-31",
+    )
+    texts = documents(f"{UNDER}\n\n{terms}", facts)
+    texts["agreement.md"] = texts["agreement.md"].replace(
+        "rules:\n", "events: {stop: {says: S., source: [T]}}\nrules:\n"
+    )
+    opened = reading(texts)
+    fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
+    remarks = list(rights_that_fall(opened.agreement, fallen))
+    assert [remark.what for remark in remarks] == told
+    [passes] = [row for row in terms_view(opened, "2026-04-01", None, {}).terms if row.kind == "permission"]
+    assert (passes.until, passes.again) == ("2026-05-01", "2026-06-01" if "again" in told[0] else "")

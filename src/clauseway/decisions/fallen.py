@@ -23,11 +23,15 @@ from clauseway.decisions.emptied import readings_named
 from clauseway.decisions.givers import Givers, giver_of
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
+# The day on which a right falls, and the day from which it counts again.
+_Fall = tuple[date, date | None]
+
 
 class FallenRight(msgspec.Struct, frozen=True, kw_only=True):
     """A right that falls on a day, of which products, and the texts that take it from its giver.
 
-    `term` names a term, or the recorded `grant`.
+    `term` names a term, or the recorded `grant`. `again` is the day from which it counts again,
+    because its giver's right was paused by an event; None if it never does.
     """
 
     term: str
@@ -35,6 +39,7 @@ class FallenRight(msgspec.Struct, frozen=True, kw_only=True):
     day: date
     products: tuple[str, ...]
     by: tuple[Citation, ...]
+    again: date | None = None
     grant: Grant | None = None
 
 
@@ -72,14 +77,14 @@ class _Search(msgspec.Struct, frozen=True):
     def of_term(self, state: TermState) -> Iterator[FallenRight]:
         """Yield the days on which a term falls."""
         giver = giver_of(state.term)
-        days: dict[date, list[str]] = {}
+        days: dict[_Fall, list[str]] = {}
         for name, lineage in self.lineages.items() if giver else ():
-            if not lineage.isdisjoint(_products(state.term)):
-                lost = self.givers.lost(state, lineage, self.last_day)
-                if lost is not None and lost.fell:
-                    days.setdefault(lost.day, []).append(name)
-        for day, names in days.items():
-            yield self._fallen(state.term.id, giver, day, names)
+            if not lineage.isdisjoint(_products(state.term)) and state.begin < state.end:
+                for fall in self.givers.falls(giver, lineage, state.begin, state.end):
+                    days.setdefault(fall, []).append(name)
+        for (day, again), names in days.items():
+            fallen = self._fallen(state.term.id, giver, day, names)
+            yield msgspec.structs.replace(fallen, again=again)
 
     def of_grant(self, grant: Fact, facts: FactRegister) -> Iterator[FallenRight]:
         """Yield the days on which a recorded grant falls, by whoever granted it."""

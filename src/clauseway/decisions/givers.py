@@ -164,6 +164,34 @@ class Givers(msgspec.Struct, frozen=True):
         # Most givers could give to the end; only of others is the history walked.
         if self.may_give(giver, lineage, max(begin, end - _ONE_DAY)):
             return end
+        until = None
+        for day, following in self._stretches(lineage, begin, end):
+            if self.may_give(giver, lineage, day):
+                until = following
+        return until
+
+    def falls(
+        self, giver: str, lineage: frozenset[str], begin: date, end: date
+    ) -> Iterator[tuple[date, date | None]]:
+        """Yield each day before `end` from which a giver can give no more, with the day from which
+        it can again; None if it never can.
+        """
+        could, fell = False, None
+        for day, _ in self._stretches(lineage, begin, end):
+            can = self.may_give(giver, lineage, day)
+            if can and fell is not None:
+                yield fell, day
+                fell = None
+            if could and not can:
+                fell = day
+            could = can
+        if fell is not None:
+            yield fell, None
+
+    def _stretches(
+        self, lineage: frozenset[str], begin: date, end: date
+    ) -> Iterator[tuple[date, date]]:
+        """Return the stretches of days between which what givers can give of a product changes."""
         turns = {
             day
             for state in (*self.owning, *self.licensing)
@@ -171,12 +199,7 @@ class Givers(msgspec.Struct, frozen=True):
             for day in (state.begin, state.end)
             if begin < day < end
         }
-        until = None
-        days = [begin, *sorted(turns), end]
-        for day, following in pairwise(days):
-            if self.may_give(giver, lineage, day):
-                until = following
-        return until
+        return pairwise([begin, *sorted(turns), end])
 
     def broken(
         self, giver: str, lineage: frozenset[str], day: date, behind: tuple[str, ...] = ()

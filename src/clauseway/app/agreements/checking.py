@@ -131,15 +131,26 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
         with_it = ""
         if term.exclusive or term.sole:
             with_it = f", and {right.term}{EXCLUSIVE_SUFFIX} with it"
+        if right.again is not None:
+            with_it += f"; from {right.again} it counts again"
+        since = "until that" if right.again is not None else "from then on"
+        todo = (
+            f"Let whoever can give it then give it to {holder} in a term of its own, or end "
+            f"{right.term} in a change if it is meant to end."
+        )
+        if right.again is not None:
+            todo = (
+                "Nothing, if it is to pause with its giver's right; else let whoever can give it "
+                f"then give it to {holder} in a term of its own."
+            )
         yield remark(
             Severity.WARNING,
             "falls",
             term.citation,
             f"{right.term} falls on {right.day} for {listed(right.products)}{with_it}",
-            f"from then on {right.giver} neither owns that nor may license it on ({lines}), and a "
+            f"{since} {right.giver} neither owns that nor may license it on ({lines}), and a "
             "right holds no longer than its giver's",
-            f"Let whoever can give it then give it to {holder} in a term of its own, or end "
-            f"{right.term} in a change if it is meant to end.",
+            todo,
         )
 
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement import Change, TermState
+from clauseway.agreement import Change, InForce, TermState
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.values import FOREVER
@@ -15,7 +15,8 @@ class TermRow(msgspec.Struct, frozen=True, kw_only=True):
     """A term on a day.
 
     `until` is the first day on which it is no longer in force, empty where no end is known.
-    `until_event` is the event that ends it and has not come about; empty if none does.
+    `until_event` is the event that ends it and has not come about; empty if none does. `again` is
+    the day on which a term that an event pauses goes on; empty if none is known.
     """
 
     term: str
@@ -28,6 +29,7 @@ class TermRow(msgspec.Struct, frozen=True, kw_only=True):
     begins: date
     until: str
     until_event: str
+    again: str
     in_force: bool
     ended_by: str
 
@@ -69,7 +71,7 @@ def terms_view(
     force = opened.in_force(as_of, known_at, reading)
     texts = {text.id: text for each in opened.agreement.amendments for text in each.texts}
     rows = [
-        _row(state, texts)
+        _row(state, texts, _again(state, force))
         for state in force.terms
         if state.in_force or (with_ended and state.ended)
     ]
@@ -94,7 +96,17 @@ def terms_view(
     )
 
 
-def _row(state: TermState, texts: Mapping[str, AnyTerm | Change]) -> TermRow:
+def _again(state: TermState, force: InForce) -> str:
+    """Return the day after a pause on which a term goes on."""
+    begins = [
+        later.begin
+        for later in force.states
+        if later.term.id == state.term.id and state.end < later.begin < later.end
+    ]
+    return str(min(begins)) if begins else ""
+
+
+def _row(state: TermState, texts: Mapping[str, AnyTerm | Change], again: str) -> TermRow:
     citation = state.term.citation
     # The text that set the end last: the term itself, or a change of it.
     until = texts[state.ended_by.term].until if state.ended_by.term in texts else ""
@@ -109,6 +121,7 @@ def _row(state: TermState, texts: Mapping[str, AnyTerm | Change]) -> TermRow:
         begins=state.begin,
         until="" if state.end == FOREVER else str(state.end),
         until_event=until if state.end == FOREVER and not until[:1].isdigit() else "",
+        again=again,
         in_force=state.in_force,
         ended_by="" if state.end == FOREVER else state.ended_by.term,
     )

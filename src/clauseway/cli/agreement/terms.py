@@ -66,7 +66,7 @@ def _print(view: TermsView) -> None:
             row.term,
             row.kind,
             row.text,
-            row.until or row.until_event,
+            f"{row.until or row.until_event}{', again from ' if row.again else ''}{row.again}",
             f"{row.document}:{row.line}",
             style="" if row.in_force else "dim",
         )
