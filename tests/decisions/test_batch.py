@@ -120,6 +120,7 @@ SHARES = [
     {"action": "share-revenue", "party": "microsoft", "to": "openai", "as_of": "2026-04-26"},
     {"action": "share-revenue", "party": "microsoft", "to": "openai", "as_of": "2026-04-27"},
     {"action": "share-revenue", "party": "microsoft", "to": "", "as_of": "2026-04-27"},
+    {"action": "share-revenue", "party": "microsoft", "to": "openai", "as_of": "2020-01-01"},
     {"action": "sell", "party": "microsoft", "product": "gpt-5.5", "cloud": "azure", "as_of": "2026-05-01"},
 ]
 
@@ -127,14 +128,14 @@ SHARES = [
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_share_is_due_or_not_due(tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The outcome stays as it is; beside it stands what people read."""
-    rows = [dict.fromkeys(SHARES[3], "") | {"to": ""} | row for row in SHARES]
+    rows = [dict.fromkeys(SHARES[-1], "") | {"to": ""} | row for row in SHARES]
     source, target = written(rows, tmp_path / f"q{suffix}"), tmp_path / f"a{suffix}"
     assert run(["decide", "--batch", str(source), "--out", str(target)]) == 3
     printed = capsys.readouterr().err.splitlines()[0]
-    assert printed == "4 questions: 1 due, 1 invalid, 1 not due, 1 permitted"
+    assert printed == "5 questions: 1 due, 1 invalid, 1 not due, 1 permitted, 1 unstated"
     answers = read(target)
-    assert [row["outcome"] for row in answers] == ["permitted", "forbidden", "invalid", "permitted"]
-    due = ["true", "false", "", ""] if suffix == ".csv" else [True, False, None, None]
+    assert [row["outcome"] for row in answers] == ["permitted", "forbidden", "invalid", "unstated", "permitted"]
+    due = ["true", "false", "", "", ""] if suffix == ".csv" else [True, False, None, None, None]
     assert [row.get("due") for row in answers] == due
 
 

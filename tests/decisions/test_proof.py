@@ -66,7 +66,7 @@ CLAIMS = [
      "holds"),
     (never(UNSTATED), Within(), "2023-01-23", "2033-12-31", "holds"),
     (never(UNSTATED), Within(actions=("license",)), "2023-01-22", "2033-12-31",
-     "2023-01-22: acme license hardware acme"),
+     "2023-01-22: acme license hardware amazon"),
     (always(FORBIDDEN, CONDITIONAL), Within(actions=("sell",), parties=("google",), products=("gpt-5.5",)),
      "2023-01-23", "2033-12-31", "holds"),
     # A wider class, of which nothing can be asked, stands for all in it; a class for a new product of it.

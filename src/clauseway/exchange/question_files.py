@@ -7,9 +7,9 @@ PyArrow.
 
 A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row
 that cannot be read is reported in its place, as an invalid question is: its outcome is `invalid`,
-and `problem` says why. Of a revenue share, `due` is true or false beside the outcome. A column is
-named as the part of a question is, or as its flag; a column of any other name is kept and asks
-nothing.
+and `problem` says why. Of a revenue share, `due` is true or false beside the outcome, where
+anything is stated. A column is named as the part of a question is, or as its flag; a column of any
+other name is kept and asks nothing.
 """
 
 import csv
@@ -45,7 +45,8 @@ _ROWS_READ_SINGLY = 1 << 16
 class AnsweredRow(msgspec.Struct, frozen=True):
     """The answer to a row: outcome and deciding terms, or the problem with its question.
 
-    `due` says of a revenue share if it is due, and is None for other actions.
+    `due` says of a revenue share if it is due, and is None where nothing is stated, and for other
+    actions.
     """
 
     outcome: str

@@ -15,5 +15,7 @@ def outcome_word(outcome: Outcome, actions: str | Collection[str]) -> str:
 
 
 def is_due(outcome: Outcome, action: str) -> bool | None:
-    """Return whether a revenue share is due; None for other actions."""
-    return outcome is Outcome.PERMITTED if action == SHARE else None
+    """Return whether a revenue share is due; None where nothing is stated, and for other actions."""
+    if action != SHARE or outcome is Outcome.UNSTATED:
+        return None
+    return outcome is Outcome.PERMITTED
