@@ -454,7 +454,7 @@ def test_terms_take_turns_only_if_the_first_to_begin_is_the_one_that_ends() -> N
         # Known from the day on which A1 was: nobody could ever have expected it to come.
         ("2024-01-01", ["warning dead: A1.only is never in force"]),
         # Until then it was to come in 2026.
-        ("2025-01-01", []),
+        ("2025-01-01", ["note never-begins: A1.only never begins: A2.ends ends it before 2026-01-01"]),
     ],
 )
 def test_a_term_that_is_ended_before_it_begins_is_dead_unless_it_was_once_to_come(

@@ -48,7 +48,10 @@ from clauseway.values import KnownAt
 
 
 def never_in_force(lives: Lives) -> Iterator[Remark]:
-    """Remark on a term that never comes into force, with any knowledge and under any reading."""
+    """Remark on a term that never comes into force under any reading.
+
+    Where it was once expected to come, that is a note.
+    """
     for amendment, term in lives.terms:
         about = lives.amendments_on(term)
         small = whatever_happens(msgspec.structs.replace(lives.agreement, amendments=tuple(about)))
@@ -57,15 +60,32 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
         learned += [fact.known for fact in lives.facts.facts if isinstance(fact, EventHappened)]
         points = {amendment.known, *(point for point in learned if point > amendment.known)}
         # A term that has ended by the day it begins has ended for good, so that day is enough.
-        states = [
-            state
+        by_point = [
+            [
+                state
+                for readings in lives.readings_of(about)
+                for state in in_force(
+                    small, lives.facts.known(point), term.begins, point, readings
+                ).states
+            ]
             for point in sorted(points)
-            for readings in lives.readings_of(about)
-            for state in in_force(
-                small, lives.facts.known(point), term.begins, point, readings
-            ).states
         ]
-        if states and not any(state.in_force for state in states):
+        # The last point is that at which everything is known.
+        states = by_point[-1]
+        if any(state.in_force for state in states):
+            continue
+        if any(state.in_force for of_point in by_point for state in of_point):
+            if states and not is_of_right(term.id):
+                at = states[0].ended_by
+                yield remark(
+                    Severity.NOTE,
+                    "never-begins",
+                    term.citation,
+                    f"{term.id} never begins: {at.term} ends it before {term.begins}",
+                    f"it was expected until {at.term} in {at.document}:{at.line} was known",
+                    "Nothing, if it is not to come any more; else fix its days or what ends it.",
+                )
+        elif states:
             by = "its own end" if states[0].ended_by.term == term.id else states[0].ended_by.term
             yield remark(
                 Severity.WARNING,
