@@ -196,6 +196,41 @@ FOUND = [
     ("an exception from what is not in the base",
      [SHARE_1.replace("[maker]}", "[maker], wholesale-except: [rival]}")], [],
      "warning idle-share: wholesale-except: of A1.share has no effect"),
+    ("what is excluded from a base that does not hold it",
+     [SHARE_1.replace("[maker]}", "[maker], products: [chat], excludes: [voice]}")], [],
+     "warning idle-share: excludes: voice of A1.share has no effect"),
+    ("what is excluded and never sold", [SHARE_1.replace("[maker]}", "[maker], excludes: [ip]}")], [],
+     "warning idle-share: excludes: ip of A1.share has no effect"),
+    ("a seller of the base excepted from other sellers",
+     [SHARE_1.replace("[maker]}", "[maker], wholesale: true, wholesale-except: [maker]}")], [],
+     "warning idle-share: wholesale-except: maker of A1.share has no effect"),
+    ("all other sellers excepted",
+     [SHARE_1.replace("[maker]}", "[maker], wholesale: true, wholesale-except: [buyer, rival]}")], [],
+     "warning idle-share: wholesale: of A1.share has no effect"),
+    ("a floor by the end of a share that never ends", [SHARE_1 + ", floors: [{amount: USD 500, per: total}]"], [],
+     "warning idle-share: the floor in total of A1.share never comes due"),
+    ("a floor that the floors of shorter periods reach",
+     [SHARE_1 + ", floors: [{amount: USD 500, per: month}, {amount: USD 100, per: year}]"], [],
+     "warning idle-share: the floor of USD 100 a year of A1.share adds nothing"),
+    ("a carve-out for who is reserved it anyway",
+     ["id: A1.by, kind: exclusivity, actions: [serve], products: [api], only: {sellers: [maker]}, "
+      "except: [{sellers: [maker]}]"], [],
+     "warning idle-carve-out: carve-out 1 of A1.by covers nothing of it"),
+    ("a carve-out of a sale for the party that it is reserved to",
+     [SALE_BY_MAKER + ", except: [{sellers: [maker]}]"], [],
+     "warning idle-carve-out: carve-out 1 of A1.sale covers nothing of it"),
+    ("a licence that carries the same twice",
+     ["id: A1.l, kind: licence, licensor: maker, licensee: buyer, products: [ip], "
+      "carries: [{actions: [sell], products: [api]}, {actions: [sell], products: [chat]}]"], [],
+     "note within-carve-out: part 2 of A1.l lies within its part 1"),
+    ("despite anything, where nothing is forbidden",
+     ["id: A1.s, kind: permission, party: buyer, actions: [sell], products: [chat], despite: [any]"], [],
+     "note despite-nothing: despite: [any] of A1.s has no effect yet"),
+    ("despite a term that pauses whenever the right does not",
+     ["id: A1.no, kind: prohibition, parties: [buyer], actions: [sell], products: [chat], while: milestone",
+      "id: A1.s, kind: permission, party: buyer, actions: [sell], products: [chat], while-no: milestone, "
+      "despite: [A1.no]"], [],
+     "warning despite-in-vain: despite: [A1.no] of A1.s has no effect"),
     ("all of a share is withheld", [SHARE_1 + ", withholding: 100 %"], [],
      "warning idle-share: buyer receives nothing by A1.share"),
     # 10 % of USD 50 million are the whole cap.
@@ -345,6 +380,14 @@ NEAR_MISSES = [
     ("a share of what other sellers pay alone", [SHARE_1.replace("[maker]}", "[], wholesale: true}")], []),
     ("a minimum beside a share", [SHARE_1],
      [SHARE_2.replace("rate: rate", "rate: 0 %, floors: [{amount: USD 5, per: month}]")]),
+    ("a floor by the end of a share",
+     [SHARE_1 + ", floors: [{amount: USD 500, per: total}], until: milestone"], []),
+    # Of 28 days in February a floor by the month is the lower one.
+    ("floors of a month and a year of which either may be the higher one",
+     [SHARE_1 + ", floors: [{amount: USD 500, per: month}, {amount: USD 5990, per: year}]"], []),
+    ("a carve-out for another seller than it is reserved to",
+     ["id: A1.by, kind: exclusivity, actions: [serve], products: [api], only: {sellers: [maker]}, "
+      "except: [{sellers: [maker, rival]}]"], []),
     ("a tier below the cap",
      [SHARE_1.replace("rate: rate", "rate: 10 %, cap: USD 5 million, tiers: [{above: USD 9 million, rate: 5 %}]")], []),
     ("two classes in a wider one, and a product in another list", [SERVE_ON_OTHER + ", except: [{products: [chat-1]}]"],
@@ -798,3 +841,25 @@ def test_of_what_nobody_owns_a_share_is_due_all_the_same() -> None:
     )
     assert decided(opened, "sell maker app own").outcome == "unstated"
     assert decided(opened, "share-revenue maker app to=shop").outcome == "permitted"
+
+
+def test_a_fact_that_no_term_lets_count_is_noted() -> None:
+    facts = (
+        "kind: grant, party: maker, product: app, effective: 2026-02-01",
+        "kind: grant, party: shop, product: app, effective: 2026-02-01",
+        "kind: answer, product: app, can: true, declines: true, effective: 2026-02-01",
+        "kind: milestone, effective: 2026-03-01",
+    )
+    opened = at_hand("", facts)
+    said = [one.why for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-fact"]
+    assert said == [
+        "maker owned app on 2026-02-01, and grants itself nothing",
+        "no ship-first of app asks for an answer",
+        "no term and no event waits for the milestone",
+    ]
+    waits = (
+        "id: p\nkind: precedence\nparty: maker\nfirst: north\nactions: [serve]\nproducts: [apps]\nbinds: every-product"
+        "\nsince: 2026-01-01\nunless: cannot-and-declines\nuntil: milestone"
+    )
+    opened = at_hand(waits, facts[1:])
+    assert not [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-fact"]

@@ -11,9 +11,17 @@ from clauseway.agreement.force.fold import (
     in_force,
     overtaken_by,
 )
-from clauseway.agreement.language.actions import SELL, SERVE
+from clauseway.agreement.language.actions import PARTIES, SELL, SELLERS, SERVE
 from clauseway.agreement.language.agreement import Change
-from clauseway.agreement.language.facts import Answer, EventHappened, Grant, Launch, Withdrawal
+from clauseway.agreement.language.facts import (
+    Answer,
+    EventHappened,
+    Fact,
+    Grant,
+    Launch,
+    Milestone,
+    Withdrawal,
+)
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.terms import (
     ANY_SEGMENT,
@@ -38,6 +46,7 @@ from clauseway.agreement.soundness.lives import (
     COMBINATIONS_MAX,
     WHERE,
     Lives,
+    PlaceNames,
     Scoped,
     defined,
     is_of_right,
@@ -246,6 +255,41 @@ def withdraws_nothing(lives: Lives) -> Iterator[Remark]:
         )
 
 
+def facts_in_vain(lives: Lives) -> Iterator[Remark]:
+    """Note a recorded fact that no term ever lets count."""
+    for fact in lives.facts.known(KnownAt.everything()).facts:
+        if why := _counts_nowhere(lives, fact):
+            yield remark(
+                Severity.NOTE,
+                "idle-fact",
+                fact.citation,
+                f"{fact.name} changes nothing",
+                why,
+                "Nothing, unless it should count: then write the term that it is recorded for.",
+            )
+
+
+def _counts_nowhere(lives: Lives, fact: Fact) -> str:
+    """Return why no term lets a fact count; empty if one does."""
+    if isinstance(fact, Milestone) and MILESTONE not in _events_used(lives):
+        return "no term and no event waits for the milestone"
+    if isinstance(fact, Answer) and not any(
+        isinstance(term, Precedence) and term.unless and lives.is_in(fact.product, term.products)
+        for _, term in lives.terms
+    ):
+        return f"no ship-first of {fact.product} asks for an answer"
+    if isinstance(fact, Grant) and any(
+        isinstance(term, Ownership)
+        and term.party == fact.party
+        and fact.effective in life
+        and lives.is_in(fact.product, term.products)
+        for by_id in lives.by_readings
+        for term, life in by_id.values()
+    ):
+        return f"{fact.party} owned {fact.product} on {fact.effective}, and grants itself nothing"
+    return ""
+
+
 def _kept_to(fact: Withdrawal) -> str:
     """Return where a withdrawal holds: ` on azure in eu for state customers`."""
     names = (("on", fact.cloud, ""), ("in", fact.region, ""), ("for", fact.segment, " customers"))
@@ -283,7 +327,7 @@ def carve_outs_of_nothing(lives: Lives) -> Iterator[Remark]:
                 "idle-carve-out",
                 term.citation,
                 f"carve-out {number} of {term.id} covers nothing of it",
-                f"no act lies both in the carve-out and in the scope of {term.id}",
+                f"{term.id} forbids no act that lies in the carve-out",
                 f"Fix carve-out {number}, or delete it; the rest of {term.id} has its effect.",
             )
 
@@ -382,8 +426,22 @@ def _idle_base(lives: Lives, term: RevenueShareTerm) -> Iterator[str]:
 def _idle_carve_outs(lives: Lives, term: Forbidding) -> Iterator[int]:
     covered = lives.cells(term.actions, term.products)
     for number, scope in enumerate(term.except_, start=1):
-        if covered.isdisjoint(lives.cells_of(scope)) or not lives.places((scope, term), (), ""):
+        if covered.isdisjoint(lives.cells_of(scope)) or not _forbidden_places(lives, term, scope):
             yield number
+
+
+def _forbidden_places(lives: Lives, term: Forbidding, scope: Scope) -> list[PlaceNames]:
+    """Return the places in a term and one of its carve-outs that are not reserved anyway."""
+    part, reserved = "", frozenset[str]()
+    if isinstance(term, Exclusivity):
+        # Of a sale the party is the seller.
+        sale_by_party = term.only.part == PARTIES and term.actions == {SELL}
+        part, reserved = SELLERS if sale_by_party else term.only.part, term.only.names
+    told_by: list[Scoped] = [term, scope]
+    if part in WHERE:
+        told_by.append(Scope(**{part: reserved}))
+    places = lives.places((scope, term), told_by, "")
+    return [place for place in places if part not in WHERE or place[part] not in reserved]
 
 
 def _is_excepted(lives: Lives, term: Forbidding) -> bool:

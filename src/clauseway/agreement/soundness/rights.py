@@ -6,6 +6,7 @@ from itertools import product
 
 from clauseway.agreement.language.actions import LICENSE
 from clauseway.agreement.language.terms import (
+    ANY_TERM,
     ANYONE,
     NAMES,
     AnyTerm,
@@ -85,9 +86,17 @@ def _part_within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
 
 
 def carve_outs_within(lives: Lives) -> Iterator[Remark]:
-    """Note a carve-out of which another carve-out of the same term covers all."""
+    """Note a carve-out of which another carve-out of the same term covers all.
+
+    So of what a licence carries.
+    """
     for _, term in lives.terms:
-        scopes = list(enumerate(term.except_, start=1)) if isinstance(term, Forbidding) else []
+        noun, written, does = "carve-out", tuple[Scope, ...](), "lets pass"
+        if isinstance(term, Forbidding):
+            written = term.except_
+        elif isinstance(term, Licence):
+            noun, written, does = "part", term.carries, "carries"
+        scopes = list(enumerate(written, start=1))
         seen: set[int] = set()
         for (number, narrow), (other, wide) in product(scopes, scopes):
             # Of two that cover the same, the second is the one too many.
@@ -101,10 +110,10 @@ def carve_outs_within(lives: Lives) -> Iterator[Remark]:
                     Severity.NOTE,
                     "within-carve-out",
                     term.citation,
-                    f"carve-out {number} of {term.id} lies within its carve-out {other}",
-                    "whatever the one lets pass the other lets pass too",
-                    f"Nothing, if it is meant to be said twice; else delete carve-out {number}, or "
-                    f"fix carve-out {other} if it is meant to be narrower.",
+                    f"{noun} {number} of {term.id} lies within its {noun} {other}",
+                    f"whatever the one {does} the other {does} too",
+                    f"Nothing, if it is meant to be said twice; else delete {noun} {number}, or "
+                    f"fix {noun} {other} if it is meant to be narrower.",
                 )
 
 
@@ -288,7 +297,7 @@ def despite_in_vain(lives: Lives) -> Iterator[Remark]:
                 why = f"{name} is of kind {forbidding.kind}, and forbids nothing"
             elif not _meet(lives, permission, forbidding):
                 why = f"{name} and {permission.id} have no act in common"
-            elif not any(
+            elif lives.take_turns(permission.id, name) or not any(
                 permission.id in by_id
                 and name in by_id
                 and not by_id[permission.id][1].intersect(by_id[name][1]).is_empty
@@ -305,6 +314,23 @@ def despite_in_vain(lives: Lives) -> Iterator[Remark]:
                 why,
                 f"Name the term that forbids what {permission.id} permits, or fix its scope, or "
                 "delete it.",
+            )
+
+
+def despite_nothing(lives: Lives) -> Iterator[Remark]:
+    """Note a `despite: [any]` where no term forbids anything of what is permitted."""
+    forbidding = [term for _, term in lives.terms if isinstance(term, Forbidding)]
+    for _, permission in lives.terms:
+        if not isinstance(permission, Permission) or ANY_TERM not in permission.despite:
+            continue
+        if not any(_meet(lives, permission, term) for term in forbidding):
+            yield remark(
+                Severity.NOTE,
+                "despite-nothing",
+                permission.citation,
+                f"despite: [{ANY_TERM}] of {permission.id} has no effect yet",
+                f"no term forbids anything of what {permission.id} permits",
+                "Nothing, if it is to hold against what comes; else delete it.",
             )
 
 

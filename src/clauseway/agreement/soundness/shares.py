@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import product
+
+import msgspec
 
 from clauseway.agreement.language.actions import LICENSE, SELL, SERVE
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
-from clauseway.agreement.language.shares import Tier
+from clauseway.agreement.language.shares import TOTAL, Floor, Tier
 from clauseway.agreement.language.terms import (
     AnyTerm,
     Ownership,
@@ -14,7 +17,7 @@ from clauseway.agreement.language.terms import (
 )
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
-from clauseway.values import BadNumber, Interval
+from clauseway.values import FOREVER, BadNumber, Interval
 
 # Terms in force under some readings by id, each with its life.
 LivesById = Mapping[str, tuple[AnyTerm, Interval]]
@@ -27,7 +30,7 @@ def shares_of_nothing(lives: Lives) -> Iterator[Remark]:
     """
     for _, term in lives.terms:
         if isinstance(term, RevenueShareTerm):
-            for problem, why, todo in _in_vain(term):
+            for problem, why, todo in (*_in_vain(term), *_base_in_vain(lives, term)):
                 yield remark(Severity.WARNING, "idle-share", term.citation, problem, why, todo)
 
 
@@ -69,6 +72,74 @@ def _in_vain(term: RevenueShareTerm) -> Iterator[tuple[str, str, str]]:
             f"its rate of {tier.rate} is the rate below it",
             "Write the rate that is meant, or delete the tier.",
         )
+
+    for floor, under in _floors_below(term):
+        yield (
+            f"the floor of {floor.amount} a {floor.per} of {term.id} adds nothing",
+            f"that of {under.amount} a {under.per} makes at least as much due",
+            "Raise it, or delete it.",
+        )
+
+
+def _base_in_vain(lives: Lives, term: RevenueShareTerm) -> Iterator[tuple[str, str, str]]:
+    base = term.base
+    counted = _sold(lives, _without_excludes(term))
+    for name in sorted(base.excludes):
+        if not any(lives.is_in(sold, frozenset({name})) for sold in counted):
+            yield (
+                f"excludes: {name} of {term.id} has no effect",
+                "nothing of it that is sold is in the base otherwise",
+                f"Take {name} out of excludes:.",
+            )
+    others = lives.catalog.parties - base.sellers
+    if base.wholesale and (twice := base.wholesale_except & base.sellers):
+        yield (
+            f"wholesale-except: {listed(twice)} of {term.id} has no effect",
+            f"what {listed(twice)} sells counts in full, by sellers:",
+            f"Take {listed(twice)} out of one of the two.",
+        )
+    if base.wholesale and others <= base.wholesale_except:
+        yield (
+            f"wholesale: of {term.id} has no effect",
+            "all sellers but those of the base are excepted from it",
+            "Delete wholesale: and wholesale-except:, or except fewer.",
+        )
+    if any(floor.per == TOTAL for floor in term.floors) and _never_ends(lives, term):
+        yield (
+            f"the floor in total of {term.id} never comes due",
+            "it is due by the end of the share, and nothing ends the share",
+            "Write until: or through:, or a floor of per: year.",
+        )
+
+
+def _without_excludes(term: RevenueShareTerm) -> RevenueShareTerm:
+    base = msgspec.structs.replace(term.base, excludes=frozenset())
+    return msgspec.structs.replace(term, base=base)
+
+
+def _never_ends(lives: Lives, term: RevenueShareTerm) -> bool:
+    """Return whether neither a day nor an event ends a share, under any reading."""
+    days = [by_id[term.id][1] for by_id in lives.by_readings if term.id in by_id]
+    changes = (change for amendment in lives.agreement.amendments for change in amendment.changes)
+    moved = any(change.until for change in changes if term.id in change.sets_end)
+    return not term.until and not moved and all(life.end == FOREVER for life in days)
+
+
+# The most and the fewest days of each period. A floor is reduced by days where the share is in
+# force on some days of its period alone, so the one that adds nothing is the lower one by day.
+_DAYS = {"month": (31, 28), "quarter": (92, 90), "year": (366, 365)}
+
+
+def _floors_below(term: RevenueShareTerm) -> Iterator[tuple[Floor, Floor]]:
+    """Yield each floor that never adds to another one of shorter periods, with that one."""
+    periods = list(_DAYS)
+    floors = [floor for floor in term.floors if floor.per in _DAYS]
+    for floor, under in product(floors, floors):
+        most, least = _amount(floor.amount), _amount(under.amount)
+        if most is None or least is None or periods.index(under.per) >= periods.index(floor.per):
+            continue
+        if most / _DAYS[floor.per][1] <= least / _DAYS[under.per][0]:
+            yield floor, under
 
 
 def _at_rate_below(term: RevenueShareTerm) -> Iterator[Tier]:
