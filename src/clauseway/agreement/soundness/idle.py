@@ -265,7 +265,7 @@ def facts_in_vain(lives: Lives) -> Iterator[Remark]:
                 fact.citation,
                 f"{fact.name} changes nothing",
                 why,
-                "Nothing, unless it should count: then write the term that it is recorded for.",
+                "Nothing, unless it should count: then correct it, or write the term that it is for.",
             )
 
 
@@ -282,6 +282,7 @@ def _counts_nowhere(lives: Lives, fact: Fact) -> str:
         isinstance(term, Ownership)
         and term.party == fact.party
         and fact.effective in life
+        and not (term.from_ or term.while_ or term.while_no)
         and lives.is_in(fact.product, term.products)
         for by_id in lives.by_readings
         for term, life in by_id.values()
@@ -328,7 +329,7 @@ def carve_outs_of_nothing(lives: Lives) -> Iterator[Remark]:
                 term.citation,
                 f"carve-out {number} of {term.id} covers nothing of it",
                 f"{term.id} forbids no act that lies in the carve-out",
-                f"Fix carve-out {number}, or delete it; the rest of {term.id} has its effect.",
+                f"Fix carve-out {number}, or delete it, and nothing else of {term.id}.",
             )
 
 

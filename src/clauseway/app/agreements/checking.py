@@ -133,7 +133,7 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
             with_it = f", and {right.term}{EXCLUSIVE_SUFFIX} with it"
         if right.again is not None:
             with_it += f"; from {right.again} it counts again"
-        since = "until that" if right.again is not None else "from then on"
+        since = "until then" if right.again is not None else "from then on"
         todo = (
             f"Let whoever can give it then give it to {holder} in a term of its own, or end "
             f"{right.term} in a change if it is meant to end."
