@@ -72,7 +72,8 @@ def test_what_is_published_is_whole(release: Path) -> None:
     assert shipped <= inside
     with tarfile.open(source) as archive:
         assert f"clauseway-{RELEASED}/CHANGELOG.md" in archive.getnames()
-    sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
+    lines = [line.partition("  ") for line in (dist / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, _, name in lines}
     files = {path.name: path for path in dist.iterdir() if path.name != "SHA256SUMS" and path.name[0] != "."}
     assert sums == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
