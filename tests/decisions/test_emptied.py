@@ -41,6 +41,12 @@ TABLE = [
         NOBODY % ("anyone", "serve", "") + LICENSED,
         "warning l grants no way to serve or sell that is not forbidden by p",
     ),
+    # By the right to license on it gave a licence that is exclusive: that the right is still for.
+    (
+        "id: on\nkind: permission\nparty: rival\ngrantor: maker\nactions: [license]\nproducts: [rights]\n\n"
+        + LICENSED.replace("licensor: maker", "licensor: rival") + "\nexclusive: true",
+        "",
+    ),
     (NOBODY % ("shop", "serve, sell", "") + SHOP % ("sell", "\ndespite: [p]"), ""),
     (NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", ""), ""),
     (NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", "\nclouds: [north]"),

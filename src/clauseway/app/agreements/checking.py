@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
-from clauseway.agreement.language.actions import LICENSEES, PARTIES, SELLERS
+from clauseway.agreement.language.actions import LICENSE, LICENSEES, PARTIES, SELLERS
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
 from clauseway.agreement.soundness.checking import remarks_on
 from clauseway.agreement.soundness.lives import Lives, excepting
@@ -17,6 +17,7 @@ from clauseway.app.opening.library import open_agreement, unread, with_recorded
 from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
 from clauseway.decisions.emptied import Emptied, emptied
 from clauseway.decisions.fallen import FallenRight, fallen_rights
+from clauseway.decisions.givers import giver_of
 from clauseway.decisions.outlived import Outlived, outlived_rights
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
@@ -164,6 +165,12 @@ def empty_rights(
     terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
     for right in empty:
         term, at = terms[right.term], terms[right.term].citation
+        # A right to license on bears the licences that it gave, though it can give no more of them.
+        if right.actions == (LICENSE,) and any(
+            isinstance(term, Permission) and giver_of(other) == term.party
+            for other in terms.values()
+        ):
+            continue
         severity = Severity.ERROR if right.whole else Severity.WARNING
         if contradicted.get(term.id) in (Severity.ERROR, severity):
             continue
