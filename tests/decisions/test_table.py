@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from clauseway import KnownAt, OpenAgreement
 from clauseway.agreement import boundaries
 from clauseway.decisions import Decision, Question, Tables, Verdict, all_questions, compile_table
+from clauseway.decisions.effects import effects
+from clauseway.decisions.table import DecisionTable
 from soak import examples, only_when_soaking
 from terms_at_hand import asking, at_hand
 
@@ -219,3 +221,16 @@ def test_older_knowledge_has_a_table_of_its_own() -> None:
     asked = ("serve", "openai", "gpt-5.5", "aws")
     outcomes = [table.look_up(*asked, as_of=date(2026, 5, 1)).outcome for table in (old, new)]
     assert outcomes == ["forbidden", "permitted"]
+
+
+def test_no_table_and_no_effect_asks_of_a_party_and_itself() -> None:
+    kept = "id: x\nkind: exclusivity\nactions: [license]\nproducts: [rights]\nonly: {licensees: [partner, rival]}"
+    opened = at_hand(kept)
+    table = DecisionTable(opened.agreement, opened.catalog, opened.facts, KnownAt.everything(), {})
+    asked = [(act.party, act.to) for sheet in table.sheets() for act in sheet.acts if act.to]
+    assert asked
+    assert all(party != to for party, to in asked)
+    with pytest.raises(KeyError):
+        table.look_up("license", "maker", "rights", to="maker", as_of=date(2026, 6, 1))
+    shown = effects(opened.agreement, opened.catalog, opened.facts)["x"].question
+    assert shown.party != shown.to
