@@ -1,0 +1,32 @@
+// Vercel's AI SDK, unmodified, told round by round what to ask, as clients/together.py is. Arguments: the gateway's
+// address and a key.
+
+import { createInterface } from "node:readline";
+import { createOpenAI } from "@ai-sdk/openai";
+import { generateText, streamText } from "ai";
+
+const [url, apiKey] = process.argv.slice(2);
+const openai = createOpenAI({ baseURL: `${url}/v1`, apiKey });
+
+async function streamed(once) {
+  let text = "";
+  let failure;
+  const stream = streamText({ ...once, onError: ({ error }) => { failure = error; } });
+  for await (const piece of stream.textStream) text += piece;
+  if (failure) throw failure;
+  return text;
+}
+
+async function outcome(ask) {
+  try {
+    return { text: await ask() };
+  } catch (error) {
+    return { error: error?.name ?? "", said: `${error?.message ?? JSON.stringify(error)}`.slice(0, 500) };
+  }
+}
+
+for await (const name of createInterface({ input: process.stdin })) {
+  const once = { model: openai.chat(name), prompt: "Which cloud is this?" };
+  const whole = await outcome(async () => (await generateText(once)).text);
+  console.log(JSON.stringify({ name: "the AI SDK", whole, streamed: await outcome(() => streamed(once)) }));
+}
