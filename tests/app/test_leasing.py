@@ -16,15 +16,17 @@ from typing import Any
 
 import pytest
 
+from clauseway.app.books.holders import dead_leases
 from clauseway.app.books.leasing import answer, lease_server
 from clauseway.app.books.losses import write_off
-from clauseway.app.books.returning import UnreadJournals, _spent, dead_leases, return_leases
+from clauseway.app.books.returning import UnreadJournals, _spent, return_leases
 from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets import allowances as of_gateways
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
+from clauseway.gateway.wire.errors import shortage_response
 from clauseway.metering import Status
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses
@@ -293,6 +295,28 @@ def test_a_loss_that_was_sealed_before_a_kill_still_counts(killed: Home) -> None
         Losses(lake.control).record([lost])
     seal(killed)
     assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
+
+
+def test_who_is_refused_for_what_a_dead_process_held_is_told_to_come_again(killed: Home) -> None:
+    """It counts as spent until it is read; what a living one holds is no reason to wait."""
+
+    async def refused(boot: int, picodollars: int) -> bytes:
+        allowances = Allowances(LeaseSocket(killed.lease_socket, boot))
+        allowance = opened(allowances)
+        while (short := allowance.reserve("azure", "gpt-5.5", picodollars, 0, time.monotonic())) and short.may_grow:
+            await allowances.grow(short)
+        return shortage_response(short) if short is not None else b""
+
+    held_by_the_dead, beyond_that = asyncio.run(refused(8, 50_000)), asyncio.run(refused(9, AMOUNT + 1))
+    assert held_by_the_dead.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: 15\r\n" in held_by_the_dead
+    assert b"once the journal of a process that ended is read" in held_by_the_dead
+    assert beyond_that.startswith(b"HTTP/1.1 429 ")
+    assert b"insufficient_quota" in beyond_that
+    seal(killed)
+    assert asyncio.run(refused(10, 50_000)) == b""
+    living_holds_it = asyncio.run(refused(11, 50_000))
+    assert living_holds_it.startswith(b"HTTP/1.1 429 ")
 
 
 def test_a_successor_writes_the_lost_ones_end_and_nothing_counts_twice(killed: Home) -> None:

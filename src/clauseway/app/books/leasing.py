@@ -13,11 +13,13 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from clauseway.app.books.holders import of_the_dead
 from clauseway.app.books.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
@@ -25,6 +27,7 @@ from clauseway.storage import Control
 from clauseway.storage.customers.leases import (
     NO_END_NS,
     NOBODY,
+    Lease,
     LeaseRequest,
     Leases,
     LeaseState,
@@ -41,6 +44,8 @@ _POLL_S = 0.05  # how soon it notices that it should end
 # From the body of a question to that of its answer. Raises msgspec.DecodeError for one that cannot
 # be read.
 AnswerQuestion = Callable[[bytes], bytes]
+# Of some leases, those of processes that are no more.
+FindDead = Callable[[Sequence[Lease]], Sequence[Lease]]
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -52,9 +57,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         path: Path,
         leases: Leases,
         shares: LimitShares,
+        dead: FindDead,
         others: Mapping[str, AnswerQuestion],
     ) -> None:
-        self.leases, self.shares, self.others = leases, shares, others
+        self.leases, self.shares, self.dead, self.others = leases, shares, dead, others
         super().__init__(str(path), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -87,7 +93,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _lease(self, body: bytes) -> bytes:
         call = _CALL.decode(body)
-        slices = answer(self.server.leases, call, time.time_ns(), self.server.shares)
+        server = self.server
+        slices = answer(server.leases, call, time.time_ns(), server.shares, server.dead)
         return msgspec.json.encode(slices)
 
     def address_string(self) -> str:
@@ -103,8 +110,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def _none_dead(_: Sequence[Lease]) -> Sequence[Lease]:
+    return ()
+
+
 def answer(
-    leases: Leases, call: LeaseCall, now_ns: int, shares: LimitShares | None = None
+    leases: Leases,
+    call: LeaseCall,
+    now_ns: int,
+    shares: LimitShares | None = None,
+    dead: FindDead = _none_dead,
 ) -> list[Slice]:
     """Return the answer to a gateway's call."""
     of_budgets = [ask for ask in call.asks if ask.kind == "budget"]
@@ -114,7 +129,8 @@ def answer(
     assert shares is not None or not of_limits, "nobody keeps the shares of limits"
     granted = iter(shares.lease(call.boot, of_limits) if shares else [])
     return [
-        _slice(next(states), now_ns) if ask.kind == "budget" else next(granted) for ask in call.asks
+        _slice(next(states), now_ns, dead) if ask.kind == "budget" else next(granted)
+        for ask in call.asks
     ]
 
 
@@ -133,7 +149,7 @@ def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
     )
 
 
-def _slice(held: LeaseState, now_ns: int) -> Slice:
+def _slice(held: LeaseState, now_ns: int, dead: FindDead) -> Slice:
     ends_in_s = (held.end_ns - now_ns) / _SECOND_NS if held.end_ns < NO_END_NS else FOREVER_S
     return Slice(
         leased=held.leased,
@@ -141,6 +157,7 @@ def _slice(held: LeaseState, now_ns: int) -> Slice:
         amount=held.amount,
         ends_in_s=ends_in_s,
         recall=held.is_recalled,
+        unread=sum(lease.gone - lease.spent for lease in dead(held.elsewhere)),
     )
 
 
@@ -160,7 +177,8 @@ def lease_server(home: Home, others: Mapping[str, AnswerQuestion] | None = None)
         limits_by_id = Tenants(control).limits_by_id
         kept = StoredShares(control) if home.may_be_shared else MemoryShares(limits_by_id)
         shares = LimitShares(kept.changing)
-        server = _Server(path, Leases(control), shares, others or {})
+        dead = partial(of_the_dead, control, home.identity())
+        server = _Server(path, Leases(control), shares, dead, others or {})
     finally:
         os.umask(before)
     thread = threading.Thread(

@@ -1,54 +1,15 @@
 """Leases of processes that are no more: what they spent, by their journals, and what is free again."""
 
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 import msgspec
 
 from clauseway.metering import Status
-from clauseway.storage import Control
-from clauseway.storage.books.losses import RECOVERED, WHOLE, Losses
-from clauseway.storage.customers.leases import NOBODY, Lease, Leases, bounds
+from clauseway.storage.customers.leases import Lease, Leases, bounds
 from clauseway.storage.customers.tenants import BudgetRow, LimitScope, Tenants
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.spending import ReservedAttempt, reserved_attempts
-
-
-def dead_leases(control: Control, home: str) -> list[Lease]:
-    """Return the open leases of processes that are no more.
-
-    A number says only of this home's processes whether they live; one that has such a number again
-    delays that. Processes of another home are dead once their journal was written off.
-    """
-    losses = Losses(control)
-    spools = {spool.spool: spool for spool in losses.spools()}
-    of_boot = {boot: spool for spool in spools.values() for boot in spool.boots}
-    written_off = {
-        loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns
-    }
-    dead = []
-    for lease in Leases(control).open():
-        spool = spools.get(lease.spool) or of_boot.get(lease.boot)
-        is_here = spool is None or spool.is_of(home)
-        is_gone = (
-            not _lives(lease.pid) if is_here else spool is not None and spool.spool in written_off
-        )
-        if spool is not None and is_here and spool.place.startswith(RECOVERED):
-            is_gone = True  # its process was another machine's, whatever has its number here
-        if lease.pid != NOBODY and is_gone:
-            dead.append(lease)
-    return dead
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 class UnreadJournals(msgspec.Struct, frozen=True, kw_only=True):

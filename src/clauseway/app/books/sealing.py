@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
+from clauseway.app.books.holders import dead_leases
 from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.returning import UnreadJournals, dead_leases, return_leases
+from clauseway.app.books.returning import UnreadJournals, return_leases
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.metering import RequestId

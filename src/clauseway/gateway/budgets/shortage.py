@@ -11,7 +11,8 @@ class Shortage(NamedTuple):
     `limit` is the whole limit or budget (-1: nobody could be asked), `left` what is left of it, as far as
     is known here. `retry_after_s` is when it would do, 0 where waiting does not help or nobody
     knows. `may_grow`: `Allowances.grow` may get more, of this budget and of the `others` that were
-    short too.
+    short too. `unread`: it would do with this much more, which dead processes held; it counts as spent
+    until their journals are read.
     """
 
     kind: Literal["requests", "tokens", "budget"]
@@ -23,15 +24,21 @@ class Shortage(NamedTuple):
     may_grow: bool
     id: str
     others: tuple[str, ...] = ()
+    unread: int = 0
 
     @property
     def is_unknown(self) -> bool:
         """Return whether nobody can say now what is left: that is no word on the client's money."""
-        return self.limit < 0
+        return self.limit < 0 or self.unread > 0
 
     @property
     def message(self) -> str:
         """In words, with figures."""
+        if self.unread and self.limit >= 0:
+            return (
+                f"The budget of {self.whose} has {_usd(self.left)} left. Up to {_usd(self.unread)} more are free "
+                "once the journal of a process that ended is read. Try again soon."
+            )
         if self.is_unknown:
             subject = "budget" if self.kind == "budget" else f"limit of {self.kind} a minute"
             return f"The {subject} of {self.whose} cannot be asked for more now.{self._todo}"

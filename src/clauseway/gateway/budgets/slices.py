@@ -71,6 +71,7 @@ class BudgetSlice:
         "spent",
         "spent_then",
         "unheard",
+        "unread",
         "waiting",
         "whose",
     )
@@ -92,6 +93,7 @@ class BudgetSlice:
         self.spent_then = 0  # when a slice was last asked for
         self.reported = 0
         self.unheard = False  # the lease server could not be asked the last time
+        self.unread = 0  # when more was asked for last, dead processes held so much
         self.owing = False  # the lease server does not know yet what was given back
         self.busy_s = self.said_s = 0.0
         self.gone = False
@@ -159,8 +161,18 @@ class BudgetSlice:
         )
         left = max(self.left + self.elsewhere, 0)
         amount = -1 if self.unheard else self.amount
+        # It would do once their journals are read; otherwise they are no part of why it is short.
+        unread = self.unread if left + self.unread >= needed else 0
         return Shortage(
-            "budget", self.whose, amount, left, needed, max(waits, 0.0), may_grow, self.id
+            "budget",
+            self.whose,
+            amount,
+            left,
+            needed,
+            max(waits, 0.0),
+            may_grow,
+            self.id,
+            unread=unread,
         )
 
     def growth(self, needed: int) -> Ask:
@@ -209,6 +221,8 @@ class BudgetSlice:
         self.amount, self.elsewhere = slice_.amount, slice_.left
         self.unheard = False
         self.owing = False
+        if ask.least:
+            self.unread = slice_.unread
         if slice_.ends_in_s <= 0:
             self.turn()
             return

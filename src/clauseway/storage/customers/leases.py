@@ -57,7 +57,8 @@ class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a lease: `leased` in all, `left` of the budget's `amount` for anybody, until
     `end_ns`.
 
-    `is_recalled`: the unused part should be given back.
+    `is_recalled`: the unused part should be given back. `elsewhere`: where less was granted than
+    would help, the open leases that others hold of the same period.
     """
 
     leased: int
@@ -65,6 +66,7 @@ class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
     end_ns: int
     is_recalled: bool
+    elsewhere: tuple["Lease", ...] = ()
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,7 +226,8 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
     amount = picodollars(budget.amount)
     before = lease or _new(wanted, begin_ns, now_ns)
     # A lease of a past period is granted nothing more.
-    free = amount - sum(held.gone for held in _of_period(connection, budget.id, before.begin_ns))
+    of_period = _of_period(connection, budget.id, before.begin_ns)
+    free = amount - sum(held.gone for held in of_period)
     is_current = before.begin_ns == begin_ns
     leased = granted(
         before.leased,
@@ -243,7 +246,9 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
     )
     _write(connection, after, is_new=lease is None)
     left = free + (before.gone if lease else 0) - after.gone
-    if leased < wanted.least and is_current:
+    is_short = leased < wanted.least and is_current
+    others = [held for held in of_period if held.is_open and held.boot != wanted.boot]
+    if is_short:
         connection.execute(
             update(schema.budgets).where(schema.budgets.c.id == budget.id).values(short_ns=now_ns)
         )
@@ -253,6 +258,7 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
         amount=amount,
         end_ns=end_ns if is_current else begin_ns,
         is_recalled=left < 0 or (not wanted.least and now_ns - budget.short_ns < _RECALL_NS),
+        elsewhere=tuple(others) if is_short else (),
     )
 
 
