@@ -101,7 +101,7 @@ class Bench:
         )
         self.budget = Budget(id=everything.id, whose=everything.whose)
         self.leases = stack.enter_context(lease_server(house))
-        self.ours = self.gateway("ours", _auth_by_key(), "azure", "/openai/v1")
+        self.ours = self.another("ours")
         self.interpreted: dict[str, _Proxy] = {}
         if compiled():
             plan = _plan(
@@ -125,6 +125,10 @@ class Bench:
         """Our gateway over the cloud, with that way of authenticating to it."""
         plan = _plan(self.cloud, auth, dialect, path, self.budget, str(self.leases), **more)
         return self.stack.enter_context(gateway_on(self.home / name, plan, self.core))
+
+    def another(self, name: str) -> _Proxy:
+        """Our gateway over the cloud, with a key, in a folder of its own."""
+        return self.gateway(name, _auth_by_key(), "azure", "/openai/v1")
 
     def load(
         self,
@@ -279,7 +283,7 @@ class Bench:
 
     def memory(self) -> list[Result]:
         """Resident memory of a gateway that has just started, and with a thousand streams open."""
-        fresh = self.gateway("fresh", _auth_by_key(), "azure", "/openai/v1")
+        fresh = self.another("fresh")
         idle = resident_mb(fresh.processes)
         open_streams = [_hold(fresh.port) for _ in range(_STREAMS)]
         for one in open_streams:
@@ -297,7 +301,7 @@ class Bench:
         took = []
         for number in range(self.effort.rounds):
             begun_s = time.perf_counter()
-            proxy = self.gateway(f"first-{number}", _auth_by_key(), "azure", "/openai/v1")
+            proxy = self.another(f"first-{number}")
             with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
                 connection.sendall(request(stream=False))
                 assert connection.recv(12) == b"HTTP/1.1 200"

@@ -13,6 +13,7 @@ from bench import (
     ledger,
     metering,
     months,
+    recovery,
     settlement,
     takeover,
 )
@@ -22,6 +23,7 @@ from bench.results import Effort, Result, show, write
 BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "data_plane": data_plane.measure,
     "takeover": takeover.measure,
+    "recovery": recovery.measure,
     "decisions": decisions.measure,
     "metering": metering.measure,
     "importing": importing.measure,

@@ -41,6 +41,11 @@ class Index:
         self.index.claim(identifier, request, told.append)
         return self._told(told)
 
+    def resolve(self, recorded: set[str]) -> None:
+        self.index.resolve(self.index.claims(), recorded)
+        self.index.flush()
+        self.loop.run_until_complete(asyncio.sleep(0))
+
     def _told(self, told: list[bool | OSError]) -> bool | OSError:
         self.index.flush()
         self.loop.run_until_complete(asyncio.sleep(0))
@@ -95,7 +100,7 @@ def test_a_claim_of_a_process_that_died(tmp_path: Path, recorded: set[str], agai
     first.claim("resp_1", "req_a")
     first.close()
     second = Index(tmp_path / "issued.db")
-    second.index.resolve(recorded)
+    second.resolve(recorded)
     found = second.index.find("resp_1")
     assert found is not None
     assert found.pending is again
@@ -113,7 +118,7 @@ def test_a_worker_decides_on_claims_of_its_own_journal_alone(tmp_path: Path, jou
     claiming.add(row("resp_1", pending=True))
     claiming.claim("resp_1", "req_a")
     assert starting.index.claims() == ({"resp_1": "req_a"} if decides else {})
-    starting.index.resolve(set())
+    starting.resolve(set())
     assert starting.claim("resp_1", "req_b") is decides
     claiming.close()
     starting.close()

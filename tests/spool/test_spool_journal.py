@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from clauseway.spool import (
     read_frames,
     release,
 )
+from clauseway.spool.reader import _File
 
 BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
 DEPLOYMENT = Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
@@ -500,20 +502,45 @@ def test_only_the_oldest_segment_wholly_sealed_and_with_nothing_open_is_let_go(t
         journal.begin(1000)
         await journal.write(*range(60))
         first, second = positions(tmp_path)[:2]
-        assert not release(tmp_path, first.segment, first.end), "an attempt begun in it is open"
+        assert not release(tmp_path, {first.segment: first.end}), "an attempt begun in it is open"
         journal.end(1000)
         await journal.commit()
-        assert not release(tmp_path, first.segment, first.end - 1), "a frame is not sealed yet"
-        assert not release(tmp_path, second.segment, second.end), "an older one exists"
-        assert release(tmp_path, first.segment, first.end)
+        assert not release(tmp_path, {first.segment: first.end - 1}), "a frame is not sealed yet"
+        assert not release(tmp_path, {second.segment: second.end}), "an older one exists"
+        assert release(tmp_path, {first.segment: first.end}) == [first.segment]
         assert positions(tmp_path)[0] == second
-        for place in positions(tmp_path):
-            released = release(tmp_path, place.segment, place.end)
-            assert released == place.closed, "the segment that is being written stays"
+        left = positions(tmp_path)
+        released = release(tmp_path, {place.segment: place.end for place in left})
+        closed = [place.segment for place in left if place.closed]
+        assert released == closed != [], "the segment that is being written stays"
         await journal.writer.close()
 
     run(scenario)
     assert len(segments(tmp_path)) >= 1
+
+
+def test_all_that_may_go_goes_after_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their number, each segment is opened as often: where all were read again for each, many took minutes."""
+    opened: list[Path] = []
+    real = _File.__init__
+
+    def counted(self: _File, path: Path) -> None:
+        opened.append(path)
+        real(self, path)
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=4096)
+        await journal.write(*range(120))
+        await journal.writer.close()
+
+    run(scenario)
+    places = positions(tmp_path)
+    assert len(places) > 4
+    with monkeypatch.context() as patched:
+        patched.setattr(_File, "__init__", counted)
+        released = release(tmp_path, {place.segment: place.end for place in places})
+    assert released == [place.segment for place in places]
+    assert set(Counter(opened).values()) == {2}, "for how far it goes, and for what is open"
 
 
 def test_a_damaged_segment_is_kept_aside(tmp_path: Path) -> None:
@@ -527,7 +554,7 @@ def test_a_damaged_segment_is_kept_aside(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[frame_offsets(bytes(data))[1] + 30] ^= 1
     path.write_bytes(data)
-    assert release(tmp_path, 0, 3)
+    assert release(tmp_path, {0: 3}) == [0]
     assert [file.name for file in tmp_path.glob("*.damaged")] == [f"{0:016d}.seg.damaged"]
 
 

@@ -27,9 +27,11 @@ from clauseway.spool.reader import (
     FrameBatch,
     OpenAttempt,
     Position,
+    Unended,
     open_attempts,
     positions,
     read_frames,
+    reading_unended,
     release,
 )
 from clauseway.spool.segments import (
@@ -38,6 +40,7 @@ from clauseway.spool.segments import (
     identify,
     identity_of,
     is_written,
+    newest_segment,
     set_fenced_aside,
 )
 from clauseway.spool.writer import SpoolWriter, Waiter
@@ -53,17 +56,20 @@ __all__ = [
     "SpoolBusy",
     "SpoolWriter",
     "Uncopied",
+    "Unended",
     "Waiter",
     "alone_periods",
     "identify",
     "identity_of",
     "is_written",
+    "newest_segment",
     "open_attempts",
     "pack_intent",
     "pack_usage",
     "pack_usage_fields",
     "positions",
     "read_frames",
+    "reading_unended",
     "release",
     "set_fenced_aside",
 ]

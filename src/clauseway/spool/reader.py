@@ -9,12 +9,20 @@ acknowledged frames: none of these is a torn end.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from clauseway.files import force_folder
-from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
+from clauseway.metering import (
+    Buyer,
+    Deployment,
+    Intent,
+    RequestId,
+    Ruling,
+    Status,
+    UsageRecord,
+)
 from clauseway.spool.format import (
     FRAME_HEADER,
     FRAME_MAGIC,
@@ -24,8 +32,10 @@ from clauseway.spool.format import (
     SegmentHeader,
     attempts_in,
     frame_is_valid,
+    label_texts_in,
     times_in,
     unpack_frame_header,
+    unpack_label,
     unpack_payload,
 )
 from clauseway.spool.segments import SpoolSegment, list_segments, note_released, segment_path
@@ -35,6 +45,8 @@ _L = TypeVar("_L", Buyer, Deployment, Ruling)
 # Read ahead by this much: a segment is read in some sixteen calls, not one per frame.
 _BLOCK_BYTES = 1 << 20
 _ZEROS = bytes(_BLOCK_BYTES)
+_EVERY_SEGMENT = 1 << 64
+_Key = tuple[int, int, int]  # an attempt: boot, number, attempt
 
 
 class Damage(NamedTuple):
@@ -127,6 +139,14 @@ class OpenAttempt(NamedTuple):
     buyer: Buyer
     deployment: Deployment
     ruling: Ruling
+
+
+class Unended(NamedTuple):
+    """What dead processes left in a spool: `attempts` without an end, oldest first, and those
+    requests `recorded` with usage, of the requests that were asked about."""
+
+    attempts: list[OpenAttempt]
+    recorded: set[RequestId]
 
 
 class _Frame(NamedTuple):
@@ -432,64 +452,129 @@ def _named(kind: type[_L], codes: set[int], labels: dict[int, Label]) -> dict[in
 
 def open_attempts(directory: Path) -> list[OpenAttempt]:
     """Return the intents without usage in the whole spool, oldest first."""
-    attempts: dict[tuple[object, int], OpenAttempt] = {}
-    ended: set[tuple[object, int]] = set()
-    for segment in list_segments(directory):
-        if segment.header is None:
+    reading = reading_unended(directory)
+    while True:
+        try:
+            next(reading)
+        except StopIteration as done:
+            unended: Unended = done.value
+            return unended.attempts
+
+
+def reading_unended(
+    directory: Path, before: int = _EVERY_SEGMENT, asked: Collection[RequestId] = ()
+) -> Generator[None, None, Unended]:
+    """Read what is open in the segments before number `before`, and which of the requests `asked`
+    about have usage there.
+
+    Yields after each frame, so that others go on meanwhile. Identifiers alone are read: a record is
+    unpacked only where an attempt has no end, so that memory grows with what is open, not with what
+    was written.
+    """
+    while True:
+        try:
+            return (yield from _unended(directory, before, frozenset(asked)))
+        except FileNotFoundError:
+            # Sealed and released meanwhile. The ends that stood there may be missing: begin again.
             continue
-        batch = _collect(segment, segment.header.spool.hex(), 0, 1 << 62)
-        for intent in batch.intents:
-            attempts[intent.request, intent.attempt] = OpenAttempt(
-                intent,
-                batch.buyers[intent.buyer],
-                batch.deployments[intent.deployment],
-                batch.rulings[intent.ruling],
-            )
-        ended.update((record.request, record.attempt) for record in batch.records)
-    return [attempt for key, attempt in attempts.items() if key not in ended]
 
 
-def _is_open(directory: Path) -> bool:
-    """True if an attempt begun in the oldest segment has no end in any segment."""
-    first, *later = list_segments(directory)
-    open_ones: set[tuple[int, int, int]] = set()
-    for segment in (first, *later):
+def _unended(
+    directory: Path, before: int, asked: frozenset[RequestId]
+) -> Generator[None, None, Unended]:
+    attempts: dict[_Key, OpenAttempt] = {}
+    recorded: set[RequestId] = set()
+    keys_asked = {(request.boot, request.number) for request in asked}
+    for segment in list_segments(directory):
+        if segment.header is None or segment.number >= before:
+            continue
+        labels: dict[int, bytes] = {}
+        begun: dict[_Key, bytes] = {}  # each with the frame in which it began
+        for part in _frames(segment):
+            yield
+            if isinstance(part, Damage):
+                continue
+            if part.header.labels:
+                labels |= label_texts_in(part.payload)
+            begun_here, ended_here = attempts_in(part.payload)
+            for key in begun_here:
+                begun[key] = part.payload
+            for key in ended_here:
+                if begun.pop(key, None) is None:
+                    attempts.pop(key, None)
+            if keys_asked and any(key[:2] in keys_asked for key in ended_here):
+                ends = unpack_payload(part.payload).usage
+                recorded.update(end.request for end in ends if end.status is not Status.LOST)
+        for key, payload in begun.items():
+            attempt = _open_attempt(key, payload, labels)
+            if attempt is not None:
+                attempts[key] = attempt
+    return Unended(list(attempts.values()), recorded & asked)
+
+
+def _open_attempt(key: _Key, payload: bytes, labels: dict[int, bytes]) -> OpenAttempt | None:
+    """Return the attempt that begins in a frame; None if its labels were lost, and it with them."""
+    intent = next(
+        intent
+        for intent in unpack_payload(payload).intents
+        if (intent.request.boot, intent.request.number, intent.attempt) == key
+    )
+    if not _codes(intent) <= labels.keys():
+        return None
+    buyer, deployment, ruling = (
+        unpack_label(labels[code]) for code in (intent.buyer, intent.deployment, intent.ruling)
+    )
+    assert isinstance(buyer, Buyer)
+    assert isinstance(deployment, Deployment)
+    assert isinstance(ruling, Ruling)
+    return OpenAttempt(intent, buyer, deployment, ruling)
+
+
+def _segments_with_open_attempts(directory: Path) -> set[int]:
+    """Return the segments in which an attempt begins that has no end in any segment."""
+    begun: dict[_Key, int] = {}
+    for segment in list_segments(directory):
         for part in _frames(segment) if segment.header is not None else ():
             if isinstance(part, Damage):
                 continue
-            begun, ended = attempts_in(part.payload)
-            if segment is first:
-                open_ones.update(begun)
-            open_ones.difference_update(ended)
-    return bool(open_ones)
+            begun_here, ended_here = attempts_in(part.payload)
+            begun.update(dict.fromkeys(begun_here, segment.number))
+            for key in ended_here:
+                begun.pop(key, None)
+    return set(begun.values())
 
 
-def release(directory: Path, segment: int, sealed_end: int) -> bool:
-    """Delete `segment` if all its frames (0 ≤ number < `sealed_end`) are sealed elsewhere. Return
-    False if it must stay.
+def release(directory: Path, sealed_ends: Mapping[int, int]) -> list[int]:
+    """Delete the segments whose frames (0 ≤ number < their `sealed_ends`) are all sealed elsewhere,
+    oldest first, up to the first that must stay. Return the numbers of those that are gone.
 
-    It stays while it may be written, while an older segment exists (the oldest goes first, so that
-    an attempt's end never goes before its beginning), while frames are missing from the sealed
-    ones, and while an attempt begun in it is open. A damaged segment is renamed, not deleted: its
-    bytes may be the only ones left.
+    A segment stays while it may be written, while an older segment exists (the oldest goes first,
+    so that an attempt's end never goes before its beginning), while frames are missing from the
+    sealed ones, and while an attempt begun in it is open. A damaged segment is renamed, not
+    deleted: its bytes may be the only ones left.
     """
-    places = positions(directory)
-    if (
-        not places
-        or places[0].segment != segment
-        or not places[0].closed
-        or places[0].end > sealed_end
-    ):
-        return False
-    if _is_open(directory):
-        return False
-    path = segment_path(directory, segment)
-    if places[0].damages:
+    released: list[int] = []
+    open_segments: set[int] | None = None
+    for place in positions(directory):
+        if not place.closed or place.end > sealed_ends.get(place.segment, -1):
+            break
+        # All are read once for all that go, and only where one may go.
+        if open_segments is None:
+            open_segments = _segments_with_open_attempts(directory)
+        if place.segment in open_segments:
+            break
+        _let_go(directory, place)
+        released.append(place.segment)
+    return released
+
+
+def _let_go(directory: Path, place: Position) -> None:
+    path = segment_path(directory, place.segment)
+    if place.damages:
         # No note: the copy at a follower, if there is one, may be the sound one.
         path.rename(path.with_name(path.name + ".damaged"))
     else:
         if not any(directory.glob("*.damaged")):
-            note_released(directory, segment)
+            note_released(directory, place.segment)
         path.unlink()
     force_folder(directory)
-    return True

@@ -59,6 +59,12 @@ def list_segments(directory: Path) -> list[SpoolSegment]:
     ]
 
 
+def newest_segment(directory: Path) -> int:
+    """Return the number of the spool's newest segment; -1 if there is none."""
+    numbers = [int(path.stem) for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit()]
+    return max(numbers, default=-1)
+
+
 def _read_header(path: Path) -> SegmentHeader | None:
     with path.open("rb") as file:
         return unpack_segment_header(file.read(SEGMENT_HEADER.size))

@@ -17,7 +17,7 @@ def register_spool(home: Home, directory: Path) -> str:
     control = Control.open(home.make().control)
     try:
         identity = spool.identify(directory).hex()
-        newest = max((place.segment for place in spool.positions(directory)), default=-1)
+        newest = spool.newest_segment(directory)
         fresh = Spool(
             spool=identity,
             place=directory.name,

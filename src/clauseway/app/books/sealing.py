@@ -232,10 +232,11 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
         record_one_copy(lake.control, _one_copy(directory, identity, now_ns))
         registered = msgspec.structs.replace(registered, place=directory.name, home=home)
         _remember(losses, registered, places, released, is_at_rest=is_sealed)
-    for place in places:
-        spool.release(
-            directory, place.segment, lake.control.sealed_to(place.spool or identity, place.segment)
-        )
+    sealed_ends = {
+        place.segment: lake.control.sealed_to(place.spool or identity, place.segment)
+        for place in places
+    }
+    spool.release(directory, sealed_ends)
     reasons = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in gone))
     return Sealing(batches=batches, usage=usage, intents=intents, damages=reasons)
 

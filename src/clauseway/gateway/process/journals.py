@@ -1,4 +1,8 @@
-"""The journal of a process that starts: what a dead process left open in it is ended first.
+"""The journal of a process that starts, and the end of what a dead process left open in it.
+
+A journal may hold hundreds of thousands of requests that nobody has sealed yet. So a gateway serves
+first and reads them behind its requests: nothing that it answers depends on them. Until then a dead
+process's reservations stay leased, and its claims stay claimed.
 
 `python -m clauseway.gateway.process.journals JOURNAL INDEX` does that alone, for a journal that no
 process is to write any more.
@@ -9,14 +13,14 @@ import secrets
 import sys
 import time
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NamedTuple
 
+from clauseway.gateway.plan.steps import whole
 from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
-from clauseway.gateway.request.pending import recorded_requests
-from clauseway.metering import Status
-from clauseway.spool import OpenAttempt, SpoolWriter, open_attempts, pack_usage_fields
+from clauseway.metering import RequestId, Status
+from clauseway.spool import OpenAttempt, SpoolWriter, pack_usage_fields, reading_unended
 
 _UINT63 = 63
 
@@ -24,11 +28,15 @@ SpoolFactory = Callable[..., SpoolWriter]
 
 
 class OpenedJournal(NamedTuple):
-    """A journal that is written, the start that writes it, and the identifiers beside it."""
+    """A journal that is written, the start that writes it, and the identifiers beside it.
+
+    `ending` reads what dead processes left in it and ends that, in steps; to be gone through once.
+    """
 
     boot: int
     spool: SpoolWriter
     issued: IssuedIndex
+    ending: Generator[None, None, None]
 
 
 def open_journal(
@@ -37,23 +45,37 @@ def open_journal(
     loop: AbstractEventLoop,
     spool_factory: SpoolFactory = SpoolWriter,
 ) -> OpenedJournal:
-    """Open a journal to write in it: attempts that a dead process left open are lost from here on,
-    and its claims are decided. `index` is the file of identifiers, by default one beside it. Raises
-    OSError."""
+    """Open a journal to write in it. `index` is the file of identifiers, by default one beside it.
+    Raises OSError."""
     boot = secrets.randbits(_UINT63)
-    left_open = open_attempts(directory) if directory.exists() else []
     spool = spool_factory(directory, loop, boot=boot)
-    write_lost(spool, left_open)
     issued = IssuedIndex(index or directory / ISSUED_FILE, loop, spool.identity)
-    if issued.claims():
-        issued.resolve(recorded_requests(directory))
-    issued.end_lost_holds()
-    return OpenedJournal(boot, spool, issued)
+    # Taken before anybody is served: later claims are this process's own.
+    claims = issued.claims()
+    ending = _end_unended(directory, spool, issued, claims)
+    return OpenedJournal(boot, spool, issued, ending)
+
+
+def _end_unended(
+    directory: Path, spool: SpoolWriter, issued: IssuedIndex, claims: dict[str, str]
+) -> Generator[None, None, None]:
+    """Attempts that a dead process left open are lost from here on, and its claims are decided.
+
+    INVARIANT: segments of this process are not read, so that none of its own attempts is ended.
+    Raises OSError.
+    """
+    first_own, _ = spool.position
+    asked = {request: RequestId.parse(request) for request in claims.values()}
+    unended = yield from reading_unended(directory, first_own, asked.values())
+    write_lost(spool, unended.attempts)
+    recorded = {request for request, name in asked.items() if name in unended.recorded}
+    issued.resolve(claims, recorded)
 
 
 async def end_journal(directory: Path, index: Path) -> None:
     """End what is open in a journal that no process writes any more. Raises OSError."""
-    _, spool, issued = open_journal(directory, index, asyncio.get_running_loop())
+    _, spool, issued, ending = open_journal(directory, index, asyncio.get_running_loop())
+    whole(ending)
     issued.flush()
     await spool.close()
     issued.close()

@@ -132,7 +132,9 @@ class Server:
         )
         self._provide_descriptors(options.limits or settings.limits)
         listener = self._listener = Listener(options.host, options.port, options.listener)
-        boot, spool, issued = open_journal(options.spool, options.issued, loop, self._spool_factory)
+        boot, spool, issued, ending = open_journal(
+            options.spool, options.issued, loop, self._spool_factory
+        )
         limits = options.limits or settings.limits
         spool.hold_s = limits.journal_hold_s
         copy_journal(spool, options.spool, boot, settings.journal, lines, self.stop)
@@ -175,6 +177,8 @@ class Server:
             tls=bool(settings.tls.certificate),
             **_figures(opened),
         )
+        # Behind the requests: nothing that is answered depends on what a dead process left open.
+        self._ending = asyncio.create_task(by_slices(ending, _never))
         await self._watch()
         if self._reloading is not None:
             self._reloading.cancel()
@@ -183,6 +187,7 @@ class Server:
         cut_off = await self._drain()
         if control is not None:
             control.close()
+        await asyncio.wait((self._ending,))
         issued.flush()
         await asyncio.sleep(0)  # who waits for it records what it metered
         await shared.holds.close()
@@ -293,6 +298,8 @@ class Server:
             self._woken.clear()
             if self._stopping:
                 return
+            if self._ending.done():
+                self._ending.result()  # a journal that cannot be read ends the process
             self._look_at_plan()
             await self._reload_certificates()
             self._endpoints.grow_older()

@@ -21,7 +21,7 @@ import sqlite3
 import threading
 from asyncio import AbstractEventLoop
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ from clauseway.metering import Buyer
 ISSUED_FILE = "issued.db"
 _REMEMBERED_MAX = 10_000  # most follow-up requests come soon
 _BATCH_MAX = 512
+_AGAIN_S = 1.0
 _REPORTED, _PENDING, _CLAIMED = range(3)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS issued (
@@ -100,6 +101,11 @@ _CLAIM = (
 _MARK_REPORTED = (
     f"UPDATE issued SET pending = {_REPORTED}, claimed = '' "
     f"WHERE identifier = ? AND pending = {_CLAIMED}"
+)
+# A claim that was made since then is another process's.
+_RESOLVE = (
+    "UPDATE issued SET pending = ?, claimed = '' "
+    f"WHERE identifier = ? AND pending = {_CLAIMED} AND claimed IN (?, ?)"
 )
 _FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_REPORTED}"
 
@@ -366,28 +372,25 @@ class IssuedIndex:
         self._queue.put(_Change([(_FORGET_CONTENTS, (identifier,))]))
         self._queue.put(_Change([(_FORGET, (identifier,))], report))
 
-    def end_lost_holds(self) -> None:
-        """At the start, when claims are resolved. Raises OSError."""
-        try:
-            with self._reading:
-                self._reading.execute(_END_LOST_HOLDS)
-        except sqlite3.Error as error:
-            raise OSError(f"the index of identifiers cannot be written: {error}") from error
+    def resolve(self, claims: Mapping[str, str], recorded: Collection[str]) -> None:
+        """Decide the `claims` of a process that died: what was claimed by one of the `recorded`
+        requests of the journal is reported, the rest is pending again. Then end the holds whose
+        charge it did not write any more. Tried again where it cannot be written."""
+        steps: list[tuple[str, Sequence[object]]] = [
+            (_RESOLVE, (_REPORTED if request in recorded else _PENDING, identifier, *names))
+            for identifier, request in claims.items()
+            for names in [(request, f"{request} {self._journal}")]
+        ]
 
-    def resolve(self, recorded: Collection[str]) -> None:
-        """At the start, before anything is served: claims of a process that died, whose usage is
-        among the `recorded` requests of the journal, are reported; the others are pending again.
-        Raises OSError."""
-        try:
-            with self._reading:
-                for identifier, request in self.claims().items():
-                    outcome = _REPORTED if request in recorded else _PENDING
-                    self._reading.execute(
-                        "UPDATE issued SET pending = ?, claimed = '' WHERE identifier = ?",
-                        (outcome, identifier),
-                    )
-        except sqlite3.Error as error:
-            raise OSError(f"the index of identifiers cannot be written: {error}") from error
+        def written(outcome: bool | OSError) -> None:
+            if isinstance(outcome, OSError):
+                self._loop.call_later(_AGAIN_S, self._queue.put, change)
+                return
+            for identifier in claims:
+                self._remembered.pop(identifier, None)
+
+        change = _Change([*steps, (_END_LOST_HOLDS, ())], written)
+        self._queue.put(change)
 
     def flush(self) -> None:
         """Wait until everything asked for is on the disk; waiting callers hear of it on the loop's

@@ -8,7 +8,6 @@ recorded as an estimate. Resources on a deployment that is not configured now st
 is again.
 """
 
-from pathlib import Path
 from time import time_ns
 
 from clauseway.gateway.request.issued import Issued
@@ -19,8 +18,6 @@ from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
-from clauseway.metering import Status
-from clauseway.spool import positions, read_frames
 
 _AT_ONCE_MAX = 16  # a round costs no more than a busy client
 _ASKED_WITH: dict[int, Operation] = {
@@ -109,14 +106,3 @@ class _Unheard:
 
     def request_due(self, due_s: float) -> None:
         pass
-
-
-def recorded_requests(spool: Path) -> set[str]:
-    """The requests whose end a journal holds: what a process that died had still recorded."""
-    batches = [read_frames(spool, place.segment, 0, 1 << 62) for place in positions(spool)]
-    return {
-        str(record.request)
-        for batch in batches
-        for record in batch.records
-        if record.status is not Status.LOST
-    }
