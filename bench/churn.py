@@ -24,8 +24,9 @@ from bench.traffic import BREAK, CUT, DROP, FAIL, MODEL, SECRET
 _ROUNDS = 5
 _GROWTH_MAX_MB = 2.0
 _AT_ONCE = 16
-# Explanations are kept of the latest ten thousand requests, and arenas settle.
-_FIRST_ROUND = 40_000
+# Explanations are kept of the latest ten thousand requests, the slots of the timers' wheel come by one after the other,
+# and arenas settle: some 100 s and 100,000 connections.
+_FIRST_ROUND = 100_000
 _RESET = struct.pack("ii", 1, 0)
 
 
