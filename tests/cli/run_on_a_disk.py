@@ -27,7 +27,7 @@ def main(kind: str, template: str, folder: str) -> None:
     place = Path(folder)
     mounted = "mounted" in os.environ and subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder]).returncode == 0
     home, out = place / "home", place / "out"
-    os.environ["XDG_CONFIG_HOME"] = str(place / "config")  # where private keys go
+    os.environ["XDG_CONFIG_HOME"] = str(place / "config")  # where private keys lay before
     shutil.copytree(template, home)
     out.mkdir()
     for path in uses():  # whatever commands import is read before the disk is spoilt
