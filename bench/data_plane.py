@@ -25,9 +25,9 @@ from bench.certificates import Certificates, make_certificates
 from bench.peers import PEERS, cache, nginx
 from bench.results import Effort, Result, result
 from bench.traffic import MODEL, NAME_THERE, SECRET, holding_request, request
-from clauseway.app.books.allowances import GivenScope, set_budget
-from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.tenants import create_tenant
+from clauseway.app.customers.allowances import GivenScope, set_budget
+from clauseway.app.customers.leasing import lease_server
+from clauseway.app.customers.tenants import create_tenant
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLimit, Route, Target

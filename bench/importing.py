@@ -20,9 +20,9 @@ import msgspec
 from bench.memory import peak_megabytes
 from bench.results import Effort, Result, result
 from clauseway import open_agreement
-from clauseway.app.books.importing import Imported, ImportSource, import_usage
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.importing import Imported, ImportSource, import_usage
+from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.cloudevents import TYPE
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.values import DAY_NS, start_of_day_ns

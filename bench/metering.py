@@ -14,8 +14,8 @@ from pathlib import Path
 import uvloop
 
 from bench.results import Effort, Result, result
-from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import seal
 from clauseway.metering import Buyer, Deployment, Ruling
 from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields
 from clauseway.values import start_of_day_ns

@@ -18,8 +18,8 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.books.basis import change_prices
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage.lake.batches import UsageBatch
 from clauseway.values import start_of_day_ns

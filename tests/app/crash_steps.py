@@ -22,13 +22,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from clauseway import open_agreement, spool
-from clauseway.app.books import importing
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.compacting import compact_lake
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import open_prices
+from clauseway.app.usage import importing
+from clauseway.app.usage.compacting import compact_lake
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Buyer, Deployment, Ruling
 from clauseway.storage.lake.files import USAGE, files_of, kept_names
 from clauseway.storage.lake.hourly_sums import usage_by

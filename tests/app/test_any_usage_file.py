@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clauseway import open_agreement
-from clauseway.app.books.importing import Imported, ImportSource, import_usage, listed
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.importing import Imported, ImportSource, import_usage, listed
 from clauseway.values import InvalidInput
 from soak import examples
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import settled_book
 from clauseway.app.books.closing import close_month, closed_months
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import balances
 from clauseway.storage import Control
 

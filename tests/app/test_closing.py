@@ -15,7 +15,6 @@ import settled_book
 from clauseway.app.books import bookkeeping
 from clauseway.app.books.basis import change_figures, change_prices, change_rates
 from clauseway.app.books.closing import close_month, closed_months
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settled import statement
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.actor import acting
@@ -23,6 +22,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.list_prices import list_book
 from clauseway.app.opening.prices import open_prices
+from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement, balances
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from clauseway import open_agreement
-from clauseway.app.books.compacting import (
+from clauseway.app.opening.home import Home
+from clauseway.app.running.upkeep import Upkeep
+from clauseway.app.usage.compacting import (
     Compacted,
     compact_lake,
     export_usage,
@@ -17,10 +19,8 @@ from clauseway.app.books.compacting import (
     state,
     usage_shown,
 )
-from clauseway.app.books.importing import ImportSource, import_usage
-from clauseway.app.books.sealing import open_lake
-from clauseway.app.opening.home import Home
-from clauseway.app.running.upkeep import Upkeep
+from clauseway.app.usage.importing import ImportSource, import_usage
+from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.values import Interval, InvalidInput

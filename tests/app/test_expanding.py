@@ -9,9 +9,9 @@ import pytest
 
 from clauseway import open_agreement
 from clauseway.app.books.expanding import Expanded, days_between, expand, parse_scale, read_windows
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import open_prices
+from clauseway.app.usage.sealing import open_lake
 from clauseway.sandbox.traffic.demand import buying, demand
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.records import records

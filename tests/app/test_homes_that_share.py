@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from journals import gateway
 
-from clauseway.app.books import losses as losses_module
-from clauseway.app.books.damages import conditions
-from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.limit_shares import LimitShares
-from clauseway.app.books.losses import write_off
-from clauseway.app.books.sealing import seal
+from clauseway.app.customers.leasing import lease_server
+from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
+from clauseway.app.usage import losses as losses_module
+from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.losses import write_off
+from clauseway.app.usage.sealing import seal
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, LeaseSocket
 from clauseway.gateway.plan import Key, Plan, RateLimit

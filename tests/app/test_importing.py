@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import delete, insert, select
 
 from clauseway import open_agreement
-from clauseway.app.books.importing import Imported, ImportSource, drop, import_usage, listed, replay
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
+from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
 from clauseway.storage.control import schema
@@ -273,7 +273,7 @@ def spread(count: int, days: int) -> str:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks so small that a short file has many."""
-    monkeypatch.setattr("clauseway.app.books.importing._ROWS", 7)
+    monkeypatch.setattr("clauseway.app.usage.importing._ROWS", 7)
 
 
 @pytest.mark.usefixtures("small_chunks")

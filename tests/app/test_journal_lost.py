@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from journals import flip, frames, gateway, home_at, segment, today
 
-from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import seal
 from clauseway.values import exact_sum
 from in_process import answer, run
 from metered_months import assumed

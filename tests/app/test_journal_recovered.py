@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from clauseway import spool
-from clauseway.app.books import losses as losses_module
-from clauseway.app.books.damages import conditions
-from clauseway.app.books.journals import register_spool
-from clauseway.app.books.losses import journals
-from clauseway.app.books.recovering import copies_in, recover
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage import losses as losses_module
+from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.journals import register_spool
+from clauseway.app.usage.losses import journals
+from clauseway.app.usage.recovering import copies_in, recover
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Status
 from clauseway.spool.copies import ALONE, REFUSE
 from clauseway.storage.books.losses import Losses

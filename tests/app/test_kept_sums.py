@@ -18,11 +18,11 @@ import settled_book
 from clauseway.app.books import bookkeeping
 from clauseway.app.books.basis import change_figures, change_prices
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
+from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clauseway import spool
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Intent, RequestId, UsageRecord
 from clauseway.storage.lake.usage import usage_by_cloud
 

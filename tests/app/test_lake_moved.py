@@ -9,10 +9,10 @@ import pytest
 
 import s3_server
 import settled_book
-from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import alone
+from clauseway.app.usage.lake_place import store_of
+from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.storage.lake.object_store import ObjectStorage
 from in_process import answer, run

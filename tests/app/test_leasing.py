@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.books.holders import dead_leases
-from clauseway.app.books.leasing import answer, lease_server
-from clauseway.app.books.losses import write_off
-from clauseway.app.books.returning import UnreadJournals, _spent, return_leases
-from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.customers.holders import dead_leases
+from clauseway.app.customers.leasing import answer, lease_server
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.losses import write_off
+from clauseway.app.usage.returning import UnreadJournals, _spent, return_leases
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.gateway.budgets import allowances as of_gateways
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket

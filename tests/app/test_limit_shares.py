@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clauseway.app.books.limit_shares import LimitShares
+from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.gateway.budgets import allowances as allowances_module
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, Slice

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from journals import flip, frames, gateway, home_at, segment, today
 
-from clauseway.app.books.losses import write_off
-from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.losses import write_off
+from clauseway.app.usage.sealing import seal
 from in_process import answer, run
 from metered_months import MILLION, assumed
 

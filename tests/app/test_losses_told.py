@@ -12,11 +12,11 @@ from journals import flip, frames, gateway, home_at, segment, today
 from starlette.testclient import TestClient
 
 from clauseway import open_agreement
-from clauseway.app.books.damages import conditions
-from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
 from clauseway.app.running.pages import HomePages
 from clauseway.app.running.upkeep import Upkeep
+from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.web import create_app

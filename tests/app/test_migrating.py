@@ -15,10 +15,10 @@ import settled_book
 from clauseway.app.books.audit_log import verify_books
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.migrating import Moved, migrate
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import alone
+from clauseway.app.usage.sealing import open_lake
 from clauseway.cli import run
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.agreement.language.definitions import Figure
-from clauseway.app.books.allowances import GivenScope, set_budget
-from clauseway.app.books.tenants import create_tenant
+from clauseway.app.customers.allowances import GivenScope, set_budget
+from clauseway.app.customers.tenants import create_tenant
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from journals import gateway
 
-from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import seal
 from clauseway.spool.alone import AlonePeriods
 from in_process import answer
 from metered_months import assumed, metered_home

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
+from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus_bill import bill_columns, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status

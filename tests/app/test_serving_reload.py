@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clauseway.app.books.keys import create_key
+from clauseway.app.customers.keys import create_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import alone
 from clauseway.app.opening.several import open_agreements

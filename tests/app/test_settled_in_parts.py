@@ -17,12 +17,12 @@ from sqlalchemy import select, update
 
 import settled_book
 from clauseway.app.books.basis import change_prices, change_rates
-from clauseway.app.books.compacting import compact_lake
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settling import settle_days, settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
+from clauseway.app.usage.compacting import compact_lake
+from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.books.allowances import GivenScope, set_budget, set_limit
-from clauseway.app.books.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
-from clauseway.app.books.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
+from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
+from clauseway.app.customers.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.customers.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Policy

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clauseway import open_agreement
-from clauseway.app.books.compacting import export_usage
 from clauseway.app.books.handing_over import ExportScope, usage_event_lines
-from clauseway.app.books.importing import Imported, ImportSource, import_usage
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.compacting import export_usage
+from clauseway.app.usage.importing import Imported, ImportSource, import_usage
+from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS, TIERS
 from clauseway.pricing import PriceTable, parse_book

@@ -26,9 +26,9 @@ from gateway_rig import (
     request_bytes,
 )
 
-from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.sealing import seal
+from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan import Budget, Epoch, Lack, Plan, PlannedRetirement, RateLimit, Route
 from clauseway.sandbox.signatures import credentials
 from clauseway.storage import Control

@@ -27,9 +27,9 @@ from gateway_rig import (
     stall,
 )
 
-from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.sealing import seal
+from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan import Budget, Plan, Prices, RateLimit
 from clauseway.metering import Status, Unit
 from clauseway.storage import Control

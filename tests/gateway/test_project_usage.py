@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from gateway_rig import AUTHORIZED, PATIENCE_S, PRODUCT, SECRET, Connection, Received, Rig, key
 
-from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.project_usage import ProjectUsages
-from clauseway.app.books.sealing import seal
+from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
+from clauseway.app.running.project_usage import ProjectUsages
+from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan import Plan
 
 RIVAL, AUDITOR = "sk-test-rival", "sk-test-auditor"

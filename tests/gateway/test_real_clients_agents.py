@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from client_packages import CLIENTS, PYTHON, lock_of, python_packages, unavailable
 from endpoints_rig import EMBEDDING, Endpoints, endpoints
 from gateway_rig import MODEL, SECRET
+
+from client_packages import CLIENTS, PYTHON, lock_of, python_packages, unavailable
 
 RUN_S = 300.0
 FAMILIES = {

@@ -4,13 +4,13 @@ same), a compatible server's, and Anthropic's."""
 import json
 
 import pytest
-from client_packages import NODE, run_node
 from endpoints_rig import EMBEDDING, IMAGE, TRANSCRIBE, sandbox_clouds, targets
 from gateway_rig import MODEL, SECRET, Rig, key
 from test_messages import CLAUDE, target
 
 from clauseway.gateway.plan import Auth, Epoch, Route
 from clauseway.sandbox.signatures import credentials
+from client_packages import NODE, run_node
 
 FAILING, FAILING_CLAUDE = "gpt-5.4-mini", "claude-haiku-4-5"
 MODELS = ["OpenAI's responses", "OpenAI's chat", "Azure's responses", "Azure's chat", "a compatible server's",

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_packages import INSTALL_S, NODE, node_packages
 from gateway_rig import MODEL, NAME_THERE, SECRET, Connection, Received, Rig, compact
 
 from clauseway.metering import Status, Unit
+from client_packages import INSTALL_S, NODE, node_packages
 
 pytestmark = pytest.mark.timeout(INSTALL_S + 300)
 RUN_S = 200.0

@@ -5,11 +5,11 @@ registry: npm takes them from the one that it is configured for, into a cache ou
 import json
 
 import pytest
-from client_packages import NODE, run_node
 from endpoints_rig import EMBEDDING, IMAGE, SPEECH, TRANSCRIBE, endpoints, targets
 from gateway_rig import MODEL, SECRET
 
 from clauseway.gateway.plan import Epoch, Route
+from client_packages import NODE, run_node
 
 CHECKS = [
     "chat", "chat streamed", "chat through the stream helper", "structured output", "tools", "Azure's class",

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from client_packages import CLIENTS, NODE, PYTHON, node_packages, python_packages, python_source
 from gateway_rig import PRODUCT, Connection, Received, Rig, compact, eventually, key
 
 from clauseway.gateway.plan import Epoch, Route
+from client_packages import CLIENTS, NODE, PYTHON, node_packages, python_packages, python_source
 
 # The suite runs once for all these tests, and that takes a while.
 pytestmark = pytest.mark.timeout(1200)

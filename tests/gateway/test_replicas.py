@@ -15,13 +15,13 @@ import pytest
 from gateway_rig import MESSAGES, PATIENCE_S, Rig, eventually
 from one_cloud import CONFIGURATION
 
-from clauseway.app.books.allowances import GivenScope, list_budgets, set_budget, set_limit
-from clauseway.app.books.keys import create_key, revoke_key
-from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.customers.allowances import GivenScope, list_budgets, set_budget, set_limit
+from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
 from clauseway.app.running.upkeep import Upkeep
+from clauseway.app.usage.sealing import open_lake, seal
 from postgresql_server import new_database
 
 MODEL = "gpt-5.5"

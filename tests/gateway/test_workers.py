@@ -33,13 +33,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 
 from clauseway import spool
-from clauseway.app.books.allowances import GivenScope, set_limit
-from clauseway.app.books.keys import create_key, revoke_key
-from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.customers.allowances import GivenScope, set_limit
+from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.processes import Child
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Status
 from clauseway.spool import read_frames
 

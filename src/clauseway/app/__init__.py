@@ -7,6 +7,9 @@ load these modules one by one, so that asking one question does not import a dat
     running      plans for the gateway, processes, pages, the doctor, the first night
     reports      statements, packs, verification, forecasts, reconciliations: they change nothing
     agreements   questions asked, explained and proved; texts compared, briefed and exported
-    books        everything that changes what a home keeps: usage, months, losses, customers
+    books        what a home is settled on, months settled and closed, what follows from them
+    usage        journals and files sealed into the lake; the lake kept and checked; losses
+    customers    organisations, keys, limits and budgets
+    drafting     configurations written for somebody: from three answers, from LiteLLM's
     opening      a home, its agreements, facts, price books and configuration
 """

@@ -16,7 +16,6 @@ from clauseway.agreement.reading.suppositions import SUPPOSED_FORMS
 from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.agreements.explaining import explain
 from clauseway.app.books.basis import NamedBasis, basis_of, given_prices
-from clauseway.app.books.compacting import SHOWN_BY, summed_rows, usage_shown
 from clauseway.app.opening.home import Home, not_begun
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.periods import days_given
@@ -24,6 +23,7 @@ from clauseway.app.opening.prices import moment, show_working
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
 from clauseway.app.reports.settled_statement import settled_statement
 from clauseway.app.reports.tracing import trace_line
+from clauseway.app.usage.compacting import SHOWN_BY, summed_rows, usage_shown
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.pricing import DEFAULT_TIER, Sale

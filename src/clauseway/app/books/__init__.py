@@ -1,3 +1,3 @@
-"""Everything that changes what a home keeps: usage sealed and imported, months settled and closed,
-what follows from them, and the customers with their keys, limits and budgets.
+"""What a home is settled on and what is settled: the basis, the facts, months settled and closed,
+and what follows from them.
 """

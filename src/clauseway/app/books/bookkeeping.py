@@ -16,12 +16,12 @@ import msgspec
 
 from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.books.settling import one_at_a_time
 from clauseway.app.opening.charges import charge_of, in_usd
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.prices import unpriced
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import (
     Conflict,
     Credit,

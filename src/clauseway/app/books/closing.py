@@ -6,11 +6,11 @@ from datetime import date
 
 from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of, stands_otherwise
-from clauseway.app.books.damages import refuse_losses
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.books.settling import one_at_a_time, saw_all_usage, vouchers_hash
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
+from clauseway.app.usage.damages import refuse_losses
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import Settlement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage.books.books import Books, Closed

@@ -12,11 +12,11 @@ import msgspec
 
 from clauseway.app.books.basis import basis_of, change_prices
 from clauseway.app.books.handing_over import ExportScope, focus_bill, write_focus
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.places import writing
+from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus_bill import bill_columns
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage.lake.batches import UsageBatch

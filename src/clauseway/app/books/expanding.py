@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
+from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.pricing import PriceTable, Sale
 from clauseway.sandbox.traffic.demand import Demanded, DemandWindow, buying, demand

@@ -8,7 +8,6 @@ import msgspec
 import pyarrow.parquet as pq
 
 from clauseway.agreement import Ownership
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
@@ -16,6 +15,7 @@ from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import A_FOLDER, writing
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.exchange.accounting import entries_of
 from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cloudevents import write_cloudevents

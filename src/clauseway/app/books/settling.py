@@ -14,16 +14,16 @@ from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.books.audit_log import refuse_edited, stated_breaks
 from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
 from clauseway.app.books.carrying import CarriedSums, PriceNames, named
-from clauseway.app.books.damages import refuse_losses
 from clauseway.app.books.day_charges import DayCharges, DaySettled
-from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.losses import accepted_losses, times_with_one_copy
-from clauseway.app.books.sealing import open_lake, seal
-from clauseway.app.books.settled import shares_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import alone
 from clauseway.app.opening.periods import month as month
 from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
+from clauseway.app.opening.shares import shares_of
+from clauseway.app.usage.damages import refuse_losses
+from clauseway.app.usage.lake_place import store_of
+from clauseway.app.usage.losses import accepted_losses, times_with_one_copy
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
     Carried,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.endpoints import ENDPOINT_NAMES
 from clauseway.storage.lake.requests import RequestRow, intent_rows, usage_rows

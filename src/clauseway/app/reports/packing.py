@@ -27,8 +27,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.places import writing
@@ -41,6 +39,8 @@ from clauseway.app.reports.verifying import (
     unchecked,
     verification,
 )
+from clauseway.app.usage.lake_place import store_of
+from clauseway.app.usage.sealing import open_lake
 from clauseway.files import written_whole
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes

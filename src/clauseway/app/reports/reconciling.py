@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.exchange.focus import BillNames
 from clauseway.exchange.focus_rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
 from clauseway.ledger.reconciliation import (

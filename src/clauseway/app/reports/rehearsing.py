@@ -20,7 +20,6 @@ import msgspec
 from clauseway.agreement import Agreement, Amendment, meaning_of
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.settling import Settler
 from clauseway.app.opening.home import Home
@@ -35,6 +34,7 @@ from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import each_of
 from clauseway.app.reports.forecasting import accepted_in, supposing
 from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate
+from clauseway.app.usage.sealing import open_lake
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Question, Tables, Verdict, check_readings
 from clauseway.ledger.beside import PartyBeside, SideBySide, beside

@@ -16,7 +16,6 @@ import msgspec
 
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.books.bookkeeping import Sold, dispute
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.books.settling import saw_all_usage
 from clauseway.app.opening.charges import charge_of, charges_of, in_usd
@@ -24,6 +23,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.statements import working_of
+from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Dispute, Entry, Settlement, statement_of
 from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, change_id, line_id

@@ -12,7 +12,6 @@ import msgspec
 
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
-from clauseway.app.books.lake_place import store_of
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.settling import ClosedMonths, Settler, late_of, vouchers_hash, with_late
 from clauseway.app.opening.home import Home
@@ -27,6 +26,7 @@ from clauseway.app.reports.handed_statements import (
     StatementVerification,
 )
 from clauseway.app.reports.statement_formats import FORMATS
+from clauseway.app.usage.lake_place import store_of
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
 from clauseway.ledger.assumptions import ESTIMATED, STATED
 from clauseway.ledger.differences import differences

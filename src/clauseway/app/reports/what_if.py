@@ -12,7 +12,6 @@ import msgspec
 
 from clauseway.agreement import Agreement, meaning_of
 from clauseway.app.books.basis import basis_of, first_use
-from clauseway.app.books.sealing import open_lake, seal
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.settling import Settler
 from clauseway.app.opening.home import Home
@@ -20,6 +19,7 @@ from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of, figures_of
 from clauseway.app.reports.forecasting import accepted_in
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import Settlement, read_assumptions
 from clauseway.ledger.beside import SideBySide, beside
 from clauseway.pricing import PriceTable

@@ -1,7 +1,7 @@
 """Alerts of damage and loss in a home, as pages and terminals show them."""
 
-from clauseway.app.books.damages import conditions
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.damages import conditions
 from clauseway.values import Interval
 from clauseway.web.contexts import Alert
 

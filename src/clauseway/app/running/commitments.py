@@ -13,11 +13,11 @@ from typing import Literal
 
 import msgspec
 
-from clauseway.app.books.sealing import open_lake
 from clauseway.app.opening.configuration import CommitmentWritten, Configuration
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.running.planning import promised
+from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.lake.usage import revenue

@@ -19,8 +19,6 @@ import msgspec
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
-from clauseway.app.books.damages import conditions
-from clauseway.app.books.lake_checks import listed_lake
 from clauseway.app.opening.configuration import (
     DeploymentWritten,
     read_configuration,
@@ -39,6 +37,8 @@ from clauseway.app.running.planning import (
     snapshot_at,
     surface_at,
 )
+from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.lake_checks import listed_lake
 from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clauseway import spool
-from clauseway.app.books.journals import register_spool
 from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import Child, run, start
+from clauseway.app.usage.journals import register_spool
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.issued import ISSUED_FILE
 from clauseway.gateway.transport.listener import USUAL_PORT

@@ -27,10 +27,9 @@ from clauseway.app.books.basis import (
     history,
     record,
 )
-from clauseway.app.books.leasing import lease_server
-from clauseway.app.books.project_usage import ProjectUsages
 from clauseway.app.books.register import recorded_facts
-from clauseway.app.books.tenants import Tenancy, tenancy_for_plan
+from clauseway.app.customers.leasing import lease_server
+from clauseway.app.customers.tenants import Tenancy, tenancy_for_plan
 from clauseway.app.opening.configuration import (
     Configuration,
     placed_path,
@@ -44,6 +43,7 @@ from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.gateways import Gateways
 from clauseway.app.running.planning import compile_plan, write_plan
 from clauseway.app.running.processes import PAGES_PORT, Child, ChildFailed, moved, on_port, start
+from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.settings import Settings
@@ -56,7 +56,7 @@ from clauseway.values import InvalidInput, KnownAt, Problem
 # These load the engine, for which no start waits.
 _UPKEEP = "clauseway.app.running.upkeep"
 _COMMITMENTS = "clauseway.app.running.commitments"
-_SEALING = "clauseway.app.books.sealing"
+_SEALING = "clauseway.app.usage.sealing"
 # A lake lags behind the spool by this much at most.
 _SEAL_EVERY_S = 15.0
 # How soon a change or a dead process is seen: a revoked key is refused within a second.

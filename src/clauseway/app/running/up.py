@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 import msgspec
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.keys import create_key
-from clauseway.app.books.sealing import Sealing, seal
 from clauseway.app.books.settled import now
 from clauseway.app.books.settling import settle_month
+from clauseway.app.customers.keys import create_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.running.processes import Child
 from clauseway.app.running.replaying import replay_now
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
 from clauseway.app.running.simulation import RunningSandbox, sandbox_clouds, write_configuration
+from clauseway.app.usage.sealing import Sealing, seal
 from clauseway.ledger import Settlement
 from clauseway.sandbox.traffic.clock import SimulatedClock
 from clauseway.sandbox.traffic.replay import Progress, ReplayReport

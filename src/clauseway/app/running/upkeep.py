@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
-from clauseway.app.books.compacting import compact_lake
-from clauseway.app.books.damages import write_conditions
-from clauseway.app.books.lake_checks import check_part
-from clauseway.app.books.sealing import seal
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.compacting import compact_lake
+from clauseway.app.usage.damages import write_conditions
+from clauseway.app.usage.lake_checks import check_part
+from clauseway.app.usage.sealing import seal
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import InvalidInput
 

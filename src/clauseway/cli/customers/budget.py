@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.allowances import list_budgets, remove_budget, set_budget
+from clauseway.app.customers.allowances import list_budgets, remove_budget, set_budget
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer

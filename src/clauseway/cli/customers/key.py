@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.keys import NewKey, create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.customers.keys import NewKey, create_key, list_keys, revoke_key, rotate_key
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.allowances import (
+from clauseway.app.customers.allowances import (
     ListedLimit,
     list_limits,
     remove_limit,

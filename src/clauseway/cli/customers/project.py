@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.tenants import (
+from clauseway.app.customers.tenants import (
     create_tenant,
     list_tenants,
     remove_tenant,

@@ -7,8 +7,8 @@ import msgspec
 import typer
 from rich.table import Table
 
-from clauseway.app.books.allowances import GivenScope, ListedBudget
-from clauseway.app.books.tenants import TenantRow, Wish, set_policy
+from clauseway.app.customers.allowances import GivenScope, ListedBudget
+from clauseway.app.customers.tenants import TenantRow, Wish, set_policy
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer

@@ -7,12 +7,12 @@ import typer
 from rich.table import Table
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.sealing import seal
 from clauseway.app.books.settled import now
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import day_given
 from clauseway.app.running.commitments import BurnDown, burn_downs
+from clauseway.app.usage.sealing import seal
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console

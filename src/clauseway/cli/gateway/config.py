@@ -10,9 +10,9 @@ import msgspec
 import typer
 
 from clauseway.app.books.basis import basis_of
+from clauseway.app.drafting.importing_litellm import ImportOptions, import_litellm
 from clauseway.app.opening.configuration import example_text
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.importing_litellm import ImportOptions, import_litellm
 from clauseway.app.running.configuring import DEFAULT, check_configuration, show_configuration
 from clauseway.app.running.serving import ServeOptions
 from clauseway.cli import options

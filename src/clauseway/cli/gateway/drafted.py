@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from clauseway.app.opening.importing_litellm import (
+from clauseway.app.drafting.importing_litellm import (
     LEFT_OUT,
     ImportedConfiguration,
     ImportedSetting,

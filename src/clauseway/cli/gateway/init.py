@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.opening.beginning import VENDORS, Answers, begin
+from clauseway.app.drafting.beginning import VENDORS, Answers, begin
+from clauseway.app.drafting.importing_litellm import ImportOptions
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.importing_litellm import ImportOptions
 from clauseway.app.opening.library import BUILT_IN, SHIPPED
 from clauseway.cli import options
 from clauseway.cli.answers import answer

@@ -1,6 +1,6 @@
 """An accepted loss, as `spool accept`, `spool write-off` and `lake accept` print it."""
 
-from clauseway.app.books.losses import Accepted, estimate_text
+from clauseway.app.usage.losses import Accepted, estimate_text
 from clauseway.cli.answers import answer
 
 

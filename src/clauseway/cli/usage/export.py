@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.compacting import export_usage
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import days_given
+from clauseway.app.usage.compacting import export_usage
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.recovering import CopyFound, copies_in, recover
 from clauseway.app.opening.home import home_at
 from clauseway.app.running.following import following
+from clauseway.app.usage.recovering import CopyFound, copies_in, recover
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.compacting import compact_lake, rebuild_rollups, retain, state, today
-from clauseway.app.books.lake_checks import check_lake
-from clauseway.app.books.lake_place import move_lake
-from clauseway.app.books.losses import accept_file_loss
 from clauseway.app.opening.home import home_at
+from clauseway.app.usage.compacting import compact_lake, rebuild_rollups, retain, state, today
+from clauseway.app.usage.lake_checks import check_lake
+from clauseway.app.usage.lake_place import move_lake
+from clauseway.app.usage.losses import accept_file_loss
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console, counted
@@ -248,7 +248,7 @@ def publish(home: options.HomeRead = None, as_json: options.AsJson = False) -> i
       clauseway lake publish
     """
     # Other commands of this group do without the extra.
-    publishing = import_module("clauseway.app.books.publishing")
+    publishing = import_module("clauseway.app.usage.publishing")
     done = publishing.publish_lake(home_at(home))
 
     def show() -> None:

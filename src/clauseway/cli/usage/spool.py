@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.losses import Journals, accept_loss, journals, write_off
 from clauseway.app.opening.home import home_at
+from clauseway.app.usage.losses import Journals, accept_loss, journals, write_off
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console

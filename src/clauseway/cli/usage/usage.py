@@ -10,11 +10,11 @@ import msgspec
 import typer
 from rich.console import Console
 
-from clauseway.app.books.compacting import SHOWN_BY, figures_of, summed_rows, usage_shown
 from clauseway.app.books.expanding import days_between, expand, parse_scale, read_windows
-from clauseway.app.books.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import days_given
+from clauseway.app.usage.compacting import SHOWN_BY, figures_of, summed_rows, usage_shown
+from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.customers.tenancy import plain_table

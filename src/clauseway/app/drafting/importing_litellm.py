@@ -14,8 +14,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.agreement.language.actions import SELL
-from clauseway.app.opening.configuration import checked
-from clauseway.app.opening.drafts import (
+from clauseway.app.drafting.drafts import (
     NAMES_FOLDER,
     DraftedConfiguration,
     DraftedDeployment,
@@ -24,11 +23,12 @@ from clauseway.app.opening.drafts import (
     unnamed,
     write_new,
 )
+from clauseway.app.drafting.litellm_models import ModelEntry, NotCarried, VendorAccount, account_of
+from clauseway.app.drafting.litellm_settings import CarriedSettings, carried_settings
+from clauseway.app.opening.configuration import checked
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, documents_of
 from clauseway.app.opening.list_prices import listed_now
-from clauseway.app.opening.litellm_models import ModelEntry, NotCarried, VendorAccount, account_of
-from clauseway.app.opening.litellm_settings import CarriedSettings, carried_settings
 from clauseway.app.opening.offerings import shipped_models, shipped_products, surface_of
 from clauseway.app.opening.plan_prices import NEEDS_PRICE
 from clauseway.app.opening.products import Meant, ProductNames, name_of_own

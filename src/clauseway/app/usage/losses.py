@@ -16,10 +16,10 @@ import msgspec
 import pyarrow as pa
 
 from clauseway import spool
-from clauseway.app.books.damages import conditions
-from clauseway.app.books.sealing import alone, note_missing, open_lake, seal
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.sealing import alone, note_missing, open_lake, seal
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX

@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
-from clauseway.app.books.holders import dead_leases
-from clauseway.app.books.lake_place import store_of
-from clauseway.app.books.returning import UnreadJournals, return_leases
+from clauseway.app.customers.holders import dead_leases
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.lake_place import store_of
+from clauseway.app.usage.returning import UnreadJournals, return_leases
 from clauseway.metering import RequestId
 from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record

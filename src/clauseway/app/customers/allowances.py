@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.app.books.tenants import UNNAMED, check_known, unnamed_remedy, whose
+from clauseway.app.customers.tenants import UNNAMED, check_known, unnamed_remedy, whose
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog

@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
-from clauseway.app.books.damages import conditions
-from clauseway.app.books.journals import register_spool
-from clauseway.app.books.losses import given_up
-from clauseway.app.books.sealing import alone, open_lake, seal
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.journals import register_spool
+from clauseway.app.usage.losses import given_up
+from clauseway.app.usage.sealing import alone, open_lake, seal
 from clauseway.files import force_folder, write_whole
 from clauseway.gateway.process.journals import write_lost
 from clauseway.spool import SpoolBusy, SpoolWriter

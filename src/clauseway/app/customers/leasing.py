@@ -19,8 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.app.books.holders import of_the_dead
-from clauseway.app.books.limit_shares import LimitShares
+from clauseway.app.customers.holders import of_the_dead
+from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
 from clauseway.storage import Control

@@ -21,7 +21,7 @@ from clauseway.storage.lake.hourly_sums import Usage, usage_by
 from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, day_after, day_of
 
 # Sealing writes Parquet; the gateway, which hands questions over, starts without that library.
-_SEALING = "clauseway.app.books.sealing"
+_SEALING = "clauseway.app.usage.sealing"
 # Each sealing leaves files, and a project may ask at any rate.
 _SEAL_EVERY_S = 5.0
 # Books change when somebody names others; to read them takes a quarter of a second.

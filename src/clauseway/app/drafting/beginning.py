@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from clauseway.app.opening.importing_litellm import Drafting, ImportedConfiguration, ImportOptions
-from clauseway.app.opening.vendors import COMPATIBLE
+from clauseway.app.drafting.importing_litellm import Drafting, ImportedConfiguration, ImportOptions
+from clauseway.app.drafting.vendors import COMPATIBLE
 from clauseway.exchange.litellm import LitellmFile, LitellmModel
 from clauseway.values import InvalidInput, Problem, suggestion
 

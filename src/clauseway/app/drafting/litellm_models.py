@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clauseway.app.opening.vendors import (
+from clauseway.app.drafting.vendors import (
     ANTHROPIC,
     AWS,
     AZURE,

@@ -11,12 +11,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clauseway.app.books.lake_place import copies_bytes_max
-from clauseway.app.books.sealing import alone, open_lake
-from clauseway.app.books.settled import shares_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import writing
 from clauseway.app.opening.several import Opened
+from clauseway.app.opening.shares import shares_of
+from clauseway.app.usage.lake_place import copies_bytes_max
+from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.exchange.focus import USAGE_COLUMNS, usage_rows

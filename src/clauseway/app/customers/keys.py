@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
-from clauseway.app.books.tenants import (
+from clauseway.app.customers.tenants import (
     UNNAMED,
     check_names,
     ensure_tenant,

@@ -2,8 +2,8 @@
 
 import time
 
-from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.storage.lake.publishing import Publication, publish
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.drafting.vendors import OPERATORS
 from clauseway.app.opening.places import A_PLACE, writing
-from clauseway.app.opening.vendors import OPERATORS
 from clauseway.catalog import Catalog
 from clauseway.files import PRIVATE, write_first
 from clauseway.values import InvalidInput, Problem

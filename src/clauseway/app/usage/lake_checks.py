@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from clauseway.app.books.damages import found_changed
-from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.damages import found_changed
+from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault

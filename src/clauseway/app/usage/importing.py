@@ -22,10 +22,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clauseway.app.books.sealing import alone, open_lake
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.exchange.focus import BillNames
 from clauseway.exchange.reports import Reported, keepable
 from clauseway.exchange.usage_files import check_format, format_of, read_usage

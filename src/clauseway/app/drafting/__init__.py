@@ -1,0 +1,1 @@
+"""A configuration written for somebody: from three answers, or from LiteLLM's."""

@@ -1,0 +1,1 @@
+"""Usage on its way from journals and files into the lake, and what was damaged or lost of it."""
