@@ -41,6 +41,12 @@ AMOUNT = 100_000
 NOON_NS = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer over an answer than a request waits."""
+    monkeypatch.setattr(of_gateways, "_PATIENCE_S", 60.0)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return with_budget(Home(tmp_path), AMOUNT)
@@ -148,8 +154,7 @@ def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
 
 
 def test_what_one_needs_the_other_gives_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A busy machine may take longer over an answer than a request waits, and over it all than a slice is recalled.
-    monkeypatch.setattr(of_gateways, "_PATIENCE_S", 60.0)
+    # A busy machine may take longer over all this than a slice is recalled.
     monkeypatch.setattr(of_home, "_RECALL_NS", 600_000_000_000)
 
     async def both() -> None:
