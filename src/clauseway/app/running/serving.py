@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -24,15 +25,12 @@ from clauseway.app.books.basis import (
     basis_of,
     first_prices,
     given_prices,
-    history,
     record,
 )
-from clauseway.app.books.register import recorded_facts
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.tenants import Tenancy, tenancy_for_plan
 from clauseway.app.opening.configuration import (
     Configuration,
-    placed_path,
     read_configuration,
     settings_of,
 )
@@ -41,6 +39,7 @@ from clauseway.app.opening.locks import SERVED, alone_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.gateways import Gateways
+from clauseway.app.running.plan_inputs import InputsState, PlanInputs, state_of
 from clauseway.app.running.planning import compile_plan, write_plan
 from clauseway.app.running.processes import PAGES_PORT, Child, ChildFailed, moved, on_port, start
 from clauseway.app.running.project_usage import ProjectUsages
@@ -108,7 +107,7 @@ class Served(msgspec.Struct):
     # The price book that the home holds from now on.
     recorded: tuple[Acceptance, ...] = ()
     # The state of everything that the first plan was compiled from.
-    inputs: list[object] = []
+    inputs: InputsState | None = None
 
     def dead(self) -> Child | None:
         """Return the first of them that has died, or None while all run."""
@@ -234,7 +233,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         stack.enter_context(alone_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
-        inputs = _inputs(options)
+        inputs = _inputs_of(options)
         # The plan must be good before a process starts by it.
         sources = _read_sources(options)
         configuration = sources.configuration
@@ -341,8 +340,8 @@ def keep(
     key and a process that died do not wait for it.
     """
     reviving = Reviving(served, report)
-    inputs = PlanInputs(options, served.inputs, report)
-    with ThreadPoolExecutor(1, "upkeep") as thread:
+    inputs = PlanInputs(options.home, partial(_inputs_of, options), served.inputs, report)
+    with ThreadPoolExecutor(1, "upkeep") as thread, contextlib.closing(inputs):
         rounds = Rounds(options.home, report, thread)
         while not signals.stop.wait(_LOOK_EVERY_S):
             if (dead := served.dead()) and not reviving.start_again(dead):
@@ -411,6 +410,10 @@ class Reviving:
         return True
 
 
+def _inputs_of(options: ServeOptions) -> InputsState:
+    return state_of(options.home, options.opened, options.configuration)
+
+
 class Rounds:
     """Rounds of upkeep in a thread: one at a time, each when it is due."""
 
@@ -438,62 +441,3 @@ class Rounds:
         if self._upkeep is None:
             self._upkeep = import_module(_UPKEEP).Upkeep(self._home, self._told)
         self._upkeep.round(merging=merging)
-
-
-class PlanInputs:
-    """Everything that a plan is compiled from, and whether it has changed."""
-
-    def __init__(
-        self, options: ServeOptions, seen: list[object], report: Callable[[str], None]
-    ) -> None:
-        self._options, self._seen, self._told = options, seen, report
-        self._due_s = 0.0
-        self._is_away = False
-
-    def changed(self) -> bool:
-        """Return whether there is something to compile that was not there at the last look. Looking
-        takes a fifth of the time at most, however many keys there are."""
-        begin_s = time.monotonic()
-        if begin_s < self._due_s:
-            return False
-        before = self._seen
-        try:
-            self._seen = _inputs(self._options)
-            self._is_away = False
-        except (InvalidInput, DBAPIError) as error:  # the address may be half written
-            if not self._is_away:
-                self._told(f"The database is away; the gateway goes on as it is: {error}")
-            self._is_away = True
-        end_s = time.monotonic()
-        self._due_s = end_s + 4 * (end_s - begin_s)
-        return self._seen != before
-
-
-def _inputs(options: ServeOptions) -> list[object]:
-    """Return the state of everything that a plan is compiled from: tenants, facts, the
-    configuration, the basis."""
-    facts = len(recorded_facts(options.home))
-    try:
-        configuration = read_configuration(
-            options.configuration, with_recorded(options.opened, options.home).catalog
-        )
-    except InvalidInput:
-        configuration = Configuration()
-    files = [options.configuration, *_secret_files(options, configuration)]
-    # The gateway counts down the rest of commitments; now and then metered usage corrects it.
-    period = time.monotonic() // _BALANCES_EVERY_S if configuration.commitment else 0
-    accepted = len(history(options.home))
-    return [tenancy_for_plan(options.home), facts, accepted, period, *map(_stamp, files)]
-
-
-def _secret_files(options: ServeOptions, configuration: Configuration) -> list[Path]:
-    """Return the files of secrets that are part of the plan, and may be replaced."""
-    named = [deployment.auth.secret_file for deployment in configuration.deployment]
-    return [Path(placed_path(name, options.configuration)) for name in named if name]
-
-
-def _stamp(path: Path | None) -> tuple[int, int]:
-    if path is None or not path.exists():
-        return (0, 0)
-    stat = path.stat()
-    return (stat.st_mtime_ns, stat.st_ino)

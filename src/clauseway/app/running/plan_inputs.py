@@ -1,0 +1,127 @@
+"""Everything that a plan is compiled from, and whether it has changed.
+
+The books' log has a row for each write of keys, tenants, limits, budgets, facts and the basis, so
+its head says whether any of them was written: a row is read instead of all of them. What changes by
+time alone, such as a secret that expires, is seen within a second.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.exc import DBAPIError
+
+from clauseway.app.books.basis import history
+from clauseway.app.books.register import recorded_facts
+from clauseway.app.customers.tenants import tenancy_for_plan
+from clauseway.app.opening.configuration import Configuration, placed_path, read_configuration
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened, with_recorded
+from clauseway.storage import Control
+from clauseway.storage.control.audit import Head, head_of
+from clauseway.values import InvalidInput
+
+_BALANCES_EVERY_S = 600.0
+# How long what changes by time alone may go unseen.
+_ALL_EVERY_S = 1.0
+
+
+class InputsState(msgspec.Struct, frozen=True):
+    """The state of everything that a plan is compiled from: what is `recorded` in the home, and the
+    `files`, each with its time and number."""
+
+    recorded: tuple[object, ...]
+    files: dict[Path, tuple[int, int]]
+
+
+def state_of(home: Home, opened: Opened, configuration: Path) -> InputsState:
+    """Return the state of tenants, facts, the basis, the configuration and the files of secrets
+    that it names.
+
+    Raise InvalidInput, DBAPIError.
+    """
+    facts = len(recorded_facts(home))
+    try:
+        read = read_configuration(configuration, with_recorded(opened, home).catalog)
+    except InvalidInput:
+        read = Configuration()
+    files = [configuration, *_secret_files(read, configuration)]
+    # The gateway counts down the rest of commitments; now and then metered usage corrects it.
+    period = time.monotonic() // _BALANCES_EVERY_S if read.commitment else 0
+    recorded = (tenancy_for_plan(home), facts, len(history(home)), period)
+    return InputsState(recorded, {file: _stamp(file) for file in files})
+
+
+class PlanInputs:
+    """The inputs of a plan as they were at the last look."""
+
+    def __init__(
+        self,
+        home: Home,
+        look: Callable[[], InputsState],
+        seen: InputsState | None,
+        report: Callable[[str], None],
+    ) -> None:
+        self._home, self._look, self._told = home, look, report
+        self._seen = seen
+        self._head: Head | None = None
+        self._control: Control | None = None
+        self._place: Path | str = ""
+        self._due_s = self._all_due_s = 0.0
+        self._is_away = False
+
+    def changed(self) -> bool:
+        """Return whether there is something to compile that was not there at the last look. Looking
+        takes a fifth of the time at most, however many keys there are."""
+        begin_s = time.monotonic()
+        if begin_s < self._due_s:
+            return False
+        before = self._seen
+        try:
+            if self._may_have_changed(begin_s):
+                self._seen = self._look()
+                self._all_due_s = begin_s + _ALL_EVERY_S
+            self._is_away = False
+        except (InvalidInput, DBAPIError) as error:  # the address may be half written
+            self._head, self._all_due_s = None, 0.0
+            if not self._is_away:
+                self._told(f"The database is away; the gateway goes on as it is: {error}")
+            self._is_away = True
+        end_s = time.monotonic()
+        self._due_s = end_s + 4 * (end_s - begin_s)
+        return self._seen != before
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._control is not None:
+            self._control.close()
+        self._control = None
+
+    def _may_have_changed(self, now_s: float) -> bool:
+        head, self._head = self._head, self._head_of_log()
+        if now_s >= self._all_due_s or head != self._head or self._seen is None:
+            return True
+        return any(_stamp(file) != stamp for file, stamp in self._seen.files.items())
+
+    def _head_of_log(self) -> Head:
+        place = self._home.make().control
+        if self._control is None or place != self._place:
+            self.close()
+            self._control, self._place = Control.open(place), place
+        with self._control.reading() as connection:
+            return head_of(connection)
+
+
+def _secret_files(configuration: Configuration, written: Path) -> list[Path]:
+    """Return the files of secrets that are part of the plan, and may be replaced."""
+    named = [deployment.auth.secret_file for deployment in configuration.deployment]
+    return [Path(placed_path(name, written)) for name in named if name]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_ino)

@@ -1,0 +1,148 @@
+"""Whatever a plan is compiled from is looked at again as soon as it is written, and not otherwise."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from test_register import given_fact
+
+from clauseway.app.books.basis import change_prices
+from clauseway.app.books.register import record_fact
+from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
+from clauseway.app.customers.keys import create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.customers.tenants import Wish, set_policy
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import plan_inputs
+from clauseway.app.running.plan_inputs import InputsState, PlanInputs, state_of
+from clauseway.storage import Control
+from clauseway.storage.control.engines import Place
+
+OPENED = open_agreements([])
+ACME = GivenScope(organisation="acme")
+CONFIGURATION = """\
+[[deployment]]
+name = "direct"
+dialect = "openai"
+url = "https://api.openai.com/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {kind = "bearer", secret_file = "secret"}
+models = {"gpt-5.5" = "gpt-5.5"}
+"""
+BOOK = """\
+product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
+gpt-5.5,,,,output_tokens,2026-04-24,,2026-04-24,9.00,ours
+"""
+
+
+class Watched:
+    """A home's inputs; how often all of them were read."""
+
+    def __init__(self, home: Home) -> None:
+        self.looks = 0
+        self.reports: list[str] = []
+        self._home = home
+        self.inputs = PlanInputs(home, self._look, self._look(), self.reports.append)
+
+    def _look(self) -> InputsState:
+        self.looks += 1
+        return state_of(self._home, OPENED, self._home.configuration)
+
+    def changed(self) -> bool:
+        self.inputs._due_s = 0.0  # a look takes a fifth of the time at most: this one is due
+        return self.inputs.changed()
+
+
+@pytest.fixture
+def home(tmp_path: Path, place: Place) -> Home:
+    made = Home(tmp_path / "home").make()
+    if isinstance(place, str):
+        made.database_address.write_text(place)
+    made.configuration.write_text(CONFIGURATION)
+    (made.root / "secret").write_text("sk-cloud")
+    create_key(made, OPENED.catalog, organisation="acme", project="p", seller="openai", segment="any")
+    return made
+
+
+@pytest.fixture
+def watched(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """Inputs whose first look is over, and the next without a reason an hour away."""
+    monkeypatch.setattr(plan_inputs, "_ALL_EVERY_S", 3600.0)
+    made = Watched(home)
+    with closing(made.inputs):
+        assert not made.changed()
+        yield made
+
+
+def _book(home: Home) -> None:
+    (home.root / "book.csv").write_text(BOOK)
+    change_prices(home, "as we pay", file=home.root / "book.csv", of_this_version=False, alone=False)
+
+
+def _launch(home: Home) -> None:
+    about = {"product": "gpt-5.5", "cloud": "aws", "stage": "available"}
+    record_fact(home, open_agreement(), given_fact("launch", "2026-05-01", "", **about))
+
+
+WRITES: dict[str, Callable[[Home], object]] = {
+    "a key": lambda home: create_key(
+        home, OPENED.catalog, organisation="acme", project="q", seller="openai", segment="any"
+    ),
+    "a key's new secret": lambda home: rotate_key(home, list_keys(home)[0].key_id, 1),
+    "a key's end": lambda home: revoke_key(home, list_keys(home)[0].key_id),
+    "a limit": lambda home: set_limit(home, OPENED.catalog, ACME, 9, 0),
+    "a budget": lambda home: set_budget(home, OPENED.catalog, ACME, "5", "month"),
+    "how requests are routed": lambda home: set_policy(home, OPENED.catalog, Wish(strategy="cheapest"), "acme"),
+    "a fact": _launch,
+    "a price book": _book,
+    "the configuration": lambda home: home.configuration.write_text(CONFIGURATION + "\n"),
+    "a secret": lambda home: (home.root / "secret").write_text("sk-another"),
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_a_write_is_seen_at_the_next_look(watched: Watched, home: Home, what: str) -> None:
+    WRITES[what](home)
+    assert watched.changed()
+    assert not watched.changed(), "it was seen"
+
+
+def test_all_is_read_only_where_something_was_written(watched: Watched, home: Home) -> None:
+    looks = watched.looks
+    assert [watched.changed() for _ in range(5)] == [False] * 5
+    assert watched.looks == looks
+    WRITES["a limit"](home)
+    assert watched.changed()
+    assert watched.looks == looks + 1
+
+
+def test_what_changes_by_time_alone_is_seen(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A former secret is accepted until an instant: nothing is written then."""
+    rotate_key(home, list_keys(home)[0].key_id, 1)
+    monkeypatch.setattr(plan_inputs, "_ALL_EVERY_S", 0.0)
+    made = Watched(home)
+    with closing(made.inputs):
+        assert not made.changed()
+        control = Control.open(home.control)
+        hour_later_ns = max(former.until_ns for former in control.former_secrets())
+        control.close()
+        monkeypatch.setattr("clauseway.app.customers.tenants.time.time_ns", lambda: hour_later_ns)
+        assert made.changed()
+
+
+def test_a_database_that_is_away_is_told_once_and_looked_for(watched: Watched, home: Home, tmp_path: Path) -> None:
+    before = home.database_address.read_text() if home.database_address.exists() else ""
+    home.database_address.write_text("postgresql://127.0.0.1:1/nobody")
+    assert [watched.changed() for _ in range(2)] == [False, False]
+    assert len(watched.reports) == 1
+    assert "The database is away" in watched.reports.pop()
+    if before:
+        home.database_address.write_text(before)
+    else:
+        home.database_address.unlink()
+    WRITES["a limit"](home)
+    assert watched.changed()
