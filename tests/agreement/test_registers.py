@@ -126,6 +126,7 @@ def test_what_is_offered_is_something_that_a_right_of_first_refusal_speaks_of() 
         register(offer)
     [problem] = refused.value.problems
     assert (problem.what, problem.todo) == ("unknown subject 'comput'", "Did you mean 'compute'?")
+    assert problem.why == "no right of first refusal names it as its subject"
 
 
 @pytest.mark.parametrize(

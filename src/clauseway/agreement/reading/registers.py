@@ -65,6 +65,9 @@ NAMED = ("event", "party", "product", "class", "cloud", "stage", "subject")
 RETRACTED = "what a retraction hid is not said again by taking the retraction back"
 RECORD_AGAIN = "Record the fact again, with the day on which it took effect."
 
+_NO_SUBJECT = "no right of first refusal names it as its subject"
+_NAME_SUBJECT = "Write subject: in the refusal-right that the offer is made under."
+
 
 class Gathered(msgspec.Struct, frozen=True):
     """The readable facts of a register, and the catalog with the names that the register adds."""
@@ -227,6 +230,8 @@ def check_named(
         todo = f"Record or suppose {rests_on}." if rests_on else "Leave it out."
         why = f"it comes about by itself, {event.how}"
         mistakes.add(line, f"the event {name!r} is not recorded", why, todo)
+    elif key == "subject":
+        mistakes.check_one_of(line, key, name, allowed, why=_NO_SUBJECT, todo=_NAME_SUBJECT)
     else:
         mistakes.check_defined(line, key, name, allowed)
 

@@ -55,13 +55,12 @@ class Mistakes:
         name: str,
         allowed: KnownNames,
         why: str = "it means nothing here",
+        todo: str = "Delete it.",
     ) -> None:
-        """Check that a name is in a fixed list."""
+        """Check that a name is in a fixed list; `todo` is the way out where nothing is in it."""
         if allowed is not None and name not in allowed:
-            todo = _meant(name, allowed) or (
-                f"Write one of: {', '.join(sorted(allowed))}." if allowed else "Delete it."
-            )
-            self.add(line, f"unknown {noun} {name!r}", why, todo)
+            listed = f"Write one of: {', '.join(sorted(allowed))}." if allowed else todo
+            self.add(line, f"unknown {noun} {name!r}", why, _meant(name, allowed) or listed)
 
     def check_name(self, line: int, name: str) -> None:
         """Check a name that a document defines."""
