@@ -29,6 +29,15 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+def test_a_settlement_says_what_waits_in_quarantine(home: Path) -> None:
+    settled = run("settle", "--period", "2026-05", "--assume", "share-openai-microsoft", "--assume", "cap", home=home)
+    assert settled.returncode == 0
+    waits = "1 row of usage waits in quarantine and is in no amount; `clauseway usage quarantine list` shows it."
+    assert waits in settled.stderr.splitlines()
+    run("usage", "quarantine", "drop", "1", home=home)
+    assert "quarantine" not in run("settle", "--period", "2026-05", home=home).stderr
+
+
 def test_quarantine_listed_shown_corrected_and_dropped(home: Path) -> None:
     assert "output_tokens is -5, below zero" in run("usage", "quarantine", "list", home=home).stdout
     shown = run("usage", "quarantine", "show", "1", home=home).stdout

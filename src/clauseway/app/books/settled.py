@@ -12,6 +12,7 @@ from clauseway.app.opening.periods import month
 from clauseway.ledger import Settlement, Statement, statement_of
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
+from clauseway.storage.lake.quarantine import waiting
 from clauseway.values import KnownAt
 
 
@@ -48,6 +49,12 @@ def latest_settlements(home: Home) -> dict[str, Settlement]:
             if closed.get(settlement.period, settlement.receipt) == settlement.receipt
         }
     return dict(sorted(latest.items()))
+
+
+def rows_waiting(home: Home) -> int:
+    """Return how many rows of usage are in quarantine, and so in no amount."""
+    with _books(home) as books:
+        return waiting(books.control)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`clauseway settle`: who owes whom for a month."""
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -11,7 +12,7 @@ import typer
 
 from clauseway.app.books.basis import NamedBasis, basis_of, given_agreements, given_prices, history
 from clauseway.app.books.day_charges import DaySettled
-from clauseway.app.books.settled import now
+from clauseway.app.books.settled import now, rows_waiting
 from clauseway.app.books.settling import settle_as_known, settle_days, settle_month
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
@@ -180,6 +181,7 @@ def command(
     with _second_opinion(at, spark_master) if second_opinion else nullcontext() as opinion:
         settlement = settle(from_scratch=from_scratch)
         say_recorded(history(at)[accepted:])
+        _say_waiting(rows_waiting(at))
         if opinion is None:
             _print(settlement, as_json)
             return 0
@@ -212,6 +214,17 @@ def _print(settlement: Settlement, as_json: bool) -> None:
         statement_of(settlement),
         lambda: print_statement(console(), statement_context(statement_of(settlement))),
     )
+
+
+def _say_waiting(rows: int) -> None:
+    """Report on standard error the rows that no settlement counts."""
+    if rows:
+        wait, them = ("row of usage waits", "it") if rows == 1 else ("rows of usage wait", "them")
+        print(
+            f"{rows:,} {wait} in quarantine and {'is' if rows == 1 else 'are'} in no amount; "
+            f"`clauseway usage quarantine list` shows {them}.",
+            file=sys.stderr,
+        )
 
 
 def _print_days(days: list[DaySettled]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from clauseway.metering import Flaw
 from clauseway.storage.control import schema
@@ -101,6 +101,14 @@ def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: in
         connection.execute(
             update(schema.quarantine).where(is_open).values(state=state, ended_ns=ended_ns)
         )
+
+
+def waiting(control: Control) -> int:
+    """Return how many rows are in quarantine."""
+    is_open = schema.quarantine.c.state == OPEN
+    with control.reading() as connection:
+        query = select(func.count()).select_from(schema.quarantine).where(is_open)
+        return connection.execute(query).scalar_one()
 
 
 def held(
