@@ -291,6 +291,23 @@ def test_a_condition_names_the_owner_of_the_day() -> None:
     assert not any("maker or rival" in sentence for sentence in told)
 
 
+def test_what_no_product_is_concerned_by_is_told_last_and_never_as_the_whole_class() -> None:
+    texts = documents("id: A1.no\nkind: prohibition\nparties: [anyone]\nactions: [sell]\nproducts: [apps.sold]")
+    classes = "  apps: {actions: [sell]}\n  apps.sold: {within: apps, actions: [sell]}"
+    texts["agreement.md"] = (
+        texts["agreement.md"]
+        .replace("  apps: {actions: [serve, sell]}", classes)
+        .replace("{class: apps}", "{class: apps.sold}")
+    )
+    told = [group.sentence for group in compare_amendments(reading(texts), ["A1"]).groups]
+    assert "Nobody may sell any apps.sold product on any cloud: unstated → forbidden" in told
+    assert told[-2:] == [
+        "Maker may sell any apps product outside apps.sold on any cloud: unstated → permitted",
+        "Parties other than maker may sell any apps product outside apps.sold on any cloud, if maker grants it: "
+        "unstated → conditional",
+    ]
+
+
 def test_a_diff_cites_what_ended_the_right_not_what_ended_long_before() -> None:
     old = f"{LONG_AGO}through: 2026-03-31\n\n{TO_SHOP}"
     opened = reading(documents(old) | {"A2.md": written("A2", "2026-07-01", ENDS)})

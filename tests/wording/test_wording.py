@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from clauseway import open_agreement
+from clauseway.catalog import Product, ProductClass
 from clauseway.wording.names import Wording, listed, sentence
 
 BUILT_IN = open_agreement()
@@ -75,6 +76,41 @@ def test_segments(segments: str, told: str) -> None:
 )
 def test_products(products: str, action: str, told: str) -> None:
     assert WORDS.products(products.split(), action) == told
+
+
+NESTED = {
+    "goods": ProductClass(id="goods", actions=frozenset({"sell"})),
+    "goods.a": ProductClass(id="goods.a", within="goods", actions=frozenset({"sell"})),
+    "goods.b": ProductClass(id="goods.b", within="goods", actions=frozenset({"sell"})),
+    "parts": ProductClass(id="parts", actions=frozenset({"sell"})),
+    "parts.a": ProductClass(id="parts.a", within="parts", actions=frozenset({"sell"})),
+    "cap": ProductClass(id="cap", actions=frozenset({"sell"})),
+}
+PLACED = {"g": "goods", "g1": "goods.a", "p1": "parts.a"}
+DIRECT = {name: Product(id=name, product_class=of) for name, of in PLACED.items()}
+
+
+@pytest.mark.parametrize(
+    ("products", "told"),
+    [
+        ("goods g", "any goods product outside goods.a and goods.b"),
+        ("goods g goods.b", "any goods product outside goods.a"),
+        ("goods.a g1 goods.b", "any goods.a or goods.b product"),
+        ("goods g goods.a g1 goods.b", "any goods product"),
+        ("goods g goods.a goods.b", "any goods product outside goods.a and any new goods.a product"),
+        ("goods", "any new goods product outside goods.a and goods.b"),
+        ("cap goods g", "any cap product and any goods product outside goods.a and goods.b"),
+        ("parts parts.a p1", "any parts product"),
+        ("parts.a p1", "any parts.a product"),
+        # No product lies in parts itself: it is told only where nothing else is.
+        ("parts", "any parts product outside parts.a"),
+        ("parts cap", "any cap product"),
+    ],
+)
+def test_a_class_without_the_classes_in_it_is_not_told_as_the_whole(products: str, told: str) -> None:
+    catalog = msgspec.structs.replace(BUILT_IN.catalog, classes=NESTED, products=DIRECT)
+    words = msgspec.structs.replace(WORDS, catalog=catalog)
+    assert words.products(products.split(), "sell") == told
 
 
 def test_the_places_outside_all_regions_are_told_as_such() -> None:

@@ -199,14 +199,18 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 
     def in_order(self, boxes: Sequence[Box]) -> list[Box]:
         """Return the owner's first, then those of others whom the text names; by action, the widest
-        first."""
+        first.
+
+        Those that concern no product there is come last: classes whose products all lie in others.
+        """
         owners = set(owners_of(self.wording.agreements))
         principals = parties_named(self.wording)
 
         def rank(box: Box) -> tuple[object, ...]:
             first = ordered(box.actions)[0]
             outside = not owners & set(box.parties), not set(box.parties) <= principals
-            return (*outside, ACTIONS.index(first), -len(box))
+            hollow = all(map(self.wording.is_hollow, box.products))
+            return (hollow, *outside, ACTIONS.index(first), -len(box))
 
         return sorted(boxes, key=rank)
 

@@ -142,22 +142,62 @@ class Wording(msgspec.Struct, frozen=True):
         """
         chosen = set(names)
         classes = [class_ for class_ in self.catalog.classes if self._takes(class_, action)]
+        classes = self._without_hollow(classes, chosen)
         parts = {class_: self._part(class_, chosen) for class_ in classes}
         whole = self._widest([class_ for class_ in classes if parts[class_].whole], classes)
-        sold = [class_ for class_ in whole if self._is_sold(class_)]
         new = [class_ for class_ in classes if parts[class_].only_new]
-        parts_ = [f"any {listed(sold, 'or')} product"] if sold else []
-        parts_ += [f"any new {listed(new, 'or')} product"] if new else []
-        parts_ += [class_ for class_ in whole if class_ not in sold]
+        left = {
+            name: self._left_in(name, [class_ for class_ in classes if not parts[class_].whole])
+            for name in (*whole, *classes)
+        }
+        sold = [class_ for class_ in whole if self._is_sold(class_)]
+        parts_ = _any_of("any", sold, left) + _any_of("any new", new, left)
+        parts_ += [f"{class_}{_outside(left[class_])}" for class_ in whole if class_ not in sold]
         parts_ += [
             name for class_ in classes if not parts[class_].has_new for name in parts[class_].within
         ]
         parts_ += [
-            f"any {class_} product (except {listed(parts[class_].without)})"
+            f"any {class_} product{_outside(left[class_])} (except {listed(parts[class_].without)})"
             for class_ in classes
             if parts[class_].mixed
         ]
         return listed(parts_, conjunction)
+
+    def is_hollow(self, name: str) -> bool:
+        """Return whether all products of a class lie in the classes within it."""
+        catalog = self.catalog
+        return (
+            name in catalog.classes
+            and any(class_.within == name for class_ in catalog.classes.values())
+            and all(product.product_class != name for product in catalog.products.values())
+        )
+
+    def _without_hollow(self, classes: list[str], chosen: set[str]) -> list[str]:
+        """Return the classes without those that stand for no product, if others are chosen."""
+        solid = [
+            class_
+            for class_ in classes
+            if not self.is_hollow(class_) or self._all_chosen(class_, classes, chosen)
+        ]
+        return solid if any(self.catalog.class_of(name) in solid for name in chosen) else classes
+
+    def _all_chosen(self, name: str, classes: list[str], chosen: set[str]) -> bool:
+        return all(
+            self._part(class_, chosen).whole
+            for class_ in classes
+            if self.catalog.belongs(class_, name)
+        )
+
+    def _left_in(self, name: str, classes: list[str]) -> list[str]:
+        """Return the widest of these classes that lie within another."""
+        below = [
+            class_ for class_ in classes if class_ != name and self.catalog.belongs(class_, name)
+        ]
+        return [
+            class_
+            for class_ in below
+            if self.catalog.lineage(class_).isdisjoint({*below} - {class_})
+        ]
 
     def scope(self, names: Iterable[str]) -> str:
         """Return the subject of a term: classes and products in the order in which they are
@@ -194,21 +234,28 @@ class Wording(msgspec.Struct, frozen=True):
         )
 
     def _widest(self, whole: list[str], classes: list[str]) -> list[str]:
-        """Wider classes in the place of all their classes."""
-        widest: list[str] = []
-        for name in whole:
-            wider = self.catalog.classes[name].within
-            siblings = [
-                class_ for class_ in classes if self.catalog.classes[class_].within == wider
-            ]
-            chosen = (
-                wider
-                if wider and all(sibling in whole for sibling in siblings) and len(siblings) > 1
-                else name
+        """Return wider classes in the place of the classes in them, where all of these are whole.
+
+        A class that is told without some class in it stands for the others in it too.
+        """
+        widest = list(dict.fromkeys(self._above(name, whole, classes) for name in whole))
+        left = [class_ for class_ in classes if class_ not in whole]
+        return [
+            name
+            for name in widest
+            if not any(
+                wider != name
+                and self.catalog.belongs(name, wider)
+                and self.catalog.lineage(name).isdisjoint(self._left_in(wider, left))
+                for wider in widest
             )
-            if chosen not in widest:
-                widest.append(chosen)
-        return widest
+        ]
+
+    def _above(self, name: str, whole: list[str], classes: list[str]) -> str:
+        """Return the class around a class, if all that is in it is whole, and is more than one."""
+        wider = self.catalog.classes[name].within
+        members = [class_ for class_ in classes if wider and self.catalog.belongs(class_, wider)]
+        return wider if len(members) > 1 and {*members} <= {*whole} else name
 
     # Questions
 
@@ -305,6 +352,19 @@ class _Part(msgspec.Struct, frozen=True):
     @property
     def mixed(self) -> bool:
         return self.has_new and bool(self.without) and bool(self.within)
+
+
+def _any_of(which: str, classes: Sequence[str], left: Mapping[str, Sequence[str]]) -> list[str]:
+    """`any a or b product`, and by itself each class of which classes are left out."""
+    alike = [class_ for class_ in classes if not left[class_]]
+    apart = [
+        f"{which} {class_} product{_outside(left[class_])}" for class_ in classes if left[class_]
+    ]
+    return ([f"{which} {listed(alike, 'or')} product"] if alike else []) + apart
+
+
+def _outside(classes: Sequence[str]) -> str:
+    return f" outside {listed(classes)}" if classes else ""
 
 
 def act_of(asked: Names) -> str:
