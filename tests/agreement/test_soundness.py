@@ -97,6 +97,7 @@ SHARE_1 = "id: A1.share, kind: revenue-share, payer: maker, payee: buyer, rate: 
 SHARE_2 = SHARE_1.replace("A1.share", "A2.share")
 
 SERVE_BY_RIVAL = "id: A1.lets, kind: permission, party: rival, actions: [serve], products: [chat]"
+NOT_BY_RIVAL = "id: A1.not, kind: prohibition, parties: [rival], actions: [serve], products: [chat]"
 
 # what A1 says · what A2 says · the remark on it
 FOUND = [
@@ -456,6 +457,15 @@ NEAR_MISSES = [
      [SERVE_BY_RIVAL.replace("A1", "A2") + ", while-no: milestone"]),
     ("a permission until a milestone, the same while it goes on", [SERVE_BY_RIVAL + ", until: milestone"],
      [SERVE_BY_RIVAL.replace("A1", "A2") + ", while: milestone"]),
+    ("a narrower right that is left when a milestone ends the wider one", [SERVE_BY_RIVAL + ", until: milestone"],
+     [SERVE_BY_RIVAL.replace("A1", "A2") + ", clouds: [third]"]),
+    ("a narrower right that another milestone ends than the wider one",
+     [SERVE_BY_RIVAL], ["id: A2.moves, sets-end: [A1.lets], until: milestone",
+                        SERVE_BY_RIVAL.replace("A1", "A2") + ", clouds: [third]"]),
+    ("a narrower right under every reading", [SERVE_BY_RIVAL + ", under: {R1: a}"],
+     [SERVE_BY_RIVAL.replace("A1", "A2") + ", clouds: [third]"]),
+    ("two prohibitions, of which a right holds against one",
+     [NOT_BY_RIVAL, SERVE_BY_RIVAL + ", despite: [A1.not]"], [NOT_BY_RIVAL.replace("A1", "A2") + ", while: milestone"]),
 ]  # fmt: skip
 
 
@@ -542,6 +552,31 @@ TOGETHER = [
 def test_terms_that_meet_for_a_time_are_told_with_their_last_day_together(a1: str, a2: str, why: str) -> None:
     [remark] = remarks_on(documents([OWNS, STAKE, a1 + ", through: 2026-12-31"], [a2]))
     assert why in remark.why
+
+
+# What A1 says beside the maker's ownership · what A2 says · the remedy for two terms that say the same.
+DOUBLES = [
+    ("for good", [SERVE_BY_RIVAL, SERVE_BY_RIVAL.replace("lets", "too")], [], "Delete A1.too."),
+    ("for good, in another amendment", [SERVE_BY_RIVAL], [SERVE_BY_RIVAL.replace("A1", "A2")],
+     "End A1.lets in a change of A2, or delete A2.lets."),
+    ("the later begins by an event", [SERVE_BY_RIVAL], [SERVE_BY_RIVAL.replace("A1", "A2") + ", from: milestone"],
+     "Delete A2.lets."),
+    ("an event ends the earlier", [SERVE_BY_RIVAL + ", until: milestone"], [SERVE_BY_RIVAL.replace("A1", "A2")],
+     "End A1.lets in a change of A2."),
+    ("an event ends the earlier, in one amendment",
+     [SERVE_BY_RIVAL + ", until: milestone", SERVE_BY_RIVAL.replace("lets", "too")], [], "Delete A1.lets."),
+    ("one stands under a reading", [SERVE_BY_RIVAL + ", under: {R1: a}"], [SERVE_BY_RIVAL.replace("A1", "A2")],
+     "End A1.lets in a change of A2."),
+    ("each stands longer than the other", [SERVE_BY_RIVAL + ", until: milestone"],
+     [SERVE_BY_RIVAL.replace("A1", "A2") + ", through: 2026-12-31"],
+     "Nothing, if each is to hold where the other does not; else end or delete one of them."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a1", "a2", "todo"), [row[1:] for row in DOUBLES], ids=[row[0] for row in DOUBLES])
+def test_what_is_advised_of_doubles_changes_no_answer(a1: list[str], a2: list[str], todo: str) -> None:
+    remarks = remarks_on(documents([OWNS, STAKE, *a1], a2))
+    assert [remark.todo for remark in remarks if remark.kind == "overlap"] == [todo]
 
 
 def test_what_anyone_may_do_needs_no_owner() -> None:

@@ -43,7 +43,7 @@ def conflicts(lives: Lives) -> Iterator[Remark]:
             f"{earlier.id} and {later.id} leave no way to {action} {name}",
             f"one reserves it to {listed(earlier.only.names)}, "
             f"the other to {listed(later.only.names)}, "
-            f"and both are in force {_meeting(lives, together, earlier, later)}",
+            f"and both are in force {lives.meeting(together, earlier, later)}",
             f"End one of them in a change, or {excepting(earlier.id, later.id)}.",
         )
 
@@ -84,17 +84,6 @@ def _allowed(lives: Lives, term: Exclusivity, cell: Cell, place: PlaceNames) -> 
     return allowed
 
 
-def _meeting(lives: Lives, days: Interval, *terms: AnyTerm) -> str:
-    """Return the days of two terms, with the events without which they do not hold."""
-    waits = ", ".join(
-        f"{term.id} {key}: {event}"
-        for term in terms
-        for key, event in sorted(lives.events_of(term.id))
-        if key != "until"
-    )
-    return lasting(days) + (f", on the days that events leave to both ({waits})" if waits else "")
-
-
 def two_owners(lives: Lives) -> Iterator[Remark]:
     """Remark on products that two parties own at once."""
     for earlier, later, together in lives.pairs(Ownership, Ownership):
@@ -113,7 +102,7 @@ def two_owners(lives: Lives) -> Iterator[Remark]:
                 later.citation,
                 f"{both[0]} has two owners",
                 f"{earlier.id} says {earlier.party}, {later.id} says {later.party}, "
-                f"{_meeting(lives, together, earlier, later)}",
+                f"{lives.meeting(together, earlier, later)}",
                 f"End {earlier.id} in a change, or take {both[0]} out of one of the two.",
             )
 

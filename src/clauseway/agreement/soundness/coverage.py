@@ -131,44 +131,61 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
         alike: dict[object, list[tuple[AnyTerm, Interval]]] = {}
         for term, life in by_id.values():
             if (content := _content(term)) is not None:
-                alike.setdefault((type(term), content), []).append((term, life))
+                key = (type(term), content, _held_against(lives, term))
+                alike.setdefault(key, []).append((term, life))
         for group in alike.values():
             for (earlier, earlier_life), (later, later_life) in combinations(group, 2):
                 together = earlier_life.intersect(later_life)
                 pair = (earlier.id, later.id)
                 if pair in seen or together.is_empty or lives.take_turns(*pair):
                     continue
-                within = [
-                    term.id
-                    for term, life, other, whole in (
-                        (later, later_life, earlier, earlier_life),
-                        (earlier, earlier_life, later, later_life),
-                    )
-                    if lives.events_of(other.id) <= lives.events_of(term.id)
-                    and life == life.intersect(whole)
-                ]
                 # Terms that begin or pause by other events may never hold on one day.
-                apart = lives.events_of(earlier.id) ^ lives.events_of(later.id)
-                if within or all(key == "until" for key, _ in apart):
+                apart = lives.waits_of(earlier.id) != lives.waits_of(later.id)
+                if not apart or lives.lies_within(*pair) or lives.lies_within(later.id, earlier.id):
                     seen.add(pair)
-                    yield _overlap(lives, earlier, later, together, within)
+                    yield _overlap(lives, earlier, later, together)
 
 
-def _overlap(
-    lives: Lives, earlier: AnyTerm, later: AnyTerm, together: Interval, within: list[str]
-) -> Remark:
-    """Return the remark on two terms of equal scope; `within`: which holds only with the other."""
-    amendment = lives.amendment_of[later.id]
-    todo = f"Delete {within[0]}." if within else f"End {earlier.id} where {later.id} begins."
-    if lives.amendment_of[earlier.id] != amendment:
-        todo = f"End {earlier.id} in a change of {amendment}, or delete {later.id}."
+def _held_against(lives: Lives, term: AnyTerm) -> frozenset[str]:
+    """Return the permissions that hold although this very term forbids the act."""
+    return frozenset(
+        permission.id
+        for _, permission in lives.terms
+        if isinstance(permission, Permission) and term.id in permission.despite
+    )
+
+
+def _overlap(lives: Lives, earlier: AnyTerm, later: AnyTerm, together: Interval) -> Remark:
     problem = f"{later.id} says what {earlier.id} says"
-    why = f"both are in force {lasting(together)}, and neither replaces the other"
+    days = lives.meeting(together, earlier, later)
+    why = f"both are in force {days}, and neither replaces the other"
+    todo = _left_as_it_is(lives, earlier, later)
     if isinstance(later, RevenueShareTerm) and _fields(earlier) != _fields(later):
         problem = f"{later.id} takes a share of what {earlier.id} takes a share of"
-        why = f"both are in force {lasting(together)}, and each is due in full"
+        why = f"both are in force {days}, and each is due in full"
         todo = "Nothing, if both are meant; else end or delete one of them."
     return remark(Severity.WARNING, "overlap", later.citation, problem, why, todo)
+
+
+def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
+    """Return the ways to say once what two terms say, that leave every answer as it is."""
+    of_earlier, of_later = (lives.amendment_of[term.id] for term in (earlier, later))
+    ways: list[str] = []
+    replaced = lives.lies_within(earlier.id, later.id, later.begins)
+    if of_earlier != of_later and replaced:
+        ways.append(f"end {earlier.id} in a change of {of_later}")
+    if lives.lies_within(later.id, earlier.id):
+        ways.append(f"delete {later.id}")
+    elif of_earlier == of_later and lives.lies_within(earlier.id, later.id):
+        ways.append(f"delete {earlier.id}")
+    elif of_earlier == of_later and replaced:
+        ways.append(f"end {earlier.id} where {later.id} begins")
+    if not ways:
+        return (
+            "Nothing, if each is to hold where the other does not; else end or delete one of them."
+        )
+    todo = ", or ".join(ways)
+    return f"{todo[0].upper()}{todo[1:]}."
 
 
 def beside_its_class(lives: Lives) -> Iterator[Remark]:

@@ -29,6 +29,7 @@ from clauseway.agreement.language.terms import (
     Scope,
     Term,
 )
+from clauseway.agreement.soundness.remarks import lasting
 from clauseway.agreement.text.mistakes import DEFINITIONS
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.values import FOREVER, Citation, Interval, KnownAt
@@ -260,16 +261,55 @@ class Lives:
             after |= further
         return frozenset(after)
 
-    def events_of(self, id: str) -> frozenset[tuple[str, str]]:
-        """Return the events that a term waits for, each with its key."""
+    def waits_of(self, id: str) -> frozenset[tuple[str, str]]:
+        """Return the events that begin or pause a term, each with its key."""
         term = self.written[id]
-        ends = {term.until} & {*self.agreement.events, MILESTONE}
-        if any(change.sets_end for change in self._changes(id)):
-            ends = set()
         waits = {("from", term.from_), ("while", term.while_), ("while-no", term.while_no)}
-        return frozenset((key, event) for key, event in waits if event) | {
-            ("until", event) for event in ends
-        }
+        return frozenset((key, event) for key, event in waits if event)
+
+    def lies_within(self, narrow: str, wide: str, since: date = date.min) -> bool:
+        """Return whether, from a day on, a term never holds without another.
+
+        It is so whatever events happen, and under every reading.
+        """
+        for by_id in self.by_readings:
+            if narrow not in by_id:
+                continue
+            life = by_id[narrow][1].intersect(Interval(since))
+            whole = by_id[wide][1] if wide in by_id else Interval(since, since)
+            if not life.is_empty and life.intersect(whole) != life:
+                return False
+        return self.events_leave(wide, narrow)
+
+    def events_leave(self, wide: str, narrow: str) -> bool:
+        """Return whether every event that ends or pauses a term does the same to another one."""
+        end = self._end_by_event(narrow)
+        return self.waits_of(wide) <= self.waits_of(narrow) and all(
+            end is not None and end[0] == event and end[1] <= since
+            for event, since in self._ends_by_events(wide)
+        )
+
+    def _ends_by_events(self, id: str) -> Iterator[tuple[str, date]]:
+        """Yield each event that ever ends a term, and the day since which it does."""
+        term = self.written[id]
+        ends = [(term.until, term.begins)]
+        effective = {amendment.id: amendment.effective for amendment in self.agreement.amendments}
+        for amendment, changes in self._changes_of.get(id, {}).items():
+            since = max(term.begins, effective[amendment])
+            ends += [(change.until, since) for change in changes if id in change.sets_end]
+        for event, since in ends:
+            if event in self.agreement.events or event == MILESTONE:
+                yield event, since
+
+    def meeting(self, days: Interval, *terms: AnyTerm) -> str:
+        """Return the days of two terms, with the events without which they do not hold."""
+        waits = ", ".join(
+            f"{term.id} {key}: {event}"
+            for term in terms
+            for key, event in sorted(self.waits_of(term.id))
+        )
+        left = f", on the days that events leave to both ({waits})" if waits else ""
+        return lasting(days) + left
 
     @cached_property
     def written(self) -> dict[str, AnyTerm]:

@@ -28,15 +28,11 @@ from clauseway.values import Interval
 
 def within_another(lives: Lives) -> Iterator[Remark]:
     """Note a permission that grants nothing beyond another of the same party."""
-    seen, waiting = set[str](), _waiting(lives)
+    seen: set[str] = set()
     for by_id in lives.by_readings:
-        alive = [(term, life) for term, life in by_id.values() if isinstance(term, Permission)]
-        for (wide, wide_life), (narrow, life) in product(alive, alive):
-            if (
-                wide.id in waiting
-                or narrow.id in seen
-                or not _lies_within(lives, narrow, life, wide, wide_life)
-            ):
+        alive = [term for term, _ in by_id.values() if isinstance(term, Permission)]
+        for wide, narrow in product(alive, alive):
+            if narrow.id in seen or not _lies_within(lives, narrow, wide):
                 continue
             seen.add(narrow.id)
             yield remark(
@@ -50,21 +46,14 @@ def within_another(lives: Lives) -> Iterator[Remark]:
             )
 
 
-def _waiting(lives: Lives) -> set[str]:
-    """Return the terms that events begin or pause. Their lives are told as if none did."""
-    return {term.id for _, term in lives.terms if term.from_ or term.while_ or term.while_no}
-
-
-def _lies_within(
-    lives: Lives, narrow: Permission, life: Interval, wide: Permission, wide_life: Interval
-) -> bool:
+def _lies_within(lives: Lives, narrow: Permission, wide: Permission) -> bool:
     if narrow is wide or wide.party not in (narrow.party, ANYONE):
         return False
     if wide.grantor not in ("", narrow.grantor) or narrow.exclusive or narrow.sole:
         return False
     if not narrow.despite <= wide.despite:
         return False
-    if life.intersect(wide_life) != life or _equal_scopes(narrow, wide):
+    if _equal_scopes(narrow, wide) or not lives.lies_within(narrow.id, wide.id):
         return False
     cells = lives.cells(narrow.actions, narrow.products)
     return (
@@ -133,11 +122,10 @@ def narrowed(lives: Lives) -> Iterator[Remark]:
     says itself when it takes a right away. Where nothing is left of an action, `check` finds an
     emptied right.
     """
-    waiting = _waiting(lives)
     for kind in (Permission, Licence):
         for prohibition, term, together in lives.pairs(Prohibition, kind):
             overridden = isinstance(term, Permission) and term.overrides(prohibition.id)
-            if overridden or prohibition.id in waiting:
+            if overridden or lives.waits_of(prohibition.id):
                 continue
             if lives.amendment_of[prohibition.id] == lives.amendment_of[term.id]:
                 continue
