@@ -579,6 +579,27 @@ def test_what_is_advised_of_doubles_changes_no_answer(a1: list[str], a2: list[st
     assert [remark.todo for remark in remarks if remark.kind == "overlap"] == [todo]
 
 
+# Two terms that meet · what the one waits for.
+WAITING = [
+    (SALE_BY_MAKER, "id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat]",
+     "A1.sale while-no"),
+    (TO_BUYER, "id: A2.licence, kind: licence, licensor: maker, licensee: rival, products: [ip]", "A1.to while"),
+    (SERVE_BY_RIVAL, SERVE_BY_RIVAL.replace("A1", "A2"), "A2.lets from"),
+    (SHARE_1, SHARE_2.replace("[maker]}", "[maker], products: [chat]}"), "A2.share from"),
+    ("id: A1.passes, kind: permission, party: buyer, grantor: maker, actions: [license], products: [ip]",
+     "id: A2.first, kind: refusal-right, holder: rival, grantor: buyer, actions: [license], products: [ip]",
+     "A2.first from"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a1", "a2", "waits"), WAITING)
+def test_of_terms_that_wait_for_events_no_day_is_told_on_which_both_hold(a1: str, a2: str, waits: str) -> None:
+    term, key = waits.split()
+    a1, a2 = (f"{text}, {key}: milestone" if f"id: {term}," in text else text for text in (a1, a2))
+    [remark] = remarks_on(documents([OWNS, STAKE, a1], [a2]))
+    assert f"from 2025-01-01, on the days that events leave to both ({waits}: milestone)" in remark.why
+
+
 def test_what_anyone_may_do_needs_no_owner() -> None:
     public = "id: A1.public, kind: permission, party: anyone, actions: [serve, sell], products: [voice]"
     texts = documents(["id: A1.owns, kind: ownership, party: maker, products: [chat, ip]", STAKE, public], [])

@@ -24,7 +24,7 @@ from clauseway.agreement.soundness.lives import (
     covers,
     excepting,
 )
-from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.values import Interval
 
 
@@ -173,7 +173,7 @@ def _taken_back(
             f"{exclusivity.id} forbids {share} that {grant.term.id} grants",
             f"{grant.party} may act by the one, "
             f"the other reserves it to {listed(exclusivity.only.names)}, "
-            f"and both are in force {lasting(together)}",
+            f"and both are in force {lives.meeting(together, exclusivity, grant.term)}",
         )
 
 
@@ -216,7 +216,8 @@ def _licensed_past(
             len(reserved) == len(licensed),
             f"{exclusivity.id} forbids the licence of {reserved[0]} that {licence.id} grants",
             f"{licence.licensee} is licensed by the one, the other reserves licences to "
-            f"{listed(exclusivity.only.licensees)}, and both are in force {lasting(together)}",
+            f"{listed(exclusivity.only.licensees)}, and both are in force "
+            f"{lives.meeting(together, exclusivity, licence)}",
         )
 
 

@@ -22,7 +22,7 @@ from clauseway.agreement.language.terms import (
 )
 from clauseway.agreement.soundness.conflicts import granted
 from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
-from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
 from clauseway.values import Interval
 
 
@@ -142,7 +142,7 @@ def narrowed(lives: Lives) -> Iterator[Remark]:
                         "narrowed",
                         prohibition.citation,
                         f"{prohibition.id} forbids some of what {term.id} grants: {action} of "
-                        f"{name} {lasting(together)}",
+                        f"{name} {lives.meeting(together, prohibition, term)}",
                         f"{grant.party} may act by the one, the other forbids it, and a term that "
                         "forbids goes before a right, whatever their days",
                         f"Nothing, if that is meant; else except the case from {prohibition.id}, "
@@ -236,7 +236,7 @@ def binds_one_link(lives: Lives) -> Iterator[Remark]:
                 term.citation,
                 f"{term.id} binds {bound}, and nobody to whom {bound} licenses {names[0]} on",
                 f"{permission.id} lets {bound} license it, and whoever is no owner is bound for "
-                f"its own acts alone, {lasting(together)}",
+                f"its own acts alone, {lives.meeting(together, term, permission)}",
                 "Bind the owner, who is bound for what it lets others do, or forbid it to the "
                 "others in a prohibition.",
             )

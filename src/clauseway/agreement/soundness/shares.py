@@ -266,7 +266,8 @@ def shared_twice(lives: Lives) -> Iterator[Remark]:
                 later.citation,
                 f"{earlier.id} and {later.id} both take a share of what {listed(sellers)} sells of "
                 f"{sold}",
-                f"both are in force {lasting(together)}, and each is due in full",
+                f"both are in force {lives.meeting(together, earlier, later)}, and each is due in "
+                "full",
                 "Nothing, if both are meant; else keep one of the bases to other products:, or "
                 "exclude them.",
             )
