@@ -4,11 +4,12 @@ import pytest
 from reference_evaluator import World
 
 from clauseway import OpenAgreement
-from clauseway.app.agreements.checking import rights_that_fall
+from clauseway.app.agreements.checking import carried_in_vain, rights_that_fall
 from clauseway.app.agreements.terms import terms_view
 from clauseway.decisions import Tables
 from clauseway.decisions.fallen import fallen_rights
 from clauseway.decisions.trace import trace
+from clauseway.decisions.ungiven import never_given
 from terms_at_hand import amendment, asking, documents, reading
 
 # The partner uses what is the maker's, and serves its apps; a rival may license the maker's rights on.
@@ -259,6 +260,61 @@ def test_a_right_that_falls_is_told(terms: str, later: str, told: list[str]) -> 
     remarks = list(rights_that_fall(opened.agreement, fallen))
     assert [remark.what for remark in remarks] == told
     assert all("A2." in remark.why and "A2.md:" in remark.why for remark in remarks)
+
+
+IN_VAIN = (
+    "part 1 of what A1.under carries lets shop do nothing with apps",
+    "rival neither owns apps nor may license it on, on any day of A1.under",
+)
+RIGHTS_ALONE = PASSES.replace("rights, rooms, apps", "rights")
+CARRIED = UNDER + "\ncarries:\n  - {actions: [sell], products: [apps]}"
+FROM_MAKER = RIGHTS_ALONE + "\ngrantor: maker"
+FROM_PARTNER = RIGHTS_ALONE + "\ngrantor: partner"
+PARTNERS = RIGHTS_ALONE.replace("A1.pass", "A1.up").replace("rival", "partner")
+ANYTHING = UNDER + "\ncarries:\n  - {actions: [sell]}"
+APP_TOO = PASSES.replace("rights, rooms, apps", "rights, app")
+INTO = "If rival may pass it on, write apps into the products of {}; else take apps out of the part."
+ANEW_WRITTEN = (
+    "If rival may pass it on, write a permission of rival with actions: [license] and products: [apps, rights]; "
+    "else take apps out of the part."
+)
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        (f"{CARRIED}\n\n{RIGHTS_ALONE}", INTO.format("A1.pass")),
+        (f"{CARRIED}\n\n{FROM_MAKER}", INTO.format("A1.pass")),
+        (f"{CARRIED}\n\n{FROM_PARTNER}\n\n{PARTNERS}", INTO.format("A1.pass and A1.up")),
+        (f"{CARRIED}\n\n{RIGHTS_ALONE}\nunder: {{R1: a}}", INTO.format("A1.pass")),
+        (CARRIED, ANEW_WRITTEN),
+        # What the licensor may license on, on some day, under some reading or by an event; what it owns.
+        (f"{CARRIED}\n\n{PASSES}", None),
+        (f"{CARRIED}\n\n{PASSES}\nthrough: 2026-03-01", None),
+        (f"{CARRIED}\n\n{PASSES}\nfrom: milestone", None),
+        (f"{CARRIED}\n\n{PASSES}\nunder: {{R1: b}}", None),
+        (CARRIED.replace("licensor: rival", "licensor: maker"), None),
+        # Of a part that names no products, what it can give is enough.
+        (f"{ANYTHING}\n\n{RIGHTS_ALONE}", INTO.format("A1.pass")),
+        (f"{ANYTHING}\n\n{APP_TOO}", None),
+        (UNDER, None),
+    ],
+)
+def test_what_a_licence_carries_and_its_licensor_can_never_give_is_told(terms: str, told: str | None) -> None:
+    texts = documents(terms)
+    texts["agreement.md"] = texts["agreement.md"].replace(
+        "rules:\n", "readings: {R1: {says: Two ways., source: [T], options: [a, b]}}\nrules:\n"
+    )
+    opened = reading(texts)
+    ungiven = never_given(opened.agreement, opened.catalog, opened.facts)
+    remarks = [(one.what, one.why, one.todo) for one in carried_in_vain(opened.agreement, ungiven)]
+    assert remarks == ([(*IN_VAIN, told)] if told else [])
+
+
+def test_of_a_class_of_which_some_can_be_given_only_the_rest_is_told() -> None:
+    opened = reading(documents(f"{CARRIED}\n\n{APP_TOO}"))
+    [right] = never_given(opened.agreement, opened.catalog, opened.facts)
+    assert right.products == ("tool",)
 
 
 PAUSES = f"{PASSES}\nwhile-no: milestone"

@@ -21,6 +21,7 @@ from clauseway.decisions.givers import giver_of
 from clauseway.decisions.outlived import Outlived, outlived_rights
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
+from clauseway.decisions.ungiven import NeverGiven, never_given
 from clauseway.values import FOREVER, Interval, InvalidInput, Problem
 from clauseway.wording.names import customers
 
@@ -76,9 +77,11 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
     closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
     fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
     outlived = outlived_rights(opened.agreement, opened.catalog, opened.facts)
+    ungiven = never_given(opened.agreement, opened.catalog, opened.facts)
     checked = (
         *checked,
         *rights_that_fall(opened.agreement, fallen),
+        *carried_in_vain(opened.agreement, ungiven),
         *empty_rights(opened.agreement, checked, empty),
         *nobody_left(lives, checked, closed),
         *reserved_in_vain(opened.agreement, outlived),
@@ -152,6 +155,28 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
             f"{since} {right.giver} neither owns that nor may license it on ({lines}), and a "
             "right holds no longer than its giver's",
             todo,
+        )
+
+
+def carried_in_vain(agreement: Agreement, ungiven: Iterable[NeverGiven]) -> Iterator[Remark]:
+    """Remark on each part of what a licence carries that its licensor may never license on."""
+    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    for right in ungiven:
+        licence = terms[right.term]
+        assert isinstance(licence, Licence)
+        giver, products = licence.licensor, listed(right.products)
+        both = listed({*licence.products, *right.products})
+        todo = f"write a permission of {giver} with actions: [{LICENSE}] and products: [{both}]"
+        if right.links:
+            todo = f"write {products} into the products of {' and '.join(right.links)}"
+        yield remark(
+            Severity.WARNING,
+            "carried-in-vain",
+            licence.citation,
+            f"part {right.part} of what {right.term} carries lets {licence.licensee} do nothing "
+            f"with {products}",
+            f"{giver} neither owns {products} nor may license it on, on any day of {right.term}",
+            f"If {giver} may pass it on, {todo}; else take {products} out of the part.",
         )
 
 
