@@ -99,8 +99,19 @@ SHARE_2 = SHARE_1.replace("A1.share", "A2.share")
 SERVE_BY_RIVAL = "id: A1.lets, kind: permission, party: rival, actions: [serve], products: [chat]"
 NOT_BY_RIVAL = "id: A1.not, kind: prohibition, parties: [rival], actions: [serve], products: [chat]"
 
+FIRST = (
+    "id: A1.first, kind: precedence, party: maker, first: other, actions: [serve], products: [api], "
+    "binds: first-shipped-since, since: 2024-01-01, unless: cannot-or-declines"
+)
+FIRST_ON_OWN = FIRST.replace("A1.first", "A2.first").replace("first: other", "first: own")
+
 # what A1 says · what A2 says · the remark on it
 FOUND = [
+    ("two clouds that are to be the first", [FIRST], [FIRST_ON_OWN],
+     "error conflict: A1.first and A2.first wait for one another: maker can serve chat first on neither other nor own"),
+    ("two first clouds for one segment", [FIRST],
+     [FIRST_ON_OWN.replace("first-shipped-since", "every-product") + ", segments: [state]"],
+     "error conflict: A1.first and A2.first wait for one another: maker can serve chat first on neither other nor own"),
     ("the same again, from a milestone", [SERVE_BY_RIVAL], [SERVE_BY_RIVAL.replace("A1", "A2") + ", from: milestone"],
      "warning overlap: A2.lets says what A1.lets says"),
     ("a share of the same sales at another rate", [SHARE_1], [SHARE_2.replace("rate: rate", "rate: 5 %")],
@@ -466,6 +477,14 @@ NEAR_MISSES = [
      [SERVE_BY_RIVAL.replace("A1", "A2") + ", clouds: [third]"]),
     ("two prohibitions, of which a right holds against one",
      [NOT_BY_RIVAL, SERVE_BY_RIVAL + ", despite: [A1.not]"], [NOT_BY_RIVAL.replace("A1", "A2") + ", while: milestone"]),
+    ("ship-first of two parties", [FIRST], [FIRST_ON_OWN.replace("party: maker", "party: buyer")]),
+    ("ship-first of other products", [FIRST.replace("[api]", "[voice]")], [FIRST_ON_OWN.replace("[api]", "[chat]")]),
+    ("ship-first for other segments", [FIRST + ", segments: [trade]"], [FIRST_ON_OWN + ", segments: [state]"]),
+    ("ship-first of what ships after the other's end",
+     [FIRST + ", through: 2025-12-31"], [FIRST_ON_OWN.replace("since: 2024", "since: 2026")]),
+    ("ship-first taking turns by an event", [FIRST + ", until: milestone"], [FIRST_ON_OWN + ", from: milestone"]),
+    ("ship-first the same cloud twice, the second with a lead",
+     [FIRST], [FIRST_ON_OWN.replace("first: own", "first: other") + ", lead-days: 3"]),
 ]  # fmt: skip
 
 

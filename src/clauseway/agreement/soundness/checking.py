@@ -16,7 +16,12 @@ from collections.abc import Callable, Iterator
 
 from clauseway.agreement.language.agreement import Agreement
 from clauseway.agreement.language.facts import FactRegister
-from clauseway.agreement.soundness.conflicts import conflicts, contradicted_grants, two_owners
+from clauseway.agreement.soundness.conflicts import (
+    conflicts,
+    contradicted_grants,
+    two_owners,
+    wait_for_one_another,
+)
 from clauseway.agreement.soundness.coverage import (
     beside_its_class,
     forbids_what_nobody_owns,
@@ -56,6 +61,7 @@ from clauseway.agreement.soundness.sources import misplaced, not_formalised, unc
 CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     conflicts,
     two_owners,
+    wait_for_one_another,
     contradicted_grants,
     gaps,
     forbids_what_nobody_owns,

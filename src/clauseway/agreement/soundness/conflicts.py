@@ -7,12 +7,14 @@ import msgspec
 
 from clauseway.agreement.language.terms import (
     ANYONE,
+    FIRST_SHIPPED_SINCE,
     NAMES,
     AnyTerm,
     Exclusivity,
     Licence,
     Ownership,
     Permission,
+    Precedence,
     Scope,
 )
 from clauseway.agreement.soundness.lives import (
@@ -25,7 +27,7 @@ from clauseway.agreement.soundness.lives import (
     excepting,
 )
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
-from clauseway.values import Interval
+from clauseway.values import Interval, KnownAt
 
 
 def conflicts(lives: Lives) -> Iterator[Remark]:
@@ -105,6 +107,68 @@ def two_owners(lives: Lives) -> Iterator[Remark]:
                 f"{lives.meeting(together, earlier, later)}",
                 f"End {earlier.id} in a change, or take {both[0]} out of one of the two.",
             )
+
+
+def wait_for_one_another(lives: Lives) -> Iterator[Remark]:
+    """Remark on two ship-firsts of one party that ask for another first cloud of the same.
+
+    Of a new product: what has shipped may have met one of them.
+    """
+    for earlier, later, together in lives.pairs(Precedence, Precedence):
+        assert isinstance(later, Precedence)
+        if earlier.party != later.party or earlier.first == later.first:
+            continue
+        days = _binding_new(together, earlier, later)
+        cells = lives.cells(earlier.actions, earlier.products) & lives.cells(
+            later.actions, later.products
+        )
+        new = [
+            (action, name)
+            for name, _ in lives.askable
+            for action in sorted(earlier.actions)
+            if (action, name) in cells and not _has_shipped(lives, name)
+        ]
+        if days.is_empty or not new or not _share_places(earlier, later):
+            continue
+        action, name = new[0]
+        yield remark(
+            Severity.ERROR,
+            "conflict",
+            later.citation,
+            f"{earlier.id} and {later.id} wait for one another: {earlier.party} can {action} "
+            f"{name} first on neither {earlier.first} nor {later.first}",
+            f"by the one it ships on {earlier.first} before any other cloud, by the other on "
+            f"{later.first}, and both are in force {lives.meeting(days, earlier, later)}",
+            "End one of them in a change, or keep each to products, sellers, segments or regions "
+            "of its own.",
+        )
+
+
+def _binding_new(together: Interval, *terms: Precedence) -> Interval:
+    """Return the days on which two ship-firsts both bind what first ships."""
+    since = [
+        term.since for term in terms if {*term.binds.options.values()} == {FIRST_SHIPPED_SINCE}
+    ]
+    return Interval(max([together.begin, *since]), together.end)
+
+
+def _has_shipped(lives: Lives, name: str) -> bool:
+    """Return whether a product has shipped anywhere; a class stands for a new product."""
+    product = lives.catalog.products.get(name)
+    if product is None:
+        return False
+    launches = lives.facts.known(KnownAt.everything()).launches(name)
+    return product.first_shipped_by is not None or bool(launches)
+
+
+def _share_places(earlier: Precedence, later: Precedence) -> bool:
+    """Return whether two terms have a seller, a segment and a region in common."""
+    pairs: list[tuple[NAMES, NAMES]] = [
+        (earlier.sellers, later.sellers),
+        (earlier.segments, later.segments),
+        (earlier.regions, later.regions),
+    ]
+    return all(not first or not second or first & second for first, second in pairs)
 
 
 class Granted(msgspec.Struct, frozen=True):
