@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,7 @@ def test_segments_that_are_sealed_go_from_the_copy_too(tmp_path: Path, follower:
         first, second = positions(directory)[:2]
         assert release(directory, {0: first.end, 1: second.end}) == [0, 1]
         journal.copier._release_s = 0.0
-        while 1 in whole_bytes(follower.copy()):
+        while any(place.segment == 1 for place in positions(follower.copy())):
             await asyncio.sleep(0.01)
         assert await journal.write(30) is None
         await journal.die()
@@ -444,3 +445,35 @@ def _check(directory: Path, follower: FollowerHere, acknowledged: set[int]) -> N
         assert written.startswith(data) or data.startswith(written), f"segment {segment}"
     if not alone_periods(directory):
         assert acknowledged <= set(numbers_in(follower.copy()))
+
+
+def test_listing_copies_goes_on_while_their_segments_are_released(tmp_path: Path, follower: FollowerHere) -> None:
+    """Another process lists them: what is gone between two of its looks is left out, and nothing else fails."""
+
+    async def scenario() -> None:
+        journal = CopiedJournal(tmp_path / "gateway", follower.port, segment_bytes=2_000)
+        for number in range(30):
+            await journal.write(number)
+        await journal.die()
+
+    run(scenario)
+    (first,) = follower.copy().glob("*0.seg")
+    whole = first.read_bytes()
+    paths = [follower.copy() / f"{number:016d}.seg" for number in range(100, 1000)]
+    for path in paths:
+        path.write_bytes(whole)
+    seen = []
+
+    def release_all() -> None:
+        for path in paths:
+            path.unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        released = pool.submit(release_all)
+        while not released.done():
+            (copy,) = journal_copies(follower.folder)
+            seen.append((copy.segments, len(positions(follower.copy()))))
+        released.result()
+    (copy,) = journal_copies(follower.folder)
+    assert (copy.segments, copy.frames) == (len(list(follower.copy().glob("*.seg"))), 30)
+    assert seen == sorted(seen, reverse=True)

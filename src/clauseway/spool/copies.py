@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from clauseway.files import write_whole
 from clauseway.spool.messages import SECRET_LENGTH_MIN, SegmentDigest
-from clauseway.spool.reader import extent
+from clauseway.spool.reader import extent, extents
 from clauseway.spool.segments import SpoolSegment, is_written, list_segments
 
 _STATE: Final = "copy.json"
@@ -145,7 +145,7 @@ def is_copy(path: Path) -> bool:
 
 
 def _copy(directory: Path) -> JournalCopy:
-    wholes = [extent(segment) for segment in list_segments(directory)]
+    wholes = extents(directory)
     return JournalCopy(
         spool=directory.name,
         directory=directory,

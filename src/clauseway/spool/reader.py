@@ -8,6 +8,7 @@ other segments of the same start follow it, its end is damage too. The header co
 acknowledged frames: none of these is a torn end.
 """
 
+import contextlib
 import os
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -303,12 +304,24 @@ def extent(segment: SpoolSegment) -> Extent:
             number += 1
 
 
+def extents(directory: Path) -> list[Extent]:
+    """Return how far each segment is whole, oldest first, without those released meanwhile."""
+    wholes = []
+    for segment in list_segments(directory):
+        with contextlib.suppress(FileNotFoundError):
+            wholes.append(extent(segment))
+    return wholes
+
+
 def positions(directory: Path) -> tuple[Position, ...]:
-    """Return the extent of each segment of a spool, oldest first."""
+    """Return the extent of each segment of a spool, oldest first, without those released
+    meanwhile."""
     segments = list_segments(directory)
-    return tuple(
-        _position(segment, segments[index + 1 :]) for index, segment in enumerate(segments)
-    )
+    places = []
+    for index, segment in enumerate(segments):
+        with contextlib.suppress(FileNotFoundError):
+            places.append(_position(segment, segments[index + 1 :]))
+    return tuple(places)
 
 
 def _position(segment: SpoolSegment, later: list[SpoolSegment]) -> Position:

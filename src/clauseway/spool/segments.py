@@ -1,6 +1,7 @@
 """The files of a spool: its identity, names, order, headers, and the lock that makes the writer the
 only one."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -48,15 +49,20 @@ def segment_path(directory: Path, number: int) -> Path:
 
 
 def list_segments(directory: Path) -> list[SpoolSegment]:
-    """Return every segment of the spool, oldest first."""
+    """Return every segment of the spool, oldest first, without those released meanwhile."""
     paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit())
-    headers = [_read_header(path) for path in paths]
-    spool = next((header.spool for header in reversed(headers) if header is not None), None)
-    spool = spool or _written_identity(directory)
-    return [
-        SpoolSegment(path, int(path.stem), header or _recover_header(path, spool))
-        for path, header in zip(paths, headers, strict=True)
-    ]
+    headers: dict[Path, SegmentHeader | None] = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            headers[path] = _read_header(path)
+    read = [header for header in headers.values() if header is not None]
+    spool = read[-1].spool if read else _written_identity(directory)
+    segments = []
+    for path, header in headers.items():
+        with contextlib.suppress(FileNotFoundError):
+            header = header or _recover_header(path, spool)
+            segments.append(SpoolSegment(path, int(path.stem), header))
+    return segments
 
 
 def newest_segment(directory: Path) -> int:
