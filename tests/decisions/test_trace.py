@@ -16,6 +16,7 @@ from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
 from clauseway.decisions.trace import Traced, trace
 from soak import examples
+from terms_at_hand import amendment, documents, reading
 
 EVERYTHING = KnownAt.everything()
 
@@ -115,6 +116,43 @@ def test_why_a_term_did_or_did_not_apply(case: Case, term: str, finding: str, wo
     _, found = traced(Asked(case, ()))
     [one] = [one for one in found if one.term == term]
     assert (one.finding, words in one.why) == (finding, True), one
+
+
+RESCINDED = documents("") | {
+    "A2.md": amendment("A2", "2026-07-01", "id: A2.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]"
+                       "\nunder: {R1: wide}", "2026-03-01"),
+    "A3.md": amendment("A3", "2026-06-01", "id: A3.takes-back\nrescinds: [A2]\nunder: {R2: a}"),
+}  # fmt: skip
+RESCINDED["agreement.md"] = RESCINDED["agreement.md"].replace(
+    "rules:",
+    "readings:\n  R1: {says: Both ways., source: [T], options: [wide, narrow]}\n"
+    "  R2: {says: Both ways., source: [T], options: [a, b]}\nrules:",
+)
+
+
+TAKEN_BACK = "A2 never takes effect: A3 rescinds it, which became known on 2026-06-01"
+
+
+@pytest.mark.parametrize(("as_of", "known_at", "readings", "finding", "why"), [
+    ("2026-08-01", "2026-12-31", {}, "rescinded", TAKEN_BACK),
+    ("2026-02-01", "2026-12-31", {}, "rescinded", TAKEN_BACK),
+    ("2026-08-01", "2026-12-31", {"R1": "narrow"}, "rescinded", TAKEN_BACK),
+    ("2026-08-01", "2026-12-31", {"R2": "b"}, "applies", "it permits this"),
+    ("2026-08-01", "2026-12-31", {"R1": "narrow", "R2": "b"}, "another-reading",
+     "it stands under R1=wide; asked was R1=narrow"),
+    ("2026-08-01", "2026-05-31", {}, "applies", "it permits this"),
+    ("2026-02-01", "2026-02-01", {}, "not-known", "A2 became known on 2026-03-01"),
+])  # fmt: skip
+def test_a_term_of_a_rescinded_amendment_is_told_with_who_rescinds_it(
+    as_of: str, known_at: str, readings: dict[str, str], finding: str, why: str
+) -> None:
+    opened = reading(RESCINDED)
+    question = opened.question(
+        action="sell", party="shop", product="app", cloud="own", as_of=as_of, known_at=known_at, reading=readings
+    )
+    found = trace(opened.agreement, opened.catalog, opened.facts, question, opened.answer(question))
+    [one] = [one for one in found if one.term == "A2.x"]
+    assert (one.finding, one.why) == (finding, why)
 
 
 def test_what_applies_stands_first() -> None:

@@ -12,10 +12,12 @@ import msgspec
 from clauseway.agreement import (
     Agreement,
     Amendment,
+    Change,
     FactRegister,
     InForce,
     TermState,
 )
+from clauseway.agreement.force.fold import rescissions
 from clauseway.agreement.language.terms import AnyTerm, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import act_of, comparisons_of
@@ -50,16 +52,15 @@ from clauseway.decisions.several import (
 from clauseway.values import FOREVER, Citation
 
 # The findings of a trace about a term.
-APPLIES, OUTSIDE, ENDED, NOT_BEGUN, NOT_KNOWN, OTHER_READING, NOT_NEEDED, WITHOUT_EFFECT = (
-    "applies",
-    "outside",
-    "ended",
-    "not-begun",
-    "not-known",
-    "another-reading",
-    "not-needed",
-    "no-effect",
-)
+APPLIES = "applies"
+OUTSIDE = "outside"
+ENDED = "ended"
+NOT_BEGUN = "not-begun"
+NOT_KNOWN = "not-known"
+RESCINDED = "rescinded"
+OTHER_READING = "another-reading"
+NOT_NEEDED = "not-needed"
+WITHOUT_EFFECT = "no-effect"
 
 _BEARS: Mapping[str, str] = {
     "permits": "it permits this",
@@ -78,8 +79,8 @@ _BEARS: Mapping[str, str] = {
 class Traced(msgspec.Struct, frozen=True, kw_only=True):
     """A term and the finding about it; or a change, fact or rule that a reason cites.
 
-    `finding`: applies · carved-out · outside · ended · not-begun · not-known · another-reading ·
-    not-needed (the answer was clear without it) · no-effect.
+    `finding`: applies · carved-out · outside · ended · not-begun · not-known · rescinded ·
+    another-reading · not-needed (the answer was clear without it) · no-effect.
     `applies`: it bears on the outcome. A term that has ended, or whose carve-out covers the case,
     applies if a reason cites it.
     `bearing`: how it bears on the outcome, by its reason; empty if other terms decide.
@@ -128,7 +129,14 @@ def trace(
 ) -> tuple[Traced, ...]:
     """Trace a decision: first the terms that apply, then the rest, the latest amendment first."""
     force, comparisons = comparisons_of(agreement, catalog, facts, question)
-    tracing = _Tracing(catalog, question, decision, force, comparisons)
+    tracing = _Tracing(
+        catalog=catalog,
+        question=question,
+        decision=decision,
+        force=force,
+        comparisons=comparisons,
+        rescinded=rescissions(agreement, force.known_at, question.readings),
+    )
     traced = [tracing.state(state) for state in force.terms]
     folded = {state.term.id for state in force.states}
     for amendment in reversed(agreement.amendments):
@@ -148,11 +156,13 @@ class _Tracing:
 
     def __init__(
         self,
+        *,
         catalog: Catalog,
         question: Question,
         decision: Decision,
         force: InForce,
         comparisons: Iterable[TermComparison],
+        rescinded: Mapping[str, tuple[Amendment, Change]],
     ) -> None:
         self._catalog = catalog
         self._question = question
@@ -162,6 +172,7 @@ class _Tracing:
         }
         self._places: set[_Place] = set()
         self._force = force
+        self._rescinded = rescinded
         self._rights = {state.term.id: state.right for state in force.states}
         self._links = self._links_of_rights()
         self._comparisons: dict[str, list[TermComparison]] = {}
@@ -197,7 +208,7 @@ class _Tracing:
         return self._ended(state)
 
     def left_out(self, term: AnyTerm, amendment: Amendment) -> Traced:
-        """Trace a term that the fold leaves out: it is not known yet, or of another reading."""
+        """Trace a term that the fold leaves out: not known yet, rescinded, or of another reading."""
         if amendment.known > self._force.known_at:
             return self._not(
                 term,
@@ -205,6 +216,13 @@ class _Tracing:
                 NOT_KNOWN,
                 f"{amendment.id} became known on {amendment.known.day}",
             )
+        if amendment.id in self._rescinded:
+            by, _ = self._rescinded[amendment.id]
+            why = (
+                f"{amendment.id} never takes effect: {by.id} rescinds it, "
+                f"which became known on {by.known.day}"
+            )
+            return self._not(term, amendment.id, RESCINDED, why)
         under = ", ".join(f"{reading}={option}" for reading, option in sorted(term.under.items()))
         asked = ", ".join(
             f"{reading}={self._question.readings[reading]}" for reading in sorted(term.under)
