@@ -118,6 +118,43 @@ def test_check_tells_a_change_that_changes_nothing() -> None:
     assert [(remark.what, remark.document) for remark in told] == [("a3 changes nothing of x", "A3.md")]
 
 
+READINGS = "readings:\n  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}\nrules:"
+
+
+@pytest.mark.parametrize(("term_under", "change_under", "rescission", "why", "todo"), [
+    ("narrow", "wide", "", "a2 stands under R1=wide, and x stands under R1=narrow",
+     "Take x out of it, or let both stand under the same readings."),
+    ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: wide}", "A3 rescinds A2", "Take x out of it."),
+    ("wide", "wide", "", "", ""),
+    ("", "wide", "", "", ""),
+    ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: narrow}", "", ""),
+])  # fmt: skip
+def test_check_tells_a_change_that_never_stands_where_its_term_does(
+    term_under: str, change_under: str, rescission: str, why: str, todo: str
+) -> None:
+    """Under every reading one of them is missing: no other day would help."""
+    ends = letter("A2", "2026-02-01", "2026-09-01", f"id: a2\nends: [x]\nunder: {{R1: {change_under}}}")
+    texts = terms_at_hand.documents(EXCLUSIVE + (f"under: {{R1: {term_under}}}" if term_under else ""))
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", READINGS)
+    texts["A2.md"] = ends
+    if rescission:
+        texts["A3.md"] = letter("A3", "2026-05-01", "2026-05-01", rescission)
+    agreement = terms_at_hand.reading(texts)
+    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
+    assert [(remark.what, remark.why, remark.todo) for remark in told] == (
+        [("a2 changes nothing of x", why, todo)] if why else []
+    )
+
+
+def test_check_tells_a_change_of_what_never_began_for_a_rescission() -> None:
+    begun = letter("A2", "2026-02-01", "2026-09-01", EXCLUSIVE.replace("id: x", "id: y"))
+    rescinds = letter("A3", "2026-05-01", "2026-05-01", "id: a3\nrescinds: [A2]")
+    ends = letter("A4", "2026-10-01", "2026-10-01", "id: a4\nends: [y]")
+    agreement = opened(begun, rescinds, ends)
+    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
+    assert [(remark.what, remark.why) for remark in told] == [("a4 changes nothing of y", "A3 rescinds A2")]
+
+
 def test_check_tells_a_change_that_one_concluded_later_overtakes() -> None:
     """Nobody could have relied on the earlier one: the later was known before either took effect."""
     earlier = letter("A2", "2026-02-01", "2026-07-01", "id: a2\nends: [x]")

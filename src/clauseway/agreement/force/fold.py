@@ -163,14 +163,38 @@ def changed_by(
     A term whose end a change concluded later had set by then is left out, and so is an exclusivity
     that the change only moves past the end of its right.
     """
+    effects = _effects(agreement, facts, readings, change, known_at)
+    return frozenset(name for name, outlives_right in effects if not outlives_right)
+
+
+def ends_with_right(
+    agreement: Agreement,
+    facts: FactRegister,
+    readings: Mapping[str, str],
+    change: Change,
+    known_at: KnownAt | None = None,
+) -> frozenset[str]:
+    """Return the exclusivities that a change only moves past the end of the right that wrote them,
+    by default with everything known."""
+    effects = _effects(agreement, facts, readings, change, known_at)
+    return frozenset(name for name, outlives_right in effects if outlives_right)
+
+
+def _effects(
+    agreement: Agreement,
+    facts: FactRegister,
+    readings: Mapping[str, str],
+    change: Change,
+    known_at: KnownAt | None,
+) -> Iterator[tuple[str, bool]]:
+    """Yield the terms that have not ended when a change takes effect; with True, an exclusivity
+    that it only moves past the end of its right."""
     fold, terms = _every_day(agreement, facts, readings, known_at)
     # An event may never happen, so an end by an event leaves a change its effect.
     written = msgspec.structs.replace(fold, calendar=Calendar(agreement.events, FactRegister()))
-    return frozenset(
-        term.id
-        for term in terms
-        if fold.has_effect(change, term) and not written.outlives_right(change, term)
-    )
+    for term in terms:
+        if fold.has_effect(change, term):
+            yield term.id, written.outlives_right(change, term)
 
 
 def overtaken_by(

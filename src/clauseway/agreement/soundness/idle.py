@@ -7,12 +7,14 @@ import msgspec
 from clauseway.agreement.force.fold import (
     changed_by,
     ends_set_again,
+    ends_with_right,
     idle_events,
     in_force,
     overtaken_by,
+    rescissions,
 )
 from clauseway.agreement.language.actions import PARTIES, SELL, SELLERS, SERVE
-from clauseway.agreement.language.agreement import Change
+from clauseway.agreement.language.agreement import Amendment, Change
 from clauseway.agreement.language.facts import (
     Answer,
     EventHappened,
@@ -107,8 +109,8 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
 
 
 def changes_nothing(lives: Lives) -> Iterator[Remark]:
-    """Remark on a change of a term that, under every reading, had ended by then, or had its end
-    from a change concluded later.
+    """Remark on a change of a term that, under every reading, had ended by then, had its end from
+    a change concluded later, or stands only where the change does not.
 
     Such a change neither revives the term nor moves its end. Of a rescinded amendment nobody
     expects an effect.
@@ -116,17 +118,7 @@ def changes_nothing(lives: Lives) -> Iterator[Remark]:
     for amendment in lives.agreement.amendments:
         for change in amendment.changes if amendment.id in lives.standing else ():
             for term, overtaken in _unaffected(lives, change).items():
-                had = (
-                    f"{overtaken}, concluded later, had set its end"
-                    if overtaken
-                    else "it had ended"
-                )
-                why = f"{had} by {amendment.effective}, when the change takes effect"
-                todo = f"Take {term} out of it, or fix a date."
-                right = term.removesuffix(EXCLUSIVE_SUFFIX)
-                if right != term and right not in (*change.ends, *change.sets_end):
-                    why = f"it ends with {right}, whose end this does not move"
-                    todo = f"Set the end of {right}, which moves both."
+                why, todo = _why_idle(lives, amendment, change, term, overtaken)
                 yield remark(
                     Severity.NOTE,
                     "idle-change",
@@ -135,6 +127,67 @@ def changes_nothing(lives: Lives) -> Iterator[Remark]:
                     why,
                     todo,
                 )
+
+
+def _why_idle(
+    lives: Lives, amendment: Amendment, change: Change, term: str, overtaken: str
+) -> tuple[str, str]:
+    """Return why a change has no effect on a term, and what to do about it."""
+    if apart := _stand_apart(change, lives.written[term]):
+        return apart, f"Take {term} out of it, or let both stand under the same readings."
+    if rescinded := _rescinded(lives, amendment, change, term):
+        return rescinded, f"Take {term} out of it."
+    right = term.removesuffix(EXCLUSIVE_SUFFIX)
+    if right != term and _ends_with_right(lives, change, term):
+        return (
+            f"it ends with {right}, whose end this does not move",
+            f"Set the end of {right}, which moves both.",
+        )
+    had = f"{overtaken}, concluded later, had set its end" if overtaken else "it had ended"
+    why = f"{had} by {amendment.effective}, when the change takes effect"
+    return why, f"Take {term} out of it, or fix a date."
+
+
+def _stand_apart(change: Change, term: AnyTerm) -> str:
+    """Return under which readings a change and a term stand, if no reading lets both stand."""
+    apart = {
+        reading
+        for reading, option in change.under.items()
+        if term.under.get(reading, option) != option
+    }
+    by_text = (
+        f"{text.id} stands under " + listed(f"{reading}={text.under[reading]}" for reading in apart)
+        for text in (change, term)
+    )
+    return ", and ".join(by_text) if apart else ""
+
+
+def _rescinded(lives: Lives, amendment: Amendment, change: Change, term: str) -> str:
+    """Return what rescinds a change or its term wherever their own readings let both stand.
+
+    Empty if both stand somewhere.
+    """
+    agreement, under = lives.agreement, {**change.under, **lives.written[term].under}
+    amendments = {amendment.id, lives.amendment_of[term]}
+    said: set[str] = set()
+    for readings in lives.readings_of(agreement.amendments):
+        if under.items() <= readings.items():
+            rescinded = rescissions(agreement, KnownAt.everything(), readings)
+            if amendments.isdisjoint(rescinded):
+                return ""
+            said.update(
+                f"{rescinded[name][0].id} rescinds {name}" for name in amendments & rescinded.keys()
+            )
+    return " and ".join(sorted(said))
+
+
+def _ends_with_right(lives: Lives, change: Change, exclusivity: str) -> bool:
+    """Return whether, under some readings, a change only moves an exclusivity past its right."""
+    known_facts = lives.facts.known(KnownAt.everything())
+    return any(
+        exclusivity in ends_with_right(lives.agreement, known_facts, readings, change)
+        for readings in lives.readings_of(lives.agreement.amendments)
+    )
 
 
 def sets_end_again(lives: Lives) -> Iterator[Remark]:
