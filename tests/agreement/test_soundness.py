@@ -138,6 +138,16 @@ FOUND = [
      "note drops-event: A2.later lets A1.only go on past milestone"),
     ("customers of no named segment alone", [SERVE_ON_OTHER + ", segments: [any]"], [],
      "warning any-segment: A1.only leaves out state, trade customers"),
+    ("a carve-out for customers of no named segment",
+     [SERVE_ON_OTHER + ", except: [{clouds: [own]}, {segments: [any]}]"], [],
+     "warning any-segment: carve-out 2 of A1.only leaves out state, trade customers"),
+    ("carve-outs for customers of no named segment, and of one",
+     [SERVE_ON_OTHER + ", except: [{segments: [any]}, {segments: [state], clouds: [own]}]"], [],
+     "warning any-segment: carve-out 1 of A1.only leaves out trade customers"),
+    ("what a licence carries for customers of no named segment",
+     ["id: A1.l, kind: licence, licensor: maker, licensee: buyer, products: [ip], "
+      "carries: [{actions: [sell], products: [chat], segments: [any]}]"], [],
+     "warning any-segment: part 1 of A1.l leaves out state, trade customers"),
     ("two owners", [], ["id: A2.owns, kind: ownership, party: buyer, products: [voice]"],
      "error conflict: voice has two owners"),
     ("a buyer may sell, and may not", [SALE_BY_MAKER],
@@ -284,7 +294,7 @@ FOUND = [
     ("a class beside a wider one, in a carve-out",
      ["id: A1.only, kind: exclusivity, actions: [serve], products: [api], only: {clouds: [other]}, "
       "except: [{products: [api, chat], segments: [state]}]"], [],
-     "note within-class: A1.only names chat beside api, in which it lies"),
+     "note within-class: carve-out 1 of A1.only names chat beside api, in which it lies"),
     ("a product beside its class in what a base excludes",
      [SHARE_1.replace("[maker]}", "[maker], excludes: [chat, chat-1]}")], [],
      "note within-class: A1.share names chat-1 beside chat, in which it lies"),
@@ -333,7 +343,6 @@ FOUND = [
 
 # Remarks whose first word is the term at whose line they stand.
 ABOUT_THE_FIRST = (
-    "any-segment",
     "binds-one-link",
     "unreachable",
     "overlap",
@@ -367,6 +376,8 @@ NEAR_MISSES = [
      [SERVE_ON_OWN + ", sellers: [maker, rival]"]),
     ("a permission on the cloud that is not reserved", [SALE_BY_MAKER + ", clouds: [own]"],
      ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat], clouds: [other]"]),
+    ("carve-outs for customers of no named segment, and of each",
+     [SERVE_ON_OTHER + ", except: [{segments: [any]}, {segments: [state, trade], clouds: [own]}]"], []),
     ("a carve-out for the seller whom the other is about", [SERVE_ON_OTHER + ", except: [{sellers: [rival]}]"],
      [SERVE_ON_OWN + ", sellers: [rival]"]),
     ("a carve-out for the other cloud", [SERVE_ON_OTHER + ", except: [{products: [chat], clouds: [own]}]"],
@@ -663,6 +674,10 @@ IN_REGIONS = [
     ("a right on a cloud that has no place there", [],
      ["id: A2.us, kind: permission, party: buyer, actions: [serve], products: [chat], clouds: [own], regions: [uk]"],
      ["warning no-place: A2.us names own in uk, with no place there"]),
+    ("a carve-out on a cloud that has no place there", [],
+     ["id: A2.no, kind: prohibition, parties: [buyer], actions: [serve], products: [chat], "
+      "except: [{clouds: [own], regions: [uk, eu]}]"],
+     ["warning no-place: carve-out 1 of A2.no names own in uk, with no place there"]),
     ("kept in every region",
      ["id: A1.all, kind: exclusivity, actions: [serve], products: [api], only: {regions: [eu, us, uk, elsewhere]}"], [],
      ["warning unreachable: A1.all reaches nothing"]),

@@ -349,7 +349,7 @@ def parties_named(wording: Wording) -> set[str]:
         for term in amendment.terms
     ]
     named = [use for term in terms for use in uses(term)]
-    return {name for _, kind, names in named if kind == "party" for name in names}
+    return {name for use in named if use.noun == "party" for name in use.names}
 
 
 def owners_of(agreements: Iterable[Agreement]) -> list[str]:

@@ -25,11 +25,15 @@ SCOPES = ("only", "except_", "carries", "base")
 
 
 class NameUse(NamedTuple):
-    """Names in a term: the key they are written under, the noun for what they name, the names."""
+    """Names in a term: the key they are written under, the noun for what they name, the names.
+
+    `number` counts the scopes under the key from 1, and is 0 of names that stand in no scope.
+    """
 
     key: str
     noun: str
     names: Collection[str]
+    number: int = 0
 
 
 def uses(term: AnyTerm) -> Iterator[NameUse]:
@@ -38,11 +42,14 @@ def uses(term: AnyTerm) -> Iterator[NameUse]:
         value = getattr(term, field.name)
         if field.name in SCOPES:
             scopes: tuple[msgspec.Struct, ...] = value if isinstance(value, tuple) else (value,)
-            for scope in scopes:
+            for number, scope in enumerate(scopes, start=1):
                 for part in _fields(type(scope)):
                     if part.name in NOUNS:
                         yield NameUse(
-                            field.encode_name, NOUNS[part.name], getattr(scope, part.name)
+                            key=field.encode_name,
+                            noun=NOUNS[part.name],
+                            names=getattr(scope, part.name),
+                            number=number,
                         )
         elif field.name in NOUNS and value != field.default:
             names = value if isinstance(value, frozenset) else frozenset({value})

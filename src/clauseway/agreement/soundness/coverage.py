@@ -30,7 +30,14 @@ from clauseway.agreement.language.terms import (
     Undertaking,
 )
 from clauseway.agreement.soundness.lives import WHERE, Lives, defined, is_of_right
-from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
+from clauseway.agreement.soundness.remarks import (
+    Remark,
+    Severity,
+    lasting,
+    listed,
+    remark,
+    scope_named,
+)
 from clauseway.values import FOREVER, Interval, KnownAt
 
 _NO_PERCENTAGE = re.compile(r"0+(\.0+)?\s*%")
@@ -192,15 +199,16 @@ def beside_its_class(lives: Lives) -> Iterator[Remark]:
     """Note a product or class that a list names beside a class in which it lies."""
     for _, term in lives.terms:
         # An exclusivity that a right writes has the right's own list.
-        named = [use.names for use in uses(term) if use.noun == "product"]
-        for names in named if not is_of_right(term.id) else ():
-            for name in sorted(names):
-                if wider := sorted(lives.catalog.lineage(name) & {*names} - {name}):
+        named = [use for use in uses(term) if use.noun == "product"]
+        for use in named if not is_of_right(term.id) else ():
+            scope = scope_named(term.id, use.key, use.number)
+            for name in sorted(use.names):
+                if wider := sorted(lives.catalog.lineage(name) & {*use.names} - {name}):
                     yield remark(
                         Severity.NOTE,
                         "within-class",
                         term.citation,
-                        f"{term.id} names {name} beside {wider[0]}, in which it lies",
+                        f"{scope} names {name} beside {wider[0]}, in which it lies",
                         f"what is said of {wider[0]} holds of {name} too, with or without its name",
                         f"Nothing, if it is meant to be said twice; else delete {name}, or "
                         f"{wider[0]} if only {name} is meant.",

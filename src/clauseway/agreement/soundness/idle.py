@@ -54,7 +54,7 @@ from clauseway.agreement.soundness.lives import (
     is_of_right,
     whatever_happens,
 )
-from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark, scope_named
 from clauseway.values import KnownAt
 
 
@@ -432,18 +432,23 @@ def _is_anothers_sale(term: Permission | Prohibition) -> bool:
 
 
 def customers_of_no_segment(lives: Lives) -> Iterator[Remark]:
-    """Warn of a term that names the customers of no named segment, who may be taken for all."""
+    """Warn of a scope for the customers of no named segment, who may be taken for all."""
     for _, term in lives.terms:
-        for use in uses(term) if not is_of_right(term.id) else ():
-            left_out = lives.catalog.segments.difference(use.names)
-            if use.noun == "segment" and ANY_SEGMENT in use.names and left_out:
+        named = [use for use in uses(term) if use.noun == "segment"]
+        for use in named if not is_of_right(term.id) else ():
+            # Who names the others in a scope beside it takes nobody for all.
+            others = {segment for other in named if other.key == use.key for segment in other.names}
+            left_out = lives.catalog.segments - others
+            if ANY_SEGMENT in use.names and left_out:
+                also = "; for theirs it lets nothing pass" if use.key == "except" else ""
                 yield remark(
                     Severity.WARNING,
                     "any-segment",
                     term.citation,
-                    f"{term.id} leaves out {listed(left_out)} customers",
+                    f"{scope_named(term.id, use.key, use.number)} leaves out {listed(left_out)} "
+                    "customers",
                     f"`{ANY_SEGMENT}` among segments names the customers who claim no segment, "
-                    "and no others",
+                    f"and no others{also}",
                     "Leave segments: out where all customers are meant; else nothing.",
                 )
 

@@ -52,6 +52,18 @@ def remark(
     )
 
 
+# A scope within a term, by the key under which it stands.
+_SCOPES = {"except": "carve-out", "carries": "part"}
+
+
+def scope_named(term: str, key: str, number: int) -> str:
+    """Return a name for the carve-out, or the part of what a licence carries, of this number.
+
+    Return the term's id for what stands under any other key.
+    """
+    return f"{_SCOPES[key]} {number} of {term}" if key in _SCOPES else term
+
+
 def lasting(days: Interval) -> str:
     """Return days as `from 2026-01-01 through 2026-12-31`, or without an end where none is set."""
     if days.end == FOREVER:

@@ -22,7 +22,7 @@ from clauseway.agreement.language.terms import (
 )
 from clauseway.agreement.soundness.conflicts import granted
 from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
-from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark
+from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark, scope_named
 from clauseway.values import Interval
 
 
@@ -336,13 +336,13 @@ def _meet(lives: Lives, permission: Permission, term: Exclusivity | Prohibition)
 def no_place_there(lives: Lives) -> Iterator[Remark]:
     """Remark on clouds that are named with a region in which they have no place."""
     for _, term in lives.terms:
-        for clouds, regions in _clouds_and_regions(term):
+        for scope, clouds, regions in _clouds_and_regions(term):
             for region in _without_a_place(lives, clouds, regions):
                 yield remark(
                     Severity.WARNING,
                     "no-place",
                     term.citation,
-                    f"{term.id} names {listed(clouds)} in {region}, with no place there",
+                    f"{scope} names {listed(clouds)} in {region}, with no place there",
                     f"the definitions list no place of that cloud in {region}, so it covers no act "
                     "there",
                     f"Take {region} out, or list the cloud's places there under regions: in "
@@ -363,18 +363,19 @@ def no_place_there(lives: Lives) -> Iterator[Remark]:
                 )
 
 
-def _clouds_and_regions(term: AnyTerm) -> Iterator[tuple[NAMES, NAMES]]:
-    """Yield the clouds and regions of each scope of a term that keeps to both."""
+def _clouds_and_regions(term: AnyTerm) -> Iterator[tuple[str, NAMES, NAMES]]:
+    """Yield the name, the clouds and the regions of each scope of a term."""
     match term:
         case Permission():
-            yield term.clouds, term.regions
+            yield term.id, term.clouds, term.regions
         case Exclusivity() | Prohibition():
-            yield term.clouds, term.regions
-            for scope in term.except_:
-                yield scope.clouds, scope.regions or term.regions
+            yield term.id, term.clouds, term.regions
+            for number, scope in enumerate(term.except_, start=1):
+                named = scope_named(term.id, "except", number)
+                yield named, scope.clouds, scope.regions or term.regions
         case Licence():
-            for scope in term.carries:
-                yield scope.clouds, scope.regions
+            for number, scope in enumerate(term.carries, start=1):
+                yield scope_named(term.id, "carries", number), scope.clouds, scope.regions
         case _:
             pass
 
