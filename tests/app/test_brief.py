@@ -278,6 +278,93 @@ def test_a_rescission_is_told_with_who_when_and_what_returns() -> None:
     assert [one.by for one in days.rescissions] == ["A3"]
 
 
+def test_the_brief_of_a_rescinded_amendment_says_what_its_clauses_would_have_done() -> None:
+    page = brief(reading(RESCINDED), "A2")
+    assert [said.text for said in page.what_happened] == [
+        f"{RESCISSION}. What follows here is what it would have done.",
+        "The express permission for selling apps products (A1.lets) is replaced.",
+        "Rival may sell apps products on any cloud.",
+    ]
+    assert [said.text for said in page.why_it_matters] == [
+        "Nothing that can be asked is answered otherwise, for A3 rescinds it."
+    ]
+
+
+def test_the_brief_of_a_rescinded_rescission_says_what_it_would_have_rescinded() -> None:
+    texts = documents(LETS) | {
+        "A2.md": written("A2", "2026-09-01", "id: A2.ends\nends: [A1.lets]", "2026-02-01"),
+        "A3.md": written("A3", "2026-07-01", "id: A3.takes-back\nrescinds: [A2]", "2026-03-01"),
+        "A4.md": written("A4", "2026-06-01", "id: A4.takes-back\nrescinds: [A3]", "2026-05-01"),
+    }
+    assert [said.text for said in brief(reading(texts), "A3").what_happened] == [
+        "A3 (The terms at hand), which was to take effect on 2026-07-01, never does: A4 rescinds it, as announced "
+        "on 2026-05-01; A2 stands again. What follows here is what it would have done.",
+        "A2 is rescinded.",
+    ]
+
+
+def test_a_rescission_announced_after_the_amendment_took_effect_says_so() -> None:
+    texts = documents(LETS) | {
+        "A2.md": written("A2", "2026-05-01", NEW, "2026-02-01"),
+        "A3.md": written("A3", "2026-03-01", "id: A3.takes-back\nrescinds: [A2]", "2026-07-01"),
+    }
+    opened = reading(texts)
+    points = [KnownAt.end_of(date(2026, 6, 30)), KnownAt.end_of(date(2026, 7, 1))]
+    [told] = compare_days(opened, [date(2026, 6, 1)], points).rescissions
+    assert told.sentence == (
+        "A2 (The terms at hand), in effect since 2026-05-01 as known before, never took effect: A3 rescinds it, as "
+        "announced on 2026-07-01; the express permission for selling apps products (A2.new) never began"
+    )
+    numbers = {number.what: number.value for number in brief(opened, "A2").key_numbers}
+    assert numbers["in effect from"] == "never (rescinded by A3; it was 2026-05-01, as known before)"
+
+
+NARROW = "under: {R1: narrow}"
+RIGHT = "The express permission for selling apps products (A1.lets)"
+# The term · a change of it · what happened.
+WITHOUT_EFFECT = [
+    ("through: 2026-03-31", "ends: [A1.lets]",
+     f"A2.c changes nothing of t{RIGHT[1:]}, which had ended."),
+    (NARROW, "ends: [A1.lets]\nunder: {R1: wide}",
+     f"A2.c, which stands only if R1=wide, changes nothing of t{RIGHT[1:]}, which stands only if R1=narrow."),
+    (NARROW, "ends: [A1.lets]", f"A2.c concerns t{RIGHT[1:]} only if R1=narrow."),
+    ("through: 2026-12-31", "sets-end: [A1.lets]\nuntil: 2027-01-01",
+     f"{RIGHT} lasts until 2027-01-01, as before."),
+    ("through: 2026-12-31\nexclusive: true", "sets-end: [A1.lets.exclusive]\nthrough: 2027-12-31",
+     "A2.c changes nothing of the exclusivity in selling apps products (A1.lets.exclusive), which ends with A1.lets."),
+    ("", "ends: [A3.new]", "The express permission for selling apps products (A3.new) never begins."),
+    ("", "sets-end: [A3.new]\nthrough: 2027-12-31",
+     "The express permission for selling apps products (A3.new) is to last through 2027-12-31."),
+    ("", "rescinds: [A3]\nunder: {R1: narrow}", "A3 is rescinded (only if R1=narrow)."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "change", "told"), WITHOUT_EFFECT)
+def test_a_change_without_effect_is_told_as_such(key: str, change: str, told: str) -> None:
+    texts = documents(f"{LETS}\n{key}")
+    readings = "readings:\n  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}\nrules:"
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", readings, 1)
+    texts["A2.md"] = written("A2", "2026-07-01", f"id: A2.c\n{change}", "2026-03-01")
+    texts["A3.md"] = written("A3", "2026-09-01", NEW.replace("A2.new", "A3.new"), "2026-02-01")
+    assert [said.text for said in brief(reading(texts), "A2").what_happened] == [told]
+
+
+KEPT_TO_SHOP = "id: A1.only\nkind: exclusivity\nactions: [%s]\nproducts: [rights]\nonly: {licensees: [shop]}"
+
+
+@pytest.mark.parametrize(
+    ("actions", "told"),
+    [
+        ("license", "Licensing rights to anyone but shop is excluded."),
+        ("use-under-licence", "The use of rights under licence by anyone but shop is excluded."),
+        ("license, use-under-licence", "Licensing rights to, and use by, anyone but shop is excluded."),
+    ],
+)
+def test_what_is_reserved_to_licensees_is_told_as_licensing_or_use(actions: str, told: str) -> None:
+    said = [said.text for said in brief(reading(documents(KEPT_TO_SHOP % actions)), "A1").what_happened]
+    assert told in said
+
+
 SOLD = "id: A2.sold\nends: [own]\n\nid: A2.owns\nkind: ownership\nparty: rival\nproducts: [apps, rooms, rights]"
 ENDS = "id: A2.end\nends: [A1.lets]"
 LONG_AGO = "id: A1.old\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {parties: [maker]}\n"

@@ -221,6 +221,17 @@ def test_an_event_that_comes_about_by_itself_is_not_recorded(name: str, why: str
     assert [(problem.why, problem.todo) for problem in refusals] == [(why, todo)] * 2
 
 
+def test_an_event_that_comes_about_on_a_day_is_cited_where_it_is_defined() -> None:
+    lets = "id: A1.shop\nkind: permission\nparty: shop\nactions: [contract-compute]\nproducts: [rooms]\nfrom: expiry"
+    agreement = opened(terms=lets)
+    question = asking(agreement, SHOP, "2027-06-01")
+    decision = agreement.answer(question)
+    [cited] = [reason for reason in decision.reasons if reason.bearing == "meets"]
+    assert (cited.amendment, cited.term, cited.document) == ("agreement", "expiry", "agreement.md")
+    found = trace(agreement.agreement, agreement.catalog, agreement.facts, question, decision)
+    assert [one.kind for one in found if one.term == "expiry"] == ["event"]
+
+
 def test_events_are_supposed_retracted_and_known_late() -> None:
     supposed = opened().supposing(["event:breach=2026-03-01"])
     assert decided(supposed, ELSEWHERE, "2026-03-05").outcome == "permitted"

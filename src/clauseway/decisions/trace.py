@@ -236,6 +236,9 @@ class _Tracing:
         for place, reason in self._reasons.items():
             if place not in self._places:
                 kind = {"facts": "fact", "agreement": "rule"}.get(reason.amendment, "change")
+                # An event that comes about on a day is cited where it is defined.
+                is_event = kind == "rule" and reason.bearing == "meets"
+                kind = "event" if is_event else kind
                 kind = "commentary" if reason.bearing == "commentary" else kind
                 yield _of(reason.term, kind, _cited(reason), APPLIES, reason)
 

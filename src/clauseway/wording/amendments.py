@@ -1,17 +1,22 @@
 """What an amendment does, clause by clause: what it ends or moves, begins, and leaves to prose."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
 from clauseway.agreement import Agreement, Amendment, Change, Clause, TermState, in_force
-from clauseway.agreement.force.fold import changed_by, overtaken_by
+from clauseway.agreement.force.fold import (
+    changed_by,
+    ends_set_again,
+    ends_with_right,
+    overtaken_by,
+)
 from clauseway.agreement.language.facts import FactRegister
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, AnyTerm
 from clauseway.decisions.compare import Side
 from clauseway.values import FOREVER, Citation, KnownAt
 from clauseway.wording.brief_page import BriefSentence
-from clauseway.wording.names import Wording, sentence
+from clauseway.wording.names import Wording, listed, sentence
 from clauseway.wording.terms import TermWording, sentences, under_readings, until
 
 
@@ -24,8 +29,11 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
     before: Side
     after: Side
 
-    def clause_by_clause(self) -> Iterator[BriefSentence]:
-        """Clause by clause: what it ends or moves, what it begins, what it leaves to prose."""
+    def clause_by_clause(self, rescinded: Collection[str] = ()) -> Iterator[BriefSentence]:
+        """Clause by clause: what it ends or moves, what it begins, what it leaves to prose.
+
+        `rescinded` are the amendments of which the page says elsewhere that this one rescinds them.
+        """
         clauses = self.amendment.clauses
         ends = [*(clause.line for clause in clauses[1:]), FOREVER.toordinal()]
         for clause, end in zip(clauses, ends, strict=True):
@@ -39,6 +47,7 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
             ]
             for change in changes:
                 yield from self._change(change, {term.kind for term in terms})
+                yield from self._rescinds(change, rescinded)
             for term in terms:
                 yield self._said(self.terms.term(term, self.amendment.effective), term.citation)
             if not clause.formalised:
@@ -56,7 +65,9 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
 
     def _change(self, change: Change, replaced_by: set[str]) -> Iterator[BriefSentence]:
         under = under_readings(change.under)
-        ended, moved = self.ended(change), self._changed(change, change.sets_end)
+        again = ends_set_again(*self._about(change))
+        ended, sets = self.ended(change), self._changed(change, change.sets_end)
+        moved = [state for state in sets if state.term.id not in again]
         for kind in dict.fromkeys(state.term.kind for state in ended):
             of_kind = [state for state in ended if state.term.kind == kind]
             for begun, alike in _by_begin(of_kind):
@@ -75,14 +86,43 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
             yield self._said(
                 f"{self.terms.nouns(alike)} {lasts}{until(change)}{under}", change.citation
             )
+        if kept := [state.term for state in sets if state.term.id in again]:
+            last = "last" if self.terms.are_several(kept) else "lasts"
+            yield self._said(
+                f"{self.terms.nouns(kept)} {last}{until(change)}, as before{under}", change.citation
+            )
+        yield from self._to_come(change)
         yield from self._overtaken(change)
+        yield from self._left(change)
+
+    def _to_come(self, change: Change) -> Iterator[BriefSentence]:
+        """Yield the terms, of amendments that take effect later, that a change ends or moves."""
+        whole = self._as_if_standing(self.words.agreements[0])
+        changed = changed_by(whole, *self._about(change)[1:])
+        terms = [
+            term
+            for amendment in whole.amendments
+            for term in amendment.terms
+            if term.id in changed and term.id not in self._written
+        ]
+        under = under_readings(change.under)
+        for names, singular, plural in (
+            (change.ends, "never begins", "never begin"),
+            (change.sets_end, f"is to last{until(change)}", f"are to last{until(change)}"),
+        ):
+            if named := [term for term in terms if term.id in names]:
+                does = plural if self.terms.are_several(named) else singular
+                yield self._said(f"{self.terms.nouns(named)} {does}{under}", change.citation)
+
+    def _rescinds(self, change: Change, but: Collection[str]) -> Iterator[BriefSentence]:
+        for name in change.rescinds:
+            if name not in but:
+                under = under_readings(change.under)
+                yield self._said(f"{name} is rescinded{under}", change.citation)
 
     def _overtaken(self, change: Change) -> Iterator[BriefSentence]:
         """Yield the terms of which a change concluded later holds instead."""
-        overtaken = overtaken_by(*self._about(change))
-        terms = {
-            term.id: term for amendment in self._standing.amendments for term in amendment.terms
-        }
+        overtaken, terms = overtaken_by(*self._about(change)), self._written
         for by in dict.fromkeys(later.id for later in overtaken.values()):
             nouns = self.terms.nouns(
                 [terms[name] for name in overtaken if overtaken[name].id == by]
@@ -91,6 +131,34 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
                 f"The end of {nouns} stays as {by} sets it, which was concluded later",
                 change.citation,
             )
+
+    def _left(self, change: Change) -> Iterator[BriefSentence]:
+        """Yield the terms that a change names and leaves as they are, by the reason for it."""
+        about = self._about(change)
+        concerned = {*changed_by(*about), *overtaken_by(*about)}
+        by_words: dict[str, list[AnyTerm]] = {}
+        for name in dict.fromkeys((*change.ends, *change.sets_end)):
+            if name in self._written and name not in concerned:
+                term = self._written[name]
+                by_words.setdefault(self._left_as_it_is(change, term), []).append(term)
+        only = f", which stands {_only_under(change.under)}," if change.under else ""
+        for words, terms in by_words.items():
+            text = words.format(self.terms.nouns(terms))
+            yield self._said(f"{change.id}{only} {text}", change.citation)
+
+    def _left_as_it_is(self, change: Change, term: AnyTerm) -> str:
+        """Say that a change does nothing to a term, and why; `{}` stands for the term."""
+        nothing = "changes nothing of {}"
+        if not term.under.items() <= {**self.after.readings, **change.under}.items():
+            if all(change.under.get(name, option) == option for name, option in term.under.items()):
+                # It may have an effect under the term's reading, by which the page is not told.
+                return f"concerns {{}} {_only_under(term.under)}"
+            return f"{nothing}, which stands {_only_under(term.under)}"
+        if term.id in ends_with_right(*self._about(change)):
+            return f"{nothing}, which ends with {term.id.removesuffix(EXCLUSIVE_SUFFIX)}"
+        if any(state.term.id == term.id and state.ended for state in self._states_before()):
+            return f"{nothing}, which had ended"
+        return nothing
 
     def ended(self, change: Change) -> list[TermState]:
         """Return the terms that a change ends, as they were before."""
@@ -112,14 +180,24 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
     @property
     def _standing(self) -> Agreement:
         """Return the text up to this amendment as if nothing rescinded it."""
+        return self._as_if_standing(self.after.agreement)
+
+    def _as_if_standing(self, agreement: Agreement) -> Agreement:
+        """Return a text as if nothing rescinded this amendment."""
         amendments = [
             msgspec.structs.replace(
                 amendment,
                 changes=tuple(self._without_rescinding(change) for change in amendment.changes),
             )
-            for amendment in self.after.agreement.amendments
+            for amendment in agreement.amendments
         ]
-        return msgspec.structs.replace(self.after.agreement, amendments=tuple(amendments))
+        return msgspec.structs.replace(agreement, amendments=tuple(amendments))
+
+    @property
+    def _written(self) -> dict[str, AnyTerm]:
+        """Return the terms of the text up to this amendment, by their ids."""
+        amendments = self._standing.amendments
+        return {term.id: term for amendment in amendments for term in amendment.terms}
 
     def _without_rescinding(self, change: Change) -> Change:
         others = tuple(name for name in change.rescinds if name != self.amendment.id)
@@ -135,6 +213,10 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
             side.known_at,
             side.readings,
         ).terms
+
+
+def _only_under(readings: Mapping[str, str]) -> str:
+    return f"only if {listed([f'{name}={option}' for name, option in sorted(readings.items())])}"
 
 
 def _by_begin(states: Iterable[TermState]) -> Iterator[tuple[bool, list[AnyTerm]]]:

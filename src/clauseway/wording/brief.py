@@ -46,6 +46,7 @@ from clauseway.wording.changes import ChangeSentences, Comparison, Owners, chang
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, passages_of
 from clauseway.wording.outcomes import outcome_word
+from clauseway.wording.rescissions import was_in_effect
 from clauseway.wording.rights import rights_of_interest
 from clauseway.wording.terms import TermWording, sentences
 
@@ -79,6 +80,7 @@ def brief_of(
     sentences_ = _BriefSentences(
         words, TermWording(words, after.readings), amendment, before, after
     )
+    clauses = tuple(sentences_.what_happened.clause_by_clause(sentences_.rescinded(comparison)))
     page = Brief(
         amendment=amendment.id,
         title=amendment.title,
@@ -88,8 +90,8 @@ def brief_of(
         known_at=str(after.known_at),
         rescinded_by=sentences_.rescinded_by(comparison),
         what_happened=(
-            *sentences_.rescissions(comparison),
-            *sentences_.what_happened.clause_by_clause(),
+            *sentences_.rescissions(comparison, rest=bool(clauses)),
+            *clauses,
         ),
         why_it_matters=(*sentences_.changes(comparison), *sentences_.readings()),
         key_numbers=tuple(sentences_.numbers(comparison)),
@@ -145,11 +147,18 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             (each.by for each in comparison.rescissions if each.amendment == self.amendment.id), ""
         )
 
-    def rescissions(self, comparison: Comparison) -> Iterator[BriefSentence]:
-        """Yield what this amendment rescinds, and what rescinds it."""
+    def rescinded(self, comparison: Comparison) -> set[str]:
+        """Return the amendments that this one rescinds."""
+        return {each.amendment for each in comparison.rescissions if each.by == self.amendment.id}
+
+    def rescissions(self, comparison: Comparison, *, rest: bool) -> Iterator[BriefSentence]:
+        """Yield what this amendment rescinds, and what rescinds it.
+
+        `rest`: its own clauses are told behind them.
+        """
         for each in comparison.rescissions:
-            follows = each.amendment == self.amendment.id
-            would = " What follows is what it would have done." if follows else ""
+            follows = rest and each.amendment == self.amendment.id
+            would = " What follows here is what it would have done." if follows else ""
             yield BriefSentence(text=f"{each.sentence}.{would}", place=each.place)
 
     @property
@@ -180,8 +189,10 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole()
             )
         if not comparison.groups:
+            by = self.rescinded_by(comparison)
+            why = f", for {by} rescinds it" if by else ""
             yield BriefSentence(
-                text="Nothing that can be asked is answered otherwise.", place=self._whole()
+                text=f"Nothing that can be asked is answered otherwise{why}.", place=self._whole()
             )
 
     def _whole(self) -> str:
@@ -227,7 +238,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         yield Number(what="announced", value=str(self.amendment.announced), place=whole)
         effective = str(self.amendment.effective)
         if by := self.rescinded_by(comparison):
-            effective = f"never (rescinded by {by}; it was to be {effective})"
+            effective = f"never (rescinded by {by}; {self._was_to_be(by)})"
         yield Number(what="in effect from", value=effective, place=whole)
         begun = sum(1 for term in self.amendment.terms if term.under.items() <= read)
         begun = 0 if by else begun
@@ -247,6 +258,15 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         for term in self.amendment.terms:
             yield from self._figures_of(term)
         yield from self._context()
+
+    def _was_to_be(self, by: str) -> str:
+        """Return from when this amendment was in effect before another rescinded it, or to be."""
+        effective = self.amendment.effective
+        amendments = self.after.agreement.amendments
+        [rescinding] = [amendment for amendment in amendments if amendment.id == by]
+        if was_in_effect(self.amendment, rescinding):
+            return f"it was {effective}, as known before"
+        return f"it was to be {effective}"
 
     def _context(self) -> Iterator[Number]:
         """Yield the reports around the agreement since the amendment before this one."""

@@ -76,6 +76,7 @@ def markdown_of(page: Brief) -> str:
         "## What happened",
         "",
         *(f"- {said.text} ({said.place})" for said in page.what_happened),
+        *([] if page.what_happened else ["It begins, ends and moves no term."]),
         "",
         "## Why it matters",
         "",
@@ -100,5 +101,6 @@ def markdown_of(page: Brief) -> str:
         "## Sources",
         "",
         *(f"- {source}: {text}" for source, text in page.sources.items()),
+        *([] if page.sources else ["No source is named."]),
     ]
     return "\n".join(lines) + "\n"

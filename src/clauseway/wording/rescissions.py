@@ -48,14 +48,19 @@ class _Telling(msgspec.Struct, frozen=True):
     agreement: Agreement
 
     def sentence(self, rescinded: Amendment, by: Amendment) -> str:
+        late = was_in_effect(rescinded, by)
+        never = (
+            f"in effect since {rescinded.effective} as known before, never took effect"
+            if late
+            else f"which was to take effect on {rescinded.effective}, never does"
+        )
         begin = (
-            f"{rescinded.id} ({rescinded.title}), which was to take effect on "
-            f"{rescinded.effective}, never does: {by.id} rescinds it, as announced on "
+            f"{rescinded.id} ({rescinded.title}), {never}: {by.id} rescinds it, as announced on "
             f"{by.announced}"
         )
-        return "; ".join([begin, *self._what_returns(rescinded)])
+        return "; ".join([begin, *self._what_returns(rescinded, late)])
 
-    def _what_returns(self, rescinded: Amendment) -> Iterator[str]:
+    def _what_returns(self, rescinded: Amendment, late: bool) -> Iterator[str]:
         """Say which terms stay as they were, which never begin, and which amendments stand again."""
         named = {name for change in rescinded.changes for name in _changed(change)}
         terms = [term for amendment in self.agreement.amendments for term in amendment.terms]
@@ -63,10 +68,16 @@ class _Telling(msgspec.Struct, frozen=True):
             several = self.terms.are_several(kept)
             yield f"{self.terms.nouns(kept)} {'stay as they were' if several else 'stays as it was'}"
         if never := list(rescinded.terms):
-            yield f"{self.terms.nouns(never)} never {'begin' if self.terms.are_several(never) else 'begins'}"
+            begins = "begin" if self.terms.are_several(never) else "begins"
+            yield f"{self.terms.nouns(never)} never {'began' if late else begins}"
         again = {name for change in rescinded.changes for name in change.rescinds}
         if again:
             yield f"{listed(sorted(again))} {'stand' if len(again) > 1 else 'stands'} again"
+
+
+def was_in_effect(rescinded: Amendment, by: Amendment) -> bool:
+    """Return whether an amendment was in effect, as it was known, until its rescission was known."""
+    return rescinded.known < by.known and rescinded.effective < by.known.day
 
 
 def _changed(change: Change) -> tuple[str, ...]:

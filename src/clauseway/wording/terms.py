@@ -186,11 +186,21 @@ class TermWording(msgspec.Struct, frozen=True):
         )
         apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
         if term.only.licensees:
-            return f"{act} to anyone but {words.names(term.only.licensees)} is excluded{apart}"
+            return (
+                f"{self._to_anyone(term)} but {words.names(term.only.licensees)} is excluded{apart}"
+            )
         if term.only.regions:
             return f"{act} is kept{words.regions(term.only.regions)}{apart}"
         kept = words.names(term.only.clouds or term.only.sellers or term.only.parties)
         return f"{act} is reserved to {kept}{' as seller' if term.only.sellers else ''}{apart}"
+
+    def _to_anyone(self, term: Exclusivity) -> str:
+        """Return the licensing of something to anyone, or anyone's use of it, or both."""
+        products = self._scope(term.products)
+        if term.actions == {USE}:
+            return f"the use of {products} under licence by anyone"
+        use = ", and use by," if USE in term.actions else ""
+        return f"licensing {products} to{use} anyone"
 
     def _exception(self, scope: Scope) -> str:
         acts = f" {self._doing(scope.actions)}" if scope.actions else ""

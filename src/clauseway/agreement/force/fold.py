@@ -213,10 +213,14 @@ def overtaken_by(
 
 
 def ends_set_again(
-    agreement: Agreement, facts: FactRegister, readings: Mapping[str, str], change: Change
+    agreement: Agreement,
+    facts: FactRegister,
+    readings: Mapping[str, str],
+    change: Change,
+    known_at: KnownAt | None = None,
 ) -> dict[str, Citation]:
     """Return the terms whose end a change sets to the end that they have, and the text of that."""
-    fold, terms = _every_day(agreement, facts, readings)
+    fold, terms = _every_day(agreement, facts, readings, known_at)
     return {
         term.id: set_by
         for term in terms

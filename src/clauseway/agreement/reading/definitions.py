@@ -56,6 +56,8 @@ SECTIONS = (
     "events",
 )
 _CITED = frozenset({"says", "source"})
+# A definition that names no amendment as its origin is cited as the agreement's own.
+_NO_AMENDMENT = "agreement"
 # The sections that are lists of names. The others map each name to its definition.
 LISTS = ("parties", "segments")
 
@@ -220,7 +222,8 @@ class _Sections:
         # The words and sources come first, because a record holds them as its citation.
         for name, member in self._mappings(section).items():
             text = build(CitedText, member.only(_CITED), self._mistakes)
-            citation = self._citation(section, name, text, member.text("from")) if text else None
+            amendment = member.text("from") or _NO_AMENDMENT
+            citation = self._citation(section, name, text, amendment) if text else None
             computed = {"id": name, "citation": citation}
             record = build(kind, member, self._mistakes, computed, beside=_CITED)
             if record is not None and text is not None:
@@ -239,7 +242,7 @@ class _Sections:
     def rules(self) -> dict[str, Citation]:
         ours = (CitedSource(OURS),)
         return {
-            name: self._citation("rules", name, CitedText(says=says, source=ours), "agreement")
+            name: self._citation("rules", name, CitedText(says=says, source=ours), _NO_AMENDMENT)
             for name, says in self.texts("rules").items()
         }
 
