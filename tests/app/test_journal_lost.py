@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from journals import flip, frames, gateway, home_at, segment, today
 
+from clauseway import spool
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.damages import conditions
 from clauseway.app.usage.sealing import seal
 from clauseway.values import exact_sum
 from in_process import answer, run
@@ -192,6 +194,23 @@ def test_a_segment_that_goes_before_it_is_sealed_is_missed(home: Home) -> None:
     assert settled(home, code=3)
     answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root)
     assert base(home) == 5 * 12
+
+
+def test_a_segment_that_is_closed_while_it_is_sealed_is_not_missed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sealing looks how far the segments reach; then the gateway goes on to the next one, before the first is read."""
+    directory = gateway(home, killed=True)
+    look = spool.positions
+
+    def looked(asked: Path) -> tuple[spool.Position, ...]:
+        places = look(asked)
+        if asked == directory and len(places) == 1:
+            gateway(home, range(11, 13), boot=8)
+        return places
+
+    monkeypatch.setattr(spool, "positions", looked)
+    assert seal(home).damages == ()
+    assert seal(home).damages == ()
+    assert conditions(home) == []
 
 
 def test_an_estimate_needs_a_name_that_is_known_and_a_reason(home: Home) -> None:

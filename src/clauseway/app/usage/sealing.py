@@ -174,11 +174,13 @@ def _may_hold(file: LakeFile, boot: str) -> bool:
 
 
 def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
-    places = spool.positions(directory)
     if spool.identity_of(directory) is None:
-        return Sealing(batches=0, usage=0, intents=0, damages=_unnamed(places))
+        damages = _unnamed(spool.positions(directory))
+        return Sealing(batches=0, usage=0, intents=0, damages=damages)
     losses, identity = Losses(lake.control), spool.identify(directory).hex()
+    # Before the folder is looked at: a gateway that starts in between registers a later segment.
     registered = losses.spool(identity)
+    places = spool.positions(directory)
     if registered is None:
         # Written before it was registered here: what it let go of before is not known.
         oldest = places[0].segment if places else 0
@@ -232,9 +234,12 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
         record_one_copy(lake.control, _one_copy(directory, identity, now_ns))
         registered = msgspec.structs.replace(registered, place=directory.name, home=home)
         _remember(losses, registered, places, released, is_at_rest=is_sealed)
+    # INVARIANT: no segment goes that the database does not say to be released. The gateway may have
+    # closed others since they were looked at.
     sealed_ends = {
         place.segment: lake.control.sealed_to(place.spool or identity, place.segment)
         for place in places
+        if place.segment < released
     }
     spool.release(directory, sealed_ends)
     reasons = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in gone))
