@@ -62,8 +62,8 @@ def gateway(
         for number in requests:
             at_ns = event_ns + number
             named = (boot, number, 1, at_ns, at_ns, buyer, deployment, ruling, 1)
-            await _commit(writer, pack_intent(*named, *reserved, RESERVED), codes)
-            await _commit(writer, _ended(boot, number, at_ns, codes), codes)
+            await commit(writer, pack_intent(*named, *reserved, RESERVED), codes)
+            await commit(writer, ended(boot, number, at_ns, codes), codes)
         before = {path: path.read_bytes() for path in directory.glob("*.seg")}
         await writer.close()
         if killed:  # the files as they were before the writer closed them
@@ -76,7 +76,7 @@ def gateway(
     return directory
 
 
-def _ended(boot: int, number: int, at_ns: int, codes: tuple[int, ...]) -> bytes:
+def ended(boot: int, number: int, at_ns: int, codes: tuple[int, ...]) -> bytes:
     buyer, deployment, ruling = codes
     return pack_usage_fields(
         boot, number, 1, at_ns, at_ns, buyer, deployment, ruling, 1, Status.COMPLETE, 200, False, 5, 5,
@@ -92,7 +92,7 @@ class _Waiting:
         self.heard.set_result(error)
 
 
-async def _commit(writer: SpoolWriter, record: bytes, codes: tuple[int, ...]) -> None:
+async def commit(writer: SpoolWriter, record: bytes, codes: tuple[int, ...]) -> None:
     buyer, deployment, ruling = codes
     writer.append(record, buyer, deployment, ruling)
     waiting = _Waiting()

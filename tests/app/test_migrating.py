@@ -169,7 +169,7 @@ def test_the_command_moves_a_home_and_every_reading_command_answers_from_there(
     where = ("--home", str(home.root))
     assert run(["statement", "--period", "2026-05", *where]) == 0
     before = capsys.readouterr().out
-    assert run(["migrate", "--to", address, *where]) == 0
+    assert run(["home", "migrate", "--to", address, *where]) == 0
     told = capsys.readouterr().out
     assert "are the same in both places" in told
     assert "secret" not in told
@@ -185,7 +185,7 @@ def test_the_command_moves_a_home_and_every_reading_command_answers_from_there(
     ):
         assert run([*command, *where]) == 0, command
     capsys.readouterr()
-    assert run(["migrate", "--to", address, "--json", *where]) == 3
+    assert run(["home", "migrate", "--to", address, "--json", *where]) == 3
     assert json.loads(capsys.readouterr().out)["error"]["problems"][0]["what"] == "there is nothing to move"
 
 

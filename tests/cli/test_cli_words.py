@@ -64,7 +64,7 @@ ONE_MEANING = [
 
 
 # Nobody takes a database's address for a party.
-AN_ADDRESS = {("migrate", "--to"), ("lake move", "--to")}
+AN_ADDRESS = {("home migrate", "--to"), ("lake move", "--to")}
 
 
 @pytest.mark.parametrize(("flag", "words"), ONE_MEANING)

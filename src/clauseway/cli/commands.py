@@ -246,8 +246,10 @@ The agreement from the end of exclusivity on:
         heading=GATEWAY,
     ),
     "serve": Command("Run the gateway and the pages.", "gateway.serve", heading=GATEWAY),
-    "migrate": Command(
-        "Move control data to a PostgreSQL server, or back.", "gateway.migrate", heading=GATEWAY
+    "home": Group(
+        "Back a home up, restore it, move its control data to a server.",
+        "gateway.home",
+        heading=GATEWAY,
     ),
     "gateway": Group(
         "Try a gateway: simulated clouds, replayed traffic, models, commitments.",

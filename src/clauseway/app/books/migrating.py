@@ -104,9 +104,9 @@ def _refuse_same(home: Home, target: str) -> NoReturn:
     where = without_password(home.control)
     problem, why = "there is nothing to move", f"the control data is at {where} already"
     todo = (
-        "To move it to another server, move it back first: clauseway migrate --to embedded."
+        "To move it to another server, move it back first: clauseway home migrate --to embedded."
         if target != EMBEDDED
-        else "Name a server's database: clauseway migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
+        else "Name a server's database: clauseway home migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
     )
     raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
 

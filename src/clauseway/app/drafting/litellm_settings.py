@@ -18,7 +18,7 @@ _OTHER_MODEL = (
 _RECORDS = (
     "every request is recorded and metered here: `clauseway usage`, `clauseway usage request`"
 )
-_DATABASE = "control data lies in the home; on PostgreSQL after `clauseway migrate`"
+_DATABASE = "control data lies in the home; on PostgreSQL after `clauseway home migrate`"
 _REDIS = "processes share limits and budgets by themselves: `clauseway serve --workers`"
 _CACHE = "answers are not cached; clouds' own prompt caching passes through"
 # The sentence for a setting that is not carried over: what stands in its place here.

@@ -37,6 +37,7 @@ from clauseway.app.opening.configuration import (
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import SERVED, alone_here
 from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.app.opening.restored import refuse_beside_another
 from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.gateways import Gateways
 from clauseway.app.running.plan_inputs import InputsState, PlanInputs, state_of
@@ -230,6 +231,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
     clock = ("--simulated-clock", str(options.simulated_clock)) if options.simulated_clock else ()
     with contextlib.ExitStack() as stack:
         home = options.home.make()
+        refuse_beside_another(home)
         stack.enter_context(alone_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.

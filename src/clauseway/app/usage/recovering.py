@@ -33,7 +33,7 @@ from clauseway.spool.copies import (
 from clauseway.spool.segments import IDENTITY_NAME, list_segments, lock
 from clauseway.spool.writer import close_copy
 from clauseway.storage import Control
-from clauseway.storage.books.losses import RECOVERED, Loss, Losses, Spool
+from clauseway.storage.books.losses import RECOVERED, RESTORED, Loss, Losses, Spool
 from clauseway.values import InvalidInput, Problem, day_of
 
 _BOOT_ENDING = 1  # of the journal of ends; it serves no request of its own
@@ -122,7 +122,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
             _register(lake.control, home, copy, place)
     finally:
         os.close(held)
-    ended = _end(home, target, ends)
+    ended = end_open_attempts(home, target, ends)
     sealed = seal(home)
     return Recovered(
         spool=copy.spool,
@@ -160,7 +160,8 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
         return
     there = home.spools / registered.place
     is_there = there.is_dir() and spool.identity_of(there) == bytes.fromhex(copy.spool)
-    if is_there and not registered.place.startswith(RECOVERED):
+    # What a backup brought back is a beginning: the copy may go on where that ends.
+    if is_there and not registered.place.startswith((RECOVERED, RESTORED)):
         todo = "Nothing is to be done: it is sealed from there."
         raise _problem("the journal is not lost", f"it is there: {there}", where, todo)
 
@@ -223,8 +224,9 @@ def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> No
         )
 
 
-def _end(home: Home, recovered: Path, ends: Path) -> int:
-    """End the attempts that were open, once; return how many."""
+def end_open_attempts(home: Home, recovered: Path, ends: Path) -> int:
+    """End the attempts that were open in a journal that nobody writes any more, once, in a journal
+    of their own; return how many."""
     done = recovered / _ENDED
     if done.exists():
         return 0  # and perhaps sealed and released since

@@ -27,6 +27,8 @@ SUMMED = "summed"
 FILE_ESTIMATES = (SUMMED, NOTHING)
 # So begin the names of folders of journals that were recovered from a follower's copy.
 RECOVERED = "recovered-"
+# So begin the names of folders of journals that a backup brought back.
+RESTORED = "restored-"
 # The spool that losses of files name.
 LAKE = "lake"
 
@@ -164,6 +166,13 @@ class Losses:
         with self._control.writing() as connection:
             named = schema.spools.c.spool == spool.spool
             connection.execute(update(schema.spools).where(named).values(**_values(spool)))
+
+    def hand_over(self, former: str, home: str) -> None:
+        """Let a home look after the spools that a former one held, or that name none."""
+        columns = schema.spools.c
+        with self._control.writing() as connection:
+            held = update(schema.spools).where(columns.home.in_(("", former)))
+            connection.execute(held.values(home=home))
 
     def heard(self, home: str, now_ns: int) -> None:
         """Note that a home looks after its journals."""

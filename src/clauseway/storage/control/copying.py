@@ -5,7 +5,10 @@ InvalidInput     the target is not empty, or differs from the source afterwards
 """
 
 import hashlib
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
@@ -13,6 +16,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 from clauseway.storage.control import schema
 from clauseway.storage.control.chained import stated
 from clauseway.storage.control.control import Control
+from clauseway.storage.control.engines import Place
 from clauseway.values import InvalidInput, Problem
 
 # A table, and how many of its rows are copied.
@@ -53,6 +57,36 @@ def copy_and_compare(source: Control, target: Control, on_table: OnTable) -> lis
         copied = contents_of_tables(writing)
         _require_same(contents_of_tables(reading), copied)
     return copied
+
+
+def snapshot(place: Place, path: Path) -> None:
+    """Write the control data of a place, as it is at one moment, into a new SQLite file.
+
+    Writers go on meanwhile. The file stands alone: no log beside it belongs to it.
+    """
+    if isinstance(place, Path):
+        snapshot_of_file(place, path)
+        return
+    source, target = Control.open(place), Control.open(path)
+    try:
+        copy_control(source, target)
+    finally:
+        source.close()
+        target.close()
+    stand_alone(path)
+
+
+def snapshot_of_file(source: Path, path: Path) -> None:
+    """Copy a SQLite database, as it is at one moment, into a new file that stands alone."""
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(path)) as written:
+        read.backup(written)  # all pages in one step, so within one reading transaction
+    stand_alone(path)
+
+
+def stand_alone(path: Path) -> None:
+    """Let a SQLite file that nobody has open need no log beside it."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=DELETE").close()
 
 
 def contents_of_tables(connection: Connection) -> list[TableContent]:

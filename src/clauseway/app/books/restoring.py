@@ -1,0 +1,388 @@
+"""Restore a home from a backup, to be read beside the one that was backed up, or in its place.
+
+Restored      a home that was restored: of which moment, what was done to it, and what is not in it
+
+Every file is held against its digest while it is copied. The home has an identity of its own, and
+its journals are never written again: gateways begin others, so no range of frames has two contents.
+See docs/choices/0141.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from clauseway import spool
+from clauseway.app.books.backing_up import instant
+from clauseway.app.books.backups import (
+    ABOUT,
+    AGREEMENTS,
+    CONTROL,
+    HASH_KEY,
+    ISSUED,
+    JOURNALS,
+    Backup,
+    damaged,
+    look_at,
+    unlisted,
+)
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.restored import Origin, write_origin
+from clauseway.app.usage.recovering import end_open_attempts
+from clauseway.app.usage.sealing import seal
+from clauseway.files import force_folder
+from clauseway.files.copying import copy_hashed
+from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
+from clauseway.metering import RequestId
+from clauseway.spool.segments import list_segments
+from clauseway.spool.writer import close_copy
+from clauseway.storage import Control
+from clauseway.storage.books.losses import RESTORED, Loss, Losses, Spool
+from clauseway.storage.control.audit_check import check
+from clauseway.storage.customers.leases import NOBODY, LeaseRequest, Leases, usd
+from clauseway.storage.lake.files import every_file, forget
+from clauseway.values import InvalidInput, Problem, day_of
+
+_PART = ".restore-part"
+_NAME_LENGTH = 8
+
+
+class HeldBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget of whose present period nothing more is granted: the `amount` that was left."""
+
+    budget: str
+    amount: Decimal
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """A home that was restored.
+
+    `missing` says what is not in it. Of a home that takes over, `lost_attempts` were open at the
+    moment, `leases` of budgets count as spent, `held` is what was left of budgets, and `losses` are
+    recorded for what came after the moment. `problems` are those of its books, as its log tells.
+    """
+
+    home: str
+    moment: str
+    files: int
+    bytes: int
+    journals: int
+    takes_over: bool
+    missing: tuple[str, ...]
+    lost_attempts: int = 0
+    leases: int = 0
+    held: tuple[HeldBudget, ...] = ()
+    losses: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+class TakingOver(msgspec.Struct, frozen=True, kw_only=True):
+    """That the home that was backed up is gone for good, and `why`. With `keeps_budgets`, what was
+    left of budgets at the backup's moment may be spent."""
+
+    why: str
+    keeps_budgets: bool = False
+
+
+def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
+    """Write a home from a backup; with `over`, in the place of the home that was backed up.
+
+    Raise InvalidInput: the folder is no backup, files of it are damaged, a later program wrote it,
+    or the home's folder holds something. Then nothing is left there.
+    """
+    if over is not None and not over.why.strip():
+        todo = "Say in a sentence why the home that was backed up is taken for gone."
+        raise _refused("no reason is given", "it is kept with the home", "--why", todo)
+    backup = look_at(root)
+    part = _begun(home)
+    try:
+        written = _copy(backup, part.root)
+        restored = _made_anew(part, backup, over)
+        _appear(part.root, home.root)
+    except BaseException:
+        shutil.rmtree(part.root, ignore_errors=True)
+        raise
+    return msgspec.structs.replace(
+        restored, home=str(home.root), files=len(backup.digests), bytes=written
+    )
+
+
+def _begun(home: Home) -> Home:
+    """Return a home in a folder within the one that is to be filled. Raise InvalidInput where that
+    holds anything but what a broken-off restore left."""
+    part, root = home.root / _PART, home.root
+    is_broken_off = part.is_dir() and not home.is_begun
+    if root.exists() and not is_broken_off and (not root.is_dir() or any(root.iterdir())):
+        todo = "Name a folder with --home that is empty, or not there yet."
+        why = "a restore overwrites nothing"
+        raise _refused("the home is not empty", why, str(root), todo)
+    if is_broken_off:
+        for path in root.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    home.make()
+    return Home(part).make()
+
+
+def _copy(backup: Backup, part: Path) -> int:
+    """Copy every file to its place in the home and hold it against its digest; return the bytes.
+
+    Raise InvalidInput with every file that is damaged, missing or not on the list.
+    """
+    names = [name for name in sorted(backup.digests) if name != ABOUT]
+    written, problems = 0, []
+    for name in names:
+        target = part / _place(backup, name)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            content = copy_hashed(backup.root / name, target)
+        except (FileNotFoundError, IsADirectoryError):
+            problems.append(damaged(backup.root, name, backup.digests[name], ""))
+            continue
+        if content.digest != backup.digests[name]:
+            problems.append(damaged(backup.root, name, backup.digests[name], content.digest))
+        written += content.bytes
+    problems += [damaged(backup.root, name, "", "another") for name in unlisted(backup)]
+    if problems:
+        raise InvalidInput(*problems)
+    return written
+
+
+def _place(backup: Backup, name: str) -> str:
+    """Return where a file of a backup lies in the home."""
+    folder, _, rest = name.partition("/")
+    if name == ISSUED:
+        return f"spool/gateway/{ISSUED_FILE}"
+    if folder == JOURNALS:
+        journal, _, file = rest.partition("/")
+        return f"spool/{_restored_names(backup)[journal]}/{file}"
+    return rest if folder == AGREEMENTS else name
+
+
+def _restored_names(backup: Backup) -> dict[str, str]:
+    """Return the folder of each journal in the restored home, by its folder in the backup.
+
+    No gateway writes a folder of that name, so no journal is continued beside its original.
+    """
+    names: dict[str, str] = {}
+    counts: dict[str, int] = defaultdict(int)
+    for journal in backup.about.journals:
+        name = f"{RESTORED}{journal.spool[:_NAME_LENGTH]}"
+        counts[name] += 1
+        names[journal.place] = name if counts[name] == 1 else f"{name}-{counts[name]}"
+    return names
+
+
+def _made_anew(part: Home, backup: Backup, over: TakingOver | None) -> Restored:
+    """Give the restored home an identity, and its journals an end; take over if that is wanted."""
+    about, now_ns = backup.about, time.time_ns()
+    journals = [part.spools / name for name in _restored_names(backup).values()]
+    for journal in journals:
+        _close(journal)
+    with closing(Control.open(part.root / CONTROL)) as control:
+        registered = _hand_over(control, part, about.home, journals)
+        # Nobody reads a retired file any more, and none was backed up.
+        forget(control, [file.name for file in every_file(control) if file.is_retired])
+        problems = check(control).problems
+    restored = Restored(
+        home="",
+        moment=about.moment,
+        files=0,
+        bytes=0,
+        journals=len(journals),
+        takes_over=over is not None,
+        missing=tuple(_missing(part, backup)),
+        problems=problems,
+    )
+    if over is not None:
+        restored = _taken_over(part, restored, over, registered, about.moment_ns)
+    write_origin(
+        part,
+        Origin(
+            moment=about.moment,
+            restored=instant(now_ns),
+            home=about.home,
+            backup=backup.digest,
+            takes_over=over is not None,
+            why=over.why.strip() if over is not None else "",
+        ),
+    )
+    return restored
+
+
+def _close(journal: Path) -> None:
+    """Write the closing frames that a running gateway had not written. What is damaged stays as it
+    is."""
+    segments = {segment.number: segment for segment in list_segments(journal)}
+    for place in spool.positions(journal):
+        if not place.closed and not place.damages:
+            close_copy(segments[place.segment])
+
+
+def _hand_over(control: Control, part: Home, former: str, journals: Sequence[Path]) -> list[Spool]:
+    """Enter the journals as this home's, at their new folders; return those of gateways as the
+    backup knew them."""
+    losses = Losses(control)
+    losses.hand_over(former, part.identity())
+    gateways = []
+    for journal in reversed(journals):
+        identity = spool.identity_of(journal)
+        registered = losses.spool(identity.hex()) if identity is not None else None
+        if registered is not None:
+            if registered.place.startswith("gateway"):
+                gateways.append(registered)
+            losses.saw(msgspec.structs.replace(registered, place=journal.name))
+    return gateways
+
+
+def _missing(part: Home, backup: Backup) -> Iterator[str]:
+    """Yield what is not in a restored home, each a sentence."""
+    about = backup.about
+    yield (
+        f"Whatever was recorded after {about.moment}: usage, keys made, rotated and revoked, "
+        "budgets, facts, settlements, closes."
+    )
+    if not (part.root / HASH_KEY).exists():
+        yield (
+            "hash.key and the private keys of parties: the backup was made without --with-keys. Put "
+            "hash.key into the home before it is served, or no customer's key is accepted."
+        )
+    for name in about.left:
+        yield f"{name}: it lay in the home, and no backup takes what it does not know."
+
+
+def _taken_over(
+    part: Home, restored: Restored, over: TakingOver, gateways: Sequence[Spool], moment_ns: int
+) -> Restored:
+    """Let a home take the place of the one that was backed up: nothing that the other one may have
+    spent or metered is spent or metered again."""
+    now_ns = time.time_ns()
+    with closing(Control.open(part.root / CONTROL)) as control:
+        leases = _end_leases(control, now_ns)
+        held = () if over.keeps_budgets else tuple(_hold_budgets(control, now_ns))
+        losses = list(_losses(control, part, gateways, moment_ns, now_ns))
+    journals = sorted(part.spools.glob(f"{RESTORED}*"))
+    lost = sum(
+        end_open_attempts(part, journal, journal.with_name(f"{journal.name}-ends"))
+        for journal in journals
+    )
+    index = part.spools / "gateway" / ISSUED_FILE
+    if index.exists():
+        asyncio.run(_decide_claims(index, journals))
+    seal(part)
+    with closing(Control.open(part.root / CONTROL)) as control:
+        Losses(control).record(losses)
+    return msgspec.structs.replace(
+        restored, lost_attempts=lost, leases=leases, held=held, losses=len(losses)
+    )
+
+
+def _end_leases(control: Control, now_ns: int) -> int:
+    """End the slices of gateways' budgets, each wholly spent: nobody knows what became of it.
+
+    Pending batches keep theirs: the restored home meters them.
+    """
+    leases = Leases(control)
+    of_gateways = [lease for lease in leases.open() if lease.pid != NOBODY]
+    return sum(leases.end(lease, lease.gone, now_ns) for lease in of_gateways)
+
+
+def _hold_budgets(control: Control, now_ns: int) -> Iterator[HeldBudget]:
+    """Take what is left of each budget in the present period, as spent."""
+    leases = Leases(control)
+    for standing in leases.standings(now_ns):
+        if standing.left <= 0:
+            continue
+        request = LeaseRequest(
+            budget=standing.budget.id,
+            boot=secrets.token_hex(8),
+            part=0,
+            pid=NOBODY,
+            serial=1,
+            spent=0,
+            least=standing.left,
+            target=standing.left,
+            is_over=False,
+        )
+        leases.lease([request], now_ns)
+        for lease in leases.of_boot(request.boot):
+            leases.end(lease, lease.leased, now_ns)
+            yield HeldBudget(budget=standing.budget.id, amount=usd(lease.leased))
+
+
+def _losses(
+    control: Control, part: Home, gateways: Sequence[Spool], moment_ns: int, now_ns: int
+) -> Iterator[Loss]:
+    """Yield what gateways may have metered after the moment, so that statements say so.
+
+    One for each journal that a gateway wrote at the moment; where none did, for the first, which
+    the next gateway would have written.
+    """
+    written = [journal for journal in gateways if not journal.is_at_rest]
+    first = min(gateways, key=lambda journal: journal.place, default=None)
+    for journal in written or ([first] if first is not None else []):
+        place = Losses(control).spool(journal.spool)
+        places = spool.positions(part.spools / place.place) if place is not None else ()
+        segment = places[-1].segment if places else max(journal.segment, 0)
+        end = places[-1].end if places else control.sealed_to(journal.spool, segment)
+        yield Loss(
+            spool=journal.spool,
+            segment=segment,
+            first_frame=end,
+            end_frame=-1,
+            reason=f"the home was restored from a backup of {instant(moment_ns)}; what its "
+            "gateways metered after that is not in it",
+            first_day=day_of(min(moment_ns, now_ns)),
+            last_day=day_of(now_ns),
+            lost_ns=now_ns,
+        )
+
+
+async def _decide_claims(index: Path, journals: Sequence[Path]) -> None:
+    """Decide what gateways had claimed at the moment: the usage is in their journal, or is metered
+    anew."""
+    loop = asyncio.get_running_loop()
+    for journal in journals:
+        identity = spool.identity_of(journal)
+        if identity is None:
+            continue
+        issued = IssuedIndex(index, loop, identity.hex())
+        claims = issued.claims()
+        asked = {request: RequestId.parse(request) for request in claims.values()}
+        recorded = _recorded(journal, asked)
+        issued.resolve(claims, recorded)
+        issued.flush()
+        issued.close()
+
+
+def _recorded(journal: Path, asked: dict[str, RequestId]) -> set[str]:
+    """Return which of the requests have usage in a journal."""
+    reading = spool.reading_unended(journal, asked=asked.values())
+    while True:
+        try:
+            next(reading)
+        except StopIteration as done:
+            unended: spool.Unended = done.value
+            return {request for request, name in asked.items() if name in unended.recorded}
+
+
+def _appear(part: Path, root: Path) -> None:
+    """Move everything to its place. INVARIANT: the control data last: without it, it is no home."""
+    for folder, _, _ in os.walk(part):
+        force_folder(Path(folder))
+    paths = sorted(path for path in part.iterdir() if not path.name.endswith(".lock"))
+    for path in sorted(paths, key=lambda path: path.name == CONTROL):
+        path.rename(root / path.name)
+    force_folder(root)
+    shutil.rmtree(part)
+
+
+def _refused(what: str, why: str, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
