@@ -4,16 +4,21 @@ import io
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Any, cast
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from clauseway.values import Problem
 
 # Beyond every line: into a pipe or a file nothing is wrapped, so that a path is copied whole.
 _UNBOUNDED = 100_000
+# A terminal obeys these, and somebody else may have written the text: a reason in a dispute, a name
+# in a bill. Each is shown as its picture, as `cat -v` does.
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PICTURES, _DELETE = 0x2400, 0x7F
 _PADDING = re.compile(r" +$", re.MULTILINE)
 _COLOURS = {
     "permitted": "green",
@@ -33,14 +38,36 @@ class _Unpadded(io.TextIOBase):
         sys.stdout.flush()
 
 
+def shown(text: str) -> str:
+    """Return a text with a picture in the place of each character that a terminal would obey."""
+    return _OBEYED.sub(_picture, text)
+
+
+def _picture(character: re.Match[str]) -> str:
+    number = ord(character[0])
+    if number < ord(" "):
+        return chr(_PICTURES + number)
+    return "\N{SYMBOL FOR DELETE}" if number == _DELETE else "\N{REPLACEMENT CHARACTER}"
+
+
+class _Console(Console):
+    """A console whose styles are its own alone: no text moves the cursor or changes a colour."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
+
 def console() -> Console:
     """Return where people read: as wide as the terminal; into a pipe not wrapped or padded.
 
     Colours are for a terminal alone; numbers and paths are not guessed at.
     """
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=_UNBOUNDED, file=cast("IO[str]", _Unpadded()))
+        return _Console(highlight=False)
+    return _Console(highlight=False, width=_UNBOUNDED, file=cast("IO[str]", _Unpadded()))
 
 
 def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:
@@ -75,7 +102,8 @@ def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
     print(f"Refused, with {count}; nothing was changed.", file=sys.stderr)
     for problem in problems:
         place = f"{problem.where}:{problem.line}" if problem.line else problem.where
-        print(f"  {place}: {problem.what}: {problem.why}.\n    {problem.todo}", file=sys.stderr)
+        sentences = f"  {place}: {problem.what}: {problem.why}.\n    {problem.todo}"
+        print(shown(sentences), file=sys.stderr)
 
 
 def print_fault(fault: Problem, as_json: bool) -> None:
