@@ -109,6 +109,7 @@ def test_a_home_on_a_server_is_backed_up_into_a_file(home: Home, tmp_path: Path)
     assert verify_books(look).problems == ()
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_before_a_backup_under_load_is_in_it(tmp_path: Path) -> None:
     """A gateway writes and the home seals, all the time; each backup has every request up to some number, and at least
     those that were acknowledged when it began."""

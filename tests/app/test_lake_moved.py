@@ -9,6 +9,8 @@ import pytest
 
 import s3_server
 import settled_book
+from clauseway.app.books.backing_up import back_up
+from clauseway.app.books.restoring import restore
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import alone
 from clauseway.app.usage.lake_place import store_of
@@ -87,6 +89,21 @@ def test_there_and_back_is_the_same_statement(home: Home, storage: ObjectStorage
     assert not home.lake_place.exists()
     assert statement(home) == before
     assert "all sound" in run("lake", "check", "--home", str(home.root)).stdout
+
+
+def test_a_backup_holds_the_lake_and_what_it_restores_has_it_in_the_folder(
+    home: Home, storage: ObjectStorage, tmp_path: Path
+) -> None:
+    """A restored home beside the living one must not share its storage: either would sweep the other's files."""
+    before = statement(home)
+    move(home, *flags(storage))
+    shutil.rmtree(home.lake)
+    back_up(home, tmp_path / "backup")
+    look = Home(tmp_path / "look")
+    restore(tmp_path / "backup", look)
+    assert store_of(look) is None
+    assert statement(look) == before
+    assert listed(look) == objects(home)
 
 
 def test_a_move_that_was_broken_off_goes_on(home: Home, storage: ObjectStorage) -> None:

@@ -122,7 +122,7 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
         copier.write(SUMS, listed)
         copier.force()
     return BackedUp(
-        folder=str(target),
+        folder=str(target.absolute()),
         moment=about.moment,
         files=len(copier.contents),
         bytes=sum(content.bytes for content in copier.contents.values()),

@@ -141,7 +141,7 @@ def _show_restored(restored: Restored) -> None:
         )
         for held in restored.held:
             _print(
-                f"budget {held.budget}: the {held.amount} USD that were left of this period count "
+                f"budget {held.budget}: the {held.amount.normalize():f} USD that were left of this period count "
                 "as spent. To give more: clauseway budget set."
             )
         if restored.losses:
