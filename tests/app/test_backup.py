@@ -38,6 +38,9 @@ from clauseway.gateway.request.issued import ISSUED_FILE
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.metering import RequestId, Status
 from clauseway.storage import Control
+from clauseway.storage.control.copying import stand_alone
+from clauseway.storage.control.engines import engine_of, writer_of
+from clauseway.storage.control.versions import move
 from clauseway.storage.customers.leases import BudgetStanding, LeaseRequest, Leases, picodollars, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 from clauseway.storage.lake.digests import LakeDamaged
@@ -46,6 +49,7 @@ from copied import FollowerHere, following
 from in_process import answer, run
 from postgresql_server import new_database
 
+EARLIER = "0003"
 GONE = TakingOver(why="the disk is gone")
 KEEPING = TakingOver(why="the disk is gone", keeps_budgets=True)
 UNDER_LOAD = Path(__file__).with_name("backed_up_under_load.py")
@@ -271,6 +275,24 @@ def test_a_backup_of_a_later_program_is_refused(saved: Path, tmp_path: Path, lat
     sums.write_text(sums.read_text().replace(former, sha256(about.read_bytes()).hexdigest()))
     with pytest.raises(InvalidInput, match="a later program wrote the backup"):
         restore(folder, Home(tmp_path / "look"))
+
+
+def test_a_backup_of_an_earlier_program_is_brought_up(saved: Path, home: Home, tmp_path: Path) -> None:
+    """Its tables are those of an earlier version; what was restored is of this one, and settles the same bytes."""
+    folder = Path(shutil.copytree(saved, tmp_path / "backup"))
+    engine = engine_of(folder / "control.db")
+    with writer_of(engine).begin() as connection:
+        move(connection, EARLIER)
+    engine.dispose()
+    stand_alone(folder / "control.db")
+    about = json.loads((folder / "backup.json").read_text())
+    (folder / "backup.json").write_text(json.dumps(about | {"tables": EARLIER}))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    sums = [f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in paths]
+    (folder / "SHA256SUMS").write_text("".join(sums))
+    look = Home(tmp_path / "look")
+    assert restore(folder, look).problems == ()
+    assert settled(look) == settled(home)
 
 
 def test_a_lake_that_is_damaged_is_not_backed_up(home: Home, tmp_path: Path) -> None:
