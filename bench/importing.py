@@ -23,7 +23,7 @@ from clauseway import open_agreement
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.importing import Imported, ImportSource, import_usage
 from clauseway.app.usage.sealing import open_lake
-from clauseway.exchange.cloudevents import TYPE
+from clauseway.exchange.usage.cloudevents import TYPE
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.values import DAY_NS, start_of_day_ns
 

@@ -34,7 +34,7 @@ from clauseway.storage import Control
 from clauseway.storage.lake.files import USAGE, LakeFile, files_of, list_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 ROWS = 50_000_000

@@ -15,7 +15,7 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.sandbox.traffic.demand import buying, demand
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.records import records
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
 
 OPENED = open_agreement()

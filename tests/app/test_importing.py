@@ -14,7 +14,7 @@ from clauseway import open_agreement
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.app.usage.sealing import open_lake
-from clauseway.exchange.cloudevents import write_cloudevents
+from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
 from clauseway.storage.control import schema
 from clauseway.storage.lake.batches import UsageBatch

@@ -14,7 +14,7 @@ from clauseway import spool
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Intent, RequestId, UsageRecord
-from clauseway.storage.lake.usage import usage_by_cloud
+from clauseway.storage.usage.priced import usage_by_cloud
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 LEAVE_TIMEOUT_S = 30

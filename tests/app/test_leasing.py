@@ -33,7 +33,7 @@ from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.customers import leases as of_home
 from clauseway.storage.customers.leases import BudgetStanding, Lease, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
-from clauseway.storage.lake.spending import ReservedAttempt
+from clauseway.storage.usage.spending import ReservedAttempt
 from clauseway.values import DAY_NS
 
 BUDGET = "bud_1"

@@ -23,8 +23,8 @@ from clauseway.app.reports.forecasting import read_growth
 from clauseway.app.reports.reconciling import rates_of, tolerance_of
 from clauseway.catalog.rows import RowReader
 from clauseway.cli import options
-from clauseway.exchange.focus import number_of
 from clauseway.exchange.listings import read_listings
+from clauseway.exchange.usage.focus import number_of
 from clauseway.ledger import Assumptions, read_assumptions
 from clauseway.ledger.rates import read_rates
 from clauseway.ledger.voucher_rules import read_amount as amount_of_voucher

@@ -24,10 +24,10 @@ from clauseway.app.opening.periods import month
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.app.usage.sealing import open_lake
-from clauseway.exchange.focus_bill import bill_columns, focus_csv, focus_rows
+from clauseway.exchange.focus.bill import bill_columns, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status
-from clauseway.storage.lake.metered import metered_sums
+from clauseway.storage.usage.metered import metered_sums
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
 

@@ -21,7 +21,7 @@ from clauseway.metering.endpoints import ENDPOINTS, TIERS
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.records import records
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, KnownAt, start_of_day_ns
 from in_process import answer
 from metered_months import BOOK, assumed, metered_home

@@ -23,13 +23,13 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
-from clauseway.exchange.accounting import ROOTS
-from clauseway.exchange.hledger import account_name
+from clauseway.exchange.journals.accounting import ROOTS
+from clauseway.exchange.journals.hledger import account_name
 from clauseway.ledger import balances
 from clauseway.metering import Buyer
 from clauseway.storage import Control
-from clauseway.storage.lake.attempts import Selection, attempts
 from clauseway.storage.lake.hourly_sums import usage_by
+from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.values import Interval
 from in_process import run
 

@@ -13,7 +13,7 @@ from clauseway.agreement import Amendment
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.rehearsing import ADMITTED, MOVED, REFUSED, Traffic, played_as_if
-from clauseway.storage.lake.metered import MeteredSum
+from clauseway.storage.usage.metered import MeteredSum
 from clauseway.values import KnownAt
 from soak import examples
 

@@ -16,16 +16,16 @@ from regopy import Interpreter
 
 import opa_judge
 from clauseway.decisions import Question
-from clauseway.exchange.cedar import (
+from clauseway.exchange.agreements.cedar import (
     CEDAR_SCHEMA,
     answer_of,
     cedar_entities,
     cedar_policies,
     cedar_requests,
 )
-from clauseway.exchange.extract import Extract
-from clauseway.exchange.odrl import odrl_document
-from clauseway.exchange.rego import rego_module
+from clauseway.exchange.agreements.extract import Extract
+from clauseway.exchange.agreements.odrl import odrl_document
+from clauseway.exchange.agreements.rego import rego_module
 
 ODRL = Namespace("http://www.w3.org/ns/odrl/2/")
 CW = Namespace("urn:clauseway:odrl:")

@@ -19,9 +19,9 @@ from clauseway import OpenAgreement, open_agreement
 from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
 from clauseway.app.opening.library import SHIPPED
 from clauseway.cli import run
-from clauseway.exchange.cedar import CEDAR_SCHEMA
-from clauseway.exchange.extract import Extract
-from clauseway.exchange.odrl import odrl_document
+from clauseway.exchange.agreements.cedar import CEDAR_SCHEMA
+from clauseway.exchange.agreements.extract import Extract
+from clauseway.exchange.agreements.odrl import odrl_document
 from soak import examples
 
 SHAPES = Path(__file__).with_name("odrl_information_model.ttl")

@@ -10,7 +10,7 @@ from beancount.core import data, realization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clauseway.exchange.beancount import account_name, beancount_text
+from clauseway.exchange.journals.beancount import account_name, beancount_text
 from clauseway.ledger import Account, Entry, Posting, balances
 from clauseway.values import Citation
 

@@ -3,7 +3,7 @@
 import pytest
 
 from clauseway.catalog import Catalog
-from clauseway.exchange.focus import BillNames, described_by, usage_rows
+from clauseway.exchange.usage.focus import BillNames, described_by, usage_rows
 from clauseway.metering import Unit
 
 CATALOG = Catalog(

@@ -12,7 +12,7 @@ from clauseway.app.agreements.exporting import extracts
 from clauseway.app.opening.several import OpenAgreements, each_of, open_agreements
 from clauseway.decisions import Outcome, Question, all_questions
 from clauseway.decisions.several import unnamed_in
-from clauseway.exchange.extract import Extract
+from clauseway.exchange.agreements.extract import Extract
 from clauseway.values import KnownAt
 from two_agreements import documents
 

@@ -7,8 +7,8 @@ from decimal import Decimal as D
 import msgspec
 import pytest
 
-from clauseway.exchange.focus_bill import bill_columns, decimal_text, focus_csv, focus_rows, focus_table
-from clauseway.exchange.focus_columns import (
+from clauseway.exchange.focus.bill import bill_columns, decimal_text, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus.columns import (
     COLUMNS,
     CONDITIONAL,
     MANDATORY,

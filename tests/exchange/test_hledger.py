@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import hledger_judge
-from clauseway.exchange.accounting import entries_of
-from clauseway.exchange.hledger import account_name, hledger_text
+from clauseway.exchange.journals.accounting import entries_of
+from clauseway.exchange.journals.hledger import account_name, hledger_text
 from clauseway.ledger import Account, Entry, Posting, balances
 from clauseway.values import Citation, Interval
 

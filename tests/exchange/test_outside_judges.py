@@ -24,7 +24,7 @@ from clauseway.agreement import boundaries
 from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
 from clauseway.catalog import Catalog
 from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
-from clauseway.exchange.extract import Extract
+from clauseway.exchange.agreements.extract import Extract
 from soak import every, examples
 from terms_at_hand import at_hand
 

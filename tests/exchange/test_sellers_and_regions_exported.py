@@ -10,7 +10,7 @@ from regopy import Interpreter
 from clauseway import KnownAt
 from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
 from clauseway.decisions import Question, all_questions
-from clauseway.exchange.cedar import cedar_requests
+from clauseway.exchange.agreements.cedar import cedar_requests
 from clauseway.values import InvalidInput
 from housed_data import opened
 

@@ -12,7 +12,8 @@ import pytest
 from gateway_rig import AUTHORIZED, PATIENCE_S, Rig
 from openapi_spec_validator import validate
 
-from clauseway.gateway.request import project_usage, router
+from clauseway.gateway.answers import project_usage
+from clauseway.gateway.connections import router
 from clauseway.gateway.wire.openapi import gateway_document
 from clauseway.gateway.wire.operations import OPERATIONS, UnknownPath, asking_of
 

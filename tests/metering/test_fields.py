@@ -7,8 +7,8 @@ import pytest
 from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord, Used
 from clauseway.metering.checks import CHECKS
 from clauseway.spool.format import pack_usage, unpack_payload
-from clauseway.storage.lake.attempts import Selection
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
+from clauseway.storage.usage.attempts import Selection
 
 LABELS = {*Buyer.__struct_fields__, *Deployment.__struct_fields__, *Ruling.__struct_fields__}
 CODES = {"buyer", "deployment", "ruling"}

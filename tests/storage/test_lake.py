@@ -21,7 +21,7 @@ from clauseway.storage import Control, Overlap
 from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import CloudUsage, revenue, sales_in_order, usage_by_cloud
+from clauseway.storage.usage.priced import CloudUsage, revenue, sales_in_order, usage_by_cloud
 from clauseway.values import DAY_NS, Interval, KnownAt, day_of, exact_sum, start_of_day_ns
 
 BOOK = parse_book(

@@ -21,8 +21,8 @@ from clauseway.storage.lake.files import USAGE, files_of, lost_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.object_store import ObjectStorage, ObjectStore
-from clauseway.storage.lake.publishing import publish
 from clauseway.storage.lake.stores import FolderStore, Store, StoreFailed
+from clauseway.storage.usage.publishing import publish
 
 NOW_NS = 1_800_000_000_000_000_000
 

@@ -23,12 +23,12 @@ from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, usage_ta
 from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.files import USAGE, files_of
-from clauseway.storage.lake.iceberg import FIELD_IDS
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
-from clauseway.storage.lake.publishing import _opened, publish
 from clauseway.storage.lake.records import records
 from clauseway.storage.lake.stores import FolderStore
+from clauseway.storage.usage.iceberg import FIELD_IDS
+from clauseway.storage.usage.publishing import _opened, publish
 from clauseway.values import InvalidInput
 from soak import examples
 

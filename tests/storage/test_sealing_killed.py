@@ -14,7 +14,7 @@ import pytest
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.storage import Control
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, KnownAt
 
 # Seals batches of two attempts, one frame each, from where the manifest left off; says so after each.

@@ -21,7 +21,7 @@ from clauseway.metering import Status, Unit, UsageRecord
 from clauseway.storage import Control
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine
-from clauseway.storage.lake.usage import revenue, sales_in_order
+from clauseway.storage.usage.priced import revenue, sales_in_order
 from in_process import CLAUSEWAY, answer, run
 
 CLUSTER = "local-cluster[2,1,1024]"
@@ -42,7 +42,7 @@ def spark(environment: dict[str, str]) -> Iterator[QueryEngine]:
         patch.syspath_prepend(environment["PYTHONPATH"])
         for name in ("JAVA_HOME", "SPARK_LOCAL_IP"):
             patch.setenv(name, environment[name])
-        from clauseway.storage.lake.spark import spark_engine  # noqa: PLC0415 it needs the path above
+        from clauseway.storage.usage.spark import spark_engine  # noqa: PLC0415 it needs the path above
 
         yield stack.enter_context(spark_engine(CLUSTER))
 

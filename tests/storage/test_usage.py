@@ -25,7 +25,7 @@ from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import revenue, sales_in_order, usage_by_cloud
+from clauseway.storage.usage.priced import revenue, sales_in_order, usage_by_cloud
 from clauseway.values import Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS

@@ -6,7 +6,9 @@ nothing is decided, parsed twice, or asked of a database. Protocol objects witho
 sit on uvloop and httptools. Imports point from the top of this list down:
 
     process     sockets, signals, replacement of the plan, drain; lines, metrics and spans
-    request     one request's life, from its first byte to its usage record
+    connections clients' connections, and where each of their requests belongs
+    answers     answers of the gateway's own: models, lists, health, a project's usage
+    request     one request's life, from its route to its usage record
     routing     which deployments may serve it, in which order, at what price; a plan compiled to look-ups
     wire        the formats that pass through, read no further than needed; pure
     budgets     what customers may still ask and spend: limits by the minute, slices of budgets

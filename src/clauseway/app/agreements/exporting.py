@@ -8,10 +8,10 @@ import msgspec
 from clauseway.app.opening.library import OpenAgreement, day_given, known_point
 from clauseway.app.opening.several import Opened, each_of, own_readings
 from clauseway.decisions import check_readings
-from clauseway.exchange.cedar import CEDAR_SCHEMA, cedar_entities, cedar_policies
-from clauseway.exchange.extract import Extract
-from clauseway.exchange.odrl import odrl_document
-from clauseway.exchange.rego import rego_module
+from clauseway.exchange.agreements.cedar import CEDAR_SCHEMA, cedar_entities, cedar_policies
+from clauseway.exchange.agreements.extract import Extract
+from clauseway.exchange.agreements.odrl import odrl_document
+from clauseway.exchange.agreements.rego import rego_module
 from clauseway.values import KnownAt
 
 

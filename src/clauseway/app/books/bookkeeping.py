@@ -60,9 +60,9 @@ from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.books import Books
 from clauseway.storage.control import journal
 from clauseway.storage.control.journal import Leg
-from clauseway.storage.lake.attempts import Selection, attempts
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.attempts import Selection, attempts
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import (
     CENT,
     USD,

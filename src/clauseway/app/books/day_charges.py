@@ -20,9 +20,9 @@ from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control.control import Sealed
-from clauseway.storage.lake.content import stretches
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.content import stretches
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, InvalidInput, Problem, day_after, exact_sum
 
 # Changes whenever the lines of before would be other lines today.

@@ -17,7 +17,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.places import writing
 from clauseway.app.usage.sealing import open_lake
-from clauseway.exchange.focus_bill import bill_columns
+from clauseway.exchange.focus.bill import bill_columns
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage.lake.batches import UsageBatch
 from clauseway.values import InvalidInput, KnownAt, Problem

@@ -16,12 +16,9 @@ from clauseway.app.opening.places import A_FOLDER, writing
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.exchange.accounting import entries_of
-from clauseway.exchange.beancount import beancount_text
-from clauseway.exchange.cloudevents import write_cloudevents
-from clauseway.exchange.focus_bill import focus_csv, focus_rows, focus_table
-from clauseway.exchange.focus_columns import V1_2, VERSIONS, FocusRow, broken_rules
-from clauseway.exchange.focus_invoices import (
+from clauseway.exchange.focus.bill import focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus.columns import V1_2, VERSIONS, FocusRow, broken_rules
+from clauseway.exchange.focus.invoices import (
     IssuedInvoice,
     billing_period,
     broken_invoices,
@@ -29,8 +26,11 @@ from clauseway.exchange.focus_invoices import (
     detail_rows,
     has_months,
 )
-from clauseway.exchange.hledger import hledger_text
-from clauseway.exchange.tables import journal_table, lines_table
+from clauseway.exchange.journals.accounting import entries_of
+from clauseway.exchange.journals.beancount import beancount_text
+from clauseway.exchange.journals.hledger import hledger_text
+from clauseway.exchange.journals.tables import journal_table, lines_table
+from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.ledger import Entry, statement_of
 from clauseway.ledger.charges import UsageCharge
 from clauseway.ledger.vouchers import Invoice

@@ -57,10 +57,10 @@ from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
-from clauseway.storage.lake.content import DayContent, attempts_of, content_digest, day_contents
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.past import as_known
-from clauseway.storage.lake.usage import sales_in_order
+from clauseway.storage.usage.content import DayContent, attempts_of, content_digest, day_contents
+from clauseway.storage.usage.past import as_known
+from clauseway.storage.usage.priced import sales_in_order
 from clauseway.values import (
     Interval,
     InvalidInput,

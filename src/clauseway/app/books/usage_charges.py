@@ -3,7 +3,7 @@
 from clauseway.ledger.charges import UsageCharge, charged_units, summed
 from clauseway.pricing import PriceTable
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.sums import day_sums
+from clauseway.storage.usage.sums import day_sums
 from clauseway.values import Interval
 
 

@@ -49,9 +49,9 @@ from clauseway.storage.books import handed_over
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, is_sound
-from clauseway.storage.lake.content import DayContent, counted_attempts, day_contents
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.past import copied
+from clauseway.storage.usage.content import DayContent, counted_attempts, day_contents
+from clauseway.storage.usage.past import copied
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after, exact_sum
 
 FORMAT = "clauseway-pack/1"

@@ -16,8 +16,8 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.exchange.focus import BillNames
-from clauseway.exchange.focus_rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
+from clauseway.exchange.focus.rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
+from clauseway.exchange.usage.focus import BillNames
 from clauseway.ledger.reconciliation import (
     DISCOUNT,
     KNOWN_LATER,
@@ -39,7 +39,7 @@ from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import PriceEntry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.metered import MeteredSum, metered_sums
+from clauseway.storage.usage.metered import MeteredSum, metered_sums
 from clauseway.values import (
     EPOCH_HOUR,
     HOURS_OF_WEEK,

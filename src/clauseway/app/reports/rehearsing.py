@@ -42,7 +42,7 @@ from clauseway.metering import billable
 from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.metered import MeteredSum
+from clauseway.storage.usage.metered import MeteredSum
 from clauseway.values import (
     FOREVER,
     Interval,

@@ -12,7 +12,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.ledger import Statement
-from clauseway.storage.lake.spark import spark_engine
+from clauseway.storage.usage.spark import spark_engine
 
 
 @contextmanager

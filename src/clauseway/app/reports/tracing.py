@@ -29,9 +29,9 @@ from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, change_id, line_id
 from clauseway.metering import Used
 from clauseway.pricing import PriceTable, UnknownPrice
-from clauseway.storage.lake.attempts import Selection, attempts
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.attempts import Selection, attempts
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import (
     CENT,
     Citation,

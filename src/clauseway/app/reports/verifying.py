@@ -35,8 +35,8 @@ from clauseway.ledger.vouchers import Voucher
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.past import copied, forget_since, rows_known
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
+from clauseway.storage.usage.past import copied, forget_since, rows_known
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
 _ZERO = Decimal(0)

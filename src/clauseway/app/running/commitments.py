@@ -20,7 +20,7 @@ from clauseway.app.running.planning import promised
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
-from clauseway.storage.lake.usage import revenue
+from clauseway.storage.usage.priced import revenue
 from clauseway.values import FOREVER, Interval, day_after
 
 _PACE_DAYS = 28

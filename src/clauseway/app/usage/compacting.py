@@ -18,8 +18,8 @@ from clauseway.app.opening.shares import shares_of
 from clauseway.app.usage.lake_place import copies_bytes_max
 from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.exchange.cells import CsvWriter
-from clauseway.exchange.cloudevents import write_cloudevents
-from clauseway.exchange.focus import USAGE_COLUMNS, usage_rows
+from clauseway.exchange.usage.cloudevents import write_cloudevents
+from clauseway.exchange.usage.focus import USAGE_COLUMNS, usage_rows
 from clauseway.files import written_whole
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.columns import USAGE_SCHEMA

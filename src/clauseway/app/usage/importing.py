@@ -26,9 +26,9 @@ from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import alone, open_lake
-from clauseway.exchange.focus import BillNames
-from clauseway.exchange.reports import Reported, keepable
-from clauseway.exchange.usage_files import check_format, format_of, read_usage
+from clauseway.exchange.usage.files import check_format, format_of, read_usage
+from clauseway.exchange.usage.focus import BillNames
+from clauseway.exchange.usage.reports import Reported, keepable
 from clauseway.metering import Bounds, Flaw, Used, examine
 from clauseway.metering.checks import content_of, is_imported
 from clauseway.metering.checks import fields as known_fields

@@ -4,7 +4,7 @@ import time
 
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import alone, open_lake
-from clauseway.storage.lake.publishing import Publication, publish
+from clauseway.storage.usage.publishing import Publication, publish
 
 
 def publish_lake(home: Home) -> Publication:

@@ -9,7 +9,7 @@ from clauseway.metering import Status
 from clauseway.storage.customers.leases import Lease, Leases, bounds
 from clauseway.storage.customers.tenants import BudgetRow, LimitScope, Tenants
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.spending import ReservedAttempt, reserved_attempts
+from clauseway.storage.usage.spending import ReservedAttempt, reserved_attempts
 
 
 class UnreadJournals(msgspec.Struct, frozen=True, kw_only=True):

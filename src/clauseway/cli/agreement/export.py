@@ -19,7 +19,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.commands import Export
 from clauseway.cli.written import OutFile, WrittenText, put, report_written, write_text
-from clauseway.exchange.extract import Extract
+from clauseway.exchange.agreements.extract import Extract
 from clauseway.values import InvalidInput, Problem
 
 _Write = Callable[[Extract], WrittenText]

@@ -36,9 +36,9 @@ from clauseway.cli.written import (
     report_rows,
     report_written,
 )
-from clauseway.exchange.focus_bill import bill_columns
-from clauseway.exchange.focus_columns import V1_2
-from clauseway.exchange.focus_invoices import CHARGE_COLUMNS, INVOICE_COLUMNS
+from clauseway.exchange.focus.bill import bill_columns
+from clauseway.exchange.focus.columns import V1_2
+from clauseway.exchange.focus.invoices import CHARGE_COLUMNS, INVOICE_COLUMNS
 from clauseway.values import InvalidInput, Problem
 
 

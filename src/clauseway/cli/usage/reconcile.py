@@ -17,8 +17,8 @@ from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, signed
 from clauseway.cli.held import held_agreements, held_prices
 from clauseway.cli.output import console, counted, print_indented
-from clauseway.exchange.focus import VERSIONS_READ
-from clauseway.exchange.focus_rows import COSTS
+from clauseway.exchange.focus.rows import COSTS
+from clauseway.exchange.usage.focus import VERSIONS_READ
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine
 from clauseway.values import round_together
 

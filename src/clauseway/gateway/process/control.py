@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.gateway.answers.workers_requests import known_here
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.request.workers_requests import known_here
 from clauseway.gateway.wire.errors import UNKNOWN_PATH, error_response, response
 
 _PATIENCE_S = 5.0

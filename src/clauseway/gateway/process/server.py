@@ -27,6 +27,7 @@ import msgspec
 
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
+from clauseway.gateway.connections.connection import Actions, ClientConnection
 from clauseway.gateway.plan.clock import simulated_clock, system_clock
 from clauseway.gateway.plan.file import Opened, read_pieces
 from clauseway.gateway.plan.limits import Limits
@@ -38,7 +39,6 @@ from clauseway.gateway.process.journals import SpoolFactory, open_journal
 from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.reporting import Reporter
-from clauseway.gateway.request.connection import Actions, ClientConnection
 from clauseway.gateway.request.pending import Poller
 from clauseway.gateway.request.shared import Shared, Watcher, Worker
 from clauseway.gateway.routing.health import Health

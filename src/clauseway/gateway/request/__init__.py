@@ -1,17 +1,13 @@
 """One request's life: start → prepare → choose → attempt → answer → issue → finish → over.
 
-    connection  one connection of a client; incoming: a request as it comes
     in_flight   what clients hold of this process: connections and bytes
-    router      from a request that has arrived to its lifecycle, or to an answer that needs no cloud
-    selection   the candidates for a request; information: answers that need no cloud
+    selection   the candidates for a request
     lifecycle   one request from its route to its last byte
     resources   the resources that a request makes or names, and how such a request ends
     attempt     one call of one deployment, from its intent to its usage record
     failures    the meaning of a cloud's refusal
-    uploads     a batch's file: its lines decided before it goes anywhere
     batch_contents  what a file's lines ask for, and what they may cost
     issued      the index of identifiers: which deployment issued each, and to whom
-    lists       what a project made on several accounts, as one list
     pending     asks for what nobody comes back for; holds: what stays reserved until then
     explanations  why the latest requests went where they went
     refusals    answers where no cloud was asked

@@ -1,1 +1,1 @@
-"""The lake: sealed usage as Parquet files, written, merged, checked, summed and read here."""
+"""The lake: sealed usage as Parquet files: written, listed, merged, checked and read here."""

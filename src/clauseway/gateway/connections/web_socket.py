@@ -20,11 +20,11 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessa
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
+from clauseway.gateway.connections.incoming import Incoming
+from clauseway.gateway.connections.router import Router
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.incoming import Incoming
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
-from clauseway.gateway.request.router import Router
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import error_response

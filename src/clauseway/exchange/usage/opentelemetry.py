@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from clauseway.catalog.cloud_names import CLOUD_NAMES
-from clauseway.exchange.reports import (
+from clauseway.exchange.usage.reports import (
     Malformed,
     Reported,
     json_values,

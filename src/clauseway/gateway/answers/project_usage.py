@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.answers.information import own_lifecycle, query_of
 from clauseway.gateway.plan import UsageQuestion
-from clauseway.gateway.request.information import own_lifecycle, query_of
 from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared

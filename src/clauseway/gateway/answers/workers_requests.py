@@ -7,14 +7,14 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from clauseway.gateway.request.explanations import as_json
-from clauseway.gateway.request.information import (
+from clauseway.gateway.answers.information import (
     LatestQuery,
     explained,
     latest_query,
     no_such_request,
     own_lifecycle,
 )
+from clauseway.gateway.request.explanations import as_json
 from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.tables import Customer

@@ -46,7 +46,7 @@ from clauseway.agreement.language.terms import ANYONE, Forbidding, Traded
 from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
-from clauseway.exchange.extract import Extract, GrantedScope, LostLicence, heading
+from clauseway.exchange.agreements.extract import Extract, GrantedScope, LostLicence, heading
 from clauseway.values import Citation, InvalidInput
 
 # The further questions about an action, beside the question if it is permitted now.

@@ -26,7 +26,11 @@ from ibis import _
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.files import USAGE, LakeFile, every_file, files_of
-from clauseway.storage.lake.iceberg import (
+from clauseway.storage.lake.lake import DATA_FILES, METADATA, PUBLISHED, Lake
+from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.records import days_of, once
+from clauseway.storage.lake.stores import Store
+from clauseway.storage.usage.iceberg import (
     ADDED,
     DELETED,
     EXISTING,
@@ -44,10 +48,6 @@ from clauseway.storage.lake.iceberg import (
     write_manifest,
     write_manifest_list,
 )
-from clauseway.storage.lake.lake import DATA_FILES, METADATA, PUBLISHED, Lake
-from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.records import days_of, once
-from clauseway.storage.lake.stores import Store
 from clauseway.values import Interval, InvalidInput, Problem
 
 _HINT = f"{METADATA}/version-hint.text"

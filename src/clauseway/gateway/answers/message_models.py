@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.request.information import query_of, whole_number
+from clauseway.gateway.answers.information import query_of, whole_number
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.tables import Customer

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from clauseway.exchange.reports import Reported, json_values
+from clauseway.exchange.usage.reports import Reported, json_values
 from clauseway.metering import Status, Unit
 
 TYPE = "org.clauseway.usage.v1"

@@ -9,7 +9,7 @@ in comments as tags. Format: https://hledger.org/hledger.html#journal
 
 from collections.abc import Iterable
 
-from clauseway.exchange.accounting import ROOTS, clauses_of, entries_of, first_uses
+from clauseway.exchange.journals.accounting import ROOTS, clauses_of, entries_of, first_uses
 from clauseway.ledger import Account, Entry, Posting
 
 # Every amount is written with the digits it has; the declaration only defines the decimal point.

@@ -16,7 +16,7 @@ from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.usage import priced_once, rows_of, sealed_usage, sums_many
+from clauseway.storage.usage.priced import priced_once, rows_of, sealed_usage, sums_many
 from clauseway.values import DAY_NS, HOUR_NS, Interval
 
 # Imported records have ids from here on; the time of their recording says nothing about their

@@ -31,7 +31,7 @@ from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.files import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.usage import priced_once, sealed_usage
+from clauseway.storage.usage.priced import priced_once, sealed_usage
 from clauseway.values import Interval, day_after
 
 _WORDS = (

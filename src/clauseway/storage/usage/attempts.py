@@ -12,7 +12,7 @@ from ibis.expr.types import Table
 from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.usage import priced_once, sealed_usage
+from clauseway.storage.usage.priced import priced_once, sealed_usage
 from clauseway.values import Interval
 
 # Rows read at a time: enough to be quick, little enough that any period fits into memory.

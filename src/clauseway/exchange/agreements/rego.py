@@ -32,7 +32,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.actions import LICENSE, USE
 from clauseway.agreement.language.terms import ANY_TERM, ANYONE, Forbidding
 from clauseway.catalog import ELSEWHERE
-from clauseway.exchange.extract import Extract, LostLicence, heading
+from clauseway.exchange.agreements.extract import Extract, LostLicence, heading
 from clauseway.values import Citation
 
 _SOLD = frozenset({"serve", "sell"})

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from clauseway.exchange.accounting import clauses_of
+from clauseway.exchange.journals.accounting import clauses_of
 from clauseway.ledger import Entry, Statement
 
 _MONEY, _RATE = pa.decimal128(38, 12), pa.decimal128(18, 12)

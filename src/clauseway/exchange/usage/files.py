@@ -13,11 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clauseway.exchange.cloudevents import read_cloudevents
-from clauseway.exchange.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
-from clauseway.exchange.opentelemetry import read_opentelemetry
-from clauseway.exchange.parquet_rows import RepeatedColumns, parquet_rows
-from clauseway.exchange.reports import Reported
+from clauseway.exchange.usage.cloudevents import read_cloudevents
+from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
+from clauseway.exchange.usage.opentelemetry import read_opentelemetry
+from clauseway.exchange.usage.parquet_rows import RepeatedColumns, parquet_rows
+from clauseway.exchange.usage.reports import Reported
 from clauseway.values import InvalidInput, Problem
 
 FORMATS = ("focus", "cloudevents", "opentelemetry", "parquet")

@@ -11,12 +11,8 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Final, NoReturn
 
-from clauseway.gateway.budgets.shortage import Shortage
-from clauseway.gateway.request import project_usage
-from clauseway.gateway.request.explanations import RequestExplanation
-from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.incoming import Incoming
-from clauseway.gateway.request.information import (
+from clauseway.gateway.answers import project_usage
+from clauseway.gateway.answers.information import (
     explain,
     health,
     limits,
@@ -24,15 +20,19 @@ from clauseway.gateway.request.information import (
     readiness,
     requests,
 )
+from clauseway.gateway.answers.lists import MergedList
+from clauseway.gateway.answers.message_models import message_models
+from clauseway.gateway.answers.uploads import BatchUpload
+from clauseway.gateway.answers.workers_requests import requests_lifecycle
+from clauseway.gateway.budgets.shortage import Shortage
+from clauseway.gateway.connections.incoming import Incoming
+from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.lifecycle import Lifecycle, RequestClient
-from clauseway.gateway.request.lists import MergedList
-from clauseway.gateway.request.message_models import message_models
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import Selected, Selector
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.request.uploads import BatchUpload
-from clauseway.gateway.request.workers_requests import requests_lifecycle
 from clauseway.gateway.routing.choices import CandidateSelection, Skipped
 from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.tables import Customer, RoutingTables

@@ -9,7 +9,7 @@ https://beancount.github.io/docs/beancount_language_syntax.html
 
 from collections.abc import Iterable
 
-from clauseway.exchange.accounting import ROOTS, clauses_of, entries_of, first_uses
+from clauseway.exchange.journals.accounting import ROOTS, clauses_of, entries_of, first_uses
 from clauseway.ledger import Account, Entry, Posting
 
 

@@ -11,7 +11,7 @@ from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.usage import (
+from clauseway.storage.usage.priced import (
     places_of,
     price_columns,
     priced_once,

@@ -20,13 +20,13 @@ from typing import Final, cast
 
 import httptools
 
+from clauseway.gateway.connections.incoming import NOTHING, Incoming
+from clauseway.gateway.connections.router import Router
+from clauseway.gateway.connections.web_socket import PATHS, WebSocketSession, accepted
 from clauseway.gateway.request.in_flight import Use, address_of
-from clauseway.gateway.request.incoming import NOTHING, Incoming
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
-from clauseway.gateway.request.router import Router
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.request.web_socket import PATHS, WebSocketSession, accepted
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind, error_response
 

@@ -20,8 +20,8 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.exchange.focus_bill import bill_columns, midnight
-from clauseway.exchange.focus_columns import (
+from clauseway.exchange.focus.bill import bill_columns, midnight
+from clauseway.exchange.focus.columns import (
     INVOICE_DETAIL,
     MANDATORY,
     V1_4,

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from clauseway.exchange.focus import (
+from clauseway.exchange.usage.focus import (
     NEEDED,
     VERSIONS_READ,
     BillNames,
@@ -27,8 +27,8 @@ from clauseway.exchange.focus import (
     rows_of,
     scale_of,
 )
-from clauseway.exchange.parquet_rows import RepeatedColumns
-from clauseway.exchange.reports import keepable
+from clauseway.exchange.usage.parquet_rows import RepeatedColumns
+from clauseway.exchange.usage.reports import keepable
 from clauseway.ledger.reconciliation import (
     ADJUSTMENTS,
     CORRECTIONS,

@@ -50,7 +50,7 @@ from clauseway.agreement import (
     Scope,
 )
 from clauseway.agreement.language.terms import Forbidding, Traded
-from clauseway.exchange.extract import Extract, LostLicence
+from clauseway.exchange.agreements.extract import Extract, LostLicence
 from clauseway.values import Citation
 
 Node = dict[str, Any]

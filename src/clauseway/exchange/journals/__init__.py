@@ -1,0 +1,1 @@
+"""The journal for other programs. `accounting` chooses entries and names accounts for all of them."""
