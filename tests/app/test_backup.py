@@ -382,6 +382,10 @@ def test_a_home_that_was_restored_to_be_read_is_not_served(home: Home, tmp_path:
     done = run("serve", "--home", str(look.root), "--port", "0", "--pages-port", "0")
     assert done.returncode == 3
     assert "a home that was restored to be read is not served" in done.stderr
+    checks = answer("doctor", "--home", str(look.root), code=2)["checks"]
+    assert [(check["ok"], "a backup of" in check["found"]) for check in checks if check["what"] == "home"] == [
+        (False, True)
+    ]
     (look.root / "restored.json").write_text("{")
     assert run("serve", "--home", str(look.root)).returncode == 3, "a note that cannot be read forbids it, too"
 

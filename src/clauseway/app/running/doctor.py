@@ -29,6 +29,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
+from clauseway.app.opening.restored import origin_of, refuse_beside_another
 from clauseway.app.opening.several import Opened
 from clauseway.app.running.planning import (
     prices_now,
@@ -132,6 +133,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
     """
     if home is None or not home.is_begun:
         return
+    yield from _origin_check(home)
     problems = [condition.problem for condition in conditions(home)]
     for problem in problems:
         text = f"{problem.what} ({problem.where}): {problem.why}"
@@ -149,6 +151,21 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         yield Check(deployment="", what="books", ok=False, found=text, todo=problem.todo)
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
+
+
+def _origin_check(home: Home) -> Iterator[Check]:
+    """Check that a home that was restored may be served, and say of which moment it is."""
+    origin = origin_of(home)
+    if origin is None:
+        return
+    since = f"restored {origin.restored} from a backup of {origin.moment}"
+    try:
+        refuse_beside_another(home)
+    except InvalidInput as error:
+        todo = error.problems[0].todo
+        yield Check(deployment="", what="home", ok=False, found=f"{since}, to be read", todo=todo)
+    else:
+        yield Check(deployment="", what="home", ok=True, found=f"{since}: {origin.why}")
 
 
 def _lake_checks(home: Home) -> Iterator[Check]:
