@@ -13,14 +13,13 @@ from clauseway.decisions import AskedAgreement, Outcome, Question, all_questions
 from clauseway.decisions.change import WouldChange, would_change_together
 from clauseway.decisions.compare import Combination, grouped
 from clauseway.decisions.joint import (
-    JointSide,
     JointTable,
     compare_together,
     every_reading_together,
     prove_together,
 )
 from clauseway.decisions.proof import Claim, Within
-from clauseway.decisions.several import check_regions_together, put_to, supposing_together
+from clauseway.decisions.several import JointSide, check_regions_together, put_to, supposing_together
 from clauseway.decisions.trace import trace, trace_together
 from clauseway.values import Interval, InvalidInput, KnownAt
 from two_agreements import DAY, SAYS, WITHOUT, agreement, documents

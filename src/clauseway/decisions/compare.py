@@ -18,10 +18,12 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, Ownership, Permission
 from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog
+from clauseway.decisions.causes import Answering, Causes
 from clauseway.decisions.decision import Outcome, Reason
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_readings
+from clauseway.decisions.several import AskedAgreement, JointSide
 from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import KnownAt
 
@@ -37,6 +39,15 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     as_of: date
     known_at: KnownAt
     readings: Mapping[str, str]
+
+    def joint(self, catalog: Catalog) -> JointSide:
+        """Return the side as that of one agreement, asked with the names of a catalog."""
+        return JointSide(
+            asked=(AskedAgreement(self.agreement, catalog, self.facts),),
+            as_of=self.as_of,
+            known_at=self.known_at,
+            readings=self.readings,
+        )
 
 
 _Members = tuple[tuple[str, ...], ...]
@@ -55,8 +66,8 @@ class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
     """A combination whose outcome differs between two sides.
 
     `conditions` names the terms that condition the outcome after (`grant` for the owner's consent).
-    `because` is the first reason of the outcome after, or the party's own permission behind it, or
-    the fact that has met a condition since.
+    `because` is the first reason of the outcome after, or the party's own permission behind it; of
+    what was conditional before, the text or fact without which it would be still (see `causes`).
     `was_because` is the first reason of the outcome before. Both are without notes.
     """
 
@@ -97,9 +108,14 @@ class Box(NameLists, frozen=True, kw_only=True):
 
 def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange, ...]:
     """Return each combination of `catalog` whose outcome differs, ordered as `all_questions` is."""
-    was, now = (_asked_of(side, catalog) for side in (before, after))
     questions = all_questions(after.agreement, catalog, as_of=after.as_of, known_at=after.known_at)
-    return changes_between(was, now, questions, _permissions_of_others(after.agreement))
+    return changes_between(
+        before.joint(catalog),
+        after.joint(catalog),
+        questions,
+        _verdicts_of,
+        _permissions_of_others(after.agreement),
+    )
 
 
 def deciding(agreement: Agreement, party: str, reasons: Sequence[Reason]) -> Reason:
@@ -127,39 +143,43 @@ def _own_permission(permissions: Collection[str], reasons: Iterable[Reason]) -> 
 
 
 def changes_between(
-    was: Callable[[Combination], Verdict],
-    now: Callable[[Combination], Verdict],
+    before: JointSide,
+    after: JointSide,
     questions: Iterable[Question],
+    answering: Callable[[JointSide], Answering],
     permissions: Mapping[str, Collection[str]] = _NOBODYS,
 ) -> tuple[OutcomeChange, ...]:
     """Return every combination of the questions whose outcome differs, in their order.
 
-    `permissions` holds the ids of the permissions by which a party may act.
+    `answering` returns what answers the questions of a side. `permissions` holds the ids of the
+    permissions by which a party may act.
     """
-    return tuple(
-        OutcomeChange(
-            combination=combination,
-            before=before.outcome,
-            after=after.outcome,
-            conditions=tuple(sorted({condition.term for condition in after.conditions})),
-            because=_place(
-                _met_since(before, after)
-                or _own_permission(permissions.get(combination.party, ()), after.reasons)
-                or after.reasons[0]
-            ),
-            was_because=_place(before.reasons[0]),
-        )
-        for combination in map(_combination, questions)
-        if (before := was(combination)).outcome != (after := now(combination)).outcome
-    )
+    was_answered, is_answered = answering(before), answering(after)
+    causes = Causes(before, after, answering)
+    changes = []
+    for combination in map(_combination, questions):
+        was, now = was_answered(combination), is_answered(combination)
+        if was.outcome != now.outcome:
+            own = _own_permission(permissions.get(combination.party, ()), now.reasons)
+            change = OutcomeChange(
+                combination=combination,
+                before=was.outcome,
+                after=now.outcome,
+                conditions=tuple(sorted({condition.term for condition in now.conditions})),
+                because=_place(causes.of(combination, was, now, own)),
+                was_because=_place(was.reasons[0]),
+            )
+            changes.append(change)
+    return tuple(changes)
 
 
-def _asked_of(side: Side, catalog: Catalog) -> Callable[[Combination], Verdict]:
-    """Return the function that answers a combination for one side."""
-    readings = check_readings(side.agreement, side.readings)
-    table = DecisionTable(side.agreement, catalog, side.facts, side.known_at, readings)
+def _verdicts_of(side: JointSide) -> Answering:
+    """Return the function that answers a combination for one side of one agreement."""
+    [own] = side.asked
+    readings = check_readings(own.agreement, side.readings)
+    table = DecisionTable(own.agreement, own.catalog, own.facts, side.known_at, readings)
 
-    def verdict(asked: Combination) -> Verdict:
+    def verdict(asked: Names) -> Verdict:
         return table.verdict(asked, side.as_of)
 
     return verdict
@@ -171,20 +191,6 @@ def _combination(question: Question) -> Combination:
 
 def _place(reason: Reason) -> Reason:
     return msgspec.structs.replace(reason, note="")
-
-
-def _met_since(before: Verdict, after: Verdict) -> Reason | None:
-    """Return the fact that has met a condition since, or None."""
-    if before.outcome is not Outcome.CONDITIONAL:
-        return None
-    return next(
-        (
-            reason
-            for reason in after.reasons
-            if reason.bearing == "meets" and reason not in before.reasons
-        ),
-        None,
-    )
 
 
 # Grouping

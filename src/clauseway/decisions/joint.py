@@ -4,22 +4,22 @@ Each agreement has its own table. A look-up asks every table and joins the verdi
 does. Joined verdicts are kept: tables share their verdicts, so few combinations of them are new.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
 from math import prod
 from operator import attrgetter
 
-import msgspec
-
 from clauseway.agreement.language.actions import SHARE
-from clauseway.decisions.compare import Combination, OutcomeChange, changes_between
+from clauseway.decisions.causes import Answering
+from clauseway.decisions.compare import OutcomeChange, changes_between
 from clauseway.decisions.domain import all_questions, names_sellers
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.decisions.proof import Claim, Proof, Within, check_choices, walk
 from clauseway.decisions.question import Question
 from clauseway.decisions.several import (
     AskedAgreement,
+    JointSide,
     as_named_in,
     check_readings_together,
     in_their_order,
@@ -104,18 +104,6 @@ class JointTable:
         )
 
 
-class JointSide(msgspec.Struct, frozen=True, kw_only=True):
-    """A side of a comparison: several agreements, as of a day, as known at a point.
-
-    `readings` holds the options chosen.
-    """
-
-    asked: tuple[AskedAgreement, ...]
-    as_of: date
-    known_at: KnownAt
-    readings: Mapping[str, str]
-
-
 def compare_together(before: JointSide, after: JointSide) -> tuple[OutcomeChange, ...]:
     """Return every combination of the agreements' names whose outcome differs between the sides.
 
@@ -123,14 +111,14 @@ def compare_together(before: JointSide, after: JointSide) -> tuple[OutcomeChange
     """
     for side in (before, after):
         check_readings_together(side.asked, side.readings)
-    was, now = _verdicts_of(before), _verdicts_of(after)
-    return changes_between(was, now, _questions(after.asked, after.as_of, after.known_at))
+    questions = _questions(after.asked, after.as_of, after.known_at)
+    return changes_between(before, after, questions, _verdicts_of)
 
 
-def _verdicts_of(side: JointSide) -> Callable[[Combination], Verdict]:
+def _verdicts_of(side: JointSide) -> Answering:
     table = JointTable(side.asked, side.known_at, side.readings)
 
-    def verdict(asked: Combination) -> Verdict:
+    def verdict(asked: Names) -> Verdict:
         return table.verdict(asked, side.as_of)
 
     return verdict

@@ -49,6 +49,18 @@ class AskedAgreement(msgspec.Struct, frozen=True):
     facts: FactRegister
 
 
+class JointSide(msgspec.Struct, frozen=True, kw_only=True):
+    """A side of a comparison: several agreements, as of a day, as known at a point.
+
+    `readings` holds the options chosen.
+    """
+
+    asked: tuple[AskedAgreement, ...]
+    as_of: date
+    known_at: KnownAt
+    readings: Mapping[str, str]
+
+
 AnyAsked = TypeVar("AnyAsked", bound=AskedAgreement)
 
 

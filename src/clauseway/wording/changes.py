@@ -19,8 +19,8 @@ from clauseway.agreement.language.names import uses
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
 from clauseway.decisions.givers import Givers
-from clauseway.decisions.joint import JointSide
 from clauseway.decisions.parts import Names
+from clauseway.decisions.several import JointSide
 from clauseway.values import KnownAt
 from clauseway.wording.names import Wording, listed, ordered, sentence
 from clauseway.wording.outcomes import outcome_word
