@@ -60,6 +60,8 @@ TABLE = [
 
 
 RESERVED = "id: x\nkind: exclusivity\nactions: [sell]\nproducts: [app]\nonly: {%s}%s\n\n"
+HOSTED = "id: h\nkind: permission\nparty: shop\nactions: [serve, sell]\nproducts: [app]\nclouds: [north]\n"
+SERVED = "id: x\nkind: exclusivity\nactions: [serve, sell]\nproducts: [app]\nclouds: [north]\nonly: {parties: [shop]}%s"
 LATER = "id: q\nkind: prohibition\nparties: [%s]\nactions: [%s]\nproducts: [apps]\nclouds: [north]"
 
 # What is reserved to somebody whom other terms forbid it: nobody may. Terms in A1, terms in A2 · what `check` says.
@@ -78,6 +80,15 @@ NOBODY_LEFT = [
     # A sale is hosted: on the clouds where it is reserved to be sold nobody may serve.
     (RESERVED % ("clouds: [north]", "") + NOBODY % ("anyone", "serve", "\nclouds: [north]"), "",
      "error nobody may sell app: x reserves it to north, and p forbids it there"),
+    # The seller's host is kept out by the exclusivity itself, or by another term.
+    (HOSTED + "exclusive: true", "",
+     "error nobody may sell app on north: h.exclusive reserves it to shop, and h.exclusive forbids partner to serve "
+     "what shop sells"),
+    (HOSTED + "\n\n" + SERVED % "", "",
+     "error nobody may sell app on north: x reserves it to shop, and x forbids partner to serve what shop sells"),
+    (HOSTED + "\n\n" + SERVED % "\nexcept: [{sellers: [shop]}]", "", ""),
+    (RESERVED % ("parties: [shop]", "\nclouds: [north]") + NOBODY % ("partner", "serve", ""), "",
+     "error nobody may sell app on north: x reserves it to shop, and p forbids partner to serve what shop sells"),
     # From a later amendment on.
     (RESERVED % ("parties: [shop]", "\nclouds: [north]"), LATER % ("shop", "sell"),
      "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q forbids it to shop"),

@@ -137,7 +137,7 @@ def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     only the hosting; `asking` asks for the seller's sale.
     """
     if act.action == SELL:
-        return act, msgspec.structs.replace(act, action=SERVE, party=_host(case, act, owner))
+        return act, msgspec.structs.replace(act, action=SERVE, party=host_of(case, act, owner))
     if act.action == SERVE and act.seller == act.party:
         return msgspec.structs.replace(act, action=SELL), act
     if act.action == LICENSE and owner is not None and act.party != owner:
@@ -146,7 +146,7 @@ def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     return (act,)
 
 
-def _host(case: Case, act: Act, owner: str | None) -> str:
+def host_of(case: Case, act: Act, owner: str | None) -> str:
     """Return the host on a cloud: the owner if the product launched there, else the operator.
 
     A recorded launch means that the owner itself brought the product there.

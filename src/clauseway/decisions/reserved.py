@@ -19,12 +19,13 @@ from clauseway.agreement import (
     boundaries,
     in_force,
 )
+from clauseway.agreement.language.actions import SELL
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.emptied import readings_named
-from clauseway.decisions.engine import decide_act
-from clauseway.decisions.forbidding import inside, stands
+from clauseway.decisions.engine import decide_act, host_of
+from clauseway.decisions.forbidding import find_bars, inside, stands
 from clauseway.decisions.reach import Act
 from clauseway.decisions.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
@@ -36,6 +37,8 @@ _Reserved = tuple[str, str, str]
 class ReservedToNobody(msgspec.Struct, frozen=True, kw_only=True):
     """An exclusivity inside which an action with a product is forbidden, and by which terms.
 
+    `hosts` are those of the sales, where it is they who are kept from serving, and not the sellers
+    from selling.
     `since` is the first day of it; empty where it is so on each day on which the term is in force.
     `until` is the first day after `since` on which it is so no more; empty where there is none.
     """
@@ -44,6 +47,7 @@ class ReservedToNobody(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     product: str
     by: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
     since: date | None
     until: date | None = None
 
@@ -118,6 +122,9 @@ class _Search:
     def __init__(self) -> None:
         self._free: set[_Reserved] = set()
         self._closed: dict[_Reserved, dict[date, set[str]]] = {}
+        # The hosts of sales that nothing forbids, and sales that are forbidden themselves.
+        self._hosts: dict[_Reserved, set[str]] = {}
+        self._forbidden: set[_Reserved] = set()
 
     def look(self, state: TermState, sheet: Sheet) -> None:
         """Decide the acts inside an exclusivity in a situation, until one is not forbidden."""
@@ -135,6 +142,11 @@ class _Search:
                 continue
             by = {reason.term for reason in finding.reasons if reason.bearing == "forbids"}
             forbidding.setdefault(reserved, set()).update(by)
+            if act.action == SELL and not find_bars(case, (act,), act.party):
+                host = host_of(case, act, case.owner(act))
+                self._hosts.setdefault(reserved, set()).add(host)
+            else:
+                self._forbidden.add(reserved)
         self._free |= free
         for reserved, by in forbidding.items():
             # Where only a right has ended, no term forbids it to those who are left.
@@ -142,12 +154,15 @@ class _Search:
                 self._closed.setdefault(reserved, {}).setdefault(sheet.day, set()).update(by)
 
     def reserved(self) -> Iterator[ReservedToNobody]:
-        for (term, action, product), days in sorted(self._closed.items()):
+        for reserved, days in sorted(self._closed.items()):
+            term, action, product = reserved
+            hosts = self._hosts.get(reserved, set()) if reserved not in self._forbidden else ()
             since = min(days)
             yield ReservedToNobody(
                 term=term,
                 action=action,
                 product=product,
                 by=tuple(sorted(days[since])),
-                since=since if (term, action, product) in self._free else None,
+                hosts=tuple(sorted(hosts)),
+                since=since if reserved in self._free else None,
             )

@@ -10,7 +10,7 @@ from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
 from clauseway.agreement.language.actions import LICENSE, LICENSEES, PARTIES, SELLERS
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
 from clauseway.agreement.soundness.checking import remarks_on
-from clauseway.agreement.soundness.lives import Lives, excepting
+from clauseway.agreement.soundness.lives import Lives, excepting, is_of_right
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement, unread, with_recorded
@@ -239,7 +239,9 @@ def nobody_left(
         places += f" in {listed(term.regions)}" if term.regions else ""
         places += f" for {customers(term.segments)}" if term.segments else ""
         days = _days_closed(lives, act)
-        whom = f"to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "there"
+        whom = f"it to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "it there"
+        hosted = act.hosts if term.only.part in (PARTIES, SELLERS) else ()
+        whom = f"{listed(hosted)} to serve what {kept} sells" if hosted else whom
         lines = ", ".join(
             f"{name} in {terms[name].citation.document}:{terms[name].citation.line}"
             for name in act.by
@@ -250,11 +252,25 @@ def nobody_left(
             "nobody-left",
             term.citation,
             f"nobody may {act.action} {act.product}{places}{days}: {act.term} reserves it to "
-            f"{kept}, and {by} {forbids} it {whom}",
+            f"{kept}, and {by} {forbids} {whom}",
             f"{act.term} keeps out all others, and a term that forbids goes before a right "
-            f"({lines}), as long as both are in force",
-            f"End {act.term} or {by} in a change, or {excepting(act.term, *act.by)}.",
+            f"({lines}), as long as both are in force"
+            + ("; a sale needs its host to serve" if hosted else ""),
+            _hosts_let_in(term, kept)
+            if hosted and act.by == (act.term,)
+            else f"End {act.term} or {by} in a change, or {excepting(act.term, *act.by)}.",
         )
+
+
+def _hosts_let_in(term: Exclusivity, sellers: str) -> str:
+    """Return how an exclusivity can let those serve who host what its own sellers sell."""
+    let_in = f"except: [{{sellers: [{sellers}]}}]"
+    if is_of_right(term.id):
+        return (
+            f"End {term.id} in a change, or take exclusive: or sole: out and write an exclusivity "
+            f"with {let_in}."
+        )
+    return f"End {term.id} in a change, or write {let_in} in it."
 
 
 def reserved_in_vain(agreement: Agreement, outlived: Iterable[Outlived]) -> Iterator[Remark]:
