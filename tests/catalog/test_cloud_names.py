@@ -6,7 +6,7 @@ import pytest
 
 from clauseway.app.opening.library import open_agreement
 from clauseway.catalog.cloud_names import CLOUD_NAMES
-from clauseway.gateway.process import telemetry
+from clauseway.gateway.clouds import DIALECTS
 
 LISTS = ("bills", "telemetry", "listings")
 
@@ -23,7 +23,13 @@ def test_every_cloud_of_the_partnership_is_named() -> None:
     assert [cloud for cloud, names in named.items() if not names.telemetry] == []
 
 
-def test_what_the_gateway_calls_a_provider_is_read_back() -> None:
+@pytest.mark.parametrize("agreement", [None, "anthropic-clouds"])
+def test_operators_are_those_of_the_agreements(agreement: str | None) -> None:
+    operators = open_agreement(agreement).catalog.operators
+    assert {names.cloud: names.operator for names in CLOUD_NAMES if names.cloud in operators} == dict(operators)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_the_gateway_calls_a_provider_is_read_back(dialect: str) -> None:
     """Of spans that a gateway sends, another home takes usage: it knows every provider in them."""
-    known = {name for names in CLOUD_NAMES for name in names.telemetry}
-    assert set(telemetry._PROVIDERS.values()) - known == set()
+    assert DIALECTS[dialect].provider in {name for names in CLOUD_NAMES for name in names.telemetry}

@@ -12,10 +12,12 @@ class CloudNames(msgspec.Struct, frozen=True, kw_only=True):
 
     `bills`: how a provider's name begins in a FOCUS bill, in lower case. `telemetry`: values of
     `gen_ai.provider.name` in OpenTelemetry's conventions. `listings`: who lists its prices in
-    genai-prices; a listing says nothing of other clouds.
+    genai-prices; a listing says nothing of other clouds. `operator`: the party that runs it and
+    issues its bills.
     """
 
     cloud: str
+    operator: str
     bills: tuple[str, ...] = ()
     telemetry: tuple[str, ...] = ()
     listings: tuple[str, ...] = ()
@@ -24,20 +26,37 @@ class CloudNames(msgspec.Struct, frozen=True, kw_only=True):
 CLOUD_NAMES = (
     CloudNames(
         cloud="azure",
+        operator="microsoft",
         bills=("microsoft", "azure"),
         telemetry=("azure.ai.openai", "az.ai.openai"),
         listings=("azure",),
     ),
-    CloudNames(cloud="aws", bills=("aws", "amazon"), telemetry=("aws.bedrock",), listings=("aws",)),
+    CloudNames(
+        cloud="aws",
+        operator="amazon",
+        bills=("aws", "amazon"),
+        telemetry=("aws.bedrock",),
+        listings=("aws",),
+    ),
     CloudNames(
         cloud="google-cloud",
+        operator="google",
         bills=("google",),
         telemetry=("gcp.vertex_ai", "gcp.gen_ai"),
         listings=("google",),
     ),
     CloudNames(
-        cloud="oci", bills=("oracle", "oci"), telemetry=("oci.genai", "oci.generative_ai", "oci")
+        cloud="oci",
+        operator="oracle",
+        bills=("oracle", "oci"),
+        telemetry=("oci.genai", "oci.generative_ai", "oci"),
     ),
-    CloudNames(cloud="openai-own", bills=("openai",), telemetry=("openai",), listings=("openai",)),
-    CloudNames(cloud="anthropic-own", telemetry=("anthropic",)),
+    CloudNames(
+        cloud="openai-own",
+        operator="openai",
+        bills=("openai",),
+        telemetry=("openai",),
+        listings=("openai",),
+    ),
+    CloudNames(cloud="anthropic-own", operator="anthropic", telemetry=("anthropic",)),
 )

@@ -50,14 +50,7 @@ _FIGURES = re.compile(
 # Vendors' usual names for themselves, for agreements that name them otherwise: a provider's name in
 # a bill begins with one of them.
 _CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.bills}
-_SELLERS = {
-    "microsoft": "microsoft",
-    "aws": "amazon",
-    "amazon": "amazon",
-    "google": "google",
-    "oracle": "oracle",
-    "openai": "openai",
-}
+_SELLERS = {name: names.operator for names in CLOUD_NAMES for name in names.bills}
 # Patterns of meters' names and of units, the first that matches; each with the unit it counts.
 _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)

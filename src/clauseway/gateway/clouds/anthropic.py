@@ -85,4 +85,4 @@ def lacks(_target: Target) -> frozenset[str]:
     return OPERATIONS - MESSAGES - {"models"}
 
 
-DIALECT: Dialect = Dialect(head_writer, b"request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect("anthropic", head_writer, b"request-id", _TAKES, lacks)

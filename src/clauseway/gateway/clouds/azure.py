@@ -147,4 +147,6 @@ def _reaches(version: str, since: tuple[str, str]) -> bool:
     return bool(stable) and version >= stable
 
 
-DIALECT: Dialect = Dialect(head_writer, b"apim-request-id", _TAKES, lacks, takes_usage_option)
+DIALECT: Dialect = Dialect(
+    "azure.ai.openai", head_writer, b"apim-request-id", _TAKES, lacks, takes_usage_option
+)

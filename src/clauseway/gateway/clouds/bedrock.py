@@ -157,6 +157,7 @@ def _quoted(text: bytes) -> str:
 
 # AWS says 403 of a token that has ended, as of an action that is not allowed.
 DIALECT: Dialect = Dialect(
+    "aws.bedrock",
     head_writer,
     b"x-amzn-requestid",
     _TAKES,

@@ -75,10 +75,11 @@ def no_operation(_target: Target) -> frozenset[str]:
 
 
 class Dialect(NamedTuple):
-    """A cloud's module. `head_writer(target, credential)` returns the function that writes the
-    authenticated heads of requests to that target; a new credential is a new function. It raises
-    KeyError if `credential.kind` is not in `takes`, ValueError if the target's address or settings,
-    or the credential's key, are invalid.
+    """A cloud's module. `provider` is what spans call it: `gen_ai.provider.name` of OpenTelemetry's
+    conventions, which `catalog.cloud_names` reads back. `head_writer(target, credential)` returns
+    the function that writes the authenticated heads of requests to that target; a new credential is
+    a new function. It raises KeyError if `credential.kind` is not in `takes`, ValueError if the
+    target's address or settings, or the credential's key, are invalid.
 
     `request_id_header` is the header in which the cloud names the request for itself, in lower
     case. `lacks(target)` are the operations (by name) that the surface does not have.
@@ -88,6 +89,7 @@ class Dialect(NamedTuple):
     `framed(target)`: its streams come in the frames of AWS instead of server-sent events.
     """
 
+    provider: str
     head_writer: Callable[[Target, Credential], HeadWriter]
     request_id_header: bytes
     takes: frozenset[str]

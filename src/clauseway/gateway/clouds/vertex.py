@@ -85,4 +85,6 @@ def _without_account(forwarded: bytes) -> bytes:
     return b"".join(line for line in lines if not line.lower().startswith(_REFUSED))
 
 
-DIALECT: Dialect = Dialect(head_writer, b"x-request-id", _TAKES, lacks, envelope=envelope)
+DIALECT: Dialect = Dialect(
+    "gcp.vertex_ai", head_writer, b"x-request-id", _TAKES, lacks, envelope=envelope
+)

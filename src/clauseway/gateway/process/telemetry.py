@@ -36,6 +36,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
 from clauseway.gateway.process.logs import UNKNOWN, LogQueue
 from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
@@ -58,14 +59,6 @@ _OPERATIONS = {
     "messages": "chat",
     "responses": "chat",
     "embeddings": "embeddings",
-}
-_PROVIDERS = {
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "vertex": "gcp.vertex_ai",
-    "oci": "oci.genai",
 }
 _USAGE = {
     Unit.INPUT_TOKENS: "gen_ai.usage.input_tokens",
@@ -296,9 +289,7 @@ class TelemetryWatcher:
         }
         if candidate is not None:
             attributes |= {
-                "gen_ai.provider.name": _PROVIDERS.get(
-                    candidate.target.target.dialect, candidate.target.cloud
-                ),
+                "gen_ai.provider.name": DIALECTS[candidate.target.target.dialect].provider,
                 "gen_ai.response.model": candidate.target.deployment.model,
                 "clauseway.decision": candidate.decision,
             }
@@ -363,7 +354,7 @@ class TelemetryWatcher:
 def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
     return {
         "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": _PROVIDERS.get(target.target.dialect, target.cloud),
+        "gen_ai.provider.name": DIALECTS[target.target.dialect].provider,
         "gen_ai.request.model": model,
         "gen_ai.response.model": target.deployment.model,
         "server.address": target.endpoint.host,
