@@ -43,12 +43,13 @@ INSTANTS = st.integers(0, 4_000_000).map(lambda quarters: quarters / 4)
 SHARES = st.builds(LimitShare, st.integers(0, 10**12), st.integers(0, 10**12), INSTANTS)
 # What a process makes of a limit: (which, its holders' shares, None for one that goes; when it was short).
 HELD = st.dictionaries(st.sampled_from(HOLDERS), st.none() | SHARES)
+Change = tuple[LimitKind, dict[str, LimitShare | None], float | None]
 CHANGES = st.lists(st.tuples(st.sampled_from(KINDS), HELD, st.none() | INSTANTS), max_size=4)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(steps=st.lists(CHANGES, max_size=4))
-def test_what_is_written_is_read_and_nothing_else(control: Control, steps: list[list]) -> None:
+def test_what_is_written_is_read_and_nothing_else(control: Control, steps: list[list[Change]]) -> None:
     shares, short_s = kept(control)
     for changes in steps:
         with StoredShares(control).changing([of[1] for of, _, _ in changes]) as state:
