@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance, Shortage
 from clauseway.gateway.budgets.leases import Ask, LocalLeaseServer, Slice
-from clauseway.gateway.budgets.slices import BudgetSlice, shortest
+from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, shortest
 from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 
 T = TypeVar("T")
@@ -634,6 +634,63 @@ def test_the_shortage_that_is_told_cannot_be_mended_by_another_ask() -> None:
     for slices in ((growing, denied), (denied, growing)):
         short = shortest(slices, 5, 0.0)
         assert (short.id, short.may_grow, short.others) == ("denied", False, ("growing",))
+
+
+# A slice of a budget of 100, asked for 10 more at second 5. What is known of it → the limit told, what is left, when it
+# would do, what dead processes hold.
+NEVER_HEARD: dict[str, Any] = {"amount": -1}
+SHORT = [
+    (NEVER_HEARD, (-1, 0, 0.0, 0)),
+    ({}, (100, 0, 0.0, 0)),
+    ({"left": 3, "elsewhere": 4}, (100, 7, 0.0, 0)),
+    ({"left": -3, "elsewhere": 1}, (100, 0, 0.0, 0)),  # charged beyond what was reserved
+    ({"unheard": True}, (-1, 0, 0.0, 0)),
+    ({"period_end_s": 65.0}, (100, 0, 60.0, 0)),
+    ({"period_end_s": 4.0}, (100, 0, 0.0, 0)),  # it is over, and the next one is not heard of
+    ({"period_end_s": 65.0, "amount": 10}, (10, 0, 60.0, 0)),
+    ({"period_end_s": 65.0, "amount": 9}, (9, 0, 0.0, 0)),  # not in the next period either
+    ({"left": 3, "unread": 7}, (100, 3, 0.0, 7)),
+    ({"left": 3, "unread": 6}, (100, 3, 0.0, 0)),  # not with them either
+]
+
+
+@pytest.mark.parametrize(("known", "told"), SHORT)
+def test_why_a_slice_is_short(known: dict[str, Any], told: tuple[int, int, float, int]) -> None:
+    slice_ = BudgetSlice(budget(), count())
+    for name, value in ({"amount": 100} | known).items():
+        setattr(slice_, name, value)
+    short = slice_.shortage(10, 5.0)
+    assert (short.limit, short.left, short.retry_after_s, short.unread) == told
+    assert (short.kind, short.needed, short.may_grow) == ("budget", 10, True)
+    if known is NEVER_HEARD:
+        assert BudgetSlice(budget(), count()).shortage(10, 5.0) == short
+
+
+def test_asks_of_a_lease_are_numbered_from_one() -> None:
+    """The lease server takes no ask that is older than what it heard."""
+    slice_ = BudgetSlice(budget(), count())
+    assert [(ask.part, ask.serial) for ask in (slice_.growth(1), slice_.ask(), slice_.give_back())] == [
+        (0, 1),
+        (0, 2),
+        (0, 3),
+    ]
+    slice_.turn()
+    assert [(ask.part, ask.serial) for ask in (slice_.growth(1), slice_.ask())] == [(1, 1), (1, 2)]
+
+
+# Of 20 asked for at least, with 3 spent and 2 reserved, 15 were to come. Granted → from how much on nothing is asked.
+DENIED = [(20, 0, 0.0), (19, 15, 5.0 + DENIED_S), (5, 15, 5.0 + DENIED_S)]
+
+
+@pytest.mark.parametrize(("leased", "least", "until_s"), DENIED)
+def test_what_is_denied_is_what_was_to_come(leased: int, least: int, until_s: float) -> None:
+    slice_ = BudgetSlice(budget(), count())
+    slice_.leased, slice_.spent, slice_.reserved = 5, 3, 2
+    slice_.granted(Slice(leased=leased, left=0, amount=100), slice_.growth(15), 5.0)
+    assert (slice_.denied_least, slice_.denied_until_s) == (least, until_s)
+    for needed in (14, 15):
+        assert slice_.shortage(needed, 5.5).may_grow is (not least or needed < least)
+    assert slice_.shortage(15, 5.0 + DENIED_S).may_grow
 
 
 # -- a slice and its lease server
