@@ -260,6 +260,51 @@ def test_a_list_of_digests_that_was_cut_or_changed_is_noticed(saved: Path, tmp_p
         restore(folder, Home(tmp_path / "look"))
 
 
+# files that no backup holds, each with its digest in the list: they would lead the restored home elsewhere
+FOREIGN = [
+    "database.url", "lake.toml", "home.id", "restored.json", "journals/unknown/0000000000000000.seg", "journals/loose",
+    "agreements/control.db", "agreements/database.url", "agreements/keys/openai.key", "spool/gateway/spool.id",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_backup_with_a_file_that_none_holds_is_refused(saved: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "backup"))
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("postgresql://elsewhere/clauseway")
+    with (folder / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{sha256((folder / name).read_bytes()).hexdigest()}  {name}\n")
+    with pytest.raises(InvalidInput) as refused:
+        restore(folder, Home(tmp_path / "look"))
+    assert name in str(refused.value)
+    assert list((tmp_path / "look").glob("*")) == []
+
+
+def test_agreements_of_the_home_come_back_under_their_names(home: Home, tmp_path: Path) -> None:
+    run("agreement", "new", "ours", cwd=home.root)
+    home.configuration.write_text('agreement = ["ours"]\n')
+    assert back_up(home, tmp_path / "backup").left == ()
+    look = Home(tmp_path / "look")
+    restore(tmp_path / "backup", look)
+    written = {path.name: path.read_bytes() for path in (home.root / "ours").iterdir()}
+    assert {path.name: path.read_bytes() for path in (look.root / "ours").iterdir()} == written
+    assert len(written) > 1
+    (home.root / "ours" / "two\nlines.md").write_text("")
+    with pytest.raises(InvalidInput, match="cannot be listed"):
+        back_up(home, tmp_path / "another")
+
+
+@pytest.mark.parametrize("agreement", [".", "keys", ".."])
+def test_no_agreement_takes_the_keys_of_the_home_along(home: Home, tmp_path: Path, agreement: str) -> None:
+    home.hash_key()
+    home.keys.mkdir(mode=0o700)
+    (home.keys / "openai.key").write_text("private")
+    home.configuration.write_text(f'agreement = ["{agreement}"]\n')
+    back_up(home, tmp_path / "backup")
+    names = {path.name for path in (tmp_path / "backup").rglob("*")}
+    assert names & {"openai.key", "hash.key", "agreements"} == set()
+
+
 def test_its_digests_are_read_by_the_tool_of_every_system(saved: Path) -> None:
     done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=saved, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -31,9 +31,12 @@ from clauseway.app.books.backups import (
     JOURNALS,
     KEYS,
     LAKE,
+    OF_THE_HOME,
+    SMALL_FILES,
     SUMS,
     About,
     BackedUpJournal,
+    can_be_listed,
     sums_of,
 )
 from clauseway.app.opening.home import Home
@@ -52,21 +55,10 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.values import InvalidInput, Problem
 
 _PART = ".backup-part"
-_SMALL_FILES = ("clauseway.toml", "party-keys.json")
 # Of a journal's folder: its segments, damaged ones too, and the notes beside them. Neither the lock
 # of its writer nor the note that it goes on elsewhere is true of a copy.
 _NOTES = ("spool.id", "released", "alone.jsonl", "ended")
 _SEGMENTS = ("*.seg", "*.seg.damaged")
-# What a home can make again, what belongs to its place or its machine, and what is said apart.
-_OF_NO_USE = frozenset(
-    (
-        *("control.db", "control.db-wal", "control.db-shm", "control.db.migrated", "database.url"),
-        *("home.id", "hash.key", "keys", "lake", "lake.toml", "spool", "copies", "logs"),
-        *("plan.json", "business-clock", "conditions.json", "lake-faults.json", "restored.json"),
-        *("import.lock", "seal.lock", "books.lock", "serve.lock"),
-        *_SMALL_FILES,
-    )
-)
 
 
 class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -333,21 +325,26 @@ def _copy_journal(directory: Path, copier: _Copier) -> BackedUpJournal | None:
 
 def _copy_small(home: Home, copier: _Copier) -> None:
     """Copy the configuration, the trusted keys, and the agreements that lie in the home."""
-    for name in _SMALL_FILES:
+    for name in SMALL_FILES:
         if (home.root / name).is_file():
             copier.copy(home.root / name, name)
     for folder in _own_agreements(home):
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 within = path.relative_to(home.root.resolve()).as_posix()
+                if not can_be_listed(within):
+                    why = "a list of digests has one line for each file"
+                    raise _refused("a name cannot be listed", why, path, "Rename the file.")
                 copier.copy(path, f"{AGREEMENTS}/{within}")
 
 
 def _own_agreements(home: Home) -> list[Path]:
-    """Return the folders of agreements that the home's configuration names and that lie in it."""
-    named = (folder.resolve() for folder in agreements_in(home.configuration))
+    """Return the folders of agreements that the home's configuration names and that lie in it,
+    beside what the home itself holds: with the home's own folder its keys would be taken."""
     root = home.root.resolve()
-    return [folder for folder in named if folder.is_dir() and folder.is_relative_to(root)]
+    named = [folder.resolve() for folder in agreements_in(home.configuration)]
+    inside = [folder for folder in named if folder.is_dir() and root in folder.parents]
+    return [folder for folder in inside if folder.relative_to(root).parts[0] not in OF_THE_HOME]
 
 
 def _copy_keys(home: Home, copier: _Copier) -> None:
@@ -364,7 +361,7 @@ def _left(home: Home) -> Iterator[str]:
         folder.relative_to(home.root.resolve()).parts[0] for folder in _own_agreements(home)
     }
     for path in sorted(home.root.iterdir()):
-        is_known = path.name in _OF_NO_USE or path.name in agreements
+        is_known = path.name in OF_THE_HOME or path.name in agreements
         if not is_known and not path.name.startswith(".") and (path.is_file() or path.is_dir()):
             yield path.name
 

@@ -25,6 +25,18 @@ SUMS, ABOUT = "SHA256SUMS", "backup.json"
 CONTROL, LAKE, JOURNALS, AGREEMENTS = "control.db", "lake", "journals", "agreements"
 ISSUED = f"{JOURNALS}/issued.db"
 HASH_KEY, KEYS = "hash.key", "keys"
+SMALL_FILES = ("clauseway.toml", "party-keys.json")
+# What a home can make again, what belongs to its place or its machine, and what a backup takes under
+# a name of its own.
+OF_THE_HOME = frozenset(
+    (
+        *("control.db", "control.db-wal", "control.db-shm", "control.db.migrated", "database.url"),
+        *("home.id", "hash.key", "keys", "lake", "lake.toml", "spool", "copies", "logs"),
+        *("plan.json", "business-clock", "conditions.json", "lake-faults.json", "restored.json"),
+        *("import.lock", "seal.lock", "books.lock", "serve.lock"),
+        *SMALL_FILES,
+    )
+)
 _ANOTHER = "Take an earlier backup, or another copy of this one."
 
 
@@ -93,6 +105,21 @@ def look_at(root: Path) -> Backup:
     return Backup(
         root=root, about=decoded, digests=digests, digest=hashlib.sha256(listed).hexdigest()
     )
+
+
+def foreign(root: Path, name: str) -> Problem:
+    """Return the problem of a file that no backup holds: it would lead a restored home elsewhere."""
+    return Problem(
+        what=f"the backup is not as it was written: {name}",
+        why="no backup holds such a file",
+        where=str(root / name),
+        todo=_ANOTHER,
+    )
+
+
+def can_be_listed(name: str) -> bool:
+    """Return whether a name stands in the list as it is; `sha256sum` writes the others otherwise."""
+    return not set(name) & set("\n\r\\")
 
 
 def unlisted(backup: Backup) -> list[str]:

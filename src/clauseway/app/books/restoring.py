@@ -29,8 +29,13 @@ from clauseway.app.books.backups import (
     HASH_KEY,
     ISSUED,
     JOURNALS,
+    KEYS,
+    LAKE,
+    OF_THE_HOME,
+    SMALL_FILES,
     Backup,
     damaged,
+    foreign,
     look_at,
     unlisted,
 )
@@ -137,7 +142,10 @@ def _copy(backup: Backup, part: Path) -> int:
     Raise InvalidInput with every file that is damaged, missing or not on the list.
     """
     names = [name for name in sorted(backup.digests) if name != ABOUT]
-    written, problems = 0, []
+    problems = [foreign(backup.root, name) for name in names if not _place(backup, name)]
+    if problems:
+        raise InvalidInput(*problems)
+    written = 0
     for name in names:
         target = part / _place(backup, name)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -156,14 +164,20 @@ def _copy(backup: Backup, part: Path) -> int:
 
 
 def _place(backup: Backup, name: str) -> str:
-    """Return where a file of a backup lies in the home."""
+    """Return where a file of a backup lies in the home; empty for a file that no backup holds."""
     folder, _, rest = name.partition("/")
     if name == ISSUED:
         return f"spool/gateway/{ISSUED_FILE}"
     if folder == JOURNALS:
         journal, _, file = rest.partition("/")
-        return f"spool/{_restored_names(backup)[journal]}/{file}"
-    return rest if folder == AGREEMENTS else name
+        restored = _restored_names(backup).get(journal, "")
+        return f"spool/{restored}/{file}" if restored and file else ""
+    if folder == AGREEMENTS:
+        # A folder of its own, beside those that the home makes.
+        own, _, file = rest.partition("/")
+        return rest if file and own not in OF_THE_HOME and not own.startswith(".") else ""
+    is_known = name in (CONTROL, HASH_KEY, *SMALL_FILES) or (rest and folder in (LAKE, KEYS))
+    return name if is_known else ""
 
 
 def _restored_names(backup: Backup) -> dict[str, str]:
