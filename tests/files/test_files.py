@@ -4,12 +4,14 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from clauseway.app.opening.home import Home
 from clauseway.files import PRIVATE, write_first, write_whole, written_whole
+from clauseway.files.copying import content_of, copy_hashed
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
 
@@ -100,3 +102,17 @@ def test_of_several_writers_the_first_prevails(tmp_path: Path) -> None:
         write_first(path, content, mode=PRIVATE)
     assert (names(tmp_path), path.read_bytes()) == (["hash.key"], b"first")
     assert stat.S_IMODE(path.stat().st_mode) == PRIVATE
+
+
+def test_a_copy_is_counted_and_hashed_and_overwrites_nothing(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(bytes(range(256)) * 10_000)
+    copied = copy_hashed(source, target)
+    assert target.read_bytes() == source.read_bytes()
+    assert copied == content_of(target) == (2_560_000, sha256(source.read_bytes()).hexdigest())
+    assert target.stat().st_mode & 0o777 == PRIVATE
+    with pytest.raises(FileExistsError):
+        copy_hashed(source, target)
+    with pytest.raises(FileNotFoundError):
+        copy_hashed(tmp_path / "nowhere", tmp_path / "other")
+    assert names(tmp_path) == ["source", "target"], "nothing is left of a copy of nothing"
