@@ -304,6 +304,13 @@ FOUND = [
     ("a tier at the figure below it",
      [SHARE_1.replace("rate: rate", "rate: rate, tiers: [{above: USD 5, rate: rate}]")], [],
      "warning idle-share: the tier above USD 5 of A1.share changes nothing"),
+    ("a party beside anyone",
+     ["id: A1.no, kind: prohibition, parties: [anyone, rival], actions: [serve], products: [chat]"], [],
+     "note beside-anyone: A1.no names rival beside anyone"),
+    ("kept to one cloud, and reserved to another", [SERVE_ON_OTHER + ", clouds: [own]"], [],
+     "warning reserves-nothing: A1.only reserves nothing: it is kept to own, and other lies outside"),
+    ("kept to a cloud, and reserved to it", [SERVE_ON_OTHER + ", clouds: [other]"], [],
+     "warning unreachable: A1.only reaches nothing"),
     ("an end that the term has", [SERVE_ON_OTHER + ", through: 2030-12-31"],
      ["id: A2.moves, sets-end: [A1.only], until: 2031-01-01"], "note idle-change: A2.moves changes nothing of A1.only"),
     ("an end by the event that the term waits for", [SERVE_ON_OTHER + ", until: milestone"],
@@ -376,6 +383,7 @@ NEAR_MISSES = [
      [SERVE_ON_OWN + ", sellers: [maker, rival]"]),
     ("a permission on the cloud that is not reserved", [SALE_BY_MAKER + ", clouds: [own]"],
      ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat], clouds: [other]"]),
+    ("kept to two clouds, and reserved to one of them", [SERVE_ON_OTHER + ", clouds: [own, other]"], []),
     ("carve-outs for customers of no named segment, and of each",
      [SERVE_ON_OTHER + ", except: [{segments: [any]}, {segments: [state, trade], clouds: [own]}]"], []),
     ("a carve-out for the seller whom the other is about", [SERVE_ON_OTHER + ", except: [{sellers: [rival]}]"],
@@ -898,6 +906,41 @@ def test_the_event_of_a_term_that_has_ended_is_not_dropped() -> None:
     for facts, told in ((happened, ["idle-change"]), ((), ["drops-event"])):
         opened = hand.reading(hand.documents(ended, facts) | {"A2.md": later})
         assert [one.kind for one in check_agreement(opened.agreement, opened.facts) if one.term == "A2.c"] == told
+
+
+@pytest.mark.parametrize(
+    ("through", "on", "told"),
+    [
+        ("2026-12-31", "2027-01-01", ["until: term-end of A1.x has no effect"]),
+        ("2026-12-31", "2026-12-31", []),
+        ("2027-06-30", "2027-01-01", []),
+    ],
+)
+def test_an_event_that_comes_about_after_the_last_day_ends_nothing(through: str, on: str, told: list[str]) -> None:
+    """What extends the event puts it off, never forward."""
+    term = "id: A1.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nuntil: term-end"
+    texts = hand.documents(f"{term}\nthrough: {through}")
+    renewed = "  renewal: {says: It is renewed., source: [T]}\n"
+    event = f"  term-end: {{says: It ends., on: {on}, extended-by: renewal, days: 365, source: [T]}}\n"
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", f"events:\n{renewed}{event}rules:", 1)
+    opened = hand.reading(texts)
+    assert [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-end"] == told
+
+
+@pytest.mark.parametrize(
+    ("product", "told"), [("right", ["launch:right:north:available=2026-02-01 changes nothing"]), ("app", [])]
+)
+def test_a_launch_of_what_is_on_no_cloud_changes_nothing(product: str, told: list[str]) -> None:
+    facts = (f"kind: launch, product: {product}, cloud: north, stage: available, effective: 2026-02-01",)
+    texts = hand.documents("", facts)
+    texts["agreement.md"] = texts["agreement.md"].replace("products:\n", "products:\n  right: {class: rights}\n", 1)
+    opened = hand.reading(texts)
+    assert [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-fact"] == told
+
+
+def test_what_is_kept_and_reserved_to_the_same_is_named() -> None:
+    [told] = remarks_on(documents([OWNS, STAKE, SERVE_ON_OTHER + ", clouds: [other]"], []))
+    assert told.why == "it is kept to other and reserved to the same, so nothing lies outside it"
 
 
 def test_a_region_that_a_grant_alone_names_is_not_idle() -> None:

@@ -215,6 +215,21 @@ def beside_its_class(lives: Lives) -> Iterator[Remark]:
                     )
 
 
+def beside_anyone(lives: Lives) -> Iterator[Remark]:
+    """Note a party that a prohibition names beside anyone."""
+    for _, term in lives.terms:
+        if isinstance(term, Prohibition) and ANYONE in term.parties and len(term.parties) > 1:
+            named = listed(term.parties - {ANYONE})
+            yield remark(
+                Severity.NOTE,
+                "beside-anyone",
+                term.citation,
+                f"{term.id} names {named} beside {ANYONE}",
+                f"what {ANYONE} may not do {named} may not do either, with or without the name",
+                f"Delete {named}, or {ANYONE} if only {named} is meant.",
+            )
+
+
 _OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))
 
 

@@ -13,7 +13,7 @@ from clauseway.agreement.force.fold import (
     overtaken_by,
     rescissions,
 )
-from clauseway.agreement.language.actions import PARTIES, SELL, SELLERS, SERVE
+from clauseway.agreement.language.actions import CLOUDS, PARTIES, SELL, SELLERS, SERVE, takes
 from clauseway.agreement.language.agreement import Amendment, Change
 from clauseway.agreement.language.facts import (
     Answer,
@@ -30,6 +30,7 @@ from clauseway.agreement.language.terms import (
     ANYONE,
     EXCLUSIVE_SUFFIX,
     MILESTONE,
+    NAMES,
     AnyTerm,
     Exclusivity,
     Forbidding,
@@ -326,6 +327,8 @@ def _counts_nowhere(lives: Lives, fact: Fact) -> str:
     """Return why no term lets a fact count; empty if one does."""
     if isinstance(fact, Milestone) and MILESTONE not in _events_used(lives):
         return "no term and no event waits for the milestone"
+    if isinstance(fact, Launch) and not _has_clouds(lives, fact.product):
+        return f"no act with {fact.product} happens on a cloud"
     if isinstance(fact, Answer) and not any(
         isinstance(term, Precedence) and term.unless and lives.is_in(fact.product, term.products)
         for _, term in lives.terms
@@ -342,6 +345,12 @@ def _counts_nowhere(lives: Lives, fact: Fact) -> str:
     ):
         return f"{fact.party} owned {fact.product} on {fact.effective}, and grants itself nothing"
     return ""
+
+
+def _has_clouds(lives: Lives, product: str) -> bool:
+    """Return whether some act with a product happens on a cloud, or it is not known here."""
+    actions = dict(lives.askable).get(product)
+    return actions is None or any(takes(action, CLOUDS) for action in actions)
 
 
 def _kept_to(fact: Withdrawal) -> str:
@@ -370,6 +379,45 @@ def reach_nothing(lives: Lives) -> Iterator[Remark]:
                 why,
                 "Fix its scope, or delete it.",
             )
+
+
+def reserves_nothing(lives: Lives) -> Iterator[Remark]:
+    """Warn of an exclusivity that is reserved to names outside those that it is kept to."""
+    for _, term in lives.terms:
+        if not isinstance(term, Exclusivity) or is_of_right(term.id):
+            continue
+        own: NAMES = getattr(term, term.only.part, frozenset())
+        if own and own.isdisjoint(term.only.names):
+            yield remark(
+                Severity.WARNING,
+                "reserves-nothing",
+                term.citation,
+                f"{term.id} reserves nothing: it is kept to {listed(own)}, and "
+                f"{listed(term.only.names)} lies outside",
+                "no act that it covers lies inside what it reserves, so it forbids them as a "
+                "prohibition does",
+                f"Fix {term.only.part}:, or write it as a prohibition.",
+            )
+
+
+def ends_by_event_in_vain(lives: Lives) -> Iterator[Remark]:
+    """Note an event that ends a term or its new end, and comes about after the last day anyway."""
+    for amendment in lives.agreement.amendments:
+        for text in amendment.texts:
+            event = lives.agreement.events.get(text.until)
+            if text.through is None or event is None or event.on is None or is_of_right(text.id):
+                continue
+            # What extends the event puts its day off, never forward.
+            if event.on > text.through:
+                yield remark(
+                    Severity.NOTE,
+                    "idle-end",
+                    text.citation,
+                    f"until: {text.until} of {text.id} has no effect",
+                    f"{text.until} comes about on {event.on} or later, and through: "
+                    f"{text.through} is before",
+                    "Delete until:, or fix one of the days.",
+                )
 
 
 def carve_outs_of_nothing(lives: Lives) -> Iterator[Remark]:
@@ -402,7 +450,10 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
         yield f"it carries {actions} of {products}, which take no such action"
     if isinstance(term, Exclusivity):
         part = term.only.part
-        if term.only.names >= (getattr(term, part, None) or lives.names[part]):
+        own: NAMES = getattr(term, part, frozenset())
+        if own and term.only.names >= own:
+            yield f"it is kept to {listed(own)} and reserved to the same, so nothing lies outside it"
+        elif term.only.names >= lives.names[part]:
             yield f"it is reserved to all {part}, so nothing lies outside it"
     if isinstance(term, Forbidding) and term.except_ and _is_excepted(lives, term):
         yield "its carve-outs cover all of it"
