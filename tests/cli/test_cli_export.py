@@ -40,7 +40,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def hledger() -> Path:
+def hledger() -> list[str]:
     found = hledger_judge.find()
     if found is None:
         pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
@@ -74,14 +74,14 @@ def test_beancount_books_what_was_settled(book: Home) -> None:
     assert found == MICROSOFT
 
 
-def test_hledger_books_what_was_settled(book: Home, tmp_path: Path, hledger: Path) -> None:
+def test_hledger_books_what_was_settled(book: Home, tmp_path: Path, hledger: list[str]) -> None:
     journal = tmp_path / "books.journal"
     assert exported(book, "hledger", "--party", "microsoft", "--out", str(journal)) == ""
     judged = hledger_judge.balances(hledger, journal)
     assert {(name.split(":")[0], name.split(":")[3]): amount for name, amount in judged.items()} == MICROSOFT
 
 
-def test_an_invoice_in_euro_and_its_payment_balance_before_both(book: Home, tmp_path: Path, hledger: Path) -> None:
+def test_an_invoice_in_euro_and_its_payment_balance_before_both(book: Home, tmp_path: Path, hledger: list[str]) -> None:
     home = Home(Path(shutil.copytree(book.root, tmp_path / "own")))
     rates = tmp_path / "rates.csv"
     rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.0842\n")

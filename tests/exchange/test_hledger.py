@@ -17,7 +17,7 @@ CLAUSE = Citation(term="A5.share", amendment="A5", document="A5.md", line=7, sou
 
 
 @pytest.fixture(scope="module")
-def hledger() -> Path:
+def hledger() -> list[str]:
     found = hledger_judge.find()
     if found is None:
         pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
@@ -45,7 +45,7 @@ ENTRIES = [
 ]
 
 
-def judged(hledger: Path, entries: Sequence[Entry], folder: Path) -> dict[str, Decimal]:
+def judged(hledger: list[str], entries: Sequence[Entry], folder: Path) -> dict[str, Decimal]:
     journal = folder / "books.journal"
     journal.write_text(hledger_text(entries, "The; journal"))
     return hledger_judge.balances(hledger, journal)
@@ -55,14 +55,14 @@ def ours(entries: Sequence[Entry]) -> dict[str, Decimal]:
     return {account_name(account): balance for account, balance in balances(entries).items()}
 
 
-def test_balances_equal_ours(hledger: Path, tmp_path: Path) -> None:
+def test_balances_equal_ours(hledger: list[str], tmp_path: Path) -> None:
     found = judged(hledger, ENTRIES, tmp_path)
     assert found == ours(ENTRIES)
     assert found["expenses:openai:revenue-share:microsoft"] == Decimal("4.80")  # 5.00 − 0.20
 
 
 @pytest.mark.parametrize("party", ["openai", "microsoft"])
-def test_one_partys_books_balance_alone(hledger: Path, tmp_path: Path, party: str) -> None:
+def test_one_partys_books_balance_alone(hledger: list[str], tmp_path: Path, party: str) -> None:
     may = entries_of(ENTRIES, Interval(date(2026, 5, 1), date(2026, 6, 1)), party)
     found = judged(hledger, may, tmp_path)
     assert found == ours(may)
@@ -70,7 +70,7 @@ def test_one_partys_books_balance_alone(hledger: Path, tmp_path: Path, party: st
     assert sum(found.values()) == 0
 
 
-def test_the_judge_refuses_what_does_not_balance(hledger: Path, tmp_path: Path) -> None:
+def test_the_judge_refuses_what_does_not_balance(hledger: list[str], tmp_path: Path) -> None:
     """The negative control: a cent off in one leg."""
     journal = tmp_path / "books.journal"
     text = hledger_text(ENTRIES[1:2], "journal")
@@ -80,5 +80,5 @@ def test_the_judge_refuses_what_does_not_balance(hledger: Path, tmp_path: Path) 
     assert hledger_judge._run(hledger, journal, "check", "--strict").returncode != 0
 
 
-def test_an_empty_journal_is_a_file_too(hledger: Path, tmp_path: Path) -> None:
+def test_an_empty_journal_is_a_file_too(hledger: list[str], tmp_path: Path) -> None:
     assert judged(hledger, [], tmp_path) == {}

@@ -1,13 +1,13 @@
 """The files of `deploy`: units that systemd takes, commands that exist, alerts on figures that exist."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from debian_programs import find
 from in_process import run
 
 ROOT = Path(__file__).parents[2]
@@ -27,11 +27,12 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_takes_each_unit(unit: Path, tmp_path: Path) -> None:
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("systemd is not installed")
+    systemd = find("systemd-analyze", "systemd", "libsystemd-shared")
+    if systemd is None:
+        pytest.skip("no systemd-analyze on PATH, and Debian's package cannot be fetched here")
     for each in UNITS:  # a timer is verified with its service; the program is not installed there
         (tmp_path / each.name).write_text(each.read_text().replace(PROGRAM, "/bin/true"))
-    done = subprocess.run(["systemd-analyze", "verify", tmp_path / unit.name], capture_output=True, text=True)
+    done = subprocess.run([*systemd, "verify", tmp_path / unit.name], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -54,9 +55,10 @@ def rules() -> list[dict[str, str]]:
 
 
 def test_prometheus_takes_the_alerts() -> None:
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not installed")
-    done = subprocess.run(["promtool", "check", "rules", ALERTS], capture_output=True, text=True)
+    promtool = find("promtool", "prometheus")
+    if promtool is None:
+        pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
+    done = subprocess.run([*promtool, "check", "rules", ALERTS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
