@@ -520,7 +520,7 @@ def test_a_term_hands_over_to_one_that_begins_some_days_after_the_event_that_end
     back = [SERVE_ON_OTHER + ", until: later"], [SERVE_ON_OWN + ", from: e"]
     [remark] = remarks_on(documents([OWNS, STAKE, *back[0]], back[1], DEFINITIONS.replace("figures:", events)))
     assert said(remark) == "error conflict: A1.only and A2.only leave no way to serve chat"
-    assert "from 2025-01-01, on the days that events leave to both (A2.only from: e)" in remark.why
+    assert "2025-01-01, on the days that events leave to both (A1.only until: later, A2.only from: e)" in remark.why
 
 
 def test_a_change_hands_over_only_from_its_day_on() -> None:
@@ -528,7 +528,7 @@ def test_a_change_hands_over_only_from_its_day_on() -> None:
     hands_over = "id: A2.hands-over, sets-end: [A1.owns], until: milestone"
     [remark] = remarks_on(documents([OWNS, STAKE, begins], [hands_over]))
     assert said(remark).startswith("error conflict")
-    assert "(A1.other from: milestone)" in remark.why
+    assert "(A1.owns until: milestone, A1.other from: milestone)" in remark.why
 
 
 def test_terms_take_turns_only_if_the_first_to_begin_is_the_one_that_ends() -> None:
@@ -599,6 +599,8 @@ DOUBLES = [
      "End A1.lets in a change of A2, or delete A2.lets."),
     ("the later begins by an event", [SERVE_BY_RIVAL], [SERVE_BY_RIVAL.replace("A1", "A2") + ", from: milestone"],
      "Delete A2.lets."),
+    ("an event begins both, and may be over when the later could begin", [SERVE_BY_RIVAL + ", from: milestone"],
+     [SERVE_BY_RIVAL.replace("A1", "A2") + ", from: milestone"], "Delete A2.lets."),
     ("an event ends the earlier", [SERVE_BY_RIVAL + ", until: milestone"], [SERVE_BY_RIVAL.replace("A1", "A2")],
      "End A1.lets in a change of A2."),
     ("an event ends the earlier, in one amendment",
@@ -619,6 +621,9 @@ def test_what_is_advised_of_doubles_changes_no_answer(a1: list[str], a2: list[st
 
 # Two terms that meet · what the one waits for.
 WAITING = [
+    (SALE_BY_MAKER, "id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat]",
+     "A1.sale until"),
+    (SERVE_ON_OTHER, SERVE_ON_OWN, "A2.only until"),
     (SALE_BY_MAKER, "id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat]",
      "A1.sale while-no"),
     (TO_BUYER, "id: A2.licence, kind: licence, licensor: maker, licensee: rival, products: [ip]", "A1.to while"),

@@ -344,7 +344,7 @@ def _days_of(timed: Term | Change) -> set[date]:
         days.add(timed.since)
     if timed.through is not None:
         days.add(through(timed.through))
-    if _is_day(timed.until):
+    if is_day(timed.until):
         days.add(date.fromisoformat(timed.until))
     return days
 
@@ -400,9 +400,7 @@ class _Fold(msgspec.Struct, frozen=True):
         A term that ends while it is paused has a last state of no day: it ended then, and no longer
         waits to go on.
         """
-        begin, begun_by = term.begins, None
-        if term.from_:
-            begin, begun_by = self.calendar.first(term.from_, term.begins)
+        begin, begun_by = self._begin(term)
         end = self._end(term, begin)
         # From its beginning to its end, and of this only the days on which its events let it hold.
         whole = Stretch(begin, end.day, begun_by, end.event)
@@ -430,6 +428,12 @@ class _Fold(msgspec.Struct, frozen=True):
                 right=self.rights.get(term.id),
             )
 
+    def _begin(self, term: Term) -> tuple[date, Citation | None]:
+        """Return the day on which a term begins, and the event that begins it, if one does."""
+        if term.from_:
+            return self.calendar.first(term.from_, term.begins)
+        return term.begins, None
+
     def _pause(self, term: Term, day: date) -> str:
         """Return while what a term does not hold on a day on which it pauses."""
         for stretch in self.calendar.stretches(term.while_no) if term.while_no else ():
@@ -447,7 +451,7 @@ class _Fold(msgspec.Struct, frozen=True):
 
     def has_effect(self, change: Change, term: Term) -> bool:
         """Return whether a change holds of a term that had not ended when it took effect."""
-        end = self._written_end(term, term.begins)
+        end = self._own_end(term)
         for earlier, effective in self.changes.get(term.id, ()):
             if earlier.id == change.id:
                 return end.day > effective and self.overtaken(change, term) is None
@@ -456,7 +460,7 @@ class _Fold(msgspec.Struct, frozen=True):
 
     def overtaken(self, change: Change, term: Term) -> Change | None:
         """Return the change, concluded later, that set a term's end before a change could."""
-        end, since = self._written_end(term, term.begins), date.min
+        end, since = self._own_end(term), date.min
         for each, effective in self.changes.get(term.id, ()):
             changed = self._changed(end, each, effective, term)
             if each.id == change.id and changed is not end:
@@ -468,7 +472,7 @@ class _Fold(msgspec.Struct, frozen=True):
 
     def had_end_of(self, change: Change, term: Term) -> Citation | None:
         """Return the text that had set the end which a change sets again; None if it is another."""
-        end, said = self._written_end(term, term.begins), _said_end(term)
+        end, said = self._own_end(term), _said_end(term)
         for each, effective in self.changes.get(term.id, ()):
             if end.day <= effective:
                 continue  # it had ended by then
@@ -483,15 +487,25 @@ class _Fold(msgspec.Struct, frozen=True):
         if right is None or right.id in (*change.ends, *change.sets_end):
             return False
         last = self._end(right, term.begins)
-        end = self._written_end(term, term.begins)
+        end = self._own_end(term)
         for each, effective in self.changes.get(term.id, ()):
             changed = self._changed(end, each, effective, term)
             if each.id == change.id:
                 # An end by an event that the right does not wait for may come first.
-                by_event = change.until != right.until and not _is_day(change.until or "0")
+                by_event = change.until != right.until and not is_day(change.until or "0")
                 return last.day <= min(end.day, changed.day) and not by_event
             end = changed
         return False
+
+    def _own_end(self, term: Term) -> _End:
+        """Return the end that a term sets itself, as far as it is known.
+
+        Of a term that is yet to begin by an event, one that ends it may be over by then.
+        """
+        by_day = term if is_day(term.until) else msgspec.structs.replace(term, until="")
+        end, (begin, _) = self._written_end(by_day, term.begins), self._begin(term)
+        by_event = self._written_end(term, begin) if begin < FOREVER else end
+        return min(end, by_event, key=_day_of_end)
 
     def _end(self, term: Term, begin: date) -> _End:
         end = self._written_end(term, begin)
@@ -520,7 +534,7 @@ class _Fold(msgspec.Struct, frozen=True):
         ends = [_End(FOREVER, timed.citation)]
         if timed.through is not None:
             ends.append(_End(through(timed.through), timed.citation))
-        if _is_day(timed.until):
+        if is_day(timed.until):
             ends.append(_End(date.fromisoformat(timed.until), timed.citation))
         elif timed.until:
             day, event = self.calendar.first(timed.until, since)
@@ -533,7 +547,7 @@ def _day_of_end(end: _End) -> date:
     return end.day
 
 
-def _is_day(until: str) -> bool:
+def is_day(until: str) -> bool:
     """Return whether an end names a day, not an event."""
     return until[:1].isdigit()
 
@@ -543,9 +557,9 @@ def _said_end(timed: Term | Change) -> tuple[str, date]:
     days = [FOREVER]
     if timed.through is not None:
         days.append(through(timed.through))
-    if _is_day(timed.until):
+    if is_day(timed.until):
         days.append(date.fromisoformat(timed.until))
-    return "" if _is_day(timed.until) else timed.until, min(days)
+    return "" if is_day(timed.until) else timed.until, min(days)
 
 
 def _reads(under: Mapping[str, str], readings: Mapping[str, str]) -> bool:

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
-from clauseway.agreement.force.fold import in_force, standing
+from clauseway.agreement.force.calendar import Calendar
+from clauseway.agreement.force.fold import in_force, is_day, standing
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.terms import (
@@ -279,23 +280,27 @@ class Lives:
             whole = by_id[wide][1] if wide in by_id else Interval(since, since)
             if not life.is_empty and life.intersect(whole) != life:
                 return False
-        return self.events_leave(wide, narrow)
+        return self.holds_as_long(wide, narrow)
 
-    def events_leave(self, wide: str, narrow: str) -> bool:
-        """Return whether every event that ends or pauses a term does the same to another one."""
-        end = self._end_by_event(narrow)
-        return self.waits_of(wide) <= self.waits_of(narrow) and all(
+    def holds_as_long(self, wide: str, narrow: str) -> bool:
+        """Return whether each event that begins, ends or pauses a term does so to another one."""
+        end, first = self._end_by_event(narrow), self.written[wide]
+        if not self.waits_of(wide) <= self.waits_of(narrow):
+            return False
+        # An event that is over by its own day does not begin the wide term.
+        if first.from_ and first.begins > self.written[narrow].begins:
+            return False
+        return all(
             end is not None and end[0] == event and end[1] <= since
             for event, since in self._ends_by_events(wide)
         )
 
     def _ends_by_events(self, id: str) -> Iterator[tuple[str, date]]:
         """Yield each event that ever ends a term, and the day since which it does."""
-        term = self.written[id]
-        ends = [(term.until, term.begins)]
+        ends = [(self.written[id].until, self.written[id].begins)]
         effective = {amendment.id: amendment.effective for amendment in self.agreement.amendments}
         for amendment, changes in self._changes_of.get(id, {}).items():
-            since = max(term.begins, effective[amendment])
+            since = effective[amendment]
             ends += [(change.until, since) for change in changes if id in change.sets_end]
         for event, since in ends:
             if event in self.agreement.events or event == MILESTONE:
@@ -303,13 +308,39 @@ class Lives:
 
     def meeting(self, days: Interval, *terms: AnyTerm) -> str:
         """Return the days of two terms, with the events without which they do not hold."""
-        waits = ", ".join(
-            f"{term.id} {key}: {event}"
-            for term in terms
-            for key, event in sorted(self.waits_of(term.id))
+        return lasting(days) + self.left_by_events(*(term.id for term in terms))
+
+    def left_by_events(self, *ids: str) -> str:
+        """Return which days events leave to these terms; empty if no event may take one.
+
+        What an event has ended is told by its days.
+        """
+        waits = dict.fromkeys(
+            f"{id} {key}: {event}"
+            for id in ids
+            for key, event in sorted({*self.waits_of(id), *self._awaited_ends(id)})
         )
-        left = f", on the days that events leave to both ({waits})" if waits else ""
-        return lasting(days) + left
+        whom = {1: "it", 2: "both"}.get(len(ids), "all of them")
+        return f", on the days that events leave to {whom} ({', '.join(waits)})" if waits else ""
+
+    def _awaited_ends(self, id: str) -> Iterator[tuple[str, str]]:
+        """Yield the events that may still end a term, each with its key.
+
+        Which day ends a term that is yet to begin by an event is open.
+        """
+        for event, since in self._ends_by_events(id):
+            if self.written[id].from_ or self._calendar.first(event, since)[0] == FOREVER:
+                yield "until", event
+
+    def may_begin_yet(self, term: AnyTerm) -> bool:
+        """Return whether the event that ends a term before it begins may be over by then."""
+        event = self.agreement.events.get(term.until)
+        days = self._calendar.stretches(term.until) if event is not None and event.over_by else ()
+        return any(stretch.begin < term.begins < stretch.end == FOREVER for stretch in days)
+
+    @cached_property
+    def _calendar(self) -> Calendar:
+        return Calendar(self.agreement.events, self.facts.known(KnownAt.everything()))
 
     @cached_property
     def written(self) -> dict[str, AnyTerm]:
@@ -369,7 +400,8 @@ def excepting(*names: str) -> str:
 def whatever_happens(agreement: Agreement) -> Agreement:
     """Return the agreement with its terms freed from events that begin or pause them.
 
-    A text has to be sound whatever happens, so a term counts wherever events may let it hold.
+    A text has to be sound whatever happens, so a term counts wherever events may let it hold. Of a
+    term that begins by an event, one that ends it may be over by then.
     """
     amendments = [
         msgspec.structs.replace(amendment, terms=tuple(map(_without_events, amendment.terms)))
@@ -381,7 +413,9 @@ def whatever_happens(agreement: Agreement) -> Agreement:
 def _without_events(term: AnyTerm) -> AnyTerm:
     if not (term.from_ or term.while_ or term.while_no):
         return term
-    return msgspec.structs.replace(term, from_="", while_="", while_no="")
+    freed = msgspec.structs.replace(term, from_="", while_="", while_no="")
+    by_event = term.from_ and not is_day(term.until)
+    return msgspec.structs.replace(freed, until="") if by_event else freed
 
 
 def covers(scope: Scoped, place: PlaceNames, but: str) -> bool:

@@ -129,9 +129,7 @@ def narrowed(lives: Lives) -> Iterator[Remark]:
                 continue
             if lives.amendment_of[prohibition.id] == lives.amendment_of[term.id]:
                 continue
-            always = any(
-                by_id[term.id][1] == together for by_id in lives.by_readings if term.id in by_id
-            )
+            always = lives.lies_within(term.id, prohibition.id)
             for grant in granted(term):
                 if prohibition.parties.isdisjoint((grant.party, ANYONE)):
                     continue
@@ -203,7 +201,7 @@ def outlives_owner(lives: Lives) -> Iterator[Remark]:
                     "outlives-owner",
                     term.citation,
                     f"{term.id} goes on when {owned.party} owns {listed(names)} no more, from "
-                    f"{day}",
+                    f"{day}{lives.left_by_events(term.id)}",
                     "it names no grantor, so it rests on nobody's right and does not fall with "
                     f"{owned.id}",
                     todo,
