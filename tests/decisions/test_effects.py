@@ -33,10 +33,8 @@ def bounded(count: int) -> settings:
 
 def knowing(opened: OpenAgreement, effect: Effect) -> FactRegister:
     """The register that an effect's question was asked with."""
-    if not effect.alone:
-        return opened.facts
-    events = opened.agreement.events
-    return FactRegister().with_facts([suppose(text, opened.catalog, events) for text in effect.supposed])
+    recorded, events = FactRegister() if effect.alone else opened.facts, opened.agreement.events
+    return recorded.with_facts([suppose(text, opened.catalog, events) for text in effect.supposed])
 
 
 def deciding(opened: OpenAgreement) -> list[str]:
@@ -179,3 +177,50 @@ def test_a_term_without_effect_is_told(terms: str) -> None:
     shown = effects(opened.agreement, opened.catalog, opened.facts)
     told = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     assert [remark.what for remark in without_effect(opened.agreement, told, shown)] == ["t changes no answer"]
+
+
+KEPT = "id: kept\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\nexclusive: true\n"
+SECOND = "\n\nid: t\nkind: licence\nlicensor: maker\nlicensee: rival\nproducts: [rights]"
+SELLING = "id: kept\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [app]\nexclusive: true\n"
+SECOND_SELLER = "\n\nid: t\nkind: permission\nparty: rival\nactions: [sell]\nproducts: [app]"
+NOT_RIVAL = "id: not\nkind: prohibition\nparties: [rival]\nactions: [sell]\nproducts: [apps]\n"
+STANDING_BY = [
+    KEPT + "until: milestone" + SECOND,
+    KEPT + "while-no: milestone" + SECOND,
+    SELLING + "until: milestone" + SECOND_SELLER,
+    SELLING + "while-no: milestone" + SECOND_SELLER,
+    SELLING + "while-no: milestone" + SECOND_SELLER + "\nwhile: milestone",
+    NOT_RIVAL + "until: milestone" + SECOND_SELLER,
+    # It begins after what is in its way, and that after it.
+    SELLING + "until: milestone" + SECOND_SELLER + "\nbegins: 2026-06-01",
+    SELLING + "begins: 2026-06-01\nuntil: milestone" + SECOND_SELLER,
+    # Two events have to come, or one to come while the other does not.
+    NOT_RIVAL + "until: milestone\n\n" + SELLING + "while-no: e" + SECOND_SELLER,
+    NOT_RIVAL + "until: late\n\n" + SELLING + "while-no: f" + SECOND_SELLER + "\nuntil: cure",
+    # Ship-first of what is forbidden, and a carve-out from what stands still.
+    NOT_RIVAL.replace("rival", "anyone") + "until: milestone\n\n"
+    "id: t\nkind: precedence\nparty: maker\nfirst: north\nactions: [sell]\nproducts: [apps]\n"
+    "binds: every-product\nsince: 2026-01-01",
+    NOT_RIVAL + "while-no: e\n\n" + NOT_RIVAL.replace("not", "t", 1),
+]
+EVENTS = """events:
+  e: {says: It happened., source: [T]}
+  cure: {says: It was cured., source: [T]}
+  f: {says: It happened., over-by: e, source: [T]}
+  late: {says: It is late., after: f, days: 31, prevented-by: cure, source: [T]}
+rules:
+"""
+
+
+@pytest.mark.parametrize("terms", STANDING_BY)
+@pytest.mark.parametrize("facts", [(), ("kind: event, event: e, effective: 2026-02-01, through: 2026-02-20",)])
+def test_a_right_that_stands_by_until_an_event_has_an_effect(terms: str, facts: tuple[str, ...]) -> None:
+    """Whatever is in its way waits for the event, not the right."""
+    texts = documents(terms, facts)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", EVENTS)
+    opened = reading(texts)
+    effect = effects(opened.agreement, opened.catalog, opened.facts)["t"]
+    sides = [opened.agreement, without_term(opened.agreement, "t")]
+    answers = [OpenAgreement(side, opened.catalog, knowing(opened, effect)).answer(effect.question) for side in sides]
+    assert [answer.outcome for answer in answers] == [effect.outcome, effect.without]
+    assert differ(*answers)

@@ -52,6 +52,16 @@ TABLE = [
     (NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", "\nclouds: [north]"),
      "error g grants nothing that is not forbidden by p"),
     (NOBODY % ("shop", "sell", "\nuntil: 2026-03-01") + SHOP % ("sell", ""), ""),
+    # An event may leave days to the right: it stands by until then, or while the event goes on or does not.
+    *((NOBODY % ("shop", "sell", f"\n{key}: milestone") + SHOP % ("serve, sell", ""), "")
+      for key in ("until", "while-no")),
+    (NOBODY % ("shop", "sell", "\nuntil: milestone") + SHOP % ("serve, sell", "\nuntil: milestone"),
+     "warning g grants no way to sell that is not forbidden by p"),
+    (NOBODY % ("shop", "sell", "\nwhile-no: milestone") + NOBODY.replace("p\n", "q\n", 1) % ("shop", "sell", "")
+     + SHOP % ("sell", ""), "error g grants nothing that is not forbidden by p and q"),
+    # Another right lets it pass from the event on, despite what forbids it.
+    (NOBODY % ("shop", "sell", "") + SHOP % ("sell", "") + "\n\nid: h\nkind: permission\nparty: shop\n"
+     "actions: [sell]\nproducts: [app]\ndespite: [p]\nfrom: milestone", ""),
     # The exclusive seller's host keeps its right to serve, however the appointment is written.
     (ONLY_RIVAL % "sellers" + LICENSED, "warning l grants no way to sell that is not forbidden by x"),
     (ONLY_RIVAL % "parties" + LICENSED.replace("serve, sell", "serve"), ""),
@@ -104,6 +114,10 @@ NOBODY_LEFT = [
     (RESERVED % ("parties: [shop]", "\nthrough: 2026-12-31") + NOBODY % ("shop", "sell", ""), "",
      "error nobody may sell app through 2026-12-31: x reserves it to shop, and p forbids it to shop"),
     (RESERVED % ("parties: [shop]", "\nclouds: [north]\nuntil: 2026-07-01"), LATER % ("shop", "sell"), ""),
+    # An event may free it.
+    (RESERVED % ("parties: [shop]", "\nuntil: milestone") + NOBODY % ("shop", "sell", "\nwhile-no: milestone"), "",
+     "error nobody may sell app, on the days that events leave to both (x until: milestone, p while-no: milestone): "
+     "x reserves it to shop, and p forbids it to shop"),
 ]  # fmt: skip
 
 
@@ -115,6 +129,15 @@ def test_what_is_reserved_to_whom_it_is_forbidden_is_told(terms: str, later: str
     closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
     remarks = nobody_left(lives, remarks_on(lives), closed)
     assert [f"{one.severity.value} {one.what}" for one in remarks] == ([said] if said else [])
+
+
+def test_what_an_event_ended_is_reserved_no_longer() -> None:
+    """A prohibition leaves nobody from March on, until an event ends the exclusivity in May."""
+    terms = RESERVED.replace("[sell]", "[serve]") % ("parties: [shop]", "\nuntil: milestone\nthrough: 2026-12-31")
+    terms += "id: p\nkind: prohibition\nparties: [shop]\nactions: [serve]\nproducts: [app]\nbegins: 2026-03-01"
+    opened = at_hand(terms, ("kind: milestone, effective: 2026-05-01",))
+    [closed] = {act.until for act in reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)}
+    assert str(closed) == "2026-05-01"
 
 
 USED = "id: use\nkind: licence\nlicensor: maker\nlicensee: partner\nproducts: [rights]\nthrough: 2026-06-30"
@@ -134,6 +157,10 @@ OUTLIVED: list[tuple[str, str, tuple[str, ...], str]] = [
     (f"{USED}\n\n{KEPT}\n\n{USED_ANEW}", "", (),
      "nobody may use-under-licence rights from 2026-07-01 through 2026-08-31 unless it is granted anew: kept goes on, "
      "and use does not"),
+    # Until nothing is reserved any more; an event may end that before.
+    (f"{USED}\n\n{KEPT}\nthrough: 2026-12-31\nuntil: milestone", "", (),
+     "nobody may use-under-licence rights from 2026-07-01 through 2026-12-31, on the days that events leave to it "
+     "(kept until: milestone) unless it is granted anew: kept goes on, and use does not"),
     # It ends with the right, or somebody else is inside, or the right never was, or it only pauses.
     (f"{USED}\n\n{KEPT}\nthrough: 2026-06-30", "", (), ""),
     (f"{USED}\nexclusive: true", "", (), ""),
@@ -150,7 +177,8 @@ def test_what_stays_reserved_to_whom_has_lost_its_right_is_told(
     texts = documents(terms, facts) | ({"A2.md": amendment("A2", "2026-07-01", later)} if later else {})
     opened = reading(texts)
     outlived = outlived_rights(opened.agreement, opened.catalog, opened.facts)
-    assert [one.what for one in reserved_in_vain(opened.agreement, outlived)] == ([said] if said else [])
+    lives = Lives(opened.agreement, opened.facts, RESTS_ON)
+    assert [one.what for one in reserved_in_vain(lives, outlived)] == ([said] if said else [])
 
 
 def told(opened: OpenAgreement) -> list[str]:

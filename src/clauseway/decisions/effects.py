@@ -3,15 +3,16 @@
 A term is tried in every situation in which it stands or has ended, and there on every combination
 that is told apart: the answer is compared with that of the same agreement without the term. This is
 done as the register stands, at each point of knowledge and under every reading, and again as if
-nothing had been recorded but the events that the term waits for. Where no answer changes, the term
-has no effect.
+nothing had been recorded but the events that the term waits for. A right may stand by until an
+event ends what forbids it, so each term without an effect so far is tried once more with the events
+that may come (see `coming`). Where no answer changes, the term has no effect.
 
 A question whose outcome changes says more than one whose reasons change. Where the first question
 of a term is of the second sort, one of the first may be looked for in every other situation, with
 all that is known, under the default readings and those under which the term stands.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from datetime import date
 from itertools import islice
 from itertools import product as every
@@ -19,18 +20,24 @@ from math import prod
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister, suppose
+from clauseway.agreement import Agreement, FactRegister
 from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.terms import (
     ANY_SEGMENT,
     EXCLUSIVE_SUFFIX,
-    MILESTONE,
     AnyTerm,
     Inoperative,
 )
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import decide
 from clauseway.decisions.case import Case
+from clauseway.decisions.coming import (
+    bears_on,
+    situation_of,
+    supposed_event,
+    supposing,
+    suppositions,
+)
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.question import Question
@@ -45,8 +52,8 @@ READINGS_MAX = 256
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """A question whose answer a term changes, and its outcome with the term and without it.
 
-    `alone` is true where nothing counts as recorded but `supposed`; otherwise the register stands
-    as it is. Answers of equal outcome differ in their reasons or conditions.
+    `alone` is true where nothing counts as recorded but `supposed`; otherwise that is added to the
+    register. Answers of equal outcome differ in their reasons or conditions.
     """
 
     term: str
@@ -72,10 +79,9 @@ def effects(
     search = _Search(agreement, catalog)
     search.among(_Knowledge(facts, False, ()))
     for supposed in search.awaited():
-        register = FactRegister().with_facts(
-            [suppose(text, catalog, agreement.events) for text in supposed]
-        )
+        register = supposing(supposed, agreement, catalog, FactRegister())
         search.among(_Knowledge(register, True, supposed))
+    search.whatever_comes(facts)
     if outcomes:
         search.outcomes(_Knowledge(facts, False, ()))
     return search.effects
@@ -86,6 +92,17 @@ def choices_of_readings(agreement: Agreement) -> Iterator[Mapping[str, str]]:
     readings = agreement.readings.values()
     for choice in islice(every(*(reading.options for reading in readings)), READINGS_MAX):
         yield dict(zip(agreement.readings, choice, strict=True))
+
+
+def readings_named(agreement: Agreement) -> Iterator[Mapping[str, str]]:
+    """Yield the default readings, and those under which single terms stand."""
+    default = agreement.default_readings()
+    under = [{}, *(term.under for amendment in agreement.amendments for term in amendment.terms)]
+    seen: list[Mapping[str, str]] = []
+    for options in under:
+        if options not in seen:
+            seen.append(options)
+            yield {**default, **options}
 
 
 def choices_left_out(agreement: Agreement) -> int:
@@ -122,7 +139,7 @@ def differ(decision: Decision, other: Decision) -> bool:
 
 
 class _Knowledge(msgspec.Struct, frozen=True):
-    """A register to try terms with: the recorded one, or supposed facts alone."""
+    """A register to try terms with: the recorded one, or none, with supposed facts added."""
 
     facts: FactRegister
     alone: bool
@@ -142,6 +159,7 @@ class _Search:
         }
         announced = sorted({amendment.known for amendment in agreement.amendments}, reverse=True)
         self._points = (KnownAt.everything(), *announced)
+        self._tried: set[Hashable] = set()
         self.effects: dict[str, Effect] = {}
 
     def awaited(self) -> list[tuple[str, ...]]:
@@ -152,9 +170,7 @@ class _Search:
         named = dict.fromkeys(event for event in (term.from_, term.while_) if event)
         recorded = (_recorded_first(event, self._agreement.events) for event in named)
         return tuple(
-            f"{event}={term.begins}" if event == MILESTONE else f"event:{event}={term.begins}"
-            for event in dict.fromkeys(recorded)
-            if event
+            supposed_event(event, term.begins) for event in dict.fromkeys(recorded) if event
         )
 
     def among(self, knowledge: _Knowledge) -> None:
@@ -164,6 +180,41 @@ class _Search:
                 if not self._pending:
                     return
                 self._under(knowledge, known_at, chosen)
+
+    def whatever_comes(self, facts: FactRegister) -> None:
+        """Look for effects of the terms without one so far, with the events that may come.
+
+        With all that is known, and what was known at first of an amendment rescinded since.
+        """
+        points = [KnownAt.everything(), *self._rescinded()]
+        for supposed, terms in self._coming().items():
+            register = supposing(supposed, self._agreement, self._catalog, facts)
+            knowledge = _Knowledge(register, False, supposed)
+            for known_at, readings in every(points, readings_named(self._agreement)):
+                pending = [self._pending[term] for term in terms if term in self._pending]
+                about = frozenset().union(*(bears_on(self._catalog, term) for term in pending))
+                if pending:
+                    self._under(knowledge, known_at, readings, about=about)
+
+    def _coming(self) -> dict[tuple[str, ...], list[str]]:
+        """Return the sets of supposed events, each with the terms without an effect so far that it
+        may give one."""
+        coming: dict[tuple[str, ...], list[str]] = {}
+        for term in self._pending.values():
+            for supposed in suppositions(self._agreement, self._catalog, term):
+                coming.setdefault(supposed, []).append(term.id)
+        return coming
+
+    def _rescinded(self) -> list[KnownAt]:
+        """Return when the amendments became known that have been rescinded since."""
+        rescinded = {
+            name
+            for amendment in self._agreement.amendments
+            for change in amendment.changes
+            for name in change.rescinds
+        }
+        amendments = self._agreement.amendments
+        return [amendment.known for amendment in amendments if amendment.id in rescinded]
 
     def outcomes(self, knowledge: _Knowledge) -> None:
         """Look for a question whose outcome changes, for terms with an effect that has none."""
@@ -187,17 +238,32 @@ class _Search:
         readings: Mapping[str, str],
         *,
         outcomes_alone: bool = False,
+        about: Collection[str] | None = None,
     ) -> None:
+        """Try the terms without an effect so far in every situation.
+
+        Of products named by `about` alone, only in those that were not tried before.
+        """
         table = DecisionTable(self._agreement, self._catalog, knowledge.facts, known_at, readings)
-        for sheet in table.sheets():
+        for sheet in table.sheets(about):
             states = sheet.case.force.states
             folded = {term.id for state in states for term in (state.term, state.right) if term}
             for term in folded.intersection(self._pending):
+                if about is not None and self._has_tried(term, sheet):
+                    continue
                 effect = self._effect(term, sheet, knowledge, known_at, readings, outcomes_alone)
                 if effect is None or (outcomes_alone and not effect.changes_outcome):
                     continue
                 del self._pending[term]
                 self.effects[term] = effect
+
+    def _has_tried(self, term: str, sheet: Sheet) -> bool:
+        """Return whether a term was tried before in the situation of a sheet."""
+        case = (term, situation_of(sheet))
+        if case in self._tried:
+            return True
+        self._tried.add(case)
+        return False
 
     def _effect(
         self,

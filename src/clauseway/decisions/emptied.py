@@ -3,18 +3,21 @@
 A right is a permission, or what a licence lets its holder do, for one action. It is tried in every
 situation in which it is in force, on each combination that it covers. Where all of them are
 forbidden, under every reading that lets it stand, the right is empty. It is no mistake of one term:
-kind decides between two terms, and what forbids goes before what grants.
+kind decides between two terms, and what forbids goes before what grants. A right that some event
+may free of what forbids it stands by, and is not empty.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, Licence, Permission
 from clauseway.agreement.language.actions import ACTIONS
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
+from clauseway.decisions.coming import bears_on, situation_of, supposing, suppositions
 from clauseway.decisions.decision import Outcome
-from clauseway.decisions.effects import choices_of_readings
+from clauseway.decisions.effects import choices_of_readings, readings_named
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.rights import given_by_right
 from clauseway.decisions.table import DecisionTable, Sheet
@@ -45,18 +48,8 @@ def emptied(agreement: Agreement, catalog: Catalog, facts: FactRegister) -> tupl
         if not search.empty:
             break
         search.under(readings)
+    search.whatever_comes()
     return tuple(search.emptied())
-
-
-def readings_named(agreement: Agreement) -> Iterator[Mapping[str, str]]:
-    """Yield the default readings, and those under which single terms stand."""
-    default = agreement.default_readings()
-    under = [{}, *(term.under for amendment in agreement.amendments for term in amendment.terms)]
-    seen: list[Mapping[str, str]] = []
-    for options in under:
-        if options not in seen:
-            seen.append(options)
-            yield {**default, **options}
 
 
 class _Search:
@@ -73,15 +66,50 @@ class _Search:
 
     def under(self, readings: Mapping[str, str]) -> None:
         """Try the rights that stand under some readings, with all that is known."""
+        for term, sheet in self._held(readings, self._facts):
+            self._try(term, sheet)
+
+    def whatever_comes(self) -> None:
+        """Try the rights that are empty so far with the events that may come."""
+        empty = {term for term, _ in self.empty}
+        terms = [term for each in self._agreement.amendments for term in each.terms]
+        for term in (term for term in terms if term.id in empty):
+            seen: set[Hashable] = set()
+            for supposed in suppositions(self._agreement, self._catalog, term):
+                register = supposing(supposed, self._agreement, self._catalog, self._facts)
+                for readings in readings_named(self._agreement):
+                    if any(term.id == still for still, _ in self.empty):
+                        about = bears_on(self._catalog, term)
+                        self._free_by(term, self._held(readings, register, about), seen)
+
+    def _free_by(
+        self,
+        term: AnyTerm,
+        held: Iterable[tuple[Permission | Licence, Sheet]],
+        seen: set[Hashable],
+    ) -> None:
+        """Try one right, in each situation that was not seen before."""
+        for right, sheet in held:
+            if right.id == term.id and (situation := situation_of(sheet)) not in seen:
+                seen.add(situation)
+                self._try(right, sheet, recorded=False)
+
+    def _held(
+        self,
+        readings: Mapping[str, str],
+        facts: FactRegister,
+        about: Collection[str] | None = None,
+    ) -> Iterator[tuple[Permission | Licence, Sheet]]:
+        """Yield each situation with each right that is in force in it."""
         known_at = KnownAt.everything()
-        table = DecisionTable(self._agreement, self._catalog, self._facts, known_at, readings)
-        for sheet in table.sheets():
+        table = DecisionTable(self._agreement, self._catalog, facts, known_at, readings)
+        for sheet in table.sheets(about):
             for kind in (Permission, Licence):
                 for state in sheet.case.states(kind):
                     if state.in_force and isinstance(state.term, Permission | Licence):
-                        self._try(state.term, sheet)
+                        yield state.term, sheet
 
-    def _try(self, term: Permission | Licence, sheet: Sheet) -> None:
+    def _try(self, term: Permission | Licence, sheet: Sheet, *, recorded: bool = True) -> None:
         case = sheet.case
         for act in sheet.acts:
             right = (term.id, act.action)
@@ -93,8 +121,9 @@ class _Search:
             if finding.outcome is not Outcome.FORBIDDEN:
                 self._free.add(right)
                 return
-            forbidding = {reason.term for reason in finding.reasons if reason.bearing == "forbids"}
-            self._forbidden.setdefault(right, set()).update(forbidding)
+            if recorded:
+                by = {reason.term for reason in finding.reasons if reason.bearing == "forbids"}
+                self._forbidden.setdefault(right, set()).update(by)
 
     def emptied(self) -> Iterator[Emptied]:
         empty = self.empty

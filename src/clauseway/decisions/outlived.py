@@ -14,12 +14,12 @@ import msgspec
 from clauseway.agreement import Agreement, Exclusivity, FactRegister, TermState
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
-from clauseway.decisions.emptied import readings_named
+from clauseway.decisions.effects import readings_named
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.forbidding import inside
 from clauseway.decisions.rights import lost_rights
 from clauseway.decisions.table import DecisionTable, Sheet
-from clauseway.values import KnownAt
+from clauseway.values import FOREVER, KnownAt
 
 # An exclusivity, an action that it reserves, and a product of it.
 _Reserved = tuple[str, str, str]
@@ -29,7 +29,7 @@ class Outlived(msgspec.Struct, frozen=True, kw_only=True):
     """An exclusivity inside which nobody has a right to an action any more, since a day.
 
     `by` are the terms and facts that gave the rights. `until` is the day on which somebody has one
-    again; empty where nobody ever does.
+    again, or nothing is reserved any more; empty where neither ever comes.
     """
 
     term: str
@@ -57,7 +57,7 @@ def _under(
 ) -> Iterator[Outlived]:
     """Yield what is reserved in vain under a choice of readings."""
     held: dict[_Reserved, set[date]] = {}
-    lost: dict[_Reserved, dict[date, set[str]]] = {}
+    lost: dict[_Reserved, dict[date, tuple[set[str], date]]] = {}
     table = DecisionTable(agreement, catalog, facts, KnownAt.everything(), readings)
     for sheet in table.sheets():
         for state in sheet.case.states(Exclusivity):
@@ -67,19 +67,21 @@ def _under(
                     if rights is None:
                         held.setdefault(reserved, set()).add(sheet.day)
                     elif rights:
-                        lost.setdefault(reserved, {})[sheet.day] = rights
+                        lost.setdefault(reserved, {})[sheet.day] = (rights, state.end)
     for reserved, days in lost.items():
         begun = held.get(reserved, set())
         after = [day for day in sorted(days) if any(before < day for before in begun)]
         if after:
             term, action, product = reserved
+            rights, end = days[after[0]]
+            until = min([end, *(day for day in begun if day > after[0])])
             yield Outlived(
                 term=term,
                 action=action,
                 product=product,
-                by=tuple(sorted(days[after[0]])),
+                by=tuple(sorted(rights)),
                 since=after[0],
-                until=min((day for day in begun if day > after[0]), default=None),
+                until=until if until < FOREVER else None,
             )
 
 

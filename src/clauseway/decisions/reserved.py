@@ -23,7 +23,7 @@ from clauseway.agreement.language.actions import SELL
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Outcome
-from clauseway.decisions.emptied import readings_named
+from clauseway.decisions.effects import readings_named
 from clauseway.decisions.engine import decide_act, host_of
 from clauseway.decisions.forbidding import find_bars, inside, stands
 from clauseway.decisions.reach import Act
@@ -66,12 +66,14 @@ def reserved_to_nobody(
             if state.in_force:
                 search.look(state, sheet)
     return tuple(
-        msgspec.structs.replace(act, until=_until(act, tables)) if act.since else act
+        msgspec.structs.replace(act, until=_until(act, tables, facts)) if act.since else act
         for act in search.reserved()
     )
 
 
-def _until(closed: ReservedToNobody, tables: Iterable[DecisionTable]) -> date | None:
+def _until(
+    closed: ReservedToNobody, tables: Iterable[DecisionTable], facts: FactRegister
+) -> date | None:
     """Return the first day on which an act inside is not forbidden any more, or is not reserved."""
     # Situations that recur are walked once, so each later day is decided for itself.
     inside_it = [
@@ -87,10 +89,11 @@ def _until(closed: ReservedToNobody, tables: Iterable[DecisionTable]) -> date | 
         return None
     case, acts = inside_it[0][0], {act for _, act in inside_it}
     known_at = case.question.known_at
-    for day in boundaries(case.agreement, case.facts, known_at):
+    known_facts = facts.known(known_at)
+    for day in boundaries(case.agreement, known_facts, known_at):
         if day <= closed.since:
             continue
-        on_day = _on(case, day)
+        on_day = _on(case, known_facts, day)
         states = on_day.states(Exclusivity)
         holding = [state for state in states if state.term.id == closed.term and state.in_force]
         if not holding or any(
@@ -102,11 +105,11 @@ def _until(closed: ReservedToNobody, tables: Iterable[DecisionTable]) -> date | 
     return None
 
 
-def _on(case: Case, day: date) -> Case:
-    """Return the case as it stands on another day."""
+def _on(case: Case, facts: FactRegister, day: date) -> Case:
+    """Return the case as it stands on another day. A situation's own facts are not all of them."""
     question = msgspec.structs.replace(case.question, as_of=day)
-    force = in_force(case.agreement, case.facts, day, question.known_at, question.readings)
-    return Case.of(case.agreement, case.catalog, force, case.facts, question)
+    force = in_force(case.agreement, facts, day, question.known_at, question.readings)
+    return Case.of(case.agreement, case.catalog, force, facts, question)
 
 
 def _is_inside(case: Case, state: TermState, act: Act) -> bool:

@@ -11,7 +11,7 @@ and a list, and gives the same answer as `decide`.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
 from math import prod
@@ -374,11 +374,15 @@ class DecisionTable:
                 leaf.decide_all(product)
         return self
 
-    def sheets(self) -> Iterator[Sheet]:
-        """Yield each situation once, with all that is told apart in it."""
+    def sheets(self, about: Collection[str] | None = None) -> Iterator[Sheet]:
+        """Yield each situation once, with all that is told apart in it.
+
+        `about` keeps to some products and classes.
+        """
         seen: set[int] = set()
         for action, products in self._compiler.products.items():
-            for product in sorted(products) if action != _SOLD else ():
+            kept = products if about is None else products.intersection(about)
+            for product in sorted(kept) if action != _SOLD else ():
                 # The first leaf holds before anything is stated.
                 for leaf in self._rows[action, product].leaves[1:]:
                     if id(leaf) not in seen:

@@ -320,7 +320,7 @@ class Lives:
             for id in ids
             for key, event in sorted({*self.waits_of(id), *self._awaited_ends(id)})
         )
-        whom = {1: "it", 2: "both"}.get(len(ids), "all of them")
+        whom = {1: "it", 2: "both"}.get(len({*ids}), "all of them")
         return f", on the days that events leave to {whom} ({', '.join(waits)})" if waits else ""
 
     def _awaited_ends(self, id: str) -> Iterator[tuple[str, str]]:

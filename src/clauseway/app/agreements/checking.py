@@ -7,13 +7,14 @@ from pathlib import Path
 import msgspec
 
 from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
+from clauseway.agreement.force.fold import events_awaited
 from clauseway.agreement.language.actions import LICENSE, LICENSEES, PARTIES, SELLERS
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
 from clauseway.agreement.soundness.checking import remarks_on
 from clauseway.agreement.soundness.lives import Lives, excepting, is_of_right
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.library import open_agreement, unread, with_recorded
+from clauseway.app.opening.library import OpenAgreement, open_agreement, unread, with_recorded
 from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
 from clauseway.decisions.emptied import Emptied, emptied
 from clauseway.decisions.fallen import FallenRight, fallen_rights
@@ -71,23 +72,7 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
     """
     opened = with_recorded(open_agreement(folder), home)
     shown = effects(opened.agreement, opened.catalog, opened.facts, outcomes=outcomes)
-    lives = Lives(opened.agreement, opened.facts, RESTS_ON)
-    checked = remarks_on(lives)
-    empty = emptied(opened.agreement, opened.catalog, opened.facts)
-    closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
-    fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
-    outlived = outlived_rights(opened.agreement, opened.catalog, opened.facts)
-    ungiven = never_given(opened.agreement, opened.catalog, opened.facts)
-    checked = (
-        *checked,
-        *rights_that_fall(opened.agreement, fallen),
-        *carried_in_vain(opened.agreement, ungiven),
-        *empty_rights(opened.agreement, checked, empty),
-        *nobody_left(lives, checked, closed),
-        *reserved_in_vain(opened.agreement, outlived),
-    )
-    idle = list(without_effect(opened.agreement, checked, shown))
-    remarked = [*checked, *idle, *(readings_left_out(opened.agreement) if idle else ())]
+    remarked = all_remarks(opened, shown)
     remarks = (*sorted(remarked, key=lambda remark: remark.rank), *_not_read(folder))
     counts = {
         severity.value: sum(remark.severity is severity for remark in remarks)
@@ -111,6 +96,27 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
             if isinstance(term, Inoperative)
         ),
     )
+
+
+def all_remarks(opened: OpenAgreement, shown: Mapping[str, Effect]) -> list[Remark]:
+    """Return every remark on an agreement with its facts; `shown` are the effects of its terms."""
+    lives = Lives(opened.agreement, opened.facts, RESTS_ON)
+    checked = remarks_on(lives)
+    empty = emptied(opened.agreement, opened.catalog, opened.facts)
+    closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
+    fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
+    outlived = outlived_rights(opened.agreement, opened.catalog, opened.facts)
+    ungiven = never_given(opened.agreement, opened.catalog, opened.facts)
+    checked = (
+        *checked,
+        *rights_that_fall(opened.agreement, fallen),
+        *carried_in_vain(opened.agreement, ungiven),
+        *empty_rights(opened.agreement, checked, empty),
+        *nobody_left(lives, checked, closed),
+        *reserved_in_vain(lives, outlived),
+    )
+    idle = list(without_effect(opened.agreement, checked, shown))
+    return [*checked, *idle, *(readings_left_out(opened.agreement) if idle else ())]
 
 
 def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Iterator[Remark]:
@@ -238,7 +244,7 @@ def nobody_left(
         places = f" on {listed(term.clouds)}" if term.clouds else ""
         places += f" in {listed(term.regions)}" if term.regions else ""
         places += f" for {customers(term.segments)}" if term.segments else ""
-        days = _days_closed(lives, act)
+        days = _days_closed(lives, act) + lives.left_by_events(act.term, *act.by)
         whom = f"it to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "it there"
         hosted = act.hosts if term.only.part in (PARTIES, SELLERS) else ()
         whom = f"{listed(hosted)} to serve what {kept} sells" if hosted else whom
@@ -273,9 +279,9 @@ def _hosts_let_in(term: Exclusivity, sellers: str) -> str:
     return f"End {term.id} in a change, or write {let_in} in it."
 
 
-def reserved_in_vain(agreement: Agreement, outlived: Iterable[Outlived]) -> Iterator[Remark]:
+def reserved_in_vain(lives: Lives, outlived: Iterable[Outlived]) -> Iterator[Remark]:
     """Remark once on each exclusivity that outlives the rights of all to whom it is reserved."""
-    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    terms = lives.written
     seen: set[tuple[str, tuple[str, ...]]] = set()
     for act in sorted(outlived, key=lambda act: act.since):
         term, rights = terms[act.term], " and ".join(act.by)
@@ -292,7 +298,8 @@ def reserved_in_vain(agreement: Agreement, outlived: Iterable[Outlived]) -> Iter
             "outlives-right",
             term.citation,
             f"nobody may {act.action} {act.product} "
-            f"{lasting(Interval(act.since, act.until or FOREVER))} unless it is granted anew: "
+            f"{lasting(Interval(act.since, act.until or FOREVER))}"
+            f"{lives.left_by_events(act.term)} unless it is granted anew: "
             f"{act.term} goes on, and {rights} does not",
             f"{act.term} stands by itself: it keeps out all others, the owner included, and the "
             f"right of {kept} has ended",
@@ -321,6 +328,8 @@ def without_effect(
         for remark in checked
         if remark.kind in ("dead", "unreachable", "emptied", "unowned")
     }
+    coming = events_awaited(agreement)
+    whatever_comes = ", with what is recorded and with events that may come" if coming else ""
     for amendment in agreement.amendments:
         for term in amendment.terms:
             if term.id in {*shown, *explained} or isinstance(term, Inoperative):
@@ -331,7 +340,7 @@ def without_effect(
                 term.citation,
                 f"{term.id} changes no answer",
                 "with it or without it, every question has the same outcome, reasons and "
-                "conditions",
+                f"conditions{whatever_comes}",
                 "Delete it, or fix its scope or its days, or end what leaves nothing to it.",
             )
 

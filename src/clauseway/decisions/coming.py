@@ -1,0 +1,133 @@
+"""Suppose the events that may yet come, before it is said that no answer ever changes.
+
+An event begins, ends or pauses terms, so what is true of the register as it stands may be untrue
+once one happens. Of a term, every event is supposed that a term about the same products waits for:
+alone, with each other one and with all, on the term's first day, and some days later, when all that
+follows from the first has come about.
+"""
+
+from collections.abc import Collection, Hashable, Iterable, Iterator
+from datetime import date, timedelta
+from itertools import chain, combinations, permutations
+
+from clauseway.agreement import Agreement, FactRegister, Licence, suppose
+from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative, RevenueShareTerm
+from clauseway.catalog import Catalog
+from clauseway.decisions.table import Sheet
+
+# Of more events, each two are supposed on the first day alone.
+_TOGETHER_MAX = 3
+# No deadline that an agreement sets is longer; a day beyond the calendar could not be supposed.
+_DAYS_MAX = 36_500
+
+
+def supposing(
+    supposed: Iterable[str], agreement: Agreement, catalog: Catalog, facts: FactRegister
+) -> FactRegister:
+    """Return a register with supposed facts added."""
+    return facts.with_facts([suppose(text, catalog, agreement.events) for text in supposed])
+
+
+def suppositions(agreement: Agreement, catalog: Catalog, term: AnyTerm) -> list[tuple[str, ...]]:
+    """Return the sets of events that may change what a term does, as supposed facts."""
+    events = sorted(recorded_behind(agreement, _awaited_beside(agreement, catalog, term)))
+    lag = max((event.days for event in agreement.events.values()), default=0)
+    first = term.begins
+    days = (first, first + timedelta(days=min(lag, _DAYS_MAX) + 1))
+    on_first, later = ([supposed_event(event, day) for event in events] for day in days)
+    sets = [*((event,) for event in chain(on_first, later)), *combinations(on_first, 2)]
+    if len(events) <= _TOGETHER_MAX:
+        sets += [(on_first[at], later[to]) for at, to in permutations(range(len(events)), 2)]
+    sets += [tuple(on_first), tuple(later)]
+    return [*filter(None, dict.fromkeys(sets))]
+
+
+def bears_on(catalog: Catalog, term: AnyTerm) -> frozenset[str]:
+    """Return the products and classes of which a question may be answered by a term."""
+    names = {*catalog.classes, *catalog.products}
+    if isinstance(term, RevenueShareTerm):
+        return frozenset({*names, ""})
+    return frozenset(name for name in names if _overlap(catalog, {name}, _products(term)))
+
+
+def situation_of(sheet: Sheet) -> Hashable:
+    """Return what of a sheet decides its answers, whenever the events came.
+
+    Which terms hold and which have ended, in the order in which they did; the days do not matter.
+    """
+    case = sheet.case
+    by_end = sorted(case.force.states, key=lambda state: (state.end, state.term.id))
+    return (
+        case.question.action,
+        frozenset(act.product for act in sheet.acts),
+        tuple((state.term.id, state.in_force, state.paused) for state in case.force.states),
+        tuple(state.term.id for state in by_end if state.ended),
+        case.facts.facts,
+        tuple(sorted(case.question.readings.items())),
+    )
+
+
+def supposed_event(event: str, day: date) -> str:
+    """Return the supposition that an event begins on a day."""
+    return f"{event}={day}" if event == MILESTONE else f"event:{event}={day}"
+
+
+def recorded_behind(agreement: Agreement, names: Iterable[str]) -> frozenset[str]:
+    """Return the recorded events that let these events begin, or prevent, put off or end them."""
+    events, behind, pending = agreement.events, set[str](), [*names]
+    while pending:
+        name = pending.pop()
+        if name not in behind:
+            behind.add(name)
+            pending += _named_by(agreement, name)
+    return frozenset(
+        name for name in behind if name == MILESTONE or (name in events and events[name].recorded)
+    )
+
+
+def _named_by(agreement: Agreement, name: str) -> list[str]:
+    event = agreement.events.get(name)
+    return [*event.waits_for, *filter(None, [event.over_by])] if event is not None else []
+
+
+def _awaited_beside(agreement: Agreement, catalog: Catalog, term: AnyTerm) -> Iterator[str]:
+    """Yield the events that a term waits for, and those of every term beside it."""
+    beside = {
+        other.id
+        for amendment in agreement.amendments
+        for other in amendment.terms
+        if _is_beside(catalog, term, other)
+    }
+    for amendment in agreement.amendments:
+        for other in amendment.terms:
+            if other.id in beside:
+                yield from (other.until, other.from_, other.while_, other.while_no)
+        for change in amendment.changes:
+            if not beside.isdisjoint(change.sets_end):
+                yield change.until
+
+
+def _is_beside(catalog: Catalog, term: AnyTerm, other: AnyTerm) -> bool:
+    """Return whether two terms may bear on one answer: whether shares are due is asked of shares."""
+    if isinstance(other, Inoperative) or (
+        isinstance(term, RevenueShareTerm) is not isinstance(other, RevenueShareTerm)
+    ):
+        return False
+    return isinstance(term, RevenueShareTerm) or _overlap(
+        catalog, _products(term), _products(other)
+    )
+
+
+def _overlap(catalog: Catalog, names: Collection[str], others: Collection[str]) -> bool:
+    return any(
+        catalog.belongs(name, other) or catalog.belongs(other, name)
+        for name in names
+        for other in others
+    )
+
+
+def _products(term: AnyTerm) -> frozenset[str]:
+    products: frozenset[str] = getattr(term, "products", frozenset())
+    if isinstance(term, Licence):
+        return products.union(*(scope.products for scope in term.carries))
+    return products
