@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Receipt,
         Turn,
     )
-    from clauseway.decisions.proof import Claim, Proof, Within, prove
+    from clauseway.decisions.searches.proof import Claim, Proof, Within, prove
     from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
 
 _OFFERED = {
@@ -59,10 +59,10 @@ _OFFERED = {
     "explain": "clauseway.app.agreements.explaining",
     "read_explanation": "clauseway.app.agreements.explaining",
     "verify": "clauseway.app.agreements.explaining",
-    "Claim": "clauseway.decisions.proof",
-    "Proof": "clauseway.decisions.proof",
-    "Within": "clauseway.decisions.proof",
-    "prove": "clauseway.decisions.proof",
+    "Claim": "clauseway.decisions.searches.proof",
+    "Proof": "clauseway.decisions.searches.proof",
+    "Within": "clauseway.decisions.searches.proof",
+    "prove": "clauseway.decisions.searches.proof",
     "Condition": "clauseway.decisions",
     "Decision": "clauseway.decisions",
     "Outcome": "clauseway.decisions",

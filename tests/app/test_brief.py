@@ -16,7 +16,7 @@ from clauseway.app.agreements.briefing import brief
 from clauseway.app.agreements.comparing import compare_amendments, compare_days
 from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
 from clauseway.decisions import Outcome, decide
-from clauseway.decisions.compare import Combination
+from clauseway.decisions.searches.compare import Combination
 from clauseway.web.pictures import png_of
 from clauseway.wording.brief_page import Brief, markdown_of
 from clauseway.wording.changes import ChangedAnswer, expanded

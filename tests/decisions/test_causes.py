@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from clauseway import Decision, KnownAt, OpenAgreement
 from clauseway.agreement import FactRegister, boundaries
 from clauseway.decisions import Outcome
-from clauseway.decisions.compare import OutcomeChange, Side, compare
+from clauseway.decisions.searches.compare import OutcomeChange, Side, compare
 from soak import examples
 from terms_at_hand import amendment, documents, reading
 

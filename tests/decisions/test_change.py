@@ -13,7 +13,7 @@ from partnership_by_hand import Case
 from clauseway import KnownAt, OpenAgreement, Outcome, Question
 from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
-from clauseway.decisions.change import WouldChange, would_change
+from clauseway.decisions.searches.change import WouldChange, would_change
 from soak import examples
 
 

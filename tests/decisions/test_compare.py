@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clauseway import KnownAt, open_agreement
 from clauseway.decisions import Outcome, all_questions, decide
-from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, compare, grouped
+from clauseway.decisions.searches.compare import Box, Combination, OutcomeChange, Side, compare, grouped
 
 OPENED = open_agreement()
 AMENDMENTS = OPENED.agreement.amendments

@@ -15,7 +15,7 @@ from clauseway.agreement.language.terms import Inoperative
 from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.app.agreements.checking import readings_left_out, without_effect
 from clauseway.decisions import Tables, all_questions
-from clauseway.decisions.effects import Effect, differ, effects, without_term
+from clauseway.decisions.findings.effects import Effect, differ, effects, without_term
 from clauseway.decisions.question import RESTS_ON
 from soak import examples
 from terms_at_hand import at_hand, decided, documents, reading

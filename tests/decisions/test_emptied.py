@@ -12,10 +12,10 @@ from clauseway.agreement.soundness.checking import check_agreement, remarks_on
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.app.agreements.checking import empty_rights, nobody_left, reserved_in_vain
 from clauseway.decisions import all_questions
-from clauseway.decisions.emptied import emptied
-from clauseway.decisions.outlived import outlived_rights
+from clauseway.decisions.findings.emptied import emptied
+from clauseway.decisions.findings.outlived import outlived_rights
+from clauseway.decisions.findings.reserved import reserved_to_nobody
 from clauseway.decisions.question import RESTS_ON
-from clauseway.decisions.reserved import reserved_to_nobody
 from soak import examples
 from terms_at_hand import amendment, at_hand, documents, reading
 

@@ -7,9 +7,9 @@ from clauseway import OpenAgreement
 from clauseway.app.agreements.checking import carried_in_vain, rights_that_fall
 from clauseway.app.agreements.terms import terms_view
 from clauseway.decisions import Tables
-from clauseway.decisions.fallen import fallen_rights
+from clauseway.decisions.findings.fallen import fallen_rights
+from clauseway.decisions.findings.ungiven import never_given
 from clauseway.decisions.trace import trace
-from clauseway.decisions.ungiven import never_given
 from terms_at_hand import amendment, asking, documents, reading
 
 # The partner uses what is the maker's, and serves its apps; a rival may license the maker's rights on.

@@ -8,11 +8,11 @@ import pytest
 from clauseway.app.opening.library import QuestionParts
 from clauseway.cli import options
 from clauseway.decisions import DecisionTable, Question
-from clauseway.decisions.compare import Box, Combination
 from clauseway.decisions.parts import BY_NAME, PARTS, NameLists, Names, NamesGiven
-from clauseway.decisions.proof import Within
 from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.reach import Act
+from clauseway.decisions.searches.compare import Box, Combination
+from clauseway.decisions.searches.proof import Within
 from clauseway.exchange.question_files import COLUMNS
 from clauseway.wording.names import BEHIND
 from in_process import run

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clauseway import Interval, InvalidInput, KnownAt, OpenAgreement, Outcome, Question
 from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
-from clauseway.decisions.proof import Claim, Proof, Within, every_reading, prove
+from clauseway.decisions.searches.proof import Claim, Proof, Within, every_reading, prove
 from clauseway.values import FOREVER
 
 EVERYTHING = KnownAt.everything()

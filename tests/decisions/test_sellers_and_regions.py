@@ -13,10 +13,10 @@ from clauseway import KnownAt, Outcome, Question, open_agreement
 from clauseway.agreement import read_agreement
 from clauseway.agreement.authoring.format import format_document
 from clauseway.decisions import Tables, all_questions
-from clauseway.decisions.change import would_change
-from clauseway.decisions.compare import Combination, Side, compare, grouped
-from clauseway.decisions.domain import names_sellers
-from clauseway.decisions.proof import Claim, Within, prove
+from clauseway.decisions.searches.change import would_change
+from clauseway.decisions.searches.compare import Combination, Side, compare, grouped
+from clauseway.decisions.searches.proof import Claim, Within, prove
+from clauseway.decisions.tables.domain import names_sellers
 from clauseway.decisions.trace import trace
 from clauseway.values import Interval, InvalidInput
 from housed_data import DOCUMENTS, answered, asking, opened

@@ -20,7 +20,7 @@ from clauseway.agreement.language.facts import EventHappened
 from clauseway.agreement.soundness.remarks import Remark
 from clauseway.app.agreements.checking import all_remarks
 from clauseway.decisions import Question, Tables, all_questions
-from clauseway.decisions.effects import effects, without_term
+from clauseway.decisions.findings.effects import effects, without_term
 from clauseway.values import InvalidInput
 from soak import examples
 from terms_at_hand import amendment, documents, reading

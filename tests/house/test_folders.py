@@ -10,7 +10,7 @@ ROOMS = Path(clauseway.__file__).parent
 MODULES_MAX = 22
 
 
-@pytest.mark.parametrize("room", ["app", "cli", "exchange", "gateway", "sandbox", "storage"])
+@pytest.mark.parametrize("room", ["agreement", "app", "cli", "decisions", "exchange", "gateway", "sandbox", "storage"])
 def test_no_folder_of_a_room_with_floors_is_a_drawer(room: str) -> None:
     folders = {folder: len(list(folder.glob("*.py"))) - 1 for folder in (ROOMS / room).rglob("*") if folder.is_dir()}
     assert folders, "the room has floors"

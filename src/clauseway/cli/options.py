@@ -18,7 +18,7 @@ from clauseway.app.opening.several import Opened, open_agreements, with_recorded
 from clauseway.catalog import Catalog
 from clauseway.cli.homes import HomeUse
 from clauseway.decisions.parts import PARTS, Names
-from clauseway.decisions.proof import Within
+from clauseway.decisions.searches.proof import Within
 from clauseway.values import (
     BadNumber,
     InvalidInput,

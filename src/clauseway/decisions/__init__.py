@@ -4,15 +4,21 @@ An owner may do whatever no term in force forbids; any other party needs a grant
 forbids acts outside it, unless a carve-out covers them. Rights of first refusal and ship-first make
 an answer conditional until recorded facts meet them. Nothing here is special to one agreement.
 
+The argument stands here, from `engine`, which reads top to bottom, to `reach`, which compares a
+term with an act. `several` puts a question to several agreements, and `trace` lists what each term
+had to say. On top of it:
+
+    findings  what a check of an agreement finds
+    searches  differences, their causes, what would change an answer, proofs
+    tables    decisions made ahead of time
+
 This package has no clock and no HTTP: the day, the point of knowledge, the readings and the facts
 are arguments.
 """
 
 from clauseway.decisions.asking import decide, facts_digest
 from clauseway.decisions.audit import Audit, AuditFinding, Bound, Order, Shipment, audit_launches
-from clauseway.decisions.batch import StandIns
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
-from clauseway.decisions.domain import all_questions
 from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.several import (
     AskedAgreement,
@@ -27,7 +33,9 @@ from clauseway.decisions.several import (
     timeline_together,
     unnamed_in,
 )
-from clauseway.decisions.table import (
+from clauseway.decisions.tables.batch import StandIns
+from clauseway.decisions.tables.domain import all_questions
+from clauseway.decisions.tables.table import (
     AnsweredStretch,
     DecisionTable,
     Tables,

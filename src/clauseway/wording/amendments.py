@@ -13,7 +13,7 @@ from clauseway.agreement.force.fold import (
 )
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, AnyTerm
-from clauseway.decisions.compare import Side
+from clauseway.decisions.searches.compare import Side
 from clauseway.values import FOREVER, Citation, KnownAt
 from clauseway.wording.brief_page import BriefSentence
 from clauseway.wording.names import Wording, listed, sentence

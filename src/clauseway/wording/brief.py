@@ -38,7 +38,7 @@ from clauseway.decisions import (
     decide,
     timeline,
 )
-from clauseway.decisions.compare import Side, compare, deciding
+from clauseway.decisions.searches.compare import Side, compare, deciding
 from clauseway.values import FOREVER, KnownAt
 from clauseway.wording.amendments import AmendmentSentences
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer

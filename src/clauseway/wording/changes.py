@@ -17,9 +17,9 @@ from clauseway.agreement import (
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.names import uses
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
-from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
 from clauseway.decisions.givers import Givers
 from clauseway.decisions.parts import Names
+from clauseway.decisions.searches.compare import Box, Combination, OutcomeChange, Side, grouped
 from clauseway.decisions.several import JointSide
 from clauseway.values import KnownAt
 from clauseway.wording.names import Wording, listed, ordered, sentence

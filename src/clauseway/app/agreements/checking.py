@@ -15,14 +15,14 @@ from clauseway.agreement.soundness.lives import Lives, excepting, is_of_right
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, open_agreement, unread, with_recorded
-from clauseway.decisions.effects import READINGS_MAX, Effect, choices_left_out, effects
-from clauseway.decisions.emptied import Emptied, emptied
-from clauseway.decisions.fallen import FallenRight, fallen_rights
+from clauseway.decisions.findings.effects import READINGS_MAX, Effect, choices_left_out, effects
+from clauseway.decisions.findings.emptied import Emptied, emptied
+from clauseway.decisions.findings.fallen import FallenRight, fallen_rights
+from clauseway.decisions.findings.outlived import Outlived, outlived_rights
+from clauseway.decisions.findings.reserved import ReservedToNobody, reserved_to_nobody
+from clauseway.decisions.findings.ungiven import NeverGiven, never_given
 from clauseway.decisions.givers import giver_of
-from clauseway.decisions.outlived import Outlived, outlived_rights
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
-from clauseway.decisions.reserved import ReservedToNobody, reserved_to_nobody
-from clauseway.decisions.ungiven import NeverGiven, never_given
 from clauseway.values import FOREVER, Interval, InvalidInput, Problem
 from clauseway.wording.names import customers
 

@@ -9,8 +9,8 @@ from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.opening.library import OpenAgreement, day_given, known_point
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Outcome, check_readings_together
-from clauseway.decisions.joint import every_reading_together, prove_together
-from clauseway.decisions.proof import Claim, Proof, Within, every_reading, prove
+from clauseway.decisions.searches.joint import every_reading_together, prove_together
+from clauseway.decisions.searches.proof import Claim, Proof, Within, every_reading, prove
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, through
 
 

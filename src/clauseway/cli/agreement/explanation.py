@@ -9,7 +9,7 @@ from rich.text import Text
 
 from clauseway.app.agreements.explaining import OwnAnswer
 from clauseway.cli.output import outcome_style, print_indented
-from clauseway.decisions.change import WouldChange
+from clauseway.decisions.searches.change import WouldChange
 from clauseway.decisions.trace import Traced
 from clauseway.wording.decided import RECORD_PRODUCT
 from clauseway.wording.outcomes import outcome_word

@@ -19,7 +19,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
-from clauseway.decisions.effects import readings_named
+from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.givers import Givers, giver_of
 from clauseway.values import FOREVER, Citation, KnownAt, through
 

@@ -23,11 +23,11 @@ from clauseway.agreement.language.actions import SELL
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Outcome
-from clauseway.decisions.effects import readings_named
 from clauseway.decisions.engine import decide_act, host_of
+from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.forbidding import find_bars, inside, stands
 from clauseway.decisions.reach import Act
-from clauseway.decisions.table import DecisionTable, Sheet
+from clauseway.decisions.tables.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
 # An exclusivity, an action that it reserves, and a product of it.

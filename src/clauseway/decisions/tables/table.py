@@ -23,13 +23,13 @@ from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import decide, facts_digest, other_options, receipt
 from clauseway.decisions.case import Case, Finding, both, named, once
-from clauseway.decisions.classes import ActContexts, Partition, Partitions, Situation, Text
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
-from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.parts import ACTIONS_WITH_OTHER_PARTY, ACTIONS_WITH_SELLER, BY_NAME, Names
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on, left_out
+from clauseway.decisions.tables.classes import ActContexts, Partition, Partitions, Situation, Text
+from clauseway.decisions.tables.domain import products_of
 from clauseway.values import FOREVER, KnownAt
 
 _SELLER, _REGION, _TO = BY_NAME["seller"], BY_NAME["region"], BY_NAME["to"]

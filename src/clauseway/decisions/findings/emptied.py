@@ -15,12 +15,12 @@ from clauseway.agreement import Agreement, FactRegister, Licence, Permission
 from clauseway.agreement.language.actions import ACTIONS
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
-from clauseway.decisions.coming import bears_on, situation_of, supposing, suppositions
 from clauseway.decisions.decision import Outcome
-from clauseway.decisions.effects import choices_of_readings, readings_named
 from clauseway.decisions.engine import decide_act
+from clauseway.decisions.findings.coming import bears_on, situation_of, supposing, suppositions
+from clauseway.decisions.findings.effects import choices_of_readings, readings_named
 from clauseway.decisions.rights import given_by_right
-from clauseway.decisions.table import DecisionTable, Sheet
+from clauseway.decisions.tables.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
 # A term and one of the actions that it grants.

@@ -8,7 +8,7 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, Licence, Scope, TermState, in_force
 from clauseway.agreement.soundness.lives import whatever_happens
 from clauseway.catalog import Catalog
-from clauseway.decisions.effects import readings_named
+from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.givers import Givers, giver_of
 from clauseway.values import FOREVER, KnownAt
 

@@ -18,13 +18,13 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, Ownership, Permission
 from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog
-from clauseway.decisions.causes import Answering, Causes
 from clauseway.decisions.decision import Outcome, Reason
-from clauseway.decisions.domain import all_questions
 from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_readings
+from clauseway.decisions.searches.causes import Answering, Causes
 from clauseway.decisions.several import AskedAgreement, JointSide
-from clauseway.decisions.table import DecisionTable, Verdict
+from clauseway.decisions.tables.domain import all_questions
+from clauseway.decisions.tables.table import DecisionTable, Verdict
 from clauseway.values import KnownAt
 
 

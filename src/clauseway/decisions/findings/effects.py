@@ -31,18 +31,18 @@ from clauseway.agreement.language.terms import (
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import decide
 from clauseway.decisions.case import Case
-from clauseway.decisions.coming import (
+from clauseway.decisions.decision import Decision, Outcome
+from clauseway.decisions.engine import decide_act
+from clauseway.decisions.findings.coming import (
     bears_on,
     situation_of,
     supposed_event,
     supposing,
     suppositions,
 )
-from clauseway.decisions.decision import Decision, Outcome
-from clauseway.decisions.engine import decide_act
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act
-from clauseway.decisions.table import DecisionTable, Sheet
+from clauseway.decisions.tables.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
 # Combinations of readings multiply. A text with more has enough to fix in the first of them.

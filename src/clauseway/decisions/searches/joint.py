@@ -11,12 +11,11 @@ from math import prod
 from operator import attrgetter
 
 from clauseway.agreement.language.actions import SHARE
-from clauseway.decisions.causes import Answering
-from clauseway.decisions.compare import OutcomeChange, changes_between
-from clauseway.decisions.domain import all_questions, names_sellers
 from clauseway.decisions.parts import PARTS, Names
-from clauseway.decisions.proof import Claim, Proof, Within, check_choices, walk
 from clauseway.decisions.question import Question
+from clauseway.decisions.searches.causes import Answering
+from clauseway.decisions.searches.compare import OutcomeChange, changes_between
+from clauseway.decisions.searches.proof import Claim, Proof, Within, check_choices, walk
 from clauseway.decisions.several import (
     AskedAgreement,
     JointSide,
@@ -29,7 +28,8 @@ from clauseway.decisions.several import (
     silence,
     unnamed_in,
 )
-from clauseway.decisions.table import DecisionTable, Verdict
+from clauseway.decisions.tables.domain import all_questions, names_sellers
+from clauseway.decisions.tables.table import DecisionTable, Verdict
 from clauseway.values import Interval, KnownAt
 
 # The names that an agreement must know to state anything about a question.
