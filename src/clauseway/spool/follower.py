@@ -206,6 +206,7 @@ class _Connection:
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel = self._greet()
+            # From here on a refusal reaches the gateway, which says it on its side too.
             try:
                 hello = self._hello(channel)
                 name = f"journal {hello['spool']} ({hello['place']}) of {self._address}"

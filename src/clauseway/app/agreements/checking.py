@@ -124,6 +124,7 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
     terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
     for right in fallen:
         lines = ", ".join(f"{at.term} in {at.document}:{at.line}" for at in right.by)
+        # A recorded grant has no term that could be written otherwise: the way is another grant.
         if right.grant is not None:
             yield remark(
                 Severity.WARNING,
@@ -138,6 +139,7 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
         term = terms[right.term]
         assert isinstance(term, Permission | Licence)
         holder = term.licensee if isinstance(term, Licence) else term.party
+        # An exclusivity that is written at the right has no life of its own.
         with_it = ""
         if term.exclusive or term.sole:
             with_it = f", and {right.term}{EXCLUSIVE_SUFFIX} with it"
@@ -234,6 +236,7 @@ def nobody_left(
     for act in sorted(closed, key=lambda act: act.since is not None):
         term = terms[act.term]
         assert isinstance(term, Exclusivity)
+        # Said once, and not beside an error that two exclusivities leave no way.
         pairs = {f"{act.term} and {by}" for by in act.by} | {
             f"{by} and {act.term}" for by in act.by
         }
@@ -245,6 +248,7 @@ def nobody_left(
         places += f" in {listed(term.regions)}" if term.regions else ""
         places += f" for {customers(term.segments)}" if term.segments else ""
         days = _days_closed(lives, act) + lives.left_by_events(act.term, *act.by)
+        # Whoever is let in by name may lack the host alone: a sale is served by somebody.
         whom = f"it to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "it there"
         hosted = act.hosts if term.only.part in (PARTIES, SELLERS) else ()
         whom = f"{listed(hosted)} to serve what {kept} sells" if hosted else whom

@@ -88,6 +88,8 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
     with _appearing(target) as part:
         copier = _Copier(part)
         with open_lake(home) as lake:
+            # Most of the bytes are copied while the home seals on. Then nothing seals for a moment, in
+            # which database and journals are taken as they are together, and the lake's newest files.
             _copy_lake(lake, copier)
             with alone(home):
                 moment_ns = time.time_ns()

@@ -416,6 +416,7 @@ class Drafting:
         )
         needed = NEEDS_PRICE[kind]
         sale = Sale(product, cloud, self._options.seller or account.vendor.party, account.region)
+        # Prices of LiteLLM's file go before the books, and these before a public list.
         in_books = self._options.prices.row(sale, self._day).prices.keys()
         if not rows and any(units <= in_books for units in needed):
             return
@@ -432,6 +433,7 @@ class Drafting:
                 for entry in listed_now(account.vendor.listing, account.model, self._day)
                 if isinstance(entry.unit, Unit) and not entry.conditions.names[5]
             ]
+        # A model on one's own machines, and the output of embeddings, cost nothing unless stated.
         units = {row.unit for row in rows}
         if account.is_own:
             rows += [
@@ -503,6 +505,7 @@ class Drafting:
                 todo=draft.left.todo,
             )
         sold = draft.deployments[0]
+        # What an agreement names is decided as the gateway will decide it, at its first deployment.
         decision = opened.decide(
             action=SELL,
             party=sold.seller,

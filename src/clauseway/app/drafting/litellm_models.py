@@ -457,6 +457,7 @@ def _vertex(entry: ModelEntry, model: str) -> VendorAccount:
         entry.remarks.append(("vertex_credentials", says))
         settings = {}
     auth: dict[str, Any] = {"kind": "google", **({"settings": settings} if settings else {})}
+    # The kind of model says which of Vertex AI's surfaces serves it, each at a path of its own.
     bare = model.removeprefix("gemini/").removeprefix("openai/")
     if bare.startswith("claude"):
         root = f"{root}/publishers/anthropic"

@@ -380,6 +380,7 @@ def _usage_row(row: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]
             for name in ("organisation", "project", "seller", "cloud", "region", "product")
         ),
     ]
+    # The same hour and place has the same id in every export, so importing it twice changes nothing.
     charge = hashlib.sha256(msgspec.json.encode([*about, row["model"], unit.column])).hexdigest()
     return dict(
         zip(

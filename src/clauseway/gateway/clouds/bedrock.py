@@ -77,6 +77,7 @@ def _signing_writer(target: Target, credential: Credential) -> HeadWriter:
         region=target.auth.region or _region(address),
     )
 
+    # All that does not depend on body and time is hashed once for each path that is called.
     @lru_cache(CALLS_MAX)
     def signing(call: Call) -> tuple[bytes, Signer]:
         path, _, query = call.path.partition(b"?")

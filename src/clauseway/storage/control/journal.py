@@ -140,6 +140,7 @@ def _append(connection: Connection, entries: Sequence[Entry], recorded_ns: int) 
         for e in entries
     ]
     columns = schema.entries.c
+    # The numbers that the database gives are read back by id; `last` keeps that look short.
     last = connection.execute(select(func.max(columns.sequence))).scalar_one() or 0
     connection.execute(insert(schema.entries), rows)
     numbers = {
