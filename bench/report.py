@@ -28,9 +28,8 @@ def figures(results: Sequence[Result]) -> str:
         for who, note in one.notes.items()
         if who not in one.runs
     ]
-    commits = ", ".join(sorted({one.commit for one in results}))
     return "\n".join([
-        f"Measured at commit {commits}.",
+        *_measured(results),
         "",
         "| figure | unit | goal | ours (median) | peers (median) | met |",
         "|---|---|---|---|---|---|",
@@ -58,6 +57,17 @@ def recorded() -> list[Result]:
 
 def write_page() -> None:
     PAGE.write_text(with_figures(PAGE.read_text(), recorded()))
+
+
+def _measured(results: Sequence[Result]) -> list[str]:
+    """Which figures were measured at which commit, and where."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in results:
+        groups.setdefault((one.commit, one.machine), []).append(f"`{one.name}`")
+    return [
+        f"- Commit {commit}{f' on {machine}' if machine else ''}: {', '.join(names)}"
+        for (commit, machine), names in groups.items()
+    ]
 
 
 def _plain(value: float | None) -> str:

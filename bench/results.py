@@ -1,5 +1,7 @@
 """One measured figure, and how it is shown and kept."""
 
+import os
+import platform
 import subprocess
 from pathlib import Path
 from statistics import median
@@ -23,7 +25,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """A figure with its goal. `ours` and `peers` are medians over `runs` (name to the rounds' values).
 
     `direction` says which way is better; a figure without a goal is there to be read. `notes` holds what else was seen:
-    rates, latencies, what was skipped.
+    rates, latencies, what was skipped. `machine` is where it was measured, and under which Python.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     runs: dict[str, list[float]]
     notes: dict[str, str] = {}
+    machine: str = ""
 
 
 def result(
@@ -52,8 +55,25 @@ def result(
     met = goal is None or (ours <= goal if direction == "lower" else ours >= goal)
     return Result(
         name=name, unit=unit, direction=direction, ours=ours, peers=middles, goal=goal, met=met, commit=_commit(),
-        runs=runs, notes=notes,
+        runs=runs, notes=notes, machine=_machine(),
     )  # fmt: skip
+
+
+def ratio(name: str, goal: float, measured: Result, peer: str) -> list[Result]:
+    """How many times a peer's figure ours is, round by round: what moves with the machine moves both. Nothing where the
+    peer could not be had."""
+    if peer not in measured.runs:
+        return []
+    pairs = zip(measured.runs["ours"], measured.runs[peer], strict=True)
+    return [
+        result(
+            name,
+            f"times {peer}'s",
+            goal,
+            {"ours": [round(ours / theirs, 3) for ours, theirs in pairs]},
+            {},
+        )
+    ]
 
 
 def _commit() -> str:
@@ -63,6 +83,14 @@ def _commit() -> str:
         capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
     )  # fmt: skip
     return described.stdout.strip() or "unknown"
+
+
+def _machine() -> str:
+    """Processor, cores, kernel and Python."""
+    told = Path("/proc/cpuinfo").read_text().split("model name\t: ")
+    processor = told[1].partition("\n")[0] if len(told) > 1 else platform.machine()
+    cores = len(os.sched_getaffinity(0))
+    return f"{processor}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
 def write(results: list[Result]) -> None:
