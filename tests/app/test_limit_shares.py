@@ -3,6 +3,7 @@ sees more than the limit, whoever dies, stops or is not heard."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -220,6 +221,95 @@ def test_a_limit_that_never_fits_is_not_asked_for(clock: Clock) -> None:
         assert await worker.tokens(100, 100)
 
     asyncio.run(ask())
+
+
+# A limit of 100 requests, of 60 from second 10 on. At which second who asks with which number: used, needed at least,
+# wished for → what it holds, what is left for others, whether it is to give back what it does not use.
+ASKS = [
+    (0.0, "a", 1, (0, 10, 40), (25, 75, False)),  # a quarter of what is free
+    (0.0, "a", 1, (0, 20, 60), (25, 75, False)),  # heard already
+    (1.0, "b", 1, (0, 80, 80), (0, 75, False)),  # refused
+    (5.75, "a", 2, (0, 0, 25), (25, 75, True)),  # another one was refused within five seconds
+    (6.0, "a", 3, (0, 0, 25), (25, 75, False)),
+    (6.0, "b", 2, (0, 75, 75), (75, 0, False)),
+    (6.0, "a", 4, (0, 0, 25), (25, 0, False)),  # nothing is left, but nobody is short
+    (10.0, "a", 5, (0, 0, 25), (25, 0, True)),  # 40 less than nothing: the limit was lowered
+    (10.0, "b", 3, (30, 0, 50), (50, 0, True)),
+    (11.0, "b", 4, (30, 0, 30), (30, 5, False)),
+    (88.0, "a", 6, (0, 0, 0), (0, 60, False)),  # nobody was heard for 77 seconds: the minute is free
+    (88.0, "a", 7, (0, 40, 40), (40, 20, False)),
+]
+
+
+class Shares:
+    """The shares of the limits that there are, at an instant."""
+
+    def __init__(self, **amounts: int) -> None:
+        self.now_s = 0.0
+        self.limits: dict[str, Limit] = {}
+        self.shares = LimitShares(MemoryShares(lambda ids: self.limits, lambda: self.now_s).changing)
+        self.set(**amounts)
+
+    def set(self, *, requests: int = 0, tokens: int = 0) -> None:
+        """Set the limits; without amounts, there are none."""
+        limit = Limit(
+            id=LIMIT, organisation="acme", requests_per_minute=requests, tokens_per_minute=tokens, created_ns=1
+        )
+        self.limits = {LIMIT: limit} if requests or tokens else {}
+
+    def ask(self, at_s: float, who: str, serial: int, least: int = 0, target: int = 0, **other: Any) -> Slice:
+        self.now_s = at_s
+        given: dict[str, Any] = {"kind": "requests", "budget": LIMIT, "part": 0, "serial": serial} | other
+        ask = Ask(**given, least=least, target=target)
+        return self.shares.lease(who, [ask])[0]
+
+
+def test_shares_that_are_asked_for_one_after_the_other() -> None:
+    shares = Shares(requests=100)
+    for at_s, who, serial, (spent, least, target), (leased, left, recall) in ASKS:
+        if at_s == 10.0:
+            shares.set(requests=60)
+        held = shares.ask(at_s, who, serial, least, target, spent=spent)
+        assert (held.leased, held.left, held.recall) == (leased, left, recall), (at_s, who, serial)
+
+
+# A share of 40 of 100, 15 of them used, last heard at second 0. Asked by another at which second → what is left.
+COUNTED = [
+    ("it ended", {"spent": 15, "over": True}, 61.75, 85),
+    ("it ended", {"spent": 15, "over": True}, 62.0, 100),
+    ("it ended unused", {"over": True}, 1.0, 100),
+    ("it died", {"spent": 15, "target": 40}, 76.75, 60),
+    ("it died", {"spent": 15, "target": 40}, 77.0, 100),
+]
+
+
+@pytest.mark.parametrize(("_why", "last", "at_s", "left"), COUNTED)
+def test_how_long_a_share_counts(_why: str, last: dict[str, Any], at_s: float, left: int) -> None:
+    shares = Shares(requests=100)
+    assert shares.ask(0.0, "a", 1, 40, 40).leased == 40
+    shares.ask(0.0, "a", 2, **last)
+    assert shares.ask(at_s, "b", 1).left == left
+
+
+def test_requests_and_tokens_of_a_limit_are_shared_apart() -> None:
+    shares = Shares(requests=10, tokens=1000)
+    assert shares.ask(0.0, "a", 1, 10, 10).leased == 10
+    assert shares.ask(0.0, "a", 1, 800, 800, kind="tokens").left == 200
+    assert not shares.ask(0.0, "b", 1, 201, 201, kind="tokens").leased
+    assert [
+        shares.ask(0.0, "a", 2, 0, held, kind=kind).recall for kind, held in (("requests", 10), ("tokens", 800))
+    ] == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("kept", [{}, {"tokens": 5}])
+def test_a_limit_that_was_removed_refuses_nobody(kept: dict[str, int]) -> None:
+    shares = Shares(**kept)
+    held = shares.ask(0.0, "a", 1, 10**9, 10**9)
+    assert (held.leased, held.recall) == (10**9, False)
+    assert held.left > 10**15
 
 
 STEPS = st.lists(

@@ -21,6 +21,7 @@ class Answering:
     def __init__(self, slices: list[Slice]) -> None:
         self._body = msgspec.json.encode(slices)
         self.connections = 0
+        self.left = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -30,6 +31,7 @@ class Answering:
                 assert length is not None
                 await reader.readexactly(int(length[1]))
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(self._body), self._body))
+        self.left.set()
         writer.close()
 
 
@@ -57,3 +59,19 @@ def test_a_plan_with_the_same_lease_server_keeps_the_connection(tmp_path: Path) 
 def test_an_answer_for_more_or_fewer_leases_is_none(tmp_path: Path, slices: list[Slice]) -> None:
     with pytest.raises(ConnectionError, match=f"1 leases were asked for, {len(slices)} came"):
         asyncio.run(ask_twice(tmp_path / "leases", Answering(slices)))
+
+
+@pytest.mark.parametrize("turned_to", ["another plan", "the end"])
+def test_a_lease_server_that_is_asked_no_more_is_left(tmp_path: Path, turned_to: str) -> None:
+    async def leave() -> None:
+        server, current = Answering([GRANTED]), CurrentLeaseServer(1, "")
+        async with await asyncio.start_unix_server(server.serve, tmp_path / "leases"):
+            current.reload(str(tmp_path / "leases"))
+            await current.lease([ASK])
+            if turned_to == "the end":
+                current.close()
+            else:
+                current.reload("")
+            await asyncio.wait_for(server.left.wait(), 10)
+
+    asyncio.run(leave())

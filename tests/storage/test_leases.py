@@ -13,16 +13,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
-from clauseway.storage.customers.leases import LeaseRequest, Leases, LeaseState, bounds, picodollars, usd
+from clauseway.storage.customers.leases import LeaseRequest, Leases, LeaseState, bounds, granted, picodollars, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 
 NOON_NS = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
 DAY_NS = 86_400 * 10**9
 
 
-def budget(amount: int, period: str = "total") -> BudgetRow:
+def budget(amount: int, period: str = "total", id: str = "b") -> BudgetRow:
     return BudgetRow(
-        id="b", organisation="acme", period=period, amount=usd(amount), currency="USD", created_ns=1
+        id=id, organisation="acme", project=id, period=period, amount=usd(amount), currency="USD", created_ns=1
     )  # fmt: skip
 
 
@@ -36,8 +36,8 @@ def control(place: Place) -> Iterator[Control]:
 class Gateway:
     """One process's asks for one budget, numbered as it numbers them."""
 
-    def __init__(self, control: Control, boot: str, part: int = 0) -> None:
-        self.leases, self.boot, self.part = Leases(control), boot, part
+    def __init__(self, control: Control, boot: str, part: int = 0, budget: str = "b") -> None:
+        self.leases, self.boot, self.part, self.budget = Leases(control), boot, part, budget
         self.serial = 0
 
     def asks(
@@ -45,8 +45,8 @@ class Gateway:
     ) -> LeaseState:
         self.serial += 1
         wanted = LeaseRequest(
-            budget="b", boot=self.boot, part=self.part, pid=1, serial=serial or self.serial, spent=spent, least=least,
-            target=target, is_over=over,
+            budget=self.budget, boot=self.boot, part=self.part, pid=1, serial=serial or self.serial, spent=spent,
+            least=least, target=target, is_over=over,
         )  # fmt: skip
         return self.leases.lease([wanted], at_ns)[0]
 
@@ -77,6 +77,32 @@ def test_two_processes_and_one_budget(control: Control) -> None:
     gateways["b"].asks(0, 0, 31, over=True)
     (standing,) = Leases(control).standings(NOON_NS)
     assert (standing.spent, standing.leased, standing.left) == (81, 0, 19)
+
+
+# What is held, what is free, what is spent, what is needed at least, what is wished for → what is held then.
+GRANTS = [
+    (0, 100, 0, 10, 40, 25),  # a quarter of what is free
+    (0, 100, 0, 10, 20, 20),  # what is wished for, where that is less
+    (0, 100, 0, 30, 40, 30),  # what is needed, where that is more
+    (0, 100, 0, 101, 101, 0),  # what would not do is not granted
+    (0, 100, 0, 100, 100, 100),
+    (10, 50, 0, 5, 30, 22),  # it has what it needs: a quarter of what is free
+    (10, 50, 0, 10, 11, 11),
+    (0, 1, 0, 1, 1, 1),
+    (0, 4, 0, 0, 5, 1),
+    (0, 3, 0, 0, 5, 0),  # a quarter of three is none
+    (10, 0, 0, 11, 20, 10),
+    (10, -5, 0, 11, 20, 10),  # the budget was lowered: nothing more, and nothing less
+    (10, 50, 3, 0, 10, 10),
+    (10, 50, 3, 0, 5, 5),  # given back
+    (10, 50, 7, 0, 5, 7),  # but for what is spent
+    (10, 0, 12, 0, 10, 12),  # it spent more than it held
+]
+
+
+@pytest.mark.parametrize(("held", "free", "spent", "least", "target", "then"), GRANTS)
+def test_how_much_is_granted(held: int, free: int, spent: int, least: int, target: int, then: int) -> None:
+    assert granted(held, free, spent=spent, least=least, target=target) == then
 
 
 def test_an_ask_that_was_delayed_takes_nothing_back(control: Control) -> None:
@@ -177,6 +203,66 @@ def test_of_a_budget_that_was_removed_all_but_what_is_spent_goes_back(control: C
     gateway.asks(50, 50)
     Tenants(control).remove_budget("b")
     assert [gateway.asks(0, target, 5).leased for target in (60, 30, 0)] == [50, 30, 5]
+
+
+def test_what_is_said_of_a_removed_budget_is_kept(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    gateway = Gateway(control, "a")
+    gateway.asks(50, 50)
+    Tenants(control).remove_budget("b")
+    gateway.asks(0, 30, 5, at_ns=NOON_NS + 1)
+    (lease,) = Leases(control).open()
+    assert (lease.serial, lease.leased, lease.spent, lease.heard_ns) == (2, 30, 5, NOON_NS + 1)
+    assert gateway.asks(0, 0, 7, over=True).leased == 7
+    assert Leases(control).open() == []
+    (lease,) = Leases(control).of_boot("a")
+    assert (lease.serial, lease.leased, lease.spent, lease.is_open) == (3, 7, 7, False)
+
+
+# How long after a refusal → whether others are to give back what they do not use.
+RECALLS = [(0, True), (5 * 10**9 - 1, True), (5 * 10**9, False)]
+
+
+@pytest.mark.parametrize(("after_ns", "is_recalled"), RECALLS)
+def test_for_five_seconds_after_a_refusal_others_give_back(control: Control, after_ns: int, is_recalled: bool) -> None:
+    Tenants(control).set_budget(budget(100))
+    a, b = Gateway(control, "a"), Gateway(control, "b")
+    a.asks(100, 100)
+    assert not a.asks(0, 100).is_recalled, "nothing is left, and nobody is short"
+    b.asks(1, 1)
+    assert a.asks(0, 100, at_ns=NOON_NS + after_ns).is_recalled is is_recalled
+
+
+def test_who_is_refused_hears_what_others_hold(control: Control) -> None:
+    """Not what it holds itself in another lease, nor leases that are over or of another day or budget."""
+    for id in "bc":
+        Tenants(control).set_budget(budget(100, "day", id))
+    a, over, asking = Gateway(control, "a"), Gateway(control, "over"), Gateway(control, "asking")
+    a.asks(40, 40)
+    over.asks(20, 20)
+    over.asks(0, 0, 10, over=True)
+    Gateway(control, "asking", part=1).asks(15, 15)
+    Gateway(control, "yesterday").asks(10, 10, at_ns=NOON_NS - DAY_NS)
+    Gateway(control, "other", budget="c").asks(10, 10)
+    assert asking.asks(20, 20).elsewhere == ()
+    refused = asking.asks(90, 90)
+    assert [(lease.boot, lease.leased) for lease in refused.elsewhere] == [("a", 40)]
+
+
+def test_the_lease_of_a_dead_process_ends_alone_and_once(control: Control) -> None:
+    for id in "bc":
+        Tenants(control).set_budget(budget(100, id=id))
+    asked = [("a", 0, "b"), ("a", 1, "b"), ("z", 0, "b"), ("a", 0, "c")]
+    for boot, part, id in asked:
+        Gateway(control, boot, part, id).asks(10, 10)
+    leases = Leases(control)
+    dead = leases.open()[0]
+    assert leases.end(dead, 4, NOON_NS + 1)
+    assert [(lease.boot, lease.part, lease.budget) for lease in leases.open()] == asked[1:]
+    (ended,) = [lease for lease in leases.of_boot("a") if not lease.is_open]
+    assert (ended.budget, ended.part, ended.spent, ended.heard_ns) == ("b", 0, 4, NOON_NS + 1)
+    assert not leases.end(dead, 9, NOON_NS + 2)
+    assert [lease.spent for lease in leases.of_boot("a")] == [4, 0, 0]
 
 
 def test_a_budget_that_is_not_there_leases_nothing(control: Control) -> None:
