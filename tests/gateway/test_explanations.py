@@ -1,0 +1,75 @@
+"""The latest requests: what is kept is what is found, the latest alone, in little memory."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.gateway.request import explanations as module
+from clauseway.gateway.request.explanations import Explanations, FailedAttempt, RequestExplanation
+from clauseway.gateway.routing.choices import Skipped
+from clauseway.metering import Buyer, Unit
+
+BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
+WORDS = st.text(max_size=20)
+UNITS = st.lists(st.tuples(st.sampled_from(Unit), st.integers(0, 10**12)), max_size=4).map(tuple)
+FAILED = st.builds(
+    FailedAttempt, WORDS, WORDS, WORDS, st.integers(0, 599), st.integers(0, 10**9), WORDS, UNITS, st.integers(0, 10**30)
+)
+EXPLANATIONS = st.builds(
+    RequestExplanation,
+    event_ns=st.integers(0, 2**62),
+    buyer=st.just(BUYER),
+    operation=WORDS,
+    model=WORDS,
+    skipped=st.lists(st.builds(Skipped, WORDS, WORDS, WORDS), max_size=2).map(tuple),
+    attempted=st.lists(FAILED, max_size=2).map(tuple),
+    status=st.integers(0, 599),
+    message=WORDS,
+    units=UNITS,
+    charged=st.integers(0, 10**30),  # beyond what 64 bits hold: a million million dollars
+    is_estimated=st.booleans(),
+)
+
+
+@given(st.dictionaries(st.integers(1, 40), EXPLANATIONS, max_size=12))
+def test_the_latest_are_found_as_they_were_kept(given: dict[int, RequestExplanation]) -> None:
+    """Of numbers that share a place, the one that was kept last: numbers only rise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_KEPT", 8)
+        kept = Explanations()
+        places: dict[int, int] = {}
+        for number, explanation in sorted(given.items()):
+            kept.keep(number, explanation)
+            places[number % 8] = number
+        for number in range(42):
+            expected = given[number] if number in places.values() else None
+            assert kept.find(number) == expected
+        last = max(given, default=0)
+        latest = [(number, given[number]) for number in sorted(places.values(), reverse=True) if number > last - 8]
+        assert list(kept.latest()) == latest
+
+
+def test_ten_thousand_requests_take_two_megabytes() -> None:
+    kept = Explanations()
+    tracemalloc.start()
+    try:
+        for number in range(10**9, 10**9 + 30_000):
+            units = ((Unit.INPUT_TOKENS, number), (Unit.CACHED_INPUT_TOKENS, number), (Unit.OUTPUT_TOKENS, number))
+            explanation = RequestExplanation(
+                event_ns=number * 1_000,
+                buyer=BUYER,
+                operation="chat",
+                model=f"gpt-{number}",
+                skipped=(),
+                attempted=(),
+                status=200,
+                message="",
+                units=units,
+                charged=number,
+            )
+            kept.keep(number, explanation)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
