@@ -144,6 +144,38 @@ def test_what_was_sealed_before_is_not_lost_with_a_journal_and_what_is_found_lat
     assert (told.returncode, "found again" in told.stdout) == (0, True)
 
 
+@pytest.mark.parametrize("frames_between", [False, True], ids=["as it was", "with more in it"])
+def test_a_journal_that_came_back_may_be_lost_again(home: Home, tmp_path: Path, frames_between: bool) -> None:
+    """Its first loss says nothing of the second: that blocks its month until somebody writes it off too."""
+    directory = gateway(home, range(1, 6), killed=True)
+    seal(home)
+    gateway(home, [6], boot=8, killed=True)
+    path = segment(directory, 1)
+    path.write_bytes(path.read_bytes()[: frames(path)[1]])
+    path.write_bytes(path.read_bytes()[:60] + (1).to_bytes(4, "little") + path.read_bytes()[64:])
+    seal(home)
+    shutil.copytree(directory, tmp_path / "copy")
+    numbers, estimated = [], []
+    for why in ("the volume was deleted", "the volume was deleted again"):
+        shutil.rmtree(directory)
+        assert any("missing" in damage for damage in seal(home).damages)
+        assert [damage.kind for damage in conditions(home)] == ["spool"]
+        assert "a usage journal is missing" in problems(settled(home, code=3))
+        (listed,) = answer("spool", "list", home=home.root, code=2)["spools"]
+        accepted = answer("spool", "write-off", listed["spool"], "--why", why, home=home.root)
+        numbers.append(accepted["number"])
+        estimated.append(accepted["attempts"])
+        sealed_since = 12 * (len(numbers) - 1) if frames_between else 0
+        assert base(home) == 5 * 12 + 100 + sealed_since
+        assert conditions(home) == []
+        shutil.copytree(tmp_path / "copy", directory)
+        if frames_between:
+            gateway(home, [7], boot=9 + len(numbers), killed=True)
+        seal(home)
+    assert len(set(numbers)) == 2
+    assert estimated == [1, 0], "the sixth request is estimated already: of it no end was ever found"
+
+
 def test_real_records_take_the_place_of_their_estimates(home: Home, tmp_path: Path) -> None:
     directory = gateway(home, killed=True)
     shutil.copytree(directory, tmp_path / "copy")

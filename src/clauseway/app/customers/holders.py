@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from clauseway.storage import Control
-from clauseway.storage.books.losses import RECOVERED, WHOLE, Losses
+from clauseway.storage.books.losses import RECOVERED, Losses
 from clauseway.storage.customers.leases import NOBODY, Lease, Leases
 
 
@@ -24,9 +24,7 @@ def of_the_dead(control: Control, home: str, leases: Sequence[Lease]) -> list[Le
     losses = Losses(control)
     spools = {spool.spool: spool for spool in losses.spools()}
     of_boot = {boot: spool for spool in spools.values() for boot in spool.boots}
-    written_off = {
-        loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns
-    }
+    written_off = losses.written_off()
     dead = []
     for lease in leases:
         spool = spools.get(lease.spool) or of_boot.get(lease.boot)

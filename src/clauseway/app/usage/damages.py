@@ -11,7 +11,7 @@ from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
 from clauseway.gateway.process.conditions import KINDS, read_conditions
 from clauseway.storage import Control
-from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool
+from clauseway.storage.books.losses import Loss, Losses, Spool
 from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight
 from clauseway.storage.lake.files import every_file
 from clauseway.values import Interval, InvalidInput, Problem, day_after
@@ -79,7 +79,7 @@ def write_conditions(home: Home) -> list[BlockingDamage]:
 def missing_spools(losses: Losses) -> list[Spool]:
     """Return the registered journals that are not there, were not at rest, and that nobody wrote
     off."""
-    written_off = {loss.spool for loss in losses.all() if loss.segment == WHOLE}
+    written_off = losses.written_off()
     return [
         spool for spool in losses.spools() if spool.missing_ns and spool.spool not in written_off
     ]

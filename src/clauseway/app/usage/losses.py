@@ -150,7 +150,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         (spool,) = matches
         # Written off before: the same again changes nothing.
         for loss in losses.all():
-            if loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns:
+            if loss.spool == spool.spool and loss.is_standing_write_off:
                 return _accepted(loss)
         # Another home of the same database has to be silent before its journal is given up.
         if not spool.is_of(home.identity()):

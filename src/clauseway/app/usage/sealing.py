@@ -112,9 +112,7 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
         for directory in _spools(home)
         if (identity := spool.identity_of(directory)) is not None
     }
-    written_off = {
-        loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns
-    }
+    written_off = losses.written_off()
     missing = []
     # Found again, or newly missing; a spool at rest is not missed.
     for registered in losses.spools():
@@ -140,8 +138,7 @@ def _spools(home: Home) -> list[Path]:
 def _unread(control: Control, dead: Sequence[Lease]) -> UnreadJournals:
     """Return the dead processes whose journals are incomplete."""
     losses = Losses(control)
-    spools, every = losses.spools(), losses.all()
-    written_off = {loss.spool for loss in every if loss.segment == WHOLE and not loss.found_ns}
+    spools, every, written_off = losses.spools(), losses.all(), losses.written_off()
     gone = {spool.spool for spool in spools if spool.missing_ns and spool.spool not in written_off}
     of_boot = {boot: spool.spool for spool in spools for boot in spool.boots}
     lost, missing = set(), set()

@@ -11,7 +11,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import console
 from clauseway.cli.usage.accepted_loss import print_accepted
-from clauseway.storage.books.losses import NOTHING, RESERVED, WHOLE, Loss, Spool
+from clauseway.storage.books.losses import NOTHING, RESERVED, Loss, Spool
 
 LOST = 2
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -123,9 +123,7 @@ def _print(overview: Journals) -> None:
 
 
 def _state(spool: Spool, losses: Sequence[Loss]) -> str:
-    if any(
-        loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns for loss in losses
-    ):
+    if any(loss.spool == spool.spool and loss.is_standing_write_off for loss in losses):
         return "written off"
     if spool.missing_ns:
         return "missing"

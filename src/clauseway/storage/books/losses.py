@@ -94,6 +94,11 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
         return self.accepted_ns > 0
 
     @property
+    def is_standing_write_off(self) -> bool:
+        """Return whether the whole spool was written off, and was not found since."""
+        return self.segment == WHOLE and not self.file and not self.found_ns
+
+    @property
     def place(self) -> str:
         """Return the lost place: a file of the lake, a segment with its frames, or the whole
         spool."""
@@ -161,6 +166,10 @@ class Losses:
             )
             return msgspec.structs.replace(_spool(registered), **moved)
 
+    def written_off(self) -> set[str]:
+        """Return the spools that were written off and not found since."""
+        return {loss.spool for loss in self.all() if loss.is_standing_write_off}
+
     def saw(self, spool: Spool) -> None:
         """Remember how a registered spool was seen."""
         with self._control.writing() as connection:
@@ -217,10 +226,7 @@ class Losses:
         """Record that a written-off spool is there again."""
         columns = schema.losses.c
         whole = (columns.spool == spool) & (columns.segment == WHOLE) & (columns.found_ns == 0)
-        if any(
-            loss.spool == spool and loss.segment == WHOLE and not loss.found_ns
-            for loss in self.all()
-        ):
+        if spool in self.written_off():
             with self._control.writing() as connection:
                 connection.execute(update(schema.losses).where(whole).values(found_ns=now_ns))
 
@@ -229,7 +235,9 @@ def record(connection: Connection, losses: Iterable[Loss]) -> None:
     """Record losses that are not recorded yet, in a transaction of the caller."""
     columns = schema.losses.c
     for loss in losses:
+        # What was found since may be lost again, at the same place and for the same reason.
         same = (columns.spool == loss.spool) & (columns.segment == loss.segment)
+        same &= columns.found_ns == 0
         same &= (columns.first_frame == loss.first_frame) & (columns.reason == loss.reason)
         if connection.execute(select(columns.sequence).where(same)).first() is None:
             connection.execute(insert(schema.losses).values(**_loss_values(loss)))
