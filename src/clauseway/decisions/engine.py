@@ -79,11 +79,12 @@ def _decide(case: Case, act: Act) -> Finding:
     if act.action == SHARE:
         return _decide_share(case, act)
     owner = case.owner(act)
-    if owner is None and not any(_left_to_all(case, _rights(case, act))):
+    rights = _acts_needing_a_right(case, act)
+    if owner is None and not any(_left_to_all(case, rights)):
         return _unowned(case)
     # A term that forbids goes before every permission. The party that asks may have a permission
     # that overrides such a term (`despite`).
-    needed = _needed(case, act, owner)
+    needed = _acts_done(case, act, owner)
     if bars := find_bars(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, bars)
     # The owner may do whatever no term forbids.
@@ -92,10 +93,10 @@ def _decide(case: Case, act: Act) -> Finding:
         cited = [act] if act.action == SERVE else needed
         return both(
             Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
+            # The host may be another party: the owner lets it host.
             conditions(case, needed, owner, grantor=owner),
         )
     # Anyone may do what a public permission covers.
-    rights = _rights(case, act)
     public = _left_to_all(case, rights)
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
@@ -119,7 +120,7 @@ def _left_to_all(case: Case, rights: Sequence[Act]) -> list[tuple[Reason, ...]]:
     return [permissions(case, right, ANYONE) for right in rights]
 
 
-def _rights(case: Case, act: Act) -> tuple[Act, ...]:
+def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
     """Return the acts to which a party other than the owner needs a right of its own.
 
     Who serves what it sells itself needs the right to sell too, unless the product is never sold.
@@ -130,9 +131,10 @@ def _rights(case: Case, act: Act) -> tuple[Act, ...]:
     return (act, msgspec.structs.replace(act, action=SELL)) if sold else (act,)
 
 
-def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
+def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
+    The first explains the answer by its ownership and exclusivity: the sale, where there is one.
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
     """
@@ -149,7 +151,8 @@ def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
 def host_of(case: Case, act: Act, owner: str | None) -> str:
     """Return the host on a cloud: the owner if the product launched there, else the operator.
 
-    A recorded launch means that the owner itself brought the product there.
+    A recorded launch means that the owner itself brought the product there. Empty where nobody is
+    known to run the cloud.
     """
     launches = case.facts.launches(act.product)
     if owner and any(
@@ -167,6 +170,7 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     cite the exclusivity that ended, ownership and its rule.
     """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
+    # An exclusivity asks who acts, and a permission who is free to: the owner.
     passed = find_exemptions(case, acts)
     declared = [
         reason
@@ -218,8 +222,8 @@ def _decide_by_grant(
         return _no_longer_licensed(case, lost, act)
     if lacking:
         return both(_lacks_a_grant(case, lacking[0], act, owner, needed), bound)
-    # A licence is a right by itself and is cited first. A grant rests on the owner's freedom to
-    # give it, so the grounds of that freedom go before the grant.
+    # A licence is a right by itself and is cited first. The owner's freedom is cited in every case:
+    # a grant rests on it, and so does the act of a host that the owner is.
     reasons = held + _grounds(case, needed, owner) + granted
     return both(Finding(Outcome.PERMITTED, reasons), bound)
 
@@ -265,7 +269,7 @@ def _lacks_a_grant(
     condition = Condition(
         term="grant",
         text=text,
-        needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
+        needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
     # For a licence question, cite the exclusivity that once reserved the licence; otherwise the one
     # that reserved the first act needed.
@@ -275,7 +279,7 @@ def _lacks_a_grant(
     permissions_lost = lost_permissions(case, lacking)
     paused = chain.from_iterable(map(cite_end_or_pause, permissions_lost.paused))
     last = permissions_lost.last
-    # What ended last left the party without a right.
+    # The latest ending first: from that day on nothing gave the party a right.
     cited: list[tuple[date, tuple[Reason, ...]]] = []
     if freed is not None:
         cited.append((freed.day, cite_exclusivity(freed)))

@@ -5,6 +5,7 @@ unless the permission names that term (`despite`).
 """
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 import msgspec
 
@@ -121,12 +122,12 @@ def carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
 
 
 def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
-    for kind in (Exclusivity, Prohibition):
+    for kind in get_args(Forbidding):
         for state in case.states(kind):
             term = state.term
             # Each answer runs this for every act, so terms on other actions are skipped first.
             # A trace compares every term.
-            if not isinstance(term, Exclusivity | Prohibition) or (
+            if not isinstance(term, Forbidding) or (
                 case.comparisons is None and act.action not in term.actions
             ):
                 continue

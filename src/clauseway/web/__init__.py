@@ -3,9 +3,9 @@ statements.
 
 The room knows how to draw. Everything it draws arrives as a typed context (`contexts`) from a
 `PageSource` that somebody else implements; amounts of money arrive as text, already rounded and
-formatted, and stay text. It must not know how anything is stored, evaluated or settled, and it
-fetches nothing: one page is one document, script and style inside it, so that it works without a
-network and prints as it looks.
+formatted, and stay text. It must not know how anything is stored, evaluated or settled, but
+for forecasts, which it draws from the ledger's own records. It fetches nothing: one page is one
+document, script and style inside it, so that it works without a network and prints as it looks.
 
     contexts   what a page needs to be told, the protocol of who tells it, and the list of pages
     timeline   rights over time to rectangles: pure arithmetic on days

@@ -1,2 +1,2 @@
-"""Reports on a home, which change nothing in it: statements, packs, their verification,
-forecasts, reconciliations."""
+"""Reports on a home: statements, packs, their verification, forecasts, reconciliations. Some seal
+first what its gateways have written; they change nothing else."""

@@ -1,7 +1,5 @@
 """Where the lake of a home lies: in its folder, or on object storage that `lake.toml` of the home
 names. The lake moved between the two.
-
-Moved      a lake that was moved: from where, to where, and what is equal in both places
 """
 
 import json

@@ -1,9 +1,9 @@
-"""From a request that has arrived to its lifecycle, or to an answer that needs no cloud.
+"""From a request that has arrived to its lifecycle, or to an answer of the gateway's own.
 
     path → operation → key → limits → body → candidates → lifecycle
 
 Requests that cannot be understood, are not authenticated or not permitted are refused here; each
-refusal says why, in OpenAI's error shape.
+refusal says why, in the shape of the API that the client speaks.
 """
 
 import re
@@ -230,7 +230,6 @@ class Router:
         if customer.allowance is not None:
             shortage = customer.allowance.admit(shared.wheel.now_s)
             if shortage is not None and not shortage.may_grow:
-                shortage = shortage
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._explain(asking, LIMITED, shortage.message) + client.head_lines
                 lines += customer.allowance.rate_limit_headers(shared.wheel.now_s)
