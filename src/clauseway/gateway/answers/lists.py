@@ -68,14 +68,17 @@ def page_of(operation: Operation, query: bytes) -> Page:
     asked = dict(parse_qsl(query.decode("latin-1")))
     default_order = "asc" if operation.name in _OLDEST_FIRST else "desc"
     limit, order = asked.get("limit", str(usual)), asked.get("order", default_order)
+    # The length first: `int` refuses numbers of more than some thousand digits.
     if not (limit.isdecimal() and len(limit) < 9 and 1 <= int(limit) <= most):
         raise Refused(
             MALFORMED_BODY, f"limit is a number from 1 to {most:,}, not {limit!r}.", param="limit"
         )
     if order not in ("asc", "desc"):
         raise Refused(MALFORMED_BODY, f"order is asc or desc, not {order!r}.", param="order")
+    # OpenAI filters only its list of files by purpose.
     purpose = asked.get("purpose", "") if operation.name == "files.list" else ""
     page = Page(int(limit), asked.get("after", ""), order == "desc", purpose)
+    # Only stored completions are also filtered by model and metadata.
     if operation.name != "chat.list":
         return page
     keys = [
@@ -244,6 +247,7 @@ class MergedList:
             shared.clock(),
             resources=resources,
         ).start_unattended()
+        # A whole answer: the status stands at a fixed place of its first line.
         head, _, body = (await client.answer).partition(b"\r\n\r\n")
         return int(head[9:12]), body
 

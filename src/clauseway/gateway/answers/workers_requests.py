@@ -95,9 +95,11 @@ def _known(
     views: list[dict[str, object]] = []
     for number, explanation in shared.explanations.latest():
         named = str(RequestId(shared.boot, number))
+        # The identifier orders requests of one instant: no page repeats or skips one.
         place = (explanation.event_ns, named)
         if query.after and place >= (query.before_ns, query.after):
             continue
+        # Listing requests is a request too; it would head every list.
         if explanation.operation == OWN_REQUESTS.name or not query.wants(project, explanation):
             continue
         views.append(as_json(named, explanation))

@@ -241,6 +241,7 @@ class Allowances:
             yield
         while self._limits_before:
             for limit in self._limits_before[-1]:
+                # A limit of both plans keeps its windows: what its last minute used still counts.
                 if limit.id not in staying:
                     self._windows.pop(("requests", limit.id), None)
                     self._windows.pop(("tokens", limit.id), None)
@@ -254,6 +255,7 @@ class Allowances:
         while self._budgets_before:
             for budget in self._budgets_before[-1]:
                 if budget.id not in staying:
+                    # Its slice stays until the lease server has heard what was spent of it.
                     self._mark(budget.id, gone=True)
                 yield
             yield from _let_go(self._budgets_before.pop())
@@ -519,17 +521,21 @@ class Allowances:
                 slices = await self._lease_server.lease([call.ask for call in calls])
         except OSError:
             for leased, former, _ in calls:
+                # A former lease stays in the list and is reported again.
                 if former is None:
                     leased.denied_least, leased.denied_until_s = 0, began_s + DENIED_S
                     leased.unheard = True
             return []
         recalled: list[_Leased] = []
         for (leased, former, ask), slice_ in zip(calls, slices, strict=True):
+            # The server has the last figures of a lease that is over.
             if former is not None:
                 assert isinstance(leased, BudgetSlice), "limits have no former leases"
                 leased.formers.remove(former)
+            # An answer to a lease that ended meanwhile grants nothing.
             elif ask.part == leased.part:
                 leased.granted(slice_, ask, began_s)
+                # Another process is short: what is free here goes back at once.
                 if slice_.recall and leased.left > 0:
                     recalled.append(leased)
         return recalled

@@ -177,5 +177,6 @@ async def _post(
         if b" 200 " not in head.partition(b"\r\n")[0]:
             raise ConnectionError(f"the lease server answered {head[:200]!r}")
         return _SLICES.decode(answer)
+    # EOFError: the server ended in the middle of an answer (IncompleteReadError is one).
     except (EOFError, asyncio.LimitOverrunError, StopIteration, msgspec.DecodeError) as error:
         raise ConnectionError(f"the lease server's answer cannot be read: {error}") from error

@@ -95,10 +95,12 @@ class SharedWindow(Window):
         elif now_s >= self.busy_s + _IDLE_S and self.left > 0:
             self.said_s = now_s
             return self.give_back()
+        # Less is left than was used of late: top up before a request has to wait for it.
         if recent > self.left and now_s >= self.denied_until_s:
             self.said_s = now_s
             used = self.leased - self.left
             return self._ask(target=max(used + _SHARE_SECONDS * recent, self.leased))
+        # Renew: a share ends by itself some seconds after the lease server was last heard.
         if self.leased and now_s >= self.said_s + _SILENCE_S:
             self.said_s = now_s
             return self._ask()

@@ -34,11 +34,13 @@ class Shortage(NamedTuple):
     @property
     def message(self) -> str:
         """In words, with figures."""
+        # It counts as spent until a dead process's journal is read; part of it will be free then.
         if self.unread and self.limit >= 0:
             return (
                 f"The budget of {self.whose} has {_usd(self.left)} left. Up to {_usd(self.unread)} more are free "
                 "once the journal of a process that ended is read. Try again soon."
             )
+        # The lease server was not heard: any figure would be a guess.
         if self.is_unknown:
             subject = "budget" if self.kind == "budget" else f"limit of {self.kind} a minute"
             return f"The {subject} of {self.whose} cannot be asked for more now.{self._todo}"

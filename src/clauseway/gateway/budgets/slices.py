@@ -223,6 +223,7 @@ class BudgetSlice:
         self.owing = False
         if ask.least:
             self.unread = slice_.unread
+        # The budget's period is over: what is spent from now on belongs to the next one.
         if slice_.ends_in_s <= 0:
             self.turn()
             return
@@ -231,6 +232,7 @@ class BudgetSlice:
             self.left += slice_.leased - self.leased
             self.leased = slice_.leased
             self.busy_s = now_s
+        # A quarter left is asked for more, before a request has to wait for it.
         self.low_water = max(self.left, 0) // 4
         if slice_.leased < ask.least:
             self.denied_least, self.denied_until_s = (

@@ -58,8 +58,11 @@ def frames_in(block: bytes) -> tuple[list[Frame], bytes]:
     at = 0
     while len(block) - at >= _PRELUDE.size:
         length, headers_length, checksum = _PRELUDE.unpack_from(block, at)
+        # The prelude has a checksum of its own: a damaged length would have us wait for bytes that
+        # never come. The shortest frame is a prelude and the two checksums: 16 bytes.
         if crc32(block[at : at + 8]) != checksum or not 16 <= length <= _FRAME_BYTES_MAX:
             raise BadFrame("a frame's beginning is damaged")
+        # The rest of this frame has not come yet.
         if len(block) - at < length:
             break
         end = at + length - _CRC.size
@@ -68,6 +71,7 @@ def frames_in(block: bytes) -> tuple[list[Frame], bytes]:
         begin = at + _PRELUDE.size + headers_length
         headers = dict(_headers(block[at + _PRELUDE.size : begin]))
         kind = headers.get(":message-type", "event")
+        # An event, an exception and an error each name themselves in a header of their own.
         name = next(
             (
                 headers[key]
@@ -90,6 +94,7 @@ def _headers(block: bytes) -> Iterator[tuple[str, str]]:
         if name_end >= len(block):
             raise BadFrame("a frame's headers are cut")
         kind, at = block[name_end], name_end + 1
+        # Bytes (6) and text (7) say their length; all other types have a fixed one.
         if kind in (6, 7):
             size = int.from_bytes(block[at : at + 2])
             value, at = block[at + 2 : at + 2 + size], at + 2 + size

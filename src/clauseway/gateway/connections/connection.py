@@ -30,9 +30,9 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind, error_response
 
-# _DROP is 0: the common case is tested first.
 # Below the least limit that may be set for a head; most heads are shorter.
 _HEADS_MOSTLY: Final = 1000
+# _DROP is 0: the common case is tested first.
 _DROP: Final = 0
 _PASS: Final = 1
 _AUTHORIZATION: Final = 2
@@ -238,6 +238,7 @@ class ClientConnection(asyncio.Protocol):
             return
         transport.write(accepted(handshake.web_socket_key))
         session = WebSocketSession(shared, self._router, transport, handshake, self._address)
+        # The session owns the transport from here: no timer and no close of ours may reach it.
         self._transport = None
         self._parser = _NO_PARSER
         shared.connections.discard(self)
@@ -303,6 +304,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         self._shared.connections.discard(self)
         self._refused = True
+        # A connection beyond a limit was never counted among those in flight.
         if self._excess is None:
             self._shared.in_flight.leave(self._address)
         else:
@@ -374,6 +376,7 @@ class ClientConnection(asyncio.Protocol):
         if lifecycle is not None:
             if lifecycle.due_s <= shared.wheel.now_s:
                 lifecycle.check_deadlines(shared.wheel.now_s)
+            # The check may have ended the request, and its answer begun the next one in line.
             if self._lifecycle is lifecycle:
                 shared.wheel.arm(self, max(lifecycle.due_s, shared.wheel.now_s))
         elif self._transport is None:
@@ -382,6 +385,7 @@ class ClientConnection(asyncio.Protocol):
             self._await_reader(self._transport)
         elif self._excess is not None and not self._refused:
             self._refuse_as(self._excess)
+        # Idle, or refused already: no request waits for an answer (RFC 9112, 9.5).
         elif self._refused or not self._incoming.begun:
             self._close()
         else:

@@ -187,11 +187,14 @@ class Router:
             match = pattern.fullmatch(path)
             if match is not None:
                 if incoming.method != b"GET":
+                    # `DELETE /models/…` is OpenAI's too; it is refused with its own reason.
                     _refuse_not_offered(incoming)
                     _refuse_method(path, incoming.method, b"GET")
                 customer = self._customer_of(incoming, shared.tables)
+                # Another worker at this port may have served the request that is asked about.
                 if shared.siblings is not None and keyed_answer in (explain, requests):
                     return requests_lifecycle(client, shared, customer, match[1], query)
+                # Both vendors have this path, with answers of different shapes.
                 if keyed_answer is models and _speaks_messages(incoming):
                     keyed_answer = message_models
                 return keyed_answer(shared, customer, match[1], query, head_lines)
@@ -338,6 +341,7 @@ class Router:
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return who asks. Raises Refused."""
         stated = incoming.authorization or incoming.api_key or incoming.other_api_key
+        # Most connections keep to one key: it is looked up again only after a new plan.
         if (
             stated
             and stated == self._customer_key

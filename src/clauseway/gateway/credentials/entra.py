@@ -67,8 +67,10 @@ class _Entra:
             return WorkloadIdentityCredential(
                 tenant_id=tenant, client_id=client, token_file_path=file, **options
             )
+        # The chain tries a machine's managed identity and a pod's workload identity: name both.
         if client:
             options |= {"managed_identity_client_id": client, "workload_identity_client_id": client}
+        # Nobody sits at a gateway's screen.
         return DefaultAzureCredential(exclude_interactive_browser_credential=True, **options)
 
 

@@ -30,9 +30,11 @@ class _User:
 
     def fetch(self) -> Credential:
         path = Path(self._file).expanduser()
+        # A passphrase may hold `%`, which the parser would take for a reference.
         parser = ConfigParser(interpolation=None)
         if not parser.read(path, "utf-8"):
             raise FileNotFoundError(f"{path} does not exist or cannot be read")
+        # ConfigParser keeps DEFAULT apart: `has_section` does not know it.
         if self._profile != _PROFILE and not parser.has_section(self._profile):
             raise LookupError(f"{path} has no profile {self._profile}")
         entries = parser[self._profile]
@@ -40,11 +42,13 @@ class _User:
             entries.get("key_content") or _text(_entry(entries, "key_file", path)),
             entries.get("pass_phrase"),
         )
+        # A session (`oci session authenticate`): its token stands in for the user's key id.
         if entries.get("security_token_file"):
             token = _text(entries["security_token_file"]).strip()
             return Credential(
                 kind="signature", secret=key, key_id=f"ST${token}", expires_s=expiry_s(token)
             )
+        # OCI's key id for signed requests: tenancy/user/fingerprint.
         names = ("tenancy", "user", "fingerprint")
         return Credential(
             kind="signature",

@@ -72,6 +72,7 @@ async def serve_control(
         return error_response(UNKNOWN_PATH, knows, close=True)
 
     path.unlink(missing_ok=True)
+    # The umask sets the socket's mode as it is made: others can never open it, not for a moment.
     before = os.umask(0o077)
     try:
         return await asyncio.start_unix_server(answering(answer), path)

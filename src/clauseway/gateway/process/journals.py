@@ -104,6 +104,7 @@ def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
             status=Status.LOST,
             http_status=0,
             streamed=False,
+            # Only the process that died could have measured these.
             duration_us=0,
             first_content_us=0,
             charge_picodollars=0,

@@ -164,6 +164,7 @@ class AccessLog:
         return {
             "request": f"req_{self._boot:016x}{number:016x}",
             "operation": explanation.operation,
+            # A name that the plan does not know is a client's own text, and may be anything.
             "model": explanation.model
             if not explanation.model or self._knows(explanation.model)
             else UNKNOWN,

@@ -57,6 +57,7 @@ class Figures(Collector):
         self._places: dict[str, tuple[str, str, str, str]] = {}
 
     def collect(self) -> Iterator[Metric]:
+        # Deployments of former plans stay: their counters go on, and need their labels.
         for target in self._shared.tables.targets:
             label = target.deployment
             self._places[target.name] = (label.cloud, label.seller, label.region, label.deployment)
@@ -67,6 +68,7 @@ class Figures(Collector):
         yield from self._budgets()
         yield self._commits()
         yield from self._lost()
+        # A gauge of 1 whose labels say what runs, as Prometheus' own `_info` series do.
         info = GaugeMetricFamily(
             "clauseway_gateway", "The process.", labels=("version", "agreement")
         )
@@ -181,6 +183,7 @@ class Figures(Collector):
         yield GaugeMetricFamily(
             "clauseway_journal_full",
             "1 while the usage journal finds no room.",
+            # Without its copy the journal refuses too, but not for want of room: see `_copy`.
             value=shared.spool.full is not None and not isinstance(shared.spool.full, Uncopied),
         )
         yield GaugeMetricFamily(

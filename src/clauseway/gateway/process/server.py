@@ -408,7 +408,9 @@ class Server:
         left = list(shared.connections)
         for connection in left:
             connection.abort()
+        # One turn of the loop, in which connections that were cut off report their end.
         await asyncio.sleep(0)
+        # Requests that nobody waits for any more would run on without a connection.
         for unattended in list(shared.unattended):
             unattended.cancel()
         shared.wheel.stop()

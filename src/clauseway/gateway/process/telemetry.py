@@ -152,6 +152,7 @@ class TelemetryWatcher:
                 )
             ],
             self._resource,
+            # `close` ends it, within a bound; the SDK's exit handler would wait for a collector.
             shutdown_on_exit=False,
             views=[
                 _bounded("gen_ai.client.operation.duration", _DURATION_BOUNDS),
@@ -296,6 +297,7 @@ class TelemetryWatcher:
             attributes |= {
                 _USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE
             }
+        # The conventions give `error.type` to failures only.
         if not 200 <= explanation.status < 400:
             attributes["error.type"] = _error(explanation.status)
         return attributes

@@ -136,6 +136,8 @@ class Attempt(Receiver):
         wanted, shared = owner.wanted, owner.shared
         buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
         reserved = self.reserved
+        # The intent goes first: if this process dies, the attempt is found in the journal and the
+        # whole reservation counts as spent.
         shared.spool.append(
             pack_intent(
                 boot=shared.boot,
@@ -196,6 +198,7 @@ class Attempt(Receiver):
     def _send(self, upstream: UpstreamConnection) -> None:
         target, wanted = self.candidate.target, self._owner.wanted
         write_head = target.write_head
+        # The connection is as good as before; only the credential is missing.
         if write_head is None:
             target.endpoint.keep(upstream)
             self._fail(Failure("has no credential at present"))
@@ -204,10 +207,12 @@ class Attempt(Receiver):
         body = wanted.operation.splice(
             wanted.asked, wanted.body, wanted.content_type, target.destination
         )
+        # Kept to know, after a 401, whether the refused credential was renewed meanwhile.
         self._presented = write_head
         call = wanted.call
         if target.envelope is not None:
             call, body = target.envelope(call, body, wanted.forwarded, wanted.asked.streamed)
+        # The wall clock, never the business clock: clouds reject signatures of another time.
         head = write_head(call, body, wanted.forwarded, int(time()))
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
@@ -253,6 +258,7 @@ class Attempt(Receiver):
             return
         if not self.status and self._head_received(upstream):
             self._stream_received(data, complete)
+        # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
         elif self._encoded:
             self.cancel()
             self._fail(Failure("answered in an encoding that nobody asked for", self.status))
@@ -558,6 +564,7 @@ class Attempt(Receiver):
         if customer.allowance is None:
             return
         where, reserved = self.candidate.target, self.reserved
+        # The resource runs on: its end brings the charge, and until then the reservation stays.
         if self.pending_resource is not None:
             lasts = self.pending_resource.hold is not None
             held = Reservation(

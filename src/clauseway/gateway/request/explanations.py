@@ -91,6 +91,7 @@ class Explanations:
         self._charged = [0] * _KEPT
 
     def keep(self, number: int, explanation: RequestExplanation) -> None:
+        # A ring: each request takes the place of the one `_KEPT` before it.
         place = number % _KEPT
         self._numbers[place] = number
         self._packed[place] = _pack(
@@ -121,6 +122,7 @@ class Explanations:
     def find(self, number: int) -> RequestExplanation | None:
         place = number % _KEPT
         buyer = self._buyers[place]
+        # The place may hold a later request, or none yet.
         if self._numbers[place] != number or buyer is None:
             return None
         packed = _unpack(self._packed[place])

@@ -203,6 +203,7 @@ def retry_lines(head: list[bytes]) -> bytes:
 def _words_in(body: bytes) -> _Words:
     try:
         decoded = _decode(body)
+    # A proxy's page, or nothing: only the status speaks.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Words()
     error = decoded.error
@@ -214,6 +215,7 @@ def _words_in(body: bytes) -> _Words:
             param=bytes(error.param),
             flagged=error.metadata is not None and stated(error.metadata.flagged_input),
         )
+    # Not OpenAI's shape: the fields stand at the top, or `error` itself is the sentence.
     return _Words(
         code=_text_of(decoded.code),
         type=decoded.type or "",

@@ -246,6 +246,7 @@ class IssuedIndex:
         beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
         terms, values = [], [buyer.organisation, buyer.project, endpoint, *deployments]
         if after is not None:
+            # A row value: what was made in one nanosecond is told apart by its identifier.
             terms.append(f"AND (created_ns, issued.identifier) {beyond} (?, ?)")
             values += (after.created_ns, after.identifier)
         if purpose:
@@ -384,6 +385,7 @@ class IssuedIndex:
 
         def written(outcome: bool | OSError) -> None:
             if isinstance(outcome, OSError):
+                # A full disk may have room again; until then the claims stay as they were.
                 self._loop.call_later(_AGAIN_S, self._queue.put, change)
                 return
             for identifier in claims:

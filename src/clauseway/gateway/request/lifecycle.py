@@ -247,6 +247,7 @@ class Lifecycle(AttemptOwner):
             while shortage is not None and shortage.may_grow:
                 await self.shared.allowances.grow(shortage)
                 shortage = allowance.admit(self.shared.wheel.now_s)
+            # The client left, or the deadline came, while the lease server was asked.
             if self._over or self._finishing:
                 return
             self._preparing = None
@@ -426,6 +427,7 @@ class Lifecycle(AttemptOwner):
         good = 200 <= status < 300
         counts = self.shared.counts
         (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
+        # The cloud keeps this prompt's beginning now: the next request with its key goes there.
         if good and self.wanted.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
@@ -574,8 +576,10 @@ class Lifecycle(AttemptOwner):
         def claimed(outcome: bool | OSError) -> None:
             if outcome is True:
                 attempt.record_end(end.resource, end.units, end.status)
+                # Marked as reported once the record is durable; see `issued` for a death before.
                 shared.spool.wait(_MeteredMarker(shared, identifier))
             else:
+                # Another request has claimed the end and meters it: here it would count twice.
                 attempt.pending_resource = None
                 attempt.record(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
@@ -801,17 +805,20 @@ class Lifecycle(AttemptOwner):
     def _answer_none_left(self) -> None:
         """Answer that no candidate can be asked, or that none is left."""
         shortage = self._first_shortage
+        # No cloud was asked: the client's own limit is the reason.
         if shortage is not None and not self._tried:
             self._answer_shortage(shortage)
             return
         statuses = {tried.status for tried in self._tried}
         retry = retry_lines(self._failure_head or [])
+        # All wait for a `Retry-After` of theirs: pass on the soonest.
         if not statuses and self._busy_until_s:
             wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
             self._answer_failure(
                 CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S),
                 b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
             )
+        # All say that they have no such model, and its vendor has retired it: believe them.
         elif statuses == {404} and self._retirement_message:
             self._answer_failure(UNKNOWN_MODEL)
         elif statuses == {429}:
@@ -859,8 +866,10 @@ class Lifecycle(AttemptOwner):
         for attempt in (self._attempt, self._hedge):
             if attempt is not None:
                 attempt.cancel()
+                # It was called off by our fault: no failure of the cloud's.
                 attempt.candidate.target.health.cancelled()
                 self._record_raised(attempt)
+        # The status has gone out with the head; only an event can still tell of the failure.
         if self._streaming and stream is not None:
             event = stream.broken(INTERNAL, OWN_FAULT)
             answer = _last_of_stream(event, self._client.chunked)

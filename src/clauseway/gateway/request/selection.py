@@ -253,6 +253,7 @@ class Selector:
         lacking = [skipped for skipped in selection.skipped if not cloud or skipped.cloud == cloud]
         refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
         where = f"on {cloud}" if cloud else "on any cloud"
+        # A deployment that only lacks something is permitted: the agreement is not to blame.
         if lacking:
             named = "; ".join(map(str, lacking))
             message = f"No deployment of {model} {where} can serve this request: {named}."
@@ -260,6 +261,7 @@ class Selector:
         if not refusals:
             message = f"No deployment serves {model} {where} for this key; the agreement does not stand in the way."
             raise Refused(errors.NO_DEPLOYMENT, message, param="model", skipped=selection.skipped)
+        # Every cloud that its terms close is named, not only the first.
         for refusal in refusals:
             self._shared.counts.refused[refusal.cloud] += 1
         message = " ".join([refusal.message for refusal in refusals])

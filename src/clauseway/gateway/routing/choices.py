@@ -165,6 +165,7 @@ class DeploymentChoice:
                 reason = f"what the request follows lies on {deployment}"
             elif operation.name in target.lacks:
                 reason = f"has no {operation.name}"
+            # What it makes has to be read and deleted there later too.
             elif lacking := target.lacks.intersection(operation.depends_on):
                 reason = f"has no {' and no '.join(sorted(lacking))}"
             elif option.lacks & bits:
@@ -199,6 +200,8 @@ class DeploymentChoice:
         standings = [candidate.target.standing(now_s) for candidate in selection.candidates]
         ranked = order(self._strategy, standings, length, streamed)
         first = ranked[0]
+        # The first that has the prompt in its cache goes ahead, unless a plain price elsewhere is
+        # lower still, or the best is provisioned, and so paid for whether it is used or not.
         for at in ranked[1:] if cached_at else ():
             here = selection.candidates[at].target.name == cached_at
             paid_for = standings[first].provisioned and not standings[at].provisioned
@@ -210,6 +213,7 @@ class DeploymentChoice:
                 ranked.remove(at)
                 ranked.insert(0, at)
                 break
+        # Beyond the model's published retirement: only where nothing else answers.
         if self._late:
             ranked.sort(key=lambda at: id(selection.candidates[at]) in self._late)
         return selection._replace(candidates=tuple(selection.candidates[at] for at in ranked))

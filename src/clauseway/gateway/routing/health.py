@@ -100,6 +100,7 @@ class Health:
         elif self._failed_key != key:
             self._failed_key = ANY_KEY
         self._failures += 1
+        # One that is ejected already was probed: the probe's failure ejects it again at once.
         if self._failures < _FAILURES and (not self.until_s or self.asked_for_pause):
             return
         self.until_s = max(

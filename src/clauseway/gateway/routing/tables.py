@@ -343,6 +343,7 @@ def _against(policy: Policy, snapshot: str, target: Target, option: Option) -> s
     missing = [name for name in policy.certifications if name not in target.certifications]
     if missing:
         return f"has no certification {', '.join(missing)}, which the policy asks for"
+    # No request asks for this capability: the tenant's residency does.
     if "eu" in policy.residency and option.lacks & _EU:
         return option.reasons[_EU]
     if policy.strategy == "pinned" and label.deployment != policy.pinned:

@@ -134,12 +134,14 @@ class CallTarget:
         every choice may be as long as the request or the model allows."""
         rates = scale.rates
         output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
+        # Most requests: a token of text has at least one byte. Comparing costs less than `min`.
         if needs is PLAIN and self._of_text:
             input_max = body_bytes if body_bytes < self._context_max else self._context_max
             if input_max > scale.long:
                 rates = scale.ceiling(input_max)
             worth = input_max * rates.input_max + output_max * rates.output_max
             return Reserved(worth, input_max + output_max, output_max)
+        # Links, stored files, earlier turns: nothing in the body bounds what they bring.
         if needs.unbounded:
             input_max = self._context_bound
         elif needs.tokens_max:
@@ -147,6 +149,7 @@ class CallTarget:
         else:
             input_max = min(body_bytes + needs.images * self._image_max, self._context_max)
         rates = scale.ceiling(input_max)
+        # Sound and pictures have prices of their own: take the dearest unit for every token.
         if needs.unbounded or needs.images or needs.audio or not self._of_text:
             worth = input_max * rates.any_input_max + output_max * rates.any_output_max
         else:

@@ -90,6 +90,7 @@ class Tariff:
             endpoint if endpoint in tariffs.endpoints else "",
             "" if tier == DEFAULT_TIER else tier,
         )
+        # A batch's report sums many requests: no length tells which step of the price holds.
         if endpoint in _BATCHES:
             return self._of_any_length(case)
         if case == _PLAIN:
@@ -234,6 +235,7 @@ class Tariffs:
         )
         self.tiered = any(price.tier not in ("", BATCH) for price in prices)
         self.hourly = any(price.hours for price in prices)
+        # Nothing changes between two of these instants: one compiled tariff serves them all.
         bounds = {bound for price in prices for bound in (price.begin_ns, price.end_ns)}
         bounds |= {bound for lack in target.lacks for bound in (lack.begin_ns, lack.end_ns)}
         self._cuts = sorted(bounds)

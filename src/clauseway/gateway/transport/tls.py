@@ -24,6 +24,7 @@ def toward_clients(tls: TlsSettings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(_ALPN)
     try:
+        # Without a callback, OpenSSL would ask for the key's passphrase on the terminal.
         context.load_cert_chain(tls.certificate, tls.key, password=_no_passphrase)
     except (OSError, ValueError) as error:
         todo = "Give the chain (ours first) and its private key, as PEM and without a passphrase."
@@ -31,6 +32,7 @@ def toward_clients(tls: TlsSettings) -> ssl.SSLContext | None:
             f"{tls.certificate} with {tls.key}", error, "tls.certificate", todo
         ) from None
     if tls.client_ca:
+        # Mutual TLS: with an authority to check them by, clients have to show a certificate.
         _trust(context, tls.client_ca, "tls.client_ca")
         context.verify_mode = ssl.CERT_REQUIRED
     return context

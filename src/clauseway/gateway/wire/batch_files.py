@@ -88,6 +88,7 @@ def read_line(written: bytes) -> BatchLine:
     try:
         check_utf8(written)
         line = _decode_line(written)
+        # Names that stand twice are read by some clouds otherwise than here (choice 30).
         members_once(written, _LINE_READ)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadBody(f"it is no request of a batch: {error}") from None

@@ -135,6 +135,7 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
         return error_response(kind, shortage.message, headers=lines)
     seconds = shortage.retry_after_s
     when = (
+        # Whole seconds, rounded up (RFC 9110, 10.2.3); OpenAI's clients prefer the milliseconds.
         b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000)
         if seconds
         else b""

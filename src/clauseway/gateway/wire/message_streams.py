@@ -67,14 +67,17 @@ class MessageStream(TypedStream):
         if kind == "message_start" and decoded.message is not None:
             self._usage, self.report = decoded.message.usage, data
         elif kind == "message_delta" and decoded.usage is not None:
+            # The figures of `message_delta` are totals so far, not additions.
             self._usage = _together(self._usage, decoded.usage)
             self.units = units_of_message(self._usage)
+        # Held back until the usage record is durable.
         elif kind == "message_stop" and self.committed:
             self.done = True
             self.last = event
             return b""
         self.failed = self.failed or kind == "error" or stated(decoded.error)
         self.events += kind == "content_block_delta"
+        # From the first content on, no other cloud may be asked.
         self.committed = self.committed or (
             bool(data) and kind not in _ANNOUNCING and not self.failed
         )

@@ -96,16 +96,20 @@ def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]
     if not content_type.lower().startswith(b"multipart/form-data") or boundary is None:
         raise BadForm("its content type is not multipart/form-data with a boundary")
     delimiter = b"--" + (boundary[1] or boundary[2])
+    # The first delimiter begins the body or a line; a preamble is skipped (RFC 2046, 5.1.1).
     begin = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
+    # -1 for none, and 2 more.
     if begin == 1:
         raise BadForm("its boundary does not come in it")
     at = begin + len(delimiter)
     for _ in range(_PARTS_MAX):
+        # Two hyphens behind it make a delimiter the last.
         if body.startswith(b"--", at):
             return
         if not body.startswith(b"\r\n", at):
             raise BadForm("what begins like its boundary goes on otherwise")
         head_end = body.find(b"\r\n\r\n", at)
+        # From the head's own line break: in an empty part it is the delimiter's too.
         end = body.find(b"\r\n" + delimiter, head_end + 2)
         if head_end < 0 or end < 0:
             raise BadForm("a part of it does not end")

@@ -551,6 +551,7 @@ def asking_of(method: bytes, url: bytes) -> RequestLine:
     )
     dated = _DATED.fullmatch(path)
     if dated is not None:
+        # Azure's dated paths name the model: what goes by no model has none there.
         routed = [other for other in _FIXED.get(b"/v1" + dated[2], []) if other.routed]
         asking = _by_method(method, routed)
         return asking._replace(model=_unquoted(dated[1]), query=query)
@@ -565,6 +566,7 @@ def asking_of(method: bytes, url: bytes) -> RequestLine:
         raise UnknownPath
     asking = _by_method(method, [operation for _, operation in matches])
     identifier, *parts = matches[0][0].groups()
+    # The second name in a path is that of a part, such as an item of a conversation.
     return asking._replace(
         identifier=identifier.decode(), query=query, part=b"".join(parts).decode()
     )

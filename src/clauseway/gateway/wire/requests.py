@@ -147,14 +147,17 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
             bits |= format_needed(self.response_format, in_text=False)
         if self.logprobs:
             bits |= _LOGPROBS
+        # A list of words, of which only this one matters: its bytes suffice.
         if self.modalities is not ABSENT and b'"audio"' in bytes(self.modalities):
             bits, audio = bits | _AUDIO_OUTPUT, True
+        # Search results enter the prompt: the body does not bound the input.
         if stated(self.web_search_options):
             bits, unbounded = bits | _WEB_SEARCH, True
         if stated(self.prediction):
             bits |= _PREDICTED
         if self.store:
             bits |= _STORED
+        # `n: 1` is the default, and every cloud has it.
         if self.n and self.n > 1:
             bits |= _SEVERAL_CHOICES
         needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
@@ -252,6 +255,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
             bits |= _LOGPROBS
         if self.background:
             bits |= _BACKGROUND
+        # `generate_summary` is the older name of `summary`.
         if self.reasoning is not None and (
             self.reasoning.summary or self.reasoning.generate_summary
         ):
@@ -260,8 +264,10 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
             bits |= _STORED
         if self.conversation:
             bits |= _CONVERSATIONS
+        # A template's text lies at the cloud: the body does not bound the input.
         if stated(self.prompt):
             bits, unbounded = bits | _TEMPLATES, True
+        # Earlier turns come with it, as long as the model's context at most.
         if self.previous_response_id or self.conversation:
             unbounded = True
         needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
@@ -348,6 +354,7 @@ def reader_of(
             for name, names in nested:
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
                     members_once(members[name], names, name)
+        # msgspec says where: "… - at `$.messages[0]`"; clients get the path as `param`.
         except msgspec.ValidationError as error:
             wrong, _, path = str(error).partition(" - at `$")
             raise BadBody(

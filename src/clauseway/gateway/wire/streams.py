@@ -122,6 +122,7 @@ class EventStream:
             self._carry = b""
         if not block:
             return b""
+        # After `[DONE]`: waits with it for the usage record.
         if self.done:
             self._hold_last(block)
             return b""
@@ -196,12 +197,14 @@ class EventStream:
         try:
             chunk = _decode_chunk(data)
             members = _decode_members(data)
+        # No JSON as we know it: the client may read it.
         except (msgspec.DecodeError, UnicodeDecodeError):
             return event
         if "usage" not in members:
             return event
         if chunk.usage is not None:
             self.usage, self.report = chunk.usage, data
+            # Asked for by us alone: this event exists for its usage.
             return event if chunk.choices else b""
         if bytes(members["usage"]) != b"null":
             return event

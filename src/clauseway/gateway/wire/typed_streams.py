@@ -94,6 +94,7 @@ class TypedStream:
         self._carry = block[end:]
         if len(self._carry) > _EVENT_BYTES_MAX:
             raise BadStream(f"an event is longer than {_EVENT_BYTES_MAX} bytes")
+        # Behind the last event: waits with it for the usage record.
         if self.done:
             self._hold_last(block[:end])
             return b""
@@ -101,6 +102,7 @@ class TypedStream:
         passed = b"".join(self._event(event) for event in events_in(block[:end])) if end else b""
         if going_on:
             return passed
+        # A cloud may still break off, and another be asked: the client gets nothing until content.
         self._held += passed
         if self.committed:
             held, self._held = self._held, b""
@@ -145,6 +147,7 @@ class TypedStream:
         self._sequence = max(self._sequence, decoded.sequence_number)
         if decoded.response is not None:
             self.made = decoded.response
+        # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.committed or kind not in _FAILED):
             self.units, self.report = self._units_in(data), data
             self.done = self.committed = True

@@ -76,11 +76,14 @@ def request_of(
     if bytes(members.pop("background", b"null")) == b"true":
         raise BadBody("A response in the background is asked for over POST.", "background")
     lane = bytes(members.pop("stream_id", b""))
+    # Two more for the quotes: the lane is kept as it was written.
     if lane and (len(lane) > _LANE_MAX or lane[:1] != b'"'):
         raise BadBody(f"'stream_id' is a text of {_LANE_MAX - 2} bytes at most.", "stream_id")
     generate = bytes(members.pop("generate", _TRUE))
     if generate not in (b"true", b"false", b"null"):
         raise BadBody("'generate' is true or false.", "generate")
+    # The prepared input was never sent: it goes ahead, and the cloud's own identifier, if any,
+    # takes the place of ours.
     if prepared is not None and _names(members, prepared):
         members["input"] = _joined((*prepared.items, *_items_of(members)))
         members["previous_response_id"] = prepared.follows
