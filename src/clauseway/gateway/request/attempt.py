@@ -72,9 +72,9 @@ class AttemptOwner(ABC):
     @abstractmethod
     def attempt_raised(self, attempt: "Attempt", error: Exception) -> None: ...
     @abstractmethod
-    def expect(self, attempt: "Attempt") -> None: ...
+    def set_deadline(self, attempt: "Attempt") -> None: ...
     @abstractmethod
-    def expect_by(self, attempt: "Attempt", due_s: float) -> None: ...
+    def shorten_deadline(self, attempt: "Attempt", due_s: float) -> None: ...
     @abstractmethod
     def count_buffered(self, count: int) -> None: ...
     @abstractmethod
@@ -158,7 +158,7 @@ class Attempt(Receiver):
             ruling,
         )
         target.health.asked(shared.wheel.now_s, owner.customer.label)
-        owner.expect(self)
+        owner.set_deadline(self)
         upstream = target.endpoint.take()
         if upstream is not None:
             self._send(upstream)
@@ -235,7 +235,7 @@ class Attempt(Receiver):
         self._working = None
         if renewed:
             self.status, self._is_error, self._pieces, self._collected = 0, False, None, 0
-            self._owner.expect(self)
+            self._owner.set_deadline(self)
             self._connect()
         else:
             self._fail(Failure("refused our credential", self.status))
@@ -287,7 +287,7 @@ class Attempt(Receiver):
                 return True
         elif is_suspect(status):
             self._is_error = True
-            self._owner.expect_by(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
+            self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
         return False
 
     def _collect(self, data: bytes) -> None:
@@ -361,9 +361,9 @@ class Attempt(Receiver):
                 self.candidate.target.health.succeeded()
             # After the last event only the connection has to end; else the next event is awaited.
             if stream.done:
-                owner.expect_by(self, owner.shared.wheel.now_s + _PATIENCE_S)
+                owner.shorten_deadline(self, owner.shared.wheel.now_s + _PATIENCE_S)
             else:
-                owner.expect(self)
+                owner.set_deadline(self)
             if events:
                 owner.stream_content(self, events)
         elif stream.failed:

@@ -7,7 +7,8 @@ From there this file is the walk, section by section:
     prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
                 list from several cloud accounts is merged. Most requests skip this step
     choose      take the best candidate that was not tried yet, is healthy and has room
-    attempt     reserve the worst case, write an intent to the journal, send the request
+    attempt     reserve the worst case, write an intent to the journal, send the request; where a
+                slice of a budget is too small, wait for a larger one, at the first attempt only
     answer      the cloud answers, whole or as a stream. Once the first stream content is sent, no
                 other cloud is tried: the client gets the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
@@ -176,6 +177,11 @@ class Lifecycle(AttemptOwner):
         return self._streaming and self._held_events is None
 
     @property
+    def _is_decided(self) -> bool:
+        """Return whether the answer is on its way, or nobody waits for one any more."""
+        return self._over or self._finishing
+
+    @property
     def others_left(self) -> bool:
         """Return whether another candidate could be asked."""
         return self._next_index < len(self._candidates)
@@ -218,7 +224,7 @@ class Lifecycle(AttemptOwner):
             self._finishing = True
             self._status = JOURNAL_FULL.status
             self._message = "The usage journal could not be written."
-            self.durable(error)
+            self._answer_unwritten(error)
 
     def _prepare_or_attempt(self) -> None:
         shortage, self.shortage = self.shortage, None
@@ -248,14 +254,14 @@ class Lifecycle(AttemptOwner):
                 await self.shared.allowances.grow(shortage)
                 shortage = allowance.admit(self.shared.wheel.now_s)
             # The client left, or the deadline came, while the lease server was asked.
-            if self._over or self._finishing:
+            if self._is_decided:
                 return
             self._preparing = None
             if shortage is None:
                 self._prepare_or_attempt()
             else:
-                limits = allowance.rate_limit_headers(self.shared.wheel.now_s)
-                self._answer_shortage(shortage, limits)
+                limit_lines = allowance.rate_limit_headers(self.shared.wheel.now_s)
+                self._answer_shortage(shortage, limit_lines)
         except Exception as error:
             self._preparing = None
             self.end_with_own_fault(error)
@@ -320,6 +326,8 @@ class Lifecycle(AttemptOwner):
                 self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s, self.customer.label):
                 self._skip(candidate, target.health.why)
+                # A cloud that said when to come again would refuse until then. Any other may have
+                # recovered: better than no answer.
                 if target.health.asked_for_pause and target.health.named_duration:
                     self._busy_until_s = min(self._busy_until_s or FOREVER_S, target.health.until_s)
                 else:
@@ -343,8 +351,8 @@ class Lifecycle(AttemptOwner):
     # -- attempt
 
     def _attempt_at(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and begin the attempt, or wait for a budget to grow; return False
-        if a limit or budget is too small."""
+        """Reserve the worst case and begin the attempt, or wait for a budget to grow. Return whether
+        the request is looked after by one of the two: not where a limit or budget is too small."""
         target = candidate.target
         reserved = self._worst_case(target)
         allowance = self.customer.allowance
@@ -400,7 +408,7 @@ class Lifecycle(AttemptOwner):
         """
         try:
             await self.shared.allowances.grow(shortage)
-            if self._over or self._finishing:
+            if self._is_decided:
                 return
             self._preparing = None
             if not self._attempt_at(candidate):
@@ -458,7 +466,7 @@ class Lifecycle(AttemptOwner):
             self._remember_cache(attempt)
         framed = self._stream_head(attempt, framed)
         resources = self._resources
-        background_id = resources.runs_on(attempt.stream) if resources is not None else ""
+        background_id = resources.background_id_of(attempt.stream) if resources is not None else ""
         if resources is None or not background_id:
             client.write(framed)
             return
@@ -533,7 +541,7 @@ class Lifecycle(AttemptOwner):
             if self._attempt is not None:
                 self._attempt.pending_resource = None
             self._cancel_attempts()
-            self.durable(outcome)
+            self._answer_unwritten(outcome)
         else:
             self._client.write(b"".join(waiting))
 
@@ -569,7 +577,11 @@ class Lifecycle(AttemptOwner):
         self, end: End, attempt: Attempt, last_bytes: bytes, files: list[Issued]
     ) -> None:
         """Claim the end of a pending resource and meter its usage, unless another request has
-        claimed it."""
+        claimed it.
+
+        The outcome of the claim is True where the end is ours to meter, False where another request
+        has it, and an error where the claim could not be written.
+        """
         shared, identifier = self.shared, end.resource.identifier
         self._finishing = True
 
@@ -584,7 +596,7 @@ class Lifecycle(AttemptOwner):
                 attempt.record(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
             if isinstance(outcome, OSError):
-                self.durable(outcome)
+                self._answer_unwritten(outcome)
             else:
                 self._finish_issuing(last_bytes, files)
 
@@ -604,7 +616,7 @@ class Lifecycle(AttemptOwner):
                 return
             for row in rows:
                 self.shared.holds.drop(row.identifier)
-            self.durable(outcome)
+            self._answer_unwritten(outcome)
 
         self.shared.issued.add(rows, self._guarded(written))
 
@@ -678,6 +690,10 @@ class Lifecycle(AttemptOwner):
         self._finishing = True
         self._last_bytes = last_bytes
         self.shared.spool.wait(self)
+
+    def _answer_unwritten(self, error: OSError) -> None:
+        """Answer that something of this request could not be written to disk."""
+        self.durable(error)
 
     def durable(self, error: OSError | None) -> None:
         """Send the last bytes, or, with an error, say that the journal could not be written."""
@@ -795,11 +811,11 @@ class Lifecycle(AttemptOwner):
         why = "no retries are left: too many requests fail at present"
         self._skipped = (*self._skipped, Skipped("", "", why))
 
-    def _answer_shortage(self, shortage: Shortage, limits: bytes = b"") -> None:
+    def _answer_shortage(self, shortage: Shortage, limit_lines: bytes = b"") -> None:
         """Answer that a limit or budget is exhausted, or that its lease server cannot be reached.
-        `limits` are header lines."""
+        `limit_lines` are header lines."""
         self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
-        answer = shortage_response(shortage, self._header_lines(limits))
+        answer = shortage_response(shortage, self._header_lines(limit_lines))
         self._answer(shortage_kind(shortage).status, answer, shortage.message)
 
     def _answer_none_left(self) -> None:
@@ -893,7 +909,7 @@ class Lifecycle(AttemptOwner):
 
     # -- deadlines and the hedge
 
-    def expect(self, attempt: Attempt) -> None:
+    def set_deadline(self, attempt: Attempt) -> None:
         """Set the attempt's deadline: its own time limit, at most the request's."""
         due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
         # cheaper than min(); runs for every attempt
@@ -902,7 +918,7 @@ class Lifecycle(AttemptOwner):
             due_s = self._earliest_due_s()
         self._set_due(due_s)
 
-    def expect_by(self, attempt: Attempt, due_s: float) -> None:
+    def shorten_deadline(self, attempt: Attempt, due_s: float) -> None:
         """Set the attempt's deadline to `due_s`, if it is not earlier already."""
         attempt.due_s = min(attempt.due_s, due_s)
         self._set_due(self._earliest_due_s())

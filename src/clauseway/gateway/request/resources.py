@@ -67,7 +67,7 @@ class Resources:
         assert isinstance(asked, Batching)
         return Reserved(asked.picodollars, 0, asked.output_tokens)
 
-    def runs_on(self, stream: Stream | None) -> str:
+    def background_id_of(self, stream: Stream | None) -> str:
         """Return the identifier of a response in the background, which goes on without its client;
         else empty."""
         made = stream.made if stream is not None else None
