@@ -30,8 +30,8 @@ from clauseway.values import Interval, InvalidInput, Problem, day_of
 
 _ZERO = Decimal(0)
 NOTHING_CARRIED: Mapping[ShareKey, Carried] = {}
-# Members that were added since the first receipts, with the values that mean nothing is said.
-_ADDED: Mapping[str, tuple[object, ...]] = {
+# Members that were added since the first receipts, each with the values that say nothing.
+_UNSAID_LATER: Mapping[str, tuple[object, ...]] = {
     **dict.fromkeys(("cap_opening", "withholding", "vouchers", "usage", "usage_before"), ("",)),
     "attempts": (0,),
     **dict.fromkeys(
@@ -78,15 +78,14 @@ def settle(
     problems += [] if problems else _unusable(in_force, assumptions)
     if problems:
         raise InvalidInput(*problems)
-    # Settle twice if sales are in dispute: with them taken back, and as if disputes were rejected.
     used = (*assumptions.used(names), *losses)
     line_names = _line_names(in_force)
 
-    def shared(
+    def settle_shares(
         back: Sequence[SaleRecord], before: Mapping[ShareKey, Carried]
     ) -> tuple[list[ShareResult], set[date]]:
-        lines, sales = _with(back, revenue, ordered or {})
-        settled = [
+        lines, sales = _with_taken_back(back, revenue, ordered or {})
+        sharings = [
             Sharing(
                 share,
                 period,
@@ -101,14 +100,15 @@ def settle(
                 in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term)
             )
         ]
-        return [share.result() for share in settled], {
-            day for share in settled for day in share.needs_order
+        return [sharing.result() for sharing in sharings], {
+            day for sharing in sharings for day in sharing.needs_order
         }
 
-    results, unordered = shared([*credited, *disputed], carried)
+    # Settle twice if sales are in dispute: with them taken back, and as if disputes were rejected.
+    results, unordered = settle_shares([*credited, *disputed], carried)
     at_stake: tuple[Disputed, ...] = ()
     if disputed:
-        rejected, also = shared(credited, carried_if_rejected)
+        rejected, also = settle_shares(credited, carried_if_rejected)
         at_stake, unordered = _at_stake(results, rejected), unordered | also
     return Settlement(
         period=period,
@@ -152,9 +152,9 @@ def carry(
     problems += _unknown_hosts(revenue, catalog) if assumptions.host_owns else []
     if problems:
         raise InvalidInput(*problems)
-    lines, _ = _with(back, revenue, {})
+    lines, _ = _with_taken_back(back, revenue, {})
     sharing = Sharing(share, period, lines, catalog, assumptions, {}, before)
-    sharing.result()
+    sharing.result()  # what is carried is known once all is shared
     return sharing.carried()
 
 
@@ -182,7 +182,7 @@ def _of_unknown_length(revenue: Iterable[RevenueLine], period: Interval) -> list
     ]
 
 
-def _with(
+def _with_taken_back(
     back: Sequence[SaleRecord],
     revenue: Sequence[RevenueLine],
     ordered: Mapping[date, Sequence[SaleRecord]],
@@ -310,20 +310,22 @@ def _receipt(
 
     Usage batches and shares count as sets: their order changes nothing.
     """
-    hashed_inputs = _hashed(msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches))))
+    hashed_inputs = _as_first_hashed(
+        msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches)))
+    )
     if inputs.usage or inputs.usage_before:
         del hashed_inputs["batches"]
-    assumed = [_assumed(assumption) for assumption in assumptions]
+    assumed = [_assumption_as_first_hashed(assumption) for assumption in assumptions]
     stated = (
         period,
-        [_hashed(share) for share in sorted(shares, key=lambda share: share.term)],
+        [_as_first_hashed(share) for share in sorted(shares, key=lambda share: share.term)],
         assumed,
         hashed_inputs,
     )
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
 
 
-def _assumed(assumption: Assumption) -> dict[str, Any]:
+def _assumption_as_first_hashed(assumption: Assumption) -> dict[str, Any]:
     """Return an assumption as the first receipts hashed it, with the figure's own standing."""
     written: dict[str, Any] = msgspec.to_builtins(assumption)
     written["standing"] = assumption.standing_of_figure
@@ -331,13 +333,13 @@ def _assumed(assumption: Assumption) -> dict[str, Any]:
     return written
 
 
-def _hashed(record: msgspec.Struct) -> dict[str, Any]:
+def _as_first_hashed(record: msgspec.Struct) -> dict[str, Any]:
     """Return a record without later members that say nothing, so that an unchanged record keeps its
     receipt."""
     written: dict[str, Any] = msgspec.to_builtins(record)
-    for name, unsaid in _ADDED.items():
+    for name, unsaid in _UNSAID_LATER.items():
         if name in written and written[name] in unsaid:
             del written[name]
     if isinstance(record, RevenueShare):
-        written["base"] = _hashed(record.base)
+        written["base"] = _as_first_hashed(record.base)
     return written

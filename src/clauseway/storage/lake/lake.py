@@ -44,11 +44,12 @@ from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
 from clauseway.values import Interval
 
-Along = Callable[[Connection], object]
+# Writes in the transaction that commits a batch.
+AlsoWrite = Callable[[Connection], object]
 # Rows that are read or skipped together: few enough that a look-up of a few requests reads little.
 _ROW_GROUP = 131_072
 _NO_LIMIT_NS = (1 << 63) - 1
-_PLACE = ["product", "cloud", "seller", "region"]
+_SOLD_WHERE = ["product", "cloud", "seller", "region"]
 # Folders of the published table (`publishing`), which readers of the lake never look into.
 METADATA, PUBLISHED = "metadata", "published"
 # The data files that the published table stands on: they stay.
@@ -56,7 +57,7 @@ DATA_FILES = f"{METADATA}/data-files.json"
 _FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
 
 
-def nothing(_: Connection) -> None:
+def write_nothing(_: Connection) -> None:
     """Write nothing along with a batch."""
 
 
@@ -99,7 +100,7 @@ class Lake:
         other.engine = engine
         return other
 
-    def seal(self, batch: UsageBatch, sealed_ns: int, *, also: Along = nothing) -> bool:
+    def seal(self, batch: UsageBatch, sealed_ns: int, *, also: AlsoWrite = write_nothing) -> bool:
         """Seal a batch; return whether it is new. Once this returns, the batch is durable and the
         spool may release it.
 
@@ -111,11 +112,13 @@ class Lake:
             return False
         usage, flawed = sound_table(batch)
 
-        def along(connection: Connection) -> None:
+        def with_quarantine(connection: Connection) -> None:
             hold(connection, flawed, sealed_ns)
             also(connection)
 
-        return self.seal_tables(batch.range, usage, intent_table(batch), sealed_ns, also=along)
+        return self.seal_tables(
+            batch.range, usage, intent_table(batch), sealed_ns, also=with_quarantine
+        )
 
     def seal_tables(
         self,
@@ -124,7 +127,7 @@ class Lake:
         intents: pa.Table,
         sealed_ns: int,
         *,
-        also: Along = nothing,
+        also: AlsoWrite = write_nothing,
     ) -> bool:
         """Seal a range that is columns already (`USAGE_SCHEMA`, `INTENT_SCHEMA`).
 
@@ -139,7 +142,7 @@ class Lake:
         intents: pa.Table,
         sealed_ns: int,
         *,
-        also: Along = nothing,
+        also: AlsoWrite = write_nothing,
     ) -> bool:
         """Seal a range whose usage comes in parts, each of one event day and the days in order.
 
@@ -313,7 +316,7 @@ class Lake:
         return digest, size
 
 
-def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also: Along) -> None:
+def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also: AlsoWrite) -> None:
     list_files(connection, files)
     add_sums(connection, sums)
     also(connection)
@@ -321,8 +324,8 @@ def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also:
 
 def _places(usage: pa.Table) -> set[tuple[str, ...]]:
     """Return the products, clouds, sellers and regions of usage, for `LakeFile.places`."""
-    distinct = usage.select(_PLACE).group_by(_PLACE, use_threads=False).aggregate([])
-    return {tuple(row[name] for name in _PLACE) for row in distinct.to_pylist()}
+    distinct = usage.select(_SOLD_WHERE).group_by(_SOLD_WHERE, use_threads=False).aggregate([])
+    return {tuple(row[name] for name in _SOLD_WHERE) for row in distinct.to_pylist()}
 
 
 def _by_day(table: pa.Table) -> Iterator[pa.Table]:
