@@ -68,10 +68,12 @@ def test_a_lease_server_that_is_asked_no_more_is_left(tmp_path: Path, turned_to:
         async with await asyncio.start_unix_server(server.serve, tmp_path / "leases"):
             current.reload(str(tmp_path / "leases"))
             await current.lease([ASK])
+            held = current._socket  # so that it is closed, and not only collected
             if turned_to == "the end":
                 current.close()
             else:
                 current.reload("")
             await asyncio.wait_for(server.left.wait(), 10)
+            assert held is not None
 
     asyncio.run(leave())

@@ -62,6 +62,47 @@ def test_a_window_says_its_limit_from_the_first() -> None:
     )
 
 
+# Of a limit of 10, 4 are used in second 0 and 5 in second 30, and so much is open. Needed in second 31 → how long until
+# enough of it is older than a minute.
+WAITS = [
+    (0, 2, 30.0),
+    (0, 5, 30.0),
+    (0, 6, 60.0),
+    (0, 10, 60.0),
+    (0, 11, 0.0),  # it never fits
+    (1, 4, 30.0),
+    (1, 5, 60.0),
+    (1, 9, 60.0),
+    (1, 10, 1.0),  # what is open is missing, and nobody knows for how long
+]
+
+
+@pytest.mark.parametrize(("opened", "needed", "wait_s"), WAITS)
+def test_how_long_until_enough_is_left(opened: int, needed: int, wait_s: float) -> None:
+    tried = window(10)
+    use(tried, 0, 4)
+    use(tried, 30, 5)
+    tried.left -= opened
+    tried.turn(31.0)
+    short = tried.shortage(needed, 31.0)
+    assert (short.left, short.needed, short.retry_after_s) == (1 - opened, needed, wait_s)
+
+
+def test_headers_count_the_second_that_begins() -> None:
+    """9 of 10 are used in second 0, which counts until second 61."""
+    tried = window(10)
+    use(tried, 0, 9)
+    remaining = [header_lines((tried,), now_s).split(b"\r\n")[1] for now_s in (60.5, 61.0)]
+    assert remaining == [b"x-ratelimit-remaining-requests: 1", b"x-ratelimit-remaining-requests: 10"]
+
+
+@pytest.mark.parametrize(("left", "told"), [(2, 2), (1, 1), (0, 0), (-1, 0)])
+def test_headers_never_say_less_than_nothing(left: int, told: int) -> None:
+    tried = window(10)
+    tried.left = left
+    assert header_lines((tried,), 0.0).split(b"\r\n")[1] == b"x-ratelimit-remaining-requests: %d" % told
+
+
 # What is left of the wide limit of 9 and of the narrow one of 5 → the limit that the headers name.
 TIGHTEST = [(9, 5, 5), (6, 5, 5), (5, 5, 9), (4, 5, 9), (-1, -1, 9)]
 
@@ -195,6 +236,16 @@ def test_who_gives_back_takes_no_more(target: int, leased: int) -> None:
     ask = Ask(budget="l", kind="requests", part=0, serial=1, spent=10, target=target)
     asking.granted(Slice(leased=25, left=0, amount=100), ask, NOW_S)
     assert (asking.leased, asking.left) == (leased, leased - 10)
+
+
+# Left of a share of 15 → what is told as used when it is returned; charges may go beyond it.
+RETURNED = [(15, 0), (5, 10), (1, 14), (0, 15), (-2, 17)]
+
+
+@pytest.mark.parametrize(("left", "used"), RETURNED)
+def test_a_share_that_is_returned_tells_what_was_used_of_it(left: int, used: int) -> None:
+    assert share(leased=15, left=left).give_back().spent == used
+    assert share(leased=15, left=left).over().spent == used
 
 
 def test_what_is_answered_to_the_last_ask_is_nothing() -> None:

@@ -115,7 +115,8 @@ class SharedWindow(Window):
     def over(self) -> Ask:
         """Return the last ask: nothing more is used."""
         self._let_go()
-        used, self.leased = self.leased, 0
+        # Charges may have gone beyond the share: `left` is below zero then.
+        used, self.leased = self.leased - self.left, 0
         self.serial += 1
         return Ask(
             kind=self.kind, budget=self.id, part=0, serial=self.serial, spent=used, over=True
