@@ -162,6 +162,7 @@ LOST: list[tuple[TermState, str, tuple[str, bool] | None]] = [
     (licence("02-01", "04-01"), "03-31", None),
     (licence("02-01", "04-01"), "04-01", ("04-01", False)),
     (licence("02-01", "09-01"), "12-31", ("06-01", True)),
+    (licence("03-01", "03-01"), "03-01", ("03-01", False)),  # given, and ended on that day
     (licence("06-01"), "12-31", None),  # the maker could never give it
     (licence("06-01", "07-01"), "12-31", None),
     (licence("02-01", licensor="heir"), "12-31", None),

@@ -94,6 +94,17 @@ def test_what_is_due_beside_a_share(floors: list[tuple[str, str]], until: str, d
     ]
 
 
+def test_a_share_of_one_day_is_topped_up_once() -> None:
+    """31 January alone: 31.00 ÷ 31 for the month, and it counts toward 90.00 ÷ 90 for the quarter."""
+    due = top_ups(
+        Interval(day("01-31"), day("02-01")),
+        [Least("month", D("31.00")), Least("quarter", D("90.00"))],
+        day("05-01"),
+        lambda _: D(0),
+    )
+    assert due == [TopUp(day("01-31"), "2026-01", D("1.00"))]
+
+
 def test_a_share_without_an_end_has_no_floor_in_total() -> None:
     endless = Interval(day("01-16"), FOREVER)
     assert top_ups(endless, [Least("total", D("50.00"))], FOREVER, share_until) == []
