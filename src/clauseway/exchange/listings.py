@@ -213,6 +213,7 @@ def _listing(
             str(error),
             "Write it as 2026-04-27T08:00:00+00:00.",
         )
+        # A stand-in, so that reading goes on: the problem above gives the row up.
         known_at = KnownAt.always()
     prices = [_price(cells[column], wrong) for column in _COLUMNS[5:8]]
     if len(problems) > before:
@@ -346,6 +347,8 @@ def price_observations(listings: Iterable[Listing]) -> list[PriceObservation]:
     observations: list[PriceObservation] = []
     for listing in sorted(listings, key=lambda listed: listed.known):
         before = last.get((listing.provider, listing.model))
+        # A removal leaves the last price known, so a model listed again at that price states
+        # nothing new.
         if listing.event == "removed" or (before is not None and _prices(before) == listing.prices):
             continue
         corrects = (

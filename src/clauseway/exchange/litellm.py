@@ -76,6 +76,7 @@ class _Reading:
         self._waiting = [name]
         while self._waiting:
             file = self._waiting.pop(0)
+            # Files may include each other; each is read once.
             if file in self._seen:
                 continue
             self._seen.add(file)
@@ -130,6 +131,7 @@ class _Reading:
                         line=_line(value, name),
                     )
                 )
+        # A section of another shape is kept as one setting, so that it is reported and not lost.
         elif value is not None:
             self.settings.append(
                 LitellmSetting(section="", key=key, value=value, file=file, line=line)
@@ -141,6 +143,7 @@ class _Reading:
             self.problem(file, line, "model_list is no list", why, _FIX)
             return
         for place, item in enumerate(listed):
+            # ruamel.yaml counts lines from 0.
             at = listed.lc.item(place)[0] + 1
             params = item.get("litellm_params") if isinstance(item, Mapping) else None
             name = item.get("model_name") if isinstance(item, Mapping) else None
@@ -149,6 +152,7 @@ class _Reading:
                 self.problem(file, at, "an entry without a model", why, "Write both, or delete it.")
                 continue
             info = item.get("model_info") or {}
+            # Further keys of an entry are carried on by name, to be told that nothing reads them.
             own = ("model_name", "litellm_params", "model_info")
             self.models.append(
                 LitellmModel(
@@ -203,6 +207,8 @@ def _depth(content: object) -> int:
             break
         inner: list[object] = []
         for value in layer:
+            # An alias of YAML stands in many places: looked at in each, a few lines would take for
+            # ever.
             if id(value) not in seen:
                 seen.add(id(value))
                 inner += value.values() if isinstance(value, dict) else value

@@ -213,10 +213,14 @@ def _read_lines(path: Path) -> Iterator[QuestionRows]:
                     unread[number] = problem
             columns = {
                 part: pa.array(
+                    # Names are taken with a dash too (as-of), as flags of the command line write
+                    # them.
                     [_flag_text(row.get(part, row.get(part.replace("_", "-")))) for row in rows]
                 )
                 for part in (*COLUMNS, *LISTS)
             }
+            # A part that no row gives is no column, so that what the caller gives for all rows
+            # holds.
             given = {part: texts for part, texts in columns.items() if texts.null_count < len(rows)}
             yield QuestionRows(given, rows, len(rows), unread)
 
@@ -299,6 +303,7 @@ def _write_parquet(path: Path) -> Iterator[Put]:
             pa.array([answer.problem or None for answer in answers], pa.string()).take(places),
         )
         table = pa.Table.from_arrays([*batch.columns, *added], [*batch.schema.names, *ADDED])
+        # One part waits at most: memory stays bounded, and a write that failed is raised here.
         if pending:
             pending.pop().result()
         pending.append(beside.submit(write, table))
@@ -319,6 +324,7 @@ def _write_csv(path: Path) -> Iterator[Put]:
         writer = CsvWriter(file)
 
         def put(part: QuestionRows, places: pa.Array, answers: Sequence[AnsweredRow]) -> None:
+            # The header comes with the first part, whose rows name the columns.
             if not file.tell():
                 writer.row([*part.rows[0], *ADDED])
             for row, place in zip(part.rows, places.to_pylist(), strict=True):

@@ -104,6 +104,7 @@ def changed_lines(document: Signatures, statement: Statement) -> list[str]:
         for name in sorted(now.keys() & document.lines.keys())
         if now[name] != document.lines[name]
     ]
+    # Lines have digests of their own; the rest of the statement is covered by the whole's alone.
     if not differences and digest_of(statement) != document.statement:
         differences = [
             "the lines are those that were signed; something else in the statement is not"

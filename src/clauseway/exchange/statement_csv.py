@@ -62,12 +62,14 @@ def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object
         line.payee,
         line.term,
         line.days.begin,
+        # Intervals exclude their end; the column holds the last day itself.
         line.days.end - timedelta(days=1),
         line.product,
         line.cloud,
         line.seller,
         line.requests,
         f"{line.base.normalize():f}",
+        # The difference from a closed month's line is an amount and has no rate.
         "" if line.is_change else f"{line.rate.normalize():f}",
         f"{line.amount:f}",
         next((due.due or "" for due in statement.dues if _is_paid_by(line, due)), ""),

@@ -169,8 +169,11 @@ def cedar_requests(
     hosts = {act: _host(extract, act)}
     if act.action == "serve":
         sale = msgspec.structs.replace(act, action="sell", party=act.seller)
+        # Another seller's sale is hosted as any sale is: by the owner or the cloud's operator.
         if act.seller != act.party:
             hosts[sale] = _host(extract, sale)
+        # The party that sells what it serves is its host; what is never sold has no sale to ask
+        # about.
         elif catalog.takes(act.product, "sell"):
             hosts[sale] = act.party
     return [
@@ -225,6 +228,7 @@ class _Policies:
         self.times: dict[str, int] = {}
 
     def all(self) -> list[str]:
+        # The order decides no request: in Cedar a forbid that holds overrides every permit.
         self._ownership()
         for permission in self.extract.in_force(Permission):
             self._permission(permission)
@@ -251,6 +255,8 @@ class _Policies:
             rest = [f"!({self._in(taken)})"] if taken else []
             mine = [f"principal == {_name('Party', term.party)}"]
             self._permit(term.citation, _now(_OWNED), [*mine, self._in(term.products), *rest])
+            # For all others: conditional on a grant, and stated, so that a ban is answered with
+            # `forbidden`.
             self._permit(
                 term.citation,
                 [*_once_met(_OWNED), *_stated(_OWNED)],
@@ -261,6 +267,7 @@ class _Policies:
         public = term in self.extract.public()
         who = [] if public else [f"principal == {_name('Party', term.party)}"]
         acts = sorted(term.actions & {*_OWNED})
+        # What is left to anyone holds of products that nobody owns, too.
         asked = _all(acts) if public else _now(acts)
         self._permit(
             term.citation,
@@ -321,6 +328,7 @@ class _Policies:
         )
 
     def _shares(self) -> None:
+        # Every share is stated: one that no term in force makes due is not due.
         self._permit(self.extract.agreement.rules["share"], _stated(["share-revenue"]), [])
         for term in self.extract.in_force(RevenueShareTerm):
             when = [
@@ -328,6 +336,7 @@ class _Policies:
                 f"context.to == {_quoted(term.payee)}",
             ]
             base = term.base
+            # A share may be asked about as a whole, without a product.
             none = f"resource == {_name('Product', ANY_PRODUCT)}"
             when += [f"({none} || {self._in(base.products)})"] if base.products else []
             when += _places(base.clouds | {""}) if base.clouds else []
@@ -366,6 +375,7 @@ class _Policies:
             *self._held(reach, term.products),
         ]
         unless = [condition for condition in allowed if condition != "false"]
+        # Where an exception always holds, the term forbids nothing here.
         if "true" not in unless:
             self._forbid(term.citation, reach.actions, when, unless)
 
@@ -380,6 +390,7 @@ class _Policies:
             return self._is(reach, term.only.parties, term.products)
         if action != "license":
             return _contains(term.only.licensees, reach.to)
+        # A licence to the owner itself is kept from nobody.
         to_owner = [
             f"({reach.to} == {_quoted(owner.party)} && {self._owner_scope(owner.products, taken)})"
             for owner, taken in self.extract.owned()
@@ -436,6 +447,7 @@ class _Policies:
         ]
         when = [who, *self._when(use, term.products), *self._lost_of(lost, term.products)]
         self._forbid(term.citation, use.actions, when, held)
+        # A sale that the licence carried rested on it too, and ends with it.
         for scope in term.carries:
             if actions := _sold(scope):
                 sale = _Reach(actions=actions, by="others")
@@ -536,6 +548,7 @@ class _Policies:
         # Ship-first is met by the launch, by a lead, by an old product, or by the operator's
         # answer.
         met = [f"resource has launchedOn && resource.launchedOn.contains({_quoted(term.first)})"]
+        # With a lead the launch alone is not enough: it must lie that many days back.
         if term.lead_days:
             ahead = self.extract.ahead(term)
             met = [self._in(ahead)] if ahead else []
@@ -544,6 +557,8 @@ class _Policies:
                 0, f'resource has firstShipped && resource.firstShipped < datetime("{term.since}")'
             )
         if lifting := self.extract.lifting(term):
+            # One answer lifts the rule only if both halves are needed; else each half lifts it by
+            # itself.
             how = "&&" if len(lifting) == 1 else "||"
             met.append(
                 f"resource has answer && (resource.answer.cannot {how} resource.answer.declines)"
@@ -566,6 +581,8 @@ class _Policies:
         asker."""
         does = self._is(reach, {party}, term.products)
         owned = self._owned_by({party}, term.products)
+        # Where the party owns the whole scope and no act is left to anyone, the rule for acts that
+        # rest on the owner says all.
         whole = owned == "true" and not self._public(reach.actions, term.products)
         if does != "false" and not whole:
             self._forbid(
@@ -733,6 +750,7 @@ class _Policies:
         when: Sequence[str],
         unless: Sequence[str],
     ) -> None:
+        # Policies' ids must differ, so a term written as several policies counts them: #2 and on.
         self.times[citation.term] = self.times.get(citation.term, 0) + 1
         number = self.times[citation.term]
         name = citation.term if number == 1 else f"{citation.term}#{number}"
@@ -742,6 +760,8 @@ class _Policies:
             ("line", str(citation.line)),
             ("source", citation.source),
         ]
+        # A clause of several lines is joined into one: a second line would be read as policy, not
+        # as a comment.
         lines = [
             f"// {' '.join(citation.text.split())}",
             *(f"@{key}({_quoted(value)})" for key, value in notes),

@@ -140,6 +140,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         for stretches in states.values():
             licence = stretches[0].term
             assert isinstance(licence, Licence)
+            # A term has a state for each stretch of days; it holds if one of them is in force.
             holds = any(state.in_force for state in stretches)
             products = frozenset(
                 name

@@ -215,6 +215,8 @@ class _Policy:
             "@id": f"{_prefix(extract)}policy:{extract.as_of}",
             "@type": "odrl:Agreement",
             "odrl:profile": {"@id": PROFILE},
+            # ODRL's default, `invalid`, would void the policy where a permission meets a
+            # prohibition.
             "odrl:conflict": {"@id": "odrl:prohibit"},
             "dcterms:title": extract.agreement.title,
             "cw:asOf": _day(extract.as_of),
@@ -518,6 +520,7 @@ class _Policy:
         """Prohibit acts that need an act that a term forbids, but for its carve-outs and the
         permissions that name it."""
         carved = [self._not(scope, action) for scope in term.except_]
+        # A carve-out that covers every such act leaves nothing to prohibit.
         if None in carved:
             return
         everywhere = [*self._where(term), *(node for node in carved if node)]
@@ -528,6 +531,8 @@ class _Policy:
                     *self._despite(term, action, reach, owner),
                     *self._held(term.products, reach, owner),
                 ]
+                # Nobody is forbidden, a permission always goes before the term, or no owner is
+                # there to license.
                 if outside is None or None in allowed or (reach.actor == "owner" and not owner):
                     continue
                 constraints = [
@@ -548,6 +553,7 @@ class _Policy:
             return (
                 [] if ANYONE in term.parties else self._actor(reach, owner, term.parties, "isAnyOf")
             )
+        # What an exclusivity keeps for some is what it prohibits to all others.
         only = term.only
         if only.clouds:
             return [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(only.clouds)))]
@@ -557,6 +563,7 @@ class _Policy:
             return [self._constraint("region", "isNoneOf", map(self._region, sorted(only.regions)))]
         if only.parties:
             return self._actor(reach, owner, only.parties, "isNoneOf")
+        # Kept for licensees: the act stays open towards them, and the owner needs no licence.
         inside = {*only.licensees, *([owner] if action == "license" and owner else [])}
         return [self._constraint(reach.to, "isNoneOf", map(self._party, sorted(inside)))]
 
@@ -647,6 +654,7 @@ class _Policy:
         ]
         for product in self._taking(action, products):
             for owner, owned in self._owners_of(product):
+                # A party holds what it owns by no licence, so none can end for it.
                 if owner == term.licensee:
                     continue
                 anew = [
@@ -655,6 +663,7 @@ class _Policy:
                     if self._on(scope, product)
                 ]
                 anew += self._held_anew(term, action, product, owner)
+                # A right that is held anew in every case leaves nothing to prohibit.
                 if None not in anew:
                     constraints = [*(node for node in anew if node), *where, *owned]
                     self._end_of(term, action, product, constraints)
@@ -750,11 +759,13 @@ class _Policy:
         constraints: Sequence[Node],
         owner: str = "",
     ) -> Node:
+        # A term written as several rules counts them, so that each rule has an @id of its own.
         self.times[citation.term] = self.times.get(citation.term, 0) + 1
         assigner = owner or (self._owner(product) if product else party)
         types = {
             "permission": "odrl:Permission",
             "prohibition": "odrl:Prohibition",
+            # ODRL 2.2 has no class of obligations: what stands under `obligation` is a Duty.
             "obligation": "odrl:Duty",
         }
         rule: Node = {
@@ -865,6 +876,7 @@ class _Policy:
 
         Empty if it always does, None if never.
         """
+        # The scope is about other actions, so this act always lies outside it.
         if scope.actions and action not in scope.actions:
             return {}
         parts = [
@@ -966,6 +978,7 @@ def _profile_terms(value: Any, prefix: str) -> set[str]:
 
 
 def _parties(extract: Extract) -> Iterator[Node]:
+    # Rules for everybody, or for all but the owner, name a collection as their assignee.
     for name in (ANYONE, OTHERS):
         yield {**_reference(extract, "party", name), "@type": "odrl:PartyCollection"}
     for name in sorted(extract.catalog.parties):

@@ -283,6 +283,7 @@ def _catalog(extract: Extract) -> list[str]:
     operators = sorted(catalog.operators.items())
     return [
         f"amendments := {_set(extract.force.amendments)}",
+        # Only where the agreement tells regions apart is any other place `elsewhere`.
         f"regions := {_set([*catalog.regions, ELSEWHERE] if catalog.regions else [])}",
         f"places := {_object({cloud: _object(of) for cloud, of in _places(extract).items()})}",
         f"operators := {_object({cloud: _text(party) for cloud, party in operators})}",
@@ -542,6 +543,8 @@ def _metadata(citation: Citation) -> str:
         ("document", citation.document),
         ("source", citation.source),
     ]
+    # OPA takes the comment block right above a rule as its metadata, in YAML; texts are quoted as
+    # JSON, which YAML holds.
     return "\n".join(
         [
             "# METADATA",

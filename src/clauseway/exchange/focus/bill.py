@@ -150,6 +150,7 @@ def _row(
 ) -> dict[str, Value]:
     """Return a row with the columns of every version."""
     cost = charge.amount
+    # List prices are picodollars (1e-12 USD) a unit; costs are in dollars.
     list_cost = Decimal(charge.quantity * charge.list_price).scaleb(-12)
     consumed, pricing, per = _UNITS.get(charge.unit, _TOKENS)
     meter = charge.unit.column.replace("_", " ").capitalize()
@@ -161,9 +162,11 @@ def _row(
         "BillingAccountName": charge.organisation,
         "BillingAccountType": "Organisation",
         "BillingCurrency": charge.currency or USD,
+        # FOCUS takes the end of a period as excluded, so it is the midnight after the last day.
         "BillingPeriodEnd": midnight(period.end),
         "BillingPeriodStart": midnight(period.begin),
         "ChargeCategory": "Usage",
+        # FOCUS: null unless the row corrects a billing period that was invoiced before.
         "ChargeClass": None,
         "ChargeDescription": f"{meter} of {charge.product} on {charge.cloud}, "
         f"sold by {charge.seller}",
@@ -179,10 +182,13 @@ def _row(
         "HostProviderName": hosts.get(charge.cloud),
         "InvoiceDetailId": None,
         "InvoiceId": None,
+        # FOCUS: who invoices the charge, which is the seller wherever it is hosted.
         "InvoiceIssuerName": charge.seller,
         "ListCost": list_cost,
         "ListUnitPrice": _per_million(charge.list_price),
         "PricingCategory": "Standard",
+        # Prices are per million of our units; the pricing unit names that million in the bill's
+        # words.
         "PricingQuantity": Decimal(charge.quantity) / _PER,
         "PricingUnit": pricing,
         "ProviderName": provider,
@@ -195,6 +201,7 @@ def _row(
         "ServiceSubcategory": "Generative AI",
         "SkuId": sku,
         "SkuMeter": meter,
+        # FOCUS asks that keys which it does not define begin with x_.
         "SkuPriceDetails": json.dumps({"x_source": charge.source}, ensure_ascii=False),
         "SkuPriceId": f"{sku}/{place}/{charge.seller}",
         "SubAccountId": charge.project or None,

@@ -59,6 +59,7 @@ def _words(*words: str) -> frozenset[str]:
     return frozenset(words)
 
 
+# The values that FOCUS allows in ChargeCategory and ServiceCategory; others break the rule.
 _CATEGORIES = _words("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 _SERVICE_CATEGORIES = _words(
     "AI and Machine Learning",
@@ -237,6 +238,7 @@ def broken_columns(
     mandatory = [column.name for column in columns.values() if column.level == MANDATORY]
     names = set(rows[0]) if rows else set(mandatory)
     broken = [f"{name} is missing: it is mandatory" for name in mandatory if name not in names]
+    # FOCUS: a column of one's own begins with x_.
     unknown = [name for name in names if name not in columns and not name.startswith("x_")]
     broken += [f"{name} is not a column of {dataset}" for name in sorted(unknown)]
     for number, row in enumerate(rows, 1):
@@ -253,6 +255,7 @@ def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[s
         if not column.nullable or (is_usage and not column.null_for_usage):
             yield f"{column.name} is null"
     elif value == "":
+        # FOCUS takes null for a missing value: an empty string stands for none.
         yield f"{column.name} is an empty string; a missing value is null"
     elif not isinstance(value, {DECIMAL: Decimal, TIME: datetime}.get(column.kind, str)):
         yield f"{column.name} is {value!r}, not {column.kind}"
@@ -262,6 +265,7 @@ def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[s
         yield f"{column.name} is {value}"
     elif isinstance(value, str) and column.allowed and value not in column.allowed:
         yield f"{column.name} is {value!r}, none of {', '.join(sorted(column.allowed))}"
+    # FOCUS's times are in UTC; one without an offset could be of any place.
     elif isinstance(value, datetime) and value.utcoffset() is None:
         yield f"{column.name} is {value}, without UTC"
 

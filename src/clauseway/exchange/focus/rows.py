@@ -195,6 +195,7 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
 
 def _billed(line: int, row: Mapping[str, Any], names: BillNames, cost: str) -> Billed:
     category = str(row.get("ChargeCategory", ""))
+    # Only usage was metered; any other charge is kept with its cost and compared with nothing.
     if category != _USAGE:
         raise _Field("ChargeCategory", f"{category[:40]!r} is none" if category else "it is empty")
     about, unit = described_by(row, names)

@@ -17,6 +17,7 @@ def beancount_text(entries: Iterable[Entry], title: str) -> str:
     """Return the entries as a beancount file: accounts opened on their first day of use, one
     transaction an entry."""
     in_order = entries_of(entries)
+    # beancount refuses a posting to an account before its `open`.
     opens = [
         f"{day} open {account_name(account)} {','.join(sorted(currencies))}"
         for account, (day, currencies) in first_uses(in_order).items()

@@ -8,6 +8,7 @@ import pyarrow as pa
 from clauseway.exchange.journals.accounting import clauses_of
 from clauseway.ledger import Entry, Statement
 
+# Twelve places hold whole picodollars; 38 digits are the most that a decimal128 has.
 _MONEY, _RATE = pa.decimal128(38, 12), pa.decimal128(18, 12)
 JOURNAL_SCHEMA = pa.schema(
     [

@@ -88,6 +88,7 @@ def write_cloudevents(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
             "datacontenttype": "application/json",
             "data": data,
         }
+        # CloudEvents 1.0: `subject` must not be empty where it is present, so it is left out.
         yield (
             msgspec.json.encode({name: value for name, value in event.items() if value != ""})
             + b"\n"

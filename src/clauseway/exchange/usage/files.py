@@ -30,14 +30,17 @@ def format_of(path: Path) -> str:
     """Return the format of a file, from its name and its beginning. Raise InvalidInput."""
     ending = path.suffix.lower()
     try:
+        # Of the formats read here FOCUS alone comes as CSV.
         if ending == ".csv":
             return "focus"
         if ending == ".parquet":
+            # Our own export has request ids; a bill in FOCUS has none.
             return "parquet" if "request_id" in pq.read_schema(path).names else "focus"
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING_BYTES)
     except (OSError, pa.ArrowException) as error:
         raise InvalidInput(_unreadable(path, error)) from None
+    # Every CloudEvent must have `specversion`; OTLP's JSON opens with the list of resources.
     if b'"specversion"' in beginning:
         return "cloudevents"
     if b'"resourceSpans"' in beginning or b'"resourceMetrics"' in beginning:

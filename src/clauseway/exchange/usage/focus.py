@@ -60,8 +60,10 @@ _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
             Unit.CACHE_WRITE_1H_TOKENS,
         ),
         (r"cach\w*[\s_-]*(write|creat)", Unit.CACHE_WRITE_TOKENS),
+        # Before plain input: the name of a meter of cached input has both words.
         (r"cach|cchd", Unit.CACHED_INPUT_TOKENS),
         (r"reason", Unit.REASONING_TOKENS),
+        # Before text: audio and images are input and output too.
         (r"aud\w*[\s_-]*in|in\w*[\s_-]*aud", Unit.AUDIO_INPUT_TOKENS),
         (r"aud\w*[\s_-]*out|out\w*[\s_-]*aud", Unit.AUDIO_OUTPUT_TOKENS),
         (r"im(age|g)\w*[\s_-]*in|in\w*[\s_-]*im(age|g)", Unit.IMAGE_INPUT_TOKENS),
@@ -240,9 +242,11 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
             skipped=f"a charge of category {given.get('ChargeCategory', 'none')}",
         )
     about, unit = described_by(given, names)
+    # The nearest name of the buyer goes first: a sub account is within a billing account.
     buyers = (given.get(name) for name in ("SubAccountName", "SubAccountId", "BillingAccountName"))
     fields = {
         "source": SOURCE,
+        # Our own export names each charge; other rows are identified by what describes them.
         "id": str(given.get("x_ChargeId", "")) or _identity(given),
         "event_ns": given.get("x_EventTime") or _instant(given.get("ChargePeriodStart")),
         "aggregated": True,
@@ -260,6 +264,8 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
             fields=fields | {f"ConsumedQuantity ({asked})": given.get("ConsumedQuantity")},
         )
     fields[unit.column] = quantity
+    # Meters are disjoint: a row of cached tokens is all there is of that input, so it counts as
+    # both.
     for whole in WHOLES_OF.get(unit, ()):
         fields[whole.column] = quantity
     # Every request has input: reported there alone, its number is counted once.

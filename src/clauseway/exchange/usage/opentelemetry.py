@@ -34,6 +34,7 @@ _METERED = "clauseway.request.id"
 _UNITS: Mapping[str, Unit] = {
     "gen_ai.usage.input_tokens": Unit.INPUT_TOKENS,
     "gen_ai.usage.output_tokens": Unit.OUTPUT_TOKENS,
+    # Names that the conventions had before input_tokens and output_tokens.
     "gen_ai.usage.prompt_tokens": Unit.INPUT_TOKENS,
     "gen_ai.usage.completion_tokens": Unit.OUTPUT_TOKENS,
     "gen_ai.usage.cache_read.input_tokens": Unit.CACHED_INPUT_TOKENS,
@@ -181,9 +182,12 @@ def _point(
 def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return our fields by their names in the conventions; fields with our own names go before."""
     fields_: dict[str, Any] = {}
+    # `gen_ai.system` is the older name of `gen_ai.provider.name`.
     provider = attributes.get("gen_ai.provider.name", attributes.get("gen_ai.system"))
     if provider:
         fields_["cloud"] = _CLOUDS.get(str(provider), str(provider))
+    # The answer names the model that served, often a dated snapshot; the product is what was asked
+    # for.
     if model := attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model"):
         fields_["model"] = model
     if product := attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model"):
