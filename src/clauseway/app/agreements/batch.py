@@ -80,6 +80,7 @@ def decide_file(
         outcomes: Counter[str] = Counter()
         problem = ""
         for part in read():
+            # Each distinct question is answered once; `places` says which answer a row takes.
             places, answers = asker.answers(part)
             put(part, places, answers)
             for place, count in _counted(places):
@@ -244,6 +245,7 @@ class _Asker:
                 return self._stand_ins.known_at(known_point(text) if text else self._now)
             if part == "suppose":
                 self._stand_ins.suppose(items_of(text))
+        # Without a stand-in the text is asked in full, and the answer says what is wrong with it.
         except InvalidInput:
             pass
         return text
@@ -282,6 +284,7 @@ class _Asker:
             and as_of != FOREVER
             and isinstance(known_at, KnownAt)
             and parts["region"].isprintable()
+            # What is served may be sold by another; a sale's seller is its party.
             and (not seller or action == SERVE or (action == SELL and seller == parts["party"]))
         )
         if readings is None or not valid:

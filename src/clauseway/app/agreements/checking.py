@@ -115,6 +115,7 @@ def all_remarks(opened: OpenAgreement, shown: Mapping[str, Effect]) -> list[Rema
         *nobody_left(lives, checked, closed),
         *reserved_in_vain(lives, outlived),
     )
+    # Last, because a term whose idleness another remark explains gets none.
     idle = list(without_effect(opened.agreement, checked, shown))
     return [*checked, *idle, *(readings_left_out(opened.agreement) if idle else ())]
 
@@ -205,6 +206,7 @@ def empty_rights(
         ):
             continue
         severity = Severity.ERROR if right.whole else Severity.WARNING
+        # A remark at least as grave says it already.
         if contradicted.get(term.id) in (Severity.ERROR, severity):
             continue
         lost = "nothing" if right.whole else f"no way to {' or '.join(right.actions)}"
@@ -290,11 +292,13 @@ def reserved_in_vain(lives: Lives, outlived: Iterable[Outlived]) -> Iterator[Rem
     for act in sorted(outlived, key=lambda act: act.since):
         term, rights = terms[act.term], " and ".join(act.by)
         assert isinstance(term, Exclusivity)
+        # The first act speaks for all that are lost with the same rights.
         if (act.term, act.by) in seen:
             continue
         seen.add((act.term, act.by))
         kept = listed(term.only.names)
         instead = "E"
+        # An exclusivity written under a right ends with it, so nothing would outlive it.
         if all(isinstance(terms.get(name), Permission | Licence) for name in act.by):
             instead = f"Write exclusive: true under {rights} in its place, which ends with it; or e"
         yield remark(
@@ -336,6 +340,7 @@ def without_effect(
     whatever_comes = ", with what is recorded and with events that may come" if coming else ""
     for amendment in agreement.amendments:
         for term in amendment.terms:
+            # Inoperative terms never decide anything; `check` lists them apart.
             if term.id in {*shown, *explained} or isinstance(term, Inoperative):
                 continue
             yield remark(

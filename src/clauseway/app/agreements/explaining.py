@@ -99,6 +99,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     """Return a decision as `decide --json` prints it. Raise InvalidInput where it is not one."""
     try:
         recorded = msgspec.json.decode(written, type=Explanation)
+        # Read here, because its text is only parsed where it is asked for.
         _ = recorded.question.known_at
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidInput(
@@ -127,6 +128,7 @@ def verify(opened: Askable, recorded: Explanation) -> DecisionVerification:
     )
     now = again.answer(question)
     differences = tuple(_differences(_compared_parts(recorded, now)))
+    # The text may be edited without a change of meaning: that is worth a note, and no difference.
     notes = tuple(
         _differences([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)])
     )

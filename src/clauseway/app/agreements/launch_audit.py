@@ -153,6 +153,7 @@ def launch_audit(
                 todo=todo,
             )
         )
+    # Only what the evidence rests on is stated as assumed.
     seen = {shipment.seller for shipment in evidence}
     assumed = tuple(row for row in _providers(seen, providers) if row.standing != KNOWN)
     return _view(opened, name, point, readings, audit, assumed)
@@ -171,6 +172,7 @@ def _check_hosts(
 ) -> None:
     """Refuse providers that list nothing, and hosts that nobody knows."""
     listing = {event.provider for event in events}
+    # Providers may host on clouds that this agreement does not name.
     clouds = {
         *opened.catalog.clouds,
         *(provider.cloud for provider in PROVIDERS.values() if provider.cloud),
@@ -216,6 +218,7 @@ def listed_prices(
                 what=f"{model!r} is not listed", why="no event names it", where="--model", todo=todo
             )
         )
+    # A model listed only after that point is known, and has no price yet.
     shown = [observation for observation in observations if observation.known <= point]
     if day is not None:
         shown = price_in_force(shown, day, point)

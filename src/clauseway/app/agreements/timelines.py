@@ -82,6 +82,7 @@ def main_rights(opened: Opened, known_at: KnownAt, reading: Mapping[str, str]) -
         right.question for asked in each_of(opened) for right in rights_of_interest(asked, known_at)
     ]
     asked = [msgspec.structs.replace(question, readings=readings) for question in rights]
+    # Several agreements may be about one right: it is shown once.
     return [question for at, question in enumerate(asked) if question not in asked[:at]]
 
 
@@ -173,6 +174,7 @@ class _Telling(msgspec.Struct, frozen=True):
 def _spans(
     telling: _Telling, spans: Sequence[AnsweredStretch], begin: date, end: date, action: str
 ) -> tuple[RightSpan, ...]:
+    # Before the first stretch no amendment is in force.
     first = spans[0].begin if spans else end
     before = RightSpan(
         begin=begin,

@@ -146,6 +146,7 @@ def refuse_edited(control: Control) -> None:
     """
     checked: CheckedLog = check_in_part(control)
     if checked.problems:
+        # A few show what was done; of a book that was written over there would be thousands.
         problems = checked.problems[:_TOLD_PROBLEMS]
         if more := len(checked.problems) - len(problems):
             last = msgspec.structs.replace(

@@ -282,6 +282,7 @@ def _copy_file(lake: Lake, file: LakeFile, copier: _Copier) -> LakeFault | None:
         return as_fault(file, MISSING)
     if copier.contents[name].digest == file.digest:
         return None
+    # A backup holds no file that is not what was sealed.
     copier.drop(name)
     return as_fault(file, CHANGED)
 
@@ -316,6 +317,7 @@ def _copy_journal(directory: Path, copier: _Copier) -> BackedUpJournal | None:
             copier.copy(directory / name, f"{folder}/{name}")
     if not (directory / _NOTES[0]).exists():
         copier.write(f"{folder}/{_NOTES[0]}", f"{identity.hex()}\n".encode())
+    # Read from the copy: the journal itself may have gone on since.
     places = spool.positions(copier.root / folder)
     return BackedUpJournal(
         spool=identity.hex(),

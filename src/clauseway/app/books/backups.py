@@ -94,9 +94,11 @@ def look_at(root: Path) -> Backup:
         raise _refused("there is no such folder", root, "Name the folder of a backup.")
     listed = _read(root, SUMS)
     digests = _parsed(root / SUMS, listed)
+    # backup.json is held against its digest before anything is believed that stands in it.
     about = _read(root, ABOUT)
     if hashlib.sha256(about).hexdigest() != digests.get(ABOUT):
         raise InvalidInput(damaged(root, ABOUT, digests.get(ABOUT, ""), about))
+    # A later format might not decode as ours, so its version is read by itself first.
     _refuse_later(root, about)
     try:
         decoded = msgspec.json.decode(about, type=About)
@@ -155,6 +157,7 @@ def _parsed(path: Path, listed: bytes) -> dict[str, str]:
     digests: dict[str, str] = {}
     try:
         for line in listed.decode().splitlines():
+            # As sha256sum writes it: 64 hexadecimal digits, two blanks, the name.
             digest, name = line[:64], line[66:]
             if line[64:66] != "  " or not _is_digest(digest) or not _is_inside(name):
                 raise ValueError(f"no digest and name: {line[:120]!r}")

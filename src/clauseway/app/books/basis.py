@@ -554,6 +554,7 @@ def _wanted_readings(
                 yield _held_otherwise(
                     held[acceptance.name], f"{acceptance.name}={acceptance.label}"
                 )
+        # Months are posted under the default already, so another option is a change of the basis.
         elif posted is not None and acceptance.label != default:
             yield _another_default(READING, acceptance, default)
         else:
@@ -707,6 +708,7 @@ def change(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
     new = [acceptance for acceptance in accepting if not _is_held(basis, acceptance)]
     if not new:
         return []
+    # Recorded first, so that the register shows what the change replaced.
     if carried:
         record(
             home, list(_carried_over(basis, carried)), "settled with it before the register began"

@@ -265,6 +265,7 @@ def reverse(
         standing = payment_to_reverse(books.vouchers(), identity, payment)
         dated = _dated(books, identity, day)
         refuse_before(identity, dated, standing.day, f"{standing.id} of {standing.day}")
+        # A payment has one entry, among those of its invoice.
         [paid] = [
             entry
             for entry in books.control.entries(f"invoice|{standing.invoice}")
@@ -330,6 +331,7 @@ def _taken_back(
 
 def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
     """Return a request as a sale to take back, and what its attempts were charged."""
+    # The id alone would search every file of the lake; a day spares that.
     days = Interval(date.min) if sold.day is None else Interval(sold.day, day_after(sold.day))
     selection = Selection(
         days=days,
@@ -353,6 +355,7 @@ def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Deci
         raise refused(
             f"no request {sold.request} was charged", "none is sealed in the lake", "Check its id."
         )
+    # One attempt stands for all, with the whole charge, so all must have been made at one place.
     refuse_several_places(sold.request, sales)
     charged = exact_sum(sale.amount for sale in sales)
     return msgspec.structs.replace(sales[-1], amount=charged), charged

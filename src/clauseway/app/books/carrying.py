@@ -66,6 +66,8 @@ class PriceNames:
         for rank, book in enumerate(prices.books):
             for entry in book.entries:
                 if entry.known_at.instant_ns <= prices.known_at.instant_ns:
+                    # Where an entry stands changes no price: a book that is only laid out anew
+                    # keeps its names.
                     said = msgspec.structs.replace(entry, line=0, source="", book="")
                     written = msgspec.json.encode((rank, said), order="sorted")
                     by_interval.setdefault(entry.interval, []).append(written)
@@ -246,6 +248,7 @@ class CarriedSums:
                 for rejected in {False, if_rejected}
             }
             kept = read_sums(self._control, names)
+            # From the latest month back: the first sum that is there spares the most work.
             for at in range(len(chain), len(chain) - len(part), -1):
                 days, name = chain[at - 1]
                 if name not in self._known:

@@ -126,6 +126,7 @@ def _seal(home: Home, sales: Path) -> int:
     batch = UsageBatch(
         spool="gateway-1",
         segment=1,
+        # Frames as a gateway would have numbered them: from 1, the end excluded.
         first_frame=1,
         end_frame=len(rows) + 1,
         usage=usage,

@@ -85,6 +85,7 @@ def expand(
     Azure otherwise.
     """
     placing = _Placing(opened, basis_of(home).prices(KnownAt(time.time_ns())))
+    # Named by everything that was asked, so that the same again meets its own batches in the lake.
     name = _name(windows, days, scale, seed)
     boot = int(name, 16) >> (64 - _BOOT_BITS)
     requests = demand(

@@ -116,6 +116,7 @@ def focus_bill(
     days = month(part.period)
     _check_version(version)
     _require_settled(home, part)
+    # Usage that still lies in journals belongs on the bill.
     seal(home)
     with open_lake(home) as lake:
         try:
@@ -142,6 +143,7 @@ def focus_bill(
             version,
         )
     ]
+    # The rows are ours, so a rule of FOCUS that they break is a bug of this program.
     broken = broken_rules(rows, version, part.party) if rows else []
     assert not broken, "\n".join(broken)
     return rows

@@ -64,6 +64,8 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
     try:
         home.make()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # O_EXCL: two commands at once never write over each other's key; 0600 holds from the first
+        # byte.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise _has_a_key(party, path, "Sign with it, or move it away first.") from None
@@ -80,6 +82,7 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
     with os.fdopen(handle, "wb") as file:
         file.write(pem)
     public = _base64(key.public_key())
+    # Trusted only once the private key is on the disk: nobody could sign with it otherwise.
     trust_key(home, party, public)
     return path, public
 
@@ -102,6 +105,7 @@ def _loaded_private(party: str, path: Path) -> Ed25519PrivateKey:
     todo = f"Make one with clauseway party key create --party {party}, or name its file with --private-key."
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    # The library raises TypeError for an encrypted key, since no password is given.
     except (OSError, ValueError, TypeError) as error:
         why = (
             error.strerror if isinstance(error, OSError) else ""

@@ -130,6 +130,7 @@ def record_and_list(home: Home, opened: OpenAgreement, given: UncheckedFact) -> 
 
 def listed(fact: Fact, hidden_by: str = "", *, idle: bool = False) -> ListedFact:
     """Return a fact as it is listed."""
+    # Known from its own day on, as facts of a text are: that needs no telling.
     from_its_day = fact.known == KnownAt.recorded_on(fact.effective, fact.known.sequence)
     return ListedFact(
         name=fact.name,

@@ -112,6 +112,7 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
         written = _copy(backup, part.root)
         restored = _made_anew(part, backup, over)
         _appear(part.root, home.root)
+    # An interrupt too must leave nothing behind.
     except BaseException:
         shutil.rmtree(part.root, ignore_errors=True)
         raise
@@ -142,6 +143,7 @@ def _copy(backup: Backup, part: Path) -> int:
     Raise InvalidInput with every file that is damaged, missing or not on the list.
     """
     names = [name for name in sorted(backup.digests) if name != ABOUT]
+    # A list could name any path, so each name is placed before a byte is written.
     problems = [foreign(backup.root, name) for name in names if not _place(backup, name)]
     if problems:
         raise InvalidInput(*problems)
@@ -157,6 +159,7 @@ def _copy(backup: Backup, part: Path) -> int:
         if content.digest != backup.digests[name]:
             problems.append(damaged(backup.root, name, backup.digests[name], content.digest))
         written += content.bytes
+    # A file that the list does not name has no digest to be held against.
     problems += [damaged(backup.root, name, "", "another") for name in unlisted(backup)]
     if problems:
         raise InvalidInput(*problems)
@@ -314,6 +317,7 @@ def _hold_budgets(control: Control, now_ns: int) -> Iterator[HeldBudget]:
     for standing in leases.standings(now_ns):
         if standing.left <= 0:
             continue
+        # A lease that nobody holds takes the rest and ends as spent, by the rules of every lease.
         request = LeaseRequest(
             budget=standing.budget.id,
             boot=secrets.token_hex(8),

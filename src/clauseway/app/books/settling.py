@@ -194,6 +194,7 @@ class ClosedMonths:
 
     def __init__(self, books: Books, days: Interval) -> None:
         receipts = books.closed_receipts()
+        # Months are closed in order: the one after the last closed states what came late for them.
         follows = bool(receipts) and max(period.end for period in receipts) == days.begin
         self.days = days
         self.receipts = receipts if follows else {}
@@ -309,6 +310,7 @@ class Settler:
     ) -> Settlement:
         assumptions = read_assumptions(assume, self._figures)
         carried, if_rejected = self._carried(days, assumptions)
+        # A share whose sum is not carried is counted from its own first day.
         begins = [self._since(share, days, carried) for share in self.in_force(days)]
         return settle(
             period=days,
