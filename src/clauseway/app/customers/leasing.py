@@ -81,6 +81,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
         answer_to = self._lease if self.path == "/leases" else self.server.others.get(self.path)
+        # A body is read into memory whole, so its length is bounded before.
         if answer_to is None or not length.isdigit() or int(length) > _CALL_BYTES:
             self._answer(404, b'{"error": {"message": "The lease server knows POST /leases."}}')
             return
@@ -128,6 +129,7 @@ def answer(
     states = iter(leases.lease(wanted, now_ns) if wanted else [])
     assert shares is not None or not of_limits, "nobody keeps the shares of limits"
     granted = iter(shares.lease(call.boot, of_limits) if shares else [])
+    # The slices go back in the order of the asks, whichever register granted them.
     return [
         _slice(next(states), now_ns, dead) if ask.kind == "budget" else next(granted)
         for ask in call.asks
@@ -139,6 +141,7 @@ def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
         budget=ask.budget,
         boot=ask.holder or call.boot,
         part=ask.part,
+        # What another holds than the process (a batch) does not end with it.
         pid=NOBODY if ask.holder else call.pid,
         serial=ask.serial,
         spent=ask.spent,

@@ -47,18 +47,23 @@ class LimitShares:
 def _lease(state: ShareState, holder: str, ask: Ask) -> Slice:
     of, now_s = (ask.kind, ask.budget), state.now_s
     amount = _amount(state.limits.get(ask.budget), ask.kind)
+    # A share counts until its time is over, whether or not its holder is alive.
     shares = {
         name: share for name, share in state.shares.get(of, {}).items() if now_s < share.until_s
     }
     before = shares.get(holder, LimitShare(0, 0, 0.0))
     free = amount - sum(share.leased for share in shares.values())
     after = before
+    # An ask with an old serial came late or twice: it is answered from what stands and grants
+    # nothing.
     if ask.serial > before.serial:
         target = 0 if ask.over else ask.target
         leased = granted(before.leased, free, spent=ask.spent, least=ask.least, target=target)
+        # What was used of a share stays in the sliding minute after it is given back.
         held_s = _MINUTE_S if ask.over else _HELD_S
         after = shares[holder] = LimitShare(leased, ask.serial, now_s + held_s)
     state.shares[of] = shares
+    # Somebody is short: for a while, holders that need nothing are asked to return their shares.
     if after.leased < ask.least:
         state.short_s[of] = now_s
     left = free + before.leased - after.leased

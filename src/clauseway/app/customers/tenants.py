@@ -202,6 +202,7 @@ def set_policy(
 
     Raise InvalidInput, also where nothing would be left allowed.
     """
+    # Refuse an unknown organisation or project before anything else.
     show_tenant(home, organisation, project)
     if problems := _problems_of(catalog, wish):
         raise InvalidInput(*problems)
@@ -209,6 +210,7 @@ def set_policy(
     try:
         tenants = Tenants(control)
         wishes = _wishes(tenants.all()) | {(organisation, project): wish}
+        # An organisation's word narrows its projects too: each must be left somewhere to be served.
         problems = [
             problem
             for owner, part in sorted(wishes)
@@ -289,6 +291,7 @@ def _holds(wishes: dict[tuple[str, str], Wish], organisation: str, project: str)
     """Return the wishes of an organisation and of its project as one policy."""
     whole = wishes.get((organisation, ""), Wish())
     own = wishes.get((organisation, project), Wish()) if project else Wish()
+    # The pinned deployment belongs to its strategy, so both are the word of the nearest.
     nearest = own if own.strategy else whole
     return Policy(
         strategy=nearest.strategy or Policy().strategy,

@@ -240,8 +240,10 @@ class Drafting:
         files[self._options.out] = drafted.text()
         if not deployments:
             raise InvalidInput(*map(self._refused, drafts))
+        # The draft must be one that the gateway takes; its secrets need not be set yet.
         checked(TomlFile(self._options.out, drafted.text()), opened.catalog, secrets=False)
         models = tuple(self._imported(draft, opened) for draft in drafts)
+        # Written last, so that a refusal above leaves no file behind.
         write_new(files)
         self._tell_settings(self._settings)
         return ImportedConfiguration(
@@ -311,8 +313,10 @@ class Drafting:
     def _meant(self, model: LitellmModel, account: VendorAccount) -> Meant | None:
         """Return the known product that an entry asks for. Raise NotCarried for one that may be a
         slip in a known one."""
+        # LiteLLM's base_model says which model is behind a deployment's own name.
         base = str(model.info.get("base_model") or "").rpartition("/")[2]
         names = [base, account.model] if base else [account.model]
+        # Azure asks by the deployment's name; the model may stand in the name that clients use.
         if account.dialect == "azure":
             names.append(model.name)
         for name in names:
@@ -343,6 +347,7 @@ class Drafting:
         }
         further = {key: value for key, value in further.items() if value}
         is_embedding = draft.entry.info.get("mode") == "embedding" or "embed" in account.model
+        # Both are used by now, and not to be reported as left out.
         entry.take("mode", "base_model")
         self._price(entry, account, meant.product, is_embedding=is_embedding)
         snapshots = {meant.product: meant.snapshot} if meant.snapshot else {}
@@ -459,6 +464,7 @@ class Drafting:
     def _aliases(self, drafts: Iterable[_Draft]) -> dict[str, str]:
         """Return the names by which clients ask for products that are called otherwise here."""
         names: dict[str, str] = {}
+        # Reversed, so that of entries with one name the first decides what it means.
         served = {draft.entry.name: draft.product for draft in reversed([*drafts]) if draft.product}
         for name, product in served.items():
             self._alias(names, name, product)
@@ -476,6 +482,7 @@ class Drafting:
                     f"{draft.product} is asked for by its own name"
                 )
                 self._tell(f"{draft.entry.name}: model_name", draft.place, False, says)
+        # A product needs no alias for its own name.
         return {name: product for name, product in names.items() if name not in products}
 
     def _alias(self, names: dict[str, str], name: str, product: str) -> None:

@@ -172,6 +172,7 @@ class ModelEntry:
         if written.startswith(_ENVIRONMENT):
             self._secrets.setdefault(written.removeprefix(_ENVIRONMENT), written)
             return written.removeprefix(_ENVIRONMENT)
+        # Entries of one vendor with keys of their own need a variable each.
         variable, number = usual, 2
         while self._secrets.setdefault(variable, written) != written:
             variable, number = f"{usual}_{number}", number + 1
@@ -216,6 +217,7 @@ def account_of(entry: ModelEntry) -> VendorAccount:
         why = "it stands for models that are not named, and what is not named cannot be decided"
         raise NotCarried(why, "List the models that you use, one entry each, and import again.")
     provider, model = _provider(entry, written)
+    # LiteLLM has two prefixes for Cohere; its chat one is the same vendor.
     if provider in COMPATIBLE or provider == "cohere_chat":
         return _compatible(entry, COMPATIBLE[provider.removesuffix("_chat")], provider, model)
     if provider in _OWN_SERVERS:
@@ -238,6 +240,7 @@ def _provider(entry: ModelEntry, written: str) -> tuple[str, str]:
         return asked, rest if slash and prefix == asked else written
     if slash and (prefix in _BUILDERS or prefix in COMPATIBLE or prefix in _OWN_SERVERS):
         return prefix, rest
+    # LiteLLM takes names of OpenAI's and Anthropic's models without a prefix.
     if _OPENAI_MODEL.match(written):
         return "openai", written
     if written.startswith("claude"):
@@ -261,7 +264,10 @@ def _root(address: str, where: str) -> str:
 
 def _openai(entry: ModelEntry, model: str) -> VendorAccount:
     base = entry.text("api_base", "base_url")
+    # These prefixes choose an endpoint in LiteLLM; here clients choose it by the path that they
+    # ask.
     model = model.removeprefix("responses/").removeprefix("chat/")
+    # With another host LiteLLM's `openai` is any server that speaks OpenAI's format.
     if base and not (urlsplit(base).hostname or "").endswith("openai.com"):
         return _own(entry, "openai", model, base)
     settings = {
@@ -351,6 +357,7 @@ def _azure_host(entry: ModelEntry) -> tuple[str, str]:
 def _azure(entry: ModelEntry, model: str) -> VendorAccount:
     host, resource = _azure_host(entry)
     version = entry.text("api_version")
+    # Azure's older API has a date as its version; v1 has none, and a path of its own.
     is_dated = version[:4].isdigit()
     settings = {"api_version": version} if version and version != "v1" else {}
     return VendorAccount(
@@ -390,9 +397,11 @@ _MESSAGES_ONLY: tuple[str, ...] = (
 
 
 def _bedrock(entry: ModelEntry, model: str) -> VendorAccount:
+    # LiteLLM's routes choose one of Bedrock's APIs; the model's id follows them.
     for route in ("converse/", "converse_like/", "invoke/", "openai/", "mantle/"):
         model = model.removeprefix(route)
     region = entry.text("aws_region_name", "region_name")
+    # An inference profile's id is a model's behind the area within which it is routed.
     bare = re.sub(r"^(us|eu|apac|au|jp|us-gov|global)\.", "", model)
     if not region:
         raise NotCarried(
@@ -421,6 +430,7 @@ def _bedrock(entry: ModelEntry, model: str) -> VendorAccount:
 
 
 def _aws_auth(entry: ModelEntry) -> dict[str, Any]:
+    # A Bedrock API key is a bearer token.
     if entry.given("api_key"):
         return _bearer(entry, "AWS_BEARER_TOKEN_BEDROCK")
     if entry.given("aws_access_key_id", "aws_secret_access_key"):
@@ -438,20 +448,24 @@ def _aws_auth(entry: ModelEntry) -> dict[str, Any]:
             entry.take(name)
             says = "write the role into a profile of ~/.aws/config: its whole chain is followed"
             entry.remarks.append((name, says))
+    # Without keys of its own the account is found by AWS's usual chain.
     return {"kind": "aws", "settings": {"profile": profile}} if profile else {"kind": "aws"}
 
 
 def _vertex(entry: ModelEntry, model: str) -> VendorAccount:
     project = entry.text("vertex_project", "vertex_ai_project")
+    # LiteLLM's default where no location is given.
     location = entry.text("vertex_location", "vertex_ai_location") or "us-central1"
     if not project:
         raise NotCarried("it says no vertex_project", "Write it and import again.")
     host = "aiplatform.googleapis.com"
+    # The global endpoint alone has no location in its host.
     if location != "global":
         host = f"{location}-{host}"
     root = f"https://{host}/v1/projects/{project}/locations/{location}"
     credentials = entry.text("vertex_credentials", "vertex_ai_credentials")
     settings = {"credentials_file": credentials} if credentials else {}
+    # LiteLLM takes the credentials themselves too, as JSON in place of a path.
     if credentials.startswith("{"):
         says = "credentials never stand in a configuration: write them into a file and name it"
         entry.remarks.append(("vertex_credentials", says))
@@ -463,6 +477,7 @@ def _vertex(entry: ModelEntry, model: str) -> VendorAccount:
         root = f"{root}/publishers/anthropic"
     elif bare.startswith(("gemini", "google/gemini")):
         root = f"{root}/endpoints/openapi"
+        # Vertex AI's endpoint for OpenAI's format asks for Gemini with its publisher: google/….
         bare = f"google/{bare.removeprefix('google/')}"
     elif "maas" in bare:
         root = f"{root}/endpoints/openapi"
@@ -492,6 +507,7 @@ def _anthropic(entry: ModelEntry, model: str) -> VendorAccount:
     base = entry.text("api_base", "base_url")
     url = ANTHROPIC.url
     if base:
+        # The address may come with the path of Messages, or without.
         url = _root(base, "api_base").removesuffix("/messages").removesuffix("/v1") + "/v1"
     return VendorAccount(
         vendor=ANTHROPIC,
@@ -510,6 +526,7 @@ def _oci(entry: ModelEntry, model: str) -> VendorAccount:
     compartment = entry.text("oci_compartment_id")
     auth: dict[str, Any] = {"kind": "oci-user"}
     if entry.given("oci_user") and entry.given("oci_key_file"):
+        # Oracle's request signatures name a key as tenancy/user/fingerprint.
         parts = [entry.text(name) for name in ("oci_tenancy", "oci_user", "oci_fingerprint")]
         auth = {
             "kind": "signature",

@@ -98,6 +98,7 @@ def carried_settings(settings: tuple[LitellmSetting, ...]) -> CarriedSettings:
         for section, key, value in ours:
             sections.setdefault(section, {})[key] = value
         if setting.key == "model_group_alias" and isinstance(setting.value, Mapping):
+            # LiteLLM takes a model group's name here, or a table with it under `model`.
             named = {
                 str(name): str(meant.get("model", "") if isinstance(meant, Mapping) else meant)
                 for name, meant in setting.value.items()

@@ -22,6 +22,7 @@ def sale_of(attempt: Used) -> Sale:
         buyer=attempt.organisation,
         tier=tier_of(attempt.endpoint, attempt.tier),
         endpoint=ENDPOINT_NAMES.get(attempt.endpoint, ""),
+        # 1 January 1970 was a Thursday; hours of the week count from Monday.
         hour=(attempt.event_ns // HOUR_NS + EPOCH_HOUR) % HOURS_OF_WEEK,
     )
 

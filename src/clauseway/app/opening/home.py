@@ -148,6 +148,7 @@ class Home(msgspec.Struct, frozen=True):
         """Raise InvalidInput where somebody else was there first: what is said there is nobody
         else's business."""
         self._far.mkdir(mode=0o700, exist_ok=True)
+        # lstat, because a link to a folder of this user's would pass as that folder.
         status = self._far.lstat()
         if (
             status.st_uid != os.getuid()

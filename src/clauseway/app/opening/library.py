@@ -432,6 +432,7 @@ def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str)
     ]
     chosen: dict[str, str] = {}
     for name, equals, option in (item.partition("=") for item in items):
+        # The same option twice is no contradiction.
         if equals and chosen.setdefault(name, option) != option:
             problem, why = f"{name} is given twice", f"as {chosen[name]}, and then as {option}"
             problems.append(
@@ -455,6 +456,7 @@ def known_point(known_at: KnownAt | date | str | None) -> KnownAt:
         return KnownAt(time.time_ns())
     if isinstance(known_at, KnownAt):
         return known_at
+    # A day has ten characters; whatever is longer is an instant.
     if isinstance(known_at, str) and len(known_at) > 10:
         return _instant(known_at)
     day = day_given(known_at, "--known-at")

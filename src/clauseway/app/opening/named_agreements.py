@@ -19,6 +19,7 @@ def agreements_in(path: Path) -> tuple[Path, ...]:
         return ()
     named = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
     beside = {name: path.absolute().parent / Path(name).expanduser() for name in named}
+    # A folder beside the configuration goes before an agreement that ships under its name.
     return tuple(
         Path(name) if name in SHIPPED and not folder.exists() else folder
         for name, folder in beside.items()

@@ -113,18 +113,22 @@ def surface_of(dialect: str, url: str, service: str = "") -> str:
     `service` is the signed service, where it is stated.
     """
     host, path = urlsplit(url).hostname or "", urlsplit(url).path.rstrip("/")
+    # Azure and Vertex AI serve Anthropic's format under roots that end in its name.
     if dialect != "anthropic" and path.endswith(("/anthropic/v1", "/publishers/anthropic")):
         return f"{dialect}-messages"
+    # Bedrock's root for OpenAI's format has a path; the one for Messages has none.
     if dialect == "bedrock" and not path:
         return "bedrock-messages"
     if dialect == "azure":
         return "azure-v1" if path.endswith("/v1") else "azure-dated"
     if dialect == "bedrock":
+        # Behind a private host name only the signed service tells the two apart.
         runtime = service == "bedrock" or (not service and host.startswith("bedrock-runtime"))
         return "bedrock-runtime" if runtime else "bedrock-mantle"
     if dialect == "vertex":
         return "vertex-chat" if path.endswith("/endpoints/openapi") else "vertex-responses"
     if dialect == "openai":
+        # Any other host with OpenAI's format: another vendor, or a server of one's own.
         return "openai" if host.endswith("openai.com") else "compatible"
     return dialect
 

@@ -114,6 +114,7 @@ def _by_hours(
 def _spans(sale: Sale, steps: tuple[int, ...], prices: PriceTable, day: date) -> Iterator[_Span]:
     before: list[tuple[int, int, tuple[tuple[int, int], ...]]] = []
     for above in (0, *steps):
+        # A price for more than so many tokens holds from the next token on.
         rows = list(
             _joined(
                 prices.rows([msgspec.structs.replace(sale, context=above + 1 if above else 0)]), day
@@ -134,6 +135,7 @@ def _joined(
         if not _in_dollars(row, day):
             continue
         own = tuple((int(unit), price) for unit, price in sorted(row.prices.items()))
+        # Adjoining rows with the same prices are one span, so that the plan stays small.
         if own == units and bound_ns(row.begin) == end_ns:
             end_ns = bound_ns(row.end)
             continue

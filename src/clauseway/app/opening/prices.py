@@ -266,6 +266,7 @@ def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[UnlistedUni
     ]
     for product, cloud in sorted({entry.conditions.names[:2] for entry in prices}):
         listed = _units_of(prices, product, cloud)
+        # Units that others price for it; where none does, the two that every text model has.
         expected = (_units_of(beside, product, cloud) if product else set()) or {
             Unit.INPUT_TOKENS,
             Unit.OUTPUT_TOKENS,

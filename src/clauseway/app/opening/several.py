@@ -145,6 +145,7 @@ def agreements_of(texts: Sequence[Mapping[str, str]]) -> Opened:
 
 def _joined(opening: Sequence[Callable[[], OpenAgreement]]) -> Opened:
     wrong = ProblemList()
+    # Each is read, so that the problems of all are reported at once.
     read = [wrong.tried(open_one, None) for open_one in opening]
     opened = [asked for asked in read if asked is not None]
     ids = [asked.agreement.id for asked in opened]

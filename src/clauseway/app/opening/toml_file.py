@@ -58,6 +58,7 @@ class TomlFile:
         except RecursionError:
             raise _nested(where) from None
         except tomllib.TOMLDecodeError as error:
+            # The error of `tomllib` tells the line in its message alone.
             match = _LINE_IN_MESSAGE.search(str(error))
             line = int(match[1]) if match else 0
             raise InvalidInput(
@@ -139,9 +140,12 @@ class TomlFile:
                     "nothing stands for it",
                     f"Write {name} = ….",
                 )
+            # A required value that cannot be taken leaves no record; an optional one keeps its
+            # default.
             if field.required:
                 return None
         record = kind(**values)
+        # Records have no room for their place, so it is kept by their identity.
         self._places[id(record)] = path
         return record
 
@@ -198,6 +202,7 @@ class TomlFile:
             if wanted is Decimal or wanted is float:
                 number = read_decimal(value.text)
                 return number if wanted is Decimal else float(number)
+        # To Python a bool is an int; to TOML it is not.
         elif isinstance(value, int) and not isinstance(value, bool):
             whole = read_whole(
                 self._written(path) or str(value), least=-_WHOLE_MAX, most=_WHOLE_MAX

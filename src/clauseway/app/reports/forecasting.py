@@ -56,6 +56,7 @@ def look_ahead(
         )
     settled = latest_settlements(home)
     basis = basis_of(home)
+    # Where the basis holds no figures, those of the last settled month count.
     held = basis.assume or accepted_in(list(settled.values())[-1:])
     accepted = supposing(held, assume)
     return Ahead(
@@ -103,6 +104,7 @@ def read_growth(text: str) -> Growth:
         raise InvalidInput(
             BadNumber(error.why, todo).problem(f"{text!r} is not a growth", "--growth")
         ) from None
+    # Of a range without a middle, half way between its ends.
     mid = rates[1] if len(rates) == 3 else (rates[0] + rates[-1]) / 2
     return assumed_growth(rates[0], mid, rates[-1])
 

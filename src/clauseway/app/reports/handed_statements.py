@@ -61,6 +61,7 @@ def read_statement(path: Path) -> HandedStatement:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
+    # Of these only the bytes count: a verification writes the statement again and compares.
     if content.startswith(b"%PDF"):
         return HandedStatement(format="pdf", content=content, statement=None)
     if content.lstrip()[:9].lower() == b"<!doctype":

@@ -63,6 +63,7 @@ def one_request(home: Home, request_id: str) -> OneRequest:
     with open_lake(home) as lake:
         ends = {row["attempt"]: row for row in usage_rows(lake, request_id)}
         begun = {row["attempt"]: row for row in intent_rows(lake, request_id)}
+    # An attempt without an end is still open, or its gateway stopped before it could be recorded.
     rows = [ends.get(attempt) or begun[attempt] for attempt in sorted({*ends, *begun})]
     if not rows:
         raise InvalidInput(

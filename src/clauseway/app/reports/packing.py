@@ -367,6 +367,7 @@ def _part(name: str, content: bytes | Path) -> PackPart:
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
+    # One time, mode and system for all entries, so that the same parts give the same bytes.
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.external_attr = 0o644 << 16
     entry.create_system = 3
@@ -374,6 +375,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
         archive.writestr(entry, content)
         return
     entry.file_size = content.stat().st_size
+    # The header is written before the content, whose size may need more than 32 bits.
     with archive.open(entry, "w", force_zip64=True) as written, content.open("rb") as file:
         while chunk := file.read(1 << 20):
             written.write(chunk)
@@ -436,6 +438,7 @@ def _copy(archive: zipfile.ZipFile, manifest: Manifest, out: Path, path: Path) -
     with archive.open(USAGE) as read, out.open("wb") as written:
         while chunk := read.read(1 << 20):
             left -= len(chunk)
+            # More than the manifest says is refused before it fills the disk.
             if left < 0:
                 break
             digest.update(chunk)
@@ -459,6 +462,7 @@ def _seal(lake: Lake, usage: Path, path: Path) -> None:
             if file.schema_arrow.names != USAGE_SCHEMA.names:
                 raise _bad(path, f"{USAGE} has other columns than usage has")
             rows = file.metadata.num_rows
+            # The footer of a small file may claim any number of rows, and each would be read.
             if rows > usage.stat().st_size:
                 raise _bad(path, f"{USAGE} says that it has {rows:,} rows, more than it has bytes")
             parts = (_rows(batch, path) for batch in file.iter_batches(_ROWS))

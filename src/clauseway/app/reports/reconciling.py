@@ -159,6 +159,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
         todo = "Write EUR=1.08: USD for one euro. Each currency once."
         try:
             rate = read_decimal(value)
+            # The form of ISO 4217; `isascii` keeps out capitals of other alphabets.
             is_code = (
                 len(currency) == 3
                 and currency.isascii()
@@ -224,6 +225,7 @@ def _scope(
                 line=row.line,
                 todo="Correct the row, or export the bill again.",
             )
+            # A few rows show what is wrong; a bill may have millions.
             for row in bill.unread[:20]
         ]
         todo = "Give a bill with usage."
@@ -232,6 +234,7 @@ def _scope(
         )
     all_days = [row.day for row in bill.rows]
     begin, end = bill.period or (min(all_days), max(all_days) + timedelta(days=1))
+    # Rows may lie outside the period that the bill states; they are compared too.
     stated = Interval(min(begin, min(all_days)), max(end, max(all_days) + timedelta(days=1)))
     named = tuple(sorted({row.cloud for row in bill.rows}))
     return ReconcilingScope(
@@ -346,6 +349,8 @@ def _parts(usage: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[M
                 product=usage.product,
                 unit=unit,
                 quantity=quantity,
+                # Usage without a price or a rate has no amount: that is a finding of its own, and
+                # not the end.
                 amount=None
                 if price is None or rate is None
                 else exact_product(Decimal(quantity * price).scaleb(-12), rate),
@@ -360,6 +365,7 @@ def _parts(usage: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[M
 def _other_prices(prices: PriceTable) -> Callable[[ItemPlace, str, date], Sequence[OtherPrice]]:
     """Return the prices that the books have for a unit of a product, each with what its being
     billed would mean."""
+    # A price that was recorded later may be the one that the bill was made by.
     everything = PriceTable(prices.books, KnownAt.everything())
 
     def others(place: ItemPlace, seller: str, day: date) -> list[OtherPrice]:
@@ -418,6 +424,7 @@ def _discounts(
         yield OtherPrice(price=Decimal(won.entry.price).scaleb(-12), cause=DISCOUNT, detail=detail)
     if won is None or won.discount is not None:
         return
+    # A discount that does not hold here may be what the bill took off all the same.
     for entry in everything.looked_at(sale, unit):
         if entry.is_discount:
             kept = exact_product(Decimal(won.price), (_HUNDRED - entry.percent).scaleb(-2)).scaleb(

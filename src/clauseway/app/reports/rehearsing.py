@@ -152,11 +152,13 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
     Raise InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
     """
     documents = _documents(folder, home)
+    # Read by itself first, so that the agreement's own mistakes are not laid to the draft.
     real = agreement_of(documents)
     if draft.suffix != ".md":
         todo = "Give a Markdown file, as agreement check takes it: front matter, clauses, terms."
         why = "an amendment is a Markdown file"
         raise InvalidInput(Problem(what="no amendment", why=why, where=str(draft), todo=todo))
+    # A draft that is named like a document of the agreement must not take its place.
     name = draft.name if draft.name not in documents else f"draft/{draft.name}"
     text = read_text(draft)
     drafted = agreement_of({**documents, name: text})
@@ -204,6 +206,7 @@ def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
     whatever else is. What it dates itself stays."""
     *earlier, last = drafted.agreement.amendments
     terms = tuple(
+        # Terms that begin with the amendment move with it; others state their day themselves.
         msgspec.structs.replace(term, begins=day) if term.begins == last.effective else term
         for term in last.terms
     )
@@ -213,6 +216,7 @@ def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
     agreement = msgspec.structs.replace(
         drafted.agreement,
         amendments=(*earlier, moved),
+        # Nobody wrote this text, so its digest must not be that of the text that was written.
         text_digest=f"{drafted.agreement.text_digest}@{day}",
     )
     agreement = msgspec.structs.replace(agreement, meaning_digest=meaning_of(agreement))
@@ -380,6 +384,7 @@ class Traffic:
         if not changes:
             self.unchanged += usage.attempts
             return
+        # Only what changes is priced: most sums change nothing.
         charged = _charge(usage, self.prices, day)
         for alike in changes:
             self._alike.setdefault(alike, _Count()).add(usage, day, charged)
@@ -511,6 +516,7 @@ def _charge(usage: MeteredSum, prices: PriceTable, day: date) -> Decimal | None:
         unit: count for unit, count in billable(usage.units, frozenset(row.prices)).items() if count
     }
     rate = usd_rate(prices, row.currency, day)
+    # A sum without some of its prices would be too low, so there is none.
     if rate is None or any(unit not in row.prices for unit in quantities):
         return None
     picos = sum(count * row.prices[unit] for unit, count in quantities.items())

@@ -122,6 +122,7 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
     problem, where = "it cannot be countersigned", str(pack or path)
     if pack is not None:
         verified, packed, _ = verify_pack(pack, home)
+        # A pack proves the statement in it, which need not be the one that is to be signed.
         if packed.content != canonical_bytes(statement):
             raise InvalidInput(
                 Problem(
@@ -190,6 +191,7 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
             party=signature.party,
             role=signature.role,
             at=signature.at,
+            # A signature covers all before it, so its number says which bytes it signed.
             valid=is_signed(signature.key, signature.signature, payload(document, number)),
             trusted=signature.key in trusted.get(signature.party, ()),
             disputes=signature.disputes,

@@ -84,6 +84,7 @@ def _parts(statement: Statement, direction: Direction) -> str:
         ("corrections of closed months", exact_sum(part.corrections for part in due)),
         ("restatements of closed months", exact_sum(part.restated for part in due)),
     )
+    # A plain share is the whole amount, which stands beside it already.
     several = direction.corrections or direction.restated
     parts = (
         [" + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)]
@@ -157,6 +158,7 @@ def _section(statement: Statement, share: ShareResult) -> StatementSection:
     stands_on |= {
         name for line in statement.lines if _is_of(line, share) for name in line.assumptions
     }
+    # A clause ended the share within this period: the reader should learn which.
     if share.ended_by is not None and share.end == share.days.end and share.end != FOREVER:
         notes.append(
             f"Ended with {share.end - timedelta(days=1)} by {share.ended_by.term} "
@@ -309,6 +311,7 @@ def _changed_sections(statement: Statement, direction: Direction) -> list[Statem
         ]
         heading = "restatements of closed months, due with this one"
         sections.append(_changed(statement, direction, heading, direction.restated, lines))
+    # Their amounts are in the lines above already, so these have no names of their own.
     if direction.changes:
         lines = [_change(change, "") for change in direction.changes]
         sections.append(
@@ -357,6 +360,7 @@ def _changed(
 
 def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
     """Return the section of an ended share: the day from which nothing is due, and its clause."""
+    # A share that ended before this period is over for all of it.
     begin = max(ended.day, statement.as_of.begin)
     nothing = LineShown(
         label=f"nothing due from {ended.day} on",

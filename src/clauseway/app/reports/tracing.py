@@ -179,6 +179,7 @@ def disputed_days(
         dispute(
             home,
             table,
+            # Named by line and day, so that the same dispute again changes nothing.
             f"{statement_line.id}-{day_charge.day}",
             Sold(
                 day=day_charge.day,
@@ -349,6 +350,7 @@ class _Tracer:
         )
 
     def _priced_units(self) -> tuple[PricedUnit, ...]:
+        # Each attempt is priced by itself here, which takes too long where there are many.
         if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
             return ()
         sums: dict[tuple[str, int, str], list[int]] = {}
@@ -372,6 +374,7 @@ class _Tracer:
         followed = []
         for attempt in attempts(self._lake, selection):
             traced = self._request(attempt)
+            # Where a cap or bands bear on the line, no share of it is one request's alone.
             if not self._traced.is_plain:
                 followed.append(traced)
                 continue
@@ -510,6 +513,7 @@ def _clause(opened: Opened, citation: Citation) -> TracedClause:
     several = each_of(opened)
     for asked in several:
         for amendment in asked.agreement.amendments:
+            # With several agreements a citation's document has its agreement's name before it.
             place = (
                 f"{asked.agreement.id}/{amendment.document}"
                 if len(several) > 1

@@ -103,6 +103,7 @@ def verification(
         differences=different,
         remarks=(*blocked, *remarks),
         lines=tuple(_lines(stated, again, " ".join(blocked))),
+        # Amounts that rest on estimates come out the same too, so the reader is told of them.
         estimates=tuple(
             assumption
             for assumption in stated.assumptions
@@ -370,9 +371,13 @@ def _vouchers_then(vouchers: list[Voucher], digest: str) -> list[Voucher]:
 def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
     parties = ("", *sorted(basis_of(home).opened().catalog.parties))
     for period, settlement in latest_settlements(home).items():
+        # A print carries the digest of its statement, by which it is found among those settled
+        # here.
         for statement in (statement_of(settlement, party) for party in parties):
             if digest_of(statement).encode() in given.content:
                 done = verify_statement(home, statement)
+                # The digest may stand in a print that was edited, so the print is written again and
+                # compared.
                 if FORMATS[given.format](statement) == given.content:
                     return done
                 remark = (

@@ -77,10 +77,12 @@ def what_if(
     seal(home)
     with open_lake(home) as lake:
         use = first_use(lake.control, basis_of(home), opened, prices, assume, readings)
+    # Where the home holds no figures, those that the month was posted with count.
     accepted, readings = list(use.assume) or accepted_in([posted] if posted else []), use.readings
     replaced = {item.partition("=")[0].strip() for item in otherwise.figures}
     kept = [item for item in accepted if item.partition("=")[0].strip() not in replaced]
     supposed = [*kept, *otherwise.figures]
+    # Refuses a wrong figure before the month is settled twice.
     read_assumptions(supposed, figures)
     amended = as_amended_by(opened, otherwise.amendments)
     with open_lake(home) as lake:

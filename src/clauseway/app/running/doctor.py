@@ -104,6 +104,7 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
 def examine(patient: Patient) -> Examination:
     """Look at everything. Whatever is wrong is found, not raised."""
     where = patient.configuration
+    # The home is looked at even where the configuration cannot be read.
     kept = list(_home_checks(patient.home))
     try:
         configuration = read_configuration(where, patient.opened.catalog, secrets=False)
@@ -118,6 +119,7 @@ def examine(patient: Patient) -> Examination:
         ok=True,
         found=f"{where}: {count} deployment{'s' * (count > 1)}",
     )
+    # Each deployment waits for a cloud of its own, so they are examined side by side.
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         checks = pool.map(
             lambda written: _DeploymentChecks(patient, written, configuration.unstated).checks(),
@@ -332,6 +334,7 @@ class _DeploymentChecks:
                 found_none = "; ".join(f"no price for {sentence}" for sentence in error.sentences)
                 yield self._check("price", found_none, TODO_PRICE)
                 continue
+            # Picodollars a unit are millionths of a dollar per million units.
             prices = {
                 unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(price.items())
             }
@@ -377,6 +380,7 @@ class _DeploymentChecks:
             text = f"no agreement in force states that {text}; it is served as unstated"
         if not refused:
             return self._check("agreement", text)
+        # An agreement may well close some segments to a seller: that is no fault of the deployment.
         if len(refused) < len(decisions):
             return self._check("agreement", f"{text}, except to {', '.join(refused)}")
         message = refusal(
@@ -495,9 +499,11 @@ def _within(timeout_s: float, function: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(function())
+        # Whatever ended the thread is raised again where its result is awaited.
         except BaseException as error:
             errors.append(error)
 
+    # A daemon, so that a source that never answers does not keep the process alive.
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(timeout_s)

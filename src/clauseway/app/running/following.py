@@ -34,6 +34,7 @@ def following(
         problem, why = "the copies have no place", error.strerror or str(error)
         todo = "Name a folder on a disk of this machine with --dir."
         raise _problem(problem, why, str(folder), todo) from None
+    # Of the two families only IPv6 has a colon in its addresses.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
@@ -44,6 +45,7 @@ def following(
     thread = threading.Thread(target=follower.serve, args=(listener,), name="follower")
     thread.start()
     try:
+        # With port 0 the system has chosen one by now.
         taken = listener.getsockname()[1]
         yield f"[{host}]:{taken}" if ":" in host else f"{host}:{taken}"
     finally:

@@ -114,6 +114,7 @@ class HomePages:
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
         settled = latest_settlements(self._home).values()
+        # Facts that were recorded since the pages were started count too.
         opened = with_recorded(self._opened, self._home)
         return HomeContext(
             title=" · ".join(asked.agreement.title for asked in each_of(opened)),
@@ -235,6 +236,7 @@ async def _serve(source: HomePages, listener: socket.socket, parent_pipe: int | 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
+    # The pipe becomes readable when the parent is gone, however it went.
     if parent_pipe is not None:
         loop.add_reader(parent_pipe, leave)
     print(json.dumps({"ready": True, "ports": {"pages": listener.getsockname()[1]}}), flush=True)
@@ -262,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         listener = listen(options.host, options.port, PAGES_PORT)
     except InvalidInput as error:
+        # The parent waits for one line: ready, or the problems in its place.
         print(
             msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True
         )

@@ -267,6 +267,7 @@ def _retirements(
     for or deployed, and of others of the same makers and clouds: a caller who asks for one learns
     its successor."""
     served = dict(names) | {target.snapshot: target.label.product for target in targets}
+    # A deployment that is not of a snapshot has the empty name.
     served.pop("", None)
     surfaces = sorted({target.surface for target in targets})
     planned = [

@@ -193,6 +193,7 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
         attempt_timeout_s=configuration.gateway.attempt_timeout_s,
         deadline_s=configuration.gateway.deadline_s,
     )
+    # A plan that the gateway would refuse must not take the place of the present one.
     check(plan)
     return plan
 
@@ -316,6 +317,7 @@ def _start_pages(
         "clauseway.app.running.pages",
         [*arguments, *clock],
         log,
+        # Not as an argument: those are shown to every user of the machine.
         secret=options.snippet_key,
     )
 
@@ -350,6 +352,7 @@ def keep(
                 return dead
             served.gateways.reap(report)
             if inputs.changed() or signals.reload.is_set():
+                # Cleared first: a signal that comes meanwhile asks for another take-over.
                 signals.reload.clear()
                 _take_over(options, served, report)
             if signals.replace.is_set():

@@ -113,6 +113,7 @@ def write_configuration(clouds: RunningSandbox, path: Path) -> None:
         ),
         "utf-8",
     )
+    # The file holds keys, if only the sandbox's.
     path.chmod(0o600)
 
 

@@ -81,6 +81,7 @@ def night(
     """
     with contextlib.ExitStack() as stack:
         clouds = stack.enter_context(sandbox_clouds(home))
+        # The configuration names the clouds' ports, which are known once they listen.
         write_configuration(clouds, home.configuration)
         keys = _keys(home, opened)
         clock = stack.enter_context(SimulatedClock.create(home.clock, BEGIN_NS))

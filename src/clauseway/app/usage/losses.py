@@ -383,6 +383,7 @@ def _accept(lake: Lake, loss: Loss, home: Home, estimate: str, why: str) -> Loss
         estimate=estimate,
         attempts=usage.num_rows,
     )
+    # An estimate is sealed like usage, in a range named by the loss: it counts once, or not at all.
     if usage.num_rows:
         of = Range(spool=ESTIMATES_SPOOL, segment=loss.number, first_frame=0, end_frame=1)
         also = partial(accept, loss=accepted)

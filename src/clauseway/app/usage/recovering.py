@@ -169,6 +169,7 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
 def _take(copy: JournalCopy, target: Path) -> None:
     """Copy the segments into the home, whole or not at all, and close the last one."""
     part = target.with_name(f".{target.name}.part")
+    # An attempt that was broken off is begun again.
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for segment in list_segments(copy.directory):
@@ -177,6 +178,7 @@ def _take(copy: JournalCopy, target: Path) -> None:
     segments = list_segments(part)
     if segments:
         close_copy(segments[-1])
+    # The rename makes the journal appear, so each byte is on the disk before.
     for path in part.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -191,6 +193,7 @@ def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> No
     identity = home.identity()
     fresh = Spool(spool=copy.spool, place=place, registered_ns=now_ns, home=identity)
     places = spool.positions(home.spools / place)
+    # Segments before the first of the copy were sealed and released: none of them is missed.
     if losses.spool(copy.spool) is None and places:
         fresh = msgspec.structs.replace(fresh, released=places[0].segment)
     registered = losses.register(fresh)
@@ -200,6 +203,7 @@ def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> No
             registered, segment=places[-1].segment, frames=places[-1].end
         )
     losses.saw(msgspec.structs.replace(registered, missing_ns=0))
+    # Only a gateway that may go on alone, and closed nothing, can have written past its copy.
     if copy.state.when_away != ALONE or copy.state.is_closed or not places:
         return
     last = places[-1]
