@@ -48,6 +48,7 @@ def print_beside(out: Console, comparison: SideBySide) -> None:
         table.add_column("clause", overflow="fold")
         for line in comparison.lines:
             if (line.payer, line.payee) == (direction.payer, direction.payee):
+                # A line may stand on one of the two sides alone.
                 base = line.real.base or line.other.base
                 table.add_row(
                     line.of,

@@ -448,6 +448,7 @@ def _paths_below(command: Any, before: tuple[str, ...]) -> Iterator[tuple[str, .
 
 def _add(group: typer.Typer, entries: Mapping[str, Entry], words: Sequence[str]) -> None:
     """Add every entry: the one that the words name as it is, the others by name and line alone."""
+    # The first word that is no flag names the command; only that one is imported.
     wanted = next((word for word in words if not word.startswith("-")), "")
     after = words[words.index(wanted) + 1 :] if wanted else []
     for name, entry in entries.items():

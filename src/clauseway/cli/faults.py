@@ -47,6 +47,7 @@ _SERVER_ERRORS = ("psycopg", "OperationalError")
 _BY_NUMBER: Mapping[int, _Fault] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
+    # A file that may grow no further is full to whoever writes it.
     errno.EFBIG: _FULL,
     errno.EROFS: _UNWRITABLE,
     errno.EACCES: _UNWRITABLE,

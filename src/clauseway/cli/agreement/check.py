@@ -136,8 +136,10 @@ def _print_effect(out: Console, effect: TermEffect) -> None:
     asked = effect.question
     before = outcome_word(Outcome(effect.without), asked.action)
     after = outcome_word(Outcome(effect.outcome), asked.action)
+    # A term may leave the outcome and change the reasons: that is an effect too.
     after += "" if before != after else ", for other reasons"
     out.print(Text(f"{effect.term}  without it {before} → with it {after}"))
+    # Only what a flag's default leaves open, so that the line can be copied and run.
     flags = [
         f"{part.flag} {name}"
         for part in PARTS

@@ -107,6 +107,7 @@ def command(
         **named.given(),
     )
     decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
+    # Of a product that no agreement knows it is told how to name it, not what would change.
     is_named = not named.product or opened.catalog.names_product(named.product)
     answer(as_json, decision, lambda: _print(console(), question, decision, is_named=is_named))
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED

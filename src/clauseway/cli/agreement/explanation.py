@@ -67,6 +67,7 @@ def print_answers(out: Console, answers: Sequence[OwnAnswer], action: str) -> No
 
 def print_trace(out: Console, traced: Sequence[Traced] | msgspec.UnsetType) -> None:
     """Print a table of every term; those that apply come first."""
+    # Unset where no trace was asked for.
     if isinstance(traced, msgspec.UnsetType):
         return
     out.print("\nTrace", style="bold")

@@ -113,6 +113,7 @@ def _put_all(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None =
         files.append(put(flags, write(extract), out.with_name(f"{stem}{out.suffix}")))
         for ending, write_beside in (beside or {}).items():
             files.append(put(flags, write_beside(extract), out.with_name(f"{stem}{ending}")))
+    # Each file answers for its own agreement alone.
     if len(taken) > 1:
         joined = out.with_name(f"{out.stem}.combination.txt")
         write_text(joined, COMBINATION)

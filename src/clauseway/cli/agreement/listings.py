@@ -128,6 +128,7 @@ def _print(out: Console, view: AuditView) -> None:
     readings = ", ".join(f"{name}={option}" for name, option in view.readings.items())
     out.print(f"Did it ship on {view.first} first? {view.title}", style="bold")
     out.print(f"{view.listings} · known at {view.known_at} · readings {readings}", style="dim")
+    # Products on no other cloud, and those outside the clause, are listed by name below.
     elsewhere = [row for row in view.rows if row.cloud and row.order is not Order.OUTSIDE]
     table = _table("product", "other cloud", f"on {view.first} by", "there by", "order", "bound")
     for row in elsewhere:

@@ -112,6 +112,7 @@ def _print_counterexample(out: Console, view: ProofView, counterexample: Explana
             outcome_style(counterexample.outcome),
         ),
     )
+    # A claim may fail under one choice of readings and hold under the others.
     if len(view.readings) > 1:
         print_indented(
             out,

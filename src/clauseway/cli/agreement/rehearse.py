@@ -147,6 +147,7 @@ def _print_row(out: Console, row: Routed) -> None:
         markup=False,
         soft_wrap=True,
     )
+    # The cloud that was taken is named above; others are worth a line.
     if row.clouds and row.clouds != (row.cloud,):
         print_indented(out, f"permitted under the draft: {', '.join(row.clouds)}", by=6)
     sides = (("as it is", row.before), ("draft", row.after))

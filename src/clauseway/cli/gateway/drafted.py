@@ -51,6 +51,7 @@ def print_drafted(imported: ImportedConfiguration) -> None:
     for carried, title in ((True, "Carried over"), (False, "Not carried over")):
         settings = [setting for setting in imported.settings if setting.carried is carried]
         _print_settings(out, title, settings)
+    # One command to make a key stands there for each seller.
     sellers = [command for command in imported.next if " key create " in command]
     if len(sellers) > 1:
         out.print(

@@ -133,6 +133,7 @@ def _answers(
         )
         if not given
     ]
+    # Asked in a script, nobody would answer: every missing flag is named at once.
     if missing and not sys.stdin.isatty():
         todo = "Give {}, or run it on a terminal, which asks."
         other = " or --without-agreement"

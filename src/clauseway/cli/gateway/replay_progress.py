@@ -34,6 +34,7 @@ class ReplayDisplay:
             console=out,
         )
         self._task = self._bar.add_task("replaying", total=total)
+        # Where lines cannot be drawn over, the progress is printed from time to time.
         self._live = (
             Live(self._bar, console=out, refresh_per_second=8)
             if out.is_terminal and not quiet

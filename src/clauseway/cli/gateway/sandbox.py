@@ -95,6 +95,7 @@ def command(
             out.print("Ctrl-C stops them.", style="dim")
 
         answer(as_json, clouds.addresses, show)
+        # Waking up each second shows whether the child still runs.
         while not until.wait(1.0):
             if not clouds.running:
                 raise end_of(clouds.child.name, clouds.child.exit_code, at.logs)

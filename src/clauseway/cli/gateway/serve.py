@@ -74,6 +74,7 @@ def command(
         workers=workers,
         pages_port=pages_port,
     )
+    # Before any process is started: a signal that comes meanwhile stops them in order.
     signals = Signals(stop=stop_on_signals())
     set_on(signals.reload, signal.SIGHUP)
     set_on(signals.replace, signal.SIGUSR2)
@@ -93,6 +94,7 @@ def command(
 
         answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
         dead = keep(chosen, served, signals)
+    # What was metered until the end counts without another start.
     seal_the_rest(at)
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)

@@ -134,6 +134,7 @@ def _print_cap(out: Console, outlook: Outlook) -> None:
         print_indented(out, f"{cap}not reached by the end of the forecast.", by=4, style="bold")
         return
     range_ = f"likely {_day(reached.likely)}, at the earliest {reached.earliest}, at the latest {_day(reached.latest)}"
+    # An assumed growth draws no paths, so there is no chance to count.
     chance = (
         ""
         if outlook.growth.is_assumed

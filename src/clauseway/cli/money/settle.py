@@ -177,6 +177,7 @@ def command(
         answer(as_json, comparison, lambda: print_what_if(console(), comparison))
         return 0
     settle = partial(settle_month, at, opened, table, period, assume or [], readings)
+    # Whatever the settlement records as accepted comes after these.
     accepted = len(history(at))
     with _second_opinion(at, spark_master) if second_opinion else nullcontext() as opinion:
         settlement = settle(from_scratch=from_scratch)

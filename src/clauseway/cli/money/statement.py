@@ -74,6 +74,7 @@ def statements(
       clauseway statement --period 2026-05 --party microsoft --out may.pdf
       clauseway statement --period 2026-05 --party microsoft --format csv > may.csv
     """
+    # A subcommand follows, which has an answer of its own.
     if context.invoked_subcommand is not None:
         return 0
     chosen = _format(format_, out, as_json)
@@ -88,6 +89,7 @@ def statements(
         alerts = open_alerts(home_at(home), settled.as_of)
         print_statement(console(), msgspec.structs.replace(shown, alerts=alerts))
     else:
+        # As bytes: text would have its ends of lines changed on some machines, and PDF is none.
         sys.stdout.flush()
         sys.stdout.buffer.write(FORMATS[chosen](settled))
         sys.stdout.flush()
@@ -159,6 +161,7 @@ def verify(
     at, path, signing = home_at(home), Path(source), None
     if is_pack(path):
         return _verified_pack(at, path, as_json)
+    # A month has no suffix; a name with one means a file, also one that is not there.
     if path.exists() or path.suffix:
         given = read_statement(path)
         if beside(path).exists():
@@ -348,6 +351,7 @@ def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
     done, given, signatures = _loaded("packing").verify_pack(path, home)
     signing = None
     if signatures:
+        # Signatures are read from beside a statement's file, so both are laid out as such.
         with TemporaryDirectory(prefix="clauseway-") as folder:
             at = Path(folder) / path.with_suffix(".json").name
             at.write_bytes(given.content)

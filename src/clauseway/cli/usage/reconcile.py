@@ -170,6 +170,7 @@ def _print_summary(out: Console, reconciliation: Reconciliation) -> None:
 
 def _print_items(out: Console, reconciliation: Reconciliation) -> None:
     result = reconciliation.found
+    # Items of a day that differs as a whole are told once, by that day.
     whole = {(day.day, cloud, day.status) for day in result.whole_days for cloud in day.clouds}
     for day in result.whole_days:
         text = f"  {day.day} {', '.join(day.clouds)}: the whole day is {day.status}, {signed(day.difference)}"
@@ -181,6 +182,7 @@ def _print_items(out: Console, reconciliation: Reconciliation) -> None:
         for item in line.items
         if item.status != MATCHED and (line.day, line.cloud, item.status) not in whole
     ]
+    # Those with the most money at stake first.
     items.sort(key=lambda pair: (-pair[1].at_stake, pair[0].day, pair[0].product, pair[1].unit))
     for line, item in items[:_SHOWN]:
         _print_item(out, line, item)

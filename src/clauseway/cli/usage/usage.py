@@ -208,6 +208,7 @@ def expand_command(
       clauseway usage expand --scale 1/1000 --home trial
       clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap --home trial
     """
+    # Progress goes to standard error, so that standard output is the answer alone.
     out = Console(stderr=True, highlight=False)
     done = expand(
         home_at(home),
@@ -251,6 +252,7 @@ def list_command(
         table = plain_table("number", "from", "row", "state", "field", "reason")
         for row in rows[:_SHOWN]:
             for place, flaw in enumerate(row.flaws):
+                # What is the row's own stands beside its first flaw alone.
                 own = (
                     (str(row.number), row.origin, str(row.line), row.state)
                     if place == 0
@@ -385,6 +387,7 @@ def _print_imported(done: Imported) -> None:
 def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[str, str]:
     """Return the `field=value` items. Raise InvalidInput for an item without a value."""
     pairs = dict(item.partition("=")[::2] for item in given or ())
+    # An empty value clears a field, which only a correction may.
     wrong = [
         item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)
     ]
