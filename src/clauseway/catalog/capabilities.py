@@ -225,6 +225,7 @@ def parse_matrix(text: str, name: str) -> Matrix:
 
 
 def _entry(row: RowReader) -> CapabilityEntry | None:
+    # Every cell is checked before the line is given up, so that all its problems are reported.
     row.one_of("surface", SURFACES)
     row.one_of("capability", [str(capability) for capability in Capability])
     row.one_of("has", ("yes", "no"))

@@ -183,6 +183,7 @@ class PriceArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def _price(asked: Asked, given: PriceArguments) -> object:
+    # -1 is no hour: then no price that holds in a time window alone applies.
     day, hour = moment(given.as_of) if given.as_of else (_today(), -1)
     known_at = known_point(given.known_at or None)
     table = given_prices(basis_of(asked.home), NamedBasis(), known_at)

@@ -228,6 +228,7 @@ class _Line(RowReader):
         """Return a price per million units as whole picos per unit: 1 USD / 10^6 = 10^6
         picodollars."""
         text = self.amount()
+        # A discount takes a part off other entries' prices and has none of its own.
         if self.further(_DISCOUNT):
             return 0
         try:
@@ -256,6 +257,7 @@ class _Line(RowReader):
 
     def entry(self) -> PriceEntry | None:
         """Return the line as an entry, or None if it has problems."""
+        # Every cell is read before the line is given up, so that all its problems are reported.
         unit, interval, known_at = self.unit(), self.in_force(), self.stated_day("known_at")
         conditions, percent, price, source = (
             self.conditions(),
@@ -270,6 +272,7 @@ class _Line(RowReader):
             conditions=conditions,
             unit=unit,
             interval=interval,
+            # Of entries recorded on one day the one further down was recorded later.
             known_at=KnownAt.recorded_on(known_at, sequence=self.line),
             price=price,
             source=source,

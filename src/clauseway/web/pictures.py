@@ -80,6 +80,7 @@ def rights_svg(title: str, known_at: str, timeline: Timeline) -> str:
 
     The title of every bar says the same in words.
     """
+    # A day before every timeline: a picture that is kept must not mark a today.
     drawn = drawn_of(timeline, date.min)
     height = _HEAD_PX + drawn.height + _FOOT_PX
     years = f"{timeline.begin.year} to {timeline.end.year - 1}"
@@ -316,6 +317,7 @@ def png_of(svg: str) -> bytes:
     Raise InvalidInput where the library that draws it is not installed.
     """
     try:
+        # Imported here because it is an extra (`charts`): SVG is drawn without it.
         renderer = importlib.import_module("vl_convert")
     except ModuleNotFoundError:
         raise InvalidInput(

@@ -35,6 +35,8 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
         `rescinded` are the amendments of which the page says elsewhere that this one rescinds them.
         """
         clauses = self.amendment.clauses
+        # A clause reaches to the next one; the last one has no end, for which any later line will
+        # do.
         ends = [*(clause.line for clause in clauses[1:]), FOREVER.toordinal()]
         for clause, end in zip(clauses, ends, strict=True):
             changes = [
@@ -70,9 +72,12 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
         moved = [state for state in sets if state.term.id not in again]
         for kind in dict.fromkeys(state.term.kind for state in ended):
             of_kind = [state for state in ended if state.term.kind == kind]
+            # Terms that have begun end, the others never begin: a sentence for each.
             for begun, alike in _by_begin(of_kind):
                 several = self.terms.are_several(alike)
                 ends = "end" if several else "ends"
+                # The same clause brings a term of this kind, which takes the place of the ended
+                # ones.
                 if kind in replaced_by:
                     ends = "are replaced" if several else "is replaced"
                 elif not begun:
@@ -86,6 +91,7 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
             yield self._said(
                 f"{self.terms.nouns(alike)} {lasts}{until(change)}{under}", change.citation
             )
+        # An end that is set to the day it had already changes nothing, and is said as such.
         if kept := [state.term for state in sets if state.term.id in again]:
             last = "last" if self.terms.are_several(kept) else "lasts"
             yield self._said(

@@ -170,6 +170,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def changes(self, comparison: Comparison) -> Iterator[BriefSentence]:
         """Yield the answers that change, the widest of the named parties' first."""
         for group in comparison.groups[:_CHANGES_MAX]:
+            # The page says in words of its own what was answered without the amendment.
             text = group.sentence.removesuffix(f": {change_of(group)}")
             yield BriefSentence(
                 text=f"{text}. Without {self.amendment.id}: "
@@ -240,9 +241,12 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         if by := self.rescinded_by(comparison):
             effective = f"never (rescinded by {by}; {self._was_to_be(by)})"
         yield Number(what="in effect from", value=effective, place=whole)
+        # Terms written under another option of a reading do not begin.
         begun = sum(1 for term in self.amendment.terms if term.under.items() <= read)
+        # A rescinded amendment never takes effect: it begins and ends nothing.
         begun = 0 if by else begun
         yield Number(what="terms that begin", value=str(begun), place=whole)
+        # Counted once each: two changes of one amendment may end the same term.
         ended = {
             state.term.id
             for change in self.amendment.changes

@@ -86,6 +86,7 @@ def comparison_of(
 
     `labels` name what each side goes up to.
     """
+    # The words are the later side's: its readings, and its owners.
     words = ChangeSentences(Wording.of(agreements), sides[1].readings, Owners.of_side(sides[1]))
     before, after = (
         ComparedSide(up_to=label, as_of=side.as_of, known_at=str(side.known_at))
@@ -230,6 +231,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
     def _act(self, box: Box) -> str:
         """Return a change of a right: a party may now do something somewhere."""
         words = self.wording
+        # What nobody may do is listed with "or", what somebody may do with "and".
         conjunction = "or" if box.after is Outcome.FORBIDDEN else "and"
         verbs = listed([_VERBS[action] for action in ordered(box.actions)], conjunction)
         act = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"
@@ -246,6 +248,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             return f"nothing states any more whether {who} may {act}{to}{where}"
         who = _others(who)
         may, behind = _TOLD[box.before, box.after]
+        # "Anyone may not" could be read as "not everyone may".
         if box.after is Outcome.FORBIDDEN and who == "anyone":
             who, may = "nobody", "may"
             behind = behind if box.before is Outcome.UNSTATED else f" any longer{behind}"

@@ -310,6 +310,8 @@ class Wording(msgspec.Struct, frozen=True):
         return f"{at.amendment} {clause.number}, " if clause else f"{at.amendment}, "
 
     def _clause_above(self, at: Reason | Citation) -> Clause | None:
+        # A reason of several agreements names its own; a citation names none, and all are looked
+        # through.
         name = at.agreement if isinstance(at, Reason) else ""
         agreements = [agreement for agreement in self.agreements if name in ("", agreement.id)]
         amendments = [
@@ -324,6 +326,7 @@ class Wording(msgspec.Struct, frozen=True):
             for clause in amendment.clauses
             if clause.line <= at.line
         ]
+        # Clauses stand in the order of their lines: the last that begins above a line holds it.
         return above[-1] if above else None
 
     def sources(self, source: str) -> list[str]:

@@ -224,6 +224,7 @@ class TermWording(msgspec.Struct, frozen=True):
             f"{words.name(term.party)} must bring {products} before any other "
             f"cloud{self._for(term)}"
         )
+        # The sentence rests on options that were chosen, so it names them.
         read = [
             f"{choice.reading}={readings[choice.reading]}"
             for choice in (term.unless, term.binds)
