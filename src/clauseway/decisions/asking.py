@@ -181,6 +181,7 @@ def receipt(
     agreement: Agreement, known_facts_digest: str, question: Question, outcome: Outcome
 ) -> Receipt:
     """Return the receipt of a decision."""
+    # Everything that the outcome rests on, in a form that is the same everywhere.
     parts = [
         ENGINE,
         agreement.meaning_digest,

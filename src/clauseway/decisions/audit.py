@@ -133,6 +133,7 @@ def audit_launches(
     if not terms:
         return None
     case = _Case(agreement, catalog, facts.known(known_at), known_at, readings, terms[-1])
+    # Evidence that was not known then could not have been held against anybody.
     known_shipments = [shipment for shipment in evidence if shipment.known <= known_at]
     known_shipments += shipments_on_record(case.facts)
     products: dict[str, list[Shipment]] = {}

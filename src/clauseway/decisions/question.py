@@ -157,8 +157,10 @@ def region_problems(
             f"unknown region {region!r}",
             f"the agreement does not say where it lies{cloud and ' on '}{cloud}",
         )
+        # A slip, or a place that the agreement leaves out: only the person who asks knows.
         todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
         todo += f" If it lies in none of the regions, {way_out}."
+    # Where terms tell regions apart, an answer for no region would be wrong for some.
     elif catalog.regions and not region and action in ACTIONS_WITH_CLOUD:
         problem, why = "it is missing", "terms of the agreement tell regions apart"
         regions = ", ".join(sorted(catalog.regions))
@@ -242,6 +244,7 @@ def _check_parts(problems: list[Problem], asked: Names) -> None:
         refuse(
             "--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out."
         )
+    # A sale is its seller's own act; `serve` alone may name another seller.
     if action == SELL and seller and seller != asked.party:
         refuse(
             "--seller",

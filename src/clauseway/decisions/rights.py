@@ -55,6 +55,7 @@ def lost_permissions(case: Case, act: Act) -> LostPermissions:
         term = state.term
         if state.begin > case.as_of or not case.reaches(term, act):
             continue
+        # A term may hold in several stretches: the last of them tells how it stands now.
         last[term.id] = max(last.get(term.id, state), state, key=lambda state: state.end)
         if not state.paused and (loss := case.givers.lost_permission(state, lineage, case.as_of)):
             lost.append(loss)
@@ -115,6 +116,7 @@ def licences(case: Case, act: Act) -> Licences:
         for state in covering
         if state.in_force and given_by_right(case, state.term, act)
     )
+    # With a licence that holds, what others lost does not matter.
     if held or not covering:
         return Licences(held, ())
     lineage = case.lineage(act.product)

@@ -185,6 +185,7 @@ def ask_together(
             **given,
         )
     except InvalidInput as error:
+        # All mistakes at once, those of readings too.
         raise InvalidInput(*error.problems, *problems) from None
     if problems:
         raise InvalidInput(*problems)
@@ -299,6 +300,7 @@ def timeline_together(
             for begins, decisions_of_member in histories
         ]
         joined = _joined(question.action, _answers(in_order, decisions))
+        # Neighbouring days with equal answers are one stretch.
         if spans and _says(spans[-1].decision) == (
             joined.outcome,
             joined.reasons,

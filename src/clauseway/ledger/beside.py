@@ -214,6 +214,7 @@ def _parties(directions: Iterable[DirectionBeside]) -> tuple[PartyBeside, ...]:
     for direction in directions:
         for side, amount in ((real, direction.real), (other, direction.other)):
             side[direction.payee] = exact_sum((side.get(direction.payee, _ZERO), amount))
+            # Each amount stands on both sides, so the gains of all parties sum to zero.
             side[direction.payer] = _less(side.get(direction.payer, _ZERO), amount)
     return tuple(
         PartyBeside(

@@ -377,6 +377,7 @@ def _lines(settlement: Settlement) -> dict[str, Stated]:
         for share in settlement.shares
         for line in share.lines
     }
+    # A dispute may hold all sales of a line: then nothing is due, but something is at stake.
     for dispute in settlement.disputed:
         if dispute.line not in lines:
             lines[dispute.line] = Stated(

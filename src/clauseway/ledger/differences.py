@@ -59,6 +59,7 @@ def _in_lines(stated: Statement, computed: Statement) -> Iterator[Difference]:
     after = {line.id: line for line in computed.lines}
     for line in sorted(before.keys() | after.keys()):
         old, new = before.get(line), after.get(line)
+        # A line on one side alone differs as a whole.
         if old is None or new is None:
             yield Difference(
                 where=f"line {line}", what="the line", stated=_described(old), found=_described(new)

@@ -572,6 +572,7 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
     pairs = [
         (later[0], round_half_even(later[1] / earlier[1] - 1, _FINEST))
         for earlier, later in pairwise(history)
+        # Only months that follow each other, and no growth from nothing or into credits.
         if earlier[0].end == later[0].begin and earlier[1] > 0 and later[1] >= 0
     ]
     months = tuple(_named(period.begin) for period, _ in history)

@@ -127,6 +127,7 @@ def invoice_of(
     invoice's currency."""
     total = convert(exact_sum(item.amount for item in owed), rate)
     exact = {(item.term, item.through): item.amount for item in owed}
+    # Converted as a whole and then split: rounding each line would change the total.
     if currency != USD:
         parts = allocate(
             total, [(f"{term} {day}", amount) for (term, day), amount in exact.items()]
@@ -276,6 +277,7 @@ def _withheld(line: InvoiceLine, open_: Decimal, money: Decimal, same: bool) -> 
 
 def _claimed(invoice: Invoice, line: InvoiceLine, citation: Citation) -> list[Posting]:
     payer, payee, cited = invoice.payer, invoice.payee, (citation,)
+    # On both books, what was owed becomes what is invoiced.
     legs = [
         Posting(Account(payer, "payable", SHARE, payee), line.owed, USD, cited),
         Posting(Account(payer, "payable", INVOICED, payee), -line.amount, invoice.currency, cited),
@@ -301,6 +303,8 @@ def _paid(
     cited: tuple[Citation, ...],
 ) -> list[Posting]:
     payer, payee, currency = invoice.payer, invoice.payee, payment.currency
+    # The payee gets that much less cash and a claim on the authority, to whom the payer owes
+    # the tax instead: the invoice is settled in full.
     legs = [
         Posting(Account(payer, "payable", INVOICED, payee), settled, invoice.currency, cited),
         Posting(Account(payer, "cash", "bank", payee), withheld - money, currency, cited),

@@ -629,6 +629,7 @@ def _time_zone(case: _Case) -> str:
 
 def _region(case: _Case) -> str:
     """Equal quantities of one day, each on one side alone, in regions of two names."""
+    # Both sides have usage here: the region's name is not what differs.
     if case.metered and case.billed:
         return ""
     mine = case.place

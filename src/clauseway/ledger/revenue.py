@@ -82,6 +82,7 @@ def clipped(back: Iterable[SaleRecord], revenue: Iterable[RevenueLine]) -> list[
     kept = []
     for record in taken:
         key = _sales_of(record)
+        # No more than the day was charged, over all that takes it back.
         amount = min(record.amount.copy_negate(), left.get(key, _NOTHING))
         left[key] = exact_sum((left.get(key, _NOTHING), amount.copy_negate()))
         if amount > 0:

@@ -96,6 +96,7 @@ def settle(
                 before.get((share.term, share.begin)),
                 name=line_names[share.term, share.begin],
             )
+            # A stable order, so that the same inputs write the same bytes.
             for share in sorted(
                 in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term)
             )
@@ -205,6 +206,7 @@ def _at_stake(
     last; zeros are left out."""
     at_stake = []
     for share, without_disputes in zip(results, rejected, strict=True):
+        # A line may be on one side only: all of its sales may be in dispute.
         now = {line.id: line.amount for line in share.lines}
         then = {line.id: line.amount for line in without_disputes.lines}
         for line in sorted(now.keys() | then.keys()):

@@ -116,6 +116,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 def statement_of(settlement: Settlement, party: str = "") -> Statement:
     """Return the part of a settlement that concerns a party, or all of it."""
+    # A pair whose share has ended, or that only has changes, gets a direction too.
     pairs = {(share.payer, share.payee) for share in settlement.shares}
     pairs |= {(ended.payer, ended.payee) for ended in settlement.ended}
     pairs |= {
@@ -216,6 +217,7 @@ def _changed(
         seller=change.seller,
         requests=change.new_requests - change.old_requests,
         base=exact_sum((change.new_base, -change.old_base)),
+        # No single rate gives the amount of a change.
         rate=Decimal(0),
         amount=change.amount,
         assumptions=tuple(assumption.name for assumption in settlement.assumptions),

@@ -75,11 +75,13 @@ def problems_of(report: Mapping[Unit, int]) -> list[str]:
     problems = [
         f"{unit.column} is {count}, below zero" for unit, count in report.items() if count < 0
     ]
+    # Without parts nothing can contradict a whole.
     if CONTAINED_IN.keys().isdisjoint(report):
         return problems
     for whole in _WITH_PARTS:
         parts = [part for part in report if CONTAINED_IN.get(part) == whole]
         contained = sum(report[part] for part in parts)
+        # A part of zero contradicts nothing, even without its whole.
         if parts and contained and whole not in report:
             problems.append(
                 f"{', '.join(part.column for part in parts)} reported without {whole.column}"

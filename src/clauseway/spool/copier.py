@@ -376,6 +376,7 @@ class Copier:
         settings, facts = self._settings, self._facts
         connected = socket.create_connection((settings.host, settings.port), timeout=_ANSWER_S)
         try:
+            # Nagle's algorithm would hold back each short commit that somebody waits for.
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel = introduce(connected, settings.secret)
             hello = {
@@ -394,6 +395,7 @@ class Copier:
         except (ValueError, KeyError, TypeError):
             connected.close()
             raise BadMessage("a welcome that cannot be read") from None
+        # Interrupts too: no session owns the socket yet.
         except BaseException:
             connected.close()
             raise

@@ -280,17 +280,20 @@ class _Connection:
         try:
             directory.mkdir(mode=0o700, exist_ok=True)
             try:
+                # A recovery of the copy holds the same lock.
                 held = lock(directory)
             except SpoolBusy:
                 detail = "somebody recovers this copy just now"
                 raise _Refused("busy", detail) from None
             try:
+                # Recovered: the copy took the journal's place, and nothing may be added to it.
                 if by := fenced_by(directory):
                     detail = f"the journal was recovered by {by}, and is over"
                     raise _Refused("recovered", detail)
                 write_whole(directory / IDENTITY_NAME, f"{spool}\n".encode())
                 self._state = CopyState(hello["place"], hello["when_away"], False)
                 write_state(directory, self._state)
+                # The folder may be new: its own name has to survive a loss of power.
                 force_folder(directory.parent)
             except BaseException:
                 os.close(held)

@@ -356,6 +356,7 @@ def unpack_payload(payload: bytes) -> Payload:
             intents.append(_intent(_INTENT.unpack_from(payload, at)))
             at += _INTENT.size
         else:
+            # The checksum held, so another kind is our own mistake, not damage.
             assert kind == USAGE, f"a valid frame holds a record of kind {kind}"
             record, at = _unpack_usage(payload, at)
             usage.append(record)

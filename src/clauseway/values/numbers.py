@@ -79,6 +79,7 @@ def read_decimal(
         allowed = f"{places} decimal places are" if places != 1 else "one decimal place is"
         why = f"it has more decimal places than the {places} that are kept"
         raise BadNumber(why if places else "it is not a whole number", f"Round it: {allowed} kept.")
+    # No negative zero: it would be written as -0, another text in a digest.
     return number.copy_negate() if is_negative and number else number
 
 
@@ -141,12 +142,14 @@ def _refusal(text: str, *, commas: bool) -> BadNumber:
     """Return the first reason why a text is not a number."""
     if not text:
         return BadNumber("nothing is written")
+    # `isdigit` also takes digits of other scripts, and Python would read them as numbers.
     if any(character.isdigit() and not character.isascii() for character in text):
         return BadNumber("it is written with digits other than 0 to 9")
     if "%" in text:
         return BadNumber("no percentage is meant here")
     if text.startswith("+"):
         return BadNumber("a plus sign stands before it", "Leave the sign out.")
+    # U+2212 is the typographic minus, as word processors write it.
     if text.startswith(("-", "\u2212")):
         why = "a minus sign stands where no number is below zero"
         return BadNumber(

@@ -134,12 +134,14 @@ def _in_order(kind: str, text: str) -> str:
     lines = text.split("\n")[:-1]
     begins = {key: member.line - 1 for key, member in entry.members.items()}
     starts = sorted(begins.values())
+    # Keys on one line, or indented ones, cannot be moved as whole lines.
     if len(set(starts)) < len(starts) or any(lines[at][:1].isspace() for at in starts):
         return text
     cuts = {at: _with_comments(lines, previous, at) for previous, at in pairwise(starts)}
     ends = (
         dict(pairwise([starts[0], *(cuts[at] for at in starts[1:]), len(lines)])) if starts else {}
     )
+    # The keys of the kind first; what it does not know keeps its order behind them.
     ranks = {key: rank for rank, key in enumerate(_keys_of(kind, entry.text("kind")))}
     ordered = lines[: starts[0]] if starts else lines
     for key in sorted(begins, key=lambda key: (ranks.get(key, len(ranks)), begins[key])):

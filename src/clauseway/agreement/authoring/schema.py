@@ -220,6 +220,7 @@ def block_schema() -> Schema:
     facts = {
         f"fact.{name}": _record(kind, name, beside=AboutFact) for name, kind in FACT_KINDS.items()
     }
+    # Other facts may correct; a retraction without it says nothing.
     facts["fact.retraction"]["required"].append("corrects")
     return {
         "$schema": DRAFT,
@@ -368,6 +369,7 @@ def _definitions() -> Schema:
             cited = CitedText if kind is not None and issubclass(kind, Defined) else None
             item = _record(kind, beside=cited) if kind else _TEXT
             properties[section] = {"type": "object", "additionalProperties": item, **described}
+    # Rules are the language's: an agreement cannot name others.
     properties["rules"] |= {"propertyNames": {"enum": [*RULES, *STATED_RULES]}}
     return {
         "description": "```yaml definitions, in agreement.md: what the amendments speak about.",

@@ -108,6 +108,7 @@ def possible_days(events: Mapping[str, Event], facts: FactRegister) -> set[date]
 def _possible_begins(name: str, events: Mapping[str, Event], facts: FactRegister) -> list[date]:
     event = events.get(name)
     if event is None or event.recorded:
+        # Recorded: each of its facts is a beginning. The milestone has a fact of its own kind.
         return [
             fact.effective
             for fact in facts.facts
@@ -119,6 +120,7 @@ def _possible_begins(name: str, events: Mapping[str, Event], facts: FactRegister
     assert event.on is not None
     days = [event.on]
     if event.extended_by:
+        # Each time that the other event happens puts the day off once more.
         for _ in _possible_begins(event.extended_by, events, facts):
             days.append(_later(days[-1], event.days))
     return days
@@ -165,6 +167,7 @@ def while_going_on(stretches: Iterable[Stretch], event: Iterable[Stretch]) -> li
     """Return the parts of these stretches that lie within an event's stretches."""
     kept = []
     for stretch in stretches:
+        # An event may go on several times: each meeting of both is a stretch of its own.
         for stretch_of_event in event:
             begin, end = (
                 max(stretch.begin, stretch_of_event.begin),

@@ -45,6 +45,8 @@ def meaning_of(agreement: Agreement) -> str:
         for amendment in sorted(agreement.amendments, key=lambda amendment: amendment.rank)
     ]
     in_effect = [amendment.id for amendment in agreement.amendments]
+    # The keys behind `**` appear only where they say something, so texts of older versions keep
+    # their digest.
     return _digest(
         {
             **({"rules": stated} if stated else {}),

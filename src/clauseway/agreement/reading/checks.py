@@ -200,6 +200,7 @@ def _options(reading: str, place: TermPlace) -> KnownNames:
 
 
 def _check_days(term: Term, place: TermPlace) -> None:
+    # Without the amendment's own day, only the form of the others can be checked.
     if place.effective is None:
         _until(term, place)
         return
@@ -251,6 +252,7 @@ def _until(timed: Term | Change, place: TermPlace) -> date | None:
     events = {*(place.definitions.names["events"] or ()), MILESTONE}
     if not timed.until or timed.until in events:
         return None
+    # What begins with a digit was meant as a day, all else as an event.
     if not timed.until[:1].isdigit():
         place.mistakes.check_defined(place.line("until"), "day or event", timed.until, events)
         return None

@@ -39,7 +39,7 @@ from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
-# Any segment that a question does not name; every agreement has it.
+# The sections that definitions may have.
 SECTIONS = (
     "sources",
     "parties",
@@ -138,6 +138,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         parties=sections.list_of_names("parties"),
         clouds=sections.texts("clouds"),
         regions=sections.regions(),
+        # Any segment that a question does not name: every agreement has it.
         segments=sections.list_of_names("segments") | {ANY_SEGMENT},
         classes=sections.records("classes", ClassWritten),
         products=sections.records("products", ProductWritten),
@@ -151,6 +152,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         names={section: sections.names(section) for section in SECTIONS},
         lines=sections.lines(),
     )
+    # After all sections are read, because definitions name one another.
     for check in CHECKS:
         check(definitions, mistakes)
     return definitions

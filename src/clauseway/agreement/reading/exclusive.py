@@ -58,6 +58,7 @@ def _exclusivity(term: Permission | Licence) -> Exclusivity:
         products=term.products,
         only=only,
     )
+    # A licence itself is kept to no place: only what it carries is.
     if isinstance(term, Licence):
         return exclusivity
     return msgspec.structs.replace(

@@ -55,5 +55,6 @@ def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[Y
         problem, why = "the front matter is not a mapping", "it is written as keys and values"
         mistakes.add(entry.line, problem, why, "Write id: ….")
         return written, None
+    # A mistake of the front matter as a whole is reported at its first line, the dashes.
     at_top = msgspec.structs.replace(entry, line=1)
     return at_top, build(kind, at_top, mistakes)

@@ -127,6 +127,7 @@ def _agreement(
     definitions: Definitions, drafts: Sequence[AmendmentRead], text_digest: str
 ) -> Agreement:
     amendments = [
+        # The rank is the order of conclusion: of two changes of one end, the later prevails.
         msgspec.structs.replace(draft.amendment, rank=rank)
         for rank, draft in enumerate(in_order_of_conclusion(drafts))
         if draft.amendment is not None

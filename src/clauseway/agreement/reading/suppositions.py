@@ -68,6 +68,7 @@ def _cited(subject: str, text: str) -> Citation:
 
 def _fact(parts: list[str], citation: Citation) -> Fact | None:
     """Return the fact that the parts spell, without its day; None if they spell none."""
+    # Supposed facts count as known always; the caller fills in their day.
     day, always = date.min, KnownAt.always()
     match parts:
         case ["milestone"]:

@@ -116,6 +116,7 @@ def wait_for_one_another(lives: Lives) -> Iterator[Remark]:
     """
     for earlier, later, together in lives.pairs(Precedence, Precedence):
         assert isinstance(later, Precedence)
+        # Two parties wait each for itself, and one first cloud satisfies both terms.
         if earlier.party != later.party or earlier.first == later.first:
             continue
         days = _binding_new(together, earlier, later)

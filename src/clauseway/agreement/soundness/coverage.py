@@ -46,6 +46,7 @@ _NO_PERCENTAGE = re.compile(r"0+(\.0+)?\s*%")
 def gaps(lives: Lives) -> Iterator[Remark]:
     """Remark on a class that nobody owns while some amendment is in force."""
     first = min(amendment.effective for amendment in lives.agreement.amendments)
+    # What is in force changes on these days alone.
     turns = boundaries(lives.agreement, lives.facts, KnownAt.everything())
     days = [day for day in turns if day >= first]
     for name, product_class in lives.catalog.classes.items():
@@ -178,6 +179,7 @@ def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
     """Return the ways to say once what two terms say, that leave every answer as it is."""
     of_earlier, of_later = (lives.amendment_of[term.id] for term in (earlier, later))
     ways: list[str] = []
+    # A change ends terms of earlier amendments only.
     replaced = lives.lies_within(earlier.id, later.id, later.begins)
     if of_earlier != of_later and replaced:
         ways.append(f"end {earlier.id} in a change of {of_later}")

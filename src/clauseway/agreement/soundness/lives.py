@@ -212,6 +212,7 @@ class Lives:
             )
             for (first, first_life), (second, second_life) in both:
                 together = first_life.intersect(second_life)
+                # Never in force at once: they cannot contradict each other.
                 if together.is_empty or self.take_turns(first.id, second.id):
                     continue
                 if (first.id, second.id) not in seen:

@@ -63,6 +63,7 @@ def check_unread(
                 first_line + line, f"a list or quotation more than {DEPTH_MAX} deep", why, todo
             )
             return
+        # Reported already, or a block that is read.
         if line in read or _tells_within(token, reported):
             continue
         is_prose = token.type == "paragraph_open" and all(

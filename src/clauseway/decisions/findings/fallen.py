@@ -52,6 +52,7 @@ def fallen_rights(
     known_facts = facts.known(KnownAt.everything())
     names = sorted({*catalog.classes, *catalog.products})
     for readings in readings_named(agreement):
+        # A right may fall under one reading and stand under another.
         folded = in_force(agreement, known_facts, last_day, KnownAt.everything(), readings)
         search = _Search(
             givers=Givers.of(folded.states),
@@ -95,6 +96,7 @@ class _Search(msgspec.Struct, frozen=True):
             giver = self.givers.granter(lineage, grant.effective, self.last_day)
             if grant.product not in lineage or not giver:
                 continue
+            # A withdrawal of all of it ends the grant too; that of a part leaves the rest.
             ends = [FOREVER if grant.through is None else through(grant.through)]
             ends += [
                 withdrawal.effective

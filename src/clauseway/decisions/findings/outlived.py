@@ -92,6 +92,7 @@ def _rights_inside(state: TermState, sheet: Sheet) -> dict[_Reserved, set[str] |
     rights: dict[_Reserved, set[str] | None] = {}
     for act in sheet.acts:
         reserved = (term.id, act.action, act.product)
+        # Somebody was found who may act: nothing more of it can be lost.
         if rights.get(reserved, set()) is None:
             continue
         if not case.reaches(term, act) or not inside(case, term, act):
@@ -99,6 +100,7 @@ def _rights_inside(state: TermState, sheet: Sheet) -> dict[_Reserved, set[str] |
         names = rights.setdefault(reserved, set())
         assert names is not None
         finding = decide_act(case, act)
+        # Forbidden, or open by a new grant alone: nobody inside may act by this act's rights.
         if any(condition.term == "grant" for condition in finding.conditions) or (
             finding.outcome is Outcome.FORBIDDEN
         ):

@@ -87,6 +87,7 @@ def _until(
     ]
     if not inside_it or closed.since is None:
         return None
+    # One case suffices: `_on` makes it anew for each day.
     case, acts = inside_it[0][0], {act for _, act in inside_it}
     known_at = case.question.known_at
     known_facts = facts.known(known_at)
@@ -96,6 +97,7 @@ def _until(
         on_day = _on(case, known_facts, day)
         states = on_day.states(Exclusivity)
         holding = [state for state in states if state.term.id == closed.term and state.in_force]
+        # Once the exclusivity is over, nothing is reserved by it.
         if not holding or any(
             _is_inside(on_day, holding[0], act)
             and decide_act(on_day, act).outcome is not Outcome.FORBIDDEN

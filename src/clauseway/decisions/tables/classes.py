@@ -486,6 +486,7 @@ def _turns(fact: Fact, leads: frozenset[int]) -> list[date]:
 
 def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]) -> Iterator[int]:
     """Yield the places of the known facts that may bear on an action and a product."""
+    # A share is due by its terms: no fact bears on it beyond the fold.
     if action == SHARE:
         return
     lineage = text.catalog.lineage(product)

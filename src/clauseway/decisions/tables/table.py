@@ -295,6 +295,7 @@ class DecisionTable:
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
         at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
+        # Most agreements tell no regions apart: their cells need none.
         if leaf.apart or region:
             region = self._region_of(cloud, region)
             at += leaf.regions[region]
@@ -547,6 +548,7 @@ class Tables:
         """Return the same decision as the engine's `decide`, including its receipt."""
         verdict = self.answer(question)
         knowledge = self.knowledge(question.known_at)
+        # All questions of one state of knowledge have the same digest.
         if knowledge not in self._facts_digests:
             self._facts_digests[knowledge] = facts_digest(self.facts.known(question.known_at))
         return Decision(

@@ -142,6 +142,7 @@ def _append(
         who=who,
         why=why,
     )
+    # The database numbers acceptances, in the order in which they were made.
     row = msgspec.structs.asdict(acceptance)
     del row["sequence"]
     done = connection.execute(insert(schema.basis).values(**row))

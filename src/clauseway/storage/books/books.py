@@ -75,6 +75,7 @@ class Books:
         with self.control.writing() as connection:
             for earlier in _closed(connection):
                 if earlier.period == closed.period:
+                    # The receipt names the inputs, the statement the result: both have to be the same.
                     if (earlier.receipt, earlier.statement) != (closed.receipt, closed.statement):
                         raise AlreadyClosed(
                             f"{closed.period.begin} was closed with another statement"
@@ -119,6 +120,7 @@ class Books:
             receipts = {row.sequence: row.receipt for row in connection.execute(query)}
         names = {_summary_place(sequence): receipt for sequence, receipt in receipts.items()}
         kept = read_sums(self.control, names)
+        # A kept sum of another receipt counts as missing: it was made of another settlement.
         missing = [sequence for sequence in receipts if _summary_place(sequence) not in kept]
         read = {sequence: summary_of(self._recorded(sequence)) for sequence in missing}
         keep_sums(
@@ -218,6 +220,7 @@ def _keep(connection: Connection, voucher: Voucher, recorded_ns: int) -> bool:
     recorded = connection.execute(
         select(columns.body).where(columns.id == voucher.id)
     ).scalar_one_or_none()
+    # The same id again is a repetition only with the same content.
     if recorded is not None:
         if recorded != body:
             raise Conflict(f"{voucher.id} was recorded before as something else")

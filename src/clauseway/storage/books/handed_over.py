@@ -110,6 +110,7 @@ def _value(kind: Any, value: Any) -> Any:
         return base64.b64decode(value, validate=True)
     if isinstance(kind, schema.ExactDecimal):
         return Decimal(value)
+    # A foreign machine's JSON: anything but the column's own type is refused, not converted.
     wanted = (
         bool
         if isinstance(kind, Boolean)

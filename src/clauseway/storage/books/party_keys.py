@@ -31,6 +31,7 @@ def record_key(
     table = schema.party_keys
     same = (table.c.party == party) & (table.c.public == public)
     with control.writing() as connection:
+        # Recorded before: the register is append-only, and says it once.
         if connection.execute(select(table.c.sequence).where(same)).first() is not None:
             return False
         connection.execute(

@@ -232,6 +232,7 @@ def _append(
 ) -> None:
     if not written:
         return
+    # The head's row is locked by now: no other writer can append between this and the update.
     head, who = head_of(connection), acting()
     sequence, digest, rows = head.sequence, head.digest, []
     for act, place, content in written:
@@ -250,6 +251,7 @@ def _append(
             content=content.digest,
             digest="",
         )
+        # Each digest covers the one before, so no row can be changed or left out unnoticed.
         digest = digest_of(digest, row)
         rows.append({**msgspec.structs.asdict(row), "digest": digest})
     for at in range(0, len(rows), _APPENDED_ROWS):

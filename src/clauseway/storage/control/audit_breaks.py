@@ -41,6 +41,7 @@ def state_break(
         ended = f"{last[0]}:{last[1]}"
         stated = ChainBreak(
             recorded_ns=now_ns,
+            # Beyond both: a head that was changed may be behind the rows, or ahead of them.
             row=max(head.sequence, last[0]) + 1,
             head=ended,
             found=problems[0].what,

@@ -342,8 +342,10 @@ def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> N
         columns.begin_day == period.begin, columns.end_day == period.end
     )
     rows = connection.execute(of_period.order_by(columns.sequence)).all()
+    # One receipt stands for one result, because it names all inputs.
     if any(row.receipt == settlement.receipt and _read(row.body) != settlement for row in rows):
         raise Conflict(f"settlement {settlement.receipt} was recorded before with another result")
+    # Settling again on the same inputs adds nothing; coming back to an older result does.
     if rows and rows[-1].receipt == settlement.receipt:
         return
     new = insert(schema.settlements).values(

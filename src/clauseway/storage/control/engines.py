@@ -98,6 +98,7 @@ def _postgresql(address: str) -> Engine:
         )
     engine = create_engine(
         url.set(drivername=_DRIVER),
+        # A server may have closed idle connections: each is tried before it is used.
         pool_pre_ping=True,
         connect_args={"options": "-c lock_timeout=30s -c client_encoding=utf8"},
     )
@@ -124,6 +125,7 @@ def _require_order_of_bytes(connection: object, _record: object) -> None:
         name = cursor.fetchone()[0]
     finally:
         cursor.close()
+    # The queries began a transaction: end it before the pool lends the connection.
     connection.rollback()  # type: ignore[attr-defined]
     if ordered != _IN_ORDER:
         message = "the database orders text by a language"

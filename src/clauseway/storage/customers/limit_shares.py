@@ -74,6 +74,7 @@ class StoredShares:
     @contextmanager
     def changing(self, ids: Collection[str]) -> Iterator[ShareState]:
         limits, shares = schema.limits, schema.limit_shares
+        # The transaction excludes every other writer: nobody else decides on shares meanwhile.
         with self._control.writing() as connection:
             query = select(limits).where(limits.c.id.in_(ids))
             state = ShareState(
@@ -89,6 +90,7 @@ class StoredShares:
             )
             for row in connection.execute(shorts):
                 state.short_s[row.kind, row.limit_id] = row.short_ns / _NS
+            # What stood before, so that only rows that changed are written.
             before = {of: dict(held) for of, held in state.shares.items()}
             shorts_before = dict(state.short_s)
             yield state
@@ -115,6 +117,7 @@ def _write_shares(
             share = present.get(holder)
             if share == old.get(holder):
                 continue
+            # A changed share is deleted first and inserted anew.
             if holder in old:
                 gone.append({"_kind": of[0], "_limit": of[1], "_holder": holder})
             if share is not None:

@@ -150,6 +150,7 @@ class Tenants:
             if held is None:
                 connection.execute(insert(table).values(**msgspec.structs.asdict(row)))
                 return row
+            # The scope is what identifies it: id and day of making stay when its amount changes.
             row = msgspec.structs.replace(row, id=held.id, created_ns=held.created_ns)
             connection.execute(update(table).where(same).values(**msgspec.structs.asdict(row)))
             return row

@@ -258,6 +258,7 @@ class Lake:
         def watched() -> Iterator[pa.Table]:
             nonlocal rows
             for part in parts:
+                # The bounds of ids tell later which files may hold the same attempts.
                 outer = pc.min_max(part["request_id"]).as_py()
                 ids.extend((outer["min"], outer["max"]))
                 rows += part.num_rows
@@ -308,6 +309,7 @@ class Lake:
                 writer.write_table(first, row_group_size=_ROW_GROUP)
                 for part in parts:
                     writer.write_table(part, row_group_size=_ROW_GROUP)
+            # Of the file as it was written, before its name appears.
             with beside.open("rb") as written:
                 digest = hashlib.file_digest(written, "sha256").hexdigest()
             size = beside.stat().st_size

@@ -149,6 +149,7 @@ def _usage_row(
     event_ns = row["hour"] * HOUR_NS
     identity = "|".join(map(str, _key(row)))
     return {
+        # Names that the hourly sums do not keep stay empty.
         **{
             name: ""
             for name in USAGE_SCHEMA.names
@@ -171,5 +172,6 @@ def _usage_row(
         "charge_picodollars": 0,
         "upstream_id": "",
         "tier": "",
+        # None for zero: the sums do not tell zeros from units that were never reported.
         **{unit.column: left[unit.column] or None for unit in Unit},
     }

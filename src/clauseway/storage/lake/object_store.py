@@ -130,6 +130,7 @@ class ObjectStore:
                 "Write s3://BUCKET/PREFIX.",
             )
         self._tries = f"asked {retries_max + 1} times within {retry_s_max:g} s"
+        # Only an endpoint that its owner wrote as http:// is spoken to without TLS.
         is_plain = storage.endpoint.startswith("http://")
         options: dict[str, Any] = {
             "config": self._settings(storage, parts.scheme, environment),

@@ -134,6 +134,7 @@ def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
         .agg(
             served=counts.sum(),
             failed=(~counts).sum(),
+            # Units of attempts that do not count are left out.
             **{unit.column: _[unit.column].sum(where=counts).fill_null(0) for unit in Unit},
         )
     )

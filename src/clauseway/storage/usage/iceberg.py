@@ -261,6 +261,7 @@ def _entry_record(entry: ManifestEntry, sequence: int) -> dict[str, Any]:
     is_own = entry.status == ADDED
     assert is_own or 0 < entry.sequence <= sequence, "an entry is of an earlier snapshot"
     file = entry.file
+    # Bounds of day and request let an engine skip files that cannot hold what it looks for.
     bounds = {_DAY: (_day_bytes(file.day),) * 2}
     bounds[_REQUEST] = (file.first_request.encode(), file.last_request.encode())
     return {
@@ -302,6 +303,7 @@ def _manifest_record(manifest: ManifestFile) -> dict[str, Any]:
         for status in (ADDED, EXISTING, DELETED)
     }
     days = [entry.file.day for entry in manifest.entries]
+    # Added entries inherit the manifest's sequence number (the format's inheritance).
     live = [entry.sequence or manifest.sequence for entry in manifest.entries if entry.is_live]
     return {
         "manifest_path": manifest.path,

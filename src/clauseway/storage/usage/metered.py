@@ -85,6 +85,7 @@ def metered_sums(
 
 def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
     counted = priced_once(usage)
+    # A step is named by its first length: above 200,000 begins at 200,001.
     context = ibis.literal(0)
     for step in steps:
         context = (counted.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
@@ -96,6 +97,7 @@ def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
         .ifelse(_.organisation.cast("string"), "")
         if buyers
         else ibis.literal(""),
+        # A sum of many requests has no length: it takes the lowest step.
         context=sums_many(counted).ifelse(0, context),
         tier=_.tier.fill_null(""),
     )

@@ -29,6 +29,7 @@ def copied(control: Place, lake: Path, store: Store | None = None) -> Iterator[L
     with TemporaryDirectory(prefix="clauseway-") as folder:
         copy = Path(folder) / "control.db"
         if isinstance(control, Path) and control.exists():
+            # SQLite's own backup: a copy of one instant, even while the home writes.
             with (
                 closing(sqlite3.connect(control)) as source,
                 closing(sqlite3.connect(copy)) as target,

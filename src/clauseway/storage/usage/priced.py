@@ -231,6 +231,7 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     more than a stretch need be sorted at a time.
     """
     files = lake.sound(lake.usage_files(days))
+    # A day of any file that may repeat an attempt is unsure for all files.
     unsure = {day for file in files if not file.apart for day in _span(file)}
     apart = [file for file in files if unsure.isdisjoint(_span(file))]
     again = sorted(
@@ -239,6 +240,7 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     )
     stretches: list[list[LakeFile]] = []
     for file in again:
+        # Days overlap: these files may hold the same attempt, so they are sorted together.
         if stretches and max(member.last_day for member in stretches[-1]) >= file.first_day:
             stretches[-1].append(file)
         else:
@@ -284,6 +286,7 @@ def with_price_columns(usage: Table, grain: Grain) -> Table:
     """Return usage with every column that its price depends on beyond product, cloud, seller and
     region."""
     code = usage.endpoint
+    # Where no tier was reported, a batch has its own, and all else the default one.
     tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
     names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
     context = sums_many(usage).ifelse(0, usage.input_tokens.fill_null(0))

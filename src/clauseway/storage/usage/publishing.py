@@ -164,9 +164,11 @@ def publish(lake: Lake, now_ns: int) -> Publication:
     current = table.current()
     is_same = current is not None and current["snapshot-id"] == number
     metadata = f"{METADATA}/v{table.version}.metadata.json"
+    # The same files under older columns are a new version of the table too.
     is_new = not is_same or not _is_of_today(table.metadata)
     if is_new:
         metadata = _commit(table, lake, wanted, number)
+        # Opened anew: only what the new metadata does not name may be cleared.
         _clear(_opened(lake.store), now_ns)
     days = [each.file.day for each in wanted]
     return Publication(
@@ -471,6 +473,7 @@ def _begun(location: str) -> dict[str, Any]:
     """Return the metadata of a table without a snapshot."""
     return {
         "format-version": FORMAT_VERSION,
+        # The same place has the same table's id, whoever publishes there again.
         "table-uuid": str(uuid5(NAMESPACE_URL, location)),
         "location": location,
         "last-sequence-number": 0,
