@@ -187,6 +187,7 @@ def play(
                 yield Pause(fault.seconds)
                 yield body[at : at + step]
         case "cut-after-events":
+            # An answer in one piece has no events: it breaks in its middle.
             yield from parts[: fault.events] if streamed else (parts[0][: len(parts[0]) // 2],)
             yield Break()
         case "cut-at-byte":

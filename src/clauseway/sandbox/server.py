@@ -344,6 +344,7 @@ def _error_event(endpoint: str, fault: Fault | None) -> bytes:
         return b""
     code = fault.family or "server_error"
     message = "The server had an error while processing your request. Sorry about that!"
+    # Responses send typed events with a sequence number; all others an object `error`.
     if endpoint.startswith("/responses"):
         said = {
             "type": "error",
@@ -474,6 +475,7 @@ async def serve(
         asyncio.create_task(server.serve(sockets=[listeners[name]]))
         for name, server in servers.items()
     ]
+    # Ready only when every port answers: a caller that read the line may use any of them.
     for server in servers.values():
         await server.ready.wait()
     on_ready({name: listener.getsockname()[1] for name, listener in listeners.items()})

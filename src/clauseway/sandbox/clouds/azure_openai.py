@@ -195,10 +195,12 @@ class AzureOpenAI:
 
     def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Azure OpenAI, or of Entra for a token."""
+        # Entra is another service: a caller without a token yet has to reach it.
         if "/oauth2/v2.0/" in received.path or "/.well-known/" in received.path:
             return _entra(received)
         if (denied := _authenticate(received)) is not None:
             return denied
+        # Anthropic's format has errors of its own, so it is answered before Azure's paths are read.
         if received.path.startswith(f"{MESSAGES_ROOT}/"):
             if not received.header(b"anthropic-version"):
                 return error_answer(received, 400, "anthropic-version: header is required")
@@ -353,6 +355,7 @@ def _entra(received: Received) -> HttpAnswer:
     if denied is not None:
         return _json(received, *denied)
     now_s = int(received.now_s)
+    # `…/.default` asks for all that the application was granted at that audience.
     audience = form["scope"].removesuffix("/.default")
     token = credentials.entra_token(now_s, now_s + _TOKEN_LIFE_S, audience)
     grant = {

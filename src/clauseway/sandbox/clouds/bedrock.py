@@ -104,6 +104,7 @@ class Bedrock:
 
     def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Bedrock."""
+        # The front door stands before every path, known or not.
         denied = self._authenticate(received)
         if denied is not None:
             return _aws_error(received, 403, denied.code, denied.message)
@@ -115,6 +116,7 @@ class Bedrock:
         if invoked and self._is_runtime:
             return self._invoke(received, *invoked.groups())
         path = self.endpoint(received.path)
+        # Under `/v1` AWS keeps only the open-weight models.
         account = self._account if received.path.startswith(f"{ROOT}/") else self._open_weight
         try:
             reply = ask(account, received, path, _SERVED)
@@ -136,6 +138,7 @@ class Bedrock:
             request = msgspec.json.decode(received.body, type=dict[str, msgspec.Raw])
         except msgspec.DecodeError:
             return _aws_error(received, 400, "ValidationException", "Malformed input request")
+        # The model stands in the path and the way of answering in its last part, never in the body.
         wrong = next((name for name in ("model", "stream") if name in request), "")
         if wrong or "anthropic_version" not in request:
             message = (
@@ -148,6 +151,7 @@ class Bedrock:
             message = "The provided model identifier is invalid."
             return _aws_error(received, 400, "ValidationException", message)
         streamed = how == "invoke-with-response-stream"
+        # Inside, a message is asked for as at Anthropic's own API, where the body says how.
         if streamed:
             request["stream"] = msgspec.Raw(b"true")
         call = msgspec.structs.replace(received, body=encode(request))
@@ -159,6 +163,7 @@ class Bedrock:
         return msgspec.structs.replace(
             answer,
             headers=((b"content-type", kind), *_headers(received)),
+            # The events of the stream go into AWS's frames, each as one chunk.
             events=tuple(
                 [aws_frames.chunk_frame(aws_frames.data_in(event)) for event in answer.events]
             ),

@@ -162,9 +162,11 @@ class VertexAI:
             return _error(received, 400, "Invalid JSON payload received.")
         if "anthropic_version" not in request:
             return error_answer(received, 400, "anthropic_version: Field required")
+        # Counting names no model in the path: the body does.
         if model == _COUNT_TOKENS:
             return messages_answer(self._claude, received, "/messages/count_tokens")
         streamed = bytes(request.get("stream", msgspec.Raw(b"false"))) == b"true"
+        # The path's last part says how it is answered, and the body may not say otherwise.
         if "model" in request or streamed != (how == "streamRawPredict"):
             return error_answer(received, 400, "model: Extra inputs are not permitted")
         return messages_answer(self._claude, received, "/messages", model)
@@ -216,6 +218,7 @@ def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
         return "Invalid grant: account not found"
     if claims.get("aud") != _AUDIENCE:
         return "Invalid JWT: Failed audience check."
+    # RFC 7519: `iat` and `exp` are numbers; anything else counts as long ago.
     issued, expires = (
         at if isinstance(at := claims.get(name), int | float) else 0 for name in ("iat", "exp")
     )

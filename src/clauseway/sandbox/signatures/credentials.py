@@ -166,6 +166,7 @@ def oci_session_token(expires_s: int = _YEAR_2100, key: KeyPair = ISSUER_KEY) ->
     """Return the security token of an instance or resource principal: it names the public key
     that it signs with."""
     public = DEMONSTRATION_KEY.public
+    # A JWK holds modulus and exponent as big-endian bytes in base64url (RFC 7518, 6.3.1).
     modulus, exponent = public.modulus.to_bytes(256), public.exponent.to_bytes(3)
     jwk = {
         "kty": "RSA",

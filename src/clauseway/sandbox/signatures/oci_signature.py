@@ -45,8 +45,10 @@ def mistake(received: Received) -> str:
     key = _key(fields.get("keyId", ""), received.now_s)
     if key is None:
         return _INCORRECT
+    # Without a list only the date is signed, as HTTP signatures have it by default.
     signed = tuple(fields.get("headers", "date").lower().split())
     needed = _SIGNED_ALWAYS | (_SIGNED_WITH_BODY if received.method in _WITH_BODY else frozenset())
+    # `(request-target)` is method and path: signed like a header, and never sent as one.
     present = {name.decode("latin-1") for name, _ in received.headers} | {"(request-target)"}
     if not needed <= set(signed) or not set(signed) <= present:
         return _INCORRECT

@@ -70,6 +70,7 @@ def verify(
     if isinstance(authorization, Denied):
         return authorization
     principal = principals.get(authorization.access_key)
+    # Temporary credentials count only with their session token, and others only without.
     if principal is None or received.header(b"x-amz-security-token") != principal.session_token:
         return Denied(
             "UnrecognizedClientException", "The security token included in the request is invalid."
@@ -89,6 +90,7 @@ def _parse(text: str) -> _Authorization | Denied:
         return Denied(
             "IncompleteSignatureException", f"Unsupported AWS 'algorithm': '{algorithm}'."
         )
+    # Credential=…, SignedHeaders=…, Signature=…
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     missing = [
         name for name in ("Credential", "Signature", "SignedHeaders") if not fields.get(name)
@@ -127,6 +129,7 @@ def _check_scope(
             "InvalidSignatureException",
             f"Credential should be scoped to correct service: '{service}'.",
         )
+    # The key is derived from the scope's day, so it has to be the day of the signature's time.
     if authorization.day != timestamp[:8]:
         return Denied(
             "InvalidSignatureException",
@@ -195,10 +198,12 @@ def _check_signature(
     received: Received, authorization: _Authorization, principal: Principal, timestamp: str
 ) -> Denied | None:
     headers = HTTPHeaders()
+    # Only the headers that the caller signed: others may have been added on the way.
     for name, value in received.headers:
         if (text := name.decode("latin-1")) in authorization.signed_headers:
             headers.add_header(text, value.decode("latin-1"))
     query = f"?{received.query}" if received.query else ""
+    # Host is a signed header, taken from the request; the one in this address is not read.
     request = AWSRequest(
         received.method, f"http://host{received.raw_path}{query}", data=received.body
     )

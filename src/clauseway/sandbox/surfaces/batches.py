@@ -107,6 +107,7 @@ def _validated(account: CloudAccount, batch: KeptBatch, now_s: int) -> dict[str,
     errors = [
         error for number, line in enumerate(lines, 1) if (error := _mistake(line, number, batch))
     ]
+    # One bad line fails the whole batch, before any line is answered.
     if errors or not lines:
         if not lines:
             errors = [

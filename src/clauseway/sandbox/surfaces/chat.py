@@ -86,6 +86,7 @@ def complete(account: CloudAccount, call: ModelCall) -> Reply:
         "created": int(call.now_s),
         "model": snapshot,
     }
+    # What is kept is the whole answer, even if the client gets it as a stream.
     if request.stored:
         body = _whole(account.style, {**head, "object": "chat.completion"}, generation)
         chat = KeptChat(
@@ -222,6 +223,7 @@ def called_tool(
                 400, f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice"
             )
         return chosen[0]
+    # The model answers in words after a tool's result, or it would call for ever.
     return None if answered and tool_choice != "required" else tools[0]
 
 
@@ -233,6 +235,7 @@ def answer_schema(wanted: dict[str, Any], contents: tuple[str, ...]) -> Mapping[
     if wanted.get("type") in (None, "text"):
         return None
     if wanted["type"] == "json_object":
+        # The real API insists on the word, because models otherwise may write blanks without end.
         if not any("json" in content.lower() for content in contents):
             raise FormatRefusal(400, _NO_JSON_WORD, param="messages")
         return _ANY_OBJECT
@@ -328,6 +331,7 @@ def _stream_options(request: dict[str, Any], streamed: bool) -> dict[str, Any]:
 
 
 def _tokens_max(request: dict[str, Any]) -> int | None:
+    # `max_tokens` is the older name: it counts where the newer one is absent.
     for name in ("max_completion_tokens", "max_tokens"):
         value = integer(request, name, 1)
         if value is None:

@@ -51,6 +51,7 @@ def create(account: CloudAccount, call: ModelCall) -> Reply:
 
 def _inputs(given: Any) -> list[tuple[str, int]]:
     """Return each input with its tokens: a text's words, or the numbers of a list of tokens."""
+    # A list of numbers is one text in tokens, not many texts.
     if isinstance(given, str) or (
         isinstance(given, list) and given and all(type(item) is int for item in given)
     ):

@@ -66,6 +66,7 @@ class _Fitting:
             if schema.get(union):
                 return self.value(self._branch(schema[union], depth), depth)
         kind = schema.get("type", "object" if "properties" in schema else "string")
+        # A way out (null) is taken only deep down, so that values usually have content.
         if isinstance(kind, list):
             ways_out = [name for name in kind if name == "null"] if depth > _DEPTH_MAX else []
             kind = (ways_out or [name for name in kind if name != "null"] or ["null"])[0]
@@ -95,6 +96,7 @@ class _Fitting:
             at: Any = self._root
             for name in resolved.pop("$ref").removeprefix("#").strip("/").split("/"):
                 at = at[name] if name else at
+            # What stands beside a reference goes before what it refers to.
             resolved = {**at, **resolved}
         for part in resolved.pop("allOf", ()):
             inner = self._resolve(part)

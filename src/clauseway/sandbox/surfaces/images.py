@@ -68,6 +68,7 @@ def vary(account: CloudAccount, call: ModelCall) -> Reply:
     request = _typed(form.fields)
     if not form.files("image"):
         raise missing("image")
+    # The form may leave the model out, because there is only one.
     if call.model or request.get("model", "dall-e-2") != "dall-e-2":
         raise FormatRefusal(
             400, "The model must be 'dall-e-2'.", param="model", code="invalid_value"

@@ -200,6 +200,7 @@ def _events(message: dict[str, Any], accepted: _Accepted, serial: str) -> Iterat
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
+        # A stream begins with a count of one; `message_delta` brings the total.
         "usage": {**_usage(accepted), "output_tokens": 1},
     }
     yield _event("message_start", message=begun)
@@ -209,6 +210,7 @@ def _events(message: dict[str, Any], accepted: _Accepted, serial: str) -> Iterat
         yield _event("content_block_start", index=at, content_block=empty)
         delta = {"type": "thinking_delta", "thinking": block["thinking"]}
         yield _event("content_block_delta", index=at, delta=delta)
+        # The signature comes as a delta too, after all the words that it signs.
         signed = {"type": "signature_delta", "signature": block["signature"]}
         yield _event("content_block_delta", index=at, delta=signed)
         yield _event("content_block_stop", index=at)
@@ -233,6 +235,7 @@ def _events(message: dict[str, Any], accepted: _Accepted, serial: str) -> Iterat
         yield _event("content_block_delta", index=at, delta=piece)
     yield _event("content_block_stop", index=at)
     ended = {"stop_reason": _STOPS[generation.finish_reason], "stop_sequence": None}
+    # Totals, not additions to what `message_start` said.
     totals = {
         "output_tokens": generation.completion_tokens,
         "output_tokens_details": {"thinking_tokens": generation.reasoning_tokens},

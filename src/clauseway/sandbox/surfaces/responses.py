@@ -116,11 +116,13 @@ def retrieve(account: CloudAccount, call: ModelCall, response_id: str) -> Reply:
             )
         given = query.get("starting_after", "")
         after = int(given) if given.isdecimal() else -1
+        # The events are made anew from the response as it was before it began.
         begun = {**kept.body, "status": "queued", "output": [], "usage": None, "completed_at": None}
         again = KeptResponse(
             begun, kept.input_items, kept.context, kept.generation, kept.obfuscated
         )
         events = tuple(_events(again, int(call.now_s)))[after + 1 :]
+        # Usage counts once: a stream that is read again after the end used nothing more.
         told_before = kept.body["status"] in _FINAL
         kept.body = _finished(again, int(call.now_s))
         return (
@@ -192,6 +194,7 @@ def compact(account: CloudAccount, call: ModelCall) -> Reply:
     generation = generate(texts, _OUTPUT_TOKENS_MIN, False)
     opaque = {
         "id": f"cmp_{call.serial}",
+        # Opaque to the client, which sends it back in place of the earlier turns.
         "type": "compaction",
         "encrypted_content": generation.text,
     }
@@ -282,6 +285,7 @@ def input_items(given: object, serial: str) -> list[dict[str, Any]]:
             **item,
         }
         if kind == "message":
+            # What the assistant said earlier comes back as output, all else as input.
             part = "output_text" if item["role"] == "assistant" else "input_text"
             if isinstance(item.get("content"), str):
                 whole["content"] = [{"type": part, "text": item["content"]}]

@@ -157,6 +157,7 @@ class _Replay:
             for request in self._planned:
                 if clock is not None and request.event_ns // DAY_NS != self._business_ns // DAY_NS:
                     await self._all_answered()
+                # Waits for a free place before the clock moves.
                 client = await self._places.get()
                 self._business_ns = request.event_ns
                 if clock is not None:
@@ -267,6 +268,7 @@ async def _read_stream(response: httpx.Response, seen: _Seen, *, usage_asked: bo
                     str(error.get("code") or "error_in_stream"),
                     str(error.get("message")),
                 )
+            # A gateway may ask for usage itself; a client that did not must not see it.
             elif "usage" in chunk and not usage_asked:
                 seen.problem = (
                     "usage_not_asked_for",

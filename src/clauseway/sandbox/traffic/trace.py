@@ -47,6 +47,7 @@ def parse_trace(text: str, where: str) -> list[TraceRequest]:
     for number, line in enumerate(lines[1:], start=2):
         try:
             row = _parse_row(line)
+            # Replays keep the trace's distances in time, so they have to be in order.
             if rows and row[0] < rows[-1][0]:
                 raise ValueError("it comes before the row above it")
             rows.append(row)

@@ -75,7 +75,7 @@ class Books:
         with self.control.writing() as connection:
             for earlier in _closed(connection):
                 if earlier.period == closed.period:
-                    # The receipt names the inputs, the statement the result: both have to be the same.
+                    # The receipt names the inputs, the statement the result: both have to agree.
                     if (earlier.receipt, earlier.statement) != (closed.receipt, closed.statement):
                         raise AlreadyClosed(
                             f"{closed.period.begin} was closed with another statement"
