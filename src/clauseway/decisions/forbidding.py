@@ -142,6 +142,7 @@ def stands(case: Case, state: TermState, act: Act) -> bool:
 
 def _overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
     """Return whether a permission in force of the party, or of anyone, overrides the term."""
+    # Whoever does the act, the permission is that of the party that needs it.
     as_party = msgspec.structs.replace(act, party=party)
     return any(
         state.in_force

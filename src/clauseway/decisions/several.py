@@ -214,6 +214,7 @@ def supposing_together(asked: Sequence[AskedAgreement], text: str) -> list[Asked
         except InvalidInput as error:
             refused.append(error)
             supposing.append(member)
+    # A name that one agreement does not know is no mistake while another knows it.
     if len(refused) == len(asked):
         raise refused[0]
     return supposing
@@ -388,6 +389,7 @@ def unnamed_in(member: AskedAgreement, question: Names) -> tuple[str, ...]:
 def _nothing(member: AskedAgreement, question: Question, unnamed: tuple[str, ...]) -> Decision:
     """Return the answer of an agreement that does not know the names in a question."""
     verdict = silence(member, unnamed)
+    # No id, because nothing was decided; the silent texts are named all the same.
     empty = Receipt(
         id="",
         engine=ENGINE,
@@ -484,6 +486,7 @@ def _turns(
 def _receipt(decisions: Sequence[Decision], question: Question, outcome: Outcome) -> Receipt:
     """Join the receipts of all agreements, in the order of their ids: plus signs join digests."""
     agreement, meaning, facts = (
+        # A dash for an agreement that states nothing, so that the others keep their places.
         "+".join(getattr(decision.receipt, field) or "-" for decision in decisions)
         for field in ("agreement", "meaning", "facts")
     )

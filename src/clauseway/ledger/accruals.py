@@ -161,6 +161,7 @@ def _entry(
 ) -> Entry:
     done = "restated" if settlement.restates else "corrected"
     return Entry(
+        # The same settlement after the same entries is the same entry: posted once.
         id=f"{reference}|{len(before)}|{settlement.receipt}",
         reference=reference,
         day=day,

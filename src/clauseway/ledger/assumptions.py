@@ -270,6 +270,7 @@ def _refusal(item: str, error: BadNumber, figure: Figure) -> Problem:
 
 def _filled(values: Mapping[str, Sequence[str]], figures: Mapping[str, Figure]) -> Assumptions:
     filled = {name: _assumption(figure, values.get(name, ())) for name, figure in figures.items()}
+    # All of a sale counts where no figure says how much of it.
     shares = {"": Decimal(1)}
     if WHOLESALE in figures:
         for value in (figures[WHOLESALE].value, *values.get(WHOLESALE, ())):
@@ -300,6 +301,7 @@ def _is_declared(figure: Figure, value: str) -> bool:
     gives no other."""
     if value == figure.value:
         return True
+    # Words, not plain figures: only the same words are the same value.
     if figure.id in (WHOLESALE, CAP_COUNTS, REVENUE_OWNER):
         return False
     parse = parse_percentage if "%" in figure.value else parse_amount

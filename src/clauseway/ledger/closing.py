@@ -52,6 +52,7 @@ def stated(closed: Settlement, changes: Iterable[StatementChange] = ()) -> dict[
     """Return the lines of a closed settlement with every change since, in any order."""
     lines = _lines(closed)
     for change in changes:
+        # Changes are differences, so their order does not matter.
         old = lines.get(change.line) or _nothing_of(change)
         lines[change.line] = msgspec.structs.replace(
             old,
@@ -290,6 +291,7 @@ def corrected(
 
     `closed` are the receipts of the closed settlements.
     """
+    # What is owed for closed periods depends on their settlements, so the receipt covers them.
     receipts = tuple(sorted(closed))
     inputs = msgspec.structs.replace(settlement.inputs, closed=receipts)
     owed = [*corrections, *restated]

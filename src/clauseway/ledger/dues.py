@@ -81,6 +81,7 @@ def _due(last_day: date, parts: _Parts) -> Due:
     first = parts.first
     share, corrections, restated = map(_cents, (parts.shares, parts.corrections, parts.restated))
     amount = exact_sum((share, corrections, restated))
+    # Of the whole amount, so that it is rounded once.
     withheld = round_half_even(exact_product(amount, first.withholding))
     through = paid_through(last_day, first.payment)
     return Due(

@@ -509,6 +509,7 @@ def _past(mine: Sequence[ShareResult]) -> Iterator[_Settled]:
     for result in mine:
         added = exact_sum((added, *(top.amount for top in result.top_ups)))
         uncapped = result.share_after
+        # At its cap a share no longer tells what would have been due without one.
         if result.cap is not None and result.cap.remaining <= 0:
             gross = exact_sum((round_half_even(_scale(result).gross(result.base_after)), added))
             uncapped = max(uncapped, gross)

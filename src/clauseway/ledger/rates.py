@@ -22,6 +22,7 @@ import msgspec
 from clauseway.values import CENT, BadNumber, InvalidInput, Problem, parse_day, read_decimal
 
 _COLUMNS = ["day", "base", "quote", "rate"]
+# A code of ISO 4217, by its form.
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 

@@ -315,6 +315,7 @@ def _receipt(
     hashed_inputs = _as_first_hashed(
         msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches)))
     )
+    # Usage is named by its content then, however it was sealed into batches (choice 59).
     if inputs.usage or inputs.usage_before:
         del hashed_inputs["batches"]
     assumed = [_assumption_as_first_hashed(assumption) for assumption in assumptions]

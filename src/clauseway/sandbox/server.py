@@ -334,6 +334,7 @@ class _Connection:
 _INSTEAD: Final = frozenset({"status", "redirect", "drop", "garbage"})
 _NO_HTTP: Final = {
     "drop": b"",
+    # Begins like a record of TLS, as from a port that speaks it.
     "garbage": b"\x16\x03\x01\x02\x00\x01\x00 this is no HTTP \xff\xfe\r\n\r\n",
 }
 

@@ -117,6 +117,7 @@ class Channel:
         at = 0
         while len(buffer) - at >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer, at)
+            # The length is not proved until the whole message is here, so it is bounded first.
             if not _CODE_BYTES < length <= MESSAGE_BYTES_MAX:
                 raise BadMessage(f"a message of {length:,} bytes")
             begin, end = at + _LENGTH.size, at + _LENGTH.size + length
@@ -131,6 +132,7 @@ class Channel:
         kind, body, code = message[0], message[1:-_CODE_BYTES], message[-_CODE_BYTES:]
         expected = hmac.digest(self._receiving, _NUMBER.pack(self._received, kind) + body, "sha256")
         if not hmac.compare_digest(code, expected):
+            # Before any message was good, another secret is likelier than an alteration.
             if self._received:
                 raise BadMessage("a message was altered on its way")
             raise BadMessage("it has another secret")

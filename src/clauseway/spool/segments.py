@@ -54,6 +54,7 @@ def list_segments(directory: Path) -> list[SpoolSegment]:
     headers: dict[Path, SegmentHeader | None] = {}
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
+            # A segment may be released between the listing and the reading.
             headers[path] = _read_header(path)
     read = [header for header in headers.values() if header is not None]
     spool = read[-1].spool if read else _written_identity(directory)

@@ -305,6 +305,7 @@ def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> 
     for amendment in agreement.amendments:
         if amendment.known <= known_at:
             days.add(amendment.effective)
+            # The days of every text, in force or not: a boundary too many does no harm.
             for text in amendment.texts:
                 days |= _days_of(text)
     known_facts = facts.known(known_at)
@@ -531,6 +532,7 @@ class _Fold(msgspec.Struct, frozen=True):
 
     def _written_end(self, timed: Term | Change, since: date) -> _End:
         """Return the end set by a text that holds since a day; it is never before that day."""
+        # Of several ends that a text writes, the earliest counts.
         ends = [_End(FOREVER, timed.citation)]
         if timed.through is not None:
             ends.append(_End(through(timed.through), timed.citation))

@@ -18,6 +18,7 @@ from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.errors import response
 from clauseway.gateway.wire.operations import BY_NAME
 
+# Anthropic's page size: the default and the maximum.
 _LISTED, _LISTED_MAX = 20, 1000
 _UNKNOWN_DAY: Final = "1970-01-01T00:00:00Z"
 _MESSAGES: Final = BY_NAME["messages"].name

@@ -146,9 +146,11 @@ class KeyAllowance:
         """
         _, windows, slices, _, _ = self._matching[cloud, product]
         for window in windows:
+            # Tokens that were reserved and not used are free at once.
             window.left += reserved_tokens - used_tokens
             window.fresh += used_tokens
         for budget_slice in slices:
+            # It may have been reserved in a former period: then `settle` finds the lease.
             if budget_slice.formers:
                 budget_slice.settle(reserved_picodollars, charged_picodollars)
             else:
@@ -426,6 +428,7 @@ class Allowances:
                 await asyncio.sleep(0)
             calls: list[_Call] = []
             for lease in leased[begin : begin + _SLICES_AT_ONCE]:
+                # Its answer is still awaited: one call at a time.
                 if lease.asking is not None:
                     continue
                 if isinstance(lease, BudgetSlice):

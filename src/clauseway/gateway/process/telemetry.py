@@ -48,6 +48,7 @@ _EXPORT_S = 5.0  # a collector that takes longer is down; meanwhile the queue fi
 _METRICS_EVERY_MS = 10_000
 _CLOSE_S = 3.0
 _BATCH_MAX = 500
+# W3C Trace Context, version 00: trace, parent, flags.
 _TRACEPARENT = re.compile(
     rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\r\n", re.IGNORECASE
 )

@@ -430,6 +430,7 @@ class Attempt(Receiver):
         self.cancel()
         if self._is_error:
             self._refused(b"".join(self._pieces or ()), is_whole=False)
+        # The last event has come; only the end of the connection was waited for.
         elif self._is_whole:
             self._owner.stream_ended(self)
         elif self.committed:

@@ -136,6 +136,7 @@ def failure_of(
     `names_resource`: the request names a resource on that account, so not found is an answer.
     """
     words = _words_in(body)
+    # From 500 on the server failed, whatever its words say of the request.
     if status < 500 and _of_request(status, words, names_resource):
         return None
     named = words.type if words.type in _SPENT else words.code
@@ -182,6 +183,7 @@ def retry_after_s(head: list[bytes], now_s: float) -> float:
             return float(value) * unit_s
     try:
         return max(
+            # A date is allowed too (RFC 9110, 10.2.3).
             parsedate_to_datetime(said.get(b"retry-after", b"").decode("latin-1")).timestamp()
             - now_s,
             0.0,

@@ -133,6 +133,7 @@ class Holds:
         looked_at = list(self._held)[:_LOOKED_AT_MAX]
         pending = self._issued.still_pending(looked_at) if looked_at else set()
         for identifier in looked_at:
+            # To the end of the order, so that all are looked at in turn.
             self._held[identifier] = self._held.pop(identifier)
             if identifier in pending:
                 self._ended_s.pop(identifier, None)

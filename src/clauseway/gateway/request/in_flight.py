@@ -146,12 +146,14 @@ def address_of(peer: object) -> str:
     network. Empty where there is none (a unix socket)."""
     if not isinstance(peer, tuple) or len(peer) < 2:
         return ""
+    # A link-local address names its interface behind a percent sign (RFC 4007, 11).
     host = str(peer[0]).partition("%")[0]
     if ":" not in host:
         return host
     address = ip_address(host)
     if not isinstance(address, IPv6Address):
         return host
+    # A socket for both versions shows clients of IPv4 as ::ffff:a.b.c.d.
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     network = int(address) >> _ONE_HOST_BITS << _ONE_HOST_BITS

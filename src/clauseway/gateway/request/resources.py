@@ -146,12 +146,14 @@ class Resources:
         named_resource, operation = self.named_resource, self._wanted.operation
         if named_resource is None or not named_resource.pending or not self.is_about_named:
             return None
+        # Gone before anybody saw its end: what it used can only be estimated.
         if status in GONE and operation.tells_end:
             return End(named_resource, self._estimate(named_resource), Status.ESTIMATED)
         made = self._made_by_named(status, body)
         if made is None or made.pending:
             return None
         units = operation.units_in(body)
+        # Completed without a report: it used something all the same.
         if units is None and made.status == "completed":
             return End(named_resource, self._estimate(named_resource), Status.ESTIMATED)
         return End(named_resource, units or (), Status.COMPLETE)

@@ -48,6 +48,7 @@ class Listener:
         seen = _files(tls)
         server = await loop.create_server(
             client,
+            # A server closes its sockets when it is closed; the port has to stay open.
             sock=self._socket.dup(),
             backlog=BACKLOG,
             ssl=context,
@@ -55,6 +56,7 @@ class Listener:
         )
         before, self._server = self._server, server
         self._tls, self._seen = tls, seen
+        # Last, so that somebody accepts at every moment.
         if before is not None:
             before.close()
 

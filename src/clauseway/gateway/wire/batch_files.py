@@ -35,6 +35,7 @@ _BATCHED: Mapping[str, tuple[str, Decode]] = {
     "/moderations": ("moderations", decode_moderation),
     "/images/generations": ("images.generations", decode_plain),
 }
+# UTF-8's byte order mark.
 _MARK = b"\xef\xbb\xbf"
 _JSON = b"application/json"
 _TOLD_MAX = 80  # of what somebody wrote in the wrong place

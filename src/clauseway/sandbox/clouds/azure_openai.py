@@ -102,9 +102,11 @@ API_VERSIONS: Final = frozenset(
     }
 )
 _STREAM_OPTIONS_FROM: Final = "2024-08-01"
+# Responses came with the API version 2025-03-01-preview.
 _RESPONSES_FROM: Final = "2025-03-01"
 _V1_VERSIONS: Final = frozenset({"", "v1", "preview", "latest"})
 _LIMIT_TOKENS: Final = 10_000_000
+# As Entra states it in `expires_in`.
 _TOKEN_LIFE_S: Final = 3_599
 _AUDIENCES: Final = frozenset(
     {credentials.AZURE_AUDIENCE, f"{credentials.AZURE_AUDIENCE}/", "https://ai.azure.com"}

@@ -32,7 +32,9 @@ PUBLISHED: Final[Mapping[str, str]] = TEXT_MODELS
 OPEN_MODELS: Final = ("openai/gpt-oss-120b-maas", "openai/gpt-oss-20b-maas")
 # The audience of an assertion is Google's, wherever it is sent.
 _AUDIENCE: Final = "https://oauth2.googleapis.com/token"
+# RFC 7523, 2.1.
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+# As Google states it in `expires_in`.
 _TOKEN_LIFE_S: Final = 3_599
 _ASSERTION_LIFE_S_MAX: Final = 3_600
 _SKEW_S_MAX: Final = 300
@@ -45,6 +47,7 @@ _PREDICTED: Final = re.compile(
     r"([^/:]+):(rawPredict|streamRawPredict)"
 )
 _COUNT_TOKENS: Final = "count-tokens"
+# Google's canonical codes (`google.rpc.Code`) of HTTP's statuses.
 _STATUSES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",

@@ -24,6 +24,7 @@ _CACHED_STEP: Final = 128
 # oldest goes first.
 _KEPT_MAX: Final = 4_000
 
+# 1 January 2026.
 CREATED: Final = 1_767_225_600
 
 

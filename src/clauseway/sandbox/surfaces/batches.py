@@ -22,6 +22,7 @@ BatchAnswerer = Callable[[CloudAccount, ModelCall], Reply]
 
 _FINAL: Final = frozenset({"completed", "failed", "cancelled", "expired"})
 _TWENTY_FOUR_HOURS_S: Final = 86_400
+# Times of a batch that it may never reach: null until it does.
 _MOMENTS: Final = (
     "in_progress_at",
     "finalizing_at",

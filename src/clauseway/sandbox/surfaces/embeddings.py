@@ -21,6 +21,7 @@ from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 _DIMENSIONS: Final = {"text-embedding-3-large": 3072}
 _DIMENSIONS_OTHERWISE: Final = 1536
+# OpenAI's limit for one request.
 _INPUTS_MAX: Final = 2048
 
 

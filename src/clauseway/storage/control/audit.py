@@ -144,6 +144,7 @@ def begin_again(connection: Connection, says: str, why: str, recorded_ns: int) -
     """
     head, last = head_of(connection), last_row(connection)
     columns = schema.audit_head.c
+    # No number twice, and chained to the last row as it stands, broken or not.
     at = {columns.sequence: max(head.sequence, last[0]), columns.digest: last[1]}
     connection.execute(update(schema.audit_head).values(at))
     opening = RowContent(row="", kind="log", subject=says, day=None, why=why, digest="")
@@ -281,11 +282,13 @@ def _changed(
     for key in keys:
         row = row_text(key)
         was, is_ = before.get(row), now.get(row)
+        # Gone, and not logged as gone yet.
         if is_ is None and was is not None and was.act != REMOVED:
             gone = RowContent(
                 row=row, kind=was.kind, subject=was.subject, day=was.day, why="", digest=""
             )
             yield REMOVED, place, gone
+        # New, or not as the log says: a row that was written back as it was changes nothing.
         elif is_ is not None and (was is None or was.content != is_.digest):
             yield ADDED if was is None or was.act == REMOVED else CHANGED, place, is_
 

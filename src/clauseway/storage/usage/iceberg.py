@@ -24,6 +24,7 @@ from clauseway.metering import Unit
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 
 FORMAT_VERSION = 2
+# The statuses of a manifest's entries, as the specification numbers them.
 ADDED, EXISTING, DELETED = 1, 0, 2
 _EPOCH = date(1970, 1, 1)
 
@@ -65,6 +66,7 @@ FIELD_IDS: Mapping[str, int] = {
     **{unit.column: _UNIT_IDS_FROM + unit for unit in Unit},
 }
 _DAY, _REQUEST, _ATTEMPT = FIELD_IDS["event_day"], FIELD_IDS["request_id"], FIELD_IDS["attempt"]
+# The specification numbers partition fields from 1000 on.
 _PARTITION_ID = 1000
 
 _DOCS = {
