@@ -6,9 +6,12 @@ end it moves. Nothing is edited, and a term that has ended stays ended. Facts (l
 offers, milestones, grants) stand in a register beside the agreement. `in_force` folds all of them
 for one day, one point of knowledge and one choice of readings.
 
-    soundness  remarks on a readable agreement  │ authoring  schema and layout for its authors
-    reading    documents to Agreement and facts │ force      the terms in force on a day
-    text       sections, blocks, YAML, mistakes │ language   terms, facts, events, the agreement
+    language   terms, facts, events, and the agreement itself, as frozen records
+    text       a document taken apart: sections, blocks, YAML, and its mistakes
+    reading    documents to an Agreement and its facts
+    force      the terms in force on a day
+    soundness  remarks on a readable agreement
+    authoring  schema and layout for its authors
 
 This package knows nothing of questions, requests or money paid.
 """

@@ -1,10 +1,14 @@
 """Catalog: parties, clouds and their operators, product classes, products, and which action takes
 which class.
 
-Beside it, as dated data with a source per line: the capabilities that each surface lacks
-(`capabilities`), the limits of each model, the names under which clients ask for it and the
-retirements of names (`models`). Text is an argument; the caller reads the files of `data`.
-`cloud_names` has the names by which bills, spans and price lists of others call the clouds.
+Beside it stands dated data with a source per line. Text is an argument; the caller reads the files
+of `data`.
+
+    catalog       the parties, clouds, classes and products that an agreement's folder declares
+    capabilities  what each surface has or lacks, with the days
+    models        limits of models, the names under which clients ask for them, and retirements
+    cloud_names   the names by which bills, spans and price lists of others call the clouds
+    rows          the data files as rows, every problem with its line
 
 Knows nothing of agreements' terms. Host cloud and seller are two fields everywhere.
 """

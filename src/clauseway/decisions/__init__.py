@@ -4,13 +4,27 @@ An owner may do whatever no term in force forbids; any other party needs a grant
 forbids acts outside it, unless a carve-out covers them. Rights of first refusal and ship-first make
 an answer conditional until recorded facts meet them. Nothing here is special to one agreement.
 
-The argument stands here, from `engine`, which reads top to bottom, to `reach`, which compares a
-term with an act. `several` puts a question to several agreements, and `trace` lists what each term
-had to say. On top of it:
+The argument is `engine`, which reads top to bottom, over the modules below it. What uses the
+argument stands above it. Imports point from the top of this list down:
 
-    findings  what a check of an agreement finds
-    searches  differences, their causes, what would change an answer, proofs
-    tables    decisions made ahead of time
+    findings     what a check of an agreement finds
+    searches     differences, their causes, what would change an answer, proofs
+    trace        every term of the agreement, and why it did or did not apply
+    several      a question put to several agreements, and their answers joined
+    tables       decisions made ahead of time
+    asking       from a question to a decision with its receipt
+    audit        launches held against the ship-first clause
+    engine       the decision itself
+    conditions   rights of first refusal and ship-first, until facts meet them
+    endings      citations of what ended a term or took a right away
+    forbidding   exclusivities and prohibitions
+    rights       permissions, licences and recorded grants
+    case         everything that an answer may rest on
+    givers       who may give a right, and on which days
+    reach        a term's scope compared with an act; no other module compares them
+    question     a question, checked against the agreement
+    decision     the outcome, its reasons and conditions, as values
+    parts        the one list of the names that a question is made of
 
 This package has no clock and no HTTP: the day, the point of knowledge, the readings and the facts
 are arguments.

@@ -1,14 +1,14 @@
 """Exchange: our records in other people's formats, and theirs in ours. Nothing but translation.
 
-    focus       FOCUS, the FinOps specification: bills and invoices written, a cloud's bill read
-    usage       usage as CloudEvents, OTLP, FOCUS and Parquet: read, not yet believed, and written
-    agreements  the agreement on a day as Cedar, Rego and ODRL, term by term
-    journals    the journal for Beancount, hledger and as Arrow tables
-
+    focus           FOCUS, the FinOps specification: bills and invoices written, a cloud's bill read
+    usage           usage from CloudEvents, OTLP, FOCUS and Parquet, not yet believed, and to
+                    CloudEvents and FOCUS
+    agreements      the agreement on a day as Cedar, Rego and ODRL, term by term
+    journals        the journal for Beancount, hledger and as Arrow tables
     question_files  files of questions (Parquet, CSV, JSON lines), and the same rows with answers
     statement_csv   a statement's lines; signatures: the signatures under a statement, beside it
-    listings    listing histories as facts; litellm: LiteLLM's configuration
-    cells       CSV that carries no formula, for all of them
+    listings        listing histories as facts; litellm: LiteLLM's configuration
+    cells           CSV that carries no formula, for all of them
 
 Each format is a module of its own. Knows nothing of where records are kept.
 """

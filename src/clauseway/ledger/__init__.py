@@ -11,7 +11,24 @@ A share is due on the cumulative base since it began; a period owes the differen
 at its two ends. So no order of arrival, batch size or split of periods can change the sum.
 Undisclosed figures are filled by named assumptions only, and every statement names the assumptions
 it stands on. A closed period is never rewritten: facts known later become a correction or a
-restatement (`closing`). People report to the ledger by vouchers, each with an id of their own.
+restatement. People report to the ledger by vouchers, each with an id of their own.
+
+    settling        a period settled: every share in force in it, clipped at its cap
+    sharing         one share being settled; scale: its rates; floors: the least that is due
+    settlement      a settled period: its lines, caps, clauses and inputs
+    carrying        sums carried from month to month
+    revenue         sums by day, seller, cloud and product, and the part that counts in a base
+    assumptions     values for figures that are not disclosed; rates: dated exchange rates
+    dues            one amount for each term in a period
+    statement       a settled period for a party
+    beside          two settlements of one period side by side; differences: between two statements
+    closing         closed periods, and how what becomes known later is booked
+    journal         balanced entries, append-only; accruals: a settlement as such entries
+    vouchers        what people report; voucher_rules: how much of it, on which day
+    invoices        dues to claims with a due day, and payments on them
+    charges         charges for usage as a bill shows them
+    reconciliation  a cloud's bill against the meter
+    forecast        when a cap is reached, and how much is due each year
 
 Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and days are arguments.
 """

@@ -1,9 +1,12 @@
 """Metering: the usage of each attempt, unit by unit, each token counted once. Knows no prices.
 
-`records` is the schema of the records that the gateway writes and sealing puts into the lake; it is
-final: fields are added at the end of a record or as units, never changed. `units` says which unit
-is contained in which. `checks` is the one table of rules that usage must pass to be believed,
-whoever reports it.
+    records    what the gateway writes and sealing puts into the lake: an intent, then usage
+    units      billable units, and which of them is contained in which
+    checks     the one table of rules that usage must pass to be believed, whoever reports it
+    endpoints  the endpoints by name, each with the code that the spool records
+
+INVARIANT: the schema of the records is final. Fields are added at the end of a record or as units,
+never changed; no code of an endpoint changes.
 """
 
 from clauseway.metering.checks import Bounds, Flaw, Used, examine, flaws_of_units, imported_id

@@ -10,6 +10,11 @@ Both ways read the same rows, so pricing one record and joining a million cannot
 whole picodollars (1e-12 USD) per unit. The price in force at the event's day counts, as known at
 the settlement's time. A price that is not in the book is an error, never zero.
 
+    book        the price book as a person writes it
+    table       the interval table: prices by sale and day, and what they charge
+    conditions  what a price may depend on, and when two conditions meet
+    working     every entry that was considered for a price, and why it won or lost
+
 Knows nothing of agreements, shares, accounts or where usage is kept.
 """
 

@@ -7,12 +7,15 @@ write. The waiter of a record is notified when its frame is on the disk, never b
 come from other processes at any time: they see whole frames only, tell a torn end from damage in
 the middle, and name every frame by (spool, segment, number) for ever.
 
-- `format` is the layout on disk, byte by byte, and pure.
-- `segments` names and lists the files.
-- `writer` is the group commit and the rotation of segments.
-- `messages`, `copier` and `follower` keep a copy of a journal on another machine, in each commit;
-  `copies` is what lies there, `alone` notes when there was none.
-- `reader` gives batches, positions and attempts left open by a process that died, and releases segments.
+    writer    the group commit, and the rotation of segments
+    reader    batches, positions, attempts that a dead process left open; segments released
+    format    the layout on disk, byte by byte, and pure
+    segments  the files of a spool: their names, order and headers, and the lock
+    copier    each commit sent to a follower on another machine, at the gateway's side
+    follower  commits of gateways, forced to the follower's own disk
+    messages  what copier and follower send each other, byte by byte
+    copies    a copy as it lies in a follower's folder
+    alone     notes of when records were acknowledged with one copy only
 
 Knows nothing of clouds, prices or the lake. The writer waits for a disk without room. A disk that
 fails makes the writer fail closed: no waiter is told "durable" again until a new process opens a

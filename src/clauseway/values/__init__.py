@@ -1,6 +1,14 @@
 """Values: money, numbers, names, days and the two clocks, citations, problems. The room every other
 room may use.
 
+    money      exact amounts with a currency, one named rounding, a home for the remainder
+    days       days and half-open intervals of them
+    clocks     the day whose rules are asked for, and the point of knowledge
+    numbers    the one reader of numbers that people and files write
+    names      the one rule for names that come from outside
+    citations  the clause of a statement, its file and line, and its source
+    problems   problems of somebody's input, as data
+
 Knows nothing of agreements, clouds or requests. Everything here is frozen and valid once built.
 """
 

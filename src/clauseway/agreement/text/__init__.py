@@ -3,6 +3,8 @@
 Nothing here knows the language of terms. Text that looks like a block and would not be read as one
 is refused, and each mistake names its line.
 
-    markdown ─ sections and blocks     unread ─ text that looks like a block
-    entries  ─ YAML with lines         mistakes ─ the author's mistakes, in one list
+    markdown  sections and blocks
+    entries   YAML with its lines
+    unread    text that looks like a block and is not read as one
+    mistakes  an author's mistakes, gathered in one list
 """

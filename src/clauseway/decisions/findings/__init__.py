@@ -1,6 +1,11 @@
-"""What a check of an agreement finds by asking it: terms without effect, rights that are empty, that
-fall, that nobody can give or that outlive what they rest on, and what is reserved to nobody.
+"""What a check of an agreement finds by asking it: terms without effect, rights that nobody can use or
+give, and what is reserved to nobody.
 
-`coming` supposes the events that are still to come, so that nothing is said that one of them makes
-untrue.
+    effects   for each term a question whose answer it changes
+    emptied   rights whose every use other terms forbid
+    fallen    rights that fall before they end, because their giver lost its own
+    outlived  what stays reserved to parties whose own right has ended
+    reserved  what is reserved to nobody
+    ungiven   what a licence carries that its licensor could never give
+    coming    events that may yet come, supposed before it is said that no answer ever changes
 """

@@ -1,3 +1,9 @@
-"""Usage in other people's formats. `files` finds a file's format and reads it; `reports` holds the
-rows that all readers make, not yet believed, each with the line it came from.
+"""Usage in other people's formats.
+
+files          a file's format found, and its rows read
+reports        the rows that every reader makes: not yet believed, each with its line
+focus          FOCUS: clouds' bills as usage, and our usage as its rows
+cloudevents    CloudEvents 1.0, read and written
+opentelemetry  spans and the histogram of tokens, as OTLP JSON
+parquet_rows   rows of Parquet that others wrote
 """
