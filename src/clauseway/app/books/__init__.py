@@ -1,4 +1,21 @@
-"""What a home is settled on and what is settled: the basis, the facts, months settled and closed,
-and what follows from them. And a home as a whole: backed up, restored, moved to another database,
+"""What a home is settled on and what is settled: the basis, the facts, months settled and closed, and
+what follows from them. And a home as a whole: backed up, restored, moved to another database,
 filled for a demonstration.
+
+    basis          prices, rates, figures, readings and agreements that settlements rest on
+    register       the facts of a home, recorded and listed
+    settling       a month settled: sealed, priced, shared, posted, kept
+    day_charges    each day's charges, kept under all they were made from
+    usage_charges  the charges for all usage of some days; carrying: sums kept between settlements
+    settled        what was settled, as the books tell it
+    closing        a month closed, for good
+    bookkeeping    credits, disputes, invoices, payments, and the journal as people read it
+    handing_over   the books, and the usage behind them, in other programs' formats
+    audit_log      the log of the books: listed, held against them, begun again
+    party_keys     the parties' keys: private and public
+
+    backing_up     a home backed up while it serves; backups: what a backup holds
+    restoring      a home restored, beside the other or in its place
+    migrating      control data moved between a file and a PostgreSQL server
+    demonstration  homes to try commands in; expanding: many records from the demand of real tenants
 """

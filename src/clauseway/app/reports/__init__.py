@@ -1,2 +1,17 @@
 """Reports on a home: statements, packs, their verification, forecasts, reconciliations. Some seal
-first what its gateways have written; they change nothing else."""
+first what its gateways have written; they change nothing else.
+
+    statements         a statement as people read it
+    settled_statement  the statement of a settled month; statement_formats: how it is handed over
+    tracing            all that is behind a statement's line; line_page: the same for its page
+    verifying          a statement repeated from what it was made from
+    handed_statements  statements as somebody hands them over
+    second_opinion     a settlement repeated by Spark
+    signing            statements signed, countersigned and disputed
+    packing            a statement in one file, with all it takes to repeat it
+    reconciling        a cloud's bill held against the meter
+    one_request        a request as journal and lake know it
+    what_if            a month under other terms, readings or figures
+    rehearsing         traffic and months as if a draft amendment had been in effect
+    forecasting        what is ahead; forecast_page: the same for the first page
+"""

@@ -1,1 +1,4 @@
-"""Commands for who buys: organisations, projects, keys, limits and budgets."""
+"""Commands for who buys: a module for each command, by its name. And no command:
+
+tenancy  flags and tables that these commands share
+"""

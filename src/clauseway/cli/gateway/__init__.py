@@ -1,1 +1,7 @@
-"""Commands that configure, run and examine a gateway."""
+"""Commands that configure, run and examine a gateway: a module for each command, by its name. And no
+command:
+
+    drafted          a configuration that was written for somebody, told on a terminal
+    replay_progress  a replay as it goes
+    signals          signals of the operating system, as events to wait for
+"""

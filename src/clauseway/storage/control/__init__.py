@@ -1,2 +1,14 @@
 """The control database: its tables, its transactions, and the hash chain over all that is written
-into it."""
+into it.
+
+    control       one object over one engine: every method is one transaction
+    schema        the tables
+    engines       SQLite in a file, or a PostgreSQL server
+    versions      the numbered versions of the tables; migrations: a script for each
+    journal       the journal in SQL
+    actor         the person whom records name
+    chained       the tables whose rows the log chains, and a digest of each row
+    audit         the log: a hash chain of every write
+    audit_check   the books held against the log; audit_breaks: its breaks on record
+    copying       a control database copied into another, and both compared
+"""

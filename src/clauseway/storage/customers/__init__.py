@@ -1,1 +1,6 @@
-"""The customers, and the slices of budgets and limits that are leased to gateways."""
+"""The customers, and the slices of budgets and limits that are leased to gateways.
+
+tenants       organisations, their projects, limits, budgets
+leases        the slice of a budget that each gateway process holds
+limit_shares  shares of limits, in memory or in the database
+"""
