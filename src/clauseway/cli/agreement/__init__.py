@@ -1,5 +1,5 @@
 """Commands that write an agreement, ask it and record its facts: a module for each command, by its
-name; `agreement` has those that are too short for a module of their own. And no command:
+name; `agreement` has `list`, `new`, `fmt` and `schema`. And no command:
 
     explanation  what would change a decision, and the trace of its terms, printed
 """

@@ -1,8 +1,22 @@
-"""One pure module per dialect: how a request is addressed and authenticated, and what the surface
-lacks. `usage` reads the usage that any of them reports.
+"""The clouds: how a request is addressed and authenticated at each, what its surface lacks, and what
+usage it reports. All pure: none does I/O or reads a clock; time is an argument.
 
-A new dialect is a module here and a line in `DIALECTS`. None of them does I/O or reads a clock: time is
-an argument.
+Each dialect is a module and a line in `DIALECTS`:
+
+    openai         OpenAI, and any server that speaks its format
+    azure          Azure OpenAI: an API key or an Entra token
+    bedrock        AWS Bedrock: SigV4, or an API key
+    vertex         Google Vertex AI: an OAuth token, one of three surfaces
+    oci            Oracle OCI Generative AI: a service key, or OCI's request signature
+    anthropic      Anthropic, and what its forms at other clouds have in common
+
+They share:
+
+    dialect        what each of them offers, and the head that all of them write
+    sigv4, rsa     signatures: AWS's, and OCI's
+    usage_reports  reported usage as the clouds shape it; usage: the same in our units
+    reports        which reader of usage each operation's answer takes
+    frames         AWS's binary event streams
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,11 @@
 """Bytes in and out of the process: sockets, TLS and deadlines.
 
-    listener    where clients come in; listening: ports that are taken at once or not at all
-    upstream    one connection to a cloud, and the pool of idle ones; endpoints: one per address
-    tls         certificates, read again as they change
-    timers      one lazy wheel for all deadlines
+    listener     where clients come in; listening: ports that are taken at once or not at all
+    upstream     one connection to a cloud, and the pool of idle ones; endpoints: one per address
+    tls          certificates, read again as they change
+    timers       one lazy wheel for all deadlines
+    siblings     questions to the other workers at the port
+    home_socket  questions to the process that runs the gateway
 
 Knows no keys, no routes and no meaning of any body.
 """

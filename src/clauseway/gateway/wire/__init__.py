@@ -1,12 +1,18 @@
-"""The formats that pass through: OpenAI's requests and answers, read no further than routing and
-metering need.
+"""The formats that pass through, OpenAI's and Anthropic's: requests and answers, read no further than
+routing and metering need.
 
-    operations  everything that may be asked for, one table
-    requests    what is read of bodies; capabilities: what a request needs; multipart: forms
-    members     names that may stand once; splice: the only changes ever made to a client's body
-    batch_files a batch's file, line by line
-    answers     what is read of an answer; streams, typed_streams, sse: its events; made: what it made
-    errors      what we answer when no cloud's answer is passed on
+    operations        everything that may be asked for, one table; not_offered: paths with a reason
+    requests          what is read of bodies; message_requests: of Anthropic's
+    capabilities      what a request needs; multipart: forms
+    members           names that may stand once; splice: the only changes made to a client's body
+    batch_files       a batch's file, line by line
+    web_socket_turns  the messages of a WebSocket on `/v1/responses`
+    whole_answers     what counts as an answer; made: the resources that an answer says were made
+    answers           the kinds of event streams; streams, typed_streams, message_streams: each kind
+    sse               server-sent events as bytes, for all of them
+    errors            what we answer when no cloud's answer is passed on; message_errors: to
+                      Anthropic's clients
+    openapi           the gateway's paths as an OpenAPI document
 
 All pure: bytes in, bytes out. Knows no deployments, no keys and no sockets.
 """

@@ -1,5 +1,14 @@
 """The fake clouds: their addresses, their authentication, their errors.
 
+    openai_direct     OpenAI's own API
+    anthropic_direct  Anthropic's own API
+    azure_openai      an Azure OpenAI resource, with Entra's token endpoint
+    bedrock           AWS Bedrock's two endpoints: mantle and runtime
+    vertex            Google Vertex AI, with Google's token endpoint
+    oracle            Oracle OCI Generative AI
+    fake_cloud        what all of them share
+    model_server      the simulated model server behind them, over one account
+
 A new fake cloud is a module here and a line in `FAKE_CLOUDS`.
 """
 
