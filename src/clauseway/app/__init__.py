@@ -7,8 +7,8 @@ load these modules one by one, so that asking one question does not import a dat
     running      plans for the gateway, processes, pages, the doctor, the first night
     reports      statements, packs, verification, forecasts, reconciliations: they change no books
     agreements   questions asked, explained and proved; texts compared, briefed and exported
-    books        what a home is settled on, months settled and closed, what follows from them; a home
-                 as a whole: backed up, restored, moved, filled for a demonstration
+    books        what a home is settled on, months settled and closed, what follows from them; a
+                 home as a whole: backed up, restored, moved, filled for a demonstration
     usage        journals and files sealed into the lake; the lake kept and checked; losses
     customers    organisations, keys, limits and budgets
     drafting     configurations written for somebody: from three answers, from LiteLLM's

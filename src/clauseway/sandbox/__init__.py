@@ -17,7 +17,7 @@ alone; what it keeps between requests belongs to one account, and every cloud ha
     wire        received requests and answers, as plain values
     zstandard   compressed frames, without a compressor
 
-`server` and `traffic` are the places with sockets and the machine's clock.
+Sockets and the machine's clock are in `server` and in the replay of `traffic` alone.
 
 Must not know: the gateway and how it maps these formats. The fake clouds are the gateway's outside
 judge, so nothing here is shared with it; what a fake cloud expects comes from the vendors' own

@@ -1,5 +1,5 @@
-"""Use cases on agreements: decisions explained and proved, texts compared, drawn in time, and briefed
-on a page.
+"""Use cases on agreements: decisions explained and proved, texts compared, drawn in time, and
+briefed on a page.
 
     explaining    a decision explained, and one repeated from its receipt
     proving       a claim about an agreement, proved or refuted

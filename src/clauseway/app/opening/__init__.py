@@ -1,5 +1,5 @@
-"""Everything opened before a question is asked: a home, its agreements, their facts, its price books,
-its configuration.
+"""Everything opened before a question is asked: a home, its agreements, their facts, its price
+books, its configuration.
 
     home              where one installation keeps its things
     library           an agreement, opened and asked; several: agreements asked as one is

@@ -1,5 +1,5 @@
-"""Usage on its way from journals and files into the lake, and what was damaged or lost of it; the lake
-kept, moved, published and exported.
+"""Usage on its way from journals and files into the lake, and what was damaged or lost of it; the
+lake kept, moved, published and exported.
 
     sealing      what the spools hold, sealed into the lake batch by batch
     journals     the journals of a home, registered by name

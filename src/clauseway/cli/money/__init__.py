@@ -1,5 +1,5 @@
-"""Commands for months and books: settle, state, close, invoice, correct, forecast, audit. A module for
-each command, by its name. And no command:
+"""Commands for months and books: settle, state, close, invoice, correct, forecast, audit. A module
+for each command, by its name. And no command:
 
     statement_text     a statement on a terminal
     trace_text         all that is behind a statement's line

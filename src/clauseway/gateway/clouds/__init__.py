@@ -1,5 +1,5 @@
-"""The clouds: how a request is addressed and authenticated at each, what its surface lacks, and what
-usage it reports. All pure: none does I/O or reads a clock; time is an argument.
+"""The clouds: how a request is addressed and authenticated at each, what its surface lacks, and
+what usage it reports. All pure: none does I/O or reads a clock; time is an argument.
 
 Each dialect is a module and a line in `DIALECTS`:
 

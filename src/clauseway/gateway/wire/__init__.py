@@ -1,5 +1,5 @@
-"""The formats that pass through, OpenAI's and Anthropic's: requests and answers, read no further than
-routing and metering need.
+"""The formats that pass through, OpenAI's and Anthropic's: requests and answers, read no further
+than routing and metering need.
 
     operations        everything that may be asked for, one table; not_offered: paths with a reason
     requests          what is read of bodies; message_requests: of Anthropic's

@@ -1,5 +1,5 @@
-"""The endpoints of the model server, in OpenAI's format but for `messages`, which is Anthropic's. Each
-cloud gives those that it has.
+"""The endpoints of the model server, in OpenAI's format but for `messages`, which is Anthropic's.
+Each cloud gives those that it has.
 
     chat           chat completions; stored_chats: those that an account keeps
     responses      the Responses API; conversations: what responses go on from

@@ -1,8 +1,8 @@
 """The lake's usage as others need it: summed and priced by DuckDB or Spark, by request, by content,
 and published as an Iceberg table. Reads the lake and never writes into it.
 
-    priced      usage summed and priced, as one set of Ibis expressions; spark: over several processes
-    metered     sums by the hour and everything that a price, a rule or a bill may depend on; sums: by day
+    priced      usage summed and priced, as one set of Ibis expressions; spark: over processes
+    metered     sums by the hour and all that a price, a rule or a bill may depend on; sums: by day
     attempts    single attempts; requests: all rows about one request; spending: what a start spent
     content     usage named by its content, so that two homes can compare
     past        a home as it was known at an instant
