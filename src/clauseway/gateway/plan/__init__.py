@@ -1,7 +1,7 @@
 """The plan a gateway serves by, and the settings and the business time that it is read with.
 
-    records     what a plan's file says: routes already decided, refusals already worded, keys, limits,
-                budgets
+    records     what a plan's file says: routes already decided, refusals already worded, keys,
+                limits, budgets
     file        how the file lies on disk: a short line, then lines with parts of its lists
     settings    what an operator sets of a process; limits: every limit, with its reason and bounds
     clock       business time, which says which of the plan's routes holds
