@@ -171,6 +171,7 @@ class Versions(msgspec.Struct, frozen=True):
         if written is None:
             return {}
         day, preview = date.fromisoformat(written[1]), bool(written[2])
+        # Previews have a feature before a stable version does, so each has a day of its own.
         return {
             line.capability: line
             for line in self.lines

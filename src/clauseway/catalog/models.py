@@ -106,6 +106,7 @@ class Models(msgspec.Struct, frozen=True):
             image_tokens_max=0,
             source="",
         )
+        # A surface may hold less or more than the product does elsewhere.
         return self.models.get((product, surface)) or self.models.get((product, "")) or unknown
 
     @property

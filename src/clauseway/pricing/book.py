@@ -377,6 +377,7 @@ def _comparable(entries: Sequence[PriceEntry]) -> Iterator[tuple[PriceEntry, Pri
     for later in entries:
         product = later.conditions.product
         for (unit, earlier_product), earlier in seen.items():
+            # An entry without a unit (a discount) or without a product may meet any other.
             if (unit == later.unit or unit is None or later.unit is None) and (
                 not product or earlier_product in ("", product)
             ):
@@ -395,6 +396,7 @@ def _ambiguous(first: PriceEntry, second: PriceEntry) -> bool:
         return False
     if first.unit != second.unit or not first.conditions.same_but_step(second.conditions):
         return True
+    # A longer step goes before, and a later record corrects: neither is ambiguous.
     if (
         first.conditions != second.conditions
         or first.known_at.instant_ns != second.known_at.instant_ns

@@ -179,6 +179,7 @@ def parse_hours(text: str) -> frozenset[int]:
     if begin > 23 or end > 24 or begin == end:
         raise ValueError("hours run from 00 to 24")
     length = (end - begin) % 24 or 24
+    # Past midnight the hours run into the next day, and from Sunday into Monday.
     return frozenset(
         (day * 24 + begin + hour) % HOURS_OF_WEEK for day in days for hour in range(length)
     )

@@ -191,6 +191,7 @@ class PriceTable:
             [book.digest for book in self.books] + ([rates.digest] if rates else [])
         )
         self.rates = rates
+        # The first book goes before all others: an operator's own stands before those that ship.
         self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
         self._grains: dict[Sale, Grain] = {}
@@ -429,6 +430,7 @@ def _currency(prices: Iterable[Price]) -> str:
         (price.entry for price in prices), key=lambda entry: (entry.currency, entry.place)
     )
     first, last = entries[0], entries[-1]
+    # In order of their currencies, so the ends differ as soon as any two do.
     if first.currency != last.currency:
         message, why = (
             "one sale priced in two currencies",

@@ -34,6 +34,7 @@ def environment() -> Environment:
     templates = Environment(
         loader=PackageLoader("clauseway.web"),
         autoescape=True,
+        # A name that a template misspells fails, and does not print as nothing.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -119,6 +119,7 @@ class _Pages:
         return self._page("problem.html.j2", {"what": problem, "why": why, "todo": todo}, status)
 
     def _page(self, name: str, context: Mapping[str, object], status: int = 200) -> Response:
+        # A nonce for each answer: no style or script that got into the text is run.
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(name).render(nonce=nonce, standalone=False, **context)
         policy = (

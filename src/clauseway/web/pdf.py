@@ -24,6 +24,7 @@ def statement_pdf(statement: StatementContext) -> bytes:
         section["days"] = filters["days"](drawn.begin, drawn.end)
     data["month"] = filters["month"](statement.period)
     given = {"statement": msgspec.json.encode(data).decode()}
+    # A machine's own fonts would change the bytes of the document.
     pdf: bytes = typst.compile(
         template.encode(), format="pdf", sys_inputs=given, ignore_system_fonts=True
     )

@@ -110,6 +110,7 @@ def _cited(page: Brief, agreement: Agreement) -> dict[str, str]:
     places += [number.place for number in page.key_numbers] + [
         answer.place for answer in page.quick_answers
     ]
+    # Behind the semicolon of a place stand its sources.
     cited = {source for place in places for source in place.partition("; ")[2].split(", ")}
     return {
         source: "; ".join([text, *_passages(agreement, page.amendment, source)])

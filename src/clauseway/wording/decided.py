@@ -28,6 +28,7 @@ def refusal_sentence(
     first = decision.reasons[0]
     clause = f"{first.term} ({first.document}, line {first.line}; {from_source(first.source)})"
     where = f"{cloud} in {region}" if region else cloud
+    # The operator can decide otherwise about what is unstated, so the refusal says how.
     if decision.outcome is Outcome.UNSTATED:
         return (
             f"No agreement in force states that {seller} may sell {product} on {where}: "

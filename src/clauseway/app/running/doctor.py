@@ -408,6 +408,7 @@ def with_basis(examination: Examination, basis: Basis) -> Examination:
 
 def with_room(examination: Examination, spools: Path) -> Examination:
     """Add whether the disk of the usage journals has room: once it is full, a gateway refuses."""
+    # The folder may not be there yet: its disk is that of the nearest folder above.
     folder = next(path for path in (spools, *spools.absolute().parents) if path.exists())
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize

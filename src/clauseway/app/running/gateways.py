@@ -117,6 +117,7 @@ class Gateways:
         """Take no more connections, and let all leave."""
         for listener in self._sockets:
             listener.close()
+        # All are asked before one is waited for, so that they drain side by side.
         leaving = [child for child, _ in (*self._workers.values(), *self._leaving)]
         for child in leaving:
             child.ask_to_leave()

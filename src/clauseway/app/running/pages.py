@@ -213,6 +213,7 @@ async def _ask_gateway(path: Path) -> dict[str, Any]:
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(path), 2)
         writer.write(b"GET /counts HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+        # The gateway closes the connection, so the answer ends where reading does.
         answer = await asyncio.wait_for(reader.read(), 2)
         writer.close()
         counts = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])

@@ -268,6 +268,7 @@ class _Run:
 
     def _completed(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         row: dict[str, Any] = dict(self._source.fields)
+        # Flags hold for what a row leaves out or empty.
         row |= {name: value for name, value in fields.items() if value is not None and value != ""}
         if self._source.source:
             row["source"] = self._source.source

@@ -407,6 +407,7 @@ def _estimated(lake: Lake, loss: Loss, home: Home, now_ns: int) -> pa.Table:
     ended = _attempts(lake, USAGE, boots, ["request_id", "attempt", "status"], days)
     over = {(row["request_id"], row["attempt"]) for row in ended if row["status"] != Status.LOST}
     is_written = registered is not None and spool.is_written(home.spools / registered.place)
+    # A gateway that still runs may yet end its latest attempts.
     latest_ns = now_ns - _UNDER_WAY_NS if is_written else now_ns
     open_ones = [
         row
