@@ -8,6 +8,8 @@ from hypothesis import given, settings
 
 from clauseway import OpenAgreement
 from clauseway.agreement import Agreement, boundaries, in_force
+from clauseway.agreement.force.fold import is_day
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.agreement.soundness.checking import check_agreement
 from clauseway.decisions.question import RESTS_ON
 
@@ -17,15 +19,16 @@ def as_events_may_let_it_be(agreement: Agreement) -> Agreement:
     return msgspec.structs.replace(
         agreement,
         amendments=tuple(
-            msgspec.structs.replace(
-                amendment,
-                terms=tuple(
-                    msgspec.structs.replace(term, from_="", while_="", while_no="") for term in amendment.terms
-                ),
-            )
+            msgspec.structs.replace(amendment, terms=tuple(map(freed, amendment.terms)))
             for amendment in agreement.amendments
         ),
     )
+
+
+def freed(term: AnyTerm) -> AnyTerm:
+    """Of a term that begins by an event, the one that ends it may be over by then, or put off by the same."""
+    until = "" if term.from_ and not is_day(term.until) else term.until
+    return msgspec.structs.replace(term, from_="", while_="", while_no="", until=until)
 
 
 @settings(max_examples=80)
