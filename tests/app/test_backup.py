@@ -194,6 +194,18 @@ def test_a_killed_restore_leaves_no_home_and_can_be_repeated(saved: Path, tmp_pa
     assert not list(look.root.glob(".*"))
 
 
+def test_beside_a_broken_off_restore_nothing_is_lost_that_it_did_not_write(saved: Path, tmp_path: Path) -> None:
+    look = Home(tmp_path / "look")
+    killed(RESTORING, 3, saved, look.root)
+    kept = look.root / "somebody's notes.md"
+    kept.write_text("kept")
+    with pytest.raises(InvalidInput, match="the home is not empty"):
+        restore(saved, look)
+    assert kept.read_text() == "kept"
+    kept.unlink()
+    assert not restore(saved, look).home.endswith("notes.md")
+
+
 def test_a_backup_never_changes_a_folder(home: Home, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(InvalidInput, match="there is something already"):

@@ -107,7 +107,7 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
         todo = "Say in a sentence why the home that was backed up is taken for gone."
         raise _refused("no reason is given", "it is kept with the home", "--why", todo)
     backup = look_at(root)
-    part = _begun(home)
+    part = _begun(home, backup)
     try:
         written = _copy(backup, part.root)
         restored = _made_anew(part, backup, over)
@@ -121,20 +121,26 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
     )
 
 
-def _begun(home: Home) -> Home:
+def _begun(home: Home, backup: Backup) -> Home:
     """Return a home in a folder within the one that is to be filled. Raise InvalidInput where that
     holds anything but what a broken-off restore left."""
     part, root = home.root / _PART, home.root
-    is_broken_off = part.is_dir() and not home.is_begun
-    if root.exists() and not is_broken_off and (not root.is_dir() or any(root.iterdir())):
+    there = list(root.iterdir()) if root.is_dir() else []
+    left = _left_by_a_restore(backup) if part.is_dir() and not home.is_begun else frozenset()
+    if (root.exists() and not root.is_dir()) or any(path.name not in left for path in there):
         todo = "Name a folder with --home that is empty, or not there yet."
         why = "a restore overwrites nothing"
         raise _refused("the home is not empty", why, str(root), todo)
-    if is_broken_off:
-        for path in root.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in there:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     home.make()
     return Home(part).make()
+
+
+def _left_by_a_restore(backup: Backup) -> frozenset[str]:
+    """Return the names in a home's folder that a restore may have written before it broke off."""
+    places = {_place(backup, name).partition("/")[0] for name in backup.digests}
+    return frozenset({_PART, *OF_THE_HOME, *places})
 
 
 def _copy(backup: Backup, part: Path) -> int:
