@@ -487,7 +487,6 @@ class _Policies:
             if term.licensee == licensee
             for scope in term.carries
             if (actions := _sold(scope)) and self._overlap(lost.products, scope.products)
-            for gives in [self._gives(term, scope.products)]
         ]
 
     def _regranted(self, party: str, actions: Iterable[str], products: Iterable[str]) -> list[str]:
