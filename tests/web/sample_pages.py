@@ -3,6 +3,7 @@
 from datetime import date
 
 import msgspec
+from sample_screens import LAWYER, TEXT
 
 from clauseway.values import Citation
 from clauseway.web.contexts import (
@@ -29,6 +30,7 @@ from clauseway.web.contexts import (
     TracedUnit,
     Unavailable,
 )
+from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
 
 
 def cite(amendment: str, term: str, document: str, line: int, source: str, text: str) -> Citation:
@@ -342,7 +344,6 @@ class SamplePages:
             title="The OpenAI–Microsoft partnership",
             as_of=date(2026, 4, 28),
             known_at="at the end of 28 April 2026",
-            plain_words=self.plain_words,
             timeline=TIMELINE,
             counts=await self.counts(),
             gateway_url="http://127.0.0.1:8400",
@@ -350,6 +351,12 @@ class SamplePages:
             statement_note="April is settled once the replay has ended.",
             snippets=SNIPPETS,
         )
+
+    async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
+        return msgspec.structs.replace(LAWYER, plain_words=self.plain_words)
+
+    async def text(self, document: str, line: str) -> TextContext | None:
+        return TEXT if document == TEXT.document else None
 
     async def line(self, period: str, line: str, request: str) -> LineContext | None:
         return self.lines.get((period, line))

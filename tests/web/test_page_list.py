@@ -5,12 +5,14 @@ import re
 import msgspec
 import pytest
 from sample_pages import LINE, STATEMENT, SamplePages
+from sample_screens import TEXT
 from starlette.testclient import TestClient
 
 from clauseway.web import create_app
-from clauseway.web.contexts import PAGES, WebPage
+from clauseway.web.page_list import PAGES, WebPage
 
-# part of a path · what the sample has · what it has not
+# part of an address · what the sample has · what it has not
+QUERY = {"document": (TEXT.document, "B9.md")}
 PARTS = {"period": (STATEMENT.period, "2031-01"), "line": (LINE.id, "NOTHINGS")}
 PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 
@@ -18,7 +20,8 @@ PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.pat
 @PAGES_BY_PATH
 def test_a_page_is_drawn_by_the_template_of_its_name(page: WebPage) -> None:
     address = page.path.format(**{part: there for part, (there, _) in PARTS.items()})
-    shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(address)
+    query = {name: QUERY[name][0] for name in page.query if name in QUERY}
+    shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(address, params=query)
     assert shown.status_code == 200, shown.text
 
 
@@ -27,7 +30,8 @@ def test_a_page_with_nothing_to_show_says_so_with_the_parts_of_its_path(page: We
     named = {part for text in msgspec.structs.astuple(page.absent) for part in re.findall(r"{(\w+)}", text)}
     assert named <= set(re.findall(r"{(\w+)}", page.path))
     absent = {part: nothing for part, (_, nothing) in PARTS.items()}
-    if "{" in page.path:
-        shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(page.path.format(**absent))
+    query = {name: QUERY[name][1] for name in page.query if name in QUERY}
+    if "{" in page.path or query:
+        shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(page.path.format(**absent), params=query)
         assert shown.status_code == 404
         assert page.absent.what.format(**absent) in shown.text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from openapi_spec_validator import validate
 from sample_pages import LINE, STATEMENT, SamplePages
+from sample_screens import TEXT
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -12,6 +13,7 @@ from clauseway.web import create_app
 
 KEPT = Path(__file__).parents[2] / "docs/openapi/pages.json"
 APP = create_app(SamplePages(), hosts=["*"])
+QUERY = {"/text": {"document": TEXT.document}}
 DOCUMENT = TestClient(APP).get("/openapi.json").json()
 
 
@@ -31,7 +33,7 @@ def test_each_address_answers_as_it_is_listed() -> None:
     parts = {"period": STATEMENT.period, "line": LINE.id}
     with TestClient(APP) as client:
         for path, listed in DOCUMENT["paths"].items():
-            answer = client.get(path.format(**parts))
+            answer = client.get(path.format(**parts), params=QUERY.get(path, {}))
             assert answer.status_code == 200, path
             (kind,) = listed["get"]["responses"]["200"]["content"]
             assert answer.headers["content-type"].startswith(kind), path

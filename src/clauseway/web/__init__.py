@@ -8,7 +8,8 @@ draws from the ledger's own records. It fetches nothing: one page is one documen
 inside it, so that it works without a network and prints as it looks.
 
     pages      the ASGI application that serves them
-    contexts   what each page is told, the protocol of its source, and the list of pages
+    page_list  the list of pages, the navigation, and the protocol of the pages' source
+    contexts   what pages are filled with; lawyer: the screens of that reader
     drawing    the templates, and how they write days and counts
     timeline   rights over time to rectangles: pure arithmetic on days
     pictures   rights and forecasts as SVG, and as PNG

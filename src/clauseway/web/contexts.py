@@ -1,14 +1,13 @@
-"""The contexts of pages, as frozen records, `PageSource`, the protocol of their source, and
-`PAGES`, the one list of them.
+"""The contexts of pages, as frozen records: what all pages share, the first page, statements and
+their lines. Each reader's own screens have theirs in a module of that name.
 
 Days are UTC days, intervals half-open. Money is text, exact and already formatted (`1,234.56`); the
 pages never compute with it. Citations are those of `values`, so that a sentence and a statement
 line cite the same way.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -289,7 +288,6 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     as_of: date
     known_at: str
-    plain_words: tuple[PlainSentence, ...]
     timeline: Timeline
     counts: CountsContext
     gateway_url: str
@@ -298,79 +296,3 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     forecast: ForecastContext = ForecastContext()
     snippets: tuple[Snippet, ...] = ()
     alerts: tuple[Alert, ...] = ()
-
-
-class PageSource(Protocol):
-    """The source of the pages' contexts.
-
-    Each method may raise `Unavailable`, or InvalidInput where an address is wrong; the pages then
-    say so.
-    """
-
-    async def home(self) -> HomeContext:
-        """Return everything on the first page."""
-        ...
-
-    async def counts(self) -> CountsContext:
-        """Return the counts alone: asked once a second by every open page, so it should be
-        cheap."""
-        ...
-
-    async def statement(self, period: str) -> StatementContext | None:
-        """Return the statement of a month (`2026-05`), or None where there is none."""
-        ...
-
-    async def line(self, period: str, line: str, request: str) -> LineContext | None:
-        """Return the evidence behind a line of a month, with one request followed where it is
-        named; None where there is no such line or request."""
-        ...
-
-
-class Absence(msgspec.Struct, frozen=True):
-    """The words of a page that has nothing to show; each may name parts of its path."""
-
-    what: str
-    why: str
-    todo: str
-
-
-class WebPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page: its path, and how its context is asked for by the parts of the path.
-
-    Its template is `NAME.html.j2`, in which the context is called by that name. `query` lists what
-    an address may say beyond its path.
-    """
-
-    name: str
-    path: str
-    ask: Callable[[PageSource, Mapping[str, str]], Awaitable[msgspec.Struct | None]]
-    query: tuple[str, ...] = ()
-    absent: Absence = Absence(
-        "There is no such page", "Nothing lies at this address.", "Go to the first page."
-    )
-
-
-PAGES = (
-    WebPage(name="home", path="/", ask=lambda source, _: source.home()),
-    WebPage(
-        name="statement",
-        path="/statement/{period}",
-        ask=lambda source, given: source.statement(given["period"]),
-        absent=Absence(
-            "There is no statement for {period}",
-            "No settlement of that month has been posted.",
-            "Settle it: clauseway settle --period {period} --assume …",
-        ),
-    ),
-    WebPage(
-        name="line",
-        path="/statement/{period}/{line}",
-        query=("request",),
-        ask=lambda source, given: source.line(given["period"], given["line"], given["request"]),
-        absent=Absence(
-            "There is no line {line} in {period}",
-            "No settlement of that month has it, or the request is not in it.",
-            "Take the name from the statement: /statement/{period}.",
-        ),
-    ),
-)

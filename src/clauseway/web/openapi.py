@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from clauseway.web.contexts import PAGES, WebPage
+from clauseway.web.page_list import PAGES, WebPage
 
 _Node = dict[str, Any]
 _PROBLEM = {"description": "A page that says what, why and what to do."}

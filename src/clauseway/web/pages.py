@@ -1,4 +1,4 @@
-"""The ASGI application: every page of the list of `contexts`, and beside them
+"""The ASGI application: every page of `page_list`, and beside them
 
     GET /counts.json   the counts, as the first page's script asks for them
     GET /openapi.json  these addresses, as an OpenAPI document
@@ -21,9 +21,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from clauseway.values import InvalidInput
-from clauseway.web.contexts import PAGES, PageSource, Unavailable, WebPage
+from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.openapi import pages_document
+from clauseway.web.page_list import PAGES, SCREENS, Given, PageSource, WebPage
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
@@ -70,14 +71,16 @@ class _Pages:
         """Return the endpoint of a page of the list."""
 
         async def show(request: Request) -> Response:
-            asked = {name: request.query_params.get(name, "") for name in page.query}
-            given = {**request.path_params, **asked}
-            context = await page.ask(self._source, given)
+            query = {name: request.query_params.getlist(name) for name in page.query}
+            context = await page.ask(self._source, Given(request.path_params, query))
             if context is None:
                 absent = page.absent
-                words = (text.format(**given) for text in (absent.what, absent.why, absent.todo))
-                return self._problem(404, *words)
-            return self._page(f"{page.name}.html.j2", {page.name: context})
+                what, why, todo = (
+                    text.format(**request.path_params)
+                    for text in (absent.what, absent.why, absent.todo)
+                )
+                return self._problem(404, what, why, todo, screen=page.screen)
+            return self._page(f"{page.name}.html.j2", {page.name: context}, screen=page.screen)
 
         return show
 
@@ -100,7 +103,9 @@ class _Pages:
     async def refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, InvalidInput)
         problem = error.problems[0]
-        return self._problem(400, problem.what, problem.why, problem.todo)
+        # A path that cannot be names nothing; only what is asked beyond it can be asked wrongly.
+        status = 404 if request.path_params else 400
+        return self._problem(status, problem.what, problem.why, problem.todo)
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Answer 500. The error itself goes to the log of this process: a page is no place for
@@ -115,17 +120,24 @@ class _Pages:
             503, "The page cannot be shown right now", str(error), "Reload it in a moment."
         )
 
-    def _problem(self, status: int, problem: str, why: str, todo: str) -> Response:
-        return self._page("problem.html.j2", {"what": problem, "why": why, "todo": todo}, status)
+    def _problem(
+        self, status: int, problem: str, why: str, todo: str, screen: str = ""
+    ) -> Response:
+        words = {"what": problem, "why": why, "todo": todo}
+        return self._page("problem.html.j2", words, status, screen=screen)
 
-    def _page(self, name: str, context: Mapping[str, object], status: int = 200) -> Response:
+    def _page(
+        self, name: str, context: Mapping[str, object], status: int = 200, *, screen: str
+    ) -> Response:
         # A nonce for each answer: no style or script that got into the text is run.
         nonce = secrets.token_urlsafe(16)
-        html = self._templates.get_template(name).render(nonce=nonce, standalone=False, **context)
+        html = self._templates.get_template(name).render(
+            nonce=nonce, standalone=False, screens=SCREENS, screen=screen, **context
+        )
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
             f"connect-src 'self'; "
-            "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         )
         headers = {
             "content-security-policy": policy,

@@ -13,5 +13,6 @@ first what its gateways have written; they change nothing else.
     one_request        a request as journal and lake know it
     what_if            a month under other terms, readings or figures
     rehearsing         traffic and months as if a draft amendment had been in effect
+    lawyer_page        a question asked on the lawyer's screen, and the agreement's documents
     forecasting        what is ahead; forecast_page: the same for the first page
 """

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
+from clauseway.app.agreements.passages import clause_at
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.books.bookkeeping import Sold, dispute
 from clauseway.app.books.settled import latest_settlements, now
@@ -21,7 +22,7 @@ from clauseway.app.books.settling import saw_all_usage
 from clauseway.app.opening.charges import charge_of, charges_of, in_usd
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import unpriced
-from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.opening.several import Opened
 from clauseway.app.reports.statements import working_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Dispute, Entry, Settlement, statement_of
@@ -510,19 +511,9 @@ def _unit(unit: str, quantity: int, price: int, source: str) -> PricedUnit:
 
 def _clause(opened: Opened, citation: Citation) -> TracedClause:
     """Return the clause under which a citation's line stands."""
-    several = each_of(opened)
-    for asked in several:
-        for amendment in asked.agreement.amendments:
-            # With several agreements a citation's document has its agreement's name before it.
-            place = (
-                f"{asked.agreement.id}/{amendment.document}"
-                if len(several) > 1
-                else amendment.document
-            )
-            above = [clause for clause in amendment.clauses if clause.line <= citation.line]
-            if place == citation.document and above:
-                last = max(above, key=lambda clause: clause.line)
-                return TracedClause(
-                    citation=citation, title=f"{last.number} {last.title}", text=last.text
-                )
-    return TracedClause(citation=citation, title="", text="")
+    clause = clause_at(opened, citation.document, citation.line)
+    if clause is None:
+        return TracedClause(citation=citation, title="", text="")
+    return TracedClause(
+        citation=citation, title=f"{clause.number} {clause.title}", text=clause.text
+    )

@@ -28,6 +28,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import Opened, each_of, open_agreements, with_recorded
 from clauseway.app.reports.forecast_page import forecast_context
+from clauseway.app.reports.lawyer_page import lawyer_page, text_page
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
@@ -35,7 +36,7 @@ from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.ledger import statement_of
-from clauseway.values import Citation, InvalidInput, KnownAt, day_of
+from clauseway.values import InvalidInput, KnownAt, day_of
 from clauseway.web import create_app
 from clauseway.web.contexts import (
     Alert,
@@ -44,12 +45,12 @@ from clauseway.web.contexts import (
     ForecastContext,
     HomeContext,
     LineContext,
-    PlainSentence,
     Snippet,
     StatementContext,
     Timeline,
     Unavailable,
 )
+from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
 
 # Reads usage, by an engine that takes as long to load as all else here: the first to ask loads it.
 _LINE_PAGE = "clauseway.app.reports.line_page"
@@ -101,6 +102,12 @@ class HomePages:
             edition=await asyncio.to_thread(self._edition, day_of(instant)),
         )
 
+    async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
+        return await asyncio.to_thread(self._lawyer, asked)
+
+    async def text(self, document: str, line: str) -> TextContext | None:
+        return await asyncio.to_thread(text_page, self._opened, document, line)
+
     async def alerts(self) -> tuple[Alert, ...]:
         """Return an alert for everything damaged or lost in the home."""
         return await asyncio.to_thread(open_alerts, self._home)
@@ -120,7 +127,6 @@ class HomePages:
             title=" · ".join(asked.agreement.title for asked in each_of(opened)),
             as_of=today,
             known_at=_to_the_second(known_at.instant_ns),
-            plain_words=_plain_words(opened, today, known_at),
             timeline=self._rights(opened, known_at),
             counts=counts,
             gateway_url=self._gateway_url,
@@ -132,6 +138,10 @@ class HomePages:
             snippets=self._snippets,
             alerts=open_alerts(self._home),
         )
+
+    def _lawyer(self, asked: QuestionAsked) -> LawyerContext:
+        opened = with_recorded(self._opened, self._home)
+        return lawyer_page(opened, asked, day_of(self._clock()), now())
 
     def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
         # Facts are never changed, only added: where their number is the same, so is the picture.
@@ -172,21 +182,6 @@ class HomePages:
 def _to_the_second(instant_ns: int) -> str:
     """Return an instant as people read it; receipts keep every digit."""
     return str(KnownAt(instant_ns // 1_000_000_000 * 1_000_000_000))
-
-
-def _plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
-    """Return the sentences of the terms in force, each clause once, the latest amendment's
-    first."""
-    clauses: dict[str, list[Citation]] = {}
-    states = [
-        state for asked in each_of(opened) for state in asked.in_force(today, known_at).states
-    ]
-    for state in states:
-        if state.in_force:
-            clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
-    return tuple(
-        PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items()
-    )
 
 
 async def _ask_gateways(paths: Sequence[Path]) -> dict[str, Counter[str]]:

@@ -1,0 +1,58 @@
+"""The text behind a citation: the clause that it stands under, and its whole document, section by
+section."""
+
+import msgspec
+
+from clauseway.agreement import Clause
+from clauseway.agreement.text.markdown import take_apart
+from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.app.opening.several import Opened, each_of
+
+
+class TextSection(msgspec.Struct, frozen=True, kw_only=True):
+    """A heading with its line, the prose under it, and its blocks of terms and definitions."""
+
+    heading: str
+    line: int
+    text: str
+    blocks: tuple[str, ...]
+
+
+def clause_at(opened: Opened, document: str, line: int) -> Clause | None:
+    """Return the clause under which a line of a document stands.
+
+    Of several agreements a document has its agreement's name before it, as citations write it.
+    """
+    several = each_of(opened)
+    for asked in several:
+        before = f"{asked.agreement.id}/" if len(several) > 1 else ""
+        for amendment in asked.agreement.amendments:
+            above = [clause for clause in amendment.clauses if clause.line <= line]
+            if f"{before}{amendment.document}" == document and above:
+                return max(above, key=lambda clause: clause.line)
+    return None
+
+
+def documents_by_name(opened: Opened) -> dict[str, str]:
+    """Return the texts of the agreements by the names that citations give them, definitions first,
+    then the amendments."""
+    several = each_of(opened)
+    return {
+        f"{asked.agreement.id}/{name}" if len(several) > 1 else name: asked.documents[name]
+        for asked in several
+        for name in sorted(asked.documents, key=lambda name: (name != "agreement.md", name))
+    }
+
+
+def sections_of(document: str, text: str) -> list[TextSection]:
+    """Return a document cut at its headings, as agreements are read."""
+    parts = take_apart(text, Mistakes(document))
+    return [
+        TextSection(
+            heading=f"{section.number} {section.title}".strip(),
+            line=section.line,
+            text=section.text,
+            blocks=tuple(block.text for block in parts.blocks if block.clause == at),
+        )
+        for at, section in enumerate(parts.sections)
+    ]

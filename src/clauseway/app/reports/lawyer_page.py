@@ -1,0 +1,398 @@
+"""The lawyer's screen: a question from a form, answered as `clauseway decide` answers it, and the
+documents of the agreement."""
+
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from urllib.parse import urlencode
+
+import msgspec
+
+from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.app.agreements.explaining import Explanation, explain
+from clauseway.app.agreements.passages import clause_at, documents_by_name, sections_of
+from clauseway.app.opening.library import readings_of
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.decisions import Question, Reason
+from clauseway.decisions.parts import BY_NAME, PARTS
+from clauseway.decisions.searches.change import WouldChange
+from clauseway.values import Citation, InvalidInput, KnownAt, Problem
+from clauseway.web.contexts import PlainSentence
+from clauseway.web.lawyer import (
+    AnswerShown,
+    ChangeShown,
+    FieldChoice,
+    FieldKind,
+    FormField,
+    LawyerContext,
+    Passage,
+    QuestionAsked,
+    QuestionForm,
+    ReasonShown,
+    TextContext,
+)
+from clauseway.wording.decided import RECORD_PRODUCT
+from clauseway.wording.names import Wording
+from clauseway.wording.outcomes import outcome_word
+from clauseway.wording.rights import rights_of_interest
+
+_ACTIONS = {
+    SERVE: "serve",
+    SELL: "sell",
+    LICENSE: "license",
+    USE: "use under licence",
+    CONTRACT: "contract for compute",
+    SHARE: "share revenue",
+}
+_OTHER_FLAGS = {
+    "--as-of": "as_of",
+    "--known-at": "known_at",
+    "--reading": "reading",
+    "--suppose": "suppose",
+}
+# The form shows so many fields for suppositions beyond those that are filled.
+_SPARE_SUPPOSITIONS = 1
+
+
+def lawyer_page(
+    opened: Opened, asked: QuestionAsked, today: date, known_at: KnownAt
+) -> LawyerContext:
+    """Return the screen with the question answered; where it is invalid, with its problems beside
+    the fields. An address that asks nothing asks for the agreement's first right of interest."""
+    asked = _first_question(opened, today, known_at) if asked == QuestionAsked() else asked
+    words = Wording.of(each_of(opened))
+    answer, problems = None, tuple[Problem, ...]()
+    try:
+        answer = _answered(opened, words, asked)
+    except InvalidInput as error:
+        problems = error.problems
+    return LawyerContext(
+        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        form=_form(opened, words, asked, problems),
+        answer=answer,
+        plain_words=plain_words(opened, today, known_at),
+        as_of=today,
+    )
+
+
+def plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
+    """Return the sentences of the terms in force, each clause once, the latest amendment's
+    first."""
+    clauses: dict[str, list[Citation]] = {}
+    states = [
+        state for asked in each_of(opened) for state in asked.in_force(today, known_at).states
+    ]
+    for state in states:
+        if state.in_force:
+            clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
+    return tuple(
+        PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items()
+    )
+
+
+def _first_question(opened: Opened, today: date, known_at: KnownAt) -> QuestionAsked:
+    for asked in each_of(opened):
+        for right in rights_of_interest(asked, known_at):
+            parts = right.question.as_combination() | {"as_of": str(today)}
+            return msgspec.convert(parts, QuestionAsked)
+    return QuestionAsked(action=SERVE, as_of=str(today))
+
+
+# The question and its answer
+
+
+def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerShown:
+    named = {part.name: getattr(asked, part.name) or part.default for part in PARTS}
+    supposing, question = opened.asking(
+        asked.suppose,
+        as_of=asked.as_of or None,
+        known_at=asked.known_at or None,
+        reading=readings_of(asked.reading),
+        **named,
+    )
+    explained = explain(supposing, question, suppositions=asked.suppose)
+    # Both clocks are pinned, so that the address answers the same tomorrow.
+    pinned = msgspec.structs.replace(
+        asked, as_of=str(explained.as_of), known_at=str(explained.known_at)
+    )
+    action = question.action
+    return AnswerShown(
+        outcome=explained.outcome.value,
+        said=outcome_word(explained.outcome, action),
+        sentence=words.right(question),
+        as_of=explained.as_of,
+        known_at=str(explained.known_at),
+        reasons=tuple(_reason(opened, reason) for reason in explained.reasons),
+        conditions=tuple(condition.text for condition in explained.conditions),
+        changes=tuple(_change(pinned, change, action) for change in explained.would_change),
+        each=tuple(_each(explained, action)),
+        supposed=asked.suppose,
+        receipt=explained.receipt.id,
+        address=_address(pinned),
+        command=_command(pinned),
+        note=_note(opened, question),
+    )
+
+
+def _note(opened: Opened, question: Question) -> str:
+    """Return how to name a product that no agreement knows."""
+    product = question.product
+    if not product or opened.catalog.names_product(product):
+        return ""
+    return f"No agreement asked names {product}: {RECORD_PRODUCT.format(product=product)}"
+
+
+def _each(explained: Explanation, action: str) -> Iterator[tuple[str, str]]:
+    if isinstance(explained.answers, tuple):
+        for answer in explained.answers:
+            yield answer.agreement, outcome_word(answer.outcome, action)
+
+
+def _reason(opened: Opened, reason: Reason) -> ReasonShown:
+    clause = clause_at(opened, reason.document, reason.line)
+    return ReasonShown(
+        bearing=reason.bearing,
+        note=reason.note,
+        citation=Citation(
+            term=reason.term,
+            amendment=reason.amendment,
+            document=reason.document,
+            line=reason.line,
+            source=reason.source,
+            text=reason.text,
+        ),
+        agreement=reason.agreement,
+        title=f"{clause.number} {clause.title}" if clause else "",
+        text=clause.text if clause else "",
+    )
+
+
+def _change(pinned: QuestionAsked, change: WouldChange, action: str) -> ChangeShown:
+    label, asked = _asked_otherwise(pinned, change)
+    of = f" ({', '.join(change.agreements)})" if change.agreements else ""
+    return ChangeShown(
+        label=f"{label}{of}",
+        outcome=change.outcome.value,
+        said=outcome_word(change.outcome, action),
+        address=_address(asked),
+    )
+
+
+def _asked_otherwise(pinned: QuestionAsked, change: WouldChange) -> tuple[str, QuestionAsked]:
+    """Return the words for a change, and the question that asks so."""
+    replace = msgspec.structs.replace
+    match change.kind:
+        case "later":
+            return f"from {change.as_of}", replace(pinned, as_of=str(change.as_of))
+        case "earlier":
+            return f"up to {change.as_of}", replace(pinned, as_of=str(change.as_of))
+        case "knowledge":
+            known_at = str(change.known_at)
+            return f"as known at the end of {known_at}", replace(pinned, known_at=known_at)
+        case "fact":
+            supposed = (*pinned.suppose, *change.suppose)
+            return f"with {' and '.join(change.suppose)}", replace(pinned, suppose=supposed)
+        case _:
+            name = change.reading.partition("=")[0]
+            kept = [item for item in pinned.reading if item.partition("=")[0] != name]
+            return f"read with {change.reading}", replace(pinned, reading=(*kept, change.reading))
+
+
+def _address(asked: QuestionAsked) -> str:
+    given = {name: value for name, value in msgspec.structs.asdict(asked).items() if value}
+    return f"/lawyer?{urlencode(given, doseq=True)}"
+
+
+def _command(asked: QuestionAsked) -> str:
+    """Return the command that asks the same."""
+    parts = ["clauseway", "decide"]
+    for name, given in msgspec.structs.asdict(asked).items():
+        for value in (given,) if isinstance(given, str) else given:
+            default = BY_NAME[name].default if name in BY_NAME else ""
+            if value and value != default:
+                parts += [f"--{name.replace('_', '-')}", value]
+    return shlex.join(parts)
+
+
+# The form
+
+
+def _form(
+    opened: Opened, words: Wording, asked: QuestionAsked, problems: Sequence[Problem]
+) -> QuestionForm:
+    wrong, of_no_field = _by_field(problems)
+    fields = _Fields(_choices(opened, words), asked, wrong)
+    sentence = (
+        fields.chosen("party", "May"),
+        fields.chosen("action", "do"),
+        fields.typed("product", "with", "gpt-5.5"),
+        fields.chosen("cloud", "on"),
+        fields.chosen("to", "to"),
+        fields.chosen("segment", "for"),
+        fields.typed("as_of", "as of", "2026-05-01"),
+    )
+    further = (
+        fields.typed("known_at", "known at", "now, a day or an instant"),
+        fields.chosen("seller", "sold by"),
+        fields.typed("region", "in region", "us-east-2"),
+        *_readings(opened, asked, wrong),
+        *_suppositions(asked, wrong),
+    )
+    return QuestionForm(
+        sentence=sentence, further=further, problems=(*of_no_field, *wrong.values())
+    )
+
+
+def _by_field(problems: Iterable[Problem]) -> tuple[dict[str, str], list[str]]:
+    """Return the problems in sentences: by the field that each is of, and those of none."""
+    names = {**{part.flag: part.name for part in PARTS}, **_OTHER_FLAGS}
+    wrong: dict[str, str] = {}
+    of_no_field = []
+    for problem in problems:
+        flag, _, item = problem.where.partition(" ")
+        name = f"reading-{item}" if flag == "--reading" and item else names.get(flag, "")
+        said = f"{problem.what[:1].upper()}{problem.what[1:]}: {problem.why}. {problem.todo}"
+        if name:
+            wrong[name] = f"{wrong[name]} {said}" if name in wrong else said
+        else:
+            of_no_field.append(said)
+    return wrong, of_no_field
+
+
+class _Fields:
+    """The fields for a question's parts. A problem that a field shows is taken from `wrong`."""
+
+    def __init__(
+        self,
+        known: Mapping[str, tuple[FieldChoice, ...]],
+        asked: QuestionAsked,
+        wrong: dict[str, str],
+    ) -> None:
+        self._known, self._asked, self._told = known, asked, wrong
+
+    def chosen(self, name: str, label: str) -> FormField:
+        """Return a field with a list. Whatever an address names beyond the list stays there."""
+        return self._field(name, label, choices=_with(self._known[name], self._value(name)))
+
+    def typed(self, name: str, label: str, hint: str) -> FormField:
+        return self._field(name, label, kind="text", choices=self._known.get(name, ()), hint=hint)
+
+    def _value(self, name: str) -> str:
+        typed: str = getattr(self._asked, name)
+        return typed or (BY_NAME[name].default if name in BY_NAME else "")
+
+    def _field(
+        self,
+        name: str,
+        label: str,
+        *,
+        choices: tuple[FieldChoice, ...],
+        kind: FieldKind = "select",
+        hint: str = "",
+    ) -> FormField:
+        return FormField(
+            id=name,
+            name=name,
+            label=label,
+            value=self._value(name),
+            kind=kind,
+            choices=choices,
+            problem=self._told.pop(name, ""),
+            hint=hint,
+        )
+
+
+def _choices(opened: Opened, words: Wording) -> Mapping[str, tuple[FieldChoice, ...]]:
+    catalog = opened.catalog
+
+    def named(names: Collection[str], nothing: str = "") -> tuple[FieldChoice, ...]:
+        choices = [FieldChoice(name, words.name(name)) for name in sorted(names)]
+        return (FieldChoice("", nothing), *choices) if nothing else tuple(choices)
+
+    return {
+        "action": tuple(FieldChoice(action, _ACTIONS.get(action, action)) for action in ACTIONS),
+        "party": named(catalog.parties),
+        "product": named({*catalog.products, *catalog.classes}),
+        "cloud": named(catalog.clouds, "no cloud"),
+        "to": named(catalog.parties, "nobody"),
+        "seller": named(catalog.parties, "the party itself"),
+        "segment": tuple(
+            FieldChoice(name, "anybody" if name == BY_NAME["segment"].default else name)
+            for name in BY_NAME["segment"].asked(catalog, SERVE)
+        ),
+        "region": named(catalog.regions),
+    }
+
+
+def _with(choices: tuple[FieldChoice, ...], value: str) -> tuple[FieldChoice, ...]:
+    if any(choice.value == value for choice in choices):
+        return choices
+    return (FieldChoice(value, value or "choose"), *choices)
+
+
+def _readings(opened: Opened, asked: QuestionAsked, wrong: dict[str, str]) -> Iterator[FormField]:
+    chosen = {item.partition("=")[0]: item for item in asked.reading}
+    for each in each_of(opened):
+        for reading in each.agreement.readings.values():
+            value = chosen.pop(reading.id, "")
+            options = [FieldChoice(f"{reading.id}={option}", option) for option in reading.options]
+            choices = (FieldChoice("", f"as usual: {reading.default}"), *options)
+            yield FormField(
+                id=f"reading-{reading.id}",
+                name="reading",
+                label=f"{reading.id} read as",
+                value=value,
+                choices=_with(choices, value),
+                problem=wrong.pop(f"reading-{reading.id}", ""),
+                hint=reading.citation.text,
+            )
+    for number, value in enumerate(chosen.values(), 1):
+        yield FormField(
+            id=f"reading-unknown-{number}",
+            name="reading",
+            label="read as",
+            value=value,
+            kind="text",
+            problem=wrong.pop("reading", ""),
+        )
+
+
+def _suppositions(asked: QuestionAsked, wrong: dict[str, str]) -> Iterator[FormField]:
+    for number, value in enumerate((*asked.suppose, *[""] * _SPARE_SUPPOSITIONS), 1):
+        yield FormField(
+            id=f"suppose-{number}",
+            name="suppose",
+            label="supposing",
+            value=value,
+            kind="text",
+            problem=wrong.pop("suppose", ""),
+            hint="milestone=2027-01-01",
+        )
+
+
+# The text
+
+
+def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
+    """Return a document with the section marked in which a line stands; None where there is no
+    such document."""
+    documents = documents_by_name(opened)
+    if document not in documents:
+        return None
+    sections = sections_of(document, documents[document])
+    at = int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
+    named = max((section.line for section in sections if section.line <= at), default=0)
+    return TextContext(
+        document=document,
+        documents=tuple(documents),
+        passages=tuple(
+            Passage(
+                heading=section.heading,
+                line=section.line,
+                text=section.text,
+                blocks=section.blocks,
+                is_named=section.line == named,
+            )
+            for section in sections
+        ),
+    )

@@ -1,0 +1,156 @@
+"""The one list of pages, `PAGES`, and `PageSource`, the protocol of what they are filled from."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from clauseway.web.contexts import CountsContext, HomeContext, LineContext, StatementContext
+from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
+
+
+class PageSource(Protocol):
+    """The source of the pages' contexts.
+
+    Each method may raise `Unavailable`, or InvalidInput where an address is wrong; the pages then
+    say so.
+    """
+
+    async def home(self) -> HomeContext:
+        """Return everything on the first page."""
+        ...
+
+    async def counts(self) -> CountsContext:
+        """Return the counts alone: asked once a second by every open page, so it should be
+        cheap."""
+        ...
+
+    async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
+        """Return the lawyer's screen with a question answered; of an invalid question, its form
+        with the problems of each field."""
+        ...
+
+    async def text(self, document: str, line: str) -> TextContext | None:
+        """Return a document of the agreement, the clause at a line marked; None where there is no
+        such document."""
+        ...
+
+    async def statement(self, period: str) -> StatementContext | None:
+        """Return the statement of a month (`2026-05`), or None where there is none."""
+        ...
+
+    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+        """Return the evidence behind a line of a month, with one request followed where it is
+        named; None where there is no such line or request."""
+        ...
+
+
+class Given:
+    """The parts of an address: of its path, and of its query, which may repeat a name."""
+
+    def __init__(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> None:
+        self._path, self._query = path, query
+
+    def __getitem__(self, name: str) -> str:
+        """Return a part; empty where the address does not have it, the first where it repeats."""
+        if name in self._path:
+            return self._path[name]
+        return next(iter(self._query.get(name, ())), "")
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return every value of a query's part that is not empty."""
+        return tuple(filter(None, self._query.get(name, ())))
+
+    @property
+    def is_asked(self) -> bool:
+        """Return whether the address asks for anything beyond its path."""
+        return any(self._query.values())
+
+
+class Absence(msgspec.Struct, frozen=True):
+    """The words of a page that has nothing to show; each may name parts of its path."""
+
+    what: str
+    why: str
+    todo: str
+
+
+class WebPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page: its path, and how its context is asked for by the parts of the address.
+
+    Its template is `NAME.html.j2`, in which the context is called by that name. `query` lists what
+    an address may say beyond its path. `screen` is the entry of the navigation that it stands
+    under, by its path.
+    """
+
+    name: str
+    path: str
+    ask: Callable[[PageSource, Given], Awaitable[msgspec.Struct | None]]
+    query: tuple[str, ...] = ()
+    screen: str = "/"
+    absent: Absence = Absence(
+        "There is no such page", "Nothing lies at this address.", "Go to the first page."
+    )
+
+
+class Screen(msgspec.Struct, frozen=True):
+    """An entry of the navigation."""
+
+    path: str
+    label: str
+
+
+SCREENS = (Screen("/", "Overview"), Screen("/lawyer", "Lawyer"))
+_QUESTION = QuestionAsked.__struct_fields__
+
+
+def _asked(given: Given) -> QuestionAsked:
+    """Return the question of an address, as it was typed."""
+    several = {name: given.all(name) for name in ("reading", "suppose")}
+    single = {name: given[name] for name in _QUESTION if name not in several}
+    return msgspec.convert(single | several, QuestionAsked)
+
+
+PAGES = (
+    WebPage(name="home", path="/", ask=lambda source, _: source.home()),
+    WebPage(
+        name="lawyer",
+        path="/lawyer",
+        query=_QUESTION,
+        screen="/lawyer",
+        ask=lambda source, given: source.lawyer(_asked(given)),
+    ),
+    WebPage(
+        name="text",
+        path="/text",
+        query=("document", "line"),
+        screen="/lawyer",
+        ask=lambda source, given: source.text(given["document"], given["line"]),
+        absent=Absence(
+            "The agreement has no such document",
+            "No text of that name is among its documents.",
+            "Open one from the lawyer's screen: every clause named there leads to its text.",
+        ),
+    ),
+    WebPage(
+        name="statement",
+        path="/statement/{period}",
+        ask=lambda source, given: source.statement(given["period"]),
+        absent=Absence(
+            "There is no statement for {period}",
+            "No settlement of that month has been posted.",
+            "Settle it: clauseway settle --period {period} --assume …",
+        ),
+    ),
+    WebPage(
+        name="line",
+        path="/statement/{period}/{line}",
+        query=("request",),
+        ask=lambda source, given: source.line(given["period"], given["line"], given["request"]),
+        absent=Absence(
+            "There is no line {line} in {period}",
+            "No settlement of that month has it, or the request is not in it.",
+            "Take the name from the statement: /statement/{period}.",
+        ),
+    ),
+)

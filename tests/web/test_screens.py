@@ -1,0 +1,89 @@
+"""Every page in a real browser: judged by axe-core, on wide and narrow screens, in light and dark, by keyboard and on
+paper. axe-core comes from npm, locked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sample_pages import LINE, STATEMENT
+from test_pages import NARROW, WIDE, Served
+
+from clauseway.web.page_list import SCREENS
+from client_packages import node_packages
+
+pytestmark = pytest.mark.browser
+
+ADDRESSES = (
+    "/",
+    "/lawyer",
+    "/text?document=A4.md",
+    f"/statement/{STATEMENT.period}",
+    f"/statement/{STATEMENT.period}/{LINE.id}",
+    "/nothing",
+)
+GRAVE = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return (node_packages(Path(__file__).with_name("axe")) / "node_modules/axe-core/axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    pages = Served()
+    yield pages
+    pages.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    context = browser.new_context(color_scheme=request.param, viewport=WIDE)  # type: ignore[arg-type]
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_axe_finds_nothing_serious_and_nothing_sticks_out(served: Served, page: Page, axe: str, address: str) -> None:
+    page.goto(served.url + address)
+    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
+    page.evaluate(axe)
+    for viewport in (WIDE, NARROW):
+        page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        grave = {each["id"]: [node["html"] for node in each["nodes"]] for each in found if each["impact"] in GRAVE}
+        assert grave == {}, viewport
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_the_screens_are_reached_from_each_other_by_keyboard(served: Served, page: Page) -> None:
+    page.goto(served.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    for screen in SCREENS[1:]:
+        page.goto(served.url)
+        page.get_by_role("link", name=screen.label, exact=True).focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("link", name=screen.label, exact=True)).to_have_attribute("aria-current", "page")
+        expect(page).to_have_url(served.url + screen.path)
+
+
+def test_a_question_is_asked_and_its_mistake_told_at_its_field(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/lawyer")
+    wrong = page.get_by_label("as of")
+    expect(wrong).to_have_value("yesterday")
+    expect(wrong).to_have_accessible_description("'yesterday' is not a day.")
+    wrong.fill("2026-04-26")
+    wrong.press("Enter")
+    expect(page).to_have_url(f"{served.url}/lawyer?party=openai&as_of=2026-04-26")
+    page.get_by_role("link", name="A4.md, line 20").click()
+    expect(page.locator("#named h2")).to_contain_text("4.2 Stateless APIs on Azure")
+
+
+def test_on_paper_there_is_the_answer_without_what_can_only_be_clicked(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/lawyer")
+    page.emulate_media(media="print")
+    expect(page.locator(".verdict")).to_be_visible()
+    expect(page.locator("nav")).to_be_hidden()
+    expect(page.locator("form")).to_be_hidden()
