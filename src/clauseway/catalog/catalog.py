@@ -5,7 +5,7 @@ A class may belong to a wider one (`api.stateless` to `api`); a scope that names
 for all in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 import msgspec
@@ -82,6 +82,19 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
             lineage.append(at)
             at = self.classes[at].within
         return frozenset(lineage)
+
+    def overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
+        """Return whether a product can lie in both of two scopes, each products and classes."""
+        others = tuple(others)
+        return any(
+            self.belongs(name, other) or self.belongs(other, name)
+            for name in some
+            for other in others
+        )
+
+    def widest(self, names: Collection[str]) -> list[str]:
+        """Return products and classes without those that lie in another of them."""
+        return [name for name in names if self.lineage(name).isdisjoint({*names} - {name})]
 
     def offer_subjects(self) -> frozenset[str] | None:
         """Return what an offer may be of; None if that is not known."""

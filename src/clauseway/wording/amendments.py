@@ -202,8 +202,7 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
     @property
     def _written(self) -> dict[str, AnyTerm]:
         """Return the terms of the text up to this amendment, by their ids."""
-        amendments = self._standing.amendments
-        return {term.id: term for amendment in amendments for term in amendment.terms}
+        return self._standing.terms_by_id
 
     def _without_rescinding(self, change: Change) -> Change:
         others = tuple(name for name in change.rescinds if name != self.amendment.id)

@@ -190,14 +190,9 @@ class Wording(msgspec.Struct, frozen=True):
 
     def _left_in(self, name: str, classes: list[str]) -> list[str]:
         """Return the widest of these classes that lie within another."""
-        below = [
-            class_ for class_ in classes if class_ != name and self.catalog.belongs(class_, name)
-        ]
-        return [
-            class_
-            for class_ in below
-            if self.catalog.lineage(class_).isdisjoint({*below} - {class_})
-        ]
+        return self.catalog.widest(
+            [class_ for class_ in classes if class_ != name and self.catalog.belongs(class_, name)]
+        )
 
     def scope(self, names: Iterable[str]) -> str:
         """Return the subject of a term: classes and products in the order in which they are

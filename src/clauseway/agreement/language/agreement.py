@@ -72,7 +72,8 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """An agreement with all its amendments, oldest first.
 
-    `hash` is the digest of its text, `meaning` the digest of the text's meaning (see `meaning`).
+    `text_digest` is the digest of its text, `meaning_digest` that of the text's meaning (see
+    `meaning`).
     `lines` holds the lines of the definitions, by section and name.
     """
 
@@ -90,6 +91,21 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     context: tuple[ContextNote, ...] = ()
     amendments: tuple[Amendment, ...]
     lines: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
+
+    @property
+    def terms_by_id(self) -> dict[str, AnyTerm]:
+        """Return every term that an amendment writes, oldest first."""
+        return {term.id: term for amendment in self.amendments for term in amendment.terms}
+
+    @property
+    def ever_rescinded(self) -> frozenset[str]:
+        """Return the amendments that some change rescinds, under whichever reading."""
+        return frozenset(
+            name
+            for amendment in self.amendments
+            for change in amendment.changes
+            for name in change.rescinds
+        )
 
     def default_readings(self) -> dict[str, str]:
         return {reading.id: reading.default for reading in self.readings.values()}

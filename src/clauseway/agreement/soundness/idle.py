@@ -361,9 +361,7 @@ def _kept_to(fact: Withdrawal) -> str:
 
 def _in_common(lives: Lives, grant: Grant, withdrawal: Withdrawal) -> bool:
     """Return whether some act lies in a grant and in a withdrawal."""
-    belongs = lives.catalog.belongs
-    product, other = grant.product, withdrawal.product
-    overlap = belongs(product, other) or belongs(other, product)
+    overlap = lives.catalog.overlap([grant.product], [withdrawal.product])
     return overlap and bool(lives.places((grant.scope, withdrawal.scope), (), ""))
 
 

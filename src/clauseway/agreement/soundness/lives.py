@@ -240,16 +240,10 @@ class Lives:
         changes = [change for change in self._changes(id) if id in change.sets_end]
         if not changes:
             return term.until, term.begins
-        rescinded = {
-            name
-            for amendment in self.agreement.amendments
-            for change in amendment.changes
-            for name in change.rescinds
-        }
         [amendment] = [
             amendment for amendment in self.agreement.amendments if changes[0] in amendment.changes
         ]
-        if len(changes) > 1 or changes[0].under or amendment.id in rescinded:
+        if len(changes) > 1 or changes[0].under or amendment.id in self.agreement.ever_rescinded:
             return None
         return changes[0].until, max(term.begins, amendment.effective)
 

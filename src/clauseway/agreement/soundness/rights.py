@@ -268,7 +268,7 @@ def _passed_on(
             if owners and owners.isdisjoint((owned.party, term.party)):
                 names.append(name)
     # A class stands for all in it.
-    return [name for name in names if lives.catalog.lineage(name).isdisjoint({*names} - {name})]
+    return lives.catalog.widest(names)
 
 
 def despite_in_vain(lives: Lives) -> Iterator[Remark]:

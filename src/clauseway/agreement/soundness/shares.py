@@ -1,6 +1,6 @@
 """Shares of revenue of which nothing comes due, in whole or in part, and sales that are shared twice."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import product
 
@@ -226,7 +226,7 @@ def _not_its_own(
         names = [name for name in _sold(lives, share) if not _owned(lives, name, live)]
         if names:
             later = (end for end in turns if end > day)
-            return _widest(lives, names), Interval(day, next(later, life.end))
+            return lives.catalog.widest(names), Interval(day, next(later, life.end))
     return [], life
 
 
@@ -241,11 +241,6 @@ def _sold(lives: Lives, share: RevenueShareTerm) -> list[str]:
 
 def _owned(lives: Lives, name: str, terms: Iterable[AnyTerm]) -> bool:
     return any(isinstance(term, Ownership) and lives.is_in(name, term.products) for term in terms)
-
-
-def _widest(lives: Lives, names: Sequence[str]) -> list[str]:
-    """Return names without those that lie in another of them."""
-    return [name for name in names if lives.catalog.lineage(name).isdisjoint({*names} - {name})]
 
 
 def shared_twice(lives: Lives) -> Iterator[Remark]:

@@ -122,7 +122,7 @@ def all_remarks(opened: OpenAgreement, shown: Mapping[str, Effect]) -> list[Rema
 
 def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Iterator[Remark]:
     """Remark on each right that falls before its end, with its giver's own right."""
-    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    terms = agreement.terms_by_id
     for right in fallen:
         lines = ", ".join(f"{at.term} in {at.document}:{at.line}" for at in right.by)
         # A recorded grant has no term that could be written otherwise: the way is another grant.
@@ -169,7 +169,7 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
 
 def carried_in_vain(agreement: Agreement, ungiven: Iterable[NeverGiven]) -> Iterator[Remark]:
     """Remark on each part of what a licence carries that its licensor may never license on."""
-    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    terms = agreement.terms_by_id
     for right in ungiven:
         licence = terms[right.term]
         assert isinstance(licence, Licence)
@@ -196,7 +196,7 @@ def empty_rights(
     contradicted = {
         remark.term: remark.severity for remark in checked if remark.kind == "contradicted-grant"
     }
-    terms = {term.id: term for amendment in agreement.amendments for term in amendment.terms}
+    terms = agreement.terms_by_id
     for right in empty:
         term, at = terms[right.term], terms[right.term].citation
         # A right to license on bears the licences that it gave, though it can give no more of them.

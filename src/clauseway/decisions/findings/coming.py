@@ -6,7 +6,7 @@ alone, with each other one and with all, on the term's first day, and some days 
 follows from the first has come about.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from datetime import date, timedelta
 from itertools import chain, combinations, permutations
 
@@ -47,7 +47,7 @@ def bears_on(catalog: Catalog, term: AnyTerm) -> frozenset[str]:
     names = {*catalog.classes, *catalog.products}
     if isinstance(term, RevenueShareTerm):
         return frozenset({*names, ""})
-    return frozenset(name for name in names if _overlap(catalog, {name}, _products(term)))
+    return frozenset(name for name in names if catalog.overlap([name], _products(term)))
 
 
 def situation_of(sheet: Sheet) -> Hashable:
@@ -113,17 +113,7 @@ def _is_beside(catalog: Catalog, term: AnyTerm, other: AnyTerm) -> bool:
         isinstance(term, RevenueShareTerm) is not isinstance(other, RevenueShareTerm)
     ):
         return False
-    return isinstance(term, RevenueShareTerm) or _overlap(
-        catalog, _products(term), _products(other)
-    )
-
-
-def _overlap(catalog: Catalog, names: Collection[str], others: Collection[str]) -> bool:
-    return any(
-        catalog.belongs(name, other) or catalog.belongs(other, name)
-        for name in names
-        for other in others
-    )
+    return isinstance(term, RevenueShareTerm) or catalog.overlap(_products(term), _products(other))
 
 
 def _products(term: AnyTerm) -> frozenset[str]:

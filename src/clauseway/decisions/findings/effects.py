@@ -207,12 +207,7 @@ class _Search:
 
     def _rescinded(self) -> list[KnownAt]:
         """Return when the amendments became known that have been rescinded since."""
-        rescinded = {
-            name
-            for amendment in self._agreement.amendments
-            for change in amendment.changes
-            for name in change.rescinds
-        }
+        rescinded = self._agreement.ever_rescinded
         amendments = self._agreement.amendments
         return [amendment.known for amendment in amendments if amendment.id in rescinded]
 

@@ -75,11 +75,11 @@ class _Search:
         terms = [term for each in self._agreement.amendments for term in each.terms]
         for term in (term for term in terms if term.id in empty):
             seen: set[Hashable] = set()
+            about = bears_on(self._catalog, term)
             for supposed in suppositions(self._agreement, self._catalog, term):
                 register = supposing(supposed, self._agreement, self._catalog, self._facts)
                 for readings in readings_named(self._agreement):
                     if any(term.id == still for still, _ in self.empty):
-                        about = bears_on(self._catalog, term)
                         self._free_by(term, self._held(readings, register, about), seen)
 
     def _free_by(

@@ -89,8 +89,9 @@ class _Search(msgspec.Struct, frozen=True):
     def _widest(self, lost: Sequence[str], given: Collection[str]) -> list[str]:
         """Return the widest of these names, without a class of which some product can be given."""
         lineage = self.catalog.lineage
-        whole = [name for name in lost if not any(name in lineage(other) for other in given)]
-        return [name for name in whole if lineage(name).isdisjoint({*whole} - {name})]
+        return self.catalog.widest(
+            [name for name in lost if not any(name in lineage(other) for other in given)]
+        )
 
     def _askable(self, scope: Scope) -> Iterator[str]:
         """Yield the products and classes of a scope that take an action of it."""

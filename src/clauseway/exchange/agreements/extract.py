@@ -297,11 +297,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     def overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
         """True if a product can lie in both scopes."""
-        belongs = self.catalog.belongs
-        others = tuple(others)
-        return any(
-            belongs(name, other) or belongs(other, name) for name in some for other in others
-        )
+        return self.catalog.overlap(some, others)
 
     def within(self, some: Iterable[str], scope: Iterable[str]) -> bool:
         """True if all of a scope lies in another."""
