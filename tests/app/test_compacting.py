@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from clauseway.app.usage.compacting import (
     usage_shown,
 )
 from clauseway.app.usage.importing import ImportSource, import_usage
+from clauseway.app.usage.lake_checks import check_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.hourly_sums import usage_by
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.stores import Stored
 from clauseway.values import Interval, InvalidInput
 
 OPENED = open_agreement()
@@ -89,6 +93,21 @@ def test_merging_by_command(home: Home) -> None:
     )  # fmt: skip
     assert rebuild_rollups(home) == 0
     assert tokens(home) == before
+
+
+def test_a_file_merged_while_the_lake_is_checked_is_not_called_unlisted(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, merged = Lake.stored, list[int]()
+
+    def stored_after_merging(lake: Lake) -> Iterator[Stored]:
+        monkeypatch.setattr(Lake, "stored", stored)
+        merged.append(compact_lake(home).after)
+        return stored(lake)
+
+    monkeypatch.setattr(Lake, "stored", stored_after_merging)
+    assert check_lake(home).unlisted == ()
+    assert merged == [2]
 
 
 def test_sums_that_were_damaged_are_made_anew(home: Home) -> None:

@@ -13,7 +13,7 @@ from clauseway.gateway.process.conditions import KINDS, read_conditions
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses, Spool
 from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight
-from clauseway.storage.lake.files import every_file
+from clauseway.storage.lake.files import seen_files
 from clauseway.values import Interval, InvalidInput, Problem, day_after
 
 
@@ -45,9 +45,7 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[BlockingDamage
         # A look finds missing files and other sizes; a full check found other bytes.
         faults: Sequence[LakeFault] = ()
         if missing_files:
-            read = [
-                file for file in every_file(control) if not file.is_retired and not file.lost_ns
-            ]
+            read = seen_files(control)
             # Object storage is not listed at each look: reading it in parts finds the same.
             faults = () if home.lake_place.exists() else faults_at_sight(home.lake, read)
             faulty, at_sight = found_changed(home), {fault.name for fault in faults}

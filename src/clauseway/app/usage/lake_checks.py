@@ -12,7 +12,8 @@ from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault
-from clauseway.storage.lake.files import LakeFile, every_file
+from clauseway.storage.lake.files import LakeFile, every_file, seen_files
+from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 
 # Files between two words of how far a check is: some seconds' worth.
@@ -62,19 +63,34 @@ def check_lake(
             done += sum(file.bytes for file in chunk)
             report(done, total)
         remember_changed(home, files, faults)
-        listed = {file.name for file in every_file(lake.control)}
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
-        there = sorted(stored.name for stored in lake.stored() if stored.name.endswith(".parquet"))
+        unlisted = _unlisted(home, lake)
     retired = sum(file.is_retired for file in files)
     return LakeCheck(
         files=len(files) - retired,
         retired=retired,
         bytes=total,
         faults=tuple(faults),
-        unlisted=tuple(name for name in there if name not in listed),
+        unlisted=unlisted,
         lost=lost,
         healed=tuple(file.name for file in healed),
     )
+
+
+def _unlisted(home: Home, lake: Lake) -> tuple[str, ...]:
+    """Return the files of a lake that its manifest does not name."""
+    if not _stored_beside_manifest(lake):
+        return ()
+    # Sealing writes a file before its line of the manifest, merging deletes it after: while neither
+    # runs, a second look finds those alone that stay.
+    with alone(home):
+        return _stored_beside_manifest(lake)
+
+
+def _stored_beside_manifest(lake: Lake) -> tuple[str, ...]:
+    there = [stored.name for stored in lake.stored() if stored.name.endswith(".parquet")]
+    listed = {file.name for file in every_file(lake.control)}
+    return tuple(sorted(name for name in there if name not in listed))
 
 
 def listed_lake(home: Home) -> str:
@@ -86,9 +102,7 @@ def listed_lake(home: Home) -> str:
     with open_lake(home) as lake:
         if not lake.store.is_remote:
             return ""
-        files = [
-            file for file in every_file(lake.control) if not file.lost_ns and not file.is_retired
-        ]
+        files = seen_files(lake.control)
         if faults := lake.sealed.at_sight(files):
             raise LakeDamaged(faults)
         return f"{lake.store.location}: {len(files):,} files are there, each at its size"

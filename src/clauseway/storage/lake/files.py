@@ -119,6 +119,11 @@ def every_file(control: Control) -> list[LakeFile]:
         return [as_record(LakeFile, row) for row in connection.execute(query)]
 
 
+def seen_files(control: Control) -> list[LakeFile]:
+    """Return the files that readers see, of usage and intents."""
+    return [file for file in every_file(control) if not file.is_retired and not file.lost_ns]
+
+
 def lost_files(control: Control) -> list[LakeFile]:
     """Return the files that were accepted as lost and are not back."""
     columns = schema.lake_files.c
