@@ -36,6 +36,7 @@ from clauseway.spool.reader import (
     read_frames,
     reading_unended,
     release,
+    unended,
 )
 from clauseway.spool.segments import (
     NO_ROOM,
@@ -75,4 +76,5 @@ __all__ = [
     "reading_unended",
     "release",
     "set_fenced_aside",
+    "unended",
 ]

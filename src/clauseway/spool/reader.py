@@ -465,13 +465,18 @@ def _named(kind: type[_L], codes: set[int], labels: dict[int, Label]) -> dict[in
 
 def open_attempts(directory: Path) -> list[OpenAttempt]:
     """Return the intents without usage in the whole spool, oldest first."""
-    reading = reading_unended(directory)
+    return unended(directory).attempts
+
+
+def unended(directory: Path, asked: Collection[RequestId] = ()) -> Unended:
+    """Return what `reading_unended` does of a whole spool, without a pause for others."""
+    reading = reading_unended(directory, asked=asked)
     while True:
         try:
             next(reading)
         except StopIteration as done:
-            unended: Unended = done.value
-            return unended.attempts
+            found: Unended = done.value
+            return found
 
 
 def reading_unended(

@@ -14,7 +14,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,6 +40,7 @@ from clauseway.app.books.backups import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.named_agreements import agreements_in
+from clauseway.app.usage.losses import instant
 from clauseway.app.usage.sealing import alone, open_lake
 from clauseway.files import force_folder, write_whole
 from clauseway.files.copying import FileContent, content_of, copy_hashed
@@ -50,7 +50,7 @@ from clauseway.storage.control.audit import head_of
 from clauseway.storage.control.copying import snapshot, snapshot_of_file, stand_alone
 from clauseway.storage.control.versions import PRESENT
 from clauseway.storage.lake.digests import CHANGED, MISSING, LakeDamaged, LakeFault, as_fault
-from clauseway.storage.lake.files import LakeFile, every_file
+from clauseway.storage.lake.files import LakeFile, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import InvalidInput, Problem
 
@@ -126,11 +126,6 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
         has_keys=with_keys,
         left=about.left,
     )
-
-
-def instant(at_ns: int) -> str:
-    """Return an instant as a person reads it, to the second before it."""
-    return datetime.fromtimestamp(at_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 class _Copier:
@@ -235,14 +230,9 @@ def _remove_left(part: Path) -> None:
     os.close(held)
 
 
-def _read_files(control: Control) -> list[LakeFile]:
-    """Return the files that readers of the lake see."""
-    return [file for file in every_file(control) if not file.is_retired and not file.lost_ns]
-
-
 def _copy_lake(lake: Lake, copier: _Copier) -> None:
     """Copy the files of the lake; one that is gone meanwhile is looked for again under the lock."""
-    for file in _read_files(lake.control):
+    for file in seen_files(lake.control):
         _copy_file(lake, file, copier)
 
 
@@ -251,7 +241,7 @@ def _finish_lake(lake: Lake, taken: Path, copier: _Copier) -> str:
     log. Raise LakeDamaged."""
     control = Control.open(taken)
     try:
-        files = {f"{LAKE}/{file.name}": file for file in _read_files(control)}
+        files = {f"{LAKE}/{file.name}": file for file in seen_files(control)}
         with control.reading() as connection:
             head = str(head_of(connection))
     finally:

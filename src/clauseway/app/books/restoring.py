@@ -21,7 +21,6 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
-from clauseway.app.books.backing_up import instant
 from clauseway.app.books.backups import (
     ABOUT,
     AGREEMENTS,
@@ -41,6 +40,7 @@ from clauseway.app.books.backups import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.restored import Origin, write_origin
+from clauseway.app.usage.losses import instant
 from clauseway.app.usage.recovering import end_open_attempts
 from clauseway.app.usage.sealing import seal
 from clauseway.files import force_folder
@@ -166,7 +166,7 @@ def _copy(backup: Backup, part: Path) -> int:
             problems.append(damaged(backup.root, name, backup.digests[name], content.digest))
         written += content.bytes
     # A file that the list does not name has no digest to be held against.
-    problems += [damaged(backup.root, name, "", "another") for name in unlisted(backup)]
+    problems += [damaged(backup.root, name, "", "") for name in unlisted(backup)]
     if problems:
         raise InvalidInput(*problems)
     return written
@@ -380,21 +380,10 @@ async def _decide_claims(index: Path, journals: Sequence[Path]) -> None:
         issued = IssuedIndex(index, loop, identity.hex())
         claims = issued.claims()
         asked = {request: RequestId.parse(request) for request in claims.values()}
-        recorded = _recorded(journal, asked)
-        issued.resolve(claims, recorded)
+        recorded = spool.unended(journal, asked.values()).recorded
+        issued.resolve(claims, {request for request, name in asked.items() if name in recorded})
         issued.flush()
         issued.close()
-
-
-def _recorded(journal: Path, asked: dict[str, RequestId]) -> set[str]:
-    """Return which of the requests have usage in a journal."""
-    reading = spool.reading_unended(journal, asked=asked.values())
-    while True:
-        try:
-            next(reading)
-        except StopIteration as done:
-            unended: spool.Unended = done.value
-            return {request for request, name in asked.items() if name in unended.recorded}
 
 
 def _appear(part: Path, root: Path) -> None:

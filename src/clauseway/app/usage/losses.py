@@ -93,11 +93,12 @@ def _alone(home: Home) -> Iterator[Alone]:
     """Yield when the home's gateways went on without their followers."""
     for directory in sorted(path for path in home.spools.glob("*") if path.is_dir()):
         for period in spool.alone_periods(directory):
-            until = "" if period.lasts else _instant(period.until_ns)
-            yield Alone(place=directory.name, since=_instant(period.since_ns), until=until)
+            until = "" if period.lasts else instant(period.until_ns)
+            yield Alone(place=directory.name, since=instant(period.since_ns), until=until)
 
 
-def _instant(at_ns: int) -> str:
+def instant(at_ns: int) -> str:
+    """Return an instant as a person reads it, to the second before it."""
     return datetime.fromtimestamp(at_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -308,8 +309,8 @@ def times_with_one_copy(control: Control, days: Interval, known_at: KnownAt) -> 
 
 def _away(since_ns: int, until_ns: int) -> str:
     if not until_ns:
-        return f"has been away since {_instant(since_ns)}"
-    return f"was away from {_instant(since_ns)} to {_instant(until_ns)}"
+        return f"has been away since {instant(since_ns)}"
+    return f"was away from {instant(since_ns)} to {instant(until_ns)}"
 
 
 def estimate_text(loss: Loss | Accepted) -> str:
