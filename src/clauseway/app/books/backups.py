@@ -86,7 +86,7 @@ def sums_of(contents: dict[str, FileContent]) -> bytes:
 
 
 def look_at(root: Path) -> Backup:
-    """Return a backup, with its two small files read; `faults_in` reads the others.
+    """Return a backup, with its two small files read; a restore reads the others.
 
     Raise InvalidInput.
     """
@@ -96,8 +96,9 @@ def look_at(root: Path) -> Backup:
     digests = _parsed(root / SUMS, listed)
     # backup.json is held against its digest before anything is believed that stands in it.
     about = _read(root, ABOUT)
-    if hashlib.sha256(about).hexdigest() != digests.get(ABOUT):
-        raise InvalidInput(damaged(root, ABOUT, digests.get(ABOUT, ""), about))
+    held = hashlib.sha256(about).hexdigest()
+    if held != digests.get(ABOUT):
+        raise InvalidInput(damaged(root, ABOUT, digests.get(ABOUT, ""), held))
     # A later format might not decode as ours, so its version is read by itself first.
     _refuse_later(root, about)
     try:
@@ -131,14 +132,16 @@ def unlisted(backup: Backup) -> list[str]:
     return [name for name in names if name != SUMS and name not in backup.digests]
 
 
-def damaged(root: Path, name: str, digest: str, content: bytes | str) -> Problem:
-    """Return the problem of a file that is not what was written: its bytes, or their digest."""
-    held = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else content
-    why = f"its SHA-256 is {held}" if held else "it is not there"
-    expected = f"{SUMS} says {digest}" if digest else f"{SUMS} does not name it"
+def damaged(root: Path, name: str, digest: str, held: str) -> Problem:
+    """Return the problem of a file that is not what was written.
+
+    `digest` is what the list says of it, empty where the list does not name it; `held` is what it
+    holds, empty where it is not there.
+    """
+    is_there = f"its SHA-256 is {held}" if held else "it is not there"
     return Problem(
         what=f"the backup is damaged: {name}",
-        why=f"{why}, and {expected}",
+        why=f"{is_there}, and {SUMS} says {digest}" if digest else f"{SUMS} does not name it",
         where=str(root / name),
         todo=_ANOTHER,
     )
