@@ -691,14 +691,31 @@ class Lifecycle(AttemptOwner):
         self._last_bytes = last_bytes
         self.shared.spool.wait(self)
 
-    def _answer_unwritten(self, error: OSError) -> None:
-        """Answer that something of this request could not be written to disk."""
-        self.durable(error)
-
     def durable(self, error: OSError | None) -> None:
         """Send the last bytes, or, with an error, say that the journal could not be written."""
+        if error is not None:
+            self._answer_unwritten(error)
+        elif not self._over:
+            self._send_last(self._last_bytes)
+
+    def _answer_unwritten(self, error: OSError) -> None:
+        """Say that something of this request could not be written to disk."""
         if self._over:
             return  # the client has left
+        if self._streaming:
+            kind = kind_of_failure(error)
+            message = "The usage journal could not be written; this answer was not recorded."
+            stream = self._attempt.stream if self._attempt is not None else None
+            event = stream.broken(kind, message) if stream else error_event(kind, message)
+            self._send_last(_last_of_stream(event, self._client.chunked))
+            return
+        answer = journal_failed(error, self._client.head_lines)
+        if self.wanted.operation.speaks_messages:
+            answer = answer_in_message_shape(answer)
+        self._send_last(answer)
+
+    def _send_last(self, last_bytes: bytes) -> None:
+        """Send the events that are still held, then these bytes, and end the request."""
         client = self._client
         waiting, self._held_events = self._held_events, None
         if waiting is not None:
@@ -706,19 +723,7 @@ class Lifecycle(AttemptOwner):
         # An answer that ends by its length or its last chunk leaves the connection usable: unless
         # `connection: close` was sent, the client sends its next request there.
         intact = client.chunked or not self._streaming
-        if error is None:
-            client.write(self._last_bytes)
-        elif self._streaming:
-            kind = kind_of_failure(error)
-            message = "The usage journal could not be written; this answer was not recorded."
-            stream = self._attempt.stream if self._attempt is not None else None
-            event = stream.broken(kind, message) if stream else error_event(kind, message)
-            client.write(_last_of_stream(event, client.chunked))
-        else:
-            answer = journal_failed(error, client.head_lines)
-            if self.wanted.operation.speaks_messages:
-                answer = answer_in_message_shape(answer)
-            client.write(answer)
+        client.write(last_bytes)
         try:
             self._end()
         finally:
