@@ -1,4 +1,4 @@
-"""The actor: the person that a record of the home names. See `storage.actor`."""
+"""The actor: the person that a record of the home names. See `storage.control.actor`."""
 
 from clauseway.storage.control.actor import acting
 

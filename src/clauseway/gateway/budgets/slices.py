@@ -232,7 +232,7 @@ class BudgetSlice:
             self.left += slice_.leased - self.leased
             self.leased = slice_.leased
             self.busy_s = now_s
-        # A quarter left is asked for more, before a request has to wait for it.
+        # At a quarter of what is left now, more is asked for, before a request has to wait for it.
         self.low_water = max(self.left, 0) // 4
         if slice_.leased < ask.least:
             self.denied_least, self.denied_until_s = (

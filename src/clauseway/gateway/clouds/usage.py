@@ -1,8 +1,9 @@
 """Usage as the clouds report it, one typed report per kind of answer, in our units.
 
-All clouds that we speak to here use OpenAI's shapes: `prompt_tokens` and `input_tokens` include
-what was cached. What is absent was not reported; zero is a report. A report that cannot be
-(negative, absurd, of a wrong type) is none.
+Answers in OpenAI's format come in OpenAI's shapes on every cloud: `prompt_tokens` and
+`input_tokens` include what was cached. Anthropic's messages leave out of their input what was read
+from the cache and written to it: there the three are added. What is absent was not reported; zero
+is a report. A report that cannot be (negative, absurd, of a wrong type) is none.
 
     chat completions        ChatUsage            usage_in                units_of
     responses               ResponsesUsage       responses_usage_in      units_of_responses
@@ -11,9 +12,6 @@ what was cached. What is absent was not reported; zero is a report. A report tha
     audio, transcribed      TranscriptionUsage   transcription_usage_in  units_of_transcription
     audio, spoken (events)  SpeechUsage          speech_usage_in         units_of_speech
     messages                MessageUsage         message_usage_in        units_of_message
-
-Anthropic's messages leave out of their input what was read from the cache and written to it: there
-the three are added.
 """
 
 from decimal import ROUND_CEILING

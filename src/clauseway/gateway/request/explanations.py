@@ -59,7 +59,7 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What of an explanation is its own, and no reference to what others hold too."""
+    """The part of an explanation that no other request shares: buyer and candidate stay apart."""
 
     event_ns: int
     operation: str
