@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -170,6 +169,20 @@ def _may_hold(file: LakeFile, boot: str) -> bool:
     return file.first_request <= last and file.last_request >= first
 
 
+class _Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment after a round: how much of it was sealed in this round, and what of it is lost.
+
+    `is_done` says that all of it is sealed and that nothing more will be written to it.
+    """
+
+    number: int
+    batches: int
+    usage: int
+    intents: int
+    lost: tuple[Loss, ...]
+    is_done: bool
+
+
 def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
     if spool.identity_of(directory) is None:
         damages = _unnamed(spool.positions(directory))
@@ -179,58 +192,22 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
     registered = losses.spool(identity)
     places = spool.positions(directory)
     if registered is None:
-        # Written before it was registered here: what it let go of before is not known.
-        oldest = places[0].segment if places else 0
-        fresh = Spool(
-            spool=identity,
-            place=directory.name,
-            registered_ns=now_ns,
-            released=oldest,
-            home=home,
-        )
-        registered = losses.register(fresh)
-    batches = usage = intents = 0
-    released, is_sealed = registered.released, True
-    # A copy of a spool, beside it or in another home, is sealed like any other folder, and tells
-    # nothing of what is gone.
-    is_beside = (
-        directory.name != registered.place and directory.with_name(registered.place).is_dir()
-    )
-    is_copy = is_beside or not (registered.is_of(home) or registered.missing_ns)
+        registered = losses.register(_first_seen(identity, directory.name, places, now_ns, home))
+    is_copy = _is_copy(registered, directory, home)
+    # A copy tells nothing of what is gone.
     gone = [] if is_copy else _gone_segments(lake.control, registered, places, now_ns)
-    for place, following in zip_longest(places, places[1:]):
-        until_ns = (
-            following.created_ns if following is not None and following.created_ns else now_ns
-        )
-        first = lake.control.sealed_to(place.spool or identity, place.segment)
-        while first < place.end:
-            read = spool.read_frames(directory, place.segment, first, _BATCH_RECORDS)
-            if read.end == first:
-                break
-            lost = [_loss(identity, place, damage, until_ns, registered) for damage in read.damages]
-            lake.seal(_batch(read), time.time_ns(), also=partial(record, losses=lost))
-            batches, usage, intents = (
-                batches + 1,
-                usage + len(read.records),
-                intents + len(read.intents),
-            )
-            gone += lost
-            first = read.end
-        gone += [
-            _loss(identity, place, damage, until_ns, registered)
-            for damage in place.damages
-            if damage.end < 0
-        ]
-        is_sealed = is_sealed and place.closed and first >= place.end
-        if is_sealed and released == place.segment:
-            released = place.segment + 1
-    recorded = {_key(loss) for loss in losses.all()}
-    new = [loss for loss in gone if _key(loss) not in recorded]
-    losses.record(new)
+    segments = [
+        _seal_segment(lake, directory, registered, place, until_ns)
+        for place, until_ns in zip(places, _until(places, now_ns), strict=True)
+    ]
+    lost = gone + [loss for segment in segments for loss in segment.lost]
+    _record_new(losses, lost)
+    released = _released(registered.released, segments)
     if not is_copy:
         record_one_copy(lake.control, _one_copy(directory, identity, now_ns))
         registered = msgspec.structs.replace(registered, place=directory.name, home=home)
-        _remember(losses, registered, places, released, is_at_rest=is_sealed)
+        is_at_rest = all(segment.is_done for segment in segments)
+        _remember(losses, registered, places, released, is_at_rest=is_at_rest)
     # INVARIANT: no segment goes that the database does not say to be released. The gateway may have
     # closed others since they were looked at.
     sealed_ends = {
@@ -239,8 +216,92 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
         if place.segment < released
     }
     spool.release(directory, sealed_ends)
-    reasons = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in gone))
-    return Sealing(batches=batches, usage=usage, intents=intents, damages=reasons)
+    return Sealing(
+        batches=sum(segment.batches for segment in segments),
+        usage=sum(segment.usage for segment in segments),
+        intents=sum(segment.intents for segment in segments),
+        damages=tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in lost)),
+    )
+
+
+def _first_seen(
+    identity: str, name: str, places: Sequence[spool.Position], now_ns: int, home: str
+) -> Spool:
+    """Return a spool that was written before it was registered here: which segments it let go of
+    before the oldest is not known."""
+    return Spool(
+        spool=identity,
+        place=name,
+        registered_ns=now_ns,
+        released=places[0].segment if places else 0,
+        home=home,
+    )
+
+
+def _is_copy(registered: Spool, directory: Path, home: str) -> bool:
+    """Return whether a folder is a copy of a spool, beside the spool's own folder or in another
+    home. It is sealed like any other."""
+    is_beside = (
+        directory.name != registered.place and directory.with_name(registered.place).is_dir()
+    )
+    return is_beside or not (registered.is_of(home) or registered.missing_ns)
+
+
+def _until(places: Sequence[spool.Position], now_ns: int) -> Iterator[int]:
+    """Yield when each segment was written to at the latest: until the following one was begun."""
+    for following in places[1:]:
+        yield following.created_ns or now_ns
+    if places:
+        yield now_ns
+
+
+def _seal_segment(
+    lake: Lake, directory: Path, registered: Spool, place: spool.Position, until_ns: int
+) -> _Segment:
+    """Seal the frames of a segment that are not sealed yet, batch by batch."""
+    batches = usage = intents = 0
+    lost: list[Loss] = []
+    first = lake.control.sealed_to(place.spool or registered.spool, place.segment)
+    while first < place.end:
+        read = spool.read_frames(directory, place.segment, first, _BATCH_RECORDS)
+        if read.end == first:
+            break
+        losses = [_loss(place, damage, until_ns, registered) for damage in read.damages]
+        # INVARIANT: damage is known to the database as soon as the records around it are sealed.
+        lake.seal(_batch(read), time.time_ns(), also=partial(record, losses=losses))
+        batches += 1
+        usage += len(read.records)
+        intents += len(read.intents)
+        lost += losses
+        first = read.end
+    # Damage without an end lies behind the last frame that can be read.
+    lost += [
+        _loss(place, damage, until_ns, registered) for damage in place.damages if damage.end < 0
+    ]
+    return _Segment(
+        number=place.segment,
+        batches=batches,
+        usage=usage,
+        intents=intents,
+        lost=tuple(lost),
+        is_done=place.closed and first >= place.end,
+    )
+
+
+def _released(released: int, segments: Iterable[_Segment]) -> int:
+    """Return the oldest segment that is still needed; `released` was, before this round."""
+    for segment in segments:
+        if not segment.is_done:
+            break
+        if segment.number == released:
+            released += 1
+    return released
+
+
+def _record_new(losses: Losses, lost: Iterable[Loss]) -> None:
+    """Record the losses that are not recorded yet."""
+    recorded = {_key(loss) for loss in losses.all()}
+    losses.record([loss for loss in lost if _key(loss) not in recorded])
 
 
 def _one_copy(directory: Path, identity: str, now_ns: int) -> Iterator[OneCopyPeriod]:
@@ -322,15 +383,13 @@ def _unnamed(places: Iterable[spool.Position]) -> tuple[str, ...]:
     return tuple(str(damage) for place in places for damage in place.damages)
 
 
-def _loss(
-    identity: str, place: spool.Position, damage: spool.Damage, until_ns: int, registered: Spool
-) -> Loss:
+def _loss(place: spool.Position, damage: spool.Damage, until_ns: int, registered: Spool) -> Loss:
     """Return damage with the days it may belong to: between the known records before and after
     it."""
     since_ns = damage.since_ns or place.created_ns or registered.registered_ns
     end_ns = damage.until_ns or until_ns
     return Loss(
-        spool=identity,
+        spool=registered.spool,
         segment=place.segment,
         first_frame=damage.first,
         end_frame=damage.end,
