@@ -25,6 +25,7 @@ from clauseway.gateway.answers.message_models import message_models
 from clauseway.gateway.answers.uploads import BatchUpload
 from clauseway.gateway.answers.workers_requests import requests_lifecycle
 from clauseway.gateway.budgets.shortage import Shortage
+from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.connections.incoming import Incoming
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.in_flight import Use
@@ -38,7 +39,7 @@ from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Upload
-from clauseway.gateway.wire.capabilities import PLAIN
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.errors import (
     LIMITED,
     ErrorKind,
@@ -52,6 +53,7 @@ from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.not_offered import reason_against
 from clauseway.gateway.wire.operations import (
     READY,
+    Operation,
     RequestLine,
     State,
     UnderstoodRequest,
@@ -217,10 +219,9 @@ class Router:
         self, incoming: Incoming, asking: RequestLine, client: RequestClient
     ) -> Lifecycle | bytes:
         shared = self._shared
-        tables, operation = shared.tables, asking.operation
         # key
         self._project, self._model = None, asking.model
-        customer = self._project = self._customer_of(incoming, tables)
+        customer = self._project = self._customer_of(incoming, shared.tables)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
         # limits
@@ -237,8 +238,18 @@ class Router:
                 lines = self._explain(asking, LIMITED, shortage.message) + client.head_lines
                 lines += customer.allowance.rate_limit_headers(shared.wheel.now_s)
                 return _shaped(shortage_response(shortage, lines), asking, incoming)
-        if operation.state is State.LISTS:
+        if asking.operation.state is State.LISTS:
             return self._list(incoming, asking, customer, client, shortage)
+        # body, candidates, lifecycle
+        lifecycle = self._lifecycle(incoming, asking, client, customer)
+        if shortage is not None:
+            lifecycle.shortage = shortage
+        return lifecycle
+
+    def _lifecycle(
+        self, incoming: Incoming, asking: RequestLine, client: RequestClient, customer: Customer
+    ) -> Lifecycle:
+        """Read the body, select the candidates for it, and return the lifecycle of the request."""
         # body
         if incoming.unwanted:
             raise Refused(
@@ -246,18 +257,9 @@ class Router:
             )
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        content_type = incoming.content_type
-        asked: RequestProperties = NOTHING_ASKED
-        needs = PLAIN
-        if operation.decode is not None:
-            try:
-                asked = operation.decode(body, content_type)
-                needs = asked.needs(body)
-            except BadBody as error:
-                raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
-            if needs is not PLAIN:
-                operation = for_values(operation, needs)
+        operation, asked, needs = _read_body(asking.operation, body, incoming.content_type)
         # candidates
+        shared = self._shared
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
         batch_file: Upload | None = None
@@ -273,39 +275,26 @@ class Router:
         else:
             selection, named_resource, model = selector.by_resource(asking, asked)
         # lifecycle
-        if content_type == _JSON and asking.call is not None:
-            call = asking.call
-        else:
-            sent_type = b"" if operation.decode is None and not body else content_type or _JSON
-            call = operation.call(
-                asking.identifier.encode(), asking.query, sent_type, asking.part.encode()
-            )
-        hedge_s = _hedge_s(incoming.hedge) if incoming.hedge else 0.0
         wanted = UnderstoodRequest(
             operation,
-            call,
+            _call_of(asking, operation, incoming.content_type, body),
             asked,
             body,
-            content_type,
+            incoming.content_type,
             b"".join(incoming.forwarded),
             model,
-            hedge_s,
+            _hedge_s(incoming.hedge) if incoming.hedge else 0.0,
             needs,
         )
         if named_resource is None and operation.state is State.NONE:
-            lifecycle = Lifecycle(client, shared, customer, selection, wanted, event_ns)
-            if shortage is not None:
-                lifecycle.shortage = shortage
-            return lifecycle
+            return Lifecycle(client, shared, customer, selection, wanted, event_ns)
         resources = Resources(customer, wanted, named_resource)
         preparation = None
         if batch_file is not None:
             preparation = BatchUpload(selector, customer, wanted, batch_file, event_ns)
-        lifecycle = Lifecycle(
+        return Lifecycle(
             client, shared, customer, selection, wanted, event_ns, resources, preparation
         )
-        lifecycle.shortage = shortage
-        return lifecycle
 
     def _list(
         self,
@@ -385,6 +374,29 @@ def _asking_of(incoming: Incoming) -> RequestLine:
     if asking.operation.shape_error is None and _speaks_messages(incoming):
         _refuse_not_offered(incoming)
     return asking
+
+
+def _read_body(
+    operation: Operation, body: bytes, content_type: bytes
+) -> tuple[Operation, RequestProperties, Needs]:
+    """Return which operation the body's values make of the one that the path names, what they say
+    and what they need of a deployment. Raises Refused."""
+    if operation.decode is None:
+        return operation, NOTHING_ASKED, PLAIN
+    try:
+        asked = operation.decode(body, content_type)
+        needs = asked.needs(body)
+    except BadBody as error:
+        raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
+    return operation if needs is PLAIN else for_values(operation, needs), asked, needs
+
+
+def _call_of(asking: RequestLine, operation: Operation, content_type: bytes, body: bytes) -> Call:
+    """Return the call that a cloud gets; most are made once for all requests."""
+    if content_type == _JSON and asking.call is not None:
+        return asking.call
+    sent_type = b"" if operation.decode is None and not body else content_type or _JSON
+    return operation.call(asking.identifier.encode(), asking.query, sent_type, asking.part.encode())
 
 
 def _refuse_not_offered(incoming: Incoming) -> None:

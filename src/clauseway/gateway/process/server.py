@@ -39,6 +39,7 @@ from clauseway.gateway.process.journals import SpoolFactory, open_journal
 from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.reporting import Reporter
+from clauseway.gateway.request.issued import IssuedIndex
 from clauseway.gateway.request.pending import Poller
 from clauseway.gateway.request.shared import Shared, Watcher, Worker
 from clauseway.gateway.routing.health import Health
@@ -121,42 +122,16 @@ class Server:
             lines.close()
 
     async def _serve(self, opened: Opened) -> None:
-        options, loop, settings, lines = (
-            self._options,
-            asyncio.get_running_loop(),
-            self._settings,
-            self._lines,
-        )
-        clock = (
-            simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
-        )
-        self._provide_descriptors(options.limits or settings.limits)
+        options, settings, lines = self._options, self._settings, self._lines
+        loop, limits = asyncio.get_running_loop(), self._options.limits or self._settings.limits
+        self._provide_descriptors(limits)
         listener = self._listener = Listener(options.host, options.port, options.listener)
         boot, spool, issued, ending = open_journal(
             options.spool, options.issued, loop, self._spool_factory
         )
-        limits = options.limits or settings.limits
         spool.hold_s = limits.journal_hold_s
         copy_journal(spool, options.spool, boot, settings.journal, lines, self.stop)
-        self._endpoints = Endpoints(loop, limits, settings.tls)
-        self._health: dict[tuple[str, str], Health] = {}
-        self._memory = Memory(options.worker.count)
-        self._lease_server = CurrentLeaseServer(boot, spool.identity)
-        are_shared = options.shares_limits or options.worker.count > 1
-        self._allowances = Allowances(self._lease_server, shares_limits=are_shared)
-        self._presenting = Presenting(self._report_credential)
-        tables = self._tables(opened, spool)
-        await self._presenting.settled()
-        shared = self._shared = Shared(
-            loop, tables, spool, clock, limits, boot, self._allowances, issued, options.worker
-        )
-        if options.worker.count > 1:
-            shared.siblings = options.control
-        self._poller = Poller(shared)
-        self._reporter = Reporter(shared, self._health, lines)
-        self._access = AccessLog(lines, settings.log.access, boot, self._knows_model)
-        self._telemetry = self._open_telemetry(settings.telemetry, boot)
-        self._watchers()
+        shared = await self._share(opened, boot, spool, issued)
         await listener.open(loop, self._client, settings.tls, limits.head_s)
         metrics = await self._serve_metrics(settings.telemetry)
         control = (
@@ -165,18 +140,7 @@ class Server:
         self._heed_signals(loop)
         self._heed_parent(loop)
         _quiet_garbage_collector()
-        ports = {"gateway": listener.port}
-        if metrics is not None:
-            ports["metrics"] = metrics.sockets[0].getsockname()[1]
-        announce = {"ready": True, "ports": ports, "pid": os.getpid()}
-        print(msgspec.json.encode(announce).decode(), flush=True)
-        lines.event(
-            "ready",
-            host=options.host,
-            port=listener.port,
-            tls=bool(settings.tls.certificate),
-            **_figures(opened),
-        )
+        self._announce(opened, metrics)
         # Behind the requests: nothing that is answered depends on what a dead process left open.
         self._ending = asyncio.create_task(by_slices(ending, _never))
         await self._watch()
@@ -187,20 +151,71 @@ class Server:
         cut_off = await self._drain()
         if control is not None:
             control.close()
-        await asyncio.wait((self._ending,))
-        issued.flush()
-        await asyncio.sleep(0)  # who waits for it records what it metered
-        await shared.holds.close()
-        await self._allowances.close()
-        self._lease_server.close()
-        self._presenting.close()
-        await spool.close()
-        issued.close()
+        await self._close()
         if metrics is not None:
             metrics.close()
         if self._telemetry is not None:
             await loop.run_in_executor(None, self._telemetry.close)
         lines.event("stopped", requests=shared.counts.started, cut_off=cut_off)
+
+    async def _share(
+        self, opened: Opened, boot: int, spool: SpoolWriter, issued: IssuedIndex
+    ) -> Shared:
+        """Make what all connections share, with the tables of a plan; nobody is answered yet."""
+        options, settings, loop = self._options, self._settings, asyncio.get_running_loop()
+        limits = options.limits or settings.limits
+        self._endpoints = Endpoints(loop, limits, settings.tls)
+        self._health: dict[tuple[str, str], Health] = {}
+        self._memory = Memory(options.worker.count)
+        self._lease_server = CurrentLeaseServer(boot, spool.identity)
+        are_shared = options.shares_limits or options.worker.count > 1
+        self._allowances = Allowances(self._lease_server, shares_limits=are_shared)
+        self._presenting = Presenting(self._report_credential)
+        tables = self._tables(opened, spool)
+        await self._presenting.settled()
+        clock = (
+            simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
+        )
+        shared = self._shared = Shared(
+            loop, tables, spool, clock, limits, boot, self._allowances, issued, options.worker
+        )
+        if options.worker.count > 1:
+            shared.siblings = options.control
+        self._poller = Poller(shared)
+        self._reporter = Reporter(shared, self._health, self._lines)
+        self._access = AccessLog(self._lines, settings.log.access, boot, self._knows_model)
+        self._telemetry = self._open_telemetry(settings.telemetry, boot)
+        self._watchers()
+        return shared
+
+    def _announce(self, opened: Opened, metrics: asyncio.Server | None) -> None:
+        """Tell whoever started this process, and the log, that it serves, and on which ports."""
+        options, port = self._options, self._listener.port
+        ports = {"gateway": port}
+        if metrics is not None:
+            ports["metrics"] = metrics.sockets[0].getsockname()[1]
+        announce = {"ready": True, "ports": ports, "pid": os.getpid()}
+        print(msgspec.json.encode(announce).decode(), flush=True)
+        self._lines.event(
+            "ready",
+            host=options.host,
+            port=port,
+            tls=bool(self._settings.tls.certificate),
+            **_figures(opened),
+        )
+
+    async def _close(self) -> None:
+        """Close what all connections shared: each after all that may still write to it."""
+        shared = self._shared
+        await asyncio.wait((self._ending,))
+        shared.issued.flush()
+        await asyncio.sleep(0)  # who waits for it records what it metered
+        await shared.holds.close()
+        await self._allowances.close()
+        self._lease_server.close()
+        self._presenting.close()
+        await shared.spool.close()
+        shared.issued.close()
 
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
         """Raises InvalidInput where its libraries are not installed or its address cannot be
