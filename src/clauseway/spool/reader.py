@@ -475,8 +475,8 @@ def unended(directory: Path, asked: Collection[RequestId] = ()) -> Unended:
         try:
             next(reading)
         except StopIteration as done:
-            found: Unended = done.value
-            return found
+            whole: Unended = done.value
+            return whole
 
 
 def reading_unended(
