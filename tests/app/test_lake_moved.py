@@ -12,7 +12,7 @@ import settled_book
 from clauseway.app.books.backing_up import back_up
 from clauseway.app.books.restoring import restore
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import alone
+from clauseway.app.opening.locks import locked
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.lake.files import USAGE, files_of
@@ -171,7 +171,7 @@ def test_what_makes_no_sense_is_refused_in_words(home: Home, storage: ObjectStor
 
 
 def test_nobody_seals_while_the_lake_is_moved(home: Home, storage: ObjectStorage) -> None:
-    with alone(home, "seal"):
+    with locked(home, "seal"):
         assert "another process seals, imports or merges there" in move(home, *flags(storage), code=3)
 
 

@@ -17,7 +17,7 @@ from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.migrating import Moved, migrate
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import alone
+from clauseway.app.opening.locks import locked
 from clauseway.app.usage.sealing import open_lake
 from clauseway.cli import run
 from clauseway.ledger.statement import canonical_bytes
@@ -92,7 +92,7 @@ def test_a_target_that_holds_anything_is_refused_and_nothing_moves(home: Home, t
 
 def test_a_home_that_is_in_use_is_not_moved(home: Home) -> None:
     for name in ("books", "seal", "import"):
-        with alone(home, name), pytest.raises(InvalidInput) as refused:
+        with locked(home, name), pytest.raises(InvalidInput) as refused:
             move(home, new_database())
         assert "the home is in use" in str(refused.value)
     assert isinstance(home.control, Path)
@@ -126,17 +126,17 @@ def test_a_server_s_lock_waits_for_its_holder_on_any_machine(home: Home) -> None
     shutil.copy(home.database_address, second.database_address)
     waited = []
     with ThreadPoolExecutor(1) as pool:
-        with alone(home, "books"):
+        with locked(home, "books"):
 
             def hold() -> bool:
-                with alone(second, "books", lambda: waited.append("waited")):
+                with locked(second, "books", lambda: waited.append("waited")):
                     return True
 
             held = pool.submit(hold)
             while not waited:
                 assert not held.done()
         assert held.result(60)
-    with alone(second, "seal"), alone(home, "books", lambda: waited.append("again")):
+    with locked(second, "seal"), locked(home, "books", lambda: waited.append("again")):
         pass
     assert waited == ["waited"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from clauseway.app.customers.keys import create_key
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import alone
+from clauseway.app.opening.locks import locked
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import serving as serving_module
 from clauseway.app.running.serving import ServeOptions, Signals, keep, serving
@@ -81,7 +81,7 @@ def test_a_change_is_taken_over_while_sealing_takes_its_time(tmp_path: Path, mon
     options = ServeOptions(home=home, opened=opened, configuration=home.configuration)
     with serving(options) as served:
         keeping = threading.Thread(target=keep, args=(options, served, signals))
-        with alone(home, "seal"):
+        with locked(home, "seal"):
             keeping.start()
             secret = create_key(
                 home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any"

@@ -107,10 +107,10 @@ def settle(
 
     # Settle twice if sales are in dispute: with them taken back, and as if disputes were rejected.
     results, unordered = settle_shares([*credited, *disputed], carried)
-    at_stake: tuple[Disputed, ...] = ()
+    in_dispute: tuple[Disputed, ...] = ()
     if disputed:
         rejected, also = settle_shares(credited, carried_if_rejected)
-        at_stake, unordered = _at_stake(results, rejected), unordered | also
+        in_dispute, unordered = _in_dispute(results, rejected), unordered | also
     return Settlement(
         period=period,
         shares=tuple(results),
@@ -121,7 +121,7 @@ def settle(
         needs_order=tuple(sorted(unordered)),
         inputs=inputs,
         receipt=_receipt(period, shares, used, inputs),
-        disputed=at_stake,
+        disputed=in_dispute,
     )
 
 
@@ -199,12 +199,12 @@ def _with_taken_back(
     return [*revenue, *map(taken_back, back)], sales
 
 
-def _at_stake(
+def _in_dispute(
     results: Iterable[ShareResult], rejected: Iterable[ShareResult]
 ) -> tuple[Disputed, ...]:
     """Return by line the amount due if the disputes are rejected less the amount due while they
     last; zeros are left out."""
-    at_stake = []
+    in_dispute = []
     for share, without_disputes in zip(results, rejected, strict=True):
         # A line may be on one side only: all of its sales may be in dispute.
         now = {line.id: line.amount for line in share.lines}
@@ -212,7 +212,7 @@ def _at_stake(
         for line in sorted(now.keys() | then.keys()):
             amount = then.get(line, _ZERO) - now.get(line, _ZERO)
             if amount:
-                at_stake.append(
+                in_dispute.append(
                     Disputed(
                         term=share.term,
                         payer=share.payer,
@@ -222,7 +222,7 @@ def _at_stake(
                         citation=share.citation,
                     )
                 )
-    return tuple(at_stake)
+    return tuple(in_dispute)
 
 
 def _unknown_products(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[Problem]:

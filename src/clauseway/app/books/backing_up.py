@@ -41,7 +41,7 @@ from clauseway.app.books.backups import (
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.usage.losses import instant
-from clauseway.app.usage.sealing import alone, open_lake
+from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import force_folder, write_whole
 from clauseway.files.copying import FileContent, content_of, copy_hashed
 from clauseway.gateway.request.issued import ISSUED_FILE
@@ -91,7 +91,7 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
             # Most of the bytes are copied while the home seals on. Then nothing seals for a moment, in
             # which database and journals are taken as they are together, and the lake's newest files.
             _copy_lake(lake, copier)
-            with alone(home):
+            with lake_locked(home):
                 moment_ns = time.time_ns()
                 snapshot(home.control, part / CONTROL)
                 journals = _copy_journals(home, copier)

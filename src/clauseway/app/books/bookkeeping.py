@@ -16,7 +16,7 @@ import msgspec
 
 from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.settling import one_at_a_time
+from clauseway.app.books.settling import books_locked
 from clauseway.app.opening.charges import charge_of, in_usd
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
@@ -414,7 +414,7 @@ def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
 def _books(home: Home) -> Iterator[tuple[Lake, Books]]:
     """Seal usage, then open the lake and its books for a voucher, unless somebody edited them."""
     seal(home)
-    with one_at_a_time(home), open_lake(home) as lake:
+    with books_locked(home), open_lake(home) as lake:
         refuse_edited(lake.control)
         yield lake, Books(lake.control)
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of, stands_otherwise
-from clauseway.app.books.settling import one_at_a_time, saw_all_usage, vouchers_hash
+from clauseway.app.books.settling import books_locked, saw_all_usage, vouchers_hash
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.usage.damages import refuse_losses
@@ -32,7 +32,7 @@ def close_month(home: Home, period: str, today: date) -> Closed:
             period, f"it lasts through {days.end - date.resolution}", "Close it once it is over."
         )
     seal(home)
-    with one_at_a_time(home), open_lake(home) as lake:
+    with books_locked(home), open_lake(home) as lake:
         refuse_edited(lake.control)
         books = Books(lake.control)
         for closed in books.closed():

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
-from clauseway.app.usage.sealing import alone, open_lake
+from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.pricing import PriceTable, Sale
 from clauseway.sandbox.traffic.demand import Demanded, DemandWindow, buying, demand
@@ -93,7 +93,7 @@ def expand(
     )
     first = again = 0
     tenants: set[int] = set()
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         while chunk := list(islice(requests, _BATCH_ROWS)):
             tenants |= {demanded.client for demanded in chunk}
             of = Range(

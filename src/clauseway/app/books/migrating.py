@@ -13,7 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import SERVED, alone, alone_here
+from clauseway.app.opening.locks import SERVED, locked, locked_here
 from clauseway.files import PRIVATE, write_whole
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
@@ -61,9 +61,9 @@ def migrate(
     if not is_back:
         engine_of(target).dispose()  # refuses an invalid address before anything is locked
     with ExitStack() as held:
-        held.enter_context(alone_here(home.make(), SERVED, lambda: _refuse_busy(home)))
+        held.enter_context(locked_here(home.make(), SERVED, lambda: _refuse_busy(home)))
         for name in _LOCKS:
-            held.enter_context(alone(home, name, lambda: _refuse_busy(home)))
+            held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
         place = home.embedded_control if is_back else target
         tables = _copied(source, place, on_table)
         kept = _switch(home, target, is_back)

@@ -16,7 +16,7 @@ from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_us
 from clauseway.app.books.carrying import CarriedSums, PriceNames, named
 from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import alone
+from clauseway.app.opening.locks import locked
 from clauseway.app.opening.periods import month as month
 from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
 from clauseway.app.opening.shares import shares_of
@@ -102,7 +102,7 @@ def settle_month(
     days = month(period)
     read_assumptions(assume, figures_of(opened))
     seal(home)
-    with one_at_a_time(home), open_lake(home) as lake:
+    with books_locked(home), open_lake(home) as lake:
         refuse_edited(lake.control)
         books = Books(lake.control)
         _refuse_closed(books, days)
@@ -235,9 +235,9 @@ def with_late(
     return corrected(settlement, corrections, list(closed.receipts.values()), restated)
 
 
-def one_at_a_time(home: Home) -> AbstractContextManager[None]:
-    """Write the books alone: postings are differences to the entries read before."""
-    return alone(home, "books")
+def books_locked(home: Home) -> AbstractContextManager[None]:
+    """Hold the lock of the books: postings are differences to the entries read before."""
+    return locked(home, "books")
 
 
 class Settler:

@@ -1,5 +1,5 @@
-"""Locks of a home: who does a named thing to it is alone, on this machine or on all that share
-its database."""
+"""Locks of a home: one process at a time does a named thing to it, on this machine or on all that
+share its database."""
 
 import fcntl
 import zlib
@@ -13,7 +13,7 @@ SERVED = "serve"
 
 
 @contextmanager
-def alone(home: Home, name: str, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+def locked(home: Home, name: str, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Hold the lock `name` of a home; wait for whoever has it, having called `on_wait` once.
 
     The lock is a file's where the control database is a file, else the server's. It ends with its
@@ -27,12 +27,12 @@ def alone(home: Home, name: str, on_wait: Callable[[], object] = lambda: None) -
         with holding(place, zlib.crc32(name.encode()), on_wait):
             yield
         return
-    with alone_here(home, name, on_wait):
+    with locked_here(home, name, on_wait):
         yield
 
 
 @contextmanager
-def alone_here(
+def locked_here(
     home: Home, name: str, on_wait: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
     """Hold the lock `name` of a home's folder, wherever its control database is."""

@@ -345,7 +345,7 @@ def _changed(
     changed: Sequence[StatementChange],
     lines: Sequence[LineShown],
 ) -> StatementSection:
-    at_stake = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
+    in_dispute = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
     return StatementSection(
         heading=heading,
         payer=direction.payer,
@@ -354,7 +354,7 @@ def _changed(
         end=statement.as_of.end,
         lines=tuple(lines),
         subtotal=cents(exact_sum(change.amount for change in changed)),
-        note=f"Why: {'; '.join(dict.fromkeys(cause for change in changed for cause in change.causes))}.{at_stake}",
+        note=f"Why: {'; '.join(dict.fromkeys(cause for change in changed for cause in change.causes))}.{in_dispute}",
     )
 
 

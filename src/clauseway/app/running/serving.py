@@ -35,7 +35,7 @@ from clauseway.app.opening.configuration import (
     settings_of,
 )
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import SERVED, alone_here
+from clauseway.app.opening.locks import SERVED, locked_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.restored import refuse_beside_another
 from clauseway.app.opening.several import Opened, with_recorded
@@ -233,7 +233,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
     with contextlib.ExitStack() as stack:
         home = options.home.make()
         refuse_beside_another(home)
-        stack.enter_context(alone_here(home, SERVED, lambda: _refuse_served(home)))
+        stack.enter_context(locked_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         inputs = _inputs_of(options)

@@ -16,7 +16,7 @@ from clauseway.app.opening.places import writing
 from clauseway.app.opening.several import Opened
 from clauseway.app.opening.shares import shares_of
 from clauseway.app.usage.lake_place import copies_bytes_max
-from clauseway.app.usage.sealing import alone, open_lake
+from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.exchange.usage.focus import USAGE_COLUMNS, usage_rows
@@ -85,7 +85,7 @@ def compact_lake(
     """Merge the small files of each day where there are enough (see `compact`), and remove what
     is not needed."""
     before = after = rows = 0
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         for merged in compact(lake, time.time_ns(), files_least=files_least):
             before, after, rows = before + merged.before, after + merged.after, rows + merged.rows
             report(merged)
@@ -104,7 +104,7 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
     these days.
     """
     wanted = today - timedelta(days=keep_days)
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         first = min((file.first_day for file in files_of(lake.control, USAGE)), default=None)
         if first is None or first >= wanted:
             return 0
@@ -185,7 +185,7 @@ def rebuild_rollups(home: Home) -> int:
     """Sum every day of the lake anew, from all its records; how many days differed from what was
     there."""
     changed = 0
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         for day in days_of(files_of(lake.control, USAGE)):
             rows = scan(lake.files(day), day)
             with lake.control.writing() as connection:

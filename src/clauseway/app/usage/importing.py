@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.app.usage.sealing import alone, open_lake
+from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.exchange.usage.files import check_format, format_of, read_usage
 from clauseway.exchange.usage.focus import BillNames
 from clauseway.exchange.usage.reports import Reported, keepable
@@ -130,7 +130,7 @@ def import_usage(
 def _importing(home: Home, on_wait: OnWait) -> AbstractContextManager[None]:
     """Let one import run at a time: another's claims are not yet records, and a dead one's are
     given back."""
-    return locks.alone(home, "import", on_wait)
+    return locks.locked(home, "import", on_wait)
 
 
 def bounds_of(opened: Opened) -> Bounds:
@@ -218,7 +218,7 @@ class _Run:
 
         # The import ends in the transaction that commits its records. The claims of one that never
         # ends are given back by the next.
-        with alone(home):
+        with lake_locked(home):
             if new:
                 of = Range(spool=SPOOL, segment=number, first_frame=0, end_frame=self._rows)
                 parts = _reporting(self._staging.parts(), read, report)
@@ -406,7 +406,7 @@ def listed(
 
 def drop(home: Home, numbers: Sequence[int]) -> list[QuarantinedRow]:
     """Drop rows for good; they stay on the list of what was dropped. Raise InvalidInput."""
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         rows = _still_open(lake, numbers)
         with lake.control.writing() as connection:
             end(connection, [row.number for row in rows], DROPPED, time.time_ns())
@@ -440,7 +440,7 @@ def replay(
     bounds, now_ns = bounds_of(opened), time.time_ns()
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
-    with _importing(home, on_wait), open_lake(home) as lake, alone(home):
+    with _importing(home, on_wait), open_lake(home) as lake, lake_locked(home):
         for waiting in _still_open(lake, numbers):
             row = {**msgspec.json.decode(waiting.body), **corrections}
             # A row that names what it is not is corrected by leaving that out.

@@ -8,7 +8,7 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import found_changed
-from clauseway.app.usage.sealing import alone, open_lake
+from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault
@@ -45,7 +45,7 @@ def check_lake(
     `report` is called with the bytes read so far.
     """
     with open_lake(home) as lake:
-        with alone(home):
+        with lake_locked(home):
             healed = heal(lake, time.time_ns())
         every = every_file(lake.control)
         files = [file for file in every if not file.lost_ns]
@@ -83,7 +83,7 @@ def _unlisted(home: Home, lake: Lake) -> tuple[str, ...]:
         return ()
     # Sealing writes a file before its line of the manifest, merging deletes it after: while neither
     # runs, a second look finds those alone that stay.
-    with alone(home):
+    with lake_locked(home):
         return _stored_beside_manifest(lake)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import alone
+from clauseway.app.opening.locks import locked
 from clauseway.files import PRIVATE, write_whole
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.digests import LakeDamaged
@@ -94,7 +94,7 @@ def move_lake(
     fresh = None if target == HOME else _opened(target, settings or {})
     with ExitStack() as held:
         for name in _LOCKS:
-            held.enter_context(alone(home, name, lambda: _refuse_busy(home)))
+            held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
         control = Control.open(home.make().control)
         held.callback(control.close)
         lake = Lake(home.lake, control, former)

@@ -19,7 +19,7 @@ from clauseway import spool
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import conditions
-from clauseway.app.usage.sealing import alone, note_missing, open_lake, seal
+from clauseway.app.usage.sealing import lake_locked, note_missing, open_lake, seal
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
@@ -76,7 +76,7 @@ class Journals(msgspec.Struct, frozen=True, kw_only=True):
 
 def journals(home: Home) -> Journals:
     """Look for the journals of a home and return them."""
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
         spools, every = tuple(losses.spools()), tuple(losses.all())
@@ -115,7 +115,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
     """Accept an estimate for a loss; again the same changes nothing. Raise InvalidInput."""
     _check(estimate, why)
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         loss = next((loss for loss in Losses(lake.control).all() if loss.number == number), None)
         if loss is None:
             todo = "See clauseway spool list."
@@ -136,7 +136,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
     What its gateways held of budgets counts as spent from the next sealing on.
     """
     _check(estimate, why)
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
         matches = [
@@ -225,7 +225,7 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
     file is as it was sealed.
     """
     _check(estimate, why, FILE_ESTIMATES)
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         now_ns = time.time_ns()
         # A file that was put back is read again, and needs no estimate.
         heal(lake, now_ns)

@@ -3,11 +3,11 @@
 import time
 
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.sealing import alone, open_lake
+from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.storage.usage.publishing import Publication, publish
 
 
 def publish_lake(home: Home) -> Publication:
     """Publish the home's sealed usage as an Iceberg table beside its files (see `publish`)."""
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         return publish(lake, time.time_ns())

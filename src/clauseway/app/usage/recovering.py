@@ -19,7 +19,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import conditions
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import given_up
-from clauseway.app.usage.sealing import alone, open_lake, seal
+from clauseway.app.usage.sealing import lake_locked, open_lake, seal
 from clauseway.files import force_folder, write_whole
 from clauseway.gateway.process.journals import write_lost
 from clauseway.spool import SpoolBusy, SpoolWriter
@@ -111,7 +111,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
         problem = "the journal is not lost: its gateway writes it at this moment"
         raise _problem(problem, "its follower hears it", f"journal {copy.spool}", todo) from None
     try:
-        with open_lake(home) as lake, alone(home):
+        with open_lake(home) as lake, lake_locked(home):
             _check(lake.control, home, copy)
             # INVARIANT: before anything is read, so that nothing is acknowledged after it.
             if not fenced_by(copy.directory):

@@ -66,7 +66,7 @@ def seal(home: Home) -> Sealing:
     Safe while gateways write and while others seal. Of homes that share a database, each looks
     after its own journals.
     """
-    with open_lake(home) as lake, alone(home):
+    with open_lake(home) as lake, lake_locked(home):
         now_ns = time.time_ns()
         if home.may_be_shared:
             Losses(lake.control).heard(home.identity(), now_ns)
@@ -94,9 +94,9 @@ def seal(home: Home) -> Sealing:
     )
 
 
-def alone(home: Home) -> AbstractContextManager[None]:
-    """One at a time changes the lake: two sealers would cut one spool into ranges that overlap."""
-    return locks.alone(home, "seal")
+def lake_locked(home: Home) -> AbstractContextManager[None]:
+    """Hold the lock of the lake: two sealers would cut one spool into ranges that overlap."""
+    return locks.locked(home, "seal")
 
 
 def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
