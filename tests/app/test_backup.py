@@ -384,6 +384,14 @@ def test_keys_are_taken_on_request_alone(home: Home, tmp_path: Path) -> None:
     assert full.identity() != home.identity()
 
 
+def test_a_home_without_keys_is_not_said_to_lack_them_for_want_of_a_flag(home: Home, tmp_path: Path) -> None:
+    (home.root / "hash.key").unlink(missing_ok=True)
+    back_up(home, tmp_path / "backup", with_keys=True)
+    missing = " ".join(restore(tmp_path / "backup", Home(tmp_path / "look")).missing)
+    assert "--with-keys" not in missing
+    assert "hash.key: the home that was backed up had none" in missing
+
+
 BUDGET = "bud_1"
 
 

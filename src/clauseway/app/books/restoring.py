@@ -272,10 +272,15 @@ def _missing(part: Home, backup: Backup) -> Iterator[str]:
         f"Whatever was recorded after {about.moment}: usage, keys made, rotated and revoked, "
         "budgets, facts, settlements, closes."
     )
-    if not (part.root / HASH_KEY).exists():
+    if not about.has_keys:
         yield (
             "hash.key and the private keys of parties: the backup was made without --with-keys. Put "
             "hash.key into the home before it is served, or no customer's key is accepted."
+        )
+    elif not (part.root / HASH_KEY).exists():
+        yield (
+            "hash.key: the home that was backed up had none. Customers' keys that were made with one "
+            "are accepted with that one alone."
         )
     for name in about.left:
         yield f"{name}: it lay in the home, and no backup takes what it does not know."
