@@ -21,10 +21,7 @@ from itertools import chain
 
 import msgspec
 
-from clauseway.agreement import (
-    RevenueShareTerm,
-    TermState,
-)
+from clauseway.agreement import RevenueShareTerm, TermState
 from clauseway.agreement.language.actions import LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.terms import ANYONE
 from clauseway.decisions.case import (
@@ -40,8 +37,8 @@ from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.endings import cite_end_or_pause, cite_loss
 from clauseway.decisions.forbidding import (
     cite_exclusivity,
+    cite_forbidding_terms,
     cite_last_exclusivity,
-    find_bars,
     find_exemptions,
     last_exclusivity,
 )
@@ -66,8 +63,8 @@ ENGINE = "clauseway-decisions/7"
 def decide_act(case: Case, act: Act) -> Finding:
     """Decide an act as described above.
 
-    Texts of reasons hold placeholders for the names asked about; `case.named` fills them in. The
-    event that began a term is cited after the term.
+    Texts of reasons hold placeholders for the names asked about, which the function `named` of the
+    module `case` fills in. The event that began a term is cited after the term.
     """
     return with_beginnings(case, _decide(case, act))
 
@@ -82,14 +79,15 @@ def _decide(case: Case, act: Act) -> Finding:
     rights = _acts_needing_a_right(case, act)
     if owner is None and not any(_left_to_all(case, rights)):
         return _unowned(case)
-    # A term that forbids goes before every permission. The party that asks may have a permission
-    # that overrides such a term (`despite`).
+    # `rights` holds the acts to which the party itself needs a right, `needed` every act that has to
+    # be done, by any party. A term that forbids one of them goes before every permission, unless
+    # the party has one that overrides the term (`despite`).
     needed = _acts_done(case, act, owner)
-    if bars := find_bars(case, needed, act.party):
-        return Finding(Outcome.FORBIDDEN, bars)
+    if forbidding := cite_forbidding_terms(case, needed, act.party):
+        return Finding(Outcome.FORBIDDEN, forbidding)
     # The owner may do whatever no term forbids.
     if act.party == owner:
-        # For serving, the hosting alone is cited: a question about selling says why it may sell.
+        # A question about serving cites the hosting alone; ask about selling for why it may sell.
         cited = [act] if act.action == SERVE else needed
         return both(
             Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
@@ -101,7 +99,7 @@ def _decide(case: Case, act: Act) -> Finding:
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
         return both(permitted, conditions(case, needed, act.party))
-    # Here `owner` is None only if some act that is needed has a public permission.
+    # Some right has a public permission and another has none, which only an owner could grant.
     if owner is None:
         return _unowned(case)
     # Any other party needs a licence or a grant.
@@ -134,7 +132,7 @@ def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
 def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    The first explains the answer by its ownership and exclusivity: the sale, where there is one.
+    Answers cite the ownership and the ended exclusivity of the first: the sale, if there is one.
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
     """
@@ -170,7 +168,7 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     cite the exclusivity that ended, ownership and its rule.
     """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
-    # An exclusivity asks who acts, and a permission who is free to: the owner.
+    # Exclusivities are compared with whoever does an act, permissions with the owner.
     passed = find_exemptions(case, acts)
     declared = [
         reason
@@ -206,6 +204,8 @@ def _decide_by_grant(
     granted: tuple[Reason, ...] = ()
     lost: list[LostRight] = []
     lacking: list[Act] = []
+    # For each right, the first of these counts: a public permission or a licence, a grant, the loss
+    # of a licence, a launch.
     for right, left_to_all in public.items():
         licensed = licences(case, right) if right.action in CARRIED_ACTIONS else Licences((), ())
         if left_to_all or licensed.held:
@@ -240,8 +240,8 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
         return _no_longer_licensed(case, licensed.lost, act)
     # Without a licence, the answer depends on whether the owner may still give one.
     licensing = (_licensing(act, owner, act.party),)
-    if bars := find_bars(case, licensing, owner):
-        return Finding(Outcome.FORBIDDEN, (*bars, case.cite_rule("grant")))
+    if forbidding := cite_forbidding_terms(case, licensing, owner):
+        return Finding(Outcome.FORBIDDEN, (*forbidding, case.cite_rule("grant")))
     bound = conditions(case, [act, *licensing], act.party, grantor=owner)
     if granted := grants(case, act):
         return both(Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound)
@@ -249,9 +249,9 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
 
 
 def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
-    """Forbid the act to a former licensee, unless a grant permits it.
+    """Forbid the act to a former licensee. The caller found no grant that permits it.
 
-    `own_launch` is not asked: a launch on the party's cloud does not restore a lost licence.
+    `own_launch` was not asked: a launch on the party's cloud does not restore a lost licence.
     """
     last = max(lost, key=lambda loss: loss.rank)
     return Finding(Outcome.FORBIDDEN, (*cite_loss(case, last, act), case.cite_rule("licensee")))
@@ -273,7 +273,7 @@ def _lacks_a_grant(
     )
     # For a licence question, cite the exclusivity that once reserved the licence; otherwise the one
     # that reserved the first act needed.
-    freed = last_exclusivity(
+    lost_exclusivity = last_exclusivity(
         case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
     )
     permissions_lost = lost_permissions(case, lacking)
@@ -281,8 +281,8 @@ def _lacks_a_grant(
     last = permissions_lost.last
     # The latest ending first: from that day on nothing gave the party a right.
     cited: list[tuple[date, tuple[Reason, ...]]] = []
-    if freed is not None:
-        cited.append((freed.day, cite_exclusivity(freed)))
+    if lost_exclusivity is not None:
+        cited.append((lost_exclusivity.day, cite_exclusivity(lost_exclusivity)))
     if last is not None:
         cited.append((last.day, cite_loss(case, last, lacking)))
     if ended is not None:

@@ -20,7 +20,7 @@ from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 from clauseway.decisions.rights import given_by_right
 
 
-def find_bars(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
+def cite_forbidding_terms(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
     """Return the terms in force that forbid any of these acts. `party` needs all of the acts."""
     return tuple(
         Reason.of(

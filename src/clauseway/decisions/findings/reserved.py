@@ -25,7 +25,7 @@ from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.engine import decide_act, host_of
 from clauseway.decisions.findings.effects import readings_named
-from clauseway.decisions.forbidding import find_bars, inside, stands
+from clauseway.decisions.forbidding import cite_forbidding_terms, inside, stands
 from clauseway.decisions.reach import Act
 from clauseway.decisions.tables.table import DecisionTable, Sheet
 from clauseway.values import KnownAt
@@ -147,7 +147,7 @@ class _Search:
                 continue
             by = {reason.term for reason in finding.reasons if reason.bearing == "forbids"}
             forbidding.setdefault(reserved, set()).update(by)
-            if act.action == SELL and not find_bars(case, (act,), act.party):
+            if act.action == SELL and not cite_forbidding_terms(case, (act,), act.party):
                 host = host_of(case, act, case.owner(act))
                 self._hosts.setdefault(reserved, set()).add(host)
             else:

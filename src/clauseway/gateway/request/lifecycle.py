@@ -13,7 +13,8 @@ From there this file is the walk, section by section:
                 other cloud is tried: the client gets the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
                 the gateway's index. Most answers issue none
-    finish      the usage record is in the journal; the last bytes are held until it is durable
+    finish      the answer's bytes are put together; the last are held until the usage record is
+                durable in the journal
     over        the client has its answer, or has left
 
 Then follow the interruptions: attempts that fail, failures of the gateway itself, deadlines and the
@@ -66,7 +67,7 @@ from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
 
-FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
+FOREVER_S: Final = 1e12  # finite, because the timer wheel counts in ticks
 _NOTHING: Final = Reserved(0, 0, 0)
 _SLOWER: Final = "was slower and called off"
 
@@ -158,10 +159,11 @@ class Lifecycle(AttemptOwner):
         self.shared = shared
         self.customer = customer
         self.wanted = wanted
-        self.event_ns = event_ns
+        self.event_ns = event_ns  # the instant of the business clock that dates the request
         self.number = shared.next_number()
         self._candidates = selection.candidates
         self._skipped = selection.skipped
+        # The attempts that failed, or lost to their rival under a hedge, in that order.
         self._tried: tuple[FailedAttempt, ...] = ()
         self._resources = resources
         self._preparation = preparation
@@ -269,11 +271,11 @@ class Lifecycle(AttemptOwner):
     async def _prepare(self, preparation: Preparation) -> None:
         try:
             prepared = await preparation.prepare(self._is_over)
-            if prepared is not None and not self._over and not self._finishing:
+            if prepared is not None and not self._is_decided:
                 self._preparing = None
                 self._go_on_with(prepared)
         except Refused as refused:
-            if not self._over and not self._finishing:
+            if not self._is_decided:
                 self._preparing = None
                 self._refuse(refused)
         except Exception as error:
@@ -351,8 +353,8 @@ class Lifecycle(AttemptOwner):
     # -- attempt
 
     def _attempt_at(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and begin the attempt, or wait for a budget to grow. Return whether
-        the request is looked after by one of the two: not where a limit or budget is too small."""
+        """Reserve the worst case and begin the attempt, or begin to wait for a larger slice of a
+        budget. Return False if a limit or budget is too small: the candidate is skipped."""
         target = candidate.target
         reserved = self._worst_case(target)
         allowance = self.customer.allowance
@@ -1109,7 +1111,7 @@ _NOBODY: Final = _Nobody()
 
 
 def ignore_outcome(_outcome: bool | OSError) -> None:
-    """Ignore whether the index was changed: nobody waits for it."""
+    """Ignore whether the index of issued identifiers was changed: nobody waits for it."""
 
 
 def _last_of_stream(events: bytes, chunked: bool) -> bytes:
