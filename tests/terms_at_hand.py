@@ -92,7 +92,7 @@ def reading(texts: Mapping[str, str]) -> OpenAgreement:
 
 
 def asking(opened: OpenAgreement, question: str, as_of: str) -> Question:
-    """`serve partner app north`: action, party, product and cloud; then `to=`, `seller=`, `segment=` or `region=`."""
+    """`serve partner app north`: action, party, product and cloud; then `to=`, `seller=`, …"""
     words = question.split()
     action, party, *rest = (word for word in words if "=" not in word)
     product, cloud = (*rest, "", "")[:2]
@@ -103,7 +103,7 @@ def asking(opened: OpenAgreement, question: str, as_of: str) -> Question:
         action=action,
         party=party,
         product=product,
-        cloud=cloud,
+        cloud=named.get("cloud", cloud),
         to=named.get("to", ""),
         seller=named.get("seller", ""),
         segment=named.get("segment", "any"),
@@ -116,3 +116,8 @@ def asking(opened: OpenAgreement, question: str, as_of: str) -> Question:
 def decided(opened: OpenAgreement, question: str, as_of: str = "2026-06-01") -> Decision:
     """The answer to a question as `asking` reads it."""
     return opened.answer(asking(opened, question, as_of))
+
+
+def cited(decision: Decision) -> list[str]:
+    """Each reason of a decision as `bearing term: note`, in order."""
+    return [f"{reason.bearing} {reason.term}: {reason.note}".removesuffix(": ") for reason in decision.reasons]

@@ -6,7 +6,7 @@
 
 import pytest
 
-from terms_at_hand import at_hand, decided, documents, reading
+from terms_at_hand import at_hand, cited, decided, documents, reading
 
 SHIP_FIRST = """
 id: t
@@ -115,12 +115,11 @@ MET = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("terms", "facts", "question", "cited"), MET)
-def test_why_nothing_is_needed_any_more(terms: str, facts: tuple[str, ...], question: str, cited: list[str]) -> None:
+@pytest.mark.parametrize(("terms", "facts", "question", "because"), MET)
+def test_why_nothing_is_needed_any_more(terms: str, facts: tuple[str, ...], question: str, because: list[str]) -> None:
     decision = decided(at_hand(terms, facts), question)
     assert (decision.outcome, decision.conditions) == ("permitted", ())
-    said = [f"{reason.bearing} {reason.term}: {reason.note}".removesuffix(": ") for reason in decision.reasons]
-    assert said == ["permits own", "rule owner", *cited]
+    assert cited(decision) == ["permits own", "rule owner", *because]
 
 
 # An exception that a term makes · whether the operator can, and declines → whether the answer lifts ship-first.
@@ -143,13 +142,18 @@ def test_which_answer_lifts_ship_first(terms: str, answer: tuple[str, str], lift
     assert decision.outcome == ("permitted" if lifted else "conditional")
 
 
-# The maker must first offer hosting to the partner. Sold on whose cloud → what is needed.
-HOSTED = [("north", ["grant"]), ("south", ["grant", "t"])]
+# The maker must first offer hosting to the partner. Who sells on whose cloud → what is needed.
+HOSTED = [
+    ("maker app north", []),
+    ("maker app south", ["t"]),
+    ("shop app north", ["grant"]),
+    ("shop app south", ["grant", "t"]),
+]
 
 
-@pytest.mark.parametrize(("cloud", "needed"), HOSTED)
-def test_what_the_holder_hosts_need_not_be_offered_to_it(cloud: str, needed: list[str]) -> None:
-    decision = decided(at_hand(FIRST_REFUSAL.replace("sell", "serve")), f"sell shop app {cloud}")
+@pytest.mark.parametrize(("sale", "needed"), HOSTED)
+def test_what_the_holder_hosts_need_not_be_offered_to_it(sale: str, needed: list[str]) -> None:
+    decision = decided(at_hand(FIRST_REFUSAL.replace("sell", "serve")), f"sell {sale}")
     assert [condition.term for condition in decision.conditions] == needed
 
 
@@ -159,9 +163,53 @@ def test_an_answer_that_waits_for_a_grant_alone_cites_no_offer_that_was_passed()
     assert [(reason.bearing, reason.term) for reason in decision.reasons] == [("rule", "grant")]
 
 
-def test_what_is_remarked_on_ship_first_is_cited_with_it() -> None:
+def test_what_anyone_may_do_is_cited_before_what_met_its_condition() -> None:
+    for_anyone = "\nid: g\nkind: permission\nparty: anyone\nactions: [serve, sell]\nproducts: [apps]\n"
+    bound = FIRST_REFUSAL + "grantor: shop\n" + for_anyone
+    assert decided(at_hand(bound), "sell shop app own").outcome == "conditional"
+    decision = decided(at_hand(bound, (OFFER % ("app", "true"),)), "sell shop app own")
+    assert decision.outcome == "permitted"
+    reasons = [(reason.bearing, reason.term) for reason in decision.reasons]
+    assert reasons == [("permits", "g"), ("meets", "offer:app"), ("conditions", "t")]
+
+
+# Nobody owns the apps. The terms · the question → the outcome, and what is cited first.
+TO_SERVE = "\nid: p\nkind: permission\nparty: anyone\nactions: [%s]\nproducts: [apps]\n"
+RESERVED = "\nid: e\nkind: exclusivity\nactions: [serve]\nproducts: [apps]\nonly: {clouds: [north]}\n"
+UNOWNED = [
+    ("", "serve maker app own", "unstated", "owner"),
+    # Where nobody could give a right, nothing is forbidden either.
+    (RESERVED, "serve maker app own", "unstated", "owner"),
+    # It needs a right to sell, too, and nobody could give one.
+    (TO_SERVE % "serve", "serve shop app north", "unstated", "owner"),
+    (TO_SERVE % "serve" + RESERVED, "serve shop app north", "unstated", "owner"),
+    (TO_SERVE % "serve" + RESERVED, "serve shop app south", "forbidden", "e"),
+    (TO_SERVE % "serve, sell" + RESERVED, "serve shop app south", "forbidden", "e"),
+    (TO_SERVE % "serve, sell", "serve shop app south", "permitted", "p"),
+]
+
+
+@pytest.mark.parametrize(("terms", "question", "outcome", "because"), UNOWNED)
+def test_what_nobody_owns_is_unstated_but_for_what_anyone_may_do(
+    terms: str, question: str, outcome: str, because: str
+) -> None:
+    owned = "id: own\nkind: ownership\nparty: maker\nproducts: [rooms]"
+    decision = decided(at_hand(terms, owned=owned), question)
+    assert (decision.outcome, decision.reasons[0].term) == (outcome, because)
+
+
+# What a remark bears on · a question → what is cited with it.
+REMARKED = [
+    ("precedence", "serve maker app own", ["conditions t", "commentary K1"]),
+    ("grant", "serve maker app own", ["conditions t"]),
+    ("grant", "use-under-licence shop rights", ["rule grant", "commentary K1"]),
+]
+
+
+@pytest.mark.parametrize(("bears_on", "question", "because"), REMARKED)
+def test_a_remark_is_cited_with_what_it_bears_on(bears_on: str, question: str, because: list[str]) -> None:
     texts = documents(SHIP_FIRST)
-    remark = "commentary:\n  K1: {says: It was meant so., source: [T], bears-on: precedence, from: A1}\nrules:\n"
-    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", remark, 1)
-    reasons = decided(reading(texts), "serve maker app own").reasons
-    assert [(reason.bearing, reason.term) for reason in reasons] == [("conditions", "t"), ("commentary", "K1")]
+    remark = f"K1: {{says: It was meant so., source: [T], bears-on: {bears_on}, from: A1}}"
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", f"commentary:\n  {remark}\nrules:\n", 1)
+    reasons = decided(reading(texts), question).reasons
+    assert [f"{reason.bearing} {reason.term}" for reason in reasons] == because
