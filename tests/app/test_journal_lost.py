@@ -40,6 +40,18 @@ def problems(found: Any) -> str:
     return "\n".join(f"{one['what']} {one['why']} {one['where']} {one['todo']}" for one in found["error"]["problems"])
 
 
+def test_a_gateway_that_was_stopped_and_started_is_metered_from_its_first_request_on(home: Home) -> None:
+    """All of the journal is sealed and gone by then; its next segment is another one. So it is where an earlier program
+    let go of the segments, and left no word of their numbers."""
+    for number in range(4):
+        journal = gateway(home, range(10 * number, 10 * number + 10), boot=7 + number)
+        assert seal(home).usage == 10
+        assert list(journal.glob("*.seg")) == []
+        if number % 2:
+            for note in ("released", "numbered"):
+                (journal / note).unlink()
+
+
 def flip_in_the_middle(directory: Path) -> None:
     """The end of request 3: its begin, in the frame before, is whole."""
     flip(segment(directory), frames(segment(directory))[5] + 60)

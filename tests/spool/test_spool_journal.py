@@ -236,6 +236,34 @@ def test_a_new_process_opens_a_new_segment_of_the_same_spool(tmp_path: Path) -> 
     assert (first.segment, second.segment) == (0, 1)
 
 
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_number_is_taken_once_also_when_all_segments_have_gone(tmp_path: Path, is_damaged: bool) -> None:
+    """Of two segments with one number the second would be taken for sealed, and its usage never read."""
+
+    async def start(boot: int) -> None:
+        journal = Journal(tmp_path, boot)
+        await journal.write(boot)
+        await journal.writer.close()
+
+    numbers: list[int] = []
+    for boot in (1, 2, 3):
+        asyncio.run(start(boot))
+        places = positions(tmp_path)
+        if is_damaged and boot == 1:
+            damage(segments(tmp_path)[0])
+        release(tmp_path, {place.segment: place.end for place in places})
+        assert segments(tmp_path) == []
+        numbers += [place.segment for place in places]
+    assert numbers == sorted(set(numbers))
+
+
+def damage(path: Path) -> None:
+    """Flip a bit in a frame."""
+    data = bytearray(path.read_bytes())
+    data[frame_offsets(bytes(data))[0] + 30] ^= 1
+    path.write_bytes(data)
+
+
 def test_only_one_process_writes_a_spool(tmp_path: Path) -> None:
     async def scenario() -> None:
         journal = Journal(tmp_path)

@@ -45,6 +45,7 @@ from clauseway.spool.segments import (
     identity_of,
     is_written,
     newest_segment,
+    note_number,
     set_fenced_aside,
 )
 from clauseway.spool.writer import SpoolWriter, Waiter
@@ -67,6 +68,7 @@ __all__ = [
     "identity_of",
     "is_written",
     "newest_segment",
+    "note_number",
     "open_attempts",
     "pack_intent",
     "pack_usage",

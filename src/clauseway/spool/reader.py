@@ -39,7 +39,13 @@ from clauseway.spool.format import (
     unpack_label,
     unpack_payload,
 )
-from clauseway.spool.segments import SpoolSegment, list_segments, note_released, segment_path
+from clauseway.spool.segments import (
+    SpoolSegment,
+    list_segments,
+    note_number,
+    note_released,
+    segment_path,
+)
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
@@ -588,6 +594,7 @@ def release(directory: Path, sealed_ends: Mapping[int, int]) -> list[int]:
 
 def _let_go(directory: Path, place: Position) -> None:
     path = segment_path(directory, place.segment)
+    note_number(directory, place.segment + 1)
     if place.damages:
         # No note: the copy at a follower, if there is one, may be the sound one.
         path.rename(path.with_name(path.name + ".damaged"))

@@ -27,6 +27,7 @@ _LOCK_NAME = "writer.lock"
 _LOCKS = Path("/proc/locks")
 IDENTITY_NAME = "spool.id"
 _RELEASED_NAME = "released"
+_NUMBERED_NAME = "numbered"
 _FENCED_NAME = "fenced"
 _IDENTITY_BYTES = 16
 
@@ -70,6 +71,23 @@ def newest_segment(directory: Path) -> int:
     """Return the number of the spool's newest segment; -1 if there is none."""
     numbers = [int(path.stem) for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit()]
     return max(numbers, default=-1)
+
+
+def next_number(directory: Path) -> int:
+    """Return the number of a journal's next segment.
+
+    INVARIANT: no two segments of a journal ever have one number, also when all that were there have
+    gone: what is sealed is known by the segment's number and the frame's.
+    """
+    names = (path.name.partition(".")[0] for path in directory.glob(f"*{_SUFFIX}*"))
+    there = max((int(name) for name in names if name.isdigit()), default=-1)
+    return max(there + 1, _noted(directory, _NUMBERED_NAME), released_before(directory))
+
+
+def note_number(directory: Path, number: int) -> None:
+    """Note that the numbers below this one are taken, before their segments go. Raise OSError."""
+    if number > _noted(directory, _NUMBERED_NAME):
+        write_whole(directory / _NUMBERED_NAME, str(number).encode())
 
 
 def _read_header(path: Path) -> SegmentHeader | None:
@@ -141,8 +159,13 @@ def note_released(directory: Path, segment: int) -> None:
 
 def released_before(directory: Path) -> int:
     """Return the segment before which all of a journal's segments were released; 0 for none."""
+    return _noted(directory, _RELEASED_NAME)
+
+
+def _noted(directory: Path, name: str) -> int:
+    """Return the number in a note; 0 without one."""
     try:
-        return int((directory / _RELEASED_NAME).read_text("ascii"))
+        return int((directory / name).read_text("ascii"))
     except (OSError, ValueError):
         return 0
 
@@ -164,7 +187,7 @@ def set_fenced_aside(directory: Path) -> Path | None:
     aside.mkdir(exist_ok=True)
     names = [path.name for path in directory.glob(f"*{_SUFFIX}")]
     # The name of the journal last: until then the next start finds all of it in one of the two.
-    for name in (*names, _RELEASED_NAME, IDENTITY_NAME):
+    for name in (*names, _RELEASED_NAME, _NUMBERED_NAME, IDENTITY_NAME):
         if (directory / name).exists():
             (directory / name).rename(aside / name)
     force_folder(aside)

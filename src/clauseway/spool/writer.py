@@ -60,8 +60,8 @@ from clauseway.spool.segments import (
     NO_ROOM,
     SpoolSegment,
     identify,
-    list_segments,
     lock,
+    next_number,
     segment_path,
 )
 
@@ -181,11 +181,11 @@ class SpoolWriter:
         self._segment_bytes = segment_bytes
         self._quick_us = quick_us
         self._lock = lock(directory)
-        segments = list_segments(directory)
         self._spool = identify(directory)
-        first = segments[-1].number + 1 if segments else 0
         try:
-            self._segment = self._create(first, min(segment_bytes, _FIRST_SEGMENT_BYTES))
+            self._segment = self._create(
+                next_number(directory), min(segment_bytes, _FIRST_SEGMENT_BYTES)
+            )
         except OSError:
             os.close(self._lock)
             raise

@@ -57,7 +57,7 @@ from clauseway.values import InvalidInput, Problem
 _PART = ".backup-part"
 # Of a journal's folder: its segments, damaged ones too, and the notes beside them. Neither the lock
 # of its writer nor the note that it goes on elsewhere is true of a copy.
-_NOTES = ("spool.id", "released", "alone.jsonl", "ended")
+_NOTES = ("spool.id", "released", "numbered", "alone.jsonl", "ended")
 _SEGMENTS = ("*.seg", "*.seg.damaged")
 
 

@@ -25,7 +25,10 @@ def register_spool(home: Home, directory: Path) -> str:
             segment=newest,
             home=home.identity(),
         )
-        Losses(control).register(fresh)
+        registered = Losses(control).register(fresh)
+        # The folder may know less than the register: it was emptied, or an earlier program let its
+        # segments go.
+        spool.note_number(directory, max(registered.segment + 1, registered.released))
         return identity
     finally:
         control.close()
