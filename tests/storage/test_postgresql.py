@@ -1,8 +1,10 @@
-"""Only a server has these: its own exclusion of ranges, its order of text, its address."""
+"""Only a server has these: its own exclusion of ranges, its order of text, its address, machines that are not heard."""
+
+from contextlib import closing
 
 import pytest
-from sqlalchemy import create_engine, insert
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import create_engine, event, insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
@@ -51,6 +53,36 @@ def test_a_database_that_orders_text_otherwise_is_refused(monkeypatch: pytest.Mo
         Control.open(new_database())
     assert "orders text by a language" in str(refused.value)
     assert "LC_COLLATE 'C'" in refused.value.problems[0].todo
+
+
+def test_a_writer_that_is_not_heard_any_more_keeps_no_other_from_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was frozen, or its machine, in the middle of a transaction: the server ends that, and nothing of it stays."""
+    monkeypatch.setattr(engines, "_SILENT_S", 1)
+    address = new_database()
+    with closing(Control.open(address)) as frozen, closing(Control.open(address)) as other:
+        with (  # noqa: PT012  # what is frozen is all that stands between its statements
+            pytest.raises(DBAPIError, match="idle-in-transaction"),
+            frozen.writing() as connection,
+        ):
+            connection.execute(insert(schema.manifest).values(RANGE))
+            with other.writing() as writing:
+                writing.execute(insert(schema.manifest).values(RANGE | {"first_frame": 5, "end_frame": 15}))
+            connection.execute(text("SELECT 1"))
+        with other.reading() as reading:
+            assert reading.execute(text("SELECT first_frame FROM manifest")).scalars().all() == [5]
+
+
+def test_what_an_address_says_of_its_connections_holds() -> None:
+    """Without a word, both sides notice within a minute that the other one is gone."""
+    for query, idle in (("", 15), ("?keepalives_idle=70", "70")):
+        made: dict[str, object] = {}
+        engine = engines.engine_of(f"postgresql://127.0.0.1:1/database{query}")
+        event.listen(engine, "do_connect", lambda _d, _r, _a, given, made=made: made.update(given))
+        with pytest.raises(DBAPIError):
+            engine.connect()
+        assert (made["keepalives_idle"], made["keepalives_count"], made["connect_timeout"]) == (idle, 3, 10)
+        assert "-c lock_timeout=30s" in str(made["options"])
+        assert "-c tcp_keepalives_idle=15" in str(made["options"])
 
 
 @pytest.mark.parametrize("address", ["", "postgresql://", "mysql://u@h/d", "postgresql://host", "control.db"])

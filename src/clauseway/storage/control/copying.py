@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 from clauseway.storage.control import schema
 from clauseway.storage.control.chained import stated
 from clauseway.storage.control.control import Control
-from clauseway.storage.control.engines import Place
+from clauseway.storage.control.engines import Place, allow_silence
 from clauseway.values import InvalidInput, Problem
 
 # A table, and how many of its rows are copied.
@@ -43,6 +43,7 @@ def copy_control(source: Control, target: Control) -> None:
     if the target is not empty.
     """
     with source.reading() as reading, target.unchained() as writing:
+        allow_silence(writing)
         _copy_tables(reading, writing, lambda *_: None)
 
 
@@ -53,6 +54,7 @@ def copy_and_compare(source: Control, target: Control, on_table: OnTable) -> lis
     from the source afterwards; then nothing of the copy is kept.
     """
     with source.reading() as reading, target.unchained() as writing:
+        allow_silence(writing)
         _copy_tables(reading, writing, on_table)
         copied = contents_of_tables(writing)
         _require_same(contents_of_tables(reading), copied)

@@ -24,6 +24,25 @@ WRITES = "clauseway_writes"
 # A writer waits this long for another: longer than any transaction here takes, shorter than a
 # person's patience.
 _BUSY_TIMEOUT_S = 30
+# A writer that says nothing for so long in the middle of a transaction is frozen, or its machine is:
+# the server ends the transaction before those who wait for it give up. A writer that lives never
+# pauses for as long between two statements.
+_SILENT_S = 20
+# Both sides ask a connection that is silent for some seconds whether the other one is there, and so
+# learn within half a minute that a machine is gone: the systems' own defaults are two hours, in
+# which a lost machine would keep its locks.
+_KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+_SERVER_SETTINGS = {
+    "lock_timeout": f"{_BUSY_TIMEOUT_S}s",
+    "client_encoding": "utf8",
+    **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
+}
+_CLIENT_SETTINGS = {
+    **_KEEPALIVES,
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    "options": " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items()),
+}
 # PostgreSQL's name for the lock that writers take: any number that no other program uses in this
 # database.
 _WRITERS = 0x636C_6175_7365_7761
@@ -100,7 +119,10 @@ def _postgresql(address: str) -> Engine:
         url.set(drivername=_DRIVER),
         # A server may have closed idle connections: each is tried before it is used.
         pool_pre_ping=True,
-        connect_args={"options": "-c lock_timeout=30s -c client_encoding=utf8"},
+        # What the address says itself is not overridden.
+        connect_args={
+            name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query
+        },
     )
     event.listen(engine, "begin", _begin_postgresql)
     event.listen(engine, "first_connect", _require_order_of_bytes)
@@ -109,7 +131,18 @@ def _postgresql(address: str) -> Engine:
 
 def _begin_postgresql(connection: Connection) -> None:
     if connection.get_execution_options().get(WRITES, False):
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_WRITERS,))
+        # The lock comes first: a wait for it is no silence.
+        connection.exec_driver_sql(
+            "SELECT pg_advisory_xact_lock(%s), "
+            "set_config('idle_in_transaction_session_timeout', %s, true)",
+            (_WRITERS, f"{_SILENT_S}s"),
+        )
+
+
+def allow_silence(connection: Connection) -> None:
+    """Let a writing transaction be silent for as long as it takes: it reads another database."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def _require_order_of_bytes(connection: object, _record: object) -> None:
