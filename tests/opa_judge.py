@@ -75,7 +75,7 @@ def _build(folder: Path) -> None:
     _say(f"Building OPA {_VERSION} for the tests, once (one to three minutes) …")
     # No C compiler is needed, and no more processors are taken than there are tests running beside it.
     settings = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
-    command = [str(_go()), "install", "-p", "2", "-trimpath", "-ldflags=-s -w", _MODULE]
+    command = [str(installed_go()), "install", "-p", "2", "-trimpath", "-ldflags=-s -w", _MODULE]
     try:
         done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=_BUILD_S)
     except subprocess.TimeoutExpired:
@@ -84,7 +84,7 @@ def _build(folder: Path) -> None:
         raise Unavailable(f"OPA cannot be built: {done.stderr[-400:]}")
 
 
-def _go() -> Path:
+def installed_go() -> Path:
     """Go as installed here, or from its wheel. Raises Unavailable."""
     for installed in (shutil.which("go"), "/usr/local/go/bin/go"):
         if installed and _go_version(Path(installed)) >= _OLDEST_GO:

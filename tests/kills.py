@@ -1,0 +1,413 @@
+"""Kills of anything, under load: processes are killed by SIGKILL one after another, machines lose their disks or are
+frozen, written off and thawed; afterwards usage is counted again from what clouds and clients wrote down themselves.
+
+As a script: `python tests/kills.py --kills 1000 --out bench/evidence/kills.json` (`make soak` runs a hundred).
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pyarrow.parquet as pq
+from sqlalchemy.exc import DBAPIError
+
+from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
+from clauseway.app.customers.keys import create_key
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.usage import losses
+from clauseway.app.usage.losses import write_off
+from clauseway.app.usage.recovering import copies_in, recover
+from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.metering import Status
+from clauseway.metering.records import SERVED
+from clauseway.storage import Control
+from clauseway.storage.books.losses import Losses
+from clauseway.storage.customers.leases import NOBODY, Leases, picodollars
+from kill_load import Customer, Got, KillLoad
+from kill_stage import Machine, Stage, end, eventually, lose_disk
+
+_FOREVER_S = 1e9
+_BUDGET_USD = "0.05"
+_PER_MINUTE = 40
+_MINUTE_NS = 60_000_000_000
+# So many refusals, and the next budget's turn has come.
+_REFUSALS = 15
+# Answers between two kills at most. Half of all kills come at once with another: the former is not mended yet.
+_BETWEEN = 25
+# How often each kind of kill is chosen.
+KINDS = {
+    "gateway": 44, "cloud": 16, "backend": 10, "follower": 8, "database": 8, "parent": 6, "machine": 4, "disk": 2,
+    "frozen": 2,
+}  # fmt: skip
+LAWS = (
+    "each answer that a client got whole is metered once, complete, with the cloud's own figures",
+    "each metered attempt is one that a cloud answered, and none is metered twice",
+    "each attempt that reached a cloud is metered: complete, or as interrupted, failed or lost",
+    "the charges of a budget are no more than its amount, and so is what is spent and leased of it",
+    "the charges of each start of a gateway are no more than what it had leased",
+    "no 60 seconds have more requests of a limit than the limit",
+    "no lease is open once all have ended",
+    "no answer ends as if it were whole and is not",
+)
+
+
+class Kills:
+    """An installation under load, and what was killed of it."""
+
+    def __init__(self, stage: Stage, chance: random.Random) -> None:
+        self.stage, self.chance = stage, chance
+        self.killed: Counter[str] = Counter()
+        self.capped: list[Customer] = []
+        self._catalog = open_agreements([]).catalog
+        self.free, self.limited = self._customer("free"), self._customer("limited")
+        set_limit(self._home, self._catalog, GivenScope(organisation="acme", project="limited"), _PER_MINUTE, 0)
+        self._cap()
+        self.load = KillLoad([machine.port for machine in stage.machines], self._choose)
+
+    @property
+    def _home(self) -> Any:
+        return self.stage.machines[0].home
+
+    def _customer(self, project: str) -> Customer:
+        key = create_key(
+            self._home, self._catalog, organisation="acme", project=project, seller="openai", segment="any"
+        )
+        return Customer(project, key.secret)
+
+    def _cap(self) -> None:
+        """Let another customer with a budget of its own come."""
+        project = f"capped-{len(self.capped)}"
+        customer = self._customer(project)
+        set_budget(self._home, self._catalog, GivenScope(organisation="acme", project=project), _BUDGET_USD, "total")
+        self.capped.append(customer)
+
+    def _choose(self, chance: random.Random) -> Customer:
+        drawn = chance.random()
+        return self.free if drawn < 0.45 else self.limited if drawn < 0.6 else self.capped[-1]
+
+    def run(self, kills: int, tell: Callable[[str], None], lasting_s: float = _FOREVER_S) -> None:
+        """Kill so often, or for so long, wait until all serves again, and stop it in order."""
+        over_s = time.monotonic() + lasting_s
+        with self.load:
+            eventually(lambda: self.load.whole > 10, "the first answers")
+            while sum(self.killed.values()) < kills and time.monotonic() < over_s:
+                kind = self._draw()
+                self._kill(kind)
+                self.killed[kind] += 1
+                tell(f"{sum(self.killed.values())} kills, {self.load.whole} of {len(self.load.got)} whole; {kind}")
+                self._go_on(max(self.chance.randrange(-_BETWEEN, _BETWEEN), 0))
+            eventually(self.stage.is_whole, "all parts run again")
+            self._go_on(_BETWEEN)
+        for machine in self.stage.machines:
+            machine.leave()
+
+    def _draw(self) -> str:
+        (kind,) = self.chance.choices(list(KINDS), list(KINDS.values()))
+        return kind
+
+    def _go_on(self, answers: int) -> None:
+        """Wait for so many answers, and start again meanwhile what was killed."""
+        if not answers:
+            return
+        goal = self.load.whole + answers
+
+        def has_gone_on() -> bool:
+            self.stage.see_to()
+            refused = sum(got.status == 429 for got in self.load.got[-400:] if got.customer == self.capped[-1].name)
+            if refused > _REFUSALS:
+                with suppress(DBAPIError):  # the database is away: later
+                    self._cap()
+            return self.load.whole >= goal
+
+        eventually(has_gone_on, f"{answers} further answers")
+
+    def _kill(self, kind: str) -> None:
+        machine = self.chance.choice(self.stage.machines)
+        if kind == "gateway" and machine.running:
+            for pid in machine.gateways()[:1] if self.chance.random() < 0.5 else machine.gateways()[-1:]:
+                end(pid)
+        elif kind == "cloud":
+            self.chance.choice(self.stage.clouds).kill()
+        elif kind == "follower":
+            self.stage.follower.kill()
+        elif kind == "database":
+            self.stage.database.kill()
+        elif kind == "backend" and self.stage.database.running:
+            for pid in self.stage.database.backends()[:1]:
+                end(pid)
+        elif kind == "parent" and machine.running:
+            machine.kill_parent()
+        elif kind == "machine":
+            machine.kill()
+        elif kind == "disk":
+            eventually(self.stage.is_whole, "all parts run before a disk is lost")
+            self._lose_disk(machine)
+        elif kind == "frozen":
+            eventually(self.stage.is_whole, "all parts run before a machine is frozen")
+            self._freeze(machine)
+
+    def _other(self, machine: Machine) -> Machine:
+        (other,) = (one for one in self.stage.machines if one is not machine)
+        return other
+
+    def _journals(self, machine: Machine) -> list[str]:
+        """The journals that the machine's home writes, by name."""
+        with _control(machine) as control:
+            spools = Losses(control).spools()
+        home = machine.home.identity()
+        return [spool.spool for spool in spools if spool.is_of(home) and spool.place.startswith("gateway")]
+
+    def _lose_disk(self, machine: Machine) -> None:
+        """The machine and its disk are gone: the other home recovers its journals from the follower's copies."""
+        copies = {copy.spool for copy in copies_in(self.stage.follower.folder)}
+        held = [name for name in self._journals(machine) if name in copies]
+        machine.kill()
+        lose_disk(machine)
+        with patch.object(losses, "SILENT_NS", 0):
+            for name in held:
+                eventually(lambda name=name: self._is_free(name), "the follower notices")  # type: ignore[misc]
+                recover(self._other(machine).home, self.stage.follower.folder, name, "the disk is gone")
+
+    def _is_free(self, name: str) -> bool:
+        return not any(copy.is_connected for copy in copies_in(self.stage.follower.folder) if copy.spool == name)
+
+    def _freeze(self, machine: Machine) -> None:
+        """The machine is not heard, and is written off by the other one; then it goes on as if nothing were."""
+        journals = self._journals(machine)
+        pids = [machine.pid, *machine.gateways()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            # As the server does by itself with a machine that is gone, half a minute later.
+            self.stage.database.hang_up_on(machine.pid)
+            with patch.object(losses, "SILENT_NS", 0):
+                for name in journals:
+                    write_off(self._other(machine).home, name, "nothing", "the machine is silent")
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def _control(machine: Machine) -> Iterator[Control]:
+    control = Control.open(machine.home.control)
+    try:
+        yield control
+    finally:
+        control.close()
+
+
+# Laws
+
+Row = dict[str, Any]
+
+
+class Answered(NamedTuple):
+    """An attempt as a cloud wrote it down."""
+
+    tag: str
+    input: int
+    output: int
+
+
+class Judged(NamedTuple):
+    """What was counted, and every breach in a sentence."""
+
+    requests: int
+    whole: int
+    attempts: int
+    recounted: int
+    overshoot: int
+    statuses: Mapping[str, int]
+    breaches: Sequence[str]
+
+
+def judge(stage: Stage, customers: Sequence[Customer], got: Sequence[Got]) -> Judged:
+    """Count again what clients got and clouds answered, once everything has ended."""
+    for machine in stage.machines:
+        seal(machine.home)
+    first = stage.machines[0]
+    usage, intents = _rows(first, "usage"), _rows(first, "intent")
+    ledger = _ledger(stage)
+    breaches = [*_recount(usage, ledger, got), *_streams(got)]
+    over_budget, told = _budgets(first, customers, usage)
+    over_limit = _most_in_a_minute([row["recorded_ns"] for row in intents if _limited(row)]) - _PER_MINUTE
+    if over_limit > 0:
+        breaches.append(f"{over_limit} requests more than the limit in a minute")
+    recounted = sum(row["upstream_id"] in ledger for row in usage)
+    return Judged(
+        len(got), sum(one.outcome == "whole" for one in got), len(ledger), recounted, over_budget + max(over_limit, 0),
+        Counter(Status(row["status"]).name.lower() for row in usage), [*breaches, *told],
+    )  # fmt: skip
+
+
+def _limited(row: Row) -> bool:
+    return bool(row["project"] == "limited" and row["attempt"] == 1)
+
+
+def _rows(machine: Machine, kind: str) -> list[Row]:
+    with open_lake(machine.home) as lake:
+        tables = [pq.read_table(path) for path in lake.files(kind=kind)]
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def _ledger(stage: Stage) -> dict[str, Answered]:
+    """What reached a cloud, by the cloud's own name of it."""
+    lines = [json.loads(line) for cloud in stage.clouds for line in cloud.ledger.read_text().splitlines()]
+    return {line["name"]: Answered(line["tag"], line["input"], line["output"]) for line in lines}
+
+
+def _recount(usage: Sequence[Row], ledger: Mapping[str, Answered], got: Sequence[Got]) -> Iterator[str]:
+    keys = Counter((row["request_id"], row["attempt"]) for row in usage)
+    yield from (f"{key} is metered {count} times" for key, count in keys.items() if count > 1)
+    named = [row for row in usage if row["upstream_id"]]
+    names = Counter(row["upstream_id"] for row in named)
+    yield from (f"the cloud's {name} is metered {count} times" for name, count in names.items() if count > 1)
+    complete: dict[str, Row] = {}
+    for row in named:
+        answered = ledger.get(row["upstream_id"])
+        if answered is None:
+            yield f"{row['request_id']} is metered as {row['upstream_id']}, which no cloud answered"
+        elif row["status"] == Status.COMPLETE:
+            complete[row["request_id"]] = row
+            if (row["input_tokens"], row["output_tokens"]) != (answered.input, answered.output):
+                yield f"{row['upstream_id']} is metered with other figures"
+    tags = {row["request_id"]: ledger[row["upstream_id"]].tag for row in complete.values()}
+    for one in got:
+        if one.outcome != "whole":
+            continue
+        if tags.get(one.request) != one.tag:
+            yield f"{one.tag} was answered whole as {one.request}, and is not metered as complete"
+        elif any(one.tokens):
+            row = complete[one.request]
+            if one.tokens != (row["input_tokens"], row["output_tokens"]):
+                yield f"{one.tag} was told {one.tokens}"
+    unnamed = sum(not row["upstream_id"] for row in usage)
+    if (missing := len(ledger.keys() - names.keys())) > unnamed:
+        yield f"{missing} attempts reached a cloud, and only {unnamed} are metered without the cloud's name"
+
+
+def _streams(got: Sequence[Got]) -> list[str]:
+    return [f"{one.tag} ended as if it were whole" for one in got if one.outcome == "silent"]
+
+
+def _budgets(machine: Machine, customers: Sequence[Customer], usage: Sequence[Row]) -> tuple[int, list[str]]:
+    """Return by how much budgets were overspent, in picodollars, and each breach."""
+    breaches, over = [], 0
+    charged: dict[str, int] = defaultdict(int)
+    by_boot: dict[str, int] = defaultdict(int)
+    capped = {customer.name for customer in customers}
+    for row in usage:
+        if row["project"] in capped and Status(row["status"]) in SERVED:
+            charged[row["project"]] += row["charge_picodollars"]
+            by_boot[row["request_id"][4:20]] += row["charge_picodollars"]
+    amount = picodollars(Decimal(_BUDGET_USD))
+    for project, spent in charged.items():
+        if spent > amount:
+            over += spent - amount
+            breaches.append(f"{project} spent {spent} of {amount}")
+    with _control(machine) as control:
+        leases = Leases(control)
+        for standing in leases.standings(0):
+            if standing.left < 0:
+                over -= standing.left
+                breaches.append(f"{standing.budget.id}: {standing.spent} spent, {standing.leased} leased")
+        for boot, spent in by_boot.items():
+            if spent > (held := sum(lease.leased for lease in leases.of_boot(boot))):
+                breaches.append(f"start {boot} spent {spent} and had leased {held}")
+        breaches += [f"{lease} is open" for lease in leases.open() if lease.pid != NOBODY]
+    return over, breaches
+
+
+def _most_in_a_minute(instants_ns: Sequence[int]) -> int:
+    """Return the most instants that lie within one minute."""
+    instants_ns = sorted(instants_ns)
+    return max(
+        (at + 1 - bisect_left(instants_ns, instant - _MINUTE_NS + 1) for at, instant in enumerate(instants_ns)),
+        default=0,
+    )
+
+
+# A run
+
+
+def killed(
+    root: Path, kills: int, seed: int, tell: Callable[[str], None] = lambda _: None, lasting_s: float = _FOREVER_S
+) -> tuple[Kills, Judged]:
+    """Run an installation under `root`, kill so often, and judge."""
+    with Stage(root) as stage:
+        run = Kills(stage, random.Random(seed))
+        run.run(kills, tell, lasting_s)
+        return run, judge(stage, run.capped, run.load.got)
+
+
+def evidence(run: Kills, judged: Judged) -> dict[str, object]:
+    """What was seen, for the record."""
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    described = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    told = Counter(f"{got.status} {got.code}".strip() for got in run.load.got if got.outcome == "told")
+    return {
+        "kind": "kills",
+        "day": datetime.now(UTC).date().isoformat(),
+        "machine": _machine(),
+        "commit": described.stdout.strip(),
+        "kills": sum(run.killed.values()),
+        "what": dict(sorted(run.killed.items())),
+        "requests": judged.requests,
+        "whole": judged.whole,
+        "attempts": judged.attempts,
+        "recounted": judged.recounted,
+        "overshoot": judged.overshoot,
+        "refusals": dict(sorted(told.items())),
+        "metered": dict(sorted(judged.statuses.items())),
+        "budgets": len(run.capped),
+        "breaches": list(judged.breaches),
+        "laws": list(LAWS),
+    }
+
+
+def _machine() -> str:
+    cores = len(os.sched_getaffinity(0))
+    return f"{platform.machine()}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def _print(line: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {line}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python tests/kills.py", description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=_FOREVER_S, help="no more kills after that")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep", type=Path, help="a new folder that is kept")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="clauseway-kills-") as folder:
+        root = asked.keep or Path(folder) / "stage"
+        run, judged = killed(root, asked.kills, asked.seed, _print, asked.minutes * 60)
+    seen = evidence(run, judged)
+    print(json.dumps(seen, indent=1))
+    if asked.out:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(json.dumps(seen, indent=1) + "\n")
+    return 1 if judged.breaches else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
