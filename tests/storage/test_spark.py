@@ -148,6 +148,14 @@ def test_what_cannot_be_judged_is_refused_in_words(book: Home, flags: tuple[str,
     assert (done.returncode, says in done.stderr) == (3, True), done.stderr
 
 
+def test_a_cluster_that_cannot_see_a_lake_on_object_storage_is_refused_in_words(book: Home) -> None:
+    """Where Spark runs on this machine it reads the copies; a cluster would find no file."""
+    book.lake_place.write_text('url = "s3://bucket/prefix"')
+    flags = ("--second-opinion", "spark", "--spark-master", "spark://host:7077")
+    done = run("settle", "--period", "2026-05", *flags, "--home", str(book.root))
+    assert (done.returncode, "Spark cannot read this lake from a cluster" in done.stderr) == (3, True), done.stderr
+
+
 def test_without_spark_or_a_place_to_run_it_nothing_is_settled(book: Home, environment: dict[str, str]) -> None:
     entries = answer("books", "journal", "--home", str(book.root))
     settled_book.seal(book, [(12, "05-04", 5, 1, 1, (1_000_000, 0, 0))])

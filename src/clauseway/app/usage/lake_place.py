@@ -69,6 +69,24 @@ def store_of(home: Home) -> Store | None:
     return store
 
 
+def require_in_reach(home: Home, master: str) -> None:
+    """Require that Spark can read the home's lake from where it runs.
+
+    A lake on object storage is read from copies in the home's folder, which processes of this
+    machine see alone. Raise InvalidInput for a cluster.
+    """
+    if home.lake_place.exists() and not master.startswith("local"):
+        raise InvalidInput(
+            Problem(
+                what="Spark cannot read this lake from a cluster",
+                why="its files lie on object storage, and are read from copies of this machine",
+                where=f"--spark-master {master}",
+                todo="Run Spark here: --spark-master 'local-cluster[2,1,1024]'. A cluster reads the"
+                " table of `clauseway lake publish` by itself.",
+            )
+        )
+
+
 def copies_bytes_max(home: Home) -> int:
     """Return how many bytes of copies the home keeps of a lake on object storage."""
     written = msgspec.toml.decode(home.lake_place.read_bytes())

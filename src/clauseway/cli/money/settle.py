@@ -19,6 +19,7 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import exact, statement_context
 from clauseway.app.reports.what_if import what_if
+from clauseway.app.usage.lake_place import require_in_reach
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
@@ -192,6 +193,7 @@ def command(
 
 def _second_opinion(home: Home, master: str) -> AbstractContextManager[SecondOpinion]:
     """Start Spark before anything is posted; it needs the extra `spark`."""
+    require_in_reach(home, master)
     opened: AbstractContextManager[SecondOpinion]
     opened = import_module("clauseway.app.reports.second_opinion").opened(home, master)
     return opened
