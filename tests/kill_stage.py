@@ -272,7 +272,7 @@ class Stage:
             self.follower.start()
             for machine in self.machines:
                 machine.configure(self.database, self.follower, self.clouds)
-                machine.start()
+            eventually(self.is_whole, "all parts run")
             self._stack = starting.pop_all()
         return self
 
