@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.opening.home import Home
-from clauseway.files import PRIVATE, write_first, write_whole, written_whole
+from clauseway.files import PRIVATE, make_folder, write_first, write_whole, written_whole
 from clauseway.files.copying import content_of, copy_hashed
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
@@ -116,3 +116,16 @@ def test_a_copy_is_counted_and_hashed_and_overwrites_nothing(tmp_path: Path) -> 
     with pytest.raises(FileNotFoundError):
         copy_hashed(tmp_path / "nowhere", tmp_path / "other")
     assert names(tmp_path) == ["source", "target"], "nothing is left of a copy of nothing"
+
+
+@pytest.mark.parametrize("there", ["", "home", "home/spool/gateway"])
+def test_the_name_of_a_folder_that_is_made_is_forced_as_its_files_are(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    forced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: forced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}"))))
+    make_folder(tmp_path / "home/spool/gateway")
+    above = {"": (".", "home", "home/spool"), "home": ("home", "home/spool"), "home/spool/gateway": ("home/spool",)}
+    assert forced == [tmp_path / folder for folder in above[there]]
+    assert (tmp_path / "home/spool/gateway").is_dir()

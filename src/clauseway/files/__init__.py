@@ -6,6 +6,13 @@
 Knows names, bytes and the disk; not what a file holds. Standard library only.
 """
 
-from clauseway.files.whole import PRIVATE, force_folder, write_first, write_whole, written_whole
+from clauseway.files.whole import (
+    PRIVATE,
+    force_folder,
+    make_folder,
+    write_first,
+    write_whole,
+    written_whole,
+)
 
-__all__ = ["PRIVATE", "force_folder", "write_first", "write_whole", "written_whole"]
+__all__ = ["PRIVATE", "force_folder", "make_folder", "write_first", "write_whole", "written_whole"]

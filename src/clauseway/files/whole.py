@@ -55,6 +55,20 @@ def write_first(path: Path, content: bytes, *, mode: int = _PUBLIC) -> None:
     force_folder(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that their names are durable.
+
+    The name of the folder itself is forced where it is there already, too: whoever made it may have
+    died before that.
+    """
+    fresh = [folder]
+    while not fresh[-1].parent.exists():
+        fresh.append(fresh[-1].parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(fresh):
+        force_folder(made.parent)
+
+
 def force_folder(folder: Path) -> None:
     """Make the names in a folder durable: a file whose name is lost is lost."""
     _force(folder, os.O_RDONLY | os.O_DIRECTORY)

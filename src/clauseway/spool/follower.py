@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from clauseway.files import force_folder, write_whole
+from clauseway.files import force_folder, make_folder, write_whole
 from clauseway.spool.copies import (
     CopyState,
     HeldSegment,
@@ -76,7 +76,7 @@ class Follower:
     that comes, leaves or is refused."""
 
     def __init__(self, folder: Path, secret: bytes, report: Report) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder, self._secret, self._report = folder, secret, report
         self._lock = threading.Lock()
         self._connections: dict[str, _Connection] = {}

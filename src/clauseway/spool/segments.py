@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from clauseway.files import force_folder, write_whole
+from clauseway.files import force_folder, make_folder, write_whole
 from clauseway.spool.format import (
     FRAME_HEADER,
     SEGMENT_HEADER,
@@ -135,7 +135,7 @@ def identify(directory: Path) -> bytes:
     """Return the spool's identity, created and made durable if it has none. Raise OSError."""
     identity = identity_of(directory)
     if identity is None or not (directory / IDENTITY_NAME).exists():
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         identity = identity or uuid.uuid4().bytes
         write_whole(directory / IDENTITY_NAME, f"{identity.hex()}\n".encode())
     return identity
@@ -184,7 +184,7 @@ def set_fenced_aside(directory: Path) -> Path | None:
     identity = identity_of(directory)
     assert identity is not None, "a journal without a name was recovered"
     aside = directory.with_name(f"{directory.name}-{identity.hex()[:8]}")
-    aside.mkdir(exist_ok=True)
+    make_folder(aside)
     names = [path.name for path in directory.glob(f"*{_SUFFIX}")]
     # The name of the journal last: until then the next start finds all of it in one of the two.
     for name in (*names, _RELEASED_NAME, _NUMBERED_NAME, IDENTITY_NAME):

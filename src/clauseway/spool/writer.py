@@ -43,7 +43,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
-from clauseway.files import force_folder
+from clauseway.files import force_folder, make_folder
 from clauseway.spool.format import (
     ACKNOWLEDGED_AT,
     FRAME_HEADER,
@@ -161,7 +161,7 @@ class SpoolWriter:
         quick_us: int = _QUICK_US,
         room_every_s: float = _ROOM_EVERY_S,
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         self.open_requests = 0
         self.failure: OSError | None = None
         self.shortage: OSError | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.files import PRIVATE, write_first
+from clauseway.files import PRIVATE, make_folder, write_first
 from clauseway.values import InvalidInput, Problem
 
 # Where nothing else is said: `--home`, else this variable, else a folder beside the caller.
@@ -166,7 +166,8 @@ class Home(msgspec.Struct, frozen=True):
 
     def make(self) -> "Home":
         """Create the folder, readable by its owner only: it holds keys."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        if not self.root.exists():
+            make_folder(self.root)
         self.root.chmod(0o700)
         if self.gateway_socket.parent != self.root or self.lease_socket.parent != self.root:
             self._make_far()

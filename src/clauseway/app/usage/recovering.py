@@ -20,7 +20,7 @@ from clauseway.app.usage.damages import conditions
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import given_up
 from clauseway.app.usage.sealing import lake_locked, open_lake, seal
-from clauseway.files import force_folder, write_whole
+from clauseway.files import force_folder, make_folder, write_whole
 from clauseway.gateway.process.journals import write_lost
 from clauseway.spool import SpoolBusy, SpoolWriter
 from clauseway.spool.copies import (
@@ -171,7 +171,7 @@ def _take(copy: JournalCopy, target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
     # An attempt that was broken off is begun again.
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    make_folder(part)
     for segment in list_segments(copy.directory):
         shutil.copyfile(segment.path, part / segment.path.name)
     shutil.copyfile(copy.directory / IDENTITY_NAME, part / IDENTITY_NAME)

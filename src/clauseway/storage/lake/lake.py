@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, select, update
 
-from clauseway.files import force_folder, written_whole
+from clauseway.files import force_folder, make_folder, written_whole
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, Overlap, Sealed
 from clauseway.storage.lake.batches import Range, UsageBatch
@@ -73,7 +73,8 @@ class Lake:
         self.store: Store = store or FolderStore(root)
         self.known_ns = self.sealed_ns = _NO_LIMIT_NS
         self.engine: QueryEngine = duckdb_engine
-        root.mkdir(parents=True, exist_ok=True)
+        if not root.exists():
+            make_folder(root)
         _adopt_former(self)
 
     @property
