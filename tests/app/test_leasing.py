@@ -33,7 +33,7 @@ from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.customers import leases as of_home
 from clauseway.storage.customers.leases import BudgetStanding, Lease, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
-from clauseway.storage.usage.spending import ReservedAttempt
+from clauseway.storage.usage.spending import ReservedAttempt, reserved_attempts
 from clauseway.values import DAY_NS
 
 BUDGET = "bud_1"
@@ -403,17 +403,8 @@ def test_of_a_budget_that_was_removed_a_killed_gateway_counts_as_it_reported(kil
     assert (lease.is_open, lease.spent) == (False, 0)
 
 
-# An attempt of 5 picodollars, by when it began → does the lease of 20 November count it?
-BEGUN = [
-    ("before anything was leased", NOON_NS - 1, 0),
-    ("as it was leased", NOON_NS, 5),
-    ("in the day's last nanosecond", NOON_NS + DAY_NS // 2 - 1, 5),
-    ("in the next day", NOON_NS + DAY_NS // 2, 0),
-]
-
-
-@pytest.mark.parametrize(("when", "begun_ns", "counted"), BEGUN)
-def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, counted: int) -> None:
+def day_lease(heard_ns: int) -> tuple[BudgetRow, list[Lease]]:
+    """A budget by the day, and a lease of it that was opened at noon and last heard at an instant."""
     row = BudgetRow(id=BUDGET, organisation="acme", period="day", amount=usd(AMOUNT), currency="USD", created_ns=1)
     lease = Lease(
         budget=BUDGET,
@@ -426,9 +417,14 @@ def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, count
         spent=0,
         is_open=True,
         opened_ns=NOON_NS,
-        heard_ns=NOON_NS,
+        heard_ns=heard_ns,
     )
-    attempt = ReservedAttempt(
+    return row, [lease]
+
+
+def attempt_at(begun_ns: int) -> ReservedAttempt:
+    """An attempt that cost 5 picodollars."""
+    return ReservedAttempt(
         begun_ns=begun_ns,
         organisation="acme",
         project="search",
@@ -439,7 +435,34 @@ def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, count
         reserved=9,
         charge=5,
     )
-    assert _spent(row, [lease], [attempt]) == counted, when
+
+
+# An attempt of 5 picodollars, by when it began → does the lease of 20 November count it?
+BEGUN = [
+    ("before anything was leased", NOON_NS - 1, 0),
+    ("as it was leased", NOON_NS, 5),
+    ("in the day's last nanosecond", NOON_NS + DAY_NS // 2 - 1, 5),
+    ("in the next day", NOON_NS + DAY_NS // 2, 0),
+]
+
+
+@pytest.mark.parametrize(("when", "begun_ns", "counted"), BEGUN)
+def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, counted: int) -> None:
+    assert _spent(*day_lease(NOON_NS), [attempt_at(begun_ns)]) == counted, when
+
+
+def test_a_lease_counts_what_began_after_its_machines_clock_went_back() -> None:
+    """What came later counts, whatever the clock said by then: it was reserved, and has cost money."""
+    after, hours_before = attempt_at(NOON_NS + 1), attempt_at(NOON_NS - 7_200 * 10**9)
+    assert _spent(*day_lease(NOON_NS), [hours_before, after, hours_before, hours_before]) == 15
+    assert _spent(*day_lease(NOON_NS - 7_100 * 10**9), [hours_before, hours_before]) == 10
+    assert _spent(*day_lease(NOON_NS), [hours_before, hours_before]) == 0
+
+
+def test_attempts_are_found_that_were_sealed_after_a_clock_went_back(killed: Home) -> None:
+    with open_lake(killed) as lake:
+        an_hour_ahead = time.time_ns() + 3_600 * 10**9
+        assert len(reserved_attempts(lake, f"{7:016x}", an_hour_ahead)) > 0
 
 
 def test_nobody_at_the_socket_grants_nothing(home: Home) -> None:

@@ -1,7 +1,7 @@
 """Leases of processes that are no more: what they spent, by their journals, and what is free again."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -57,16 +57,29 @@ def _by_period(held: Iterable[Lease]) -> dict[tuple[str, int], list[Lease]]:
     return leases
 
 
-def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[ReservedAttempt]) -> int:
+def _spent(budget: BudgetRow, parts: list[Lease], attempts: Sequence[ReservedAttempt]) -> int:
     """Return the amount that attempts took from a budget in one period, in picodollars, since
-    its first lease."""
-    since_ns = min(part.opened_ns for part in parts)
+    its first lease. The attempts are in the order in which they began."""
     _, end_ns = bounds(budget.period, parts[0].begin_ns)
     return sum(
         attempt.reserved if attempt.status in (0, Status.LOST) else attempt.charge
-        for attempt in attempts
-        if since_ns <= attempt.begun_ns < end_ns and _counts(budget, attempt)
+        for attempt in attempts[_first_since(parts, attempts) :]
+        if attempt.begun_ns < end_ns and _counts(budget, attempt)
     )
+
+
+def _first_since(parts: list[Lease], attempts: Sequence[ReservedAttempt]) -> int:
+    """Return the place of the first attempt that began under a lease.
+
+    Whatever came after it counts: a clock that was set back makes a later attempt look older than
+    the lease. Where the clock went back before the first attempt, all of them count.
+    """
+    since_ns = min(part.opened_ns for part in parts)
+    for place, attempt in enumerate(attempts):
+        if attempt.begun_ns >= since_ns:
+            return place
+    went_back = any(part.heard_ns < since_ns for part in parts)
+    return 0 if went_back else len(attempts)
 
 
 def _counts(budget: BudgetRow, attempt: ReservedAttempt) -> bool:

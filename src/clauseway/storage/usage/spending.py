@@ -11,6 +11,7 @@ from clauseway.metering.endpoints import batch_codes
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, files_of
 from clauseway.storage.lake.lake import Lake
+from clauseway.values import DAY_NS
 
 _SCOPE = ("organisation", "project", "key_id", "cloud", "product")
 _INTENT = ("request_id", "attempt", "recorded_ns", "endpoint", "reserved_picodollars", *_SCOPE)
@@ -36,7 +37,8 @@ class ReservedAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reserved_attempts(lake: Lake, boot: str, since_ns: int) -> list[ReservedAttempt]:
-    """Return the attempts of the start `boot` (hex) that were sealed from `since_ns` on.
+    """Return the attempts of the start `boot` (hex) that were sealed from `since_ns` on, in the
+    order in which they began.
 
     If an attempt was ended twice, its best known end stands (the lowest status). Raise LakeDamaged.
     """
@@ -66,19 +68,20 @@ def reserved_attempts(lake: Lake, boot: str, since_ns: int) -> list[ReservedAtte
                 charge=0 if row["endpoint"] in of_batches else charge,
                 **{name: row[name] for name in _SCOPE},
             )
-    return list(attempts.values())
+    # By their numbers, whatever clocks said.
+    return [attempts[key] for key in sorted(attempts)]
 
 
 def _sealed_since(
     lake: Lake, kind: str, since_ns: int, first: str, last: str
 ) -> Sequence[LakeFile]:
     """Return the files sealed since an instant that may hold requests from the first to the
-    last."""
+    last, and those of a day before: a clock may have been set back in between."""
     return lake.sound(
         [
             file
             for file in files_of(lake.control, kind)
-            if file.sealed_ns >= since_ns
+            if file.sealed_ns >= since_ns - DAY_NS
             and file.first_request <= last
             and file.last_request >= first
         ]
