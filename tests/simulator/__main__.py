@@ -1,0 +1,122 @@
+"""`python -m tests.simulator`: run seeds, replay one, or search for the planted bugs.
+
+python -m tests.simulator --seeds 1000 --from 0     so many seeds; ends with 1 if a law is broken
+python -m tests.simulator --seed 17 --history       one seed again, with all that happened
+python -m tests.simulator --planted                 which seed finds each planted bug, by which law
+… --json FILE                                       the summary as a record, beside what is printed
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from multiprocessing import Pool
+from pathlib import Path
+
+import msgspec
+
+from .hunting import FoundBug, Summary, hunt, seeds_for
+from .laws import LAWS
+from .planted import BUGS, UNSEEN
+from .stories import tell
+
+RECORD = Path(__file__).parents[2] / "bench/evidence/simulator.json"
+
+
+def main() -> int:
+    options = _options()
+    if options.seed is not None:
+        return _replay(options.seed, with_history=options.history)
+    summary, planted = Summary(), list[FoundBug]()
+    if options.seeds:
+        summary = _run(range(options.begin, options.begin + options.seeds), options.jobs)
+    if options.planted:
+        planted = _hunt_all(options.most)
+    if options.json is not None:
+        _write(options.json, summary, planted)
+    return 1 if summary.failed or any(found.seed < 0 for found in planted) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=0, help="how many seeds to run")
+    parser.add_argument("--from", dest="begin", type=int, default=0, help="the first of them")
+    parser.add_argument("--jobs", type=int, default=1, help="in how many processes")
+    parser.add_argument("--seed", type=int, help="run this one again")
+    parser.add_argument("--history", action="store_true", help="with --seed: print all that happened")
+    parser.add_argument("--planted", action="store_true", help="search for each planted bug")
+    parser.add_argument("--most", type=int, default=400, help="with --planted: in so many seeds at most")
+    parser.add_argument("--json", type=Path, help="write the summary to this file")
+    return parser.parse_args()
+
+
+def _replay(seed: int, *, with_history: bool) -> int:
+    outcome = tell(seed)
+    if with_history:
+        print("\n".join(outcome.history))
+    print(f"seed {seed}: {outcome.operations} calls of clouds, answers {outcome.answers}, faults {outcome.faults}")
+    for law, text in outcome.broken:
+        print(f"  broken: {law}: {text}")
+    return 1 if outcome.broken else 0
+
+
+def _run(seeds: range, jobs: int) -> Summary:
+    summary = Summary()
+    with Pool(jobs) as pool:
+        for outcome in pool.imap_unordered(tell, seeds, chunksize=4):
+            summary.add(outcome)
+            for law, text in outcome.broken[:3]:
+                print(f"seed {outcome.seed} broke: {law}: {text}", flush=True)
+            if summary.seeds % 100 == 0:
+                print(f"{summary.seeds} of {len(seeds)} seeds, {len(summary.failed)} broke a law", flush=True)
+    _print(summary)
+    return summary
+
+
+def _print(summary: Summary) -> None:
+    print(f"{summary.seeds} seeds, {summary.operations:,} calls of clouds")
+    print("faults:  " + " · ".join(f"{kind} {count:,}" for kind, count in summary.faults.items()))
+    print("answers: " + " · ".join(f"{kind} {count:,}" for kind, count in summary.answers.items()))
+    broken = {law for outcome in summary.failed for law, _ in outcome.broken}
+    for law in LAWS:
+        print(f"  {'BROKEN' if law in broken else 'held  '}  {law}")
+    if summary.failed:
+        print("again: python -m tests.simulator --history --seed " + str(summary.failed[0].seed))
+
+
+def _hunt_all(most: int) -> list[FoundBug]:
+    record = msgspec.json.decode(RECORD.read_bytes()) if RECORD.exists() else {}
+    found = []
+    for bug in BUGS:
+        found.append(hunt(bug, seeds_for(bug, record, most)))
+        seed = f"seed {found[-1].seed}" if found[-1].seed >= 0 else "NOT FOUND"
+        print(f"{seed:>10}  {bug.name}: {bug.law}", flush=True)
+    print(f"{'unseen':>10}  {UNSEEN.name}: {UNSEEN.why_unseen}")
+    return found
+
+
+def _write(path: Path, summary: Summary, planted: list[FoundBug]) -> None:
+    """Write a record of what was run, where and of which commit."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    record = {
+        "kind": "simulator",
+        "day": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}",
+        "commit": commit,
+        "seeds": summary.seeds,
+        "operations": summary.operations,
+        "faults": summary.faults,
+        "broken": len(summary.failed),
+        "laws": list(LAWS),
+        "planted": planted,
+        "unseen": {"name": UNSEEN.name, "why": UNSEEN.why_unseen},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

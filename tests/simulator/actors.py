@@ -1,0 +1,483 @@
+"""Who acts in a story: homes with their gateways, clouds that answer as they please, and clients."""
+
+import asyncio
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy.exc import DBAPIError
+
+from clauseway.app.customers.leasing import lease_server
+from clauseway.app.opening.home import Home
+from clauseway.app.usage.journals import register_spool
+from clauseway.app.usage.sealing import seal
+from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Plan, RateLimit, Route, Target
+from clauseway.gateway.plan.file import encode_plan
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Copying, Settings
+from clauseway.gateway.process.server import ProcessOptions, Server
+from clauseway.gateway.request.shared import Worker
+from clauseway.gateway.routing.keys import digest
+from clauseway.metering import Deployment, Ruling
+from clauseway.spool import SpoolBusy, SpoolWriter
+from clauseway.spool.follower import Follower
+from clauseway.values import InvalidInput
+
+from .disks import Disks
+from .loops import process_of
+from .network import Network, VirtualListener
+from .world import Machine, Process, World
+
+HASH_KEY: Final = "5a" * 32
+MODEL, PRODUCT = "gpt-5.4", "api.stateless"
+INPUT_PRICE, OUTPUT_PRICE = 2_500_000, 15_000_000
+SECRET: Final = "f" * 32
+FOLLOWER_PORT: Final = 8410
+_SEGMENT_BYTES: Final = 6 << 10
+_PORT: Final = 8400
+
+
+class Stage(NamedTuple):
+    """What all actors of a story share."""
+
+    world: World
+    disks: Disks
+    network: Network
+
+
+class Customer(NamedTuple):
+    """A customer's key, and the limit and budgets that hold for it."""
+
+    name: str
+    budgets: tuple[int, ...]
+    limits: tuple[int, ...]
+
+    @property
+    def secret(self) -> str:
+        return f"sk-{self.name}"
+
+
+class BudgetTerms(NamedTuple):
+    """A budget of an organisation, perhaps for one cloud only; its amount in picodollars."""
+
+    id: str
+    organisation: str
+    amount: int
+    period: str
+    cloud: str = ""
+
+
+class Terms(NamedTuple):
+    """What holds for customers in a story: budgets and limits by their place, and customers."""
+
+    budgets: tuple[BudgetTerms, ...]
+    limits: tuple[tuple[str, int], ...]  # id, requests a minute
+    customers: tuple[Customer, ...]
+    drain_s: float = 3.0
+
+
+def plan_of(terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying, *, streams: bool = True) -> Plan:
+    """Return the plan of a home's gateways: every cloud permitted, in order."""
+    targets = tuple(
+        Target(
+            label=Deployment(f"{cloud}-1", cloud, "openai", "eastus", PRODUCT, MODEL), dialect="openai",
+            url=f"http://{cloud}:80/v1", auth=Auth(kind="bearer", secret=f"sk-{cloud}"),
+            input_price=INPUT_PRICE, output_price=OUTPUT_PRICE, output_tokens_max=400,
+        )
+        for cloud in clouds
+    )  # fmt: skip
+    keys = tuple(
+        Key(
+            digest=digest(bytes.fromhex(HASH_KEY), customer.secret.encode()).hex(), organisation=customer.name,
+            project="search", key_id=f"key_{customer.name}", seller="openai", segment="direct",
+            limits=customer.limits, budgets=customer.budgets,
+        )
+        for customer in terms.customers
+    )  # fmt: skip
+    return Plan(
+        agreement="simulated", hash_key=HASH_KEY, models={MODEL: PRODUCT}, targets=targets,
+        rulings=(Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
+        epochs=(Epoch(begin_ns=0, routes={
+            f"openai|{PRODUCT}|direct": Route(candidates=tuple((index, 0) for index in range(len(clouds))))
+        }),),
+        keys=keys, leases=leases,
+        limits=tuple(RateLimit(id=name, whose="somebody", requests_per_minute=count) for name, count in terms.limits),
+        budgets=tuple(Budget(id=budget.id, whose=budget.id, cloud=budget.cloud) for budget in terms.budgets),
+        attempt_timeout_s=6.0, deadline_s=12.0,
+        settings=Settings(limits=Limits(drain_s=terms.drain_s, retries=1000), journal=copying),
+    )  # fmt: skip
+
+
+class Gateway:
+    """One of a home's gateways: a journal, and the process that writes it at present."""
+
+    def __init__(self, stage: Stage, home: "VirtualHome", number: int) -> None:
+        self.stage, self.home, self.number = stage, home, number
+        self.name = f"{home.name}/gateway-{number}"
+        self.journal = home.home.gateway_journal(number)
+        self.address = (home.name, _PORT + number)
+        self.process: Process | None = None
+        self.server: Server | None = None
+        self.deaths = 0
+
+    @property
+    def is_up(self) -> bool:
+        return self.process is not None and self.process.alive
+
+    @property
+    def serves(self) -> bool:
+        return self.stage.network.is_listening(self.address)
+
+    def start(self) -> None:
+        options = ProcessOptions(
+            plan=self.home.home.plan, spool=self.journal, host=self.address[0], port=self.address[1],
+            worker=Worker(self.number, self.home.workers), shares_limits=True,
+        )  # fmt: skip
+        self.server = Server(options, partial(SpoolWriter, segment_bytes=_SEGMENT_BYTES))
+        self.process = process_of(self.stage.world, self.stage.network, self.home.machine, self.name, self._serve)
+
+    async def _serve(self) -> None:
+        assert self.server is not None
+        try:
+            await self.server.run()
+        except (InvalidInput, SpoolBusy, OSError) as error:
+            # What its parent reads on its standard error: it is started again.
+            self.stage.world.note(f"{self.name} ended: {type(error).__name__}")
+
+    def stop(self) -> None:
+        """Ask it to stop, as SIGTERM does."""
+        if self.is_up and self.server is not None and self.process is not None and self.process.loop is not None:
+            self.process.loop.call_soon(self.server.stop)
+
+
+class VirtualHome:
+    """A home: its parent process with the lease server and the upkeep, and its gateways."""
+
+    def __init__(self, stage: Stage, machine: Machine, *, workers: int, terms: Terms, clouds: tuple[str, ...]) -> None:
+        self.stage, self.machine, self.workers = stage, machine, workers
+        self.name = machine.name
+        self.home = Home(stage.disks.root_of(machine) / "home")
+        self.process: Process | None = None
+        self.gateways = [Gateway(stage, self, number) for number in range(workers)]
+        self.stops = False
+        self.upkeep_every_s = 8.0
+        self._terms, self._clouds = terms, clouds
+
+    def prepare(self, address: str, copying: Copying, lake: Path | None) -> None:
+        """Write what a home has before it serves. Homes that share a database share the place of the `lake`."""
+        self.home.make()
+        self.home.spools.mkdir()
+        if lake is None:
+            self.home.lake.mkdir()
+        else:
+            self.home.lake.symlink_to(lake)
+        self.home.database_address.write_text(address)
+        self.home.identity()
+        plan = plan_of(self._terms, self._clouds, str(self.home.lease_socket), copying)
+        self.home.plan.write_bytes(b"".join(encode_plan(plan)))
+
+    @property
+    def is_up(self) -> bool:
+        return self.process is not None and self.process.alive
+
+    def start(self) -> None:
+        self.process = self.stage.world.spawn(self.machine, f"{self.name}/parent", self._run)
+
+    def _run(self) -> None:
+        """What `clauseway serve` does, round by round."""
+        world = self.stage.world
+        while True:
+            try:
+                with lease_server(self.home):
+                    self._serve()
+                    return
+            except Exception as error:
+                # The database or the disk: a real parent ends, and is started again by its supervisor.
+                if not _is_operating_fault(error):
+                    raise
+                world.note(f"{self.name}: the parent failed: {type(error).__name__}")
+                world.pause(1.0)
+
+    def _serve(self) -> None:
+        world = self.stage.world
+        next_round_s = 0.0
+        while not self.stops:
+            for gateway in self.gateways:
+                if not gateway.is_up:
+                    self._start_gateway(gateway)
+            if world.now_ns / 1e9 >= next_round_s:
+                self._seal()
+                next_round_s = world.now_ns / 1e9 + self.upkeep_every_s * world.chance.uniform(0.5, 1.5)
+            world.pause(0.5)
+        for gateway in self.gateways:
+            gateway.stop()
+        while any(gateway.is_up for gateway in self.gateways):
+            world.pause(0.5)
+        self._seal()
+
+    def _seal(self) -> None:
+        """Seal as a served home's upkeep does: what cannot be sealed now is tried again."""
+        try:
+            for damage in seal(self.home).damages:
+                self.stage.world.note(f"{self.name}: damage: {damage[:120]}")
+        except Exception as error:
+            if not _is_operating_fault(error):
+                raise
+            self.stage.world.note(f"{self.name} could not seal: {type(error).__name__}")
+
+    def _start_gateway(self, gateway: Gateway) -> None:
+        try:
+            register_spool(self.home, gateway.journal)
+            gateway.start()
+            self.stage.world.pause(0.2)
+            register_spool(self.home, gateway.journal)
+        except Exception as error:
+            if not _is_operating_fault(error):
+                raise
+            self.stage.world.note(f"{gateway.name} was not registered: {type(error).__name__}")
+
+
+def _is_operating_fault(error: Exception) -> bool:
+    return isinstance(error, (OSError, DBAPIError, InvalidInput))
+
+
+def follow(stage: Stage, machine: Machine, folder: Path) -> Process:
+    """Start a follower of journals."""
+
+    def run() -> None:
+        world = stage.world
+        assert world.current is not None
+        follower = Follower(folder, SECRET.encode(), lambda text: world.note(f"follower: {text[:60]}"))
+        listener = VirtualListener(world, stage.network, world.current, (machine.name, FOLLOWER_PORT))
+        follower.serve(listener)  # type: ignore[arg-type]
+
+    return stage.world.spawn(machine, f"{machine.name}/follower", run)
+
+
+# -- clouds
+
+
+class CloudCall(msgspec.Struct):
+    """A request as a cloud saw it: its tag, the units that it said it used, and whether it said so to the end."""
+
+    tag: str
+    cloud: str
+    at_ns: int
+    upstream_id: str
+    input_tokens: int
+    output_tokens: int
+    reported: bool = False
+
+
+class Cloud:
+    """A cloud: answers well, late, with errors, in parts or not at all."""
+
+    def __init__(self, stage: Stage, name: str, calls: list[CloudCall]) -> None:
+        self._stage, self.name, self._calls = stage, name, calls
+        self.trouble = 0.15
+        self.delay_s = 0.4
+        self.process = process_of(stage.world, stage.network, stage.world.machine(name), name, self._serve)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._stage.world.current is not None
+
+        def connected() -> asyncio.Protocol:
+            reader = asyncio.StreamReader(loop=loop)
+            return asyncio.StreamReaderProtocol(reader, self._connected, loop=loop)
+
+        self._stage.network.serve_loop(self._stage.world.current, loop, (self.name, 80), connected)
+        await loop.create_future()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(int(_header(head, b"content-length") or 0))
+                if not await self._answer(_header(head, b"x-client-request-id"), json.loads(body), writer):
+                    return
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, tag: str, asked: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; return whether the connection goes on."""
+        world, chance = self._stage.world, self._stage.world.chance
+        units = (chance.randint(5, 60), chance.randint(1, int(asked.get("max_tokens", 100))))
+        call = CloudCall(tag, self.name, world.now_ns, f"up-{len(self._calls)}", *units)
+        self._calls.append(call)
+        world.operations += 1
+        await asyncio.sleep(chance.expovariate(1 / self.delay_s))
+        trouble = chance.choice(("error", "busy", "drop", "stall", "cut")) if chance.random() < self.trouble else ""
+        if trouble:
+            world.faults[f"cloud: {trouble}"] += 1
+        usage = {"prompt_tokens": units[0], "completion_tokens": units[1], "total_tokens": sum(units)}
+        named = f"content-type: application/json\r\nx-request-id: {call.upstream_id}\r\n".encode()
+        if trouble in ("error", "busy"):
+            status = b"500 Sorry" if trouble == "error" else b"429 Later"
+            writer.write(b"HTTP/1.1 %b\r\n%bcontent-length: 2\r\n\r\n{}" % (status, named))
+            return True
+        if trouble == "drop":
+            writer.transport.abort()
+            return False
+        if trouble == "stall":
+            await asyncio.sleep(30)
+            return False
+        if asked.get("stream"):
+            return await self._stream(call, usage, writer, cut=trouble == "cut")
+        answer = json.dumps({
+            "id": "c1", "object": "chat.completion", "created": 1, "model": MODEL, "usage": usage,
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Yes."}}],
+        }).encode()  # fmt: skip
+        if trouble == "cut":
+            writer.write(b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n" % (named, len(answer)) + answer[:40])
+            await asyncio.sleep(0.05)
+            writer.transport.abort()
+            return False
+        writer.write(b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n" % (named, len(answer)) + answer)
+        call.reported = True
+        return True
+
+    async def _stream(self, call: CloudCall, usage: dict[str, int], writer: asyncio.StreamWriter, *, cut: bool) -> bool:
+        chance = self._stage.world.chance
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: %b\r\n"
+            b"transfer-encoding: chunked\r\n\r\n" % call.upstream_id.encode()
+        )
+        words = chance.randint(1, 6)
+        for word in range(words):
+            choice = {"index": 0, "delta": {"content": f"w{word} "}, "finish_reason": None}
+            writer.write(_piece({"id": "c1", "object": "chat.completion.chunk", "choices": [choice]}))
+            await asyncio.sleep(chance.expovariate(20))
+            if cut and word == words // 2:
+                writer.transport.abort()
+                return False
+        finish = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        writer.write(_piece({"id": "c1", "object": "chat.completion.chunk", "choices": [finish]}))
+        writer.write(_piece({"id": "c1", "object": "chat.completion.chunk", "choices": [], "usage": usage}))
+        writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        call.reported = True
+        return True
+
+
+def _piece(event: dict[str, object]) -> bytes:
+    data = b"data: %b\n\n" % json.dumps(event, separators=(",", ":")).encode()
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _header(head: bytes, name: bytes) -> str:
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.lower() == name:
+            return value.strip().decode()
+    return ""
+
+
+# -- clients
+
+
+class Answer(msgspec.Struct):
+    """What a client got for one request. `how`: whole, refused, broken (a stream that ended by an error event), gone
+    (the connection ended before the answer did), left (the client did), unreached, silent (nothing for a long time)."""
+
+    tag: str
+    gateway: str
+    sent_ns: int
+    how: str = "silent"
+    status: int = 0
+    request: str = ""
+    ended_ns: int = 0
+    input_tokens: int = -1
+    output_tokens: int = -1
+    body: bytes = b""
+
+
+class Clients:
+    """Clients that ask one after the other and at once, some of whom leave before they are answered."""
+
+    def __init__(self, stage: Stage, homes: list[VirtualHome], terms: Terms, answers: list[Answer]) -> None:
+        self._stage, self._terms, self.answers = stage, terms, answers
+        self._gateways = [gateway for home in homes for gateway in home.gateways]
+        self._tasks: set[Any] = set()
+        self.pace_s = 0.5
+        self.stops = False
+        self.process = process_of(stage.world, stage.network, stage.world.machine("outside"), "clients", self._serve)
+
+    async def _serve(self) -> None:
+        chance = self._stage.world.chance
+        while not self.stops:
+            await asyncio.sleep(chance.expovariate(1 / self.pace_s))
+            # Sometimes many come at once: what is left of a budget or limit is asked for by all of them.
+            for _ in range(chance.choice((1, 1, 1, 2, 6))):
+                task = asyncio.get_running_loop().create_task(self._ask())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _ask(self) -> None:
+        world, chance = self._stage.world, self._stage.world.chance
+        up = [gateway for gateway in self._gateways if gateway.serves]
+        gateway = chance.choice(up or self._gateways)
+        answer = Answer(f"t{len(self.answers)}", gateway.name, world.now_ns)
+        self.answers.append(answer)
+        customer = chance.choice(self._terms.customers)
+        streams, patience_s = chance.random() < 0.5, 40.0
+        leaves = chance.random() < 0.08
+        if leaves:
+            patience_s = chance.expovariate(2)
+        body = json.dumps({
+            "model": MODEL, "messages": [{"role": "user", "content": "?" * chance.randint(1, 80)}],
+            "max_tokens": chance.randint(1, 120), "stream": streams,
+        }).encode()  # fmt: skip
+        request = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {customer.secret}\r\n"
+            f"content-type: application/json\r\nx-client-request-id: {answer.tag}\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
+        ).encode() + body
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._exchange(gateway, request, answer)
+        except TimeoutError:
+            answer.how = "left" if leaves else "silent"
+        except ConnectionRefusedError:
+            answer.how = "unreached"
+        except (OSError, asyncio.IncompleteReadError):
+            answer.how = "gone"
+        answer.ended_ns = world.now_ns
+        world.note(f"{answer.tag} {answer.how} {answer.status} {answer.input_tokens}/{answer.output_tokens}")
+
+    async def _exchange(self, gateway: Gateway, request: bytes, answer: Answer) -> None:
+        reader, writer = await asyncio.open_connection(*gateway.address)
+        try:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            answer.status, answer.request = int(head[9:12]), _header(head, b"x-clauseway-request-id")
+            if _header(head, b"transfer-encoding"):
+                body = b""
+                while size := int((await reader.readuntil(b"\r\n")), 16):
+                    body += (await reader.readexactly(size + 2))[:-2]
+                await reader.readexactly(2)
+            else:
+                body = await reader.readexactly(int(_header(head, b"content-length") or 0))
+            answer.body = body
+            self._read(answer, is_stream=_header(head, b"content-type").startswith("text/event-stream"))
+        finally:
+            writer.close()
+
+    def _read(self, answer: Answer, *, is_stream: bool) -> None:
+        if answer.status != 200:
+            answer.how = "refused"
+            return
+        if not is_stream:
+            answer.how = "whole"
+            usage = json.loads(answer.body).get("usage") or {}
+            answer.input_tokens = usage.get("prompt_tokens", -1)
+            answer.output_tokens = usage.get("completion_tokens", -1)
+        else:
+            # Without being asked for, usage is not passed on; the last event says that it is all there.
+            is_whole = answer.body.endswith(b"data: [DONE]\n\n")
+            answer.how = "whole" if is_whole else "broken" if b'"error"' in answer.body else "cut short"

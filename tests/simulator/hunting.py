@@ -1,0 +1,51 @@
+"""Many seeds in a row, and the search for the seed that finds a planted bug."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from .planted import Bug, planting
+from .stories import Outcome, tell
+
+
+class FoundBug(msgspec.Struct, frozen=True):
+    """A planted bug, the law that saw it and the seed of the story; -1 where none did."""
+
+    name: str
+    law: str
+    seed: int
+
+
+class Summary(msgspec.Struct):
+    """What became of many seeds."""
+
+    seeds: int = 0
+    operations: int = 0
+    faults: dict[str, int] = {}
+    answers: dict[str, int] = {}
+    failed: list[Outcome] = []
+
+    def add(self, outcome: Outcome) -> None:
+        self.seeds += 1
+        self.operations += outcome.operations
+        self.faults = dict(sorted((Counter(self.faults) + Counter(outcome.faults)).items()))
+        self.answers = dict(sorted((Counter(self.answers) + Counter(outcome.answers)).items()))
+        if outcome.broken:
+            self.failed.append(outcome)
+
+
+def hunt(bug: Bug, seeds: Iterable[int]) -> FoundBug:
+    """Plant a bug in one story after the other until its law sees it."""
+    plant = planting(bug)
+    for seed in seeds:
+        if any(law == bug.law for law, _ in tell(seed, plant).broken):
+            return FoundBug(bug.name, bug.law, seed)
+    return FoundBug(bug.name, bug.law, -1)
+
+
+def seeds_for(bug: Bug, record: dict[str, Any], most: int) -> Sequence[int]:
+    """Return the seeds to try: first the one that found the bug the last time."""
+    known = [found["seed"] for found in record.get("planted", ()) if found["name"] == bug.name and found["seed"] >= 0]
+    return [*known, *range(most)]

@@ -1,0 +1,373 @@
+"""The laws: what holds in every story, whatever failed. Some are watched while it runs, the others judged at its end.
+
+Ground truth is what clouds answered and what clients got; nothing of it comes from the product's own books.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import select
+
+from clauseway.gateway.budgets.allowances import KeyAllowance
+from clauseway.gateway.request.attempt import Attempt
+from clauseway.metering import RequestId, Status
+from clauseway.spool import SpoolWriter
+from clauseway.storage import Control
+from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.control import schema
+from clauseway.storage.customers.leases import Lease, LeaseRequest, Leases, LeaseState, _read
+from clauseway.storage.lake.files import INTENTS, USAGE, files_of
+
+from .actors import INPUT_PRICE, OUTPUT_PRICE, Answer, BudgetTerms, CloudCall, Gateway, Terms, VirtualHome
+from .seams import Replaced
+from .world import SECOND, Process, World
+
+ACKNOWLEDGED: Final = "what was acknowledged is metered, once"
+NOWHERE: Final = "nothing is metered twice or comes from nowhere"
+COVERED: Final = "an attempt older than 50 ms is in the journal"
+BUDGETS: Final = "budgets are held over all gateways"
+RETURNED: Final = "what was not spent is free again"
+LIMITS: Final = "limits are held over all gateways"
+FENCED: Final = "a lease that is over stays over, and an old word moves none"
+STREAMS: Final = "every answer ends, as an answer or as an error"
+CLOCKS: Final = "usage keeps the instant of its event, and that of its record"
+SERVES: Final = "what is whole again serves again"
+FAULTS: Final = "no process ends by a fault of its own"
+LAWS: Final = (
+    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, SERVES, FAULTS
+)  # fmt: skip
+
+# Beside the 50 ms for which an intent may wait: a commit before it and its own, on a disk that is slow.
+_COVERED_S: Final = 0.050 + 0.1
+_MINUTE_NS: Final = 60 * SECOND
+
+
+class Begun(NamedTuple):
+    """An attempt at a cloud as it began: who made it, when, and what it reserved."""
+
+    request: RequestId
+    attempt: int
+    process: Process
+    at_ns: int
+    event_ns: int
+    wall_ns: int
+    reserved: int
+
+
+class Watch:
+    """What is watched while a story runs: attempts, admissions and leases, seen from outside."""
+
+    def __init__(self, world: World, terms: Terms) -> None:
+        self._world = world
+        self._limits = dict(terms.limits)
+        self.begun: list[Begun] = []
+        self._admitted: dict[str, deque[int]] = defaultdict(deque)
+        self.ended: dict[tuple[str, str, int], int] = {}
+        self._heard: dict[tuple[str, str, int], tuple[int, int]] = {}
+        self.failed: set[Process] = set()  # whose journal failed: nothing is promised of what was not written yet
+        self.troubled: list[tuple[int, int, str]] = []  # from, until, machine: when nothing was promised there
+
+    def install(self, replaced: Replaced) -> None:
+        watch = self
+        begin, admit, lease, end = Attempt._begin, KeyAllowance.admit, Leases.lease, Leases.end
+
+        def watched_begin(attempt: Attempt) -> None:
+            watch._begins(attempt)
+            begin(attempt)
+
+        def watched_admit(allowance: KeyAllowance, now_s: float) -> Any:
+            shortage = admit(allowance, now_s)
+            if shortage is None:
+                for window in allowance._requests:
+                    watch._admits(window.id)
+            return shortage
+
+        def watched_lease(leases: Leases, wanted: Sequence[LeaseRequest], now_ns: int) -> list[LeaseState]:
+            states = lease(leases, wanted, now_ns)
+            for request, state in zip(wanted, states, strict=True):
+                watch._leases(request, state)
+            return states
+
+        def watched_end(leases: Leases, ended: Lease, spent: int, now_ns: int) -> bool:
+            done = end(leases, ended, spent, now_ns)
+            if done:
+                watch.ended[ended.budget, ended.boot, ended.part] = spent
+            return done
+
+        fail = SpoolWriter._fail
+
+        def watched_fail(writer: SpoolWriter, error: OSError) -> None:
+            if watch._world.current is not None:
+                watch.failed.add(watch._world.current)
+            fail(writer, error)
+
+        replaced.set(SpoolWriter, "_fail", watched_fail)
+        replaced.set(Attempt, "_begin", watched_begin)
+        replaced.set(KeyAllowance, "admit", watched_admit)
+        replaced.set(Leases, "lease", watched_lease)
+        replaced.set(Leases, "end", watched_end)
+
+    def _begins(self, attempt: Attempt) -> None:
+        owner: Any = attempt._owner
+        process = self._world.current
+        assert process is not None
+        self.begun.append(
+            Begun(
+                RequestId(owner.shared.boot, owner.number), attempt.ordinal, process, self._world.now_ns,
+                owner.event_ns, process.machine.wall_ns(), attempt.reserved.picodollars,
+            )
+        )  # fmt: skip
+
+    def _admits(self, limit: str) -> None:
+        times, now_ns = self._admitted[limit], self._world.now_ns
+        times.append(now_ns)
+        while times[0] <= now_ns - _MINUTE_NS:
+            times.popleft()
+        if len(times) > self._limits[limit]:
+            self._world.breaks(
+                LIMITS, f"{len(times)} requests within a minute of {limit}, which lets {self._limits[limit]}"
+            )
+
+    def _leases(self, wanted: LeaseRequest, state: LeaseState) -> None:
+        name = wanted.budget, wanted.boot, wanted.part
+        serial, leased = self._heard.get(name, (0, 0))
+        if wanted.serial <= serial and state.leased != leased:
+            self._world.breaks(FENCED, f"word {wanted.serial} after {serial} moved {name}: {leased} to {state.leased}")
+        self._heard[name] = max(serial, wanted.serial), state.leased
+
+    def excused(self, machine: str, since_ns: int, until_ns: int) -> bool:
+        """Return whether nothing was promised of a machine at some instant between two."""
+        return any(name == machine and begin <= until_ns and end >= since_ns for begin, end, name in self.troubled)
+
+
+class Records(NamedTuple):
+    """What the product holds at the end: rows of the lake, leases, losses."""
+
+    usage: list[dict[str, Any]]
+    intents: list[dict[str, Any]]
+    leases: list[Lease]
+    losses: list[Loss]
+    budgets: dict[str, int]
+    unreadable: list[str]
+
+    @classmethod
+    def read(cls, control: Control, homes: Sequence[VirtualHome], budgets: dict[str, int]) -> "Records":
+        rows: dict[str, list[dict[str, Any]]] = {}
+        unreadable: list[str] = []
+        for kind in (USAGE, INTENTS):
+            names = [file.name for file in files_of(control, kind)]
+            paths = [
+                path
+                for name in names
+                for path in {(home.home.lake / name).resolve() for home in homes}
+                if path.exists()
+            ]
+            rows[kind] = []
+            for path in paths:
+                try:
+                    rows[kind] += pq.read_table(path).to_pylist()
+                except pa.ArrowInvalid:
+                    unreadable.append(path.name)
+        with control.reading() as connection:
+            leases = [_read(row) for row in connection.execute(select(schema.leases))]
+        return cls(rows[USAGE], rows[INTENTS], leases, Losses(control).all(), budgets, unreadable)
+
+
+class Ending(NamedTuple):
+    """A story at its end."""
+
+    world: World
+    watch: Watch
+    terms: Terms
+    records: Records
+    calls: list[CloudCall]
+    answers: list[Answer]
+    gateways: list[Gateway]
+
+
+def judge(ending: Ending) -> None:
+    """Hold everything against the laws."""
+    for law, violations in _JUDGES:
+        for text in violations(ending):
+            ending.world.breaks(law, text)
+
+
+def _acknowledged(ending: Ending) -> Iterator[str]:
+    for name in ending.records.unreadable:
+        yield f"what was sealed as {name} cannot be read"
+    by_request = defaultdict(list)
+    for row in ending.records.usage:
+        by_request[row["request_id"]].append(row)
+    lost_boots = {loss.boot for loss in ending.records.losses}
+    for answer in ending.answers:
+        if answer.how != "whole":
+            continue
+        rows = [row for row in by_request[answer.request] if row["status"] == Status.COMPLETE]
+        if len(rows) != 1 and answer.request[4:20] not in lost_boots:
+            yield f"{answer.tag} ({answer.request}) was answered whole and is metered {len(rows)} times"
+        elif rows and answer.input_tokens >= 0:
+            counted = rows[0]["input_tokens"], rows[0]["output_tokens"]
+            if counted != (answer.input_tokens, answer.output_tokens):
+                yield f"{answer.tag} says {answer.input_tokens}/{answer.output_tokens}, metered are {counted}"
+
+
+def _nowhere(ending: Ending) -> Iterator[str]:
+    calls = {call.upstream_id: call for call in ending.calls}
+    seen_attempts, seen_ids = set(), set()
+    begun = {(str(each.request), each.attempt) for each in ending.watch.begun}
+    for row in ending.records.usage:
+        attempt = row["request_id"], row["attempt"]
+        if attempt in seen_attempts:
+            yield f"attempt {attempt} is in the lake twice"
+        seen_attempts.add(attempt)
+        if attempt not in begun:
+            yield f"attempt {attempt} is in the lake, and nobody made it"
+        if row["status"] != Status.COMPLETE:
+            continue
+        call = calls.get(row["upstream_id"])
+        if call is None or row["upstream_id"] in seen_ids:
+            yield f"answer {row['upstream_id']!r} of a cloud is metered {'twice' if call else 'and was never given'}"
+            continue
+        seen_ids.add(row["upstream_id"])
+        if (row["input_tokens"], row["output_tokens"]) != (call.input_tokens, call.output_tokens):
+            yield f"{call.upstream_id} used {call.input_tokens}/{call.output_tokens}, metered is another count"
+        if row["charge_picodollars"] != call.input_tokens * INPUT_PRICE + call.output_tokens * OUTPUT_PRICE:
+            yield f"{call.upstream_id} is charged {row['charge_picodollars']}"
+
+
+def _covered(ending: Ending) -> Iterator[str]:
+    intents = {(row["request_id"], row["attempt"]) for row in ending.records.intents}
+    ends = {(row["request_id"], row["attempt"]) for row in ending.records.usage}
+    for each in ending.watch.begun:
+        attempt, process = (str(each.request), each.attempt), each.process
+        if attempt in intents and attempt not in ends:
+            yield f"attempt {attempt} has no end in the lake"
+        if attempt in intents or process in ending.watch.failed:
+            continue
+        is_young = process.ended_ns - each.at_ns < _COVERED_S * SECOND
+        # While a disk was slow or full, nothing could be written.
+        is_excused = ending.watch.excused(process.machine.name, each.at_ns, process.ended_ns)
+        if process.is_orderly or not (is_young or is_excused):
+            yield f"attempt {attempt} has no intent in the lake"
+
+
+def _budgets(ending: Ending) -> Iterator[str]:
+    records = ending.records
+    gone: dict[tuple[str, int], int] = defaultdict(int)
+    for lease in records.leases:
+        gone[lease.budget, lease.begin_ns] += lease.gone
+    for (name, begin_ns), total in gone.items():
+        if total > records.budgets[name]:
+            yield f"{total} are gone of {name} from {begin_ns}, which has {records.budgets[name]}"
+    for budget in ending.terms.budgets:
+        periods = {begin_ns for name, begin_ns in gone if name == budget.id}
+        known = _known(ending, budget)
+        if known > budget.amount * max(len(periods), 1):
+            yield f"{known} were spent of {budget.id}, which has {budget.amount} in each {budget.period}"
+        written = sum(lease.spent for lease in records.leases if lease.budget == budget.id)
+        if written < known and not any(lease.is_open for lease in records.leases):
+            yield f"{known} were spent of {budget.id}, and {written} are written down"
+
+
+def _known(ending: Ending, budget: BudgetTerms) -> int:
+    """Return what was spent of a budget at least: charges, and the reservations of attempts whose end nobody knew when
+    the lease of a dead process was ended."""
+    ends = {(row["request_id"], row["attempt"]): row for row in ending.records.usage}
+    read_by_others = {boot for _, boot, _ in ending.watch.ended}
+    total = 0
+    for row in ending.records.intents:
+        if not _counts(row, budget):
+            continue
+        end = ends.get((row["request_id"], row["attempt"]))
+        if end is not None and end["status"] != Status.LOST:
+            total += end["charge_picodollars"]
+        elif row["request_id"][4:20] in read_by_others:
+            total += row["reserved_picodollars"]
+    return total
+
+
+def _counts(row: dict[str, Any], budget: BudgetTerms) -> bool:
+    return row["organisation"] == budget.organisation and budget.cloud in ("", row["cloud"])
+
+
+def _returned(ending: Ending) -> Iterator[str]:
+    still_open = [lease for lease in ending.records.leases if lease.is_open]
+    missing = {loss.boot for loss in ending.records.losses}
+    for lease in still_open:
+        if lease.leased > 0 and lease.boot not in missing:
+            yield f"{lease.budget} of {lease.boot} is still leased: {lease.leased}"
+    if still_open or ending.records.losses:
+        return
+    intents = {(row["request_id"], row["attempt"]) for row in ending.records.intents}
+    unwritten = sum(each.reserved for each in ending.watch.begun if (str(each.request), each.attempt) not in intents)
+    for budget in ending.terms.budgets:
+        written = sum(lease.spent for lease in ending.records.leases if lease.budget == budget.id)
+        most = _known(ending, budget) + unwritten + _unheard(ending, budget)
+        if written > most:
+            yield f"{written} are written down as spent of {budget.id}, and at most {most} were"
+
+
+def _unheard(ending: Ending, budget: BudgetTerms) -> int:
+    """Return what attempts may have cost whose process knew their end, and could not write it down."""
+    lost = {
+        (row["request_id"], row["attempt"])
+        for row in ending.records.usage
+        if row["status"] == Status.LOST and _counts(row, budget)
+    }
+    return sum(each.reserved for each in ending.watch.begun if (str(each.request), each.attempt) in lost)
+
+
+def _fenced(ending: Ending) -> Iterator[str]:
+    for lease in ending.records.leases:
+        spent = ending.watch.ended.get((lease.budget, lease.boot, lease.part))
+        if spent is not None and (lease.is_open or lease.spent != spent):
+            yield f"{lease.budget} of {lease.boot} was ended at {spent} and is at {lease.spent} now"
+
+
+def _streams(ending: Ending) -> Iterator[str]:
+    by_name = {gateway.name: gateway for gateway in ending.gateways}
+    for answer in ending.answers:
+        until_ns = answer.ended_ns or ending.world.now_ns
+        machine = by_name[answer.gateway].home.machine.name
+        died = any(
+            process.name == answer.gateway
+            and process.ended_ns
+            and answer.sent_ns <= process.ended_ns <= until_ns + 5 * SECOND
+            for process in ending.world.pids.values()
+        )
+        if answer.how == "cut short":
+            yield f"{answer.tag} got a stream that ended in its middle and does not say so"
+        elif (
+            answer.how in ("gone", "silent")
+            and not died
+            and not ending.watch.excused(machine, answer.sent_ns, until_ns)
+        ):
+            yield f"{answer.tag} was left {answer.how} by {answer.gateway}, which was well"
+
+
+def _clocks(ending: Ending) -> Iterator[str]:
+    begun = {(str(each.request), each.attempt): each for each in ending.watch.begun}
+    for row in (*ending.records.usage, *ending.records.intents):
+        each = begun.get((row["request_id"], row["attempt"]))
+        if each is not None and row["event_ns"] != each.event_ns:
+            yield f"{row['request_id']} happened at {each.event_ns}, and is said to have at {row['event_ns']}"
+    for row in ending.records.intents:
+        each = begun.get((row["request_id"], row["attempt"]))
+        if each is not None and row["recorded_ns"] != each.wall_ns:
+            yield f"{row['request_id']} was recorded at {each.wall_ns}, by its row at {row['recorded_ns']}"
+
+
+Violations = Callable[[Ending], Iterator[str]]
+_JUDGES: Final[tuple[tuple[str, Violations], ...]] = (
+    (ACKNOWLEDGED, _acknowledged),
+    (NOWHERE, _nowhere),
+    (COVERED, _covered),
+    (BUDGETS, _budgets),
+    (RETURNED, _returned),
+    (FENCED, _fenced),
+    (STREAMS, _streams),
+    (CLOCKS, _clocks),
+)

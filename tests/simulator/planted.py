@@ -1,0 +1,171 @@
+"""Bugs to be planted, one at a time: a piece of the product's source, and what stands there with the bug.
+
+A bug is planted by compiling one function anew, in its own module, with the piece replaced; a piece that is not there
+any more is an error of this table. Each names the law that has to see it. The last one no law can see, and says why.
+"""
+
+import functools
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from .laws import ACKNOWLEDGED, BUDGETS, CLOCKS, COVERED, FAULTS, FENCED, LIMITS, NOWHERE, RETURNED, STREAMS
+from .seams import Replaced
+
+
+class Bug(NamedTuple):
+    """A bug: its name, where it stands (module:function), the piece and its replacement, and the law that sees it."""
+
+    name: str
+    place: str
+    piece: str
+    instead: str
+    law: str
+    why_unseen: str = ""
+
+
+BUGS = (
+    Bug(
+        "an answer ends before its record is on the disk", "clauseway.spool.writer:SpoolWriter.wait",
+        "        self._waiting.append(waiter)\n        if self._busy:",
+        "        self._loop.call_soon(waiter.durable, None)\n        if self._busy:", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a commit is written and not forced", "clauseway.spool.writer:SpoolWriter._commit",
+        "self._offset, os.RWF_DSYNC)", "self._offset, 0)", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a new segment's name is not forced", "clauseway.spool.writer:SpoolWriter._create",
+        "            force_folder(self._directory)\n", "", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a new journal's own name is not forced", "clauseway.files.whole:make_folder",
+        "        force_folder(made.parent)\n", "        pass\n", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a new segment's header is not forced", "clauseway.spool.writer:SpoolWriter._create",
+        "(header,), 0, os.RWF_DSYNC)", "(header,), 0, 0)", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a file of the lake is not forced", "clauseway.storage.lake.lake:Lake._write",
+        "with written_whole(path) as beside:", "with written_whole(path, durable=False) as beside:", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a journal whose disk failed goes on", "clauseway.spool.writer:SpoolWriter._written",
+        "            else:\n                self._fail(result)\n        elif",
+        "            else:\n                self._release()\n        elif", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a frame without room is taken for written", "clauseway.spool.writer:SpoolWriter._stall",
+        "self._tell(waiters, error)", "self._tell(waiters, None)", ACKNOWLEDGED,
+    ),
+    Bug(
+        "a segment is released while an attempt is open in it", "clauseway.spool.reader:release",
+        "        if place.segment in open_segments:\n            break\n", "", COVERED,
+    ),
+    Bug(
+        "what a dead process left open is not ended", "clauseway.gateway.process.journals:write_lost",
+        "for attempt in attempts:", "for attempt in attempts[1:]:", COVERED,
+    ),
+    Bug(
+        "a process that starts ends its own attempts", "clauseway.gateway.process.journals:_end_unended",
+        "first_own, asked.values())", "1 << 62, asked.values())", NOWHERE,
+    ),
+    Bug(
+        "a failed attempt is charged as the last answer", "clauseway.gateway.request.attempt:Attempt._append",
+        "charge = target.charge(units)", "charge = 2 * target.charge(units)", NOWHERE,
+    ),
+    Bug(
+        "what is given back stays in use until it is heard", "clauseway.gateway.budgets.slices:BudgetSlice.give_back",
+        "        self.leased -= max(self.left, 0)\n        self.left = min(self.left, 0)\n        self.low_water = 0\n"
+        "        self.owing = True\n        return self.ask()",
+        "        return self.ask(target=self.leased - max(self.left, 0))", BUDGETS,
+    ),
+    Bug(
+        "an old word moves a lease", "clauseway.storage.customers.leases:_lease",
+        "(wanted.serial <= lease.serial or not lease.is_open)", "not lease.is_open", FENCED,
+    ),
+    Bug(
+        "a lease that is over can be spoken of again", "clauseway.storage.customers.leases:_lease",
+        "(wanted.serial <= lease.serial or not lease.is_open)", "wanted.serial <= lease.serial", FENCED,
+    ),
+    Bug(
+        "what ended leases spent is free again", "clauseway.storage.customers.leases:_of_period",
+        "return [_read(row) for row in connection.execute(query)]",
+        "return [lease for row in connection.execute(query) if (lease := _read(row)).is_open]", BUDGETS,
+    ),
+    Bug(
+        "an attempt without an end cost nothing", "clauseway.app.usage.returning:_spent",
+        "attempt.reserved if attempt.status in (0, Status.LOST) else attempt.charge", "attempt.charge", BUDGETS,
+    ),
+    Bug(
+        "leases of dead processes are never ended", "clauseway.app.usage.returning:_end",
+        "ended += leases.end(part, max(own, part.spent), now_ns)", "ended += 1", RETURNED,
+    ),
+    Bug(
+        "a share of a dead process is free at once", "clauseway.app.customers.limit_shares:_lease",
+        "held_s = _MINUTE_S if ask.over else _HELD_S", "held_s = 0.5 if ask.over else LASTS_S", LIMITS,
+    ),
+    Bug(
+        "a minute is forgotten after half of it", "clauseway.gateway.budgets.windows:Window.turn",
+        "step - steps[0][0] > _WINDOW_S", "step - steps[0][0] > 5", LIMITS,
+    ),
+    Bug(
+        "a stream that breaks ends as if it were whole", "clauseway.gateway.request.lifecycle:Lifecycle.stream_broke",
+        "_last_of_stream(event, self._client.chunked)", '_last_of_stream(b"", self._client.chunked)', STREAMS,
+    ),
+    Bug(
+        "an intent is recorded under the instant of its request", "clauseway.gateway.request.attempt:Attempt._begin",
+        "recorded_ns=time_ns()", "recorded_ns=owner.event_ns", CLOCKS,
+    ),
+    Bug(
+        "a batch is sealed from its segment's begin again", "clauseway.app.usage.sealing:_seal_segment",
+        "first = lake.control.sealed_to(place.spool or registered.spool, place.segment)", "first = 0", FAULTS,
+    ),
+)  # fmt: skip
+
+UNSEEN = Bug(
+    "acknowledged frames are not counted in the header", "clauseway.spool.writer:SpoolWriter._acknowledge",
+    "os.pwrite(self._segment.descriptor, pack_acknowledged(self._frame), ACKNOWLEDGED_AT)", "pass", "",
+    "The count tells a frame that was damaged after it was forced from one that was never whole. No disk here changes "
+    "bytes that it has forced, so the count is never needed; `tests/spool` damages them and sees it.",
+)  # fmt: skip
+
+
+def planting(bug: Bug) -> Callable[[Replaced], None]:
+    """Return what plants a bug. Raise LookupError where its piece is not there, or not there once."""
+    module_name, _, path = bug.place.partition(":")
+    module = import_module(module_name)
+    *owners, name = path.split(".")
+    owner: Any = functools.reduce(getattr, owners, module)
+    function = inspect.getattr_static(owner, name)
+    source = textwrap.dedent(inspect.getsource(function))
+    piece, instead = _as_deep(bug.piece, bool(owners)), _as_deep(bug.instead, bool(owners))
+    if source.count(piece) != 1:
+        raise LookupError(f"{bug.place} has {source.count(piece)} times what {bug.name!r} replaces")
+    planted: dict[str, Any] = {}
+    code = compile(source.replace(piece, instead), f"<{bug.name}>", "exec")
+    # Its names are those of its module, whatever is replaced there later.
+    exec(code, module.__dict__, planted)
+
+    def plant(replaced: Replaced) -> None:
+        if owners:
+            replaced.set(owner, name, planted[name])
+            return
+        for other in list(sys.modules.values()):
+            if getattr(other, "__name__", "").startswith("clauseway"):
+                for held, value in list(vars(other).items()):
+                    if value is function:
+                        replaced.set(other, held, planted[name])
+
+    return plant
+
+
+def _as_deep(piece: str, is_method: bool) -> str:
+    """Return a piece of a class's source as it stands once the function is no longer in its class."""
+    lines = piece.split("\n")
+    depth = 4 if is_method else 0
+    return "\n".join(line[depth:] if line.startswith(" " * depth) else line for line in lines)

@@ -1,0 +1,319 @@
+"""A story: what one seed makes of homes, gateways, clouds, clients and faults, from its begin to its judgement."""
+
+import gc
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pyarrow
+
+from clauseway.gateway.plan.settings import Copying
+from clauseway.storage import Control
+from clauseway.storage.customers.leases import usd
+from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
+
+from .actors import Answer, BudgetTerms, Clients, Cloud, CloudCall, Customer, Gateway, Stage, Terms, VirtualHome
+from .disks import Disks, DiskTrouble
+from .laws import SERVES, Ending, Records, Watch, judge
+from .network import Network
+from .seams import Replaced, virtual
+from .world import SECOND, Machine, World
+
+_ADDRESS: Final = "postgresql://simulated/database"
+_GIGA: Final = 10**9
+# A memory file system where there is one: nothing here has to survive this process.
+_MEMORY: Final = Path("/dev/shm")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a story ended: the laws that it broke, with what was seen, and its history."""
+
+    seed: int
+    broken: tuple[tuple[str, str], ...]
+    operations: int
+    faults: dict[str, int]
+    answers: dict[str, int]
+    history: tuple[str, ...]
+
+
+# Files of a few rows: more threads would only wait for each other.
+pyarrow.set_cpu_count(1)
+pyarrow.set_io_thread_count(1)
+
+
+def tell(seed: int, plant: Callable[[Replaced], None] | None = None) -> Outcome:
+    """Let a seed's story happen. `plant` may put a bug into the product before it begins."""
+    folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return _Story(seed, folder).tell(plant)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if enabled:
+            gc.enable()
+
+
+@cache
+def _template() -> bytes:
+    """Return an empty control database."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "control.db"
+        Control.open(path).close()
+        return path.read_bytes()
+
+
+class _Story:
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.world = World(seed)
+        self.chance = self.world.chance
+        self.database = folder / "control.db"
+        self.database.write_bytes(_template())
+        self.stage = Stage(self.world, Disks(self.world, folder / "disks"), Network(self.world))
+        self.terms = self._terms()
+        self.watch = Watch(self.world, self.terms)
+        self.calls: list[CloudCall] = []
+        self.answers: list[Answer] = []
+        self.homes: list[VirtualHome] = []
+        self.clouds: list[Cloud] = []
+
+    @property
+    def gateways(self) -> list[Gateway]:
+        return [gateway for home in self.homes for gateway in home.gateways]
+
+    def tell(self, plant: Callable[[Replaced], None] | None) -> Outcome:
+        stage, replaced = self.stage, Replaced()
+        with virtual(self.world, stage.disks, stage.network, self.database):
+            try:
+                if plant is not None:
+                    plant(replaced)
+                self.watch.install(replaced)
+                self._begin()
+                self._middle()
+                self._end()
+            finally:
+                replaced.undo()
+                self.world.bury()
+        return Outcome(
+            seed=self.world.seed,
+            broken=tuple(self.world.broken),
+            operations=self.world.operations,
+            faults=dict(sorted(self.world.faults.items())),
+            answers=dict(sorted(Counter(f"{each.how} {each.status}" for each in self.answers).items())),
+            history=tuple(self.world.history),
+        )
+
+    # -- begin
+
+    def _terms(self) -> Terms:
+        chance = self.chance
+        budgets = (
+            BudgetTerms("bud_total", "acme", chance.randint(8, 40) * _GIGA, "total"),
+            BudgetTerms("bud_azure", "acme", chance.randint(8, 40) * _GIGA, "total", "azure"),
+            BudgetTerms("bud_day", "brill", chance.randint(5, 20) * _GIGA, "day"),
+        )
+        limits = (("lim_few", chance.randint(4, 12)), ("lim_many", chance.randint(15, 60)))
+        customers = (
+            Customer("acme", (0, 1), ()),
+            Customer("brill", (2,), (1,)),
+            Customer("corvo", (), (0,)),
+            Customer("dune", (), ()),
+        )
+        return Terms(budgets, limits, customers, drain_s=chance.choice((0.5, 3.0)))
+
+    def _begin(self) -> None:
+        world, chance = self.world, self.chance
+        control = Control.open(_ADDRESS)
+        tenants = Tenants(control)
+        for budget in self.terms.budgets:
+            tenants.set_budget(
+                BudgetRow(
+                    id=budget.id, organisation=budget.organisation, cloud=budget.cloud, period=budget.period,
+                    amount=usd(budget.amount), currency="USD", created_ns=1,
+                )
+            )  # fmt: skip
+        for limit, count in self.terms.limits:
+            organisation = "corvo" if limit == "lim_few" else "brill"
+            tenants.set_limit(
+                Limit(id=limit, organisation=organisation, requests_per_minute=count, tokens_per_minute=0, created_ns=1)
+            )
+        control.close()
+        world.machine("database")
+        clouds = ("azure", "aws")
+        homes = chance.choice((1, 1, 2))
+        lake = None
+        if homes > 1:
+            # Of object storage: what it has taken it has.
+            lake = self.stage.disks.root_of(world.machine("storage")) / "lake"
+            lake.mkdir()
+        for number in range(homes):
+            machine = world.machine(f"home-{'ab'[number]}")
+            machine.drift_ppm = chance.randint(-300, 300)
+            machine.offset_ns = int(chance.choice((0.0, chance.uniform(-3600, 3600))) * SECOND)
+            home = VirtualHome(
+                self.stage,
+                machine,
+                workers=chance.choice((1, 2) if homes == 1 else (1,)),
+                terms=self.terms,
+                clouds=clouds,
+            )
+            home.prepare(_ADDRESS, Copying(), lake)
+            self.stage.disks.settle(machine)
+            self.homes.append(home)
+        for home in self.homes:
+            home.start()
+        self.clouds = [Cloud(self.stage, name, self.calls) for name in clouds]
+        for cloud in self.clouds:
+            cloud.trouble, cloud.delay_s = chance.choice((0.0, 0.1, 0.4)), chance.choice((0.05, 0.4, 1.5))
+        self.world.run_seconds(1.0)
+        self.clients = Clients(self.stage, self.homes, self.terms, self.answers)
+        self.clients.pace_s = chance.choice((0.5, 1.0))
+
+    # -- middle
+
+    def _middle(self) -> None:
+        """Let faults happen for a minute or so."""
+        chance = self.chance
+        lasts_s = chance.uniform(4, 14)
+        for _ in range(chance.randint(1, 5)):
+            self.world.after(chance.uniform(0, lasts_s), chance.choice(self._faults()))
+        self.world.run_seconds(lasts_s)
+
+    def _faults(self) -> list[Callable[[], None]]:
+        return [
+            self._kill_gateway, self._kill_gateway, self._kill_parent, self._lose_power, self._lose_power,
+            self._cut_off, self._slow_network, self._jump_clock, self._disk_trouble, self._replace_gateway,
+        ]  # fmt: skip
+
+    def _some_home(self) -> VirtualHome:
+        return self.chance.choice(self.homes)
+
+    def _kill_gateway(self) -> None:
+        gateway = self.chance.choice(self.gateways)
+        if gateway.is_up and gateway.process is not None:
+            self.world.inject("gateway killed", gateway.name)
+            gateway.process.end()
+
+    def _replace_gateway(self) -> None:
+        gateway = self.chance.choice(self.gateways)
+        if gateway.is_up:
+            self.world.inject("gateway replaced", gateway.name)
+            gateway.stop()
+
+    def _kill_parent(self) -> None:
+        """Kill a home's parent; its gateways notice and stop by themselves, and it is started again."""
+        home = self._some_home()
+        if home.is_up and home.process is not None:
+            self.world.inject("parent killed", home.name)
+            home.process.end()
+            for gateway in home.gateways:
+                gateway.stop()
+            self.world.after(self.chance.uniform(0.1, 6.0), lambda: self._start(home))
+
+    def _start(self, home: VirtualHome) -> None:
+        if not home.is_up and not home.machine.is_off:
+            home.start()
+
+    def _lose_power(self) -> None:
+        home = self._some_home()
+        if home.machine.is_off:
+            return
+        home.machine.stop()
+        touched = self.stage.disks.lose_power(home.machine)
+        self.world.inject("power lost", f"{home.name}, {touched} files and names not as they were")
+        lasts_s = self.chance.uniform(0.5, 8.0)
+        self._trouble(home.machine, lasts_s + 1.0)
+
+        def on_again() -> None:
+            home.machine.restart()
+            self.stage.disks.trouble.pop(home.machine.name, None)
+            home.start()
+
+        self.world.after(lasts_s, on_again)
+
+    def _trouble(self, machine: Machine, lasts_s: float) -> None:
+        now_ns = self.world.now_ns
+        self.watch.troubled.append((now_ns, now_ns + int(lasts_s * SECOND), machine.name))
+
+    def _cut_off(self) -> None:
+        home = self._some_home()
+        other = self.world.machine(self.chance.choice(("database", "database", "outside", "azure", "aws")))
+        lasts_s = self.chance.uniform(0.5, 15.0)
+        self.world.inject("partition", f"{home.name} {other.name}")
+        self.stage.network.cut(home.machine, other)
+        self._trouble(home.machine, lasts_s + 1.0)
+        self.world.after(lasts_s, lambda: self.stage.network.heal(home.machine, other))
+
+    def _slow_network(self) -> None:
+        self.world.inject("network slow")
+        self.stage.network.slow_s = self.chance.choice((0.05, 0.4, 1.5))
+        lasts_s = self.chance.uniform(1.0, 12.0)
+        for home in self.homes:
+            self._trouble(home.machine, lasts_s + 5.0)
+        self.world.after(lasts_s, lambda: setattr(self.stage.network, "slow_s", 0.0))
+
+    def _jump_clock(self) -> None:
+        home = self._some_home()
+        seconds = self.chance.choice((-1.0, 1.0)) * self.chance.choice((0.5, 5.0, 90.0, 3600.0, 50_000.0))
+        home.machine.offset_ns += int(seconds * SECOND)
+        self.world.inject("clock jumps", f"{home.name} by {seconds:g} s")
+
+    def _disk_trouble(self) -> None:
+        home = self._some_home()
+        kind = self.chance.choice(("disk full", "disk slow", "disk fails"))
+        self.world.inject(kind, home.name)
+        trouble = DiskTrouble(is_full=kind == "disk full", is_slow=kind == "disk slow", fails=kind == "disk fails")
+        self.stage.disks.trouble[home.machine.name] = trouble
+        lasts_s = self.chance.uniform(0.3, 10.0)
+        self._trouble(home.machine, lasts_s + 3.0)
+
+        def in_order() -> None:
+            self.stage.disks.trouble.pop(home.machine.name, None)
+            if kind == "disk fails":
+                # A journal that failed stays closed: somebody changes the disk and starts the process again.
+                for gateway in home.gateways:
+                    gateway.stop()
+
+        self.world.after(lasts_s, in_order)
+
+    # -- end
+
+    def _end(self) -> None:
+        """Mend everything, see that all serve again, stop in order, and judge."""
+        world = self.world
+        self.clients.stops = True
+        for cloud in self.clouds:
+            cloud.trouble, cloud.delay_s = 0.0, 0.05
+        world.run_seconds(5.0)
+        self.stage.network.heal_all()
+        self.stage.disks.trouble.clear()
+        for home in self.homes:
+            if home.machine.is_off:
+                home.machine.restart()
+            self._start(home)
+        self._until(lambda: not self.clients.process.alive, 45.0)
+        self._until(lambda: all(gateway.serves for gateway in self.gateways), 10.0)
+        for gateway in self.gateways:
+            if not gateway.serves:
+                world.breaks(SERVES, f"{gateway.name} does not serve")
+        for home in self.homes:
+            home.stops = True
+        self._until(lambda: not any(home.is_up for home in self.homes), 30.0)
+        for home in self.homes:
+            if home.is_up:
+                world.breaks(SERVES, f"{home.name} does not stop")
+        control = Control.open(_ADDRESS)
+        records = Records.read(control, self.homes, {budget.id: budget.amount for budget in self.terms.budgets})
+        control.close()
+        judge(Ending(world, self.watch, self.terms, records, self.calls, self.answers, self.gateways))
+
+    def _until(self, is_so: Callable[[], bool], seconds_max: float) -> None:
+        """Let time pass until something is so, or for so long."""
+        end_ns = self.world.now_ns + int(seconds_max * SECOND)
+        while self.world.now_ns < end_ns and not is_so():
+            self.world.run_seconds(0.5)

@@ -1,0 +1,51 @@
+"""Seeds of the simulator: every law holds, a seed tells the same story again, and planted bugs are seen."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .hunting import hunt, seeds_for
+from .laws import LAWS
+from .planted import BUGS, UNSEEN, planting
+from .stories import tell
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "bench/evidence/simulator.json"
+# In parts, so that processes share them; `make soak` runs a thousand by the command.
+PARTS, SEEDS = 10, 200
+HUNTED = 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_law_holds_in_every_story(part: int) -> None:
+    size = SEEDS // PARTS
+    broken = {seed: tell(seed).broken for seed in range(part * size, (part + 1) * size)}
+    assert {seed: laws for seed, laws in broken.items() if laws} == {}
+
+
+def test_the_same_seed_tells_the_same_story_in_another_process() -> None:
+    command = [sys.executable, "-m", "tests.simulator", "--history", "--seed", "9"]
+    environment = {**os.environ, "PYTHONHASHSEED": "77"}
+    again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    history = tell(9).history
+    assert again.splitlines()[: len(history)] == list(history)
+    assert tell(10).history != history
+
+
+def test_there_are_twenty_bugs_and_each_stands_in_the_source() -> None:
+    assert len(BUGS) >= 20
+    for bug in (*BUGS, UNSEEN):
+        assert bug.law in LAWS or bug.why_unseen
+        planting(bug)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_a_planted_bug_is_seen(bug: object) -> None:
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    assert hunt(bug, seeds_for(bug, record, HUNTED)).seed >= 0  # type: ignore[arg-type]
