@@ -52,8 +52,12 @@ soak: $(VENV)/.dev ## the same laws with many more examples: any text, any quest
 		tests/storage/test_linearizable.py tests/app/test_killed_together.py $(ARGS)
 =======
 		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py $(ARGS)
+<<<<<<< HEAD
 	@$(BIN)/python -m tests.simulator --seeds 1000 --planted
 >>>>>>> b07e5bcc (Simulate gateways, journals, leases and sealing by seeds)
+=======
+	@$(BIN)/python -m tests.simulator --seeds 1000
+>>>>>>> 9ca3a8e8 (Run thirty simulated seeds and the planted bugs in the suite)
 	@$(BIN)/python -m bench.soak
 	@$(BIN)/python -m bench.churn
 
