@@ -91,6 +91,7 @@ def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> Non
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.flush()  # a program that starts `serve` waits for its addresses
 
 
 def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
