@@ -1,8 +1,11 @@
-"""The files of `deploy`: units that systemd takes, commands that exist, alerts on figures that exist."""
+"""The files of `deploy`: units that systemd takes, commands that exist, alerts and panels on figures that exist."""
 
+import json
 import re
 import subprocess
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -15,6 +18,7 @@ DEPLOY = ROOT / "deploy"
 UNITS = sorted(path for path in DEPLOY.iterdir() if path.suffix in (".service", ".timer"))
 PROGRAM = "/opt/clauseway/bin/clauseway"
 ALERTS = DEPLOY / "alerts.yml"
+DASHBOARD = json.loads((DEPLOY / "grafana.json").read_text())
 PAGE = (ROOT / "docs/operation.md").read_text()
 METRICS = (ROOT / "src/clauseway/gateway/process/metrics.py").read_text()
 # Prometheus' names for a sample of a family of each kind.
@@ -62,12 +66,68 @@ def test_prometheus_takes_the_alerts() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_alerts_ask_for_figures_that_the_gateway_shows() -> None:
+def samples() -> set[str]:
+    """The names of the samples that the gateway shows."""
     kinds = re.findall(r"(Counter|Gauge|Histogram)MetricFamily\(\s*\"(clauseway_\w+)\"", METRICS)
-    samples = {f"{name}{ending}" for kind, name in kinds for ending in SAMPLES[kind]}
+    return {f"{name}{ending}" for kind, name in kinds for ending in SAMPLES[kind]}
+
+
+def test_alerts_ask_for_figures_that_the_gateway_shows() -> None:
     asked = {name for rule in rules() for name in re.findall(r"clauseway_\w+", rule["expr"])}
     assert len(asked) > 10
-    assert asked - samples == set()
+    assert asked - samples() == set()
+
+
+def panels() -> list[dict[str, Any]]:
+    """The dashboard's panels without the rows that they stand under."""
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def questions() -> list[str]:
+    """What the dashboard asks Prometheus, by panels and by the variables at its top."""
+    asked = [target["expr"] for panel in panels() for target in panel["targets"]]
+    return asked + [each["query"]["query"] for each in DASHBOARD["templating"]["list"] if each["type"] == "query"]
+
+
+def test_the_dashboard_asks_for_figures_that_the_gateway_shows() -> None:
+    asked = {name for question in questions() for name in re.findall(r"clauseway_\w+", question)}
+    assert len(asked) > 15
+    assert asked - samples() == set()
+    grouped = {
+        label for question in questions() for by in re.findall(r"by \(([^)]+)\)", question) for label in by.split(", ")
+    }
+    assert [label for label in grouped - {"instance", "le"} if f'"{label}"' not in METRICS] == []
+
+
+def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
+    promtool = find("promtool", "prometheus")
+    if promtool is None:
+        pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
+    asked = [target["expr"] for panel in panels() for target in panel["targets"]]
+    recorded = [
+        {"record": f"asked:{number}", "expr": expr.replace("$__rate_interval", "5m")}
+        for number, expr in enumerate(asked)
+    ]
+    rules_file = tmp_path / "rules.json"  # YAML holds JSON
+    rules_file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": recorded}]}))
+    done = subprocess.run([*promtool, "check", "rules", rules_file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_panel_has_a_place_a_unit_and_a_sentence() -> None:
+    shown = panels()
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    assert [panel["title"] for panel in shown if not panel["description"] or not panel["targets"]] == []
+    assert [panel["title"] for panel in shown if not panel["fieldConfig"]["defaults"]["unit"]] == []
+    assert [(one["title"], other["title"]) for one, other in combinations(shown, 2) if overlap(one, other)] == []
+
+
+def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    first, second = one["gridPos"], other["gridPos"]
+    return all(
+        first[at] < second[at] + second[size] and second[at] < first[at] + first[size]
+        for at, size in (("x", "w"), ("y", "h"))
+    )
 
 
 def test_each_alert_has_a_line_of_what_to_do() -> None:
