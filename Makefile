@@ -91,11 +91,17 @@ lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 	$(LOCK) pyproject.toml --extra settle --extra sandbox --group build --constraints requirements/dev.txt \
 		--output-file requirements/up.txt
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
+	$(LOCK) requirements/site.in --output-file requirements/site.txt
 	@for family in tests/gateway/clients/*.in tests/iceberg.in tests/s3.in; do $(LOCK) $$family --output-file $${family%.in}.txt; done
 
 .PHONY: openapi
 openapi: $(VENV)/.setup ## write docs/openapi/ again, from the tables of the gateway and of the pages
 	@$(BIN)/python tools/openapi docs/openapi
+
+.PHONY: site
+site: $(VENV)/.dev build/site-libraries ## build the documentation site, which opens from a disk: build/site/index.html
+	@$(BIN)/python -m docsite build/site-libraries build/site
+	@echo 'Open build/site/index.html'
 
 .PHONY: release
 release: $(VENV)/.dev ## commit, tag and build a release into dist/, without publishing it (VERSION=0.2.0)
@@ -117,6 +123,12 @@ $(VENV)/.setup: requirements/up.txt pyproject.toml
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.setup
 	@echo 'Fetching the locked tools for development …'
 	@set -o pipefail; $(INSTALL) --requirement requirements/dev.txt | $(BRIEFLY)
+	@touch $@
+
+build/site-libraries: requirements/site.txt $(VENV)/.dev
+	@rm -rf $@
+	@echo 'Fetching the locked libraries of the site …'
+	@set -o pipefail; $(INSTALL) --no-deps --target $@ --requirement $< | $(BRIEFLY)
 	@touch $@
 
 $(COMPILED): $(VENV)/.dev pyproject.toml $(shell find src/clauseway -name '*.py')

@@ -108,7 +108,10 @@ def test_the_library_example_answers_as_the_agreement_does() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_every_link_leads_somewhere(document: Path) -> None:
     targets = [link.split("#")[0] for link in LINK.findall(document.read_text()) if "://" not in link]
-    assert [target for target in targets if target and not (document.parent / target).exists()] == []
+    missing = [target for target in targets if target and not (document.parent / target).exists()]
+    # The site makes the reference from the code, and its strict build follows these (test_site).
+    made = ROOT / "docs/reference"
+    assert [target for target in missing if not (document.parent / target).resolve().is_relative_to(made)] == []
 
 
 def test_every_path_in_the_notice_exists() -> None:

@@ -10,6 +10,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("base", "up", "dev")
+# The site's is no part of the others: its libraries are obtained apart, and never stand beside these.
+ALL = (*LOCKS, "site")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -34,7 +36,7 @@ def wanted_by(lock: str) -> list[str]:
     return list({"base": base, "up": up, "dev": dev}[lock])
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", ALL)
 def test_every_line_pins_one_package_with_its_hashes(lock: str) -> None:
     lines = lines_of(lock)
     assert lines
@@ -42,7 +44,7 @@ def test_every_line_pins_one_package_with_its_hashes(lock: str) -> None:
         assert re.fullmatch(r"[\w.-]+==[\w.!+-]+( ; [^\\]+?)?(\s+--hash=sha256:[0-9a-f]{64})+", line.strip()), line[:80]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", ALL)
 def test_no_address_and_no_path_stands_in_them(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
     assert "://" not in text
