@@ -47,17 +47,9 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes,
 soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation; memory over ten million requests and a million connections (SOAK=20: how many times)
 	@SOAK=$(or $(SOAK),20) $(BIN)/python -m pytest --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
 		tests/decisions/test_trace.py tests/decisions/test_change.py tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
-<<<<<<< HEAD
 		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py \
 		tests/storage/test_linearizable.py tests/app/test_killed_together.py $(ARGS)
-=======
-		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py $(ARGS)
-<<<<<<< HEAD
-	@$(BIN)/python -m tests.simulator --seeds 1000 --planted
->>>>>>> b07e5bcc (Simulate gateways, journals, leases and sealing by seeds)
-=======
 	@$(BIN)/python -m tests.simulator --seeds 1000
->>>>>>> 9ca3a8e8 (Run thirty simulated seeds and the planted bugs in the suite)
 	@$(BIN)/python -m bench.soak
 	@$(BIN)/python -m bench.churn
 
