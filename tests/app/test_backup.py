@@ -292,6 +292,36 @@ def test_a_backup_with_a_file_that_none_holds_is_refused(saved: Path, tmp_path: 
     assert list((tmp_path / "look").glob("*")) == []
 
 
+# names that no file of a backup can have: below another file, longer than any name, longer than any path
+IMPOSSIBLE = ["lake/{sealed}/below", "lake/" + "a" * 300, "lake" + "/aa" * 1_000]
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE, ids=["below a file", "a long name", "a long path"])
+def test_a_list_with_a_name_that_no_file_can_have_is_refused(saved: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "backup"))
+    sealed = next(path for path in (folder / "lake").rglob("*") if path.is_file()).relative_to(folder / "lake")
+    with (folder / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  {name.format(sealed=sealed)}\n")
+    with pytest.raises(InvalidInput):
+        restore(folder, Home(tmp_path / "look"))
+    assert list((tmp_path / "look").glob("*")) == []
+
+
+@pytest.mark.parametrize("database", [b"no database at all", None], ids=["another file", "overwritten inside"])
+def test_a_damaged_database_is_refused_though_its_digest_fits(
+    saved: Path, tmp_path: Path, database: bytes | None
+) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "backup"))
+    control, sums = folder / "control.db", folder / "SHA256SUMS"
+    whole = control.read_bytes()
+    control.write_bytes(database or whole[:4096] + b"\xff" * 8192 + whole[12288:])
+    before, now = (sha256(content).hexdigest() for content in (whole, control.read_bytes()))
+    sums.write_text(sums.read_text().replace(before, now))
+    with pytest.raises(InvalidInput, match=r"the backup is damaged: control\.db"):
+        restore(folder, Home(tmp_path / "look"))
+    assert list((tmp_path / "look").glob("*")) == []
+
+
 def test_agreements_of_the_home_come_back_under_their_names(home: Home, tmp_path: Path) -> None:
     run("agreement", "new", "ours", cwd=home.root)
     home.configuration.write_text('agreement = ["ours"]\n')

@@ -229,7 +229,7 @@ def _object(line: bytes, path: Path) -> tuple[dict[str, Any], str]:
     """Return a line's object, and the problem with it; empty where there is none."""
     try:
         row = msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = line.decode("utf-8", "replace").rstrip("\n")
         return {"line": text}, f"no object: {error}"
     try:

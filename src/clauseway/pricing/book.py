@@ -341,14 +341,26 @@ def _fields(line: str) -> list[str]:
 
 
 def _ambiguities(entries: Sequence[PriceEntry], name: str) -> list[Problem]:
-    """Return a problem for each pair in which neither entry wins; the problem names the later
-    line."""
-    problems = []
+    """Return a problem for each line that meets an earlier line of which neither wins; the problem
+    names the first of these."""
+    problems: list[Problem] = []
+    by_specificity: dict[int, list[PriceEntry]] = {}
+    for entry in entries:
+        by_specificity.setdefault(entry.specificity, []).append(entry)
     for earlier, later in _comparable(entries):
+        # One problem a line is enough to mend it, and a book of one line repeated stays readable.
+        if problems and problems[-1].line == later.line:
+            continue
         if not _ambiguous(earlier, later):
             continue
-        # A third entry that names the conditions of both decides between them.
-        if any(_decides(entry, earlier, later) for entry in entries):
+        # A third entry that names the conditions of both decides between them; it names more.
+        deciding = (
+            entry
+            for specificity, candidates in by_specificity.items()
+            if specificity > earlier.specificity
+            for entry in candidates
+        )
+        if any(_decides(entry, earlier, later) for entry in deciding):
             continue
         day = later.interval.intersect(earlier.interval).begin
         todo = "End one before the other begins, or add a line that names the conditions of both."

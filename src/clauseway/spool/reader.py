@@ -186,7 +186,9 @@ class _File:
         begin = offset - self._begin
         if begin < 0 or begin + size > len(self._block):
             self._begin, begin = offset, 0
-            self._block = os.pread(self._descriptor, max(size, _BLOCK_BYTES), offset)
+            # A damaged header may claim gigabytes: memory is taken for bytes that are there.
+            there = max(os.fstat(self._descriptor).st_size - offset, 0)
+            self._block = os.pread(self._descriptor, min(max(size, _BLOCK_BYTES), there), offset)
         return self._block[begin : begin + size]
 
     def forget(self) -> None:

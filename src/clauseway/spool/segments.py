@@ -106,7 +106,8 @@ def _recover_header(path: Path, spool: bytes | None) -> SegmentHeader | None:
         frame = unpack_frame_header(file.read(FRAME_HEADER.size))
         if frame is None or frame.number or len(data) < SEGMENT_HEADER.size:
             return None
-        payload = file.read(frame.length)
+        # A damaged header may claim gigabytes: memory is taken for bytes that are there.
+        payload = file.read(min(frame.length, path.stat().st_size))
     *_, own, _, _, boot, _, acknowledged = SEGMENT_HEADER.unpack_from(data)
     # The first frame proves the seed: one of the two checksums makes it valid.
     stored, computed = seeds_of(data)

@@ -37,6 +37,8 @@ OF_THE_HOME = frozenset(
         *SMALL_FILES,
     )
 )
+# Longer names are no file's on Linux (NAME_MAX; PATH_MAX less the folders of backup and home).
+_PART_BYTES_MAX, _NAME_BYTES_MAX = 255, 2_000
 _ANOTHER = "Take an earlier backup, or another copy of this one."
 
 
@@ -103,7 +105,7 @@ def look_at(root: Path) -> Backup:
     _refuse_later(root, about)
     try:
         decoded = msgspec.json.decode(about, type=About)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refused(str(error), root / ABOUT, _ANOTHER) from None
     return Backup(
         root=root, about=decoded, digests=digests, digest=hashlib.sha256(listed).hexdigest()
@@ -176,7 +178,10 @@ def _is_digest(text: str) -> bool:
 
 def _is_inside(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    return bool(parts) and not name.startswith("/") and ".." not in parts and "\0" not in name
+    written = [len(part.encode("utf-8", "replace")) for part in parts]
+    if not parts or max(written) > _PART_BYTES_MAX or sum(written) > _NAME_BYTES_MAX:
+        return False
+    return not name.startswith("/") and ".." not in parts and "\0" not in name
 
 
 class _Versions(msgspec.Struct):
@@ -190,7 +195,7 @@ class _Versions(msgspec.Struct):
 def _refuse_later(root: Path, about: bytes) -> None:
     try:
         written = msgspec.json.decode(about, type=_Versions)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refused(str(error), root / ABOUT, _ANOTHER) from None
     if written.format <= FORMAT and written.tables <= versions.PRESENT:
         return

@@ -52,6 +52,7 @@ from clauseway.spool.writer import close_copy
 from clauseway.storage import Control
 from clauseway.storage.books.losses import RESTORED, Loss, Losses, Spool
 from clauseway.storage.control.audit_check import check
+from clauseway.storage.control.sqlite_check import damage_in
 from clauseway.storage.customers.leases import NOBODY, LeaseRequest, Leases, usd
 from clauseway.storage.lake.files import every_file, forget
 from clauseway.values import InvalidInput, Problem, day_of
@@ -110,6 +111,7 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
     part = _begun(home, backup)
     try:
         written = _copy(backup, part.root)
+        _refuse_damaged_database(backup, part)
         restored = _made_anew(part, backup, over)
         _appear(part.root, home.root)
     # An interrupt too must leave nothing behind.
@@ -156,10 +158,11 @@ def _copy(backup: Backup, part: Path) -> int:
     written = 0
     for name in names:
         target = part / _place(backup, name)
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             content = copy_hashed(backup.root / name, target)
-        except (FileNotFoundError, IsADirectoryError):
+        # The list may name what is not there, and a file below another file.
+        except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError):
             problems.append(damaged(backup.root, name, backup.digests[name], ""))
             continue
         if content.digest != backup.digests[name]:
@@ -170,6 +173,20 @@ def _copy(backup: Backup, part: Path) -> int:
     if problems:
         raise InvalidInput(*problems)
     return written
+
+
+def _refuse_damaged_database(backup: Backup, part: Home) -> None:
+    """Raise InvalidInput where the control data is no database, though its digest fits: it was
+    damaged before it was backed up, or somebody altered the backup."""
+    if damage := damage_in(part.root / CONTROL):
+        raise InvalidInput(
+            Problem(
+                what=f"the backup is damaged: {CONTROL}",
+                why=f"it is not a whole database: {damage}",
+                where=str(backup.root / CONTROL),
+                todo="Take an earlier backup, or another copy of this one.",
+            )
+        )
 
 
 def _place(backup: Backup, name: str) -> str:

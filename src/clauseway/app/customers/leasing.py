@@ -82,12 +82,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "")
         answer_to = self._lease if self.path == "/leases" else self.server.others.get(self.path)
         # A body is read into memory whole, so its length is bounded before.
-        if answer_to is None or not length.isdigit() or int(length) > _CALL_BYTES:
+        if (
+            answer_to is None
+            or not (length.isascii() and length.isdigit())
+            or int(length) > _CALL_BYTES
+        ):
             self._answer(404, b'{"error": {"message": "The lease server knows POST /leases."}}')
             return
         try:
             answered = answer_to(self.rfile.read(int(length)))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._answer(400, msgspec.json.encode({"error": {"message": str(error)}}))
             return
         self._answer(200, answered)

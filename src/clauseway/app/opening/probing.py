@@ -49,7 +49,13 @@ class CloudAnswer(msgspec.Struct, frozen=True):
         try:
             error = msgspec.json.decode(self.body)["error"]
             text = error["message"] if isinstance(error, dict) else error
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+            KeyError,
+            TypeError,
+        ):
             text = self.body.decode("utf-8", "replace")
         return " ".join(str(text).split())[:_SAID_CHARACTERS_MAX]
 

@@ -70,7 +70,7 @@ def read_statement(path: Path) -> HandedStatement:
         return HandedStatement(format="csv", content=content, statement=None)
     try:
         statement = msgspec.json.decode(content, type=Statement)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(path, f"it is not a statement: {error}") from None
     return HandedStatement(format="json", content=content, statement=statement)
 

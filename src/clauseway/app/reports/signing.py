@@ -315,7 +315,7 @@ def _read(path: Path) -> Signatures:
         document = msgspec.json.decode(path.read_bytes(), type=Signatures)
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem, todo = "no signatures", f"Give a document of the format {FORMAT}."
         raise InvalidInput(
             Problem(what=problem, why=str(error), where=str(path), todo=todo)

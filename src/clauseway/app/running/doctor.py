@@ -312,7 +312,7 @@ class _DeploymentChecks:
             return self._check("answer", asked)
         try:
             there = {str(model["id"]) for model in msgspec.json.decode(body)["data"]}
-        except (msgspec.DecodeError, KeyError, TypeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
             return self._check(
                 "answer",
                 f"{asked}, but no list of models",

@@ -38,7 +38,7 @@ def format_of(path: Path) -> str:
             return "parquet" if "request_id" in pq.read_schema(path).names else "focus"
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING_BYTES)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise InvalidInput(_unreadable(path, error)) from None
     # Every CloudEvent must have `specversion`; OTLP's JSON opens with the list of resources.
     if b'"specversion"' in beginning:
@@ -96,7 +96,7 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
         raise InvalidInput(
             Problem(what=message, why=why, where=str(path), line=1, todo=todo)
         ) from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise InvalidInput(_unreadable(path, error)) from None
 
 

@@ -114,9 +114,9 @@ def event_of(frame: Frame) -> bytes:
             error = {"type": _error_type(frame.name), "message": failure.message or frame.name}
             return _event("error", msgspec.json.encode({"type": "error", "error": error}))
         data = b64decode(_decode_chunk(frame.payload).bytes, validate=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, Base64Error) as error:
+        return _event(_decode_type(data), data)
+    except (msgspec.DecodeError, UnicodeDecodeError, Base64Error, RecursionError) as error:
         raise BadFrame(f"a frame cannot be read: {error}") from error
-    return _event(_decode_type(data), data)
 
 
 class _Typed(msgspec.Struct, frozen=True, gc=False):

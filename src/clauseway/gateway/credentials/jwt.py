@@ -20,5 +20,5 @@ def expiry_s(token: str) -> int:
         return msgspec.json.decode(
             urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=_Claims
         ).exp
-    except (Error, ValueError, msgspec.DecodeError):
+    except (Error, ValueError, RecursionError, msgspec.DecodeError):
         return 0

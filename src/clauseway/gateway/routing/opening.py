@@ -44,7 +44,7 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
         if not plan.parts:  # all in one line: as somebody else writes it
             lines = lines_of(list(encode_plan(plan)))
             plan = PLAN.decode(next(lines))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise no_plan(str(error), where) from None
     yield
     targets: list[Target] = []
@@ -68,7 +68,7 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
                         key, number, len(plan.policies), len(limits), len(budgets)
                     )
                 keys.add(line, part.keys)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise no_plan(f"line {count + 2}: {error}", where) from None
         for target in part.targets:
             try:

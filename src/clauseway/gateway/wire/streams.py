@@ -198,7 +198,7 @@ class EventStream:
             chunk = _decode_chunk(data)
             members = _decode_members(data)
         # No JSON as we know it: the client may read it.
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return event
         if "usage" not in members:
             return event

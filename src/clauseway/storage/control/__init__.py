@@ -5,6 +5,7 @@ into it.
     schema        the tables
     engines       SQLite in a file, or a PostgreSQL server
     versions      the numbered versions of the tables; migrations: a script for each
+    sqlite_check  whether a file from elsewhere is a whole database
     journal       the journal in SQL
     actor         the person whom records name
     chained       the tables whose rows the log chains, and a digest of each row

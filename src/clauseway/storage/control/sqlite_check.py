@@ -1,0 +1,18 @@
+"""Whether a file is a whole SQLite database: of one that came from elsewhere, before it is opened."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+
+def damage_in(path: Path) -> str:
+    """Return what is damaged in a database, in SQLite's words; empty where nothing is.
+
+    The file is read from its begin to its end.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            [(first,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if first == "ok" else str(first)
