@@ -44,14 +44,25 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes,
 	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation; memory over ten million requests and a million connections (SOAK=20: how many times)
-	@SOAK=$(or $(SOAK),20) $(BIN)/python -m pytest --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
+soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation, a thousand simulated seeds; every reader fuzzed; memory over ten minutes of requests and 300,000 connections (SOAK=5: how many times)
+	@SOAK=$(or $(SOAK),5) $(BIN)/python -m pytest --numprocesses 2 --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
 		tests/decisions/test_trace.py tests/decisions/test_change.py tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
 		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py \
 		tests/storage/test_linearizable.py tests/app/test_killed_together.py $(ARGS)
 	@$(BIN)/python -m tests.simulator --seeds 1000
-	@$(BIN)/python -m bench.soak
-	@$(BIN)/python -m bench.churn
+	@$(MAKE) fuzz
+	@$(BIN)/python -m bench.soak --minutes 10
+	@$(BIN)/python -m bench.churn --connections 300000
+
+.PHONY: fuzz
+fuzz: MINUTES ?= 25
+fuzz: $(VENV)/.dev ## give every reader 100,000 inputs that are nearly right, those where one takes long fewer; records what came of it in so many minutes (MINUTES=25)
+	@$(BIN)/python tests/readers/fuzzing.py --soak --minutes $(MINUTES) --processes 2 --record bench/evidence/fuzzing.json $(ARGS)
+	@$(MAKE) evidence
+
+.PHONY: evidence
+evidence: $(VENV)/.dev ## write docs/evidence.md again, from the records in bench/evidence
+	@$(BIN)/python -m bench.evidence_page
 
 .PHONY: live
 live: $(VENV)/.dev ## the doctor's checks and one real request to each cloud account that the environment names

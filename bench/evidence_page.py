@@ -1,0 +1,166 @@
+"""`python -m bench.evidence_page` (`make evidence`): docs/evidence.md, written from the records in bench/evidence.
+
+A record is a file of JSON that a run wrote: its kind, the day, the machine, the commit, and what was seen. The page
+says of each kind what its record says, or that there is none; a test holds the page to the records.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/evidence.md"
+RECORDS = ROOT / "bench/evidence"
+Record = Mapping[str, Any]
+
+HEAD = """\
+# Evidence
+
+What was tried to break Clauseway, how often, and what came of it. `make evidence` writes this page from the records in
+[bench](../bench)/evidence, which the runs themselves wrote; a test holds the page to the records. What each
+protection is against stands in [the threat model](threat-model.md), what to do when something breaks in
+[operation](operation.md)."""
+
+NOT_SHOWN = """\
+## What this does not show
+
+- The simulator runs our classes on a disk, a network and a clock of its own: a real kernel, a real file system and a
+  real database are in the kills alone.
+- A law finds what breaks it. What no law says (a right amount by a wrong reading of an agreement, a page that misleads)
+  is looked for by other tests and by people.
+- Inputs are made by chance from valid ones. No instrument leads them to lines that were not run, so a fault behind a
+  rare sequence of bytes may be there still; a digest or a signature that has to fit is fitted only where the reader
+  says so.
+- The inputs are read one at a time. What many do at once is the business of the kills and of `make soak`.
+- Clouds are simulated throughout. What a real one answers is seen by `make live`, with an account of yours.
+- Every run was on the one machine that its line names. Nobody outside this project has repeated it: each section
+  says how.
+- The libraries (SQLite, DuckDB, Arrow, httptools, OpenSSL) are taken as they are; what their own readers do with an
+  input is seen only as far as it ends our process or takes its memory."""
+
+
+def records(folder: Path = RECORDS) -> dict[str, Record]:
+    """The records, by kind."""
+    written = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    return {record["kind"]: record for record in written}
+
+
+def page(recorded: Mapping[str, Record]) -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for kind, (title, repeat, told) in SECTIONS.items():
+        parts.append(f"## {title}")
+        if kind in recorded:
+            parts += [
+                "\n".join(told(recorded[kind])),
+                f"Repeat it: {repeat}. {_made(recorded[kind])}",
+            ]
+        else:
+            parts.append(
+                f"No record: there is no file of the kind `{kind}` in bench/evidence. {repeat} writes one."
+            )
+    return "\n\n".join([*parts, NOT_SHOWN]) + "\n"
+
+
+def _made(record: Record) -> str:
+    return f"Recorded on {record['day']}, on {record['machine']}, at commit `{record['commit']}`."
+
+
+def _figure(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _named(counts: Mapping[str, object] | list[object]) -> str:
+    """Names with their counts, or names alone, in one sentence."""
+    if isinstance(counts, Mapping):
+        return ", ".join(
+            f"{name.replace('_', ' ')} {_figure(count)}" for name, count in counts.items()
+        )
+    return ", ".join(map(str, counts))
+
+
+# What every record has, and what has a place of its own in a section.
+_USUAL = (
+    "kind",
+    "day",
+    "machine",
+    "commit",
+    "seeds",
+    "operations",
+    "faults",
+    "laws",
+    "planted",
+    "kills",
+    "what",
+)
+
+
+def _others(record: Record) -> Iterator[str]:
+    """Whatever else a record says, a line each: nothing of it is left out."""
+    for name, value in record.items():
+        if name not in _USUAL:
+            told = _named(value) if isinstance(value, dict | list) else _figure(value)
+            yield f"- {name.replace('_', ' ')}: {told}"
+
+
+def _simulated(record: Record) -> Iterator[str]:
+    yield f"**{_figure(record['seeds'])} seeds**, {_figure(record['operations'])} operations. A seed replays exactly."
+    yield ""
+    yield f"- faults: {_named(record['faults'])}"
+    yield from (f"- law: {law}" for law in record["laws"])
+    yield from _others(record)
+    yield ""
+    yield f"**{len(record['planted'])} planted bugs**, each a patch of the product, and the seed that finds it first:"
+    yield ""
+    yield "| bug | law that it broke | seed |"
+    yield "|---|---|---|"
+    yield from (f"| {bug['name']} | {bug['law']} | {bug['seed']} |" for bug in record["planted"])
+
+
+def _killed(record: Record) -> Iterator[str]:
+    yield f"**{_figure(record['kills'])} kills** of real processes: {_named(record['what'])}."
+    yield ""
+    yield from _others(record)
+
+
+def _fuzzed(record: Record) -> Iterator[str]:
+    readers = record["readers"]
+    inputs, broken = (sum(reader[name] for reader in readers) for name in ("inputs", "broken"))
+    yield f"**{inputs:,} inputs** to {len(readers)} readers; {broken} kinds of input broke a law. The laws: an input"
+    yield "gives a value or an error of the reader's own, and no other exception; the process goes on; memory grows by"
+    yield f"no more than {record['memory_mb_max']:g} MB beyond what valid inputs take; one input takes no more than"
+    yield f"{record['cpu_s_max']:g} s of processor. Kept are inputs that broke a law before it was mended: the suite"
+    yield "gives them again. Readers of which one input takes long get fewer."
+    yield ""
+    yield "| reader | inputs | values | refused | broke a law | kept | memory MB | slowest s |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for reader in readers:
+        counts = (reader[name] for name in ("inputs", "values", "refused", "broken", "kept"))
+        cells = [
+            reader["name"],
+            *map(_figure, counts),
+            str(reader["memory_mb"]),
+            str(reader["slowest_s"]),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+# The kind of a record: title, how to repeat it, what is told of it.
+SECTIONS = {
+    "simulator": ("The simulator", "`make soak`", _simulated),
+    "kills": ("Kills", "`make soak`", _killed),
+    "fuzzing": ("Every reader fuzzed", "`make fuzz`", _fuzzed),
+}
+
+
+def main() -> int:
+    argparse.ArgumentParser(prog="python -m bench.evidence_page", description=__doc__).parse_args()
+    PAGE.write_text(page(records()))
+    print(f"Wrote {PAGE.relative_to(ROOT)}: {', '.join(records())}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

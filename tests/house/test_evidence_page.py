@@ -1,0 +1,56 @@
+"""docs/evidence.md says what the records say, and of what there is no record it says so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from bench.evidence_page import PAGE, RECORDS, SECTIONS, page, records
+
+USUAL = {"day": "2026-11-22", "machine": "a machine", "commit": "abc1234"}
+RECORDED: Mapping[str, Mapping[str, Any]] = {
+    "simulator": {
+        "kind": "simulator", **USUAL, "seeds": 10_000, "operations": 123_456, "faults": {"torn_writes": 77},
+        "laws": ["nothing acknowledged is lost"], "planted": [{"name": "a lost end", "law": "nothing lost", "seed": 7}],
+        "unseen": ["a wrong word in a log"],
+    },
+    "kills": {"kind": "kills", **USUAL, "kills": 240, "what": {"gateways": 200}, "recounted": 99_999, "overshoot": 0},
+    "fuzzing": {
+        "kind": "fuzzing", **USUAL, "memory_mb_max": 300.0, "cpu_s_max": 5.0,
+        "readers": [{"name": "plans", "inputs": 100_000, "values": 9_000, "refused": 91_000, "broken": 0, "kept": 2,
+                     "memory_mb": 1.5, "slowest_s": 0.25}],
+    },
+}  # fmt: skip
+
+
+def test_the_page_is_what_the_records_say() -> None:
+    assert PAGE.read_text() == page(records())
+
+
+def test_each_record_has_its_kind_its_day_its_machine_and_its_commit() -> None:
+    for kind, record in records().items():
+        assert (RECORDS / f"{kind}.json").exists()
+        assert kind in SECTIONS
+        assert all(record[name] for name in USUAL), kind
+
+
+@pytest.mark.parametrize("kind", SECTIONS)
+def test_a_record_is_told_whole_and_a_missing_one_is_told_as_missing(kind: str) -> None:
+    told, untold = page({kind: RECORDED[kind]}), page({})
+    assert f"no file of the kind `{kind}`" in untold
+    assert f"no file of the kind `{kind}`" not in told
+    for words in ("2026-11-22", "a machine", "`abc1234`"):
+        assert words in told
+        assert words not in untold
+    for value in _values(RECORDED[kind]):
+        assert value in told, value
+
+
+def _values(record: object) -> list[str]:
+    """Every text and figure in a record, as the page writes it."""
+    if isinstance(record, Mapping):
+        return [value for name, inner in record.items() if name != "kind" for value in _values(inner)]
+    if isinstance(record, list):
+        return [value for inner in record for value in _values(inner)]
+    if isinstance(record, float):
+        return [f"{record:g}"]
+    return [f"{record:,}" if isinstance(record, int) else str(record)]
