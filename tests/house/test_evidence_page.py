@@ -15,7 +15,7 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
     },
     "kills": {"kind": "kills", **USUAL, "kills": 240, "what": {"gateways": 200}, "recounted": 99_999, "overshoot": 0},
     "fuzzing": {
-        "kind": "fuzzing", **USUAL, "memory_mb_max": 300.0, "cpu_s_max": 5.0,
+        "kind": "fuzzing", **USUAL, "seed": "17", "memory_mb_max": 300.0, "cpu_s_max": 5.0,
         "readers": [{"name": "plans", "inputs": 100_000, "values": 9_000, "refused": 91_000, "broken": 0, "kept": 2,
                      "memory_mb": 1.5, "slowest_s": 0.25}],
     },

@@ -255,7 +255,8 @@ def kept_inputs(name: str) -> Iterator[Path]:
 
 
 def _record(results: Sequence[Fuzzed], seed: str) -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+    described = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
+    commit = subprocess.run(described, cwd=ROOT, capture_output=True, text=True).stdout
     return {
         "kind": "fuzzing",
         "day": str(datetime.now(UTC).date()),
@@ -268,7 +269,7 @@ def _record(results: Sequence[Fuzzed], seed: str) -> dict[str, Any]:
             {
                 "name": each.reader, "inputs": each.inputs, "values": each.values, "refused": each.refused,
                 "broken": len(each.broken), "kept": len(list(kept_inputs(each.reader))), "memory_mb": each.memory_mb,
-                "slowest_s": each.slowest_s, "cpu_s": each.cpu_s,
+                "slowest_s": each.slowest_s,
             }
             for each in results
         ],
@@ -323,6 +324,7 @@ def main() -> int:
             path.write_bytes(bytes.fromhex(one.input))
             print(f"    {one.number}: {one.how}\n      {one.where}\n      {path}", flush=True)
     if asked.record:
+        asked.record.parent.mkdir(parents=True, exist_ok=True)
         asked.record.write_text(json.dumps(_record(results, asked.seed), indent=1) + "\n")
     return 1 if any(done.broken for done in results) else 0
 
