@@ -135,6 +135,8 @@ def _read(reader: Any, seed: str, numbers: range, until_s: float, progress: Prog
         kept = () if numbers.start else kept_inputs(reader.name)
         for path in kept:
             how, where, _, _ = _tried(reader, read, path.read_bytes())
+            if not how and (now_mb := _peak_mb()) > peak_mb + MEMORY_MB:
+                how, peak_mb = f"memory: it grew by {now_mb - before_mb:.0f} MB", now_mb
             if how:
                 broken[path.name] = Broken(-1, f"{path.name}: {how}", where, 0, "")
         for number in numbers:

@@ -122,4 +122,8 @@ def refuse_any(rows: Sequence[RowReader], *more: Problem) -> None:
 
 
 def _fields(line: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line]))]
+    """Return the fields of a line; none where it cannot be one (a field of more than 128 KB)."""
+    try:
+        return [field.strip() for field in next(csv.reader([line]))]
+    except csv.Error:
+        return []

@@ -14,6 +14,7 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from clauseway.values import InvalidInput, Problem
 
@@ -186,7 +187,19 @@ def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
 
 
 def _parsed(text: str) -> Any:
-    """Return the content with its lines. Tags build nothing: they stay what they are."""
+    """Return the content with its lines. Tags build nothing: they stay what they are.
+
+    Raise ValueError where it nests too deeply: depth is looked at before anything is built, because
+    its cost grows with the square of the depth.
+    """
+    depth = 0
+    for event in YAML(typ="rt").parse(text):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+        if depth > _DEPTH_MAX:
+            raise ValueError(f"it nests more than {_DEPTH_MAX} levels deep")
     return YAML(typ="rt").load(text)
 
 

@@ -94,12 +94,17 @@ def convert(amount: Decimal, rate: Fraction) -> Decimal:
 def read_rates(text: str, source: str) -> Rates:
     """Read the rates of a CSV file. Raise InvalidInput with everything wrong in it."""
     reader = csv.reader(text.splitlines())
-    if next(reader, None) != _COLUMNS:
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        what = f"not a line of CSV ({error})"
+        raise InvalidInput(_problem(source, reader.line_num, what, ",".join(_COLUMNS))) from None
+    if not rows or rows[0][1] != _COLUMNS:
         raise InvalidInput(_problem(source, 1, "unexpected columns", ",".join(_COLUMNS)))
     rates: list[Rate] = []
     problems: list[Problem] = []
-    for row in filter(None, reader):
-        for parsed in _read(row, source, reader.line_num):
+    for line, row in rows[1:]:
+        for parsed in _read(row, source, line) if row else ():
             if isinstance(parsed, Problem):
                 problems.append(parsed)
             # EUR,USD and USD,EUR are one pair.
@@ -109,9 +114,7 @@ def read_rates(text: str, source: str) -> Rates:
                 for earlier in rates
             ):
                 problems.append(
-                    _problem(
-                        source, reader.line_num, f"a second rate of the pair on {parsed.day}", "one"
-                    )
+                    _problem(source, line, f"a second rate of the pair on {parsed.day}", "one")
                 )
             else:
                 rates.append(parsed)

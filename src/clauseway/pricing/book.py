@@ -313,7 +313,9 @@ def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
         number, text_ = lines[0] if lines else (1, "")
         message = "the first line is not the header of a price book"
         return [], [
-            Problem(what=message, why=f"it reads {text_!r}", where=name, line=number, todo=todo)
+            Problem(
+                what=message, why=f"it reads {text_[:200]!r}", where=name, line=number, todo=todo
+            )
         ]
     good, problems = [], []
     for number, line in lines[1:]:
@@ -337,7 +339,11 @@ def _is_header(names: Sequence[str]) -> bool:
 
 
 def _fields(line: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line]))]
+    """Return the fields of a line; none where it cannot be one (a field of more than 128 KB)."""
+    try:
+        return [field.strip() for field in next(csv.reader([line]))]
+    except csv.Error:
+        return []
 
 
 def _ambiguities(entries: Sequence[PriceEntry], name: str) -> list[Problem]:

@@ -109,6 +109,10 @@ USAGE_COLUMNS = (
 )
 
 
+# Longer names of providers and meters are none; only their begin is looked at.
+_NAME_CHARACTERS_MAX = 1_000
+
+
 class BillNames(msgspec.Struct, frozen=True, kw_only=True):
     """The names of an agreement, by which a bill is read.
 
@@ -296,10 +300,10 @@ def _named_by(value: object, own: Mapping[str, str], usual: Mapping[str, str]) -
     The agreement's `own` names are whole words; vendors' `usual` ones any beginning.
     """
     written = str(value or "")
-    words = re.split(r"[^a-z0-9]+", written.lower())
-    first_words = {"-".join(words[:count]) for count in range(1, len(words) + 1)}
+    words = re.split(r"[^a-z0-9]+", written[:_NAME_CHARACTERS_MAX].lower())
     for name, meant in own.items():
-        if name in first_words:
+        # A name of two words is held against the first two.
+        if "-".join(words[: name.count("-") + 1]) == name:
             return meant
     text = written.lower()
     return next((meant for name, meant in usual.items() if text.startswith(name)), written)
@@ -308,7 +312,9 @@ def _named_by(value: object, own: Mapping[str, str], usual: Mapping[str, str]) -
 def _product(words: Sequence[str], products: tuple[str, ...]) -> str:
     """Return the longest product named in the first column that names one; `gpt 5.4 Inp` names
     gpt-5.4."""
-    return next(filter(None, (_product_in(word, products) for word in words)), "")
+    # The cache keeps what it is asked, so nothing is asked that is too long to be a meter's name.
+    named = (_product_in(word[:_NAME_CHARACTERS_MAX], products) for word in words)
+    return next(filter(None, named), "")
 
 
 @lru_cache(maxsize=4096)  # meters come again in every row
