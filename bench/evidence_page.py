@@ -19,7 +19,7 @@ HEAD = """\
 # Evidence
 
 What was tried to break Clauseway, how often, and what came of it. `make evidence` writes this page from the records in
-[bench](../bench)/evidence, which the runs themselves wrote; a test holds the page to the records. What each
+[bench/evidence](../bench/evidence), which the runs themselves wrote; a test holds the page to the records. What each
 protection is against stands in [the threat model](threat-model.md), what to do when something breaks in
 [operation](operation.md)."""
 
@@ -132,7 +132,8 @@ def _fuzzed(record: Record) -> Iterator[str]:
     yield "gives a value or an error of the reader's own, and no other exception; the process goes on; memory grows by"
     yield f"no more than {record['memory_mb_max']:g} MB beyond what valid inputs take; one input takes no more than"
     yield f"{record['cpu_s_max']:g} s of processor. Kept are inputs that broke a law before it was mended: the suite"
-    yield "gives them again. Readers of which one input takes long get fewer. The inputs are those of the seed"
+    yield "gives them again. No reader got more than 100,000, and"
+    yield "fewer where the time of the run did not allow it. The inputs are those of the seed"
     yield f"{record['seed']}: with it and a number each is made again."
     yield ""
     yield "| reader | inputs | values | refused | broke a law | kept | memory MB | slowest s |"
