@@ -159,7 +159,7 @@ def test_the_pages_draw_the_rights_of_both(tmp_path: Path) -> None:
     opened = both(tmp_path / "channel", NOT_AWS)
     drawn = timeline_of_rights(opened, KnownAt.end_of(date(2026, 7, 1)))
     assert "C1" in {mark.label for mark in drawn.marks}
-    [row] = [row for row in drawn.rows if row.label.startswith("openai serves gpt-5.5 (api.stateless)")]
+    [row] = [row for row in drawn.rows if row.label == "OpenAI serves gpt-5.5 on AWS"]
     found = {segment.begin: segment.outcome for segment in row.stretches}
     assert found[date(2026, 5, 10)] == "forbidden"
 

@@ -3,13 +3,16 @@
 from datetime import date
 
 import msgspec
-from sample_screens import LAWYER, TEXT
+from sample_screens import AUDITOR, CHECK, FINANCE, LAWYER, TEXT
 
 from clauseway.values import Citation
+from clauseway.web.auditor import AuditorContext, CheckContext
 from clauseway.web.contexts import (
+    Alert,
     ClauseShown,
     CloudCounts,
     CountsContext,
+    Door,
     FigureShown,
     HomeContext,
     LineContext,
@@ -30,6 +33,7 @@ from clauseway.web.contexts import (
     TracedUnit,
     Unavailable,
 )
+from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
 
 
@@ -320,6 +324,7 @@ class SamplePages:
         self.statements: tuple[StatementContext, ...] = (STATEMENT,)
         self.lines = {(LINE.period, LINE.id): LINE}
         self.edition = "2026-04-28"
+        self.alerts: tuple[Alert, ...] = ()
         self.down = ""
 
     def serve(self, cloud: str, tokens: int) -> None:
@@ -344,16 +349,33 @@ class SamplePages:
             title="The OpenAI–Microsoft partnership",
             as_of=date(2026, 4, 28),
             known_at="at the end of 28 April 2026",
+            doors=(Door(reader="Lawyer", address="/lawyer", answer="Ask."),),
             timeline=TIMELINE,
             counts=await self.counts(),
             gateway_url="http://127.0.0.1:8400",
-            statements=self.statements,
-            statement_note="April is settled once the replay has ended.",
             snippets=SNIPPETS,
+            alerts=self.alerts,
         )
 
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
         return msgspec.structs.replace(LAWYER, plain_words=self.plain_words)
+
+    async def finance(self) -> FinanceContext:
+        latest = self.statements[-1] if self.statements else None
+        empty = "" if latest else "Nothing is settled yet: clauseway settle --period 2026-05."
+        months = FINANCE.months if latest else ()
+        return msgspec.structs.replace(FINANCE, statement=latest, months=months, empty=empty)
+
+    async def file(self, document: str, period: str, form: str) -> SentFile | None:
+        if (document, period, form) != ("statement", STATEMENT.period, "csv"):
+            return None
+        return SentFile(name="clauseway-statement-2026-04.csv", kind="text/csv", content=b"line\r\n")
+
+    async def auditor(self) -> AuditorContext:
+        return AUDITOR
+
+    async def check(self, subject: str) -> CheckContext | None:
+        return CHECK if subject in ("books", STATEMENT.period) else None
 
     async def text(self, document: str, line: str) -> TextContext | None:
         return TEXT if document == TEXT.document else None

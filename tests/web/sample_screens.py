@@ -3,6 +3,23 @@
 from datetime import date
 
 from clauseway.values import Citation
+from clauseway.web.auditor import (
+    AuditorContext,
+    CheckContext,
+    FactShown,
+    KeyShown,
+    LogShown,
+    StatedMonth,
+)
+from clauseway.web.contexts import FigureShown, ForecastContext
+from clauseway.web.finance import (
+    AssumptionChip,
+    BalanceShown,
+    FileLink,
+    FinanceContext,
+    MonthShown,
+    OwedShown,
+)
 from clauseway.web.lawyer import (
     AnswerShown,
     ChangeShown,
@@ -67,4 +84,72 @@ TEXT = TextContext(
             is_named=True,
         ),
     ),
+)
+FINANCE = FinanceContext(
+    title="The OpenAI–Microsoft partnership",
+    months=(
+        MonthShown(
+            period="2026-05",
+            state="open",
+            owed=(),
+            downloads=(),
+            next_command="clauseway settle --period 2026-05 --assume …",
+        ),
+        MonthShown(
+            period="2026-04",
+            state="invoiced",
+            owed=(OwedShown(label="OpenAI owes Microsoft", amount="4.46", claimed="invoice m-o-1: 4.46 USD open"),),
+            downloads=(FileLink("CSV", "/download/statement/2026-04/csv"),),
+            next_command="clauseway books pay --help",
+        ),
+    ),
+    statement=None,
+    chips=tuple(
+        AssumptionChip(
+            kind=kind, figure=FigureShown(name=f"cap-{kind}", value="USD 1", standing=kind, in_words="USD 1")
+        )
+        for kind in ("given", "reported", "ours")
+    ),
+    balances=(
+        BalanceShown(party="OpenAI", account="payable: A5.share", about="Microsoft", side="credit", amount="4.46 USD"),
+    ),
+    forecast=ForecastContext(),
+    empty="",
+)
+AUDITOR = AuditorContext(
+    title="The OpenAI–Microsoft partnership",
+    months=(
+        StatedMonth(
+            period="2026-04",
+            state="closed",
+            receipt="set_1",
+            digest="5e" * 32,
+            pack_command="clauseway statement pack 2026-04",
+        ),
+    ),
+    facts=(
+        FactShown(
+            name="F1",
+            fact="launch gpt-5.5 aws preview",
+            effective=date(2026, 4, 28),
+            known_at="",
+            says="Limited preview on Bedrock.",
+            source="P",
+            document="facts.md",
+            line=15,
+            hidden_by="F2",
+        ),
+    ),
+    log=(
+        LogShown(number=7, at="2026-05-01T00:00:00Z", who="ana", act="fact added", subject="F1", why="", digest="5e5e"),
+    ),
+    keys=(KeyShown("OpenAI", "SHA256:abc"),),
+)
+CHECK = CheckContext(
+    title="The statement of 2026-04, settled again",
+    holds=False,
+    said="does not repeat",
+    lines=(("7h3kq0m2", "gpt-5.4 on azure 4.46", "the same"),),
+    remarks=("<b>usage</b> is gone",),
+    command="clauseway statement verify 2026-04",
 )

@@ -1,4 +1,4 @@
-"""The forecast on the first page: a picture that touches nothing of the page, and its words as text."""
+"""The forecast on the finance screen: a picture that touches nothing of the page, and its words as text."""
 
 import base64
 import re
@@ -8,7 +8,8 @@ from sample_pages import SamplePages
 from starlette.testclient import TestClient
 
 from clauseway.web import create_app
-from clauseway.web.contexts import ForecastContext, HomeContext
+from clauseway.web.contexts import ForecastContext
+from clauseway.web.finance import FinanceContext
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><style>h1 { display: none }</style></svg>'
 
@@ -16,14 +17,14 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"><style>h1 { display: none }</styl
 class Ahead(SamplePages):
     """The sample with a forecast."""
 
-    async def home(self) -> HomeContext:
+    async def finance(self) -> FinanceContext:
         forecast = ForecastContext(svg=SVG, sentences=('2026: 160 <b>"due"</b>.',), note="Assumed: cap = 1 (reported).")
-        return msgspec.structs.replace(await super().home(), forecast=forecast)
+        return msgspec.structs.replace(await super().finance(), forecast=forecast)
 
 
 def test_the_picture_is_an_image_and_its_words_are_text() -> None:
     client = TestClient(create_app(Ahead(), hosts=["*"]))
-    text = client.get("/").text
+    text = client.get("/finance").text
     [source] = re.findall(r'<img class="forecast" src="data:image/svg\+xml;base64,([^"]*)"', text)
     assert base64.b64decode(source).decode() == SVG
     assert "display: none }" not in text.replace("\n", " ").split("</style>", 1)[1]
@@ -32,6 +33,6 @@ def test_the_picture_is_an_image_and_its_words_are_text() -> None:
 
 
 def test_without_one_the_page_says_so_and_shows_no_picture() -> None:
-    text = TestClient(create_app(SamplePages(), hosts=["*"])).get("/").text
+    text = TestClient(create_app(SamplePages(), hosts=["*"])).get("/finance").text
     assert 'class="forecast"' not in text
     assert "What is due ahead" in text

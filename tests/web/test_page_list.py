@@ -13,7 +13,7 @@ from clauseway.web.page_list import PAGES, WebPage
 
 # part of an address · what the sample has · what it has not
 QUERY = {"document": (TEXT.document, "B9.md")}
-PARTS = {"period": (STATEMENT.period, "2031-01"), "line": (LINE.id, "NOTHINGS")}
+PARTS = {"period": (STATEMENT.period, "2031-01"), "line": (LINE.id, "NOTHINGS"), "subject": ("books", "2031-01")}
 PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 
 

@@ -81,13 +81,17 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The fate of the requests that were for one cloud. `tokens` are input and output together."""
+    """The fate of the requests that were for one cloud. `tokens` are input and output together.
+
+    `name` is the cloud as people write it.
+    """
 
     cloud: str
     served: int
     refused: int
     failed: int
     tokens: int
+    name: str = ""
 
 
 class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,17 +286,24 @@ class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """A reader's screen on the first page: where it is, and the first answer of the day there."""
+
+    reader: str
+    address: str
+    answer: str
+    more: str = ""
+
+
 class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page. `statement_note` says why there is no statement, where there is none."""
+    """The first page."""
 
     title: str
     as_of: date
     known_at: str
+    doors: tuple[Door, ...]
     timeline: Timeline
     counts: CountsContext
     gateway_url: str
-    statements: tuple[StatementContext, ...] = ()
-    statement_note: str = ""
-    forecast: ForecastContext = ForecastContext()
     snippets: tuple[Snippet, ...] = ()
     alerts: tuple[Alert, ...] = ()

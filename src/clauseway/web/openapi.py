@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from clauseway.web.page_list import PAGES, WebPage
+from clauseway.web.page_list import FILES, PAGES, WebPage
 
 _Node = dict[str, Any]
 _PROBLEM = {"description": "A page that says what, why and what to do."}
@@ -23,6 +23,7 @@ def pages_document(version: str) -> _Node:
         "servers": [{"url": "http://127.0.0.1:8401"}],
         "paths": {
             **{page.path: _page(page) for page in PAGES},
+            FILES: _file(),
             "/counts.json": _answer("counts", "The counts of the gateway.", "application/json"),
             "/openapi.json": _answer("openapi", "This document.", "application/json"),
             "/healthz": _answer("healthz", "Whether the pages are up.", "text/plain"),
@@ -30,18 +31,29 @@ def pages_document(version: str) -> _Node:
     }
 
 
+def _file() -> _Node:
+    summary = "A month's statement or ledger, as a file."
+    absent = {"404": {"description": "There is no such file."}}
+    described = _answer("file", summary, "application/octet-stream", absent)
+    names = dict.fromkeys(re.findall(r"{(\w+)}", FILES), "path")
+    return {**described, "parameters": _parameters(names)}
+
+
 def _page(page: WebPage) -> _Node:
-    schema = {"type": "string"}
     places = dict.fromkeys(re.findall(r"{(\w+)}", page.path), "path") | dict.fromkeys(
         page.query, "query"
     )
-    parameters = [
-        {"name": name, "in": place, "required": place == "path", "schema": schema}
-        for name, place in places.items()
-    ]
+    parameters = _parameters(places)
     absent = {"404": {"description": page.absent.what}}
     described = _answer(page.name, f"The page {page.name}.", "text/html", absent)
     return {**described, "parameters": parameters} if parameters else described
+
+
+def _parameters(places: Mapping[str, str]) -> list[_Node]:
+    return [
+        {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
+        for name, place in places.items()
+    ]
 
 
 def _answer(name: str, summary: str, kind: str, more: Mapping[str, _Node] | None = None) -> _Node:

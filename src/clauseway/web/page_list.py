@@ -5,7 +5,9 @@ from typing import Protocol
 
 import msgspec
 
+from clauseway.web.auditor import AuditorContext, CheckContext
 from clauseway.web.contexts import CountsContext, HomeContext, LineContext, StatementContext
+from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
 
 
@@ -33,6 +35,23 @@ class PageSource(Protocol):
     async def text(self, document: str, line: str) -> TextContext | None:
         """Return a document of the agreement, the clause at a line marked; None where there is no
         such document."""
+        ...
+
+    async def finance(self) -> FinanceContext:
+        """Return the finance screen."""
+        ...
+
+    async def file(self, document: str, period: str, form: str) -> SentFile | None:
+        """Return a month's statement or ledger in a format; None where there is none."""
+        ...
+
+    async def auditor(self) -> AuditorContext:
+        """Return the auditor's screen."""
+        ...
+
+    async def check(self, subject: str) -> CheckContext | None:
+        """Return the result of a check: of `books`, or of a month's statement settled again; None
+        where the month is not settled."""
         ...
 
     async def statement(self, period: str) -> StatementContext | None:
@@ -100,7 +119,14 @@ class Screen(msgspec.Struct, frozen=True):
     label: str
 
 
-SCREENS = (Screen("/", "Overview"), Screen("/lawyer", "Lawyer"))
+# A statement or a ledger of a month, as a file.
+FILES = "/download/{document}/{period}/{form}"
+SCREENS = (
+    Screen("/", "Overview"),
+    Screen("/lawyer", "Lawyer"),
+    Screen("/finance", "Finance"),
+    Screen("/auditor", "Auditor"),
+)
 _QUESTION = QuestionAsked.__struct_fields__
 
 
@@ -133,7 +159,31 @@ PAGES = (
         ),
     ),
     WebPage(
+        name="finance",
+        path="/finance",
+        screen="/finance",
+        ask=lambda source, _: source.finance(),
+    ),
+    WebPage(
+        name="auditor",
+        path="/auditor",
+        screen="/auditor",
+        ask=lambda source, _: source.auditor(),
+    ),
+    WebPage(
+        name="check",
+        path="/auditor/check/{subject}",
+        screen="/auditor",
+        ask=lambda source, given: source.check(given["subject"]),
+        absent=Absence(
+            "There is no statement for {subject} to repeat",
+            "No settlement of that month has been posted.",
+            "Open the auditor's screen: /auditor.",
+        ),
+    ),
+    WebPage(
         name="statement",
+        screen="/finance",
         path="/statement/{period}",
         ask=lambda source, given: source.statement(given["period"]),
         absent=Absence(
@@ -144,6 +194,7 @@ PAGES = (
     ),
     WebPage(
         name="line",
+        screen="/finance",
         path="/statement/{period}/{line}",
         query=("request",),
         ask=lambda source, given: source.line(given["period"], given["line"], given["request"]),

@@ -1,5 +1,6 @@
 """The ASGI application: every page of `page_list`, and beside them
 
+    GET /download/…    a statement or a ledger as a file
     GET /counts.json   the counts, as the first page's script asks for them
     GET /openapi.json  these addresses, as an OpenAPI document
     GET /healthz       whether the pages are up
@@ -24,7 +25,7 @@ from clauseway.values import InvalidInput
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.openapi import pages_document
-from clauseway.web.page_list import PAGES, SCREENS, Given, PageSource, WebPage
+from clauseway.web.page_list import FILES, PAGES, SCREENS, Given, PageSource, WebPage
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
@@ -38,6 +39,7 @@ def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> 
     app = Starlette(
         routes=[
             *(Route(page.path, pages.shows(page)) for page in PAGES),
+            Route(FILES, pages.file),
             Route("/counts.json", pages.counts),
             Route("/openapi.json", _openapi),
             Route("/healthz", _healthz),
@@ -83,6 +85,18 @@ class _Pages:
             return self._page(f"{page.name}.html.j2", {page.name: context}, screen=page.screen)
 
         return show
+
+    async def file(self, request: Request) -> Response:
+        """Send a file to keep. Its name is made of what was found, not of what was asked for."""
+        sent = await self._source.file(**request.path_params)
+        if sent is None:
+            return await self.not_found(request, LookupError())
+        headers = {
+            "content-disposition": f'attachment; filename="{sent.name}"',
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-store",
+        }
+        return Response(sent.content, media_type=sent.kind, headers=headers)
 
     async def counts(self, request: Request) -> Response:
         try:

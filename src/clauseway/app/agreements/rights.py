@@ -11,6 +11,7 @@ from clauseway.decisions import AnsweredStretch, Question
 from clauseway.values import KnownAt
 from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.wording.decided import NOT_YET, deciding_clause
+from clauseway.wording.names import Wording
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import Right, rights_of_interest
 
@@ -22,8 +23,14 @@ _YEARS_AFTER_LAST_END = 1
 def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
     """Return every right of interest from the agreements' first year to after their last known
     end, decided by all of them."""
-    rights = [right for asked in each_of(opened) for right in rights_of_interest(asked, known_at)]
-    rows = [(right, _spans(opened, right.question)) for right in rights]
+    words = Wording.of(each_of(opened))
+    # Several agreements may be about one right: it is shown once.
+    rights = {
+        words.right(right.question): right
+        for asked in each_of(opened)
+        for right in rights_of_interest(asked, known_at)
+    }
+    rows = [(right, _spans(opened, right.question)) for right in rights.values()]
     amendments = [
         amendment for asked in each_of(opened) for amendment in asked.agreement.amendments
     ]
@@ -33,9 +40,10 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
         end=end,
         rows=tuple(
             TimelineRow(
-                label=right.label, stretches=_stretches(right.question.action, spans, begin, end)
+                label=label,
+                stretches=_stretches(right.question.action, spans, begin, end),
             )
-            for right, spans in rows
+            for label, (right, spans) in zip(rights, rows, strict=True)
         ),
         marks=tuple(
             TimelineMark(day=amendment.effective, label=amendment.id, text=amendment.title)

@@ -8,6 +8,7 @@ filled for a demonstration.
     day_charges    each day's charges, kept under all they were made from
     usage_charges  the charges for all usage of some days; carrying: sums kept between settlements
     settled        what was settled, as the books tell it
+    month_states   how far each month has come, and the balances
     closing        a month closed, for good
     bookkeeping    credits, disputes, invoices, payments, and the journal as people read it
     handing_over   the books, and the usage behind them, in other programs' formats

@@ -27,6 +27,9 @@ from clauseway.app.books.settled import latest_settlements, now, statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import Opened, each_of, open_agreements, with_recorded
+from clauseway.app.reports.auditor_page import BOOKS, auditor_page, check_page
+from clauseway.app.reports.doors import doors
+from clauseway.app.reports.finance_page import file_of, finance_page
 from clauseway.app.reports.forecast_page import forecast_context
 from clauseway.app.reports.lawyer_page import lawyer_page, text_page
 from clauseway.app.reports.statements import statement_context
@@ -35,9 +38,9 @@ from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.gateway.transport.listening import listen
-from clauseway.ledger import statement_of
 from clauseway.values import InvalidInput, KnownAt, day_of
 from clauseway.web import create_app
+from clauseway.web.auditor import AuditorContext, CheckContext
 from clauseway.web.contexts import (
     Alert,
     CloudCounts,
@@ -50,7 +53,9 @@ from clauseway.web.contexts import (
     Timeline,
     Unavailable,
 )
+from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
+from clauseway.wording.names import Wording
 
 # Reads usage, by an engine that takes as long to load as all else here: the first to ask loads it.
 _LINE_PAGE = "clauseway.app.reports.line_page"
@@ -71,6 +76,7 @@ class HomePages:
         snippets: tuple[Snippet, ...] = (),
     ) -> None:
         self._home, self._opened, self._clock = home, opened, clock
+        self._words = Wording.of(each_of(opened))
         self._gateway_url, self._snippets = gateway_url, snippets
         # The picture as last drawn, by the number of facts it rests on.
         self._drawn: tuple[int, Timeline] | None = None
@@ -95,6 +101,7 @@ class HomePages:
                     refused=answer["refused"].get(cloud, 0),
                     failed=answer["failed"].get(cloud, 0),
                     tokens=tokens.get(cloud, 0),
+                    name=self._words.name(cloud),
                 )
                 for cloud in clouds
             ),
@@ -108,6 +115,20 @@ class HomePages:
     async def text(self, document: str, line: str) -> TextContext | None:
         return await asyncio.to_thread(text_page, self._opened, document, line)
 
+    async def finance(self) -> FinanceContext:
+        return await asyncio.to_thread(self._finance)
+
+    async def file(self, document: str, period: str, form: str) -> SentFile | None:
+        return await asyncio.to_thread(file_of, self._home, document, period, form)
+
+    async def auditor(self) -> AuditorContext:
+        return await asyncio.to_thread(self._auditor)
+
+    async def check(self, subject: str) -> CheckContext | None:
+        if subject != BOOKS:
+            month(subject)
+        return await asyncio.to_thread(check_page, self._home, subject)
+
     async def alerts(self) -> tuple[Alert, ...]:
         """Return an alert for everything damaged or lost in the home."""
         return await asyncio.to_thread(open_alerts, self._home)
@@ -120,24 +141,30 @@ class HomePages:
 
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
-        settled = latest_settlements(self._home).values()
         # Facts that were recorded since the pages were started count too.
         opened = with_recorded(self._opened, self._home)
+        timeline = self._rights(opened, known_at)
         return HomeContext(
             title=" · ".join(asked.agreement.title for asked in each_of(opened)),
             as_of=today,
             known_at=_to_the_second(known_at.instant_ns),
-            timeline=self._rights(opened, known_at),
+            doors=doors(self._home, opened, timeline, counts, today),
+            timeline=timeline,
             counts=counts,
             gateway_url=self._gateway_url,
-            statements=tuple(statement_context(statement_of(settlement)) for settlement in settled),
-            statement_note=""
-            if settled
-            else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
-            forecast=self._ahead(opened, known_at, [settlement.receipt for settlement in settled]),
             snippets=self._snippets,
             alerts=open_alerts(self._home),
         )
+
+    def _finance(self) -> FinanceContext:
+        opened, known_at = with_recorded(self._opened, self._home), now()
+        receipts = [settled.receipt for settled in latest_settlements(self._home).values()]
+        ahead = self._ahead(opened, known_at, receipts)
+        return finance_page(self._home, opened, ahead, open_alerts(self._home))
+
+    def _auditor(self) -> AuditorContext:
+        opened = with_recorded(self._opened, self._home)
+        return auditor_page(self._home, opened, now(), open_alerts(self._home))
 
     def _lawyer(self, asked: QuestionAsked) -> LawyerContext:
         opened = with_recorded(self._opened, self._home)

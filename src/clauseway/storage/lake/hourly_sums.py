@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from clauseway.metering import Unit
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
-from clauseway.values import HOUR_NS, Interval, day_after, start_of_day_ns
+from clauseway.values import HOUR_NS, Interval, day_after, day_of, start_of_day_ns
 
 DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product", "model")
 FIGURES = ("served", "failed", *(unit.column for unit in Unit))
@@ -113,6 +113,17 @@ def usage_by(
             )
             for row in connection.execute(query)
         ]
+
+
+def days_with_usage(control: Control) -> Interval | None:
+    """Return the days from the first to the last with usage; None where there is none."""
+    with control.reading() as connection:
+        first, last = connection.execute(
+            select(func.min(_COLUMNS.hour), func.max(_COLUMNS.hour))
+        ).one()
+    if first is None:
+        return None
+    return Interval(day_of(first * HOUR_NS), day_after(day_of(last * HOUR_NS)))
 
 
 def _in(days: Interval) -> Any:

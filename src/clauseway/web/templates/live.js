@@ -9,13 +9,13 @@
   const written = (number) => number.toLocaleString("en-US");
 
   const rowOf = (cloud) => {
-    const there = body.querySelector(`[data-cloud="${CSS.escape(cloud)}"]`);
+    const there = body.querySelector(`[data-cloud="${CSS.escape(cloud.cloud)}"]`);
     if (there) return there;
     const row = body.insertRow();
-    row.dataset.cloud = cloud;
+    row.dataset.cloud = cloud.cloud;
     const head = document.createElement("th");
     head.scope = "row";
-    head.textContent = cloud;
+    head.textContent = cloud.name || cloud.cloud;
     row.append(head);
     for (const column of columns) row.insertCell().dataset.count = column;
     return row;
@@ -23,7 +23,7 @@
 
   const show = (counts) => {
     for (const cloud of counts.clouds) {
-      const row = rowOf(cloud.cloud);
+      const row = rowOf(cloud);
       for (const column of columns) {
         const cell = row.querySelector(`[data-count="${column}"]`);
         const text = written(cloud[column]);
@@ -38,7 +38,7 @@
   };
 
   const renew = async (edition) => {
-    const answer = await fetch("/", { cache: "no-store" });
+    const answer = await fetch(location.href, { cache: "no-store" });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-part]")) {

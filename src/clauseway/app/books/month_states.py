@@ -1,0 +1,152 @@
+"""How far each month has come (open, settled, closed, invoiced, paid), and the balance of every
+account: read from the books and the hourly sums, without a look at single records."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.app.books.settled import latest_settlements
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.periods import month
+from clauseway.ledger import Account, Invoice, Settlement, statement_of
+from clauseway.ledger.invoices import open_lines
+from clauseway.ledger.vouchers import standing_payments
+from clauseway.storage import Control
+from clauseway.storage.books.books import Books
+from clauseway.storage.control import journal
+from clauseway.storage.lake.hourly_sums import days_with_usage
+from clauseway.values import Interval, exact_sum
+
+OPEN, SETTLED, CLOSED, INVOICED, PAID = "open", "settled", "closed", "invoiced", "paid"
+
+
+class MonthOwed(msgspec.Struct, frozen=True, kw_only=True):
+    """The amount that one party owes another for a month, and the invoices that claim it.
+
+    `unpaid` is what is open of these invoices, in their currencies.
+    """
+
+    payer: str
+    payee: str
+    amount: Decimal
+    invoices: tuple[str, ...]
+    unpaid: tuple[tuple[Decimal, str], ...]
+
+    @property
+    def state(self) -> str:
+        """Return `invoiced` or `paid`; empty where something is owed that no invoice claims."""
+        if not self.invoices:
+            return "" if self.amount else PAID
+        return INVOICED if any(amount for amount, _ in self.unpaid) else PAID
+
+
+class MonthState(msgspec.Struct, frozen=True, kw_only=True):
+    """A month with usage or a settlement. An open one owes nothing yet."""
+
+    period: str
+    state: str
+    owed: tuple[MonthOwed, ...] = ()
+
+
+class AccountBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """The balance of an account, debits positive."""
+
+    account: Account
+    currency: str
+    amount: Decimal
+
+
+def month_states(home: Home) -> tuple[MonthState, ...]:
+    """Return the months from the first to the last with usage or a settlement, oldest first."""
+    settled = latest_settlements(home)
+    control = Control.open(home.make().control)
+    try:
+        books = Books(control)
+        closed = {f"{days.begin:%Y-%m}" for days in books.closed_receipts()}
+        vouchers = books.vouchers()
+        used = days_with_usage(control)
+    finally:
+        control.close()
+    paid = standing_payments(vouchers)
+    claims = [
+        (voucher, exact_sum(open_lines(voucher, paid).values()))
+        for voucher in vouchers
+        if isinstance(voucher, Invoice)
+    ]
+    periods = sorted({*settled, *(_months(used) if used else ())})
+    return tuple(
+        _month_state(period, settled.get(period), claims, is_closed=period in closed)
+        for period in periods
+    )
+
+
+def _month_state(
+    period: str,
+    settlement: Settlement | None,
+    claims: Sequence[tuple[Invoice, Decimal]],
+    *,
+    is_closed: bool,
+) -> MonthState:
+    if settlement is None:
+        return MonthState(period=period, state=OPEN)
+    owed = tuple(_owed(period, settlement, claims))
+    if not is_closed:
+        return MonthState(period=period, state=SETTLED, owed=owed)
+    # A month has come as far as the direction that has come least far.
+    states = {each.state for each in owed if each.amount}
+    state = CLOSED if "" in states or not states else INVOICED if INVOICED in states else PAID
+    return MonthState(period=period, state=state, owed=owed)
+
+
+def _owed(
+    period: str, settlement: Settlement, claims: Sequence[tuple[Invoice, Decimal]]
+) -> Iterator[MonthOwed]:
+    for direction in statement_of(settlement).directions:
+        claiming = [
+            (invoice, unpaid)
+            for invoice, unpaid in claims
+            if (invoice.payer, invoice.payee) == (direction.payer, direction.payee)
+            and _claims(invoice, period)
+        ]
+        yield MonthOwed(
+            payer=direction.payer,
+            payee=direction.payee,
+            amount=direction.total,
+            invoices=tuple(invoice.id for invoice, _ in claiming),
+            unpaid=tuple((unpaid, invoice.currency) for invoice, unpaid in claiming),
+        )
+
+
+def _claims(invoice: Invoice, period: str) -> bool:
+    """Return whether an invoice claims a month. Lines of older homes have no parts: they claim
+    the month through which they ask."""
+    months = [part.month for line in invoice.lines for part in line.parts]
+    return period in months if months else f"{invoice.through:%Y-%m}" == period
+
+
+def _months(days: Interval) -> Iterable[str]:
+    at = days.begin
+    while at < days.end:
+        period = f"{at:%Y-%m}"
+        yield period
+        at = month(period).end
+
+
+def balances(home: Home) -> tuple[AccountBalance, ...]:
+    """Return the balance of each account and currency, accounts that are even left out."""
+    sums: dict[tuple[Account, str], list[Decimal]] = defaultdict(list)
+    control = Control.open(home.make().control)
+    try:
+        with control.reading() as connection:
+            for leg in journal.legs_of(connection):
+                sums[leg.posting.account, leg.posting.currency].append(leg.posting.amount)
+    finally:
+        control.close()
+    summed = [(account, currency, exact_sum(legs)) for (account, currency), legs in sums.items()]
+    return tuple(
+        AccountBalance(account=account, currency=currency, amount=amount)
+        for account, currency, amount in sorted(summed)
+        if amount
+    )

@@ -1,0 +1,139 @@
+"""The auditor's screen, and its checks: a statement repeated, the books held against their log.
+
+The screen itself reads what is recorded. A check settles again or reads every row, and so is a page
+of its own that somebody asks for.
+"""
+
+from importlib import import_module
+
+from clauseway.app.books.audit_log import list_log, verify_books
+from clauseway.app.books.month_states import month_states
+from clauseway.app.books.register import list_facts
+from clauseway.app.books.settled import latest_settlements
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.reports.statements import cents
+from clauseway.ledger import statement_of
+from clauseway.ledger.statement import digest_of
+from clauseway.storage.control.audit import Logged
+from clauseway.values import KnownAt
+from clauseway.web.auditor import (
+    AuditorContext,
+    CheckContext,
+    FactShown,
+    KeyShown,
+    LogShown,
+    StatedMonth,
+)
+from clauseway.web.contexts import Alert
+from clauseway.wording.names import Wording
+
+BOOKS = "books"
+# Each loads libraries that no other page needs: signatures, and an engine that counts usage.
+_KEYS = "clauseway.app.books.party_keys"
+_VERIFYING = "clauseway.app.reports.verifying"
+_LOG_ROWS_MAX = 50
+
+
+def auditor_page(
+    home: Home, opened: Opened, known_at: KnownAt, alerts: tuple[Alert, ...]
+) -> AuditorContext:
+    """Return the screen; months and the log come latest first."""
+    words = Wording.of(each_of(opened))
+    states = {month.period: month.state for month in month_states(home)}
+    keys = import_module(_KEYS)
+    return AuditorContext(
+        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        months=tuple(
+            StatedMonth(
+                period=period,
+                state=states[period],
+                receipt=settlement.receipt,
+                digest=digest_of(statement_of(settlement)),
+                pack_command=f"clauseway statement pack {period}",
+            )
+            for period, settlement in reversed(latest_settlements(home).items())
+        ),
+        facts=tuple(_facts(opened, known_at)),
+        log=tuple(map(_logged, reversed(list_log(home, limit=_LOG_ROWS_MAX)))),
+        keys=tuple(
+            KeyShown(words.name(party), keys.fingerprint(public))
+            for party, publics in sorted(keys.trusted_keys(home).items())
+            for public in publics
+        ),
+        alerts=alerts,
+    )
+
+
+def _facts(opened: Opened, known_at: KnownAt) -> list[FactShown]:
+    return [
+        FactShown(
+            name=fact.name,
+            fact=fact.fact,
+            effective=fact.effective,
+            known_at=fact.known_at,
+            says=fact.says,
+            source=fact.source,
+            document=fact.document if fact.line else "",
+            line=fact.line,
+            hidden_by=fact.hidden_by,
+        )
+        for asked in each_of(opened)
+        for fact in list_facts(asked, known_at)
+    ]
+
+
+def _logged(row: Logged) -> LogShown:
+    return LogShown(
+        number=row.sequence,
+        at=str(KnownAt(row.recorded_ns // 1_000_000_000 * 1_000_000_000)),
+        who=row.who,
+        act=f"{row.kind} {row.act}",
+        subject=row.subject,
+        why=row.why,
+        digest=row.digest[:16],
+    )
+
+
+def check_page(home: Home, subject: str) -> CheckContext | None:
+    """Return the result of a check: of the books, or of a month's statement; None where the month
+    is not settled. Raise InvalidInput for a month that is none."""
+    if subject == BOOKS:
+        return _books(home)
+    settled = latest_settlements(home)
+    return _repeated(home, subject) if subject in settled else None
+
+
+def _books(home: Home) -> CheckContext:
+    result = verify_books(home)
+    problems = (*result.problems, *result.before)
+    return CheckContext(
+        title="The books against their log",
+        holds=result.is_whole,
+        said="as they were written" if result.is_whole else "not as they were written",
+        lines=(),
+        remarks=(
+            f"{result.rows:,} rows checked; the log ends with {result.head}.",
+            *(f"{problem.what}: {problem.why}. {problem.todo}" for problem in problems),
+        ),
+        command="clauseway audit verify",
+    )
+
+
+def _repeated(home: Home, period: str) -> CheckContext:
+    result = import_module(_VERIFYING).verify_settled(home, period, "")
+    return CheckContext(
+        title=f"The statement of {period}, settled again",
+        holds=result.same,
+        said="repeats to the byte" if result.same else "does not repeat",
+        lines=tuple(
+            (line.line, f"{line.of} {cents(line.stated)}", _verdict(line.verdict, line.because))
+            for line in result.lines
+        ),
+        remarks=(f"Digest {result.digest}.", *result.remarks, *map(str, result.differences)),
+        command=f"clauseway statement verify {period}",
+    )
+
+
+def _verdict(verdict: str, because: str) -> str:
+    return f"{verdict}: {because}" if because else verdict

@@ -1,0 +1,57 @@
+"""The first page's way to each reader's screen, with the first answer of the day there."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from clauseway.app.books.month_states import MonthState, month_states
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.reports.statements import cents
+from clauseway.web.contexts import CountsContext, Door, Timeline
+from clauseway.wording.names import Wording
+
+
+def doors(
+    home: Home, opened: Opened, timeline: Timeline, counts: CountsContext, today: date
+) -> tuple[Door, ...]:
+    """Return a door for each screen."""
+    months = month_states(home)
+    return (
+        Door(
+            reader="Lawyer",
+            address="/lawyer",
+            answer="; ".join(_rights(timeline, today)) or "no right is shown",
+        ),
+        Door(
+            reader="Finance",
+            address="/finance",
+            answer=_months(opened, months),
+            more="" if months else "clauseway settle --period 2026-05 --assume …",
+        ),
+        Door(
+            reader="Auditor",
+            address="/auditor",
+            answer=f"{sum(bool(month.owed) for month in months)} settled months to repeat",
+            more="the register of facts, and the log of the books",
+        ),
+    )
+
+
+def _rights(timeline: Timeline, today: date) -> Iterator[str]:
+    """Yield the first rights, with what holds today."""
+    for row in timeline.rows[:2]:
+        for stretch in row.stretches:
+            if stretch.begin <= today < stretch.end:
+                yield f"{row.label}: {stretch.said}"
+
+
+def _months(opened: Opened, months: tuple[MonthState, ...]) -> str:
+    settled = [month for month in months if month.owed]
+    if not settled:
+        return "nothing is settled yet"
+    words, last = Wording.of(each_of(opened)), settled[-1]
+    owed = "; ".join(
+        f"{words.name(owed.payer)} owes {words.name(owed.payee)} {cents(owed.amount)}"
+        for owed in last.owed
+    )
+    return f"{last.period} is {last.state}: {owed}"

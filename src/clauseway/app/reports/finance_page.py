@@ -1,0 +1,165 @@
+"""The finance screen: months by state, balances, and the files that a month is handed over in."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from clauseway.app.books.month_states import (
+    CLOSED,
+    INVOICED,
+    OPEN,
+    PAID,
+    SETTLED,
+    MonthOwed,
+    MonthState,
+    balances,
+    month_states,
+)
+from clauseway.app.books.settled import statement
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.reports.statement_formats import FORMATS
+from clauseway.app.reports.statements import cents, statement_context
+from clauseway.ledger import Account
+from clauseway.web.contexts import Alert, FigureShown, ForecastContext
+from clauseway.web.finance import (
+    AssumptionChip,
+    BalanceShown,
+    FileLink,
+    FinanceContext,
+    MonthShown,
+    OwedShown,
+    SentFile,
+)
+from clauseway.wording.names import Wording
+
+_STATEMENT, _LEDGER, _EVIDENCE = "statement", "ledger", "evidence"
+_KINDS = {
+    "html": "text/html",
+    "pdf": "application/pdf",
+    "csv": "text/csv",
+    "json": "application/json",
+    "beancount": "text/plain",
+    "hledger": "text/plain",
+    "pack": "application/zip",
+}
+_ENDINGS = {"hledger": "journal"}
+# Reads the lake's columns by an engine: loaded where somebody takes a ledger away.
+_JOURNALS = "clauseway.app.books.handing_over"
+_PACKING = "clauseway.app.reports.packing"
+_LEDGERS = ("beancount", "hledger")
+_PDF_LIBRARY = "typst"
+_NEXT = {
+    OPEN: "clauseway settle --period {period} --assume …",
+    SETTLED: "clauseway books close --period {period}",
+    CLOSED: "clauseway books invoice --period {period} --payer {payer} --payee {payee}",
+    INVOICED: "clauseway books pay --help",
+    PAID: "",
+}
+_EMPTY = (
+    "Nothing is settled and no usage is sealed yet: clauseway settle --period 2026-05 --assume …"
+)
+
+
+def finance_page(
+    home: Home, opened: Opened, forecast: ForecastContext, alerts: tuple[Alert, ...]
+) -> FinanceContext:
+    """Return the screen; its months come latest first."""
+    words = Wording.of(each_of(opened))
+    months = month_states(home)
+    settled = [month.period for month in months if month.state != OPEN]
+    latest = statement(home, settled[-1]) if settled else None
+    shown = statement_context(latest) if latest else None
+    return FinanceContext(
+        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        months=tuple(_month(words, month) for month in reversed(months)),
+        statement=shown,
+        chips=tuple(map(_chip, shown.assumptions)) if shown else (),
+        balances=tuple(
+            _balance(words, balance.account, balance.currency, balance.amount)
+            for balance in balances(home)
+        ),
+        forecast=forecast,
+        empty="" if months else _EMPTY,
+        alerts=alerts,
+    )
+
+
+def _month(words: Wording, month: MonthState) -> MonthShown:
+    unclaimed = next((owed for owed in month.owed if owed.amount and not owed.invoices), None)
+    command = _NEXT[month.state].format(
+        period=month.period,
+        payer=unclaimed.payer if unclaimed else "PAYER",
+        payee=unclaimed.payee if unclaimed else "PAYEE",
+    )
+    return MonthShown(
+        period=month.period,
+        state=month.state,
+        owed=tuple(_owed(words, owed) for owed in month.owed),
+        downloads=tuple(_downloads(month.period)) if month.state != OPEN else (),
+        next_command=command,
+    )
+
+
+def _owed(words: Wording, owed: MonthOwed) -> OwedShown:
+    unpaid = ", ".join(f"{cents(amount)} {currency}" for amount, currency in owed.unpaid if amount)
+    claimed = f"invoice {', '.join(owed.invoices)}: " if owed.invoices else ""
+    return OwedShown(
+        label=f"{words.name(owed.payer)} owes {words.name(owed.payee)}",
+        amount=cents(owed.amount),
+        claimed=f"{claimed}{f'{unpaid} open' if unpaid else 'paid'}" if claimed else "",
+    )
+
+
+def _downloads(period: str) -> Iterator[FileLink]:
+    for form in FORMATS:
+        # PDF is set by a library of an extra.
+        if form != "pdf" or find_spec(_PDF_LIBRARY) is not None:
+            yield FileLink(form.upper(), f"/download/{_STATEMENT}/{period}/{form}")
+    for form in _LEDGERS:
+        yield FileLink(f"ledger ({form})", f"/download/{_LEDGER}/{period}/{form}")
+
+
+def _chip(figure: FigureShown) -> AssumptionChip:
+    return AssumptionChip(kind=figure.standing.partition(" ")[0], figure=figure)
+
+
+def _balance(words: Wording, account: Account, currency: str, amount: Decimal) -> BalanceShown:
+    return BalanceShown(
+        party=words.name(account.party),
+        account=f"{account.kind}: {account.name}",
+        about=words.name(account.about),
+        side="debit" if amount > 0 else "credit",
+        amount=f"{cents(abs(amount))} {currency}",
+    )
+
+
+def file_of(home: Home, document: str, period: str, form: str) -> SentFile | None:
+    """Return a month's statement, ledger or evidence as a file; None where there is no such document, month
+    or format. Raise InvalidInput for a month that is none, and where a library is missing."""
+    settled = statement(home, period)
+    if settled is None:
+        return None
+    if document == _STATEMENT and form in FORMATS:
+        content = FORMATS[form](settled)
+    elif document == _LEDGER and form in _LEDGERS:
+        exporting = import_module(_JOURNALS)
+        scope = exporting.ExportScope(period=period)
+        content = exporting.journal_text(home, scope, form).text.encode()
+    elif (document, form) == (_EVIDENCE, "pack"):
+        content = _packed(home, period)
+    else:
+        return None
+    name = f"clauseway-{document}-{period}.{_ENDINGS.get(form, form)}"
+    return SentFile(name=name, kind=_KINDS[form], content=content)
+
+
+def _packed(home: Home, period: str) -> bytes:
+    """Return the evidence with usage summed by day, whose size does not grow with the usage."""
+    with TemporaryDirectory(prefix="clauseway-") as folder:
+        out = Path(folder) / f"{period}.pack"
+        import_module(_PACKING).pack_month(home, period, out, sums=True)
+        return out.read_bytes()

@@ -1,0 +1,76 @@
+"""The contexts of the auditor's screen: statements and what they rest on, the register of facts
+with its two clocks, the log of the books, and the result of a check."""
+
+from datetime import date
+
+import msgspec
+
+from clauseway.web.contexts import Alert
+
+
+class StatedMonth(msgspec.Struct, frozen=True, kw_only=True):
+    """A settled month: how far it has come, its receipt, and the digest of its statement."""
+
+    period: str
+    state: str
+    receipt: str
+    digest: str
+    pack_command: str
+
+
+class FactShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact by both clocks: the day from which it holds, and since when it is known.
+
+    `document` is empty for a fact that was recorded in the home; `hidden_by` names its correction.
+    """
+
+    name: str
+    fact: str
+    effective: date
+    known_at: str
+    says: str
+    source: str
+    document: str
+    line: int
+    hidden_by: str
+
+
+class LogShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the books' log: who did what, when, and why."""
+
+    number: int
+    at: str
+    who: str
+    act: str
+    subject: str
+    why: str
+    digest: str
+
+
+class KeyShown(msgspec.Struct, frozen=True):
+    """A public key that the home vouches for, by its fingerprint."""
+
+    party: str
+    fingerprint: str
+
+
+class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The auditor's screen. The log's rows come latest first."""
+
+    title: str
+    months: tuple[StatedMonth, ...]
+    facts: tuple[FactShown, ...]
+    log: tuple[LogShown, ...]
+    keys: tuple[KeyShown, ...]
+    alerts: tuple[Alert, ...] = ()
+
+
+class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a check that was asked for, in a word and in sentences."""
+
+    title: str
+    holds: bool
+    said: str
+    lines: tuple[tuple[str, str, str], ...]
+    remarks: tuple[str, ...]
+    command: str

@@ -1,0 +1,84 @@
+"""The finance screen over a home with two settled months: how far each has come, and files to take away."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import settled_book
+from clauseway.app.books.bookkeeping import invoice, pay
+from clauseway.app.books.closing import close_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.pages import HomePages
+from clauseway.gateway.plan.clock import system_clock
+from clauseway.web import create_app
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return settled_book.make(tmp_path_factory.mktemp("book"))
+
+
+@pytest.fixture(scope="module")
+def client(home: Home) -> Iterator[TestClient]:
+    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    with TestClient(create_app(source, hosts=["*"])) as pages:
+        yield pages
+
+
+def months(client: TestClient) -> dict[str, str]:
+    page = client.get("/finance").text
+    return dict(re.findall(r'<a href="/statement/([^"]*)">.*?class="state \w+">(\w+)<', page, re.DOTALL))
+
+
+def test_each_month_says_how_far_it_has_come_and_what_comes_next(client: TestClient, home: Home) -> None:
+    assert months(client) == {"2026-05": "settled", "2026-04": "settled"}
+    assert "clauseway books close --period 2026-04" in client.get("/finance").text
+    for period in ("2026-04", "2026-05"):
+        close_month(home, period, date(2026, 7, 1))
+    assert months(client) == {"2026-05": "closed", "2026-04": "closed"}
+    claims = [
+        invoice(home, "2026-04", payer, payee, date(2026, 7, 1))
+        for payer, payee in (("openai", "microsoft"), ("microsoft", "openai"))
+    ]
+    assert months(client) == {"2026-05": "closed", "2026-04": "invoiced"}
+    assert f"invoice {claims[0].id}" in client.get("/finance").text
+    for number, claim in enumerate(claims):
+        pay(home, f"payment-{number}", claim.id, "", date(2026, 7, 2))
+    assert months(client)["2026-04"] == "paid"
+
+
+def test_every_file_that_is_offered_can_be_taken_away(client: TestClient) -> None:
+    page = client.get("/finance").text
+    offered = re.findall(r'href="(/download/[^"]*)" download', page)
+    assert {address.split("/")[2] for address in offered} == {"statement", "ledger"}
+    for address in offered:
+        file = client.get(address)
+        assert file.status_code == 200, address
+        assert file.headers["content-disposition"].startswith('attachment; filename="clauseway-')
+    stated = json.loads(client.get("/download/statement/2026-04/json").content)
+    assert stated["directions"]
+
+
+@pytest.mark.parametrize(
+    "address", ["statement/2026-04/exe", "secrets/2026-04/csv", "statement/2031-01/csv", "statement/x/csv"]
+)
+def test_a_file_that_is_none_is_not_found(client: TestClient, address: str) -> None:
+    assert client.get(f"/download/{address}").status_code == 404
+
+
+def test_balances_are_in_the_words_of_people(client: TestClient) -> None:
+    page = client.get("/finance").text
+    assert '<th scope="row">OpenAI</th>' in page
+    assert "payable" in page
+
+
+def test_the_first_page_of_an_empty_home_names_the_next_command(tmp_path: Path) -> None:
+    source = HomePages(Home(tmp_path), open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    page = TestClient(create_app(source, hosts=["*"])).get("/finance").text
+    assert "clauseway settle --period" in page
