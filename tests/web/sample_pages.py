@@ -3,7 +3,7 @@
 from datetime import date
 
 import msgspec
-from sample_screens import AUDITOR, CHECK, FINANCE, LAWYER, TEXT
+from sample_screens import AUDITOR, CHECK, ENGINEER, FINANCE, LAWYER, PATH, TEXT
 
 from clauseway.values import Citation
 from clauseway.web.auditor import AuditorContext, CheckContext
@@ -33,6 +33,7 @@ from clauseway.web.contexts import (
     TracedUnit,
     Unavailable,
 )
+from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
 
@@ -370,6 +371,12 @@ class SamplePages:
         if (document, period, form) != ("statement", STATEMENT.period, "csv"):
             return None
         return SentFile(name="clauseway-statement-2026-04.csv", kind="text/csv", content=b"line\r\n")
+
+    async def engineer(self, request: str) -> EngineerContext:
+        return ENGINEER
+
+    async def request(self, named: str) -> RequestPath | None:
+        return PATH if named == PATH.id else None
 
     async def auditor(self) -> AuditorContext:
         return AUDITOR

@@ -12,6 +12,17 @@ from clauseway.web.auditor import (
     StatedMonth,
 )
 from clauseway.web.contexts import FigureShown, ForecastContext
+from clauseway.web.engineer import (
+    BudgetShown,
+    DeploymentShown,
+    EngineerContext,
+    ExpiringKey,
+    LatestRequest,
+    RequestPath,
+    RuledOut,
+    StepShown,
+    Tile,
+)
 from clauseway.web.finance import (
     AssumptionChip,
     BalanceShown,
@@ -152,4 +163,60 @@ CHECK = CheckContext(
     lines=(("7h3kq0m2", "gpt-5.4 on azure 4.46", "the same"),),
     remarks=("<b>usage</b> is gone",),
     command="clauseway statement verify 2026-04",
+)
+CLAUSE = ANSWER.reasons[0].citation
+LATEST = LatestRequest(
+    id="req_1",
+    at="2026-04-28T06:30:00Z",
+    whose="acme/search",
+    asked="chat gpt-5.5",
+    status=403,
+    said="<b>Azure</b> is the exclusive cloud.",
+)
+PATH = RequestPath(
+    id="req_1",
+    title="chat gpt-5.5",
+    at="2026-04-28T06:30:00Z",
+    whose="acme/search",
+    steps=(
+        StepShown(kind="skipped", where="aws-1 on aws", said="passed over: forbidden by A4.api"),
+        StepShown(kind="failed", where="azure-1 on azure", said="failed 500 after 12.0 ms"),
+        StepShown(kind="answered", where="azure-2 on azure", said="answered with 200"),
+    ),
+    facts=(("input tokens", "12"),),
+    permitted_by=(CLAUSE,),
+    source="As the gateway keeps it.",
+)
+ENGINEER = EngineerContext(
+    title="The OpenAI–Microsoft partnership",
+    down="",
+    strip=(Tile(label="p99", value="≤ 131 ms", note="p50 ≤ 66 ms"),),
+    deployments=tuple(
+        DeploymentShown(
+            name="azure-1",
+            cloud="Azure",
+            region="eastus2",
+            seller="OpenAI",
+            product="gpt-5.5",
+            state=state,
+            why="",
+            requests="12",
+            share="50%",
+            p50="≤ 66 ms",
+            p99="≤ 131 ms",
+            failures="0",
+            permitted_by=(CLAUSE,),
+        )
+        for state in ("well", "left alone")
+    ),
+    refusals=(("agreement_forbids", "177"),),
+    ruled_out=(RuledOut(sale="OpenAI sells gpt-5.5 on AWS", outcome="forbidden", message="By A4.api."),),
+    not_served=(LATEST,),
+    latest=(LATEST,),
+    keys=(ExpiringKey(key_id="key_1", whose="acme/search", state="active", expires="2026-06-01"),),
+    budgets=(BudgetShown(whose="acme", period="month", spent="4.00", leased="1.00", amount="10.00 USD", percent=40),),
+    gateway_url="http://127.0.0.1:8400/v1",
+    searched="req_<b>",
+    problem="'req_<b>' names no request.",
+    path=PATH,
 )

@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 from sample_pages import LINE, STATEMENT, SamplePages
-from sample_screens import TEXT
+from sample_screens import PATH, TEXT
 from starlette.testclient import TestClient
 
 from clauseway.web import create_app
@@ -13,7 +13,12 @@ from clauseway.web.page_list import PAGES, WebPage
 
 # part of an address · what the sample has · what it has not
 QUERY = {"document": (TEXT.document, "B9.md")}
-PARTS = {"period": (STATEMENT.period, "2031-01"), "line": (LINE.id, "NOTHINGS"), "subject": ("books", "2031-01")}
+PARTS = {
+    "period": (STATEMENT.period, "2031-01"),
+    "line": (LINE.id, "NOTHINGS"),
+    "subject": ("books", "2031-01"),
+    "named": (PATH.id, "req_9"),
+}
 PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 
 

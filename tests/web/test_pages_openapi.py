@@ -5,7 +5,7 @@ from pathlib import Path
 
 from openapi_spec_validator import validate
 from sample_pages import LINE, STATEMENT, SamplePages
-from sample_screens import TEXT
+from sample_screens import PATH, TEXT
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -30,7 +30,14 @@ def test_each_route_is_listed_and_no_other() -> None:
 
 
 def test_each_address_answers_as_it_is_listed() -> None:
-    parts = {"period": STATEMENT.period, "line": LINE.id, "document": "statement", "form": "csv", "subject": "books"}
+    parts = {
+        "period": STATEMENT.period,
+        "line": LINE.id,
+        "document": "statement",
+        "form": "csv",
+        "subject": "books",
+        "named": PATH.id,
+    }
     with TestClient(APP) as client:
         for path, listed in DOCUMENT["paths"].items():
             answer = client.get(path.format(**parts), params=QUERY.get(path, {}))

@@ -18,6 +18,8 @@ ADDRESSES = (
     "/",
     "/lawyer",
     "/text?document=A4.md",
+    "/engineer",
+    "/engineer/request/req_1",
     "/finance",
     "/auditor",
     "/auditor/check/2026-04",

@@ -9,7 +9,7 @@ inside it, so that it works without a network and prints as it looks.
 
     pages      the ASGI application that serves them
     page_list  the list of pages, the navigation, and the protocol of the pages' source
-    contexts   what pages are filled with; lawyer, finance, auditor: the screens of these readers
+    contexts   what pages are filled with; lawyer, finance, auditor, engineer: the screens of these readers
     drawing    the templates, and how they write days and counts
     timeline   rights over time to rectangles: pure arithmetic on days
     pictures   rights and forecasts as SVG, and as PNG

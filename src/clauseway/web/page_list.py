@@ -7,6 +7,7 @@ import msgspec
 
 from clauseway.web.auditor import AuditorContext, CheckContext
 from clauseway.web.contexts import CountsContext, HomeContext, LineContext, StatementContext
+from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
 
@@ -35,6 +36,14 @@ class PageSource(Protocol):
     async def text(self, document: str, line: str) -> TextContext | None:
         """Return a document of the agreement, the clause at a line marked; None where there is no
         such document."""
+        ...
+
+    async def engineer(self, request: str) -> EngineerContext:
+        """Return the engineer's screen. `request` is an id that was searched for and is none."""
+        ...
+
+    async def request(self, named: str) -> RequestPath | None:
+        """Return a request's path; None where neither a gateway nor the journal holds it."""
         ...
 
     async def finance(self) -> FinanceContext:
@@ -123,6 +132,7 @@ class Screen(msgspec.Struct, frozen=True):
 FILES = "/download/{document}/{period}/{form}"
 SCREENS = (
     Screen("/", "Overview"),
+    Screen("/engineer", "Engineer"),
     Screen("/lawyer", "Lawyer"),
     Screen("/finance", "Finance"),
     Screen("/auditor", "Auditor"),
@@ -139,6 +149,24 @@ def _asked(given: Given) -> QuestionAsked:
 
 PAGES = (
     WebPage(name="home", path="/", ask=lambda source, _: source.home()),
+    WebPage(
+        name="engineer",
+        path="/engineer",
+        query=("request",),
+        screen="/engineer",
+        ask=lambda source, given: source.engineer(given["request"]),
+    ),
+    WebPage(
+        name="request",
+        path="/engineer/request/{named}",
+        screen="/engineer",
+        ask=lambda source, given: source.request(given["named"]),
+        absent=Absence(
+            "There is no request {named}",
+            "No gateway keeps it, and neither the journal nor the lake of this home holds it.",
+            "Take the id from the answer's header x-clauseway-request-id.",
+        ),
+    ),
     WebPage(
         name="lawyer",
         path="/lawyer",

@@ -16,5 +16,6 @@ first what its gateways have written; they change nothing else.
     lawyer_page        a question asked on the lawyer's screen, and the agreement's documents
     finance_page       months by state, balances, files to take away; doors: the way to each screen
     auditor_page       what was stated and recorded, and checks of it
+    engineer_page      the gateway now, and one request's path
     forecasting        what is ahead; forecast_page: the same for the first page
 """

@@ -10,13 +10,22 @@ from clauseway.app.reports.statements import cents
 from clauseway.web.contexts import CountsContext, Door, Timeline
 from clauseway.wording.names import Wording
 
+_FATES = ("served", "refused")
+
 
 def doors(
     home: Home, opened: Opened, timeline: Timeline, counts: CountsContext, today: date
 ) -> tuple[Door, ...]:
     """Return a door for each screen."""
     months = month_states(home)
+    served, refused = (sum(getattr(cloud, name) for cloud in counts.clouds) for name in _FATES)
     return (
+        Door(
+            reader="Engineer",
+            address="/engineer",
+            answer=f"{served:,} requests served, {refused:,} refused by a clause",
+            more="since the gateway started",
+        ),
         Door(
             reader="Lawyer",
             address="/lawyer",

@@ -12,12 +12,14 @@ import json
 import signal
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import uvicorn
@@ -29,6 +31,15 @@ from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import Opened, each_of, open_agreements, with_recorded
 from clauseway.app.reports.auditor_page import BOOKS, auditor_page, check_page
 from clauseway.app.reports.doors import doors
+from clauseway.app.reports.engineer_page import (
+    GLANCE,
+    Glance,
+    Searched,
+    engineer_page,
+    path_in_journal,
+    path_of,
+    together,
+)
 from clauseway.app.reports.finance_page import file_of, finance_page
 from clauseway.app.reports.forecast_page import forecast_context
 from clauseway.app.reports.lawyer_page import lawyer_page, text_page
@@ -53,6 +64,7 @@ from clauseway.web.contexts import (
     Timeline,
     Unavailable,
 )
+from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
 from clauseway.wording.names import Wording
@@ -80,6 +92,8 @@ class HomePages:
         self._gateway_url, self._snippets = gateway_url, snippets
         # The picture as last drawn, by the number of facts it rests on.
         self._drawn: tuple[int, Timeline] | None = None
+        # The seconds and the requests when the engineer's screen was last shown.
+        self._seen: tuple[float, int] | None = None
         # The forecast as last made, by the day and the receipts of the settlements that it goes on
         # from.
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
@@ -114,6 +128,27 @@ class HomePages:
 
     async def text(self, document: str, line: str) -> TextContext | None:
         return await asyncio.to_thread(text_page, self._opened, document, line)
+
+    async def engineer(self, request: str) -> EngineerContext:
+        searched = await self._search(request.strip()) if request.strip() else None
+        down, glance, rate = "", None, "–"
+        try:
+            answers = await _ask_all(self._home.gateway_sockets(), "/glance")
+            glance = together([GLANCE.decode(answer) for answer in answers])
+            rate = self._rate(glance.requests)
+        except Unavailable as error:
+            down = str(error)
+        return await asyncio.to_thread(self._engineer, glance, rate, down, searched)
+
+    async def request(self, named: str) -> RequestPath | None:
+        opened = with_recorded(self._opened, self._home)
+        with suppress(Unavailable):
+            for answer in await _ask_all(
+                self._home.gateway_sockets(), f"/request/{quote(named, safe='')}"
+            ):
+                if view := msgspec.json.decode(answer):
+                    return path_of(opened, view)
+        return await asyncio.to_thread(path_in_journal, self._home, opened, named)
 
     async def finance(self) -> FinanceContext:
         return await asyncio.to_thread(self._finance)
@@ -154,6 +189,39 @@ class HomePages:
             gateway_url=self._gateway_url,
             snippets=self._snippets,
             alerts=open_alerts(self._home),
+        )
+
+    async def _search(self, typed: str) -> Searched:
+        try:
+            path = await self.request(typed)
+        except InvalidInput as error:
+            wrong = error.problems[0]
+            return Searched(typed=typed, problem=f"{wrong.what}: {wrong.why}. {wrong.todo}")
+        problem = "" if path else "Neither a gateway nor the journal holds such a request."
+        return Searched(typed=typed, path=path, problem=problem)
+
+    def _rate(self, requests: int) -> str:
+        """Return the requests a second since the screen was last shown."""
+        now_s = time.monotonic()
+        before_s, before = self._seen or (now_s, requests)
+        self._seen = (now_s, requests)
+        # A gateway that was started again counts from zero.
+        passed, came = now_s - before_s, requests - before
+        return f"{came / passed:,.1f}" if passed > 0 and came >= 0 else "–"
+
+    def _engineer(
+        self, glance: Glance | None, rate: str, down: str, searched: Searched | None
+    ) -> EngineerContext:
+        return engineer_page(
+            self._home,
+            with_recorded(self._opened, self._home),
+            glance,
+            rate,
+            down=down,
+            gateway_url=self._gateway_url,
+            snippets=self._snippets,
+            alerts=open_alerts(self._home),
+            searched=searched,
         )
 
     def _finance(self) -> FinanceContext:
@@ -212,39 +280,45 @@ def _to_the_second(instant_ns: int) -> str:
 
 
 async def _ask_gateways(paths: Sequence[Path]) -> dict[str, Counter[str]]:
-    """Return the counts of all workers together. A socket at which nobody answers is left out,
-    where another one does: a worker that died leaves its own. Raise Unavailable."""
-    answers = await asyncio.gather(*map(_ask_gateway, paths), return_exceptions=True)
+    """Return the counts of all workers together. Raise Unavailable."""
     together = {name: Counter[str]() for name in ("served", "refused", "failed", "tokens")}
-    problem: BaseException = Unavailable("The gateway does not answer.")
-    heard = False
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            problem = answer
-            continue
-        heard = True
+    for answer in await _ask_all(paths, "/counts"):
+        worker = msgspec.json.decode(answer)
         for name, counts in together.items():
-            counts.update(answer[name])
-    if not heard:
-        raise problem
+            counts.update(worker[name])
     return together
 
 
-async def _ask_gateway(path: Path) -> dict[str, Any]:
-    """Return the gateway's counts over its control socket. Raise Unavailable."""
+async def _ask_all(paths: Sequence[Path], address: str) -> list[bytes]:
+    """Return the answers of all workers. A socket at which nobody answers is left out, where
+    another one does: a worker that died leaves its own. Raise Unavailable."""
+    answers = await asyncio.gather(
+        *(_ask_gateway(path, address) for path in paths), return_exceptions=True
+    )
+    heard = [answer for answer in answers if isinstance(answer, bytes)]
+    if not heard:
+        problems = [answer for answer in answers if isinstance(answer, BaseException)]
+        raise problems[-1] if problems else Unavailable("The gateway does not answer.")
+    return heard
+
+
+async def _ask_gateway(path: Path, address: str) -> bytes:
+    """Return a gateway's answer over its control socket, as JSON. Raise Unavailable."""
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(path), 2)
-        writer.write(b"GET /counts HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+        writer.write(
+            f"GET {address} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n".encode()
+        )
         # The gateway closes the connection, so the answer ends where reading does.
         answer = await asyncio.wait_for(reader.read(), 2)
         writer.close()
-        counts = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+        body = answer.partition(b"\r\n\r\n")[2]
+        msgspec.json.decode(body, type=dict)
     except (OSError, TimeoutError, msgspec.DecodeError) as error:
         raise Unavailable(
             f"The gateway does not answer: {error or type(error).__name__}."
         ) from None
-    assert isinstance(counts, dict)
-    return counts
+    return body
 
 
 async def _serve(source: HomePages, listener: socket.socket, parent_pipe: int | None) -> None:

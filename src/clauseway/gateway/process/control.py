@@ -3,6 +3,7 @@ open.
 
 `GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n,
 "requests": n, "tokens": {...}, "agreement": hash, "connections": n, "bytes": n (in flight)}; `GET
+/glance` what the engineer's page shows, and `GET /request/ID` one of the latest requests; `GET
 /figures` what this process tells Prometheus and `GET /requests?…` the latest requests of a project,
 for a worker that is asked for those of all. Not on a request's way: plain streams will do.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.gateway.answers.workers_requests import known_here
+from clauseway.gateway.process.glance import glance, request_named
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire.errors import UNKNOWN_PATH, error_response, response
 
@@ -64,6 +66,12 @@ async def serve_control(
     async def answer(head: bytes) -> bytes:
         if head.startswith((b"GET /counts ", b"GET /counts?")):
             return response(200, msgspec.json.encode(counts(shared)), close=True)
+        if head.startswith(b"GET /glance "):
+            return response(200, msgspec.json.encode(glance(shared)), close=True)
+        if head.startswith(b"GET /request/"):
+            named = head.split(b" ")[1].decode("latin-1").rpartition("/")[2]
+            view = request_named(shared, named)
+            return response(200, msgspec.json.encode(view), close=True)
         if head.startswith(b"GET /figures "):
             return response(200, figures(), close=True)
         if head.startswith(b"GET /requests?"):

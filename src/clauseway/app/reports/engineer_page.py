@@ -1,0 +1,373 @@
+"""The engineer's screen: what the gateways tell of themselves at their control sockets, and the keys
+and budgets of the home. And one request's path, as the gateway or the journal knows it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from importlib import import_module
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from clauseway.app.customers.allowances import ListedBudget, list_budgets
+from clauseway.app.customers.keys import ListedKey, list_keys
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.values import Citation, InvalidInput, KnownAt
+from clauseway.web.contexts import Alert, Snippet
+from clauseway.web.engineer import (
+    BudgetShown,
+    DeploymentShown,
+    EngineerContext,
+    ExpiringKey,
+    LatestRequest,
+    RequestPath,
+    RuledOut,
+    StepShown,
+    Tile,
+)
+from clauseway.wording.names import Wording
+
+# Reads the journal and the lake by an engine: loaded for a request that no gateway keeps any more.
+_ONE_REQUEST = "clauseway.app.reports.one_request"
+_SHOWN = 20
+_USD = Decimal(10) ** -12
+_FAILED, _SERVER_FAILED = 400, 500
+
+
+class DeploymentGlance(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment's model, as a gateway tells of it."""
+
+    deployment: str
+    cloud: str
+    region: str
+    seller: str
+    product: str
+    state: str
+    why: str
+    requests: int
+    charged: int
+    failures: int
+    buckets: tuple[int, ...]
+    terms: tuple[str, ...]
+
+
+class RefusalGlance(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plan refuses now: `market` is seller, product and segment, between bars."""
+
+    market: str
+    cloud: str
+    outcome: str
+    message: str
+    terms: tuple[str, ...]
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's answer to `GET /glance`; of several workers, their sums."""
+
+    requests: int = 0
+    statuses: Mapping[str, int] = {}
+    buckets: tuple[int, ...] = ()
+    open: int = 0
+    refusals: Mapping[str, int] = {}
+    deployments: tuple[DeploymentGlance, ...] = ()
+    ruled_out: tuple[RefusalGlance, ...] = ()
+    latest: tuple[dict[str, Any], ...] = ()
+    not_served: tuple[dict[str, Any], ...] = ()
+
+
+class Searched(msgspec.Struct, frozen=True, kw_only=True):
+    """A search for a request: what was typed, and the request, or why there is none."""
+
+    typed: str
+    path: RequestPath | None = None
+    problem: str = ""
+
+
+GLANCE = msgspec.json.Decoder(Glance)
+
+
+def together(glances: Sequence[Glance]) -> Glance:
+    """Return the workers of one gateway as one: they serve by the same plan."""
+    named: dict[tuple[str, str], list[DeploymentGlance]] = {}
+    for glance in glances:
+        for part in glance.deployments:
+            named.setdefault((part.deployment, part.product), []).append(part)
+    return Glance(
+        requests=sum(glance.requests for glance in glances),
+        statuses=_summed(glance.statuses for glance in glances),
+        buckets=_added(glance.buckets for glance in glances),
+        open=sum(glance.open for glance in glances),
+        refusals=_summed(glance.refusals for glance in glances),
+        deployments=tuple(map(_one_deployment, named.values())),
+        ruled_out=glances[0].ruled_out,
+        latest=_newest(glance.latest for glance in glances),
+        not_served=_newest(glance.not_served for glance in glances),
+    )
+
+
+def _one_deployment(parts: Sequence[DeploymentGlance]) -> DeploymentGlance:
+    # Away at one worker is worth a look, whatever the others say.
+    first = next((part for part in parts if part.state != "well"), parts[0])
+    return msgspec.structs.replace(
+        first,
+        requests=sum(part.requests for part in parts),
+        charged=sum(part.charged for part in parts),
+        failures=sum(part.failures for part in parts),
+        buckets=_added(part.buckets for part in parts),
+    )
+
+
+def _summed(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for counts in several:
+        total.update(counts)
+    return dict(total)
+
+
+def _added(several: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*several, strict=True)))
+
+
+def _newest(several: Iterable[Sequence[dict[str, Any]]]) -> tuple[dict[str, Any], ...]:
+    views = [view for views in several for view in views]
+    return tuple(sorted(views, key=lambda view: -int(view["event_ns"]))[:_SHOWN])
+
+
+def percentile_ms(buckets: Sequence[int], part: float) -> float | None:
+    """Return the time within which a part of the requests ended, to the next power of two.
+
+    Bucket `n` holds durations of `n` bits in microseconds. None where nothing ended.
+    """
+    total = sum(buckets)
+    reached = (bits for bits, upto in enumerate(accumulate(buckets)) if upto >= total * part)
+    return (1 << next(reached)) / 1000 if total else None
+
+
+def engineer_page(
+    home: Home,
+    opened: Opened,
+    glance: Glance | None,
+    rate: str,
+    *,
+    down: str,
+    gateway_url: str,
+    snippets: tuple[Snippet, ...],
+    alerts: tuple[Alert, ...],
+    searched: Searched | None = None,
+) -> EngineerContext:
+    """Return the screen; where no gateway answers, with what the home knows by itself."""
+    words, cited = Wording.of(each_of(opened)), _citations(opened)
+    now = glance or Glance()
+    budgets = list_budgets(home)
+    return EngineerContext(
+        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        down=down,
+        strip=tuple(_strip(now, rate, budgets)) if glance else (),
+        deployments=tuple(_deployment(words, cited, now, each) for each in now.deployments),
+        refusals=tuple((code, f"{count:,}") for code, count in sorted(now.refusals.items())),
+        ruled_out=tuple(_ruled_out(words, refusal) for refusal in now.ruled_out),
+        not_served=tuple(map(_latest, now.not_served)),
+        latest=tuple(map(_latest, now.latest)),
+        keys=tuple(_key(key) for key in sorted(list_keys(home), key=_expiry) if key.expires),
+        budgets=tuple(map(_budget, budgets)),
+        gateway_url=gateway_url,
+        snippets=snippets,
+        alerts=alerts,
+        searched=searched.typed if searched else "",
+        problem=searched.problem if searched else "",
+        path=searched.path if searched else None,
+    )
+
+
+def _strip(glance: Glance, rate: str, budgets: Sequence[ListedBudget]) -> Iterator[Tile]:
+    ended = sum(glance.statuses.values())
+    failed = sum(
+        count for status, count in glance.statuses.items() if int(status) >= _SERVER_FAILED
+    )
+    charged = sum(each.charged for each in glance.deployments) * _USD
+    yield Tile(label="requests a second", value=rate, note=f"{glance.requests:,} since the start")
+    yield Tile(
+        label="p99", value=_time(glance.buckets, 0.99), note=f"p50 {_time(glance.buckets, 0.5)}"
+    )
+    yield Tile(
+        label="errors",
+        value=f"{failed / ended:.2%}" if ended else "–",
+        note=f"{failed:,} of {ended:,}",
+    )
+    yield Tile(label="spent", value=f"{charged:,.2f} USD", note="provisional, since the start")
+    amount = sum((budget.amount for budget in budgets), Decimal(0))
+    spent = sum((budget.spent for budget in budgets), Decimal(0))
+    yield Tile(
+        label="of budgets",
+        value=f"{spent:,.2f} USD" if budgets else "–",
+        note=f"of {amount:,.2f}" if budgets else "clauseway budget set --help",
+    )
+
+
+def _time(buckets: Sequence[int], part: float) -> str:
+    limit = percentile_ms(buckets, part)
+    return "–" if limit is None else f"≤ {limit:,.0f} ms" if limit >= 1 else "< 1 ms"
+
+
+def _deployment(
+    words: Wording, cited: Mapping[str, Citation], glance: Glance, part: DeploymentGlance
+) -> DeploymentShown:
+    served = sum(each.requests for each in glance.deployments)
+    return DeploymentShown(
+        name=part.deployment,
+        cloud=words.name(part.cloud),
+        region=part.region,
+        seller=words.name(part.seller) if part.seller else "",
+        product=part.product,
+        state=part.state,
+        why=part.why,
+        requests=f"{part.requests:,}",
+        share=f"{part.requests / served:.0%}" if served else "–",
+        p50=_time(part.buckets, 0.5),
+        p99=_time(part.buckets, 0.99),
+        failures=f"{part.failures:,}",
+        permitted_by=tuple(cited[term] for term in part.terms if term in cited),
+    )
+
+
+def _citations(opened: Opened) -> dict[str, Citation]:
+    return {
+        term.id: term.citation
+        for asked in each_of(opened)
+        for amendment in asked.agreement.amendments
+        for term in amendment.terms
+    }
+
+
+def _ruled_out(words: Wording, refusal: RefusalGlance) -> RuledOut:
+    seller, product, segment = (*refusal.market.split("|"), "", "")[:3]
+    whom = "" if segment in ("", "any") else f" to {segment} customers"
+    return RuledOut(
+        sale=f"{words.name(seller)} sells {product} on {words.name(refusal.cloud)}{whom}",
+        outcome=refusal.outcome,
+        message=refusal.message,
+    )
+
+
+def _latest(view: Mapping[str, Any]) -> LatestRequest:
+    served_by = view["served_by"] or {}
+    return LatestRequest(
+        id=view["id"],
+        at=_instant(view["event_ns"]),
+        whose=_whose(view),
+        asked=f"{view['operation']} {view['model']}",
+        status=view["status"],
+        said=view["message"] or f"served by {served_by.get('deployment', '')}",
+    )
+
+
+def _whose(view: Mapping[str, Any]) -> str:
+    return "/".join(filter(None, (view["organisation"], view["project"])))
+
+
+def _instant(event_ns: str) -> str:
+    return str(KnownAt(int(event_ns) // 1_000_000_000 * 1_000_000_000))
+
+
+def _expiry(key: ListedKey) -> str:
+    return key.expires
+
+
+def _key(key: ListedKey) -> ExpiringKey:
+    return ExpiringKey(
+        key_id=key.key_id,
+        whose="/".join(filter(None, (key.organisation, key.project))),
+        state=key.state,
+        expires=key.expires,
+    )
+
+
+def _budget(budget: ListedBudget) -> BudgetShown:
+    part = int(100 * budget.spent / budget.amount) if budget.amount else 100
+    return BudgetShown(
+        whose=budget.whose,
+        period=budget.period,
+        spent=f"{budget.spent:,.2f}",
+        leased=f"{budget.leased:,.2f}",
+        amount=f"{budget.amount:,.2f} {budget.currency}",
+        percent=max(0, min(100, part)),
+    )
+
+
+# One request
+
+
+def path_of(opened: Opened, view: Mapping[str, Any]) -> RequestPath:
+    """Return a request that a gateway keeps, with what it passed over on its way."""
+    steps = [
+        *(
+            StepShown(kind="skipped", where=_where(step), said=f"passed over: {step['reason']}")
+            for step in view["passed_over"]
+        ),
+        *(
+            StepShown(
+                kind="failed",
+                where=_where(step),
+                said=f"{step['outcome']} {step['status'] or ''} after {step['duration_us'] / 1000:,.1f} ms",
+            )
+            for step in view["attempted"]
+        ),
+    ]
+    served_by = view["served_by"]
+    end = f"answered with {view['status']}" if served_by else view["message"]
+    steps.append(
+        StepShown(
+            kind="answered" if served_by else "failed",
+            where=_where(served_by) if served_by else "the gateway",
+            said=end,
+        )
+    )
+    usage = tuple((name.replace("_", " "), f"{count:,}") for name, count in view["usage"].items())
+    return RequestPath(
+        id=view["id"],
+        title=f"{view['operation']} {view['model']}",
+        at=_instant(view["event_ns"]),
+        whose=_whose(view),
+        steps=tuple(steps),
+        facts=(*usage, ("cost, provisional", f"{view['cost']['amount']} USD")),
+        permitted_by=(),
+        source="As the gateway keeps it; of older requests the journal knows the attempts alone.",
+    )
+
+
+def _where(step: Mapping[str, Any]) -> str:
+    return " on ".join(filter(None, (step.get("deployment", ""), step.get("cloud", "")))) or "all"
+
+
+def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | None:
+    """Return a request that the journal or the lake holds; None where neither does. Raise
+    InvalidInput for what names no request."""
+    module = import_module(_ONE_REQUEST)
+    try:
+        kept = module.one_request(home, named)
+    except InvalidInput as error:
+        if "names no request" in error.problems[0].what:
+            raise
+        return None
+    cited = _citations(opened)
+    last = kept.attempts[-1]
+    units = tuple((name.replace("_", " "), f"{count:,}") for name, count in last.units.items())
+    return RequestPath(
+        id=kept.request,
+        title=f"{kept.operation} of {kept.product}",
+        at=f"{kept.at:%Y-%m-%dT%H:%M:%SZ}",
+        whose=f"{kept.organisation}/{kept.project}",
+        steps=tuple(
+            StepShown(
+                kind="answered" if attempt is last else "failed",
+                where=f"{attempt.deployment} on {attempt.cloud} {attempt.region}".rstrip(),
+                said=f"{attempt.status} {attempt.http_status or ''} after {attempt.duration_us / 1000:,.1f} ms",
+            )
+            for attempt in kept.attempts
+        ),
+        facts=(*units, ("cost, provisional", f"{last.charge_picodollars * _USD} USD")),
+        permitted_by=tuple(cited[term] for term in last.terms if term in cited),
+        source="As the journal has it.",
+    )

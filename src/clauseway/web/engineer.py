@@ -1,0 +1,118 @@
+"""The contexts of the engineer's screen: the gateway now, deployments, refusals, keys, budgets, and
+one request from its arrival to its end."""
+
+import msgspec
+
+from clauseway.values import Citation
+from clauseway.web.contexts import Alert, Snippet
+
+
+class Tile(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure of the strip, with a word on what it counts."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment's model: its state, its share of the requests, and the terms that permit it."""
+
+    name: str
+    cloud: str
+    region: str
+    seller: str
+    product: str
+    state: str
+    why: str
+    requests: str
+    share: str
+    p50: str
+    p99: str
+    failures: str
+    permitted_by: tuple[Citation, ...]
+
+
+class RuledOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale that the agreement does not let the gateway make now, with its clause."""
+
+    sale: str
+    outcome: str
+    message: str
+
+
+class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the latest requests: when, whose, for what, and what became of it."""
+
+    id: str
+    at: str
+    whose: str
+    asked: str
+    status: int
+    said: str
+
+
+class ExpiringKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that expires, or has: its day, and the command that gives it another secret."""
+
+    key_id: str
+    whose: str
+    state: str
+    expires: str
+
+
+class BudgetShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget as a bar: `percent` of it is spent, 0 to 100."""
+
+    whose: str
+    period: str
+    spent: str
+    leased: str
+    amount: str
+    percent: int
+
+
+class StepShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A step on a request's path: `kind` is `skipped`, `failed` or `answered`."""
+
+    kind: str
+    where: str
+    said: str
+
+
+class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
+    """A request from its arrival to its end, step by step, and what it used."""
+
+    id: str
+    title: str
+    at: str
+    whose: str
+    steps: tuple[StepShown, ...]
+    facts: tuple[tuple[str, str], ...]
+    permitted_by: tuple[Citation, ...]
+    source: str
+
+
+class EngineerContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The engineer's screen. `down` says why the gateway tells nothing; empty while it does.
+
+    `searched` is the request id that was typed, `path` the request of that id, `problem` why there
+    is none.
+    """
+
+    title: str
+    down: str
+    strip: tuple[Tile, ...]
+    deployments: tuple[DeploymentShown, ...]
+    refusals: tuple[tuple[str, str], ...]
+    ruled_out: tuple[RuledOut, ...]
+    not_served: tuple[LatestRequest, ...]
+    latest: tuple[LatestRequest, ...]
+    keys: tuple[ExpiringKey, ...]
+    budgets: tuple[BudgetShown, ...]
+    gateway_url: str
+    snippets: tuple[Snippet, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    searched: str = ""
+    problem: str = ""
+    path: RequestPath | None = None
