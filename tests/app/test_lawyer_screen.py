@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import each_of, open_agreements
 from clauseway.app.running.pages import HomePages
@@ -128,3 +129,17 @@ def test_a_line_that_is_none_marks_nothing(client: TestClient, tmp_path: Path) -
     answer = client.get("/text", params={"document": "A4.md", "line": "²"})
     assert answer.status_code == 200
     assert 'id="named"' not in answer.text
+
+
+def test_two_amendments_are_compared_as_the_command_compares_them(client: TestClient) -> None:
+    page = client.get("/lawyer/compare", params={"before": "A4", "after": "A5"}).text
+    comparison = compare_sides(OPENED, ["A4", "A5"], (), (), {})
+    for group in comparison.groups:
+        assert html.escape(group.sentence) in page.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
+
+
+def test_an_amendment_that_is_none_is_told_and_stays_in_its_field(client: TestClient) -> None:
+    page = client.get("/lawyer/compare", params={"before": "A4", "after": "<b>A9</b>"}).text
+    assert "there is no amendment" in page
+    assert 'value="&lt;b&gt;A9&lt;/b&gt;" selected' in page
+    assert "<b>A9" not in page

@@ -3,7 +3,7 @@
 from datetime import date
 
 import msgspec
-from sample_screens import AUDITOR, CHECK, ENGINEER, FINANCE, LAWYER, PATH, TEXT
+from sample_screens import AUDITOR, CHECK, COMPARED, ENGINEER, FINANCE, LAWYER, PATH, TEXT
 
 from clauseway.values import Citation
 from clauseway.web.auditor import AuditorContext, CheckContext
@@ -35,7 +35,7 @@ from clauseway.web.contexts import (
 )
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
-from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
+from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
 
 
 def cite(amendment: str, term: str, document: str, line: int, source: str, text: str) -> Citation:
@@ -383,6 +383,9 @@ class SamplePages:
 
     async def check(self, subject: str) -> CheckContext | None:
         return CHECK if subject in ("books", STATEMENT.period) else None
+
+    async def compare(self, before: str, after: str) -> CompareContext:
+        return COMPARED
 
     async def text(self, document: str, line: str) -> TextContext | None:
         return TEXT if document == TEXT.document else None

@@ -33,7 +33,9 @@ from clauseway.web.finance import (
 )
 from clauseway.web.lawyer import (
     AnswerShown,
+    ChangeGroupShown,
     ChangeShown,
+    CompareContext,
     FieldChoice,
     FormField,
     LawyerContext,
@@ -219,4 +221,13 @@ ENGINEER = EngineerContext(
     searched="req_<b>",
     problem="'req_<b>' names no request.",
     path=PATH,
+)
+COMPARED = CompareContext(
+    fields=FORM.sentence[:1],
+    before="up to A4",
+    after="up to A5",
+    groups=(
+        ChangeGroupShown(sentence="OpenAI may now serve <b>gpt-5.5</b>", citation=CLAUSE, place="", combinations="4"),
+    ),
+    counted="4 combinations are answered otherwise",
 )

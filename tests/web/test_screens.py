@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 ADDRESSES = (
     "/",
     "/lawyer",
+    "/lawyer/compare",
     "/text?document=A4.md",
     "/engineer",
     "/engineer/request/req_1",

@@ -135,3 +135,25 @@ class TextContext(msgspec.Struct, frozen=True, kw_only=True):
     document: str
     documents: tuple[str, ...]
     passages: tuple[Passage, ...]
+
+
+class ChangeGroupShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A change between two amendments in a sentence, and the clause that it is laid to."""
+
+    sentence: str
+    citation: Citation
+    place: str
+    combinations: str
+
+
+class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Two amendments compared: the text up to the one beside that up to the other. `problem` says
+    why there is nothing to compare; empty where there is."""
+
+    fields: tuple[FormField, ...]
+    problem: str = ""
+    before: str = ""
+    after: str = ""
+    rescissions: tuple[str, ...] = ()
+    groups: tuple[ChangeGroupShown, ...] = ()
+    counted: str = ""

@@ -9,7 +9,7 @@ from clauseway.web.auditor import AuditorContext, CheckContext
 from clauseway.web.contexts import CountsContext, HomeContext, LineContext, StatementContext
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
-from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
+from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
 
 
 class PageSource(Protocol):
@@ -31,6 +31,10 @@ class PageSource(Protocol):
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
         """Return the lawyer's screen with a question answered; of an invalid question, its form
         with the problems of each field."""
+        ...
+
+    async def compare(self, before: str, after: str) -> CompareContext:
+        """Return two amendments compared; where none are named, the last two."""
         ...
 
     async def text(self, document: str, line: str) -> TextContext | None:
@@ -173,6 +177,13 @@ PAGES = (
         query=_QUESTION,
         screen="/lawyer",
         ask=lambda source, given: source.lawyer(_asked(given)),
+    ),
+    WebPage(
+        name="compare",
+        path="/lawyer/compare",
+        query=("before", "after"),
+        screen="/lawyer",
+        ask=lambda source, given: source.compare(given["before"], given["after"]),
     ),
     WebPage(
         name="text",

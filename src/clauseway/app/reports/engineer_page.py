@@ -324,7 +324,9 @@ def path_of(opened: Opened, view: Mapping[str, Any]) -> RequestPath:
             said=end,
         )
     )
-    usage = tuple((name.replace("_", " "), f"{count:,}") for name, count in view["usage"].items())
+    usage = tuple(
+        (name.replace("_", " "), f"{count:,}") for name, count in view["usage"].items() if count
+    )
     return RequestPath(
         id=view["id"],
         title=f"{view['operation']} {view['model']}",

@@ -30,6 +30,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import Opened, each_of, open_agreements, with_recorded
 from clauseway.app.reports.auditor_page import BOOKS, auditor_page, check_page
+from clauseway.app.reports.compare_page import compare_page, named_or_last
 from clauseway.app.reports.doors import doors
 from clauseway.app.reports.engineer_page import (
     GLANCE,
@@ -66,9 +67,11 @@ from clauseway.web.contexts import (
 )
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
-from clauseway.web.lawyer import LawyerContext, QuestionAsked, TextContext
+from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
 from clauseway.wording.names import Wording
 
+# Comparisons that are kept, each of some kilobytes.
+_COMPARED_MAX = 32
 # Reads usage, by an engine that takes as long to load as all else here: the first to ask loads it.
 _LINE_PAGE = "clauseway.app.reports.line_page"
 
@@ -92,6 +95,8 @@ class HomePages:
         self._gateway_url, self._snippets = gateway_url, snippets
         # The picture as last drawn, by the number of facts it rests on.
         self._drawn: tuple[int, Timeline] | None = None
+        # Amendments compared before, by their names and the number of facts.
+        self._compared: dict[tuple[str, str, int], CompareContext] = {}
         # The seconds and the requests when the engineer's screen was last shown.
         self._seen: tuple[float, int] | None = None
         # The forecast as last made, by the day and the receipts of the settlements that it goes on
@@ -125,6 +130,9 @@ class HomePages:
 
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
         return await asyncio.to_thread(self._lawyer, asked)
+
+    async def compare(self, before: str, after: str) -> CompareContext:
+        return await asyncio.to_thread(self._compare, before, after)
 
     async def text(self, document: str, line: str) -> TextContext | None:
         return await asyncio.to_thread(text_page, self._opened, document, line)
@@ -229,6 +237,17 @@ class HomePages:
         receipts = [settled.receipt for settled in latest_settlements(self._home).values()]
         ahead = self._ahead(opened, known_at, receipts)
         return finance_page(self._home, opened, ahead, open_alerts(self._home))
+
+    def _compare(self, before: str, after: str) -> CompareContext:
+        opened = with_recorded(self._opened, self._home)
+        names = named_or_last(opened, before, after)
+        # Comparing asks every combination twice; facts are only added, so their number tells them.
+        key = (*names, sum(len(asked.facts.facts) for asked in each_of(opened)))
+        if key not in self._compared:
+            if len(self._compared) >= _COMPARED_MAX:
+                self._compared.clear()
+            self._compared[key] = compare_page(opened, *names)
+        return self._compared[key]
 
     def _auditor(self) -> AuditorContext:
         opened = with_recorded(self._opened, self._home)

@@ -1,0 +1,71 @@
+"""Two amendments compared for the lawyer's screen, as `clauseway agreement diff` compares them."""
+
+from clauseway.app.agreements.comparing import compare_sides
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.values import Citation, InvalidInput
+from clauseway.web.lawyer import ChangeGroupShown, CompareContext, FieldChoice, FormField
+from clauseway.wording.changes import ChangeGroup, Comparison
+
+
+def named_or_last(opened: Opened, before: str, after: str) -> tuple[str, str]:
+    """Return the amendments that are named; where none is, the last two."""
+    if before or after:
+        return before, after
+    last = [amendment.id for amendment in each_of(opened)[0].agreement.amendments][-2:]
+    return ("", last[0]) if len(last) == 1 else (last[0], last[1])
+
+
+def compare_page(opened: Opened, before: str, after: str) -> CompareContext:
+    """Return the comparison; where it cannot be made, its form with the reason."""
+    fields = (_field(opened, "before", before), _field(opened, "after", after))
+    try:
+        # One amendment alone is compared with the text before it.
+        comparison = compare_sides(opened, [name for name in (before, after) if name], (), (), {})
+    except InvalidInput as error:
+        said = " ".join(f"{each.what}: {each.why}. {each.todo}" for each in error.problems)
+        return CompareContext(fields=fields, problem=said)
+    return _shown(fields, comparison)
+
+
+def _shown(fields: tuple[FormField, ...], comparison: Comparison) -> CompareContext:
+    return CompareContext(
+        fields=fields,
+        before=str(comparison.before),
+        after=str(comparison.after),
+        rescissions=tuple(f"{each.sentence}. {each.place}" for each in comparison.rescissions),
+        groups=tuple(map(_group, comparison.groups)),
+        counted=f"{len(comparison.changed):,} combinations are answered otherwise",
+    )
+
+
+def _group(group: ChangeGroup) -> ChangeGroupShown:
+    because = group.because
+    return ChangeGroupShown(
+        sentence=group.sentence,
+        citation=Citation(
+            term=because.term,
+            amendment=because.amendment,
+            document=because.document,
+            line=because.line,
+            source=because.source,
+            text=because.text,
+        ),
+        place=group.place,
+        combinations=f"{group.count:,}",
+    )
+
+
+def _field(opened: Opened, name: str, value: str) -> FormField:
+    choices = [
+        FieldChoice(amendment.id, f"{amendment.id} {amendment.title}")
+        for amendment in each_of(opened)[0].agreement.amendments
+    ]
+    known = {choice.value for choice in choices}
+    typed = () if value in known or not value else (FieldChoice(value, value),)
+    return FormField(
+        id=name,
+        name=name,
+        label="from" if name == "before" else "to",
+        value=value,
+        choices=(FieldChoice("", "the text before it"), *typed, *choices),
+    )
