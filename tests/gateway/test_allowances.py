@@ -898,3 +898,21 @@ class Spending(RuleBasedStateMachine):
 
 TestSpending = Spending.TestCase
 TestSpending.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+# Of a budget of 10: which lease asks, for at least how much, wishing how much → what it holds then, and what is left.
+GRANTED = [
+    (0, 4, 6, 6, 4),
+    (1, 3, 8, 4, 0),  # what there is, as it is enough
+    (2, 1, 1, 0, 0),
+    (0, 0, 2, 2, 4),  # four are given back
+    (2, 5, 5, 0, 4),  # four do not help who needs five, and stay
+]
+
+
+def test_a_lease_server_of_its_own_grants_what_there_is() -> None:
+    lease_server = LocalLeaseServer({"b": 10})
+    for part, least, target, leased, left in GRANTED:
+        ask = Ask(budget="b", part=part, serial=1, least=least, target=target)
+        (granted,) = run(lease_server.lease([ask]))
+        assert (granted.leased, granted.left, granted.amount) == (leased, left, 10)
