@@ -109,15 +109,17 @@ CITED = [
     (SOLD_ON_NORTH + PAUSED, "sell shop app north", "2026-07-01", ["rule grant"]),
     (SOLD_ON_NORTH + PAUSED + "through: 2026-08-31\n", "sell shop app north", "2026-09-01",
      ["ended t: t ended on 2026-09-01", "rule grant"]),
-    # What a licence reserves falls with the licence.
+    # What a licence reserves falls with the licence, and does not end once more.
     (f"{BY_THE_RIVAL}\n{MAY_PASS_ON}", "license maker rights to=partner", "2026-04-30",
      ["inside use.exclusive: reserved to partner", "permits own"]),
     (f"{BY_THE_RIVAL}\n{MAY_PASS_ON}", "license maker rights to=shop", "2026-04-30",
      ["forbids use.exclusive: reserved to partner"]),
     (f"{BY_THE_RIVAL}\n{MAY_PASS_ON}", "license maker rights to=shop", "2026-05-01", [FELL, *FREE]),
     (f"{BY_THE_RIVAL}{TO_MAY}\n{MAY_PASS_ON}", "license maker rights to=shop", "2026-05-31", [FELL, *FREE]),
+    (f"{BY_THE_RIVAL}{TO_MAY}\n{MAY_PASS_ON}", "license maker rights to=shop", "2026-06-01", [FELL, *FREE]),
     # A licence that nobody could give reserved nothing.
     (BY_THE_RIVAL + TO_MAY, "license maker rights to=shop", "2026-05-31", FREE),
+    (BY_THE_RIVAL + TO_MAY, "license maker rights to=shop", "2026-06-01", FREE),
     # Nor does it keep anybody from giving the owner what is its own.
     (f"{BY_THE_RIVAL}\n{MAY_PASS_ON}", "license shop rights to=rival", "2026-04-30",
      ["forbids use.exclusive: reserved to partner"]),

@@ -271,11 +271,8 @@ def _lacks_a_grant(
         text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
-    # For a licence question, cite the exclusivity that once reserved the licence; otherwise the one
-    # that reserved the first act needed.
-    lost_exclusivity = last_exclusivity(
-        case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
-    )
+    # Cite the exclusivity that reserved the first act needed.
+    lost_exclusivity = last_exclusivity(case, needed[:1])
     permissions_lost = lost_permissions(case, lacking)
     paused = chain.from_iterable(map(cite_end_or_pause, permissions_lost.paused))
     last = permissions_lost.last

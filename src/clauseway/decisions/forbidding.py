@@ -11,7 +11,7 @@ import msgspec
 
 from clauseway.agreement import Exclusivity, Permission, Prohibition, Scope, TermState
 from clauseway.agreement.language.actions import LICENSE, SEGMENTS, takes
-from clauseway.agreement.language.terms import ANYONE, Forbidding
+from clauseway.agreement.language.terms import Forbidding
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.endings import cite_end_or_pause, fallen
@@ -75,7 +75,8 @@ def last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
     lost: list[LostRight] = []
     in_force: set[str] = set()
     for state in case.states(Exclusivity):
-        loss = _lost(case, state, acts[0])
+        # One that a right wrote may have fallen with the right before it ended.
+        loss = case.givers.lost(state, case.lineage(acts[0].product), case.as_of)
         if loss is not None and any(case.reaches(state.term, act) for act in acts):
             lost.append(loss)
         elif loss is None and state.in_force:
@@ -83,15 +84,6 @@ def last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
     last = max(lost, key=lambda loss: loss.rank, default=None)
     # A term that paused and is in force again was not lifted.
     return None if last is None or last.state.term.id in in_force else last
-
-
-def _lost(case: Case, state: TermState, act: Act) -> LostRight | None:
-    """Return an exclusivity that has ended, or fell with the right that wrote it."""
-    if state.ended:
-        return LostRight(state, state.end, fell=False)
-    if state.right is None or not state.in_force:
-        return None
-    return case.givers.lost(state, case.lineage(act.product), case.as_of)
 
 
 def inside(case: Case, term: Forbidding, act: Act) -> bool:
@@ -147,7 +139,6 @@ def _overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
     return any(
         state.in_force
         and isinstance(permission := state.term, Permission)
-        and permission.party in (party, ANYONE)
         and permission.overrides(term.id)
         and case.reaches(permission, as_party)
         and given_by_right(case, permission, as_party)

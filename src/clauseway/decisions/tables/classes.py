@@ -258,7 +258,7 @@ class _Ended:
     def _lost(self, state: TermState) -> date | None:
         """Return the day on which an ended term was lost; None for a right that never was."""
         match state.term:
-            case Licence():
+            case Licence() | Exclusivity():
                 lost = self._givers.lost(state, self._lineage, state.as_of)
             case Permission() if not state.paused:
                 lost = self._givers.lost_permission(state, self._lineage, state.as_of)
