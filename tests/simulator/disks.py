@@ -13,8 +13,10 @@ import errno
 import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from .world import Machine, Process, World
@@ -265,7 +267,9 @@ class Disks:
             raise ProcessLookupError(errno.ESRCH, "no such process")
 
     def _urandom(self, size: int) -> bytes:
-        return self._world.chance.randbytes(size)
+        # A module that is imported in the middle of a story draws once in a process: the next story
+        # would not be told the same.
+        return REAL["urandom"](size) if _is_importing() else self._world.chance.randbytes(size)
 
     # -- losing power, losing a disk
 
@@ -375,3 +379,10 @@ def _changes(present: dict[str, int], durable: dict[str, int]) -> Iterable[set[s
             inodes |= group[1]
         groups.append((names, inodes))
     return [names for names, _ in groups]
+
+
+def _is_importing() -> bool:
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None

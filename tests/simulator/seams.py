@@ -26,7 +26,7 @@ from sqlalchemy.pool import QueuePool
 from clauseway.app.customers import leasing
 from clauseway.app.usage import recovering
 from clauseway.gateway.process import server
-from clauseway.gateway.request import issued
+from clauseway.gateway.request import issued, shared
 from clauseway.gateway.transport import timers
 from clauseway.spool import copier, follower, writer
 from clauseway.storage.control import engines
@@ -205,7 +205,11 @@ def _databases(world: World, network: Network, database: Path, replaced: Replace
     """Let every address of a database server mean one SQLite file, as far away as that server is."""
 
     here[:] = [world, network, database]
-
+    # An engine asks more of its first connection than of any other, and a story is the same whether
+    # it is the first of a process or not.
+    with _engine().connect():
+        pass
+    Engine.dispose(_engine())
     held: set[int] = set()
 
     @contextlib.contextmanager
@@ -228,6 +232,17 @@ def _databases(world: World, network: Network, database: Path, replaced: Replace
 
     replaced.set(engines, "_postgresql", lambda _: _engine())
     replaced.set(engines, "holding", holding)
+
+
+class OrderedSet(dict[Any, None]):
+    """A set that keeps the order in which its members came: by their addresses, as `set` has them, no story would be
+    told twice."""
+
+    def add(self, member: Any) -> None:
+        self[member] = None
+
+    def discard(self, member: Any) -> None:
+        self.pop(member, None)
 
 
 class Lines:
@@ -279,5 +294,6 @@ def _gateway(world: World, network: Network, replaced: Replaced) -> None:
     replaced.set(server, "Listener", Listener)
     replaced.set(server, "LogQueue", WorldLines)
     replaced.set(server, "_quiet_garbage_collector", lambda: None)
+    replaced.set(shared, "set", OrderedSet)
     replaced.set(server, "print", lambda *_, **__: None)
     replaced.set(server.Server, "_provide_descriptors", lambda *_: None)
