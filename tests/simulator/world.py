@@ -9,6 +9,7 @@ a lock, a socket or another thread: its greenlets are never resumed.
 import asyncio
 import heapq
 import random
+import re
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable
@@ -20,6 +21,7 @@ SECOND: Final = 1_000_000_000
 # Noon of a day in 2026, when each world begins.
 BEGIN_NS: Final = 1_795_608_000 * SECOND
 _EVENTS_MAX: Final = 2_000_000
+_FOLDER: Final = re.compile(r"/\S*/simulated-[^/]+")
 _FIRST_PID: Final = 4_000_000  # beyond those of any real process
 
 
@@ -109,7 +111,8 @@ class World:
 
     def note(self, text: str) -> None:
         """Write a line of the history: the same seed writes the same lines."""
-        self.history.append(f"{self.now_ns / SECOND:.6f} {text}")
+        # Errors name files by the folder of this very telling.
+        self.history.append(f"{self.now_ns / SECOND:.6f} {_FOLDER.sub('', text)}")
 
     def inject(self, kind: str, text: str = "") -> None:
         """Count a fault that is injected, and note it."""
