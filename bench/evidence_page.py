@@ -112,11 +112,14 @@ def _simulated(record: Record) -> Iterator[str]:
     yield from (f"- law: {law}" for law in record["laws"])
     yield from _others(record)
     yield ""
-    yield f"**{len(record['planted'])} planted bugs**, each a patch of the product, and the seed that finds it first:"
+    seen = sum(bug["seed"] >= 0 for bug in record["planted"])
+    yield f"**{seen} of {len(record['planted'])} planted bugs** were seen, each a patch of the product; the seed is one"
+    yield "that sees it:"
     yield ""
-    yield "| bug | law that it broke | seed |"
+    yield "| bug | law that it breaks | seed |"
     yield "|---|---|---|"
-    yield from (f"| {bug['name']} | {bug['law']} | {bug['seed']} |" for bug in record["planted"])
+    for bug in record["planted"]:
+        yield f"| {bug['name']} | {bug['law']} | {bug['seed'] if bug['seed'] >= 0 else 'not seen'} |"
 
 
 def _killed(record: Record) -> Iterator[str]:

@@ -12,8 +12,10 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -33,7 +35,7 @@ def main() -> int:
     if options.seeds:
         summary = _run(range(options.begin, options.begin + options.seeds), options.jobs)
     if options.planted:
-        planted = _hunt_all(options.most)
+        planted = _hunt_all(options.most, options.jobs)
     if options.json is not None:
         _write(options.json, summary, planted)
     return 1 if summary.failed or any(found.seed < 0 for found in planted) else 0
@@ -86,15 +88,20 @@ def _print(summary: Summary) -> None:
         print("again: python -m tests.simulator --history --seed " + str(summary.failed[0].seed))
 
 
-def _hunt_all(most: int) -> list[FoundBug]:
+def _hunt_all(most: int, jobs: int) -> list[FoundBug]:
     record = msgspec.json.decode(RECORD.read_bytes()) if RECORD.exists() else {}
-    found = []
-    for bug in BUGS:
-        found.append(hunt(bug, seeds_for(bug, record, most)))
-        seed = f"seed {found[-1].seed}" if found[-1].seed >= 0 else "NOT FOUND"
-        print(f"{seed:>10}  {bug.name}: {bug.law}", flush=True)
+    hunted = []
+    with Pool(jobs) as pool:
+        for found in pool.imap(partial(_hunt_one, record=record, most=most), range(len(BUGS))):
+            hunted.append(found)
+            seed = f"seed {found.seed}" if found.seed >= 0 else "NOT FOUND"
+            print(f"{seed:>10}  {found.name}: {found.law}", flush=True)
     print(f"{'unseen':>10}  {UNSEEN.name}: {UNSEEN.why_unseen}")
-    return found
+    return hunted
+
+
+def _hunt_one(place: int, record: dict[str, Any], most: int) -> FoundBug:
+    return hunt(BUGS[place], seeds_for(BUGS[place], record, most))
 
 
 def _write(path: Path, summary: Summary, planted: list[FoundBug]) -> None:
