@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "bench/evidence/simulator.json"
 PLANTED = [found for found in json.loads(RECORD.read_text())["planted"] if found["seed"] >= 0]
 # In parts, so that processes share them; `make soak` runs a thousand by the command.
-PARTS, SEEDS = 6, 30
+PARTS, SEEDS = 8, 200
 HUNTED = 40
 
 
