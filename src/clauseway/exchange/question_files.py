@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from clauseway.decisions.parts import BY_NAME
 from clauseway.exchange.cells import CsvWriter, plain
 from clauseway.files import written_whole
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import NOT_JSON, InvalidInput, Problem
 
 INVALID = "invalid"
 # The parts of a question, named as the flags are; a column may also be written with hyphens.
@@ -229,7 +229,7 @@ def _object(line: bytes, path: Path) -> tuple[dict[str, Any], str]:
     """Return a line's object, and the problem with it; empty where there is none."""
     try:
         row = msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         text = line.decode("utf-8", "replace").rstrip("\n")
         return {"line": text}, f"no object: {error}"
     try:

@@ -48,7 +48,7 @@ from clauseway.values.numbers import (
     read_percentage,
     read_whole,
 )
-from clauseway.values.problems import InvalidInput, Problem
+from clauseway.values.problems import NOT_JSON, InvalidInput, Problem
 
 __all__ = [
     "CENT",
@@ -58,6 +58,7 @@ __all__ = [
     "HOURS_OF_WEEK",
     "HOUR_NS",
     "NAME_CHARACTERS_MAX",
+    "NOT_JSON",
     "NUMBER_BELOW",
     "PLACES_MAX",
     "USD",

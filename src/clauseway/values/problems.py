@@ -2,11 +2,18 @@
 
     InvalidInput     raised where input is refused; carries all its problems, not only the first
       .problems      a tuple of Problem, in order of file and line
+    NOT_JSON         the exceptions of a decoder for what is not JSON
 
 Operating faults (a disk, a socket) stay the exceptions they are. Our own bugs are assertions.
 """
 
+from typing import Final
+
 import msgspec
+
+# Raised by a decoder for bytes that are no JSON, for text in them that is no UTF-8, and for JSON
+# that is nested too deeply. Who decodes what others wrote catches all three.
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,9 +26,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
     todo: str
 
+    @property
+    def sentences(self) -> str:
+        """Return the problem without its place: what, why and what to do."""
+        return f"{self.what}: {self.why}. {self.todo}"
+
     def __str__(self) -> str:
         place = f"{self.where}:{self.line}" if self.line else self.where
-        return f"{place}: {self.what}: {self.why}. {self.todo}"
+        return f"{place}: {self.sentences}"
 
 
 class InvalidInput(Exception):

@@ -18,7 +18,7 @@ import msgspec
 
 from clauseway.files.copying import FileContent
 from clauseway.storage.control import versions
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import NOT_JSON, InvalidInput, Problem
 
 FORMAT = 1
 SUMS, ABOUT = "SHA256SUMS", "backup.json"
@@ -105,7 +105,7 @@ def look_at(root: Path) -> Backup:
     _refuse_later(root, about)
     try:
         decoded = msgspec.json.decode(about, type=About)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise _refused(str(error), root / ABOUT, _ANOTHER) from None
     return Backup(
         root=root, about=decoded, digests=digests, digest=hashlib.sha256(listed).hexdigest()
@@ -195,7 +195,7 @@ class _Versions(msgspec.Struct):
 def _refuse_later(root: Path, about: bytes) -> None:
     try:
         written = msgspec.json.decode(about, type=_Versions)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise _refused(str(error), root / ABOUT, _ANOTHER) from None
     if written.format <= FORMAT and written.tables <= versions.PRESENT:
         return

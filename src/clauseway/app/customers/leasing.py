@@ -34,6 +34,7 @@ from clauseway.storage.customers.leases import (
 )
 from clauseway.storage.customers.limit_shares import MemoryShares, StoredShares
 from clauseway.storage.customers.tenants import Tenants
+from clauseway.values import NOT_JSON
 
 _CALL_BYTES = 16 << 20  # an ask is some hundred bytes; a gateway reports on all its budgets at once
 _CALL = msgspec.json.Decoder(LeaseCall)
@@ -91,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         try:
             answered = answer_to(self.rfile.read(int(length)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             self._answer(400, msgspec.json.encode({"error": {"message": str(error)}}))
             return
         self._answer(200, answered)

@@ -17,6 +17,7 @@ import msgspec
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import address_of
 from clauseway.gateway.plan import Target
+from clauseway.values import NOT_JSON
 
 CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S = 10.0, 60.0
 _ANSWER_BYTES_MAX = 8 << 20  # a list of models is some hundred KB at most
@@ -49,13 +50,7 @@ class CloudAnswer(msgspec.Struct, frozen=True):
         try:
             error = msgspec.json.decode(self.body)["error"]
             text = error["message"] if isinstance(error, dict) else error
-        except (
-            msgspec.DecodeError,
-            UnicodeDecodeError,
-            RecursionError,
-            KeyError,
-            TypeError,
-        ):
+        except (*NOT_JSON, KeyError, TypeError):
             text = self.body.decode("utf-8", "replace")
         return " ".join(str(text).split())[:_SAID_CHARACTERS_MAX]
 

@@ -11,7 +11,7 @@ import msgspec
 from clauseway.ledger import Statement
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.differences import Difference
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import NOT_JSON, InvalidInput, Problem
 
 _SIGNATURES = ".signatures.json"
 THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
@@ -70,7 +70,7 @@ def read_statement(path: Path) -> HandedStatement:
         return HandedStatement(format="csv", content=content, statement=None)
     try:
         statement = msgspec.json.decode(content, type=Statement)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise _unreadable(path, f"it is not a statement: {error}") from None
     return HandedStatement(format="json", content=content, statement=statement)
 

@@ -52,7 +52,15 @@ from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, is_sound
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.content import DayContent, counted_attempts, day_contents
 from clauseway.storage.usage.past import copied
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after, exact_sum
+from clauseway.values import (
+    NOT_JSON,
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    day_after,
+    exact_sum,
+)
 
 FORMAT = "clauseway-pack/1"
 MANIFEST, STATEMENT, SIGNATURES = "manifest.json", "statement.json", "signatures.json"
@@ -516,7 +524,7 @@ def _by_day(parts: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
 def _decoded(content: bytes, kind: Any, path: Path, name: str) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise _bad(path, f"{name}: {error}") from None
 
 

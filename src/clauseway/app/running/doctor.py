@@ -51,7 +51,7 @@ from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.spool.copier import introduce
 from clauseway.spool.messages import BadMessage
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem
 
 T = TypeVar("T")
 _AT_ONCE = 8  # deployments examined together: most of the time is waiting
@@ -312,7 +312,7 @@ class _DeploymentChecks:
             return self._check("answer", asked)
         try:
             there = {str(model["id"]) for model in msgspec.json.decode(body)["data"]}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        except (*NOT_JSON, KeyError, TypeError):
             return self._check(
                 "answer",
                 f"{asked}, but no list of models",

@@ -32,6 +32,7 @@ from clauseway.gateway.wire.errors import (
 from clauseway.gateway.wire.made import objects_in
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.values import NOT_JSON
 
 # OpenAI's page size: the default and the maximum.
 _PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100), "chat.list": (20, 100)}
@@ -294,5 +295,5 @@ _decode_failed = msgspec.json.Decoder(_Failed).decode
 def _message_in(body: bytes) -> str:
     try:
         return _decode_failed(body).error.message
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return ""

@@ -21,6 +21,8 @@ from zlib import crc32
 
 import msgspec
 
+from clauseway.values import NOT_JSON
+
 _PRELUDE: Final = struct.Struct(">III")
 _CRC: Final = struct.Struct(">I")
 _FRAME_BYTES_MAX: Final = 16 << 20  # AWS's own maximum
@@ -115,7 +117,7 @@ def event_of(frame: Frame) -> bytes:
             return _event("error", msgspec.json.encode({"type": "error", "error": error}))
         data = b64decode(_decode_chunk(frame.payload).bytes, validate=True)
         return _event(_decode_type(data), data)
-    except (msgspec.DecodeError, UnicodeDecodeError, Base64Error, RecursionError) as error:
+    except (*NOT_JSON, Base64Error) as error:
         raise BadFrame(f"a frame cannot be read: {error}") from error
 
 

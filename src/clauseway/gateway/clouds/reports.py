@@ -9,6 +9,7 @@ from clauseway.gateway.clouds import usage
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.clouds.usage_reports import Tiered
 from clauseway.metering.endpoints import TIERS
+from clauseway.values import NOT_JSON
 
 Reader = Callable[[bytes], Units | None]
 _Report = TypeVar("_Report")
@@ -49,7 +50,7 @@ def tier_in(answer: bytes) -> str:
     that we know."""
     try:
         answered = _decode_tier(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return ""
     carried = answered.response or answered.message or answered
     tier = answered.service_tier or carried.service_tier

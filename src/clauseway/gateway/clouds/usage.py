@@ -37,6 +37,7 @@ from clauseway.gateway.clouds.usage_reports import (
     TranscriptionUsage,
 )
 from clauseway.metering import Unit
+from clauseway.values import NOT_JSON
 
 Units = tuple[tuple[Unit, int], ...]
 
@@ -61,7 +62,6 @@ _decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
 _decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
 _decode_message: Final = msgspec.json.Decoder(Messaged).decode
-_NO_REPORT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
 
@@ -70,7 +70,7 @@ def usage_in(answer: bytes) -> ChatUsage | None:
     report."""
     try:
         return _decode_answer(answer).usage
-    except _NO_REPORT:
+    except NOT_JSON:
         return None
 
 
@@ -103,7 +103,7 @@ def responses_usage_in(answer: bytes) -> ResponsesUsage | None:
     """The report in a response or in an event that carries one, None where there is none."""
     try:
         responded = _decode_response(answer)
-    except _NO_REPORT:
+    except NOT_JSON:
         return None
     return responded.usage if responded.response is None else responded.response.usage
 
@@ -127,7 +127,7 @@ def embeddings_usage_in(answer: bytes) -> EmbeddingsUsage | None:
     """Return the usage that an answer with embeddings reports; None if it reports none."""
     try:
         return _decode_embeddings(answer).usage
-    except _NO_REPORT:
+    except NOT_JSON:
         return None
 
 
@@ -140,7 +140,7 @@ def images_usage_in(answer: bytes) -> ImagesUsage | None:
     none."""
     try:
         return _decode_images(answer).usage
-    except _NO_REPORT:
+    except NOT_JSON:
         return None
 
 
@@ -164,7 +164,7 @@ def transcription_usage_in(answer: bytes) -> TranscriptionUsage | None:
     """The report in a transcription, or in a stream's last event, None where there is none."""
     try:
         return _decode_transcription(answer).usage
-    except _NO_REPORT:
+    except NOT_JSON:
         return None
 
 
@@ -183,7 +183,7 @@ def speech_usage_in(event: bytes) -> SpeechUsage | None:
     """The report in the event that ends speech, None where there is none."""
     try:
         return _decode_speech(event).usage
-    except _NO_REPORT:
+    except NOT_JSON:
         return None
 
 
@@ -200,7 +200,7 @@ def message_usage_in(answer: bytes) -> MessageUsage | None:
     """The report in a message, None where there is none."""
     try:
         return _decode_message(answer).usage
-    except _NO_REPORT:
+    except NOT_JSON:
         return None
 
 

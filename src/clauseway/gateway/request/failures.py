@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from clauseway.gateway.wire.capabilities import ABSENT, stated
+from clauseway.values import NOT_JSON
 
 # Money or quota is exhausted: waiting does not help, but an administrator may change it.
 _SPENT: Final = frozenset(
@@ -206,7 +207,7 @@ def _words_in(body: bytes) -> _Words:
     try:
         decoded = _decode(body)
     # A proxy's page, or nothing: only the status speaks.
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return _Words()
     error = decoded.error
     if isinstance(error, _Error):

@@ -22,7 +22,7 @@ from clauseway.gateway.plan.file import (
 from clauseway.gateway.plan.steps import whole
 from clauseway.gateway.routing.checks import digest_problems, key_problems, plan_problems
 from clauseway.metering import Ruling
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import NOT_JSON, InvalidInput, Problem
 
 # Characters of a digest that name a plan: enough to tell plans apart, short enough for a header.
 _DIGEST_LENGTH = 16
@@ -44,7 +44,7 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
         if not plan.parts:  # all in one line: as somebody else writes it
             lines = lines_of(list(encode_plan(plan)))
             plan = PLAN.decode(next(lines))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise no_plan(str(error), where) from None
     yield
     targets: list[Target] = []

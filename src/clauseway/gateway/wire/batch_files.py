@@ -25,6 +25,7 @@ from clauseway.gateway.wire.requests import (
     decode_responses,
 )
 from clauseway.gateway.wire.splice import with_body, with_model
+from clauseway.values import NOT_JSON
 
 # The endpoints that clouds document for batches, as far as their requests are JSON. Azure's samples
 # leave `/v1` out.
@@ -91,7 +92,7 @@ def read_line(written: bytes) -> BatchLine:
         line = _decode_line(written)
         # Names that stand twice are read by some clouds otherwise than here (choice 30).
         members_once(written, _LINE_READ)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise BadBody(f"it is no request of a batch: {error}") from None
     batched = _BATCHED.get(line.url.removeprefix("/v1"))
     if batched is None:

@@ -14,6 +14,7 @@ import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.members import members_once, objects_once
+from clauseway.values import NOT_JSON
 
 
 class Needs(NamedTuple):
@@ -73,7 +74,6 @@ _HOSTED: Sequence[tuple[str, int]] = (
 )
 # Tools that the client runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
-_BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Strict(msgspec.Struct, gc=False):
@@ -151,7 +151,7 @@ def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
         for members in objects_once(tools, _TOOL_READ, "tools"):
             if "function" in members:
                 _check_strict(members["function"], "tools.function")
-    except _BAD:
+    except NOT_JSON:
         return 0, stated(tools)
     bits, unbounded = 0, False
     for tool in listed:
@@ -185,7 +185,7 @@ def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
                 _check_format(members["format"], "text.format")
         elif form is not None:
             _check_format(written, "response_format")
-    except _BAD:
+    except NOT_JSON:
         return 0
     if form is None:
         return 0
@@ -220,7 +220,7 @@ def chat_parts(body: bytes) -> Parts:
         return _NO_PARTS
     try:
         return _parts(_decode_chat(body).messages, "messages")
-    except _BAD:
+    except NOT_JSON:
         return _worst(body)
 
 
@@ -230,7 +230,7 @@ def response_parts(body: bytes) -> Parts:
         return _NO_PARTS
     try:
         return _parts(_decode_response(body).input, "input")
-    except _BAD:
+    except NOT_JSON:
         return _worst(body)
 
 

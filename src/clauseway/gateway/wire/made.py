@@ -2,6 +2,8 @@
 
 import msgspec
 
+from clauseway.values import NOT_JSON
+
 _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})
 
 
@@ -31,7 +33,7 @@ def made_in(answer: bytes) -> Made | None:
     """Return the resource that an answer names, None where it names none."""
     try:
         made = _decode_made(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return None
     return made if made.id else None
 
@@ -49,7 +51,7 @@ def objects_in(answer: bytes) -> tuple[list[tuple[str, bytes]], bool]:
     list."""
     try:
         page = _decode_page(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return [], False
     objects = [bytes(written) for written in page.data]
     return [

@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from clauseway.values import NOT_JSON
+
 _TYPES: Final = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -42,7 +44,7 @@ def in_message_shape(status: int, body: bytes) -> bytes:
     already stays as it is."""
     try:
         decoded = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return error_message(status, body[:1000].decode("utf-8", "replace"))
     error = decoded.error
     if decoded.type == "error" and isinstance(error, _Error):

@@ -7,11 +7,11 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.capabilities import ABSENT, PLAIN, Needs, stated
 from clauseway.gateway.wire.requests import Tokens, reader_of
+from clauseway.values import NOT_JSON
 
 _TOOLS, _STRICT = BITS[Capability.TOOLS], BITS[Capability.STRICT_SCHEMA]
 _SCHEMA, _MCP = BITS[Capability.JSON_SCHEMA], BITS[Capability.MCP]
 _VISION, _FILE_INPUT = BITS[Capability.VISION], BITS[Capability.FILE_INPUT]
-_BAD: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # Tools of the vendor's, by the beginning of their type: what they need, and whether the cloud runs
 # them, so that they bring in what is not in the body.
 _TOOLS_OF_VENDOR: Final = (
@@ -104,7 +104,7 @@ def _of_messages(body: bytes) -> tuple[int, int, bool]:
     try:
         messages = _decode_messages(body).messages
         blocks = [block for message in messages for block in _blocks(message.content)]
-    except _BAD:
+    except NOT_JSON:
         return 0, body.count(b"image"), True
     bits, images, unbounded = 0, 0, False
     for block in blocks:
@@ -133,7 +133,7 @@ def _blocks(content: str | list[_Block] | None) -> list[_Block]:
 def _of_tools(tools: msgspec.Raw) -> tuple[int, bool]:
     try:
         listed = _decode_tools(tools)
-    except _BAD:
+    except NOT_JSON:
         return 0, stated(tools)
     bits, unbounded = 0, False
     for tool in listed:

@@ -19,6 +19,7 @@ from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_errors import error_message
 from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.typed_streams import TypedStream
+from clauseway.values import NOT_JSON
 
 # Events that bring nothing yet.
 _ANNOUNCING: Final = frozenset({"message_start", "content_block_start", "ping"})
@@ -121,5 +122,5 @@ def _together(begun: MessageUsage | None, latest: MessageUsage) -> MessageUsage:
 def _decoded(data: bytes) -> _Event:
     try:
         return _decode_event(data) if data else _NO_EVENT
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return _NO_EVENT

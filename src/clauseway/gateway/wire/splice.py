@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.wire.members import place_of
+from clauseway.values import NOT_JSON
 
 _KEY: Final = b'"model"'
 _OPTIONS: Final = b'"stream_options"'
@@ -61,7 +62,7 @@ def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
         try:
             if _decode_model(spliced).model == name:
                 return spliced
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             pass  # it cut something else in two
     return _with_member(body, "model", quoted)
 

@@ -21,6 +21,7 @@ from clauseway.gateway.wire.capabilities import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.made import Made, made_in
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
+from clauseway.values import NOT_JSON
 
 DONE = b"data: [DONE]\n\n"
 _NULL_USAGE = (b',"usage":null', b', "usage": null')
@@ -198,7 +199,7 @@ class EventStream:
             chunk = _decode_chunk(data)
             members = _decode_members(data)
         # No JSON as we know it: the client may read it.
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             return event
         if "usage" not in members:
             return event
@@ -245,7 +246,7 @@ class StoredChatStream(EventStream):
 def _is_json(data: bytes) -> bool:
     try:
         _decode_members(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return False
     return True
 
@@ -253,12 +254,12 @@ def _is_json(data: bytes) -> bool:
 def _is_error(event: bytes) -> bool:
     try:
         return _ERROR in event and _decode_told(data_of(event)).is_error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return False
 
 
 def _has_content(event: bytes) -> bool:
     try:
         return any(choice.has_content for choice in _decode_chunk(data_of(event)).choices)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return False

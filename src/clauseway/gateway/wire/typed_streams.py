@@ -14,6 +14,7 @@ from clauseway.gateway.wire.capabilities import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_members
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
+from clauseway.values import NOT_JSON
 
 # Events that announce and bring nothing yet. All others, known or not, are content.
 _ANNOUNCING = frozenset(
@@ -164,5 +165,5 @@ class TypedStream:
 def _decoded(data: bytes) -> _Event:
     try:
         return _decode_event(data) if data else _NO_EVENT
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return _NO_EVENT

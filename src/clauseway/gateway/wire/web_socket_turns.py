@@ -15,11 +15,11 @@ import msgspec
 
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.sse import data_of, end_of_events, events_in
+from clauseway.values import NOT_JSON
 
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items: Final = msgspec.json.Decoder(tuple[msgspec.Raw, ...] | None).decode
 _decode_text: Final = msgspec.json.Decoder(str | None).decode
-_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TYPE: Final = b'"response.create"'
 _TRUE: Final = msgspec.Raw(b"true")
 _NULL: Final = msgspec.Raw(b"null")
@@ -66,7 +66,7 @@ def request_of(
     """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody."""
     try:
         members = _decode_members(message)
-    except _NO_JSON as error:
+    except NOT_JSON as error:
         raise BadBody(f"The message is no JSON object: {error}.") from None
     kind = bytes(members.pop("type", b""))
     if kind == b'"response.steer"':
@@ -107,7 +107,7 @@ def _steering_of(members: dict[str, msgspec.Raw]) -> SessionSteering:
 def _names(members: dict[str, msgspec.Raw], prepared: PreparedInput) -> bool:
     try:
         named: str | None = _decode_text(members.get("previous_response_id", _NULL))
-    except _NO_JSON:
+    except NOT_JSON:
         return False
     return named == prepared.identifier
 
@@ -120,7 +120,7 @@ def _items_of(members: dict[str, msgspec.Raw]) -> tuple[msgspec.Raw, ...]:
         return (msgspec.Raw(b'{"role":"user","content":%b}' % text),)
     try:
         return _decode_items(text) or ()
-    except _NO_JSON as error:
+    except NOT_JSON as error:
         raise BadBody(f"'input' is a text or a list: {error}.", "input") from None
 
 
@@ -189,7 +189,7 @@ def message_of_answer(status: int, body: bytes, lane: bytes) -> bytes:
     not stream."""
     try:
         members = _decode_members(body)
-    except _NO_JSON:
+    except NOT_JSON:
         members = {}
     event: dict[str, object]
     if status == 200:

@@ -9,9 +9,10 @@ from typing import Final
 
 import msgspec
 
+from clauseway.values import NOT_JSON
+
 IsAnswer = Callable[[bytes], bool]
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
@@ -21,7 +22,7 @@ def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
     def is_answer(body: bytes) -> bool:
         try:
             members = _decode_members(body)
-        except _NO_JSON:
+        except NOT_JSON:
             return False
         if names and not any(name in members for name in names):
             return False
