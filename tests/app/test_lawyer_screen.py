@@ -14,6 +14,7 @@ from clauseway.app.opening.several import each_of, open_agreements
 from clauseway.app.running.pages import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
+from clauseway.web.lawyer import QuestionAsked
 
 OPENED = open_agreements([])
 ASKED = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"}
@@ -52,6 +53,11 @@ def test_a_question_is_answered_in_a_word_beside_its_clause(
     page = client.get("/lawyer", params=asked).text
     assert verdict(page) == said
     assert f">{place}</a>" in page
+
+
+def test_its_form_has_a_field_for_every_part_of_a_question(client: TestClient) -> None:
+    fields = set(re.findall(r'<(?:select|input)[^>]* name="([^"]+)"', client.get("/lawyer", params=ASKED).text))
+    assert fields == set(QuestionAsked.__struct_fields__)
 
 
 def test_what_it_says_would_change_the_answer_changes_it_so(client: TestClient) -> None:
