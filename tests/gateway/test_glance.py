@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from gateway_rig import MESSAGES, MODEL, PRODUCT, SECRET, Rig
 
-from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
 
 
@@ -69,7 +68,7 @@ def test_a_request_is_followed_to_its_end(rig: Rig) -> None:
 
 
 def follow(rig: Rig, view: dict[str, Any]) -> Any:
-    return path_of(open_agreements([]), msgspec.json.decode(told(rig, f"/request/{view['id']}")))
+    return path_of(msgspec.json.decode(told(rig, f"/request/{view['id']}")))
 
 
 @pytest.mark.parametrize("named", ["req_", "req_" + "0" * 32, "x", "%3Cb%3E"])

@@ -42,6 +42,18 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
         of = f"{self.agreement} " if self.agreement else ""
         return f"{self.bearing}: {of}{self.amendment} {self.term}{note}: {self.text} [{place}]"
 
+    @property
+    def citation(self) -> Citation:
+        """Return the place alone."""
+        return Citation(
+            term=self.term,
+            amendment=self.amendment,
+            document=self.document,
+            line=self.line,
+            source=self.source,
+            text=self.text,
+        )
+
     @classmethod
     def of(cls, bearing: str, citation: Citation, note: str = "") -> "Reason":
         return cls(

@@ -115,7 +115,8 @@ def _own_trace(member: AskedAgreement, question: Question) -> Iterable[Traced]:
     own, decision = put_to(member, question), answer_of(member, question)
     if unnamed_in(member, own):
         return [
-            _of(reason.term, "rule", _cited(reason), APPLIES, reason) for reason in decision.reasons
+            _of(reason.term, "rule", reason.citation, APPLIES, reason)
+            for reason in decision.reasons
         ]
     return trace(member.agreement, member.catalog, member.facts, own, decision)
 
@@ -241,7 +242,7 @@ class _Tracing:
                 is_event = kind == "rule" and reason.bearing == "meets"
                 kind = "event" if is_event else kind
                 kind = "commentary" if reason.bearing == "commentary" else kind
-                yield _of(reason.term, kind, _cited(reason), APPLIES, reason)
+                yield _of(reason.term, kind, reason.citation, APPLIES, reason)
 
     def _in_force(self, term: AnyTerm, amendment: str) -> Traced:
         """Trace a term in force by its comparisons and the reason that cites it, if any."""
@@ -353,17 +354,6 @@ def _applying(term: AnyTerm, why: str) -> Traced:
         applies=True,
         bearing="",
         why=why,
-    )
-
-
-def _cited(reason: Reason) -> Citation:
-    return Citation(
-        term=reason.term,
-        amendment=reason.amendment,
-        document=reason.document,
-        line=reason.line,
-        source=reason.source,
-        text=reason.text,
     )
 
 

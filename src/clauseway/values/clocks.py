@@ -70,6 +70,10 @@ class KnownAt(msgspec.Struct, frozen=True, order=True):
         rest = 999_999_999 if ends_a_day else int(fraction.ljust(9, "0") or 0)
         return cls((since.days * 86_400 + since.seconds) * 1_000_000_000 + rest)
 
+    def to_the_second(self) -> "KnownAt":
+        """Return the point as people read it; receipts keep every digit."""
+        return KnownAt(self.instant_ns // 1_000_000_000 * 1_000_000_000, self.sequence)
+
     @property
     def day(self) -> date:
         return day_of(self.instant_ns) if self.instant_ns < _LAST_SEQUENCE else date.max

@@ -43,7 +43,8 @@ class PageSource(Protocol):
         ...
 
     async def engineer(self, request: str) -> EngineerContext:
-        """Return the engineer's screen. `request` is an id that was searched for and is none."""
+        """Return the engineer's screen, with the request of an id that was searched for, or why
+        there is none; an empty `request` searches for nothing."""
         ...
 
     async def request(self, named: str) -> RequestPath | None:
@@ -92,11 +93,6 @@ class Given:
     def all(self, name: str) -> tuple[str, ...]:
         """Return every value of a query's part that is not empty."""
         return tuple(filter(None, self._query.get(name, ())))
-
-    @property
-    def is_asked(self) -> bool:
-        """Return whether the address asks for anything beyond its path."""
-        return any(self._query.values())
 
 
 class Absence(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 from clauseway.agreement import Amendment, boundaries
 from clauseway.agreement.language.actions import SHARE
 from clauseway.app.opening.library import OpenAgreement
-from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.decisions import (
     AnsweredStretch,
     Outcome,
@@ -98,7 +98,7 @@ def rights_over_time(
     begin, end = _extent(opened, known_at, first_year, last_year)
     words = Wording.of(each_of(opened))
     return RightsOverTime(
-        title=" · ".join(asked.agreement.title for asked in each_of(opened)),
+        title=title_of(opened),
         known_at=str(known_at),
         begin=begin,
         end=end,

@@ -2,12 +2,11 @@
 account: read from the books and the hourly sums, without a look at single records."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
 
-from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.ledger import Account, Invoice, Settlement, statement_of
@@ -58,9 +57,11 @@ class AccountBalance(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
 
 
-def month_states(home: Home) -> tuple[MonthState, ...]:
-    """Return the months from the first to the last with usage or a settlement, oldest first."""
-    settled = latest_settlements(home)
+def month_states(home: Home, settled: Mapping[str, Settlement]) -> tuple[MonthState, ...]:
+    """Return the months from the first to the last with usage or a settlement, oldest first.
+
+    `settled` are the latest settlements by month.
+    """
     control = Control.open(home.make().control)
     try:
         books = Books(control)

@@ -168,6 +168,17 @@ def each_of(opened: Opened) -> tuple[OpenAgreement, ...]:
     return opened.each if isinstance(opened, OpenAgreements) else (opened,)
 
 
+def title_of(opened: Opened) -> str:
+    """Return the titles of the agreements, in one line."""
+    return " · ".join(asked.agreement.title for asked in each_of(opened))
+
+
+def facts_known(opened: Opened) -> int:
+    """Return the number of recorded facts. Facts are never changed, only added: where it is the
+    same, so is every answer that names both clocks."""
+    return sum(len(asked.facts.facts) for asked in each_of(opened))
+
+
 def own_readings(
     opened: Opened, asked: OpenAgreement, chosen: Mapping[str, str]
 ) -> Mapping[str, str]:

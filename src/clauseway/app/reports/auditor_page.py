@@ -11,7 +11,7 @@ from clauseway.app.books.month_states import month_states
 from clauseway.app.books.register import list_facts
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statements import cents
 from clauseway.ledger import statement_of
 from clauseway.ledger.statement import digest_of
@@ -39,11 +39,11 @@ def auditor_page(
     home: Home, opened: Opened, known_at: KnownAt, alerts: tuple[Alert, ...]
 ) -> AuditorContext:
     """Return the screen; months and the log come latest first."""
-    words = Wording.of(each_of(opened))
-    states = {month.period: month.state for month in month_states(home)}
+    words, settled = Wording.of(each_of(opened)), latest_settlements(home)
+    states = {month.period: month.state for month in month_states(home, settled)}
     keys = import_module(_KEYS)
     return AuditorContext(
-        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        title=title_of(opened),
         months=tuple(
             StatedMonth(
                 period=period,
@@ -52,7 +52,7 @@ def auditor_page(
                 digest=digest_of(statement_of(settlement)),
                 pack_command=f"clauseway statement pack {period}",
             )
-            for period, settlement in reversed(latest_settlements(home).items())
+            for period, settlement in reversed(settled.items())
         ),
         facts=tuple(_facts(opened, known_at)),
         log=tuple(map(_logged, reversed(list_log(home, limit=_LOG_ROWS_MAX)))),
@@ -86,7 +86,7 @@ def _facts(opened: Opened, known_at: KnownAt) -> list[FactShown]:
 def _logged(row: Logged) -> LogShown:
     return LogShown(
         number=row.sequence,
-        at=str(KnownAt(row.recorded_ns // 1_000_000_000 * 1_000_000_000)),
+        at=str(KnownAt(row.recorded_ns).to_the_second()),
         who=row.who,
         act=f"{row.kind} {row.act}",
         subject=row.subject,
@@ -114,7 +114,7 @@ def _books(home: Home) -> CheckContext:
         lines=(),
         remarks=(
             f"{result.rows:,} rows checked; the log ends with {result.head}.",
-            *(f"{problem.what}: {problem.why}. {problem.todo}" for problem in problems),
+            *(problem.sentences for problem in problems),
         ),
         command="clauseway audit verify",
     )

@@ -2,7 +2,7 @@
 
 from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.values import Citation, InvalidInput
+from clauseway.values import InvalidInput
 from clauseway.web.lawyer import ChangeGroupShown, CompareContext, FieldChoice, FormField
 from clauseway.wording.changes import ChangeGroup, Comparison
 
@@ -22,7 +22,7 @@ def compare_page(opened: Opened, before: str, after: str) -> CompareContext:
         # One amendment alone is compared with the text before it.
         comparison = compare_sides(opened, [name for name in (before, after) if name], (), (), {})
     except InvalidInput as error:
-        said = " ".join(f"{each.what}: {each.why}. {each.todo}" for each in error.problems)
+        said = " ".join(problem.sentences for problem in error.problems)
         return CompareContext(fields=fields, problem=said)
     return _shown(fields, comparison)
 
@@ -39,17 +39,9 @@ def _shown(fields: tuple[FormField, ...], comparison: Comparison) -> CompareCont
 
 
 def _group(group: ChangeGroup) -> ChangeGroupShown:
-    because = group.because
     return ChangeGroupShown(
         sentence=group.sentence,
-        citation=Citation(
-            term=because.term,
-            amendment=because.amendment,
-            document=because.document,
-            line=because.line,
-            source=because.source,
-            text=because.text,
-        ),
+        citation=group.because.citation,
         place=group.place,
         combinations=f"{group.count:,}",
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from clauseway.app.books.month_states import MonthState, month_states
+from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.statements import cents
@@ -17,7 +18,7 @@ def doors(
     home: Home, opened: Opened, timeline: Timeline, counts: CountsContext, today: date
 ) -> tuple[Door, ...]:
     """Return a door for each screen."""
-    months = month_states(home)
+    months = month_states(home, latest_settlements(home))
     served, refused = (sum(getattr(cloud, name) for cloud in counts.clouds) for name in _FATES)
     return (
         Door(

@@ -13,8 +13,8 @@ import msgspec
 from clauseway.app.customers.allowances import ListedBudget, list_budgets
 from clauseway.app.customers.keys import ListedKey, list_keys
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.several import Opened, each_of
-from clauseway.values import Citation, InvalidInput, KnownAt
+from clauseway.app.opening.several import Opened, each_of, title_of
+from clauseway.values import Citation, KnownAt
 from clauseway.web.contexts import Alert, Snippet
 from clauseway.web.engineer import (
     BudgetShown,
@@ -162,7 +162,7 @@ def engineer_page(
     now = glance or Glance()
     budgets = list_budgets(home)
     return EngineerContext(
-        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        title=title_of(opened),
         down=down,
         strip=tuple(_strip(now, rate, budgets)) if glance else (),
         deployments=tuple(_deployment(words, cited, now, each) for each in now.deployments),
@@ -256,19 +256,19 @@ def _latest(view: Mapping[str, Any]) -> LatestRequest:
     return LatestRequest(
         id=view["id"],
         at=_instant(view["event_ns"]),
-        whose=_whose(view),
+        whose=_whose(view["organisation"], view["project"]),
         asked=f"{view['operation']} {view['model']}",
         status=view["status"],
         said=view["message"] or f"served by {served_by.get('deployment', '')}",
     )
 
 
-def _whose(view: Mapping[str, Any]) -> str:
-    return "/".join(filter(None, (view["organisation"], view["project"])))
+def _whose(organisation: str, project: str) -> str:
+    return "/".join(filter(None, (organisation, project)))
 
 
 def _instant(event_ns: str) -> str:
-    return str(KnownAt(int(event_ns) // 1_000_000_000 * 1_000_000_000))
+    return str(KnownAt(int(event_ns)).to_the_second())
 
 
 def _expiry(key: ListedKey) -> str:
@@ -278,7 +278,7 @@ def _expiry(key: ListedKey) -> str:
 def _key(key: ListedKey) -> ExpiringKey:
     return ExpiringKey(
         key_id=key.key_id,
-        whose="/".join(filter(None, (key.organisation, key.project))),
+        whose=_whose(key.organisation, key.project),
         state=key.state,
         expires=key.expires,
     )
@@ -299,7 +299,7 @@ def _budget(budget: ListedBudget) -> BudgetShown:
 # One request
 
 
-def path_of(opened: Opened, view: Mapping[str, Any]) -> RequestPath:
+def path_of(view: Mapping[str, Any]) -> RequestPath:
     """Return a request that a gateway keeps, with what it passed over on its way."""
     steps = [
         *(
@@ -331,7 +331,7 @@ def path_of(opened: Opened, view: Mapping[str, Any]) -> RequestPath:
         id=view["id"],
         title=f"{view['operation']} {view['model']}",
         at=_instant(view["event_ns"]),
-        whose=_whose(view),
+        whose=_whose(view["organisation"], view["project"]),
         steps=tuple(steps),
         facts=(*usage, ("cost, provisional", f"{view['cost']['amount']} USD")),
         permitted_by=(),
@@ -347,11 +347,8 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
     """Return a request that the journal or the lake holds; None where neither does. Raise
     InvalidInput for what names no request."""
     module = import_module(_ONE_REQUEST)
-    try:
-        kept = module.one_request(home, named)
-    except InvalidInput as error:
-        if "names no request" in error.problems[0].what:
-            raise
+    kept = module.recorded_request(home, named)
+    if kept is None:
         return None
     cited = _citations(opened)
     last = kept.attempts[-1]

@@ -1,6 +1,6 @@
 """The finance screen: months by state, balances, and the files that a month is handed over in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,10 +20,10 @@ from clauseway.app.books.month_states import (
 )
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import cents, statement_context
-from clauseway.ledger import Account
+from clauseway.ledger import Account, Settlement
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext
 from clauseway.web.finance import (
     AssumptionChip,
@@ -65,16 +65,21 @@ _EMPTY = (
 
 
 def finance_page(
-    home: Home, opened: Opened, forecast: ForecastContext, alerts: tuple[Alert, ...]
+    home: Home,
+    opened: Opened,
+    settled_months: Mapping[str, Settlement],
+    forecast: ForecastContext,
+    alerts: tuple[Alert, ...],
 ) -> FinanceContext:
-    """Return the screen; its months come latest first."""
+    """Return the screen; its months come latest first. `settled_months` are the latest settlements
+    by month."""
     words = Wording.of(each_of(opened))
-    months = month_states(home)
+    months = month_states(home, settled_months)
     settled = [month.period for month in months if month.state != OPEN]
     latest = statement(home, settled[-1]) if settled else None
     shown = statement_context(latest) if latest else None
     return FinanceContext(
-        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        title=title_of(opened),
         months=tuple(_month(words, month) for month in reversed(months)),
         statement=shown,
         chips=tuple(map(_chip, shown.assumptions)) if shown else (),
@@ -105,13 +110,18 @@ def _month(words: Wording, month: MonthState) -> MonthShown:
 
 
 def _owed(words: Wording, owed: MonthOwed) -> OwedShown:
-    unpaid = ", ".join(f"{cents(amount)} {currency}" for amount, currency in owed.unpaid if amount)
-    claimed = f"invoice {', '.join(owed.invoices)}: " if owed.invoices else ""
     return OwedShown(
         label=f"{words.name(owed.payer)} owes {words.name(owed.payee)}",
         amount=cents(owed.amount),
-        claimed=f"{claimed}{f'{unpaid} open' if unpaid else 'paid'}" if claimed else "",
+        claimed=_claimed(owed),
     )
+
+
+def _claimed(owed: MonthOwed) -> str:
+    if not owed.invoices:
+        return ""
+    unpaid = ", ".join(f"{cents(amount)} {currency}" for amount, currency in owed.unpaid if amount)
+    return f"invoice {', '.join(owed.invoices)}: {f'{unpaid} open' if unpaid else 'paid'}"
 
 
 def _downloads(period: str) -> Iterator[FileLink]:

@@ -12,7 +12,7 @@ from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SEL
 from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.agreements.passages import clause_at, documents_by_name, sections_of
 from clauseway.app.opening.library import readings_of
-from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.decisions import Question, Reason
 from clauseway.decisions.parts import BY_NAME, PARTS
 from clauseway.decisions.searches.change import WouldChange
@@ -67,7 +67,7 @@ def lawyer_page(
     except InvalidInput as error:
         problems = error.problems
     return LawyerContext(
-        title=" · ".join(each.agreement.title for each in each_of(opened)),
+        title=title_of(opened),
         form=_form(opened, words, asked, problems),
         answer=answer,
         plain_words=plain_words(opened, today, known_at),
@@ -153,14 +153,7 @@ def _reason(opened: Opened, reason: Reason) -> ReasonShown:
     return ReasonShown(
         bearing=reason.bearing,
         note=reason.note,
-        citation=Citation(
-            term=reason.term,
-            amendment=reason.amendment,
-            document=reason.document,
-            line=reason.line,
-            source=reason.source,
-            text=reason.text,
-        ),
+        citation=reason.citation,
         agreement=reason.agreement,
         title=f"{clause.number} {clause.title}" if clause else "",
         text=clause.text if clause else "",
@@ -251,7 +244,7 @@ def _by_field(problems: Iterable[Problem]) -> tuple[dict[str, str], list[str]]:
     for problem in problems:
         flag, _, item = problem.where.partition(" ")
         name = f"reading-{item}" if flag == "--reading" and item else names.get(flag, "")
-        said = f"{problem.what[:1].upper()}{problem.what[1:]}: {problem.why}. {problem.todo}"
+        said = f"{problem.sentences[:1].upper()}{problem.sentences[1:]}"
         if name:
             wrong[name] = f"{wrong[name]} {said}" if name in wrong else said
         else:
@@ -268,7 +261,7 @@ class _Fields:
         asked: QuestionAsked,
         wrong: dict[str, str],
     ) -> None:
-        self._known, self._asked, self._told = known, asked, wrong
+        self._known, self._asked, self._wrong = known, asked, wrong
 
     def chosen(self, name: str, label: str) -> FormField:
         """Return a field with a list. Whatever an address names beyond the list stays there."""
@@ -297,7 +290,7 @@ class _Fields:
             value=self._value(name),
             kind=kind,
             choices=choices,
-            problem=self._told.pop(name, ""),
+            problem=self._wrong.pop(name, ""),
             hint=hint,
         )
 

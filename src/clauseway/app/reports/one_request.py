@@ -58,14 +58,8 @@ def one_request(home: Home, request_id: str) -> OneRequest:
 
     Raise InvalidInput.
     """
-    _check(request_id)
-    seal(home)
-    with open_lake(home) as lake:
-        ends = {row["attempt"]: row for row in usage_rows(lake, request_id)}
-        begun = {row["attempt"]: row for row in intent_rows(lake, request_id)}
-    # An attempt without an end is still open, or its gateway stopped before it could be recorded.
-    rows = [ends.get(attempt) or begun[attempt] for attempt in sorted({*ends, *begun})]
-    if not rows:
+    recorded = recorded_request(home, request_id)
+    if recorded is None:
         raise InvalidInput(
             Problem(
                 what=f"no request {request_id}",
@@ -78,6 +72,23 @@ def one_request(home: Home, request_id: str) -> OneRequest:
                 ),
             )
         )
+    return recorded
+
+
+def recorded_request(home: Home, request_id: str) -> OneRequest | None:
+    """Return everything recorded of a request; None where nothing is. The journal is sealed first.
+
+    Raise InvalidInput for what is no request's id.
+    """
+    _check(request_id)
+    seal(home)
+    with open_lake(home) as lake:
+        ends = {row["attempt"]: row for row in usage_rows(lake, request_id)}
+        begun = {row["attempt"]: row for row in intent_rows(lake, request_id)}
+    # An attempt without an end is still open, or its gateway stopped before it could be recorded.
+    rows = [ends.get(attempt) or begun[attempt] for attempt in sorted({*ends, *begun})]
+    if not rows:
+        return None
     first = rows[0]
     return OneRequest(
         request=request_id,

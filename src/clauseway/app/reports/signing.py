@@ -41,7 +41,7 @@ from clauseway.exchange.signatures import (
 )
 from clauseway.ledger import Statement
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem
 
 _BESIDE = "Put the statement where you may write beside it."
 
@@ -239,7 +239,7 @@ def _signed(
 ) -> Signing:
     """Sign, and write the signatures beside the statement."""
     path, private = ready.path, ready.private
-    at = str(KnownAt(time.time_ns() // 1_000_000_000 * 1_000_000_000))
+    at = str(KnownAt(time.time_ns()).to_the_second())
     # The signature covers its own place in the document, so it is added before it is made.
     own = Signature(
         party=ready.party,
@@ -315,7 +315,7 @@ def _read(path: Path) -> Signatures:
         document = msgspec.json.decode(path.read_bytes(), type=Signatures)
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, *NOT_JSON) as error:
         problem, todo = "no signatures", f"Give a document of the format {FORMAT}."
         raise InvalidInput(
             Problem(what=problem, why=str(error), where=str(path), todo=todo)

@@ -28,7 +28,14 @@ from clauseway.app.agreements.rights import timeline_of_rights
 from clauseway.app.books.settled import latest_settlements, now, statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
-from clauseway.app.opening.several import Opened, each_of, open_agreements, with_recorded
+from clauseway.app.opening.several import (
+    Opened,
+    each_of,
+    facts_known,
+    open_agreements,
+    title_of,
+    with_recorded,
+)
 from clauseway.app.reports.auditor_page import BOOKS, auditor_page, check_page
 from clauseway.app.reports.compare_page import compare_page, named_or_last
 from clauseway.app.reports.doors import doors
@@ -124,7 +131,7 @@ class HomePages:
                 )
                 for cloud in clouds
             ),
-            clock=_to_the_second(instant),
+            clock=str(KnownAt(instant).to_the_second()),
             edition=await asyncio.to_thread(self._edition, day_of(instant)),
         )
 
@@ -149,14 +156,13 @@ class HomePages:
         return await asyncio.to_thread(self._engineer, glance, rate, down, searched)
 
     async def request(self, named: str) -> RequestPath | None:
-        opened = with_recorded(self._opened, self._home)
         with suppress(Unavailable):
             for answer in await _ask_all(
                 self._home.gateway_sockets(), f"/request/{quote(named, safe='')}"
             ):
                 if view := msgspec.json.decode(answer):
-                    return path_of(opened, view)
-        return await asyncio.to_thread(path_in_journal, self._home, opened, named)
+                    return path_of(view)
+        return await asyncio.to_thread(self._in_journal, named)
 
     async def finance(self) -> FinanceContext:
         return await asyncio.to_thread(self._finance)
@@ -184,13 +190,12 @@ class HomePages:
 
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
-        # Facts that were recorded since the pages were started count too.
-        opened = with_recorded(self._opened, self._home)
+        opened = self._up_to_now()
         timeline = self._rights(opened, known_at)
         return HomeContext(
-            title=" · ".join(asked.agreement.title for asked in each_of(opened)),
+            title=title_of(opened),
             as_of=today,
-            known_at=_to_the_second(known_at.instant_ns),
+            known_at=str(known_at.to_the_second()),
             doors=doors(self._home, opened, timeline, counts, today),
             timeline=timeline,
             counts=counts,
@@ -203,10 +208,16 @@ class HomePages:
         try:
             path = await self.request(typed)
         except InvalidInput as error:
-            wrong = error.problems[0]
-            return Searched(typed=typed, problem=f"{wrong.what}: {wrong.why}. {wrong.todo}")
+            return Searched(typed=typed, problem=error.problems[0].sentences)
         problem = "" if path else "Neither a gateway nor the journal holds such a request."
         return Searched(typed=typed, path=path, problem=problem)
+
+    def _in_journal(self, named: str) -> RequestPath | None:
+        return path_in_journal(self._home, self._up_to_now(), named)
+
+    def _up_to_now(self) -> Opened:
+        """Return the agreements with the facts that were recorded since the pages were started."""
+        return with_recorded(self._opened, self._home)
 
     def _rate(self, requests: int) -> str:
         """Return the requests a second since the screen was last shown."""
@@ -222,7 +233,7 @@ class HomePages:
     ) -> EngineerContext:
         return engineer_page(
             self._home,
-            with_recorded(self._opened, self._home),
+            self._up_to_now(),
             glance,
             rate,
             down=down,
@@ -233,16 +244,16 @@ class HomePages:
         )
 
     def _finance(self) -> FinanceContext:
-        opened, known_at = with_recorded(self._opened, self._home), now()
-        receipts = [settled.receipt for settled in latest_settlements(self._home).values()]
-        ahead = self._ahead(opened, known_at, receipts)
-        return finance_page(self._home, opened, ahead, open_alerts(self._home))
+        opened, known_at = self._up_to_now(), now()
+        settled = latest_settlements(self._home)
+        ahead = self._ahead(opened, known_at, [each.receipt for each in settled.values()])
+        return finance_page(self._home, opened, settled, ahead, open_alerts(self._home))
 
     def _compare(self, before: str, after: str) -> CompareContext:
-        opened = with_recorded(self._opened, self._home)
+        opened = self._up_to_now()
         names = named_or_last(opened, before, after)
-        # Comparing asks every combination twice; facts are only added, so their number tells them.
-        key = (*names, sum(len(asked.facts.facts) for asked in each_of(opened)))
+        # Comparing asks every combination twice.
+        key = (*names, facts_known(opened))
         if key not in self._compared:
             if len(self._compared) >= _COMPARED_MAX:
                 self._compared.clear()
@@ -250,16 +261,15 @@ class HomePages:
         return self._compared[key]
 
     def _auditor(self) -> AuditorContext:
-        opened = with_recorded(self._opened, self._home)
+        opened = self._up_to_now()
         return auditor_page(self._home, opened, now(), open_alerts(self._home))
 
     def _lawyer(self, asked: QuestionAsked) -> LawyerContext:
-        opened = with_recorded(self._opened, self._home)
+        opened = self._up_to_now()
         return lawyer_page(opened, asked, day_of(self._clock()), now())
 
     def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
-        # Facts are never changed, only added: where their number is the same, so is the picture.
-        facts = sum(len(asked.facts.facts) for asked in each_of(opened))
+        facts = facts_known(opened)
         if self._drawn is None or self._drawn[0] != facts:
             self._drawn = (facts, timeline_of_rights(opened, known_at))
         return self._drawn[1]
@@ -291,11 +301,6 @@ class HomePages:
         receipts = [settlement.receipt for settlement in latest_settlements(self._home).values()]
         alerts = [f"{alert.what} {alert.where}" for alert in open_alerts(self._home)]
         return hashlib.sha256("\n".join([str(today), *receipts, *alerts]).encode()).hexdigest()[:16]
-
-
-def _to_the_second(instant_ns: int) -> str:
-    """Return an instant as people read it; receipts keep every digit."""
-    return str(KnownAt(instant_ns // 1_000_000_000 * 1_000_000_000))
 
 
 async def _ask_gateways(paths: Sequence[Path]) -> dict[str, Counter[str]]:

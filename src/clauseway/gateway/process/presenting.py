@@ -50,7 +50,7 @@ class Presenting:
         or so."""
         for target in self._targets:
             problem = self._cache.state(target.target.auth).problem
-            now = "" if problem is None else f"{problem.what}: {problem.why}. {problem.todo}"
+            now = "" if problem is None else problem.sentences
             if self._wrong.get(target.name, "") != now:
                 self._wrong[target.name] = now
                 self._report(target.name, now)
