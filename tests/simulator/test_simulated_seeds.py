@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from .hunting import hunt, seeds_for
+from .hunting import FoundBug, hunt, seeds_for
 from .laws import LAWS
 from .planted import BUGS, UNSEEN, planting
 from .stories import tell
@@ -21,23 +24,40 @@ PARTS, SEEDS = 8, 200
 HUNTED = 40
 
 
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[ProcessPoolExecutor]:
+    """A process that tells stories and runs nothing else.
+
+    A story replaces clocks and files for its whole process: a thread that another test left there would meet them too.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        yield process
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_law_holds_in_every_story(part: int) -> None:
+def test_every_law_holds_in_every_story(part: int, simulator: ProcessPoolExecutor) -> None:
     size = SEEDS // PARTS
-    broken = {seed: tell(seed).broken for seed in range(part * size, (part + 1) * size)}
+    broken = simulator.submit(_broken, range(part * size, (part + 1) * size)).result()
     assert {seed: laws for seed, laws in broken.items() if laws} == {}
 
 
-def test_the_same_seed_tells_the_same_story_in_another_process() -> None:
+def _broken(seeds: range) -> dict[int, tuple[tuple[str, str], ...]]:
+    return {seed: tell(seed).broken for seed in seeds}
+
+
+def test_the_same_seed_tells_the_same_story_in_another_process(simulator: ProcessPoolExecutor) -> None:
     command = [sys.executable, "-m", "tests.simulator", "--history", "--seed", "9"]
     environment = {**os.environ, "PYTHONHASHSEED": "77"}
-    again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
-    tell(3)
-    history = tell(9).history
-    assert tell(9).history == history, "also after others in this process"
-    assert again.splitlines()[: len(history)] == list(history)
-    assert tell(10).history != history
+    elsewhere = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    alone, _, after_others, another = simulator.submit(_histories, (9, 3, 9, 10)).result()
+    assert after_others == alone
+    assert elsewhere.splitlines()[: len(alone)] == list(alone)
+    assert another != alone
+
+
+def _histories(seeds: tuple[int, ...]) -> list[tuple[str, ...]]:
+    return [tell(seed).history for seed in seeds]
 
 
 def test_there_are_twenty_bugs_and_each_stands_in_the_source() -> None:
@@ -49,7 +69,11 @@ def test_there_are_twenty_bugs_and_each_stands_in_the_source() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [found["name"] for found in PLANTED])
-def test_a_planted_bug_is_seen(name: str) -> None:
+def test_a_planted_bug_is_seen(name: str, simulator: ProcessPoolExecutor) -> None:
     """In the seed that found it the last time, or in another one."""
+    assert simulator.submit(_hunted, name).result().seed >= 0
+
+
+def _hunted(name: str) -> FoundBug:
     (bug,) = [bug for bug in BUGS if bug.name == name]
-    assert hunt(bug, seeds_for(bug, {"planted": PLANTED}, HUNTED)).seed >= 0
+    return hunt(bug, seeds_for(bug, {"planted": PLANTED}, HUNTED))
