@@ -6,6 +6,7 @@ import json
 import random
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -20,7 +21,10 @@ Outcome = Literal["whole", "told", "broken", "silent"]
 
 
 class Got(NamedTuple):
-    """What a client got of one request. `silent`: an answer that ended as if it were whole, and was not."""
+    """What a client got of one request. `silent`: an answer that ended as if it were whole, and was not.
+
+    `ended_s` is the instant by `time.monotonic`, `port` where it asked.
+    """
 
     tag: str
     customer: str
@@ -29,6 +33,8 @@ class Got(NamedTuple):
     request: str = ""
     tokens: tuple[int, int] = (0, 0)
     code: str = ""
+    port: int = 0
+    ended_s: float = 0.0
 
 
 class Customer:
@@ -70,6 +76,7 @@ class KillLoad:
                 port = chance.choice(self._ports)
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
             got = self._once(connection, f"t{number}-{serial}", self._choose(chance), chance)
+            got = got._replace(port=port, ended_s=time.monotonic())
             self.got.append(got)
             self.statuses[got.status if got.outcome == "whole" or got.status != 200 else 0] += 1
             if got.outcome == "broken":

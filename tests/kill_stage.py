@@ -8,6 +8,7 @@ again by the home that serves it.
 import contextlib
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -60,6 +61,10 @@ class NotReady(Exception):
     """A part did not start: what it stands on may be away, or still be leaving."""
 
 
+class NeverHappened(Exception):
+    """What was waited for did not come about."""
+
+
 def free_ports(number: int) -> list[int]:
     """Ports that nobody listens at, below those that the kernel gives to connections."""
     ports: list[int] = []
@@ -74,7 +79,8 @@ def free_ports(number: int) -> list[int]:
 def eventually(condition: Callable[[], object], what: str) -> None:
     give_up_s = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < give_up_s, f"it never happened: {what}"
+        if time.monotonic() >= give_up_s:
+            raise NeverHappened(f"{PATIENCE_S:.0f} s went by without this: {what}")
         time.sleep(0.02)
 
 
@@ -98,11 +104,14 @@ class Part:
         assert self._process is not None
         return self._process.pid
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
+        """Kill it and whatever it started. Return whether it ran."""
+        ran = self.running
         if self._process is not None:
             for pid in (*children(self._process.pid), self._process.pid):
                 end(pid)
             self._process.wait()
+        return ran
 
     def _begin(self, command: Sequence[str], user: str | None = None) -> None:
         with self.log.open("ab") as log:
@@ -110,17 +119,19 @@ class Part:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, user=user, start_new_session=True
             )
 
-    def _said(self, ending: bytes) -> bytes:
-        """What it says until a line ends so. Raise NotReady where it ends before."""
+    def said(self, ending: bytes) -> bytes:
+        """What it says until a line ends so. Raise NotReady where it ends, NeverHappened where it goes silent."""
         assert self._process is not None
         assert self._process.stdout is not None
         said = b""
         while not said.rstrip().endswith(ending):
-            line = self._process.stdout.readline()
-            if not line:
+            if not select.select([self._process.stdout], [], [], PATIENCE_S)[0]:
+                raise NeverHappened(f"{PATIENCE_S:.0f} s went by, and {self.name} was not ready")
+            some = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not some:
                 self._process.wait()
                 raise NotReady(f"{self.name}: {self.log.read_text()[-800:]}")
-            said += line
+            said += some
         return said
 
 
@@ -145,7 +156,7 @@ class Database(Part):
             *("-c", "unix_socket_directories="),
         ]
         self._begin([program, *flags], self._server.system_user)
-        eventually(lambda: self._answers() or not self.running, "the database answers")
+        eventually(lambda: self.answers() or not self.running, "the database answers")
         if not self.running:
             raise NotReady(self.log.read_text()[-800:])
 
@@ -159,7 +170,7 @@ class Database(Part):
     def backends(self) -> list[int]:
         """The processes that serve a client each."""
         assert self._process is not None
-        said = [(pid, _command_line(pid)) for pid in children(self._process.pid)]
+        said = [(pid, command_line(pid)) for pid in children(self._process.pid)]
         return [pid for pid, line in said if "127.0.0.1(" in line]
 
     def hang_up_on(self, pid: int) -> None:
@@ -170,7 +181,8 @@ class Database(Part):
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port = ANY(%s)", (ports,)
             )
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it takes connections. It runs and takes none while it recovers."""
         try:
             psycopg.connect(self._address("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -188,7 +200,7 @@ class Cloud(Part):
 
     def start(self) -> None:
         self._begin([sys.executable, str(_CLOUD), self.name, str(self.port), str(self.ledger)])
-        self._said(b"ready")
+        self.said(b"ready")
 
 
 class FollowerPart(Part):
@@ -200,7 +212,7 @@ class FollowerPart(Part):
     def start(self) -> None:
         flags = ["--listen", f"127.0.0.1:{self.port}", "--dir", str(self.folder), "--secret-file", str(self.secret)]
         self._begin([*_COMMAND, "journal", "follow", *flags, "--json"])
-        self._said(b"}")
+        self.said(b"}")
 
 
 class Machine(Part):
@@ -222,17 +234,20 @@ class Machine(Part):
     def start(self) -> None:
         flags = ["--home", str(self.home.root), "--workers", str(WORKERS), "--pages-port", "0", "--json"]
         self._begin([*_COMMAND, "serve", *flags])
-        self._said(b"}")
+        self.said(b"}")
 
-    def kill_parent(self) -> None:
-        """Kill the process that keeps the others: they leave by themselves."""
-        assert self._process is not None
-        end(self._process.pid)
-        self._process.wait()
+    def kill_parent(self) -> bool:
+        """Kill the process that keeps the others: they leave by themselves. Return whether it ran."""
+        ran = self.running
+        if ran:
+            end(self.pid)
+            assert self._process is not None
+            self._process.wait()
+        return ran
 
     def gateways(self) -> list[int]:
         assert self._process is not None
-        return [pid for pid in children(self._process.pid) if "clauseway.gateway" in _command_line(pid).split()]
+        return [pid for pid in children(self._process.pid) if "clauseway.gateway" in command_line(pid).split()]
 
     def leave(self) -> None:
         """Stop it in order."""
@@ -289,9 +304,9 @@ class Stage:
     def is_whole(self) -> bool:
         """Whether all of it serves."""
         self.see_to()
-        return all(part.running for part in self.parts) and all(
-            len(machine.gateways()) >= WORKERS for machine in self.machines
-        )
+        run = all(part.running for part in self.parts)
+        served = run and all(len(machine.gateways()) >= WORKERS for machine in self.machines)
+        return served and self.database.answers()
 
 
 def children(pid: int) -> Iterator[int]:
@@ -301,6 +316,13 @@ def children(pid: int) -> Iterator[int]:
             parent = int(status.read_text().rpartition(") ")[2].split()[1])
             if parent == pid:
                 yield int(status.parent.name)
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The processes that a process started, and those that they started."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
 
 
 def local_ports(pid: int) -> list[int]:
@@ -315,7 +337,7 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _command_line(pid: int) -> str:
+def command_line(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:

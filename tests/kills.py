@@ -11,6 +11,7 @@ import platform
 import random
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from bisect import bisect_left
@@ -39,7 +40,8 @@ from clauseway.storage import Control
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.customers.leases import NOBODY, Leases, picodollars
 from kill_load import Customer, Got, KillLoad
-from kill_stage import Machine, Stage, end, eventually, lose_disk
+from kill_stage import WORKERS, Machine, Stage, end, eventually, lose_disk
+from kill_standing import held, standing
 
 _FOREVER_S = 1e9
 _BUDGET_USD = "0.05"
@@ -49,7 +51,7 @@ _MINUTE_NS = 60_000_000_000
 _REFUSALS = 15
 # Answers between two kills at most. Half of all kills come at once with another: the former is not mended yet.
 _BETWEEN = 25
-# How often each kind of kill is chosen.
+# How many of a hundred kills are of each kind.
 KINDS = {
     "gateway": 44, "cloud": 16, "backend": 10, "follower": 8, "database": 8, "parent": 6, "machine": 4, "disk": 2,
     "frozen": 2,
@@ -66,12 +68,19 @@ LAWS = (
 )
 
 
+class NoVerdict(Exception):
+    """The kills came to no end that could be judged. The text says why, and what stood still."""
+
+
 class Kills:
     """An installation under load, and what was killed of it."""
 
     def __init__(self, stage: Stage, chance: random.Random) -> None:
         self.stage, self.chance = stage, chance
         self.killed: Counter[str] = Counter()
+        self._drawn: list[str] = []
+        self.held_before = held(stage)
+        self.held_after: dict[str, dict[str, int]] = {}
         self.capped: list[Customer] = []
         self._catalog = open_agreements([]).catalog
         self.free, self.limited = self._customer("free"), self._customer("limited")
@@ -101,24 +110,54 @@ class Kills:
         return self.free if drawn < 0.45 else self.limited if drawn < 0.6 else self.capped[-1]
 
     def run(self, kills: int, tell: Callable[[str], None], lasting_s: float = _FOREVER_S) -> None:
-        """Kill so often, or for so long, wait until all serves again, and stop it in order."""
+        """Kill so often, or for so long, wait until all serves again, and stop it in order. Raise NoVerdict."""
         over_s = time.monotonic() + lasting_s
-        with self.load:
-            eventually(lambda: self.load.whole > 10, "the first answers")
-            while sum(self.killed.values()) < kills and time.monotonic() < over_s:
-                kind = self._draw()
-                self._kill(kind)
-                self.killed[kind] += 1
-                tell(f"{sum(self.killed.values())} kills, {self.load.whole} of {len(self.load.got)} whole; {kind}")
-                self._go_on(max(self.chance.randrange(-_BETWEEN, _BETWEEN), 0))
-            eventually(self.stage.is_whole, "all parts run again")
-            self._go_on(_BETWEEN)
-        for machine in self.stage.machines:
-            machine.leave()
+        # What stands still is told while clients ask: without them everything does.
+        with self.load, self._told_what_stands():
+            self._kill_on(kills, tell, over_s)
+        with self._told_what_stands():
+            for machine in self.stage.machines:
+                machine.leave()
+
+    @contextmanager
+    def _told_what_stands(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            stands = standing(self.stage, self.load.got, time.monotonic())
+            raise NoVerdict(f"{sum(self.killed.values())} kills, and then: {error!r}\n{stands}") from error
+
+    def _kill_on(self, kills: int, tell: Callable[[str], None], over_s: float) -> None:
+        eventually(lambda: self.load.whole > 10, "the first answers")
+        while sum(self.killed.values()) < kills and time.monotonic() < over_s:
+            kind = self._draw()
+            if not self._kill(kind):
+                # It was not there to be killed: its turn comes when it is.
+                self._drawn.insert(self.chance.randrange(len(self._drawn) + 1), kind)
+                self._go_on(1)
+                continue
+            self.killed[kind] += 1
+            tell(f"{sum(self.killed.values())} kills, {self.load.whole} of {len(self.load.got)} whole; {kind}")
+            self._go_on(max(self.chance.randrange(-_BETWEEN, _BETWEEN), 0))
+        eventually(self.stage.is_whole, "all parts run again")
+        self._go_on(_BETWEEN)
+        since_s = time.monotonic()
+        eventually(lambda: self._all_serve(since_s), "each gateway answers again")
+        self.held_after = held(self.stage)
+
+    def _all_serve(self, since_s: float) -> bool:
+        """Whether each gateway of each machine has answered since."""
+        self._go_on(1)
+        starts = {(got.port, _start(got.request)) for got in self.load.got if _is_served_since(got, since_s)}
+        by_port = Counter(port for port, _ in starts)
+        return all(by_port[machine.port] >= WORKERS for machine in self.stage.machines)
 
     def _draw(self) -> str:
-        (kind,) = self.chance.choices(list(KINDS), list(KINDS.values()))
-        return kind
+        """Return the next kind to kill: of each hundred, as many as the table says."""
+        if not self._drawn:
+            self._drawn = [kind for kind, times in KINDS.items() for _ in range(times)]
+            self.chance.shuffle(self._drawn)
+        return self._drawn.pop()
 
     def _go_on(self, answers: int) -> None:
         """Wait for so many answers, and start again meanwhile what was killed."""
@@ -136,30 +175,45 @@ class Kills:
 
         eventually(has_gone_on, f"{answers} further answers")
 
-    def _kill(self, kind: str) -> None:
+    def _kill(self, kind: str) -> bool:
+        """Kill one of a kind. Return whether there was one."""
         machine = self.chance.choice(self.stage.machines)
-        if kind == "gateway" and machine.running:
-            for pid in machine.gateways()[:1] if self.chance.random() < 0.5 else machine.gateways()[-1:]:
-                end(pid)
-        elif kind == "cloud":
-            self.chance.choice(self.stage.clouds).kill()
-        elif kind == "follower":
-            self.stage.follower.kill()
-        elif kind == "database":
-            self.stage.database.kill()
-        elif kind == "backend" and self.stage.database.running:
-            for pid in self.stage.database.backends()[:1]:
-                end(pid)
-        elif kind == "parent" and machine.running:
-            machine.kill_parent()
-        elif kind == "machine":
-            machine.kill()
-        elif kind == "disk":
-            eventually(self.stage.is_whole, "all parts run before a disk is lost")
+        if kind == "gateway":
+            return self._kill_gateway(machine)
+        if kind == "cloud":
+            return self.chance.choice(self.stage.clouds).kill()
+        if kind == "follower":
+            return self.stage.follower.kill()
+        if kind == "database":
+            return self.stage.database.kill()
+        if kind == "backend":
+            return self._kill_backend()
+        if kind == "parent":
+            return machine.kill_parent()
+        if kind == "machine":
+            return machine.kill()
+        eventually(self.stage.is_whole, f"all parts run before this: {kind}")
+        if kind == "disk":
             self._lose_disk(machine)
-        elif kind == "frozen":
-            eventually(self.stage.is_whole, "all parts run before a machine is frozen")
+        else:
             self._freeze(machine)
+        return True
+
+    def _kill_gateway(self, machine: Machine) -> bool:
+        gateways = machine.gateways() if machine.running else []
+        if gateways:
+            end(gateways[0] if self.chance.random() < 0.5 else gateways[-1])
+        return bool(gateways)
+
+    def _kill_backend(self) -> bool:
+        backends = self.stage.database.backends() if self.stage.database.running else []
+        if not backends:
+            return False
+        gone = backends[0]
+        end(gone)
+        # The server ends all others and recovers once it has noticed.
+        eventually(lambda: gone not in self.stage.database.backends(), "the server notices that a backend is gone")
+        return True
 
     def _other(self, machine: Machine) -> Machine:
         (other,) = (one for one in self.stage.machines if one is not machine)
@@ -201,6 +255,15 @@ class Kills:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+
+def _start(request: str) -> str:
+    """Return the start of a gateway that a request's id names."""
+    return request[4:20]
+
+
+def _is_served_since(got: Got, since_s: float) -> bool:
+    return got.outcome == "whole" and got.ended_s >= since_s
 
 
 @contextmanager
@@ -315,7 +378,7 @@ def _budgets(machine: Machine, customers: Sequence[Customer], usage: Sequence[Ro
     for row in usage:
         if row["project"] in capped and Status(row["status"]) in SERVED:
             charged[row["project"]] += row["charge_picodollars"]
-            by_boot[row["request_id"][4:20]] += row["charge_picodollars"]
+            by_boot[_start(row["request_id"])] += row["charge_picodollars"]
     amount = picodollars(Decimal(_BUDGET_USD))
     for project, spent in charged.items():
         if spent > amount:
@@ -349,7 +412,7 @@ def _most_in_a_minute(instants_ns: Sequence[int]) -> int:
 def killed(
     root: Path, kills: int, seed: int, tell: Callable[[str], None] = lambda _: None, lasting_s: float = _FOREVER_S
 ) -> tuple[Kills, Judged]:
-    """Run an installation under `root`, kill so often, and judge."""
+    """Run an installation under `root`, kill so often, and judge. Raise NoVerdict."""
     with Stage(root) as stage:
         run = Kills(stage, random.Random(seed))
         run.run(kills, tell, lasting_s)
@@ -376,6 +439,8 @@ def evidence(run: Kills, judged: Judged) -> dict[str, object]:
         "refusals": dict(sorted(told.items())),
         "metered": dict(sorted(judged.statuses.items())),
         "budgets": len(run.capped),
+        "held_before": run.held_before,
+        "held_after": run.held_after,
         "breaches": list(judged.breaches),
         "laws": list(LAWS),
     }
@@ -400,7 +465,11 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clauseway-kills-") as folder:
         root = asked.keep or Path(folder) / "stage"
-        run, judged = killed(root, asked.kills, asked.seed, _print, asked.minutes * 60)
+        try:
+            run, judged = killed(root, asked.kills, asked.seed, _print, asked.minutes * 60)
+        except NoVerdict as error:
+            print(f"No verdict: {error}", file=sys.stderr)
+            return 2
     seen = evidence(run, judged)
     print(json.dumps(seen, indent=1))
     if asked.out:

@@ -2,13 +2,21 @@
 follower. `python tests/kills.py` does the same for as long as is asked, and writes down what it saw."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from kills import killed
+import kill_stage
+import kills
+from kill_load import Got
+from kill_stage import NeverHappened, Part, Stage
+from kill_standing import standing
+from kills import NoVerdict, killed
 from soak import examples, only_when_soaking
 
 KILLS = examples(5)
+_NOBODY = "postgresql://postgres@127.0.0.1:1/nobody"
 
 
 @only_when_soaking
@@ -18,3 +26,53 @@ def test_whatever_is_killed_is_counted_once_and_nothing_is_overspent(tmp_path: P
     assert list(judged.breaches) == []
     assert sum(run.killed.values()) == KILLS
     assert judged.recounted > judged.whole // 2 > 0
+
+
+class _Sleeper(Part):
+    """A part that is never ready."""
+
+    def start(self) -> None:
+        self.log.write_text("I wait.\n")
+        self._begin(["sleep", "1000"])
+
+
+def test_what_stands_still_is_told_of_each_part(tmp_path: Path) -> None:
+    sleeper, gone = _Sleeper("sleeper", tmp_path), _Sleeper("gone", tmp_path)
+    stage = cast("Stage", SimpleNamespace(parts=[sleeper, gone], database=SimpleNamespace(address=_NOBODY)))
+    got = [Got(f"t{n}", "acme", "told", 503, code="limit_unavailable", port=8400, ended_s=n) for n in (10, 90, 99)]
+    sleeper.start()
+    try:
+        told = standing(stage, got, now_s=100.0)
+    finally:
+        assert sleeper.kill()
+    assert not gone.kill()
+    assert "port 8400, acme: told 503 limit_unavailable, 2 times" in told
+    assert f"sleeper: runs\n    {sleeper.pid} " in told
+    assert "sleep 1000" in told
+    assert "gone: does not run" in told
+    assert "it cannot be asked" in told
+    assert "Last said by sleeper:\n  I wait." in told
+
+
+def test_a_part_that_never_gets_ready_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kill_stage, "PATIENCE_S", 0.0)
+    sleeper = _Sleeper("sleeper", tmp_path)
+    sleeper.start()
+    try:
+        with pytest.raises(NeverHappened, match="sleeper was not ready"):
+            sleeper.said(b"ready")
+    finally:
+        sleeper.kill()
+
+
+def test_kills_without_a_verdict_say_why_and_record_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_end(*_: object) -> None:
+        raise NoVerdict("3 kills, and then: nothing")
+
+    monkeypatch.setattr(kills, "killed", no_end)
+    monkeypatch.setattr("sys.argv", ["kills.py", "--out", str(tmp_path / "kills.json")])
+    assert kills.main() == 2
+    assert "No verdict: 3 kills, and then: nothing" in capsys.readouterr().err
+    assert not (tmp_path / "kills.json").exists()
