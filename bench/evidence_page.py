@@ -76,9 +76,13 @@ def _named(counts: Mapping[str, object] | list[object]) -> str:
     """Names with their counts, or names alone, in one sentence."""
     if isinstance(counts, Mapping):
         return ", ".join(
-            f"{name.replace('_', ' ')} {_figure(count)}" for name, count in counts.items()
+            f"{name.replace('_', ' ')} {_counted(count)}" for name, count in counts.items()
         )
-    return ", ".join(map(str, counts))
+    return ", ".join(map(str, counts)) or "none"
+
+
+def _counted(count: object) -> str:
+    return f"({_named(count)})" if isinstance(count, Mapping) else _figure(count)
 
 
 # What every record has, and what has a place of its own in a section.
@@ -105,11 +109,15 @@ def _others(record: Record) -> Iterator[str]:
             yield f"- {name.replace('_', ' ')}: {told}"
 
 
+def _laws(record: Record) -> Iterator[str]:
+    return (f"- law: {law}" for law in record["laws"])
+
+
 def _simulated(record: Record) -> Iterator[str]:
     yield f"**{_figure(record['seeds'])} seeds**, {_figure(record['operations'])} operations. A seed replays exactly."
     yield ""
     yield f"- faults: {_named(record['faults'])}"
-    yield from (f"- law: {law}" for law in record["laws"])
+    yield from _laws(record)
     yield from _others(record)
     yield ""
     seen = sum(bug["seed"] >= 0 for bug in record["planted"])
@@ -125,6 +133,7 @@ def _simulated(record: Record) -> Iterator[str]:
 def _killed(record: Record) -> Iterator[str]:
     yield f"**{_figure(record['kills'])} kills** of real processes: {_named(record['what'])}."
     yield ""
+    yield from _laws(record)
     yield from _others(record)
 
 

@@ -13,7 +13,11 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
         "laws": ["nothing acknowledged is lost"], "planted": [{"name": "a lost end", "law": "nothing lost", "seed": 7}],
         "unseen": ["a wrong word in a log"],
     },
-    "kills": {"kind": "kills", **USUAL, "kills": 240, "what": {"gateways": 200}, "recounted": 99_999, "overshoot": 0},
+    "kills": {
+        "kind": "kills", **USUAL, "kills": 240, "what": {"gateways": 200}, "recounted": 99_999, "overshoot": 0,
+        "held_after": {"gateways": {"memory MiB": 45, "descriptors": 31}}, "breaches": [],
+        "laws": ["nothing is counted twice"],
+    },
     "fuzzing": {
         "kind": "fuzzing", **USUAL, "seed": "17", "memory_mb_max": 300.0, "cpu_s_max": 5.0,
         "readers": [{"name": "plans", "inputs": 100_000, "values": 9_000, "refused": 91_000, "broken": 0, "kept": 2,
@@ -54,3 +58,10 @@ def _values(record: object) -> list[str]:
     if isinstance(record, float):
         return [f"{record:g}"]
     return [f"{record:,}" if isinstance(record, int) else str(record)]
+
+
+def test_held_figures_are_told_in_words_and_no_breach_as_none() -> None:
+    told = page({"kills": RECORDED["kills"]})
+    assert "- held after: gateways (memory MiB 45, descriptors 31)" in told
+    assert "- breaches: none" in told
+    assert "- law: nothing is counted twice" in told
