@@ -13,8 +13,9 @@ from test_malformed_agreements import ALL
 
 from clauseway.agreement import Agreement, read_agreement
 from clauseway.agreement.authoring.format import WIDTH, format_block, format_document
-from clauseway.agreement.text.entries import Plain, read_yaml
+from clauseway.agreement.text.entries import Plain
 from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.agreement.text.yaml_text import read_yaml
 from soak import examples
 
 BUILT_IN = resources.files("clauseway.agreement") / "builtin"

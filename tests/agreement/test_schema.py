@@ -13,9 +13,10 @@ from test_malformed_agreements import ALL
 
 from clauseway.agreement.authoring.schema import BLOCKS, DOCS, block_schema
 from clauseway.agreement.language.kinds import KINDS
-from clauseway.agreement.text.entries import Plain, read_yaml
+from clauseway.agreement.text.entries import Plain
 from clauseway.agreement.text.markdown import Block, take_apart
 from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.agreement.text.yaml_text import read_yaml
 from housed_data import DOCUMENTS as HOUSED
 
 SCHEMA = block_schema()

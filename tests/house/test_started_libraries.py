@@ -10,8 +10,7 @@ HEAVY = {
     "alembic", "botocore", "cryptography", "duckdb", "httpx", "ibis", "jinja2", "numpy", "opentelemetry", "pandas",
     "prometheus_client", "pyarrow", "requests", "ruamel", "sqlalchemy", "sqlglot", "starlette", "uvicorn",
 }  # fmt: skip
-AGREEMENT = {"ruamel"}
-DATABASE = AGREEMENT | {"sqlalchemy"}
+DATABASE = {"sqlalchemy"}
 PAGES = DATABASE | {"jinja2", "starlette"}
 # What is started | what it may load: no engine (Ibis, sqlglot, PyArrow, NumPy) where nothing is counted
 STARTS = [
@@ -19,7 +18,7 @@ STARTS = [
     ("clauseway.sandbox.__main__", {"botocore", "cryptography", "requests", "uvicorn"}),
     ("clauseway.cli.gateway.serve", PAGES),
     ("clauseway.app.running.pages", PAGES | {"uvicorn"}),
-    ("clauseway.cli.agreement.decide", AGREEMENT),
+    ("clauseway.cli.agreement.decide", set()),
     ("clauseway.cli.customers.tenancy", DATABASE),
     ("clauseway.cli.money.price", DATABASE),
     ("clauseway.cli.money.statement", PAGES),

@@ -29,8 +29,9 @@ from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.language.shares import Floor, Tier
 from clauseway.agreement.language.terms import Scope, Term
 from clauseway.agreement.reading.definitions import SECTIONS
-from clauseway.agreement.text.entries import Plain, read_yaml
+from clauseway.agreement.text.entries import Plain
 from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.agreement.text.yaml_text import read_yaml
 
 WIDTH = 120
 # A comment may settle where it stays only with a second pass.

@@ -14,9 +14,10 @@ from msgspec.structs import FieldInfo
 
 from clauseway.agreement.language.kinds import REFUSED
 from clauseway.agreement.language.terms import Choice
-from clauseway.agreement.text.entries import Plain, YamlValue, read_yaml
+from clauseway.agreement.text.entries import Plain, YamlValue
 from clauseway.agreement.text.markdown import Block
 from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.agreement.text.yaml_text import read_yaml
 from clauseway.values import BadNumber, read_whole
 
 T = TypeVar("T", bound=msgspec.Struct)

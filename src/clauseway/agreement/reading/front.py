@@ -6,9 +6,10 @@ from typing import TypeVar
 import msgspec
 
 from clauseway.agreement.reading.blocks import Named, build
-from clauseway.agreement.text.entries import YamlValue, read_yaml
+from clauseway.agreement.text.entries import YamlValue
 from clauseway.agreement.text.markdown import Document
 from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.agreement.text.yaml_text import read_yaml
 
 
 class DefinitionsFront(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,9 +22,10 @@ from clauseway.agreement.language.facts import (
 )
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_block
 from clauseway.agreement.reading.knowledge import known_since
-from clauseway.agreement.text.entries import YamlValue, read_yaml
+from clauseway.agreement.text.entries import YamlValue
 from clauseway.agreement.text.markdown import readable, take_apart
 from clauseway.agreement.text.mistakes import KnownNames, Mistakes
+from clauseway.agreement.text.yaml_text import read_yaml
 from clauseway.catalog import Catalog, Product
 from clauseway.values import Citation, KnownAt
 

@@ -3,8 +3,9 @@
 Nothing here knows the language of terms. Text that looks like a block and would not be read as one
 is refused, and each mistake names its line.
 
-    markdown  sections and blocks
-    entries   YAML with its lines
-    unread    text that looks like a block and is not read as one
-    mistakes  an author's mistakes, gathered in one list
+    markdown       sections and blocks
+    yaml_text      YAML to entries; yaml_in_doubt: where it may have a mistake
+    entries        values with their lines
+    unread         text that looks like a block and is not read as one
+    mistakes       an author's mistakes, gathered in one list
 """
