@@ -122,7 +122,7 @@ class Gateways:
         for child in leaving:
             child.ask_to_leave()
         for child in leaving:
-            child.stop(self._settings.limits.drain_s + _CLOSING_S)
+            self._stop(child)
         if self._metrics is not None:
             self._metrics.close()
 
@@ -152,8 +152,16 @@ class Gateways:
         name = "the gateway" if self._count == 1 else f"worker {number} of the gateway"
         log = home.logs / f"{journal.name}.log"
         child = start(name, _MODULE, [*arguments, *self._clock], log, passed=passed)
-        register_spool(home, journal)  # again: now it has the segment that this gateway writes
+        try:
+            register_spool(home, journal)  # again: now it has the segment that this gateway writes
+        except BaseException:
+            # Nobody would know of it, and it would keep the next one from the journal.
+            self._stop(child)
+            raise
         return child, journal
+
+    def _stop(self, child: Child) -> None:
+        child.stop(self._settings.limits.drain_s + _CLOSING_S)
 
     @property
     def _index(self) -> Path:
