@@ -48,7 +48,8 @@ soak: $(VENV)/.dev ## the same laws with many more examples: any text, any quest
 	@SOAK=$(or $(SOAK),5) $(BIN)/python -m pytest --numprocesses 2 --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
 		tests/decisions/test_trace.py tests/decisions/test_change.py tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
 		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py \
-		tests/storage/test_linearizable.py tests/app/test_killed_together.py $(ARGS)
+		tests/storage/test_linearizable.py $(ARGS)
+	@$(BIN)/python tests/kills.py --kills 100 --out bench/evidence/kills.json
 	@$(BIN)/python -m tests.simulator --seeds 1000
 	@$(MAKE) fuzz
 	@$(BIN)/python -m bench.soak --minutes 10
