@@ -1,10 +1,12 @@
 """No text of somebody else moves the cursor of a terminal, changes its colours or rings its bell."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 import settled_book
+from clauseway.cli.output import Styled, lines, print_text
 from in_process import answer, run
 
 # clears the screen · a colour, by one character of eight bits · a title of the window · over the line's beginning
@@ -42,3 +44,16 @@ def test_a_refusal_shows_the_name_that_it_refuses(tmp_path: Path) -> None:
 def test_json_says_what_was_written(home: Path) -> None:
     reasons = [row["why"] for row in answer("audit", "log", "--home", str(home)) if row["kind"] == "credit"]
     assert reasons == [OBEYED]
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_lines_are_shown_as_they_are_written(
+    is_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word between colons becomes a picture, and none in brackets a style."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    lines().line(Styled(":key: [dim]", "bold"), "x[/red]", style="dim")
+    print_text(":key: [dim]x[/red]")
+    assert capsys.readouterr().out == ":key: [dim]x[/red]\n" * 2

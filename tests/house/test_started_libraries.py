@@ -8,17 +8,20 @@ import pytest
 # Each takes from 0.05 s (Starlette) to 0.6 s (Ibis with sqlglot) of a core of 2026.
 HEAVY = {
     "alembic", "botocore", "cryptography", "duckdb", "httpx", "ibis", "jinja2", "numpy", "opentelemetry", "pandas",
-    "prometheus_client", "pyarrow", "requests", "ruamel", "sqlalchemy", "sqlglot", "starlette", "uvicorn",
+    "prometheus_client", "pyarrow", "requests", "rich", "ruamel", "sqlalchemy", "sqlglot", "starlette", "uvicorn",
 }  # fmt: skip
-DATABASE = {"sqlalchemy"}
+TABLES = {"rich"}
+DATABASE = TABLES | {"sqlalchemy"}
 PAGES = DATABASE | {"jinja2", "starlette"}
 # What is started | what it may load: no engine (Ibis, sqlglot, PyArrow, NumPy) where nothing is counted
 STARTS = [
+    ("clauseway.cli", set[str]()),
     ("clauseway.gateway.__main__", set[str]()),
     ("clauseway.sandbox.__main__", {"botocore", "cryptography", "requests", "uvicorn"}),
     ("clauseway.cli.gateway.serve", PAGES),
     ("clauseway.app.running.pages", PAGES | {"uvicorn"}),
-    ("clauseway.cli.agreement.decide", set()),
+    ("clauseway.cli.agreement.decide", set[str]()),
+    ("clauseway.cli.agreement.terms", TABLES),
     ("clauseway.cli.customers.tenancy", DATABASE),
     ("clauseway.cli.money.price", DATABASE),
     ("clauseway.cli.money.statement", PAGES),

@@ -12,7 +12,8 @@ person or as JSON.
     options      the flags that several commands take; names: names taken in any case
     homes        how each command uses a home, so that none answers from a missing one
     held         the prices and agreements that a home's settlements rest on
-    output       answers and problems printed; answers: as JSON or as text
+    output       lines and problems printed; answers: as JSON or as text
+    console      colours and tables
     beside_text  two settlements side by side
     written      files that a command writes
     help         the layout of `--help`

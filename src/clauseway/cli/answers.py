@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import print_json, print_text
 
 
 def answer(as_json: bool, value: Any, text: str | Callable[[], object]) -> None:
@@ -14,6 +14,6 @@ def answer(as_json: bool, value: Any, text: str | Callable[[], object]) -> None:
     if as_json:
         print_json(value)
     elif isinstance(text, str):
-        console().print(text, markup=False, soft_wrap=True)
+        print_text(text)
     else:
         text()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.cli.output import print_indented
+from clauseway.cli.console import print_indented
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.beside import Amounts, SideBySide
 

@@ -1,25 +1,25 @@
-"""Printing that all commands share: JSON for machines, text for people, problems for both."""
+"""Printing that all commands share: JSON for machines, lines of text for people, problems for both.
 
-import io
+What needs more than lines is drawn on a `console`.
+"""
+
+import importlib
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import IO, Any, cast
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
 
 from clauseway.values import Problem
 
 # Beyond every line: into a pipe or a file nothing is wrapped, so that a path is copied whole.
-_UNBOUNDED = 100_000
+UNBOUNDED = 100_000
 # A terminal obeys these, and somebody else may have written the text: a reason in a dispute, a name
 # in a bill. Each is shown as its picture, as `cat -v` does.
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PICTURES, _DELETE = 0x2400, 0x7F
-_PADDING = re.compile(r" +$", re.MULTILINE)
 _COLOURS = {
     "permitted": "green",
     "forbidden": "red",
@@ -28,14 +28,57 @@ _COLOURS = {
 }
 
 
-class _Unpadded(io.TextIOBase):
-    """Standard output without the spaces that fill a table's last column."""
+class Styled(msgspec.Struct, frozen=True):
+    """Words in a style, which only a terminal shows."""
 
-    def write(self, text: str) -> int:
-        return sys.stdout.write(_PADDING.sub("", text))
+    words: str
+    style: str
 
-    def flush(self) -> None:
-        sys.stdout.flush()
+
+class Lines(Protocol):
+    """Where lines of text go that people read: a terminal or a pipe."""
+
+    @property
+    def width(self) -> int: ...
+
+    def line(self, *parts: str | Styled, style: str = "", whole: bool = False) -> None:
+        """Print a line. A terminal wraps it unless it is to stay `whole`."""
+
+
+class _PipedLines:
+    """Lines of text into a pipe or a file: without styles, never wrapped."""
+
+    width = UNBOUNDED
+
+    def line(self, *parts: str | Styled, style: str = "", whole: bool = False) -> None:
+        print_text("".join(each if isinstance(each, str) else each.words for each in parts))
+
+
+def lines() -> Lines:
+    """Return where this command's lines go."""
+    if not sys.stdout.isatty():
+        return _PipedLines()
+    made: Lines = importlib.import_module("clauseway.cli.console").TerminalLines()
+    return made
+
+
+def print_text(text: str) -> None:
+    """Print a text as it is: nothing in it is taken for markup, and no line is broken."""
+    sys.stdout.write(shown(text.expandtabs()) + "\n")
+    sys.stdout.flush()
+
+
+def indented(text: str, width: int, by: int) -> str:
+    """Return a paragraph whose every line is indented, wrapped to a width."""
+    margin = " " * by
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def shown(text: str) -> str:
@@ -48,44 +91,6 @@ def _picture(character: re.Match[str]) -> str:
     if number < ord(" "):
         return chr(_PICTURES + number)
     return "\N{SYMBOL FOR DELETE}" if number == _DELETE else "\N{REPLACEMENT CHARACTER}"
-
-
-class _Console(Console):
-    """A console whose styles are its own alone: no text moves the cursor or changes a colour."""
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=shown(segment.text))
-
-
-def console() -> Console:
-    """Return where people read: as wide as the terminal; into a pipe not wrapped or padded.
-
-    Colours are for a terminal alone; numbers and paths are not guessed at.
-    """
-    if sys.stdout.isatty():
-        return _Console(highlight=False)
-    return _Console(highlight=False, width=_UNBOUNDED, file=cast("IO[str]", _Unpadded()))
-
-
-def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:
-    """Print a paragraph whose every line is indented, wrapped or not."""
-    margin = " " * by
-    out.print(
-        textwrap.fill(
-            text,
-            out.width,
-            initial_indent=margin,
-            subsequent_indent=margin,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ),
-        style=style,
-        markup=False,
-        soft_wrap=True,
-    )
 
 
 def print_json(value: Any) -> None:

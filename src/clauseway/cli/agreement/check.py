@@ -20,7 +20,8 @@ from clauseway.app.agreements.checking import (
 from clauseway.app.opening.home import Home, home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_indented, print_problems
+from clauseway.cli.console import console, print_indented
+from clauseway.cli.output import print_problems
 from clauseway.decisions import Outcome
 from clauseway.decisions.parts import PARTS
 from clauseway.values import InvalidInput, KnownAt

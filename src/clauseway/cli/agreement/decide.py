@@ -8,8 +8,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.opening.library import readings_of
@@ -18,11 +16,10 @@ from clauseway.cli import options
 from clauseway.cli.agreement.explanation import (
     print_answers,
     print_how_to_name,
-    print_trace,
     print_would_change,
 )
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted, outcome_style, print_indented
+from clauseway.cli.output import Lines, Styled, counted, indented, lines, outcome_style
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
 from clauseway.wording.decided import from_source
@@ -109,7 +106,7 @@ def command(
     decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
     # Of a product that no agreement knows it is told how to name it, not what would change.
     is_named = not named.product or opened.catalog.names_product(named.product)
-    answer(as_json, decision, lambda: _print(console(), question, decision, is_named=is_named))
+    answer(as_json, decision, lambda: _print(lines(), question, decision, is_named=is_named))
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
 
 
@@ -144,37 +141,34 @@ def _decide_batch(
     return INVALID if summary.invalid else 0
 
 
-def _print(out: Console, question: Question, decision: Explanation, *, is_named: bool) -> None:
+def _print(out: Lines, question: Question, decision: Explanation, *, is_named: bool) -> None:
     word = outcome_word(decision.outcome, question.action)
     asked = f"{question.party}: {act_of(question)}"
-    out.print(Text(word.upper(), outcome_style(decision.outcome)), Text(asked))
-    out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
+    out.line(Styled(word.upper(), outcome_style(decision.outcome)), f" {asked}")
+    out.line(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
     for reason in decision.reasons:
         _print_reason(out, reason)
     for condition in decision.conditions:
-        out.print(f"\nOnly if: {condition.text}")
+        out.line(f"\nOnly if: {condition.text}")
         if condition.needs:
-            print_indented(
-                out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim"
-            )
+            needs = f"any one of these would do: {', '.join(condition.needs)}"
+            out.line(indented(needs, out.width, by=2), style="dim", whole=True)
     if isinstance(decision.answers, tuple):
         print_answers(out, decision.answers, question.action)
     if is_named:
         print_would_change(out, decision.would_change, question.action)
     else:
         print_how_to_name(out, question.product)
-    print_trace(out, decision.trace)
-    out.print(f"\nreceipt {decision.receipt.id}", style="dim")
+    if not isinstance(decision.trace, msgspec.UnsetType):
+        # Loaded with the library that draws tables, which no other answer needs.
+        importlib.import_module("clauseway.cli.agreement.trace_table").print_trace(decision.trace)
+    out.line(f"\nreceipt {decision.receipt.id}", style="dim")
 
 
-def _print_reason(out: Console, reason: Reason) -> None:
+def _print_reason(out: Lines, reason: Reason) -> None:
     note = f" ({reason.note})" if reason.note else ""
     of = f"{reason.agreement} " if reason.agreement else ""
-    out.print(f"\n{reason.bearing}: {of}{reason.amendment} {reason.term}{note}", style="bold")
-    print_indented(out, reason.text, by=2)
-    print_indented(
-        out,
-        f"{reason.document}, line {reason.line} · {from_source(reason.source)}",
-        by=2,
-        style="dim",
-    )
+    out.line(f"\n{reason.bearing}: {of}{reason.amendment} {reason.term}{note}", style="bold")
+    out.line(indented(reason.text, out.width, by=2), whole=True)
+    place = f"{reason.document}, line {reason.line} · {from_source(reason.source)}"
+    out.line(indented(place, out.width, by=2), style="dim", whole=True)

@@ -8,7 +8,7 @@ from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_indented
+from clauseway.cli.console import console, print_indented
 from clauseway.wording.changes import Comparison
 
 

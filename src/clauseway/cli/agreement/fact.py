@@ -14,7 +14,8 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_json
+from clauseway.cli.console import console
+from clauseway.cli.output import print_json
 from clauseway.values import parse_day
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

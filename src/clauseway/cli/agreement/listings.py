@@ -19,7 +19,7 @@ from clauseway.app.agreements.launch_audit import (
 from clauseway.app.opening.library import chosen_by_name, readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 from clauseway.decisions import Bound, Order
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

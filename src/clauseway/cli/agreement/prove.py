@@ -12,7 +12,8 @@ from clauseway.app.agreements.proving import ProofView, claim_of, prove_claim
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, outcome_style, print_indented
+from clauseway.cli.console import console, print_indented
+from clauseway.cli.output import outcome_style
 from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word
 

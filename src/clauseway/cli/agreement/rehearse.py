@@ -15,8 +15,9 @@ from clauseway.app.reports.rehearsing import MEANINGS, Rehearsal, Routed, open_d
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed, signed
+from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import held_prices
-from clauseway.cli.output import console, counted, print_indented
+from clauseway.cli.output import counted
 
 _SHOWN = 40
 

@@ -10,7 +10,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import each_of, own_readings
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 
 
 def command(

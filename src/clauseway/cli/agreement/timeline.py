@@ -18,7 +18,8 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.pictures import write_pictures
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, outcome_style
+from clauseway.cli.console import console
+from clauseway.cli.output import outcome_style
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.values import InvalidInput, Problem
 

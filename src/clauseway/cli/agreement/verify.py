@@ -9,7 +9,7 @@ import typer
 from clauseway.app.agreements.explaining import DecisionVerification, read_explanation, verify
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, print_indented
+from clauseway.cli.console import console, print_indented
 from clauseway.values import InvalidInput, Problem
 
 DIFFERS = 2

@@ -8,8 +8,8 @@ from clauseway.app.customers.keys import NewKey, create_key, list_keys, revoke_k
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.customers.tenancy import plain_table
-from clauseway.cli.output import console
 from clauseway.values import parse_day
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

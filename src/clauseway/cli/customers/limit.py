@@ -13,8 +13,8 @@ from clauseway.app.customers.allowances import (
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.customers import tenancy
-from clauseway.cli.output import console
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 

@@ -12,7 +12,7 @@ from clauseway.app.customers.tenants import TenantRow, Wish, set_policy
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 from clauseway.gateway.plan import Policy
 from clauseway.values import CENT
 

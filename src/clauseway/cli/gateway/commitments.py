@@ -15,7 +15,7 @@ from clauseway.app.running.commitments import BurnDown, burn_downs
 from clauseway.app.usage.sealing import seal
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 
 _STYLES = {
     "met": "green",

@@ -17,8 +17,8 @@ from clauseway.app.running.configuring import DEFAULT, check_configuration, show
 from clauseway.app.running.serving import ServeOptions
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.gateway.drafted import print_drafted
-from clauseway.cli.output import console
 from clauseway.values import KnownAt
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

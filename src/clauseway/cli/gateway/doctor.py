@@ -19,7 +19,8 @@ from clauseway.app.running.doctor import (
 )
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted, print_indented
+from clauseway.cli.console import console, print_indented
+from clauseway.cli.output import counted
 from clauseway.values import KnownAt
 
 UNWELL = 2

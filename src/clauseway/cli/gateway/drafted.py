@@ -11,7 +11,7 @@ from clauseway.app.drafting.importing_litellm import (
     ImportedConfiguration,
     ImportedSetting,
 )
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 
 _STYLES = {"permitted": "green", "forbidden": "red", "conditional": "yellow", LEFT_OUT: "red"}
 

@@ -11,7 +11,8 @@ from clauseway.app.books.restoring import Restored, TakingOver, restore
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted
+from clauseway.cli.console import console
+from clauseway.cli.output import counted
 from clauseway.values import InvalidInput, Problem
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

@@ -16,8 +16,8 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import BUILT_IN, SHIPPED
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.gateway.drafted import print_drafted
-from clauseway.cli.output import console
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.wording.names import listed
 

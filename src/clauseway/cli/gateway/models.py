@@ -12,7 +12,7 @@ from clauseway.app.opening.offerings import Lacking, ModelKnown, lacking_on, mod
 from clauseway.catalog import SURFACES
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 from clauseway.values import InvalidInput, Problem, suggestion
 
 

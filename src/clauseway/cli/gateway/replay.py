@@ -8,8 +8,8 @@ import typer
 from clauseway.app.running.replaying import keys_by_buyer, planned_requests, replay_now
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.gateway.replay_progress import ReplayDisplay
-from clauseway.cli.output import console
 
 
 def command(

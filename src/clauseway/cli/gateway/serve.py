@@ -10,10 +10,10 @@ from clauseway.app.running.serving import ServeOptions, Signals, keep, seal_the_
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.faults import end_of
 from clauseway.cli.gateway.signals import set_on, stop_on_signals
 from clauseway.cli.money.basis import say_recorded
-from clauseway.cli.output import console
 
 
 def command(

@@ -9,7 +9,8 @@ from clauseway.app.books.audit_log import list_log, restart_log, verify_books
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted, print_indented
+from clauseway.cli.console import console, print_indented
+from clauseway.cli.output import counted
 from clauseway.values import KnownAt
 
 NOT_SO = 2

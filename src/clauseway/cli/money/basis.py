@@ -26,7 +26,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 from clauseway.storage.books.basis import Acceptance
 from clauseway.values import InvalidInput, KnownAt, Problem
 

@@ -9,7 +9,8 @@ from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted
+from clauseway.cli.console import console
+from clauseway.cli.output import counted
 
 
 def command(

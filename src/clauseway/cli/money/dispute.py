@@ -8,10 +8,10 @@ from clauseway.app.books.bookkeeping import dispute, disputes, resolve
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.held import held_prices
 from clauseway.cli.money.credit import Which
 from clauseway.cli.money.invoice import dated
-from clauseway.cli.output import console
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

@@ -16,7 +16,7 @@ from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed
-from clauseway.cli.output import console, print_indented
+from clauseway.cli.console import console, print_indented
 from clauseway.ledger.forecast import AmountRange, Outlook
 
 

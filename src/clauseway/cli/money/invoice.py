@@ -11,7 +11,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.reports.statements import cents
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, Problem, parse_day
 

@@ -9,7 +9,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.reports.statements import cents
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 
 
 def command(

@@ -9,7 +9,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import check_party, open_agreements
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 key = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

@@ -23,7 +23,8 @@ from clauseway.app.opening.prices import (
 )
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted, print_indented
+from clauseway.cli.console import console, print_indented
+from clauseway.cli.output import counted
 from clauseway.pricing import DEFAULT_TIER, Sale
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 

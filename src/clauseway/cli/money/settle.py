@@ -23,10 +23,10 @@ from clauseway.app.usage.lake_place import require_in_reach
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
+from clauseway.cli.console import console
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.verification_text import print_verification
-from clauseway.cli.output import console
 from clauseway.ledger import Settlement, Statement, statement_of
 from clauseway.values import InvalidInput, Problem
 from clauseway.wording.names import listed

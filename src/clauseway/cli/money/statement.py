@@ -21,11 +21,12 @@ from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.held import held_agreements
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import print_signing, print_verification
-from clauseway.cli.output import console, counted
+from clauseway.cli.output import counted
 from clauseway.values import InvalidInput, Problem, parse_day
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.cli.output import print_indented
+from clauseway.cli.console import print_indented
 from clauseway.web.contexts import StatementContext, StatementSection
 
 _HASH_LENGTH = 64  # SHA-256 in hex

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.cli.output import print_indented
+from clauseway.cli.console import print_indented
 from clauseway.ledger.settlement import described
 from clauseway.wording.decided import from_source
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from clauseway.app.reports.handed_statements import DIFFERS, StatementVerification
-from clauseway.cli.output import print_indented
+from clauseway.cli.console import print_indented
 
 
 def print_verification(out: Console, done: StatementVerification, by: str = "") -> None:

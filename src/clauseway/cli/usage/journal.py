@@ -13,7 +13,7 @@ from clauseway.app.running.following import following
 from clauseway.app.usage.recovering import CopyFound, copies_in, recover
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 _Folder = Annotated[

@@ -12,7 +12,8 @@ from clauseway.app.usage.lake_place import move_lake
 from clauseway.app.usage.losses import accept_file_loss
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console, counted
+from clauseway.cli.console import console
+from clauseway.cli.output import counted
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER

@@ -15,8 +15,9 @@ from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcil
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, signed
+from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import held_agreements, held_prices
-from clauseway.cli.output import console, counted, print_indented
+from clauseway.cli.output import counted
 from clauseway.exchange.focus.rows import COSTS
 from clauseway.exchange.usage.focus import VERSIONS_READ
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine

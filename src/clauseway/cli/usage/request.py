@@ -8,7 +8,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.reports.one_request import Attempted, one_request
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 
 _PICODOLLARS = 10**12
 

@@ -9,7 +9,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.usage.losses import Journals, accept_loss, journals, write_off
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import console
+from clauseway.cli.console import console
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, RESERVED, Loss, Spool
 

@@ -17,8 +17,9 @@ from clauseway.app.usage.compacting import SHOWN_BY, figures_of, summed_rows, us
 from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.console import console
 from clauseway.cli.customers.tenancy import plain_table
-from clauseway.cli.output import console, counted
+from clauseway.cli.output import counted
 from clauseway.storage.lake.quarantine import QuarantinedRow
 from clauseway.values import InvalidInput, Problem, parse_day
 

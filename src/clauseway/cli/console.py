@@ -1,0 +1,72 @@
+"""A console for people: colours, tables, lines as wide as the terminal. Drawn by rich.
+
+Loading rich takes as long as loading the rest of a command, so `output` prints whatever is lines of
+text alone without it, unless they go to a terminal.
+"""
+
+import io
+import re
+import sys
+from collections.abc import Iterable
+from typing import IO, cast
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from clauseway.cli.output import UNBOUNDED, Styled, indented, shown
+
+_PADDING = re.compile(r" +$", re.MULTILINE)
+
+
+class _Unpadded(io.TextIOBase):
+    """Standard output without the spaces that fill a table's last column."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(_PADDING.sub("", text))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+class _Console(Console):
+    """A console whose styles are its own alone: no text moves the cursor or changes a colour."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
+
+class TerminalLines:
+    """Lines of text on a terminal, which shows their styles and wraps them."""
+
+    def __init__(self) -> None:
+        self._console = console()
+
+    @property
+    def width(self) -> int:
+        return self._console.width
+
+    def line(self, *parts: str | Styled, style: str = "", whole: bool = False) -> None:
+        """Print a line; it is wrapped unless it is to stay whole."""
+        words = (each if isinstance(each, str) else (each.words, each.style) for each in parts)
+        self._console.print(Text.assemble(*words), style=style, soft_wrap=whole)
+
+
+def console() -> Console:
+    """Return where people read: as wide as the terminal; into a pipe not wrapped or padded.
+
+    Colours are for a terminal alone; numbers, paths and words between colons are not guessed at.
+    """
+    if sys.stdout.isatty():
+        return _Console(highlight=False, emoji=False)
+    return _Console(
+        highlight=False, emoji=False, width=UNBOUNDED, file=cast("IO[str]", _Unpadded())
+    )
+
+
+def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:
+    """Print a paragraph whose every line is indented, wrapped or not."""
+    out.print(indented(text, out.width, by), style=style, markup=False, soft_wrap=True)
