@@ -7,6 +7,7 @@ from rich.console import Console
 
 from bench import (
     checking,
+    command_line,
     data_plane,
     decisions,
     importing,
@@ -24,6 +25,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "data_plane": data_plane.measure,
     "takeover": takeover.measure,
     "recovery": recovery.measure,
+    "command_line": command_line.measure,
     "decisions": decisions.measure,
     "metering": metering.measure,
     "importing": importing.measure,
