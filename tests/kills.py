@@ -423,7 +423,7 @@ def evidence(run: Kills, judged: Judged) -> dict[str, object]:
     """What was seen, for the record."""
     asked = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     described = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    told = Counter(f"{got.status} {got.code}".strip() for got in run.load.got if got.outcome == "told")
+    told = Counter(f"{got.status} {got.code or 'ended by an error'}" for got in run.load.got if got.outcome == "told")
     return {
         "kind": "kills",
         "day": datetime.now(UTC).date().isoformat(),
