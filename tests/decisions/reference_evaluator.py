@@ -6,6 +6,7 @@ Each function restates a paragraph of that page. Records (terms, facts, the cata
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from clauseway import OpenAgreement
@@ -32,6 +33,13 @@ class Deed(NamedTuple):
 
     def by(self, party: str) -> "Deed":
         return self._replace(party=party)
+
+
+@cache
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from the first to the last; none where the last is before it. The same spans are asked for again and
+    again: for each question, term and event."""
+    return [first + ONE * at for at in range((last - first).days + 1)]
 
 
 class World:
@@ -84,13 +92,15 @@ class World:
 
     def days_of(self, term: Any) -> set[date]:
         """Every day up to the question's on which it holds."""
-        span = (self.day - term.begins).days + 1
-        days = [term.begins + ONE * at for at in range(max(0, span))]
+        days = days_between(term.begins, self.day)
         if term.from_:
-            days = [day for day in days if any(self.goes_on(term.from_, on) for on in days if on <= day)]
+            begun = next((day for day in days if self.goes_on(term.from_, day)), NEVER)
+            days = [day for day in days if day >= begun]
         if not days:
             return set()
         end = self.end_of(term, days[0])
+        if not term.while_ and not term.while_no:
+            return set(days[: max(0, (end - days[0]).days)])
         return {
             day
             for day in days
@@ -165,8 +175,7 @@ class World:
         if timed.until[:1].isdigit():
             ends.append(date.fromisoformat(timed.until))
         elif timed.until:
-            span = (self.day - since).days + 1
-            days = (since + ONE * at for at in range(max(0, span)))
+            days = days_between(since, self.day)
             ends += [next((day for day in days if self.goes_on(timed.until, day)), NEVER)]
         return max(min(ends), since)
 
