@@ -63,15 +63,21 @@ def test_each_public_type_has_its_name_for_itself() -> None:
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 
+@cache
+def bound_names() -> list[tuple[str, str]]:
+    """Every name that a module binds, with the module's path."""
+    return [(path, name) for path, module in modules().items() for name in bound(module)]
+
+
 @pytest.mark.parametrize(("former", "word"), FORMER)
 def test_the_word_of_the_field_is_the_name(former: str, word: str) -> None:
     named = re.compile(rf"(^|_){former}s?(_|$)|{former.title()}(s|[A-Z]|$)", re.IGNORECASE)
-    using = {f"{path}: {name}" for path, module in modules().items() for name in bound(module) if named.search(name)}
+    using = {f"{path}: {name}" for path, name in bound_names() if named.search(name)}
     assert using == set(), f"write {word}"
 
 
 def test_no_pronoun_is_a_name() -> None:
-    using = {f"{path}: {name}" for path, module in modules().items() for name in bound(module) if name in PRONOUNS}
+    using = {f"{path}: {name}" for path, name in bound_names() if name in PRONOUNS}
     assert using == set()
 
 
