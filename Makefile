@@ -13,7 +13,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 # The wheel with its compiled modules, unpacked: never beside the sources, where it would hide what is edited there.
 COMPILED := build/compiled
 # The user's own pip configuration decides where packages come from. Bytecode is compiled at first use: of half a
-# gigabyte of libraries a run imports a part.
+# gigabyte of libraries a run imports a part. It is kept, though a machine's environment may say otherwise: a process
+# that has to compile its libraries takes two to three times as long to start. Empty is unset to Python.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --no-compile --require-hashes
 # One line per library is progress enough; errors go to stderr and are shown whole.

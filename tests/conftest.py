@@ -1,5 +1,6 @@
 """What every test shares: a browser where one is installed, and no skipping where CI is set."""
 
+import gc
 import os
 import shutil
 import sys
@@ -16,6 +17,9 @@ from clauseway.storage.control.engines import Place
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 SOAKING = os.environ.get("SOAK", "1") != "1"
+# Each of a thousand children would compile its libraries anew. `make` says so too; this is for pytest called by itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # A loaded machine may pause any example for longer than Hypothesis expects; what is slow is seen in the durations.
 settings.register_profile("loaded-machine", deadline=None)
 settings.load_profile("loaded-machine")
@@ -81,6 +85,15 @@ class ModuleScheduling(LoadScopeScheduling):  # type: ignore[misc]  # the librar
     def _split_scope(self, nodeid: str) -> str:
         name = Path(nodeid.partition("::")[0]).stem
         return nodeid if name in ONE_BY_ONE else TOGETHER.get(name, name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without looking for garbage: nearly all that is made stays, and each look walks all of it again."""
+    gc.disable()
+    collected = yield
+    gc.enable()
+    return collected
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ModuleScheduling:

@@ -113,3 +113,21 @@ def test_a_module_that_skips_whole_is_a_failure_too(tmp_path: Path) -> None:
     )
     assert "nothing may be skipped where CI is set" in answer.stdout
     assert answer.returncode != 0
+
+
+def test_bytecode_is_kept_whatever_the_environment_says() -> None:
+    """Otherwise each process of a run compiles all its libraries anew."""
+    forbidden = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    recipe = "kept: ; @echo bytecode is forbidden=$$PYTHONDONTWRITEBYTECODE."
+    done = subprocess.run(
+        ["make", "--no-print-directory", f"--eval={recipe}", "kept"],
+        cwd=ROOT,
+        env=forbidden,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "bytecode is forbidden=.\n", done.stderr
+    assert not sys.dont_write_bytecode
+    assert "PYTHONDONTWRITEBYTECODE" not in os.environ or not os.environ["PYTHONDONTWRITEBYTECODE"]
