@@ -1,6 +1,8 @@
 """`organisation`, `project`, `key`, `limit` and `budget` from the command line."""
 
+import io
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,20 @@ def test_a_key_from_its_making_to_its_end(clauseway: Commands) -> None:
     assert len(clauseway.json("key list --with-revoked")) == 1
     clauseway("organisation remove acme")
     assert clauseway.json("organisation list") == []
+
+
+def test_a_key_is_found_by_its_secret(clauseway: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = clauseway.json("key create --organisation acme --seller openai")
+    rotated = clauseway.json(f"key rotate {made['key_id']}")
+    clauseway.json("key create --organisation other --seller openai")
+    for secret, is_former in ((made["secret"], True), (rotated["secret"], False)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{secret}\n"))
+        matched = clauseway.json("key find")
+        assert (matched["key"]["key_id"], matched["is_former"]) == (made["key_id"], is_former)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(rotated["secret"][:-1]))
+    refused = clauseway("key find", 3)
+    assert "no key of this home has that secret" in refused
+    assert rotated["secret"][:-1] not in refused
 
 
 # A command line → what is wrong with it. acme/search exists, with a key; so does acme/chat.

@@ -63,6 +63,13 @@ class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
     former_until: str
 
 
+class MatchedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that a secret belongs to. `is_former`: the key has had another secret since."""
+
+    key: ListedKey
+    is_former: bool
+
+
 def create_key(
     home: Home,
     catalog: Catalog,
@@ -152,6 +159,30 @@ def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
         ]
     finally:
         control.close()
+
+
+def find_key(home: Home, secret: str) -> MatchedKey:
+    """Return the key that a secret belongs to, revoked or not. Raise InvalidInput."""
+    listed = {key.key_id: key for key in list_keys(home, with_revoked=True)}
+    wanted = _digest(home, secret)
+    control = Control.open(home.control)
+    try:
+        present = {key.digest: key.key_id for key in control.keys(with_revoked=True)}
+        former = {each.digest: each.key_id for each in control.former_secrets()}
+    finally:
+        control.close()
+    if wanted in present:
+        return MatchedKey(key=listed[present[wanted]], is_former=False)
+    if wanted in former:
+        return MatchedKey(key=listed[former[wanted]], is_former=True)
+    raise InvalidInput(
+        Problem(
+            what="no key of this home has that secret",
+            why="no key has it or had it before a rotation",
+            where="standard input",
+            todo="Give the whole secret, from `cw-` on. A key of another home is found there.",
+        )
+    )
 
 
 def active_keys(home: Home) -> list[Key]:

@@ -1,10 +1,18 @@
 """`clauseway key`: customers' keys."""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from clauseway.app.customers.keys import NewKey, create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.customers.keys import (
+    NewKey,
+    create_key,
+    find_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+)
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -105,6 +113,26 @@ def list_command(
         console().print(table if listed else "There is no key. `clauseway key create` makes one.")
 
     answer(as_json, listed, show)
+    return 0
+
+
+@app.command()
+def find(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
+    """Find the key that a secret belongs to, as when one leaked. It is read from standard input.
+
+    \b
+    Typed, and not shown:
+      clauseway key find
+    From a file that holds nothing else:
+      clauseway key find < leaked.txt
+    """
+    typed = sys.stdin.isatty()
+    secret = typer.prompt("Secret", hide_input=True, err=True) if typed else sys.stdin.read()
+    matched = find_key(home_at(home), secret.strip())
+    key = matched.key
+    which = "the secret before its present one" if matched.is_former else "its secret"
+    text = f"{key.key_id} of {key.organisation} ({key.project}), {key.state}: {which}."
+    answer(as_json, matched, text)
     return 0
 
 
