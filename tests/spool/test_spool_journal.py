@@ -27,7 +27,8 @@ from clauseway.spool import (
     read_frames,
     release,
 )
-from clauseway.spool.reader import _File
+from clauseway.spool.reader import _File, _position
+from clauseway.spool.segments import list_segments
 
 BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
 DEPLOYMENT = Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
@@ -372,6 +373,17 @@ def test_a_damaged_header_loses_nothing(tmp_path: Path, at: int) -> None:
     (place,) = positions(spool)
     assert (place.spool, place.end, place.damages) == (before, 3, ())
     assert numbers_in(spool) == [0, 1, 2]
+
+
+def test_a_header_that_is_written_while_somebody_looks_is_no_damage(tmp_path: Path) -> None:
+    data = segment_of(tmp_path / "model", 3)
+    path = tmp_path / f"{0:016d}.seg"
+    path.write_bytes(bytes(len(data)))
+    (listed,) = list_segments(tmp_path)
+    assert listed.header is None
+    path.write_bytes(data)
+    place = _position(listed, [])
+    assert (place.end, place.damages) == (3, ())
 
 
 def test_a_segment_of_which_all_was_lost_is_damage_in_a_batch_without_records(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from clauseway.spool.format import (
     unpack_frame_header,
     unpack_label,
     unpack_payload,
+    unpack_segment_header,
 )
 from clauseway.spool.segments import (
     SpoolSegment,
@@ -373,7 +374,12 @@ def _position_without_header(segment: SpoolSegment, later: list[SpoolSegment]) -
     """Return the position of a segment that a process did not finish making, or whose header is
     damaged."""
     with _File(segment.path) as file:
-        unwritten = not any(file.at(0, SEGMENT_HEADER.size + FRAME_HEADER.size))
+        begin = file.at(0, SEGMENT_HEADER.size + FRAME_HEADER.size)
+    header = unpack_segment_header(begin)
+    if header is not None:
+        # Its process was making it when it was listed, and has finished since.
+        return _position(segment._replace(header=header), later)
+    unwritten = not any(begin)
     damage = Damage(str(segment.path), 0, 0, -1, "the segment's header fails its checksum")
     return Position("", segment.number, 0, bool(later), () if unwritten else (damage,))
 
