@@ -123,6 +123,8 @@ $(VENV)/.setup: requirements/up.txt pyproject.toml
 	@echo 'Fetching the locked libraries (about 110 MB with a cold cache) …'
 	@set -o pipefail; $(INSTALL) --requirement requirements/up.txt | $(BRIEFLY)
 	@$(EDITABLE)
+	@# The bytecode of what a question loads, as no process may write it where the environment forbids it.
+	@$(BIN)/python -c 'import clauseway.cli.agreement.decide'
 	@touch $@
 	@echo 'Ready: $(BIN)/clauseway --help'
 
