@@ -448,15 +448,21 @@ BEGUN = [
 
 @pytest.mark.parametrize(("when", "begun_ns", "counted"), BEGUN)
 def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, counted: int) -> None:
-    assert _spent(*day_lease(NOON_NS), [attempt_at(begun_ns)]) == counted, when
+    assert _spent(*day_lease(NOON_NS), [attempt_at(begun_ns)], is_latest=False) == counted, when
+
+
+def test_a_process_with_no_later_lease_reserved_from_its_latest_whatever_the_clock_said() -> None:
+    """A clock that was set forward makes an attempt look younger than the period of its lease."""
+    attempts = [attempt_at(NOON_NS), attempt_at(NOON_NS + DAY_NS)]
+    assert _spent(*day_lease(NOON_NS), attempts, is_latest=True) == 10
 
 
 def test_a_lease_counts_what_began_after_its_machines_clock_went_back() -> None:
     """What came later counts, whatever the clock said by then: it was reserved, and has cost money."""
     after, hours_before = attempt_at(NOON_NS + 1), attempt_at(NOON_NS - 7_200 * 10**9)
-    assert _spent(*day_lease(NOON_NS), [hours_before, after, hours_before, hours_before]) == 15
-    assert _spent(*day_lease(NOON_NS - 7_100 * 10**9), [hours_before, hours_before]) == 10
-    assert _spent(*day_lease(NOON_NS), [hours_before, hours_before]) == 0
+    assert _spent(*day_lease(NOON_NS), [hours_before, after, hours_before, hours_before], is_latest=False) == 15
+    assert _spent(*day_lease(NOON_NS - 7_100 * 10**9), [hours_before, hours_before], is_latest=False) == 10
+    assert _spent(*day_lease(NOON_NS), [hours_before, hours_before], is_latest=False) == 0
 
 
 def test_attempts_are_found_that_were_sealed_after_a_clock_went_back(killed: Home) -> None:

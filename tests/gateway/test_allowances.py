@@ -784,6 +784,34 @@ def test_what_was_given_back_unheard_is_told_again_and_then_no_more(clock: list[
     run(spend())
 
 
+@pytest.mark.parametrize("why", ["recalled", "idle"])
+def test_nothing_is_given_back_before_the_journal_has_what_freed_it(clock: list[float], why: str) -> None:
+    """Of a process that dies, an attempt without an end counts as reserved: others must not have spent that."""
+
+    async def spend() -> None:
+        is_durable = False
+
+        async def recorded() -> bool:
+            return is_durable
+
+        lease_server = Scripted({"b": 1000})
+        allowances = Allowances(lease_server, recorded=recorded)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        await allowances.report(0.0)
+        lease_server.changes = {"recall": why == "recalled"}
+        now_s = 60.0 if why == "idle" else 6.0
+        await allowances.report(now_s)
+        (slice_,) = allowances.slices()
+        assert (sum(lease_server._held.values()), slice_.leased, slice_.left) == (68, 68, 65)
+        is_durable = True
+        await allowances.report(now_s)
+        assert (sum(lease_server._held.values()), slice_.leased, slice_.left) == (3, 3, 0)
+
+    run(spend())
+
+
 def test_an_answer_for_a_period_that_is_over_is_not_held_in_the_next(clock: list[float]) -> None:
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})

@@ -81,7 +81,7 @@ BUGS = (
     Bug(
         "what is given back stays in use until it is heard", "clauseway.gateway.budgets.slices:BudgetSlice.give_back",
         "        self.leased -= max(self.left, 0)\n        self.left = min(self.left, 0)\n        self.low_water = 0\n"
-        "        self.owing = True\n        return self.ask()",
+        "        self.owing = True\n        self.idle = False\n        return self.ask()",
         "        return self.ask(target=self.leased - max(self.left, 0))", BUDGETS,
     ),
     Bug(

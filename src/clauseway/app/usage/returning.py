@@ -38,14 +38,17 @@ def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unre
             if all_is_read
             else []
         )
-        for parts in _by_period(held).values():
+        by_period = _by_period(held)
+        latest_ns = dict(sorted(by_period))
+        for parts in by_period.values():
             budget = budgets.get(parts[0].budget)
+            is_latest = parts[0].begin_ns == latest_ns[parts[0].budget]
             if not all_is_read:
                 spent = sum(part.gone for part in parts)
             elif budget is None:
                 spent = 0  # nobody asks any more: what was reported will do
             else:
-                spent = _spent(budget, parts, attempts)
+                spent = _spent(budget, parts, attempts, is_latest=is_latest)
             ended += _end(leases, parts, spent, now_ns)
     return ended
 
@@ -57,14 +60,24 @@ def _by_period(held: Iterable[Lease]) -> dict[tuple[str, int], list[Lease]]:
     return leases
 
 
-def _spent(budget: BudgetRow, parts: list[Lease], attempts: Sequence[ReservedAttempt]) -> int:
+def _spent(
+    budget: BudgetRow,
+    parts: list[Lease],
+    attempts: Sequence[ReservedAttempt],
+    *,
+    is_latest: bool,
+) -> int:
     """Return the amount that attempts took from a budget in one period, in picodollars, since
-    its first lease. The attempts are in the order in which they began."""
+    its first lease. The attempts are in the order in which they began.
+
+    All that came later was reserved from the process's latest lease, whatever the clock said: one
+    that was set forward makes it look younger than the period.
+    """
     _, end_ns = bounds(budget.period, parts[0].begin_ns)
     return sum(
         attempt.reserved if attempt.status in (0, Status.LOST) else attempt.charge
         for attempt in attempts[_first_since(parts, attempts) :]
-        if attempt.begun_ns < end_ns and _counts(budget, attempt)
+        if (is_latest or attempt.begun_ns < end_ns) and _counts(budget, attempt)
     )
 
 

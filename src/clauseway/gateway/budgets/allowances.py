@@ -7,7 +7,7 @@ and slices come from a `LeaseServer`.
 """
 
 import asyncio
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from itertools import count
 from time import monotonic
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
@@ -201,11 +201,19 @@ class KeyAllowance:
 class Allowances:
     """The allowances of all keys of a process, by the ids of their limits and budgets.
 
-    `shares_limits`: other processes keep the same limits, so shares of them are leased.
+    `shares_limits`: other processes keep the same limits, so shares of them are leased. `recorded`
+    waits until the journal has the ends of all attempts so far; False where it cannot.
     """
 
-    def __init__(self, lease_server: LeaseServer, *, shares_limits: bool = False) -> None:
+    def __init__(
+        self,
+        lease_server: LeaseServer,
+        *,
+        shares_limits: bool = False,
+        recorded: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         self._lease_server = lease_server
+        self._recorded = recorded
         self._window: type[Window] = SharedWindow if shares_limits else Window
         self._windows: dict[tuple[str, str], Window] = {}
         self._slices: dict[str, BudgetSlice] = {}
@@ -505,11 +513,35 @@ class Allowances:
 
     async def _call(self, calls: "list[_Call]") -> None:
         try:
-            recalled = await self._ask_for(calls)
-            await self._ask_for([_Call(leased, None, leased.give_back()) for leased in recalled])
+            await self._give_back(await self._ask_for(calls))
         finally:
             for call in calls:
                 call.leased.asking = None
+
+    async def _give_back(self, recalled: "list[_Leased]") -> None:
+        """Give back what is free.
+
+        INVARIANT: only once the journal has what freed it. Of a process that dies, an attempt
+        without an end counts as what it reserved, and others have spent by then what was given back.
+        """
+        free = [max(leased.left, 0) for leased in recalled]
+        calls = [_Call(leased, None, leased.give_back()) for leased in recalled]
+        if calls and not await self._is_recorded():
+            for (leased, _, ask), amount in zip(calls, free, strict=True):
+                if isinstance(leased, BudgetSlice):
+                    leased.keep(amount, ask.part)
+            # Shares of limits are not counted by the journal.
+            calls = [call for call in calls if not isinstance(call.leased, BudgetSlice)]
+        await self._ask_for(calls)
+
+    async def _is_recorded(self) -> bool:
+        if self._recorded is None:
+            return True
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._recorded()
+        except TimeoutError:
+            return False
 
     async def _ask_for(self, calls: "list[_Call]") -> list[_Leased]:
         """Say it and take over what is answered; the leases of which something is recalled.
@@ -538,10 +570,14 @@ class Allowances:
             # An answer to a lease that ended meanwhile grants nothing.
             elif ask.part == leased.part:
                 leased.granted(slice_, ask, began_s)
-                # Another process is short: what is free here goes back at once.
-                if slice_.recall and leased.left > 0:
+                # Another process is short, or nobody here needs it: what is free goes back at once.
+                if leased.left > 0 and (slice_.recall or _is_idle(leased)):
                     recalled.append(leased)
         return recalled
+
+
+def _is_idle(leased: _Leased) -> bool:
+    return isinstance(leased, BudgetSlice) and leased.idle
 
 
 def _under_way(leased: Iterable[_Leased]) -> set[asyncio.Task[None]]:

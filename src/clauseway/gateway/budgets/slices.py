@@ -57,6 +57,7 @@ class BudgetSlice:
         "formers",
         "gone",
         "id",
+        "idle",
         "leased",
         "left",
         "low_water",
@@ -96,6 +97,7 @@ class BudgetSlice:
         self.unread = 0  # when more was asked for last, dead processes held so much
         self.owing = False  # the lease server does not know yet what was given back
         self.busy_s = self.said_s = 0.0
+        self.idle = False  # for so long that what is free is to be given back
         self.gone = False
 
     def describe(self, budget: Budget) -> None:
@@ -192,7 +194,8 @@ class BudgetSlice:
         elif not self.owing and (self.left <= 0 or now_s < self.said_s + _SILENCE_S):
             return None
         self.said_s = now_s
-        return self.give_back() if now_s >= self.busy_s + _IDLE_S else self.ask()
+        self.idle = now_s >= self.busy_s + _IDLE_S
+        return self.ask()
 
     def ask(self, *, least: int = 0, target: int | None = None) -> Ask:
         """Return the wanted state of the lease; without a target, its present state."""
@@ -214,7 +217,14 @@ class BudgetSlice:
         self.left = min(self.left, 0)
         self.low_water = 0
         self.owing = True
+        self.idle = False
         return self.ask()
+
+    def keep(self, free: int, part: int) -> None:
+        """Keep what was to be given back and was not said; a lease that is over has nothing to keep."""
+        if part == self.part:
+            self.leased += free
+            self.left += free
 
     def granted(self, slice_: Slice, ask: Ask, now_s: float) -> None:
         """Take over an answer. A lease only becomes larger by it: what was given back stays so."""

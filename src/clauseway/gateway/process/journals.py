@@ -39,6 +39,25 @@ class OpenedJournal(NamedTuple):
     ending: Generator[None, None, None]
 
 
+class _Recorded:
+    """Waits for a journal."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.over: asyncio.Future[bool] = loop.create_future()
+
+    def durable(self, error: OSError | None) -> None:
+        if not self.over.done():
+            self.over.set_result(error is None)
+
+
+async def recorded(spool: SpoolWriter) -> bool:
+    """Wait until all that was appended so far is durable; return False where it cannot be
+    written."""
+    waiter = _Recorded(asyncio.get_running_loop())
+    spool.wait(waiter)
+    return await waiter.over
+
+
 def open_journal(
     directory: Path,
     index: Path | None,

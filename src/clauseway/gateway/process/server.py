@@ -17,6 +17,7 @@ import sys
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Generator
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +36,7 @@ from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import by_slices, whole
 from clauseway.gateway.process.control import serve_control
 from clauseway.gateway.process.copying import copy_journal
-from clauseway.gateway.process.journals import SpoolFactory, open_journal
+from clauseway.gateway.process.journals import SpoolFactory, open_journal, recorded
 from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.reporting import Reporter
@@ -169,7 +170,9 @@ class Server:
         self._memory = Memory(options.worker.count)
         self._lease_server = CurrentLeaseServer(boot, spool.identity)
         are_shared = options.shares_limits or options.worker.count > 1
-        self._allowances = Allowances(self._lease_server, shares_limits=are_shared)
+        self._allowances = Allowances(
+            self._lease_server, shares_limits=are_shared, recorded=partial(recorded, spool)
+        )
         self._presenting = Presenting(self._report_credential)
         tables = self._tables(opened, spool)
         await self._presenting.settled()
