@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -23,8 +22,6 @@ from .hunting import FoundBug, Summary, hunt, seeds_for
 from .laws import LAWS
 from .planted import BUGS, UNSEEN
 from .stories import tell
-
-RECORD = Path(__file__).parents[2] / "bench/evidence/simulator.json"
 
 
 def main() -> int:
@@ -89,10 +86,9 @@ def _print(summary: Summary) -> None:
 
 
 def _hunt_all(most: int, jobs: int) -> list[FoundBug]:
-    record = msgspec.json.decode(RECORD.read_bytes()) if RECORD.exists() else {}
     hunted = []
     with Pool(jobs) as pool:
-        for found in pool.imap(partial(_hunt_one, record=record, most=most), range(len(BUGS))):
+        for found in pool.imap(partial(_hunt_one, most=most), range(len(BUGS))):
             hunted.append(found)
             seed = f"seed {found.seed}" if found.seed >= 0 else "NOT FOUND"
             print(f"{seed:>10}  {found.name}: {found.law}", flush=True)
@@ -100,8 +96,8 @@ def _hunt_all(most: int, jobs: int) -> list[FoundBug]:
     return hunted
 
 
-def _hunt_one(place: int, record: dict[str, Any], most: int) -> FoundBug:
-    return hunt(BUGS[place], seeds_for(BUGS[place], record, most))
+def _hunt_one(place: int, most: int) -> FoundBug:
+    return hunt(BUGS[place], seeds_for(BUGS[place], most))
 
 
 def _write(path: Path, summary: Summary, planted: list[FoundBug]) -> None:

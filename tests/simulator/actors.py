@@ -35,7 +35,6 @@ MODEL, PRODUCT = "gpt-5.4", "api.stateless"
 INPUT_PRICE, OUTPUT_PRICE = 2_500_000, 15_000_000
 SECRET: Final = "f" * 32
 FOLLOWER_PORT: Final = 8410
-_SEGMENT_BYTES: Final = 6 << 10
 _PORT: Final = 8400
 
 
@@ -76,6 +75,9 @@ class Terms(NamedTuple):
     limits: tuple[tuple[str, int], ...]  # id, requests a minute
     customers: tuple[Customer, ...]
     drain_s: float = 3.0
+    segment_bytes: int = 6 << 10
+    upkeep_every_s: float = 8.0
+    favourite: str = ""  # whose key every second request has
 
 
 def plan_of(terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying, *, streams: bool = True) -> Plan:
@@ -135,7 +137,7 @@ class Gateway:
             plan=self.home.home.plan, spool=self.journal, host=self.address[0], port=self.address[1],
             worker=Worker(self.number, self.home.workers), shares_limits=True,
         )  # fmt: skip
-        self.server = Server(options, partial(SpoolWriter, segment_bytes=_SEGMENT_BYTES))
+        self.server = Server(options, partial(SpoolWriter, segment_bytes=self.home.terms.segment_bytes))
         self.process = process_of(self.stage.world, self.stage.network, self.home.machine, self.name, self._serve)
 
     async def _serve(self) -> None:
@@ -162,8 +164,7 @@ class VirtualHome:
         self.process: Process | None = None
         self.gateways = [Gateway(stage, self, number) for number in range(workers)]
         self.stops = False
-        self.upkeep_every_s = 8.0
-        self._terms, self._clouds = terms, clouds
+        self.terms, self._clouds = terms, clouds
 
     def prepare(self, address: str, copying: Copying, lake: Path | None) -> None:
         """Write what a home has before it serves. Homes that share a database share the place of the `lake`."""
@@ -175,7 +176,7 @@ class VirtualHome:
             self.home.lake.symlink_to(lake)
         self.home.database_address.write_text(address)
         self.home.identity()
-        plan = plan_of(self._terms, self._clouds, str(self.home.lease_socket), copying)
+        plan = plan_of(self.terms, self._clouds, str(self.home.lease_socket), copying)
         self.home.plan.write_bytes(b"".join(encode_plan(plan)))
 
     @property
@@ -209,7 +210,7 @@ class VirtualHome:
                     self._start_gateway(gateway)
             if world.now_ns / 1e9 >= next_round_s:
                 self._seal()
-                next_round_s = world.now_ns / 1e9 + self.upkeep_every_s * world.chance.uniform(0.5, 1.5)
+                next_round_s = world.now_ns / 1e9 + self.terms.upkeep_every_s * world.chance.uniform(0.5, 1.5)
             world.pause(0.5)
         for gateway in self.gateways:
             gateway.stop()
@@ -401,6 +402,7 @@ class Clients:
     def __init__(self, stage: Stage, homes: list[VirtualHome], terms: Terms, answers: list[Answer]) -> None:
         self._stage, self._terms, self.answers = stage, terms, answers
         self._gateways = [gateway for home in homes for gateway in home.gateways]
+        self._favoured = [each for each in terms.customers if each.name == terms.favourite] or terms.customers
         self._tasks: set[Any] = set()
         self.pace_s = 0.5
         self.stops = False
@@ -424,8 +426,8 @@ class Clients:
         gateway = chance.choice(up or self._gateways)
         answer = Answer(f"t{len(self.answers)}", gateway.name, world.now_ns)
         self.answers.append(answer)
-        customer = chance.choice(self._terms.customers)
-        streams, patience_s = chance.random() < 0.5, 40.0
+        customer = chance.choice(self._favoured if chance.random() < 0.5 else self._terms.customers)
+        streams, patience_s = chance.random() < 0.5, 25.0
         leaves = chance.random() < 0.08
         if leaves:
             patience_s = chance.expovariate(2)

@@ -43,6 +43,12 @@ class DiskTrouble(NamedTuple):
     is_full: bool = False
     fails: bool = False
     is_slow: bool = False
+    # A file system that copies on write, or a thin volume, needs room for bytes that are there already, too.
+    copies: bool = False
+
+
+# Is told of each call that changes names, once it is done: the call, and the path.
+Changed = Callable[[str, str], None]
 
 
 class Disks:
@@ -58,6 +64,7 @@ class Disks:
         self.trouble: dict[str, DiskTrouble] = {}
         self._locks: dict[int, Process] = {}
         self._prefix = f"{root}/"
+        self.on_change: list[Changed] = []
 
     def root_of(self, machine: Machine) -> Path:
         path = self._root / machine.name
@@ -107,7 +114,14 @@ class Disks:
         if flags & os.O_CREAT and self._is_ours(path):
             self._world.pause(_CALL_S)
         descriptor: int = REAL["open"](path, flags, mode, dir_fd=dir_fd)
+        if flags & os.O_CREAT:
+            self._changed("open", path)
         return descriptor
+
+    def _changed(self, call: str, path: Any) -> None:
+        if self._is_ours(path):
+            for told in self.on_change:
+                told(call, os.fspath(path))
 
     def _trouble(self, path: str) -> DiskTrouble:
         return self.trouble.get(self._machine_of(path), DiskTrouble())
@@ -138,7 +152,7 @@ class Disks:
             return written
         data = b"".join(buffers)
         # Of a full disk, bytes that have their blocks already are written all the same.
-        has_room = os.fstat(descriptor).st_size >= offset + len(data)
+        has_room = os.fstat(descriptor).st_size >= offset + len(data) and not self._trouble(path).copies
         self._raise_for(path, takes_room=not has_room)
         cut = self._world.chance.randrange(len(data)) if self._world.chance.random() < 0.1 else len(data)
         REAL["pwrite"](descriptor, data[:cut], offset)
@@ -201,12 +215,14 @@ class Disks:
             self._world.pause(_CALL_S)
             self._bury(target)
         REAL["rename"](source, target)
+        self._changed("rename", target)
 
     def _unlink(self, path: Any, **named: Any) -> None:
         if self._is_ours(path):
             self._world.pause(_CALL_S)
             self._bury(path)
         REAL["unlink"](path, **named)
+        self._changed("unlink", path)
 
     def _link(self, source: Any, target: Any, **named: Any) -> None:
         if self._is_ours(source):

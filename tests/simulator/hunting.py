@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -45,7 +44,6 @@ def hunt(bug: Bug, seeds: Iterable[int]) -> FoundBug:
     return FoundBug(bug.name, bug.law, -1)
 
 
-def seeds_for(bug: Bug, record: dict[str, Any], most: int) -> Sequence[int]:
+def seeds_for(bug: Bug, most: int) -> Sequence[int]:
     """Return the seeds to try: first the one that found the bug the last time."""
-    known = [found["seed"] for found in record.get("planted", ()) if found["name"] == bug.name and found["seed"] >= 0]
-    return [*known, *range(most)]
+    return [bug.seed, *range(most)]

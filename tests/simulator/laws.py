@@ -88,12 +88,14 @@ class Watch:
         def watched_lease(leases: Leases, wanted: Sequence[LeaseRequest], now_ns: int) -> list[LeaseState]:
             states = lease(leases, wanted, now_ns)
             for request, state in zip(wanted, states, strict=True):
-                watch._leases(request, state)
+                watch._leases(request, state, now_ns)
             return states
 
         def watched_end(leases: Leases, ended: Lease, spent: int, now_ns: int) -> bool:
             done = end(leases, ended, spent, now_ns)
             if done:
+                if (ended.budget, ended.boot, ended.part) in watch.ended:
+                    watch._world.breaks(FENCED, f"{ended.budget} of {ended.boot} is ended again")
                 watch.ended[ended.budget, ended.boot, ended.part] = spent
             return done
 
@@ -131,8 +133,10 @@ class Watch:
                 LIMITS, f"{len(times)} requests within a minute of {limit}, which lets {self._limits[limit]}"
             )
 
-    def _leases(self, wanted: LeaseRequest, state: LeaseState) -> None:
+    def _leases(self, wanted: LeaseRequest, state: LeaseState, now_ns: int) -> None:
         name = wanted.budget, wanted.boot, wanted.part
+        if name in self.ended and state.end_ns > now_ns:
+            self._world.breaks(FENCED, f"{wanted.budget} of {wanted.boot} was ended and is spoken of as open")
         serial, leased = self._heard.get(name, (0, 0))
         if wanted.serial <= serial and state.leased != leased:
             self._world.breaks(FENCED, f"word {wanted.serial} after {serial} moved {name}: {leased} to {state.leased}")
@@ -168,7 +172,7 @@ class Records(NamedTuple):
             rows[kind] = []
             for path in paths:
                 try:
-                    rows[kind] += pq.read_table(path).to_pylist()
+                    rows[kind] += pq.ParquetFile(path).read().to_pylist()
                 except pa.ArrowInvalid:
                     unreadable.append(path.name)
         with control.reading() as connection:

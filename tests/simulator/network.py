@@ -29,6 +29,9 @@ class Network:
         self._hosts: dict[str, Machine] = {}
         self._cut: set[frozenset[str]] = set()
         self.slow_s = 0.0
+        # By machine: the next question of a gateway about leases is held up on its way to the database, and who is
+        # told so, with whose question it is.
+        self.next_held_up: dict[str, Callable[[Process], None]] = {}
 
     # -- faults
 
@@ -41,6 +44,7 @@ class Network:
 
     def heal_all(self) -> None:
         self._cut.clear()
+        self.next_held_up.clear()
         self.slow_s = 0.0
 
     def is_cut(self, one: Machine, other: Machine) -> bool:

@@ -13,7 +13,7 @@ import random
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,9 +23,10 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from clauseway import spool
 from clauseway.app.customers import leasing
 from clauseway.app.usage import recovering
-from clauseway.gateway.process import server
+from clauseway.gateway.process import journals, server
 from clauseway.gateway.request import issued, shared
 from clauseway.gateway.transport import timers
 from clauseway.spool import copier, follower, writer
@@ -98,18 +99,26 @@ def _clocks(world: World, replaced: Replaced) -> None:
         "perf_counter": lambda: monotonic_ns() / 1e9,
         "sleep": world.pause,
     }
-    names = {id(_REAL_CLOCKS[name]): virtual_clocks[name] for name in _CLOCKS}
     for name in _CLOCKS:
         replaced.set(time, name, virtual_clocks[name])
-    # Modules that took a clock by its name hold the real one.
-    for module_name, module in list(sys.modules.items()):
-        if module_name.startswith("clauseway."):
-            for name, value in list(vars(module).items()):
-                if id(value) in names:
-                    replaced.set(module, name, names[id(value)])
+    for module, held, name in _holders_of_clocks(len(sys.modules)):
+        replaced.set(module, held, virtual_clocks[name])
     replaced.set(limit_shares.MemoryShares.__init__, "__defaults__", (virtual_clocks["monotonic"],))
     replaced.set(limit_shares, "_now_ns", lambda _: world.machine(_DATABASE).wall_ns())
     replaced.set(timers, "_TICK_S", _TICK_S)
+
+
+@cache
+def _holders_of_clocks(_: int) -> list[tuple[Any, str, str]]:
+    """Return the modules that took a clock by its name and hold the real one; looked for again when modules came."""
+    names = {id(clock): name for name, clock in _REAL_CLOCKS.items()}
+    return [
+        (module, held, names[id(value)])
+        for module_name, module in list(sys.modules.items())
+        if module_name.startswith("clauseway.")
+        for held, value in list(vars(module).items())
+        if id(value) in names
+    ]
 
 
 def _threads_and_sockets(world: World, network: Network, replaced: Replaced) -> None:
@@ -133,6 +142,18 @@ def _threads_and_sockets(world: World, network: Network, replaced: Replaced) -> 
             super().__init__(world, network, path, *registers)
 
     replaced.set(leasing, "_Server", LeaseListener)
+    answer = leasing.answer
+
+    def answering(leases: Any, call: Any, *others: Any) -> Any:
+        assert world.current is not None
+        held_up = network.next_held_up.pop(world.current.machine.name, None)
+        if held_up is not None:
+            # A packet that is lost again and again is sent again after twice as long, while others come through.
+            held_up(world.pids[call.pid])
+            world.pause(world.chance.uniform(3.0, 9.0))
+        return answer(leases, call, *others)
+
+    replaced.set(leasing, "answer", answering)
 
 
 class _LeaseListener:
@@ -196,9 +217,12 @@ def _reach(world: World, network: Network) -> None:
         return
     server_machine = world.machine(_DATABASE)
     world.pause(network.delay_s(process.machine, server_machine))
-    if network.is_cut(process.machine, server_machine):
-        world.pause(2.0)
-        raise OperationalError("connect", None, ConnectionError("the database does not answer"))
+    # A short cut is outlasted.
+    for _ in range(world.chance.choice((4, 18))):
+        if not network.is_cut(process.machine, server_machine):
+            return
+        world.pause(0.5)
+    raise OperationalError("connect", None, ConnectionError("the database does not answer"))
 
 
 def _databases(world: World, network: Network, database: Path, replaced: Replaced) -> None:
@@ -267,6 +291,24 @@ class Lines:
         pass
 
 
+def _read_slowly(world: World, replaced: Replaced) -> None:
+    """Let a dead process's journal take its time to be read, frame by frame."""
+    frame_s = world.chance.choice((0.0, 0.001, 0.02))
+    read = spool.reading_unended
+
+    def reading(*asked: Any) -> Generator[None, None, Any]:
+        frames = read(*asked)
+        while True:
+            try:
+                next(frames)
+            except StopIteration as done:
+                return done.value
+            world.pause(world.chance.uniform(0.0, frame_s))
+            yield
+
+    replaced.set(journals, "reading_unended", reading)
+
+
 def _gateway(world: World, network: Network, replaced: Replaced) -> None:
     class Listener:
         """The gateway's listening socket."""
@@ -289,6 +331,7 @@ def _gateway(world: World, network: Network, replaced: Replaced) -> None:
         pass
 
     WorldLines.world = world
+    _read_slowly(world, replaced)
     # Once in a second or two it reports what was spent: fewer words, the same order of them.
     replaced.set(server, "_LOOK_EVERY_S", world.chance.choice((1.5, 3.0)))
     replaced.set(server, "Listener", Listener)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import pyarrow
@@ -22,12 +22,28 @@ from .disks import Disks, DiskTrouble
 from .laws import SERVES, Ending, Records, Watch, judge
 from .network import Network
 from .seams import Replaced, virtual
-from .world import SECOND, Machine, World
+from .world import SECOND, Machine, Process, World
 
 _ADDRESS: Final = "postgresql://simulated/database"
 _GIGA: Final = 10**9
 # A memory file system where there is one: nothing here has to survive this process.
 _MEMORY: Final = Path("/dev/shm")
+
+
+class Moment(NamedTuple):
+    """A change of a home's files: the call, and how its path reads."""
+
+    name: str
+    call: str
+    part: str
+    end: str
+
+
+_MOMENTS: Final = (
+    Moment("a segment begins", "open", "/spools/", ".seg"),
+    Moment("a segment is let go of", "unlink", "/spools/", ".seg"),
+    Moment("a file of the lake has its name", "rename", "/lake/", ".parquet"),
+)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -112,10 +128,13 @@ class _Story:
 
     def _terms(self) -> Terms:
         chance = self.chance
+        # In a scarce story budgets are soon used up, and what others hold of them is asked back.
+        is_scarce = chance.random() < 0.4
+        total, azure, day = ((3, 8), (4, 10), (3, 8)) if is_scarce else ((8, 40), (8, 40), (5, 20))
         budgets = (
-            BudgetTerms("bud_total", "acme", chance.randint(8, 40) * _GIGA, "total"),
-            BudgetTerms("bud_azure", "acme", chance.randint(8, 40) * _GIGA, "total", "azure"),
-            BudgetTerms("bud_day", "brill", chance.randint(5, 20) * _GIGA, "day"),
+            BudgetTerms("bud_total", "acme", chance.randint(*total) * _GIGA, "total"),
+            BudgetTerms("bud_azure", "acme", chance.randint(*azure) * _GIGA, "total", "azure"),
+            BudgetTerms("bud_day", "brill", chance.randint(*day) * _GIGA, "day"),
         )
         limits = (("lim_few", chance.randint(4, 12)), ("lim_many", chance.randint(15, 60)))
         customers = (
@@ -124,7 +143,16 @@ class _Story:
             Customer("corvo", (), (0,)),
             Customer("dune", (), ()),
         )
-        return Terms(budgets, limits, customers, drain_s=chance.choice((0.5, 3.0)))
+        return Terms(
+            budgets,
+            limits,
+            customers,
+            drain_s=chance.choice((0.5, 3.0)),
+            # Small ones are full, sealed and let go of while requests of them are still open.
+            segment_bytes=chance.choice((1 << 10, 6 << 10, 6 << 10)),
+            upkeep_every_s=chance.choice((2.5, 8.0, 8.0)),
+            favourite=chance.choice(("acme", "brill")) if is_scarce else "",
+        )
 
     def _begin(self) -> None:
         world, chance = self.world, self.chance
@@ -182,22 +210,43 @@ class _Story:
         lasts_s = chance.uniform(4, 14)
         for _ in range(chance.randint(1, 5)):
             self.world.after(chance.uniform(0, lasts_s), chance.choice(self._faults()))
+        for _ in range(chance.choice((0, 1, 1, 2))):
+            self._await_moment()
         self.world.run_seconds(lasts_s)
+        self.stage.disks.on_change.clear()
+
+    def _await_moment(self) -> None:
+        """Have a fault happen right after some change of a home's files, or a little later."""
+        chance = self.chance
+        home, moment = self._some_home(), chance.choice(_MOMENTS)
+        fault = chance.choice((self._lose_power, self._lose_power, self._kill_gateway, self._kill_parent))
+        delay_s = chance.choice((0.0, 0.001, 0.03, 0.5, 2.0))
+        still = [chance.randint(1, 6)]
+        folder = str(home.home.root)
+
+        def changed(call: str, path: str) -> None:
+            if call == moment.call and path.startswith(folder) and moment.part in path and path.endswith(moment.end):
+                still[0] -= 1
+                if still[0] == 0:
+                    self.world.note(f"the moment has come: {moment.name}")
+                    self.world.after(delay_s, lambda: fault(home))
+
+        self.stage.disks.on_change.append(changed)
 
     def _faults(self) -> list[Callable[[], None]]:
         return [
             self._kill_gateway, self._kill_gateway, self._kill_parent, self._lose_power, self._lose_power,
-            self._cut_off, self._slow_network, self._jump_clock, self._disk_trouble, self._replace_gateway,
+            self._cut_off, self._slow_network, self._hold_up, self._jump_clock, self._disk_trouble, self._disk_trouble,
+            self._replace_gateway,
         ]  # fmt: skip
 
     def _some_home(self) -> VirtualHome:
         return self.chance.choice(self.homes)
 
-    def _kill_gateway(self) -> None:
-        gateway = self.chance.choice(self.gateways)
-        if gateway.is_up and gateway.process is not None:
-            self.world.inject("gateway killed", gateway.name)
-            gateway.process.end()
+    def _kill_gateway(self, home: VirtualHome | None = None) -> None:
+        gateway = self.chance.choice(home.gateways if home is not None else self.gateways)
+        if gateway.process is not None:
+            self._kill(gateway.process)
 
     def _replace_gateway(self) -> None:
         gateway = self.chance.choice(self.gateways)
@@ -205,9 +254,9 @@ class _Story:
             self.world.inject("gateway replaced", gateway.name)
             gateway.stop()
 
-    def _kill_parent(self) -> None:
+    def _kill_parent(self, home: VirtualHome | None = None) -> None:
         """Kill a home's parent; its gateways notice and stop by themselves, and it is started again."""
-        home = self._some_home()
+        home = home or self._some_home()
         if home.is_up and home.process is not None:
             self.world.inject("parent killed", home.name)
             home.process.end()
@@ -219,8 +268,8 @@ class _Story:
         if not home.is_up and not home.machine.is_off:
             home.start()
 
-    def _lose_power(self) -> None:
-        home = self._some_home()
+    def _lose_power(self, home: VirtualHome | None = None) -> None:
+        home = home or self._some_home()
         if home.machine.is_off:
             return
         home.machine.stop()
@@ -230,6 +279,8 @@ class _Story:
         self._trouble(home.machine, lasts_s + 1.0)
 
         def on_again() -> None:
+            if not home.machine.is_off:  # it was mended at the story's end
+                return
             home.machine.restart()
             self.stage.disks.trouble.pop(home.machine.name, None)
             home.start()
@@ -257,6 +308,22 @@ class _Story:
             self._trouble(home.machine, lasts_s + 5.0)
         self.world.after(lasts_s, lambda: setattr(self.stage.network, "slow_s", 0.0))
 
+    def _hold_up(self) -> None:
+        """Hold up a gateway's word to the database; the gateway may be gone when it is heard."""
+        home = self._some_home()
+
+        def held_up(process: Process) -> None:
+            self.world.inject("word held up", process.name)
+            if self.chance.random() < 0.8:
+                self.world.after(self.chance.uniform(0.0, 1.0), lambda: self._kill(process))
+
+        self.stage.network.next_held_up[home.machine.name] = held_up
+
+    def _kill(self, process: Process) -> None:
+        if process.alive:
+            self.world.inject("gateway killed", process.name)
+            process.end()
+
     def _jump_clock(self) -> None:
         home = self._some_home()
         seconds = self.chance.choice((-1.0, 1.0)) * self.chance.choice((0.5, 5.0, 90.0, 3600.0, 50_000.0))
@@ -265,12 +332,20 @@ class _Story:
 
     def _disk_trouble(self) -> None:
         home = self._some_home()
-        kind = self.chance.choice(("disk full", "disk slow", "disk fails"))
+        kind = self.chance.choice(("disk full", "disk full", "disk slow", "disk fails"))
         self.world.inject(kind, home.name)
-        trouble = DiskTrouble(is_full=kind == "disk full", is_slow=kind == "disk slow", fails=kind == "disk fails")
+        trouble = DiskTrouble(
+            is_full=kind == "disk full", is_slow=kind == "disk slow", fails=kind == "disk fails",
+            copies=self.chance.random() < 0.75,
+        )  # fmt: skip
         self.stage.disks.trouble[home.machine.name] = trouble
         lasts_s = self.chance.uniform(0.3, 10.0)
         self._trouble(home.machine, lasts_s + 3.0)
+
+        # Whoever sees a full disk may start things again before there is room.
+        if kind == "disk full" and self.chance.random() < 0.75:
+            fault = self.chance.choice((self._kill_gateway, self._lose_power))
+            self.world.after(lasts_s * 0.9, lambda: fault(home))
 
         def in_order() -> None:
             self.stage.disks.trouble.pop(home.machine.name, None)
