@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from clauseway.ledger import Account, Entry, Inputs, Posting, Settlement
 from clauseway.ledger.vouchers import Credit, Reversed
@@ -23,6 +23,7 @@ from clauseway.storage.books.one_copy import OneCopyPeriod, record_one_copy
 from clauseway.storage.control import audit, audit_check, schema
 from clauseway.storage.control.actor import acting
 from clauseway.storage.control.chained import CHAINED, NOT_CHAINED
+from clauseway.storage.control.people import ROLES, Approval, Person, ask, name_person, set_rules
 from clauseway.storage.control.versions import move
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenant, Tenants
 from clauseway.storage.lake.files import LakeFile, drop_days, list_files
@@ -104,8 +105,12 @@ def batch() -> Sealed:
     )
 
 
+# Tables that the first version of the database did not have.
+LATER = {"one_copy", "people", "two_person_rules", "approvals"}
+
+
 def fill(control: Control) -> None:
-    """Write a row, at least, into every chained table."""
+    """Write a row, at least, into every chained table but the later ones."""
     control.add_key(KEY)
     control.replace_secret("key_1", "d2", 77)
     tenants = Tenants(control)
@@ -126,10 +131,6 @@ def fill(control: Control) -> None:
     books = Books(control)
     books.book(credit, [entry(3)], 13)
     Losses(control).record([LOSS])
-    period = OneCopyPeriod(
-        spool="s", place="gateway", segment=1, first_frame=2, since_ns=3, until_ns=4, recorded_ns=5
-    )  # fmt: skip
-    record_one_copy(control, [period])
     key = {"party": "openai", "public": "k", "fingerprint": "SHA256:f", "who": "anna", "why": "by post"}
     stated = {"row": 7, "head": "6:aa", "found": "log row 3 is broken", "problems": 1, "who": "anna", "why": "disk"}
     with control.writing() as connection:
@@ -138,12 +139,26 @@ def fill(control: Control) -> None:
     books.close(Closed(period=MAY, receipt="r1", digest="c" * 64, statement=b"{}\n", closed_ns=14))
 
 
+def fill_later(control: Control) -> None:
+    """Write a row into every later table."""
+    period = OneCopyPeriod(
+        spool="s", place="gateway", segment=1, first_frame=2, since_ns=3, until_ns=4, recorded_ns=5
+    )  # fmt: skip
+    record_one_copy(control, [period])
+    asked = Approval(number=0, kind="close", subject="2026-05", digest="f" * 64, says=(), asked_by="anna", asked_ns=5)
+    with control.writing() as connection:
+        name_person(connection, Person(account=acting(), may=tuple(ROLES)), 5)
+        set_rules(connection, ["close"], 5)
+        ask(connection, asked)
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with everything in it, to copy."""
     path = tmp_path_factory.mktemp("filled") / "control.db"
     opened = Control.open(path)
     fill(opened)
+    fill_later(opened)
     opened.close()
     return path
 
@@ -173,13 +188,17 @@ def by_hand(path: Path, *statements: str) -> None:
         connection.commit()
 
 
-def before_versions(control: Control) -> None:
-    """Give the database the tables that it had before they had a version, and close it."""
-    with control.writing() as connection:
-        connection.execute(delete(schema.one_copy))  # a later version's: nothing was in it
-    with control.writing() as connection:
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """A database with the tables that it had before they had a version."""
+    path = tmp_path / "older.db"
+    opened = Control.open(path)
+    fill(opened)
+    with opened.writing() as connection:
         move(connection, "0001")
-    control.close()
+    opened.close()
+    by_hand(path, "DROP TABLE alembic_version")
+    return path
 
 
 def found(path: Path) -> list[str]:
@@ -327,7 +346,7 @@ EDITS = {
         ["log row 3 is broken", "log row 4 is broken", "log row 5 is broken"],
     ),
     "the end of the log cut off": (
-        ("DELETE FROM closes", "DELETE FROM audit_log WHERE kind = 'close'"),
+        ("DELETE FROM approvals", "DELETE FROM audit_log WHERE kind = 'approval'"),
         ["the end of the log was changed"],
     ),
     "all of the log": (
@@ -351,12 +370,11 @@ def test_what_is_no_amount_may_change_in_between(control: Control, path: Path) -
     assert found(path) == []
 
 
-def test_a_column_added_later_changes_no_digest(control: Control, path: Path) -> None:
+def test_a_column_added_later_changes_no_digest(older: Path) -> None:
     """A home of an older version has no `role`, `expires_ns` or `apart`: they are added, empty."""
-    before_versions(control)
     statements = ("keys DROP COLUMN role", "keys DROP COLUMN expires_ns", "lake_files DROP COLUMN apart")
-    by_hand(path, "DROP TABLE alembic_version", *(f"ALTER TABLE {statement}" for statement in statements))
-    assert found(path) == []
+    by_hand(older, *(f"ALTER TABLE {statement}" for statement in statements))
+    assert found(older) == []
 
 
 def test_what_is_rolled_back_is_in_no_log(control: Control) -> None:
@@ -390,18 +408,17 @@ def test_a_removed_row_may_come_again(control: Control, path: Path) -> None:
     assert found(path) == []
 
 
-def test_a_home_without_a_log_begins_one_that_says_so(control: Control, path: Path) -> None:
-    before_versions(control)
-    by_hand(path, "DROP TABLE alembic_version", "DROP TABLE audit_log", "DROP TABLE audit_head")
-    opened = Control.open(path)
+def test_a_home_without_a_log_begins_one_that_says_so(older: Path) -> None:
+    by_hand(older, "DROP TABLE audit_log", "DROP TABLE audit_head")
+    opened = Control.open(older)
     opening, *adopted = rows_of(opened)
     assert (opening.act, opening.subject) == ("opened", f"{len(adopted)} rows stood before the log began")
     assert {row.act for row in adopted} == {"adopted"}
-    assert {row.place for row in adopted} == {one.place for one in CHAINED} - {"one_copy"}
+    assert {row.place for row in adopted} == {one.place for one in CHAINED} - LATER
     opened.close()
-    assert found(path) == []
-    by_hand(path, "UPDATE postings SET amount = '7.77' WHERE entry = 1 AND leg = 0")
-    assert found(path) == ["entry entry-1 was changed"]
+    assert found(older) == []
+    by_hand(older, "UPDATE postings SET amount = '7.77' WHERE entry = 1 AND leg = 0")
+    assert found(older) == ["entry entry-1 was changed"]
 
 
 def test_many_who_write_at_once_write_one_chain(control: Control, path: Path) -> None:

@@ -22,6 +22,8 @@ ADDED = [
     ("rollups", "cache_write_1h_tokens"),
 ]
 
+PEOPLE = ("people", "two_person_rules", "approvals")
+
 
 @pytest.fixture
 def engine(place: Place) -> Engine:
@@ -82,7 +84,7 @@ def test_a_database_from_before_the_versions_is_as_made_new_once_it_is_opened(en
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
         connection.execute(text("DROP TABLE kept_sums"))
-        for later in ("homes", "limit_shares", "limit_shortages", "one_copy"):
+        for later in ("homes", "limit_shares", "limit_shortages", "one_copy", *PEOPLE):
             connection.execute(text(f"DROP TABLE {later}"))
         for table, column in ADDED:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

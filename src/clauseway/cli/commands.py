@@ -350,7 +350,7 @@ The agreement from the end of exclusivity on:
         heading=MONEY,
         about="The log of who wrote what, when and why. Every write of a key, budget, fact, entry, "
         "settlement, invoice, payment, credit, dispute, close or batch of usage is a row of that "
-        "log, chained by digests. The account of the operating system stands for the person.",
+        "log, chained by digests. The account that logged in stands for the person.",
         below={
             "log": Command("List who did what to the books, when and why.", "money.audit", "log"),
             "verify": Command(
@@ -360,6 +360,11 @@ The agreement from the end of exclusivity on:
                 "Begin a broken log again, by whom and why.", "money.audit", "restart"
             ),
         },
+    ),
+    "person": Group(
+        "Who may write what, and what two people write together.",
+        "money.person",
+        heading=MONEY,
     ),
     "party": Group(
         "The parties' keys, which statements are signed with.", "money.party", heading=MONEY

@@ -32,6 +32,7 @@ from clauseway.exchange.usage.reports import Reported, keepable
 from clauseway.metering import Bounds, Flaw, Used, examine
 from clauseway.metering.checks import content_of, is_imported
 from clauseway.metering.checks import fields as known_fields
+from clauseway.storage.control.schema import IMPORTED, LET_OUT
 from clauseway.storage.lake import imports
 from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.checked_rows import read_rows
@@ -52,8 +53,6 @@ from clauseway.storage.lake.quarantine import (
 from clauseway.storage.lake.staging import Placed, Repeat, Staging
 from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of, start_of_day_ns
 
-SPOOL = "import"
-REPLAYS = "quarantine"
 # Rows that are checked together, and held in memory: some 5 kB each.
 _ROWS = 10_000
 # Clocks differ: an event this far ahead of our clock is not yet in the future.
@@ -220,7 +219,7 @@ class _Run:
         # ends are given back by the next.
         with lake_locked(home):
             if new:
-                of = Range(spool=SPOOL, segment=number, first_frame=0, end_frame=self._rows)
+                of = Range(spool=IMPORTED, segment=number, first_frame=0, end_frame=self._rows)
                 parts = _reporting(self._staging.parts(), read, report)
                 no_intents = INTENT_SCHEMA.empty_table()
                 self._lake.seal_parts(of, parts, no_intents, self._now_ns, also=also)
@@ -478,7 +477,7 @@ def _replay_row(
             imports.claim_single(connection, claim)
         end(connection, [waiting.number], REPLAYED, now_ns)
 
-    of = Range(spool=REPLAYS, segment=waiting.number, first_frame=0, end_frame=1)
+    of = Range(spool=LET_OUT, segment=waiting.number, first_frame=0, end_frame=1)
     lake.seal_tables(of, used_table([used], now_ns), INTENT_SCHEMA.empty_table(), now_ns, also=also)
     return used
 

@@ -1,7 +1,7 @@
 """The log of the books: a hash chain of every write, with its time, person and reason.
 
     writing transaction ── statements on chained tables ──▶ keys that were touched
-    its end ── rows as they stand then ──▶ one log row for each, chained to the row before
+    its end ── rows as they stand then ── judged (`people`) ──▶ one log row for each, chained to the row before
 
 The transaction itself notes the rows (`watch`, `chaining`), so no caller can forget to. Log rows
 are appended before the commit: there is no change without its log row, and no log row without its
@@ -45,6 +45,7 @@ from clauseway.storage.control.chained import (
     contents_of,
     row_text,
 )
+from clauseway.storage.control.people import Rights, judge, rights
 from clauseway.values import Interval
 
 OPENED, ADOPTED, ADDED, CHANGED, REMOVED = "opened", "adopted", "added", "changed", "removed"
@@ -90,7 +91,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Touched:
-    """The rows of chained tables that a transaction has written so far.
+    """The rows of chained tables that a transaction has written so far, and the rights before it.
 
     Of tables numbered by the database, these are the rows above the last number before the
     transaction.
@@ -100,6 +101,7 @@ class Touched:
         self.last: dict[str, int] = {}
         self.keys: dict[str, dict[RowKey, None]] = {}
         self.is_locked = False
+        self.rights = Rights()
 
 
 def watch(engine: Engine) -> None:
@@ -115,9 +117,12 @@ def chaining(connection: Connection) -> Iterator[None]:
     touched = Touched()
     connection.execution_options(**{_TOUCHED: touched})
     yield
+    written = list(_written(connection, touched)) if touched.is_locked else []
+    # An approval that is used is a row of the log too.
+    if written and judge(connection, acting(), touched.rights, written):
+        written = list(_written(connection, touched))
     connection.execution_options(**{_TOUCHED: None})
-    if touched.is_locked:
-        _append(connection, list(_written(connection, touched)), time.time_ns())
+    _append(connection, written, time.time_ns())
 
 
 def open_log(connection: Connection) -> None:
@@ -309,6 +314,7 @@ def _before(
     if not touched.is_locked:
         touched.is_locked = True
         connection.execute(select(schema.audit_head.c.id).with_for_update())
+        touched.rights = rights(connection)
     if isinstance(statement, Insert):
         if chained.is_numbered and chained.place not in touched.last:
             last = connection.execute(select(func.max(chained.table.c.sequence))).scalar_one()

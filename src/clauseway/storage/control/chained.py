@@ -47,23 +47,31 @@ def _no_day(_: Row[Any]) -> date | None:
 class Chained(msgspec.Struct, frozen=True, kw_only=True):
     """A table in the chain: how the log names its rows.
 
+    `kinds` are what its rows may be, and `kind_of` says which a row is, where there are several.
     `key` are the columns that name a row for ever. `volatile` columns are in no digest: software
-    notes them while it runs, and no amount stands on them.
+    notes them while it runs, and no amount stands on them. `stamps` are columns that say when,
+    by whom or why a row was written: two people who ask for the same differ in them alone.
     """
 
     table: Table
-    kind: Callable[[Row[Any]], str]
+    kinds: tuple[str, ...]
+    kind_of: Callable[[Row[Any]], str] | None = None
     subject: Callable[[Row[Any]], str]
     day: Callable[[Row[Any]], date | None] = _no_day
     why: Callable[[Row[Any]], str] = _nothing
     key: tuple[str, ...] = ("sequence",)
     volatile: frozenset[str] = frozenset()
+    stamps: frozenset[str] = frozenset()
     parts: Table | None = None
 
     @property
     def place(self) -> str:
         """Return the table's name."""
         return str(self.table.name)
+
+    def kind(self, row: Row[Any]) -> str:
+        """Return the word by which the log calls a row."""
+        return self.kinds[0] if self.kind_of is None else self.kind_of(row)
 
     @property
     def is_numbered(self) -> bool:
@@ -86,10 +94,6 @@ class RowContent(msgspec.Struct, frozen=True, kw_only=True):
     day: date | None
     why: str
     digest: str
-
-
-def _called(kind: str) -> Callable[[Row[Any]], str]:
-    return lambda _: kind
 
 
 def _columns(*names: str) -> Callable[[Row[Any]], str]:
@@ -118,8 +122,21 @@ def _reason(row: Row[Any]) -> str:
         return ""
 
 
+def _approval_reason(row: Row[Any]) -> str:
+    return f"asked for by {row.asked_by}"
+
+
 def _tenant_kind(row: Row[Any]) -> str:
     return "project" if row.project else "organisation"
+
+
+def _usage_kind(row: Row[Any]) -> str:
+    return "import" if row.spool in (schema.IMPORTED, schema.LET_OUT) else "usage"
+
+
+def _loss_reason(row: Row[Any]) -> str:
+    """Return why a loss was accepted; nothing of one that was only found, or found again."""
+    return "" if row.found_ns else str(row.why)
 
 
 def _batch(row: Row[Any]) -> str:
@@ -133,76 +150,84 @@ def _month(row: Row[Any]) -> str:
 CHAINED = (
     Chained(
         table=schema.keys,
-        kind=_called("key"),
+        kinds=("key",),
         subject=_columns("key_id", "organisation", "project"),
         key=("key_id",),
     ),
     Chained(
         table=schema.former_secrets,
-        kind=_called("secret"),
+        kinds=("secret",),
         subject=_columns("key_id"),
         key=("digest",),
     ),
     Chained(
         table=schema.tenants,
-        kind=_tenant_kind,
+        kinds=("organisation", "project"),
+        kind_of=_tenant_kind,
         subject=_columns("organisation", "project"),
         key=("organisation", "project"),
     ),
     Chained(
         table=schema.limits,
-        kind=_called("limit"),
+        kinds=("limit",),
         subject=_columns("organisation", "project", "key_id", "cloud", "product"),
         key=("id",),
     ),
     Chained(
         table=schema.budgets,
-        kind=_called("budget"),
+        kinds=("budget",),
         subject=_columns("organisation", "project", "key_id", "cloud", "product", "period"),
         key=("id",),
         volatile=frozenset({"short_ns"}),
     ),
-    Chained(table=schema.manifest, kind=_called("usage"), subject=_batch, day=_day("first_day")),
+    Chained(
+        table=schema.manifest,
+        kinds=("usage", "import"),
+        kind_of=_usage_kind,
+        subject=_batch,
+        day=_day("first_day"),
+    ),
     Chained(
         table=schema.lake_files,
-        kind=_called("file"),
+        kinds=("file",),
         subject=_columns("name"),
         day=_day("first_day"),
     ),
     Chained(
         table=schema.dropped_days,
-        kind=_called("dropped-days"),
+        kinds=("dropped-days",),
         subject=_columns("kept_from"),
         day=_day("first_day"),
     ),
     Chained(
         table=schema.losses,
-        kind=_called("loss"),
+        kinds=("loss",),
         subject=_columns("spool", "segment", "first_frame"),
         day=_day("first_day"),
-        why=_column("why"),
+        why=_loss_reason,
     ),
     Chained(
         table=schema.one_copy,
-        kind=_called("one copy"),
+        kinds=("one copy",),
         subject=_columns("spool", "segment", "first_frame"),
     ),
     Chained(
         table=schema.facts,
-        kind=_called("fact"),
+        kinds=("fact",),
         subject=_columns("kind", "sequence"),
         day=_day("effective"),
         why=_column("source"),
     ),
     Chained(
         table=schema.basis,
-        kind=_called("basis"),
+        kinds=("basis",),
         subject=_columns("kind", "name", "label"),
         why=_column("why"),
+        stamps=frozenset({"sequence", "recorded_ns", "who", "why"}),
     ),
     Chained(
         table=schema.entries,
-        kind=_called("entry"),
+        kinds=("entry",),
         subject=_columns("id"),
         day=_day("day"),
         why=_column("narration"),
@@ -210,30 +235,59 @@ CHAINED = (
     ),
     Chained(
         table=schema.settlements,
-        kind=_called("settlement"),
+        kinds=("settlement",),
         subject=_month,
         day=_day("begin_day"),
     ),
     Chained(
         table=schema.vouchers,
-        kind=_column("kind"),
+        kinds=("credit", "dispute", "resolution", "invoice", "payment", "reversal"),
+        kind_of=_column("kind"),
         subject=_columns("id"),
         day=_day("day"),
         why=_reason,
+        stamps=frozenset({"sequence", "recorded_ns"}),
     ),
     Chained(
         table=schema.party_keys,
-        kind=_called("party-key"),
+        kinds=("party-key",),
         subject=_columns("party", "fingerprint"),
         why=_column("why"),
     ),
     Chained(
         table=schema.audit_breaks,
-        kind=_called("break"),
+        kinds=("break",),
         subject=_columns("head"),
         why=_column("why"),
     ),
-    Chained(table=schema.closes, kind=_called("close"), subject=_month, day=_day("begin_day")),
+    Chained(
+        table=schema.closes,
+        kinds=("close",),
+        subject=_month,
+        day=_day("begin_day"),
+        # The statement's digest says which it is.
+        stamps=frozenset({"sequence", "closed_ns", "statement"}),
+    ),
+    Chained(
+        table=schema.people,
+        kinds=("person",),
+        subject=_columns("account", "may"),
+        key=("account",),
+        stamps=frozenset({"recorded_ns"}),
+    ),
+    Chained(
+        table=schema.two_person_rules,
+        kinds=("rule",),
+        subject=_columns("kind"),
+        key=("kind",),
+        stamps=frozenset({"recorded_ns"}),
+    ),
+    Chained(
+        table=schema.approvals,
+        kinds=("approval",),
+        subject=_columns("kind", "subject", "decision"),
+        why=_approval_reason,
+    ),
 )
 
 # The tables that are not in the chain by themselves, and why not.
@@ -313,6 +367,12 @@ def row_key(chained: Chained, text: str) -> RowKey:
     if len(chained.key) > 1:
         return tuple(msgspec.json.decode(text))
     return (int(text) if chained.is_numbered else text,)
+
+
+def unstamped(connection: Connection, chained: Chained, row: str) -> dict[str, str]:
+    """Return what a row says, by column as text, without its stamps: who wrote it, when and why."""
+    query = _raw(chained.table).where(_is(chained, row_key(chained, row)))
+    return _filled(chained.table, connection.execute(query).one(), chained.stamps)
 
 
 def _is(chained: Chained, key: RowKey) -> ColumnElement[bool]:

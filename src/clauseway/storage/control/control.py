@@ -27,8 +27,9 @@ from sqlalchemy import (
 from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
 from clauseway.storage.control.engines import Place, engine_of, reader_of, writer_of
+from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
 from clauseway.storage.control.versions import bring_up
-from clauseway.values import Interval
+from clauseway.values import Interval, InvalidInput
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -132,9 +133,24 @@ class Control:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that writes. The log of the books records its writes before it
-        commits."""
+        commits.
+
+        Raise InvalidInput, and write nothing, where the person may not write that, or a second
+        person has to: then what was asked for is noted.
+        """
+        try:
+            with self._writer.begin() as connection, audit.chaining(connection):
+                yield connection
+        except SecondPersonNeeded as needed:
+            raise self._asked_for(needed) from None
+
+    def _asked_for(self, needed: SecondPersonNeeded) -> InvalidInput:
+        """Note a write that waits for a second person; return what its author is told."""
         with self._writer.begin() as connection, audit.chaining(connection):
-            yield connection
+            problem = waits(connection, needed)
+            if needed.is_new:
+                ask(connection, needed.asked)
+        return InvalidInput(problem)
 
     @contextmanager
     def unchained(self) -> Iterator[Connection]:

@@ -163,6 +163,9 @@ leases = Table(
     Index("leases_by_period", "budget", "begin_ns"),
 )
 
+# The spools of batches that no gateway metered: what somebody imported, or let out of quarantine.
+IMPORTED, LET_OUT = "import", "quarantine"
+
 # A row is the commit of a batch: a half-open range of frames of one spool's segment, and the files
 # that hold it.
 manifest = Table(
@@ -393,6 +396,40 @@ basis_texts = Table(
     metadata,
     Column("digest", String(64), primary_key=True),
     Column("body", LargeBinary, nullable=False),
+)
+
+# People who may write, and the kinds of rows that each was given (words apart by a space).
+people = Table(
+    "people",
+    metadata,
+    Column("account", String(200), primary_key=True),
+    Column("may", Text, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+)
+
+# The kinds of rows that two people write together.
+two_person_rules = Table(
+    "two_person_rules",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("recorded_ns", BigInteger, nullable=False),
+)
+
+# Writes that one person asked for, and how each was decided by another: empty while it waits.
+# `says` is JSON: what the rows would say.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("says", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_ns", BigInteger, nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_ns", BigInteger, nullable=False),
 )
 
 entries = Table(

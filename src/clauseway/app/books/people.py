@@ -1,0 +1,163 @@
+"""The people who may write a home's books, and what two of them write together."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.storage import Control
+from clauseway.storage.control.people import (
+    FOR_TWO,
+    ROLES,
+    Approval,
+    Person,
+    details,
+    name_person,
+    people,
+    remove_person,
+    rights,
+    set_rules,
+    waiting,
+    withdraw,
+)
+from clauseway.values import InvalidInput, Problem, check_names
+
+_KINDS = tuple(kind for kinds in ROLES.values() for kind in kinds)
+_PEOPLE = "person"
+
+
+class Permitted(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may write what: nobody named is everybody. `for_two` are the kinds that need two."""
+
+    people: tuple[Person, ...]
+    for_two: tuple[str, ...]
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A write that waits for a second person; `says` is what it would record."""
+
+    number: int
+    kind: str
+    subject: str
+    says: dict[str, str]
+    asked_by: str
+    asked_ns: int
+
+
+def permitted(home: Home) -> Permitted:
+    """Return who may write what."""
+    with _control(home) as control, control.reading() as connection:
+        held = rights(connection)
+    return Permitted(people=held.people, for_two=tuple(sorted(held.rules)))
+
+
+def add_person(home: Home, account: str, may: Sequence[str]) -> Person:
+    """Name a person, or give one that is named something else to do.
+
+    Raise InvalidInput: no such role or kind, or nobody could name people any more.
+    """
+    check_names({"ACCOUNT": account})
+    if " " in account:
+        raise _refused(f"{account!r} is no account", "it has a space", "ACCOUNT", "Write one name.")
+    _check_known(may, (*ROLES, *_KINDS), "--may")
+    person = Person(account=account, may=tuple(dict.fromkeys(may)))
+    with _control(home) as control, control.writing() as connection:
+        first = not people(connection)
+        name_person(connection, person, time.time_ns())
+        if first and (account != acting() or _PEOPLE not in person.kinds):
+            raise _refused(
+                "nobody is named yet",
+                "from the first one on only people who are named may write",
+                "ACCOUNT",
+                f"Name yourself first: clauseway person add {acting()} --may people --may …",
+            )
+        _check_somebody_names(people(connection))
+    return person
+
+
+def drop_person(home: Home, account: str) -> None:
+    """Let a person write nothing any more. Raise InvalidInput."""
+    with _control(home) as control, control.writing() as connection:
+        if not remove_person(connection, account):
+            listed = ", ".join(person.account for person in people(connection)) or "nobody"
+            raise _refused(
+                f"{account} is not named",
+                "no such person may write here",
+                "ACCOUNT",
+                f"Named: {listed}.",
+            )
+        _check_somebody_names(people(connection))
+
+
+def need_two(home: Home, kinds: Sequence[str]) -> tuple[str, ...]:
+    """Let exactly these kinds of writes need two people. Raise InvalidInput."""
+    _check_known(kinds, FOR_TWO, "KIND")
+    with _control(home) as control, control.writing() as connection:
+        set_rules(connection, kinds, time.time_ns())
+    return tuple(sorted(set(kinds)))
+
+
+def list_waiting(home: Home) -> list[Waiting]:
+    """Return what waits for a second person."""
+    with _control(home) as control, control.reading() as connection:
+        return [_shown(approval) for approval in waiting(connection)]
+
+
+def withdraw_waiting(home: Home, number: int) -> None:
+    """Let a write wait no longer. Raise InvalidInput where none of this number waits."""
+    with _control(home) as control, control.writing() as connection:
+        if not withdraw(connection, number, acting(), time.time_ns()):
+            raise _refused(
+                f"nothing waits under {number}",
+                "it was made or withdrawn, or never asked for",
+                "NUMBER",
+                "Look: clauseway person waiting.",
+            )
+
+
+def _shown(approval: Approval) -> Waiting:
+    return Waiting(
+        number=approval.number,
+        kind=approval.kind,
+        subject=approval.subject,
+        says=details(approval),
+        asked_by=approval.asked_by,
+        asked_ns=approval.asked_ns,
+    )
+
+
+def _check_known(given: Sequence[str], names: Sequence[str], where: str) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise _refused(
+            f"{unknown[0]!r} is nothing that somebody may write",
+            "roles and kinds are a closed list",
+            where,
+            f"Write some of: {', '.join(dict.fromkeys(names))}.",
+        )
+
+
+def _check_somebody_names(named: Sequence[Person]) -> None:
+    if named and not any(_PEOPLE in person.kinds for person in named):
+        raise _refused(
+            "nobody could name people any more",
+            "somebody who is named has to be able to",
+            "--may people",
+            "Give it to somebody else first, or remove everybody else before.",
+        )
+
+
+def _refused(what: str, why: str, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+
+
+@contextmanager
+def _control(home: Home) -> Iterator[Control]:
+    control = Control.open(home.make().control)
+    try:
+        yield control
+    finally:
+        control.close()

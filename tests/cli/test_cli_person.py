@@ -1,0 +1,240 @@
+"""Who may write what, and what two people write together: each line is a command and who runs it."""
+
+import pwd
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import settled_book
+from clauseway.ledger.vouchers import Voucher
+from clauseway.storage.control import actor
+from clauseway.storage.control.chained import CHAINED
+from clauseway.storage.control.people import FOR_TWO, FREE, ROLES
+from in_process import answer, run
+
+# Two accounts that every system has.
+ANNA, BOB = "daemon", "bin"
+CREDIT = f"books credit --id n-1 --request {settled_book.request(7)} --amount 0.50 --reason outage --dated 2026-06-01"
+DISPUTE = f"books dispute open --id d-1 --request {settled_book.request(10)} --reason late --dated 2026-06-01"
+RESOLVE = "books dispute resolve d-1 --id r-1 --upheld --dated 2026-06-02"
+ASSUME = "basis assume cap=30_000_000_000 --why contract"
+CLOSE = "books close 2026-04"
+INVOICE = "books invoice --period 2026-04 --payer openai --payee microsoft --dated 2026-05-04"
+LAUNCH = "fact record launch --product gpt-5.5 --cloud aws --stage preview --effective 2026-05-01 --source letter"
+PRICES = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
+USAGE = (
+    '{"specversion": "1.0", "type": "org.clauseway.usage.v1", "source": "/bill", "id": "1",'
+    ' "time": "2026-05-22T12:00:00Z", "data": {"cloud": "azure", "product": "gpt-5.5",'
+    ' "units": {"input_tokens": 1200}}}'
+)
+
+As = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return settled_book.make(tmp_path_factory.mktemp("people") / "home").root
+
+
+@pytest.fixture
+def by(book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> As:
+    """Run a command as somebody who logged in: what it says as JSON, or the problem it is refused with."""
+    home, login = Path(shutil.copytree(book, tmp_path / "home")), tmp_path / "login"
+    monkeypatch.setattr(actor, "LOGIN_ACCOUNT", login)
+
+    usage = tmp_path / "usage.jsonl"
+    usage.write_text(USAGE)
+
+    def told(account: str, command: str, *words: str, refused: bool = False) -> Any:
+        login.write_text(str(pwd.getpwnam(account).pw_uid))
+        said = answer(*command.format(usage=usage).split(), *words, "--home", str(home), code=3 if refused else 0)
+        return said["error"]["problems"][0] if refused else said
+
+    return told
+
+
+def test_every_kind_of_row_has_a_role_or_a_reason_to_have_none() -> None:
+    kinds = {kind for chained in CHAINED for kind in chained.kinds}
+    named = [kind for group in ROLES.values() for kind in group]
+    assert sorted([*named, *FREE]) == sorted(kinds)
+    assert set(FOR_TWO) <= set(named)
+
+
+def test_every_voucher_is_a_kind_of_row() -> None:
+    [vouchers] = [chained for chained in CHAINED if chained.place == "vouchers"]
+    tags = {kind.__struct_config__.tag for kind in get_args(Voucher)}
+    assert tags == set(vouchers.kinds)
+
+
+def test_as_long_as_nobody_is_named_every_account_may_write(by: As) -> None:
+    assert by(ANNA, "person list") == {"people": [], "for_two": []}
+    assert by(ANNA, CREDIT)["id"] == "n-1"
+
+
+# Who was given what, the command, and the kind that is refused (none: it is done).
+RIGHTS = [
+    ("books", CREDIT, ""),
+    ("credit", CREDIT, ""),
+    ("dispute", CREDIT, "credit"),
+    ("customers", CREDIT, "credit"),
+    ("books", ASSUME, "basis"),
+    ("basis", ASSUME, ""),
+    ("books", CLOSE, ""),
+    ("basis", CLOSE, "close"),
+    ("customers", "key create --organisation fabrikam --seller openai", ""),
+    ("basis", "key create --organisation fabrikam --seller openai", "organisation"),
+    ("organisation", "organisation create fabrikam", ""),
+    ("books", "organisation create fabrikam", "organisation"),
+    ("usage", "usage import {usage} --set organisation=fabrikam --set seller=openai", ""),
+    ("books", "usage import {usage} --set organisation=fabrikam --set seller=openai", "import"),
+    ("facts", LAUNCH, ""),
+    ("books", LAUNCH, "fact"),
+    ("books", "person add bin --may books", "person"),
+    ("books", "person two credit", "rule"),
+    ("books", "settle --period 2026-05", ""),
+    ("people", "party key create --party openai", "party-key"),
+]
+
+
+@pytest.mark.parametrize(("may", "command", "refused"), RIGHTS)
+def test_a_person_writes_what_they_were_given(by: As, may: str, command: str, refused: str) -> None:
+    by(ANNA, f"person add {ANNA} --may people")
+    by(ANNA, f"person add {BOB} --may {may}")
+    said = by(BOB, command, refused=bool(refused))
+    if refused:
+        assert said["what"] == f"{BOB} may not write: {refused}"
+        assert "clauseway person add" in said["todo"]
+
+
+def test_whoever_is_not_named_writes_nothing_and_reads_on(by: As) -> None:
+    by(ANNA, f"person add {ANNA} --may people --may books")
+    assert by(BOB, CREDIT, refused=True)["why"] == f"{BOB} was given nothing"
+    assert by(BOB, "books dispute list") == []
+    assert [row["who"] for row in by(BOB, "audit log --kind person")] == [ANNA]
+    assert by(BOB, "audit verify")["problems"] == []
+
+
+def test_nobody_gives_themselves_a_right(by: As) -> None:
+    by(ANNA, f"person add {ANNA} --may people")
+    assert by(BOB, f"person add {BOB} --may people", refused=True)["what"] == f"{BOB} may not write: person"
+    assert [person["account"] for person in by(ANNA, "person list")["people"]] == [ANNA]
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (f"person add {BOB} --may people", "nobody is named yet"),
+        (f"person add {ANNA} --may books", "nobody is named yet"),
+        (f"person add {ANNA} --may bokos", "'bokos' is nothing that somebody may write"),
+        ("person two credits", "'credits' is nothing that somebody may write"),
+        ("person two person", "'person' is nothing that somebody may write"),
+        (f"person remove {BOB}", f"{BOB} is not named"),
+        ("person withdraw 7", "nothing waits under 7"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_and_changes_nothing(by: As, command: str, what: str) -> None:
+    assert by(ANNA, command, refused=True)["what"] == what
+    assert by(ANNA, "person list") == {"people": [], "for_two": []}
+
+
+def test_somebody_can_always_name_people(by: As) -> None:
+    by(ANNA, f"person add {ANNA} --may people")
+    by(ANNA, f"person add {BOB} --may books")
+    assert by(ANNA, f"person remove {ANNA}", refused=True)["what"] == "nobody could name people any more"
+    assert by(ANNA, f"person add {ANNA} --may books", refused=True)["what"] == "nobody could name people any more"
+    by(ANNA, f"person remove {BOB}")
+    by(ANNA, f"person remove {ANNA}")
+    assert by(BOB, CREDIT)["id"] == "n-1"
+
+
+# What needs two people, the command, and where its write is seen.
+TOGETHER = [
+    ("credit", "", CREDIT, "credit n-1"),
+    ("dispute", "", DISPUTE, "dispute d-1"),
+    ("resolution", DISPUTE, RESOLVE, "resolution r-1"),
+    ("close", "", CLOSE, "close 2026-04 "),
+    ("basis", "", ASSUME, "basis assumption/cap/30_000_000_000"),
+    ("invoice", CLOSE, INVOICE, "invoice microsoft-openai-2026-04"),
+]
+
+
+@pytest.mark.parametrize(("kind", "before", "command", "subject"), TOGETHER)
+def test_two_people_write_together(by: As, kind: str, before: str, command: str, subject: str) -> None:
+    if before:
+        by(ANNA, before)
+    by(ANNA, f"person two {kind}")
+    log = by(ANNA, f"audit log --kind {kind}")
+    asked = by(ANNA, command, refused=True)
+    assert asked["what"].startswith(subject)
+    assert asked["what"].endswith("waits for a second person")
+    assert by(ANNA, command, refused=True) == asked, "who asked does not do it alone"
+    assert by(ANNA, f"audit log --kind {kind}") == log, "nothing is written"
+    [waiting] = by(BOB, "person waiting")
+    assert (waiting["kind"], waiting["asked_by"]) == (kind, ANNA)
+    by(BOB, command)
+    assert by(BOB, "person waiting") == []
+    [row] = by(BOB, f"audit log --kind {kind}")[len(log) :]
+    assert (row["who"], f"{row['kind']} {row['subject']}".startswith(subject)) == (BOB, True)
+    approved = by(BOB, "audit log --kind approval")[-1]
+    assert (approved["who"], approved["act"], approved["why"]) == (BOB, "changed", f"asked for by {ANNA}")
+    assert by(BOB, "audit verify")["problems"] == []
+
+
+def test_the_second_person_asks_for_the_same_or_is_told_what_differs(by: As) -> None:
+    by(ANNA, "person two credit")
+    by(ANNA, CREDIT, refused=True)
+    other = CREDIT.replace("0.50", "0.60")
+    differs = by(BOB, other, refused=True)
+    assert f"{ANNA} asked for it otherwise" in differs["todo"]
+    assert "amount 0.50, not 0.60" in differs["todo"]
+    assert "clauseway person withdraw 1" in differs["todo"]
+    assert len(by(BOB, "person waiting")) == 2
+    by(BOB, "person withdraw 1")
+    by(ANNA, other)
+    assert by(ANNA, "person waiting") == []
+
+
+def test_a_book_of_prices_needs_two_with_the_same_file(by: As, tmp_path: Path) -> None:
+    book = tmp_path / "book.csv"
+    book.write_text(f"{PRICES}gpt-5.5,azure,openai,,input_tokens,2026-01-01,,2026-01-01,2.50,list\n")
+    by(ANNA, "person two basis")
+    by(ANNA, "basis prices", str(book), "--why", "list of June", refused=True)
+    book.write_text(f"{PRICES}gpt-5.5,azure,openai,,input_tokens,2026-01-01,,2026-01-01,2.60,list\n")
+    changed = by(BOB, "basis prices", str(book), "--why", "seen", refused=True)
+    assert f"{ANNA} asked for it otherwise" in changed["todo"]
+    by(ANNA, "basis prices", str(book), "--why", "mended")
+    assert [row["asked_by"] for row in by(BOB, "person waiting")] == [ANNA]
+
+
+def test_one_person_does_not_end_the_rule_or_name_a_second_self(by: As) -> None:
+    by(ANNA, f"person add {ANNA} --may people --may books")
+    by(ANNA, f"person add {BOB} --may people --may books")
+    by(ANNA, "person two credit")
+    for command in ("person two", "person add nobody --may books", f"person remove {BOB}"):
+        assert by(ANNA, command, refused=True)["what"].endswith("waits for a second person")
+    by(BOB, "person two")
+    assert by(BOB, "person list")["for_two"] == []
+    assert by(ANNA, CREDIT)["id"] == "n-1"
+
+
+def test_the_second_person_needs_the_right_too(by: As) -> None:
+    by(ANNA, f"person add {ANNA} --may people --may books")
+    by(ANNA, f"person add {BOB} --may basis")
+    by(ANNA, "person two credit")
+    by(ANNA, CREDIT, refused=True)
+    assert by(BOB, CREDIT, refused=True)["what"] == f"{BOB} may not write: credit"
+
+
+def test_people_read_what_waits_as_a_table(by: As, book: Path, tmp_path: Path) -> None:
+    by(ANNA, "person two credit")
+    by(ANNA, CREDIT, refused=True)
+    shown = run("person", "waiting", "--home", str(tmp_path / "home"), columns=200).stdout
+    assert "credit n-1" in shown
+    assert "amount=0.50" in shown
+    assert run("person", "list", "--home", str(tmp_path / "home")).stdout.splitlines() == [
+        "Nobody is named: every account may write everything.",
+        "Two people write together: credit",
+    ]
