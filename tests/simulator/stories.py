@@ -97,6 +97,7 @@ class _Story:
         self.answers: list[Answer] = []
         self.homes: list[VirtualHome] = []
         self.clouds: list[Cloud] = []
+        self.is_mended = False  # from its end on no fault happens any more
 
     @property
     def gateways(self) -> list[Gateway]:
@@ -257,7 +258,7 @@ class _Story:
     def _kill_parent(self, home: VirtualHome | None = None) -> None:
         """Kill a home's parent; its gateways notice and stop by themselves, and it is started again."""
         home = home or self._some_home()
-        if home.is_up and home.process is not None:
+        if home.is_up and home.process is not None and not self.is_mended:
             self.world.inject("parent killed", home.name)
             home.process.end()
             for gateway in home.gateways:
@@ -270,7 +271,7 @@ class _Story:
 
     def _lose_power(self, home: VirtualHome | None = None) -> None:
         home = home or self._some_home()
-        if home.machine.is_off:
+        if home.machine.is_off or self.is_mended:
             return
         home.machine.stop()
         touched = self.stage.disks.lose_power(home.machine)
@@ -320,7 +321,7 @@ class _Story:
         self.stage.network.next_held_up[home.machine.name] = held_up
 
     def _kill(self, process: Process) -> None:
-        if process.alive:
+        if process.alive and not self.is_mended:
             self.world.inject("gateway killed", process.name)
             process.end()
 
@@ -365,6 +366,7 @@ class _Story:
         for cloud in self.clouds:
             cloud.trouble, cloud.delay_s = 0.0, 0.05
         world.run_seconds(5.0)
+        self.is_mended = True
         self.stage.network.heal_all()
         self.stage.disks.trouble.clear()
         for home in self.homes:
