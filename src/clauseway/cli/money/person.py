@@ -47,6 +47,7 @@ def add(
         list[str],
         typer.Option(
             "--may",
+            metavar="ROLE",
             help="A role (people, customers, facts, basis, books, usage, parties), or one kind of "
             "write, as credit or budget. Repeatable.",
         ),
