@@ -48,9 +48,10 @@ def by(book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> As:
     usage = tmp_path / "usage.jsonl"
     usage.write_text(USAGE)
 
-    def told(account: str, command: str, *words: str, refused: bool = False) -> Any:
+    def told(account: str, command: str, *words: str, refused: bool = False, typed: str = "") -> Any:
         login.write_text(str(pwd.getpwnam(account).pw_uid))
-        said = answer(*command.format(usage=usage).split(), *words, "--home", str(home), code=3 if refused else 0)
+        line = [*command.format(usage=usage).split(), *words, "--home", str(home)]
+        said = answer(*line, code=3 if refused else 0, given=typed)
         return said["error"]["problems"][0] if refused else said
 
     return told
@@ -238,3 +239,48 @@ def test_people_read_what_waits_as_a_table(by: As, book: Path, tmp_path: Path) -
         "Nobody is named: every account may write everything.",
         "Two people write together: credit",
     ]
+
+
+SECRET = "a long enough sentence"
+
+
+def test_somebody_is_given_a_password_and_screens(by: As) -> None:
+    assert by(ANNA, "person readers") == []
+    assert by(ANNA, "person password carol --sees lawyer --sees auditor", typed=SECRET)["sees"] == ["lawyer", "auditor"]
+    assert by(ANNA, "person password dora", typed=SECRET)["sees"] == ["engineer", "lawyer", "finance", "auditor"]
+    by(ANNA, "person password carol", typed=f"{SECRET} 2\n")
+    assert [(each["account"], len(each["sees"])) for each in by(BOB, "person readers")] == [("carol", 2), ("dora", 4)]
+    by(ANNA, "person password dora --remove")
+    acts = [(row["act"], row["subject"]) for row in by(BOB, "audit log --kind password")]
+    assert [act for act, _ in acts] == ["added", "added", "changed", "removed"]
+    assert SECRET not in str(by(BOB, "audit log"))
+    assert by(BOB, "audit verify")["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "what"),
+    [
+        ("person password carol", "short", "a password of 5 characters"),
+        ("person password carol", "", "a password of 0 characters"),
+        ("person password carol", "x" * 201, "a password of 201 characters"),
+        ("person password carol --sees money", SECRET, "'money' is no screen"),
+        ("person password carol --remove", "", "carol has no password"),
+    ],
+)
+def test_what_is_no_password_is_refused(by: As, command: str, typed: str, what: str) -> None:
+    assert by(ANNA, command, typed=typed, refused=True)["what"] == what
+    assert by(ANNA, "person readers") == []
+
+
+def test_whoever_is_named_changes_their_own_password_and_nothing_beside_it(by: As) -> None:
+    by(ANNA, f"person add {ANNA} --may people")
+    by(ANNA, f"person add {BOB} --may books")
+    by(ANNA, f"person password {BOB} --sees finance", typed=SECRET)
+    by(BOB, f"person password {BOB}", typed=f"{SECRET} 2")
+    for command in (
+        f"person password {BOB} --sees lawyer",
+        f"person password {BOB} --remove",
+        f"person password {ANNA}",
+    ):
+        assert by(BOB, command, typed=SECRET, refused=True)["what"] == f"{BOB} may not write: password"
+    assert by(ANNA, "person readers") == [{"account": BOB, "sees": ["finance"]}]

@@ -23,6 +23,7 @@ from clauseway.storage.books.one_copy import OneCopyPeriod, record_one_copy
 from clauseway.storage.control import audit, audit_check, schema
 from clauseway.storage.control.actor import acting
 from clauseway.storage.control.chained import CHAINED, NOT_CHAINED
+from clauseway.storage.control.passwords import Password, set_password
 from clauseway.storage.control.people import ROLES, Approval, Person, ask, name_person, set_rules
 from clauseway.storage.control.versions import move
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenant, Tenants
@@ -106,7 +107,7 @@ def batch() -> Sealed:
 
 
 # Tables that the first version of the database did not have.
-LATER = {"one_copy", "people", "two_person_rules", "approvals"}
+LATER = {"one_copy", "people", "passwords", "two_person_rules", "approvals"}
 
 
 def fill(control: Control) -> None:
@@ -148,6 +149,7 @@ def fill_later(control: Control) -> None:
     asked = Approval(number=0, kind="close", subject="2026-05", digest="f" * 64, says=(), asked_by="anna", asked_ns=5)
     with control.writing() as connection:
         name_person(connection, Person(account=acting(), may=tuple(ROLES)), 5)
+        set_password(connection, Password(account="anna", sees=("finance",), verifier="v", recorded_ns=5))
         set_rules(connection, ["close"], 5)
         ask(connection, asked)
 

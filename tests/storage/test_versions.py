@@ -22,7 +22,7 @@ ADDED = [
     ("rollups", "cache_write_1h_tokens"),
 ]
 
-PEOPLE = ("people", "two_person_rules", "approvals")
+PEOPLE = ("people", "passwords", "two_person_rules", "approvals")
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ def test_each_address_answers_as_it_is_listed() -> None:
     }
     with TestClient(APP) as client:
         for path, listed in DOCUMENT["paths"].items():
+            if "get" not in listed:
+                continue
             answer = client.get(path.format(**parts), params=QUERY.get(path, {}))
             assert answer.status_code == 200, path
             (kind,) = listed["get"]["responses"]["200"]["content"]

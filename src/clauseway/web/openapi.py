@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clauseway.web.page_list import FILES, PAGES, WebPage
+from clauseway.web.sign_in import SIGN_IN, SIGN_OUT
 
 _Node = dict[str, Any]
 _PROBLEM = {"description": "A page that says what, why and what to do."}
@@ -18,16 +19,48 @@ def pages_document(version: str) -> _Node:
             "title": "Clauseway pages",
             "version": version,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "What is shown in a browser, the counts, and this document. All is read.",
+            "description": "What is shown in a browser, the counts, and this document. All is read. "
+            "Once somebody has a password, whoever has no session is led to the form (303); a program "
+            "that asks for the counts is answered 401.",
         },
         "servers": [{"url": "http://127.0.0.1:8401"}],
         "paths": {
             **{page.path: _page(page) for page in PAGES},
             FILES: _file(),
+            SIGN_IN: _sign_in(),
+            SIGN_OUT: {"post": _leading("sign_out", "End the session.")},
             "/counts.json": _answer("counts", "The counts of the gateway.", "application/json"),
             "/openapi.json": _answer("openapi", "This document.", "application/json"),
             "/healthz": _answer("healthz", "Whether the pages are up.", "text/plain"),
         },
+    }
+
+
+def _sign_in() -> _Node:
+    fields = {
+        "account": {"type": "string"},
+        "password": {"type": "string"},
+        "next": {"type": "string"},
+    }
+    form = {"type": "object", "required": ["account", "password"], "properties": fields}
+    shown = _answer("sign_in_form", "The form of those who sign in.", "text/html")
+    body = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    sent = _leading("sign_in", "Begin a session, and go to the address `next`.") | {
+        "requestBody": body
+    }
+    refused = {
+        "400": {"description": "The form was not sent from this page."},
+        "403": {"description": "No account has that password."},
+        "429": {"description": "Too many wrong passwords."},
+    }
+    return {**shown, "post": {**sent, "responses": sent["responses"] | refused}}
+
+
+def _leading(name: str, summary: str) -> _Node:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"303": {"description": "Leads to another page."}},
     }
 
 

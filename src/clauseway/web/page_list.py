@@ -130,6 +130,7 @@ class Screen(msgspec.Struct, frozen=True):
 
 # A statement or a ledger of a month, as a file.
 FILES = "/download/{document}/{period}/{form}"
+FILES_SCREEN = "/finance"
 SCREENS = (
     Screen("/", "Overview"),
     Screen("/engineer", "Engineer"),

@@ -2,6 +2,7 @@
 
     GET /download/…    a statement or a ledger as a file
     GET /counts.json   the counts, as the first page's script asks for them
+    GET /sign-in       who asks; POST begins a session, POST /sign-out ends it
     GET /openapi.json  these addresses, as an OpenAPI document
     GET /healthz       whether the pages are up
 
@@ -25,26 +26,61 @@ from clauseway.values import InvalidInput
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.openapi import pages_document
-from clauseway.web.page_list import FILES, PAGES, SCREENS, Given, PageSource, WebPage
+from clauseway.web.page_list import (
+    FILES,
+    FILES_SCREEN,
+    PAGES,
+    SCREENS,
+    Given,
+    PageSource,
+    WebPage,
+)
+from clauseway.web.sign_in import (
+    SIGN_IN,
+    SIGN_OUT,
+    NoReaders,
+    Readers,
+    RequireSignIn,
+    Sessions,
+    SignedIn,
+    SignIn,
+    SignInContext,
+)
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
-def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> Starlette:
-    """Return the pages over `source`, answering to the host names in `hosts` alone (`*` for
-    any)."""
+def create_app(
+    source: PageSource,
+    *,
+    hosts: Sequence[str] = LOOPBACK_HOSTS,
+    readers: Readers | None = None,
+    sessions: Sessions | None = None,
+) -> Starlette:
+    """Return the pages over `source`, answering to the host names in `hosts` alone (`*` for any).
+
+    `readers` sign in, once anybody has a password.
+    """
     pages = _Pages(source)
+    readers, sessions = readers or NoReaders(), sessions or Sessions()
+    sign_in = SignIn(readers, sessions, pages.sign_in)
     app = Starlette(
         routes=[
             *(Route(page.path, pages.shows(page)) for page in PAGES),
             Route(FILES, pages.file),
+            Route(SIGN_IN, sign_in.shows, methods=["GET"]),
+            Route(SIGN_IN, sign_in.signs_in, methods=["POST"]),
+            Route(SIGN_OUT, sign_in.signs_out, methods=["POST"]),
             Route("/counts.json", pages.counts),
             Route("/openapi.json", _openapi),
             Route("/healthz", _healthz),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
+            Middleware(RequireSignIn, readers=readers, sessions=sessions),
+        ],
         exception_handlers={
             404: pages.not_found,
             500: pages.failed,
@@ -64,6 +100,17 @@ async def _openapi(request: Request) -> Response:
     return JSONResponse(pages_document(version("clauseway")))
 
 
+def _reader(request: Request) -> str:
+    """Return the account of whoever signed in; empty where nobody is asked."""
+    reader: SignedIn | None = request.scope.get("reader")
+    return "" if reader is None else reader.account
+
+
+def _sees(request: Request, screen: str) -> bool:
+    reader: SignedIn | None = request.scope.get("reader")
+    return reader is None or screen in reader.sees
+
+
 class _Pages:
     def __init__(self, source: PageSource) -> None:
         self._source = source
@@ -73,6 +120,8 @@ class _Pages:
         """Return the endpoint of a page of the list."""
 
         async def show(request: Request) -> Response:
+            if not _sees(request, page.screen):
+                return self._not_seen(request, page.screen)
             query = {name: request.query_params.getlist(name) for name in page.query}
             context = await page.ask(self._source, Given(request.path_params, query))
             if context is None:
@@ -81,13 +130,16 @@ class _Pages:
                     text.format(**request.path_params)
                     for text in (absent.what, absent.why, absent.todo)
                 )
-                return self._problem(404, what, why, todo, screen=page.screen)
-            return self._page(f"{page.name}.html.j2", {page.name: context}, screen=page.screen)
+                return self._problem(request, 404, what, why, todo, screen=page.screen)
+            drawn = {page.name: context}
+            return self._page(request, f"{page.name}.html.j2", drawn, screen=page.screen)
 
         return show
 
     async def file(self, request: Request) -> Response:
         """Send a file to keep. Its name is made of what was found, not of what was asked for."""
+        if not _sees(request, FILES_SCREEN):
+            return self._not_seen(request, FILES_SCREEN)
         sent = await self._source.file(**request.path_params)
         if sent is None:
             return await self.not_found(request, LookupError())
@@ -108,6 +160,7 @@ class _Pages:
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         return self._problem(
+            request,
             404,
             "There is no such page",
             f"Nothing lies at {request.url.path}.",
@@ -119,34 +172,53 @@ class _Pages:
         problem = error.problems[0]
         # A path that cannot be names nothing; only what is asked beyond it can be asked wrongly.
         status = 404 if request.path_params else 400
-        return self._problem(status, problem.what, problem.why, problem.todo)
+        return self._problem(request, status, problem.what, problem.why, problem.todo)
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Answer 500. The error itself goes to the log of this process: a page is no place for
         it."""
         why = f"This is a failure of ours, not of your input: {type(error).__name__}."
-        return self._problem(
-            500, "The page cannot be shown", why, "The log of the pages says more."
-        )
+        todo = "The log of the pages says more."
+        return self._problem(request, 500, "The page cannot be shown", why, todo)
 
     async def unavailable(self, request: Request, error: Exception) -> Response:
-        return self._problem(
-            503, "The page cannot be shown right now", str(error), "Reload it in a moment."
-        )
+        what, todo = "The page cannot be shown right now", "Reload it in a moment."
+        return self._problem(request, 503, what, str(error), todo)
+
+    def sign_in(self, request: Request, context: SignInContext, status: int) -> Response:
+        """Draw the form of those who sign in."""
+        return self._page(request, "sign_in.html.j2", {"sign_in": context}, status, screen="")
+
+    def _not_seen(self, request: Request, screen: str) -> Response:
+        label = next(entry.label for entry in SCREENS if entry.path == screen)
+        todo = f"Ask whoever names people here: clauseway person password {_reader(request)} …"
+        what = f"You do not see what is for {label}"
+        return self._problem(request, 403, what, "Your account was given other screens.", todo)
 
     def _problem(
-        self, status: int, problem: str, why: str, todo: str, screen: str = ""
+        self, request: Request, status: int, problem: str, why: str, todo: str, screen: str = ""
     ) -> Response:
         words = {"what": problem, "why": why, "todo": todo}
-        return self._page("problem.html.j2", words, status, screen=screen)
+        return self._page(request, "problem.html.j2", words, status, screen=screen)
 
     def _page(
-        self, name: str, context: Mapping[str, object], status: int = 200, *, screen: str
+        self,
+        request: Request,
+        name: str,
+        context: Mapping[str, object],
+        status: int = 200,
+        *,
+        screen: str,
     ) -> Response:
         # A nonce for each answer: no style or script that got into the text is run.
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(name).render(
-            nonce=nonce, standalone=False, screens=SCREENS, screen=screen, **context
+            nonce=nonce,
+            standalone=False,
+            screens=[entry for entry in SCREENS if _sees(request, entry.path)],
+            screen=screen,
+            reader=_reader(request),
+            **context,
         )
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "

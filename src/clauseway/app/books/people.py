@@ -1,4 +1,4 @@
-"""The people who may write a home's books, and what two of them write together."""
+"""The people of a home: who may write its books, what two write together, who reads its pages."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,14 @@ import msgspec
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
+from clauseway.storage.control.passwords import (
+    Password,
+    password_of,
+    passwords,
+    remove_password,
+    set_password,
+    verifier_of,
+)
 from clauseway.storage.control.people import (
     FOR_TWO,
     ROLES,
@@ -25,6 +33,9 @@ from clauseway.storage.control.people import (
 )
 from clauseway.values import InvalidInput, Problem, check_names
 
+# The screens that may be given, by their names; everybody who signs in sees the first page.
+SCREENS = ("engineer", "lawyer", "finance", "auditor")
+PASSWORD_MIN, PASSWORD_MAX = 12, 200
 _KINDS = tuple(kind for kinds in ROLES.values() for kind in kinds)
 _PEOPLE = "person"
 
@@ -34,6 +45,13 @@ class Permitted(msgspec.Struct, frozen=True, kw_only=True):
 
     people: tuple[Person, ...]
     for_two: tuple[str, ...]
+
+
+class PageReader(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who signs in to the pages, and the screens that they see."""
+
+    account: str
+    sees: tuple[str, ...]
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +72,18 @@ def permitted(home: Home) -> Permitted:
     return Permitted(people=held.people, for_two=tuple(sorted(held.rules)))
 
 
+def page_readers(home: Home) -> list[PageReader]:
+    """Return who reads the pages with a password; nobody: they are open to this machine."""
+    with _control(home) as control, control.reading() as connection:
+        return [PageReader(account=each.account, sees=each.sees) for each in passwords(connection)]
+
+
 def add_person(home: Home, account: str, may: Sequence[str]) -> Person:
     """Name a person, or give one that is named something else to do.
 
     Raise InvalidInput: no such role or kind, or nobody could name people any more.
     """
-    check_names({"ACCOUNT": account})
-    if " " in account:
-        raise _refused(f"{account!r} is no account", "it has a space", "ACCOUNT", "Write one name.")
+    _check_account(account)
     _check_known(may, (*ROLES, *_KINDS), "--may")
     person = Person(account=account, may=tuple(dict.fromkeys(may)))
     with _control(home) as control, control.writing() as connection:
@@ -100,6 +122,51 @@ def need_two(home: Home, kinds: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(kinds)))
 
 
+def give_password(home: Home, account: str, password: str, sees: Sequence[str]) -> PageReader:
+    """Let somebody read the pages with a password, or give them another. Raise InvalidInput.
+
+    `sees` are names of screens. Nobody named there: of somebody new all of them, else as before.
+    """
+    _check_account(account)
+    unknown = [name for name in sees if name not in SCREENS]
+    if unknown:
+        raise _refused(
+            f"{unknown[0]!r} is no screen",
+            "the first page is everybody's, and there are four others",
+            "--sees",
+            f"Write some of: {', '.join(SCREENS)}.",
+        )
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        raise _refused(
+            f"a password of {len(password)} characters",
+            f"it has {PASSWORD_MIN} to {PASSWORD_MAX}",
+            "standard input",
+            "Give a sentence, or let a program make one.",
+        )
+    with _control(home) as control, control.writing() as connection:
+        held = password_of(connection, account)
+        given = tuple(sees) or (held.sees if held else SCREENS)
+        now_ns, verifier = time.time_ns(), verifier_of(password)
+        set_password(
+            connection,
+            Password(account=account, sees=given, verifier=verifier, recorded_ns=now_ns),
+        )
+    return PageReader(account=account, sees=given)
+
+
+def take_password(home: Home, account: str) -> None:
+    """Let somebody read the pages no more; their sessions end. Raise InvalidInput."""
+    with _control(home) as control, control.writing() as connection:
+        if not remove_password(connection, account):
+            listed = ", ".join(each.account for each in passwords(connection)) or "nobody"
+            raise _refused(
+                f"{account} has no password",
+                "nobody of that name reads the pages",
+                "ACCOUNT",
+                f"Who does: {listed}.",
+            )
+
+
 def list_waiting(home: Home) -> list[Waiting]:
     """Return what waits for a second person."""
     with _control(home) as control, control.reading() as connection:
@@ -127,6 +194,12 @@ def _shown(approval: Approval) -> Waiting:
         asked_by=approval.asked_by,
         asked_ns=approval.asked_ns,
     )
+
+
+def _check_account(account: str) -> None:
+    check_names({"ACCOUNT": account})
+    if " " in account:
+        raise _refused(f"{account!r} is no account", "it has a space", "ACCOUNT", "Write one name.")
 
 
 def _check_known(given: Sequence[str], names: Sequence[str], where: str) -> None:

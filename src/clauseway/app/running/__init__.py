@@ -5,6 +5,7 @@ night (`clauseway up`).
     planning       the agreement decided ahead, as the gateway's plan
     plan_inputs    what a plan is compiled from, and whether it has changed
     gateways       one worker or several at a port; pages: the process of the pages
+    readers        those who sign in to the pages
     processes      child processes that end with their parent
     upkeep         sealing, merging and checking while a home is served
     alerts         damage and losses, as pages and terminals show them

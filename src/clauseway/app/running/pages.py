@@ -54,6 +54,7 @@ from clauseway.app.reports.lawyer_page import lawyer_page, text_page
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
+from clauseway.app.running.readers import HomeReaders
 from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.gateway.transport.listening import listen
@@ -345,10 +346,11 @@ async def _ask_gateway(path: Path, address: str) -> bytes:
     return body
 
 
-async def _serve(source: HomePages, listener: socket.socket, parent_pipe: int | None) -> None:
-    config = uvicorn.Config(
-        create_app(source), log_level="warning", access_log=False, lifespan="off"
-    )
+async def _serve(
+    source: HomePages, readers: HomeReaders, listener: socket.socket, parent_pipe: int | None
+) -> None:
+    app = create_app(source, readers=readers)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
 
     def leave() -> None:
@@ -398,8 +400,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
     sample = Sample(model=options.sample_model, cloud=options.sample_cloud)
     snippets = snippets_for(options.gateway_url, sample, key)
-    source = HomePages(Home(options.home), opened, clock, options.gateway_url, snippets)
-    asyncio.run(_serve(source, listener, options.parent_pipe))
+    home = Home(options.home)
+    source = HomePages(home, opened, clock, options.gateway_url, snippets)
+    asyncio.run(_serve(source, HomeReaders(home), listener, options.parent_pipe))
     return 0
 
 

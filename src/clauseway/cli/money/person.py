@@ -1,5 +1,6 @@
-"""`clauseway person`: who may write the books, and what two people write together."""
+"""`clauseway person`: who may write the books, what two write together, who reads the pages."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,9 +11,12 @@ from clauseway.app.books.people import (
     Waiting,
     add_person,
     drop_person,
+    give_password,
     list_waiting,
     need_two,
+    page_readers,
     permitted,
+    take_password,
     withdraw_waiting,
 )
 from clauseway.app.opening.home import home_at
@@ -92,6 +96,73 @@ def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
     """
     listed = permitted(home_at(home))
     answer(as_json, listed, lambda: _print(listed))
+    return 0
+
+
+@app.command()
+def password(
+    account: Annotated[
+        str,
+        typer.Argument(
+            help="Whom: any name, as that of this machine's account.", metavar="ACCOUNT"
+        ),
+    ],
+    sees: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sees",
+            metavar="NAME",
+            help="engineer, lawyer, finance or auditor: a screen that they see beside the first "
+            "page. Repeatable; default all, or those of before.",
+        ),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="They read the pages no more.")] = False,
+    home: options.HomeMade = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Give somebody a password for the pages. It is read from standard input.
+
+    As long as nobody has one the pages ask nobody. From the first one on they ask everybody. A
+    session ends after twelve hours, with another password, or with none.
+
+    \b
+    Typed twice, and not shown:
+      clauseway person password anna
+    From a file, for somebody who sees two screens:
+      clauseway person password bob --sees lawyer --sees auditor < password.txt
+    No more:
+      clauseway person password bob --remove
+    """
+    if remove:
+        take_password(home_at(home), account)
+        answer(as_json, {"removed": account}, f"{account} reads the pages no more.")
+        return 0
+    if sys.stdin.isatty():
+        typed = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        typed = sys.stdin.readline().rstrip("\r\n")
+    reader = give_password(home_at(home), account, typed, sees or [])
+    answer(as_json, reader, f"{account} signs in and sees: {' '.join(reader.sees)}")
+    return 0
+
+
+@app.command()
+def readers(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
+    """List who signs in to the pages, and which screens they see.
+
+    \b
+      clauseway person readers
+    """
+    listed = page_readers(home_at(home))
+
+    def show() -> None:
+        table = plain_table("account", "sees")
+        for each in listed:
+            table.add_row(each.account, " ".join(each.sees))
+        nobody = "Nobody has a password: the pages are open to this machine."
+        console().print(table if listed else nobody)
+
+    answer(as_json, listed, show)
     return 0
 
 

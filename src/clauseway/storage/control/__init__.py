@@ -11,6 +11,7 @@ into it.
     chained       the tables whose rows the log chains, and a digest of each row
     audit         the log: a hash chain of every write
     people        who may write what, and what two people write together
+    passwords     the passwords of whoever reads the pages
     audit_check   the books held against the log; audit_breaks: its breaks on record
     copying       a control database copied into another, and both compared
 """

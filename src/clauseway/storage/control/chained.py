@@ -276,6 +276,12 @@ CHAINED = (
         stamps=frozenset({"recorded_ns"}),
     ),
     Chained(
+        table=schema.passwords,
+        kinds=("password",),
+        subject=_columns("account", "sees"),
+        key=("account",),
+    ),
+    Chained(
         table=schema.two_person_rules,
         kinds=("rule",),
         subject=_columns("kind"),

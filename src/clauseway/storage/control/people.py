@@ -21,11 +21,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.chained import BY_TABLE, RowContent, unstamped
+from clauseway.storage.control.passwords import passwords
 from clauseway.values import InvalidInput, Problem
 
 # What a person may be given: a name that stands for the kinds of rows of one kind of work.
 ROLES: Mapping[str, tuple[str, ...]] = {
-    "people": ("person", "rule"),
+    "people": ("person", "rule", "password"),
     "customers": ("key", "secret", "organisation", "project", "limit", "budget"),
     "facts": ("fact",),
     "basis": ("basis",),
@@ -55,7 +56,7 @@ FREE: Mapping[str, str] = {
 FOR_TWO = ("credit", "dispute", "resolution", "invoice", "payment", "reversal", "close", "basis")
 # Under any rule these need two as well: one person could else end the rule, or be both.
 _GUARDED = ("person", "rule")
-_REMOVED = "removed"
+_CHANGED, _REMOVED = "changed", "removed"
 _APPROVED, _WITHDRAWN = "approved", "withdrawn"
 _SHOWN_SUBJECTS = 3
 
@@ -76,10 +77,12 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rights(msgspec.Struct, frozen=True, kw_only=True):
-    """The people that are named, and the kinds of rows that two people write together."""
+    """The people that are named, the kinds of rows that two people write together, and who reads
+    which pages (as the log names it)."""
 
     people: tuple[Person, ...] = ()
     rules: frozenset[str] = frozenset()
+    readers: frozenset[str] = frozenset()
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,7 +254,10 @@ def withdraw(connection: Connection, number: int, who: str, decided_ns: int) -> 
 
 def rights(connection: Connection) -> Rights:
     """Return who may write what at this point of a transaction."""
-    return Rights(people=tuple(people(connection)), rules=frozenset(rules(connection)))
+    readers = frozenset(f"{each.account}/{' '.join(each.sees)}" for each in passwords(connection))
+    return Rights(
+        people=tuple(people(connection)), rules=frozenset(rules(connection)), readers=readers
+    )
 
 
 def judge(connection: Connection, who: str, before: Rights, written: Sequence[Written]) -> bool:
@@ -262,7 +268,7 @@ def judge(connection: Connection, who: str, before: Rights, written: Sequence[Wr
     has to ask for the same first.
     """
     if before.people:
-        _check_allowed(before.people, who, written)
+        _check_allowed(before, who, written)
     for_two = [row for row in written if before.rules and _kind(row) in (*before.rules, *_GUARDED)]
     if not for_two:
         return False
@@ -286,25 +292,34 @@ def _kind(row: Written) -> str:
     return "" if is_noted else content.kind
 
 
-def _check_allowed(named: Sequence[Person], who: str, written: Sequence[Written]) -> None:
+def _check_allowed(before: Rights, who: str, written: Sequence[Written]) -> None:
     """Raise InvalidInput for rows that a person may not write."""
+    named = before.people
     may = next((person.kinds for person in named if person.account == who), frozenset())
-    refused = sorted({_kind(row) for row in written} - may - {""})
+    others = [row for row in written if not _is_own_password(before, who, row)]
+    refused = sorted({_kind(row) for row in others} - may - {""})
     if not refused:
         return
     given = ", ".join(sorted(may)) or "nothing"
     allowed = sorted(
         person.account for person in named if not set(refused) - person.kinds and person.account
     )
-    others = f"{', '.join(allowed)} may" if allowed else "nobody named may"
+    able = f"{', '.join(allowed)} may" if allowed else "nobody named may"
     raise InvalidInput(
         Problem(
             what=f"{who} may not write: {', '.join(refused)}",
             why=f"{who} was given {given}",
             where="clauseway person list",
-            todo=f"Ask somebody who may ({others}), or be given it: clauseway person add {who} --may …",
+            todo=f"Ask somebody who may ({able}), or be given it: clauseway person add {who} --may …",
         )
     )
+
+
+def _is_own_password(before: Rights, who: str, row: Written) -> bool:
+    """True if somebody gave themselves another password, and sees the same as before."""
+    act, _, content = row
+    is_same = content.row == who and content.subject in before.readers
+    return content.kind == "password" and act == _CHANGED and is_same
 
 
 def _asked(connection: Connection, who: str, for_two: Sequence[Written]) -> Approval:

@@ -407,6 +407,16 @@ people = Table(
     Column("recorded_ns", BigInteger, nullable=False),
 )
 
+# Who may read the pages, and which screens (their names apart by a space).
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("account", String(200), primary_key=True),
+    Column("verifier", Text, nullable=False),
+    Column("sees", Text, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+)
+
 # The kinds of rows that two people write together.
 two_person_rules = Table(
     "two_person_rules",

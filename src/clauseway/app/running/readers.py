@@ -1,0 +1,58 @@
+"""Those who may read a home's pages, as its database has them at the time of each request."""
+
+import asyncio
+import secrets
+
+from clauseway.app.opening.home import Home
+from clauseway.storage import Control
+from clauseway.storage.control.passwords import (
+    Password,
+    matches,
+    password_of,
+    passwords,
+    verifier_of,
+)
+from clauseway.web.sign_in import SignedIn
+
+# Everybody who signs in sees the first page.
+_OVERVIEW = "/"
+
+
+class HomeReaders:
+    """The readers of a home. Databases are read, and passwords tried, in threads."""
+
+    def __init__(self, home: Home) -> None:
+        self._control = Control.open(home.make().control)
+        # Tried where there is no such account: an answer's time says nothing of who has one.
+        self._nobodys = verifier_of(secrets.token_urlsafe())
+
+    async def are_named(self) -> bool:
+        """Return whether anybody has a password."""
+        return bool(await asyncio.to_thread(self._all))
+
+    async def named(self, account: str) -> SignedIn | None:
+        """Return somebody who may see the pages at present."""
+        held = await asyncio.to_thread(self._one, account)
+        return None if held is None else _reader(held)
+
+    async def check(self, account: str, password: str) -> SignedIn | None:
+        """Return the reader whose password that is."""
+        return await asyncio.to_thread(self._check, account, password)
+
+    def _check(self, account: str, password: str) -> SignedIn | None:
+        held = self._one(account)
+        is_right = matches(password, self._nobodys if held is None else held.verifier)
+        return _reader(held) if held is not None and is_right else None
+
+    def _all(self) -> list[Password]:
+        with self._control.reading() as connection:
+            return passwords(connection)
+
+    def _one(self, account: str) -> Password | None:
+        with self._control.reading() as connection:
+            return password_of(connection, account)
+
+
+def _reader(held: Password) -> SignedIn:
+    sees = frozenset({_OVERVIEW, *(f"/{name}" for name in held.sees)})
+    return SignedIn(account=held.account, sees=sees, since_ns=held.recorded_ns)

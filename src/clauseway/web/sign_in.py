@@ -1,0 +1,266 @@
+"""Who may see the pages: a form for account and password, sessions, and a limit to guessing.
+
+    request ── nobody has a password ──▶ the pages
+            ── a session of somebody who may still see them ──▶ the screens that they see
+            ── none ──▶ the form, which leads back
+
+Sessions are of this process: they end with it, after twelve hours, and as soon as the password is
+changed or removed.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from urllib.parse import parse_qs, quote, urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
+# Addresses that say nothing of a home.
+_OPEN = frozenset({SIGN_IN, SIGN_OUT, "/healthz", "/openapi.json"})
+# Addresses that programs ask for, not people: they are not led to a form.
+_FOR_PROGRAMS = frozenset({"/counts.json"})
+_COOKIE = "clauseway-session"
+_SESSION_S = 12 * 3600
+# So many wrong passwords in a row are answered at once; each further one waits twice as long.
+_TRIES = 5
+_PAUSE_S_MAX = 300
+# Accounts whose wrong passwords are counted: beyond it the first counted is forgotten.
+_COUNTED_MAX = 10_000
+_FORM_BYTES_MAX = 4096
+# A try takes tens of megabytes and tenths of a second.
+_TRIES_AT_ONCE = 2
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who may see the pages: `sees` are paths of screens, `since_ns` is when their
+    password was set."""
+
+    account: str
+    sees: frozenset[str]
+    since_ns: int
+
+
+class Readers(Protocol):
+    """Whoever may see the pages."""
+
+    async def are_named(self) -> bool:
+        """Return whether anybody has a password: where nobody has, nobody is asked."""
+        ...
+
+    async def named(self, account: str) -> SignedIn | None:
+        """Return somebody who may see the pages at present."""
+        ...
+
+    async def check(self, account: str, password: str) -> SignedIn | None:
+        """Return the reader whose password that is; it takes as long where there is none."""
+        ...
+
+
+class NoReaders:
+    """Nobody has a password: nobody is asked."""
+
+    async def are_named(self) -> bool:
+        return False
+
+    async def named(self, account: str) -> SignedIn | None:
+        return None
+
+    async def check(self, account: str, password: str) -> SignedIn | None:
+        return None
+
+
+class SignInContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The form: what was typed as the account, what was wrong, and the address that it leads to."""
+
+    account: str = ""
+    problem: str = ""
+    next: str = "/"
+
+
+Draw = Callable[[Request, SignInContext, int], Response]
+Clock = Callable[[], float]
+
+
+class _Session(msgspec.Struct, frozen=True):
+    account: str
+    since_ns: int
+    end_s: float
+
+
+class Sessions:
+    """The sessions of this process, by a digest of what a browser keeps."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._held: dict[bytes, _Session] = {}
+
+    def begin(self, reader: SignedIn) -> str:
+        """Begin a session; return what the browser keeps."""
+        now_s = self._clock()
+        self._held = {key: each for key, each in self._held.items() if each.end_s > now_s}
+        token = secrets.token_urlsafe(32)
+        session = _Session(reader.account, reader.since_ns, now_s + _SESSION_S)
+        self._held[_digest(token)] = session
+        return token
+
+    async def reader(self, token: str, readers: Readers) -> SignedIn | None:
+        """Return whose session it is, if they may still see the pages with the same password."""
+        session = self._held.get(_digest(token))
+        if session is None or session.end_s <= self._clock():
+            return None
+        reader = await readers.named(session.account)
+        return reader if reader is not None and reader.since_ns == session.since_ns else None
+
+    def end(self, token: str) -> None:
+        """End a session."""
+        self._held.pop(_digest(token), None)
+
+
+class Guesses:
+    """Wrong passwords in a row, by account, whether there is such an account or not."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._wrong: dict[str, tuple[int, float]] = {}
+
+    def wait_s(self, account: str) -> float:
+        """Return how long nothing is tried for this account any more."""
+        wrong, last_s = self._wrong.get(account, (0, 0.0))
+        if wrong < _TRIES:
+            return 0.0
+        pause_s = min(2.0 ** (wrong - _TRIES), _PAUSE_S_MAX)
+        return max(last_s + pause_s - self._clock(), 0.0)
+
+    def wrong(self, account: str) -> None:
+        """Count a wrong password."""
+        count, _ = self._wrong.pop(account, (0, 0.0))
+        if len(self._wrong) >= _COUNTED_MAX:
+            del self._wrong[next(iter(self._wrong))]
+        self._wrong[account] = (min(count + 1, 64), self._clock())
+
+    def right(self, account: str) -> None:
+        """Forget what was wrong before."""
+        self._wrong.pop(account, None)
+
+
+class RequireSignIn:
+    """ASGI middleware: lets readers through to the screens, and leads others to the form.
+
+    What lies behind it finds the reader in the scope, as `reader`; None where nobody is asked.
+    """
+
+    def __init__(self, app: ASGIApp, readers: Readers, sessions: Sessions) -> None:
+        self._app, self._readers, self._sessions = app, readers, sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in _OPEN:
+            request = Request(scope)
+            if await self._readers.are_named():
+                token = request.cookies.get(_COOKIE, "")
+                reader = await self._sessions.reader(token, self._readers)
+                if reader is None:
+                    await _led_to_the_form(request)(scope, receive, send)
+                    return
+                scope["reader"] = reader
+        await self._app(scope, receive, send)
+
+
+class SignIn:
+    """The form's endpoints."""
+
+    def __init__(self, readers: Readers, sessions: Sessions, draw: Draw) -> None:
+        self._readers, self._sessions, self._draw = readers, sessions, draw
+        self._guesses = Guesses()
+        self._trying = asyncio.Semaphore(_TRIES_AT_ONCE)
+
+    async def shows(self, request: Request) -> Response:
+        """Show the form; where nobody is asked, lead on."""
+        goes_to = within(request.query_params.get("next", ""))
+        if not await self._readers.are_named():
+            return RedirectResponse(goes_to, 303)
+        return self._draw(request, SignInContext(next=goes_to), 200)
+
+    async def signs_in(self, request: Request) -> Response:
+        """Begin a session where the password is right, and lead to where the reader came from."""
+        form = await _form(request)
+        if form is None or _is_foreign(request):
+            problem = "The form was not sent from this page. Try again here."
+            return self._draw(request, SignInContext(problem=problem), 400)
+        account, goes_to = form.get("account", "").strip(), within(form.get("next", ""))
+        wait_s = self._guesses.wait_s(account)
+        if wait_s > 0:
+            problem = f"Too many wrong passwords. Try again in {wait_s:.0f} s."
+            shown = SignInContext(account=account, problem=problem, next=goes_to)
+            answer = self._draw(request, shown, 429)
+            answer.headers["retry-after"] = str(int(wait_s) + 1)
+            return answer
+        async with self._trying:
+            reader = await self._readers.check(account, form.get("password", ""))
+        if reader is None:
+            self._guesses.wrong(account)
+            problem = "No account here has that password."
+            shown = SignInContext(account=account, problem=problem, next=goes_to)
+            return self._draw(request, shown, 403)
+        self._guesses.right(account)
+        answer = RedirectResponse(goes_to, 303)
+        answer.set_cookie(
+            _COOKIE,
+            self._sessions.begin(reader),
+            max_age=_SESSION_S,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return answer
+
+    async def signs_out(self, request: Request) -> Response:
+        """End the session."""
+        answer = RedirectResponse(SIGN_IN, 303)
+        if not _is_foreign(request):
+            self._sessions.end(request.cookies.get(_COOKIE, ""))
+            answer.delete_cookie(_COOKIE, httponly=True, samesite="lax")
+        return answer
+
+
+def within(address: str) -> str:
+    """Return an address of these pages; the first page for one that leads elsewhere."""
+    leads_elsewhere = address[1:2] in ("/", "\\") or address.split("?")[0] in (SIGN_IN, SIGN_OUT)
+    return address if address.startswith("/") and not leads_elsewhere else "/"
+
+
+def _led_to_the_form(request: Request) -> Response:
+    if request.method not in ("GET", "HEAD") or request.url.path in _FOR_PROGRAMS:
+        headers = {"cache-control": "no-store"}
+        return JSONResponse({"error": {"message": "Sign in first."}}, 401, headers=headers)
+    asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': asked})}", 303)
+
+
+def _is_foreign(request: Request) -> bool:
+    """True where a browser says that another site's page sent the form."""
+    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+
+
+async def _form(request: Request) -> Mapping[str, str] | None:
+    """Return the fields of a form, None of one that is too long or is none."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _FORM_BYTES_MAX:
+            return None
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=8, errors="strict")
+    except ValueError:
+        return None
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,61 @@
+"""The readers of a real home's pages: given by command, asked by the pages, gone at once when they are removed."""
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from clauseway.app.books.people import give_password, take_password
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.pages import HomePages
+from clauseway.app.running.readers import HomeReaders
+from clauseway.gateway.plan.clock import system_clock
+from clauseway.web import create_app
+
+SECRET, OTHER = "a long enough sentence", "another long sentence"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home").make()
+
+
+@pytest.fixture
+def pages(home: Home) -> TestClient:
+    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    return TestClient(create_app(source, hosts=["*"], readers=HomeReaders(home)), follow_redirects=False)
+
+
+def tried(pages: TestClient, account: str, password: str) -> int:
+    return pages.post("/sign-in", data={"account": account, "password": password}).status_code
+
+
+def test_the_pages_ask_from_the_first_password_on(home: Home, pages: TestClient) -> None:
+    assert pages.get("/finance").status_code == 200
+    give_password(home, "anna", SECRET, [])
+    assert pages.get("/finance").status_code == 303
+    assert (tried(pages, "anna", OTHER), tried(pages, "bob", SECRET)) == (403, 403)
+    assert tried(pages, "anna", SECRET) == 303
+    assert pages.get("/finance").status_code == 200
+
+
+def test_another_password_or_none_ends_the_session_at_once(home: Home, pages: TestClient) -> None:
+    give_password(home, "anna", SECRET, ["finance"])
+    give_password(home, "bob", SECRET, [])
+    tried(pages, "anna", SECRET)
+    give_password(home, "anna", OTHER, [])
+    assert pages.get("/finance").status_code == 303
+    assert tried(pages, "anna", SECRET) == 403
+    tried(pages, "anna", OTHER)
+    assert (pages.get("/finance").status_code, pages.get("/lawyer").status_code) == (200, 403)
+    take_password(home, "anna")
+    assert pages.get("/finance").status_code == 303
+    assert tried(pages, "anna", OTHER) == 403
+
+
+def test_no_password_lies_in_the_home(home: Home) -> None:
+    give_password(home, "anna", SECRET, [])
+    files = [path for path in home.root.rglob("*") if path.is_file()]
+    assert files
+    assert not any(SECRET.encode() in path.read_bytes() for path in files)

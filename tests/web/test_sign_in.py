@@ -1,0 +1,236 @@
+"""Who may see the pages: what a browser is answered, with a session and without, and in a real browser."""
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, expect
+from sample_pages import SamplePages
+from starlette.testclient import TestClient
+
+from clauseway.web import create_app
+from clauseway.web.page_list import PAGES
+from clauseway.web.sign_in import Guesses, Sessions, SignedIn, within
+
+ALL = frozenset({"/", "/engineer", "/lawyer", "/finance", "/auditor"})
+SECRET = "a long enough sentence"
+
+
+class SampleReaders:
+    """Anna sees everything, Bob the lawyer's screen; both have one password."""
+
+    def __init__(self) -> None:
+        self.held = {"anna": ALL, "bob": frozenset({"/", "/lawyer"})}
+        self.since_ns = 1
+
+    async def are_named(self) -> bool:
+        return bool(self.held)
+
+    async def named(self, account: str) -> SignedIn | None:
+        sees = self.held.get(account)
+        return None if sees is None else SignedIn(account=account, sees=sees, since_ns=self.since_ns)
+
+    async def check(self, account: str, password: str) -> SignedIn | None:
+        return await self.named(account) if password == SECRET else None
+
+
+@pytest.fixture
+def readers() -> SampleReaders:
+    return SampleReaders()
+
+
+@pytest.fixture
+def stranger(readers: SampleReaders) -> TestClient:
+    return TestClient(create_app(SamplePages(), hosts=["*"], readers=readers), follow_redirects=False)
+
+
+def signed_in(client: TestClient, account: str, goes_to: str = "/") -> str:
+    """Sign in; return the header that sets the cookie."""
+    form = {"account": account, "password": SECRET, "next": goes_to}
+    answer = client.post("/sign-in", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, goes_to)
+    return str(answer.headers["set-cookie"])
+
+
+@pytest.mark.parametrize("address", [*(page.path for page in PAGES), "/download/statement/2026-05/pdf", "/nothing"])
+def test_a_stranger_is_led_to_the_form_and_back(stranger: TestClient, address: str) -> None:
+    address = re.sub("{.*?}", "2026-05", address)
+    answer = stranger.get(f"{address}?a=b&c=d")
+    assert answer.status_code == 303
+    form = stranger.get(answer.headers["location"])
+    assert (form.status_code, f'name="next" value="{address}?a=b&amp;c=d"' in form.text) == (200, True)
+
+
+def test_a_program_is_told_and_not_led(stranger: TestClient) -> None:
+    assert stranger.get("/counts.json").status_code == 401
+    assert stranger.post("/").status_code == 401
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/openapi.json"])
+def test_what_says_nothing_of_a_home_is_open(stranger: TestClient, address: str) -> None:
+    assert stranger.get(address).status_code == 200
+
+
+def test_as_long_as_nobody_has_a_password_nobody_is_asked(stranger: TestClient, readers: SampleReaders) -> None:
+    readers.held = {}
+    assert stranger.get("/finance").status_code == 200
+
+
+def test_a_session_shows_the_screens_that_the_reader_sees(stranger: TestClient) -> None:
+    signed_in(stranger, "bob", "/lawyer")
+    first = stranger.get("/")
+    assert first.status_code == 200
+    assert ("bob" in first.text, "/lawyer" in first.text, "/finance" in first.text) == (True, True, False)
+    assert stranger.get("/lawyer").status_code == 200
+    for address in ("/finance", "/statement/2026-05", "/download/statement/2026-05/pdf", "/engineer", "/auditor"):
+        answer = stranger.get(address)
+        assert (answer.status_code, "clauseway person password bob" in answer.text) == (403, True)
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(stranger: TestClient) -> None:
+    cookie = signed_in(stranger, "anna").lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert SECRET not in cookie
+
+
+def change_password(readers: SampleReaders) -> None:
+    readers.since_ns = 2
+
+
+def remove_password(readers: SampleReaders) -> None:
+    del readers.held["anna"]
+
+
+@pytest.mark.parametrize("change", [change_password, remove_password])
+def test_a_session_ends_with_its_password(
+    stranger: TestClient, readers: SampleReaders, change: Callable[[SampleReaders], None]
+) -> None:
+    signed_in(stranger, "anna")
+    assert stranger.get("/finance").status_code == 200
+    change(readers)
+    assert stranger.get("/finance").status_code == 303
+
+
+def test_who_signs_out_is_a_stranger_again_with_the_old_cookie_too(stranger: TestClient) -> None:
+    signed_in(stranger, "anna")
+    kept = dict(stranger.cookies)
+    assert stranger.post("/sign-out").headers["location"] == "/sign-in"
+    stranger.cookies.update(kept)
+    assert stranger.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("form", "headers", "status"),
+    [
+        ({"account": "anna", "password": "wrong"}, {}, 403),
+        ({"account": "nobody", "password": SECRET}, {}, 403),
+        ({"account": "anna"}, {}, 403),
+        ({"account": "anna", "password": SECRET}, {"sec-fetch-site": "cross-site"}, 400),
+        ({"account": "anna", "password": "x" * 5000}, {}, 400),
+    ],
+)
+def test_what_is_no_sign_in_begins_no_session(
+    stranger: TestClient, form: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    answer = stranger.post("/sign-in", data=form, headers=headers)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (status, False)
+    assert SECRET not in answer.text
+
+
+def test_another_site_signs_nobody_out(stranger: TestClient) -> None:
+    signed_in(stranger, "anna")
+    stranger.post("/sign-out", headers={"sec-fetch-site": "cross-site"})
+    assert stranger.get("/").status_code == 200
+
+
+# Where the form is asked to lead · where it leads
+ADDRESSES = [
+    ("/finance", "/finance"),
+    ("/statement/2026-05?request=req_1", "/statement/2026-05?request=req_1"),
+    ("", "/"),
+    ("//elsewhere.example", "/"),
+    ("/\\elsewhere.example", "/"),
+    ("https://elsewhere.example", "/"),
+    ("/sign-out", "/"),
+    ("/sign-in?next=/sign-in", "/"),
+]
+
+
+@pytest.mark.parametrize(("asked", "leads_to"), ADDRESSES)
+def test_the_form_leads_nowhere_else(asked: str, leads_to: str) -> None:
+    assert within(asked) == leads_to
+
+
+def test_guessing_waits_longer_each_time() -> None:
+    now_s = [100.0]
+    guesses = Guesses(lambda: now_s[0])
+    waits = []
+    for _ in range(16):
+        guesses.wrong("anna")
+        waits.append(guesses.wait_s("anna"))
+    assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert guesses.wait_s("bob") == 0
+    now_s[0] += 300
+    assert guesses.wait_s("anna") == 0
+    guesses.right("anna")
+    guesses.wrong("anna")
+    assert guesses.wait_s("anna") == 0
+
+
+def test_whoever_guesses_is_told_to_wait_and_not_tried(stranger: TestClient) -> None:
+    for _ in range(5):
+        assert stranger.post("/sign-in", data={"account": "anna", "password": "wrong"}).status_code == 403
+    answer = stranger.post("/sign-in", data={"account": "anna", "password": SECRET})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_session_ends_after_twelve_hours(readers: SampleReaders) -> None:
+    now_s = [0.0]
+    sessions = Sessions(lambda: now_s[0])
+    client = TestClient(
+        create_app(SamplePages(), hosts=["*"], readers=readers, sessions=sessions), follow_redirects=False
+    )
+    signed_in(client, "anna")
+    now_s[0] = 12 * 3600 - 1.0
+    assert client.get("/").status_code == 200
+    now_s[0] = 12 * 3600.0
+    assert client.get("/").status_code == 303
+
+
+@pytest.fixture
+def url(readers: SampleReaders) -> Iterator[str]:
+    """The address of the pages on a free port of loopback, served in a thread."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(SamplePages(), readers=readers), log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.browser
+def test_a_reader_signs_in_and_out_in_a_browser(browser: Browser, url: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{url}/lawyer")
+    page.get_by_label("Account").fill("bob")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("No account here has that password.")
+    expect(page.get_by_label("Account")).to_have_value("bob")
+    page.get_by_label("Password").fill(SECRET)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{url}/lawyer")
+    expect(page.get_by_role("navigation", name="Screens").get_by_role("link")).to_have_text(["Overview", "Lawyer"])
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(f"{url}/sign-in")
+    page.goto(f"{url}/lawyer")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
