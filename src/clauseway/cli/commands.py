@@ -362,7 +362,7 @@ The agreement from the end of exclusivity on:
         },
     ),
     "person": Group(
-        "Who may write what, and what two people write together.",
+        "Who may write what, what two write together, who reads the pages.",
         "money.person",
         heading=MONEY,
     ),

@@ -14,7 +14,7 @@ filled for a demonstration.
     handing_over   the books, and the usage behind them, in other programs' formats
     audit_log      the log of the books: listed, held against them, begun again
     party_keys     the parties' keys: private and public
-    people         who may write what, and what two people write together
+    people         who may write what, what two people write together, who reads the pages
 
     backing_up     a home backed up while it serves; backups: what a backup holds
     restoring      a home restored, beside the other or in its place

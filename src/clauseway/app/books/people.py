@@ -125,7 +125,8 @@ def need_two(home: Home, kinds: Sequence[str]) -> tuple[str, ...]:
 def give_password(home: Home, account: str, password: str, sees: Sequence[str]) -> PageReader:
     """Let somebody read the pages with a password, or give them another. Raise InvalidInput.
 
-    `sees` are names of screens. Nobody named there: of somebody new all of them, else as before.
+    `sees` are names of screens. Without any, somebody new sees all, and others see the same as
+    before.
     """
     _check_account(account)
     unknown = [name for name in sees if name not in SCREENS]

@@ -118,7 +118,9 @@ def list_command(
 
 @app.command()
 def find(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
-    """Find the key that a secret belongs to, as when one leaked. It is read from standard input.
+    """Find the key that a secret belongs to, for instance one that leaked.
+
+    The secret is read from standard input.
 
     \b
     Typed, and not shown:
@@ -130,7 +132,7 @@ def find(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     secret = typer.prompt("Secret", hide_input=True, err=True) if typed else sys.stdin.read()
     matched = find_key(home_at(home), secret.strip())
     key = matched.key
-    which = "the secret before its present one" if matched.is_former else "its secret"
+    which = "a former secret" if matched.is_former else "its present secret"
     text = f"{key.key_id} of {key.organisation} ({key.project}), {key.state}: {which}."
     answer(as_json, matched, text)
     return 0

@@ -59,7 +59,7 @@ def add(
     home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Name a person, or give one that is named something else to do.
+    """Name a person and what they may write. It replaces what they were given before.
 
     \b
     The first is yourself:
@@ -104,7 +104,7 @@ def password(
     account: Annotated[
         str,
         typer.Argument(
-            help="Whom: any name, as that of this machine's account.", metavar="ACCOUNT"
+            help="Whose password: an account of this machine, or any other name.", metavar="ACCOUNT"
         ),
     ],
     sees: Annotated[
@@ -116,14 +116,14 @@ def password(
             "page. Repeatable; default all, or those of before.",
         ),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="They read the pages no more.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the password away.")] = False,
     home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Give somebody a password for the pages. It is read from standard input.
+    """Give somebody a password for the pages. The password is read from standard input.
 
-    As long as nobody has one the pages ask nobody. From the first one on they ask everybody. A
-    session ends after twelve hours, with another password, or with none.
+    The pages ask nobody until somebody has a password; from then on they ask everybody. A session
+    ends after twelve hours, and at once when its password is changed or taken away.
 
     \b
     Typed twice, and not shown:
