@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from clauseway.app.books import people
 from clauseway.app.books.people import give_password, take_password
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages import HomePages
 from clauseway.app.running.readers import HomeReaders
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
+from clauseway.web import create_app, page_list
 
 SECRET, OTHER = "a long enough sentence", "another long sentence"
 
@@ -25,6 +26,10 @@ def home(tmp_path: Path) -> Home:
 def pages(home: Home) -> TestClient:
     source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
     return TestClient(create_app(source, hosts=["*"], readers=HomeReaders(home)), follow_redirects=False)
+
+
+def test_every_screen_but_the_first_can_be_given() -> None:
+    assert ["/", *(f"/{name}" for name in people.SCREENS)] == [screen.path for screen in page_list.SCREENS]
 
 
 def tried(pages: TestClient, account: str, password: str) -> int:

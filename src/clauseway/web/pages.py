@@ -2,7 +2,7 @@
 
     GET /download/…    a statement or a ledger as a file
     GET /counts.json   the counts, as the first page's script asks for them
-    GET /sign-in       who asks; POST begins a session, POST /sign-out ends it
+    GET /sign-in       the form that begins a session (POST); POST /sign-out ends it
     GET /openapi.json  these addresses, as an OpenAPI document
     GET /healthz       whether the pages are up
 
@@ -100,7 +100,7 @@ async def _openapi(request: Request) -> Response:
     return JSONResponse(pages_document(version("clauseway")))
 
 
-def _reader(request: Request) -> str:
+def _account(request: Request) -> str:
     """Return the account of whoever signed in; empty where nobody is asked."""
     reader: SignedIn | None = request.scope.get("reader")
     return "" if reader is None else reader.account
@@ -191,7 +191,7 @@ class _Pages:
 
     def _not_seen(self, request: Request, screen: str) -> Response:
         label = next(entry.label for entry in SCREENS if entry.path == screen)
-        todo = f"Ask whoever names people here: clauseway person password {_reader(request)} …"
+        todo = f"Ask whoever names people here: clauseway person password {_account(request)} …"
         what = f"You do not see what is for {label}"
         return self._problem(request, 403, what, "Your account was given other screens.", todo)
 
@@ -217,7 +217,7 @@ class _Pages:
             standalone=False,
             screens=[entry for entry in SCREENS if _sees(request, entry.path)],
             screen=screen,
-            reader=_reader(request),
+            reader=_account(request),
             **context,
         )
         policy = (

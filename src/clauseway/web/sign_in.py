@@ -59,7 +59,8 @@ class Readers(Protocol):
         ...
 
     async def check(self, account: str, password: str) -> SignedIn | None:
-        """Return the reader whose password that is; it takes as long where there is none."""
+        """Return the reader whose password that is. A try for an account that does not exist takes
+        as long."""
         ...
 
 
@@ -124,7 +125,7 @@ class Sessions:
 
 
 class Guesses:
-    """Wrong passwords in a row, by account, whether there is such an account or not."""
+    """Wrong passwords in a row, by account, whether the account exists or not."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -153,7 +154,7 @@ class Guesses:
 class RequireSignIn:
     """ASGI middleware: lets readers through to the screens, and leads others to the form.
 
-    What lies behind it finds the reader in the scope, as `reader`; None where nobody is asked.
+    The pages find the reader in the scope, as `reader`; None where nobody is asked.
     """
 
     def __init__(self, app: ASGIApp, readers: Readers, sessions: Sessions) -> None:
@@ -162,13 +163,12 @@ class RequireSignIn:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
             request = Request(scope)
-            if await self._readers.are_named():
-                token = request.cookies.get(_COOKIE, "")
-                reader = await self._sessions.reader(token, self._readers)
-                if reader is None:
-                    await _led_to_the_form(request)(scope, receive, send)
-                    return
-                scope["reader"] = reader
+            token = request.cookies.get(_COOKIE, "")
+            reader = await self._sessions.reader(token, self._readers)
+            if reader is None and await self._readers.are_named():
+                await _led_to_the_form(request)(scope, receive, send)
+                return
+            scope["reader"] = reader
         await self._app(scope, receive, send)
 
 

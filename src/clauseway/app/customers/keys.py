@@ -64,7 +64,7 @@ class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MatchedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The key that a secret belongs to. `is_former`: the key has had another secret since."""
+    """The key that a secret belongs to. `is_former`: the key was given another secret since."""
 
     key: ListedKey
     is_former: bool
@@ -163,18 +163,18 @@ def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
 
 def find_key(home: Home, secret: str) -> MatchedKey:
     """Return the key that a secret belongs to, revoked or not. Raise InvalidInput."""
-    listed = {key.key_id: key for key in list_keys(home, with_revoked=True)}
-    wanted = _digest(home, secret)
+    wanted = _digest(home.make(), secret)
     control = Control.open(home.control)
     try:
-        present = {key.digest: key.key_id for key in control.keys(with_revoked=True)}
-        former = {each.digest: each.key_id for each in control.former_secrets()}
+        keys, former = control.keys(with_revoked=True), control.former_secrets()
     finally:
         control.close()
-    if wanted in present:
-        return MatchedKey(key=listed[present[wanted]], is_former=False)
-    if wanted in former:
-        return MatchedKey(key=listed[former[wanted]], is_former=True)
+    owner = next((each.key_id for each in former if each.digest == wanted), "")
+    until_ns = {each.key_id: each.until_ns for each in former}
+    for key in keys:
+        if key.digest == wanted or key.key_id == owner:
+            listed = _listed(key, until_ns.get(key.key_id, 0), time.time_ns())
+            return MatchedKey(key=listed, is_former=key.digest != wanted)
     raise InvalidInput(
         Problem(
             what="no key of this home has that secret",

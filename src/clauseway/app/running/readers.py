@@ -1,7 +1,6 @@
 """Those who may read a home's pages, as its database has them at the time of each request."""
 
 import asyncio
-import secrets
 
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
@@ -10,7 +9,7 @@ from clauseway.storage.control.passwords import (
     matches,
     password_of,
     passwords,
-    verifier_of,
+    unmatched_verifier,
 )
 from clauseway.web.sign_in import SignedIn
 
@@ -23,8 +22,8 @@ class HomeReaders:
 
     def __init__(self, home: Home) -> None:
         self._control = Control.open(home.make().control)
-        # Tried where there is no such account: an answer's time says nothing of who has one.
-        self._nobodys = verifier_of(secrets.token_urlsafe())
+        # Tried for accounts that do not exist: the time of an answer does not tell who has one.
+        self._nobodys = unmatched_verifier()
 
     async def are_named(self) -> bool:
         """Return whether anybody has a password."""

@@ -16,8 +16,8 @@ _MEMORY_MAX = 64 * 1024 * 1024
 
 
 class Password(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who may read the pages: the screens that they see, and what a password is held
-    against."""
+    """Somebody who may read the pages: the screens that they see, and the verifier of their
+    password."""
 
     account: str
     sees: tuple[str, ...]
@@ -26,14 +26,21 @@ class Password(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verifier_of(password: str) -> str:
-    """Return what a password is held against later: of the same password another one each time."""
+    """Return a verifier of a password: the text that later tries are held against. Each has a salt
+    of its own."""
     salt = secrets.token_bytes(16)
     digest = _digest(password, salt, _COST, _BLOCK, _LANES)
     return f"scrypt:{_COST}:{_BLOCK}:{_LANES}:{salt.hex()}:{digest.hex()}"
 
 
+def unmatched_verifier() -> str:
+    """Return a verifier that no password matches; trying it takes as long as any other."""
+    salt, digest = secrets.token_hex(16), secrets.token_hex(64)
+    return f"scrypt:{_COST}:{_BLOCK}:{_LANES}:{salt}:{digest}"
+
+
 def matches(password: str, verifier: str) -> bool:
-    """Return whether a verifier was made of this password. Takes as long for any two."""
+    """Return whether a verifier was made of this password. Every try takes as long."""
     _, cost, block, lanes, salt, digest = verifier.split(":")
     tried = _digest(password, bytes.fromhex(salt), int(cost), int(block), int(lanes))
     return hmac.compare_digest(tried, bytes.fromhex(digest))

@@ -254,9 +254,13 @@ def withdraw(connection: Connection, number: int, who: str, decided_ns: int) -> 
 
 def rights(connection: Connection) -> Rights:
     """Return who may write what at this point of a transaction."""
-    readers = frozenset(f"{each.account}/{' '.join(each.sees)}" for each in passwords(connection))
+    named = tuple(people(connection))
+    # Who reads which pages is asked only where somebody may be refused.
+    readers = passwords(connection) if named else []
     return Rights(
-        people=tuple(people(connection)), rules=frozenset(rules(connection)), readers=readers
+        people=named,
+        rules=frozenset(rules(connection)),
+        readers=frozenset(f"{each.account}/{' '.join(each.sees)}" for each in readers),
     )
 
 
