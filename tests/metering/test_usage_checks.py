@@ -1,13 +1,16 @@
 """What usage must be to be believed: each line a row and what is wrong with it."""
 
+import hashlib
 from datetime import date
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.metering import Bounds, Flaw, RequestId, Status, Unit, Used, examine, flaws_of_units, imported_id
-from clauseway.metering.checks import fields, is_imported
+from clauseway.metering.checks import content_of, fields, is_imported
+from clauseway.metering.endpoints import SUMMED
 from clauseway.values import start_of_day_ns
 
 BOUNDS = Bounds(
@@ -123,3 +126,180 @@ def test_an_imported_id_is_its_source_s_and_never_a_gateway_s(a: str, b: str, c:
     assert is_imported(imported_id(a, b))
     assert not is_imported(RequestId((1 << 63) - 1, 5))
     assert (imported_id(a, b) == imported_id(c, d)) == ((a, b) == (c, d))
+
+
+# A field · as somebody writes it → as it is believed.
+READ = [
+    ("input_tokens", 12, ((Unit.INPUT_TOKENS, 12), (Unit.OUTPUT_TOKENS, 500))),
+    ("input_tokens", "12.0", ((Unit.INPUT_TOKENS, 12), (Unit.OUTPUT_TOKENS, 500))),
+    ("input_tokens", 12.0, ((Unit.INPUT_TOKENS, 12), (Unit.OUTPUT_TOKENS, 500))),
+    ("input_tokens", 20_000_000, ((Unit.INPUT_TOKENS, 20_000_000), (Unit.OUTPUT_TOKENS, 500))),
+    ("project", "", "default"),
+    ("project", "chat", "chat"),
+    ("segment", "", "any"),
+    ("segment", "consumers", "consumers"),
+    ("key_id", "", ""),
+    ("key_id", "k1", "k1"),
+    ("attempt", "3", 3),
+    ("attempt", 1_000, 1_000),
+    ("event_ns", BOUNDS.first_ns, BOUNDS.first_ns),
+    ("event_ns", BOUNDS.last_ns, BOUNDS.last_ns),
+    ("upstream_id", "x" * 512, "x" * 512),
+    ("upstream_id", "", ""),
+    ("status", "", Status.COMPLETE),
+    ("status", "Failed", Status.FAILED),
+    ("status", "2", Status.INTERRUPTED),
+    ("status", 2, Status.INTERRUPTED),
+    ("terms", ["A1.api", "A2.api"], ("A1.api", "A2.api")),
+    ("terms", "A1.api A2.api", ("A1.api", "A2.api")),
+    ("terms", "", ()),
+    ("receipt", "r" * 65_536, "r" * 65_536),
+    ("receipt", 7, "7"),
+    ("tier", "", ""),
+    ("tier", "flex", "flex"),
+    ("streamed", "", False),
+    ("streamed", "False", False),
+    ("streamed", 0, False),
+    ("streamed", "1", True),
+    ("streamed", 1, True),
+    ("endpoint", 32_767, 32_767),
+    ("http_status", 999, 999),
+    # Two days, the longest that a batch may take.
+    ("duration_us", 172_800_000_000, 172_800_000_000),
+    ("first_content_us", 172_800_000_000, 172_800_000_000),
+    ("charge_picodollars", 1 << 62, 1 << 62),
+    ("recorded_ns", "", 0),
+    ("recorded_ns", BOUNDS.last_ns, BOUNDS.last_ns),
+]
+
+
+@pytest.mark.parametrize(("field", "written", "believed"), READ)
+def test_how_a_field_is_read(field: str, written: object, believed: object) -> None:
+    found = examine({**ROW, field: written}, BOUNDS)
+    assert isinstance(found, Used)
+    assert getattr(found, "units" if field in UNIT_NAMES else field) == believed
+
+
+UNIT_NAMES = {unit.column for unit in Unit}
+# A field · as somebody writes it → why it is refused.
+REFUSED = [
+    ("input_tokens", 20_000_001, "20000001 is more than 20,000,000, which is the most that is believed"),
+    ("input_tokens", float(1 << 53), "it was a binary fraction before it came here, and has lost digits"),
+    ("input_tokens", -float(1 << 53), "it was a binary fraction before it came here, and has lost digits"),
+    # A text keeps its digits: it is too many tokens, not a broken number.
+    ("input_tokens", str(1 << 62), "is more than 20,000,000"),
+    ("input_tokens", str(1 << 63), "is not a whole number"),
+    ("attempt", 1_001, "1001 is not between 1 and 1000"),
+    ("event_ns", BOUNDS.first_ns - 1, "lies before the first amendment"),
+    ("event_ns", BOUNDS.last_ns + 1, "lies in the future"),
+    ("event_ns", "2026-05-01T00:00:00.Z", "is not an instant"),
+    ("event_ns", "2026-05-01T00:00:00.1234567890Z", "is not an instant"),
+    ("upstream_id", "x" * 513, "513 characters are more than 512"),
+    ("upstream_id", "a\tb", "character"),
+    ("upstream_id", True, "it is true or false, not text"),
+    ("key_id", ["k1"], "it is a list, not text"),
+    ("status", "0", "'0' is none of complete"),
+    ("status", "8", "'8' is none of complete"),
+    ("terms", {"A1.api": 1}, "it is an object, not a list"),
+    ("receipt", "r" * 65_537, "65537 characters are more than 65536"),
+    ("receipt", b"r", "it is bytes, not text"),
+    ("tier", "slow", "'slow' is none of default, flex, priority, batch, fast"),
+    ("streamed", 2, "2 is neither true nor false"),
+    ("endpoint", 32_768, "32768 is not between 0 and 32767"),
+    ("endpoint", -1, "-1 is not between 0 and 32767"),
+    ("http_status", 1_000, "1000 is not between 0 and 999"),
+    ("duration_us", 172_800_000_001, "is not between 0 and 172800000000"),
+    ("first_content_us", 172_800_000_001, "is not between 0 and 172800000000"),
+    ("charge_picodollars", (1 << 62) + 1, "is not between 0 and 4611686018427387904"),
+    ("recorded_ns", BOUNDS.last_ns + 1, "is not a time at which it can have become known"),
+    ("recorded_ns", -1, "is not a time at which it can have become known"),
+]
+
+
+@pytest.mark.parametrize(("field", "written", "why"), REFUSED)
+def test_why_a_field_is_refused(field: str, written: object, why: str) -> None:
+    found = examine({**ROW, field: written}, BOUNDS)
+    assert isinstance(found, tuple)
+    [flaw] = found
+    assert flaw.field == field
+    assert why in flaw.reason
+
+
+NOTHING_USED = {**ROW, "input_tokens": "", "output_tokens": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "believed"),
+    [
+        ({}, False),
+        ({"status": 1}, False),
+        ({"status": "complete"}, False),
+        ({"status": "failed"}, True),
+        ({"status": "lost"}, True),
+        # A sum of many requests may be of none.
+        ({"aggregated": True}, True),
+        ({"endpoint": SUMMED}, True),
+    ],
+)
+def test_only_a_complete_record_must_say_what_was_used(change: dict[str, object], believed: bool) -> None:
+    assert isinstance(examine({**NOTHING_USED, **change}, BOUNDS), Used) is believed
+
+
+# How many requests a row sums · the tokens it may hold.
+MANY = [
+    ({"requests": 10}, 200_000_000),
+    ({"requests": 0}, 20_000_000),
+    ({"requests": 10**15}, 10**15),
+    ({"aggregated": "true"}, 10**15),
+    ({"endpoint": SUMMED}, 10**15),
+    ({"aggregated": "false"}, 20_000_000),
+]
+
+
+@pytest.mark.parametrize(("said", "most"), MANY)
+def test_how_many_tokens_a_row_may_hold(said: dict[str, object], most: int) -> None:
+    sound = examine({**ROW, **said, "input_tokens": most}, BOUNDS)
+    assert isinstance(sound, Used)
+    assert (Unit.INPUT_TOKENS, most) in sound.units
+    # Whoever does not say how many requests a row sums, its mark is kept beside it.
+    assert sound.endpoint == (SUMMED if most == 10**15 and "requests" not in said else 0)
+    [flaw] = examine({**ROW, **said, "input_tokens": most + 1}, BOUNDS)  # type: ignore[misc]
+    assert flaw.reason == f"{most + 1} is more than {most:,}, which is the most that is believed"
+
+
+def test_requests_themselves_have_a_most() -> None:
+    assert flaws_of_units({Unit.REQUESTS: 10**15}) == ()
+    assert [flaw.field for flaw in flaws_of_units({Unit.REQUESTS: 10**15 + 1})] == ["requests"]
+
+
+def test_a_request_of_ours_needs_no_source() -> None:
+    row = {name: value for name, value in ROW.items() if name not in ("source", "id")}
+    request = RequestId(5, 7)
+    found = examine({**row, "request_id": str(request)}, BOUNDS)
+    assert isinstance(found, Used)
+    assert found.request == request
+    assert not is_imported(request)
+    # A source and an id beside our own id name nothing anew.
+    again = examine({**ROW, "request_id": str(request)}, BOUNDS)
+    assert isinstance(again, Used)
+    assert again.request == request
+
+
+def test_a_flaw_of_an_id_is_told_once() -> None:
+    [flaw] = examine({**ROW, "id": "x" * 513}, BOUNDS)  # type: ignore[misc]
+    assert (flaw.field, flaw.reason) == ("id", "513 characters are more than 512")
+    [flaw] = examine({**ROW, "source": "x" * 513}, BOUNDS)  # type: ignore[misc]
+    assert flaw.field == "source"
+
+
+def test_an_import_of_years_ago_is_known_again() -> None:
+    """Records of earlier imports lie in books under these ids and contents."""
+    assert str(imported_id("meter", "1")) == "req_86bc67c18d6cd401af4421e624989335"
+    found = examine({**ROW, "recorded_ns": 5}, BOUNDS)
+    assert isinstance(found, Used)
+    content = content_of(found)
+    assert content == content_of(msgspec.structs.replace(found, recorded_ns=6))
+    assert content != content_of(msgspec.structs.replace(found, attempt=2))
+    assert content == content_of(msgspec.structs.replace(found, endpoint=SUMMED))
+    assert content != content_of(msgspec.structs.replace(found, endpoint=SUMMED + 1))
+    assert hashlib.sha256(content).hexdigest() == "c58dd99690273e377aac6f9b991e63756fcf93619faac0d4186ea3621b54ec7b"

@@ -21,8 +21,6 @@ from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.settlement import Settlement, ShareResult, StatementChange
 from clauseway.values import Citation, exact_product, exact_sum, round_half_even
 
-_ZERO = Decimal(0)
-
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
     """The amount that `payer` owes `payee` under one term for the period that ends with `last_day`.

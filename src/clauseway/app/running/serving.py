@@ -63,7 +63,6 @@ _SEAL_EVERY_S = 15.0
 _LOOK_EVERY_S = 0.25
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
 _MERGE_EVERY_S = 3600.0
-_BALANCES_EVERY_S = 600.0
 _LOOPBACK = "127.0.0.1"
 # A process that ends more often within that time is broken: starting it again would hide that.
 _ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0

@@ -40,7 +40,6 @@ _PROVIDERS = ("HostProviderName", "ServiceProviderName", "ProviderName")
 _NO_PROVIDER = "Not Applicable"
 # The columns that every row needs; a file that lacks one of them is refused whole.
 NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit")
-_ROWS = 20_000
 _TOO_MANY = "more fields than columns"
 # Columns that identify no row: figures; the time of the export; and the invoice, which comes after
 # the charge.
