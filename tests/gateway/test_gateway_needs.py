@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.requests import (
     RequestProperties,
     decode_chat,
     decode_plain,
     decode_responses,
     decode_sound,
-    text_bytes,
 )
 
 TEXT = [{"role": "user", "content": 'a [list] of {"type": "image_url"} in prose'}]

@@ -317,7 +317,7 @@ class Attempt(Receiver):
         because reading it is most of the work."""
         operation = self._owner.wanted.operation
         units = self._reported = operation.units_in(body)
-        return (bool(units) and b'"error"' not in body) or operation.is_answer(body)
+        return (bool(units) and body.find(b'"error"') < 0) or operation.is_answer(body)
 
     def _answered(self, body: bytes) -> None:
         self.candidate.target.health.succeeded()

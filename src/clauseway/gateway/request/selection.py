@@ -18,8 +18,9 @@ from clauseway.gateway.routing.tables import Customer, header_line
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
-from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, text_bytes
+from clauseway.gateway.wire.requests import ChatRequest, RequestProperties
 
 _STORED: Final = BITS[Capability.STORED_STATE]
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."

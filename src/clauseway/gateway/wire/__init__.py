@@ -5,6 +5,7 @@ than routing and metering need.
     requests          what is read of bodies; message_requests: of Anthropic's
     capabilities      what a request needs; multipart: forms
     members           names that may stand once; splice: the only changes made to a client's body
+    escapes           letters that are written as their numbers
     batch_files       a batch's file, line by line
     web_socket_turns  the messages of a WebSocket on `/v1/responses`
     whole_answers     what counts as an answer; made: the resources that an answer says were made

@@ -6,6 +6,7 @@ import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.capabilities import ABSENT, PLAIN, Needs, stated
+from clauseway.gateway.wire.escapes import may_have_escapes
 from clauseway.gateway.wire.requests import Tokens, reader_of
 from clauseway.values import NOT_JSON
 
@@ -99,7 +100,7 @@ decode_messages = reader_of(MessageRequest, "Messages", "messages")
 def _of_messages(body: bytes) -> tuple[int, int, bool]:
     """Return the bits of what messages hold, how many images, and whether something is not in the
     body. Where they cannot be read: the worst."""
-    if b'"type"' not in body and b"\\u" not in body:
+    if b'"type"' not in body and not may_have_escapes(body):
         return 0, 0, False
     try:
         messages = _decode_messages(body).messages

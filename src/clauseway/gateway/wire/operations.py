@@ -40,6 +40,7 @@ from clauseway.gateway.wire.answers import (
 )
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.message_errors import in_message_shape
 from clauseway.gateway.wire.message_requests import decode_messages
 from clauseway.gateway.wire.multipart import with_field
@@ -56,7 +57,6 @@ from clauseway.gateway.wire.requests import (
     decode_sound,
     decode_variation,
     is_json,
-    text_bytes,
 )
 from clauseway.gateway.wire.splice import asking_usage, with_model
 from clauseway.gateway.wire.whole_answers import IS_ANSWER, IsAnswer

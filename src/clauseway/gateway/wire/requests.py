@@ -392,16 +392,6 @@ decode_moderation = _or(_MODERATION_MODEL, decode_plain)
 decode_drawing = _or(_IMAGE_MODEL, decode_plain)
 
 
-def text_bytes(body: bytes) -> int:
-    """Return how many bytes the text of a JSON body can have: letters that are written as their
-    numbers (`\\u0430`, six bytes) stand for two or three. No token has less than a byte."""
-    if b"\\u" not in body:
-        return len(body)
-    text = body.replace(b"\\\\", b"")  # a backslash before a `u` of its own
-    twos = sum([text.count(b"\\u0%d" % digit) for digit in range(8)])
-    return len(body) - 3 * text.count(b"\\u") - twos
-
-
 _DIGITS_MAX = 9  # for a number in a form: Python refuses to parse thousands of digits
 
 

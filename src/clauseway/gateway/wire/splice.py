@@ -22,6 +22,7 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.wire.escapes import may_have_escapes
 from clauseway.gateway.wire.members import place_of
 from clauseway.values import NOT_JSON
 
@@ -56,7 +57,7 @@ def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
             first == last
             and asked
             and body[begin + 1 : end - 1] == asked.encode()
-            and b"\\u" not in body
+            and not may_have_escapes(body)
         ):
             return spliced
         try:
@@ -81,7 +82,7 @@ def with_body(line: bytes, asked: bytes, changed: bytes) -> bytes:
 
 def asking_usage(body: bytes) -> bytes:
     """`body`, a valid streaming request with at least one member, asking for the usage chunk."""
-    if _OPTIONS in body or b"\\u" in body:  # an escaped letter may hide the name
+    if body.find(_OPTIONS) >= 0 or may_have_escapes(body):  # an escaped letter may hide the name
         place = place_of(body, "stream_options")
         if place is not None:
             options = body[place.begin : place.end]
