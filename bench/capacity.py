@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bench.report import recorded
 from bench.results import Result
 from clauseway.metering import RequestId, Status, Unit, UsageRecord
-from clauseway.spool import format as layout
+from clauseway.spool import segment_format as layout
 
 PAGE = Path(__file__).parents[1] / "docs/operation.md"
 _BEGIN, _END = "<!-- capacity -->", "<!-- end of capacity -->"

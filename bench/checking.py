@@ -43,8 +43,8 @@ from clauseway.metering import (
     UsageRecord,
 )
 from clauseway.storage.control.audit import digest_of, logged
-from clauseway.storage.lake.batches import UsageBatch
-from clauseway.storage.lake.files import every_file
+from clauseway.storage.lake.file_list import every_file
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import USD, KnownAt, start_of_day_ns
 
 _PACKED, _PACKED_LARGE, _BATCH = 1_000_000, 5_000_000, 100_000

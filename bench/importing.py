@@ -24,7 +24,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.usage.importing import Imported, ImportSource, import_usage
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.usage.cloudevents import TYPE
-from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.values import DAY_NS, start_of_day_ns
 
 _ROWS, _MANY = 500_000, 5_000_000

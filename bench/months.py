@@ -21,7 +21,7 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.lake.batches import UsageBatch
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import KnownAt, start_of_day_ns
 
 _MONTHS, _ROWS, _GOAL = 60, 200, 1.2

@@ -15,7 +15,7 @@ from bench.results import Effort, Result, result
 from bench.traffic import request
 from clauseway.metering import Buyer, Deployment, Ruling, Status
 from clauseway.spool import Label, newest_segment, pack_intent, pack_usage_fields, read_frames
-from clauseway.spool.format import pack_frame_header, pack_label, pack_segment_header
+from clauseway.spool.segment_format import pack_frame_header, pack_label, pack_segment_header
 
 _UNSEALED = (0, 260_000, 736_000)
 _FIRST_ANSWER_S, _MEMORY_MB = 0.5, 60.0

@@ -31,7 +31,7 @@ from clauseway import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.ledger import Inputs, accruals, read_assumptions, settle
 from clauseway.storage import Control
-from clauseway.storage.lake.files import USAGE, LakeFile, files_of, list_files
+from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of, list_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.usage.priced import revenue

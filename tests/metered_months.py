@@ -21,7 +21,7 @@ from clauseway.app.books.basis import change_prices
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.lake.batches import UsageBatch
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import start_of_day_ns
 
 BOOK = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source

@@ -13,7 +13,7 @@ from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.keys import digest
 from clauseway.gateway.routing.opening import opened
 from clauseway.gateway.routing.quotas import Memory
-from clauseway.gateway.routing.tables import Customer, RoutingTables
+from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.operations import BY_NAME

@@ -12,7 +12,7 @@ from small_agreement import DOCUMENTS, with_edits
 from test_malformed_agreements import ALL
 
 from clauseway.agreement import Agreement, read_agreement
-from clauseway.agreement.authoring.format import WIDTH, format_block, format_document
+from clauseway.agreement.authoring.formatting import WIDTH, format_block, format_document
 from clauseway.agreement.text.entries import Plain
 from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.agreement.text.yaml_text import read_yaml

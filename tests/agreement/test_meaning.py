@@ -9,7 +9,7 @@ import pytest
 from small_agreement import DOCUMENTS
 
 from clauseway.agreement import read_agreement
-from clauseway.agreement.authoring.format import format_document
+from clauseway.agreement.authoring.formatting import format_document
 from clauseway.app.agreements.explaining import DecisionVerification, Explanation, explain, verify
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 

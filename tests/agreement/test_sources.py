@@ -5,7 +5,7 @@ import pytest
 from small_agreement import DOCUMENTS, with_edits
 
 from clauseway.agreement import read_agreement
-from clauseway.agreement.authoring.format import format_document
+from clauseway.agreement.authoring.formatting import format_document
 from clauseway.agreement.authoring.schema import block_schema
 from clauseway.values import InvalidInput
 

@@ -30,11 +30,11 @@ from clauseway.app.usage import importing
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Buyer, Deployment, Ruling
-from clauseway.storage.lake.files import USAGE, files_of, kept_names
+from clauseway.storage.lake.file_list import USAGE, files_of, kept_names
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.quarantine import held
-from clauseway.storage.lake.records import records
 from clauseway.storage.lake.rollups import scan
+from clauseway.storage.lake.usage_records import records
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 KILLED, FULL = 99, 98

@@ -14,7 +14,7 @@ from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.sandbox.traffic.demand import buying, demand
 from clauseway.storage.lake.hourly_sums import usage_by
-from clauseway.storage.lake.records import records
+from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
 

@@ -14,7 +14,7 @@ from clauseway.app.books.bookkeeping import invoice, pay
 from clauseway.app.books.closing import close_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.pages import HomePages
+from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
 

@@ -17,10 +17,10 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
 from clauseway.storage.control import schema
-from clauseway.storage.lake.batches import UsageBatch
-from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.rollups import scan
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import Interval, InvalidInput, start_of_day_ns
 
 OPENED = open_agreement()

@@ -21,7 +21,7 @@ from clauseway.metering import Status
 from clauseway.spool.copies import ALONE, REFUSE
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.lake.checked_rows import read_rows
-from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.values import InvalidInput
 from copied import CopiedJournal, FollowerHere, following
 from postgresql_server import new_database

@@ -15,7 +15,7 @@ from clauseway.app.books.closing import closed_months
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake
-from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.file_list import USAGE, files_of
 from in_process import answer, run
 from metered_months import OUT, SOLD, assumed, metered_home
 

@@ -15,7 +15,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.sealing import open_lake
-from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.object_store import ObjectStorage
 from in_process import answer, run
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import each_of, open_agreements
-from clauseway.app.running.pages import HomePages
+from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
 from clauseway.web.lawyer import QuestionAsked

@@ -13,12 +13,12 @@ from starlette.testclient import TestClient
 
 from clauseway import open_agreement
 from clauseway.app.opening.home import Home
-from clauseway.app.running.pages import HomePages
+from clauseway.app.running.pages_process import HomePages
 from clauseway.app.running.upkeep import Upkeep
 from clauseway.app.usage.damages import conditions
 from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.gateway.process.conditions import read_conditions
+from clauseway.gateway.process.home_damage import read_conditions
 from clauseway.web import create_app
 from in_process import answer, run
 from metered_months import assumed, metered_home

@@ -26,10 +26,10 @@ from clauseway.cli import options
 from clauseway.exchange.listings import read_listings
 from clauseway.exchange.usage.focus import number_of
 from clauseway.ledger import Assumptions, read_assumptions
-from clauseway.ledger.rates import read_rates
+from clauseway.ledger.exchange_rates import read_rates
 from clauseway.ledger.voucher_rules import read_amount as amount_of_voucher
 from clauseway.metering import Unit
-from clauseway.metering.checks import _whole as whole_of_row
+from clauseway.metering.usage_rules import _whole as whole_of_row
 from clauseway.pricing.book import parse_book
 from clauseway.values import CENT, BadNumber, Citation, InvalidInput
 

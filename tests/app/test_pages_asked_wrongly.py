@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.pages import HomePages
+from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.web import create_app

@@ -9,7 +9,7 @@ from clauseway.app.books import people
 from clauseway.app.books.people import give_password, take_password
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.pages import HomePages
+from clauseway.app.running.pages_process import HomePages
 from clauseway.app.running.readers import HomeReaders
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app, page_list

@@ -69,12 +69,12 @@ def test_what_a_child_refuses_reaches_whoever_started_it(tmp_path: Path) -> None
             *on_port(port),
         ]
         with pytest.raises(InvalidInput, match=f"cannot listen on port {port}"):
-            start("the pages", "clauseway.app.running.pages", arguments, tmp_path / "log")
+            start("the pages", "clauseway.app.running.pages_process", arguments, tmp_path / "log")
 
 
 def test_another_failure_is_told_with_what_the_child_said(tmp_path: Path) -> None:
     with pytest.raises(ChildFailed, match="arguments are required: --home, --gateway-url"):
-        start("the pages", "clauseway.app.running.pages", [], tmp_path / "log")
+        start("the pages", "clauseway.app.running.pages_process", [], tmp_path / "log")
 
 
 @pytest.mark.parametrize("flag", ["--port", "--pages-port"])

@@ -19,8 +19,8 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS, TIERS
 from clauseway.pricing import PriceTable, parse_book
-from clauseway.storage.lake.batches import UsageBatch
-from clauseway.storage.lake.records import records
+from clauseway.storage.lake.sealed_batches import UsageBatch
+from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, KnownAt, start_of_day_ns
 from in_process import answer

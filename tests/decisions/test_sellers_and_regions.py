@@ -11,7 +11,7 @@ import pytest
 
 from clauseway import KnownAt, Outcome, Question, open_agreement
 from clauseway.agreement import read_agreement
-from clauseway.agreement.authoring.format import format_document
+from clauseway.agreement.authoring.formatting import format_document
 from clauseway.decisions import Tables, all_questions
 from clauseway.decisions.searches.change import would_change
 from clauseway.decisions.searches.compare import Combination, Side, compare, grouped

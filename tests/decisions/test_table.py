@@ -16,7 +16,7 @@ from clauseway import KnownAt, OpenAgreement
 from clauseway.agreement import boundaries
 from clauseway.decisions import Decision, Question, Tables, Verdict, all_questions, compile_table
 from clauseway.decisions.findings.effects import effects
-from clauseway.decisions.tables.table import DecisionTable
+from clauseway.decisions.tables.decision_table import DecisionTable
 from soak import examples, only_when_soaking
 from terms_at_hand import asking, at_hand
 

@@ -11,7 +11,7 @@ import pytest
 
 from clauseway.app.opening.home import Home
 from clauseway.files import PRIVATE, make_folder, write_first, write_whole, written_whole
-from clauseway.files.copying import content_of, copy_hashed
+from clauseway.files.counted_copies import content_of, copy_hashed
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
 

@@ -21,7 +21,7 @@ from clauseway.metering import Buyer, Unit
 from clauseway.metering.endpoints import ENDPOINTS, TIERS, tier_of
 from clauseway.metering.units import CONTAINED_IN
 from clauseway.pricing import Conditions, PriceBook, PriceEntry, PriceTable, Sale
-from clauseway.pricing.conditions import parse_hours
+from clauseway.pricing.price_conditions import parse_hours
 from clauseway.values import FOREVER, Interval, KnownAt, day_of, start_of_day_ns
 from selection_rig import Bench, deployment, plan
 

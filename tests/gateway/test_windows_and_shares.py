@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clauseway.gateway.budgets.leases import Ask, Slice
-from clauseway.gateway.budgets.shares import SharedWindow
+from clauseway.gateway.budgets.limit_shares import SharedWindow
 from clauseway.gateway.budgets.slices import DENIED_S
 from clauseway.gateway.budgets.windows import Window, header_lines
 from clauseway.gateway.plan import RateLimit

@@ -10,6 +10,7 @@ belong together:
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -81,3 +82,60 @@ def test_no_folder_of_a_room_with_floors_is_a_drawer(room: str) -> None:
     folders = {folder: len(list(folder.glob("*.py"))) - 1 for folder in (ROOMS / room).rglob("*") if folder.is_dir()}
     assert folders, "the room has floors"
     assert {str(folder): modules for folder, modules in folders.items() if modules > MODULES_MAX} == {}
+
+
+# The same thing on several floors (its rules, where it is stored, how it is used, drawn or said), or the same part that
+# several rooms have: a clock, a reader, a schema, a server. Modules of commands are named as their commands are.
+ONE_THING = {
+    "actor",
+    "amendments",
+    "allowances",
+    "basis",
+    "bedrock",
+    "capabilities",
+    "carrying",
+    "charges",
+    "checking",
+    "clock",
+    "closing",
+    "columns",
+    "definitions",
+    "facts",
+    "invoices",
+    "journal",
+    "journals",
+    "keys",
+    "launch_audit",
+    "leases",
+    "limit_shares",
+    "losses",
+    "multipart",
+    "names",
+    "openapi",
+    "party_keys",
+    "people",
+    "pictures",
+    "project_usage",
+    "publishing",
+    "reader",
+    "rights",
+    "rsa",
+    "schema",
+    "server",
+    "settling",
+    "several",
+    "shares",
+    "sigv4",
+    "tenants",
+    "terms",
+    "vertex",
+}
+
+
+def test_a_modules_name_stands_for_one_thing() -> None:
+    """Two modules of one name are about the same thing, or one of them is to be renamed."""
+    modules = [path.relative_to(ROOMS).with_suffix("") for path in ROOMS.rglob("*.py")]
+    names = Counter(
+        module.name for module in modules if not module.name.startswith("__") and str(module) not in _COMMANDS
+    )
+    assert {name for name, count in names.items() if count > 1} == ONE_THING

@@ -19,7 +19,7 @@ STARTS = [
     ("clauseway.gateway.__main__", set[str]()),
     ("clauseway.sandbox.__main__", {"botocore", "cryptography", "requests", "uvicorn"}),
     ("clauseway.cli.gateway.serve", PAGES),
-    ("clauseway.app.running.pages", PAGES | {"uvicorn"}),
+    ("clauseway.app.running.pages_process", PAGES | {"uvicorn"}),
     ("clauseway.cli.agreement.decide", set[str]()),
     ("clauseway.cli.agreement.terms", TABLES),
     ("clauseway.cli.customers.tenancy", DATABASE),

@@ -23,8 +23,8 @@ from clauseway.ledger import (
     read_rates,
 )
 from clauseway.ledger.dues import due_day, dues, paid_through
+from clauseway.ledger.exchange_rates import convert
 from clauseway.ledger.invoices import Owed, open_lines, owed_through, position
-from clauseway.ledger.rates import convert
 from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, exact_sum
 

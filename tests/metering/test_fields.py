@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord, Used
-from clauseway.metering.checks import CHECKS
-from clauseway.spool.format import pack_usage, unpack_payload
+from clauseway.metering.usage_rules import CHECKS
+from clauseway.spool.segment_format import pack_usage, unpack_payload
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.usage.attempts import Selection
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.metering import Bounds, Flaw, RequestId, Status, Unit, Used, examine, flaws_of_units, imported_id
-from clauseway.metering.checks import content_of, fields, is_imported
 from clauseway.metering.endpoints import SUMMED
+from clauseway.metering.usage_rules import content_of, fields, is_imported
 from clauseway.values import start_of_day_ns
 
 BOUNDS = Bounds(

@@ -14,7 +14,7 @@ from clauseway.gateway.wire.operations import OPERATIONS
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing import PriceBook, PriceTable, Sale, UnknownPrice, parse_book
-from clauseway.pricing.conditions import classes_of_hours, parse_hours
+from clauseway.pricing.price_conditions import classes_of_hours, parse_hours
 from clauseway.values import InvalidInput, KnownAt
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS

@@ -55,15 +55,15 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.handed_statements import read_statement
 from clauseway.app.reports.packing import pack_month, verify_pack
 from clauseway.app.reports.signing import _read as read_signatures
-from clauseway.app.running.pages import HomePages
+from clauseway.app.running.pages_process import HomePages
 from clauseway.app.usage.importing import _body_of
-from clauseway.exchange.focus.rows import read_bill
+from clauseway.exchange.focus.bill_rows import read_bill
 from clauseway.exchange.listings import read_listings
 from clauseway.exchange.litellm import read_litellm
 from clauseway.exchange.question_files import read_questions, refused_as_a_whole
 from clauseway.exchange.signatures import unsigned, written
-from clauseway.exchange.usage.files import format_of, read_usage
 from clauseway.exchange.usage.focus import BillNames
+from clauseway.exchange.usage.usage_files import format_of, read_usage
 from clauseway.gateway.clouds import reports
 from clauseway.gateway.credentials.jwt import expiry_s
 from clauseway.gateway.plan.clock import system_clock
@@ -78,9 +78,9 @@ from clauseway.gateway.wire.whole_answers import IS_ANSWER
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.metering import Bounds, Intent, RequestId, Status, Unit, UsageRecord, Used, examine
 from clauseway.sandbox.surfaces.aws_frames import chunk_frame, data_in
-from clauseway.spool import format as layout
 from clauseway.spool import open_attempts, positions, read_frames
-from clauseway.spool.messages import (
+from clauseway.spool import segment_format as layout
+from clauseway.spool.follower_messages import (
     BadMessage,
     Channel,
     MessageKind,

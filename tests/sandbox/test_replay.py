@@ -13,8 +13,8 @@ from sandbox_rig import clouds, running_clouds
 from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
 from clauseway.sandbox.traffic.clock import SimulatedClock
 from clauseway.sandbox.traffic.replay import CONCURRENCY, Progress, ReplayedRequest, ReplayReport, replay
-from clauseway.sandbox.traffic.trace import TraceRequest, read_sample
 from clauseway.sandbox.traffic.traffic import BEGIN_NS, END_NS, SELLERS, plan
+from clauseway.sandbox.traffic.traffic_trace import TraceRequest, read_sample
 from clauseway.values import DAY_NS
 
 KEYS = dict.fromkeys(SELLERS, OPENAI_API_KEY)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.sandbox.traffic.trace import HEADER, TraceRequest, parse_trace, read_sample
 from clauseway.sandbox.traffic.traffic import BEGIN_NS, END_NS, SELLERS, plan, prompt_text
+from clauseway.sandbox.traffic.traffic_trace import HEADER, TraceRequest, parse_trace, read_sample
 from clauseway.values import DAY_NS, InvalidInput
 
 

@@ -19,7 +19,7 @@ from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.control import schema
 from clauseway.storage.customers.leases import Lease, LeaseRequest, Leases, LeaseState, _read
-from clauseway.storage.lake.files import INTENTS, USAGE, files_of
+from clauseway.storage.lake.file_list import INTENTS, USAGE, files_of
 
 from .actors import INPUT_PRICE, OUTPUT_PRICE, Answer, BudgetTerms, CloudCall, Gateway, Terms, VirtualHome
 from .seams import Replaced

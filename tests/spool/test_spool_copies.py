@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clauseway.spool import alone_periods, positions, release
 from clauseway.spool.copier import introduce
 from clauseway.spool.copies import ALONE, REFUSE, journal_copies, read_state, write_fence
-from clauseway.spool.messages import BadMessage, MessageKind, pack_preface
+from clauseway.spool.follower_messages import BadMessage, MessageKind, pack_preface
 from copied import (
     SECRET,
     CopiedJournal,

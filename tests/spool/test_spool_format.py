@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import TIERS
-from clauseway.spool import format as layout
+from clauseway.spool import segment_format as layout
 
 U16, U32, U64, I64 = (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 1, (1 << 63) - 1
 codes = st.integers(0, U32)

@@ -27,7 +27,7 @@ from clauseway.storage.control.passwords import Password, set_password
 from clauseway.storage.control.people import ROLES, Approval, Person, ask, name_person, set_rules
 from clauseway.storage.control.versions import move
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenant, Tenants
-from clauseway.storage.lake.files import LakeFile, drop_days, list_files
+from clauseway.storage.lake.file_list import LakeFile, drop_days, list_files
 from clauseway.values import Interval
 
 MAY = Interval(date(2026, 5, 1), date(2026, 6, 1))

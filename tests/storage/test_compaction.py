@@ -21,18 +21,18 @@ from clauseway.metering import (
     UsageRecord,
     flaws_of_units,
 )
-from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
+from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
-from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.columns import sound_table
 from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.storage.lake.files import INTENTS, USAGE, DroppedDays, files_of, kept_from
+from clauseway.storage.lake.file_list import INTENTS, USAGE, DroppedDays, files_of, kept_from
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.quarantine import held
-from clauseway.storage.lake.records import records
 from clauseway.storage.lake.rollups import scan
+from clauseway.storage.lake.sealed_batches import UsageBatch
+from clauseway.storage.lake.usage_records import records
 from clauseway.values import Interval, start_of_day_ns
 from soak import examples
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage import Control
-from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.compaction import compact
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage import content
 from clauseway.storage.usage.content import attempts_of, content_digest, day_contents
 from clauseway.values import Interval, start_of_day_ns

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from clauseway.ledger import RevenueLine
 from clauseway.metering import SERVED, Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
+from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control, Overlap
 from clauseway.storage.control.engines import Place
-from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage.priced import CloudUsage, revenue, sales_in_order, usage_by_cloud
 from clauseway.values import DAY_NS, Interval, KnownAt, day_of, exact_sum, start_of_day_ns
 

@@ -17,7 +17,7 @@ import s3_server
 from clauseway.storage import Control
 from clauseway.storage.lake.compaction import compact
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.storage.lake.files import USAGE, files_of, lost_files
+from clauseway.storage.lake.file_list import USAGE, files_of, lost_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.object_store import ObjectStorage, ObjectStore

@@ -18,15 +18,15 @@ from test_compaction import FIRST, batch, used
 import iceberg_judges
 from clauseway.metering import SERVED, Status, Unit
 from clauseway.storage import Control
-from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, usage_table
 from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
-from clauseway.storage.lake.records import records
+from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.stores import FolderStore
+from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.iceberg import FIELD_IDS
 from clauseway.storage.usage.publishing import _opened, publish
 from clauseway.values import InvalidInput

@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage import Control
-from clauseway.storage.lake.batches import UsageBatch
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.lake.lake import Lake
 
 home = Path(sys.argv[1])

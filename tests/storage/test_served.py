@@ -4,7 +4,7 @@ import ibis
 import pytest
 
 from clauseway.metering import SERVED, Status
-from clauseway.storage.lake.records import is_served
+from clauseway.storage.lake.usage_records import is_served
 
 STATUSES = ibis.memtable({"status": [int(status) for status in Status]})
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from clauseway.metering.checks import IMPORTED, Used
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit
+from clauseway.metering.usage_rules import IMPORTED, Used
 from clauseway.storage.lake import staging
 from clauseway.storage.lake.columns import used_table
 from clauseway.storage.lake.imports import identity_of

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from clauseway.ledger import RevenueLine
-from clauseway.ledger.rates import read_rates
+from clauseway.ledger.exchange_rates import read_rates
 from clauseway.metering import SERVED, Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control
 from clauseway.storage.control import schema
 from clauseway.storage.control.engines import Place
-from clauseway.storage.lake.batches import UsageBatch
-from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage.priced import revenue, sales_in_order, usage_by_cloud
 from clauseway.values import Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
 

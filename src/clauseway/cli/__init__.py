@@ -1,23 +1,23 @@
 """The commands. Each reads its flags, calls one use case in `app`, and prints the answer for a
 person or as JSON.
 
-    commands     the one list of them, and the tree built from it
-    agreement    commands that ask agreements, write them and record facts
-    gateway      commands that configure, run and examine a gateway
-    usage        commands for metered usage
-    money        commands for months and books
-    customers    commands for who buys
-    mcp          `clauseway mcp`, for assistants
+    commands   the one list of them, and the tree built from it
+    agreement  commands that ask agreements, write them and record facts
+    gateway    commands that configure, run and examine a gateway
+    usage      commands for metered usage
+    money      commands for months and books
+    customers  commands for who buys
+    mcp        `clauseway mcp`, for assistants
 
-    options      the flags that several commands take; names: names taken in any case
-    homes        how each command uses a home, so that none answers from a missing one
-    held         the prices and agreements that a home's settlements rest on
-    output       lines and problems printed; answers: as JSON or as text
-    console      colours and tables
-    beside_text  two settlements side by side
-    written      files that a command writes
-    help         the layout of `--help`
-    faults       the machine's own faults in words
+    options         the flags that several commands take; names: names taken in any case
+    homes           how each command uses a home, so that none answers from a missing one
+    held            the prices and agreements that a home's settlements rest on
+    output          lines and problems printed; answers: as JSON or as text
+    console         colours and tables
+    beside_text     two settlements side by side
+    written         files that a command writes
+    help            the layout of `--help`
+    machine_faults  the machine's own faults in words
 
 Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt
 that differs, a counterexample, an unsound text · 3 invalid input · 1 a failure, ours or the
@@ -38,9 +38,9 @@ import typer
 
 from clauseway.app.opening.home import home_at
 from clauseway.cli.commands import path_in, paths_like, program
-from clauseway.cli.faults import fault_of
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
+from clauseway.cli.machine_faults import fault_of
 from clauseway.cli.names import fold_names
 from clauseway.cli.output import print_fault, print_problems
 from clauseway.values import InvalidInput, Problem

@@ -33,7 +33,7 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.engine import ENGINE
 from clauseway.decisions.parts import PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
-from clauseway.decisions.tables.table import AnsweredStretch, Verdict, timeline
+from clauseway.decisions.tables.decision_table import AnsweredStretch, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 # The engine's name for the condition that the owner must consent.

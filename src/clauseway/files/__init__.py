@@ -1,7 +1,7 @@
 """How a file appears whole, and survives a machine that stops.
 
-    whole    a file written beside its place, then renamed
-    copying  a file copied, its bytes counted and hashed on the way
+    whole           a file written beside its place, then renamed
+    counted_copies  a file copied, its bytes counted and hashed on the way
 
 Knows names, bytes and the disk; not what a file holds. Standard library only.
 """

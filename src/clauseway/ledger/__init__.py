@@ -3,8 +3,8 @@ are posted to.
 
     revenue lines ─────┐
     credits, disputes ─┤
-    shares             ├─▶ settle ─▶ Settlement ─▶ statement_of ─▶ Statement for a party
-    assumptions        ┘        ▲         └──────▶ accruals ─┐
+    shares       ├─▶ settle ─▶ Settlement ─▶ statement_of ─▶ Statement for a party
+    assumptions  ┘        ▲         └──────▶ accruals ─┐
     closed settlements ─▶ closing         invoices, payments ┴─▶ Entry… (debits = credits)
 
 A share is due on the cumulative base since it began; a period owes the difference between the sums
@@ -18,7 +18,7 @@ restatement. People report to the ledger by vouchers, each with an id of their o
     settlement      a settled period: its lines, caps, clauses and inputs
     carrying        sums carried from month to month
     revenue         sums by day, seller, cloud and product, and the part that counts in a base
-    assumptions     values for figures that are not disclosed; rates: dated exchange rates
+    assumptions     values for figures that are not disclosed; exchange_rates: dated exchange rates
     dues            one amount for each term in a period
     statement       a settled period for a party
     beside          two settlements of one period side by side; differences: between two statements
@@ -49,9 +49,9 @@ from clauseway.ledger.closing import (
     uncounted,
 )
 from clauseway.ledger.dues import Due, dues
+from clauseway.ledger.exchange_rates import Rates, read_rates
 from clauseway.ledger.invoices import invoice_of, payment_of, reversal_of
 from clauseway.ledger.journal import Account, Conflict, Entry, Journal, Posting, balances
-from clauseway.ledger.rates import Rates, read_rates
 from clauseway.ledger.revenue import RevenueLine, SaleRecord
 from clauseway.ledger.settlement import (
     CapState,

@@ -22,8 +22,8 @@ from fractions import Fraction
 import msgspec
 
 from clauseway.ledger.dues import Due
+from clauseway.ledger.exchange_rates import convert
 from clauseway.ledger.journal import Account, Entry, Posting, balances
-from clauseway.ledger.rates import convert
 from clauseway.ledger.vouchers import Invoice, InvoiceLine, InvoicePart, Payment, Reversal
 from clauseway.values import CENT, USD, Citation, InvalidInput, Problem, allocate, exact_sum
 

@@ -10,18 +10,18 @@ Both ways read the same rows, so pricing one record and joining a million cannot
 whole picodollars (1e-12 USD) per unit. The price in force at the event's day counts, as known at
 the settlement's time. A price that is not in the book is an error, never zero.
 
-    book        the price book as a person writes it
-    table       the interval table: prices by sale and day, and what they charge
-    conditions  what a price may depend on, and when two conditions meet
-    working     every entry that was considered for a price, and why it won or lost
+    book              the price book as a person writes it
+    price_table       the interval table: prices by sale and day, and what they charge
+    price_conditions  what a price may depend on, and when two conditions meet
+    working           every entry that was considered for a price, and why it won or lost
 
 Knows nothing of agreements, shares, accounts or where usage is kept.
 """
 
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER
 from clauseway.pricing.book import PriceBook, PriceEntry, parse_book
-from clauseway.pricing.conditions import DIMENSIONS, Conditions, Sale
-from clauseway.pricing.table import (
+from clauseway.pricing.price_conditions import DIMENSIONS, Conditions, Sale
+from clauseway.pricing.price_table import (
     Charge,
     ChargeLine,
     Grain,

@@ -29,7 +29,7 @@ import msgspec
 from clauseway.catalog.rows import RowReader
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
-from clauseway.pricing.conditions import NAMES, Conditions, parse_hours
+from clauseway.pricing.price_conditions import NAMES, Conditions, parse_hours
 from clauseway.values import (
     FOREVER,
     USD,

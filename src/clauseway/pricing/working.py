@@ -7,8 +7,8 @@ import msgspec
 
 from clauseway.metering import Unit
 from clauseway.pricing.book import PriceEntry
-from clauseway.pricing.conditions import Sale
-from clauseway.pricing.table import Price, PriceTable, in_context
+from clauseway.pricing.price_conditions import Sale
+from clauseway.pricing.price_table import Price, PriceTable, in_context
 from clauseway.values import day_of
 
 WON, DISCOUNT, PASSED = "won", "discount", "passed over"

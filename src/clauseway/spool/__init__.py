@@ -7,15 +7,15 @@ write. The waiter of a record is notified when its frame is on the disk, never b
 come from other processes at any time: they see whole frames only, tell a torn end from damage in
 the middle, and name every frame by (spool, segment, number) for ever.
 
-    writer    the group commit, and the rotation of segments
-    reader    batches, positions, attempts that a dead process left open; segments released
-    format    the layout on disk, byte by byte, and pure
-    segments  the files of a spool: their names, order and headers, and the lock
-    copier    each commit sent to a follower on another machine, at the gateway's side
-    follower  commits of gateways, forced to the follower's own disk
-    messages  what copier and follower send each other, byte by byte
-    copies    a copy as it lies in a follower's folder
-    alone     notes of when records were acknowledged with one copy only
+    writer             the group commit, and the rotation of segments
+    reader             batches, positions, attempts that a dead process left open; segments released
+    segment_format     the layout on disk, byte by byte, and pure
+    segments           the files of a spool: their names, order and headers, and the lock
+    copier             each commit sent to a follower on another machine, at the gateway's side
+    follower           commits of gateways, forced to the follower's own disk
+    follower_messages  what copier and follower send each other, byte by byte
+    copies             a copy as it lies in a follower's folder
+    alone              notes of when records were acknowledged with one copy only
 
 Knows nothing of clouds, prices or the lake. The writer waits for a disk without room. A disk that
 fails makes the writer fail closed: no waiter is told "durable" again until a new process opens a
@@ -24,7 +24,6 @@ new segment.
 
 from clauseway.spool.alone import AlonePeriod, alone_periods
 from clauseway.spool.copies import Uncopied
-from clauseway.spool.format import Label, pack_intent, pack_usage, pack_usage_fields
 from clauseway.spool.reader import (
     Damage,
     FrameBatch,
@@ -38,6 +37,7 @@ from clauseway.spool.reader import (
     release,
     unended,
 )
+from clauseway.spool.segment_format import Label, pack_intent, pack_usage, pack_usage_fields
 from clauseway.spool.segments import (
     NO_ROOM,
     SpoolBusy,

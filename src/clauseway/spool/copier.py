@@ -29,8 +29,7 @@ from typing import Any, Final, NamedTuple
 
 from clauseway.spool.alone import AlonePeriods
 from clauseway.spool.copies import ALONE, HeldSegment, Uncopied, digest_of
-from clauseway.spool.format import ACKNOWLEDGED_AT, ACKNOWLEDGED_END, pack_acknowledged
-from clauseway.spool.messages import (
+from clauseway.spool.follower_messages import (
     NONCE_BYTES,
     PREFACE_BYTES,
     BadMessage,
@@ -42,6 +41,7 @@ from clauseway.spool.messages import (
     pack_release,
 )
 from clauseway.spool.reader import extent
+from clauseway.spool.segment_format import ACKNOWLEDGED_AT, ACKNOWLEDGED_END, pack_acknowledged
 from clauseway.spool.segments import (
     SpoolSegment,
     list_segments,

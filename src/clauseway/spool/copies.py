@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from clauseway.files import write_whole
-from clauseway.spool.messages import SECRET_LENGTH_MIN, SegmentDigest
+from clauseway.spool.follower_messages import SECRET_LENGTH_MIN, SegmentDigest
 from clauseway.spool.reader import extent, extents
 from clauseway.spool.segments import SpoolSegment, is_written, list_segments
 

@@ -27,8 +27,7 @@ from clauseway.spool.copies import (
     held_segments,
     write_state,
 )
-from clauseway.spool.format import ACKNOWLEDGED_AT, pack_acknowledged
-from clauseway.spool.messages import (
+from clauseway.spool.follower_messages import (
     NONCE_BYTES,
     PREFACE_BYTES,
     Append,
@@ -40,6 +39,7 @@ from clauseway.spool.messages import (
     unpack_append,
     unpack_release,
 )
+from clauseway.spool.segment_format import ACKNOWLEDGED_AT, pack_acknowledged
 from clauseway.spool.segments import (
     IDENTITY_NAME,
     NO_ROOM,

@@ -24,7 +24,7 @@ from clauseway.metering import (
     Status,
     UsageRecord,
 )
-from clauseway.spool.format import (
+from clauseway.spool.segment_format import (
     FRAME_HEADER,
     FRAME_MAGIC,
     SEGMENT_HEADER,

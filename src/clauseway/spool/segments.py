@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from clauseway.files import force_folder, make_folder, write_whole
-from clauseway.spool.format import (
+from clauseway.spool.segment_format import (
     FRAME_HEADER,
     SEGMENT_HEADER,
     SegmentHeader,

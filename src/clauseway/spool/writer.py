@@ -44,7 +44,8 @@ from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
 from clauseway.files import force_folder, make_folder
-from clauseway.spool.format import (
+from clauseway.spool.reader import extent
+from clauseway.spool.segment_format import (
     ACKNOWLEDGED_AT,
     FRAME_HEADER,
     SEGMENT_HEADER,
@@ -55,7 +56,6 @@ from clauseway.spool.format import (
     pack_label,
     pack_segment_header,
 )
-from clauseway.spool.reader import extent
 from clauseway.spool.segments import (
     NO_ROOM,
     SpoolSegment,

@@ -43,14 +43,14 @@ from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.usage.losses import instant
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import force_folder, write_whole
-from clauseway.files.copying import FileContent, content_of, copy_hashed
+from clauseway.files.counted_copies import FileContent, content_of, copy_hashed
 from clauseway.gateway.request.issued import ISSUED_FILE
 from clauseway.storage import Control
 from clauseway.storage.control.audit import head_of
 from clauseway.storage.control.copying import snapshot, snapshot_of_file, stand_alone
 from clauseway.storage.control.versions import PRESENT
 from clauseway.storage.lake.digests import CHANGED, MISSING, LakeDamaged, LakeFault, as_fault
-from clauseway.storage.lake.files import LakeFile, seen_files
+from clauseway.storage.lake.file_list import LakeFile, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import InvalidInput, Problem
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from clauseway.files.copying import FileContent
+from clauseway.files.counted_copies import FileContent
 from clauseway.storage.control import versions
 from clauseway.values import NOT_JSON, InvalidInput, Problem
 

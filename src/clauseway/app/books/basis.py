@@ -33,9 +33,9 @@ from clauseway.app.opening.several import (
     with_recorded,
 )
 from clauseway.ledger import Settlement, read_assumptions, read_rates
-from clauseway.ledger.rates import Rate, Rates
+from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook, PriceTable, parse_book
-from clauseway.pricing.table import table_digest
+from clauseway.pricing.price_table import table_digest
 from clauseway.storage import Control
 from clauseway.storage.books.basis import (
     Acceptance,

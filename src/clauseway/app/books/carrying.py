@@ -21,13 +21,13 @@ from clauseway.catalog import Catalog
 from clauseway.ledger import Carried, RevenueLine, SaleRecord, carry
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import ShareKey
+from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.ledger.floors import calendar_period
-from clauseway.ledger.rates import Rate, Rates
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control.control import Sealed
-from clauseway.storage.lake.files import lost_files
+from clauseway.storage.lake.file_list import lost_files
 from clauseway.values import Interval, day_of
 
 # Changes whenever sums of before would be other sums today.

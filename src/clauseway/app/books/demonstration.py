@@ -19,7 +19,7 @@ from clauseway.app.opening.places import writing
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill import bill_columns
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.lake.batches import UsageBatch
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 _FOLDER = Path(__file__).parent / "demo"

@@ -20,8 +20,8 @@ from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.pricing import PriceTable, Sale
 from clauseway.sandbox.traffic.demand import Demanded, DemandWindow, buying, demand
-from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, used_table
+from clauseway.storage.lake.sealed_batches import Range
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_of, start_of_day_ns
 
 # The sample that ships; its README names source, licence and what was changed.

@@ -29,7 +29,7 @@ from clauseway.exchange.focus.invoices import (
 from clauseway.exchange.journals.accounting import entries_of
 from clauseway.exchange.journals.beancount import beancount_text
 from clauseway.exchange.journals.hledger import hledger_text
-from clauseway.exchange.journals.tables import journal_table, lines_table
+from clauseway.exchange.journals.journal_tables import journal_table, lines_table
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.ledger import Entry, statement_of
 from clauseway.ledger.charges import UsageCharge
@@ -38,7 +38,7 @@ from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
-from clauseway.storage.lake.records import records
+from clauseway.storage.lake.usage_records import records
 from clauseway.values import Interval, InvalidInput, Problem
 
 # The formats of text in which other programs read the journal.

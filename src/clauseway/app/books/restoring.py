@@ -44,7 +44,7 @@ from clauseway.app.usage.losses import instant
 from clauseway.app.usage.recovering import end_open_attempts
 from clauseway.app.usage.sealing import seal
 from clauseway.files import force_folder
-from clauseway.files.copying import copy_hashed
+from clauseway.files.counted_copies import copy_hashed
 from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
 from clauseway.metering import RequestId
 from clauseway.spool.segments import list_segments
@@ -54,7 +54,7 @@ from clauseway.storage.books.losses import RESTORED, Loss, Losses, Spool
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.sqlite_check import damage_in
 from clauseway.storage.customers.leases import NOBODY, LeaseRequest, Leases, usd
-from clauseway.storage.lake.files import every_file, forget
+from clauseway.storage.lake.file_list import every_file, forget
 from clauseway.values import InvalidInput, Problem, day_of
 
 _PART = ".restore-part"

@@ -1,7 +1,7 @@
 """Shares of limits by the minute, which several gateways keep together.
 
 In memory where gateways end with the process that keeps them, in the database where homes share one.
-The protocol is that of slices of budgets; see `gateway.budgets.shares` for its other end.
+The protocol is that of slices of budgets; see `gateway.budgets.limit_shares` for its other end.
 
 INVARIANT: the shares of a limit sum to no more than the limit, unless it was lowered below what is
 used; then nothing more is granted. A share counts until nothing of it can have been used within a

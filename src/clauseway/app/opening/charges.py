@@ -8,7 +8,7 @@ from clauseway.ledger.charges import UsageCharge, charged_units, summed
 from clauseway.metering import Used
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Charge, PriceTable, Sale
-from clauseway.pricing.table import in_context
+from clauseway.pricing.price_table import in_context
 from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK, day_of, exact_product
 
 

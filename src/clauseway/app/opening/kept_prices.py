@@ -8,7 +8,7 @@ import gzip
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.ledger.rates import Rate, Rates
+from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook
 from clauseway.values import InvalidInput, Problem
 

@@ -17,7 +17,7 @@ from clauseway.gateway.routing.tariffs import TariffCase, cases_of
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import DEFAULT_TIER, TIERS
 from clauseway.pricing import PriceRow, PriceTable, Sale
-from clauseway.pricing.conditions import HOUR
+from clauseway.pricing.price_conditions import HOUR
 from clauseway.values import USD, InvalidInput, Problem, start_of_day_ns
 
 # Units without whose prices a model of each kind is not sold; of several sets any one is enough.

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.opening.list_prices import list_book
-from clauseway.ledger.rates import Rates, read_rates
+from clauseway.ledger.exchange_rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
 from clauseway.metering.endpoints import has_length
 from clauseway.metering.units import WHOLES, WHOLES_OF
@@ -24,7 +24,7 @@ from clauseway.pricing import (
     UnknownPrice,
     parse_book,
 )
-from clauseway.pricing.conditions import NAMES
+from clauseway.pricing.price_conditions import NAMES
 from clauseway.pricing.working import Considered, considered
 from clauseway.values import (
     USD,

@@ -10,7 +10,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.endpoints import ENDPOINT_NAMES
-from clauseway.storage.usage.requests import RequestRow, intent_rows, usage_rows
+from clauseway.storage.usage.request_rows import RequestRow, intent_rows, usage_rows
 from clauseway.values import InvalidInput, Problem
 
 OPEN = "open"

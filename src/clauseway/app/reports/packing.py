@@ -44,12 +44,12 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.files import written_whole
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.metering.checks import UNITS_PER_ROW_MAX
+from clauseway.metering.usage_rules import UNITS_PER_ROW_MAX
 from clauseway.storage.books import handed_over
 from clauseway.storage.books.books import Books
-from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, is_sound
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.usage.content import DayContent, counted_attempts, day_contents
 from clauseway.storage.usage.past import copied
 from clauseway.values import (

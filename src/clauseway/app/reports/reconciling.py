@@ -16,7 +16,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.exchange.focus.rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
+from clauseway.exchange.focus.bill_rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
 from clauseway.exchange.usage.focus import BillNames
 from clauseway.ledger.reconciliation import (
     DISCOUNT,
@@ -37,7 +37,7 @@ from clauseway.ledger.reconciliation import (
 from clauseway.metering import IS_ESTIMATE, Unit, billable
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import PriceEntry, PriceTable, Sale
-from clauseway.pricing.conditions import NAMES
+from clauseway.pricing.price_conditions import NAMES
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.metered import MeteredSum, metered_sums
 from clauseway.values import (

@@ -4,7 +4,7 @@ night (`clauseway up`).
     serving        a gateway and its pages, from start to stop
     planning       the agreement decided ahead, as the gateway's plan
     plan_inputs    what a plan is compiled from, and whether it has changed
-    gateways       one worker or several at a port; pages: the process of the pages
+    gateways       one worker or several at a port; pages_process: the process of the pages
     readers        those who sign in to the pages
     processes      child processes that end with their parent
     upkeep         sealing, merging and checking while a home is served
@@ -16,6 +16,6 @@ night (`clauseway up`).
     doctor         whether everything is there that a gateway needs
     snippets       lines to paste and try the gateway
 
-    up             the night of the amendment, end to end
-    simulation     the sandbox's clouds as a process; replaying: traffic sent through a gateway
+    up          the night of the amendment, end to end
+    simulation  the sandbox's clouds as a process; replaying: traffic sent through a gateway
 """

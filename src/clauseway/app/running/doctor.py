@@ -45,11 +45,11 @@ from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
-from clauseway.gateway.process.copying import follower_of
+from clauseway.gateway.process.journal_copy import follower_of
 from clauseway.metering import Deployment, Unit
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.spool.copier import introduce
-from clauseway.spool.messages import BadMessage
+from clauseway.spool.follower_messages import BadMessage
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem
 

@@ -7,8 +7,8 @@ import uvloop
 
 from clauseway.sandbox.traffic.clock import SimulatedClock
 from clauseway.sandbox.traffic.replay import Progress, ReplayReport, replay
-from clauseway.sandbox.traffic.trace import parse_trace, read_sample
 from clauseway.sandbox.traffic.traffic import SELLERS, PlannedRequest, plan
+from clauseway.sandbox.traffic.traffic_trace import parse_trace, read_sample
 from clauseway.values import InvalidInput, Problem
 
 

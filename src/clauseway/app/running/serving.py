@@ -47,7 +47,7 @@ from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.settings import Settings
-from clauseway.gateway.routing.checks import check
+from clauseway.gateway.routing.plan_checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.basis import Acceptance
@@ -313,7 +313,7 @@ def _start_pages(
     log = options.home.logs / "pages.log"
     return start(
         "the pages",
-        "clauseway.app.running.pages",
+        "clauseway.app.running.pages_process",
         [*arguments, *clock],
         log,
         # Not as an argument: those are shown to every user of the machine.

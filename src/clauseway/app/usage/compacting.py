@@ -24,11 +24,11 @@ from clauseway.files import written_whole
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.compaction import Merged, compact, drop_before
-from clauseway.storage.lake.files import INTENTS, USAGE, every_file, files_of, kept_from
+from clauseway.storage.lake.file_list import INTENTS, USAGE, every_file, files_of, kept_from
 from clauseway.storage.lake.hourly_sums import Usage, replace_day, usage_by
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.records import days_of, records
 from clauseway.storage.lake.rollups import scan
+from clauseway.storage.lake.usage_records import days_of, records
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
 # A query that listed a file before it was merged may still be reading it: none takes longer.

@@ -9,11 +9,11 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
-from clauseway.gateway.process.conditions import KINDS, read_conditions
+from clauseway.gateway.process.home_damage import KINDS, read_conditions
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses, Spool
 from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight
-from clauseway.storage.lake.files import seen_files
+from clauseway.storage.lake.file_list import seen_files
 from clauseway.values import Interval, InvalidInput, Problem, day_after
 
 

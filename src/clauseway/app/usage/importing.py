@@ -26,18 +26,17 @@ from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import lake_locked, open_lake
-from clauseway.exchange.usage.files import check_format, format_of, read_usage
 from clauseway.exchange.usage.focus import BillNames
-from clauseway.exchange.usage.reports import Reported, keepable
+from clauseway.exchange.usage.reported_rows import Reported, keepable
+from clauseway.exchange.usage.usage_files import check_format, format_of, read_usage
 from clauseway.metering import Bounds, Flaw, Used, examine
-from clauseway.metering.checks import content_of, is_imported
-from clauseway.metering.checks import fields as known_fields
+from clauseway.metering.usage_rules import content_of, is_imported
+from clauseway.metering.usage_rules import fields as known_fields
 from clauseway.storage.control.schema import IMPORTED, LET_OUT
 from clauseway.storage.lake import imports
-from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, used_table
-from clauseway.storage.lake.files import USAGE, files_of, kept_from
+from clauseway.storage.lake.file_list import USAGE, files_of, kept_from
 from clauseway.storage.lake.imports import ImportedFile, ImportedRow, identity_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.quarantine import (
@@ -50,6 +49,7 @@ from clauseway.storage.lake.quarantine import (
     held,
     hold,
 )
+from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.staging import Placed, Repeat, Staging
 from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of, start_of_day_ns
 

@@ -12,7 +12,7 @@ from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault
-from clauseway.storage.lake.files import LakeFile, every_file, seen_files
+from clauseway.storage.lake.file_list import LakeFile, every_file, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 

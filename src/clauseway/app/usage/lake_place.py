@@ -15,7 +15,7 @@ from clauseway.app.opening.locks import locked
 from clauseway.files import PRIVATE, write_whole
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.storage.lake.files import LakeFile, every_file
+from clauseway.storage.lake.file_list import LakeFile, every_file
 from clauseway.storage.lake.lake import METADATA, PUBLISHED, Lake
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store

@@ -22,7 +22,7 @@ from clauseway.app.usage.damages import conditions
 from clauseway.app.usage.sealing import lake_locked, note_missing, open_lake, seal
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
-from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
+from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
 from clauseway.storage.books.losses import (
     ESTIMATES,
@@ -37,12 +37,12 @@ from clauseway.storage.books.losses import (
     accept,
 )
 from clauseway.storage.books.one_copy import one_copy_periods
-from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, every_file, files_of
+from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_file, files_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import accept_file, heal
+from clauseway.storage.lake.sealed_batches import Range
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after
 
 ESTIMATES_SPOOL = "estimate"

@@ -25,11 +25,11 @@ from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
 from clauseway.storage.books.one_copy import OneCopyPeriod, record_one_copy
 from clauseway.storage.customers.leases import Lease
-from clauseway.storage.lake.batches import UsageBatch
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.storage.lake.files import LakeFile, lost_files
+from clauseway.storage.lake.file_list import LakeFile, lost_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import day_of
 
 # Records in one Parquet file: large enough to compress well, small enough that sealing takes little

@@ -11,8 +11,8 @@ from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.faults import end_of
 from clauseway.cli.gateway.signals import set_on, stop_on_signals
+from clauseway.cli.machine_faults import end_of
 from clauseway.cli.money.basis import say_recorded
 
 

@@ -14,9 +14,9 @@ from clauseway.app.running.snippets import snippets_for
 from clauseway.app.running.up import ASSUMPTIONS, Night, fresh_home, night, play, settle_night, stay
 from clauseway.cli import options
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.faults import end_of
 from clauseway.cli.gateway.replay_progress import ReplayDisplay, counts_table
 from clauseway.cli.gateway.signals import stop_on_signals
+from clauseway.cli.machine_faults import end_of
 from clauseway.cli.money.settle import Assume
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.output import counted, print_json

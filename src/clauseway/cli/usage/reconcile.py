@@ -18,7 +18,7 @@ from clauseway.cli.beside_text import cents, signed
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import held_agreements, held_prices
 from clauseway.cli.output import counted
-from clauseway.exchange.focus.rows import COSTS
+from clauseway.exchange.focus.bill_rows import COSTS
 from clauseway.exchange.usage.focus import VERSIONS_READ
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine
 from clauseway.values import round_together

@@ -13,7 +13,7 @@ from itertools import chain, combinations, permutations
 from clauseway.agreement import Agreement, FactRegister, Licence, suppose
 from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative, RevenueShareTerm
 from clauseway.catalog import Catalog
-from clauseway.decisions.tables.table import Sheet
+from clauseway.decisions.tables.decision_table import Sheet
 
 # Of more events, each two are supposed on the first day alone.
 _TOGETHER_MAX = 3

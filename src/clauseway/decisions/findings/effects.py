@@ -42,7 +42,7 @@ from clauseway.decisions.findings.coming import (
 )
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act
-from clauseway.decisions.tables.table import DecisionTable, Sheet
+from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
 # Combinations of readings multiply. A text with more has enough to fix in the first of them.

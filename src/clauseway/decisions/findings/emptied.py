@@ -20,7 +20,7 @@ from clauseway.decisions.engine import decide_act
 from clauseway.decisions.findings.coming import bears_on, situation_of, supposing, suppositions
 from clauseway.decisions.findings.effects import choices_of_readings, readings_named
 from clauseway.decisions.rights import given_by_right
-from clauseway.decisions.tables.table import DecisionTable, Sheet
+from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
 # A term and one of the actions that it grants.

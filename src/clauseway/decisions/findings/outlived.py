@@ -18,7 +18,7 @@ from clauseway.decisions.engine import decide_act
 from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.forbidding import inside
 from clauseway.decisions.rights import lost_rights
-from clauseway.decisions.tables.table import DecisionTable, Sheet
+from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import FOREVER, KnownAt
 
 # An exclusivity, an action that it reserves, and a product of it.

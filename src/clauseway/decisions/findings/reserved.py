@@ -27,7 +27,7 @@ from clauseway.decisions.engine import decide_act, host_of
 from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.forbidding import cite_forbidding_terms, inside, stands
 from clauseway.decisions.reach import Act
-from clauseway.decisions.tables.table import DecisionTable, Sheet
+from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
 # An exclusivity, an action that it reserves, and a product of it.

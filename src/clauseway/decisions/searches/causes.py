@@ -14,7 +14,7 @@ from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX
 from clauseway.decisions.decision import Outcome, Reason
 from clauseway.decisions.parts import Names
 from clauseway.decisions.several import AskedAgreement, JointSide, own_options
-from clauseway.decisions.tables.table import Verdict
+from clauseway.decisions.tables.decision_table import Verdict
 from clauseway.values import Citation
 
 Answering = Callable[[Names], Verdict]

@@ -23,8 +23,8 @@ from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_readings
 from clauseway.decisions.searches.causes import Answering, Causes
 from clauseway.decisions.several import AskedAgreement, JointSide
+from clauseway.decisions.tables.decision_table import DecisionTable, Verdict
 from clauseway.decisions.tables.domain import all_questions
-from clauseway.decisions.tables.table import DecisionTable, Verdict
 from clauseway.values import KnownAt
 
 

@@ -28,8 +28,8 @@ from clauseway.decisions.several import (
     silence,
     unnamed_in,
 )
+from clauseway.decisions.tables.decision_table import DecisionTable, Verdict
 from clauseway.decisions.tables.domain import all_questions, names_sellers
-from clauseway.decisions.tables.table import DecisionTable, Verdict
 from clauseway.values import Interval, KnownAt
 
 # The names that an agreement must know to state anything about a question.

@@ -20,8 +20,8 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_name, check_readings, region_problems
+from clauseway.decisions.tables.decision_table import DecisionTable, Verdict
 from clauseway.decisions.tables.domain import all_questions
-from clauseway.decisions.tables.table import DecisionTable, Verdict
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 
 # Each choice of readings needs its own walk, which takes about a tenth of a second over the whole

@@ -3,7 +3,7 @@ batched (arrays).
 
 There is one type, `TYPE`, with one writer: another home imports the events that this program
 exports as the same records. `source` and `id` identify an event, so the same event again is the
-same usage. `data` holds the fields by which usage is imported (`metering.checks`), units by name
+same usage. `data` holds the fields by which usage is imported (`metering.usage_rules`), units by name
 under `units`; an event that we wrote (`SOURCE`) is identified by its request and attempt. Events of
 other types are skipped unless their data hold units.
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from clauseway.exchange.usage.reports import Reported, json_values
+from clauseway.exchange.usage.reported_rows import Reported, json_values
 from clauseway.metering import Status, Unit
 
 TYPE = "org.clauseway.usage.v1"

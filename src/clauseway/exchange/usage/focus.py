@@ -26,7 +26,7 @@ from clauseway.catalog import Catalog
 from clauseway.catalog.cloud_names import CLOUD_NAMES
 from clauseway.exchange.cells import plain
 from clauseway.exchange.usage.parquet_rows import check_names, parquet_rows
-from clauseway.exchange.usage.reports import Reported, keepable
+from clauseway.exchange.usage.reported_rows import Reported, keepable
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN, WHOLES_OF
 from clauseway.values import BadNumber, exact_product, read_decimal

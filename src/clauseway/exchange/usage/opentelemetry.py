@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from clauseway.catalog.cloud_names import CLOUD_NAMES
-from clauseway.exchange.usage.reports import (
+from clauseway.exchange.usage.reported_rows import (
     Malformed,
     Reported,
     json_values,
@@ -25,7 +25,7 @@ from clauseway.exchange.usage.reports import (
     object_of,
 )
 from clauseway.metering import Unit
-from clauseway.metering.checks import fields
+from clauseway.metering.usage_rules import fields
 
 SOURCE = "opentelemetry"
 _TOKENS = "gen_ai.client.token.usage"

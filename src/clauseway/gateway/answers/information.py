@@ -16,7 +16,7 @@ from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import response
 from clauseway.gateway.wire.operations import Operation, UnderstoodRequest

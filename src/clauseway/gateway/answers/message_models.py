@@ -13,7 +13,7 @@ import msgspec
 from clauseway.gateway.answers.information import query_of, whole_number
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.errors import response
 from clauseway.gateway.wire.operations import BY_NAME

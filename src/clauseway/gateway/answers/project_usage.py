@@ -12,7 +12,7 @@ from clauseway.gateway.plan import UsageQuestion
 from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.transport.home_socket import ask
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.operations import OWN_USAGE

@@ -21,9 +21,9 @@ from clauseway.gateway.request.lifecycle import Prepared
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.selection import Selector, check_not_stored
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
-from clauseway.gateway.routing.rates import RateScale
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.routing.unit_rates import RateScale
 from clauseway.gateway.wire.batch_files import (
     BatchLine,
     LineSpan,

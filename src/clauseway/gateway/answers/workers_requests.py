@@ -17,7 +17,7 @@ from clauseway.gateway.answers.information import (
 from clauseway.gateway.request.explanations import as_json
 from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.transport.siblings import ask_siblings
 from clauseway.gateway.wire.operations import OWN_REQUESTS
 from clauseway.metering import RequestId

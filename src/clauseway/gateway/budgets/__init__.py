@@ -3,7 +3,7 @@ arguments.
 
     allowances    all limits and budgets of one process, by key; lives through changes of the plan
     windows       limits by the minute, as windows that slide
-    shares        this process's shares of such limits, where others keep them too
+    limit_shares  this process's shares of such limits, where others keep them too
     slices        this process's slices of budgets, spent and reserved
     leases        what is asked of the lease server, and its socket
     lease_server  the lease server that the present plan names

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from clauseway.gateway.budgets.leases import Ask, LeaseServer, Slice
-from clauseway.gateway.budgets.shares import SharedWindow
+from clauseway.gateway.budgets.limit_shares import SharedWindow
 from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, Former, shortest
 from clauseway.gateway.budgets.windows import Window, header_lines

@@ -36,7 +36,7 @@ from clauseway.gateway.request.selection import Selected, Selector
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection, Skipped
 from clauseway.gateway.routing.keys import secret_in
-from clauseway.gateway.routing.tables import Customer, RoutingTables
+from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Upload
 from clauseway.gateway.wire.capabilities import PLAIN, Needs

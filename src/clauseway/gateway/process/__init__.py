@@ -1,12 +1,13 @@
 """The process: sockets, signals, replacement of the plan, drain, and what it shows of itself.
 
-    server      the process from its start to its end
-    journals    its journal, opened, and ended where a dead process left it open; copying: its copy
-    presenting  credentials, handed to the targets that need them
-    control     the control socket; glance: the process at a glance, for the pages
-    reporting   what is worth a line; logs: events as lines
-    conditions  what is damaged or lost in the home
-    metrics     for Prometheus; telemetry: for OpenTelemetry; both are loaded when asked for
+    server          the process from its start to its end
+    journals        its journal, opened, and ended where a dead process left it open; journal_copy:
+                    its copy
+    presenting      credentials, handed to the targets that need them
+    control_socket  the control socket; glance: the process at a glance, for the pages
+    reporting       what is worth a line; logs: events as lines
+    home_damage     what is damaged or lost in the home
+    metrics         for Prometheus; telemetry: for OpenTelemetry; both are loaded when asked for
 
 Knows no request beyond its explanation.
 """

@@ -22,8 +22,8 @@ from prometheus_client.exposition import choose_encoder, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from clauseway.gateway.process.conditions import read_conditions
-from clauseway.gateway.process.control import answering
+from clauseway.gateway.process.control_socket import answering
+from clauseway.gateway.process.home_damage import read_conditions
 from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.request.counters import BUCKETS, Counters, CountersKey
 from clauseway.gateway.request.shared import Shared

@@ -34,8 +34,8 @@ from clauseway.gateway.plan.file import Opened, read_pieces
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import by_slices, whole
-from clauseway.gateway.process.control import serve_control
-from clauseway.gateway.process.copying import copy_journal
+from clauseway.gateway.process.control_socket import serve_control
+from clauseway.gateway.process.journal_copy import copy_journal
 from clauseway.gateway.process.journals import SpoolFactory, open_journal, recorded
 from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
@@ -46,11 +46,11 @@ from clauseway.gateway.request.shared import Shared, Watcher, Worker
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.opening import opening
 from clauseway.gateway.routing.quotas import Memory
-from clauseway.gateway.routing.tables import RoutingTables
+from clauseway.gateway.routing.routing_tables import RoutingTables
 from clauseway.gateway.routing.targets import CallTarget
-from clauseway.gateway.transport.endpoints import Endpoints
 from clauseway.gateway.transport.listener import Listener
 from clauseway.gateway.transport.tls import file_identity
+from clauseway.gateway.transport.upstream_endpoints import Endpoints
 from clauseway.spool import SpoolWriter
 from clauseway.values import InvalidInput, Problem
 

@@ -21,17 +21,17 @@ from clauseway.gateway.request.holds import Reservation
 from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, Reserved
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
-from clauseway.gateway.wire.answers import Stream
 from clauseway.gateway.wire.errors import without_our_names
+from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
-from clauseway.spool.format import TIER_CODE
+from clauseway.spool.segment_format import TIER_CODE
 
 _NO_LINES: list[bytes] = []
 _BUSY: Final = 429

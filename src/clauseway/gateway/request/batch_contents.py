@@ -7,8 +7,8 @@ Kept with the file's identifier, so that the file is not read a second time.
 import msgspec
 
 from clauseway.gateway.clouds.dialect import Call
-from clauseway.gateway.routing.rates import RateScale
 from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.routing.unit_rates import RateScale
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Buyer

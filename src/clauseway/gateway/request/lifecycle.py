@@ -42,7 +42,7 @@ from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_
 from clauseway.gateway.request.resources import End, Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, Reserved
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,

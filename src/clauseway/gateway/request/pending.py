@@ -15,7 +15,7 @@ from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 

@@ -16,10 +16,10 @@ import msgspec
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.request.attempt import Attempt
 from clauseway.gateway.request.issued import Hold, Issued
-from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import Reserved
-from clauseway.gateway.wire.answers import Stream
 from clauseway.gateway.wire.batch_files import Batching, Upload
+from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.made import Made, made_in
 from clauseway.gateway.wire.operations import FILES, State, UnderstoodRequest
 from clauseway.metering import Status

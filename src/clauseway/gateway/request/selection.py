@@ -14,7 +14,7 @@ from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
-from clauseway.gateway.routing.tables import Customer, header_line
+from clauseway.gateway.routing.routing_tables import Customer, header_line
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.capabilities import PLAIN, Needs

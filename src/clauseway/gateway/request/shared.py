@@ -18,7 +18,7 @@ from clauseway.gateway.request.holds import Holds
 from clauseway.gateway.request.in_flight import InFlight
 from clauseway.gateway.request.issued import IssuedIndex
 from clauseway.gateway.routing.health import RetryBudget
-from clauseway.gateway.routing.tables import RoutingTables
+from clauseway.gateway.routing.routing_tables import RoutingTables
 from clauseway.gateway.transport.timers import Wheel
 from clauseway.gateway.wire.errors import INTERNAL, OWN_FAULT
 from clauseway.spool import SpoolWriter

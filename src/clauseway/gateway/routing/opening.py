@@ -20,7 +20,7 @@ from clauseway.gateway.plan.file import (
     no_plan,
 )
 from clauseway.gateway.plan.steps import whole
-from clauseway.gateway.routing.checks import digest_problems, key_problems, plan_problems
+from clauseway.gateway.routing.plan_checks import digest_problems, key_problems, plan_problems
 from clauseway.metering import Ruling
 from clauseway.values import NOT_JSON, InvalidInput, Problem
 

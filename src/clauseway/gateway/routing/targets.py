@@ -13,9 +13,9 @@ from clauseway.gateway.credentials import STATIC
 from clauseway.gateway.plan import SpendCommitment, Target
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.quotas import Pace, Quota
-from clauseway.gateway.routing.rates import RateScale
 from clauseway.gateway.routing.strategies import NEVER_NS, CandidateStanding
 from clauseway.gateway.routing.tariffs import Tariffs
+from clauseway.gateway.routing.unit_rates import RateScale
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.operations import Destination, UnderstoodRequest

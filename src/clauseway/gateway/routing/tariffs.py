@@ -13,7 +13,7 @@ from itertools import product as every
 
 from clauseway.catalog import Capability
 from clauseway.gateway.plan import Prices, Target
-from clauseway.gateway.routing.rates import RateScale, envelope, highest
+from clauseway.gateway.routing.unit_rates import RateScale, envelope, highest
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER, ENDPOINTS
 from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK

@@ -1,7 +1,8 @@
 """Bytes in and out of the process: sockets, TLS and deadlines.
 
     listener     where clients come in; listening: ports that are taken at once or not at all
-    upstream     one connection to a cloud, and the pool of idle ones; endpoints: one per address
+    upstream     one connection to a cloud, and the pool of idle ones; upstream_endpoints: one per
+                 address
     tls          certificates, read again as they change
     timers       one lazy wheel for all deadlines
     siblings     questions to the other workers at the port

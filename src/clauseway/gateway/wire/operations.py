@@ -31,16 +31,16 @@ from clauseway.gateway.clouds.reports import (
     speech_units_in,
 )
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.wire.answers import (
+from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.escapes import text_bytes
+from clauseway.gateway.wire.event_streams import (
     Stream,
     chat_stream,
     message_stream,
     stored_chat_stream,
     typed_stream,
 )
-from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
-from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.message_errors import in_message_shape
 from clauseway.gateway.wire.message_requests import decode_messages
 from clauseway.gateway.wire.multipart import with_field

@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.sandbox.traffic.trace import TraceRequest
+from clauseway.sandbox.traffic.traffic_trace import TraceRequest
 from clauseway.values import start_of_day_ns
 
 OPENAI_CUSTOMER: Final = "openai-customer"

@@ -1,17 +1,17 @@
 """The lake: sealed usage as Parquet files: written, listed, merged, checked and read here.
 
-lake           the lake itself: batches sealed into it, its rows read
-batches        a batch as it is sealed; columns: its records as flat rows
-staging        rows on their way: on disk until all are there, then in order
-files          the list of the files, in the control database
-sealed_files   the files as readers find them; checked_rows: their rows, with checksums
-records        each attempt once, whatever was recorded twice
-query_engines  DuckDB in this process, or Spark over several
-rollups        usage summed by hour; hourly_sums: those sums in the control database
-stores         where files lie by name; object_store: S3 and what speaks its protocol
-compaction     small files merged, old ones dropped
-digests        files held against the digests they were sealed with
-lost_files     files accepted as lost, and read again once they are back
-imports        files that were read together, so that nothing is imported twice
-quarantine     impossible usage, until somebody corrects or drops it
+lake            the lake itself: batches sealed into it, its rows read
+sealed_batches  a batch as it is sealed; columns: its records as flat rows
+staging         rows on their way: on disk until all are there, then in order
+file_list       the list of the files, in the control database
+sealed_files    the files as readers find them; checked_rows: their rows, with checksums
+usage_records   each attempt once, whatever was recorded twice
+query_engines   DuckDB in this process, or Spark over several
+rollups         usage summed by hour; hourly_sums: those sums in the control database
+stores          where files lie by name; object_store: S3 and what speaks its protocol
+compaction      small files merged, old ones dropped
+digests         files held against the digests they were sealed with
+lost_files      files accepted as lost, and read again once they are back
+imports         files that were read together, so that nothing is imported twice
+quarantine      impossible usage, until somebody corrects or drops it
 """

@@ -25,10 +25,10 @@ from clauseway.metering import (
     Used,
     flaws_of_units,
 )
-from clauseway.metering.checks import UNITS_PER_REQUEST_MAX, UNITS_PER_ROW_MAX
 from clauseway.metering.units import CONTAINED_IN
-from clauseway.storage.lake.batches import UsageBatch
+from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX, UNITS_PER_ROW_MAX
 from clauseway.storage.lake.quarantine import Flawed
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import DAY_NS
 
 R = TypeVar("R", Intent, UsageRecord)

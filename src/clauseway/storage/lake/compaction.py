@@ -19,7 +19,7 @@ import pyarrow as pa
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault
-from clauseway.storage.lake.files import (
+from clauseway.storage.lake.file_list import (
     INTENTS,
     USAGE,
     LakeFile,

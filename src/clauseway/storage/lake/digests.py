@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.storage.lake.files import LakeFile
+from clauseway.storage.lake.file_list import LakeFile
 from clauseway.values import InvalidInput, Problem
 
 MISSING, CHANGED = "missing", "changed"

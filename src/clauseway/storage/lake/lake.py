@@ -24,9 +24,8 @@ from sqlalchemy import Connection, select, update
 from clauseway.files import force_folder, make_folder, written_whole
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, Overlap, Sealed
-from clauseway.storage.lake.batches import Range, UsageBatch
 from clauseway.storage.lake.columns import intent_table, sound_table
-from clauseway.storage.lake.files import (
+from clauseway.storage.lake.file_list import (
     INTENTS,
     USAGE,
     LakeFile,
@@ -38,10 +37,11 @@ from clauseway.storage.lake.files import (
 from clauseway.storage.lake.hourly_sums import Sums, add_sums, replace_day
 from clauseway.storage.lake.quarantine import hold
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
-from clauseway.storage.lake.records import days_of
 from clauseway.storage.lake.rollups import Summing, scan
+from clauseway.storage.lake.sealed_batches import Range, UsageBatch
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
+from clauseway.storage.lake.usage_records import days_of
 from clauseway.values import Interval
 
 # Writes in the transaction that commits a batch.

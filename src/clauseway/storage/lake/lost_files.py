@@ -18,18 +18,18 @@ import pyarrow as pa
 from sqlalchemy import Connection, insert, select, update
 
 from clauseway.metering import Status, Unit
-from clauseway.metering.checks import imported_id
 from clauseway.metering.endpoints import SUMMED as SUMMED_ENDPOINT
+from clauseway.metering.usage_rules import imported_id
 from clauseway.storage.books.losses import SUMMED, Loss
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import as_record
-from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.lake.files import ESTIMATE, USAGE, LakeFile, files_of, lost_files, retire
+from clauseway.storage.lake.file_list import ESTIMATE, USAGE, LakeFile, files_of, lost_files, retire
 from clauseway.storage.lake.hourly_sums import replace_day, sums_of
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.records import days_of
 from clauseway.storage.lake.rollups import scan
+from clauseway.storage.lake.sealed_batches import Range
+from clauseway.storage.lake.usage_records import days_of
 from clauseway.values import HOUR_NS, Interval, day_of
 
 _FILES = schema.lake_files.c

@@ -18,14 +18,14 @@ import pyarrow.compute as pc
 from ibis import _
 
 from clauseway.metering import SERVED, RequestId, Unit
-from clauseway.metering.checks import IMPORTED
+from clauseway.metering.usage_rules import IMPORTED
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.digests import LakeFault
-from clauseway.storage.lake.files import USAGE, LakeFile, files_of
+from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
 from clauseway.storage.lake.hourly_sums import DIMENSIONS, FIGURES, RollupRow, Sums
-from clauseway.storage.lake.records import is_served, once
 from clauseway.storage.lake.sealed_files import SealedFiles
+from clauseway.storage.lake.usage_records import is_served, once
 from clauseway.values import HOUR_NS, Interval, day_after, day_of
 
 _ROWS_IN_MEMORY = 20_000

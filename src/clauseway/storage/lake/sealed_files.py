@@ -21,7 +21,7 @@ from clauseway.storage.lake.digests import (
     faults_at_sight,
     faults_in,
 )
-from clauseway.storage.lake.files import LakeFile
+from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.stores import Store, make_folders
 
 # Objects asked for together: most of the time is waiting.

@@ -28,7 +28,7 @@ from clauseway.metering import Unit
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import USAGE_SCHEMA
-from clauseway.storage.lake.files import LakeFile
+from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.usage.priced import priced_once, sealed_usage

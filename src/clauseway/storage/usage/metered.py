@@ -12,8 +12,8 @@ from ibis import _
 from ibis.expr.types import Table
 
 from clauseway.metering import Unit
-from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
+from clauseway.metering.usage_rules import IMPORTED
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.usage.priced import priced_once, rows_of, sealed_usage, sums_many

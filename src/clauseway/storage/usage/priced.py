@@ -39,12 +39,12 @@ from clauseway.pricing import (
     Sale,
     UnknownPrice,
 )
-from clauseway.pricing.conditions import CONTEXT, HOUR
+from clauseway.pricing.price_conditions import CONTEXT, HOUR
 from clauseway.storage.lake.columns import USAGE_SCHEMA
-from clauseway.storage.lake.files import LakeFile
+from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine, held
-from clauseway.storage.lake.records import best_known, is_served, rows_in
+from clauseway.storage.lake.usage_records import best_known, is_served, rows_in
 from clauseway.values import (
     EPOCH_HOUR,
     HOUR_NS,

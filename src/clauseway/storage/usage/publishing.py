@@ -25,11 +25,11 @@ from ibis import _
 
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.digests import LakeDamaged
-from clauseway.storage.lake.files import USAGE, LakeFile, every_file, files_of
+from clauseway.storage.lake.file_list import USAGE, LakeFile, every_file, files_of
 from clauseway.storage.lake.lake import DATA_FILES, METADATA, PUBLISHED, Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.records import days_of, once
 from clauseway.storage.lake.stores import Store
+from clauseway.storage.lake.usage_records import days_of, once
 from clauseway.storage.usage.iceberg import (
     ADDED,
     DELETED,

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from clauseway.metering import RequestId
 from clauseway.metering.endpoints import batch_codes
 from clauseway.storage.lake.checked_rows import read_rows
-from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, files_of
+from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, files_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import DAY_NS
 

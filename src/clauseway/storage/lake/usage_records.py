@@ -16,7 +16,7 @@ from ibis.expr.types import BooleanValue, NumericValue, Table
 from clauseway.metering import SERVED, Unit
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import LATER
-from clauseway.storage.lake.files import USAGE, LakeFile, files_of
+from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
 from clauseway.storage.lake.query_engines import read_files
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.values import Interval, day_after

@@ -1,7 +1,7 @@
 """The pages' process: the contexts of the pages, read from the agreement, the control database and
 the gateway's counts.
 
-`python -m clauseway.app.running.pages --home H` serves them until its parent is gone. The key that
+`python -m clauseway.app.running.pages_process --home H` serves them until its parent is gone. The key that
 the snippets show is read from standard input, if there is one.
 """
 
@@ -368,7 +368,7 @@ async def _serve(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the pages until told to stop."""
-    parser = argparse.ArgumentParser(prog="clauseway.app.running.pages")
+    parser = argparse.ArgumentParser(prog="clauseway.app.running.pages_process")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(

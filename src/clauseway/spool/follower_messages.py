@@ -32,7 +32,7 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final, NamedTuple
 
-from clauseway.spool.format import ACKNOWLEDGED_AT, ACKNOWLEDGED_END
+from clauseway.spool.segment_format import ACKNOWLEDGED_AT, ACKNOWLEDGED_END
 
 VERSION: Final = 1
 MAGIC: Final = b"CLWCOPY\0"

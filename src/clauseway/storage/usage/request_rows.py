@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clauseway.storage.lake.checked_rows import read_rows
-from clauseway.storage.lake.files import INTENTS, USAGE, files_of
+from clauseway.storage.lake.file_list import INTENTS, USAGE, files_of
 from clauseway.storage.lake.lake import Lake
 
 RequestRow = Mapping[str, Any]

@@ -28,7 +28,7 @@ from clauseway.exchange.usage.focus import (
     scale_of,
 )
 from clauseway.exchange.usage.parquet_rows import RepeatedColumns
-from clauseway.exchange.usage.reports import keepable
+from clauseway.exchange.usage.reported_rows import keepable
 from clauseway.ledger.reconciliation import (
     ADJUSTMENTS,
     CORRECTIONS,

@@ -17,7 +17,7 @@ from clauseway.exchange.usage.cloudevents import read_cloudevents
 from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
 from clauseway.exchange.usage.opentelemetry import read_opentelemetry
 from clauseway.exchange.usage.parquet_rows import RepeatedColumns, parquet_rows
-from clauseway.exchange.usage.reports import Reported
+from clauseway.exchange.usage.reported_rows import Reported
 from clauseway.values import InvalidInput, Problem
 
 FORMATS = ("focus", "cloudevents", "opentelemetry", "parquet")
