@@ -15,6 +15,7 @@ The suite runs 200 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is 
     stories     what a seed makes of actors and faults, from begin to judgement
     laws        what holds in every story
     actors      homes with their gateways, clouds, clients
+    bookkeeping a story's month, settled at its end by production code
     planted     bugs that the laws have to see, and one that they cannot
     hunting     many seeds, and the search for a planted bug
     seams       the table of what is virtual below production code
@@ -27,5 +28,6 @@ The suite runs 200 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is 
 What is not simulated: SQLite stands in for the database's server, with transactions that are whole or not at all; the
 kills of `tests/storage` and `tests/app` find its real faults. Within a process nothing happens but where it waits, so
 races of real threads are not found here. Bytes that a disk has forced stay as they are; `tests/spool` damages them.
-Settlement is not run: its months are the laws of `tests/ledger` and `tests/app`. The choice is docs/choices/0142.
+Settling takes longer than a story: every fifth one's month is settled, closed and settled again. The choice is
+docs/choices/0142.
 """

@@ -31,7 +31,7 @@ from .network import Network, VirtualListener
 from .world import Machine, Process, World
 
 HASH_KEY: Final = "5a" * 32
-MODEL, PRODUCT = "gpt-5.4", "api.stateless"
+MODEL = PRODUCT = "gpt-5.4"
 INPUT_PRICE, OUTPUT_PRICE = 2_500_000, 15_000_000
 SECRET: Final = "f" * 32
 FOLLOWER_PORT: Final = 8410
@@ -84,7 +84,7 @@ def plan_of(terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying
     """Return the plan of a home's gateways: every cloud permitted, in order."""
     targets = tuple(
         Target(
-            label=Deployment(f"{cloud}-1", cloud, "openai", "eastus", PRODUCT, MODEL), dialect="openai",
+            label=Deployment(f"{cloud}-1", cloud, "openai", "koreacentral", PRODUCT, MODEL), dialect="openai",
             url=f"http://{cloud}:80/v1", auth=Auth(kind="bearer", secret=f"sk-{cloud}"),
             input_price=INPUT_PRICE, output_price=OUTPUT_PRICE, output_tokens_max=400,
         )
@@ -419,6 +419,17 @@ class Clients:
                 task.add_done_callback(self._tasks.discard)
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def come_again(self, requests: int) -> None:
+        """Ask a few more, one after the other, once all others have been answered."""
+
+        async def ask() -> None:
+            for _ in range(requests):
+                await self._ask()
+
+        self.process = process_of(
+            self._stage.world, self._stage.network, self._stage.world.machine("outside"), "late clients", ask
+        )
 
     async def _ask(self) -> None:
         world, chance = self._stage.world, self._stage.world.chance

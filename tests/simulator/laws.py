@@ -5,6 +5,7 @@ Ground truth is what clouds answered and what clients got; nothing of it comes f
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +14,10 @@ from sqlalchemy import select
 
 from clauseway.gateway.budgets.allowances import KeyAllowance
 from clauseway.gateway.request.attempt import Attempt
+from clauseway.ledger import balances
+from clauseway.ledger.journal import Entry
 from clauseway.metering import RequestId, Status
+from clauseway.metering.records import IS_ESTIMATE, SERVED
 from clauseway.spool import SpoolWriter
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses
@@ -22,6 +26,7 @@ from clauseway.storage.customers.leases import Lease, LeaseRequest, Leases, Leas
 from clauseway.storage.lake.file_list import INTENTS, USAGE, files_of
 
 from .actors import INPUT_PRICE, OUTPUT_PRICE, Answer, BudgetTerms, CloudCall, Gateway, Terms, VirtualHome
+from .bookkeeping import INPUT_USD, OUTPUT_USD, RATE, Settled
 from .seams import Replaced
 from .world import SECOND, Process, World
 
@@ -34,15 +39,20 @@ LIMITS: Final = "limits are held over all gateways"
 FENCED: Final = "a lease that is over stays over, and an old word moves none"
 STREAMS: Final = "every answer ends, as an answer or as an error"
 CLOCKS: Final = "usage keeps the instant of its event, and that of its record"
+SETTLED: Final = "what is settled is what clouds' own logs say, to the cent"
+CAPPED: Final = "the cap is never exceeded"
+REPEATED: Final = "who settles again gets the same bytes"
 SERVES: Final = "what is whole again serves again"
 FAULTS: Final = "no process ends by a fault of its own"
 LAWS: Final = (
-    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, SERVES, FAULTS
+    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, SETTLED, CAPPED, REPEATED,
+    SERVES, FAULTS,
 )  # fmt: skip
 
 # Beside the 50 ms for which an intent may wait: a commit before it and its own, on a disk that is slow.
 _COVERED_S: Final = 0.050 + 0.1
 _MINUTE_NS: Final = 60 * SECOND
+_CENT: Final = Decimal("0.01")
 
 
 class Begun(NamedTuple):
@@ -156,6 +166,7 @@ class Records(NamedTuple):
     losses: list[Loss]
     budgets: dict[str, int]
     unreadable: list[str]
+    entries: list[Entry]
 
     @classmethod
     def read(cls, control: Control, homes: Sequence[VirtualHome], budgets: dict[str, int]) -> "Records":
@@ -177,7 +188,7 @@ class Records(NamedTuple):
                     unreadable.append(path.name)
         with control.reading() as connection:
             leases = [_read(row) for row in connection.execute(select(schema.leases))]
-        return cls(rows[USAGE], rows[INTENTS], leases, Losses(control).all(), budgets, unreadable)
+        return cls(rows[USAGE], rows[INTENTS], leases, Losses(control).all(), budgets, unreadable, control.entries())
 
 
 class Ending(NamedTuple):
@@ -190,6 +201,7 @@ class Ending(NamedTuple):
     calls: list[CloudCall]
     answers: list[Answer]
     gateways: list[Gateway]
+    settled: Settled | None = None
 
 
 def judge(ending: Ending) -> None:
@@ -371,6 +383,61 @@ def _clocks(ending: Ending) -> Iterator[str]:
             yield f"{row['request_id']} was recorded at {each.wall_ns}, by its row at {row['recorded_ns']}"
 
 
+def _settled(ending: Ending) -> Iterator[str]:
+    settled = ending.settled
+    if settled is None:
+        return
+    if not ending.records.losses:
+        yield from (f"a settlement was refused: {refusal}" for refusal in settled.refusals)
+    if not settled.settlements:
+        return
+    by_cloud: dict[str, Decimal] = defaultdict(Decimal)
+    for cloud, amount in _sales(ending):
+        by_cloud[cloud] += amount
+    base = sum(by_cloud.values(), Decimal(0))
+    due = min((base * RATE).quantize(_CENT, ROUND_HALF_EVEN), settled.cap)
+    if settled.stated != due:
+        yield f"clouds' logs come to {base} USD and so to {due}, the statements to {settled.stated}"
+    lines = {line.cloud: line.base for share in settled.shares for line in share.lines}
+    if lines != by_cloud and not settled.is_closed:
+        yield f"clouds' logs say {dict(by_cloud)}, the statement {lines}"
+    posted = balances(ending.records.entries)
+    owed = -sum((amount for account, amount in posted.items() if account.kind == "payable"), Decimal(0))
+    if owed != due:
+        yield f"due are {due}, and {owed} are posted"
+
+
+def _sales(ending: Ending) -> Iterator[tuple[str, Decimal]]:
+    """Yield what was sold, by cloud: by the cloud's own log, or by the gateway's estimate of an answer that broke."""
+    calls = {call.upstream_id: call for call in ending.calls}
+    for row in ending.records.usage:
+        if row["status"] not in SERVED:
+            continue
+        units = row["input_tokens"], row["output_tokens"]
+        if row["status"] not in IS_ESTIMATE:
+            call = calls[row["upstream_id"]]
+            units = call.input_tokens, call.output_tokens
+        yield row["cloud"], units[0] * INPUT_USD + units[1] * OUTPUT_USD
+
+
+def _capped(ending: Ending) -> Iterator[str]:
+    settled = ending.settled
+    if settled is None or not settled.settlements:
+        return
+    if settled.stated > settled.cap:
+        yield f"{settled.stated} are stated, and the cap is {settled.cap}"
+    for settlement in settled.settlements:
+        for share in settlement.shares:
+            assert share.cap is not None
+            if share.cap.consumed_before + share.cap.consumed > settled.cap:
+                yield f"{share.cap.consumed_before} and {share.cap.consumed} of a cap of {settled.cap} are consumed"
+
+
+def _repeated(ending: Ending) -> Iterator[str]:
+    if ending.settled is not None and len(set(ending.settled.statements)) > 1:
+        yield "settled again, the statement is another one"
+
+
 Violations = Callable[[Ending], Iterator[str]]
 _JUDGES: Final[tuple[tuple[str, Violations], ...]] = (
     (ACKNOWLEDGED, _acknowledged),
@@ -381,4 +448,7 @@ _JUDGES: Final[tuple[tuple[str, Violations], ...]] = (
     (FENCED, _fenced),
     (STREAMS, _streams),
     (CLOCKS, _clocks),
+    (SETTLED, _settled),
+    (CAPPED, _capped),
+    (REPEATED, _repeated),
 )

@@ -12,7 +12,21 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from .laws import ACKNOWLEDGED, BUDGETS, CLOCKS, COVERED, FAULTS, FENCED, LIMITS, NOWHERE, RETURNED, STREAMS
+from .laws import (
+    ACKNOWLEDGED,
+    BUDGETS,
+    CAPPED,
+    CLOCKS,
+    COVERED,
+    FAULTS,
+    FENCED,
+    LIMITS,
+    NOWHERE,
+    REPEATED,
+    RETURNED,
+    SETTLED,
+    STREAMS,
+)  # fmt: skip
 from .seams import Replaced
 
 
@@ -135,6 +149,23 @@ BUGS = (
     Bug(
         "a batch is sealed from its segment's begin again", "clauseway.app.usage.sealing:_seal_segment",
         "first = lake.control.sealed_to(place.spool or registered.spool, place.segment)", "first = 0", FAULTS, 0,
+    ),
+    Bug(
+        "a day's charges are kept although usage of it came late", "clauseway.app.books.day_charges:DayCharges._name",
+        "named(_FORMAT, day, batches,", "named(_FORMAT, day,", SETTLED, 4,
+    ),
+    Bug(
+        "a line that is settled again is posted whole", "clauseway.ledger.accruals:_accrual",
+        "held = balances(before)", "held = balances(())", SETTLED, 4,
+    ),
+    Bug(
+        "a share is not clipped at its cap", "clauseway.ledger.sharing:Sharing._clip",
+        "return share if self.limit is None else min(share, self.limit)", "return share", CAPPED, 4,
+    ),
+    Bug(
+        "a settlement keeps the instant at which it was made", "clauseway.app.books.settling:Settler._inputs_of",
+        "or _known_at(self._lake, self._opened, self._prices, days.end)", "or str(KnownAt(time.time_ns()))",
+        REPEATED, 4,
     ),
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from clauseway.storage.customers.leases import usd
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 
 from .actors import Answer, BudgetTerms, Clients, Cloud, CloudCall, Customer, Gateway, Stage, Terms, VirtualHome
+from .bookkeeping import Bookkeeper
 from .disks import Disks, DiskTrouble
 from .laws import SERVES, Ending, Records, Watch, judge
 from .network import Network
@@ -38,6 +39,9 @@ class Moment(NamedTuple):
     part: str
     end: str
 
+
+# Settling takes longer than the story: every fifth is settled, and settled again after so many requests that come late.
+_BOOKS_OF_EVERY, _LATE = 5, 3
 
 _MOMENTS: Final = (
     Moment("a segment begins", "open", "/spools/", ".seg"),
@@ -97,6 +101,7 @@ class _Story:
         self.answers: list[Answer] = []
         self.homes: list[VirtualHome] = []
         self.clouds: list[Cloud] = []
+        self.keeps_books = seed % _BOOKS_OF_EVERY == _BOOKS_OF_EVERY - 1
         self.is_mended = False  # from its end on no fault happens any more
 
     @property
@@ -378,16 +383,22 @@ class _Story:
         for gateway in self.gateways:
             if not gateway.serves:
                 world.breaks(SERVES, f"{gateway.name} does not serve")
+        bookkeeper = Bookkeeper(self.stage, self.homes) if self.keeps_books else None
+        if bookkeeper is not None:
+            bookkeeper.begin()
+            self.clients.come_again(_LATE)
+            self._until(lambda: not self.clients.process.alive, 45.0)
         for home in self.homes:
             home.stops = True
         self._until(lambda: not any(home.is_up for home in self.homes), 30.0)
         for home in self.homes:
             if home.is_up:
                 world.breaks(SERVES, f"{home.name} does not stop")
+        settled = None if bookkeeper is None else bookkeeper.end()
         control = Control.open(_ADDRESS)
         records = Records.read(control, self.homes, {budget.id: budget.amount for budget in self.terms.budgets})
         control.close()
-        judge(Ending(world, self.watch, self.terms, records, self.calls, self.answers, self.gateways))
+        judge(Ending(world, self.watch, self.terms, records, self.calls, self.answers, self.gateways, settled))
 
     def _until(self, is_so: Callable[[], bool], seconds_max: float) -> None:
         """Let time pass until something is so, or for so long."""
