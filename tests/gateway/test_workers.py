@@ -37,6 +37,7 @@ from clauseway.app.customers.allowances import GivenScope, set_limit
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import gateways
 from clauseway.app.running.processes import Child
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
 from clauseway.app.usage.sealing import open_lake, seal
@@ -244,6 +245,25 @@ def test_a_killed_worker_loses_nothing_and_the_other_serves_on(team: Team) -> No
     assert {status for _, status in records} <= {Status.COMPLETE, Status.LOST, Status.INTERRUPTED_ESTIMATED}
     places = [place for journal in team.home.gateway_journals() for place in spool.positions(journal)]
     assert all(place.closed for place in places)
+
+
+def test_a_key_is_revoked_while_a_worker_is_started_again(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with team.running():
+        key_id, survivor, killed = team.key_id, team.client_of(1), team.workers[0]
+        assert survivor.get("/v1/models").status_code == 200
+        monkeypatch.setattr(gateways, "_MODULE", "late_gateway")
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        monkeypatch.setenv("GATE", str(gate))
+        os.kill(killed.pid, signal.SIGKILL)
+        with gate.open("wb"):  # which another process reads from now on: the one that is started
+            revoke_key(team.home, key_id)
+            eventually(lambda: survivor.get("/v1/models").status_code == 401)
+            assert killed.pid in {child.pid for child in team.workers}, "the other one still waits"
+        assert team.client_of(0).get("/v1/models").status_code == 401
 
 
 def test_a_limit_holds_over_workers_that_die(team: Team) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
-from clauseway.app.running.processes import Child, run, start
+from clauseway.app.running.processes import Child, Meanwhile, nothing, run, start
 from clauseway.app.usage.journals import register_spool
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.issued import ISSUED_FILE
@@ -39,6 +39,7 @@ class Gateways:
         # By number: each worker is one process with a journal of its own.
         self._workers: dict[int, tuple[Child, Path]] = {}
         self._leaving: list[tuple[Child, Path]] = []
+        self._reloads = 0
 
     def listen(self, host: str, port: int | None, settings: Settings) -> int:
         """Open the port, once for each worker, and the one for figures; return the number of the
@@ -64,6 +65,7 @@ class Gateways:
         """Have all workers read the plan, which was replaced, now. What of its settings takes a
         restart holds once they are replaced."""
         self._settings = settings
+        self._reloads += 1
         for child in self:
             child.reload()
 
@@ -82,23 +84,24 @@ class Gateways:
         """Return the first worker that has died, or None while all run."""
         return next((child for child in self if not child.running), None)
 
-    def start_again(self, dead: Child) -> None:
+    def start_again(self, dead: Child, meanwhile: Meanwhile = nothing) -> None:
         """Start a worker in the place of one that died: it ends what is open in that one's journal.
-        Raise InvalidInput, ChildFailed."""
+        Until it is ready, `meanwhile` is called again and again. Raise InvalidInput, ChildFailed."""
         for number, (child, journal) in self._workers.items():
             if child is dead:
                 dead.stop()
-                self._workers[number] = self._started(number, journal)
+                self._workers[number] = self._started(number, journal, meanwhile)
                 return
         raise AssertionError(f"{dead.name} is no worker")
 
-    def replace_all(self) -> None:
+    def replace_all(self, meanwhile: Meanwhile = nothing) -> None:
         """Start another process for each worker; the former one serves until that is ready, then
-        takes no new connections and leaves when its open requests have ended. Raise InvalidInput,
-        ChildFailed: then the former ones stay."""
+        takes no new connections and leaves when its open requests have ended. Until each is ready,
+        `meanwhile` is called again and again. Raise InvalidInput, ChildFailed: then the former ones
+        stay."""
         self._open_metrics()
         for number, (former, journal) in list(self._workers.items()):
-            self._workers[number] = self._started(number, self._free_journal())
+            self._workers[number] = self._started(number, self._free_journal(), meanwhile)
             former.ask_to_leave()
             self._leaving.append((former, journal))
 
@@ -126,8 +129,10 @@ class Gateways:
         if self._metrics is not None:
             self._metrics.close()
 
-    def _started(self, number: int, journal: Path) -> tuple[Child, Path]:
-        home = self._home
+    def _started(
+        self, number: int, journal: Path, meanwhile: Meanwhile = nothing
+    ) -> tuple[Child, Path]:
+        home, reloads = self._home, self._reloads
         if journal.is_dir():
             spool.set_fenced_aside(journal)
         register_spool(home, journal)
@@ -151,7 +156,17 @@ class Gateways:
             arguments += ["--metrics-listener", str(passed[-1])]
         name = "the gateway" if self._count == 1 else f"worker {number} of the gateway"
         log = home.logs / f"{journal.name}.log"
-        child = start(name, _MODULE, [*arguments, *self._clock], log, passed=passed)
+        child = start(
+            name,
+            _MODULE,
+            [*arguments, *self._clock],
+            log,
+            passed=passed,
+            meanwhile=meanwhile,
+        )
+        # It may have read the plan that stood there before.
+        if self._reloads != reloads:
+            child.reload()
         try:
             register_spool(home, journal)  # again: now it has the segment that this gateway writes
         except BaseException:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,15 @@ _LEAVE_TIMEOUT_S = 15.0
 _NOT_INSTALLED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'$")
 
 PAGES_PORT = 8401
+# How soon a change or a dead process is seen: a revoked key is refused within a second.
+LOOK_EVERY_S = 0.25
+
+# What a parent goes on with while it waits for a child.
+Meanwhile = Callable[[], None]
+
+
+def nothing() -> None:
+    """Nothing to go on with."""
 
 
 class ChildFailed(Exception):
@@ -96,8 +105,10 @@ def start(
     *,
     secret: str = "",
     passed: Sequence[int] = (),
+    meanwhile: Meanwhile = nothing,
 ) -> Child:
-    """Start `python -m module` and wait until it is ready. Its errors go to `log`.
+    """Start `python -m module` and wait until it is ready, calling `meanwhile` again and again. Its
+    errors go to `log`.
 
     It gets the descriptors `passed` under their numbers. It reads `secret` from its standard input:
     a command line can be read by every user of the machine.
@@ -122,7 +133,7 @@ def start(
     os.close(read_end)
     _write_secret(process, secret)
     try:
-        ready = _wait_ready(name, process, log)
+        ready = _wait_ready(name, process, log, meanwhile)
     except BaseException:
         process.kill()
         process.wait()
@@ -150,17 +161,22 @@ def _write_secret(process: subprocess.Popen[bytes], secret: str) -> None:
         stdin.write(secret.encode())
 
 
-def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+def _wait_ready(
+    name: str, process: subprocess.Popen[bytes], log: Path, meanwhile: Meanwhile
+) -> dict[str, Any]:
     assert process.stdout is not None
     deadline = time.monotonic() + READY_TIMEOUT_S
     line = b""
     # A child writes one line of JSON once it listens, or exits.
     while not line.endswith(b"\n"):
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+        if left <= 0:
             raise ChildFailed(
                 f"{name} was not ready within {READY_TIMEOUT_S:.0f} s; its log is {log}"
             )
+        if not select.select([process.stdout], [], [], min(left, LOOK_EVERY_S))[0]:
+            meanwhile()
+            continue
         part = os.read(process.stdout.fileno(), 65536)
         if not part:
             if missing := _missing_library(log):

@@ -42,7 +42,17 @@ from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.gateways import Gateways
 from clauseway.app.running.plan_inputs import InputsState, PlanInputs, state_of
 from clauseway.app.running.planning import compile_plan, write_plan
-from clauseway.app.running.processes import PAGES_PORT, Child, ChildFailed, moved, on_port, start
+from clauseway.app.running.processes import (
+    LOOK_EVERY_S,
+    PAGES_PORT,
+    Child,
+    ChildFailed,
+    Meanwhile,
+    moved,
+    nothing,
+    on_port,
+    start,
+)
 from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.gateway.plan import Plan
@@ -59,8 +69,6 @@ _COMMITMENTS = "clauseway.app.running.commitments"
 _SEALING = "clauseway.app.usage.sealing"
 # A lake lags behind the spool by this much at most.
 _SEAL_EVERY_S = 15.0
-# How soon a change or a dead process is seen: a revoked key is refused within a second.
-_LOOK_EVERY_S = 0.25
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
 _MERGE_EVERY_S = 3600.0
 _LOOPBACK = "127.0.0.1"
@@ -99,7 +107,7 @@ class Served(msgspec.Struct):
     pages: Child
     gateway_url: str
     pages_url: str
-    start_pages: Callable[[], Child]
+    start_pages: Callable[[Meanwhile], Child]
     # A request that its deployments may serve.
     sample: Sample
     # Usual ports that were taken, each a sentence.
@@ -113,13 +121,14 @@ class Served(msgspec.Struct):
         """Return the first of them that has died, or None while all run."""
         return self.gateways.dead() or (None if self.pages.running else self.pages)
 
-    def start_again(self, dead: Child) -> None:
-        """Start a process in the place of one that died. Raise InvalidInput, ChildFailed."""
+    def start_again(self, dead: Child, meanwhile: Meanwhile) -> None:
+        """Start a process in the place of one that died, calling `meanwhile` until it is ready.
+        Raise InvalidInput, ChildFailed."""
         if dead is not self.pages:
-            self.gateways.start_again(dead)
+            self.gateways.start_again(dead, meanwhile)
             return
         dead.stop()
-        self.pages = self.start_pages()
+        self.pages = self.start_pages(meanwhile)
 
     def stop(self) -> None:
         """Stop all: the pages first, because they read what the gateway tells."""
@@ -278,7 +287,9 @@ def _served(
         pages=pages,
         gateway_url=gateway_url,
         pages_url=f"http://{_LOOPBACK}:{pages_port}/",
-        start_pages=lambda: _start_pages(options, pages_port, clock, gateway_url, sample),
+        start_pages=lambda meanwhile: _start_pages(
+            options, pages_port, clock, gateway_url, sample, meanwhile
+        ),
         sample=sample,
         notes=moved("the pages", options.pages_port, PAGES_PORT, pages_port),
     )
@@ -297,6 +308,7 @@ def _start_pages(
     clock: tuple[str, ...],
     gateway_url: str,
     sample: Sample,
+    meanwhile: Meanwhile = nothing,
 ) -> Child:
     arguments = [
         *("--home", str(options.home.root)),
@@ -318,6 +330,7 @@ def _start_pages(
         log,
         # Not as an argument: those are shown to every user of the machine.
         secret=options.snippet_key,
+        meanwhile=meanwhile,
     )
 
 
@@ -340,24 +353,29 @@ def keep(
     process dies again and again (which one).
 
     A change that cannot be loaded is passed to `report`. Sealing has a thread of its own: a revoked
-    key and a process that died do not wait for it.
+    key and a process that died do not wait for it; and a change does not wait for a process that
+    starts.
     """
-    reviving = Reviving(served, report)
     inputs = PlanInputs(options.home, partial(_inputs_of, options), served.inputs, report)
     with ThreadPoolExecutor(1, "upkeep") as thread, contextlib.closing(inputs):
         rounds = Rounds(options.home, report, thread)
-        while not signals.stop.wait(_LOOK_EVERY_S):
-            if (dead := served.dead()) and not reviving.start_again(dead):
-                return dead
-            served.gateways.reap(report)
+
+        def take_over_changes() -> None:
             if inputs.changed() or signals.reload.is_set():
                 # Cleared first: a signal that comes meanwhile asks for another take-over.
                 signals.reload.clear()
                 _take_over(options, served, report)
+
+        reviving = Reviving(served, report, take_over_changes)
+        while not signals.stop.wait(LOOK_EVERY_S):
+            if (dead := served.dead()) and not reviving.start_again(dead):
+                return dead
+            served.gateways.reap(report)
+            take_over_changes()
             if signals.replace.is_set():
                 signals.replace.clear()
                 try:
-                    served.gateways.replace_all()
+                    served.gateways.replace_all(take_over_changes)
                     report("The gateway's processes were replaced.")
                 except (InvalidInput, ChildFailed, ModuleNotFoundError, DBAPIError) as error:
                     report(f"The gateway's processes were not all replaced: {error}")
@@ -382,8 +400,8 @@ def _take_over(options: ServeOptions, served: Served, report: Callable[[str], No
 class Reviving:
     """Starts processes again that died, unless one dies again and again."""
 
-    def __init__(self, served: Served, report: Callable[[str], None]) -> None:
-        self._served, self._told = served, report
+    def __init__(self, served: Served, report: Callable[[str], None], meanwhile: Meanwhile) -> None:
+        self._served, self._told, self._meanwhile = served, report, meanwhile
         self._ends_s: dict[str, deque[float]] = {}
         self._waiting = ""
 
@@ -403,7 +421,7 @@ class Reviving:
             return False
         code = dead.exit_code
         try:
-            self._served.start_again(dead)
+            self._served.start_again(dead, self._meanwhile)
         except DBAPIError as error:
             ends_s.pop()  # not counted: the database was down, not the process
             self._tell_once(f"{dead.name} ended ({code}) and waits for the database: {error}")
