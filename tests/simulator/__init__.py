@@ -28,6 +28,7 @@ The suite runs 200 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is 
 What is not simulated: SQLite stands in for the database's server, with transactions that are whole or not at all; the
 kills of `tests/storage` and `tests/app` find its real faults. Within a process nothing happens but where it waits, so
 races of real threads are not found here. Bytes that a disk has forced stay as they are; `tests/spool` damages them.
-Settling takes longer than a story: every fifth one's month is settled, closed and settled again. The choice is
+Settling takes longer than a story: every fifth one's month is settled, closed and settled again. In another fifth a
+key is revoked; plans are made of the keys in the database, and not of an agreement and a configuration. The choice is
 docs/choices/0142.
 """

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -9,8 +10,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from clauseway.app.customers.keys import revoke_key
 from clauseway.app.customers.leasing import lease_server
+from clauseway.app.customers.tenants import tenancy_for_plan
 from clauseway.app.opening.home import Home
+from clauseway.app.running.plan_inputs import InputsState, PlanInputs
+from clauseway.app.running.planning import write_plan
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Plan, RateLimit, Route, Target
@@ -57,6 +62,14 @@ class Customer(NamedTuple):
     def secret(self) -> str:
         return f"sk-{self.name}"
 
+    @property
+    def key_id(self) -> str:
+        return f"key_{self.name}"
+
+    @property
+    def digest(self) -> str:
+        return digest(bytes.fromhex(HASH_KEY), self.secret.encode()).hex()
+
 
 class BudgetTerms(NamedTuple):
     """A budget of an organisation, perhaps for one cloud only; its amount in picodollars."""
@@ -92,8 +105,8 @@ def plan_of(terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying
     )  # fmt: skip
     keys = tuple(
         Key(
-            digest=digest(bytes.fromhex(HASH_KEY), customer.secret.encode()).hex(), organisation=customer.name,
-            project="search", key_id=f"key_{customer.name}", seller="openai", segment="direct",
+            digest=customer.digest, organisation=customer.name,
+            project="search", key_id=customer.key_id, seller="openai", segment="direct",
             limits=customer.limits, budgets=customer.budgets,
         )
         for customer in terms.customers
@@ -150,8 +163,15 @@ class Gateway:
 
     def stop(self) -> None:
         """Ask it to stop, as SIGTERM does."""
+        self._signal(Server.stop)
+
+    def reload(self) -> None:
+        """Ask it to read its plan anew, as SIGHUP does."""
+        self._signal(Server.reload)
+
+    def _signal(self, handler: Callable[[Server], None]) -> None:
         if self.is_up and self.server is not None and self.process is not None and self.process.loop is not None:
-            self.process.loop.call_soon(self.server.stop)
+            self.process.loop.call_soon(handler, self.server)
 
 
 class VirtualHome:
@@ -165,6 +185,8 @@ class VirtualHome:
         self.gateways = [Gateway(stage, self, number) for number in range(workers)]
         self.stops = False
         self.terms, self._clouds = terms, clouds
+        self._copying = Copying()
+        self.follows_keys = False  # those of the database: else the plan stays as it is
 
     def prepare(self, address: str, copying: Copying, lake: Path | None) -> None:
         """Write what a home has before it serves. Homes that share a database share the place of the `lake`."""
@@ -176,8 +198,11 @@ class VirtualHome:
             self.home.lake.symlink_to(lake)
         self.home.database_address.write_text(address)
         self.home.identity()
-        plan = plan_of(self.terms, self._clouds, str(self.home.lease_socket), copying)
-        self.home.plan.write_bytes(b"".join(encode_plan(plan)))
+        self._copying = copying
+        self.home.plan.write_bytes(b"".join(encode_plan(self._plan())))
+
+    def _plan(self) -> Plan:
+        return plan_of(self.terms, self._clouds, str(self.home.lease_socket), self._copying)
 
     @property
     def is_up(self) -> bool:
@@ -204,6 +229,10 @@ class VirtualHome:
     def _serve(self) -> None:
         world = self.stage.world
         next_round_s = 0.0
+        if self.follows_keys:
+            self._take_over()
+            assert world.current is not None
+            world.thread(world.current, self._follow_keys)
         while not self.stops:
             for gateway in self.gateways:
                 if not gateway.is_up:
@@ -217,6 +246,31 @@ class VirtualHome:
         while any(gateway.is_up for gateway in self.gateways):
             world.pause(0.5)
         self._seal()
+
+    def _follow_keys(self) -> None:
+        """Look for changes as `serve` does, and have the gateways read the plan made of them."""
+        world = self.stage.world
+        inputs = PlanInputs(self.home, self._inputs, None, lambda text: world.note(f"{self.name}: {text[:60]}"))
+        while True:
+            world.pause(0.25)
+            if inputs.changed():
+                try:
+                    self._take_over()
+                except Exception as error:
+                    if not _is_operating_fault(error):
+                        raise
+                    world.note(f"{self.name} could not take over: {type(error).__name__}")
+
+    def _inputs(self) -> InputsState:
+        return InputsState((tenancy_for_plan(self.home),), {})
+
+    def _take_over(self) -> None:
+        accepted = {key.key_id for key in tenancy_for_plan(self.home).keys}
+        plan = self._plan()
+        keys = tuple(key for key in plan.keys if key.key_id in accepted)
+        write_plan(msgspec.structs.replace(plan, keys=keys), self.home.plan)
+        for gateway in self.gateways:
+            gateway.reload()
 
     def _seal(self) -> None:
         """Seal as a served home's upkeep does: what cannot be sealed now is tried again."""
@@ -242,6 +296,24 @@ class VirtualHome:
 
 def _is_operating_fault(error: Exception) -> bool:
     return isinstance(error, (OSError, DBAPIError, InvalidInput))
+
+
+def revoke(stage: Stage, home: VirtualHome, customer: Customer, revoked: dict[str, int]) -> Process:
+    """Revoke a customer's key, again and again until it is done; it is written down since when it is."""
+
+    def run() -> None:
+        while True:
+            try:
+                revoke_key(home.home, customer.key_id)
+                break
+            except Exception as error:
+                if not _is_operating_fault(error):
+                    raise
+                stage.world.pause(1.0)
+        revoked[customer.name] = stage.world.now_ns
+        stage.world.note(f"{customer.key_id} is revoked")
+
+    return stage.world.spawn(home.machine, f"{home.name}/operator", run)
 
 
 def follow(stage: Stage, machine: Machine, folder: Path) -> Process:
@@ -394,6 +466,7 @@ class Answer(msgspec.Struct):
     input_tokens: int = -1
     output_tokens: int = -1
     body: bytes = b""
+    customer: str = ""
 
 
 class Clients:
@@ -438,6 +511,7 @@ class Clients:
         answer = Answer(f"t{len(self.answers)}", gateway.name, world.now_ns)
         self.answers.append(answer)
         customer = chance.choice(self._favoured if chance.random() < 0.5 else self._terms.customers)
+        answer.customer = customer.name
         streams, patience_s = chance.random() < 0.5, 25.0
         leaves = chance.random() < 0.08
         if leaves:

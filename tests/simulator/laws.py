@@ -39,19 +39,22 @@ LIMITS: Final = "limits are held over all gateways"
 FENCED: Final = "a lease that is over stays over, and an old word moves none"
 STREAMS: Final = "every answer ends, as an answer or as an error"
 CLOCKS: Final = "usage keeps the instant of its event, and that of its record"
+REVOKED: Final = "a key that was revoked serves nobody after three seconds"
 SETTLED: Final = "what is settled is what clouds' own logs say, to the cent"
 CAPPED: Final = "the cap is never exceeded"
 REPEATED: Final = "who settles again gets the same bytes"
 SERVES: Final = "what is whole again serves again"
 FAULTS: Final = "no process ends by a fault of its own"
 LAWS: Final = (
-    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, SETTLED, CAPPED, REPEATED,
-    SERVES, FAULTS,
+    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, REVOKED, SETTLED, CAPPED,
+    REPEATED, SERVES, FAULTS,
 )  # fmt: skip
 
 # Beside the 50 ms for which an intent may wait: a commit before it and its own, on a disk that is slow.
 _COVERED_S: Final = 0.050 + 0.1
 _MINUTE_NS: Final = 60 * SECOND
+# A look at the database, a plan written and read; on a real machine it is well within a second.
+_REVOKED_NS: Final = 3 * SECOND
 _CENT: Final = Decimal("0.01")
 
 
@@ -78,6 +81,7 @@ class Watch:
         self.ended: dict[tuple[str, str, int], int] = {}
         self._heard: dict[tuple[str, str, int], tuple[int, int]] = {}
         self.failed: set[Process] = set()  # whose journal failed: nothing is promised of what was not written yet
+        self.revoked: dict[str, int] = {}  # by customer: since when somebody was told that the key is revoked
         self.troubled: list[tuple[int, int, str]] = []  # from, until, machine: when nothing was promised there
 
     def install(self, replaced: Replaced) -> None:
@@ -383,6 +387,25 @@ def _clocks(ending: Ending) -> Iterator[str]:
             yield f"{row['request_id']} was recorded at {each.wall_ns}, by its row at {row['recorded_ns']}"
 
 
+def _revoked(ending: Ending) -> Iterator[str]:
+    """Of a home that was well for so long, no gateway serves by an older plan."""
+    by_name = {gateway.name: gateway.home.name for gateway in ending.gateways}
+    for answer in ending.answers:
+        home, well_since_ns = by_name[answer.gateway], answer.sent_ns - _REVOKED_NS
+        revoked_ns = ending.watch.revoked.get(answer.customer)
+        if revoked_ns is None or answer.status != 200 or revoked_ns > well_since_ns:
+            continue
+        has_parent = any(
+            process.name == f"{home}/parent"
+            and process.began_ns <= well_since_ns
+            and (process.alive or process.ended_ns > answer.sent_ns)
+            for process in ending.world.pids.values()
+        )
+        if has_parent and not ending.watch.excused(home, well_since_ns, answer.sent_ns):
+            late_s = (answer.sent_ns - revoked_ns) / SECOND
+            yield f"{answer.gateway} served {answer.tag} {late_s:.1f} s after {answer.customer}'s key was revoked"
+
+
 def _settled(ending: Ending) -> Iterator[str]:
     settled = ending.settled
     if settled is None:
@@ -448,6 +471,7 @@ _JUDGES: Final[tuple[tuple[str, Violations], ...]] = (
     (FENCED, _fenced),
     (STREAMS, _streams),
     (CLOCKS, _clocks),
+    (REVOKED, _revoked),
     (SETTLED, _settled),
     (CAPPED, _capped),
     (REPEATED, _repeated),

@@ -24,6 +24,7 @@ from .laws import (
     NOWHERE,
     REPEATED,
     RETURNED,
+    REVOKED,
     SETTLED,
     STREAMS,
 )  # fmt: skip
@@ -149,6 +150,14 @@ BUGS = (
     Bug(
         "a batch is sealed from its segment's begin again", "clauseway.app.usage.sealing:_seal_segment",
         "first = lake.control.sealed_to(place.spool or registered.spool, place.segment)", "first = 0", FAULTS, 0,
+    ),
+    Bug(
+        "a gateway stays with the plan that it began with", "clauseway.gateway.process.server:Server._look_at_plan",
+        "if self._read_again or file_identity(self._options.plan) != self._plan_seen:", "if False:", REVOKED, 18,
+    ),
+    Bug(
+        "a revoked key is still accepted", "clauseway.storage.control.control:Control.keys",
+        "if not with_revoked:", "if False:", REVOKED, 18,
     ),
     Bug(
         "a day's charges are kept although usage of it came late", "clauseway.app.books.day_charges:DayCharges._name",

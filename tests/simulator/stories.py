@@ -13,11 +13,11 @@ import msgspec
 import pyarrow
 
 from clauseway.gateway.plan.settings import Copying
-from clauseway.storage import Control
+from clauseway.storage import ApiKey, Control
 from clauseway.storage.customers.leases import usd
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 
-from .actors import Answer, BudgetTerms, Clients, Cloud, CloudCall, Customer, Gateway, Stage, Terms, VirtualHome
+from .actors import Answer, BudgetTerms, Clients, Cloud, CloudCall, Customer, Gateway, Stage, Terms, VirtualHome, revoke
 from .bookkeeping import Bookkeeper
 from .disks import Disks, DiskTrouble
 from .laws import SERVES, Ending, Records, Watch, judge
@@ -40,8 +40,11 @@ class Moment(NamedTuple):
     end: str
 
 
-# Settling takes longer than the story: every fifth is settled, and settled again after so many requests that come late.
-_BOOKS_OF_EVERY, _LATE = 5, 3
+# Stories that have more than the others, by the last digit of their seed: in these a key is revoked …
+_KEYS_REVOKED: Final = (5, 8)
+# … and these are settled, which takes longer than the story, and again after so many requests that come late.
+_SETTLED: Final = (4, 9)
+_LATE: Final = 3
 
 _MOMENTS: Final = (
     Moment("a segment begins", "open", "/spools/", ".seg"),
@@ -101,7 +104,8 @@ class _Story:
         self.answers: list[Answer] = []
         self.homes: list[VirtualHome] = []
         self.clouds: list[Cloud] = []
-        self.keeps_books = seed % _BOOKS_OF_EVERY == _BOOKS_OF_EVERY - 1
+        self.keeps_books = seed % 10 in _SETTLED
+        self.revokes_keys = seed % 10 in _KEYS_REVOKED
         self.is_mended = False  # from its end on no fault happens any more
 
     @property
@@ -176,6 +180,14 @@ class _Story:
             tenants.set_limit(
                 Limit(id=limit, organisation=organisation, requests_per_minute=count, tokens_per_minute=0, created_ns=1)
             )
+        if self.revokes_keys:
+            for customer in self.terms.customers:
+                control.add_key(
+                    ApiKey(
+                        digest=customer.digest, key_id=customer.key_id, organisation=customer.name, project="search",
+                        seller="openai", segment="direct", created_ns=1,
+                    )
+                )  # fmt: skip
         control.close()
         world.machine("database")
         clouds = ("azure", "aws")
@@ -198,6 +210,7 @@ class _Story:
             )
             home.prepare(_ADDRESS, Copying(), lake)
             self.stage.disks.settle(machine)
+            home.follows_keys = self.revokes_keys
             self.homes.append(home)
         for home in self.homes:
             home.start()
@@ -218,8 +231,21 @@ class _Story:
             self.world.after(chance.uniform(0, lasts_s), chance.choice(self._faults()))
         for _ in range(chance.choice((0, 1, 1, 2))):
             self._await_moment()
+        if self.revokes_keys:
+            self._revoke_later(lasts_s)
         self.world.run_seconds(lasts_s)
         self.stage.disks.on_change.clear()
+
+    def _revoke_later(self, lasts_s: float) -> None:
+        """Have a customer's key revoked at some instant, while requests go on."""
+        customers = [each for each in self.terms.customers if each.name == self.terms.favourite]
+        home, customer = self._some_home(), self.chance.choice(customers or self.terms.customers)
+
+        def begin() -> None:
+            if not home.machine.is_off:
+                revoke(self.stage, home, customer, self.watch.revoked)
+
+        self.world.after(self.chance.uniform(0.0, lasts_s * 0.4), begin)
 
     def _await_moment(self) -> None:
         """Have a fault happen right after some change of a home's files, or a little later."""
