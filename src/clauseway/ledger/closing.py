@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.language.shares import RESTATEMENT, PaymentTerm
+from clauseway.agreement.language.shares import CORRECTION, RESTATEMENT, PaymentTerm
 from clauseway.ledger.assumptions import ESTIMATED
 from clauseway.ledger.settlement import (
     Disputed,
@@ -150,8 +150,8 @@ def late(
     """
     before = stated(closed, [change for change in reported if change.period == closed.period])
     differing = changes(closed, now, before, since, because)
-    again = [change for change in differing if _is_restated(change, closed, now)]
     latest = restatements[-1] if restatements else closed
+    again = [change for change in differing if _is_restated(change, closed, latest, now)]
     # A correction is due with the open month; a restatement is a statement of its own.
     return Late(
         closed=closed,
@@ -160,10 +160,14 @@ def late(
     )
 
 
-def _is_restated(change: StatementChange, closed: Settlement, now: Settlement) -> bool:
-    """True if a change restates its period, by what the agreement says of the share now."""
-    says = {share.term: share.late for share in (*closed.shares, *now.shares)}
-    return bool(closed.receipt) and says[change.term] == RESTATEMENT
+def _is_restated(
+    change: StatementChange, closed: Settlement, latest: Settlement, now: Settlement
+) -> bool:
+    """True if a change restates its period, by what the agreement says of the share now, or said
+    of it last."""
+    says = {share.term: share.late for share in (*closed.shares, *latest.shares, *now.shares)}
+    # A share that came by a correction and went again stands on no statement of the period.
+    return bool(closed.receipt) and says.get(change.term, CORRECTION) == RESTATEMENT
 
 
 def never_closed(period: Interval, inputs: Inputs) -> Settlement:
@@ -440,7 +444,8 @@ def _causes(
         return ["usage of a month before the first that was closed"]
     causes = []
     was, is_ = (_days_and_rate(settlement, new.term) for settlement in (closed, now))
-    moved = was[0] != is_[0]
+    # A share without days on either came since the close and went again.
+    moved = was[0] != is_[0] or not is_[0]
     if moved:
         causes.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
     # The days are the same: a figure, a reading or the text gave the share another rate.

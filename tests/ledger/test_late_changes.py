@@ -1,0 +1,272 @@
+"""What became known after a month was closed: what is booked for it, and the causes that it is told with."""
+
+from datetime import date
+from decimal import Decimal as D
+
+import msgspec
+import pytest
+from share_tables import INPUTS, at, cited, month, settled, share, sold
+
+from clauseway.agreement.language.definitions import Figure
+from clauseway.agreement.language.shares import RevenueShare, Tier
+from clauseway.ledger import (
+    Assumption,
+    RevenueLine,
+    Settlement,
+    StatementChange,
+    changes,
+    corrected,
+    late,
+    never_closed,
+    stated,
+    summary_of,
+    uncounted,
+)
+from clauseway.ledger.assumptions import ESTIMATED, OURS
+from clauseway.ledger.closing import Late
+from clauseway.ledger.settlement import Disputed
+
+APRIL = month("2026-04")
+SALES = [sold("04-02", "100.00")]
+A1 = share("A1.share")
+LINE = "A1.share|chat|rented|maker"
+
+
+def told(came: Late) -> tuple[list[str], list[str]]:
+    """The corrections, and the changes of a restatement: each line with what changes its amount."""
+    restated = () if came.restatement is None else came.restatement.changes
+    corrections, changed = ([f"{one.term} {one.amount:+}" for one in these] for these in (came.corrections, restated))
+    return corrections, changed
+
+
+def reported(*came: Late) -> list[StatementChange]:
+    return [
+        change for one in came for change in (*one.corrections, *(one.restatement.changes if one.restatement else ()))
+    ]
+
+
+def restatements(*came: Late) -> list[Settlement]:
+    return [one.restatement for one in came if one.restatement is not None]
+
+
+@pytest.mark.parametrize("how", ["correction", "restatement"])
+def test_a_share_that_came_after_the_close_and_went_again_is_taken_back(how: str) -> None:
+    """April is closed with A1. An amendment brings B1 in: 5 % of 100.00. Another takes it out again."""
+    b1 = share("B1.share", rate="5 %", late=how)
+    closed = settled(SALES, APRIL, A1)
+    came = late(closed, [], [], settled(SALES, APRIL, A1, b1))
+    went = late(closed, restatements(came), reported(came), settled(SALES, APRIL, A1))
+    nothing = list[str]()
+    expected = [(["B1.share +5.00"], nothing), (["B1.share -5.00"], nothing)]
+    if how == "restatement":
+        expected = [(restated, corrections) for corrections, restated in expected]
+    assert [told(came), told(went)] == expected
+    # A third look finds nothing more, and what was stated is what is due.
+    assert told(late(closed, restatements(came, went), reported(came, went), settled(SALES, APRIL, A1))) == ([], [])
+    after = stated(closed, reported(came, went))
+    assert {line: str(one.amount) for line, one in after.items()} == {
+        LINE: "20.00",
+        "B1.share|chat|rented|maker": "0.00",
+    }
+    [gone] = reported(went)
+    assert gone.causes == ("amended term: not in force any more",)
+
+
+RATE = {"rate": Figure(id="rate", value="20 %", standing="reported", citation=cited("rate"))}
+BY_FIGURE = share("A1.share", rate="rate")
+# 100.00 and what was known of it later.
+MORE = sold("04-03", "50.00")
+DEARER = sold("04-02", "120.00")
+CREDIT = at("04-02", 1, "C1", "-40.00")
+
+
+def april(*shares: RevenueShare, sales: tuple[RevenueLine, ...] = (SALES[0],), **known: object) -> Settlement:
+    """April on what is known of it: 100.00 sold, by A1, unless it is said otherwise."""
+    inputs = {name: known.pop(name) for name in ("agreement", "price_book", "facts", "readings") if name in known}
+    found = settled(sales, APRIL, *(shares or (A1,)), **known)  # type: ignore[arg-type]
+    return msgspec.structs.replace(found, inputs=msgspec.structs.replace(INPUTS, **inputs))
+
+
+UNTIL_15, FROM_10 = share(end=date(2026, 4, 16)), share(begin=date(2026, 4, 10))
+LOST = Assumption(name="lost-04-03", value="50.00", standing=ESTIMATED, text="", source="ann", accepted=True)
+OF_OURS = Assumption(name="remark", value="x", standing=OURS, text="", source="ann", accepted=False)
+BECAUSE = {
+    "agreement": "by ann (signed)", "prices": "by bob (list)", "rates": "by eve (ECB)",
+    "assumption:rate": "by ann (audit)", "reading:cap": "by ann (counsel)",
+}  # fmt: skip
+# April as it was closed · as it is known now → what changes its amount, and the causes.
+CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
+    (april(), april(sales=(SALES[0], MORE)), "+10.00", ["late usage: 1 request more"]),
+    (april(), april(sales=(SALES[0], MORE, MORE)), "+20.00", ["late usage: 2 requests more"]),
+    (april(sales=(SALES[0], MORE)), april(), "-10.00", ["late usage: 1 request less"]),
+    (april(), april(credited=[CREDIT]), "-8.00", ["credit or dispute: -40 of base"]),
+    (april(), april(disputed=[CREDIT]), "-8.00", ["credit or dispute: -40 of base", "a dispute was opened"]),
+    (april(disputed=[CREDIT]), april(), "+8.00", ["credit or dispute: +40 of base", "a dispute was resolved"]),
+    # Upheld: the sale stays out, and no more is at stake.
+    (april(disputed=[CREDIT]), april(credited=[CREDIT]), "+0.00", ["a dispute was resolved"]),
+    # The same requests for another charge: a price.
+    (april(), april(sales=(DEARER,)), "+4.00", ["new price known: +20 of base"]),
+    (april(), april(sales=(DEARER,), price_book="c"), "+4.00", ["another price book: +20 of base"]),
+    (april(), april(sales=(DEARER,), credited=[CREDIT]), "-4.00",
+     ["credit or dispute: -40 of base", "new price known: +20 of base"]),
+    # With late usage, what the price did is not told apart; without another book there is nothing to tell.
+    (april(), april(sales=(DEARER, MORE), price_book="c"), "+14.00",
+     ["late usage: 1 request more", "another price book"]),
+    (april(), april(sales=(DEARER, MORE)), "+14.00", ["late usage: 1 request more"]),
+    (april(BY_FIGURE, figures=RATE, assume=["rate"]), april(BY_FIGURE, figures=RATE, assume=["rate=25%"]), "+5.00",
+     ["assumption rate: 20 % → 25%"]),
+    (april(), april(share(rate="25 %")), "+5.00", ["another assumption"]),
+    (april(), april(share(rate="25 %"), agreement="c"), "+5.00", ["amended agreement"]),
+    (april(), april(share(rate="25 %"), readings={"cap": "b"}, agreement="c"), "+5.00", ["reading cap"]),
+    (april(readings={"cap": "a", "floor": "a"}), april(share(rate="25 %"), readings={"cap": "b", "floor": "a"}),
+     "+5.00", ["reading cap"]),
+    (april(), april(share(tiers=(Tier(above="USD 50", rate="30 %"),))), "+5.00", ["another assumption"]),
+    # Other days take their usage with them: it was not late.
+    (april(sales=(SALES[0], sold("04-20", "50.00"))), april(UNTIL_15, sales=(SALES[0], sold("04-20", "50.00"))),
+     "-10.00", ["amended term: in force on 2026-04-01 to 2026-04-15, no longer to 2026-04-30"]),
+    (april(UNTIL_15, sales=(SALES[0], sold("04-20", "50.00"))), april(sales=(SALES[0], sold("04-20", "50.00"))),
+     "+10.00", ["amended term: in force on 2026-04-01 to 2026-04-30, and not only to 2026-04-15"]),
+    (april(), april(FROM_10, facts="d"), "-20.00",
+     ["amended fact: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
+    (april(), april(FROM_10, facts="d", agreement="c"), "-20.00",
+     ["amended agreement: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
+    (april(), april(FROM_10, facts="d", readings={"cap": "b", "floor": "b"}), "-20.00",
+     ["reading cap; reading floor: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
+    (april(share("B1.share")), april(share("B1.share"), A1), "+20.00",
+     ["amended term: in force on 2026-04-01 to 2026-04-30, and was not"]),
+    (april(), april(share(end=date(2026, 4, 1))), "-20.00", ["amended term: not in force any more"]),
+    (april(sales=(SALES[0], sold("04-25", "50.00"))),
+     april(share(end=date(2026, 4, 11)), share(begin=date(2026, 4, 21)), sales=(SALES[0], sold("04-25", "50.00"))),
+     "-10.00", ["amended term: in force on 2026-04-01 to 2026-04-10 and 2026-04-21 to 2026-04-30, "
+                "not on 2026-04-01 to 2026-04-30"]),
+    # Its own base is the same: March had 50.00 and then 60.00, so less of the cap of 25.00 was left.
+    (april(share(cap="USD 25"), sales=(sold("03-02", "50.00"), SALES[0])),
+     april(share(cap="USD 25"), sales=(sold("03-02", "60.00"), SALES[0])),
+     "-2.00", ["earlier sales moved the cap, a tier, a floor or a cent"]),
+    (never_closed(APRIL, INPUTS), april(), "+20.00", ["usage of a month before the first that was closed"]),
+    # An estimate of lost usage that was accepted since.
+    (april(), msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(OF_OURS, LOST)), "+10.00",
+     ["usage was lost: lost-04-03 = 50.00, accepted by ann"]),
+    (msgspec.structs.replace(april(), assumptions=(LOST,)),
+     msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(LOST,)), "+10.00",
+     ["late usage: 1 request more"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("closed", "now", "amount", "causes"), CAUSES)
+def test_why_a_closed_line_changed(closed: Settlement, now: Settlement, amount: str, causes: list[str]) -> None:
+    found = [one for one in changes(closed, now, stated(closed)) if one.term == "A1.share"]
+    assert [(f"{one.amount:+}", list(one.causes)) for one in found if one.line == LINE] == [(amount, causes)]
+    # Told once, nothing differs any more.
+    assert changes(closed, now, stated(closed, changes(closed, now, stated(closed)))) == []
+
+
+# The same, with who changed an input and why.
+REASONS: list[tuple[Settlement, Settlement, str]] = [
+    (april(), april(sales=(DEARER,), price_book="c"),
+     "price book by bob (list); exchange rates by eve (ECB): +20 of base"),
+    (april(), april(share(rate="25 %"), agreement="c"), "amended agreement by ann (signed)"),
+    (april(), april(share(rate="25 %"), readings={"cap": "b"}), "reading cap by ann (counsel)"),
+    (april(BY_FIGURE, figures=RATE, assume=["rate"]), april(BY_FIGURE, figures=RATE, assume=["rate=25%"]),
+     "assumption rate: 20 % → 25% by ann (audit)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("closed", "now", "cause"), REASONS)
+def test_who_changed_an_input_and_why(closed: Settlement, now: Settlement, cause: str) -> None:
+    [change] = changes(closed, now, stated(closed), because=BECAUSE)
+    assert change.causes == (cause,)
+    # Counted from the last statement, whose inputs are the present ones, nobody changed an agreement or a book since.
+    [again] = changes(closed, now, stated(closed), now.inputs, BECAUSE)
+    assert "ann (signed)" not in again.causes[0]
+    assert "bob" not in again.causes[0]
+
+
+def test_a_line_of_disputed_sales_alone_is_stated_with_what_is_at_stake() -> None:
+    at_stake = Disputed(
+        term="A1.share", payer="maker", payee="host", line="A1.share|minimum|2026-04|", amount=D("3.00"),
+        citation=cited("A1.share"),
+    )  # fmt: skip
+    closed = april()
+    disputed = msgspec.structs.replace(closed, disputed=(at_stake,))
+    line = stated(disputed)["A1.share|minimum|2026-04|"]
+    assert [str(each) for each in (line.amount, line.disputed, line.base, line.requests)] == ["0", "3.00", "0", "0"]
+    [change] = changes(closed, disputed, stated(closed))
+    assert [str(each) for each in (change.amount, change.old_disputed, change.new_disputed)] == ["0", "0", "3.00"]
+    assert change.causes == ("a dispute was opened",)
+
+
+FIRST = settled([SALES[0], MORE], APRIL, share(late="restatement"))
+SECOND = settled([SALES[0], MORE], APRIL, share(late="restatement"), credited=[CREDIT])
+
+
+def test_what_restatements_changed_is_due_once() -> None:
+    """April: closed at 20.00, restated to 30.00 by late usage and to 22.00 by a credit of 40.00."""
+    closed = settled(SALES, APRIL, share(late="restatement"))
+    one = late(closed, [], [], FIRST)
+    two = late(closed, restatements(one), reported(one), SECOND)
+    summaries = [summary_of(each) for each in restatements(one, two)]
+    [net] = uncounted([summary_of(closed)], summaries)
+    assert (str(net.old), str(net.new), net.old_requests, net.new_requests) == ("20.00", "22.00", 1, 2)
+    assert (net.old_base, net.new_base, net.old_adjusted, net.new_adjusted) == (D(100), D(110), D(0), D(-40))
+    assert net.causes == ("late usage: 1 request more", "credit or dispute: -40 of base")
+    # May counted the first as due: June is owed the second alone.
+    may = summary_of(corrected(settled([], month("2026-05"), A1), [], [], uncounted([], summaries[:1])))
+    [rest] = uncounted([may], summaries)
+    assert (str(rest.old), str(rest.new), rest.old_requests, rest.new_requests) == ("30.00", "22.00", 2, 2)
+    assert (rest.old_base, rest.new_base, rest.old_adjusted, rest.new_adjusted) == (D(150), D(110), D(0), D(-40))
+    assert rest.causes == ("credit or dispute: -40 of base",)
+    june = summary_of(corrected(settled([], month("2026-06"), A1), [], [], [rest]))
+    assert uncounted([may, june], summaries) == ()
+
+
+def test_a_dispute_that_changes_no_amount_is_told_by_a_restatement_too() -> None:
+    """All of the credit was in dispute when April was closed; then it was upheld."""
+    of = share(late="restatement")
+    closed = settled(SALES, APRIL, of, disputed=[CREDIT])
+    came = late(closed, [], [], settled(SALES, APRIL, of, credited=[CREDIT]))
+    [net] = uncounted([], [summary_of(each) for each in restatements(came)])
+    assert (str(net.amount), str(net.old_disputed), str(net.new_disputed)) == ("0.00", "8.00", "0")
+
+
+def test_a_restatement_keeps_the_shares_that_are_not_restated() -> None:
+    """A1 restates, B1 corrects. Late usage moves both; April's restatement has A1 anew and B1 as it was closed."""
+    a1, b1 = share("A1.share", late="restatement"), share("B1.share", rate="5 %")
+    closed, now = (settled(sales, APRIL, a1, b1, disputed=[CREDIT]) for sales in (SALES, [SALES[0], MORE]))
+    came = late(closed, [], [], now)
+    assert told(came) == (["B1.share +2.50"], ["A1.share +10.00"])
+    [restatement] = restatements(came)
+    assert [(one.term, str(one.amount)) for one in restatement.shares] == [("A1.share", "22.00"), ("B1.share", "3.00")]
+    assert [(one.term, str(one.amount)) for one in restatement.disputed] == [("B1.share", "2.00"), ("A1.share", "8.00")]
+    assert (restatement.restates, restatement.period) == (closed.receipt, APRIL)
+    # A further look at the same changes nothing.
+    assert told(late(closed, [restatement], reported(came), now)) == ([], [])
+    # A month that was never closed cannot be restated.
+    assert told(late(never_closed(APRIL, INPUTS), [], [], now)) == (["A1.share +22.00", "B1.share +5.50"], [])
+
+
+def test_the_receipt_covers_what_is_owed_for_closed_months() -> None:
+    may = settled([], month("2026-05"), A1)
+    [change] = changes(april(), april(sales=(SALES[0], MORE)), stated(april()))
+    one, other = corrected(may, [change], ["r2", "r1"]), corrected(may, [change], ["r1", "r2"])
+    assert one == other
+    assert one.inputs.closed == ("r1", "r2")
+    receipts = {
+        may.receipt,
+        one.receipt,
+        corrected(may, [], ["r1", "r2"]).receipt,
+        corrected(may, [change], []).receipt,
+    }
+    assert len(receipts) == 4
+
+
+def test_a_summary_names_what_was_accepted_as_it_is_given() -> None:
+    ours = {
+        name: Figure(id=name, value=value, standing="ours", citation=cited(name))
+        for name, value in (("wholesale", "100 %"), ("revenue-owner", "seller"))
+    }
+    assume = ["rate=25%", "wholesale=host:80%", "wholesale=reseller:70%"]
+    accepted = april(BY_FIGURE, figures=RATE | ours, assume=assume)
+    summary = summary_of(accepted)
+    assert summary.terms == ("A1.share",)
+    assert list(summary.accepted) == assume
