@@ -38,6 +38,13 @@ def test_a_credit_takes_nothing_from_other_days_places_or_products() -> None:
     assert base_of([*others, sold("05-17", "1.00")], [at("05-17", 9, "c", "-4.00")]) == D("15.00")
 
 
+def test_what_takes_nothing_back_is_left_out() -> None:
+    """3.00 were charged: the first takes 2.00, the second what is left, the third nothing."""
+    back = [at("05-17", 9, f"c-{number}", "-2.00") for number in range(3)]
+    taken = clipped(back, [sold("05-17", "3.00"), sold("05-18", "9.00")])
+    assert [(one.request_id, str(one.amount)) for one in taken] == [("c-0", "-2.00"), ("c-1", "-1.00")]
+
+
 AMOUNTS = st.decimals(min_value=0, max_value=100, places=2)
 
 

@@ -1,0 +1,129 @@
+"""The statement of a month by its lines: who sees which, what each rests on, the names that papers call them by."""
+
+from datetime import date
+from decimal import Decimal as D
+
+import msgspec
+import pytest
+from share_tables import at, cited, month, settled, share, sold
+
+from clauseway.agreement.language.definitions import Figure
+from clauseway.agreement.language.shares import ShareBase
+from clauseway.ledger import Settlement, StatementChange, corrected, statement_of
+from clauseway.ledger.statement import canonical_bytes, digest_of
+
+MAY = month("2026-05")
+FIGURES = {
+    name: Figure(id=name, value=value, standing=standing, citation=cited(name))
+    for name, value, standing in (
+        ("rate-a", "20 %", "reported"), ("cap-a", "USD 900", "reported"), ("rate-b", "5 %", "reported"),
+        ("wholesale", "100 %", "ours"), ("revenue-owner", "seller", "ours"),
+    )
+}  # fmt: skip
+# The maker owes the host 20 % under a cap and, until 20 May, 5 % more; the reseller owes the maker a tenth.
+A1 = share("A1.share", rate="rate-a", cap="cap-a")
+B1 = share("B1.share", rate="rate-b", end=date(2026, 5, 21), ended_by=cited("B9.ends"))
+R1 = share("R1.share", payer="reseller", payee="maker", rate="10 %", base=ShareBase(sellers=frozenset({"reseller"})))
+SALES = [sold("05-02", "100.00"), sold("05-03", "50.00", cloud="own"), sold("05-04", "30.00", seller="reseller")]
+
+
+def change(payer: str, payee: str, old: str, new: str, begin: str = "2026-04") -> StatementChange:
+    nothing, term = D(0), f"{payer[0].upper()}1.share"
+    return StatementChange(
+        period=month(begin), term=term, payer=payer, payee=payee, line=f"{term}|chat|own|maker",
+        old=D(old), new=D(new), old_base=D(25), new_base=D(40), old_requests=3, new_requests=5,
+        old_adjusted=nothing, new_adjusted=nothing, causes=("late usage",), citation=cited("X"),
+    )  # fmt: skip
+
+
+def settled_may() -> Settlement:
+    plain = settled(
+        SALES, MAY, A1, B1, R1, figures=FIGURES, assume=["rate-a", "cap-a", "rate-b"],
+        disputed=[at("05-02", 1, "D1", "-10.00")],
+    )  # fmt: skip
+    return corrected(
+        plain,
+        [change("maker", "host", "5.00", "8.00"), change("reseller", "maker", "1.00", "1.50")],
+        ["r1"],
+        [change("maker", "host", "8.00", "10.00", "2026-03")],
+    )
+
+
+MAKER_TO_HOST = [
+    "A1.share chat on own 50.00 × 0.2 = 10.00",
+    "A1.share chat on rented 90.00 × 0.2 = 18.00",
+    "B1.share chat on own 50.00 × 0.05 = 2.50",
+    "B1.share chat on rented 90.00 × 0.05 = 4.50",
+    "M1.share chat on own 15 × 0 = 3.00",
+    "M1.share chat on own 15 × 0 = 2.00",
+]
+RESELLER_TO_MAKER = ["R1.share chat on rented 30.00 × 0.1 = 3.00", "R1.share chat on own 15 × 0 = 0.50"]
+# A party → the lines that it sees, and what each direction comes to, with what is in dispute.
+SEEN = [
+    ("", MAKER_TO_HOST + RESELLER_TO_MAKER, ["maker host 40.00 (2.50)", "reseller maker 3.50 (0)"]),
+    ("maker", MAKER_TO_HOST + RESELLER_TO_MAKER, ["maker host 40.00 (2.50)", "reseller maker 3.50 (0)"]),
+    ("host", MAKER_TO_HOST, ["maker host 40.00 (2.50)"]),
+    ("reseller", RESELLER_TO_MAKER, ["reseller maker 3.50 (0)"]),
+    ("nobody", [], []),
+]
+
+
+@pytest.mark.parametrize(("party", "lines", "directions"), SEEN)
+def test_who_sees_which_lines(party: str, lines: list[str], directions: list[str]) -> None:
+    statement = statement_of(settled_may(), party)
+    assert [
+        f"{line.term} {line.product} on {line.cloud} {line.base} × {line.rate} = {line.amount}"
+        for line in statement.lines
+    ] == lines
+    assert [f"{one.payer} {one.payee} {one.total} ({one.disputed})" for one in statement.directions] == directions
+    assert sorted({(due.payer, due.payee) for due in statement.dues}) == sorted(
+        (one.payer, one.payee) for one in statement.directions
+    )
+
+
+def test_what_a_line_says_of_closed_months() -> None:
+    statement = statement_of(settled_may(), "host")
+    [direction] = statement.directions
+    assert [(line.corrects, line.restates, line.is_change, line.requests) for line in statement.lines] == [
+        ("", "", False, 1),
+        ("", "", False, 1),
+        ("", "", False, 1),
+        ("", "", False, 1),
+        ("2026-04", "", True, 2),
+        ("", "2026-03", True, 2),
+    ]
+    assert [len(part) for part in (direction.shares, direction.corrections, direction.restated)] == [2, 1, 1]
+    assert [str(line.days.begin) for line in statement.lines[-2:]] == ["2026-04-01", "2026-03-01"]
+
+
+def test_what_a_line_rests_on() -> None:
+    """Its share's own figures, and those of ours that hold for all; its clause, and what ended it."""
+    lines = {(line.term, line.cloud): line for line in statement_of(settled_may()).lines if not line.is_change}
+    ours = ("wholesale", "revenue-owner")
+    assert set(lines["A1.share", "own"].assumptions) == {"rate-a", "cap-a", *ours}
+    assert set(lines["B1.share", "own"].assumptions) == {"rate-b", *ours}
+    assert set(lines["R1.share", "rented"].assumptions) == set(ours)
+    assert [one.term for one in lines["A1.share", "own"].citations] == ["A1.share"]
+    assert [one.term for one in lines["B1.share", "own"].citations] == ["B1.share", "B9.ends"]
+    # A clause that ends itself is cited once.
+    itself = settled(SALES, MAY, share(end=date(2026, 5, 21), ended_by=cited("A1.share")))
+    assert [len(line.citations) for line in statement_of(itself).lines] == [1, 1]
+
+
+def test_a_line_keeps_the_name_that_papers_call_it_by() -> None:
+    """Statements that were handed over hold these; they depend on what the line is of, never on its amount."""
+    names = [line.id for line in statement_of(settled_may()).lines]
+    assert names == ["m9k3y322", "8e89682v", "82anfvxs", "vpma25cm", "fz3xhhsn", "716yp1k6", "eb2an0hp", "4qhxcwt1"]
+    assert len({*names}) == 8
+    dearer = settled(
+        [sold("05-02", "999.00"), *SALES[1:]], MAY, A1, B1, R1, figures=FIGURES, assume=["rate-a", "cap-a", "rate-b"]
+    )
+    assert [line.id for line in statement_of(dearer).lines] == [*names[:4], names[6]]
+
+
+def test_a_statement_is_written_to_the_byte() -> None:
+    statement = statement_of(settled_may())
+    written = canonical_bytes(statement)
+    assert written.endswith(b"\n}\n")
+    assert written.startswith(b'{\n  "as_of": {\n    "begin": "2026-05-01"')
+    assert digest_of(statement) != digest_of(msgspec.structs.replace(statement, party="host"))
