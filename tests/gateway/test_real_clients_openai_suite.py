@@ -79,7 +79,7 @@ class Suite:
         settings = {"outcomes": str(outcomes), "only": only, "resources": resources}
         environment = {
             **os.environ, "PYTHONPATH": f"{self.libraries}{os.pathsep}{CLIENTS}", "PYTHONNOUSERSITE": "1",
-            "PYTHONDONTWRITEBYTECODE": "1", "TEST_API_BASE_URL": url, "CLAUSEWAY_SUITE": json.dumps(settings),
+            "TEST_API_BASE_URL": url, "CLAUSEWAY_SUITE": json.dumps(settings),
         }  # fmt: skip
         command = [PYTHON, "-m", "pytest", "-q", "--tb=no", "-p", FAMILY, "-p", "no:cacheprovider", "-o", "addopts="]
         where = sorted({test.partition("::")[0] for test in only}) or ["tests/api_resources"]
