@@ -18,6 +18,8 @@ _LIBRARIES = Path(__file__).with_name("spark.txt")
 _OLDEST_JAVA = 17
 _PACKAGE = f"openjdk-{_OLDEST_JAVA}-jre-headless"
 _JVM = Path(f"usr/lib/jvm/java-{_OLDEST_JAVA}-openjdk-amd64")
+# Each Java here lives for seconds: compiling its methods well, on threads of its own, costs more than it gains.
+_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _PATIENCE_S = 900.0  # an upper bound for a busy machine and a slow mirror
 
 
@@ -29,7 +31,12 @@ class Unavailable(Exception):
 def settings() -> dict[str, str]:
     """The environment in which Spark runs: its libraries and its Java. Raises Unavailable."""
     libraries = obtain("spark-4.0.5", _install)
-    return {"JAVA_HOME": str(_java()), "PYTHONPATH": str(libraries), "SPARK_LOCAL_IP": "127.0.0.1"}
+    return {
+        "JAVA_HOME": str(_java()),
+        "JAVA_TOOL_OPTIONS": _JAVA_OPTIONS,
+        "PYTHONPATH": str(libraries),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
 
 
 def _install(folder: Path) -> None:

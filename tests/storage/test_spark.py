@@ -40,7 +40,7 @@ def spark(environment: dict[str, str]) -> Iterator[QueryEngine]:
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.syspath_prepend(environment["PYTHONPATH"])
-        for name in ("JAVA_HOME", "SPARK_LOCAL_IP"):
+        for name in ("JAVA_HOME", "JAVA_TOOL_OPTIONS", "SPARK_LOCAL_IP"):
             patch.setenv(name, environment[name])
         from clauseway.storage.usage.spark import spark_engine  # noqa: PLC0415 it needs the path above
 
