@@ -59,6 +59,17 @@ def test_other_spellings_of_the_same_are_taken_out_too(cut_at: list[int]) -> Non
     assert out.count(b"data: ") == 1 + WITHOUT_USAGE.count(b"data: ")
 
 
+@pytest.mark.parametrize(("strips", "passed"), [(False, WITH_USAGE[:-2]), (True, WITHOUT_USAGE)])
+@given(cuts)
+def test_a_report_whose_empty_line_never_came_counts(strips: bool, passed: bytes, cut_at: list[int]) -> None:
+    """The last event of a server that sends no `[DONE]`, and closes."""
+    stream = EventStream(strip_usage=strips)
+    assert fed(stream, WITH_USAGE[:-2], cut_at) + stream.close() == passed
+    assert stream.done
+    assert stream.usage is not None
+    assert stream.usage.completion_tokens == USAGE["completion_tokens"]
+
+
 def test_text_that_looks_like_usage_stays() -> None:
     event = chunk_event([{"index": 0, "delta": {"content": '","usage":null,"choices":[]'}}])
     again = chunk_event([{"index": 0, "delta": {"content": "usage"}}])

@@ -1,7 +1,7 @@
 """Server-sent events as bytes: where whole events end, and what their data is. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 _EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\r\n\r\n)")
@@ -20,11 +20,20 @@ def end_of_events(block: bytes) -> int:
     return max(end if end > 1 else 0, crlf if crlf > 3 else 0)
 
 
-def events_in(block: bytes) -> list[bytes]:
-    """The whole events of a block, each with its empty line; joined they are the block."""
-    if b"\r" in block:
-        return _EVENT.findall(block)
-    return [event + b"\n\n" for event in block.split(b"\n\n")[:-1]]
+def events_in(block: bytes) -> Iterator[bytes]:
+    """Yield the events of a block, each with its empty line, which the last may lack. Joined they
+    are the block."""
+    begin = 0
+    if block.find(b"\r") >= 0:
+        for event in _EVENT.finditer(block):
+            yield event[0]
+            begin = event.end()
+    else:
+        while (end := block.find(b"\n\n", begin)) >= 0:
+            yield block[begin : end + 2]
+            begin = end + 2
+    if begin < len(block):
+        yield block[begin:]
 
 
 def data_of(event: bytes) -> bytes:

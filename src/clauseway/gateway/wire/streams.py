@@ -9,6 +9,9 @@ and the `"usage":null` of the other chunks are taken out too; all other bytes st
 A stream ends with `[DONE]`, or, at servers that do not send it, with a finish reason and a
 connection that is closed in order.
 
+`find` searches and not `in`, which in Python 3.11 raises and drops an error each time before it
+looks: a stream is searched several times for each of its events.
+
 Until the first content (a delta that says more than its role, or a finish reason) everything is
 held back: a cloud may still break off, and the request may still go elsewhere.
 """
@@ -25,6 +28,7 @@ from clauseway.values import NOT_JSON
 
 DONE = b"data: [DONE]\n\n"
 _NULL_USAGE = (b',"usage":null', b', "usage": null')
+_NAME = b'"usage"'
 _USAGE = (b'"usage":{', b'"usage": {')
 _FINISH = (b'finish_reason":"', b'finish_reason": "')
 _ERROR = b'"error"'
@@ -146,9 +150,9 @@ class EventStream:
     def _passed(self, block: bytes) -> bytes:
         block = self._without_done(block)
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
-        if not self._finished and (_FINISH[0] in block or _FINISH[1] in block):
+        if not self._finished and (block.find(_FINISH[0]) >= 0 or block.find(_FINISH[1]) >= 0):
             self._finished = True
-        if _ERROR in block and any(_is_error(event) for event in events_in(block)):
+        if block.find(_ERROR) >= 0 and any(_is_error(event) for event in events_in(block)):
             self.failed = True
             block = without_our_names(block)
         self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
@@ -158,9 +162,9 @@ class EventStream:
         if block.endswith(DONE):
             self.done, self.last = True, DONE
             return block[: -len(DONE)]
-        if b"[DONE]" not in block:
+        if block.find(b"[DONE]") < 0:
             return block
-        events = events_in(block) or [block]
+        events = list(events_in(block))
         for at, event in enumerate(events):
             if data_of(event) == b"[DONE]":
                 self.done, self.last = True, b"".join(events[at:])
@@ -174,8 +178,8 @@ class EventStream:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
     def _noting_usage(self, block: bytes) -> bytes:
-        if _USAGE[0] in block or _USAGE[1] in block:
-            for event in events_in(block):
+        if block.find(_USAGE[0]) >= 0 or block.find(_USAGE[1]) >= 0:
+            for event in events_in(block[_begin_of(block, block.find(_NAME)) :]):
                 data = data_of(event)
                 usage = usage_in(data)
                 if usage is not None:
@@ -183,16 +187,21 @@ class EventStream:
         return block
 
     def _without_usage(self, block: bytes) -> bytes:
-        block = block.replace(_NULL_USAGE[0], b"")
-        if b'"usage"' not in block:
+        if block.find(_NAME) < 0:
             return block
-        block = block.replace(_NULL_USAGE[1], b"")
-        return b"".join(self._event_without_usage(event) for event in events_in(block))
+        block = block.replace(_NULL_USAGE[0], b"").replace(_NULL_USAGE[1], b"")
+        at = block.find(_NAME)
+        if at < 0:
+            return block
+        # Most blocks name it in their last event alone: those before are not looked at.
+        begin = _begin_of(block, at)
+        events = [self._event_without_usage(event) for event in events_in(block[begin:])]
+        return block[:begin] + b"".join(events)
 
     def _event_without_usage(self, event: bytes) -> bytes:
         """The event as it is, without a usage that is null, or nothing where it was sent for the
         usage alone. Usage beside content is a server's own habit, and stays."""
-        if b'"usage"' not in event:
+        if event.find(_NAME) < 0:
             return event
         data = data_of(event)
         try:
@@ -243,6 +252,12 @@ class StoredChatStream(EventStream):
         return super()._passed(block)
 
 
+def _begin_of(block: bytes, at: int) -> int:
+    """Return where the event begins in which `at` lies, or one before it."""
+    before = block.rfind(b"\n\n", 0, at)
+    return before + 2 if before >= 0 else 0
+
+
 def _is_json(data: bytes) -> bool:
     try:
         _decode_members(data)
@@ -253,7 +268,7 @@ def _is_json(data: bytes) -> bool:
 
 def _is_error(event: bytes) -> bool:
     try:
-        return _ERROR in event and _decode_told(data_of(event)).is_error
+        return event.find(_ERROR) >= 0 and _decode_told(data_of(event)).is_error
     except NOT_JSON:
         return False
 
