@@ -86,11 +86,11 @@ def test_ones_own_book_goes_first(
 
 
 WHYS = [
-    ("own.csv:3", "passed over", "was recorded on 2026-05-20, which was not known then"),
-    ("own.csv:2", "passed over", "it is for buyer Contoso, not an unnamed one"),
+    ("own.csv:3", "skipped", "was recorded on 2026-05-20, which was not known then"),
+    ("own.csv:2", "skipped", "it is for buyer Contoso, not an unnamed one"),
     ("prices.csv:7", "won", "names the most"),
-    ("prices.csv:13", "passed over", "it is for cloud openai-own, not azure"),
-    ("genai-prices 0", "passed over", "it is for cloud"),
+    ("prices.csv:13", "skipped", "it is for cloud openai-own, not azure"),
+    ("genai-prices 0", "skipped", "it is for cloud"),
 ]
 
 

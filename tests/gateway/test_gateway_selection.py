@@ -369,7 +369,7 @@ def test_nothing_is_selected_that_lacks_a_need_or_violates_a_policy(
         assert not policy.residency or target.residency in policy.residency
         assert set(policy.certifications) <= set(target.certifications)
     passed = [found.deployment for found in selection.skipped]
-    # Each deployment stands once, among the candidates or among those passed over, there with a reason.
+    # Each deployment stands once, among the candidates or among those skipped, there with a reason.
     assert sorted([*(target.label.deployment for target in chosen), *passed]) == sorted(by_name)
     assert all(found.reason for found in selection.skipped)
     # What is paid for comes first.

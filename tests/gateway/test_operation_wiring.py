@@ -46,7 +46,7 @@ def test_a_source_that_gives_nothing_leaves_the_others_to_serve(rig: Rig, tmp_pa
     rig.start(rig.plan([rig.target("azure", azure.port, auth=missing), rig.target("aws", aws.port)]))
     answer = rig.post()
     assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "aws")
-    assert answer.headers["x-clauseway-attempts"] == "1", "it is passed over, not attempted"
+    assert answer.headers["x-clauseway-attempts"] == "1", "it is skipped, not attempted"
     (tmp_path / "missing").write_text("here it is")
     eventually(lambda: rig.post().headers["x-clauseway-cloud"] == "azure")
 

@@ -181,7 +181,7 @@ PATH = RequestPath(
     at="2026-04-28T06:30:00Z",
     whose="acme/search",
     steps=(
-        StepShown(kind="skipped", where="aws-1 on aws", said="passed over: forbidden by A4.api"),
+        StepShown(kind="skipped", where="aws-1 on aws", said="skipped: forbidden by A4.api"),
         StepShown(kind="failed", where="azure-1 on azure", said="failed 500 after 12.0 ms"),
         StepShown(kind="answered", where="azure-2 on azure", said="answered with 200"),
     ),

@@ -11,7 +11,7 @@ from clauseway.pricing.price_conditions import Sale
 from clauseway.pricing.price_table import Price, PriceTable, in_context
 from clauseway.values import day_of
 
-WON, DISCOUNT, PASSED = "won", "discount", "passed over"
+WON, DISCOUNT, SKIPPED = "won", "discount", "skipped"
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +47,8 @@ def considered(
 
 def _verdict(entry: PriceEntry, won: Price | None) -> str:
     if won is None:
-        return PASSED
-    return WON if entry is won.entry else DISCOUNT if entry is won.discount else PASSED
+        return SKIPPED
+    return WON if entry is won.entry else DISCOUNT if entry is won.discount else SKIPPED
 
 
 def _why(table: PriceTable, entry: PriceEntry, won: Price | None, sale: Sale, day: date) -> str:

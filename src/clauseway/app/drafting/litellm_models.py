@@ -83,7 +83,7 @@ _TOLD: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ("drop_params", "additional_drop_params", "allowed_openai_params"),
-        "nothing is dropped: a deployment that lacks what a request needs is passed over",
+        "nothing is dropped: a deployment that lacks what a request needs is skipped",
     ),
     **dict.fromkeys(
         ("extra_headers", "headers", "default_headers"),

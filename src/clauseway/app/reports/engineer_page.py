@@ -300,10 +300,10 @@ def _budget(budget: ListedBudget) -> BudgetShown:
 
 
 def path_of(view: Mapping[str, Any]) -> RequestPath:
-    """Return a request that a gateway keeps, with what it passed over on its way."""
+    """Return a request that a gateway keeps, with what it skipped on its way."""
     steps = [
         *(
-            StepShown(kind="skipped", where=_where(step), said=f"passed over: {step['reason']}")
+            StepShown(kind="skipped", where=_where(step), said=f"skipped: {step['reason']}")
             for step in view["passed_over"]
         ),
         *(

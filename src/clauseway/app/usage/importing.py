@@ -365,7 +365,7 @@ def _check_understood(read: Imported, paths: Sequence[Path]) -> None:
     if passed and passed == read.rows:
         reasons = sorted(read.skipped.items(), key=lambda item: -item[1])[:5]
         why = "; ".join(f"{count:,} × {reason}" for reason, count in reasons)
-        problem = f"nothing was imported: all {passed:,} rows were passed over"
+        problem = f"nothing was imported: all {passed:,} rows were skipped"
         todo = (
             "Give a file with usage in it; `clauseway usage import --help` says which formats "
             "are read."

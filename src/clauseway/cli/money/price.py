@@ -29,7 +29,7 @@ from clauseway.pricing import DEFAULT_TIER, Sale
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 _CHECK = "check"
-_STYLES = {"won": "green", "discount": "cyan", "passed over": "dim"}
+_STYLES = {"won": "green", "discount": "cyan", "skipped": "dim"}
 
 
 def command(
