@@ -124,14 +124,24 @@ class Bench:
             for process in running.processes():
                 _pin_all(process, core)
 
-    def gateway(self, name: str, auth: Auth, dialect: str, path: str, **more: Any) -> _Proxy:
-        """Our gateway over the cloud, with that way of authenticating to it."""
+    def gateway(
+        self,
+        name: str,
+        auth: Auth,
+        dialect: str,
+        path: str,
+        *,
+        under: Sequence[str] = (),
+        **more: Any,
+    ) -> _Proxy:
+        """Our gateway over the cloud, with that way of authenticating to it; `under` is the command of
+        a program that runs it and watches."""
         plan = _plan(self.cloud, auth, dialect, path, self.budget, str(self.leases), **more)
-        return self.stack.enter_context(gateway_on(self.home / name, plan, self.core))
+        return self.stack.enter_context(gateway_on(self.home / name, plan, self.core, under=under))
 
-    def another(self, name: str) -> _Proxy:
+    def another(self, name: str, *, under: Sequence[str] = ()) -> _Proxy:
         """Our gateway over the cloud, with a key, in a folder of its own."""
-        return self.gateway(name, _auth_by_key(), "azure", "/openai/v1")
+        return self.gateway(name, _auth_by_key(), "azure", "/openai/v1", under=under)
 
     def load(
         self,
@@ -393,13 +403,16 @@ def compiled() -> Path | None:
 
 
 @contextlib.contextmanager
-def gateway_on(home: Path, plan: Plan, core: int, *, interpreted: bool = False) -> Iterator[_Proxy]:
+def gateway_on(
+    home: Path, plan: Plan, core: int, *, interpreted: bool = False, under: Sequence[str] = ()
+) -> Iterator[_Proxy]:
     """A gateway on that core, compiled where that was possible."""
     home.mkdir(parents=True, exist_ok=True)
     modules = None if interpreted else compiled()
     file = home / "plan.json"
     file.write_bytes(msgspec.json.encode(plan))
     command = [
+        *under,
         sys.executable,
         "-m",
         "clauseway.gateway",

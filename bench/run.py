@@ -11,6 +11,7 @@ from bench import (
     data_plane,
     decisions,
     importing,
+    instructions,
     ledger,
     metering,
     months,
@@ -23,6 +24,7 @@ from bench.results import Effort, Result, show, write
 
 BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "data_plane": data_plane.measure,
+    "instructions": instructions.measure,
     "takeover": takeover.measure,
     "recovery": recovery.measure,
     "command_line": command_line.measure,
