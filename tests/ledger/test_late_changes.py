@@ -70,6 +70,16 @@ def test_a_share_that_came_after_the_close_and_went_again_is_taken_back(how: str
     }
     [gone] = reported(went)
     assert gone.causes == ("amended term: not in force any more",)
+    # Its restatement keeps the share, with nothing sold and nothing due; a correction restates nothing.
+    lines = [
+        (line.requests, line.base, line.amount)
+        for restatement in restatements(went)
+        for of in restatement.shares
+        if of.term == "B1.share"
+        for line in of.lines
+    ]
+    assert lines == ([] if how == "correction" else [(0, D(0), D(0))])
+    assert len(restatements(came, went)) == (0 if how == "correction" else 2)
 
 
 RATE = {"rate": Figure(id="rate", value="20 %", standing="reported", citation=cited("rate"))}

@@ -228,6 +228,12 @@ def test_why_a_field_is_refused(field: str, written: object, why: str) -> None:
 NOTHING_USED = {**ROW, "input_tokens": "", "output_tokens": ""}
 
 
+def test_a_count_that_cannot_be_read_is_no_missing_count() -> None:
+    found = examine({**NOTHING_USED, "input_tokens": "many"}, BOUNDS)
+    assert isinstance(found, tuple)
+    assert [flaw.field for flaw in found] == ["input_tokens"]
+
+
 @pytest.mark.parametrize(
     ("change", "believed"),
     [

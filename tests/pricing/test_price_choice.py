@@ -148,7 +148,10 @@ PAIRS = [
     # A price of batches goes before one of a length in any tier, whichever stands first.
     ("tier=batch", "above=100", False),
     ("above=100", "tier=batch", False),
+    ("tier=batch", "above=1", False),
     ("tier=flex", "above=100", True),
+    # Of two prices of batches neither goes before the other.
+    ("tier=batch cloud=aws", "tier=batch seller=openai", True),
     ("tier=batch above=50", "above=100 cloud=aws", True),
     ("tier=batch cloud=aws", "above=100 hours=22-06", False),
     # One succeeds the other where the earlier is open-ended.
@@ -162,6 +165,7 @@ PAIRS = [
     ("off=5", "off=6", True),
     ("off=5 unit=", "off=6 unit= cloud=aws", False),
     ("off=5 unit= cloud=aws", "off=6", True),
+    ("off=6", "off=5 unit= cloud=aws", True),
     ("off=5 unit= cloud=aws", "off=6 seller=openai", False),
     ("off=5 unit= cloud=aws", "off=6 unit= seller=openai", True),
     ("off=5", "cloud=aws", False),
@@ -211,8 +215,21 @@ def test_a_line_that_names_both_conditions_decides_between_them(third: str, deci
 
 def test_a_line_is_refused_once_whatever_it_meets() -> None:
     with pytest.raises(InvalidInput) as refused:
-        book(line("cloud=aws"), line("seller=openai"), line("region=us"))
-    assert [problem.line for problem in refused.value.problems] == [3, 4]
+        book(line("cloud=aws"), line("seller=openai"), line("region=us"), line("buyer=Acme"))
+    assert [problem.line for problem in refused.value.problems] == [3, 4, 5]
+
+
+def test_a_pair_that_a_third_decides_hides_no_other() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        book(line("cloud=aws"), line("seller=openai"), line("cloud=aws seller=openai"), line("region=us"))
+    assert [(problem.line, problem.why[:6]) for problem in refused.value.problems] == [(5, "line 2")]
+
+
+def test_a_wrong_header_is_named_with_its_line() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_book("# our prices\n\nproduct;cloud\n", "book.csv")
+    [problem] = refused.value.problems
+    assert (problem.line, problem.why) == (3, "it reads 'product;cloud'")
 
 
 # Conditions that hold for all that the others hold for.
@@ -250,6 +267,12 @@ def test_the_conditions_of_both() -> None:
     assert (both.above, both.hours) == (200, parse_hours("22-24"))
     assert conditions("").both(conditions(night)).hours == parse_hours("22-06")
     assert conditions(night).both(conditions("")).hours == parse_hours("22-06")
+
+
+@pytest.mark.parametrize("text", ["xyz", "xyz-mon", "mon-xyz", "mon,xyz"])
+def test_a_window_of_no_day_of_the_week_says_which_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match="the days are mon, tue, wed, thu, fri, sat, sun"):
+        parse_hours(text)
 
 
 def test_how_much_a_line_names() -> None:
@@ -324,7 +347,9 @@ def test_a_line_counts_from_the_instant_it_was_recorded() -> None:
     read = parse_book(HEADER + line("known_at=2026-02-01"), "book.csv")
     [entry] = read.entries
     sale = Sale("gpt", "aws", "openai", "")
-    assert PriceTable(read, entry.known_at).price(sale, IN, DAY) == 1_000_000
+    then = PriceTable(read, entry.known_at)
+    assert then.price(sale, IN, DAY) == 1_000_000
+    assert [each.verdict for each in considered(then, sale, IN, DAY, 1)] == ["won"]
     with pytest.raises(UnknownPrice):
         PriceTable(read, KnownAt(start_of_day_ns(date(2026, 2, 1)) - 1, 0)).price(sale, IN, DAY)
 
