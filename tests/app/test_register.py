@@ -1,8 +1,11 @@
 """The register of a home: what is recorded when, what it changes, and for whom. Real database, real clock."""
 
+import fcntl
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -123,6 +126,37 @@ def test_a_retraction_says_that_nothing_happened_and_is_not_retracted_itself(hom
     assert new_model_on_aws(home).outcome == "conditional"
     record(home, launch("new-model", "azure", "available", "2026-04-30"))
     assert new_model_on_aws(home).outcome == "permitted"
+
+
+def test_nobody_else_records_between_the_check_of_a_fact_and_its_record(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the earlier one of two could be known later, and both could correct the same fact."""
+    steps: list[tuple[str, bool]] = []
+
+    def watched(step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*asked: Any, **named: Any) -> Any:
+            steps.append((step.__name__, is_locked(home.root / "facts.lock")))
+            return step(*asked, **named)
+
+        return call
+
+    monkeypatch.setattr("clauseway.app.books.register.recorded_facts", watched(recorded_facts))
+    monkeypatch.setattr("clauseway.app.books.register.checked", watched(checked))
+    monkeypatch.setattr(Control, "record_fact", watched(Control.record_fact))
+    record(home, answer("cannot+declines"))
+    assert steps[-3:] == [("recorded_facts", True), ("checked", True), ("record_fact", True)]
+
+
+def is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_a_fact_of_the_agreements_own_text_is_corrected_by_what_it_says(home: Home) -> None:

@@ -23,6 +23,7 @@ from clauseway.agreement import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
+from clauseway.app.opening.locks import locked
 from clauseway.storage import Control
 from clauseway.storage.control.control import FactRow
 from clauseway.values import KnownAt
@@ -65,20 +66,37 @@ def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Reco
 
     `opened` is the agreement with its own facts, without what the home has recorded.
     """
+    # What is wrong by itself is refused before anything is made.
+    _checked(home, opened, given)
+    # Of two who record at once, the later one checks what the earlier one recorded.
+    with locked(home, "facts"):
+        record, before = _checked(home, opened, given)
+        # A clock that was set back must not put a later record before an earlier one.
+        recorded_ns = max([time.time_ns(), *(earlier.known.instant_ns for earlier in before)])
+        sequence = _append(home, record, recorded_ns)
+    return msgspec.structs.replace(record, sequence=sequence, known=KnownAt(recorded_ns, sequence))
+
+
+def _checked(
+    home: Home, opened: OpenAgreement, given: UncheckedFact
+) -> tuple[Recorded, tuple[Recorded, ...]]:
+    """Return a fact as it would be recorded, and everything that the home has recorded."""
     before = recorded_facts(home)
     agreement = opened.agreement.id
     facts = facts_for(agreement, before)
     catalog = with_additions(opened.catalog, facts)
     earlier = (*opened.facts.facts, *facts)
-    record = checked(given, agreement, catalog, opened.agreement.events, earlier)
+    return checked(given, agreement, catalog, opened.agreement.events, earlier), before
+
+
+def _append(home: Home, record: Recorded, recorded_ns: int) -> int:
+    """Append a checked fact to the register; return its sequence."""
     payload = _Payload(
-        agreement=agreement, says=record.says, about=record.about, corrects=record.corrects
+        agreement=record.agreement, says=record.says, about=record.about, corrects=record.corrects
     )
-    # A clock that was set back must not put a later record before an earlier one.
-    recorded_ns = max([time.time_ns(), *(earlier.known.instant_ns for earlier in before)])
     control = Control.open(home.make().control)
     try:
-        sequence = control.record_fact(
+        return control.record_fact(
             kind=record.kind,
             effective=record.effective,
             payload=msgspec.json.encode(payload).decode(),
@@ -87,7 +105,6 @@ def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Reco
         )
     finally:
         control.close()
-    return msgspec.structs.replace(record, sequence=sequence, known=KnownAt(recorded_ns, sequence))
 
 
 def recorded_facts(home: Home) -> tuple[Recorded, ...]:
