@@ -15,6 +15,7 @@ The suite runs 200 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is 
     stories     what a seed makes of actors and faults, from begin to judgement
     laws        what holds in every story
     actors      homes with their gateways, clouds, clients
+    registering facts that are recorded in a story, and answers as of earlier instants
     bookkeeping a story's month, settled at its end by production code
     planted     bugs that the laws have to see, and one that they cannot
     hunting     many seeds, and the search for a planted bug
@@ -29,6 +30,6 @@ What is not simulated: SQLite stands in for the database's server, with transact
 kills of `tests/storage` and `tests/app` find its real faults. Within a process nothing happens but where it waits, so
 races of real threads are not found here. Bytes that a disk has forced stay as they are; `tests/spool` damages them.
 Settling takes longer than a story: every fifth one's month is settled, closed and settled again. In another fifth a
-key is revoked; plans are made of the keys in the database, and not of an agreement and a configuration. The choice is
-docs/choices/0142.
+key is revoked, and in half of these facts are recorded; plans are made of the keys in the database, and not of an
+agreement and a configuration. The choice is docs/choices/0142.
 """

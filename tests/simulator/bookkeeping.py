@@ -41,8 +41,14 @@ _BOOK: Final = f"""product,cloud,seller,region,unit,begin,end,known_at,usd_per_m
 
 
 @cache
-def _opened() -> tuple[OpenAgreement, PriceTable]:
-    return open_agreement(), PriceTable([parse_book(_BOOK, "prices.csv")], _KNOWN)
+def opened_agreement() -> OpenAgreement:
+    """Return the agreement that ships, read once."""
+    return open_agreement()
+
+
+@cache
+def _prices() -> PriceTable:
+    return PriceTable([parse_book(_BOOK, "prices.csv")], _KNOWN)
 
 
 class Settled(NamedTuple):
@@ -102,7 +108,7 @@ class Bookkeeper:
         before = len(self._settlements)
 
         def settle(home: VirtualHome) -> None:
-            opened, prices = _opened()
+            opened, prices = opened_agreement(), _prices()
             try:
                 settlement = settle_month(home.home, opened, prices, period, assume, {}, from_scratch=from_scratch)
             except InvalidInput as refusal:

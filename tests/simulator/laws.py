@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import select
 
+from clauseway.app.books.register import recorded_facts
 from clauseway.gateway.budgets.allowances import KeyAllowance
 from clauseway.gateway.request.attempt import Attempt
 from clauseway.ledger import balances
@@ -24,9 +25,11 @@ from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.control import schema
 from clauseway.storage.customers.leases import Lease, LeaseRequest, Leases, LeaseState, _read
 from clauseway.storage.lake.file_list import INTENTS, USAGE, files_of
+from clauseway.values import KnownAt
 
 from .actors import INPUT_PRICE, OUTPUT_PRICE, Answer, BudgetTerms, CloudCall, Gateway, Terms, VirtualHome
 from .bookkeeping import INPUT_USD, OUTPUT_USD, RATE, Settled
+from .registering import NOTHING_RECORDED, Register, outcome_at, outcome_of
 from .seams import Replaced
 from .world import SECOND, Process, World
 
@@ -40,14 +43,15 @@ FENCED: Final = "a lease that is over stays over, and an old word moves none"
 STREAMS: Final = "every answer ends, as an answer or as an error"
 CLOCKS: Final = "usage keeps the instant of its event, and that of its record"
 REVOKED: Final = "a key that was revoked serves nobody after three seconds"
+KNOWN: Final = "an answer as of an instant uses nothing that was recorded after it"
 SETTLED: Final = "what is settled is what clouds' own logs say, to the cent"
 CAPPED: Final = "the cap is never exceeded"
 REPEATED: Final = "who settles again gets the same bytes"
 SERVES: Final = "what is whole again serves again"
 FAULTS: Final = "no process ends by a fault of its own"
 LAWS: Final = (
-    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, REVOKED, SETTLED, CAPPED,
-    REPEATED, SERVES, FAULTS,
+    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, REVOKED, KNOWN, SETTLED,
+    CAPPED, REPEATED, SERVES, FAULTS,
 )  # fmt: skip
 
 # Beside the 50 ms for which an intent may wait: a commit before it and its own, on a disk that is slow.
@@ -205,7 +209,9 @@ class Ending(NamedTuple):
     calls: list[CloudCall]
     answers: list[Answer]
     gateways: list[Gateway]
-    settled: Settled | None = None
+    settled: Settled | None
+    register: Register
+    home: VirtualHome
 
 
 def judge(ending: Ending) -> None:
@@ -406,6 +412,28 @@ def _revoked(ending: Ending) -> Iterator[str]:
             yield f"{answer.gateway} served {answer.tag} {late_s:.1f} s after {answer.customer}'s key was revoked"
 
 
+def _known_then(ending: Ending) -> Iterator[str]:
+    if not ending.register.recorded:
+        return
+    held = recorded_facts(ending.home.home)
+    for fact in ending.register.recorded:
+        if fact not in held:
+            yield f"{fact.id} was recorded, and is not in the register"
+    before, outcome = KnownAt(0), NOTHING_RECORDED
+    for fact in held:
+        if fact.known <= before:
+            yield f"{fact.id} was recorded last, as known at {fact.known}, before {before}"
+        just_before = KnownAt(fact.known.instant_ns, fact.known.sequence - 1)
+        if (then := outcome_at(ending.home, just_before)) != outcome:
+            yield f"without {fact.id} it was {outcome}; as of just before, the answer is {then}"
+        before, outcome = fact.known, outcome_of(fact)
+        if (then := outcome_at(ending.home, fact.known)) != outcome:
+            yield f"by {fact.id} it is {outcome}; as of it, the answer is {then}"
+    for asked in ending.register.asked:
+        if (now := outcome_at(ending.home, asked.known_at)) != asked.outcome:
+            yield f"as of {asked.known_at} the answer was {asked.outcome}, and is {now} now"
+
+
 def _settled(ending: Ending) -> Iterator[str]:
     settled = ending.settled
     if settled is None:
@@ -472,6 +500,7 @@ _JUDGES: Final[tuple[tuple[str, Violations], ...]] = (
     (STREAMS, _streams),
     (CLOCKS, _clocks),
     (REVOKED, _revoked),
+    (KNOWN, _known_then),
     (SETTLED, _settled),
     (CAPPED, _capped),
     (REPEATED, _repeated),

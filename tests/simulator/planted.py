@@ -20,6 +20,7 @@ from .laws import (
     COVERED,
     FAULTS,
     FENCED,
+    KNOWN,
     LIMITS,
     NOWHERE,
     REPEATED,
@@ -153,11 +154,16 @@ BUGS = (
     ),
     Bug(
         "a gateway stays with the plan that it began with", "clauseway.gateway.process.server:Server._look_at_plan",
-        "if self._read_again or file_identity(self._options.plan) != self._plan_seen:", "if False:", REVOKED, 18,
+        "if self._read_again or file_identity(self._options.plan) != self._plan_seen:", "if False:", REVOKED, 58,
     ),
     Bug(
         "a revoked key is still accepted", "clauseway.storage.control.control:Control.keys",
         "if not with_revoked:", "if False:", REVOKED, 18,
+    ),
+    Bug(
+        "facts count from the day before they were recorded",
+        "clauseway.agreement.language.facts:FactRegister.known",
+        "if fact.known <= known_at", "if fact.known.instant_ns <= known_at.instant_ns + 86_400_000_000_000", KNOWN, 8,
     ),
     Bug(
         "a day's charges are kept although usage of it came late", "clauseway.app.books.day_charges:DayCharges._name",

@@ -22,6 +22,7 @@ from .bookkeeping import Bookkeeper
 from .disks import Disks, DiskTrouble
 from .laws import SERVES, Ending, Records, Watch, judge
 from .network import Network
+from .registering import Register, keep_register
 from .seams import Replaced, virtual
 from .world import SECOND, Machine, Process, World
 
@@ -40,8 +41,10 @@ class Moment(NamedTuple):
     end: str
 
 
-# Stories that have more than the others, by the last digit of their seed: in these a key is revoked …
-_KEYS_REVOKED: Final = (5, 8)
+# Stories that have more than the others, by the last digit of their seed: in these a key is revoked, and facts are
+# recorded …
+_REVOKED: Final = (5, 8)
+_RECORDED: Final = (8,)
 # … and these are settled, which takes longer than the story, and again after so many requests that come late.
 _SETTLED: Final = (4, 9)
 _LATE: Final = 3
@@ -105,7 +108,9 @@ class _Story:
         self.homes: list[VirtualHome] = []
         self.clouds: list[Cloud] = []
         self.keeps_books = seed % 10 in _SETTLED
-        self.revokes_keys = seed % 10 in _KEYS_REVOKED
+        self.revokes_keys = seed % 10 in _REVOKED
+        self.records_facts = seed % 10 in _RECORDED
+        self.register = Register()
         self.is_mended = False  # from its end on no fault happens any more
 
     @property
@@ -233,6 +238,8 @@ class _Story:
             self._await_moment()
         if self.revokes_keys:
             self._revoke_later(lasts_s)
+        if self.records_facts:
+            self._record_facts(lasts_s)
         self.world.run_seconds(lasts_s)
         self.stage.disks.on_change.clear()
 
@@ -246,6 +253,11 @@ class _Story:
                 revoke(self.stage, home, customer, self.watch.revoked)
 
         self.world.after(self.chance.uniform(0.0, lasts_s * 0.4), begin)
+
+    def _record_facts(self, lasts_s: float) -> None:
+        """Have facts recorded at all homes, close to each other where there are two."""
+        for home in self.homes:
+            keep_register(self.stage, home, self.register, self.chance.randint(1, 3), lasts_s / 6)
 
     def _await_moment(self) -> None:
         """Have a fault happen right after some change of a home's files, or a little later."""
@@ -424,7 +436,12 @@ class _Story:
         control = Control.open(_ADDRESS)
         records = Records.read(control, self.homes, {budget.id: budget.amount for budget in self.terms.budgets})
         control.close()
-        judge(Ending(world, self.watch, self.terms, records, self.calls, self.answers, self.gateways, settled))
+        home, gateways = self.homes[0], self.gateways
+        judge(
+            Ending(
+                world, self.watch, self.terms, records, self.calls, self.answers, gateways, settled, self.register, home
+            )
+        )
 
     def _until(self, is_so: Callable[[], bool], seconds_max: float) -> None:
         """Let time pass until something is so, or for so long."""
