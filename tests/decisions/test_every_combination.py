@@ -73,7 +73,8 @@ def test_every_shape_of_question_on_every_boundary() -> None:
     days = sorted({*map(day, BOUNDARIES), *(day(text) - timedelta(days=1) for text in BOUNDARIES)})
     # Oracle, google, acme and the venture differ in launches and grants, which the sample holds.
     some = [shape for shape in shapes() if shape.party in ("openai", "microsoft", "amazon")]
-    for shape, as_of in every(some, days):
+    # Day by day: questions about one day share what they rest on.
+    for as_of, shape in every(days, some):
         compared.ask(shape._replace(as_of=as_of), ())
     agrees(compared)
     assert compared.asked > 15_000
@@ -99,7 +100,7 @@ def test_every_segment_while_the_api_is_exclusive() -> None:
     whats = ("gpt-5.4", "stateful-runtime", "joint.api", "codex", "new-model")
     some = [shape for shape in shapes() if shape.product in whats and shape.cloud in ("azure", "aws")]
     some = [shape for shape in some if shape.party in ("openai", "microsoft", "amazon")]
-    for shape, segment, as_of in every(some, SEGMENTS, around((A3, A4, A5))):
+    for as_of, shape, segment in every(around((A3, A4, A5)), some, SEGMENTS):
         compared.ask(shape._replace(segment=segment, as_of=as_of), ())
     agrees(compared)
 

@@ -10,6 +10,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import assert_never
 
 import msgspec
@@ -49,28 +50,33 @@ from clauseway.decisions.reach import (
 )
 from clauseway.decisions.rights import given_by_right
 
+# Many questions are about one day: the lines of an import, the examples of a brief. Each needs a case
+# for its own readings and one for each other option. This is enough for a day of two agreements with
+# as many readings as the built-in one.
+_CASES_KEPT = 16
+
 
 def decide(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> Decision:
     """Answer a question. Of `facts`, only those known at the question's `known_at` count."""
-    known_facts = facts.known(question.known_at)
-    finding = _answer(_case(agreement, catalog, known_facts, question))
+    case = _case(agreement, catalog, facts, question)
+    finding = _answer(case)
     return Decision(
         outcome=finding.outcome,
         reasons=once(finding.reasons),
         conditions=finding.conditions,
-        turns_on=_turns(agreement, catalog, known_facts, question, finding.outcome),
+        turns_on=_turns(agreement, catalog, facts, question, finding.outcome),
         as_of=question.as_of,
         known_at=str(question.known_at),
-        receipt=receipt(agreement, facts_digest(known_facts), question, finding.outcome),
+        receipt=receipt(agreement, facts_digest(case.facts), question, finding.outcome),
     )
 
 
 def _turns(
     agreement: Agreement,
     catalog: Catalog,
-    known_facts: FactRegister,
+    facts: FactRegister,
     question: Question,
     outcome: Outcome,
 ) -> tuple[Turn, ...]:
@@ -79,7 +85,7 @@ def _turns(
     for reading, option in other_options(agreement, question.readings):
         readings = {**question.readings, reading: option}
         varied = msgspec.structs.replace(question, readings=readings)
-        finding = _answer(_case(agreement, catalog, known_facts, varied))
+        finding = _answer(_case(agreement, catalog, facts, varied))
         if finding.outcome != outcome:
             turns.append(Turn(reading=reading, option=option, outcome=finding.outcome))
     return tuple(turns)
@@ -93,15 +99,55 @@ def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator
                 yield reading.id, option
 
 
+class _Basis:
+    """The basis of all questions about one day, as known at a point, under the same readings.
+
+    Two are equal if they hold the same agreement, catalog and facts, as objects: to compare these
+    by value would take longer than the fold that it saves.
+    """
+
+    __slots__ = ("_key", "agreement", "catalog", "facts", "question")
+
+    def __init__(
+        self, agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+    ) -> None:
+        self.agreement = agreement
+        self.catalog = catalog
+        self.facts = facts
+        self.question = question
+        # INVARIANT: this record holds the objects, so no other object takes over one of the ids.
+        objects = (id(agreement), id(catalog), id(facts))
+        readings = frozenset(question.readings.items())
+        self._key = (*objects, question.as_of, question.known_at, readings)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Basis) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
 def _case(
     agreement: Agreement,
     catalog: Catalog,
-    known_facts: FactRegister,
+    facts: FactRegister,
     question: Question,
     comparisons: list[TermComparison] | None = None,
 ) -> Case:
-    force = in_force(agreement, known_facts, question.as_of, question.known_at, question.readings)
-    return Case.of(agreement, catalog, force, known_facts, question, comparisons)
+    case = _folded(_Basis(agreement, catalog, facts, question))
+    return msgspec.structs.replace(case, question=question, comparisons=comparisons)
+
+
+@lru_cache(_CASES_KEPT)
+def _folded(basis: _Basis) -> Case:
+    """Return a case of this basis. It collects the lineages and owners of the products asked about,
+    which are the same for every question."""
+    question = basis.question
+    known_facts = basis.facts.known(question.known_at)
+    force = in_force(
+        basis.agreement, known_facts, question.as_of, question.known_at, question.readings
+    )
+    return Case.of(basis.agreement, basis.catalog, force, known_facts, question)
 
 
 def comparisons_of(
@@ -109,7 +155,7 @@ def comparisons_of(
 ) -> tuple[InForce, list[TermComparison]]:
     """Return the terms as they stand on the day, and in order each comparison of a term."""
     comparisons: list[TermComparison] = []
-    case = _case(agreement, catalog, facts.known(question.known_at), question, comparisons)
+    case = _case(agreement, catalog, facts, question, comparisons)
     _answer(case)  # for the comparisons that it records
     states = {state.term.id: state for state in case.force.terms}
     return case.force, [
@@ -149,7 +195,7 @@ def outcome_of(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> Outcome:
     """Return the outcome alone, without reasons, conditions or a receipt."""
-    return _answer(_case(agreement, catalog, facts.known(question.known_at), question)).outcome
+    return _answer(_case(agreement, catalog, facts, question)).outcome
 
 
 def _answer(case: Case) -> Finding:

@@ -410,9 +410,9 @@ class _Fold(msgspec.Struct, frozen=True):
             stretches = self._kept_to_events(term, whole)
             # A term that waits for an event has not begun.
             stretches = stretches or [msgspec.structs.replace(whole, begin=FOREVER)]
-        pauses_at_last = stretches[-1].end < end.day < FOREVER
-        if pauses_at_last and stretches[-1].begin < FOREVER:
-            stretches.append(Stretch(end.day, end.day, ended_by=end.event))
+            pauses_at_last = stretches[-1].end < end.day < FOREVER
+            if pauses_at_last and stretches[-1].begin < FOREVER:
+                stretches.append(Stretch(end.day, end.day, ended_by=end.event))
         for stretch in stretches:
             paused = self._pause(term, stretch.end) if stretch.end < end.day else ""
             yield TermState(
@@ -533,16 +533,16 @@ class _Fold(msgspec.Struct, frozen=True):
     def _written_end(self, timed: Term | Change, since: date) -> _End:
         """Return the end set by a text that holds since a day; it is never before that day."""
         # Of several ends that a text writes, the earliest counts.
-        ends = [_End(FOREVER, timed.citation)]
+        day, event = FOREVER, None
         if timed.through is not None:
-            ends.append(_End(through(timed.through), timed.citation))
+            day = through(timed.through)
         if is_day(timed.until):
-            ends.append(_End(date.fromisoformat(timed.until), timed.citation))
+            day = min(day, date.fromisoformat(timed.until))
         elif timed.until:
-            day, event = self.calendar.first(timed.until, since)
-            ends.append(_End(day, timed.citation, event))
-        end = min(ends, key=_day_of_end)
-        return msgspec.structs.replace(end, day=max(end.day, since))
+            day_of_event, happened = self.calendar.first(timed.until, since)
+            if day_of_event < day:
+                day, event = day_of_event, happened
+        return _End(max(day, since), timed.citation, event)
 
 
 def _day_of_end(end: _End) -> date:
@@ -565,7 +565,8 @@ def _said_end(timed: Term | Change) -> tuple[str, date]:
 
 
 def _reads(under: Mapping[str, str], readings: Mapping[str, str]) -> bool:
-    return all(readings[reading] == value for reading, value in under.items())
+    # Nearly every text holds under any reading, so the common case starts no generator.
+    return not under or all(readings[reading] == value for reading, value in under.items())
 
 
 def revenue_shares(
