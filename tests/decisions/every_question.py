@@ -171,7 +171,12 @@ def readable(case: Case, texts: tuple[str, ...]) -> str:
     return " ".join([*(f"{key}={value}" for key, value in unlike.items()), *texts])
 
 
-def sample(seed: int, count: int) -> Iterator[tuple[Case, tuple[str, ...]]]:
+class Asked(NamedTuple):
+    case: Case
+    texts: tuple[str, ...]  # what it supposes, as `--suppose` takes it
+
+
+def sample(seed: int, count: int) -> Iterator[Asked]:
     """Questions over all dimensions, drawn evenly over actions; the same seed draws the same questions."""
     draw = random.Random(seed)
     by_action: dict[str, list[Case]] = {}
@@ -191,7 +196,7 @@ def sample(seed: int, count: int) -> Iterator[tuple[Case, tuple[str, ...]]]:
             seller=draw.choice(("", "", *PARTIES)) if shape.action == "serve" else "",
             supposed=supposed(texts),
         )
-        yield under(draw.choice((*READINGS, ALL_READINGS)), case), texts
+        yield Asked(under(draw.choice((*READINGS, ALL_READINGS)), case), texts)
 
 
 def under(readings: Mapping[str, str], case: Case) -> Case:
@@ -216,11 +221,6 @@ def opened_with_added(folder: Path | None = None, added: str = ADDED) -> OpenAgr
 def partnership() -> OpenAgreement:
     """The built-in agreement, read once: it never changes."""
     return opened_with_added()
-
-
-class Asked(NamedTuple):
-    case: Case
-    texts: tuple[str, ...]  # what it supposes, as `--suppose` takes it
 
 
 _ALL_SHAPES = tuple(shapes())

@@ -7,7 +7,7 @@ supposed), a fixed sample elsewhere. A longer sweep:
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from itertools import product as every
 
@@ -55,6 +55,11 @@ class Compared:
         if decision.outcome != by_hand:
             self.differing.append(f"{readable(case, texts)}: engine {decision.outcome}, by hand {by_hand}")
 
+    def ask_all(self, asked: Iterable[Asked]) -> None:
+        """Ask day by day: questions about one day share what they rest on."""
+        for case, texts in sorted(asked, key=lambda one: (one.texts, one.case.known_at, one.case.as_of)):
+            self.ask(case, texts)
+
 
 def agrees(compared: Compared) -> None:
     shown = "\n".join(compared.differing[:20])
@@ -73,9 +78,7 @@ def test_every_shape_of_question_on_every_boundary() -> None:
     days = sorted({*map(day, BOUNDARIES), *(day(text) - timedelta(days=1) for text in BOUNDARIES)})
     # Oracle, google, acme and the venture differ in launches and grants, which the sample holds.
     some = [shape for shape in shapes() if shape.party in ("openai", "microsoft", "amazon")]
-    # Day by day: questions about one day share what they rest on.
-    for as_of, shape in every(days, some):
-        compared.ask(shape._replace(as_of=as_of), ())
+    compared.ask_all(Asked(shape._replace(as_of=as_of), ()) for shape, as_of in every(some, days))
     agrees(compared)
     assert compared.asked > 15_000
 
@@ -88,9 +91,11 @@ def test_every_known_at_and_reading_for_the_owner(readings: Mapping[str, str]) -
     owners = [shape for shape in shapes() if shape.party == "openai" and shape.to in ("", "microsoft", "amazon")]
     # Strides that share no factor with the days around a boundary, so that eve, day and morrow all come by.
     pairs = list(every(DAYS, KNOWN))
-    for number, shape in enumerate(owners):
-        for as_of, known_at in pairs[number % 97 :: 97]:
-            compared.ask(under(readings, shape._replace(as_of=as_of, known_at=known_at)), ())
+    compared.ask_all(
+        Asked(under(readings, shape._replace(as_of=as_of, known_at=known_at)), ())
+        for number, shape in enumerate(owners)
+        for as_of, known_at in pairs[number % 97 :: 97]
+    )
     agrees(compared)
 
 
@@ -100,8 +105,10 @@ def test_every_segment_while_the_api_is_exclusive() -> None:
     whats = ("gpt-5.4", "stateful-runtime", "joint.api", "codex", "new-model")
     some = [shape for shape in shapes() if shape.product in whats and shape.cloud in ("azure", "aws")]
     some = [shape for shape in some if shape.party in ("openai", "microsoft", "amazon")]
-    for as_of, shape, segment in every(around((A3, A4, A5)), some, SEGMENTS):
-        compared.ask(shape._replace(segment=segment, as_of=as_of), ())
+    compared.ask_all(
+        Asked(shape._replace(segment=segment, as_of=as_of), ())
+        for shape, segment, as_of in every(some, SEGMENTS, around((A3, A4, A5)))
+    )
     agrees(compared)
 
 
@@ -117,6 +124,7 @@ def test_each_supposition_at_its_days(texts: tuple[str, ...]) -> None:
         near = [shape for shape in all_shapes if shape.action not in ("serve", "sell") and "microsoft" in shape]
         near += [shape for shape in all_shapes if shape.product in ("gpt-5.4", "joint.api", "api.stateful")]
     own_days = around(day(text.partition("=")[2]) for text in texts) or DAYS
+    drawn = []
     for number in range(300):
         shape = draw.choice(near if near and number % 2 else all_shapes)
         case = shape._replace(
@@ -124,15 +132,15 @@ def test_each_supposition_at_its_days(texts: tuple[str, ...]) -> None:
             known_at=draw.choice((*KNOWN, *(date.max,) * 10)),
             supposed=supposed(texts),
         )
-        compared.ask(under(draw.choice((*READINGS, ALL_READINGS)), case), texts)
+        drawn.append(Asked(under(draw.choice((*READINGS, ALL_READINGS)), case), texts))
+    compared.ask_all(drawn)
     agrees(compared)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_sample_of_everything(seed: int) -> None:
     compared = Compared()
-    for case, texts in sample(seed, 7_000):
-        compared.ask(case, texts)
+    compared.ask_all(sample(seed, 7_000))
     agrees(compared)
 
 
@@ -145,7 +153,6 @@ def test_any_facts_supposed_together(asked: Asked) -> None:
 
 if __name__ == "__main__":
     sweep = Compared()
-    for one_case, one_texts in sample(int(sys.argv[2]), int(sys.argv[1])):
-        sweep.ask(one_case, one_texts)
+    sweep.ask_all(sample(int(sys.argv[2]), int(sys.argv[1])))
     print(f"{sweep.asked:,} asked, {len(sweep.differing):,} differ")
     print("\n".join(sweep.differing[:200]))
