@@ -239,7 +239,7 @@ def test_rates_that_cannot_be_read_are_told_at_once() -> None:
     with pytest.raises(InvalidInput) as refused:
         read_rates(
             "day,base,quote,rate\n2026-06-31,EUR,USD,1\n2026-06-01,eur,USD,1\n2026-06-01,EUR,USD,0\n"
-            "2026-06-01,EUR,USD,1.1\n2026-06-01,USD,EUR,0.9\n1,2\n",
+            "2026-06-01,EUR,USD,1.1\n2026-06-01,USD,EUR,0.9\n1,2\n2026-06-01,EUR,EUR,1\n",
             "rates.csv",
         )
     assert [(problem.line, problem.what) for problem in refused.value.problems] == [
@@ -248,9 +248,12 @@ def test_rates_that_cannot_be_read_are_told_at_once() -> None:
         (4, "'0' is not a rate"),
         (6, "a second rate of the pair on 2026-06-01"),
         (7, "2 fields"),
+        (8, "'EUR' and 'EUR' are not a pair"),
     ]
     with pytest.raises(InvalidInput, match="unexpected columns"):
         read_rates("day,rate\n", "rates.csv")
+    with pytest.raises(InvalidInput, match="unexpected columns"):
+        read_rates("", "rates.csv")
     with pytest.raises(InvalidInput, match="no rate of EUR in USD on 2026-05-31"):
         RATES.at(date(2026, 5, 31), "EUR", "USD")
 

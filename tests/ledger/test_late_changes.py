@@ -160,6 +160,11 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
     (msgspec.structs.replace(april(), assumptions=(LOST,)),
      msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(LOST,)), "+10.00",
      ["late usage: 1 request more"]),
+    # Other days explain all, whatever else is known; an estimate explains usage alone.
+    (april(), msgspec.structs.replace(april(FROM_10, price_book="c"), assumptions=(LOST,)), "-20.00",
+     ["amended term: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
+    (april(), msgspec.structs.replace(april(sales=(DEARER,)), assumptions=(LOST,)), "+4.00",
+     ["new price known: +20 of base"]),
 ]  # fmt: skip
 
 
