@@ -41,72 +41,72 @@ SALE = Sale("gpt", "aws", "openai", "us", buyer="Contoso", hour=23)
 # Lines of a book · the sale · its tokens → the verdict on each line, and why.
 CONSIDERED: list[tuple[list[str], Sale, int, list[str]]] = [
     ([line(), line("cloud=aws"), line("cloud=azure"), line("cloud=aws seller=openai")], SALE, 1, [
-        "passed over: book.csv:5 names more conditions",
-        "passed over: book.csv:5 names more conditions",
-        "passed over: it is for cloud azure, not aws",
+        "skipped: book.csv:5 names more conditions",
+        "skipped: book.csv:5 names more conditions",
+        "skipped: it is for cloud azure, not aws",
         "won: it names the most of those that hold",
     ]),
     ([line(), line("buyer=Acme"), line("buyer=Contoso")], SALE, 1, [
-        "passed over: book.csv:4 names more conditions",
-        "passed over: it is for buyer Acme, not Contoso",
+        "skipped: book.csv:4 names more conditions",
+        "skipped: it is for buyer Acme, not Contoso",
         "won: it names the most of those that hold",
     ]),
     ([line(), line("buyer=Acme")], Sale("gpt", "aws", "openai", ""), 1, [
         "won: it names the most of those that hold",
-        "passed over: it is for buyer Acme, not an unnamed one",
+        "skipped: it is for buyer Acme, not an unnamed one",
     ]),
     ([line("above=200"), line("above=100"), line()], SALE, 200, [
-        "passed over: it is for more than 200 input tokens, these are 200",
+        "skipped: it is for more than 200 input tokens, these are 200",
         "won: it names the most of those that hold",
-        "passed over: book.csv:3 names more conditions",
+        "skipped: book.csv:3 names more conditions",
     ]),
     ([line("above=200"), line("above=100"), line()], SALE, 201, [
         "won: it names the most of those that hold",
-        "passed over: book.csv:2 is for longer contexts",
-        "passed over: book.csv:2 names more conditions",
+        "skipped: book.csv:2 is for longer contexts",
+        "skipped: book.csv:2 names more conditions",
     ]),
     ([line("hours=08-18"), line("hours=22-06")], SALE, 1, [
-        "passed over: it is for other hours",
+        "skipped: it is for other hours",
         "won: it names the most of those that hold",
     ]),
     ([line("begin=2026-04-01"), line("begin=2026-02-01"), line("end=2026-03-01 known_at=2025-12-30"),
       line("begin=2026-01-15")], SALE, 1, [
-        "passed over: it is in force from 2026-04-01",
+        "skipped: it is in force from 2026-04-01",
         "won: it names the most of those that hold",
-        "passed over: it is in force from 2026-01-01 until 2026-03-01",
-        "passed over: book.csv:3 begins later",
+        "skipped: it is in force from 2026-01-01 until 2026-03-01",
+        "skipped: book.csv:3 begins later",
     ]),
     ([line(), line("known_at=2026-01-02")], SALE, 1, [
-        "passed over: book.csv:3 was recorded later and corrects it",
+        "skipped: book.csv:3 was recorded later and corrects it",
         "won: it names the most of those that hold",
     ]),
     ([line(), line("known_at=2026-05-02")], SALE, 1, [
         "won: it names the most of those that hold",
-        "passed over: it was recorded on 2026-05-02, which was not known then",
+        "skipped: it was recorded on 2026-05-02, which was not known then",
     ]),
     # In the tier of batches its own price, which is of any length, goes before one of a length in any tier.
     ([line(), line("above=100"), line("tier=batch")], Sale("gpt", "aws", "openai", "", tier="batch"), 500, [
-        "passed over: book.csv:4 names more conditions",
-        "passed over: book.csv:4 is the price of batches of any length",
+        "skipped: book.csv:4 names more conditions",
+        "skipped: book.csv:4 is the price of batches of any length",
         "won: it names the most of those that hold",
     ]),
     ([line(), line("off=10 cloud=aws"), line("off=5"), line("off=5 cloud=azure")], SALE, 1, [
         "won: it names the most of those that hold",
         "discount: it names the most of those that hold",
-        "passed over: book.csv:3 names more conditions",
-        "passed over: it is for cloud azure, not aws",
+        "skipped: book.csv:3 names more conditions",
+        "skipped: it is for cloud azure, not aws",
     ]),
     ([line("buyer=Contoso"), line("off=5")], SALE, 1, [
         "won: it names the most of those that hold",
-        "passed over: book.csv:2 was negotiated as a whole",
+        "skipped: book.csv:2 was negotiated as a whole",
     ]),
     ([line("cloud=azure"), line("cloud=oci")], SALE, 1, [
-        "passed over: it is for cloud azure, not aws",
-        "passed over: it is for cloud oci, not aws",
+        "skipped: it is for cloud azure, not aws",
+        "skipped: it is for cloud oci, not aws",
     ]),
     # Other products and units are not looked at; a price of any product, and a discount on every unit, are.
     ([line("product=gpt-6"), line(unit="output_tokens"), line("product="), line(), line("off=5", unit="")], SALE, 1, [
-        "passed over: book.csv:5 names more conditions",
+        "skipped: book.csv:5 names more conditions",
         "won: it names the most of those that hold",
         "discount: it names the most of those that hold",
     ]),
@@ -128,7 +128,7 @@ def test_the_first_book_goes_before_the_others() -> None:
     told = considered(PriceTable(books, KnownAt.everything()), SALE, IN, DAY, 1)
     assert [(each.verdict, each.why) for each in told] == [
         ("won", "it names the most of those that hold"),
-        ("passed over", "own.csv goes before it"),
+        ("skipped", "own.csv goes before it"),
     ]
 
 
