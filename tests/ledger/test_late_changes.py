@@ -152,7 +152,7 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
     # Its own base is the same: March had 50.00 and then 60.00, so less of the cap of 25.00 was left.
     (april(share(cap="USD 25"), sales=(sold("03-02", "50.00"), SALES[0])),
      april(share(cap="USD 25"), sales=(sold("03-02", "60.00"), SALES[0])),
-     "-2.00", ["earlier sales moved the cap, a tier, a floor or a cent"]),
+     "-2.00", ["earlier sales moved the cap, a band, a floor or a cent"]),
     (never_closed(APRIL, INPUTS), april(), "+20.00", ["usage of a month before the first that was closed"]),
     # An estimate of lost usage that was accepted since.
     (april(), msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(OF_OURS, LOST)), "+10.00",

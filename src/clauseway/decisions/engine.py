@@ -76,12 +76,12 @@ def _decide(case: Case, act: Act) -> Finding:
     if act.action == SHARE:
         return _decide_share(case, act)
     owner = case.owner(act)
-    rights = _acts_needing_a_right(case, act)
-    if owner is None and not any(_left_to_all(case, rights)):
+    own_acts = _acts_needing_a_right(case, act)
+    if owner is None and not any(_public_permissions(case, own_acts)):
         return _unowned(case)
-    # `rights` holds the acts to which the party itself needs a right, `needed` every act that has to
-    # be done, by any party. A term that forbids one of them goes before every permission, unless
-    # the party has one that overrides the term (`despite`).
+    # The party itself needs a right to `own_acts`; `needed` holds every act that has to be done, by
+    # any party. A term that forbids one of them goes before every permission, unless the party has
+    # one that overrides the term (`despite`).
     needed = _acts_done(case, act, owner)
     if forbidding := cite_forbidding_terms(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
@@ -95,27 +95,27 @@ def _decide(case: Case, act: Act) -> Finding:
             conditions(case, needed, owner, grantor=owner),
         )
     # Anyone may do what a public permission covers.
-    public = _left_to_all(case, rights)
+    public = _public_permissions(case, own_acts)
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
         return both(permitted, conditions(case, needed, act.party))
-    # Some right has a public permission and another has none, which only an owner could grant.
+    # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
         return _unowned(case)
     # Any other party needs a licence or a grant.
     if act.action == USE:
         return _decide_use(case, act, owner)
-    return _decide_by_grant(case, act, owner, needed, dict(zip(rights, public, strict=True)))
+    return _decide_by_grant(case, act, owner, needed, dict(zip(own_acts, public, strict=True)))
 
 
 def _unowned(case: Case) -> Finding:
-    # The rule `unstated` speaks of days on which nothing is in force at all.
+    # Cite the rule `owner`: `unstated` speaks of days on which nothing is in force at all.
     return Finding(Outcome.UNSTATED, (case.cite_rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
 
 
-def _left_to_all(case: Case, rights: Sequence[Act]) -> list[tuple[Reason, ...]]:
-    """Return for each act the permissions of anyone that cover it."""
-    return [permissions(case, right, ANYONE) for right in rights]
+def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, ...]]:
+    """Return for each act the permissions that cover it and hold for anyone."""
+    return [permissions(case, act, ANYONE) for act in acts]
 
 
 def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
@@ -132,7 +132,8 @@ def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
 def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    Answers cite the ownership and the ended exclusivity of the first: the sale, if there is one.
+    The sale comes first, if there is one: answers cite the ownership and the ended exclusivity of
+    the first act alone.
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
     """
@@ -169,7 +170,7 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
     # Exclusivities are compared with whoever does an act, permissions with the owner.
-    passed = find_exemptions(case, acts)
+    exemptions = find_exemptions(case, acts)
     declared = [
         reason
         for act in own
@@ -177,10 +178,10 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
         for reason in permissions(case, act, party)
     ]
     if declared:
-        return (*passed.exempt, *declared, *passed.inside)
+        return (*exemptions.exempt, *declared, *exemptions.inside)
     owned = ownership(case, acts[0])
-    if passed.exempt or passed.inside:
-        return (*passed.exempt, *passed.inside, *owned)
+    if exemptions.exempt or exemptions.inside:
+        return (*exemptions.exempt, *exemptions.inside, *owned)
     return (*cite_last_exclusivity(case, acts), *owned, case.cite_rule("owner"))
 
 
@@ -204,26 +205,27 @@ def _decide_by_grant(
     granted: tuple[Reason, ...] = ()
     lost: list[LostRight] = []
     lacking: list[Act] = []
-    # For each right, the first of these counts: a public permission or a licence, a grant, the loss
-    # of a licence, a launch.
-    for right, left_to_all in public.items():
-        licensed = licences(case, right) if right.action in CARRIED_ACTIONS else Licences((), ())
-        if left_to_all or licensed.held:
-            held += left_to_all or licensed.held
-        elif given := grants(case, right):
+    # For each act, the first of these counts: a public permission or a licence, a grant, the loss of
+    # a licence, a launch.
+    for own_act, permitted in public.items():
+        carried = own_act.action in CARRIED_ACTIONS
+        licensed = licences(case, own_act) if carried else Licences((), ())
+        if permitted or licensed.held:
+            held += permitted or licensed.held
+        elif given := grants(case, own_act):
             granted += given
         elif licensed.lost:
             lost += licensed.lost
-        elif launched := own_launch(case, right):
+        elif launched := own_launch(case, own_act):
             granted += launched
         else:
-            lacking.append(right)
+            lacking.append(own_act)
     if lost:
         return _no_longer_licensed(case, lost, act)
     if lacking:
-        return both(_lacks_a_grant(case, lacking[0], act, owner, needed), bound)
+        return both(_conditional_on_grant(case, lacking[0], act, owner, needed), bound)
     # A licence is a right by itself and is cited first. The owner's freedom is cited in every case:
-    # a grant rests on it, and so does the act of a host that the owner is.
+    # a grant rests on it, and so does hosting by the owner.
     reasons = held + _grounds(case, needed, owner) + granted
     return both(Finding(Outcome.PERMITTED, reasons), bound)
 
@@ -245,7 +247,7 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     bound = conditions(case, [act, *licensing], act.party, grantor=owner)
     if granted := grants(case, act):
         return both(Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound)
-    return both(_lacks_a_grant(case, act, act, owner, licensing), bound)
+    return both(_conditional_on_grant(case, act, act, owner, licensing), bound)
 
 
 def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
@@ -257,14 +259,14 @@ def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Find
     return Finding(Outcome.FORBIDDEN, (*cite_loss(case, last, act), case.cite_rule("licensee")))
 
 
-def _lacks_a_grant(
-    case: Case, lacking: Act, act: Act, owner: str, needed: Sequence[Act]
+def _conditional_on_grant(
+    case: Case, lacking: Act, asked: Act, owner: str, needed: Sequence[Act]
 ) -> Finding:
     """Answer that the act is conditional: the owner could grant what is lacking and has not."""
-    ended = last_ended_grant(case, lacking)
-    state = f"the last grant {ended.note}" if ended is not None else "no grant is recorded"
-    text = f"{owner} must grant it to {ASKED_PARTY}; {state}."
-    if lacking.action != act.action:
+    ended_grant = last_ended_grant(case, lacking)
+    so_far = f"the last grant {ended_grant.note}" if ended_grant else "no grant is recorded"
+    text = f"{owner} must grant it to {ASKED_PARTY}; {so_far}."
+    if lacking.action != asked.action:
         text = f"{ASKED_PARTY} may serve it for another seller; to sell it too, {text}"
     condition = Condition(
         term="grant",
@@ -272,21 +274,20 @@ def _lacks_a_grant(
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
     # Cite the exclusivity that reserved the first act needed.
-    lost_exclusivity = last_exclusivity(case, needed[:1])
-    permissions_lost = lost_permissions(case, lacking)
-    paused = chain.from_iterable(map(cite_end_or_pause, permissions_lost.paused))
-    last = permissions_lost.last
+    ended_exclusivity = last_exclusivity(case, needed[:1])
+    former = lost_permissions(case, lacking)
+    paused = chain.from_iterable(map(cite_end_or_pause, former.paused))
     # The latest ending first: from that day on nothing gave the party a right.
-    cited: list[tuple[date, tuple[Reason, ...]]] = []
-    if lost_exclusivity is not None:
-        cited.append((lost_exclusivity.day, cite_exclusivity(lost_exclusivity)))
-    if last is not None:
-        cited.append((last.day, cite_loss(case, last, lacking)))
-    if ended is not None:
-        cited.append((ended.day, ended.reasons))
-    cited.sort(key=lambda each: each[0], reverse=True)
-    lost = chain.from_iterable(reasons for _, reasons in cited)
-    reasons = (*paused, *lost, case.cite_rule("grant"), *case.commentary("grant"))
+    endings: list[tuple[date, tuple[Reason, ...]]] = []
+    if ended_exclusivity is not None:
+        endings.append((ended_exclusivity.day, cite_exclusivity(ended_exclusivity)))
+    if former.last is not None:
+        endings.append((former.last.day, cite_loss(case, former.last, lacking)))
+    if ended_grant is not None:
+        endings.append((ended_grant.day, ended_grant.reasons))
+    endings.sort(key=lambda ending: ending[0], reverse=True)
+    ended = chain.from_iterable(reasons for _, reasons in endings)
+    reasons = (*paused, *ended, case.cite_rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
 
 

@@ -5,8 +5,9 @@ part, `NamesGiven` the same as keywords, `NameLists` several names. A row of `PA
 there is to know of the part. Questions, combinations, claims, tables, files of questions, the
 library and the command line take their parts from here.
 
-Two more places know each part by itself: the look-ups of `DecisionTable` (`look_up`, `verdict`,
-`_for_another`), too often called to go through a list, and `wording.names`, which has the words.
+Four more places know each part by itself: the look-ups of `DecisionTable` (`look_up`, `verdict`,
+`_for_another`), too often called to go through a list; `wording.names`, which has the words; and
+the lawyer's form, in `web.lawyer` and `app.reports.lawyer_page`.
 """
 
 from collections.abc import Callable, Collection, Mapping

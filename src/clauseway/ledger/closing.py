@@ -477,7 +477,7 @@ def _causes(
         # With late usage too, the price's part of the difference cannot be told apart.
         priced = "" if more else f": {charges.normalize():+,f} of base"
         causes.append(f"{why.prices() or 'new price known'}{priced}")
-    return causes or ["earlier sales moved the cap, a tier, a floor or a cent"]
+    return causes or ["earlier sales moved the cap, a band, a floor or a cent"]
 
 
 def _lost(closed: Settlement, now: Settlement) -> str:

@@ -3,19 +3,29 @@ their clauses."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement import (
     Agreement,
+    Commitment,
+    Context,
+    Exclusivity,
+    Licence,
     Ownership,
+    Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
-    Term,
+    RevenueShareTerm,
+    Stake,
+    Undertaking,
     in_force,
 )
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.givers import Givers
 from clauseway.decisions.parts import Names
@@ -314,7 +324,8 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             or f"{words.names(self.owners.of(products), 'or')} grants it"
         )
 
-    def _waits_for(self, term: Term, readings: Mapping[str, str]) -> str:
+    def _waits_for(self, term: AnyTerm, readings: Mapping[str, str]) -> str:
+        """Return what has to be done before a term lets go; empty of a kind that makes nothing wait."""
         words = self.wording
         match term:
             case Precedence():
@@ -334,7 +345,21 @@ class ChangeSentences(msgspec.Struct, frozen=True):
                     f"it was first offered to {words.name(term.holder)} and "
                     f"{words.name(term.holder)} passed"
                 )
-        return ""
+            case (
+                Ownership()
+                | Permission()
+                | Exclusivity()
+                | Prohibition()
+                | Licence()
+                | RevenueShareTerm()
+                | Commitment()
+                | Stake()
+                | Undertaking()
+                | Context()
+            ):
+                return ""
+            case _:
+                assert_never(term)
 
 
 def _others(who: str) -> str:

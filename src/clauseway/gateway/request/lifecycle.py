@@ -135,7 +135,8 @@ class Lifecycle(AttemptOwner):
     _held_events: list[bytes] | None = None  # until the row of their response is durable
     _status = 0
     _message = ""
-    _finishing = False  # the answer is decided; only the index or the journal is awaited
+    # The answer is decided, or nobody waits for one: the index or the journal alone may be awaited.
+    _decided = False
     _last_bytes = b""
     _over = False
     _unattended = False  # nobody waits for the answer; it is read for its usage
@@ -163,7 +164,7 @@ class Lifecycle(AttemptOwner):
         self.number = shared.next_number()
         self._candidates = selection.candidates
         self._skipped = selection.skipped
-        # The attempts that failed, or lost to their rival under a hedge, in that order.
+        # The attempts that failed, or lost to their rival under a hedge, as they ended.
         self._tried: tuple[FailedAttempt, ...] = ()
         self._resources = resources
         self._preparation = preparation
@@ -177,11 +178,6 @@ class Lifecycle(AttemptOwner):
     def has_sent_bytes(self) -> bool:
         """Return whether a part of the answer was sent and more will follow."""
         return self._streaming and self._held_events is None
-
-    @property
-    def _is_decided(self) -> bool:
-        """Return whether the answer is on its way, or nobody waits for one any more."""
-        return self._over or self._finishing
 
     @property
     def others_left(self) -> bool:
@@ -223,7 +219,7 @@ class Lifecycle(AttemptOwner):
             self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
             self._prepare_or_attempt()
         else:
-            self._finishing = True
+            self._decided = True
             self._status = JOURNAL_FULL.status
             self._message = "The usage journal could not be written."
             self._answer_unwritten(error)
@@ -256,7 +252,7 @@ class Lifecycle(AttemptOwner):
                 await self.shared.allowances.grow(shortage)
                 shortage = allowance.admit(self.shared.wheel.now_s)
             # The client left, or the deadline came, while the lease server was asked.
-            if self._is_decided:
+            if self._decided:
                 return
             self._preparing = None
             if shortage is None:
@@ -271,11 +267,11 @@ class Lifecycle(AttemptOwner):
     async def _prepare(self, preparation: Preparation) -> None:
         try:
             prepared = await preparation.prepare(self._is_over)
-            if prepared is not None and not self._is_decided:
+            if prepared is not None and not self._decided:
                 self._preparing = None
                 self._go_on_with(prepared)
         except Refused as refused:
-            if not self._is_decided:
+            if not self._decided:
                 self._preparing = None
                 self._refuse(refused)
         except Exception as error:
@@ -410,7 +406,7 @@ class Lifecycle(AttemptOwner):
         """
         try:
             await self.shared.allowances.grow(shortage)
-            if self._is_decided:
+            if self._decided:
                 return
             self._preparing = None
             if not self._attempt_at(candidate):
@@ -419,7 +415,7 @@ class Lifecycle(AttemptOwner):
             self._preparing = None
             self.end_with_own_fault(error)
 
-    # -- answer: callbacks of a successful attempt
+    # -- answer: callbacks of an attempt that was answered, with a refusal too
 
     def count_buffered(self, count: int) -> None:
         """Count `count` bytes of an answer that is buffered until it is whole."""
@@ -437,7 +433,8 @@ class Lifecycle(AttemptOwner):
         good = 200 <= status < 300
         counts = self.shared.counts
         (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
-        # The cloud keeps this prompt's beginning now: the next request with its key goes there.
+        # The cloud keeps this prompt's beginning now: the next request with its cache key goes
+        # there.
         if good and self.wanted.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
@@ -569,7 +566,7 @@ class Lifecycle(AttemptOwner):
             return
         attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.wanted.operation.deletes and resources.named_resource is not None:
-            self._finishing = True
+            self._decided = True
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
             self.shared.issued.forget(resources.named_resource.identifier, finish)
         else:
@@ -585,15 +582,17 @@ class Lifecycle(AttemptOwner):
         has it, and an error where the claim could not be written.
         """
         shared, identifier = self.shared, end.resource.identifier
-        self._finishing = True
+        self._decided = True
 
         def claimed(outcome: bool | OSError) -> None:
             if outcome is True:
                 attempt.record_end(end.resource, end.units, end.status)
-                # Marked as reported once the record is durable; see `issued` for a death before.
+                # Marked as reported once the record is durable; see `issued` for a process that
+                # dies before that.
                 shared.spool.wait(_MeteredMarker(shared, identifier))
             else:
-                # Another request has claimed the end and meters it: here it would count twice.
+                # Not ours to meter: another request has claimed the end, where it would count
+                # twice, or the claim could not be written.
                 attempt.pending_resource = None
                 attempt.record(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
@@ -610,7 +609,7 @@ class Lifecycle(AttemptOwner):
         if not rows:
             self._finish(last_bytes)
             return
-        self._finishing = True
+        self._decided = True
 
         def written(outcome: bool | OSError) -> None:
             if not isinstance(outcome, OSError):
@@ -689,7 +688,7 @@ class Lifecycle(AttemptOwner):
 
     def _finish(self, last_bytes: bytes) -> None:
         """Hold the last bytes until every record of this request is durable."""
-        self._finishing = True
+        self._decided = True
         self._last_bytes = last_bytes
         self.shared.spool.wait(self)
 
@@ -734,7 +733,7 @@ class Lifecycle(AttemptOwner):
     def _end(self) -> None:
         """Release everything that the request holds, and keep the explanation of how it ended."""
         self._over = True
-        self._finishing = True
+        self._decided = True
         self._last_bytes = b""
         shared = self.shared
         shared.spool.open_requests -= 1
@@ -777,7 +776,7 @@ class Lifecycle(AttemptOwner):
         if rival is not None:
             self._attempt = rival
             return
-        if self._finishing:
+        if self._decided:
             return  # the answer is decided already; this was the losing attempt
         if self.others_left and not self.shared.retries.take():
             self._note_no_retries()
@@ -953,7 +952,7 @@ class Lifecycle(AttemptOwner):
 
     def check_deadlines(self, now_s: float) -> None:
         """End the request or an attempt that is out of time, or begin the hedge."""
-        if self._finishing:
+        if self._decided:
             self.due_s = FOREVER_S
             return
         if not self._streaming:
@@ -965,7 +964,7 @@ class Lifecycle(AttemptOwner):
         for attempt in self._under_way:
             if attempt.due_s <= now_s:
                 attempt.time_out()
-        self.due_s = FOREVER_S if self._finishing else self._earliest_due_s()
+        self.due_s = FOREVER_S if self._decided else self._earliest_due_s()
 
     def _begin_hedge(self) -> None:
         """Attempt another candidate beside a slow attempt, once."""
@@ -1013,7 +1012,7 @@ class Lifecycle(AttemptOwner):
         self._held_events = None
         if self._over:
             return
-        if self._finishing:
+        if self._decided:
             self._end()
             return
         if self._preparing is not None:
@@ -1040,7 +1039,7 @@ class Lifecycle(AttemptOwner):
         """End the request without an answer: meter the work until now and cancel the attempts."""
         if self._over:
             return
-        if not self._finishing:
+        if not self._decided:
             self._cancel_attempts()
         self._end()
 
