@@ -30,7 +30,7 @@ from clauseway.app.books.migrating import migrate
 from clauseway.app.books.restoring import TakingOver, restore
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.losses import accept_loss
 from clauseway.app.usage.recovering import copies_in, recover
 from clauseway.app.usage.sealing import seal
@@ -98,7 +98,7 @@ def test_a_restored_home_settles_and_closes_the_same_bytes(home: Home, tmp_path:
     assert statement(look, "2026-05") != before
     closed = [close_month(each, "2026-04", date(2026, 7, 1)).digest for each in (home, look)]
     assert closed[0] == closed[1]
-    assert conditions(look) == []
+    assert blocking_damages(look) == []
 
 
 def test_a_home_on_a_server_is_backed_up_into_a_file(home: Home, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_what_was_acknowledged_before_a_backup_under_load_is_in_it(tmp_path: Pat
                 requests = [RequestId.parse(request).number for request, _ in sealed_rows(look)]
                 assert sorted(requests) == list(range(1, len(requests) + 1))
                 assert len(requests) >= acknowledged
-                assert conditions(look) == []
+                assert blocking_damages(look) == []
         finally:
             over.set()
             writing.kill()
@@ -504,11 +504,11 @@ def test_what_came_after_the_backup_is_a_loss_until_somebody_accepts_it(home: Ho
     second = Home(tmp_path / "second")
     restored = restore(tmp_path / "backup", second, GONE)
     assert restored.losses == 1
-    (open_one,) = conditions(second)
+    (open_one,) = blocking_damages(second)
     assert made.moment in str(open_one.problem)
     assert open_one.days.begin == date.fromisoformat(made.moment[:10])
     accept_loss(second, 1, "nothing", "no request came in after the backup")
-    assert conditions(second) == []
+    assert blocking_damages(second) == []
 
 
 def test_attempts_that_were_open_at_the_moment_are_lost(tmp_path: Path) -> None:
@@ -543,7 +543,7 @@ def test_a_follower_brings_back_what_came_after_the_backup(tmp_path: Path, follo
     rows = sealed_rows(second)
     complete = {request for request, status in rows if status == Status.COMPLETE}
     assert len(complete) == 20
-    (open_one,) = conditions(second)
+    (open_one,) = blocking_damages(second)
     assert "restored from a backup" in str(open_one.problem)
 
 

@@ -15,7 +15,7 @@ from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
 from clauseway.app.usage import losses as losses_module
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.sealing import seal
 from clauseway.gateway.budgets.allowances import Allowances
@@ -82,7 +82,7 @@ def machines(tmp_path: Path) -> Machines:
 def test_another_home_takes_nothing_from_a_gateway_that_it_cannot_see(machines: Machines) -> None:
     sealed = seal(machines.second)
     assert sealed.damages == ()
-    assert conditions(machines.second) == []
+    assert blocking_damages(machines.second) == []
     assert machines.standing.leased == 600
     assert machines.lease(2, target=600, spent=400).leased == 600, "its gateway goes on"
 
@@ -112,7 +112,7 @@ def test_a_machine_that_is_gone_is_written_off_from_another(
     seal(machines.first)
     (loss,) = Losses(machines.control).all()
     assert loss.found_ns
-    assert conditions(machines.first) == []
+    assert blocking_damages(machines.first) == []
 
 
 def test_a_journal_that_was_moved_to_another_home_is_its_own_from_then_on(machines: Machines) -> None:
@@ -121,7 +121,7 @@ def test_a_journal_that_was_moved_to_another_home_is_its_own_from_then_on(machin
     assert any("is missing" in damage for damage in seal(machines.first).damages)
     assert seal(machines.second).damages == ()
     assert seal(machines.first).damages == ()
-    assert conditions(machines.first) == []
+    assert blocking_damages(machines.first) == []
 
 
 # Who asks for a limit of 30 a minute (home, used of it, least, target) → what it holds then.

@@ -11,7 +11,7 @@ from journals import flip, frames, gateway, home_at, segment, today
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import seal
 from clauseway.values import exact_sum
 from in_process import answer, run
@@ -171,7 +171,7 @@ def test_a_journal_that_came_back_may_be_lost_again(home: Home, tmp_path: Path, 
     for why in ("the volume was deleted", "the volume was deleted again"):
         shutil.rmtree(directory)
         assert any("missing" in damage for damage in seal(home).damages)
-        assert [damage.kind for damage in conditions(home)] == ["spool"]
+        assert [damage.kind for damage in blocking_damages(home)] == ["spool"]
         assert "a usage journal is missing" in problems(settled(home, code=3))
         (listed,) = answer("spool", "list", home=home.root, code=2)["spools"]
         accepted = answer("spool", "write-off", listed["spool"], "--why", why, home=home.root)
@@ -179,7 +179,7 @@ def test_a_journal_that_came_back_may_be_lost_again(home: Home, tmp_path: Path, 
         estimated.append(accepted["attempts"])
         sealed_since = 12 * (len(numbers) - 1) if frames_between else 0
         assert base(home) == 5 * 12 + 100 + sealed_since
-        assert conditions(home) == []
+        assert blocking_damages(home) == []
         shutil.copytree(tmp_path / "copy", directory)
         if frames_between:
             gateway(home, [7], boot=9 + len(numbers), killed=True)
@@ -254,7 +254,7 @@ def test_a_segment_that_is_closed_while_it_is_sealed_is_not_missed(home: Home, m
     monkeypatch.setattr(spool, "positions", looked)
     assert seal(home).damages == ()
     assert seal(home).damages == ()
-    assert conditions(home) == []
+    assert blocking_damages(home) == []
 
 
 def test_an_estimate_needs_a_name_that_is_known_and_a_reason(home: Home) -> None:

@@ -12,7 +12,7 @@ import pytest
 from clauseway import spool
 from clauseway.app.opening.home import Home
 from clauseway.app.usage import losses as losses_module
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import journals
 from clauseway.app.usage.recovering import copies_in, recover
@@ -223,4 +223,4 @@ def test_a_machine_that_is_lost_and_comes_back(
         seal(home)
     requests = [request for request, _ in sealed_rows(second)]
     assert len(requests) == len(set(requests))
-    assert conditions(second) == conditions(first) == []
+    assert blocking_damages(second) == blocking_damages(first) == []

@@ -15,10 +15,10 @@ from clauseway import open_agreement
 from clauseway.app.opening.home import Home
 from clauseway.app.running.pages_process import HomePages
 from clauseway.app.running.upkeep import Upkeep
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.gateway.process.home_damage import read_conditions
+from clauseway.gateway.process.home_damage import read_damages
 from clauseway.web import create_app
 from in_process import answer, run
 from metered_months import assumed, metered_home
@@ -101,7 +101,7 @@ def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> Non
     tending.round(merging=False)
     said, todo = SAID[wrong]
     assert len([line for line in told if said in line and todo in line]) == 1
-    counts = read_conditions(home.conditions)
+    counts = read_damages(home.damages)
     assert counts == {"frames": 0, "spool": 0, "lake": 0} | {wrong.partition("-")[0]: 1}
 
 
@@ -136,11 +136,11 @@ def test_what_was_put_right_is_told_no_more(tmp_path: Path) -> None:
     path = next((home.lake / "usage").rglob("*.parquet"))
     flip(path, path.stat().st_size // 2)
     assert run("lake", "check", home=home.root).returncode == 0
-    assert conditions(home) == []
+    assert blocking_damages(home) == []
     told: list[str] = []
     Upkeep(home, told.append).round(merging=False)
     assert told == []
-    assert read_conditions(home.conditions) == {"frames": 0, "spool": 0, "lake": 0}
+    assert read_damages(home.damages) == {"frames": 0, "spool": 0, "lake": 0}
 
 
 def test_serving_finds_a_changed_file_by_itself(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         azure = started.cloud("azure")
         started.cloud("aws")
         plan = started.plan()
-        conditions = started.home / "conditions.json"
-        conditions.write_text('{"frames": 2, "spool": 0, "lake": 1, "later": 7}')
+        damages = started.home / "damages.json"
+        damages.write_text('{"frames": 2, "spool": 0, "lake": 1, "later": 7}')
         held = [msgspec.structs.replace(key, budgets=(0,)) for key in plan.keys]
         started.start(
             msgspec.structs.replace(
@@ -32,8 +32,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
                 budgets=(Budget(id="b1", whose="project acme/research"),),
                 settings=Settings(telemetry=Telemetry(metrics=True, metrics_port=0)),
             ),
-            "--conditions",
-            str(conditions),
+            "--damages",
+            str(damages),
         )
         for _ in range(3):
             assert started.post().status_code == 200

@@ -36,7 +36,7 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
     )
     parser.add_argument("--control", type=Path, help="unix socket for GET /counts")
     parser.add_argument(
-        "--conditions",
+        "--damages",
         type=Path,
         help="file that counts what is damaged or lost beside the gateway",
     )

@@ -112,9 +112,9 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "business-clock"
 
     @property
-    def conditions(self) -> Path:
-        """Return the path of the counts of damage and loss, by kind, for the gateway's figures."""
-        return self.root / "conditions.json"
+    def damages(self) -> Path:
+        """Return the path of the counts of damages, by kind, for the gateway's figures."""
+        return self.root / "damages.json"
 
     @property
     def lake_faults(self) -> Path:

@@ -1,7 +1,7 @@
 """Alerts of damage and loss in a home, as pages and terminals show them."""
 
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.values import Interval
 from clauseway.web.contexts import Alert
 
@@ -11,11 +11,11 @@ def open_alerts(home: Home, days: Interval | None = None) -> tuple[Alert, ...]:
     show it."""
     return tuple(
         Alert(
-            what=condition.problem.what,
-            where=condition.problem.where,
-            why=condition.problem.why,
-            todo=condition.problem.todo,
+            what=damage.problem.what,
+            where=damage.problem.where,
+            why=damage.problem.why,
+            todo=damage.problem.todo,
         )
-        for condition in conditions(home)
-        if days is None or not condition.days.intersect(days).is_empty
+        for damage in blocking_damages(home)
+        if days is None or not damage.days.intersect(days).is_empty
     )

@@ -38,7 +38,7 @@ from clauseway.app.running.planning import (
     snapshot_at,
     surface_at,
 )
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.lake_checks import listed_lake
 from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
@@ -136,7 +136,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
     if home is None or not home.is_begun:
         return
     yield from _origin_check(home)
-    problems = [condition.problem for condition in conditions(home)]
+    problems = [damage.problem for damage in blocking_damages(home)]
     for problem in problems:
         text = f"{problem.what} ({problem.where}): {problem.why}"
         yield Check(deployment="", what="usage", ok=False, found=text, todo=problem.todo)

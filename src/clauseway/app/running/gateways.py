@@ -147,7 +147,7 @@ class Gateways:
             *("--listener", str(passed[0])),
             *("--worker", str(number), str(self._count)),
             *("--control", str(home.gateway_socket_of(journal.name))),
-            *("--conditions", str(home.conditions)),
+            *("--damages", str(home.damages)),
         ]
         if home.may_be_shared:
             arguments.append("--shares-limits")

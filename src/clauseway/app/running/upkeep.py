@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.compacting import compact_lake
-from clauseway.app.usage.damages import write_conditions
+from clauseway.app.usage.damages import write_damages
 from clauseway.app.usage.lake_checks import check_part
 from clauseway.app.usage.sealing import seal
 from clauseway.storage.lake.digests import LakeDamaged
@@ -45,7 +45,7 @@ class Upkeep:
             )
             return
         try:
-            lost = {str(condition.problem) for condition in write_conditions(self._home)}
+            lost = {str(damage.problem) for damage in write_damages(self._home)}
         except (OSError, DBAPIError, InvalidInput) as error:
             self._told(f"Damage could not be looked for; it is tried again: {error}")
             return

@@ -9,7 +9,7 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
-from clauseway.gateway.process.home_damage import KINDS, read_conditions
+from clauseway.gateway.process.home_damage import KINDS, read_damages
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses, Spool
 from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight
@@ -25,20 +25,20 @@ class BlockingDamage(msgspec.Struct, frozen=True, kw_only=True):
     days: Interval
 
 
-def conditions(home: Home, *, missing_files: bool = True) -> list[BlockingDamage]:
-    """Return everything that is lost and not accepted, and files of the lake that are missing or
-    of another size."""
+def blocking_damages(home: Home, *, missing_files: bool = True) -> list[BlockingDamage]:
+    """Return every loss that nobody accepted, every missing spool, and every file of the lake that
+    is missing or of another size."""
     if not home.is_begun:
         return []
     control = Control.open(home.control)
     try:
         losses = Losses(control)
-        open_conditions = [
+        damages = [
             BlockingDamage(kind="frames", problem=loss_problem(loss), days=loss.interval)
             for loss in losses.all()
             if not loss.is_accepted
         ]
-        open_conditions += [
+        damages += [
             BlockingDamage(kind="spool", problem=missing_problem(spool), days=losses.days_of(spool))
             for spool in missing_spools(losses)
         ]
@@ -53,7 +53,7 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[BlockingDamage
                 *faults,
                 *(as_changed(file) for file in read if file.name in faulty - at_sight),
             ]
-        return open_conditions + [
+        return damages + [
             BlockingDamage(
                 kind="lake",
                 problem=fault.problem,
@@ -65,13 +65,13 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[BlockingDamage
         control.close()
 
 
-def write_conditions(home: Home) -> list[BlockingDamage]:
-    """Return everything that is open, counted for the gateway's figures."""
-    open_conditions = conditions(home)
-    counts = {kind: sum(condition.kind == kind for condition in open_conditions) for kind in KINDS}
-    if read_conditions(home.conditions) != counts:
-        write_whole(home.conditions, msgspec.json.encode(counts), durable=False)
-    return open_conditions
+def write_damages(home: Home) -> list[BlockingDamage]:
+    """Return the blocking damages of a home, and write their counts for the gateway's figures."""
+    damages = blocking_damages(home)
+    counts = {kind: sum(damage.kind == kind for damage in damages) for kind in KINDS}
+    if read_damages(home.damages) != counts:
+        write_whole(home.damages, msgspec.json.encode(counts), durable=False)
+    return damages
 
 
 def missing_spools(losses: Losses) -> list[Spool]:

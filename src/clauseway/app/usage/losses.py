@@ -18,7 +18,7 @@ import pyarrow as pa
 from clauseway import spool
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import lake_locked, note_missing, open_lake, seal
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
@@ -80,11 +80,11 @@ def journals(home: Home) -> Journals:
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
         spools, every = tuple(losses.spools()), tuple(losses.all())
-    open_conditions = conditions(home, missing_files=False)
+    damages = blocking_damages(home, missing_files=False)
     return Journals(
         spools=spools,
         losses=every,
-        open=tuple(condition.problem for condition in open_conditions),
+        open=tuple(damage.problem for damage in damages),
         alone=tuple(_alone(home)),
     )
 

@@ -16,7 +16,7 @@ import msgspec
 from clauseway import spool
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.damages import conditions
+from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import given_up
 from clauseway.app.usage.sealing import lake_locked, open_lake, seal
@@ -130,7 +130,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
         frames=copy.frames,
         usage=sealed.usage,
         ended=ended,
-        open=tuple(str(condition.problem) for condition in conditions(home)),
+        open=tuple(str(damage.problem) for damage in blocking_damages(home)),
     )
 
 

@@ -1,5 +1,5 @@
-"""Damage and loss in the home that a gateway writes for, by kind, as the process beside it reports
-in a file.
+"""Counts of the damages of the home that a gateway writes for, by kind, as the process beside it
+writes them to a file.
 
 The gateway knows nothing of lakes and databases; it shows these numbers among its figures.
 """
@@ -13,8 +13,8 @@ KINDS = ("frames", "spool", "lake")
 _COUNTS = msgspec.json.Decoder(dict[str, int])
 
 
-def read_conditions(path: Path) -> Mapping[str, int]:
-    """Return how many there are of each kind; none where no process reports."""
+def read_damages(path: Path) -> Mapping[str, int]:
+    """Return the number of damages of each kind; empty if no process writes them."""
     try:
         counts = _COUNTS.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError):

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from clauseway.gateway.process.control_socket import answering
-from clauseway.gateway.process.home_damage import read_conditions
+from clauseway.gateway.process.home_damage import read_damages
 from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.request.counters import BUCKETS, Counters, CountersKey
 from clauseway.gateway.request.shared import Shared
@@ -50,10 +50,10 @@ class Figures(Collector):
         shared: Shared,
         health: Mapping[tuple[str, str], Health],
         lines: LogQueue,
-        conditions: Path | None = None,
+        damages: Path | None = None,
     ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
-        self._conditions = conditions
+        self._damages = damages
         self._places: dict[str, tuple[str, str, str, str]] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -275,7 +275,7 @@ class Figures(Collector):
 
     def _lost(self) -> Iterator[Metric]:
         """Yield nothing where no process beside the gateway reports."""
-        if self._conditions is not None and (counts := read_conditions(self._conditions)):
+        if self._damages is not None and (counts := read_damages(self._damages)):
             lost = GaugeMetricFamily(
                 "clauseway_usage_lost",
                 "Damaged ranges of journals, missing journals, and files of the lake missing or changed; not accepted.",

@@ -67,7 +67,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None  # the usual one, or the next free one above it
     simulated_clock: Path | None = None
     control: Path | None = None
-    conditions: Path | None = None
+    damages: Path | None = None
     parent_pipe: int | None = None
     # By a factory: compiled, a record is not known to be frozen.
     worker: Worker = msgspec.field(default_factory=Worker)
@@ -229,7 +229,7 @@ class Server:
         if not telemetry.metrics or is_given:
             return None
         module = optional("clauseway.gateway.process.metrics", "telemetry.metrics")
-        figures = module.Figures(self._shared, self._health, self._lines, options.conditions)
+        figures = module.Figures(self._shared, self._health, self._lines, options.damages)
         page = module.MetricsPage(figures, options.control, options.worker_name)
         self._figures = page.own
         return cast(
