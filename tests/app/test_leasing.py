@@ -93,7 +93,7 @@ async def spends(allowances: Allowances, chance: random.Random, requests: int) -
         if short is None:
             await asyncio.sleep(0)
             paid = chance.randint(0, cost)
-            allowance.settle("azure", "gpt-5.5", cost, paid, 0, 0)
+            allowance.end_reservation("azure", "gpt-5.5", cost, paid, 0, 0)
             charged += paid
     return charged
 

@@ -86,7 +86,7 @@ class Worker:
             if not short.may_grow:
                 return False
             await self.allowances.grow(short)
-        self.allowance.settle("azure", "gpt-5.5", 0, 0, reserved, used)
+        self.allowance.end_reservation("azure", "gpt-5.5", 0, 0, reserved, used)
         return True
 
     async def report(self) -> None:

@@ -163,8 +163,8 @@ class Scene(NamedTuple):
         entries = [(record, where) for record, _, where, _ in self.stage.rig.entries()]
         return [(record, where) for record, where in entries if where.deployment.startswith(f"{self.model}-at-")]
 
-    def settled(self, count: int) -> list[tuple[int, str, int]]:
-        """The outcomes once there are so many."""
+    def wait_for_outcomes(self, count: int) -> list[tuple[int, str, int]]:
+        """Wait until so many attempts are recorded; return their outcomes."""
         eventually(lambda: len(self.outcomes()) >= count)
         return self.outcomes()
 

@@ -105,7 +105,7 @@ def test_in_any_minute_wherever_it_begins(amount: int, waits_s: list[float]) -> 
         assert len([at for at in passed if now_s - at <= 60]) <= amount
 
 
-# A limit of 1,000 tokens a minute: (second, reserved, used then, refused with what is left). Settled at once.
+# A limit of 1,000 tokens a minute: (second, reserved, used then, refused with what is left). Each ends at once.
 TOKENS = [
     (0.0, 600, 100, None),
     (1.0, 900, 300, None),
@@ -124,7 +124,7 @@ def test_tokens_count_at_their_worst_and_then_as_they_were_used() -> None:
         found = allowance.reserve("azure", "gpt-5.5", 0, reserved, now_s)
         assert (found and found.left) == left, f"at {now_s}"
         if found is None:
-            allowance.settle("azure", "gpt-5.5", 0, 0, reserved, used)
+            allowance.end_reservation("azure", "gpt-5.5", 0, 0, reserved, used)
 
 
 # What a limit is narrowed to → does it count an attempt at gpt-5.5 on azure?
@@ -290,8 +290,8 @@ def test_a_budget_is_never_overshot() -> None:
             found = await reserved(allowances, allowance, picodollars)
             assert (found and f"{found.left} left") == short
             if found is None and charged is not None:
-                allowance.settle("azure", "gpt-5.5", picodollars, charged, 0, 0)
-        allowance.settle("azure", "gpt-5.5", 6, 2, 0, 0)
+                allowance.end_reservation("azure", "gpt-5.5", picodollars, charged, 0, 0)
+        allowance.end_reservation("azure", "gpt-5.5", 6, 2, 0, 0)
         assert await reserved(allowances, allowance, 5) is not None
         assert await reserved(allowances, allowance, 4) is None
 
@@ -445,7 +445,7 @@ def test_the_lease_of_a_period_that_is_over_is_returned_by_the_next_report(clock
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
         await allowances.report(49.0)
         assert [ask.over for ask in lease_server.heard] == [False, False]
         await allowances.report(50.0)
@@ -466,7 +466,7 @@ def test_a_slice_that_is_recalled_goes_back_but_for_what_is_spent(clock: list[fl
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
         lease_server.changes = {"recall": recall}
         await allowances.report(0.0)
         assert sum(lease_server._held.values()) == held
@@ -481,7 +481,7 @@ def test_a_slice_is_topped_up_before_anybody_is_short(clock: list[float]) -> Non
         assert await reserved_at(allowances, allowance, 1, 0.0) is None
         for _ in range(200):
             assert allowance.reserve("azure", "gpt-5.5", 1, 0, 0.0) is None
-            allowance.settle("azure", "gpt-5.5", 1, 1, 0, 0)
+            allowance.end_reservation("azure", "gpt-5.5", 1, 1, 0, 0)
             await no_more_asks(allowances)
 
     run(spend())
@@ -550,7 +550,7 @@ def test_a_new_plan_keeps_what_was_used() -> None:
         short = after.admit(0.0)
         assert short is not None
         assert (short.limit, short.left) == (2, 0)
-        before.settle("azure", "gpt-5.5", 6, 6, 0, 0)
+        before.end_reservation("azure", "gpt-5.5", 6, 6, 0, 0)
         assert await reserved(allowances, after, 5) is not None
         assert await reserved(allowances, after, 4) is None
 
@@ -565,7 +565,7 @@ def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
         assert await reserved(allowances, allowance, 6) is None
         allowances.reload(plan())
         await allowances.report(0.0)
-        allowance.settle("azure", "gpt-5.5", 6, 2, 0, 0)
+        allowance.end_reservation("azure", "gpt-5.5", 6, 2, 0, 0)
         await allowances.report(0.0)
         other = Allowances(OneOf(lease_server, 1))
         allowance = opened(other, budgets=[budget()])
@@ -589,13 +589,13 @@ def in_its_second_period(open_: int) -> BudgetSlice:
 
 
 @pytest.mark.parametrize(("open_", "charged", "spent"), [(6, 8, (6, 2)), (6, 5, (5, 0)), (10, 10, (10, 0))])
-def test_a_reservation_is_settled_with_the_period_that_it_was_made_in(
+def test_a_reservation_ends_with_the_period_that_it_was_made_in(
     open_: int, charged: int, spent: tuple[int, int]
 ) -> None:
     slice_ = in_its_second_period(open_)
     (former,) = slice_.formers
     slice_.reserved, slice_.left = 10 - open_, 100 - (10 - open_)
-    slice_.settle(10, charged)
+    slice_.end_reservation(10, charged)
     assert (former.spent, slice_.spent) == spent
     assert (former.reserved, slice_.reserved) == (0, 0)
     assert slice_.left == slice_.leased - slice_.spent - slice_.reserved
@@ -744,7 +744,7 @@ def test_a_slice_that_lies_idle_for_a_minute_goes_back(clock: list[float], idle_
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
         await allowances.report(0.0)
         await allowances.report(idle_s)
         assert sum(lease_server._held.values()) == held
@@ -771,7 +771,7 @@ def test_what_was_given_back_unheard_is_told_again_and_then_no_more(clock: list[
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
         lease_server.changes, lease_server.unheard = {"recall": True}, frozenset({3})
         await allowances.report(0.0)  # 2: recalled; 3: given back, unheard
         assert sum(lease_server._held.values()) == 68
@@ -798,7 +798,7 @@ def test_nothing_is_given_back_before_the_journal_has_what_freed_it(clock: list[
         allowances = Allowances(lease_server, recorded=recorded)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        allowance.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
         await allowances.report(0.0)
         lease_server.changes = {"recall": why == "recalled"}
         now_s = 60.0 if why == "idle" else 6.0
@@ -831,7 +831,7 @@ def test_an_answer_for_a_period_that_is_over_is_not_held_in_the_next(clock: list
 
 
 class Spending(RuleBasedStateMachine):
-    """Two processes and one budget: reserve, settle, report, new plans and ends of periods, in any order."""
+    """Two processes and one budget: reserve, end, report, new plans and ends of periods, in any order."""
 
     AMOUNT = 100
     open = Bundle("open")
@@ -865,11 +865,11 @@ class Spending(RuleBasedStateMachine):
         return allowance, cost
 
     @rule(attempt=consumes(open), share=st.integers(0, 100))
-    def settle(self, attempt: tuple[KeyAllowance, int], share: int) -> None:
+    def end_reservation(self, attempt: tuple[KeyAllowance, int], share: int) -> None:
         allowance, cost = attempt
         if cost:
             charged = cost * share // 100
-            allowance.settle("azure", "gpt-5.5", cost, charged, 0, 0)
+            allowance.end_reservation("azure", "gpt-5.5", cost, charged, 0, 0)
             self.reserved -= cost
             self.charged += charged
 
@@ -891,7 +891,7 @@ class Spending(RuleBasedStateMachine):
             self.never_overshot()
             if not fails:
                 # No lease can be added beside one of a period that is over: it goes on here.
-                allowance.settle("azure", "gpt-5.5", cost, 0, 0, 0)
+                allowance.end_reservation("azure", "gpt-5.5", cost, 0, 0, 0)
                 assert self.loop.run_until_complete(mine.end(["b"], 0, holder))
                 self.reserved -= cost
                 return

@@ -69,7 +69,7 @@ class Rig:
 
     async def begin(self, *auths: Auth) -> None:
         self.cache.keep(auths or (AUTH,))
-        await self.cache.settled()
+        await self.cache.fetches_done()
 
     async def pass_time(self, seconds: float) -> None:
         """Everything that falls due until then happens, in order."""
@@ -82,7 +82,7 @@ class Rig:
             self.alarms.remove(first)
             self.now_s = max(self.now_s, first.at_s)
             first.action()
-            await self.cache.settled()
+            await self.cache.fetches_done()
         self.now_s = end_s
 
     def held(self) -> str:
@@ -183,7 +183,7 @@ def test_without_a_network_nothing_fails() -> None:
         rig.cache.keep([AUTH])
         assert rig.held() == "it is being fetched for the first time"
         rig.gate.set()
-        await rig.cache.settled()
+        await rig.cache.fetches_done()
         problem = rig.cache.state(AUTH).problem
         assert problem is not None
         assert (problem.why, "az login" in problem.todo) == ("OSError: Name or service not known", True)
@@ -242,7 +242,7 @@ def test_a_request_that_gives_up_waiting_stops_nothing() -> None:
         await asyncio.sleep(0)
         impatient.cancel()
         rig.gate.set()
-        await rig.cache.settled()
+        await rig.cache.fetches_done()
         assert rig.held() == "2"
 
     run(scenario())
@@ -310,7 +310,7 @@ def test_a_source_that_hangs_stops_nothing() -> None:
         rig.cache.keep([AUTH])
         assert await rig.cache.refresh_now(Auth(kind="aws"), token("x")) is None
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(rig.cache.settled(), 0.01)
+            await asyncio.wait_for(rig.cache.fetches_done(), 0.01)
         rig.cache.close()
 
     run(scenario())
@@ -327,7 +327,7 @@ def test_on_a_loop_of_its_own() -> None:
         cache = CredentialCache(lambda *_: told.set(), open_credential_source=lambda _: source)
         cache.keep([AUTH])
         await told.wait()
-        await cache.settled()
+        await cache.fetches_done()
         assert cache.state(AUTH) == HeldCredential(given, None)
         cache.close()
 

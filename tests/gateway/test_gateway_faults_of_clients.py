@@ -215,7 +215,7 @@ def test_streams_end_as_their_clouds_end_them(
     scene = stage.scene(streaming)
     answer = scene.ask(CALLS[call])
     assert answer.content == b"".join(passed or sent)
-    ((_, ended, _),) = scene.settled(1)
+    ((_, ended, _),) = scene.wait_for_outcomes(1)
     if b"".join(sent).count(b'"prompt_tokens"') or call == "responses stream":
         (record,) = scene.records()
         reported = RESPONSE_USAGE["output_tokens"] if call == "responses stream" else 3

@@ -93,7 +93,7 @@ def test_each_is_asked_once_at_most_and_there_is_one_outcome(
     answer = scene.ask(CALLS[call], HEDGED if hedged else None)
     assert max(scene.asked) <= 1
     attempts = int(answer.headers["x-clauseway-attempts"])
-    outcomes = scene.settled(attempts)
+    outcomes = scene.wait_for_outcomes(attempts)
     assert len(outcomes) == attempts, "as many records as attempts"
     assert len({where for where, _, _ in outcomes}) == attempts, "each at a deployment of its own"
     if answer.status_code == 200 and CALLS[call].stream:
@@ -227,7 +227,7 @@ def test_a_client_that_leaves_two_attempts(stage: Stage, on_leave: str) -> None:
     if on_leave == "drain":
         left.set()
     ends = {"cancel": "INTERRUPTED_ESTIMATED", "drain": "COMPLETE"}
-    assert sorted(scene.settled(2)) == [
+    assert sorted(scene.wait_for_outcomes(2)) == [
         (0, "INTERRUPTED_ESTIMATED", 0),
         (1, ends[on_leave], 200 if on_leave == "drain" else 0),
     ]
@@ -274,7 +274,7 @@ def test_a_client_that_leaves_has_its_request_called_off(stage: Stage) -> None:
     scene = stage.scene(halting(3, NEVER), attempt_timeout_s=10 * PATIENCE_S)
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
-    assert scene.settled(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
+    assert scene.wait_for_outcomes(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
     (record,) = scene.records()
     assert dict(record.units)[Unit.OUTPUT_TOKENS] == 4, "by the events that were passed on"
 
@@ -285,7 +285,7 @@ def test_by_the_customers_policy_the_answer_is_read_to_its_end(stage: Stage) -> 
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
     left.set()
-    assert scene.settled(1) == [(0, "COMPLETE", 200)]
+    assert scene.wait_for_outcomes(1) == [(0, "COMPLETE", 200)]
     (record,) = scene.records()
     assert dict(record.units) == {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8}, "as reported"
 
@@ -294,7 +294,7 @@ def test_what_is_drained_has_its_deadlines_too(stage: Stage) -> None:
     scene = stage.scene(halting(3, NEVER), attempt_timeout_s=1.0, on_leave="drain")
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
-    assert scene.settled(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
+    assert scene.wait_for_outcomes(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
 
 
 def test_a_drained_request_may_still_go_elsewhere(stage: Stage) -> None:
@@ -304,7 +304,7 @@ def test_a_drained_request_may_still_go_elsewhere(stage: Stage) -> None:
     with connected(scene, CALLS["chat"]):
         eventually(lambda: scene.asked == [1, 0])
     left.set()
-    assert scene.settled(2) == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
+    assert scene.wait_for_outcomes(2) == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
 
 
 # -- after the commit

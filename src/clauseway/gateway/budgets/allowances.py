@@ -129,7 +129,7 @@ class KeyAllowance:
                 self._allowances.top_up(budget_slice, picodollars)
         return None
 
-    def settle(
+    def end_reservation(
         self,
         cloud: str,
         product: str,
@@ -138,7 +138,7 @@ class KeyAllowance:
         reserved_tokens: int,
         used_tokens: int,
     ) -> None:
-        """Settle a reservation with its charge; the remainder is free again. Exactly once for each
+        """End a reservation with its charge; the remainder is free again. Exactly once for each
         reservation that was made.
 
         The tokens used count from the latest step on that the limit has seen, which is not before
@@ -150,9 +150,9 @@ class KeyAllowance:
             window.left += reserved_tokens - used_tokens
             window.fresh += used_tokens
         for budget_slice in slices:
-            # It may have been reserved in a former period: then `settle` finds the lease.
+            # It may have been reserved in a former period: then `end_reservation` finds the lease.
             if budget_slice.formers:
-                budget_slice.settle(reserved_picodollars, charged_picodollars)
+                budget_slice.end_reservation(reserved_picodollars, charged_picodollars)
             else:
                 budget_slice.reserved -= reserved_picodollars
                 budget_slice.spent += charged_picodollars
@@ -181,7 +181,7 @@ class KeyAllowance:
 
     def _match(self, cloud: str, product: str) -> _Matching:
         """Return the limits and budgets that hold for an attempt. INVARIANT: kept from here on, so
-        that it is settled with the same ones."""
+        that its reservation ends with the same ones."""
         holds = {(c, p) for c in (cloud, "") for p in (product, "")}
         requests = tuple(
             w for w in self._windows if w.kind == "requests" and w.narrowed in holds - {("", "")}
@@ -359,7 +359,7 @@ class Allowances:
             ):
                 return False
             for budget_slice in slices:
-                budget_slice.settle(picodollars, 0)
+                budget_slice.end_reservation(picodollars, 0)
             return True
         task = asyncio.current_task()
         parts = [budget_slice.part for budget_slice in slices]

@@ -2,8 +2,8 @@
 lease server.
 
 INVARIANT: spent + reserved ≤ leased, as long as no charge is larger than its reservation. A
-reservation made in one period and ends in the next is settled with the slice that it was reserved
-from, oldest first.
+reservation made in one period may end in the next: its charge counts against the slice that it was
+reserved from, oldest first.
 """
 
 import asyncio
@@ -117,8 +117,8 @@ class BudgetSlice:
         self.period_end_s = FOREVER_S
         self.denied_until_s = 0.0
 
-    def settle(self, reserved: int, charged: int) -> None:
-        """Settle a reservation while some are open that were made in former periods."""
+    def end_reservation(self, reserved: int, charged: int) -> None:
+        """End a reservation while reservations of former periods are open."""
         for former in self.formers:
             part = min(reserved, former.reserved)
             paid = min(charged, part)

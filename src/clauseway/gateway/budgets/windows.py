@@ -2,7 +2,7 @@
 
 A step counts whole until none of it is younger than a minute, so in no minute, wherever it begins,
 is more let through than the limit says; a token bucket would let through up to twice that. Tokens
-count from their reservation on, at its worst case, and from settlement on as what was used.
+count from their reservation on, at its worst case, and from its end on as what was used.
 """
 
 from collections import deque

@@ -117,8 +117,8 @@ class CredentialCache:
         held = kept.held().credential
         return None if held == refused else held
 
-    async def settled(self) -> None:
-        """Wait until no fetch is under way, but only so long: a source may not answer for
+    async def fetches_done(self) -> None:
+        """Wait until no fetch is under way. Callers limit the wait: a source may not answer for
         minutes."""
         while under_way := {
             kept.fetching for kept in self._kept.values() if kept.fetching is not None

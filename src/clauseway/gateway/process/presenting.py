@@ -55,10 +55,10 @@ class Presenting:
                 self._wrong[target.name] = now
                 self._report(target.name, now)
 
-    async def settled(self) -> None:
-        """Until every source has answered, or half a second is over."""
+    async def fetches_done(self) -> None:
+        """Wait until every credential source has answered, at most half a second."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._cache.settled(), _START_S_MAX)
+            await asyncio.wait_for(self._cache.fetches_done(), _START_S_MAX)
 
     def close(self) -> None:
         self._cache.close()

@@ -175,7 +175,7 @@ class Server:
         )
         self._presenting = Presenting(self._report_credential)
         tables = self._tables(opened, spool)
-        await self._presenting.settled()
+        await self._presenting.fetches_done()
         clock = (
             simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
         )

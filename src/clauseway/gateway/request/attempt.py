@@ -2,7 +2,7 @@
 
 It sends, reads the answer and reports to its lifecycle: a whole answer, content of a stream,
 the end of a stream, a stream that broke, a failure of the cloud, an exception of our own. Each
-attempt has its own record; its reservation is settled once, with the record.
+attempt has its own record; its reservation ends once, with the record.
 
 INVARIANT: no exception leaves an attempt. Whatever its state, the attempt ends, its connection is
 closed, and its lifecycle gets `attempt_raised`; the exception does not count against the cloud.
@@ -468,7 +468,7 @@ class Attempt(Receiver):
             self._owner.customer.allowance,
         )
         if allowance is not None:
-            allowance.settle(
+            allowance.end_reservation(
                 where.cloud, where.product, reserved.picodollars, 0, reserved.tokens, 0
             )
 
@@ -578,7 +578,7 @@ class Attempt(Receiver):
             )
             owner.shared.holds.keep(self.pending_resource.identifier, held)
             return
-        customer.allowance.settle(
+        customer.allowance.end_reservation(
             where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens
         )
 
@@ -592,12 +592,12 @@ class Attempt(Receiver):
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
         # A reservation of another process, before a restart, is booked to the account that asks
         # now: it is spent all the same.
-        booked = self.pending_resource is None and shared.holds.settle(
+        booked = self.pending_resource is None and shared.holds.end_reservation(
             issued.identifier, charge, tokens
         )
         own_charge, own_tokens = (0, 0) if booked else (charge, tokens)
         if customer.allowance is not None:
-            customer.allowance.settle(
+            customer.allowance.end_reservation(
                 where.cloud,
                 where.product,
                 reserved.picodollars,

@@ -67,12 +67,12 @@ class Holds:
         self.drop(identifier)  # a cloud that names two things alike
         self._held[identifier] = held
 
-    def settle(self, identifier: str, charged: int, tokens: int) -> bool:
-        """Settle a reservation with its charge (picodollars) and tokens. Return False where nothing
-        is reserved."""
+    def end_reservation(self, identifier: str, charged: int, tokens: int) -> bool:
+        """End the reservation of a pending resource with its charge (picodollars) and tokens. Return
+        False if nothing is reserved for it."""
         held = self._held.pop(identifier, None)
         if held is not None:
-            held.allowance.settle(
+            held.allowance.end_reservation(
                 held.cloud, held.product, held.picodollars, charged, held.tokens, tokens
             )
             if held.lasts:
@@ -89,7 +89,9 @@ class Holds:
         """This process need not see to it."""
         held = self._held.pop(identifier, None)
         if held is not None:
-            held.allowance.settle(held.cloud, held.product, held.picodollars, 0, held.tokens, 0)
+            held.allowance.end_reservation(
+                held.cloud, held.product, held.picodollars, 0, held.tokens, 0
+            )
 
     def __len__(self) -> int:
         return len(self._held)

@@ -13,7 +13,7 @@ still exact:
   a place inside a message or a tool, so the result is decoded again: only if the top-level model
   now carries the new name was it the right one.
 
-Where that does not settle it (the name comes again in a schema further down, or is written with
+Where that does not decide it (the name comes again in a schema further down, or is written with
 escapes), or where `stream_options` is there already without asking for usage, the members of the
 top level are walked through to the place of the value.
 """

@@ -1,7 +1,7 @@
-"""What was reserved is settled exactly once, whichever way a request ends: told by the limit's own header.
+"""A reservation ends exactly once, whichever way a request ends: told by the limit's own header.
 
 After a request that ends in some way, another asks what is left: the limit, without what the records say was used. A
-reservation that stayed would leave less, one that was settled twice would leave more.
+reservation that stayed would leave less, a reservation that ended twice would leave more.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ def test_every_end(
     options = {option: value for option, value in changes.items() if option != "hedge"}
     scene = limited(stage, name, *behaviours, **options)
     answer = scene.ask(call, {"x-clauseway-hedge-ms": str(changes["hedge"])} if "hedge" in changes else None)
-    scene.settled(int(answer.headers["x-clauseway-attempts"]))
+    scene.wait_for_outcomes(int(answer.headers["x-clauseway-attempts"]))
     assert left_after(stage, name) == ordinary - used_by(scene.records())
 
 
@@ -109,7 +109,7 @@ def test_a_client_that_leaves(stage: Stage, on_leave: str) -> None:
         client.sendall(head.encode() + b"content-length: %d\r\n\r\n%b" % (len(body), body))
         eventually(lambda: scene.asked == [1])
     left.set()
-    scene.settled(1)
+    scene.wait_for_outcomes(1)
     assert used_by(scene.records()) > 0
     assert left_after(stage, name) == ordinary - used_by(scene.records())
 
