@@ -42,5 +42,5 @@ _MADE = UnderstoodRequest(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", 
 
 
 def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> RateScale:
-    """Return the prices of a batch's tokens at a deployment."""
+    """Return the scale of a batch at a deployment: the rates that its tokens may be charged by."""
     return target.scale_for(_MADE, buyer, event_ns) if target.has_varying_prices else target.scale

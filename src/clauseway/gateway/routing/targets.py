@@ -109,7 +109,7 @@ class CallTarget:
         return msgspec.json.encode((its.dialect, its.url, its.auth, its.settings))
 
     def turn_to(self, begin_ns: int) -> None:
-        """From here on the prices and commitments of this stretch hold."""
+        """Turn to the prices and commitments of the stretch that contains `begin_ns`."""
         self._tariff = self._tariffs.at(begin_ns)
         self.scale = self._tariff.plain
         self.burns = [
@@ -117,8 +117,8 @@ class CallTarget:
         ]
 
     def scale_for(self, wanted: UnderstoodRequest, buyer: Buyer, event_ns: int) -> RateScale:
-        """Return the most that a request may cost, in whatever tier it comes to be served. For
-        targets that have varying prices; elsewhere it is `scale`."""
+        """Return the highest scale that a request may be charged by, in whatever tier it is served.
+        Only for targets that have varying prices; the others have one scale, `scale`."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:
             tariff = self._tariffs.at(event_ns)

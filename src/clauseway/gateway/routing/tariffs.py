@@ -1,10 +1,11 @@
 """Tariffs: the prices of a deployment's units, by buyer, time, endpoint and service tier.
 
-The plan says the prices of every case in which they differ (`plan.Prices`); here they are compiled
-for one stretch of time when it is first asked for. Charges are those of the case that was;
-reservations are the dearest of the cases that may come to be: in which tier a cloud serves a
-request is known only from its answer, and where it does not say, the request counts as served in
-the default tier, in settlement too.
+The plan lists the prices of every case in which they differ (`plan.Prices`): a case is a buyer, an
+endpoint and a service tier. Here the prices of one stretch of time are compiled, case by case, to a
+`RateScale`, when they are first needed. A charge takes the scale of the case in which the request
+was served; a reservation takes the highest of all cases that are still possible. The cloud tells
+the service tier only with its answer; where it does not, the request counts as served in the
+default tier, in settlement too.
 """
 
 from bisect import bisect_right
@@ -62,9 +63,9 @@ def _or_any(name: str) -> tuple[str, ...]:
 
 
 class Tariff:
-    """The prices of a stretch of time, from `begin_ns` until before `end_ns`. `plain` is what most
-    requests cost: of no special buyer or endpoint, in the default tier. Other cases are compiled
-    when they are first asked for."""
+    """The prices of a stretch of time, from `begin_ns` until before `end_ns`. `plain` is the scale of
+    most requests: of no special buyer or endpoint, in the default tier. The scales of other cases
+    are compiled when they are first needed."""
 
     def __init__(self, tariffs: "Tariffs", begin_ns: int, end_ns: int) -> None:
         self.begin_ns, self.end_ns = begin_ns, end_ns
@@ -81,8 +82,8 @@ class Tariff:
         self._dearest: dict[tuple[str, str, str, bool], RateScale] = {}
 
     def of(self, buyer: str, endpoint: str, tier: str) -> RateScale:
-        """Return the scale of a request that was served so; `tier` is empty where its cloud did not
-        report it."""
+        """Return the scale of a request that was served in `tier`, which is empty if its cloud did
+        not report one."""
         tariffs = self._tariffs
         tier = tier or (BATCH if endpoint in _BATCHES else DEFAULT_TIER)
         case = (
@@ -101,8 +102,8 @@ class Tariff:
         return scale
 
     def _of_any_length(self, case: TariffCase) -> RateScale:
-        """Return the scale of a batch: its report sums many requests, whose lengths are not
-        known."""
+        """Return the scale of a batch, which has no steps: the batch's report sums many requests,
+        whose lengths are not known."""
         scale = self._sums.get(case)
         if scale is None:
             scale = self.plain if case == _PLAIN else self._compiled(case)
@@ -110,7 +111,7 @@ class Tariff:
         return scale
 
     def _compiled(self, case: TariffCase) -> RateScale:
-        """The first of the cases that has prices now."""
+        """Return the scale of the most special case that has prices in this stretch."""
         for wider in cases_of(*case):
             if wider in self._tariffs.by_case and wider != _PLAIN:
                 prices = list(in_force(self._tariffs.by_case[wider], self.begin_ns))
@@ -119,8 +120,8 @@ class Tariff:
         return self.plain
 
     def dearest(self, buyer: str, endpoint: str, asked: str, later: bool) -> RateScale:
-        """The most that a request may cost that asks for a tier. `later`: its end will be reported
-        at another time, and through another endpoint."""
+        """Return the highest scale of a request that asks for a tier. `later`: its end will be
+        reported at another time, and through another endpoint."""
         tariffs = self._tariffs
         later = later or endpoint in _BATCHES
         asked = (
@@ -144,7 +145,7 @@ class Tariff:
         return scale
 
     def _ever(self, buyer: str, tiers: Sequence[str]) -> RateScale:
-        """The most that it may cost from this stretch on, through whatever endpoint."""
+        """Return the highest scale from this stretch on, through whatever endpoint."""
         by_case, its_tiers = self._tariffs.by_case, {"", *tiers}
         # Where each of the tiers has prices for everybody, none of them falls back on what is
         # plain.
@@ -176,7 +177,7 @@ class Tariff:
 
 
 def in_force(prices: Iterable[Prices], event_ns: int) -> Iterator[Prices]:
-    """Those that hold at an instant."""
+    """Yield the prices that hold at an instant."""
     hour = (event_ns // HOUR_NS + EPOCH_HOUR) % HOURS_OF_WEEK
     for price in prices:
         if price.begin_ns <= event_ns < price.end_ns and (not price.hours or hour in price.hours):
@@ -197,8 +198,8 @@ def _begin(prices: Prices) -> int:
 
 
 def _scale(prices: Sequence[Prices], otherwise: Mapping[int, int]) -> RateScale:
-    """The scale of one case; where it has no prices of short requests, the others stand in for
-    them."""
+    """Return the scale of one case. Where the case has no prices of short requests, `otherwise` are
+    their prices."""
     steps = {0: otherwise, **{price.above: price.units for price in prices}}
     return RateScale(sorted(steps.items(), key=_length))
 

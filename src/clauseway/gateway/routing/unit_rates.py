@@ -1,8 +1,9 @@
-"""Rates: the prices of units compiled so that a charge is one sum over the reported units.
+"""Rates: the prices of units compiled so that a charge is one sum over the reported units. A scale
+has the rates for each length of a request.
 
-The rule is metering's: a part with a price of its own is taken out of its whole, one without stays
-inside it. So a part counts with the difference to its whole, and what is left out of the sum is
-left out of `metering.billable` too.
+The rule is metering's: a part that has a price of its own is taken out of its whole; a part without
+a price stays inside. So a part counts with the difference to its whole, and a unit that is left out
+of the sum is left out of `metering.billable` too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ class TokenRates:
         return max(self._prices[whole], *parts)
 
     def charge(self, units: Units) -> int:
-        """The worth of a report, each token once, in picodollars."""
+        """Return the charge of a report, in picodollars; each token counts once."""
         differences = self._differences
         total = 0
         for unit, count in units:
@@ -83,11 +84,11 @@ class TokenRates:
 
 
 class RateScale:
-    """The rates of one way of being served, by the length of a request. `rates` are those of up to
-    `long` tokens.
+    """The rates of a deployment by the length of a request: above each step of context, a request
+    pays other rates for all its tokens. `rates` hold for requests of up to `long` input tokens.
 
-    A charge knows the length; a reservation knows the greatest that it may be, and takes the
-    dearest up to there.
+    A charge knows the length of its request and takes the rates of that length. A reservation knows
+    only the greatest length, and takes the highest rates up to it.
     """
 
     __slots__ = ("_ceilings", "_longer", "long", "rates", "steps")
@@ -107,32 +108,32 @@ class RateScale:
         self.long = steps[1][0] if len(steps) > 1 else _ANY_SIZE
 
     def charge(self, units: Units) -> int:
-        """The worth of a report at the rates of its own length, in picodollars."""
+        """Return the charge of a report, in picodollars, at the rates of its request's length."""
         if units and units[0][1] > self.long:
             return _above(self._longer, dict(units).get(_INPUT, 0), self.rates).charge(units)
         return self.rates.charge(units)
 
     def ceiling(self, input_tokens: int) -> TokenRates:
-        """The highest rates of a request of up to so many input tokens."""
+        """Return the highest rates of any request of up to `input_tokens`."""
         return _above(self._ceilings, input_tokens, self.rates)
 
 
 def _above(
     longer: Sequence[tuple[int, TokenRates]], input_tokens: int, rates: TokenRates
 ) -> TokenRates:
-    """The rates of a request of so many input tokens."""
+    """Return the rates of a request of `input_tokens`."""
     return next((longer_rates for above, longer_rates in longer if input_tokens > above), rates)
 
 
 def highest(*prices: Mapping[int, int]) -> Mapping[int, int]:
-    """The highest price of each unit. A part that has none in one of them is priced there as its
-    whole, so the highest of a whole and its parts is never below any of them."""
+    """Return the highest price of each unit. Where a part has no price of its own, it is priced as
+    its whole, so the highest of a whole and its parts is never too low."""
     units = {unit for priced in prices for unit in priced}
     return {unit: max(priced.get(unit, 0) for priced in prices) for unit in units}
 
 
 def envelope(scales: Sequence[RateScale]) -> RateScale:
-    """A scale that is nowhere below any of these."""
+    """Return the lowest scale that is at no length below any of `scales`."""
     lengths = sorted({above for scale in scales for above, _ in scale.steps})
     return RateScale(
         [(length, highest(*(_at(scale.steps, length) for scale in scales))) for length in lengths]
@@ -140,5 +141,5 @@ def envelope(scales: Sequence[RateScale]) -> RateScale:
 
 
 def _at(steps: Steps, length: int) -> Mapping[int, int]:
-    """The prices just above a length."""
+    """Return the prices just above a length."""
     return next(prices for above, prices in reversed(steps) if above <= length)
