@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clauseway.app.customers.holders import dead_leases
@@ -33,6 +34,7 @@ from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.customers import leases as of_home
 from clauseway.storage.customers.leases import BudgetStanding, Lease, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
+from clauseway.storage.lake.compaction import compact
 from clauseway.storage.usage.spending import ReservedAttempt, reserved_attempts
 from clauseway.values import DAY_NS
 
@@ -194,17 +196,17 @@ ATTEMPTS = [  # cloud, organisation, reserved, status (0: open), charged
     ("azure", "other", 50_000, Status.COMPLETE, 50_000),
 ]
 
-async def main(home, budget):
-    (slice_,) = await LeaseSocket(home / "leases.sock", BOOT).lease(
-        [Ask(budget=budget, part=0, serial=1, least=60_000, target=60_000)])
+async def main(home, budget, set_back_s=0):
     loop = asyncio.get_running_loop()
     (home / "spool" / "gateway").mkdir(parents=True)
     spool = SpoolWriter(home / "spool" / "gateway", loop, boot=BOOT)
+    (slice_,) = await LeaseSocket(home / "leases.sock", BOOT, spool.identity, lambda: spool.next_frame).lease(
+        [Ask(budget=budget, part=0, serial=1, least=60_000, target=60_000)])
     ruling = spool.label(Ruling("d", "permitted", (), "r"))
     for number, (cloud, organisation, reserved, status, charged) in enumerate(ATTEMPTS, 1):
         buyer = spool.label(Buyer(organisation, "search", "key_1", "openai", "any"))
         deployment = spool.label(Deployment("d", cloud, "openai", "r", "gpt-5.5", "m"))
-        now = time.time_ns()
+        now = time.time_ns() - set_back_s * 10**9
         codes = (buyer, deployment, ruling)
         spool.append(pack_intent(BOOT, number, 1, now, now, *codes, 1, 10, 10, reserved), *codes)
         if status:
@@ -216,7 +218,7 @@ async def main(home, budget):
     print(slice_.leased, flush=True)
     await asyncio.sleep(600)
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])))
 """
 
 
@@ -448,21 +450,83 @@ BEGUN = [
 
 @pytest.mark.parametrize(("when", "begun_ns", "counted"), BEGUN)
 def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, counted: int) -> None:
-    assert _spent(*day_lease(NOON_NS), [attempt_at(begun_ns)], is_latest=False) == counted, when
+    """Of a process that did not say where in its journal the lease began."""
+    row, leases = day_lease(NOON_NS)
+    later = msgspec.structs.replace(leases[0], part=1, begin_ns=leases[0].begin_ns + DAY_NS)
+    assert _spent(row, leases, [*leases, later], [attempt_at(begun_ns)]) == counted, when
 
 
 def test_a_process_with_no_later_lease_reserved_from_its_latest_whatever_the_clock_said() -> None:
     """A clock that was set forward makes an attempt look younger than the period of its lease."""
-    attempts = [attempt_at(NOON_NS), attempt_at(NOON_NS + DAY_NS)]
-    assert _spent(*day_lease(NOON_NS), attempts, is_latest=True) == 10
+    row, leases = day_lease(NOON_NS)
+    assert _spent(row, leases, leases, [attempt_at(NOON_NS), attempt_at(NOON_NS + DAY_NS)]) == 10
 
 
 def test_a_lease_counts_what_began_after_its_machines_clock_went_back() -> None:
     """What came later counts, whatever the clock said by then: it was reserved, and has cost money."""
-    after, hours_before = attempt_at(NOON_NS + 1), attempt_at(NOON_NS - 7_200 * 10**9)
-    assert _spent(*day_lease(NOON_NS), [hours_before, after, hours_before, hours_before], is_latest=False) == 15
-    assert _spent(*day_lease(NOON_NS - 7_100 * 10**9), [hours_before, hours_before], is_latest=False) == 10
-    assert _spent(*day_lease(NOON_NS), [hours_before, hours_before], is_latest=False) == 0
+
+    def spent(heard_ns: int, *begun_ns: int) -> int:
+        row, leases = day_lease(heard_ns)
+        return _spent(row, leases, leases, [attempt_at(each) for each in begun_ns])
+
+    after_ns, hours_before_ns = NOON_NS + 1, NOON_NS - 7_200 * 10**9
+    assert spent(NOON_NS, hours_before_ns, after_ns, hours_before_ns, hours_before_ns) == 15
+    assert spent(NOON_NS - 7_100 * 10**9, hours_before_ns, hours_before_ns) == 10
+    assert spent(NOON_NS, hours_before_ns, hours_before_ns) == 0
+
+
+# Attempts by their segment and frame. Of three leases of a process the first begins in frame 2 of segment 4, the
+# second, of the next day, in frame 7, and the third, of the first day again (its clock was set back), in segment 5.
+PLACES = [
+    ("before anything was leased", (4, 1), ""),
+    ("in the frame in which it was leased", (4, 2), "first day"),
+    ("before the next one was leased", (4, 6), "first day"),
+    ("in the frame of the next one", (4, 7), "next day"),
+    ("at the end of the segment", (4, 900), "next day"),
+    ("in the next segment, of the first day again", (5, 0), "first day"),
+    ("much later", (9, 1), "first day"),
+]
+
+
+@pytest.mark.parametrize(("when", "place", "counts_for"), PLACES)
+@pytest.mark.parametrize("hours", [-48, 0, 48])
+def test_the_journal_tells_from_which_lease_an_attempt_was_reserved(
+    when: str, place: tuple[int, int], counts_for: str, hours: int
+) -> None:
+    """Whatever the clock said, and whichever request came first."""
+    row, (lease,) = day_lease(NOON_NS)
+    held = [
+        msgspec.structs.replace(lease, part=0, journal_segment=4, journal_frame=2),
+        msgspec.structs.replace(lease, part=1, journal_segment=4, journal_frame=7, begin_ns=lease.begin_ns + DAY_NS),
+        msgspec.structs.replace(lease, part=2, journal_segment=5, journal_frame=0),
+    ]
+    attempt = msgspec.structs.replace(
+        attempt_at(NOON_NS + hours * 3_600 * 10**9), journal_segment=place[0], journal_frame=place[1]
+    )
+    spent = {
+        "first day": _spent(row, [held[0], held[2]], held, [attempt]),
+        "next day": _spent(row, [held[1]], held, [attempt]),
+    }
+    assert spent == {day: 5 if day == counts_for else 0 for day in spent}, when
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["as sealed", "compacted"])
+def test_what_was_spent_counts_though_the_clock_went_back_right_after_the_grant(home: Home, compacted: bool) -> None:
+    """The process died before it reported again: nothing but the journal tells in which order all happened."""
+    with lease_server(home):
+        command = [sys.executable, "-c", GATEWAY, str(home.root), BUDGET, "7200"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
+            assert gateway.stdout is not None
+            gateway.stdout.readline()
+            try:
+                if compacted:
+                    seal(home)
+                    with open_lake(home) as lake:
+                        assert list(compact(lake, time.time_ns(), files_least=1))
+            finally:
+                gateway.kill()
+        seal(home)
+    assert (standing(home).spent, standing(home).leased) == (9_000, 0)
 
 
 def test_attempts_are_found_that_were_sealed_after_a_clock_went_back(killed: Home) -> None:

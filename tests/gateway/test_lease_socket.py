@@ -37,7 +37,7 @@ class Answering:
 
 async def ask_twice(path: Path, server: Answering) -> list[Slice]:
     """Ask, take over a plan that names the same socket, and ask again."""
-    current = CurrentLeaseServer(1, "")
+    current = CurrentLeaseServer(1, "", lambda: (0, 0))
     async with await asyncio.start_unix_server(server.serve, path):
         slices: list[Slice] = []
         try:
@@ -64,7 +64,7 @@ def test_an_answer_for_more_or_fewer_leases_is_none(tmp_path: Path, slices: list
 @pytest.mark.parametrize("turned_to", ["another plan", "the end"])
 def test_a_lease_server_that_is_asked_no_more_is_left(tmp_path: Path, turned_to: str) -> None:
     async def leave() -> None:
-        server, current = Answering([GRANTED]), CurrentLeaseServer(1, "")
+        server, current = Answering([GRANTED]), CurrentLeaseServer(1, "", lambda: (0, 0))
         async with await asyncio.start_unix_server(server.serve, tmp_path / "leases"):
             current.reload(str(tmp_path / "leases"))
             await current.lease([ASK])

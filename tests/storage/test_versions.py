@@ -20,6 +20,8 @@ ADDED = [
     ("losses", "file"),
     ("spools", "home"),
     ("rollups", "cache_write_1h_tokens"),
+    ("leases", "journal_segment"),
+    ("leases", "journal_frame"),
 ]
 
 PEOPLE = ("people", "passwords", "two_person_rules", "approvals")

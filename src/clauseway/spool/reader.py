@@ -11,6 +11,7 @@ acknowledged frames: none of these is a torn end.
 import contextlib
 import os
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -87,7 +88,7 @@ class FrameBatch(NamedTuple):
     """The records of frames `first` ≤ number < `end` of one segment of the spool `spool` (hex).
 
     `buyers`, `deployments` and `rulings` resolve the codes that these records name. `damages` lie
-    within the range.
+    within the range. `intent_frames` are the numbers of the frames in which the intents stand.
     """
 
     spool: str
@@ -100,6 +101,7 @@ class FrameBatch(NamedTuple):
     deployments: dict[int, Deployment]
     rulings: dict[int, Ruling]
     damages: tuple[Damage, ...]
+    intent_frames: tuple[int, ...] = ()
 
     def entries(self) -> Iterator[tuple[UsageRecord, Buyer, Deployment, Ruling]]:
         """Yield each usage record with its labels."""
@@ -402,6 +404,7 @@ def read_frames(directory: Path, segment: int, first_frame: int, max_records: in
 def _collect(segment: SpoolSegment, spool: str, first: int, max_records: int) -> FrameBatch:
     labels: dict[int, Label] = {}
     intents: list[Intent] = []
+    intent_frames: list[int] = []
     records: list[UsageRecord] = []
     damages: list[Damage] = []
     end = first
@@ -420,6 +423,7 @@ def _collect(segment: SpoolSegment, spool: str, first: int, max_records: int) ->
             payload = unpack_payload(part.payload)
             labels.update(payload.labels)
             intents += payload.intents
+            intent_frames += [part.header.number] * len(payload.intents)
             records += payload.usage
             end = part.header.number + 1
             if len(intents) + len(records) >= max_records:
@@ -441,7 +445,9 @@ def _collect(segment: SpoolSegment, spool: str, first: int, max_records: int) ->
         damages.append(
             Damage(str(segment.path), 0, first, end, reason, boot, min(events), max(events))
         )
-        intents = [intent for intent in intents if _codes(intent) <= labels.keys()]
+        named_in = [_codes(intent) <= labels.keys() for intent in intents]
+        intents = list(compress(intents, named_in))
+        intent_frames = list(compress(intent_frames, named_in))
         records = [record for record in records if _codes(record) <= labels.keys()]
         both = [*intents, *records]
     return FrameBatch(
@@ -455,6 +461,7 @@ def _collect(segment: SpoolSegment, spool: str, first: int, max_records: int) ->
         _named(Deployment, {record.deployment for record in both}, labels),
         _named(Ruling, {record.ruling for record in both}, labels),
         tuple(damages),
+        tuple(intent_frames),
     )
 
 

@@ -238,6 +238,12 @@ class SpoolWriter:
         return self._segment.number, self._offset
 
     @property
+    def next_frame(self) -> tuple[int, int]:
+        """Return the segment that is written, and the number of its next frame: what is appended
+        from now on stands there or later."""
+        return self._segment.number, self._frame
+
+    @property
     def copy(self) -> Copy | None:
         return self._copy
 

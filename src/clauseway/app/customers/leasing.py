@@ -154,6 +154,8 @@ def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
         target=ask.target,
         is_over=ask.over,
         spool=call.spool,
+        journal_segment=call.journal_segment,
+        journal_frame=call.journal_frame,
     )
 
 

@@ -1,7 +1,8 @@
 """Leases of processes that are no more: what they spent, by their journals, and what is free again."""
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -33,55 +34,95 @@ def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unre
     ended = 0
     for boot in sorted({lease.boot for lease in dead} - unread.missing):
         held, all_is_read = leases.of_boot(boot), boot not in unread.lost
+        since_ns = min(lease.opened_ns for lease in held)
+        # A clock that is behind the grant was set back: files may be sealed under any instant.
         attempts = (
-            reserved_attempts(lake, boot, min(lease.opened_ns for lease in held))
+            reserved_attempts(lake, boot, since_ns if now_ns >= since_ns else 0)
             if all_is_read
             else []
         )
-        by_period = _by_period(held)
-        latest_ns = dict(sorted(by_period))
-        for parts in by_period.values():
+        for parts in _by_period(held):
             budget = budgets.get(parts[0].budget)
-            is_latest = parts[0].begin_ns == latest_ns[parts[0].budget]
             if not all_is_read:
                 spent = sum(part.gone for part in parts)
             elif budget is None:
                 spent = 0  # nobody asks any more: what was reported will do
             else:
-                spent = _spent(budget, parts, attempts, is_latest=is_latest)
+                spent = _spent(budget, parts, held, attempts)
             ended += _end(leases, parts, spent, now_ns)
     return ended
 
 
-def _by_period(held: Iterable[Lease]) -> dict[tuple[str, int], list[Lease]]:
+def _by_period(held: Iterable[Lease]) -> list[list[Lease]]:
+    """Return the leases of each budget and period."""
     leases: dict[tuple[str, int], list[Lease]] = defaultdict(list)
     for lease in held:
         leases[lease.budget, lease.begin_ns].append(lease)
-    return leases
+    return list(leases.values())
 
 
 def _spent(
     budget: BudgetRow,
-    parts: list[Lease],
+    parts: Sequence[Lease],
+    held: Iterable[Lease],
     attempts: Sequence[ReservedAttempt],
-    *,
-    is_latest: bool,
 ) -> int:
-    """Return the amount that attempts took from a budget in one period, in picodollars, since
-    its first lease. The attempts are in the order in which they began.
+    """Return the amount that a process's attempts took from a budget in the period of these leases,
+    in picodollars. `held` are all its leases, and `attempts` are in the order of their requests.
 
-    All that came later was reserved from the process's latest lease, whatever the clock said: one
-    that was set forward makes it look younger than the period.
+    The journal tells from which lease an attempt was reserved. An instant cannot: a clock that is
+    set back makes an attempt look older than its lease, one that is set forward younger than its
+    period.
     """
-    _, end_ns = bounds(budget.period, parts[0].begin_ns)
+    of_budget = [lease for lease in held if lease.budget == budget.id]
+    is_placed = all(lease.journal_segment >= 0 for lease in of_budget) and all(
+        attempt.journal_segment >= 0 for attempt in attempts
+    )
+    reserved = (
+        _by_place(parts, of_budget, attempts)
+        if is_placed
+        else _by_clock(budget, parts, of_budget, attempts)
+    )
     return sum(
         attempt.reserved if attempt.status in (0, Status.LOST) else attempt.charge
-        for attempt in attempts[_first_since(parts, attempts) :]
-        if (is_latest or attempt.begun_ns < end_ns) and _counts(budget, attempt)
+        for attempt in reserved
+        if _counts(budget, attempt)
     )
 
 
-def _first_since(parts: list[Lease], attempts: Sequence[ReservedAttempt]) -> int:
+def _by_place(
+    parts: Collection[Lease], of_budget: Iterable[Lease], attempts: Iterable[ReservedAttempt]
+) -> Iterator[ReservedAttempt]:
+    """Yield the attempts that were written after one of these leases began, and before the budget's
+    next one did."""
+    in_order = sorted(of_budget, key=lambda lease: (lease.begun_at, lease.part))
+    begins = [lease.begun_at for lease in in_order]
+    for attempt in attempts:
+        place = bisect_right(begins, (attempt.journal_segment, attempt.journal_frame)) - 1
+        if place >= 0 and in_order[place] in parts:
+            yield attempt
+
+
+def _by_clock(
+    budget: BudgetRow,
+    parts: Sequence[Lease],
+    of_budget: Iterable[Lease],
+    attempts: Sequence[ReservedAttempt],
+) -> Iterator[ReservedAttempt]:
+    """Yield the attempts that look as if they were reserved from these leases, for a process that
+    did not say where in its journal they began.
+
+    All that came later was reserved from the process's latest lease, whatever the clock said.
+    """
+    begin_ns = parts[0].begin_ns
+    is_latest = begin_ns == max(lease.begin_ns for lease in of_budget)
+    _, end_ns = bounds(budget.period, begin_ns)
+    for attempt in attempts[_first_since(parts, attempts) :]:
+        if is_latest or attempt.begun_ns < end_ns:
+            yield attempt
+
+
+def _first_since(parts: Sequence[Lease], attempts: Sequence[ReservedAttempt]) -> int:
     """Return the place of the first attempt that began under a lease.
 
     Whatever came after it counts: a clock that was set back makes a later attempt look older than

@@ -413,6 +413,7 @@ def _batch(read: spool.FrameBatch) -> UsageBatch:
         end_frame=read.end,
         usage=read.records,
         intents=read.intents,
+        intent_frames=read.intent_frames,
         buyers=read.buyers,
         deployments=read.deployments,
         rulings=read.rulings,

@@ -3,15 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from clauseway.gateway.budgets.leases import Ask, LeaseServer, LeaseSocket, LocalLeaseServer, Slice
+from clauseway.gateway.budgets.leases import (
+    Ask,
+    LeaseServer,
+    LeaseSocket,
+    LocalLeaseServer,
+    NextFrame,
+    Slice,
+)
 
 
 class CurrentLeaseServer:
     """Asks the socket that the present plan names; without one, a gateway grants itself whatever it
     asks."""
 
-    def __init__(self, boot: int, spool: str) -> None:
-        self._boot, self._spool = boot, spool
+    def __init__(self, boot: int, spool: str, next_frame: NextFrame) -> None:
+        self._boot, self._spool, self._next_frame = boot, spool, next_frame
         self._path = ""
         self._alone = LocalLeaseServer()
         self._socket: LeaseSocket | None = None
@@ -23,7 +30,9 @@ class CurrentLeaseServer:
             return
         self.close()
         self._path = path
-        self._socket = LeaseSocket(Path(path), self._boot, self._spool) if path else None
+        self._socket = (
+            LeaseSocket(Path(path), self._boot, self._spool, self._next_frame) if path else None
+        )
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
         """Raises OSError where the lease server cannot be asked."""

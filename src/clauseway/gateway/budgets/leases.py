@@ -9,7 +9,7 @@ take back what was granted since.
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -102,39 +102,59 @@ class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
     `Slice`.
 
     `boot` names its start, in hex; `pid` is how the lease server later finds out that it died;
-    `spool` is the journal that says then what it spent, in hex.
+    `spool` is the journal that says then what it spent, in hex. Whatever it reserves of what the
+    answer grants stands there in frame `journal_frame` of segment `journal_segment` or later: clocks jump, and a
+    journal keeps its order. -1: not known.
     """
 
     boot: str
     pid: int
     asks: tuple[Ask, ...]
     spool: str = ""
+    journal_segment: int = -1
+    journal_frame: int = -1
 
 
+# Where a journal is written: its segment, and the number of the next frame.
+NextFrame = Callable[[], tuple[int, int]]
 _SLICES = msgspec.json.Decoder(tuple[Slice, ...])
 _ANSWER_BYTES = (
     16 << 20
 )  # a slice is some hundred bytes; asks for all budgets of a large plan come at once
 
 
+def _not_known() -> tuple[int, int]:
+    return -1, -1
+
+
 class LeaseSocket:
     """The lease server behind a unix socket: HTTP over one connection that is kept, one call at a
     time.
 
-    `path` may change with the plan; empty text is nowhere.
+    `path` may change with the plan; empty text is nowhere. `next_frame` returns the segment of the
+    journal `spool` that is written, and the number of its next frame.
     """
 
-    def __init__(self, path: Path | str, boot: int, spool: str = "") -> None:
+    def __init__(
+        self, path: Path | str, boot: int, spool: str = "", next_frame: NextFrame = _not_known
+    ) -> None:
         self.path = path
-        self._boot, self._spool = f"{boot:016x}", spool
+        self._boot, self._spool, self._next_frame = f"{boot:016x}", spool, next_frame
         self._one_call = asyncio.Lock()
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
         """Raises OSError where nobody listens, or what answers is no lease server."""
-        body = msgspec.json.encode(
-            LeaseCall(boot=self._boot, pid=os.getpid(), asks=tuple(asks), spool=self._spool)
+        segment, frame = self._next_frame()
+        call = LeaseCall(
+            boot=self._boot,
+            pid=os.getpid(),
+            asks=tuple(asks),
+            spool=self._spool,
+            journal_segment=segment,
+            journal_frame=frame,
         )
+        body = msgspec.json.encode(call)
         async with self._one_call:
             kept, self._connection = self._connection, None
             # A call that is broken off leaves no connection behind: an answer must not meet another

@@ -168,7 +168,7 @@ class Server:
         self._endpoints = Endpoints(loop, limits, settings.tls)
         self._health: dict[tuple[str, str], Health] = {}
         self._memory = Memory(options.worker.count)
-        self._lease_server = CurrentLeaseServer(boot, spool.identity)
+        self._lease_server = CurrentLeaseServer(boot, spool.identity, lambda: spool.next_frame)
         are_shared = options.shares_limits or options.worker.count > 1
         self._allowances = Allowances(
             self._lease_server, shares_limits=are_shared, recorded=partial(recorded, spool)

@@ -159,6 +159,9 @@ leases = Table(
     Column("opened_ns", BigInteger, nullable=False),
     Column("heard_ns", BigInteger, nullable=False),
     Column("spool", String(64), nullable=False, server_default=""),
+    # Where in that journal the lease began; -1 if the process did not say.
+    Column("journal_segment", BigInteger, nullable=False, server_default="-1"),
+    Column("journal_frame", BigInteger, nullable=False, server_default="-1"),
     UniqueConstraint("budget", "boot", "part"),
     Index("leases_by_period", "budget", "begin_ns"),
 )

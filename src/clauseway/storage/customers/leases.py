@@ -38,7 +38,8 @@ class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A process's request for a lease, in totals of it. See `Lease` for the names; less than
     `least` would not help.
 
-    `is_over`: nothing is open any more, and `spent` is final.
+    `is_over`: nothing is open any more, and `spent` is final. `journal_segment` and `journal_frame` are the place in
+    the process's journal behind which it reserves whatever is granted now; -1 if it did not say.
     """
 
     budget: str
@@ -51,6 +52,8 @@ class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     target: int
     is_over: bool
     spool: str = ""
+    journal_segment: int = -1
+    journal_frame: int = -1
 
 
 class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +76,9 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """The slice of a budget that a process holds or held: number `part` of its start `boot` (hex),
     for the period from `begin_ns`.
 
-    `spool` (hex) is the spool that it writes, if it said so. `serial` numbers its last request.
-    While it `is_open`, `leased` counts as gone, afterwards `spent`.
+    `spool` (hex) is the spool that it writes, if it said so; what it reserved of this lease stands
+    there in frame `journal_frame` of segment `journal_segment` or later. `serial` numbers its last request. While it
+    `is_open`, `leased` counts as gone, afterwards `spent`.
     """
 
     budget: str
@@ -89,6 +93,13 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     opened_ns: int
     heard_ns: int
     spool: str = ""
+    journal_segment: int = -1
+    journal_frame: int = -1
+
+    @property
+    def begun_at(self) -> tuple[int, int]:
+        """Return the place in its journal from which on it was reserved from."""
+        return self.journal_segment, self.journal_frame
 
     @property
     def gone(self) -> int:
@@ -286,6 +297,8 @@ def _new(wanted: LeaseRequest, begin_ns: int, now_ns: int) -> Lease:
         opened_ns=now_ns,
         heard_ns=now_ns,
         spool=wanted.spool,
+        journal_segment=wanted.journal_segment,
+        journal_frame=wanted.journal_frame,
     )
 
 

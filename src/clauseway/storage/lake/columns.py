@@ -68,6 +68,8 @@ _UNITS = [(unit.column, pa.int64()) for unit in Unit]
 
 # Columns that were added later; older files lack them.
 LATER = [("tier", pa.string())]
+# Where the journal has the intent: in the order of the segments and of their frames they began.
+LATER_OF_INTENTS = [("journal_segment", pa.int64()), ("journal_frame", pa.int64())]
 
 # The fields of a record that its columns take as they are.
 _SAME = ("attempt", "event_ns", "recorded_ns", "endpoint")
@@ -75,7 +77,7 @@ _SAME_OF_USAGE = tuple(name for name, _ in [*_USAGE, *LATER] if name != "status"
 _SAME_OF_INTENT = tuple(name for name, _ in _INTENT)
 
 USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS, *LATER])
-INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
+INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT, *LATER_OF_INTENTS])
 
 
 def sound_table(batch: UsageBatch) -> tuple[pa.Table, list[Flawed]]:
@@ -178,6 +180,10 @@ def intent_table(batch: UsageBatch) -> pa.Table:
         **_label_columns(batch, batch.intents),
     }
     columns |= _fields_of(batch.intents, _SAME_OF_INTENT)
+    count = len(batch.intents)
+    is_placed = len(batch.intent_frames) == count
+    columns["journal_segment"] = [batch.segment if is_placed else None] * count
+    columns["journal_frame"] = list(batch.intent_frames) if is_placed else [None] * count
     return pa.table(columns, schema=INTENT_SCHEMA)
 
 

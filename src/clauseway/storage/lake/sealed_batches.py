@@ -22,7 +22,8 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 class UsageBatch(msgspec.Struct, frozen=True, kw_only=True):
     """The records in frames `first_frame` ≤ n < `end_frame` of a segment. There may be labels that
-    no record names."""
+    no record names. `intent_frames` are the frames of the intents, if it is known where they stand.
+    """
 
     spool: str
     segment: int
@@ -33,6 +34,7 @@ class UsageBatch(msgspec.Struct, frozen=True, kw_only=True):
     buyers: Mapping[int, Buyer]
     deployments: Mapping[int, Deployment]
     rulings: Mapping[int, Ruling]
+    intent_frames: Sequence[int] = ()
 
     @property
     def range(self) -> Range:

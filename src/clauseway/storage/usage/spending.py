@@ -9,18 +9,21 @@ import pyarrow.compute as pc
 from clauseway.metering import RequestId
 from clauseway.metering.endpoints import batch_codes
 from clauseway.storage.lake.checked_rows import read_rows
+from clauseway.storage.lake.columns import LATER_OF_INTENTS
 from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, files_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import DAY_NS
 
 _SCOPE = ("organisation", "project", "key_id", "cloud", "product")
 _INTENT = ("request_id", "attempt", "recorded_ns", "endpoint", "reserved_picodollars", *_SCOPE)
+_PLACE = tuple(name for name, _ in LATER_OF_INTENTS)
 _END = ("request_id", "attempt", "status", "charge_picodollars")
 
 
 class ReservedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 if it
-    has no end.
+    has no end. The journal has its begin in frame `journal_frame` of segment `journal_segment`; -1 if the lake was
+    not told.
 
     The charge of a batch's end is not here: it is spent of a lease that no gateway holds.
     """
@@ -34,6 +37,8 @@ class ReservedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
     status: int
     charge: int
+    journal_segment: int = -1
+    journal_frame: int = -1
 
 
 def reserved_attempts(lake: Lake, boot: str, since_ns: int) -> list[ReservedAttempt]:
@@ -57,7 +62,7 @@ def reserved_attempts(lake: Lake, boot: str, since_ns: int) -> list[ReservedAtte
     of_batches = batch_codes()
     for file in _sealed_since(lake, INTENTS, since_ns, first, last):
         for row in read_rows(
-            lake.root / file.name, columns=list(_INTENT), filters=of_boot
+            lake.root / file.name, columns=[*_INTENT, *_PLACE], filters=of_boot
         ).to_pylist():
             key = (row["request_id"], row["attempt"])
             status, charge = ends.get(key, (0, 0))
@@ -67,6 +72,7 @@ def reserved_attempts(lake: Lake, boot: str, since_ns: int) -> list[ReservedAtte
                 status=status,
                 charge=0 if row["endpoint"] in of_batches else charge,
                 **{name: row[name] for name in _SCOPE},
+                **{name: row[name] for name in _PLACE if row.get(name) is not None},
             )
     # By their numbers, whatever clocks said.
     return [attempts[key] for key in sorted(attempts)]
