@@ -59,6 +59,7 @@ def situation_of(sheet: Sheet) -> Hashable:
     by_end = sorted(case.force.states, key=lambda state: (state.end, state.term.id))
     return (
         case.question.action,
+        sheet.for_another,
         frozenset(act.product for act in sheet.acts),
         tuple((state.term.id, state.in_force, state.paused) for state in case.force.states),
         tuple(state.term.id for state in by_end if state.ended),

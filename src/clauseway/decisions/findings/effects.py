@@ -20,7 +20,7 @@ from math import prod
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister
+from clauseway.agreement import Agreement, FactRegister, Precedence, TermState
 from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.terms import (
     ANY_SEGMENT,
@@ -30,7 +30,7 @@ from clauseway.agreement.language.terms import (
 )
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import decide
-from clauseway.decisions.case import Case
+from clauseway.decisions.case import Case, Finding
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.findings.coming import (
@@ -160,6 +160,8 @@ class _Search:
         announced = sorted({amendment.known for amendment in agreement.amendments}, reverse=True)
         self._points = (KnownAt.everything(), *announced)
         self._tried: set[Hashable] = set()
+        # Terms with sheets in which no finding is another without the term.
+        self._without_difference: set[Hashable] = set()
         self.effects: dict[str, Effect] = {}
 
     def awaited(self) -> list[tuple[str, ...]]:
@@ -243,10 +245,15 @@ class _Search:
         for sheet in table.sheets(about):
             states = sheet.case.force.states
             folded = {term.id for state in states for term in (state.term, state.right) if term}
+            findings: dict[Act, Finding] = {}
             for term in folded.intersection(self._pending):
                 if about is not None and self._has_tried(term, sheet):
                     continue
-                effect = self._effect(term, sheet, knowledge, known_at, readings, outcomes_alone)
+                if (term, _deciding(sheet)) in self._without_difference:
+                    continue
+                effect = self._effect(
+                    term, sheet, findings, knowledge, known_at, readings, outcomes_alone
+                )
                 if effect is None or (outcomes_alone and not effect.changes_outcome):
                     continue
                 del self._pending[term]
@@ -264,6 +271,7 @@ class _Search:
         self,
         term: str,
         sheet: Sheet,
+        findings: dict[Act, Finding],
         knowledge: _Knowledge,
         known_at: KnownAt,
         readings: Mapping[str, str],
@@ -271,14 +279,20 @@ class _Search:
     ) -> Effect | None:
         """Return a question of a situation whose answer the term changes; None if there is none.
 
-        A question whose outcome changes goes before others, or is looked for alone.
+        A question whose outcome changes goes before others, or is looked for alone. `findings`
+        keeps the findings with the term, which are those of every other term of the sheet too.
         """
         effect = None
+        no_difference = True
         without = _without(sheet.case, term)
         for act in sheet.acts:
-            finding, other_finding = decide_act(sheet.case, act), decide_act(without, act)
+            finding = findings.get(act)
+            if finding is None:
+                finding = findings[act] = decide_act(sheet.case, act)
+            other_finding = decide_act(without, act)
             if finding == other_finding:
                 continue
+            no_difference = False
             if (outcomes_alone or effect) and finding.outcome == other_finding.outcome:
                 continue
             question = _question(act, sheet.day, known_at, readings)
@@ -296,10 +310,38 @@ class _Search:
                 )
                 if effect.changes_outcome:
                     break
+        if no_difference:
+            self._without_difference.add((term, _deciding(sheet)))
         return effect
 
     def _decide(self, agreement: Agreement, knowledge: _Knowledge, question: Question) -> Decision:
         return decide(agreement, self._catalog, knowledge.facts, question)
+
+
+def _deciding(sheet: Sheet) -> Hashable:
+    """Return all that the engine reads of a sheet: equal for sheets with equal findings.
+
+    Points of knowledge and readings that change nothing in a sheet are left out. Of the terms that
+    are in a sheet, ship-first alone is read under the readings of the question.
+    """
+    case = sheet.case
+    readings = case.question.readings if case.states(Precedence) else {}
+    return (
+        case.question.action,
+        sheet.for_another,
+        tuple(sheet.acts),
+        sheet.day,
+        case.force.amendments,
+        tuple(map(_read_of, case.force.states)),
+        case.facts.facts,
+        tuple(sorted(readings.items())),
+    )
+
+
+def _read_of(state: TermState) -> Hashable:
+    right = state.right.id if state.right else ""
+    began, ended = (state.begin, state.begun_by), (state.end, state.ended_by, state.event)
+    return (state.term.id, right, state.order, state.paused, began, ended)
 
 
 def _without(case: Case, term: str) -> Case:

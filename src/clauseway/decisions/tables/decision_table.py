@@ -118,11 +118,16 @@ def _names_what_was_asked(finding: Finding) -> bool:
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """One situation from `day` on: the case that decides it, and the acts that are told apart."""
+    """One situation from `day` on: the case that decides it, and the acts that are told apart.
+
+    The acts on `serve` are about what the party sells itself, or (`for_another`) about what another
+    party sells.
+    """
 
     day: date
     case: Case
     acts: Sequence[Act]
+    for_another: bool
 
 
 _MakeCase = Callable[[Situation, date], Case]
@@ -211,7 +216,8 @@ class _Leaf:
 
     def sheet(self, product: str) -> Sheet:
         """Return what the leaf decides, told of a product that it is about."""
-        return Sheet(self.day, self.case, [act for _, act in self._acts(product)])
+        acts = [act for _, act in self._acts(product)]
+        return Sheet(self.day, self.case, acts, self.for_another)
 
     def verdict(self, asked: Names) -> Verdict:
         """Return the verdict on a question that this leaf answers."""
