@@ -119,6 +119,8 @@ def _simulated(record: Record) -> Iterator[str]:
     yield f"- faults: {_named(record['faults'])}"
     yield from _laws(record)
     yield from _others(record)
+    if not record["planted"]:
+        return
     yield ""
     seen = sum(bug["seed"] >= 0 for bug in record["planted"])
     yield f"**{seen} of {len(record['planted'])} planted bugs** were seen, each a patch of the product; the seed is one"
@@ -164,6 +166,12 @@ def _fuzzed(record: Record) -> Iterator[str]:
 # The kind of a record: title, how to repeat it, what is told of it.
 SECTIONS = {
     "simulator": ("The simulator", "`make soak`", _simulated),
+    "simulator-once": (
+        "The simulator's longest run",
+        "`python -m tests.simulator --seeds 10000 --jobs 2 --once "
+        "--json bench/evidence/simulator-once.json && make evidence`",
+        _simulated,
+    ),
     "kills": ("Kills", "`make soak`", _killed),
     "fuzzing": ("Every reader fuzzed", "`make fuzz`", _fuzzed),
 }

@@ -13,6 +13,10 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
         "laws": ["nothing acknowledged is lost"], "planted": [{"name": "a lost end", "law": "nothing lost", "seed": 7}],
         "unseen": ["a wrong word in a log"],
     },
+    "simulator-once": {
+        "kind": "simulator-once", **USUAL, "seeds": 10_001, "operations": 234_567, "faults": {"lost_disks": 78},
+        "laws": ["nothing acknowledged is lost"], "planted": [],
+    },
     "kills": {
         "kind": "kills", **USUAL, "kills": 240, "what": {"gateways": 200}, "recounted": 99_999, "overshoot": 0,
         "held_after": {"gateways": {"memory MiB": 45, "descriptors": 31}}, "breaches": [],

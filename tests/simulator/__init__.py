@@ -10,7 +10,8 @@ leave. Afterwards what clouds answered and what clients got is held against what
     python -m tests.simulator --planted                 bugs planted one by one, and which seed finds each
     … --json FILE                                       a summary to be kept
 
-The suite runs 200 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is the record of the last long run.
+The suite runs 200 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is the record of the last thousand, and
+`simulator-once.json` that of the longest run.
 
     stories     what a seed makes of actors and faults, from begin to judgement
     laws        what holds in every story
@@ -30,6 +31,7 @@ What is not simulated: SQLite stands in for the database's server, with transact
 kills of `tests/storage` and `tests/app` find its real faults. Within a process nothing happens but where it waits, so
 races of real threads are not found here. Bytes that a disk has forced stay as they are; `tests/spool` damages them.
 Settling takes longer than a story: every fifth one's month is settled, closed and settled again. In another fifth a
-key is revoked, and in half of these facts are recorded; plans are made of the keys in the database, and not of an
-agreement and a configuration. The choice is docs/choices/0142.
+key is revoked, and facts are recorded; in another fifth an amendment takes a cloud away; in a tenth journals are copied
+to a follower, and a home loses its disk. Plans are made of the keys in the database and of these amendments, and not of
+an agreement and a configuration. The choice is docs/choices/0142.
 """

@@ -4,6 +4,7 @@ python -m tests.simulator --seeds 1000 --from 0     so many seeds; ends with 1 i
 python -m tests.simulator --seed 17 --history       one seed again, with all that happened
 python -m tests.simulator --planted                 which seed finds each planted bug, by which law
 … --json FILE                                       the summary as a record, beside what is printed
+… --once                                            that record is of the longest run, beside the one of `make soak`
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main() -> int:
     if options.planted:
         planted = _hunt_all(options.most, options.jobs)
     if options.json is not None:
-        _write(options.json, summary, planted)
+        _write(options.json, "simulator-once" if options.once else "simulator", summary, planted)
     return 1 if summary.failed or any(found.seed < 0 for found in planted) else 0
 
 
@@ -47,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--history", action="store_true", help="with --seed: print all that happened")
     parser.add_argument("--planted", action="store_true", help="search for each planted bug")
     parser.add_argument("--most", type=int, default=400, help="with --planted: in so many seeds at most")
+    parser.add_argument("--once", action="store_true", help="with --json: it is the record of the longest run")
     parser.add_argument("--json", type=Path, help="write the summary to this file")
     return parser.parse_args()
 
@@ -100,11 +102,11 @@ def _hunt_one(place: int, most: int) -> FoundBug:
     return hunt(BUGS[place], seeds_for(BUGS[place], most))
 
 
-def _write(path: Path, summary: Summary, planted: list[FoundBug]) -> None:
+def _write(path: Path, kind: str, summary: Summary, planted: list[FoundBug]) -> None:
     """Write a record of what was run, where and of which commit."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     record = {
-        "kind": "simulator",
+        "kind": kind,
         "day": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",

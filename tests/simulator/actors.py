@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,9 @@ from clauseway.app.opening.home import Home
 from clauseway.app.running.plan_inputs import InputsState, PlanInputs
 from clauseway.app.running.planning import write_plan
 from clauseway.app.usage.journals import register_spool
-from clauseway.app.usage.sealing import seal
+from clauseway.app.usage.losses import write_off
+from clauseway.app.usage.recovering import copies_in, recover
+from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Plan, RateLimit, Route, Target
 from clauseway.gateway.plan.file import encode_plan
 from clauseway.gateway.plan.limits import Limits
@@ -28,6 +30,7 @@ from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Deployment, Ruling
 from clauseway.spool import SpoolBusy, SpoolWriter
 from clauseway.spool.follower import Follower
+from clauseway.storage.books.losses import Losses
 from clauseway.values import InvalidInput
 
 from .disks import Disks
@@ -39,6 +42,7 @@ HASH_KEY: Final = "5a" * 32
 MODEL = PRODUCT = "gpt-5.4"
 INPUT_PRICE, OUTPUT_PRICE = 2_500_000, 15_000_000
 SECRET: Final = "f" * 32
+FOLLOWER: Final = "follower"
 FOLLOWER_PORT: Final = 8410
 _PORT: Final = 8400
 
@@ -81,6 +85,15 @@ class BudgetTerms(NamedTuple):
     cloud: str = ""
 
 
+class Amendment(NamedTuple):
+    """An amendment that takes a cloud away: since when the home has it recorded, in the world's time, and from which
+    instant on it is in force."""
+
+    cloud: str
+    recorded_ns: int
+    in_force_ns: int
+
+
 class Terms(NamedTuple):
     """What holds for customers in a story: budgets and limits by their place, and customers."""
 
@@ -93,8 +106,10 @@ class Terms(NamedTuple):
     favourite: str = ""  # whose key every second request has
 
 
-def plan_of(terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying, *, streams: bool = True) -> Plan:
-    """Return the plan of a home's gateways: every cloud permitted, in order."""
+def plan_of(
+    terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying, amendments: Sequence[Amendment] = ()
+) -> Plan:
+    """Return the plan of a home's gateways: every cloud permitted, in order, until an amendment takes it away."""
     targets = tuple(
         Target(
             label=Deployment(f"{cloud}-1", cloud, "openai", "koreacentral", PRODUCT, MODEL), dialect="openai",
@@ -114,15 +129,24 @@ def plan_of(terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying
     return Plan(
         agreement="simulated", hash_key=HASH_KEY, models={MODEL: PRODUCT}, targets=targets,
         rulings=(Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
-        epochs=(Epoch(begin_ns=0, routes={
-            f"openai|{PRODUCT}|direct": Route(candidates=tuple((index, 0) for index in range(len(clouds))))
-        }),),
+        epochs=(
+            _epoch(0, clouds, clouds),
+            *(
+                _epoch(each.in_force_ns, clouds, tuple(cloud for cloud in clouds if cloud != each.cloud))
+                for each in amendments
+            ),
+        ),
         keys=keys, leases=leases,
         limits=tuple(RateLimit(id=name, whose="somebody", requests_per_minute=count) for name, count in terms.limits),
         budgets=tuple(Budget(id=budget.id, whose=budget.id, cloud=budget.cloud) for budget in terms.budgets),
         attempt_timeout_s=6.0, deadline_s=12.0,
         settings=Settings(limits=Limits(drain_s=terms.drain_s, retries=1000), journal=copying),
     )  # fmt: skip
+
+
+def _epoch(begin_ns: int, clouds: tuple[str, ...], permitted: tuple[str, ...]) -> Epoch:
+    candidates = tuple((index, 0) for index, cloud in enumerate(clouds) if cloud in permitted)
+    return Epoch(begin_ns=begin_ns, routes={f"openai|{PRODUCT}|direct": Route(candidates=candidates)})
 
 
 class Gateway:
@@ -185,11 +209,16 @@ class VirtualHome:
         self.gateways = [Gateway(stage, self, number) for number in range(workers)]
         self.stops = False
         self.terms, self._clouds = terms, clouds
-        self._copying = Copying()
-        self.follows_keys = False  # those of the database: else the plan stays as it is
+        self._address, self._copies = "", False
+        self._lake: Path | None = None
+        self.follows_plan = False  # its keys in the database and the amendments: else the plan stays as it is
+        self.amendments: list[Amendment] = []
+        self.is_lost = False  # its disk, and nobody has put another one there
 
-    def prepare(self, address: str, copying: Copying, lake: Path | None) -> None:
-        """Write what a home has before it serves. Homes that share a database share the place of the `lake`."""
+    def prepare(self, address: str, lake: Path | None, *, copies: bool) -> None:
+        """Write what a home has before it serves. Homes that share a database share the place of the `lake`. With
+        `copies`, an answer ends when its usage is on the follower's disk too."""
+        self._address, self._lake, self._copies = address, lake, copies
         self.home.make()
         self.home.spools.mkdir()
         if lake is None:
@@ -198,11 +227,27 @@ class VirtualHome:
             self.home.lake.symlink_to(lake)
         self.home.database_address.write_text(address)
         self.home.identity()
-        self._copying = copying
+        if copies:
+            self._secret.write_text(SECRET)
         self.home.plan.write_bytes(b"".join(encode_plan(self._plan())))
 
+    def begin_anew(self) -> None:
+        """Put an empty disk where the lost one was, and make a home on it: another home, of the same database."""
+        self.is_lost = False
+        self.prepare(self._address, self._lake, copies=self._copies)
+        self.stage.disks.settle(self.machine)
+
+    @property
+    def _secret(self) -> Path:
+        return self.home.root / "follower.secret"
+
     def _plan(self) -> Plan:
-        return plan_of(self.terms, self._clouds, str(self.home.lease_socket), self._copying)
+        copying = Copying()
+        if self._copies:
+            copying = Copying(
+                copies=1, follower=f"{FOLLOWER}:{FOLLOWER_PORT}", secret_file=str(self._secret), when_away="refuse"
+            )
+        return plan_of(self.terms, self._clouds, str(self.home.lease_socket), copying, self.amendments)
 
     @property
     def is_up(self) -> bool:
@@ -229,10 +274,10 @@ class VirtualHome:
     def _serve(self) -> None:
         world = self.stage.world
         next_round_s = 0.0
-        if self.follows_keys:
+        if self.follows_plan:
             self._take_over()
             assert world.current is not None
-            world.thread(world.current, self._follow_keys)
+            world.thread(world.current, self._follow_plan)
         while not self.stops:
             for gateway in self.gateways:
                 if not gateway.is_up:
@@ -247,7 +292,7 @@ class VirtualHome:
             world.pause(0.5)
         self._seal()
 
-    def _follow_keys(self) -> None:
+    def _follow_plan(self) -> None:
         """Look for changes as `serve` does, and have the gateways read the plan made of them."""
         world = self.stage.world
         inputs = PlanInputs(self.home, self._inputs, None, lambda text: world.note(f"{self.name}: {text[:60]}"))
@@ -262,7 +307,7 @@ class VirtualHome:
                     world.note(f"{self.name} could not take over: {type(error).__name__}")
 
     def _inputs(self) -> InputsState:
-        return InputsState((tenancy_for_plan(self.home),), {})
+        return InputsState((tenancy_for_plan(self.home), tuple(self.amendments)), {})
 
     def _take_over(self) -> None:
         accepted = {key.key_id for key in tenancy_for_plan(self.home).keys}
@@ -314,6 +359,41 @@ def revoke(stage: Stage, home: VirtualHome, customer: Customer, revoked: dict[st
         stage.world.note(f"{customer.key_id} is revoked")
 
     return stage.world.spawn(home.machine, f"{home.name}/operator", run)
+
+
+def rescue(stage: Stage, home: VirtualHome, former: str, copies: Path) -> Process:
+    """Recover the journals of the home that was lost, `former`, from their copies, as the runbook says; again and again
+    until all are."""
+
+    def run() -> None:
+        while True:
+            try:
+                for name in _lost_journals(home, former):
+                    if name in {copy.spool for copy in copies_in(copies)}:
+                        recover(home.home, copies, name, "the disk is gone")
+                    else:
+                        # Its gateway never reached the follower, and so acknowledged nothing.
+                        write_off(home.home, name, "nothing", "the disk is gone, and there is no copy")
+                stage.world.note(f"the journals of {former} are recovered")
+                return
+            except Exception as error:
+                if not _is_operating_fault(error):
+                    raise
+                stage.world.note(f"not recovered yet: {error}".partition("\n")[0][:120])
+                stage.world.pause(1.0)
+
+    return stage.world.spawn(home.machine, f"{home.name}/operator", run)
+
+
+def _lost_journals(home: VirtualHome, former: str) -> list[str]:
+    with open_lake(home.home) as lake:
+        losses = Losses(lake.control)
+        written_off = losses.written_off()
+        return [
+            spool.spool
+            for spool in losses.spools()
+            if spool.is_of(former) and not spool.is_at_rest and spool.spool not in written_off
+        ]
 
 
 def follow(stage: Stage, machine: Machine, folder: Path) -> Process:

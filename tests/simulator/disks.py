@@ -12,7 +12,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -65,6 +64,7 @@ class Disks:
         self._locks: dict[int, Process] = {}
         self._prefix = f"{root}/"
         self.on_change: list[Changed] = []
+        self._lost = 0
 
     def root_of(self, machine: Machine) -> Path:
         path = self._root / machine.name
@@ -375,10 +375,10 @@ class Disks:
 
     def lose(self, machine: Machine) -> None:
         """Lose a machine's disk with all that is on it; it comes back empty."""
-        root = self.root_of(machine)
-        shutil.rmtree(root)
-        REAL["mkdir"](root)
-        self._names[root.stat().st_ino] = {}
+        self._lost += 1
+        # Put aside, not removed: numbers of files that are gone would be given to others.
+        REAL["rename"](self.root_of(machine), self._root / f".lost-{self._lost}")
+        self.root_of(machine)
 
 
 def _changes(present: dict[str, int], durable: dict[str, int]) -> Iterable[set[str]]:

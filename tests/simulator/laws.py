@@ -27,7 +27,7 @@ from clauseway.storage.customers.leases import Lease, LeaseRequest, Leases, Leas
 from clauseway.storage.lake.file_list import INTENTS, USAGE, files_of
 from clauseway.values import KnownAt
 
-from .actors import INPUT_PRICE, OUTPUT_PRICE, Answer, BudgetTerms, CloudCall, Gateway, Terms, VirtualHome
+from .actors import INPUT_PRICE, OUTPUT_PRICE, Amendment, Answer, BudgetTerms, CloudCall, Gateway, Terms, VirtualHome
 from .bookkeeping import INPUT_USD, OUTPUT_USD, RATE, Settled
 from .registering import NOTHING_RECORDED, Register, outcome_at, outcome_of
 from .seams import Replaced
@@ -43,6 +43,7 @@ FENCED: Final = "a lease that is over stays over, and an old word moves none"
 STREAMS: Final = "every answer ends, as an answer or as an error"
 CLOCKS: Final = "usage keeps the instant of its event, and that of its record"
 REVOKED: Final = "a key that was revoked serves nobody after three seconds"
+AMENDED: Final = "a cloud that an amendment took away is asked nothing after three seconds"
 KNOWN: Final = "an answer as of an instant uses nothing that was recorded after it"
 SETTLED: Final = "what is settled is what clouds' own logs say, to the cent"
 CAPPED: Final = "the cap is never exceeded"
@@ -50,8 +51,8 @@ REPEATED: Final = "who settles again gets the same bytes"
 SERVES: Final = "what is whole again serves again"
 FAULTS: Final = "no process ends by a fault of its own"
 LAWS: Final = (
-    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, REVOKED, KNOWN, SETTLED,
-    CAPPED, REPEATED, SERVES, FAULTS,
+    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, REVOKED, AMENDED, KNOWN,
+    SETTLED, CAPPED, REPEATED, SERVES, FAULTS,
 )  # fmt: skip
 
 # Beside the 50 ms for which an intent may wait: a commit before it and its own, on a disk that is slow.
@@ -72,6 +73,7 @@ class Begun(NamedTuple):
     event_ns: int
     wall_ns: int
     reserved: int
+    cloud: str
 
 
 class Watch:
@@ -86,6 +88,7 @@ class Watch:
         self._heard: dict[tuple[str, str, int], tuple[int, int]] = {}
         self.failed: set[Process] = set()  # whose journal failed: nothing is promised of what was not written yet
         self.revoked: dict[str, int] = {}  # by customer: since when somebody was told that the key is revoked
+        self.amendments: list[Amendment] = []
         self.troubled: list[tuple[int, int, str]] = []  # from, until, machine: when nothing was promised there
 
     def install(self, replaced: Replaced) -> None:
@@ -138,6 +141,7 @@ class Watch:
             Begun(
                 RequestId(owner.shared.boot, owner.number), attempt.ordinal, process, self._world.now_ns,
                 owner.event_ns, process.machine.wall_ns(), attempt.reserved.picodollars,
+                attempt.candidate.target.cloud,
             )
         )  # fmt: skip
 
@@ -244,9 +248,14 @@ def _nowhere(ending: Ending) -> Iterator[str]:
     calls = {call.upstream_id: call for call in ending.calls}
     seen_attempts, seen_ids = set(), set()
     begun = {(str(each.request), each.attempt) for each in ending.watch.begun}
-    for row in ending.records.usage:
+    # A follower never cuts what it has beyond a gateway's disk (choice 116): it may have an end that the gateway's next
+    # start did not find there, and wrote as lost. Of the two the better one counts.
+    may_have_both = bool(ending.world.faults["disk lost"])
+    for row in sorted(ending.records.usage, key=lambda row: row["status"] == Status.LOST):
         attempt = row["request_id"], row["attempt"]
         if attempt in seen_attempts:
+            if may_have_both and row["status"] == Status.LOST:
+                continue
             yield f"attempt {attempt} is in the lake twice"
         seen_attempts.add(attempt)
         if attempt not in begun:
@@ -345,12 +354,16 @@ def _returned(ending: Ending) -> Iterator[str]:
 
 def _unheard(ending: Ending, budget: BudgetTerms) -> int:
     """Return what attempts may have cost whose process knew their end, and could not write it down."""
-    lost = {
-        (row["request_id"], row["attempt"])
-        for row in ending.records.usage
-        if row["status"] == Status.LOST and _counts(row, budget)
-    }
-    return sum(each.reserved for each in ending.watch.begun if (str(each.request), each.attempt) in lost)
+    ends = {(row["request_id"], row["attempt"]): row["status"] for row in ending.records.usage}
+    asked = {(row["request_id"], row["attempt"]) for row in ending.records.intents if _counts(row, budget)}
+    total = 0
+    for each in ending.watch.begun:
+        attempt = str(each.request), each.attempt
+        # Where a journal has failed and nobody started its gateway again, there is no end at all.
+        has_failed = attempt not in ends and each.process in ending.watch.failed
+        if attempt in asked and (ends.get(attempt) == Status.LOST or has_failed):
+            total += each.reserved
+    return total
 
 
 def _fenced(ending: Ending) -> Iterator[str]:
@@ -401,15 +414,42 @@ def _revoked(ending: Ending) -> Iterator[str]:
         revoked_ns = ending.watch.revoked.get(answer.customer)
         if revoked_ns is None or answer.status != 200 or revoked_ns > well_since_ns:
             continue
-        has_parent = any(
-            process.name == f"{home}/parent"
-            and process.began_ns <= well_since_ns
-            and (process.alive or process.ended_ns > answer.sent_ns)
-            for process in ending.world.pids.values()
-        )
-        if has_parent and not ending.watch.excused(home, well_since_ns, answer.sent_ns):
+        if _was_well(ending, home, well_since_ns, answer.sent_ns):
             late_s = (answer.sent_ns - revoked_ns) / SECOND
             yield f"{answer.gateway} served {answer.tag} {late_s:.1f} s after {answer.customer}'s key was revoked"
+
+
+def _was_well(ending: Ending, home: str, since_ns: int, until_ns: int) -> bool:
+    """Return whether a home was served from one instant to another, and all was promised of its machine."""
+    has_parent = any(
+        process.name == f"{home}/parent"
+        and process.began_ns <= since_ns
+        and (process.alive or process.ended_ns > until_ns)
+        for process in ending.world.pids.values()
+    )
+    return has_parent and not ending.watch.excused(home, since_ns, until_ns)
+
+
+def _amended(ending: Ending) -> Iterator[str]:
+    """Of a home that was well for so long, no gateway asks a cloud by the agreement as it was."""
+    if not ending.watch.amendments:
+        return
+    by_name = {gateway.name: gateway.home.name for gateway in ending.gateways}
+    begun = defaultdict(list)
+    for each in ending.watch.begun:
+        begun[str(each.request)].append(each)
+    for answer in ending.answers:
+        home, well_since_ns = by_name[answer.gateway], answer.sent_ns - _REVOKED_NS
+        for amendment in ending.watch.amendments:
+            asked = [
+                each
+                for each in begun[answer.request]
+                if each.cloud == amendment.cloud and each.event_ns >= amendment.in_force_ns
+            ]
+            is_heard = amendment.recorded_ns <= well_since_ns
+            if asked and is_heard and _was_well(ending, home, well_since_ns, answer.sent_ns):
+                late_s = (asked[0].event_ns - amendment.in_force_ns) / SECOND
+                yield f"{answer.tag} went to {amendment.cloud} {late_s:.1f} s after that was taken away"
 
 
 def _known_then(ending: Ending) -> Iterator[str]:
@@ -500,6 +540,7 @@ _JUDGES: Final[tuple[tuple[str, Violations], ...]] = (
     (STREAMS, _streams),
     (CLOCKS, _clocks),
     (REVOKED, _revoked),
+    (AMENDED, _amended),
     (KNOWN, _known_then),
     (SETTLED, _settled),
     (CAPPED, _capped),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .laws import (
     ACKNOWLEDGED,
+    AMENDED,
     BUDGETS,
     CAPPED,
     CLOCKS,
@@ -125,8 +126,9 @@ BUGS = (
         "if calls and not await self._is_recorded():", "if False:", BUDGETS, 39,
     ),
     Bug(
-        "an attempt younger than the period of its lease counts nowhere", "clauseway.app.usage.returning:_spent",
-        "(is_latest or attempt.begun_ns < end_ns)", "attempt.begun_ns < end_ns", BUDGETS, 51,
+        "attempts in the frame in which a lease began count nowhere", "clauseway.app.usage.returning:_by_place",
+        "(attempt.journal_segment, attempt.journal_frame)", "(attempt.journal_segment, attempt.journal_frame - 1)",
+        BUDGETS, 0,
     ),
     Bug(
         "leases of dead processes are never ended", "clauseway.app.usage.returning:_end",
@@ -159,6 +161,23 @@ BUGS = (
     Bug(
         "a revoked key is still accepted", "clauseway.storage.control.control:Control.keys",
         "if not with_revoked:", "if False:", REVOKED, 18,
+    ),
+    Bug(
+        "routes of an amendment are not turned to", "clauseway.gateway.routing.routing_tables:RoutingTables._turn_to",
+        "if epoch.begin_ns <= self._begin_ns:", "if epoch.begin_ns <= 0:", AMENDED, 2,
+    ),
+    Bug(
+        "an answer ends before its copy is on the follower's disk", "clauseway.spool.writer:SpoolWriter._written",
+        "            if self._copy is not None:\n", "            if False:\n", ACKNOWLEDGED, 206,
+    ),
+    Bug(
+        "what a recovered journal left open is not ended", "clauseway.app.usage.recovering:end_open_attempts",
+        "left_open = spool.open_attempts(recovered)", "left_open = []", COVERED, 6,
+    ),
+    Bug(
+        "a lease counts by the clock what it paid for", "clauseway.app.usage.returning:_spent",
+        "is_placed = all(lease.journal_segment >= 0 for lease in of_budget) and all(\n"
+        "        attempt.journal_segment >= 0 for attempt in attempts\n    )", "is_placed = False", BUDGETS, 15,
     ),
     Bug(
         "facts count from the day before they were recorded",

@@ -12,22 +12,39 @@ from typing import Final, NamedTuple
 import msgspec
 import pyarrow
 
-from clauseway.gateway.plan.settings import Copying
+from clauseway.app.usage import losses
 from clauseway.storage import ApiKey, Control
 from clauseway.storage.customers.leases import usd
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 
-from .actors import Answer, BudgetTerms, Clients, Cloud, CloudCall, Customer, Gateway, Stage, Terms, VirtualHome, revoke
+from .actors import (
+    FOLLOWER,
+    Amendment,
+    Answer,
+    BudgetTerms,
+    Clients,
+    Cloud,
+    CloudCall,
+    Customer,
+    Gateway,
+    Stage,
+    Terms,
+    VirtualHome,
+    follow,
+    rescue,
+    revoke,
+)
 from .bookkeeping import Bookkeeper
 from .disks import Disks, DiskTrouble
 from .laws import SERVES, Ending, Records, Watch, judge
 from .network import Network
 from .registering import Register, keep_register
 from .seams import Replaced, virtual
-from .world import SECOND, Machine, Process, World
+from .world import BEGIN_NS, SECOND, Machine, Process, World
 
 _ADDRESS: Final = "postgresql://simulated/database"
 _GIGA: Final = 10**9
+CLOUDS: Final = ("azure", "aws")
 # A memory file system where there is one: nothing here has to survive this process.
 _MEMORY: Final = Path("/dev/shm")
 
@@ -45,6 +62,10 @@ class Moment(NamedTuple):
 # recorded …
 _REVOKED: Final = (5, 8)
 _RECORDED: Final = (5, 8)
+# … in these an amendment takes a cloud away while requests go on, and in these journals are copied to a follower, and
+# a home loses its disk.
+_AMENDED: Final = (2, 7)
+_COPIED: Final = (6,)
 # … and these are settled, which takes longer than the story, and again after so many requests that come late.
 _SETTLED: Final = (4, 9)
 _LATE: Final = 3
@@ -110,6 +131,12 @@ class _Story:
         self.keeps_books = seed % 10 in _SETTLED
         self.revokes_keys = seed % 10 in _REVOKED
         self.records_facts = seed % 10 in _RECORDED
+        self.is_amended = seed % 10 in _AMENDED
+        self.copies_journals = seed % 10 in _COPIED
+        self.follower: Process | None = None
+        self.copies = folder / "disks" / FOLLOWER / "copies"
+        self.former: dict[VirtualHome, str] = {}  # homes that lost their disk, and how they were named before
+        self.rescues: dict[VirtualHome, Process] = {}
         self.register = Register()
         self.is_mended = False  # from its end on no fault happens any more
 
@@ -124,6 +151,8 @@ class _Story:
                 if plant is not None:
                     plant(replaced)
                 self.watch.install(replaced)
+                # Nobody waits for five minutes to see whether a machine that has lost its disk is heard again.
+                replaced.set(losses, "SILENT_NS", 0)
                 self._begin()
                 self._middle()
                 self._end()
@@ -185,7 +214,7 @@ class _Story:
             tenants.set_limit(
                 Limit(id=limit, organisation=organisation, requests_per_minute=count, tokens_per_minute=0, created_ns=1)
             )
-        if self.revokes_keys:
+        if self.revokes_keys or self.is_amended:
             for customer in self.terms.customers:
                 control.add_key(
                     ApiKey(
@@ -195,10 +224,10 @@ class _Story:
                 )  # fmt: skip
         control.close()
         world.machine("database")
-        clouds = ("azure", "aws")
+        clouds = CLOUDS
         homes = chance.choice((1, 1, 2))
         lake = None
-        if homes > 1:
+        if homes > 1 or self.copies_journals:
             # Of object storage: what it has taken it has.
             lake = self.stage.disks.root_of(world.machine("storage")) / "lake"
             lake.mkdir()
@@ -213,10 +242,12 @@ class _Story:
                 terms=self.terms,
                 clouds=clouds,
             )
-            home.prepare(_ADDRESS, Copying(), lake)
+            home.prepare(_ADDRESS, lake, copies=self.copies_journals)
             self.stage.disks.settle(machine)
-            home.follows_keys = self.revokes_keys
+            home.follows_plan = self.revokes_keys or self.is_amended
             self.homes.append(home)
+        if self.copies_journals:
+            self._start_follower()
         for home in self.homes:
             home.start()
         self.clouds = [Cloud(self.stage, name, self.calls) for name in clouds]
@@ -240,6 +271,10 @@ class _Story:
             self._revoke_later(lasts_s)
         if self.records_facts:
             self._record_facts(lasts_s)
+        if self.is_amended:
+            self._amend_later(lasts_s)
+        if self.copies_journals:
+            self._lose_disk_later(lasts_s)
         self.world.run_seconds(lasts_s)
         self.stage.disks.on_change.clear()
 
@@ -253,6 +288,74 @@ class _Story:
                 revoke(self.stage, home, customer, self.watch.revoked)
 
         self.world.after(self.chance.uniform(0.0, lasts_s * 0.4), begin)
+
+    def _amend_later(self, lasts_s: float) -> None:
+        """Have an amendment recorded in all homes, which takes a cloud away at once or soon."""
+        chance = self.chance
+        at_s, later_s, cloud = chance.uniform(0.0, lasts_s * 0.5), chance.choice((0.0, 2.0, 5.0)), chance.choice(CLOUDS)
+
+        def record() -> None:
+            world = self.world
+            amendment = Amendment(cloud, world.now_ns, BEGIN_NS + world.now_ns + int(later_s * SECOND))
+            world.note(f"an amendment takes {cloud} away in {later_s:g} s")
+            self.watch.amendments.append(amendment)
+            for home in self.homes:
+                home.amendments.append(amendment)
+
+        self.world.after(at_s, record)
+
+    def _start_follower(self) -> None:
+        machine = self.world.machine(FOLLOWER)
+        self.stage.disks.root_of(machine)
+        self.follower = follow(self.stage, machine, self.copies)
+
+    def _kill_follower(self) -> None:
+        if self.follower is None or not self.follower.alive or self.is_mended:
+            return
+        self.world.inject("follower killed")
+        self.follower.end()
+        lasts_s = self.chance.uniform(0.1, 5.0)
+        for home in self.homes:
+            self._trouble(home.machine, lasts_s + 3.0)
+        self.world.after(lasts_s, self._start_follower)
+
+    def _lose_disk_later(self, lasts_s: float) -> None:
+        """Have a home lose its disk at some instant, while requests go on."""
+        home = self._some_home()
+
+        def lose() -> None:
+            if home.machine.is_off:
+                return
+            self.world.inject("disk lost", home.name)
+            self.former[home] = home.home.identity()
+            home.machine.stop()
+            self.stage.disks.lose(home.machine)
+            home.is_lost = True
+            off_s = self.chance.uniform(0.5, 5.0)
+            self._trouble(home.machine, off_s + 3.0)
+            self.world.after(off_s, lambda: self._switch_on(home) if home.machine.is_off else None)
+
+        self.world.after(self.chance.uniform(lasts_s * 0.2, lasts_s), lose)
+        if self.chance.random() < 0.5:
+            self.world.after(self.chance.uniform(0.0, lasts_s), self._kill_follower)
+
+    def _switch_on(self, home: VirtualHome) -> None:
+        """Switch a machine on again; where it has lost its disk, with a home made anew and its journals rescued."""
+        home.machine.restart()
+        if home.is_lost:
+            home.begin_anew()
+            self._rescue(home)
+        home.start()
+
+    def _rescue(self, home: VirtualHome) -> None:
+        self.rescues[home] = rescue(self.stage, home, self.former[home], self.copies)
+
+    def _are_rescued(self) -> bool:
+        """Return whether all lost journals are recovered; begin again where who does it was killed too."""
+        for home, process in list(self.rescues.items()):
+            if not process.alive and not process.is_orderly:
+                self._rescue(home)
+        return all(process.is_orderly for process in self.rescues.values())
 
     def _record_facts(self, lasts_s: float) -> None:
         """Have facts recorded at all homes, close to each other where there are two."""
@@ -414,9 +517,14 @@ class _Story:
         self.stage.disks.trouble.clear()
         for home in self.homes:
             if home.machine.is_off:
-                home.machine.restart()
+                self._switch_on(home)
             self._start(home)
+        if self.follower is not None and not self.follower.alive:
+            self._start_follower()
         self._until(lambda: not self.clients.process.alive, 45.0)
+        self._until(self._are_rescued, 45.0)
+        if not self._are_rescued():
+            world.breaks(SERVES, "the journals of a lost disk are not recovered")
         self._until(lambda: all(gateway.serves for gateway in self.gateways), 10.0)
         for gateway in self.gateways:
             if not gateway.serves:
