@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import select
+from sqlalchemy.engine.interfaces import CacheStats
 from sqlalchemy.exc import IntegrityError
 
 from clauseway.ledger import Account, Conflict, Entry, Inputs, Posting, Settlement
 from clauseway.storage import ApiKey, Control, Overlap, Sealed
+from clauseway.storage.control import schema
 from clauseway.storage.control.engines import Place
 from clauseway.values import Citation, Interval
 
@@ -191,6 +195,18 @@ def test_everything_is_there_after_opening_again(place: Place) -> None:
     again = Control.open(place)
     assert (again.keys(), again.batches(), again.entries()) == ([KEY], [sealed(0, 1)], [entry("one", "5.00")])
     again.close()
+
+
+def test_what_one_home_asked_is_not_compiled_again_for_another(tmp_path: Path) -> None:
+    """A home is opened anew for each command, and statements take longer to compile than to execute."""
+    asked = select(schema.usage_contents.c.attempts, schema.usage_contents.c.day)
+    hits = []
+    for name in ("ours", "theirs"):
+        control = Control.open(tmp_path / f"{name}.db")
+        with control.reading() as connection:
+            hits.append(connection.execute(asked).context.cache_hit)
+        control.close()
+    assert hits[1] is CacheStats.CACHE_HIT
 
 
 def test_control_data_can_be_had_without_the_engines_of_the_lake() -> None:

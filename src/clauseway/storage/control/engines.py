@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.util import LRUCache
 
 from clauseway.values import InvalidInput, Problem
 
@@ -54,6 +56,25 @@ _SCHEMES = ("postgresql", "postgres", _DRIVER)
 _IN_ORDER = ["-", "10", "9", "B", "Z", "_", "a", "b", "é"]
 
 
+class _Statements(LRUCache[Any, Any]):
+    """Compiled statements, shared by all SQLite engines of this process.
+
+    SQLAlchemy compiles a statement once for each engine, and a command opens a home some dozens of
+    times. All these engines speak to one library with the same settings, so the text of a statement
+    is the same for each: the dialect, which comes first in a key, is left out of it.
+    """
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__(key[1:], compiled)
+
+
+# More than there are statements in the program, each with the columns that it writes.
+_STATEMENTS = _Statements(2000)
+
+
 def engine_of(place: Place) -> Engine:
     """Return an engine over the database at a place. A SQLite file is made at first use; its folder
     must exist.
@@ -85,7 +106,11 @@ def without_password(place: Place) -> str:
 
 
 def _sqlite(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": _BUSY_TIMEOUT_S},
+        execution_options={"compiled_cache": _STATEMENTS},
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
