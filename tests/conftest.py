@@ -61,12 +61,20 @@ TOGETHER = {
     "test_publishing": "spark",  # Spark's processes are many and large
     "test_spark": "spark",
 }
-# The modules that take longest, by the durations of a whole run.
+# The modules that take longest, by the durations of a whole run of two processes.
 LONG_FIRST = (
     "test_spark",
-    "test_real_clients_openai_suite",
-    "test_night",
+    "test_effects",
     "test_real_clients_agents",
+    "test_real_clients_openai_suite",
+    "test_real_clients_together",
+    "test_backup",
+    "test_missing_libraries",
+    "test_lake_damaged",
+    "test_kept_sums",
+    "test_usage_handed_on",
+    "test_reference",
+    "test_settled_in_parts",
     "test_ports",
 )
 
