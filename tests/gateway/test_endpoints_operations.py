@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.operations import OPERATIONS, READY, UnknownPath, asking_of
+from clauseway.gateway.wire.operations import OPERATIONS, READY, UnknownPath, request_line_of
 
 # Request line → operation, identifier, model named by the path, path as it goes to a deployment's root.
 LINES: list[tuple[str, str, str, str, str]] = [
@@ -79,9 +79,11 @@ LINES: list[tuple[str, str, str, str, str]] = [
 @pytest.mark.parametrize(("line", "name", "identifier", "model", "path"), LINES, ids=[line[0] for line in LINES])
 def test_request_lines(line: str, name: str, identifier: str, model: str, path: str) -> None:
     method, url = line.encode().split(b" ")
-    asking = asking_of(method, url)
-    assert (asking.operation.name, asking.identifier, asking.model) == (name, identifier, model)
-    call = asking.operation.call(asking.identifier.encode(), asking.query, b"", asking.part.encode())
+    request_line = request_line_of(method, url)
+    assert (request_line.operation.name, request_line.identifier, request_line.model) == (name, identifier, model)
+    call = request_line.operation.call(
+        request_line.identifier.encode(), request_line.query, b"", request_line.part.encode()
+    )
     assert (call.method, call.path) == (method, path.encode())
 
 
@@ -91,8 +93,8 @@ def test_every_operation_stands_in_the_table_above() -> None:
 
 
 def test_what_is_ready_is_what_would_be_found() -> None:
-    for (path, method), asking in READY.items():
-        assert asking_of(method, path).operation is asking.operation
+    for (path, method), request_line in READY.items():
+        assert request_line_of(method, path).operation is request_line.operation
 
 
 # Request line → the methods that the path takes; none where there is no such path.
@@ -122,7 +124,7 @@ NOWHERE = [
 def test_what_there_is_not(line: str, methods: tuple[str, ...]) -> None:
     method, url = line.encode().split(b" ")
     with pytest.raises(UnknownPath) as raised:
-        asking_of(method, url)
+        request_line_of(method, url)
     assert tuple(name.decode() for name in raised.value.methods) == methods
 
 
@@ -130,7 +132,7 @@ def test_what_there_is_not(line: str, methods: tuple[str, ...]) -> None:
 def test_no_identifier_can_lead_out_of_its_place(noise: bytes) -> None:
     """What goes into the path at a cloud is letters, digits, `-` and `_`."""
     try:
-        asking = asking_of(b"GET", b"/v1/files/" + noise)
+        request_line = request_line_of(b"GET", b"/v1/files/" + noise)
     except UnknownPath:
         return
-    assert re.fullmatch(r"[A-Za-z0-9_-]{1,200}", asking.identifier) or asking.operation.name == "files.list"
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,200}", request_line.identifier) or request_line.operation.name == "files.list"

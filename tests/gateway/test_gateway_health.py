@@ -17,12 +17,12 @@ HISTORIES: list[tuple[str, list[tuple[float, str]], dict[float, bool]]] = [
     ("four failures", FIVE[:4], {0.0: True}),
     ("five in a row eject for a second", FIVE, {0.5: False, 1.0: True}),
     ("not in a row", [*FIVE[:4], (0.0, "succeeds"), *FIVE[:4]], {0.0: True}),
-    ("one probe at a time", [*FIVE, (1.0, "asked")], {1.0: False, 5.0: False, 31.0: True}),
-    ("a probe that succeeds", [*FIVE, (1.0, "asked"), (1.2, "succeeds")], {1.2: True}),
-    ("a probe that fails: twice as long", [*FIVE, (1.0, "asked"), (1.2, "fails")], {3.1: False, 3.2: True}),
-    ("a probe that is called off", [*FIVE, (1.0, "asked"), (1.1, "called off")], {1.1: True}),
+    ("one probe at a time", [*FIVE, (1.0, "attempted")], {1.0: False, 5.0: False, 31.0: True}),
+    ("a probe that succeeds", [*FIVE, (1.0, "attempted"), (1.2, "succeeds")], {1.2: True}),
+    ("a probe that fails: twice as long", [*FIVE, (1.0, "attempted"), (1.2, "fails")], {3.1: False, 3.2: True}),
+    ("a probe that is called off", [*FIVE, (1.0, "attempted"), (1.1, "called off")], {1.1: True}),
     ("told to wait", [(0.0, "told 7")], {6.9: False, 7.0: True}),
-    ("after a wait all may go", [(0.0, "told 7"), (7.0, "asked")], {7.0: True}),
+    ("after a wait all may go", [(0.0, "told 7"), (7.0, "attempted")], {7.0: True}),
     ("an answer from before does not end a wait", [(0.0, "told 7"), (1.0, "succeeds")], {6.9: False, 7.0: True}),
     ("the longer of two waits", [(0.0, "told 7"), (1.0, "told 2")], {6.9: False, 7.0: True}),
     ("nobody waits longer than clients do", [(0.0, "told 9999")], {119.0: False, 120.0: True}),
@@ -38,9 +38,9 @@ def lived(history: list[tuple[float, str]]) -> Health:
                 health.failed(now_s, "answered 500")
             case ["succeeds"]:
                 health.succeeded()
-            case ["asked"]:
+            case ["attempted"]:
                 assert health.admits(now_s)
-                health.asked(now_s)
+                health.attempted(now_s)
             case ["called", _]:
                 health.cancelled()
             case ["told", seconds]:
@@ -68,7 +68,7 @@ KEYS: list[tuple[str, list[tuple[int, str]], list[int]]] = [
 def test_health_by_key(history: list[tuple[int, str]], admitted: list[int]) -> None:
     health = Health()
     for key, step in history:
-        health.asked(0.0, key)
+        health.attempted(0.0, key)
         if step == "fails":
             health.failed(0.0, "answered 500", key)
         elif step == "succeeds":
@@ -83,7 +83,7 @@ def test_ejections_grow_to_half_a_minute_and_begin_anew_when_it_is_well() -> Non
     for _ in range(8):
         lengths.append(health.until_s - now_s)
         now_s = health.until_s
-        health.asked(now_s)
+        health.attempted(now_s)
         health.failed(now_s, "again")
     assert lengths == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
     health.succeeded()
@@ -100,7 +100,7 @@ def test_an_ejected_deployment_never_has_two_probes(steps: list[str]) -> None:
         if step == "ask":
             ejected = bool(health.until_s) and not health.asked_for_pause
             if health.admits(now_s) and ejected:
-                health.asked(now_s)
+                health.attempted(now_s)
                 assert not health.admits(now_s), "the probe is out"
         else:
             match step.split(" "):

@@ -14,7 +14,7 @@ from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Rig, chat_body, compact
 
 from clauseway.gateway.plan.settings import Settings, flaw_of_header
 from clauseway.gateway.wire.not_offered import NOT_OFFERED, NOT_OFFERED_AS_MESSAGES, reason_against
-from clauseway.gateway.wire.operations import UnknownPath, asking_of
+from clauseway.gateway.wire.operations import UnknownPath, request_line_of
 
 CALL = re.compile(r'self\._(?:get|post|delete|put|patch|get_api_list)\(\s*(?:path_template\(\s*)?f?"([^"?]+)')
 
@@ -35,7 +35,7 @@ OWN = ("/models", "/models/{model}", "/models/{model_id}")
 def is_offered(path: str) -> bool:
     url = b"/v1" + re.sub(r"\{\w+\}", "x_1", path).encode()
     try:
-        asking_of(b"GET", url)
+        request_line_of(b"GET", url)
     except UnknownPath as unknown:
         return bool(unknown.methods)
     return True

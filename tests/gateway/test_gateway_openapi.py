@@ -15,7 +15,7 @@ from openapi_spec_validator import validate
 from clauseway.gateway.answers import project_usage
 from clauseway.gateway.connections import router
 from clauseway.gateway.wire.openapi import gateway_document
-from clauseway.gateway.wire.operations import OPERATIONS, UnknownPath, asking_of
+from clauseway.gateway.wire.operations import OPERATIONS, UnknownPath, request_line_of
 
 KEPT = Path(__file__).parents[2] / "docs/openapi/gateway.json"
 DOCUMENT = gateway_document(version("clauseway"))
@@ -58,7 +58,7 @@ def test_each_operation_that_answers_is_listed_and_no_other(root: str) -> None:
         answering = set()
         for method in METHODS:
             try:
-                asking_of(method.encode(), asked.encode())
+                request_line_of(method.encode(), asked.encode())
             except UnknownPath:
                 continue
             answering.add(method)

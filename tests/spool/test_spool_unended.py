@@ -87,8 +87,8 @@ def test_of_the_requests_asked_about_those_with_usage_are_told(tmp_path: Path) -
         await journal.writer.close()
 
     run(scenario)
-    asked = {RequestId(1, number) for number in (1, 2, 4)}
-    unended, _ = finish(reading_unended(tmp_path, asked=asked))
+    requests = {RequestId(1, number) for number in (1, 2, 4)}
+    unended, _ = finish(reading_unended(tmp_path, requests=requests))
     assert unended.recorded == {RequestId(1, 1)}
     assert numbers(unended.attempts) == [2]
 

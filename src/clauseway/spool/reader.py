@@ -489,9 +489,9 @@ def open_attempts(directory: Path) -> list[OpenAttempt]:
     return unended(directory).attempts
 
 
-def unended(directory: Path, asked: Collection[RequestId] = ()) -> Unended:
+def unended(directory: Path, requests: Collection[RequestId] = ()) -> Unended:
     """Return what `reading_unended` does of a whole spool, without a pause for others."""
-    reading = reading_unended(directory, asked=asked)
+    reading = reading_unended(directory, requests=requests)
     while True:
         try:
             next(reading)
@@ -501,9 +501,9 @@ def unended(directory: Path, asked: Collection[RequestId] = ()) -> Unended:
 
 
 def reading_unended(
-    directory: Path, before: int = _EVERY_SEGMENT, asked: Collection[RequestId] = ()
+    directory: Path, before: int = _EVERY_SEGMENT, requests: Collection[RequestId] = ()
 ) -> Generator[None, None, Unended]:
-    """Read what is open in the segments before number `before`, and which of the requests `asked`
+    """Read what is open in the segments before number `before`, and which of the requests `requests`
     about have usage there.
 
     Yields after each frame, so that others go on meanwhile. Identifiers alone are read: a record is
@@ -512,18 +512,18 @@ def reading_unended(
     """
     while True:
         try:
-            return (yield from _unended(directory, before, frozenset(asked)))
+            return (yield from _unended(directory, before, frozenset(requests)))
         except FileNotFoundError:
             # Sealed and released meanwhile. The ends that stood there may be missing: begin again.
             continue
 
 
 def _unended(
-    directory: Path, before: int, asked: frozenset[RequestId]
+    directory: Path, before: int, requests: frozenset[RequestId]
 ) -> Generator[None, None, Unended]:
     attempts: dict[_Key, OpenAttempt] = {}
     recorded: set[RequestId] = set()
-    keys_asked = {(request.boot, request.number) for request in asked}
+    request_keys = {(request.boot, request.number) for request in requests}
     for segment in list_segments(directory):
         if segment.header is None or segment.number >= before:
             continue
@@ -541,14 +541,14 @@ def _unended(
             for key in ended_here:
                 if begun.pop(key, None) is None:
                     attempts.pop(key, None)
-            if keys_asked and any(key[:2] in keys_asked for key in ended_here):
+            if request_keys and any(key[:2] in request_keys for key in ended_here):
                 ends = unpack_payload(part.payload).usage
                 recorded.update(end.request for end in ends if end.status is not Status.LOST)
         for key, payload in begun.items():
             attempt = _open_attempt(key, payload, labels)
             if attempt is not None:
                 attempts[key] = attempt
-    return Unended(list(attempts.values()), recorded & asked)
+    return Unended(list(attempts.values()), recorded & requests)
 
 
 def _open_attempt(key: _Key, payload: bytes, labels: dict[int, bytes]) -> OpenAttempt | None:

@@ -118,13 +118,13 @@ class LatestQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 def latest_query(query: bytes) -> LatestQuery:
     """Return what a query asks for. Raises Refused."""
-    asked = query_of(query, "limit", "after", "model", "status", "operation")
+    parameters = query_of(query, "limit", "after", "model", "status", "operation")
     return LatestQuery(
-        limit=whole_number(asked, "limit", 20, _LISTED_MAX),
-        after=asked.get("after", ""),
-        model=asked.get("model", ""),
-        status=whole_number(asked, "status", 0, 999),
-        operation=asked.get("operation", ""),
+        limit=whole_number(parameters, "limit", 20, _LISTED_MAX),
+        after=parameters.get("after", ""),
+        model=parameters.get("model", ""),
+        status=whole_number(parameters, "status", 0, 999),
+        operation=parameters.get("operation", ""),
     )
 
 
@@ -133,15 +133,15 @@ def requests(
 ) -> bytes:
     """List the latest requests of the customer's project that this process knows, the newest
     first: of a model, a status or an operation, after one of them."""
-    asked = latest_query(query)
-    after = RequestId.parse(asked.after).number if asked.after else 0
+    latest = latest_query(query)
+    after = RequestId.parse(latest.after).number if latest.after else 0
     listed: list[dict[str, object]] = []
     more = False
     for number, explanation in shared.explanations.latest():
-        is_wanted = asked.wants(_project(customer.buyer), explanation)
+        is_wanted = latest.wants(_project(customer.buyer), explanation)
         if (after and number >= after) or not is_wanted:
             continue
-        if len(listed) == asked.limit:
+        if len(listed) == latest.limit:
             more = True
             break
         listed.append(as_json(str(RequestId(shared.boot, number)), explanation))
@@ -190,26 +190,26 @@ def limits(
 
 def query_of(query: bytes, *names: str) -> dict[str, str]:
     """Return what a query asks for. Raises Refused for what nobody knows, or that stands twice."""
-    asked: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        if name not in names or name in asked:
-            parameters = ", ".join(names) or "none"
-            message = f"{name!r} is unknown here or stands twice. Parameters: {parameters}."
+        if name not in names or name in parameters:
+            possible = ", ".join(names) or "none"
+            message = f"{name!r} is unknown here or stands twice. Parameters: {possible}."
             raise Refused(errors.MALFORMED_QUERY, message, param=name)
-        asked[name] = value
-    if "after" in asked and not _REQUEST.fullmatch(asked["after"]):
-        message = f"after is a request's identifier, not {asked['after']!r}."
+        parameters[name] = value
+    if "after" in parameters and not _REQUEST.fullmatch(parameters["after"]):
+        message = f"after is a request's identifier, not {parameters['after']!r}."
         raise Refused(errors.MALFORMED_QUERY, message, param="after")
-    return asked
+    return parameters
 
 
-def whole_number(asked: dict[str, str], name: str, default: int, most: int) -> int:
+def whole_number(parameters: dict[str, str], name: str, default: int, most: int) -> int:
     """Return a number that a query asks for. Raises Refused."""
-    written = asked.get(name, str(default))
+    written = parameters.get(name, str(default))
     if not (written.isascii() and written.isdecimal() and len(written) < 5):
         written = "-1"
     if not (int(written) == default or 1 <= int(written) <= most):
-        message = f"{name} is a number from 1 to {most}, not {asked[name]!r}."
+        message = f"{name} is a number from 1 to {most}, not {parameters[name]!r}."
         raise Refused(errors.MALFORMED_QUERY, message, param=name)
     return int(written)
 

@@ -66,9 +66,9 @@ class Page(NamedTuple):
 def page_of(operation: Operation, query: bytes) -> Page:
     """Raises Refused."""
     usual, most = _PAGES[operation.name]
-    asked = dict(parse_qsl(query.decode("latin-1")))
+    parameters = dict(parse_qsl(query.decode("latin-1")))
     default_order = "asc" if operation.name in _OLDEST_FIRST else "desc"
-    limit, order = asked.get("limit", str(usual)), asked.get("order", default_order)
+    limit, order = parameters.get("limit", str(usual)), parameters.get("order", default_order)
     # The length first: `int` refuses numbers of more than some thousand digits.
     if not (limit.isdecimal() and len(limit) < 9 and 1 <= int(limit) <= most):
         raise Refused(
@@ -77,15 +77,17 @@ def page_of(operation: Operation, query: bytes) -> Page:
     if order not in ("asc", "desc"):
         raise Refused(MALFORMED_BODY, f"order is asc or desc, not {order!r}.", param="order")
     # OpenAI filters only its list of files by purpose.
-    purpose = asked.get("purpose", "") if operation.name == "files.list" else ""
-    page = Page(int(limit), asked.get("after", ""), order == "desc", purpose)
+    purpose = parameters.get("purpose", "") if operation.name == "files.list" else ""
+    page = Page(int(limit), parameters.get("after", ""), order == "desc", purpose)
     # Only stored completions are also filtered by model and metadata.
     if operation.name != "chat.list":
         return page
     keys = [
-        (match[1], value) for name, value in asked.items() if (match := _METADATA.fullmatch(name))
+        (match[1], value)
+        for name, value in parameters.items()
+        if (match := _METADATA.fullmatch(name))
     ]
-    return page._replace(model=asked.get("model", ""), metadata=keys)
+    return page._replace(model=parameters.get("model", ""), metadata=keys)
 
 
 class MergedList:
@@ -172,11 +174,11 @@ class MergedList:
             self._customer.buyer, self._operation.lists, there, rows[0], page.newest_first
         )
         _, most = _PAGES[self._operation.name]
-        asked: dict[str, object] = {"limit": min(max(_LEAST, _MORE * len(rows)), most)}
+        parameters: dict[str, object] = {"limit": min(max(_LEAST, _MORE * len(rows)), most)}
         if self._operation.name in _EITHER_ORDER:
-            asked["order"] = page.order
+            parameters["order"] = page.order
         while missing:
-            query = urlencode({**asked, **({"after": before} if before else {})}).encode()
+            query = urlencode({**parameters, **({"after": before} if before else {})}).encode()
             status, body = await self._ask(place, self._operation, "", query)
             if before and 400 <= status < 500 and status != 429:
                 break  # what we went on from is not there any more
@@ -236,15 +238,15 @@ class MergedList:
         shared = self._shared
         call = operation.call(identifier.encode(), query, b"")
         issued = shared.issued.find(identifier) if identifier else None
-        wanted = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", "")
+        request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", "")
         client = _Reader(shared.loop.create_future())
-        resources = Resources(self._customer, wanted, issued)
+        resources = Resources(self._customer, request, issued)
         Lifecycle(
             client,
             shared,
             self._customer,
             CandidateSelection((place,)),
-            wanted,
+            request,
             shared.clock(),
             resources=resources,
         ).start_unattended()

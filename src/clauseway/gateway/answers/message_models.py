@@ -38,11 +38,11 @@ def message_models(
         if text not in served:
             refuse_model(text)
         return response(200, msgspec.json.encode(_model(text, served[text])), head_lines)
-    asked = query_of(query, "limit", "after_id", "before_id", "beta")
-    limit = whole_number(asked, "limit", _LISTED, _LISTED_MAX)
+    parameters = query_of(query, "limit", "after_id", "before_id", "beta")
+    limit = whole_number(parameters, "limit", _LISTED, _LISTED_MAX)
     # `before_id` asks for the page that ends just before it: the last names, not the first.
-    names = _between(list(served), asked.get("after_id", ""), asked.get("before_id", ""))
-    page = names[-limit:] if "before_id" in asked else names[:limit]
+    names = _between(list(served), parameters.get("after_id", ""), parameters.get("before_id", ""))
+    page = names[-limit:] if "before_id" in parameters else names[:limit]
     listed = {
         "data": [_model(model, served[model]) for model in page],
         "has_more": len(names) > limit,

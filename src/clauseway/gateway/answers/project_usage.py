@@ -57,9 +57,9 @@ def usage_lifecycle(
 
 def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:
     """Return the days asked for, by default the last thirty. Raise Refused."""
-    asked = query_of(query, "from", "until")
-    last = _day(asked, "until", today)
-    first = _day(asked, "from", last - timedelta(_DAYS - 1))
+    parameters = query_of(query, "from", "until")
+    last = _day(parameters, "until", today)
+    first = _day(parameters, "from", last - timedelta(_DAYS - 1))
     if not 0 <= (last - first).days < _DAYS_MAX:
         message = f"from {first} until {last} is not from 1 to {_DAYS_MAX} days."
         raise Refused(errors.MALFORMED_QUERY, message, param="from")
@@ -69,8 +69,8 @@ def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:
     )
 
 
-def _day(asked: dict[str, str], name: str, default: date) -> date:
-    written = asked.get(name)
+def _day(parameters: dict[str, str], name: str, default: date) -> date:
+    written = parameters.get(name)
     try:
         return date.fromisoformat(written) if written is not None else default
     except ValueError:

@@ -53,7 +53,7 @@ class _Place:
         self.picodollars = self.input_tokens = self.output_tokens = 0
 
     def add(self, line: BatchLine, needs: Needs) -> None:
-        most = self.candidate.target.worst_case(line.asked, len(line.body), needs, self.scale)
+        most = self.candidate.target.worst_case(line.properties, len(line.body), needs, self.scale)
         self.picodollars += most.picodollars
         self.output_tokens += most.output_tokens
         self.input_tokens += most.tokens - most.output_tokens
@@ -73,30 +73,34 @@ class BatchUpload:
         self,
         selector: Selector,
         customer: Customer,
-        wanted: UnderstoodRequest,
+        request: UnderstoodRequest,
         upload: Upload,
         event_ns: int,
     ) -> None:
         self._selector = selector
         self._customer = customer
-        self._wanted = wanted
+        self._request = request
         self._upload = upload
         self._event_ns = event_ns
 
     async def prepare(self, is_over: Callable[[], bool]) -> Prepared | None:
         """Return the deployments that may serve every line, and the file as it goes to the first;
         None once the request is over. Raises Refused."""
-        reading = _Reading(self._upload, self._wanted.body, self._select, self._scale)
+        reading = _Reading(self._upload, self._request.body, self._select, self._scale)
         selection = await by_slices(reading.work(), is_over)
         if selection is None:
             return None
-        wanted = msgspec.structs.replace(self._wanted, model=self._upload.model, body=reading.body)
-        return Prepared(selection, wanted)
+        request = msgspec.structs.replace(
+            self._request, model=self._upload.model, body=reading.body
+        )
+        return Prepared(selection, request)
 
     def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
         """Select for a line as if it had come by itself. Raises Refused."""
-        operation, model = BY_NAME[line.operation], line.asked.model or ""
-        return self._selector.by_model(operation, model, line.asked, line.body, needs).selection
+        operation, model = BY_NAME[line.operation], line.properties.model or ""
+        return self._selector.by_model(
+            operation, model, line.properties, line.body, needs
+        ).selection
 
     def _scale(self, target: CallTarget) -> RateScale:
         return batch_scale(target, self._customer.buyer, self._event_ns)
@@ -161,8 +165,8 @@ class _Reading:
         model = ""
         try:
             line = read_line(self.body[span.begin : span.end])
-            model = line.asked.model or ""
-            needs = line.asked.needs(line.body)
+            model = line.properties.model or ""
+            needs = line.properties.needs(line.body)
             check_not_stored(BY_NAME[line.operation], needs)
             in_batch = needs._replace(bits=needs.bits | _BATCH)
             self._meet(span, line, self._select(line, in_batch))
@@ -187,7 +191,7 @@ class _Reading:
         """Leave the deployments that may serve this line too. Raises Refused where none is left."""
         if selection is self._selection:
             return
-        model = line.asked.model or ""
+        model = line.properties.model or ""
         able = [
             candidate
             for candidate in selection.candidates
@@ -221,14 +225,14 @@ class _Reading:
         self._selection = selection
 
     def _note(self, number: int, line: BatchLine, needs: Needs) -> None:
-        key = (line.operation, line.asked.model or "")
+        key = (line.operation, line.properties.model or "")
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = LineGroup(number, *key, 0, 0, 0)
         bounded = not (needs.images or needs.audio or needs.unbounded)
         bits = kind.bits | needs.bits
         size = max(kind.body_bytes, len(line.body)) if bounded else kind.body_bytes
-        output = max(kind.output_tokens, line.asked.output_tokens)
+        output = max(kind.output_tokens, line.properties.output_tokens)
         if (bits, size, output) != (kind.bits, kind.body_bytes, kind.output_tokens):
             self._kinds[key] = LineGroup(kind.line, *key, bits, size, output)
 

@@ -67,21 +67,24 @@ class WorkersRequests:
         control = self._shared.siblings
         assert control is not None, "there are other workers"
         organisation, project = self._project
-        asked = msgspec.structs.asdict(query) | {
+        parameters = msgspec.structs.asdict(query) | {
             "organisation": organisation,
             "project": project,
             "named": named,
         }
-        for body in (await ask_siblings(control, f"{PATH}?{urlencode(asked)}")).values():
+        for body in (await ask_siblings(control, f"{PATH}?{urlencode(parameters)}")).values():
             views += _VIEWS.decode(body)
         return views
 
 
 def known_here(shared: Shared, path: str) -> bytes:
     """Answer another worker's question, as `WorkersRequests` asks it."""
-    asked = dict(parse_qsl(path.partition("?")[2], keep_blank_values=True))
-    project, named = (asked.pop("organisation"), asked.pop("project")), asked.pop("named")
-    query = msgspec.convert(asked, LatestQuery, strict=False)
+    parameters = dict(parse_qsl(path.partition("?")[2], keep_blank_values=True))
+    project, named = (
+        (parameters.pop("organisation"), parameters.pop("project")),
+        parameters.pop("named"),
+    )
+    query = msgspec.convert(parameters, LatestQuery, strict=False)
     return msgspec.json.encode(_known(shared, project, query, named))
 
 

@@ -31,11 +31,11 @@ class SharedWindow(Window):
     """A share of one limit. INVARIANT: left = leased - what was used in this minute or is open."""
 
     __slots__ = (
-        "asking",
         "busy_s",
         "denied_least",
         "denied_until_s",
         "ends_s",
+        "lease_call",
         "leased",
         "part",
         "said_s",
@@ -49,7 +49,7 @@ class SharedWindow(Window):
         self.left = self.leased = 0
         self.part = self.serial = 0
         self.denied_least, self.denied_until_s = 0, 0.0
-        self.asking: asyncio.Task[None] | None = None
+        self.lease_call: asyncio.Task[None] | None = None
         self.waiting = 0
         self.unheard = False  # the lease server could not be asked the last time
         self.ends_s = self.busy_s = self.said_s = 0.0

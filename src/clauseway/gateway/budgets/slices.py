@@ -49,7 +49,6 @@ class BudgetSlice:
     __slots__ = (
         "_parts",
         "amount",
-        "asking",
         "busy_s",
         "denied_least",
         "denied_until_s",
@@ -58,6 +57,7 @@ class BudgetSlice:
         "gone",
         "id",
         "idle",
+        "lease_call",
         "leased",
         "left",
         "low_water",
@@ -89,7 +89,7 @@ class BudgetSlice:
         # Of the whole budget, as last heard: its amount, and what no lease holds.
         self.amount, self.elsewhere = -1, 0
         self.denied_least, self.denied_until_s = 0, 0.0
-        self.asking: asyncio.Task[None] | None = None
+        self.lease_call: asyncio.Task[None] | None = None
         self.waiting = 0
         self.spent_then = 0  # when a slice was last asked for
         self.reported = 0

@@ -86,12 +86,14 @@ def head_writer(target: Target, credential: Credential) -> HeadWriter:
     dated = _is_dated(version)
 
     def path_of(call: Call) -> bytes:
-        path, _, asked = call.path.partition(b"?")
+        path, _, client_query = call.path.partition(b"?")
         asks_model = call.method == b"POST" and path in _UNDER_DEPLOYMENT
         under = deployment if dated and asks_model else b""
         # The version that a client of Azure's names is of our endpoint, not of this deployment.
         others = [
-            part for part in asked.split(b"&") if part and not part.startswith(b"api-version=")
+            part
+            for part in client_query.split(b"&")
+            if part and not part.startswith(b"api-version=")
         ]
         queries = b"&".join([query, *others] if query else others)
         return b"%b%b%b" % (under, path, b"?" + queries if queries else b"")

@@ -718,7 +718,7 @@ class ClientConnection(asyncio.Protocol):
         shared = self._shared
         shared.counts.refusals[kind.code] += 1
         if self._lifecycle is None and not self._waiting:
-            named = shared.request_line(shared.next_number())
+            named = shared.identity_lines(shared.next_number())
             self.write(error_response(kind, message, headers=named + headers, close=True))
             self._linger()
         else:

@@ -12,7 +12,7 @@ class Incoming:
 
     `named_host`: its head has a `Host`. `chunked`: its answer may come in chunks. `coded`: its body
     does. `upgrade`: it would rather speak another protocol,
-    with `web_socket_key` that one. `asking` is what its head asks for,
+    with `web_socket_key` that one. `request_line` is what its head asks for,
     where that was looked at already; `unwanted`: its body is not kept, because the head is refused
     whatever the body says. `use` is its key's, where the body is counted; `held` are the bytes of
     the body that are counted there.
@@ -39,7 +39,7 @@ class Incoming:
     coded = False
     upgrade = False
     web_socket_key = b""
-    asking: RequestLine | None = None
+    request_line: RequestLine | None = None
     unwanted = False
 
     def __init__(self) -> None:

@@ -58,8 +58,8 @@ from clauseway.gateway.wire.operations import (
     State,
     UnderstoodRequest,
     UnknownPath,
-    asking_of,
     for_values,
+    request_line_of,
 )
 from clauseway.gateway.wire.requests import NOTHING_ASKED, RequestProperties
 
@@ -117,13 +117,13 @@ class Router:
         refuses or answers."""
         shared = self._shared
         try:
-            asking = READY.get((incoming.url, incoming.method))
-            if asking is None:
-                asking = _asking_of(incoming)
+            request_line = READY.get((incoming.url, incoming.method))
+            if request_line is None:
+                request_line = _request_line_of(incoming)
             customer = self._customer_of(incoming, shared.tables)
         except (UnknownPath, Refused):
             return False
-        incoming.asking = asking
+        incoming.request_line = request_line
         spool = shared.spool
         if spool.failure is not None or spool.full is not None:
             return _unwritable(shared) is None and customer.role != "auditor"
@@ -131,29 +131,29 @@ class Router:
 
     def route(self, incoming: Incoming, client: RequestClient) -> Lifecycle | bytes:
         """Return the lifecycle of a request that goes to a cloud, or a whole answer."""
-        asking = incoming.asking or READY.get((incoming.url, incoming.method))
+        request_line = incoming.request_line or READY.get((incoming.url, incoming.method))
         try:
-            if asking is None:
+            if request_line is None:
                 try:
-                    asking = _asking_of(incoming)
+                    request_line = _request_line_of(incoming)
                 except UnknownPath as unknown:
                     return self._answer_without_cloud(incoming, unknown.methods, client)
-            return self._operate(incoming, asking, client)
+            return self._operate(incoming, request_line, client)
         except Refused as refused:
             self._shared.counts.refusals[refused.kind.code] += 1
-            explained = self._explain(asking, refused.kind, str(refused), refused.skipped)
+            explained = self._explain(request_line, refused.kind, str(refused), refused.skipped)
             lines = refused.headers + explained + client.head_lines
             if refused.closes and incoming.keep_alive:
                 incoming.keep_alive = False
                 lines += b"connection: close\r\n"
             answer = error_response(refused.kind, str(refused), param=refused.param, headers=lines)
-            answer = _shaped(answer, asking, incoming)
+            answer = _shaped(answer, request_line, incoming)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
     def _explain(
         self,
-        asking: RequestLine | None,
+        request_line: RequestLine | None,
         kind: ErrorKind,
         message: str,
         skipped: tuple[Skipped, ...] = (),
@@ -162,11 +162,11 @@ class Router:
         that names it."""
         shared, customer = self._shared, self._project
         number = shared.next_number()
-        if asking is not None and customer is not None:
+        if request_line is not None and customer is not None:
             explanation = RequestExplanation(
                 event_ns=shared.clock(),
                 buyer=customer.buyer,
-                operation=asking.operation.name,
+                operation=request_line.operation.name,
                 model=self._model,
                 skipped=skipped,
                 attempted=(),
@@ -174,7 +174,7 @@ class Router:
                 message=message,
             )
             shared.finished(number, explanation, monotonic_ns(), b"")
-        return shared.request_line(number)
+        return shared.identity_lines(number)
 
     def _answer_without_cloud(
         self, incoming: Incoming, methods: tuple[bytes, ...], client: RequestClient
@@ -216,11 +216,11 @@ class Router:
     # -- an operation at a cloud
 
     def _operate(
-        self, incoming: Incoming, asking: RequestLine, client: RequestClient
+        self, incoming: Incoming, request_line: RequestLine, client: RequestClient
     ) -> Lifecycle | bytes:
         shared = self._shared
         # key
-        self._project, self._model = None, asking.model
+        self._project, self._model = None, request_line.model
         customer = self._project = self._customer_of(incoming, shared.tables)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
@@ -229,25 +229,31 @@ class Router:
         if spool.failure is not None or spool.full is not None:
             unwritable = _unwritable(shared)
             if unwritable is not None:
-                return _shaped(journal_failed(unwritable, client.head_lines), asking, incoming)
+                return _shaped(
+                    journal_failed(unwritable, client.head_lines), request_line, incoming
+                )
         shortage: Shortage | None = None
         if customer.allowance is not None:
             shortage = customer.allowance.admit(shared.wheel.now_s)
             if shortage is not None and not shortage.may_grow:
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
-                lines = self._explain(asking, LIMITED, shortage.message) + client.head_lines
+                lines = self._explain(request_line, LIMITED, shortage.message) + client.head_lines
                 lines += customer.allowance.rate_limit_headers(shared.wheel.now_s)
-                return _shaped(shortage_response(shortage, lines), asking, incoming)
-        if asking.operation.state is State.LISTS:
-            return self._list(incoming, asking, customer, client, shortage)
+                return _shaped(shortage_response(shortage, lines), request_line, incoming)
+        if request_line.operation.state is State.LISTS:
+            return self._list(incoming, request_line, customer, client, shortage)
         # body, candidates, lifecycle
-        lifecycle = self._lifecycle(incoming, asking, client, customer)
+        lifecycle = self._lifecycle(incoming, request_line, client, customer)
         if shortage is not None:
             lifecycle.shortage = shortage
         return lifecycle
 
     def _lifecycle(
-        self, incoming: Incoming, asking: RequestLine, client: RequestClient, customer: Customer
+        self,
+        incoming: Incoming,
+        request_line: RequestLine,
+        client: RequestClient,
+        customer: Customer,
     ) -> Lifecycle:
         """Read the body, select the candidates for it, and return the lifecycle of the request."""
         # body
@@ -257,28 +263,30 @@ class Router:
             )
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        operation, asked, needs = _read_body(asking.operation, body, incoming.content_type)
+        operation, properties, needs = _read_body(
+            request_line.operation, body, incoming.content_type
+        )
         # candidates
         shared = self._shared
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
         batch_file: Upload | None = None
         if operation.routed:
-            self._model = asking.model or asked.model or ""
+            self._model = request_line.model or properties.model or ""
             selection, named_resource, model = selector.by_model(
-                operation, self._model, asked, body, needs
+                operation, self._model, properties, body, needs
             )
-        elif isinstance(asked, Upload) and asked.for_batches:
+        elif isinstance(properties, Upload) and properties.for_batches:
             selector.cloud()  # refused before the file is read, where it is unknown
-            batch_file = asked
+            batch_file = properties
             selection, named_resource, model = Selected(CandidateSelection(()), None, "")
         else:
-            selection, named_resource, model = selector.by_resource(asking, asked)
+            selection, named_resource, model = selector.by_resource(request_line, properties)
         # lifecycle
-        wanted = UnderstoodRequest(
+        request = UnderstoodRequest(
             operation,
-            _call_of(asking, operation, incoming.content_type, body),
-            asked,
+            _call_of(request_line, operation, incoming.content_type, body),
+            properties,
             body,
             incoming.content_type,
             b"".join(incoming.forwarded),
@@ -287,36 +295,36 @@ class Router:
             needs,
         )
         if named_resource is None and operation.state is State.NONE:
-            return Lifecycle(client, shared, customer, selection, wanted, event_ns)
-        resources = Resources(customer, wanted, named_resource)
+            return Lifecycle(client, shared, customer, selection, request, event_ns)
+        resources = Resources(customer, request, named_resource)
         preparation = None
         if batch_file is not None:
-            preparation = BatchUpload(selector, customer, wanted, batch_file, event_ns)
+            preparation = BatchUpload(selector, customer, request, batch_file, event_ns)
         return Lifecycle(
-            client, shared, customer, selection, wanted, event_ns, resources, preparation
+            client, shared, customer, selection, request, event_ns, resources, preparation
         )
 
     def _list(
         self,
         incoming: Incoming,
-        asking: RequestLine,
+        request_line: RequestLine,
         customer: Customer,
         client: RequestClient,
         shortage: Shortage | None,
     ) -> Lifecycle | bytes:
         """List what the project made of one kind, by the gateway's own index: an account's list may
         hold others' objects by the page."""
-        shared, operation = self._shared, asking.operation
+        shared, operation = self._shared, request_line.operation
         event_ns = shared.clock()
         holders = Selector(shared, customer, incoming.cloud, event_ns).holders(operation)
         if not holders:
             return response(200, EMPTY_LIST, client.head_lines)
-        call, forwarded = operation.call(b"", asking.query, b""), b"".join(incoming.forwarded)
-        wanted = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
-        resources = Resources(customer, wanted)
-        merged = MergedList(shared, customer, operation, asking.query, holders)
+        call, forwarded = operation.call(b"", request_line.query, b""), b"".join(incoming.forwarded)
+        request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
+        resources = Resources(customer, request)
+        merged = MergedList(shared, customer, operation, request_line.query, holders)
         lifecycle = Lifecycle(
-            client, shared, customer, CandidateSelection(()), wanted, event_ns, resources, merged
+            client, shared, customer, CandidateSelection(()), request, event_ns, resources, merged
         )
         lifecycle.shortage = shortage
         return lifecycle
@@ -366,14 +374,14 @@ class Router:
             self._shared.in_flight.leave_key(use)
 
 
-def _asking_of(incoming: Incoming) -> RequestLine:
+def _request_line_of(incoming: Incoming) -> RequestLine:
     """Return what a head asks for. Raises UnknownPath, and Refused where the path is offered in the
     other vendor's shape alone."""
     incoming.url = _path_of(incoming.url)
-    asking = asking_of(incoming.method, incoming.url)
-    if asking.operation.shape_error is None and _speaks_messages(incoming):
+    request_line = request_line_of(incoming.method, incoming.url)
+    if request_line.operation.shape_error is None and _speaks_messages(incoming):
         _refuse_not_offered(incoming)
-    return asking
+    return request_line
 
 
 def _read_body(
@@ -384,19 +392,23 @@ def _read_body(
     if operation.decode is None:
         return operation, NOTHING_ASKED, PLAIN
     try:
-        asked = operation.decode(body, content_type)
-        needs = asked.needs(body)
+        properties = operation.decode(body, content_type)
+        needs = properties.needs(body)
     except BadBody as error:
         raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
-    return operation if needs is PLAIN else for_values(operation, needs), asked, needs
+    return operation if needs is PLAIN else for_values(operation, needs), properties, needs
 
 
-def _call_of(asking: RequestLine, operation: Operation, content_type: bytes, body: bytes) -> Call:
+def _call_of(
+    request_line: RequestLine, operation: Operation, content_type: bytes, body: bytes
+) -> Call:
     """Return the call that a cloud gets; most are made once for all requests."""
-    if content_type == _JSON and asking.call is not None:
-        return asking.call
+    if content_type == _JSON and request_line.call is not None:
+        return request_line.call
     sent_type = b"" if operation.decode is None and not body else content_type or _JSON
-    return operation.call(asking.identifier.encode(), asking.query, sent_type, asking.part.encode())
+    return operation.call(
+        request_line.identifier.encode(), request_line.query, sent_type, request_line.part.encode()
+    )
 
 
 def _refuse_not_offered(incoming: Incoming) -> None:
@@ -416,12 +428,12 @@ def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
     raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % takes.encode())
 
 
-def _shaped(answer: bytes, asking: RequestLine | None, incoming: Incoming) -> bytes:
+def _shaped(answer: bytes, request_line: RequestLine | None, incoming: Incoming) -> bytes:
     """Return a whole answer of our own in the shape that the operation's clients read; where a
     path is no operation, that of the client that names a version of its API."""
-    if asking is None:
+    if request_line is None:
         return answer_in_message_shape(answer) if _speaks_messages(incoming) else answer
-    return answer if asking.operation.shape_error is None else answer_in_message_shape(answer)
+    return answer if request_line.operation.shape_error is None else answer_in_message_shape(answer)
 
 
 def _speaks_messages(incoming: Incoming) -> bool:

@@ -259,22 +259,22 @@ class WebSocketSession(asyncio.Protocol):
         try:
             if message.refused is not None:
                 raise message.refused
-            asked = request_of("".join(message.pieces).encode(), self._prepared)
+            turn = request_of("".join(message.pieces).encode(), self._prepared)
             message.pieces.clear()
-            if isinstance(asked, SessionSteering):
+            if isinstance(turn, SessionSteering):
                 shared.counts.refusals[errors.NOT_IMPLEMENTED.code] += 1
-                self.send(event_of_steering(asked))
+                self.send(event_of_steering(turn))
                 self.request_over(intact=True)
                 return
-            answer = self._answer = _Answer(self, asked.lane)
-            if isinstance(asked, SessionPreparation):
-                self._prepare(asked, message)
+            answer = self._answer = _Answer(self, turn.lane)
+            if isinstance(turn, SessionPreparation):
+                self._prepare(turn, message)
                 self.request_over(intact=True)
                 return
-            incoming = self._handshake.message(asked.body)
+            incoming = self._handshake.message(turn.body)
             # Prepared input makes a body longer than its message.
-            self._hold(message, max(0, len(asked.body) - message.held))
-            if len(asked.body) > shared.limits.body_bytes:
+            self._hold(message, max(0, len(turn.body) - message.held))
+            if len(turn.body) > shared.limits.body_bytes:
                 most = f"A body may have {shared.limits.body_bytes} bytes."
                 raise Refused(errors.BODY_TOO_LARGE, most)
             routed = self._router.route(incoming, self)
@@ -301,19 +301,21 @@ class WebSocketSession(asyncio.Protocol):
         answer.feed(whole)
         self.request_over(intact=True)
 
-    def _prepare(self, asked: SessionPreparation, message: _Message) -> None:
+    def _prepare(self, preparation: SessionPreparation, message: _Message) -> None:
         """Keep the input for the turn that follows, in the place of what was kept before; its
         bytes stay counted as long."""
         shared = self._shared
         hexadecimal = str(RequestId(shared.boot, shared.next_number())).partition("_")[2]
         identifier = f"resp_{hexadecimal}"
-        count = sum(len(bytes(item)) for item in asked.items)
+        count = sum(len(bytes(item)) for item in preparation.items)
         self._hold(message, max(0, count - message.held))
         self._let_go(self._preparing)
-        self._preparing, self._prepared = _Message(), asked.keep_as(identifier)
+        self._preparing, self._prepared = _Message(), preparation.keep_as(identifier)
         self._preparing.use, self._preparing.held = message.use, message.held
         message.held = 0
-        for event in events_of_preparation(asked, identifier, shared.clock() // 1_000_000_000):
+        for event in events_of_preparation(
+            preparation, identifier, shared.clock() // 1_000_000_000
+        ):
             self.send(event)
 
     def _refusal(self, refused: Refused) -> bytes:

@@ -49,7 +49,7 @@ class AttemptOwner(ABC):
 
     shared: Shared
     customer: Customer
-    wanted: UnderstoodRequest
+    request: UnderstoodRequest
     number: int
     event_ns: int
 
@@ -133,7 +133,7 @@ class Attempt(Receiver):
 
     def _begin(self) -> None:
         owner, target = self._owner, self.candidate.target
-        wanted, shared = owner.wanted, owner.shared
+        request, shared = owner.request, owner.shared
         buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
         reserved = self.reserved
         # The intent goes first: if this process dies, the attempt is found in the journal and the
@@ -148,8 +148,8 @@ class Attempt(Receiver):
                 buyer=buyer,
                 deployment=deployment,
                 ruling=ruling,
-                endpoint=wanted.operation.code,
-                body_bytes=len(wanted.body),
+                endpoint=request.operation.code,
+                body_bytes=len(request.body),
                 output_tokens_max=reserved.output_tokens,
                 reserved_picodollars=reserved.picodollars,
             ),
@@ -157,7 +157,7 @@ class Attempt(Receiver):
             deployment,
             ruling,
         )
-        target.health.asked(shared.wheel.now_s, owner.customer.label)
+        target.health.attempted(shared.wheel.now_s, owner.customer.label)
         owner.set_deadline(self)
         upstream = target.endpoint.take()
         if upstream is not None:
@@ -196,7 +196,7 @@ class Attempt(Receiver):
             self._raised(error)
 
     def _send(self, upstream: UpstreamConnection) -> None:
-        target, wanted = self.candidate.target, self._owner.wanted
+        target, request = self.candidate.target, self._owner.request
         write_head = target.write_head
         # The connection is as good as before; only the credential is missing.
         if write_head is None:
@@ -204,16 +204,16 @@ class Attempt(Receiver):
             self._fail(Failure("has no credential at present"))
             return
         self._upstream = upstream
-        body = wanted.operation.splice(
-            wanted.asked, wanted.body, wanted.content_type, target.destination
+        body = request.operation.splice(
+            request.properties, request.body, request.content_type, target.destination
         )
         # Kept to know, after a 401, whether the refused credential was renewed meanwhile.
         self._presented = write_head
-        call = wanted.call
+        call = request.call
         if target.envelope is not None:
-            call, body = target.envelope(call, body, wanted.forwarded, wanted.asked.streamed)
+            call, body = target.envelope(call, body, request.forwarded, request.properties.streamed)
         # The wall clock, never the business clock: clouds reject signatures of another time.
-        head = write_head(call, body, wanted.forwarded, int(time()))
+        head = write_head(call, body, request.forwarded, int(time()))
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
@@ -279,9 +279,9 @@ class Attempt(Receiver):
             self._encoded = True
         elif status == 200:
             if upstream.is_event_stream:
-                wanted = self._owner.wanted
-                operation, destination = wanted.operation, self.candidate.target.destination
-                self.stream = operation.stream(wanted.asked, operation.units_in, destination)
+                request = self._owner.request
+                operation, destination = request.operation, self.candidate.target.destination
+                self.stream = operation.stream(request.properties, operation.units_in, destination)
                 if destination.framed:
                     self.head = _as_event_stream(self.head)
                 return True
@@ -315,7 +315,7 @@ class Attempt(Receiver):
     def _is_answer(self, body: bytes) -> bool:
         """Return whether a body is an answer, as its status says. Keep the usage that it reports,
         because reading it is most of the work."""
-        operation = self._owner.wanted.operation
+        operation = self._owner.request.operation
         units = self._reported = operation.units_in(body)
         return (bool(units) and body.find(b'"error"') < 0) or operation.is_answer(body)
 
@@ -331,7 +331,7 @@ class Attempt(Receiver):
         if failure is None and is_whole:
             if self.status == _BUSY:  # beyond every limit: it will not be less the next time
                 self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
-            shape = self._owner.wanted.operation.shape_error
+            shape = self._owner.request.operation.shape_error
             shown = without_our_names(body)
             self._answered(shown if shape is None else shape(self.status, shown))
             return
@@ -501,8 +501,8 @@ class Attempt(Receiver):
 
     def record_estimate(self, status: Status, output_tokens: int) -> None:
         """Record an estimate, where the cloud did not report usage."""
-        wanted = self._owner.wanted
-        if not wanted.operation.metered:
+        request = self._owner.request
+        if not request.operation.metered:
             self.record(status, self.status)
             return
         self.is_estimated = True
@@ -510,7 +510,7 @@ class Attempt(Receiver):
 
     def record_answer(self, body: bytes) -> None:
         """Record the usage of a whole answer: as reported, or estimated by its length."""
-        operation, units = self._owner.wanted.operation, self._reported
+        operation, units = self._owner.request.operation, self._reported
         if units is not None:
             self.record_units(units)
         else:
@@ -531,11 +531,11 @@ class Attempt(Receiver):
 
     def _estimated(self, output_tokens: int) -> Units:
         """Estimate usage that was not reported: at most the reservation."""
-        wanted, reserved = self._owner.wanted, self.reserved
+        request, reserved = self._owner.request, self.reserved
         if self.candidate.target.scale.rates.by_time:
-            return ((_AUDIO_TIME, -(-len(wanted.body) // _SOUND_BYTES_PER_MS)),)
-        estimate = wanted.operation.estimate(wanted.text_bytes, output_tokens)
-        if wanted.operation.costs_nothing:
+            return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
+        estimate = request.operation.estimate(request.text_bytes, output_tokens)
+        if request.operation.costs_nothing:
             return estimate
         most = {_INPUT: reserved.tokens - reserved.output_tokens, _OUTPUT: reserved.output_tokens}
         return tuple([(unit, min(count, most[unit])) for unit, count in estimate])
@@ -546,7 +546,7 @@ class Attempt(Receiver):
         the cloud is metered at its end."""
         stream = self.stream
         units = stream.units if stream is not None else None
-        if self.pending_resource is not None or not self._owner.wanted.operation.metered:
+        if self.pending_resource is not None or not self._owner.request.operation.metered:
             self.record(Status.INTERRUPTED, self.status)
         elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
@@ -618,7 +618,7 @@ class Attempt(Receiver):
         marked: tuple[tuple[int, int], ...] = units
         if units:
             tokens = tokens_of(units)
-            if target.has_varying_prices or owner.wanted.needs.tier:
+            if target.has_varying_prices or owner.request.needs.tier:
                 charge, marked = self._as_served(units)
             else:
                 charge = target.charge(units)
@@ -628,7 +628,7 @@ class Attempt(Receiver):
         # The target learns its pace, and how far its quota was misjudged.
         if target.is_watched:
             first_us = self.first_content_us or duration_us
-            guessed = len(owner.wanted.body) // BYTES_PER_TOKEN
+            guessed = len(owner.request.body) // BYTES_PER_TOKEN
             target.observe(
                 self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s
             )
@@ -643,7 +643,7 @@ class Attempt(Receiver):
                 buyer=buyer,
                 deployment=deployment,
                 ruling=ruling,
-                endpoint=owner.wanted.operation.code,
+                endpoint=owner.request.operation.code,
                 status=status,
                 http_status=http_status,
                 streamed=self.stream is not None,
@@ -665,11 +665,11 @@ class Attempt(Receiver):
         """Return the charge of a report, and the report with the tier that the cloud reports: not
         always the tier that the client asked for."""
         owner, target, tier = self._owner, self.candidate.target, ""
-        if target.tiered or owner.wanted.needs.tier:
+        if target.tiered or owner.request.needs.tier:
             report = self.stream.report if self.stream is not None else self._answer
             tier = tier_in(report) if report else ""
         charge = target.charge_of(
-            units, owner.wanted.operation.name, tier, owner.customer.buyer, owner.event_ns
+            units, owner.request.operation.name, tier, owner.customer.buyer, owner.event_ns
         )
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 

@@ -93,7 +93,7 @@ class Prepared(NamedTuple):
     answer."""
 
     selection: CandidateSelection = CandidateSelection(())
-    wanted: UnderstoodRequest | None = None
+    request: UnderstoodRequest | None = None
     answer: bytes = b""
 
 
@@ -151,7 +151,7 @@ class Lifecycle(AttemptOwner):
         shared: Shared,
         customer: Customer,
         selection: CandidateSelection,
-        wanted: UnderstoodRequest,
+        request: UnderstoodRequest,
         event_ns: int,
         resources: Resources | None = None,
         preparation: Preparation | None = None,
@@ -159,7 +159,7 @@ class Lifecycle(AttemptOwner):
         self._client = client
         self.shared = shared
         self.customer = customer
-        self.wanted = wanted
+        self.request = request
         self.event_ns = event_ns  # the instant of the business clock that dates the request
         self.number = shared.next_number()
         self._candidates = selection.candidates
@@ -195,8 +195,8 @@ class Lifecycle(AttemptOwner):
         shared.retries.count_request()
         now_s = shared.wheel.now_s
         self._deadline_s = now_s + shared.tables.deadline_s
-        if self.wanted.hedge_s:
-            self._hedge_due_s = now_s + self.wanted.hedge_s
+        if self.request.hedge_s:
+            self._hedge_due_s = now_s + self.request.hedge_s
         if shared.spool.full is not None:
             # A cloud is never asked for usage that could not be recorded.
             shared.spool.wait(_RoomWaiter(self))
@@ -282,17 +282,17 @@ class Lifecycle(AttemptOwner):
         return self._over
 
     def _go_on_with(self, prepared: Prepared) -> None:
-        wanted = prepared.wanted
-        if wanted is None:
+        request = prepared.request
+        if request is None:
             self._answer(200, response(200, prepared.answer, self._header_lines()))
             return
         # No hedge after a preparation: an upload sent twice would be stored twice, and everything
         # else lies on one cloud account.
         self._hedge_due_s = FOREVER_S
-        self._candidates, self.wanted = prepared.selection.candidates, wanted
+        self._candidates, self.request = prepared.selection.candidates, request
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         if self._resources is not None:
-            self._resources.turn_to(wanted)
+            self._resources.turn_to(request)
         self._attempt_next_or_refuse()
 
     def _refuse(self, refused: Refused) -> None:
@@ -374,7 +374,7 @@ class Lifecycle(AttemptOwner):
                 self._first_shortage = self._first_shortage or shortage
                 return False
         if target.quota is not None:
-            target.quota.take(len(self.wanted.body) // BYTES_PER_TOKEN)
+            target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
         is_hedge = self._attempt is not None and not self._attempt.over
         ordinal = len(self._tried) + (2 if is_hedge else 1)
         attempt = Attempt(self, candidate, ordinal, reserved)
@@ -387,16 +387,16 @@ class Lifecycle(AttemptOwner):
 
     def _worst_case(self, target: CallTarget) -> Reserved:
         """Return the most that an attempt can use and cost; for a batch, of all its lines."""
-        wanted, resources = self.wanted, self._resources
-        if wanted.operation.costs_nothing:
+        request, resources = self.request, self._resources
+        if request.operation.costs_nothing:
             if resources is None or not resources.is_batch:
                 return _NOTHING
             return resources.reserved_for_batch()
         scale = target.scale
         if target.has_varying_prices:
-            scale = target.scale_for(wanted, self.customer.buyer, self.event_ns)
-        text_bytes = wanted.text_bytes if wanted.operation.is_text else len(wanted.body)
-        return target.worst_case(wanted.asked, text_bytes, wanted.needs, scale)
+            scale = target.scale_for(request, self.customer.buyer, self.event_ns)
+        text_bytes = request.text_bytes if request.operation.is_text else len(request.body)
+        return target.worst_case(request.properties, text_bytes, request.needs, scale)
 
     async def _grow_budget(self, shortage: Shortage, candidate: Candidate) -> None:
         """Request larger slices of the exhausted budgets, and attempt the candidate again.
@@ -435,7 +435,7 @@ class Lifecycle(AttemptOwner):
         (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
         # The cloud keeps this prompt's beginning now: the next request with its cache key goes
         # there.
-        if good and self.wanted.needs.cache_key:
+        if good and self.request.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
         if resources is not None and resources.is_about_named:
@@ -461,7 +461,7 @@ class Lifecycle(AttemptOwner):
             return
         self._prefer(attempt)
         self._streaming = True
-        if self.wanted.needs.cache_key:
+        if self.request.needs.cache_key:
             self._remember_cache(attempt)
         framed = self._stream_head(attempt, framed)
         resources = self._resources
@@ -486,7 +486,7 @@ class Lifecycle(AttemptOwner):
         if not self._streaming:
             # The whole stream was one event, which is held.
             self._prefer(attempt)
-            if self.wanted.needs.cache_key:
+            if self.request.needs.cache_key:
                 self._remember_cache(attempt)
             last_bytes = self._stream_head(attempt, last_bytes)
         resources = self._resources
@@ -526,7 +526,7 @@ class Lifecycle(AttemptOwner):
         """Remember that this deployment has cached the prompt, so that requests with its cache key
         go there."""
         target, shared = attempt.candidate.target, self.shared
-        shared.tables.went_to(target, self.customer, self.wanted, shared.wheel.now_s)
+        shared.tables.went_to(target, self.customer, self.request, shared.wheel.now_s)
 
     # -- issue: answers that name resources
 
@@ -565,7 +565,7 @@ class Lifecycle(AttemptOwner):
             self._meter_end(end, attempt, last_bytes, files)
             return
         attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
-        if status < 300 and self.wanted.operation.deletes and resources.named_resource is not None:
+        if status < 300 and self.request.operation.deletes and resources.named_resource is not None:
             self._decided = True
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
             self.shared.issued.forget(resources.named_resource.identifier, finish)
@@ -601,8 +601,8 @@ class Lifecycle(AttemptOwner):
             else:
                 self._finish_issuing(last_bytes, files)
 
-        request = str(RequestId(shared.boot, self.number))
-        shared.issued.claim(identifier, request, self._guarded(claimed))
+        request_id = str(RequestId(shared.boot, self.number))
+        shared.issued.claim(identifier, request_id, self._guarded(claimed))
 
     def _finish_issuing(self, last_bytes: bytes, rows: list[Issued]) -> None:
         """Finish when the rows of the identifiers in the answer are durable."""
@@ -660,7 +660,7 @@ class Lifecycle(AttemptOwner):
             b"".join(attempt.head),
             own or b"".join(attempt.limits),
             attempt.candidate.headers,
-            self.shared.request_line(self.number),
+            self.shared.identity_lines(self.number),
             len(self._tried) + 1,
             self._client.head_lines,
             rest,
@@ -670,7 +670,7 @@ class Lifecycle(AttemptOwner):
         """Return the headers of an answer that is the gateway's own."""
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
-            self.shared.request_line(self.number),
+            self.shared.identity_lines(self.number),
             len(self._tried),
             self._client.head_lines,
         )
@@ -682,7 +682,7 @@ class Lifecycle(AttemptOwner):
         self._status, self._message = status, message
         # An answer without a status line is the end of a stream: its error event is in the client's
         # format already.
-        if self.wanted.operation.speaks_messages and answer.startswith(b"HTTP/"):
+        if self.request.operation.speaks_messages and answer.startswith(b"HTTP/"):
             answer = answer_in_message_shape(answer)
         self._finish(answer)
 
@@ -711,7 +711,7 @@ class Lifecycle(AttemptOwner):
             self._send_last(_last_of_stream(event, self._client.chunked))
             return
         answer = journal_failed(error, self._client.head_lines)
-        if self.wanted.operation.speaks_messages:
+        if self.request.operation.speaks_messages:
             answer = answer_in_message_shape(answer)
         self._send_last(answer)
 
@@ -747,13 +747,13 @@ class Lifecycle(AttemptOwner):
         attempt, self._attempt, self._hedge = self._attempt, None, None
         if attempt is not None and attempt.pending_resource is not None:
             shared.holds.attended.discard(attempt.pending_resource.identifier)
-        wanted = self.wanted
+        request = self.request
         answering_attempt = attempt if attempt is not None and not attempt.failed else None
         explanation = RequestExplanation(
             event_ns=self.event_ns,
             buyer=self.customer.buyer,
-            operation=wanted.operation.name,
-            model=wanted.model,
+            operation=request.operation.name,
+            model=request.model,
             skipped=self._skipped,
             attempted=self._tried,
             candidate=answering_attempt.candidate if answering_attempt is not None else None,
@@ -763,7 +763,7 @@ class Lifecycle(AttemptOwner):
             status=self._status,
             message=self._message,
         )
-        shared.finished(self.number, explanation, self._begin_ns, wanted.forwarded)
+        shared.finished(self.number, explanation, self._begin_ns, request.forwarded)
 
     # -- attempts that fail
 
@@ -864,7 +864,7 @@ class Lifecycle(AttemptOwner):
     @property
     def _retirement_message(self) -> str:
         """Return a sentence if the model is retired at each deployment that serves it; else ""."""
-        return self.shared.tables.retirement(self.event_ns, self.customer, self.wanted.model)
+        return self.shared.tables.retirement(self.event_ns, self.customer, self.request.model)
 
     # -- failures of the gateway itself: exceptions in our own code
 

@@ -67,7 +67,7 @@ class Poller:
         operation = _ASKED_WITH[issued.endpoint]
         # No limits and no budget of the key: what it may cost was reserved when it was made.
         customer = Customer(shared.spool.label(issued.buyer), 0, issued.buyer)
-        wanted = UnderstoodRequest(
+        request = UnderstoodRequest(
             operation,
             operation.call(identifier.encode(), b"", b""),
             NOTHING_ASKED,
@@ -78,13 +78,13 @@ class Poller:
         )
         self._open.add(identifier)
         client = _Unheard(self._open, identifier)
-        resources = Resources(customer, wanted, issued)
+        resources = Resources(customer, request, issued)
         Lifecycle(
             client,
             shared,
             customer,
             CandidateSelection((holder,)),
-            wanted,
+            request,
             shared.clock(),
             resources=resources,
         ).start_unattended()

@@ -41,31 +41,31 @@ class Resources:
     names one."""
 
     def __init__(
-        self, customer: Customer, wanted: UnderstoodRequest, named_resource: Issued | None = None
+        self, customer: Customer, request: UnderstoodRequest, named_resource: Issued | None = None
     ) -> None:
         self._customer = customer
-        self._wanted = wanted
+        self._request = request
         self.named_resource = named_resource
-        operation = wanted.operation
+        operation = request.operation
         # Where the path names the resource, the answer is about it; a body may name one and make
         # another.
         self.is_about_named = named_resource is not None and operation.state is State.NAMES
-        self.is_batch = isinstance(wanted.asked, Batching)
+        self.is_batch = isinstance(request.properties, Batching)
         self.makes = operation.state is State.ISSUES
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
         # where it says `store: true`, and then the operation is one that issues.
-        self.keeps_made = self.makes and getattr(wanted.asked, "store", None) is not False
+        self.keeps_made = self.makes and getattr(request.properties, "store", None) is not False
 
-    def turn_to(self, wanted: UnderstoodRequest) -> None:
+    def turn_to(self, request: UnderstoodRequest) -> None:
         """Replace the request by the one that its preparation made of it."""
-        self._wanted = wanted
+        self._request = request
 
     def reserved_for_batch(self) -> Reserved:
         """Return the reservation of a batch. Limits by the minute do not hold for it: its tokens
         are not used in this minute."""
-        asked = self._wanted.asked
-        assert isinstance(asked, Batching)
-        return Reserved(asked.picodollars, 0, asked.output_tokens)
+        properties = self._request.properties
+        assert isinstance(properties, Batching)
+        return Reserved(properties.picodollars, 0, properties.output_tokens)
 
     def background_id_of(self, stream: Stream | None) -> str:
         """Return the identifier of a response in the background, which goes on without its client;
@@ -73,8 +73,8 @@ class Resources:
         made = stream.made if stream is not None else None
         if (
             made is None
-            or not self._wanted.asked.later
-            or self._wanted.operation.state is not State.ISSUES
+            or not self._request.properties.later
+            or self._request.operation.state is not State.ISSUES
         ):
             return ""
         return made.id
@@ -82,15 +82,15 @@ class Resources:
     # -- rows: which deployment made which resource, for whom
 
     def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> Issued:
-        wanted, deployment = self._wanted, attempt.candidate.target.name
-        upload = wanted.asked if isinstance(wanted.asked, Upload) else None
+        request, deployment = self._request, attempt.candidate.target.name
+        upload = request.properties if isinstance(request.properties, Upload) else None
         return Issued(
             identifier=identifier,
             buyer=self._customer.buyer,
             deployment=deployment,
-            model=wanted.model,
-            endpoint=wanted.operation.code,
-            body_bytes=len(wanted.body),
+            model=request.model,
+            endpoint=request.operation.code,
+            body_bytes=len(request.body),
             created_ns=time_ns(),
             pending=pending,
             purpose=upload.purpose if upload is not None else "",
@@ -137,13 +137,13 @@ class Resources:
 
     def _made_by_named(self, status: int, body: bytes) -> Made | None:
         """Return the state of the named resource, as its cloud's answer reports it."""
-        tells_end = self.is_about_named and self._wanted.operation.tells_end
+        tells_end = self.is_about_named and self._request.operation.tells_end
         return made_in(body) if tells_end and status == 200 else None
 
     def end_of_answer(self, status: int, body: bytes) -> End | None:
         """Return the end of the named resource, if its usage is pending and the answer tells that
         the resource has ended."""
-        named_resource, operation = self.named_resource, self._wanted.operation
+        named_resource, operation = self.named_resource, self._request.operation
         if named_resource is None or not named_resource.pending or not self.is_about_named:
             return None
         # Gone before anybody saw its end: what it used can only be estimated.
@@ -164,11 +164,11 @@ class Resources:
         if self.is_about_named and self.named_resource is not None:
             ended = (
                 self.named_resource
-                if self.named_resource.pending and self._wanted.operation.tells_end
+                if self.named_resource.pending and self._request.operation.tells_end
                 else None
             )
         return End(ended, *attempt.units_of_stream()) if ended is not None else None
 
     def _estimate(self, resource: Issued) -> Units:
         """Estimate by the input alone, because no output was ever seen."""
-        return self._wanted.operation.estimate(resource.body_bytes, 0)
+        return self._request.operation.estimate(resource.body_bytes, 0)

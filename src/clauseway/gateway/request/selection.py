@@ -58,23 +58,28 @@ class Selector:
     # -- by model
 
     def by_model(
-        self, operation: Operation, model: str, asked: RequestProperties, body: bytes, needs: Needs
+        self,
+        operation: Operation,
+        model: str,
+        properties: RequestProperties,
+        body: bytes,
+        needs: Needs,
     ) -> Selected:
         """Raises Refused."""
         shared, customer = self._shared, self._customer
         tables, now_s = shared.tables, shared.wheel.now_s
         choice = self._choice(model)
         cloud = self.cloud()
-        named_ids = asked.named_ids
+        named_ids = properties.named_ids
         # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
         if needs is not PLAIN or operation.name != "chat":
             named_ids = (*named_ids, *_files_in(body))
-        if asked.named_ids:
-            self._check_previous(asked)
+        if properties.named_ids:
+            self._check_previous(properties)
         named_resource = self._named_resource(named_ids) if named_ids else None
         selection = choice.select(
             operation,
-            asked,
+            properties,
             cloud,
             named_resource.deployment if named_resource is not None else "",
             needs=needs,
@@ -104,10 +109,10 @@ class Selector:
             refuse_model(model, tables.retired(self._event_ns, model))
         return choice
 
-    def _check_previous(self, asked: RequestProperties) -> None:
+    def _check_previous(self, properties: RequestProperties) -> None:
         """Raise Refused if `previous_response_id` is unknown, in OpenAI's words: clients match on
         them, and send the whole conversation instead."""
-        previous = getattr(asked, "previous_response_id", None)
+        previous = getattr(properties, "previous_response_id", None)
         if previous and self._shared.issued.made_by(self._customer.buyer, previous) is None:
             message = f"Previous response with id '{previous}' not found."
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
@@ -137,10 +142,12 @@ class Selector:
 
     # -- by a resource, or by where files are put
 
-    def by_resource(self, asking: RequestLine, asked: RequestProperties) -> Selected:
+    def by_resource(self, request_line: RequestLine, properties: RequestProperties) -> Selected:
         """Select where the resource lies that the path or the body names; for a new file, where the
         project's files are put. Raises Refused."""
-        identifier = asking.identifier or (asked.named_ids[0] if asked.named_ids else "")
+        identifier = request_line.identifier or (
+            properties.named_ids[0] if properties.named_ids else ""
+        )
         if identifier:
             resource = self._owned(identifier)
             holder = self._shared.tables.holder(resource.deployment, resource.model)
@@ -149,16 +156,16 @@ class Selector:
                     f"{identifier} lies on {resource.deployment}, which is not configured any more."
                 )
                 raise Refused(errors.NO_SUCH_OBJECT, message)
-            if isinstance(asked, Batching):
-                return Selected(self._for_batch(asked, resource), resource, resource.model)
+            if isinstance(properties, Batching):
+                return Selected(self._for_batch(properties, resource), resource, resource.model)
             return Selected(CandidateSelection((holder,)), resource, resource.model)
-        if asking.operation.name == "batches.create":
+        if request_line.operation.name == "batches.create":
             raise Refused(errors.MISSING_MODEL, _NO_INPUT_FILE, param="input_file_id")
-        return Selected(CandidateSelection((self._store(asking.operation),)), None, "")
+        return Selected(CandidateSelection((self._store(request_line.operation),)), None, "")
 
-    def _for_batch(self, asked: Batching, file: Issued) -> CandidateSelection:
+    def _for_batch(self, properties: Batching, file: Issued) -> CandidateSelection:
         """Decide every request of an uploaded file again, for the key that creates the batch, and
-        store the batch's worst case in `asked`. Raise Refused."""
+        store the batch's worst case in `properties`. Raise Refused."""
         written = self._shared.issued.contents(file.identifier)
         if not written:
             message = (
@@ -173,7 +180,7 @@ class Selector:
         # Prices may have risen since the upload: the larger amount is reserved.
         rates = batch_scale(candidate.target, self._customer.buyer, self._event_ns).rates
         now = contents.input_tokens * rates.input_max + contents.output_tokens * rates.output_max
-        asked.picodollars, asked.output_tokens = (
+        properties.picodollars, properties.output_tokens = (
             max(contents.picodollars, now),
             contents.output_tokens,
         )

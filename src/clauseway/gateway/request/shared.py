@@ -118,7 +118,7 @@ class Shared:
         self._number += 1
         return self._number
 
-    def request_line(self, number: int) -> bytes:
+    def identity_lines(self, number: int) -> bytes:
         """The header lines that name the plan and the request."""
         return b"%b%016x\r\n" % (self._request_prefix, number)
 

@@ -106,7 +106,7 @@ class DeploymentChoice:
     def select(
         self,
         operation: Operation,
-        asked: RequestProperties,
+        properties: RequestProperties,
         cloud: str = "",
         deployment: str = "",
         *,
@@ -122,12 +122,12 @@ class DeploymentChoice:
             self._selections.clear()
             self._made_s = now_s
         # Requests that are alike in all that matters share a selection.
-        output_tokens = asked.output_tokens
+        output_tokens = properties.output_tokens
         sizes = _SMALL
         if body_bytes > self._bytes_free or output_tokens > self._output_free:
             sizes = self._sizes(body_bytes if operation.is_text else 0, output_tokens, needs)
         length = length_of(body_bytes, output_tokens) if self._by_cost or cached_at else 0
-        streamed = self._by_pace and asked.streamed
+        streamed = self._by_pace and properties.streamed
         key = (
             operation.code,  # what an operation depends on shows in the bits
             cloud,

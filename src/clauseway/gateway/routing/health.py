@@ -74,8 +74,9 @@ class Health:
         """Return whether it is away for another key alone."""
         return self._failed_key != ANY_KEY and self._failed_key != key and not self.asked_for_pause
 
-    def asked(self, now_s: float, key: int = ANY_KEY) -> None:
-        """A request goes there: as long as it is ejected, the only one."""
+    def attempted(self, now_s: float, key: int = ANY_KEY) -> None:
+        """Count an attempt that begins there. While the deployment is ejected, it is the only one: the
+        probe."""
         if self.until_s and not self._spares(key):
             # If the probe never ends, another request may be the probe.
             self._probing_until_s = now_s + _EJECTED_MAX_S

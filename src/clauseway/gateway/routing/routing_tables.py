@@ -173,12 +173,12 @@ class RoutingTables:
         return self.memory.cached.deployment(customer.buyer.organisation, model, cache_key, now_s)
 
     def went_to(
-        self, target: CallTarget, customer: Customer, wanted: UnderstoodRequest, now_s: float
+        self, target: CallTarget, customer: Customer, request: UnderstoodRequest, now_s: float
     ) -> None:
         """A request with a cache key goes to a deployment: those that share it follow."""
         cached = self.memory.cached
         cached.served(
-            customer.buyer.organisation, wanted.model, wanted.needs.cache_key, target.name, now_s
+            customer.buyer.organisation, request.model, request.needs.cache_key, target.name, now_s
         )
 
     def models(self, event_ns: int, customer: Customer) -> list[str]:

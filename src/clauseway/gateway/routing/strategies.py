@@ -41,10 +41,11 @@ Rank = Callable[[CandidateStanding, int, bool], tuple[float, ...]]
 
 
 def length_of(body_bytes: int, output_tokens: int) -> int:
-    """How much longer a question is than the answer may be, in powers of two: prices are compared
-    by that."""
-    asked, answered = body_bytes // BYTES_PER_TOKEN, output_tokens or _ORDINARY_OUTPUT
-    return max(-_LENGTH_MAX, min(_LENGTH_MAX, asked.bit_length() - answered.bit_length()))
+    """Return how much longer a request is than its answer may be, in powers of two: prices are
+    compared by that."""
+    input_tokens = body_bytes // BYTES_PER_TOKEN
+    length = input_tokens.bit_length() - (output_tokens or _ORDINARY_OUTPUT).bit_length()
+    return max(-_LENGTH_MAX, min(_LENGTH_MAX, length))
 
 
 def cost(standing: CandidateStanding, length: int, *, cached: bool = False) -> int:

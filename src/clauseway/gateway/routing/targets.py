@@ -116,24 +116,24 @@ class CallTarget:
             balance for balance in self.balances if balance.begin_ns <= begin_ns < balance.end_ns
         ]
 
-    def scale_for(self, wanted: UnderstoodRequest, buyer: Buyer, event_ns: int) -> RateScale:
+    def scale_for(self, request: UnderstoodRequest, buyer: Buyer, event_ns: int) -> RateScale:
         """Return the highest scale that a request may be charged by, in whatever tier it is served.
         Only for targets that have varying prices; the others have one scale, `scale`."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:
             tariff = self._tariffs.at(event_ns)
         return tariff.dearest(
-            buyer.organisation, wanted.operation.name, wanted.needs.tier, wanted.asked.later
+            buyer.organisation, request.operation.name, request.needs.tier, request.properties.later
         )
 
     def worst_case(
-        self, asked: RequestProperties, body_bytes: int, needs: Needs, scale: RateScale
+        self, properties: RequestProperties, body_bytes: int, needs: Needs, scale: RateScale
     ) -> Reserved:
         """Return the most that a request may cost and use: a token is at least one byte of the
         body, an image what the catalog says, what is not in the body as much as the model can hold;
         every choice may be as long as the request or the model allows."""
         rates = scale.rates
-        output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
+        output_max = (properties.output_tokens or self.output_tokens_max) * properties.choices
         # Most requests: a token of text has at least one byte. Comparing costs less than `min`.
         if needs is PLAIN and self._of_text:
             input_max = body_bytes if body_bytes < self._context_max else self._context_max

@@ -119,23 +119,27 @@ class Tariff:
                     return _scale(prices, self.plain.steps[0][1])
         return self.plain
 
-    def dearest(self, buyer: str, endpoint: str, asked: str, later: bool) -> RateScale:
+    def dearest(self, buyer: str, endpoint: str, requested_tier: str, later: bool) -> RateScale:
         """Return the highest scale of a request that asks for a tier. `later`: its end will be
         reported at another time, and through another endpoint."""
         tariffs = self._tariffs
         later = later or endpoint in _BATCHES
-        asked = (
-            BATCH if endpoint in _BATCHES else asked if asked in _SERVED and asked != BATCH else ""
+        requested_tier = (
+            BATCH
+            if endpoint in _BATCHES
+            else requested_tier
+            if requested_tier in _SERVED and requested_tier != BATCH
+            else ""
         )
         key = (
             buyer if buyer in tariffs.buyers else "",
             endpoint if endpoint in tariffs.endpoints else "",
-            asked,
+            requested_tier,
             later,
         )
         scale = self._dearest.get(key)
         if scale is None:
-            tiers = _SERVED[asked] if asked else self._usual
+            tiers = _SERVED[requested_tier] if requested_tier else self._usual
             scale = (
                 self._ever(key[0], tiers)
                 if later

@@ -54,7 +54,7 @@ class BatchLine(NamedTuple):
     """A line, read: an operation, by name, with `body`."""
 
     operation: str
-    asked: RequestProperties
+    properties: RequestProperties
     body: bytes
 
 
@@ -117,10 +117,10 @@ class Splicer:
         self._at = 0
 
     def add(self, span: LineSpan, line: BatchLine) -> None:
-        if line.asked.model == self.model:
+        if line.properties.model == self.model:
             return
         _, begin, end = span
-        changed = with_model(line.body, line.asked.model or "", self.model, self._quoted)
+        changed = with_model(line.body, line.properties.model or "", self.model, self._quoted)
         rest = memoryview(self._body)[self._at : begin]
         self._pieces += (rest, with_body(self._body[begin:end], line.body, changed))
         self._at = end

@@ -51,13 +51,15 @@ class StreamWays(Protocol):
     def framed(self) -> bool: ...
 
 
-def chat_stream(asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
-    return EventStream(strip_usage=ways.takes_usage_option and not asked.wants_usage)
+def chat_stream(properties: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
+    return EventStream(strip_usage=ways.takes_usage_option and not properties.wants_usage)
 
 
-def stored_chat_stream(asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
+def stored_chat_stream(
+    properties: RequestProperties, _units_in: Reader, ways: StreamWays
+) -> Stream:
     """Return the stream of a completion that is stored: its identifier is noted."""
-    return StoredChatStream(strip_usage=ways.takes_usage_option and not asked.wants_usage)
+    return StoredChatStream(strip_usage=ways.takes_usage_option and not properties.wants_usage)
 
 
 def typed_stream(_asked: RequestProperties, units_in: Reader, _ways: StreamWays) -> Stream:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.not_offered import NOT_OFFERED, NOT_OFFERED_AS_MESSAGES
-from clauseway.gateway.wire.operations import OPERATIONS, Operation, UnknownPath, asking_of
+from clauseway.gateway.wire.operations import OPERATIONS, Operation, UnknownPath, request_line_of
 
 _Node = dict[str, Any]
 _CANONICAL: Final = "/v1"
@@ -87,10 +87,10 @@ def _addresses(operation: Operation) -> Iterator[tuple[str, str]]:
         if root != _OF_MESSAGES or operation.speaks_messages:
             yield root, root + path
     try:
-        asking = asking_of(operation.method, b"/openai/deployments/m" + operation.path)
+        request_line = request_line_of(operation.method, b"/openai/deployments/m" + operation.path)
     except UnknownPath:
         return
-    if asking.operation is operation:
+    if request_line.operation is operation:
         yield _DATED, _DATED + path
 
 

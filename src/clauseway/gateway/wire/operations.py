@@ -197,7 +197,7 @@ class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
 
     operation: Operation
     call: Call
-    asked: RequestProperties
+    properties: RequestProperties
     body: bytes
     content_type: bytes
     forwarded: bytes
@@ -212,36 +212,36 @@ class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 def _chat_body(
-    asked: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+    properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
 ) -> bytes:
-    if asked.model != destination.model:
-        body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
-    if asked.streamed and not asked.wants_usage and destination.takes_usage_option:
+    if properties.model != destination.model:
+        body = with_model(body, properties.model or "", destination.model, destination.quoted_model)
+    if properties.streamed and not properties.wants_usage and destination.takes_usage_option:
         body = asking_usage(body)
     return body
 
 
 def _json_body(
-    asked: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+    properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
 ) -> bytes:
-    if asked.model != destination.model:
-        body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
+    if properties.model != destination.model:
+        body = with_model(body, properties.model or "", destination.model, destination.quoted_model)
     return body
 
 
 def _form_body(
-    asked: RequestProperties, body: bytes, content_type: bytes, destination: Destination
+    properties: RequestProperties, body: bytes, content_type: bytes, destination: Destination
 ) -> bytes:
-    if asked.model != destination.model:
+    if properties.model != destination.model:
         body = with_field(body, content_type, "model", destination.model.encode())
     return body
 
 
 def _edited_body(
-    asked: RequestProperties, body: bytes, content_type: bytes, destination: Destination
+    properties: RequestProperties, body: bytes, content_type: bytes, destination: Destination
 ) -> bytes:
     splice = _json_body if is_json(content_type) else _form_body
-    return splice(asked, body, content_type, destination)
+    return splice(properties, body, content_type, destination)
 
 
 def _same_body(
@@ -251,10 +251,10 @@ def _same_body(
 
 
 def _file_body(
-    asked: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+    properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
 ) -> bytes:
-    assert isinstance(asked, Upload)
-    return asked.body_for(body, destination.model, destination.quoted_model)
+    assert isinstance(properties, Upload)
+    return properties.body_for(body, destination.model, destination.quoted_model)
 
 
 _TELLS_END: Final = frozenset(
@@ -543,7 +543,7 @@ class UnknownPath(Exception):
         self.methods = methods
 
 
-def asking_of(method: bytes, url: bytes) -> RequestLine:
+def request_line_of(method: bytes, url: bytes) -> RequestLine:
     """Return what a request line asks for. Raises UnknownPath."""
     path, _, query = url.partition(b"?")
     query = b"&".join(
@@ -553,8 +553,8 @@ def asking_of(method: bytes, url: bytes) -> RequestLine:
     if dated is not None:
         # Azure's dated paths name the model: what goes by no model has none there.
         routed = [other for other in _FIXED.get(b"/v1" + dated[2], []) if other.routed]
-        asking = _by_method(method, routed)
-        return asking._replace(model=_unquoted(dated[1]), query=query)
+        request_line = _by_method(method, routed)
+        return request_line._replace(model=_unquoted(dated[1]), query=query)
     if path in _FIXED:
         return _by_method(method, _FIXED[path])._replace(query=query)
     matches = [
@@ -564,10 +564,10 @@ def asking_of(method: bytes, url: bytes) -> RequestLine:
     ]
     if not matches:
         raise UnknownPath
-    asking = _by_method(method, [operation for _, operation in matches])
+    request_line = _by_method(method, [operation for _, operation in matches])
     identifier, *parts = matches[0][0].groups()
     # The second name in a path is that of a part, such as an item of a conversation.
-    return asking._replace(
+    return request_line._replace(
         identifier=identifier.decode(), query=query, part=b"".join(parts).decode()
     )
 

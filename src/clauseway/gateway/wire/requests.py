@@ -349,7 +349,7 @@ def reader_of(
     def read_body(body: bytes, _content_type: bytes) -> RequestProperties:
         try:
             check_utf8(body)
-            asked = decode(body)
+            properties = decode(body)
             members = members_once(body, read)
             for name, names in nested:
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
@@ -364,7 +364,7 @@ def reader_of(
             raise BadBody(f"The body is not JSON: {error}.") from None
         except RecursionError:
             raise BadBody("The body is nested too deeply.") from None
-        return asked
+        return properties
 
     return read_body
 
@@ -380,10 +380,10 @@ def _or(model: str, decode: Decode) -> Decode:
     it, and leave it out."""
 
     def decode_or(body: bytes, content_type: bytes) -> RequestProperties:
-        asked = decode(body, content_type)
-        if asked.model:
-            return asked
-        return msgspec.structs.replace(cast(PlainRequest, asked), model=model)
+        properties = decode(body, content_type)
+        if properties.model:
+            return properties
+        return msgspec.structs.replace(cast(PlainRequest, properties), model=model)
 
     return decode_or
 

@@ -44,8 +44,8 @@ _decode_model: Final = msgspec.json.Decoder(_Model).decode
 _decode_line: Final = msgspec.json.Decoder(_Line).decode
 
 
-def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
-    """`body`, a valid request for the model `asked` (empty: it names none), asking for the model
+def with_model(body: bytes, model: str, name: str, quoted: bytes) -> bytes:
+    """Return `body`, a valid request for `model` (empty: it names none), as a request for the model
     `name`; `quoted` is the same name as JSON."""
     first, last = body.find(_KEY), body.rfind(_KEY)
     at = first if first < _OPENING_BYTES else last
@@ -55,8 +55,8 @@ def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
         spliced = body[:begin] + quoted + body[end:]
         if (
             first == last
-            and asked
-            and body[begin + 1 : end - 1] == asked.encode()
+            and model
+            and body[begin + 1 : end - 1] == model.encode()
             and not may_have_escapes(body)
         ):
             return spliced
@@ -68,28 +68,29 @@ def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
     return _with_member(body, "model", quoted)
 
 
-def with_body(line: bytes, asked: bytes, changed: bytes) -> bytes:
-    """A line of a batch's file, a valid object, with `changed` in the place of its body `asked`.
+def with_body(line: bytes, body: bytes, changed: bytes) -> bytes:
+    """Return a line of a batch's file, a valid object, with `changed` in the place of its `body`.
 
     The same bytes may stand in another member too, so the result is decoded again.
     """
-    at = line.rfind(asked)
-    spliced = line[:at] + changed + line[at + len(asked) :]
+    at = line.rfind(body)
+    spliced = line[:at] + changed + line[at + len(body) :]
     if bytes(_decode_line(spliced).body) == changed:
         return spliced
     return _with_member(line, "body", changed)
 
 
 def asking_usage(body: bytes) -> bytes:
-    """`body`, a valid streaming request with at least one member, asking for the usage chunk."""
+    """Return `body`, a valid streaming request with at least one member, as a request for the usage
+    chunk too."""
     if body.find(_OPTIONS) >= 0 or may_have_escapes(body):  # an escaped letter may hide the name
         place = place_of(body, "stream_options")
         if place is not None:
             options = body[place.begin : place.end]
-            asking = _with_member(
+            with_usage = _with_member(
                 options if options != b"null" else b"{}", "include_usage", b"true"
             )
-            return body[: place.begin] + asking + body[place.end :]
+            return body[: place.begin] + with_usage + body[place.end :]
     close = body.rindex(b"}")
     return b"%b,%b%b" % (body[:close], _ASK_USAGE, body[close:])
 

@@ -157,7 +157,7 @@ def events_of_preparation(
         yield in_lane(msgspec.json.encode(event), made.lane)
 
 
-def event_of_steering(asked: SessionSteering) -> bytes:
+def event_of_steering(steering: SessionSteering) -> bytes:
     """Return the event that gives the input of a steering back, as from a model that cannot be
     steered: clouds are asked over POST, where nothing is added to a response."""
     message = (
@@ -167,7 +167,7 @@ def event_of_steering(asked: SessionSteering) -> bytes:
     event = {
         "type": "response.steer.failed",
         "sequence_number": 0,
-        "steer": {"previous_response_id": asked.previous_response_id, "input": asked.items},
+        "steer": {"previous_response_id": steering.previous_response_id, "input": steering.items},
         "error": {
             "type": "invalid_request_error",
             "code": "steering_not_supported",
