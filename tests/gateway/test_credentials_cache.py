@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clauseway.gateway.clouds import Credential
-from clauseway.gateway.credentials import CredentialCache, HeldCredential
+from clauseway.gateway.credentials import CredentialCache, CredentialState
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput
 
@@ -135,7 +135,7 @@ def test_without_an_end_nothing_is_asked_again() -> None:
         rig = Rig(token("for ever", life_s=0))
         await rig.begin()
         assert rig.due() == []
-        assert rig.cache.state(AUTH) == HeldCredential(token("for ever", life_s=0), None)
+        assert rig.cache.state(AUTH) == CredentialState(token("for ever", life_s=0), None)
 
     run(scenario())
 
@@ -267,7 +267,7 @@ def test_one_source_for_targets_with_the_same_auth() -> None:
 def test_a_static_auth_is_its_own_credential() -> None:
     rig = Rig(token("never asked"))
     auth = Auth(kind="signature", secret="PEM", settings={"key_id": "t/u/f"})
-    assert rig.cache.state(auth) == HeldCredential(Credential(kind="signature", secret="PEM", key_id="t/u/f"), None)
+    assert rig.cache.state(auth) == CredentialState(Credential(kind="signature", secret="PEM", key_id="t/u/f"), None)
 
 
 def test_what_had_ended_when_it_came_is_not_used() -> None:
@@ -328,7 +328,7 @@ def test_on_a_loop_of_its_own() -> None:
         cache.keep([AUTH])
         await told.wait()
         await cache.fetches_done()
-        assert cache.state(AUTH) == HeldCredential(given, None)
+        assert cache.state(AUTH) == CredentialState(given, None)
         cache.close()
 
     run(scenario())

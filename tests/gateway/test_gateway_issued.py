@@ -134,10 +134,10 @@ def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Pa
         assert account.reserve("azure", "gpt-5.5", 0, tokens, 0.0) is None
 
     async def look(*at_s: float) -> int:
-        ((window,), _) = account.held(0.0)
+        ((window,), _) = account.limits_and_slices(0.0)
         for now_s in at_s:
             holds.look(now_s)
-            while holds.working:
+            while holds.is_working:
                 await asyncio.sleep(0)
         return window.left
 

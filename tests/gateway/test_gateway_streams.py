@@ -31,7 +31,7 @@ def test_a_caller_who_asked_gets_every_byte_but_done(cut_at: list[int]) -> None:
     stream = EventStream(strip_usage=False)
     assert fed(stream, WITH_USAGE + DONE_EVENT, cut_at) == WITH_USAGE
     assert stream.done
-    assert stream.committed
+    assert stream.has_content
     assert stream.usage is not None
     assert dict(units_of(stream.usage))[Unit.CACHED_INPUT_TOKENS] == 4
 
@@ -83,10 +83,10 @@ def test_nothing_goes_out_before_content() -> None:
     role = content_events(with_nulls=False)[0]
     assert stream.feed(PREAMBLE) == b""
     assert stream.feed(role) == b""
-    assert not stream.committed
+    assert not stream.has_content
     word = content_events(with_nulls=False)[1]
     assert stream.feed(word) == PREAMBLE + role + word
-    assert stream.committed
+    assert stream.has_content
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_nothing_goes_out_before_content() -> None:
 def test_content_is_whatever_a_delta_says_besides_its_role(delta: dict[str, object]) -> None:
     stream = EventStream(strip_usage=False)
     assert stream.feed(chunk_event([{"index": 0, "delta": {"role": "assistant", **delta}}]))
-    assert stream.committed
+    assert stream.has_content
 
 
 def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> None:
@@ -110,7 +110,7 @@ def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> Non
     early = EventStream(strip_usage=False)
     assert early.feed(PREAMBLE + error + DONE_EVENT) == b""
     assert early.failed
-    assert not early.committed
+    assert not early.has_content
     late = EventStream(strip_usage=False)
     late.feed(content_events(with_nulls=False)[1])
     assert late.feed(error) == error

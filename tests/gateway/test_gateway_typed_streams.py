@@ -45,7 +45,7 @@ def test_every_byte_goes_on_and_the_last_event_is_held(cut_at: list[int], crlf: 
     out, stream = fed(begin + last, cut_at)
     assert (out, stream.last) == (begin, last)
     assert stream.done
-    assert stream.committed
+    assert stream.has_content
     assert not stream.failed
     assert stream.units is not None
     assert dict(stream.units) == {Unit.INPUT_TOKENS: 21, Unit.CACHED_INPUT_TOKENS: 4, Unit.OUTPUT_TOKENS: 8}
@@ -76,7 +76,7 @@ BEGINNINGS: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize(("data", "commits"), [case[1:] for case in BEGINNINGS], ids=[case[0] for case in BEGINNINGS])
 def test_the_commit_is_at_the_first_content(data: bytes, commits: bool) -> None:
     out, stream = fed(data)
-    assert stream.committed is commits
+    assert stream.has_content is commits
     assert out == (data if commits else b"")
     assert stream.failed is ("error" in str(data) or "failed" in str(data))
 
@@ -84,9 +84,9 @@ def test_the_commit_is_at_the_first_content(data: bytes, commits: bool) -> None:
 @given(cuts)
 def test_an_error_before_content_fails_and_after_it_is_passed_on(cut_at: list[int]) -> None:
     out, early = fed(CREATED + ADDED + ERROR, cut_at)
-    assert (out, early.failed, early.committed) == (b"", True, False)
+    assert (out, early.failed, early.has_content) == (b"", True, False)
     out, late = fed(CREATED + DELTAS + ERROR, cut_at)
-    assert (out, late.failed, late.committed, late.done) == (CREATED + DELTAS + ERROR, True, True, False)
+    assert (out, late.failed, late.has_content, late.done) == (CREATED + DELTAS + ERROR, True, True, False)
 
 
 @given(cuts)

@@ -84,11 +84,11 @@ _INTENT_DELAY_S: Final = 0.050  # how long a record that nobody waits for may st
 
 
 class Waiter(Protocol):
-    """The caller that waits for a record. Called once, on the loop's thread."""
+    """The caller that waits for records, or for room. Notified once, on the loop's thread."""
 
     def durable(self, error: OSError | None) -> None:
-        """The wait is over: everything appended before is on the disk, and there is room. With an
-        error, the wait has failed."""
+        """Go on: every record appended before the wait is on the disk. With an error, the wait has
+        failed."""
 
 
 class Copy(Protocol):
@@ -226,8 +226,9 @@ class SpoolWriter:
         return max(self._segment.size - self._offset, 0) + following
 
     @property
-    def holds(self) -> bool:
-        """True if the waiters for a full disk may go on waiting."""
+    def may_wait_for_room(self) -> bool:
+        """Return whether waiters may still wait for room: the disk has been full for less than
+        `hold_s`."""
         return time.monotonic() < self._full_since_s + self.hold_s
 
     # -- the copy
@@ -278,7 +279,7 @@ class SpoolWriter:
             # The frame is on this disk. Its waiters go back to the front and wait for the copy.
             self._waiting = self._released + self._waiting
             self._released = []
-        if self._closing or not self.holds:
+        if self._closing or not self.may_wait_for_room:
             waiters, self._waiting = self._waiting, []
             self._tell(waiters, error)
         if self._pending and not self._busy and not self._flush_timer:
@@ -315,6 +316,11 @@ class SpoolWriter:
             self._flush_timer = True
             self._loop.call_later(_INTENT_DELAY_S, self._flush)
 
+    def wait_for_room(self, waiter: Waiter) -> None:
+        """Notify `waiter` when the journal, which is full now, has room again: then everything
+        appended before is durable. With an error if there is no room within `hold_s`."""
+        self.wait(waiter)
+
     def wait(self, waiter: Waiter) -> None:
         """Notify `waiter` when everything appended so far is durable."""
         if self.failure is not None:
@@ -322,7 +328,7 @@ class SpoolWriter:
             self._loop.call_soon(waiter.durable, self.failure)
             return
         if self.full is not None:
-            if self.holds:
+            if self.may_wait_for_room:
                 self._waiting.append(waiter)
             else:
                 self._loop.call_soon(waiter.durable, self.full)
@@ -510,7 +516,7 @@ class SpoolWriter:
         if self.full is None:
             self._full_since_s = time.monotonic()
         self.full, self._stalled = error, job
-        if not self.holds:
+        if not self.may_wait_for_room:
             waiters = (*self._released, *self._waiting)
             self._released, self._waiting = [], []
             self._tell(waiters, error)

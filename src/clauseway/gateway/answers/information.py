@@ -154,8 +154,10 @@ def limits(
     """Tell what the customer may still ask, spend and hold, as far as this process knows."""
     query_of(query)
     allowance, of_process = customer.allowance, shared.limits
-    windows, slices = allowance.held(shared.wheel.now_s) if allowance is not None else ((), ())
-    connections, held = shared.in_flight.of(customer.label)
+    windows, slices = (
+        allowance.limits_and_slices(shared.wheel.now_s) if allowance is not None else ((), ())
+    )
+    connections, bytes_in_flight = shared.in_flight.of(customer.label)
     view = {
         "object": "clauseway.limits",
         "limits": [
@@ -183,7 +185,7 @@ def limits(
             for part in slices
         ],
         "connections": {"limit": of_process.connections_per_key, "open": connections},
-        "bytes_in_flight": {"limit": of_process.bytes_in_flight_per_key, "held": held},
+        "bytes_in_flight": {"limit": of_process.bytes_in_flight_per_key, "held": bytes_in_flight},
     }
     return _json(view, head_lines)
 

@@ -158,8 +158,8 @@ class KeyAllowance:
                 budget_slice.spent += charged_picodollars
                 budget_slice.left += reserved_picodollars - charged_picodollars
 
-    def held(self, now_s: float) -> tuple[tuple[Window, ...], tuple[BudgetSlice, ...]]:
-        """The limits, as they stand now, and the slices of budgets."""
+    def limits_and_slices(self, now_s: float) -> tuple[tuple[Window, ...], tuple[BudgetSlice, ...]]:
+        """Return the limits, as they stand now, and the slices of budgets."""
         for window in self._windows:
             if now_s >= window.step_end_s:
                 window.turn(now_s)

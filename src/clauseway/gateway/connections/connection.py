@@ -310,7 +310,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._shared.in_flight.turned_away -= 1
         for incoming in (self._incoming, *self._waiting):
-            self._let_go(incoming)
+            self._release_bytes(incoming)
         self._router.leave()
         self._waiting.clear()
         self._incoming = NOTHING
@@ -494,7 +494,7 @@ class ClientConnection(asyncio.Protocol):
             incoming.unwanted = True
             if incoming.expect or count > _DROPPED_BYTES_MAX:
                 self._turn_away(incoming)
-        elif (count > _UNCOUNTED_BYTES_MAX or incoming.coded) and not self._begin_hold(
+        elif (count > _UNCOUNTED_BYTES_MAX or incoming.coded) and not self._begin_count(
             incoming, count
         ):
             return
@@ -519,31 +519,31 @@ class ClientConnection(asyncio.Protocol):
                 errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes."
             )
         else:
-            self._hold(incoming, len(body))
+            self._count_bytes(incoming, len(body))
 
-    def _begin_hold(self, incoming: Incoming, count: int) -> bool:
+    def _begin_count(self, incoming: Incoming, count: int) -> bool:
         """Count a body from here on for the key that its head has just shown."""
         incoming.use = self._router.use
-        return not count or self._hold(incoming, count)
+        return not count or self._count_bytes(incoming, count)
 
-    def _hold(self, incoming: Incoming, count: int) -> bool:
+    def _count_bytes(self, incoming: Incoming, count: int) -> bool:
         """Count bytes of a body, announced or here; False where there are too many at once."""
         shared, use = self._shared, incoming.use
         if use is not None:
             try:
-                shared.in_flight.hold(use, count, incoming.held, shared.limits)
+                shared.in_flight.count_body(use, count, incoming.bytes_in_flight, shared.limits)
             except Refused as refused:
                 self._refuse_as(refused)
                 return False
-            incoming.held += count
+            incoming.bytes_in_flight += count
         return True
 
-    def _let_go(self, incoming: Incoming) -> None:
+    def _release_bytes(self, incoming: Incoming) -> None:
         """Its body is not needed any more."""
         use: Use | None = incoming.use
-        if incoming.held and use is not None:
-            self._shared.in_flight.release(use, incoming.held)
-            incoming.held = 0
+        if incoming.bytes_in_flight and use is not None:
+            self._shared.in_flight.release(use, incoming.bytes_in_flight)
+            incoming.bytes_in_flight = 0
 
     def _turn_away(self, incoming: Incoming) -> None:
         """Answer without the body, and close. A request in line behind others waits for its turn,
@@ -586,19 +586,19 @@ class ClientConnection(asyncio.Protocol):
         try:
             routed = self._router.route(incoming, self)
             if isinstance(routed, bytes):
-                self._let_go(incoming)
+                self._release_bytes(incoming)
                 self._closing = self._closing or not incoming.keep_alive
                 self._answer(routed)
             else:
                 # The lifecycle answers for the bytes of the body from here on.
-                if incoming.held:
+                if incoming.bytes_in_flight:
                     routed.in_flight_use = incoming.use
-                    routed.bytes_held, incoming.held = incoming.held, 0
+                    routed.bytes_in_flight, incoming.bytes_in_flight = incoming.bytes_in_flight, 0
                 self._begin(routed)
         except Exception as error:
             # Nothing of the request stays: no bytes, no attempt, and nothing that waited behind it.
             self._shared.report_fault(error)
-            self._let_go(incoming)
+            self._release_bytes(incoming)
             lifecycle, self._lifecycle = self._lifecycle, None
             if lifecycle is not None:
                 lifecycle.cancel()
@@ -714,7 +714,7 @@ class ClientConnection(asyncio.Protocol):
         self._refused = True
         self._closing = True
         self._incoming.pieces.clear()
-        self._let_go(self._incoming)
+        self._release_bytes(self._incoming)
         shared = self._shared
         shared.counts.refusals[kind.code] += 1
         if self._lifecycle is None and not self._waiting:

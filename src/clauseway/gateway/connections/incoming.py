@@ -14,7 +14,7 @@ class Incoming:
     does. `upgrade`: it would rather speak another protocol,
     with `web_socket_key` that one. `request_line` is what its head asks for,
     where that was looked at already; `unwanted`: its body is not kept, because the head is refused
-    whatever the body says. `use` is its key's, where the body is counted; `held` are the bytes of
+    whatever the body says. `use` is its key's, where the body is counted; `bytes_in_flight` are the bytes of
     the body that are counted there.
     """
 
@@ -29,7 +29,7 @@ class Incoming:
     content_type = b""
     hedge = b""
     received = 0
-    held = 0
+    bytes_in_flight = 0
     use: Use | None = None
     begun = True
     head_done = False

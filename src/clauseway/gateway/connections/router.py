@@ -455,7 +455,7 @@ def _hedge_s(value: bytes) -> float:
 def _unwritable(shared: Shared) -> OSError | None:
     """Return why a request is refused because it could not be recorded."""
     spool = shared.spool
-    if spool.full is not None and not spool.holds:
+    if spool.full is not None and not spool.may_wait_for_room:
         return spool.full
     return spool.failure
 

@@ -91,12 +91,12 @@ class _Message:
     """A message as it arrives. Its bytes count for its key from the first on, as those of a body
     do; `refused` tells that there are too many, and the rest of it is dropped."""
 
-    __slots__ = ("held", "length", "pieces", "refused", "use")
+    __slots__ = ("bytes_in_flight", "length", "pieces", "refused", "use")
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.length = 0
-        self.held = 0
+        self.bytes_in_flight = 0
         self.use: Use | None = None
         self.refused: Refused | None = None
 
@@ -176,15 +176,15 @@ class WebSocketSession(asyncio.Protocol):
         if message.refused is None:
             message.pieces.append(event.data)
             try:
-                self._hold(message, count)
+                self._count_bytes(message, count)
             except Refused as refused:
                 message.refused = refused
                 message.pieces.clear()
-                self._let_go(message)
+                self._release_bytes(message)
         if event.message_finished:
             self._arriving = _Message()
             if shared.draining:
-                self._let_go(message)  # the session ends with what came before
+                self._release_bytes(message)  # the session ends with what came before
             else:
                 self._wait(message)
 
@@ -196,17 +196,19 @@ class WebSocketSession(asyncio.Protocol):
         elif self._waiting_bytes > self._shared.limits.ahead_bytes:
             self._pause_reading()
 
-    def _hold(self, message: _Message, count: int) -> None:
+    def _count_bytes(self, message: _Message, count: int) -> None:
         """Count bytes among those of the key that the session has now. Raises Refused."""
         message.use = message.use or self._router.use
         if count and message.use is not None:
-            self._shared.in_flight.hold(message.use, count, message.held, self._shared.limits)
-            message.held += count
+            self._shared.in_flight.count_body(
+                message.use, count, message.bytes_in_flight, self._shared.limits
+            )
+            message.bytes_in_flight += count
 
-    def _let_go(self, message: _Message) -> None:
-        if message.held and message.use is not None:
-            self._shared.in_flight.release(message.use, message.held)
-            message.held = 0
+    def _release_bytes(self, message: _Message) -> None:
+        if message.bytes_in_flight and message.use is not None:
+            self._shared.in_flight.release(message.use, message.bytes_in_flight)
+            message.bytes_in_flight = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -215,7 +217,7 @@ class WebSocketSession(asyncio.Protocol):
         shared.in_flight.leave(self._address)
         shared.wheel.forget(self)
         for message in (self._arriving, self._preparing, *self._waiting):
-            self._let_go(message)
+            self._release_bytes(message)
         self._router.leave()
         self._waiting.clear()
         lifecycle, self._lifecycle = self._lifecycle, None
@@ -273,15 +275,15 @@ class WebSocketSession(asyncio.Protocol):
                 return
             incoming = self._handshake.message(turn.body)
             # Prepared input makes a body longer than its message.
-            self._hold(message, max(0, len(turn.body) - message.held))
+            self._count_bytes(message, max(0, len(turn.body) - message.bytes_in_flight))
             if len(turn.body) > shared.limits.body_bytes:
                 most = f"A body may have {shared.limits.body_bytes} bytes."
                 raise Refused(errors.BODY_TOO_LARGE, most)
             routed = self._router.route(incoming, self)
             if not isinstance(routed, bytes):
                 # The lifecycle answers for the bytes of the body from here on.
-                routed.in_flight_use, routed.bytes_held = message.use, message.held
-                message.held = 0
+                routed.in_flight_use, routed.bytes_in_flight = message.use, message.bytes_in_flight
+                message.bytes_in_flight = 0
                 self._begin(routed)
                 return
             whole = routed
@@ -297,7 +299,7 @@ class WebSocketSession(asyncio.Protocol):
             self._close(CloseReason.INTERNAL_ERROR, errors.OWN_FAULT)
             return
         finally:
-            self._let_go(message)
+            self._release_bytes(message)
         answer.feed(whole)
         self.request_over(intact=True)
 
@@ -308,11 +310,11 @@ class WebSocketSession(asyncio.Protocol):
         hexadecimal = str(RequestId(shared.boot, shared.next_number())).partition("_")[2]
         identifier = f"resp_{hexadecimal}"
         count = sum(len(bytes(item)) for item in preparation.items)
-        self._hold(message, max(0, count - message.held))
-        self._let_go(self._preparing)
+        self._count_bytes(message, max(0, count - message.bytes_in_flight))
+        self._release_bytes(self._preparing)
         self._preparing, self._prepared = _Message(), preparation.keep_as(identifier)
-        self._preparing.use, self._preparing.held = message.use, message.held
-        message.held = 0
+        self._preparing.use, self._preparing.bytes_in_flight = message.use, message.bytes_in_flight
+        message.bytes_in_flight = 0
         for event in events_of_preparation(
             preparation, identifier, shared.clock() // 1_000_000_000
         ):

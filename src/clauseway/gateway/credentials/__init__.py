@@ -21,7 +21,7 @@ fetches. Nothing here is fatal: a source that fails leaves its targets without c
 why. Knows no requests and no routes.
 """
 
-from clauseway.gateway.credentials.cache import CredentialCache, HeldCredential
+from clauseway.gateway.credentials.cache import CredentialCache, CredentialState
 from clauseway.gateway.credentials.source import (
     KINDS,
     STATIC,
@@ -39,7 +39,7 @@ __all__ = [
     "CredentialCache",
     "CredentialSource",
     "CredentialSourceKind",
-    "HeldCredential",
+    "CredentialState",
     "fetch",
     "open_credential_source",
     "problems_of",

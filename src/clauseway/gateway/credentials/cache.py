@@ -40,7 +40,7 @@ _FORCED_EVERY_S = (
 )
 
 
-class HeldCredential(NamedTuple):
+class CredentialState(NamedTuple):
     """A credential of an Auth that has not ended, and the problem of the last fetch, if it
     failed."""
 
@@ -96,13 +96,13 @@ class CredentialCache:
         for key in fresh:
             self._kept[key].begin()
 
-    def state(self, auth: Auth) -> HeldCredential:
+    def state(self, auth: Auth) -> CredentialState:
         """Return the present state of an Auth; of a static kind, the credential that the Auth
         holds."""
         if auth.kind in STATIC:
-            return HeldCredential(credential_in(auth))
+            return CredentialState(credential_in(auth))
         kept = self._kept.get(_key(auth))
-        return kept.held() if kept is not None else HeldCredential(None, _not_kept(auth))
+        return kept.state() if kept is not None else CredentialState(None, _not_kept(auth))
 
     async def refresh_now(self, auth: Auth, refused: Credential) -> Credential | None:
         """Another credential than the one that a cloud refused, or None where there is none to be
@@ -110,12 +110,12 @@ class CredentialCache:
         kept = self._kept.get(_key(auth))
         if kept is None:
             return None
-        held = kept.held().credential
-        if held is not None and held != refused:
-            return held  # another request fetched it first
+        credential = kept.state().credential
+        if credential is not None and credential != refused:
+            return credential  # another request fetched it first
         await kept.refresh_now()
-        held = kept.held().credential
-        return None if held == refused else held
+        credential = kept.state().credential
+        return None if credential == refused else credential
 
     async def fetches_done(self) -> None:
         """Wait until no fetch is under way. Callers limit the wait: a source may not answer for
@@ -148,11 +148,11 @@ class _Kept:
         self._next: Timer | None = None
         self._end: Timer | None = None
 
-    def held(self) -> HeldCredential:
+    def state(self) -> CredentialState:
         credential = self._credential
         if credential is not None and 0 < credential.expires_s <= self._cache.now_s():
-            return HeldCredential(None, self._problem or _ended(self._auth))
-        return HeldCredential(credential, self._problem)
+            return CredentialState(None, self._problem or _ended(self._auth))
+        return CredentialState(credential, self._problem)
 
     def begin(self) -> "asyncio.Task[None]":
         """Return the running fetch, or start a new one."""

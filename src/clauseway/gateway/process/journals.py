@@ -84,10 +84,10 @@ def _end_unended(
     Raises OSError.
     """
     first_own, _ = spool.position
-    claiming = {request: RequestId.parse(request) for request in claims.values()}
-    unended = yield from reading_unended(directory, first_own, claiming.values())
+    asked = {request: RequestId.parse(request) for request in claims.values()}
+    unended = yield from reading_unended(directory, first_own, asked.values())
     write_lost(spool, unended.attempts)
-    recorded = {request for request, name in claiming.items() if name in unended.recorded}
+    recorded = {request for request, name in asked.items() if name in unended.recorded}
     issued.resolve(claims, recorded)
 
 

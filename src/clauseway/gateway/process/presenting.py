@@ -38,12 +38,12 @@ class Presenting:
         self._targets = list(targets)
         for target in targets:
             target.renew = self._renewal(target)
-            held = self._cache.state(target.target.auth)
-            if held.credential is not None:
+            state = self._cache.state(target.target.auth)
+            if state.credential is not None:
                 with contextlib.suppress(
                     KeyError, ValueError
                 ):  # said when it came, of the targets of that time
-                    target.present(held.credential)
+                    target.present(state.credential)
 
     def look(self) -> None:
         """Tell what has become of each deployment's credential since the last look. Once a second

@@ -22,7 +22,7 @@ from clauseway.gateway.request.issued import Issued
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.routing_tables import Customer
-from clauseway.gateway.routing.targets import CallTarget, Reserved
+from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
@@ -58,7 +58,7 @@ class AttemptOwner(ABC):
     def names_resource(self) -> bool: ...
     @property
     @abstractmethod
-    def others_left(self) -> bool: ...
+    def has_candidates_left(self) -> bool: ...
     @abstractmethod
     def attempt_failed(self, attempt: "Attempt", failure: Failure) -> None: ...
     @abstractmethod
@@ -76,42 +76,43 @@ class AttemptOwner(ABC):
     @abstractmethod
     def shorten_deadline(self, attempt: "Attempt", due_s: float) -> None: ...
     @abstractmethod
-    def count_buffered(self, count: int) -> None: ...
+    def count_answer_bytes(self, count: int) -> None: ...
     @abstractmethod
     def timeout_reason(self) -> str: ...
 
 
 class Attempt(Receiver):
-    """See the module. `ordinal` counts from 1; `reserved` is its share of limits and budgets."""
+    """See the module. `ordinal` counts from 1; `reserved` is the worst case that was reserved for it
+    from limits and budgets."""
 
     # Class attributes: most attempts change few of them, so instances stay small.
     status = 0
     stream: Stream | None = None
     first_content_us = 0
-    committed = False
-    over = False
+    has_content = False  # a stream's content has come: no other candidate is attempted from here on
+    over = False  # its usage record is written
     failed = False
     charged = 0
     is_estimated = False  # because the cloud reported no usage
     _tokens = 0
-    _answer = b""
-    _reported: Units | None = None
+    _answer = b""  # a whole answer, until its usage is recorded
+    _reported_units: Units | None = None
     sent = False
     _upstream: UpstreamConnection | None = None
-    _upstream_id = b""
-    _working: asyncio.Task[None] | None = None
-    _pieces: list[bytes] | None = None
-    _collected = 0
+    _upstream_id = b""  # the cloud's own identifier of the request
+    _task: asyncio.Task[None] | None = None  # that connects, or renews the credential
+    _buffered: list[bytes] | None = None
+    _buffered_bytes = 0
     _is_error = False
-    _encoded = False
-    _reconnected = False
-    _renewed = False
-    # The resource that it made, if the usage comes with that resource's end.
+    _is_encoded = False
+    _has_reconnected = False
+    _has_renewed = False
+    # The resource that the answer made, if its usage is known only at the resource's end.
     pending_resource: Issued | None = None
-    _presented: HeadWriter | None = None
+    _sent_head_writer: HeadWriter | None = None
 
     def __init__(
-        self, owner: AttemptOwner, candidate: Candidate, ordinal: int, reserved: Reserved
+        self, owner: AttemptOwner, candidate: Candidate, ordinal: int, reserved: WorstCase
     ) -> None:
         self._owner = owner
         self.candidate = candidate
@@ -126,6 +127,7 @@ class Attempt(Receiver):
     # -- toward the cloud
 
     def begin(self) -> None:
+        """Write the intent and send the request, at once or when a connection is open."""
         try:
             self._begin()
         except Exception as error:
@@ -166,7 +168,7 @@ class Attempt(Receiver):
             self._connect()
 
     def _connect(self) -> None:
-        self._working = self._owner.shared.loop.create_task(
+        self._task = self._owner.shared.loop.create_task(
             self._connect_and_send(self.candidate.target)
         )
 
@@ -174,7 +176,7 @@ class Attempt(Receiver):
         try:
             upstream = await target.endpoint.connect()
         except (OSError, TimeoutError) as error:
-            self._working = None
+            self._task = None
             reason = (
                 "did not accept a connection in time"
                 if isinstance(error, TimeoutError)
@@ -183,13 +185,13 @@ class Attempt(Receiver):
             self._fail(Failure(reason))
             return
         except Exception as error:
-            self._working = None
+            self._task = None
             self._raised(error)
             return
-        if self._working is not asyncio.current_task():
+        if self._task is not asyncio.current_task():
             target.endpoint.keep(upstream)  # cancelled in the very moment in which it succeeded
             return
-        self._working = None
+        self._task = None
         try:
             self._send(upstream)
         except Exception as error:
@@ -207,8 +209,8 @@ class Attempt(Receiver):
         body = request.operation.splice(
             request.properties, request.body, request.content_type, target.destination
         )
-        # Kept to know, after a 401, whether the refused credential was renewed meanwhile.
-        self._presented = write_head
+        # After a 401 this tells whether another request has renewed the credential meanwhile.
+        self._sent_head_writer = write_head
         call = request.call
         if target.envelope is not None:
             call, body = target.envelope(call, body, request.forwarded, request.properties.streamed)
@@ -221,7 +223,7 @@ class Attempt(Receiver):
         try:
             await self._renew(target)
         except Exception as error:
-            self._working = None
+            self._task = None
             self._raised(error)
 
     async def _renew(self, target: CallTarget) -> None:
@@ -229,12 +231,12 @@ class Attempt(Receiver):
         was refused."""
         assert target.renew is not None
         # If another request renewed first, the present credential is not the one that was refused.
-        renewed = target.write_head is not self._presented or await target.renew()
-        if self._working is not asyncio.current_task():
+        renewed = target.write_head is not self._sent_head_writer or await target.renew()
+        if self._task is not asyncio.current_task():
             return
-        self._working = None
+        self._task = None
         if renewed:
-            self.status, self._is_error, self._pieces, self._collected = 0, False, None, 0
+            self.status, self._is_error, self._buffered, self._buffered_bytes = 0, False, None, 0
             self._owner.set_deadline(self)
             self._connect()
         else:
@@ -259,15 +261,15 @@ class Attempt(Receiver):
         if not self.status and self._head_received(upstream):
             self._stream_received(data, complete)
         # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
-        elif self._encoded:
+        elif self._is_encoded:
             self.cancel()
             self._fail(Failure("answered in an encoding that nobody asked for", self.status))
         elif not complete:
-            self._collect(data)
-        elif self._pieces is None:
+            self._buffer_answer(data)
+        elif self._buffered is None:
             self._whole(data)
         else:
-            self._whole(b"".join((*self._pieces, data)))
+            self._whole(b"".join((*self._buffered, data)))
 
     def _head_received(self, upstream: UpstreamConnection) -> bool:
         """Read status and headers; return whether an event stream to pass on follows them."""
@@ -276,7 +278,7 @@ class Attempt(Receiver):
         self.head, self.limits = upstream.head, upstream.limits
         if upstream.is_encoded:
             # Nobody asked for it, and what cannot be read cannot be metered.
-            self._encoded = True
+            self._is_encoded = True
         elif status == 200:
             if upstream.is_event_stream:
                 request = self._owner.request
@@ -290,17 +292,17 @@ class Attempt(Receiver):
             self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
         return False
 
-    def _collect(self, data: bytes) -> None:
-        if self._pieces is None:
-            self._pieces = []
-        self._pieces.append(data)
-        self._collected += len(data)
-        self._owner.count_buffered(len(data))
+    def _buffer_answer(self, data: bytes) -> None:
+        if self._buffered is None:
+            self._buffered = []
+        self._buffered.append(data)
+        self._buffered_bytes += len(data)
+        self._owner.count_answer_bytes(len(data))
         limit = _ERROR_BYTES_MAX if self._is_error else self._owner.shared.limits.answer_bytes
-        if self._collected > limit:
+        if self._buffered_bytes > limit:
             self.cancel()
             if self._is_error:
-                self._refused(b"".join(self._pieces), is_whole=False)
+                self._refused(b"".join(self._buffered), is_whole=False)
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
@@ -316,7 +318,7 @@ class Attempt(Receiver):
         """Return whether a body is an answer, as its status says. Keep the usage that it reports,
         because reading it is most of the work."""
         operation = self._owner.request.operation
-        units = self._reported = operation.units_in(body)
+        units = self._reported_units = operation.units_in(body)
         return (bool(units) and body.find(b'"error"') < 0) or operation.is_answer(body)
 
     def _answered(self, body: bytes) -> None:
@@ -336,9 +338,13 @@ class Attempt(Receiver):
             self._answered(shown if shape is None else shape(self.status, shown))
             return
         target = self.candidate.target
-        if self.status in target.refuses_with and target.renew is not None and not self._renewed:
-            self._renewed = True
-            self._working = self._owner.shared.loop.create_task(self._renew_and_send(target))
+        if (
+            self.status in target.refuses_with
+            and target.renew is not None
+            and not self._has_renewed
+        ):
+            self._has_renewed = True
+            self._task = self._owner.shared.loop.create_task(self._renew_and_send(target))
             return
         self._fail(failure or Failure(f"answered {self.status}", self.status))
 
@@ -354,9 +360,9 @@ class Attempt(Receiver):
             self._stream_failed(str(error))
             return
         # Until content has come, a failure sends the request to another candidate.
-        if stream.committed:
-            if not self.committed:
-                self.committed = True
+        if stream.has_content:
+            if not self.has_content:
+                self.has_content = True
                 self.first_content_us = self.age_us()
                 self.candidate.target.health.succeeded()
             # After the last event only the connection has to end; else the next event is awaited.
@@ -384,10 +390,10 @@ class Attempt(Receiver):
     def _is_whole(self) -> bool:
         """Return whether a stream's last event has come: bytes after it would add nothing."""
         stream = self.stream
-        return stream is not None and stream.done and stream.committed and not stream.failed
+        return stream is not None and stream.done and stream.has_content and not stream.failed
 
     def _stream_failed(self, reason: str) -> None:
-        if self.committed:
+        if self.has_content:
             self._owner.stream_broke(self, reason)
         else:
             self._fail(Failure(reason, self.status))
@@ -402,13 +408,13 @@ class Attempt(Receiver):
         self._upstream = None
         if self._is_whole:
             self._owner.stream_ended(self)
-        elif self.committed:
+        elif self.has_content:
             self._owner.stream_broke(self, reason)
         elif self._is_error:
-            self._refused(b"".join(self._pieces or ()), is_whole=False)
+            self._refused(b"".join(self._buffered or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The connection died while it was idle: send the same attempt on a fresh connection.
-            self._reconnected = True
+            self._has_reconnected = True
             self._connect()
         else:
             self._fail(Failure(reason, self.status))
@@ -417,7 +423,11 @@ class Attempt(Receiver):
         """Return whether to send again on a fresh connection: only if no other candidate is left,
         because the cloud may have worked on the lost request."""
         stale_us = self._owner.shared.limits.stale_s * 1e6
-        return not self._reconnected and self.age_us() < stale_us and not self._owner.others_left
+        return (
+            not self._has_reconnected
+            and self.age_us() < stale_us
+            and not self._owner.has_candidates_left
+        )
 
     def time_out(self) -> None:
         """End the attempt, because `due_s` has passed."""
@@ -429,11 +439,11 @@ class Attempt(Receiver):
     def _time_out(self) -> None:
         self.cancel()
         if self._is_error:
-            self._refused(b"".join(self._pieces or ()), is_whole=False)
+            self._refused(b"".join(self._buffered or ()), is_whole=False)
         # The last event has come; only the end of the connection was waited for.
         elif self._is_whole:
             self._owner.stream_ended(self)
-        elif self.committed:
+        elif self.has_content:
             self._owner.stream_broke(self, self._owner.timeout_reason())
         else:
             self._fail(Failure("did not answer in time", self.status))
@@ -457,19 +467,19 @@ class Attempt(Receiver):
         self.candidate.target.health.cancelled()
         self._owner.attempt_raised(self, error)
 
-    def end_unrecorded(self) -> None:
+    def end_without_record(self) -> None:
         """Release the attempt's reservation without a record, if even the record raised."""
         if self.over:
             return
         self.over = True
-        where, reserved, allowance = (
+        target, reserved, allowance = (
             self.candidate.target,
             self.reserved,
             self._owner.customer.allowance,
         )
         if allowance is not None:
             allowance.end_reservation(
-                where.cloud, where.product, reserved.picodollars, 0, reserved.tokens, 0
+                target.cloud, target.product, reserved.picodollars, 0, reserved.tokens, 0
             )
 
     def cancel(self) -> None:
@@ -477,9 +487,9 @@ class Attempt(Receiver):
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
-        working, self._working = self._working, None
-        if working is not None:
-            working.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
     def pause(self) -> None:
         if self._upstream is not None:
@@ -493,30 +503,30 @@ class Attempt(Receiver):
         """Return the microseconds since the attempt began."""
         return (monotonic_ns() - self._begin_ns) // 1000
 
-    # -- its end in the journal
+    # -- the usage record: each of these writes it, and ends the reservation
 
     def record_units(self, units: Units, status: Status = Status.COMPLETE) -> None:
         """Record the units that the cloud reported, and their charge."""
-        self.record(status, self.status, units)
+        self.record_end(status, self.status, units)
 
     def record_estimate(self, status: Status, output_tokens: int) -> None:
-        """Record an estimate, where the cloud did not report usage."""
+        """Record an estimate of the usage, because the cloud did not report it."""
         request = self._owner.request
         if not request.operation.metered:
-            self.record(status, self.status)
+            self.record_end(status, self.status)
             return
         self.is_estimated = True
-        self.record(status, self.status, self._estimated(output_tokens))
+        self.record_end(status, self.status, self._estimate(output_tokens))
 
-    def record_answer(self, body: bytes) -> None:
+    def record_usage_of_answer(self, body: bytes) -> None:
         """Record the usage of a whole answer: as reported, or estimated by its length."""
-        operation, units = self._owner.request.operation, self._reported
+        operation, units = self._owner.request.operation, self._reported_units
         if units is not None:
             self.record_units(units)
         else:
             self.record_estimate(Status.ESTIMATED, operation.tokens_in(len(body)))
 
-    def record_stream(self) -> None:
+    def record_usage_of_stream(self) -> None:
         """Record the usage of a stream that is complete."""
         self.record_units(*self.units_of_stream())
 
@@ -527,79 +537,88 @@ class Attempt(Receiver):
         if stream.units is not None:
             return stream.units, Status.COMPLETE
         self.is_estimated = True
-        return self._estimated(stream.events), Status.ESTIMATED
+        return self._estimate(stream.events), Status.ESTIMATED
 
-    def _estimated(self, output_tokens: int) -> Units:
-        """Estimate usage that was not reported: at most the reservation."""
+    def _estimate(self, output_tokens: int) -> Units:
+        """Return an estimate of usage that was not reported: at most the worst case."""
         request, reserved = self._owner.request, self.reserved
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
         estimate = request.operation.estimate(request.text_bytes, output_tokens)
         if request.operation.costs_nothing:
             return estimate
-        most = {_INPUT: reserved.tokens - reserved.output_tokens, _OUTPUT: reserved.output_tokens}
+        most = {
+            _INPUT: reserved.tokens - reserved.output_tokens,
+            _OUTPUT: reserved.output_tokens,
+        }
         return tuple([(unit, min(count, most[unit])) for unit, count in estimate])
 
-    def record_until_now(self) -> None:
+    def record_usage_until_now(self) -> None:
         """Record the usage until the answer broke off: as reported, or estimated by the events that
         were passed on. A request that was never sent used nothing, and a response that runs on at
         the cloud is metered at its end."""
         stream = self.stream
         units = stream.units if stream is not None else None
         if self.pending_resource is not None or not self._owner.request.operation.metered:
-            self.record(Status.INTERRUPTED, self.status)
+            self.record_end(Status.INTERRUPTED, self.status)
         elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
         elif self.sent:
             self.record_estimate(
                 Status.INTERRUPTED_ESTIMATED,
-                stream.events if stream is not None and self.committed else 0,
+                stream.events if stream is not None and self.has_content else 0,
             )
         else:
-            self.record(Status.FAILED, 0)
+            self.record_end(Status.FAILED, 0)
 
-    def record(self, status: Status, http_status: int, units: Units = ()) -> None:
-        """Write the end of the attempt to the journal, exactly once."""
+    def record_end(self, status: Status, http_status: int, units: Units = ()) -> None:
+        """Write the usage record to the journal, exactly once, and end the reservation with its
+        charge."""
         owner, customer = self._owner, self._owner.customer
         charge = self._append(status, http_status, units, customer.label)
         if customer.allowance is None:
             return
-        where, reserved = self.candidate.target, self.reserved
+        target, reserved = self.candidate.target, self.reserved
         # The resource runs on: its end brings the charge, and until then the reservation stays.
         if self.pending_resource is not None:
-            lasts = self.pending_resource.hold is not None
-            held = Reservation(
+            outlives_process = self.pending_resource.hold is not None
+            reservation = Reservation(
                 customer.allowance,
-                where.cloud,
-                where.product,
+                target.cloud,
+                target.product,
                 reserved.picodollars,
                 reserved.tokens,
-                lasts,
+                outlives_process,
             )
-            owner.shared.holds.keep(self.pending_resource.identifier, held)
+            owner.shared.holds.keep(self.pending_resource.identifier, reservation)
             return
         customer.allowance.end_reservation(
-            where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens
+            target.cloud,
+            target.product,
+            reserved.picodollars,
+            charge,
+            reserved.tokens,
+            self._tokens,
         )
 
-    def record_end(self, issued: Issued, units: Units, status: Status) -> None:
-        """Write the end of the attempt to the journal, with the usage of the pending resource whose
-        end it saw: metered for the key that made the resource."""
+    def record_resource_end(self, issued: Issued, units: Units, status: Status) -> None:
+        """Write the usage record to the journal, with the usage of a pending resource whose end this
+        attempt has seen: metered for the key that made the resource."""
         owner, customer = self._owner, self._owner.customer
-        shared, where, reserved = owner.shared, self.candidate.target, self.reserved
+        shared, target, reserved = owner.shared, self.candidate.target, self.reserved
         charge = self._append(status, self.status, units, shared.spool.label(issued.buyer))
         # A batch's tokens are not of the minute in which it ends.
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
-        # A reservation of another process, before a restart, is booked to the account that asks
-        # now: it is spent all the same.
-        booked = self.pending_resource is None and shared.holds.end_reservation(
+        # If no reservation is kept for the resource, because it was made before a restart, the charge
+        # counts against the key of this request: it is spent all the same.
+        is_booked = self.pending_resource is None and shared.holds.end_reservation(
             issued.identifier, charge, tokens
         )
-        own_charge, own_tokens = (0, 0) if booked else (charge, tokens)
+        own_charge, own_tokens = (0, 0) if is_booked else (charge, tokens)
         if customer.allowance is not None:
             customer.allowance.end_reservation(
-                where.cloud,
-                where.product,
+                target.cloud,
+                target.product,
                 reserved.picodollars,
                 own_charge,
                 reserved.tokens,
@@ -607,7 +626,7 @@ class Attempt(Receiver):
             )
 
     def _append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
-        """Append the usage record to the journal; return its charge in picodollars."""
+        """Append the usage record, which ends the attempt; return its charge in picodollars."""
         assert not self.over, "an attempt ends once"
         owner, candidate = self._owner, self.candidate
         shared, target = owner.shared, candidate.target
@@ -615,11 +634,11 @@ class Attempt(Receiver):
         deployment, ruling = target.label, candidate.ruling
         # The charge: by the plain price, or as the tier that the cloud reports.
         charge = tokens = 0
-        marked: tuple[tuple[int, int], ...] = units
+        recorded_units: tuple[tuple[int, int], ...] = units
         if units:
             tokens = tokens_of(units)
             if target.has_varying_prices or owner.request.needs.tier:
-                charge, marked = self._as_served(units)
+                charge, recorded_units = self._charge_as_served(units)
             else:
                 charge = target.charge(units)
             if status is Status.COMPLETE:
@@ -628,9 +647,13 @@ class Attempt(Receiver):
         # The target learns its pace, and how far its quota was misjudged.
         if target.is_watched:
             first_us = self.first_content_us or duration_us
-            guessed = len(owner.request.body) // BYTES_PER_TOKEN
+            estimated_tokens = len(owner.request.body) // BYTES_PER_TOKEN
             target.observe(
-                self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s
+                self.stream is not None,
+                status,
+                first_us,
+                tokens - estimated_tokens,
+                shared.wheel.now_s,
             )
         # The record, and with it the end of the attempt.
         shared.spool.append(
@@ -650,7 +673,7 @@ class Attempt(Receiver):
                 duration_us=duration_us,
                 first_content_us=self.first_content_us or duration_us,
                 charge_picodollars=charge,
-                units=marked,
+                units=recorded_units,
                 upstream_id=self._upstream_id,
             ),
             buyer,
@@ -661,7 +684,7 @@ class Attempt(Receiver):
         self.units, self.charged, self._answer = units, charge, b""
         return charge
 
-    def _as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
+    def _charge_as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
         """Return the charge of a report, and the report with the tier that the cloud reports: not
         always the tier that the client asked for."""
         owner, target, tier = self._owner, self.candidate.target, ""

@@ -1,18 +1,18 @@
 """Reservations that outlive their answer: a response in the background has cost nothing yet, and
-may cost all.
+may still cost its whole worst case.
 
-Of responses, in this process's memory only. Where it is lost with the process, the slices that it
-was reserved from come back with the process's leases, and what was used is known from the journal.
-Where another worker meters the end, it books the charge to its own slices, and this one lets go of
-the reservation some seconds later, when the lease server has heard of the charge.
+The reservation of a response is kept in this process's memory only. If the process dies, the slices
+that it was reserved from come back with the process's leases, and the journal tells the usage. If
+another worker meters the end, that worker charges its own slices, and this process drops the
+reservation some seconds later, when the lease server has heard of the charge.
 
-A batch runs for a day, so what is reserved for it outlives the process: of each budget it gets a
-lease of its own, which ends with what the batch came to, whoever sees that.
+A batch runs for a day, so its reservation outlives the process: the reservation gets a lease of its
+own of each budget, a hold, which ends with the charge of the batch, whichever process meters it.
 
-    reserved (from this process's slices) ──▶ kept (leases of its own) ──▶ ended (what it came to) ──▶ gone
+    reserved (from this process's slices) ──▶ kept (leases of its own) ──▶ ended (charge) ──▶ gone
 
-Each step is in the file of identifiers before it counts on the lease server having heard of it;
-what the lease server did not hear is said again, which grants nothing twice.
+Each step is in the file of identifiers before the lease server hears of it. A step that the lease
+server did not hear is reported again, which grants nothing twice.
 """
 
 import asyncio
@@ -36,18 +36,19 @@ _LOOKED_AT_MAX: Final = 64
 
 
 class Reservation(NamedTuple):
-    """An amount reserved from an allowance for a cloud and product. `lasts`: see the module."""
+    """An amount reserved from an allowance for a cloud and product. `outlives_process`: it is to
+    become a hold, as a batch's does."""
 
     allowance: KeyAllowance
     cloud: str
     product: str
     picodollars: int
     tokens: int
-    lasts: bool = False
+    outlives_process: bool = False
 
 
 class Holds:
-    """Reservations by the identifier of what is pending."""
+    """Reservations by the identifier of the pending resource."""
 
     def __init__(
         self, loop: AbstractEventLoop, allowances: Allowances, issued: IssuedIndex
@@ -55,27 +56,33 @@ class Holds:
         self._loop = loop
         self._allowances = allowances
         self._issued = issued
-        self._held: dict[str, Reservation] = {}
-        self._working: Task[None] | None = None
+        self._reservations: dict[str, Reservation] = {}
+        self._task: Task[None] | None = None
         self._again_s: dict[tuple[str, bool], float] = {}
-        # When it was seen first that nothing is pending any more of what is held here.
+        # When a resource with a reservation here was first seen not to be pending any more.
         self._ended_s: dict[str, float] = {}
-        # Responses whose stream a client of this process still reads: their end comes by itself.
-        self.attended: set[str] = set()
+        # Responses whose stream a client of this process still reads, which brings their end.
+        self.ids_read_by_clients: set[str] = set()
 
-    def keep(self, identifier: str, held: Reservation) -> None:
-        self.drop(identifier)  # a cloud that names two things alike
-        self._held[identifier] = held
+    def keep(self, identifier: str, reservation: Reservation) -> None:
+        """Keep the reservation of a resource until the resource ends."""
+        self.drop(identifier)  # a cloud may have given two resources one identifier
+        self._reservations[identifier] = reservation
 
     def end_reservation(self, identifier: str, charged: int, tokens: int) -> bool:
         """End the reservation of a pending resource with its charge (picodollars) and tokens. Return
         False if nothing is reserved for it."""
-        held = self._held.pop(identifier, None)
-        if held is not None:
-            held.allowance.end_reservation(
-                held.cloud, held.product, held.picodollars, charged, held.tokens, tokens
+        reservation = self._reservations.pop(identifier, None)
+        if reservation is not None:
+            reservation.allowance.end_reservation(
+                reservation.cloud,
+                reservation.product,
+                reservation.picodollars,
+                charged,
+                reservation.tokens,
+                tokens,
             )
-            if held.lasts:
+            if reservation.outlives_process:
                 # Booked here; should the lease server have heard of it after all, it has come to
                 # nothing there.
                 self._issued.hold_ended(identifier, 0)
@@ -86,33 +93,38 @@ class Holds:
         return True
 
     def drop(self, identifier: str) -> None:
-        """This process need not see to it."""
-        held = self._held.pop(identifier, None)
-        if held is not None:
-            held.allowance.end_reservation(
-                held.cloud, held.product, held.picodollars, 0, held.tokens, 0
+        """End a reservation without a charge: this process need not keep it."""
+        reservation = self._reservations.pop(identifier, None)
+        if reservation is not None:
+            reservation.allowance.end_reservation(
+                reservation.cloud,
+                reservation.product,
+                reservation.picodollars,
+                0,
+                reservation.tokens,
+                0,
             )
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._reservations)
 
     @property
-    def working(self) -> bool:
-        """Return whether something is being told to the lease server now."""
-        return self._working is not None and not self._working.done()
+    def is_working(self) -> bool:
+        """Return whether a report to the lease server is under way."""
+        return self._task is not None and not self._task.done()
 
-    # -- what lasts
+    # -- reservations that outlive the process
 
     def look(self, now_s: float) -> None:
         """Report to the lease server what it has not heard yet; to be called once a second or
         so."""
-        if not self.working:
-            self._working = self._loop.create_task(self._see_to(now_s))
+        if not self.is_working:
+            self._task = self._loop.create_task(self._see_to(now_s))
 
     async def close(self) -> None:
-        """Before the process's slices are returned: what lasts must not be among them."""
-        if self._working is not None:
-            await self._working
+        """Turn reservations into holds before the process returns its slices."""
+        if self._task is not None:
+            await self._task
         # Steps that cannot be reported in time are reported at the next start.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
@@ -130,38 +142,42 @@ class Holds:
                 self._again_s[step] = now_s + _AGAIN_S
 
     def _drop_ended_elsewhere(self, now_s: float) -> None:
-        """Let go of reservations whose end another worker metered; some are looked at each time, in
-        turn."""
-        looked_at = list(self._held)[:_LOOKED_AT_MAX]
+        """Drop reservations of resources whose end another worker metered. Each call looks at some
+        of them, in turn."""
+        looked_at = list(self._reservations)[:_LOOKED_AT_MAX]
         pending = self._issued.still_pending(looked_at) if looked_at else set()
         for identifier in looked_at:
             # To the end of the order, so that all are looked at in turn.
-            self._held[identifier] = self._held.pop(identifier)
+            self._reservations[identifier] = self._reservations.pop(identifier)
             if identifier in pending:
                 self._ended_s.pop(identifier, None)
             elif now_s - self._ended_s.setdefault(identifier, now_s) >= _ENDED_ELSEWHERE_S:
                 self.drop(identifier)
-        self._ended_s = {name: s for name, s in self._ended_s.items() if name in self._held}
+        self._ended_s = {name: s for name, s in self._ended_s.items() if name in self._reservations}
 
     async def _transfer_all(self) -> None:
-        for identifier in [identifier for identifier, held in self._held.items() if held.lasts]:
+        for identifier in [
+            identifier
+            for identifier, reservation in self._reservations.items()
+            if reservation.outlives_process
+        ]:
             await self._transfer(identifier)
 
     async def _transfer(self, identifier: str) -> None:
         """Transfer a reservation of this process to leases of its own."""
-        held = self._held.get(identifier)
-        if held is None:
+        reservation = self._reservations.get(identifier)
+        if reservation is None:
             return
-        slices = held.allowance.slices(held.cloud, held.product)
+        slices = reservation.allowance.slices(reservation.cloud, reservation.product)
         await self._allowances.quiet(slices)
-        if self._held.pop(identifier, None) is None:
+        if self._reservations.pop(identifier, None) is None:
             return  # the batch has ended meanwhile
         if await self._allowances.transfer(
-            slices, held.picodollars, _holder(identifier), int(time())
+            slices, reservation.picodollars, _holder(identifier), int(time())
         ):
             self._issued.hold_kept(identifier)
         else:
-            self._held[identifier] = held
+            self._reservations[identifier] = reservation
 
     async def _report(self, hold: Hold) -> bool:
         """Report a hold; return whether the lease server heard it."""
@@ -179,5 +195,5 @@ class Holds:
 
 
 def _holder(identifier: str) -> str:
-    """The name under which its leases are held."""
+    """Return the name of the holder of a hold's leases."""
     return blake2b(identifier.encode(), digest_size=8).hexdigest()

@@ -107,7 +107,7 @@ class InFlight:
 
     # -- bytes
 
-    def hold(self, use: Use, count: int, own: int, limits: Limits) -> None:
+    def count_body(self, use: Use, count: int, own: int, limits: Limits) -> None:
         """Count bytes of a body, of which `own` are counted already. Raises Refused, unless the
         body is alone: a large one would wait in vain for more room than there is."""
         limit = limits.bytes_in_flight_per_key

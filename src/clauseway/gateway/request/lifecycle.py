@@ -13,7 +13,7 @@ From there this file is the walk, section by section:
                 other cloud is tried: the client gets the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
                 the gateway's index. Most answers issue none
-    finish      the answer's bytes are put together; the last are held until the usage record is
+    finish      the answer's bytes are put together; the last of them wait until the usage record is
                 durable in the journal
     over        the client has its answer, or has left
 
@@ -39,11 +39,11 @@ from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.issued import Issued, OnWritten
 from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
-from clauseway.gateway.request.resources import End, Resources
+from clauseway.gateway.request.resources import ResourceEnd, Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
 from clauseway.gateway.routing.routing_tables import Customer
-from clauseway.gateway.routing.targets import CallTarget, Reserved
+from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
@@ -68,7 +68,7 @@ from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
 
 FOREVER_S: Final = 1e12  # finite, because the timer wheel counts in ticks
-_NOTHING: Final = Reserved(0, 0, 0)
+_NOTHING: Final = WorstCase(0, 0, 0)
 _SLOWER: Final = "was slower and called off"
 
 
@@ -116,8 +116,8 @@ class Lifecycle(AttemptOwner):
     # When the timer wheel calls, and the slot in which the request waits there.
     due_s = 0.0
     slot_s = 0.0
-    # The running admission, preparation or budget growth.
-    _preparing: asyncio.Task[None] | None = None
+    # The task that the next attempt waits for: an admission, a preparation or a larger budget slice.
+    _task: asyncio.Task[None] | None = None
     # The shortage of the request limit when the request came; None if it was admitted.
     shortage: Shortage | None = None
     # Choosing.
@@ -131,8 +131,8 @@ class Lifecycle(AttemptOwner):
     _hedge_due_s = FOREVER_S
     _failure_head: list[bytes] | None = None  # the headers of the latest failure
     # Answering.
-    _streaming = False  # content of a stream was sent, or waits until its identifier is durable
-    _held_events: list[bytes] | None = None  # until the row of their response is durable
+    _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
+    _waiting_events: list[bytes] | None = None  # until the row of their response is durable
     _status = 0
     _message = ""
     # The answer is decided, or nobody waits for one: the index or the journal alone may be awaited.
@@ -140,10 +140,10 @@ class Lifecycle(AttemptOwner):
     _last_bytes = b""
     _over = False
     _unattended = False  # nobody waits for the answer; it is read for its usage
-    # `bytes_held` are the bytes of the request's body and of an answer buffered whole. They count
+    # `bytes_in_flight` are the bytes of the request's body and of an answer buffered whole. They count
     # in `in_flight_use`, the use of this process by the request's key, until the request is over.
     in_flight_use: Use | None = None
-    bytes_held = 0
+    bytes_in_flight = 0
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class Lifecycle(AttemptOwner):
         self._candidates = selection.candidates
         self._skipped = selection.skipped
         # The attempts that failed, or lost to their rival under a hedge, as they ended.
-        self._tried: tuple[FailedAttempt, ...] = ()
+        self._ended_attempts: tuple[FailedAttempt, ...] = ()
         self._resources = resources
         self._preparation = preparation
 
@@ -177,10 +177,10 @@ class Lifecycle(AttemptOwner):
     @property
     def has_sent_bytes(self) -> bool:
         """Return whether a part of the answer was sent and more will follow."""
-        return self._streaming and self._held_events is None
+        return self._stream_begun and self._waiting_events is None
 
     @property
-    def others_left(self) -> bool:
+    def has_candidates_left(self) -> bool:
         """Return whether another candidate could be asked."""
         return self._next_index < len(self._candidates)
 
@@ -199,7 +199,7 @@ class Lifecycle(AttemptOwner):
             self._hedge_due_s = now_s + self.request.hedge_s
         if shared.spool.full is not None:
             # A cloud is never asked for usage that could not be recorded.
-            shared.spool.wait(_RoomWaiter(self))
+            shared.spool.wait_for_room(_RoomWaiter(self))
             self._set_due(FOREVER_S)
             return
         self._prepare_or_attempt()
@@ -210,8 +210,9 @@ class Lifecycle(AttemptOwner):
         self.shared.unattended.add(self)
         self.start()
 
-    def journal_wait_ended(self, error: OSError | None) -> None:
-        """Go on: the journal has room again, or, with an error, the wait took too long."""
+    def room_wait_ended(self, error: OSError | None) -> None:
+        """Go on, because the journal has room again; with an error, refuse, because the wait took
+        too long."""
         if self._over:
             return
         if error is None:
@@ -225,14 +226,16 @@ class Lifecycle(AttemptOwner):
             self._answer_unwritten(error)
 
     def _prepare_or_attempt(self) -> None:
+        """Begin what the request needs first: a larger share of a limit, its preparation, or its
+        first attempt."""
         shortage, self.shortage = self.shortage, None
         if shortage is not None:
-            self._preparing = self.shared.loop.create_task(self._admit(shortage))
+            self._task = self.shared.loop.create_task(self._admit(shortage))
             self._set_due(self._deadline_s)
             return
         preparation, self._preparation = self._preparation, None
         if preparation is not None:
-            self._preparing = self.shared.loop.create_task(self._prepare(preparation))
+            self._task = self.shared.loop.create_task(self._prepare(preparation))
             self._set_due(self._deadline_s)
             return
         try:
@@ -243,7 +246,7 @@ class Lifecycle(AttemptOwner):
     # -- prepare
 
     async def _admit(self, shortage: Shortage | None) -> None:
-        """Request larger shares of the exhausted limits until the request is admitted or no larger
+        """Ask for larger shares of the exhausted limits until the request is admitted or no larger
         share is granted."""
         allowance = self.customer.allowance
         assert allowance is not None, "a limit was short"
@@ -254,34 +257,36 @@ class Lifecycle(AttemptOwner):
             # The client left, or the deadline came, while the lease server was asked.
             if self._decided:
                 return
-            self._preparing = None
+            self._task = None
             if shortage is None:
                 self._prepare_or_attempt()
             else:
                 limit_lines = allowance.rate_limit_headers(self.shared.wheel.now_s)
                 self._answer_shortage(shortage, limit_lines)
         except Exception as error:
-            self._preparing = None
+            self._task = None
             self.end_with_own_fault(error)
 
     async def _prepare(self, preparation: Preparation) -> None:
+        """Run the preparation, and go on with its result."""
         try:
             prepared = await preparation.prepare(self._is_over)
             if prepared is not None and not self._decided:
-                self._preparing = None
+                self._task = None
                 self._go_on_with(prepared)
         except Refused as refused:
             if not self._decided:
-                self._preparing = None
+                self._task = None
                 self._refuse(refused)
         except Exception as error:
-            self._preparing = None
+            self._task = None
             self.end_with_own_fault(error)
 
     def _is_over(self) -> bool:
         return self._over
 
     def _go_on_with(self, prepared: Prepared) -> None:
+        """Attempt the candidates that the preparation selected, or answer with its answer."""
         request = prepared.request
         if request is None:
             self._answer(200, response(200, prepared.answer, self._header_lines()))
@@ -307,6 +312,7 @@ class Lifecycle(AttemptOwner):
     # -- choose
 
     def _attempt_next_or_refuse(self) -> None:
+        """Attempt the next candidate; if there is none, answer so."""
         if not self._attempt_next():
             self._answer_none_left()
 
@@ -320,12 +326,12 @@ class Lifecycle(AttemptOwner):
             self._next_index += 1
             target = candidate.target
             if target.write_head is None:
-                # logged already; the installation's administrator has to fix it
+                # Logged already; the installation's administrator has to fix it.
                 self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s, self.customer.label):
                 self._skip(candidate, target.health.why)
-                # A cloud that said when to come again would refuse until then. Any other may have
-                # recovered: better than no answer.
+                # A cloud that named a time would refuse until then. Any other may have recovered: its
+                # deployment is a last resort, better than no answer.
                 if target.health.asked_for_pause and target.health.named_duration:
                     self._busy_until_s = min(self._busy_until_s or FOREVER_S, target.health.until_s)
                 else:
@@ -335,14 +341,15 @@ class Lifecycle(AttemptOwner):
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_at(candidate):
                 return True
-        # Try a skipped candidate only if nothing has been attempted; after an attempt, answer with
+        # Attempt the last resort only if nothing else was attempted; after an attempt, answer with
         # its failure.
-        skipped, self._last_resort = self._last_resort, None
-        if skipped is None or self._tried:
+        last_resort, self._last_resort = self._last_resort, None
+        if last_resort is None or self._ended_attempts:
             return False
-        return self._attempt_at(skipped)
+        return self._attempt_at(last_resort)
 
     def _skip(self, candidate: Candidate, why: str) -> None:
+        """Note for the explanation that a candidate is skipped."""
         target = candidate.target
         self._skipped = (*self._skipped, Skipped(target.cloud, target.name, why))
 
@@ -352,20 +359,20 @@ class Lifecycle(AttemptOwner):
         """Reserve the worst case and begin the attempt, or begin to wait for a larger slice of a
         budget. Return False if a limit or budget is too small: the candidate is skipped."""
         target = candidate.target
-        reserved = self._worst_case(target)
+        worst_case = self._worst_case(target)
         allowance = self.customer.allowance
         if allowance is not None:
             shortage = allowance.reserve(
                 target.cloud,
                 target.product,
-                reserved.picodollars,
-                reserved.tokens,
+                worst_case.picodollars,
+                worst_case.tokens,
                 self.shared.wheel.now_s,
             )
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
                     # Only the first attempt waits for a larger slice; a failover or hedge moves on.
-                    self._preparing = self.shared.loop.create_task(
+                    self._task = self.shared.loop.create_task(
                         self._grow_budget(shortage, candidate)
                     )
                     self._set_due(self._deadline_s)
@@ -376,8 +383,8 @@ class Lifecycle(AttemptOwner):
         if target.quota is not None:
             target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
         is_hedge = self._attempt is not None and not self._attempt.over
-        ordinal = len(self._tried) + (2 if is_hedge else 1)
-        attempt = Attempt(self, candidate, ordinal, reserved)
+        ordinal = len(self._ended_attempts) + (2 if is_hedge else 1)
+        attempt = Attempt(self, candidate, ordinal, worst_case)
         if is_hedge:
             self._hedge = attempt
         else:
@@ -385,13 +392,13 @@ class Lifecycle(AttemptOwner):
         attempt.begin()
         return True
 
-    def _worst_case(self, target: CallTarget) -> Reserved:
+    def _worst_case(self, target: CallTarget) -> WorstCase:
         """Return the most that an attempt can use and cost; for a batch, of all its lines."""
         request, resources = self.request, self._resources
         if request.operation.costs_nothing:
             if resources is None or not resources.is_batch:
                 return _NOTHING
-            return resources.reserved_for_batch()
+            return resources.worst_case_of_batch()
         scale = target.scale
         if target.has_varying_prices:
             scale = target.scale_for(request, self.customer.buyer, self.event_ns)
@@ -399,68 +406,69 @@ class Lifecycle(AttemptOwner):
         return target.worst_case(request.properties, text_bytes, request.needs, scale)
 
     async def _grow_budget(self, shortage: Shortage, candidate: Candidate) -> None:
-        """Request larger slices of the exhausted budgets, and attempt the candidate again.
+        """Ask for larger slices of the exhausted budgets, then attempt the candidate again.
 
-        Another request may take the granted amount first: then this repeats, until the request fits
-        or no larger slice is granted.
+        Another request may take the granted amount first. Then the attempt is short again and asks
+        again, until its worst case fits or no larger slice is granted.
         """
         try:
             await self.shared.allowances.grow(shortage)
             if self._decided:
                 return
-            self._preparing = None
+            self._task = None
             if not self._attempt_at(candidate):
                 self._attempt_next_or_refuse()
         except Exception as error:
-            self._preparing = None
+            self._task = None
             self.end_with_own_fault(error)
 
-    # -- answer: callbacks of an attempt that was answered, with a refusal too
+    # -- answer: an attempt calls these when its cloud has answered, with a refusal too
 
-    def count_buffered(self, count: int) -> None:
-        """Count `count` bytes of an answer that is buffered until it is whole."""
+    def count_answer_bytes(self, count: int) -> None:
+        """Count bytes of an answer that is buffered until it is whole."""
         in_flight = self.shared.in_flight
         if self.in_flight_use is None:
             self.in_flight_use = in_flight.find(self.customer.label)
         if self.in_flight_use is not None:
-            self.bytes_held += count
+            self.bytes_in_flight += count
             in_flight.add(self.in_flight_use, count)
 
     def answered(self, attempt: Attempt, body: bytes) -> None:
-        """Record and pass on a whole answer; it may be a refusal of the request itself."""
+        """Record the usage of a whole answer, and finish with the answer. It may be a refusal of the
+        request itself."""
         self._prefer(attempt)
         self._status = status = attempt.status
-        good = 200 <= status < 300
+        is_served = 200 <= status < 300
         counts = self.shared.counts
-        (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
-        # The cloud keeps this prompt's beginning now: the next request with its cache key goes
-        # there.
-        if good and self.request.needs.cache_key:
+        (counts.served if is_served else counts.failed)[attempt.candidate.target.cloud] += 1
+        # The cloud keeps the beginning of this prompt now: the next request with the same cache key
+        # goes there.
+        if is_served and self.request.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
         if resources is not None and resources.is_about_named:
             self._answer_about_resource(resources, attempt, body)
-        elif resources is not None and good and resources.makes:
+        elif resources is not None and is_served and resources.makes:
             self._answer_and_issue(resources, attempt, body)
         else:
-            if good:
-                attempt.record_answer(body)
+            if is_served:
+                attempt.record_usage_of_answer(body)
             else:
-                attempt.record(Status.FAILED, status)
+                attempt.record_end(Status.FAILED, status)
             self._finish(self._whole_answer(attempt, body))
 
     def stream_content(self, attempt: Attempt, events: bytes) -> None:
-        """Pass events of a stream on. The first events make this attempt the one that answers."""
+        """Pass on events of a stream. With the first, the client gets its answer from this attempt."""
         client = self._client
         framed = b"%x\r\n%b\r\n" % (len(events), events) if client.chunked else events
-        if self._held_events is not None:
-            self._held_events.append(framed)
+        if self._waiting_events is not None:
+            self._waiting_events.append(framed)
             return
-        if self._streaming:
+        if self._stream_begun:
             client.write(framed)
             return
         self._prefer(attempt)
-        self._streaming = True
+        self._stream_begun = True
         if self.request.needs.cache_key:
             self._remember_cache(attempt)
         framed = self._stream_head(attempt, framed)
@@ -472,36 +480,38 @@ class Lifecycle(AttemptOwner):
         # The response runs on at the cloud: its identifier has to be durable before the client can
         # read it.
         attempt.pending_resource = resources.row(attempt, background_id, pending=True)
-        self._held_events = [framed]
-        self.shared.holds.attended.add(background_id)
-        self.shared.issued.add((attempt.pending_resource,), self._guarded(self._send_held_events))
+        self._waiting_events = [framed]
+        self.shared.holds.ids_read_by_clients.add(background_id)
+        self.shared.issued.add(
+            (attempt.pending_resource,), self._guarded(self._send_waiting_events)
+        )
 
     def stream_ended(self, attempt: Attempt) -> None:
-        """Record a stream whose last event has come, and finish."""
+        """Record the usage of a stream whose last event has come, and finish."""
         stream = attempt.stream
         assert stream is not None
         self.shared.counts.served[attempt.candidate.target.cloud] += 1
         self._status = attempt.status
         last_bytes = _last_of_stream(stream.last, self._client.chunked)
-        if not self._streaming:
-            # The whole stream was one event, which is held.
+        if not self._stream_begun:
+            # The whole stream was its last event: no content was passed on before it.
             self._prefer(attempt)
             if self.request.needs.cache_key:
                 self._remember_cache(attempt)
             last_bytes = self._stream_head(attempt, last_bytes)
         resources = self._resources
         if resources is None:
-            attempt.record_stream()
+            attempt.record_usage_of_stream()
             self._finish(last_bytes)
             return
-        end = resources.end_of_stream(attempt)
-        if end is not None:
-            self._meter_end(end, attempt, last_bytes, [])
+        resource_end = resources.resource_end_in_stream(attempt)
+        if resource_end is not None:
+            self._meter_resource_end(resource_end, attempt, last_bytes, [])
         elif resources.is_about_named:
-            attempt.record(Status.COMPLETE, attempt.status)
+            attempt.record_end(Status.COMPLETE, attempt.status)
             self._finish(last_bytes)
         else:
-            attempt.record_stream()
+            attempt.record_usage_of_stream()
             row = resources.row_of_stream(attempt, stream)
             self._finish_issuing(last_bytes, [row] if row is not None else [])
 
@@ -514,7 +524,7 @@ class Lifecycle(AttemptOwner):
         if rival is not None:
             rival.cancel()
             rival.candidate.target.health.cancelled()
-            rival.record_until_now()
+            rival.record_usage_until_now()
             self._note_failure(rival, Failure(_SLOWER, rival.status))
 
     def _rival_of(self, attempt: Attempt) -> Attempt | None:
@@ -528,21 +538,21 @@ class Lifecycle(AttemptOwner):
         target, shared = attempt.candidate.target, self.shared
         shared.tables.went_to(target, self.customer, self.request, shared.wheel.now_s)
 
-    # -- issue: answers that name resources
+    # -- issue: answers with identifiers of resources
 
-    def _send_held_events(self, outcome: bool | OSError) -> None:
+    def _send_waiting_events(self, outcome: bool | OSError) -> None:
         """Send the events that waited until the row of their response was durable."""
-        waiting, self._held_events = self._held_events, None
-        if self._over or waiting is None:
+        events, self._waiting_events = self._waiting_events, None
+        if self._over or events is None:
             return
         if isinstance(outcome, OSError):
-            self._streaming = False  # nothing was sent: the answer can still be an error
+            self._stream_begun = False  # nothing was sent: the answer can still be an error
             if self._attempt is not None:
                 self._attempt.pending_resource = None
             self._cancel_attempts()
             self._answer_unwritten(outcome)
         else:
-            self._client.write(b"".join(waiting))
+            self._client.write(b"".join(events))
 
     def _answer_and_issue(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
         """Finish with an answer that issues an identifier. If the resource is still pending, its
@@ -551,20 +561,23 @@ class Lifecycle(AttemptOwner):
         row = resources.row_of_answer(attempt, body)
         if row is not None and row.pending:
             attempt.pending_resource = row
-            attempt.record(Status.COMPLETE, attempt.status)
+            attempt.record_end(Status.COMPLETE, attempt.status)
         else:
-            attempt.record_answer(body)
+            attempt.record_usage_of_answer(body)
         self._finish_issuing(last_bytes, [row] if row is not None else [])
 
     def _answer_about_resource(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
         """Finish with an answer about the resource that the request names. If the resource has
         ended and its usage is still pending, meter that usage now."""
         status, last_bytes = attempt.status, self._whole_answer(attempt, body)
-        end, files = resources.end_of_answer(status, body), resources.files_of(status, body)
-        if end is not None:
-            self._meter_end(end, attempt, last_bytes, files)
+        resource_end, files = (
+            resources.resource_end_in_answer(status, body),
+            resources.files_of(status, body),
+        )
+        if resource_end is not None:
+            self._meter_resource_end(resource_end, attempt, last_bytes, files)
             return
-        attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
+        attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.request.operation.deletes and resources.named_resource is not None:
             self._decided = True
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
@@ -572,29 +585,31 @@ class Lifecycle(AttemptOwner):
         else:
             self._finish_issuing(last_bytes, files)
 
-    def _meter_end(
-        self, end: End, attempt: Attempt, last_bytes: bytes, files: list[Issued]
+    def _meter_resource_end(
+        self, resource_end: ResourceEnd, attempt: Attempt, last_bytes: bytes, files: list[Issued]
     ) -> None:
         """Claim the end of a pending resource and meter its usage, unless another request has
         claimed it.
 
-        The outcome of the claim is True where the end is ours to meter, False where another request
-        has it, and an error where the claim could not be written.
+        The outcome of the claim is True if this request meters the end, False if another request
+        does, and an error if the claim could not be written.
         """
-        shared, identifier = self.shared, end.resource.identifier
+        shared, identifier = self.shared, resource_end.resource.identifier
         self._decided = True
 
-        def claimed(outcome: bool | OSError) -> None:
+        def on_claimed(outcome: bool | OSError) -> None:
             if outcome is True:
-                attempt.record_end(end.resource, end.units, end.status)
-                # Marked as reported once the record is durable; see `issued` for a process that
-                # dies before that.
+                attempt.record_resource_end(
+                    resource_end.resource, resource_end.units, resource_end.status
+                )
+                # The resource is marked as reported once the record is durable; see `issued` for a
+                # process that dies before that.
                 shared.spool.wait(_MeteredMarker(shared, identifier))
             else:
-                # Not ours to meter: another request has claimed the end, where it would count
-                # twice, or the claim could not be written.
+                # Another request has claimed the end and meters it, or the claim could not be
+                # written.
                 attempt.pending_resource = None
-                attempt.record(Status.COMPLETE, attempt.status)
+                attempt.record_end(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
             if isinstance(outcome, OSError):
                 self._answer_unwritten(outcome)
@@ -602,16 +617,16 @@ class Lifecycle(AttemptOwner):
                 self._finish_issuing(last_bytes, files)
 
         request_id = str(RequestId(shared.boot, self.number))
-        shared.issued.claim(identifier, request_id, self._guarded(claimed))
+        shared.issued.claim(identifier, request_id, self._guarded(on_claimed))
 
     def _finish_issuing(self, last_bytes: bytes, rows: list[Issued]) -> None:
-        """Finish when the rows of the identifiers in the answer are durable."""
+        """Finish once the index has the identifiers in the answer: `rows` are their rows."""
         if not rows:
             self._finish(last_bytes)
             return
         self._decided = True
 
-        def written(outcome: bool | OSError) -> None:
+        def on_written(outcome: bool | OSError) -> None:
             if not isinstance(outcome, OSError):
                 self._finish(last_bytes)
                 return
@@ -619,7 +634,7 @@ class Lifecycle(AttemptOwner):
                 self.shared.holds.drop(row.identifier)
             self._answer_unwritten(outcome)
 
-        self.shared.issued.add(rows, self._guarded(written))
+        self.shared.issued.add(rows, self._guarded(on_written))
 
     def _guarded(self, step: OnWritten) -> OnWritten:
         """Wrap `step` so that an exception in it ends the request: the event loop, which calls it,
@@ -636,6 +651,7 @@ class Lifecycle(AttemptOwner):
     # -- the bytes of an answer
 
     def _whole_answer(self, attempt: Attempt, body: bytes) -> bytes:
+        """Return a whole answer with its status line and headers."""
         return self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body))
 
     def _stream_head(self, attempt: Attempt, framed: bytes) -> bytes:
@@ -649,7 +665,7 @@ class Lifecycle(AttemptOwner):
         allowance, target = self.customer.allowance, attempt.candidate.target
         # Show the customer's own limits if there are any; the cloud's limits are those of our cloud
         # account.
-        own = (
+        own_limits = (
             allowance.rate_limit_headers(self.shared.wheel.now_s, target.cloud, target.product)
             if allowance
             else b""
@@ -658,10 +674,10 @@ class Lifecycle(AttemptOwner):
             status,
             PHRASES.get(status, b"-"),
             b"".join(attempt.head),
-            own or b"".join(attempt.limits),
+            own_limits or b"".join(attempt.limits),
             attempt.candidate.headers,
             self.shared.identity_lines(self.number),
-            len(self._tried) + 1,
+            len(self._ended_attempts) + 1,
             self._client.head_lines,
             rest,
         )
@@ -671,7 +687,7 @@ class Lifecycle(AttemptOwner):
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
             self.shared.identity_lines(self.number),
-            len(self._tried),
+            len(self._ended_attempts),
             self._client.head_lines,
         )
 
@@ -687,7 +703,7 @@ class Lifecycle(AttemptOwner):
         self._finish(answer)
 
     def _finish(self, last_bytes: bytes) -> None:
-        """Hold the last bytes until every record of this request is durable."""
+        """Keep the last bytes until every record of this request is durable; `durable` sends them."""
         self._decided = True
         self._last_bytes = last_bytes
         self.shared.spool.wait(self)
@@ -703,7 +719,7 @@ class Lifecycle(AttemptOwner):
         """Say that something of this request could not be written to disk."""
         if self._over:
             return  # the client has left
-        if self._streaming:
+        if self._stream_begun:
             kind = kind_of_failure(error)
             message = "The usage journal could not be written; this answer was not recorded."
             stream = self._attempt.stream if self._attempt is not None else None
@@ -716,29 +732,30 @@ class Lifecycle(AttemptOwner):
         self._send_last(answer)
 
     def _send_last(self, last_bytes: bytes) -> None:
-        """Send the events that are still held, then these bytes, and end the request."""
+        """Send the events that still wait, then these bytes, and end the request."""
         client = self._client
-        waiting, self._held_events = self._held_events, None
-        if waiting is not None:
-            client.write(b"".join(waiting))
+        events, self._waiting_events = self._waiting_events, None
+        if events is not None:
+            client.write(b"".join(events))
         # An answer that ends by its length or its last chunk leaves the connection usable: unless
         # `connection: close` was sent, the client sends its next request there.
-        intact = client.chunked or not self._streaming
+        intact = client.chunked or not self._stream_begun
         client.write(last_bytes)
         try:
-            self._end()
+            self._release()
         finally:
             client.request_over(intact=intact)
 
-    def _end(self) -> None:
-        """Release everything that the request holds, and keep the explanation of how it ended."""
+    def _release(self) -> None:
+        """Release whatever the request has taken, and keep the explanation of how it ended. The
+        request is over."""
         self._over = True
         self._decided = True
         self._last_bytes = b""
         shared = self.shared
         shared.spool.open_requests -= 1
-        if self.bytes_held and self.in_flight_use is not None:
-            shared.in_flight.release(self.in_flight_use, self.bytes_held)
+        if self.bytes_in_flight and self.in_flight_use is not None:
+            shared.in_flight.release(self.in_flight_use, self.bytes_in_flight)
         if self._unattended:
             shared.unattended.discard(self)
             shared.wheel.forget(self)
@@ -746,7 +763,7 @@ class Lifecycle(AttemptOwner):
         # would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
         if attempt is not None and attempt.pending_resource is not None:
-            shared.holds.attended.discard(attempt.pending_resource.identifier)
+            shared.holds.ids_read_by_clients.discard(attempt.pending_resource.identifier)
         request = self.request
         answering_attempt = attempt if attempt is not None and not attempt.failed else None
         explanation = RequestExplanation(
@@ -755,7 +772,7 @@ class Lifecycle(AttemptOwner):
             operation=request.operation.name,
             model=request.model,
             skipped=self._skipped,
-            attempted=self._tried,
+            attempted=self._ended_attempts,
             candidate=answering_attempt.candidate if answering_attempt is not None else None,
             units=answering_attempt.units if answering_attempt is not None else (),
             charged=answering_attempt.charged if answering_attempt is not None else 0,
@@ -769,7 +786,7 @@ class Lifecycle(AttemptOwner):
 
     def attempt_failed(self, attempt: Attempt, failure: Failure) -> None:
         """Record the failure and go on with the rival or the next candidate."""
-        attempt.record(Status.FAILED, failure.status)
+        attempt.record_end(Status.FAILED, failure.status)
         self._note_failure(attempt, failure)
         self._failure_head = [*attempt.head, *attempt.limits]
         rival, self._hedge = self._rival_of(attempt), None
@@ -778,7 +795,7 @@ class Lifecycle(AttemptOwner):
             return
         if self._decided:
             return  # the answer is decided already; this was the losing attempt
-        if self.others_left and not self.shared.retries.take():
+        if self.has_candidates_left and not self.shared.retries.take():
             self._note_no_retries()
             self._answer_none_left()
         else:
@@ -787,7 +804,7 @@ class Lifecycle(AttemptOwner):
     def stream_broke(self, attempt: Attempt, reason: str) -> None:
         """End a stream that broke after content was sent: with an error event in the client's
         format, never as a complete stream."""
-        attempt.record_until_now()
+        attempt.record_usage_until_now()
         attempt.failed = True
         target, stream = attempt.candidate.target, attempt.stream
         assert stream is not None
@@ -800,7 +817,7 @@ class Lifecycle(AttemptOwner):
         target = attempt.candidate.target
         if failure.outcome != _SLOWER:  # the losing attempt of a hedge is no failure of its cloud
             self.shared.counts.failed[target.cloud] += 1
-        tried = FailedAttempt(
+        ended_attempt = FailedAttempt(
             cloud=target.cloud,
             deployment=target.name,
             outcome=failure.outcome,
@@ -811,7 +828,7 @@ class Lifecycle(AttemptOwner):
             charged=attempt.charged,
             is_estimated=attempt.is_estimated,
         )
-        self._tried = (*self._tried, tried)
+        self._ended_attempts = (*self._ended_attempts, ended_attempt)
 
     def _note_no_retries(self) -> None:
         why = "no retries are left: too many requests fail at present"
@@ -828,10 +845,10 @@ class Lifecycle(AttemptOwner):
         """Answer that no candidate can be asked, or that none is left."""
         shortage = self._first_shortage
         # No cloud was asked: the client's own limit is the reason.
-        if shortage is not None and not self._tried:
+        if shortage is not None and not self._ended_attempts:
             self._answer_shortage(shortage)
             return
-        statuses = {tried.status for tried in self._tried}
+        statuses = {ended_attempt.status for ended_attempt in self._ended_attempts}
         retry = retry_lines(self._failure_head or [])
         # All wait for a `Retry-After` of theirs: pass on the soonest.
         if not statuses and self._busy_until_s:
@@ -853,8 +870,8 @@ class Lifecycle(AttemptOwner):
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
         """Answer that every attempt failed, or that no candidate can be attempted now, and name
         each."""
-        prefix = "Attempted" if self._tried else "None was attempted"
-        named = "; ".join(map(str, self._tried or self._skipped))
+        prefix = "Attempted" if self._ended_attempts else "None was attempted"
+        named = "; ".join(map(str, self._ended_attempts or self._skipped))
         message = f"No cloud answered this request. {prefix}: {named}."
         if kind is UNKNOWN_MODEL:
             message = f"{self._retirement_message} {message}"
@@ -872,12 +889,12 @@ class Lifecycle(AttemptOwner):
         """Leave the request to the rival, or end it. No further cloud is asked: the exception would
         be the same there."""
         rival = self._rival_of(attempt)
-        if rival is None or self._streaming:
+        if rival is None or self._stream_begun:
             self.end_with_own_fault(error)
             return
         self.shared.report_fault(error)
         self._attempt, self._hedge = rival, None
-        self._record_raised(attempt)
+        self._record_own_fault(attempt)
 
     def end_with_own_fault(self, error: BaseException) -> None:
         """End the attempts under way and tell the client that the gateway failed."""
@@ -890,28 +907,28 @@ class Lifecycle(AttemptOwner):
                 attempt.cancel()
                 # It was called off by our fault: no failure of the cloud's.
                 attempt.candidate.target.health.cancelled()
-                self._record_raised(attempt)
+                self._record_own_fault(attempt)
         # The status has gone out with the head; only an event can still tell of the failure.
-        if self._streaming and stream is not None:
+        if self._stream_begun and stream is not None:
             event = stream.broken(INTERNAL, OWN_FAULT)
             answer = _last_of_stream(event, self._client.chunked)
         else:
             answer = error_response(INTERNAL, OWN_FAULT, headers=self._header_lines())
         self._answer(INTERNAL.status, answer, OWN_FAULT)
 
-    def _record_raised(self, attempt: Attempt) -> None:
-        """Record an attempt at which the gateway failed, if it is not recorded yet."""
+    def _record_own_fault(self, attempt: Attempt) -> None:
+        """Record the end of an attempt at which the gateway failed, if it has not ended yet."""
         attempt.failed = True
         # Explained as skipped, because the failure is not the cloud's and counts against none.
         self._skip(attempt.candidate, "the gateway itself failed at this attempt")
         try:
-            if not attempt.over and attempt.committed:
-                attempt.record_until_now()
+            if not attempt.over and attempt.has_content:
+                attempt.record_usage_until_now()
             elif not attempt.over:
-                attempt.record(Status.FAILED, attempt.status)
+                attempt.record_end(Status.FAILED, attempt.status)
         except Exception as error:
             self.shared.report_fault(error)
-            attempt.end_unrecorded()
+            attempt.end_without_record()
 
     # -- deadlines and the hedge
 
@@ -930,8 +947,8 @@ class Lifecycle(AttemptOwner):
         self._set_due(self._earliest_due_s())
 
     def _earliest_due_s(self) -> float:
-        due_s = self._deadline_s if self._streaming else min(self._deadline_s, self._hedge_due_s)
-        return min((due_s, *(attempt.due_s for attempt in self._under_way)))
+        due_s = self._deadline_s if self._stream_begun else min(self._deadline_s, self._hedge_due_s)
+        return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
 
     def _set_due(self, due_s: float) -> None:
         sooner = due_s < self.due_s
@@ -955,13 +972,13 @@ class Lifecycle(AttemptOwner):
         if self._decided:
             self.due_s = FOREVER_S
             return
-        if not self._streaming:
+        if not self._stream_begun:
             if now_s >= self._deadline_s:
                 self._end_at_deadline()
                 return
             if now_s >= self._hedge_due_s:
                 self._begin_hedge()
-        for attempt in self._under_way:
+        for attempt in self._attempts_under_way:
             if attempt.due_s <= now_s:
                 attempt.time_out()
         self.due_s = FOREVER_S if self._decided else self._earliest_due_s()
@@ -970,7 +987,12 @@ class Lifecycle(AttemptOwner):
         """Attempt another candidate beside a slow attempt, once."""
         self._hedge_due_s = FOREVER_S
         attempt = self._attempt
-        if attempt is None or attempt.over or self._hedge is not None or not self.others_left:
+        if (
+            attempt is None
+            or attempt.over
+            or self._hedge is not None
+            or not self.has_candidates_left
+        ):
             return
         if self.shared.retries.take():
             self._attempt_next()
@@ -978,15 +1000,15 @@ class Lifecycle(AttemptOwner):
             self._note_no_retries()
 
     def _end_at_deadline(self) -> None:
-        if self._preparing is not None:
-            self._preparing.cancel()
-        for attempt in self._under_way:
+        if self._task is not None:
+            self._task.cancel()
+        for attempt in self._attempts_under_way:
             attempt.cancel()
             attempt.failed = True
             attempt.candidate.target.health.failed(
                 self.shared.wheel.now_s, "did not answer in time", self.customer.label
             )
-            attempt.record(Status.FAILED, attempt.status)
+            attempt.record_end(Status.FAILED, attempt.status)
             self._note_failure(
                 attempt, Failure("did not answer before the request's deadline", attempt.status)
             )
@@ -998,7 +1020,7 @@ class Lifecycle(AttemptOwner):
         return "was not done before the request's deadline" if is_over else "fell silent"
 
     @property
-    def _under_way(self) -> Iterator[Attempt]:
+    def _attempts_under_way(self) -> Iterator[Attempt]:
         """The attempts that are not over: at most two, under a hedge. Yield lazily: ending one may
         end the other."""
         both = (self._attempt, self._hedge)
@@ -1009,14 +1031,14 @@ class Lifecycle(AttemptOwner):
     def client_left(self) -> None:
         """Meter the work until now and cancel the attempts: the client's connection is gone. By the
         customer's policy, read the answer to its end for its usage instead."""
-        self._held_events = None
+        self._waiting_events = None
         if self._over:
             return
         if self._decided:
-            self._end()
+            self._release()
             return
-        if self._preparing is not None:
-            self._preparing.cancel()
+        if self._task is not None:
+            self._task.cancel()
         attempt = self._attempt
         if self._outlives_client and attempt is not None and not attempt.over:
             self._client = _NOBODY
@@ -1041,17 +1063,17 @@ class Lifecycle(AttemptOwner):
             return
         if not self._decided:
             self._cancel_attempts()
-        self._end()
+        self._release()
 
     def _cancel_attempts(self) -> None:
         issued: Issued | None = None
-        for attempt in self._under_way:
+        for attempt in self._attempts_under_way:
             stream, resources = attempt.stream, self._resources
-            if resources is not None and stream is not None and attempt.committed:
+            if resources is not None and stream is not None and attempt.has_content:
                 issued = resources.row_of_stream(attempt, stream)
             attempt.cancel()
             attempt.candidate.target.health.cancelled()
-            attempt.record_until_now()
+            attempt.record_usage_until_now()
             if attempt is self._hedge:
                 self._note_failure(attempt, Failure(_SLOWER, attempt.status))
         if issued is not None:
@@ -1068,13 +1090,13 @@ class Lifecycle(AttemptOwner):
 
 
 class _RoomWaiter:
-    """Lets a request that waits for room in the journal go on."""
+    """Lets a request go on that waits for room in the journal."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
 
     def durable(self, error: OSError | None) -> None:
-        self._lifecycle.journal_wait_ended(error)
+        self._lifecycle.room_wait_ended(error)
 
 
 class _MeteredMarker:

@@ -62,7 +62,11 @@ class Poller:
         shared, identifier = self._shared, issued.identifier
         holder = shared.tables.holder(issued.deployment, issued.model)
         # A client asks for it just now, and would meter the same end.
-        if holder is None or identifier in self._open or identifier in shared.holds.attended:
+        if (
+            holder is None
+            or identifier in self._open
+            or identifier in shared.holds.ids_read_by_clients
+        ):
             return
         operation = _ASKED_WITH[issued.endpoint]
         # No limits and no budget of the key: what it may cost was reserved when it was made.

@@ -17,7 +17,7 @@ from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.request.attempt import Attempt
 from clauseway.gateway.request.issued import Hold, Issued
 from clauseway.gateway.routing.routing_tables import Customer
-from clauseway.gateway.routing.targets import Reserved
+from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.wire.batch_files import Batching, Upload
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.made import Made, made_in
@@ -28,7 +28,7 @@ GONE: Final = frozenset((404, 410))
 _BATCH_OUTPUT: Final = "batch_output"
 
 
-class End(NamedTuple):
+class ResourceEnd(NamedTuple):
     """The end of a pending resource, with its usage."""
 
     resource: Issued
@@ -60,12 +60,12 @@ class Resources:
         """Replace the request by the one that its preparation made of it."""
         self._request = request
 
-    def reserved_for_batch(self) -> Reserved:
+    def worst_case_of_batch(self) -> WorstCase:
         """Return the reservation of a batch. Limits by the minute do not hold for it: its tokens
         are not used in this minute."""
         properties = self._request.properties
         assert isinstance(properties, Batching)
-        return Reserved(properties.picodollars, 0, properties.output_tokens)
+        return WorstCase(properties.picodollars, 0, properties.output_tokens)
 
     def background_id_of(self, stream: Stream | None) -> str:
         """Return the identifier of a response in the background, which goes on without its client;
@@ -100,14 +100,14 @@ class Resources:
 
     def _hold(self, attempt: Attempt, identifier: str) -> Hold | None:
         """Return the reservation that lasts until a batch ends; None if no budget holds."""
-        allowance, target, reserved = (
+        allowance, target, worst_case = (
             self._customer.allowance,
             attempt.candidate.target,
             attempt.reserved,
         )
         slices = allowance.slices(target.cloud, target.product) if allowance is not None else ()
         budgets = tuple([budget_slice.id for budget_slice in slices])
-        return Hold(identifier, budgets, reserved.picodollars, time_ns()) if budgets else None
+        return Hold(identifier, budgets, worst_case.picodollars, time_ns()) if budgets else None
 
     def row_of_answer(self, attempt: Attempt, body: bytes) -> Issued | None:
         """Return the row of the resource that a whole answer issued, if its cloud keeps it."""
@@ -140,7 +140,7 @@ class Resources:
         tells_end = self.is_about_named and self._request.operation.tells_end
         return made_in(body) if tells_end and status == 200 else None
 
-    def end_of_answer(self, status: int, body: bytes) -> End | None:
+    def resource_end_in_answer(self, status: int, body: bytes) -> ResourceEnd | None:
         """Return the end of the named resource, if its usage is pending and the answer tells that
         the resource has ended."""
         named_resource, operation = self.named_resource, self._request.operation
@@ -148,26 +148,26 @@ class Resources:
             return None
         # Gone before anybody saw its end: what it used can only be estimated.
         if status in GONE and operation.tells_end:
-            return End(named_resource, self._estimate(named_resource), Status.ESTIMATED)
+            return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
         made = self._made_by_named(status, body)
         if made is None or made.pending:
             return None
         units = operation.units_in(body)
         # Completed without a report: it used something all the same.
         if units is None and made.status == "completed":
-            return End(named_resource, self._estimate(named_resource), Status.ESTIMATED)
-        return End(named_resource, units or (), Status.COMPLETE)
+            return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
+        return ResourceEnd(named_resource, units or (), Status.COMPLETE)
 
-    def end_of_stream(self, attempt: Attempt) -> End | None:
+    def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
         """Return the end of a response in the background, if the stream reported it."""
-        ended = attempt.pending_resource
+        resource = attempt.pending_resource
         if self.is_about_named and self.named_resource is not None:
-            ended = (
+            resource = (
                 self.named_resource
                 if self.named_resource.pending and self._request.operation.tells_end
                 else None
             )
-        return End(ended, *attempt.units_of_stream()) if ended is not None else None
+        return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
     def _estimate(self, resource: Issued) -> Units:
         """Estimate by the input alone, because no output was ever seen."""

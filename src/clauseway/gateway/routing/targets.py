@@ -32,7 +32,7 @@ _ANY_SIZE: Final = 1 << 62
 _OF_TEXT: Final = frozenset({"text", "embedding", "moderation"})
 
 
-class Reserved(msgspec.Struct, frozen=True, gc=False):
+class WorstCase(msgspec.Struct, frozen=True, gc=False):
     """The worst case of a request: its cost in picodollars, its tokens, and how many of those are
     output."""
 
@@ -128,7 +128,7 @@ class CallTarget:
 
     def worst_case(
         self, properties: RequestProperties, body_bytes: int, needs: Needs, scale: RateScale
-    ) -> Reserved:
+    ) -> WorstCase:
         """Return the most that a request may cost and use: a token is at least one byte of the
         body, an image what the catalog says, what is not in the body as much as the model can hold;
         every choice may be as long as the request or the model allows."""
@@ -140,7 +140,7 @@ class CallTarget:
             if input_max > scale.long:
                 rates = scale.ceiling(input_max)
             worth = input_max * rates.input_max + output_max * rates.output_max
-            return Reserved(worth, input_max + output_max, output_max)
+            return WorstCase(worth, input_max + output_max, output_max)
         # Links, stored files, earlier turns: nothing in the body bounds what they bring.
         if needs.unbounded:
             input_max = self._context_bound
@@ -156,7 +156,7 @@ class CallTarget:
             worth = input_max * rates.input_max + output_max * rates.output_max
         if rates.milliseconds:
             worth += body_bytes * _MILLISECONDS_PER_BYTE * rates.milliseconds
-        return Reserved(worth, input_max + output_max, output_max)
+        return WorstCase(worth, input_max + output_max, output_max)
 
     def has_room(self, now_s: float) -> bool:
         """Return whether its own quota bears another request."""

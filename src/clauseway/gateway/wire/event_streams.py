@@ -20,13 +20,13 @@ class Stream(Protocol):
     """A cloud's event stream on its way to the client. `feed` gives what may go on now, in whole
     events; `close` the rest of it, where the cloud ended the stream in order.
 
-    `committed` once content came; `done` once its last event came; `failed` once it reported an
+    `has_content` once content came; `done` once its last event came; `failed` once it reported an
     error. `units` are its usage report, if any; `events` counts those passed on. `last` is what
     must not go out before the usage is durable. `made` is the identifier it issued, if any;
     `report` the data of the event that reported its usage.
     """
 
-    committed: bool
+    has_content: bool
     done: bool
     failed: bool
     events: int

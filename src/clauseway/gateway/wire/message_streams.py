@@ -54,13 +54,13 @@ class MessageStream(TypedStream):
         """The cloud has ended the stream in order: return what may go to the client of the rest."""
         rest, self._carry = self._carry, b""
         if self.done:
-            self._hold_last(rest)
+            self._keep_for_last(rest)
             return b""
         return self._event(rest) if _decoded(data_of(rest)) is not _NO_EVENT else b""
 
     def _event(self, event: bytes) -> bytes:
         if self.done:
-            self._hold_last(event)
+            self._keep_for_last(event)
             return b""
         data = data_of(event)
         decoded = _decoded(data)
@@ -72,14 +72,14 @@ class MessageStream(TypedStream):
             self._usage = _together(self._usage, decoded.usage)
             self.units = units_of_message(self._usage)
         # Held back until the usage record is durable.
-        elif kind == "message_stop" and self.committed:
+        elif kind == "message_stop" and self.has_content:
             self.done = True
             self.last = event
             return b""
         self.failed = self.failed or kind == "error" or stated(decoded.error)
         self.events += kind == "content_block_delta"
         # From the first content on, no other cloud may be asked.
-        self.committed = self.committed or (
+        self.has_content = self.has_content or (
             bool(data) and kind not in _ANNOUNCING and not self.failed
         )
         return event

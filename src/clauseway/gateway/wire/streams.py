@@ -72,20 +72,20 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class EventStream:
-    """One stream. After each `feed`: `committed` once content came, `done` once `[DONE]` came or the
+    """One stream. After each `feed`: `has_content` once content came, `done` once `[DONE]` came or the
     stream was closed after a finish reason, `failed` once the cloud reported an error in the stream.
     `usage` is its report, if any; `events` counts those passed on; `last` is `[DONE]` and what
     follows it, as they came."""
 
     __slots__ = (
+        "_before_content",
         "_carry",
         "_finished",
-        "_held",
         "_strip",
-        "committed",
         "done",
         "events",
         "failed",
+        "has_content",
         "last",
         "report",
         "usage",
@@ -95,10 +95,10 @@ class EventStream:
     def __init__(self, *, strip_usage: bool) -> None:
         self._strip = strip_usage
         self._carry = b""
-        self._held = b""
+        self._before_content = b""
         self._finished = False
         self.last = b""
-        self.committed = False
+        self.has_content = False
         self.done = False
         self.failed = False
         self.usage: ChatUsage | None = None
@@ -129,7 +129,7 @@ class EventStream:
             return b""
         # After `[DONE]`: waits with it for the usage record.
         if self.done:
-            self._hold_last(block)
+            self._keep_for_last(block)
             return b""
         return self._passed(block)
 
@@ -138,13 +138,13 @@ class EventStream:
         rest, self._carry = self._carry, b""
         passed = b""
         if self.done:
-            self._hold_last(rest)
+            self._keep_for_last(rest)
         elif rest.strip():
             # A last event without its empty line; half of one is no end.
             if data_of(rest) != b"[DONE]" and not _is_json(data_of(rest)):
                 return b""
             passed = self._passed(rest)
-        self.done = self.done or (self._finished and self.committed)
+        self.done = self.done or (self._finished and self.has_content)
         return passed
 
     def _passed(self, block: bytes) -> bytes:
@@ -156,7 +156,7 @@ class EventStream:
             self.failed = True
             block = without_our_names(block)
         self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
-        return block if self.committed else self._held_back(block)
+        return block if self.has_content else self._from_first_content(block)
 
     def _without_done(self, block: bytes) -> bytes:
         if block.endswith(DONE):
@@ -171,7 +171,7 @@ class EventStream:
                 return b"".join(events[:at])
         return block
 
-    def _hold_last(self, block: bytes) -> None:
+    def _keep_for_last(self, block: bytes) -> None:
         """Nothing is expected after the end; what comes all the same is for the client to read."""
         self.last += block
         if len(self.last) > _EVENT_BYTES_MAX:
@@ -221,18 +221,18 @@ class EventStream:
         del members["usage"]
         return b"data: %b\n\n" % msgspec.json.encode(members)
 
-    def _held_back(self, block: bytes) -> bytes:
+    def _from_first_content(self, block: bytes) -> bytes:
         """Return nothing before the first content; then all events held until then."""
-        self._held += block
-        if len(self._held) > _EVENT_BYTES_MAX:
+        self._before_content += block
+        if len(self._before_content) > _EVENT_BYTES_MAX:
             raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")
         if not self.failed and not any(_has_content(event) for event in events_in(block)):
             return b""
         if self.failed:
             return b""
-        self.committed = True
-        held, self._held = self._held, b""
-        return held
+        self.has_content = True
+        before_content, self._before_content = self._before_content, b""
+        return before_content
 
 
 class StoredChatStream(EventStream):

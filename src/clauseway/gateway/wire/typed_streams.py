@@ -59,14 +59,14 @@ class TypedStream:
     """See `answers.Stream`."""
 
     __slots__ = (
+        "_before_content",
         "_carry",
-        "_held",
         "_sequence",
         "_units_in",
-        "committed",
         "done",
         "events",
         "failed",
+        "has_content",
         "last",
         "made",
         "report",
@@ -76,9 +76,9 @@ class TypedStream:
     def __init__(self, units_in: Reader) -> None:
         self._units_in = units_in
         self._carry = b""
-        self._held = b""
+        self._before_content = b""
         self._sequence = -1
-        self.committed = False
+        self.has_content = False
         self.done = False
         self.failed = False
         self.events = 0
@@ -97,18 +97,18 @@ class TypedStream:
             raise BadStream(f"an event is longer than {_EVENT_BYTES_MAX} bytes")
         # Behind the last event: waits with it for the usage record.
         if self.done:
-            self._hold_last(block[:end])
+            self._keep_for_last(block[:end])
             return b""
-        going_on = self.committed
+        going_on = self.has_content
         passed = b"".join(self._event(event) for event in events_in(block[:end])) if end else b""
         if going_on:
             return passed
         # A cloud may still break off, and another be asked: the client gets nothing until content.
-        self._held += passed
-        if self.committed:
-            held, self._held = self._held, b""
-            return held
-        if len(self._held) > _EVENT_BYTES_MAX:
+        self._before_content += passed
+        if self.has_content:
+            before_content, self._before_content = self._before_content, b""
+            return before_content
+        if len(self._before_content) > _EVENT_BYTES_MAX:
             raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")
         return b""
 
@@ -116,13 +116,13 @@ class TypedStream:
         """The cloud has ended the stream in order: return what may go to the client of the rest."""
         rest, self._carry = self._carry, b""
         if self.done:
-            self._hold_last(rest)
+            self._keep_for_last(rest)
             return b""
         if _decoded(data_of(rest)) is _NO_EVENT:
             return b""
         return self._event(rest)  # a last event without its empty line
 
-    def _hold_last(self, block: bytes) -> None:
+    def _keep_for_last(self, block: bytes) -> None:
         self.last += block
         if len(self.last) > 2 * _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
@@ -140,7 +140,7 @@ class TypedStream:
 
     def _event(self, event: bytes) -> bytes:
         if self.done:
-            self._hold_last(event)
+            self._keep_for_last(event)
             return b""
         data = data_of(event)
         decoded = _decoded(data)
@@ -149,14 +149,14 @@ class TypedStream:
         if decoded.response is not None:
             self.made = decoded.response
         # A failure before content is not final here: another cloud may still be asked.
-        if kind in _FINAL and (self.committed or kind not in _FAILED):
+        if kind in _FINAL and (self.has_content or kind not in _FAILED):
             self.units, self.report = self._units_in(data), data
-            self.done = self.committed = True
+            self.done = self.has_content = True
             self.last = event
             return b""
         self.failed = self.failed or kind in _FAILED or stated(decoded.error)
         self.events += 1
-        self.committed = self.committed or (
+        self.has_content = self.has_content or (
             bool(data) and kind not in _ANNOUNCING and not self.failed
         )
         return event
