@@ -326,7 +326,7 @@ def _read_instant(value: object) -> int:
         raise ValueError(f"{text[:40]!r} is not an instant; write 2026-05-01T12:00:00Z") from None
     if point and (not digits or len(digits) > 9):
         raise ValueError(f"{text[:40]!r} is not an instant; write 2026-05-01T12:00:00Z")
-    return seconds * 1_000_000_000 + int(digits.ljust(9, "0") or 0)
+    return seconds * 1_000_000_000 + int(digits.ljust(9, "0"))
 
 
 def _shown(instant_ns: int) -> str:
