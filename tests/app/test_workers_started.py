@@ -1,5 +1,6 @@
-"""Workers of the gateway that are started while the database goes away."""
+"""Workers of the gateway that are started while the database goes away, or a former one still writes."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running.gateways import Gateways
 from clauseway.gateway.plan.settings import Settings
+from clauseway.spool import SpoolWriter
 
 
 class _Worker:
@@ -68,3 +70,29 @@ def test_a_worker_that_runs_and_cannot_be_registered_leaves_before_another_is_st
         assert gateways.dead() is None
     finally:
         gateways.stop()
+
+
+def test_a_journal_that_a_former_process_still_writes_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def start(_name: str, _module: str, arguments: list[str], *_: Any, **__: Any) -> _Worker:
+        written.append(Path(arguments[arguments.index("--spool") + 1]).name)
+        return _Worker()
+
+    async def start_beside_a_writer() -> None:
+        """As after a kill of `serve`: its gateway still serves its open requests."""
+        home = Home(tmp_path).make()
+        former = SpoolWriter(home.gateway_journal(0), asyncio.get_running_loop(), boot=1)
+        gateways = Gateways(home, 2)
+        gateways.listen("127.0.0.1", 0, Settings())
+        try:
+            gateways.start()
+        finally:
+            gateways.stop()
+            await former.close()
+
+    monkeypatch.setattr(gateways_module, "start", start)
+    asyncio.run(start_beside_a_writer())
+    assert written == ["gateway-1", "gateway-2"]

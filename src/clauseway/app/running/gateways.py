@@ -184,19 +184,24 @@ class Gateways:
         return self._home.gateway_journal(0) / ISSUED_FILE
 
     def _free_journal(self) -> Path:
-        """Return the first journal that no process writes."""
+        """Return the first journal that no process writes, whoever started that process: a gateway
+        outlives a `serve` that was killed until its open requests have ended."""
         taken = {journal for _, journal in (*self._workers.values(), *self._leaving)}
         number = 0
-        while (journal := self._home.gateway_journal(number)) in taken:
+        while True:
+            journal = self._home.gateway_journal(number)
+            if journal not in taken and not spool.is_written(journal):
+                return journal
             number += 1
-        return journal
 
     def _unended(self) -> list[Path]:
         """Return the journals of gateways in which something may be open and that nobody writes:
         more workers ran before."""
-        written = {journal for _, journal in self._workers.values()}
-        left = [journal for journal in self._home.gateway_journals() if journal not in written]
-        return [journal for journal in left if _is_unended(journal)]
+        own = {journal for _, journal in self._workers.values()}
+        others = [journal for journal in self._home.gateway_journals() if journal not in own]
+        return [
+            journal for journal in others if not spool.is_written(journal) and _is_unended(journal)
+        ]
 
     def _end(self, journal: Path) -> None:
         log = self._home.logs / f"{journal.name}.log"
