@@ -135,7 +135,7 @@ def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
         for allowances in gateways:
             # A slice may still be asked for, with what was spent before that: nothing is reported beside it.
             while under_way := [
-                budget_slice.lease_call for budget_slice in allowances.slices() if budget_slice.lease_call is not None
+                budget_slice.lease_task for budget_slice in allowances.slices() if budget_slice.lease_task is not None
             ]:
                 await asyncio.wait(under_way)
             await allowances.report(time.monotonic())

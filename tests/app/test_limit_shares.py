@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.gateway.budgets import allowances as allowances_module
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
-from clauseway.gateway.budgets.leases import Ask, Slice
+from clauseway.gateway.budgets.leases import Ask, GrantedLease
 from clauseway.gateway.plan import Key, Plan, RateLimit
 from clauseway.storage.customers.limit_shares import MemoryShares
 from clauseway.storage.customers.tenants import Limit
@@ -60,7 +60,7 @@ class Worker:
         self.allowances.reload(plan)
         self.allowance: KeyAllowance = self.allowances.of(key)
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         fails, self.fails = self.fails, ""
         if fails == "before":
             raise ConnectionError
@@ -257,7 +257,7 @@ class Shares:
         )
         self.limits = {LIMIT: limit} if requests or tokens else {}
 
-    def ask(self, at_s: float, who: str, serial: int, least: int = 0, target: int = 0, **other: Any) -> Slice:
+    def ask(self, at_s: float, who: str, serial: int, least: int = 0, target: int = 0, **other: Any) -> GrantedLease:
         self.now_s = at_s
         given: dict[str, Any] = {"kind": "requests", "budget": LIMIT, "part": 0, "serial": serial} | other
         ask = Ask(**given, least=least, target=target)

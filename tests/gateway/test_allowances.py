@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance, Shortage
-from clauseway.gateway.budgets.leases import Ask, LocalLeaseServer, Slice
+from clauseway.gateway.budgets.leases import Ask, GrantedLease, LocalLeaseServer
 from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, shortest
 from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 
@@ -250,7 +250,7 @@ class OneOf:
         self._lease_server, self._number = lease_server, number
         self.fails = ""  # the next call: before it is heard, or after
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         fails, self.fails = self.fails, ""
         if fails == "before":
             raise ConnectionError
@@ -319,7 +319,7 @@ class Counting(LocalLeaseServer):
 
     asks = 0
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         self.asks += 1
         await asyncio.sleep(0)
         return await super().lease(asks)
@@ -356,7 +356,7 @@ def test_a_lease_server_that_is_away_grants_nothing_and_delays_nobody_twice(cloc
     class Away:
         asks = 0
 
-        async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+        async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
             self.asks += 1
             raise ConnectionRefusedError
 
@@ -390,12 +390,12 @@ class Scripted(LocalLeaseServer):
         self.changes: dict[str, Any] = {}
         self.holders_get = 1.0
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         self.heard += asks
         await asyncio.sleep(0)
         return [self._answer(ask) for ask in asks]
 
-    def _answer(self, ask: Ask) -> Slice:
+    def _answer(self, ask: Ask) -> GrantedLease:
         if ask.holder and not ask.over:
             target = int(ask.target * self.holders_get)
             ask = msgspec.structs.replace(ask, least=0, target=target)
@@ -581,10 +581,10 @@ def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
 def in_its_second_period(open_: int) -> BudgetSlice:
     """A slice with so much reserved in the period that is over, and 100 leased for the present one."""
     slice_ = BudgetSlice(budget(), count())
-    slice_.granted(Slice(leased=100, left=0, amount=100), slice_.growth(open_), 0.0)
+    slice_.granted(GrantedLease(leased=100, left=0, amount=100), slice_.growth(open_), 0.0)
     slice_.reserved, slice_.left = open_, 100 - open_
     slice_.turn()
-    slice_.granted(Slice(leased=100, left=0, amount=100), slice_.growth(1), 0.0)
+    slice_.granted(GrantedLease(leased=100, left=0, amount=100), slice_.growth(1), 0.0)
     return slice_
 
 
@@ -686,7 +686,7 @@ DENIED = [(20, 0, 0.0), (19, 15, 5.0 + DENIED_S), (5, 15, 5.0 + DENIED_S)]
 def test_what_is_denied_is_what_was_to_come(leased: int, least: int, until_s: float) -> None:
     slice_ = BudgetSlice(budget(), count())
     slice_.leased, slice_.spent, slice_.reserved = 5, 3, 2
-    slice_.granted(Slice(leased=leased, left=0, amount=100), slice_.growth(15), 5.0)
+    slice_.granted(GrantedLease(leased=leased, left=0, amount=100), slice_.growth(15), 5.0)
     assert (slice_.denied_least, slice_.denied_until_s) == (least, until_s)
     for needed in (14, 15):
         assert slice_.shortage(needed, 5.5).may_grow is (not least or needed < least)
@@ -758,7 +758,7 @@ class Deaf(Scripted):
     calls = 0
     unheard: frozenset[int] = frozenset()
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         self.calls += 1
         if self.calls in self.unheard:
             raise ConnectionError

@@ -17,7 +17,7 @@ from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Route
 from clauseway.gateway.plan.file import Opened, encode_plan
-from clauseway.gateway.plan.steps import by_slices, emptied, whole
+from clauseway.gateway.plan.steps import between_requests, emptied, whole
 from clauseway.gateway.routing.opening import opened, opening
 from clauseway.values import InvalidInput
 from selection_rig import deployment, plan
@@ -140,7 +140,7 @@ def test_others_have_their_turn_between_slices_and_what_is_superseded_is_left(
 ) -> None:
     # Each step takes 1.5 ms by this clock, so that a slice (2 ms) is two steps.
     clock_s = count(0, 0.0015)
-    monkeypatch.setattr(sys.modules[by_slices.__module__], "perf_counter", lambda: next(clock_s))
+    monkeypatch.setattr(sys.modules[between_requests.__module__], "perf_counter", lambda: next(clock_s))
 
     def work(done: list[int]) -> Generator[None, None, str]:
         for number in range(20):
@@ -150,7 +150,7 @@ def test_others_have_their_turn_between_slices_and_what_is_superseded_is_left(
 
     async def turns(superseded: Callable[[], bool]) -> tuple[str | None, int, set[int]]:
         done: list[int] = []
-        working, seen = asyncio.ensure_future(by_slices(work(done), superseded)), set()
+        working, seen = asyncio.ensure_future(between_requests(work(done), superseded)), set()
         while not working.done():
             await asyncio.sleep(0)
             seen.add(len(done))

@@ -9,16 +9,16 @@ import msgspec
 import pytest
 
 from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
-from clauseway.gateway.budgets.leases import Ask, Slice
+from clauseway.gateway.budgets.leases import Ask, GrantedLease
 
 ASK = Ask(budget="b", part=0, serial=1, target=10)
-GRANTED = Slice(leased=10, left=0, amount=10)
+GRANTED = GrantedLease(leased=10, left=0, amount=10)
 
 
 class Answering:
     """A lease server that gives one answer to every call, and counts its connections."""
 
-    def __init__(self, slices: list[Slice]) -> None:
+    def __init__(self, slices: list[GrantedLease]) -> None:
         self._body = msgspec.json.encode(slices)
         self.connections = 0
         self.left = asyncio.Event()
@@ -35,11 +35,11 @@ class Answering:
         writer.close()
 
 
-async def ask_twice(path: Path, server: Answering) -> list[Slice]:
+async def ask_twice(path: Path, server: Answering) -> list[GrantedLease]:
     """Ask, take over a plan that names the same socket, and ask again."""
     current = CurrentLeaseServer(1, "", lambda: (0, 0))
     async with await asyncio.start_unix_server(server.serve, path):
-        slices: list[Slice] = []
+        slices: list[GrantedLease] = []
         try:
             for _ in range(2):
                 current.reload(str(path))
@@ -56,7 +56,7 @@ def test_a_plan_with_the_same_lease_server_keeps_the_connection(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("slices", [[], [GRANTED, GRANTED]])
-def test_an_answer_for_more_or_fewer_leases_is_none(tmp_path: Path, slices: list[Slice]) -> None:
+def test_an_answer_for_more_or_fewer_leases_is_none(tmp_path: Path, slices: list[GrantedLease]) -> None:
     with pytest.raises(ConnectionError, match=f"1 leases were asked for, {len(slices)} came"):
         asyncio.run(ask_twice(tmp_path / "leases", Answering(slices)))
 

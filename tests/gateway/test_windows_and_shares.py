@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clauseway.gateway.budgets.leases import Ask, Slice
+from clauseway.gateway.budgets.leases import Ask, GrantedLease
 from clauseway.gateway.budgets.limit_shares import SharedWindow
 from clauseway.gateway.budgets.slices import DENIED_S
 from clauseway.gateway.budgets.windows import Window, header_lines
@@ -207,18 +207,18 @@ def test_a_share_is_idle_two_seconds_after_it_was_last_seen_busy() -> None:
 # An answer to the ask for 20 to 40 of a share of 15 with 5 left, asked at second 50 → what is leased, left here and
 # left elsewhere, and from how much on nothing more is asked for.
 ANSWERS = [
-    (Slice(leased=40, left=50, amount=100), (40, 30, 50, 0)),
-    (Slice(leased=20, left=0, amount=100), (20, 10, 0, 0)),
-    (Slice(leased=19, left=3, amount=100), (19, 9, 3, 10)),
-    (Slice(leased=15, left=3, amount=100), (15, 5, 3, 10)),
-    (Slice(leased=12, left=3, amount=100), (15, 5, 3, 10)),  # it never becomes smaller by an answer
-    (Slice(leased=40, left=1 << 62, amount=1 << 62), (40, 30, 60, 0)),  # the limit is gone from the database
-    (Slice(leased=110, left=5, amount=120), (110, 100, 0, 0)),  # it was raised there, and not in this plan yet
+    (GrantedLease(leased=40, left=50, amount=100), (40, 30, 50, 0)),
+    (GrantedLease(leased=20, left=0, amount=100), (20, 10, 0, 0)),
+    (GrantedLease(leased=19, left=3, amount=100), (19, 9, 3, 10)),
+    (GrantedLease(leased=15, left=3, amount=100), (15, 5, 3, 10)),
+    (GrantedLease(leased=12, left=3, amount=100), (15, 5, 3, 10)),  # it never becomes smaller by an answer
+    (GrantedLease(leased=40, left=1 << 62, amount=1 << 62), (40, 30, 60, 0)),  # the limit is gone from the database
+    (GrantedLease(leased=110, left=5, amount=120), (110, 100, 0, 0)),  # it was raised there, and not in this plan yet
 ]
 
 
 @pytest.mark.parametrize(("slice_", "held"), ANSWERS)
-def test_what_is_granted_of_a_share(slice_: Slice, held: tuple[int, int, int, int]) -> None:
+def test_what_is_granted_of_a_share(slice_: GrantedLease, held: tuple[int, int, int, int]) -> None:
     asking = share(leased=15, left=5, unheard=True)
     ask = Ask(budget="l", kind="requests", part=0, serial=1, spent=10, least=20, target=40)
     asking.granted(slice_, ask, NOW_S)
@@ -235,7 +235,7 @@ WISHED = [(14, 15), (15, 25), (25, 25)]
 def test_who_gives_back_takes_no_more(target: int, leased: int) -> None:
     asking = share(leased=15, left=5)
     ask = Ask(budget="l", kind="requests", part=0, serial=1, spent=10, target=target)
-    asking.granted(Slice(leased=25, left=0, amount=100), ask, NOW_S)
+    asking.granted(GrantedLease(leased=25, left=0, amount=100), ask, NOW_S)
     assert (asking.leased, asking.left) == (leased, leased - 10)
 
 
@@ -253,7 +253,7 @@ def test_what_is_answered_to_the_last_ask_is_nothing() -> None:
     ending = share(leased=15, left=5)
     ask = ending.over()
     assert (ask.spent, ask.over, ending.leased, ending.left) == (10, True, 0, 0)
-    ending.granted(Slice(leased=10, left=90, amount=100), ask, NOW_S)
+    ending.granted(GrantedLease(leased=10, left=90, amount=100), ask, NOW_S)
     assert (ending.leased, ending.elsewhere, ending.ends_s) == (0, 0, 60.0)
 
 

@@ -1,7 +1,8 @@
-"""Spool: the append-only record of usage beside one gateway process. Standard library and our
-records, nothing else.
+"""A gateway's journal, the append-only records of its attempts, and the spool that it lies in.
+Standard library and our records, nothing else.
 
-A spool is a directory with one writer (a lock file enforces it) and numbered segment files. The
+A spool is the folder of one journal: numbered segment files, and a lock file that admits one
+writer. Of a journal we say what was recorded, of a spool where it lies. The
 writer appends frames: all records since the last commit, under one checksum, made durable by one
 write. The waiter of a record is notified when its frame is on the disk, never before. Readers may
 come from other processes at any time: they see whole frames only, tell a torn end from damage in
@@ -15,7 +16,7 @@ the middle, and name every frame by (spool, segment, number) for ever.
     follower           commits of gateways, forced to the follower's own disk
     follower_messages  what copier and follower send each other, byte by byte
     copies             a copy as it lies in a follower's folder
-    alone              notes of when records were acknowledged with one copy only
+    alone              notes of when a gateway went on alone: records were acknowledged with one copy
 
 Knows nothing of clouds, prices or the lake. The writer waits for a disk without room. A disk that
 fails makes the writer fail closed: no waiter is told "durable" again until a new process opens a

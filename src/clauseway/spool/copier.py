@@ -448,7 +448,7 @@ class Copier:
         while at < size:
             end = min(at + _CHUNK_BYTES, size)
             data = _bytes_of(path, at, end)
-            # A chunk may end within a frame: the last one alone says how many frames there are.
+            # A chunk may end within a frame: only the last one says how many frames there are.
             session.ask(
                 MessageKind.APPEND, pack_append(number, at, frames if end == size else 0, data)
             )

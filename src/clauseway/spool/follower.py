@@ -274,7 +274,7 @@ class _Connection:
                 return messages[0]
 
     def _open_copy(self, hello: dict[str, str]) -> int:
-        """Open the journal's copy, alone; return the descriptor of its lock. Raise _Refused."""
+        """Open the journal's copy and lock it; return the descriptor of the lock. Raise _Refused."""
         spool = hello["spool"]
         self._directory = directory = self._follower.take(spool, self)
         try:

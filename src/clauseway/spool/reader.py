@@ -506,7 +506,7 @@ def reading_unended(
     """Read what is open in the segments before number `before`, and which of the requests `requests`
     about have usage there.
 
-    Yields after each frame, so that others go on meanwhile. Identifiers alone are read: a record is
+    Yields after each frame, so that others go on meanwhile. Only identifiers are read: a record is
     unpacked only where an attempt has no end, so that memory grows with what is open, not with what
     was written.
     """

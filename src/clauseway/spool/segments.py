@@ -153,7 +153,7 @@ def _written_identity(directory: Path) -> bytes | None:
 def note_released(directory: Path, segment: int) -> None:
     """Note that all segments up to this one are sealed, before they go. Raise OSError.
 
-    A follower lets go of a copy by this note alone: a folder that was emptied by mistake has none.
+    A follower lets go of a copy only by this note: a folder that was emptied by mistake has none.
     """
     write_whole(directory / _RELEASED_NAME, str(segment + 1).encode())
 
@@ -198,7 +198,7 @@ def set_fenced_aside(directory: Path) -> Path | None:
 
 
 def is_written(directory: Path) -> bool:
-    """True if a process writes the spool now. The lock itself is left alone: trying it could keep a
+    """Return whether a process writes the spool now. The lock itself is not tried: that could keep a
     writer out."""
     try:
         inode = (directory / _LOCK_NAME).stat().st_ino

@@ -1,4 +1,4 @@
-"""The one writer of a spool: group commit, rotation, and failing closed.
+"""The one writer of a journal, which lies in a spool: group commit, rotation, and failing closed.
 
 Records are collected on the event loop's thread. A commit builds one frame there and makes one
 call, `pwritev` with RWF_DSYNC: on this thread while the disk is quick (two changes of thread, and

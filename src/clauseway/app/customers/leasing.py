@@ -2,7 +2,7 @@
 held, back.
 
 Gateways ask at a unix socket that only this user can open: `POST /leases` with a
-`gateway.leases.LeaseCall`, answered by a list of `Slice`. A thread of the serving process answers,
+`gateway.leases.LeaseCall`, answered by a list of `GrantedLease`. A thread of the serving process answers,
 each call in one transaction. Other questions to the home may be answered at the same socket.
 """
 
@@ -22,7 +22,7 @@ import msgspec
 from clauseway.app.customers.holders import of_the_dead
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
-from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
+from clauseway.gateway.budgets.leases import FOREVER_S, Ask, GrantedLease, LeaseCall
 from clauseway.storage import Control
 from clauseway.storage.customers.leases import (
     NO_END_NS,
@@ -100,8 +100,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _lease(self, body: bytes) -> bytes:
         call = _CALL.decode(body)
         server = self.server
-        slices = answer(server.leases, call, time.time_ns(), server.shares, server.dead)
-        return msgspec.json.encode(slices)
+        granted_leases = answer(server.leases, call, time.time_ns(), server.shares, server.dead)
+        return msgspec.json.encode(granted_leases)
 
     def address_string(self) -> str:
         return "gateway"
@@ -126,7 +126,7 @@ def answer(
     now_ns: int,
     shares: LimitShares | None = None,
     dead: FindDead = _none_dead,
-) -> list[Slice]:
+) -> list[GrantedLease]:
     """Return the answer to a gateway's call."""
     of_budgets = [ask for ask in call.asks if ask.kind == "budget"]
     of_limits = [ask for ask in call.asks if ask.kind != "budget"]
@@ -134,9 +134,9 @@ def answer(
     states = iter(leases.lease(wanted, now_ns) if wanted else [])
     assert shares is not None or not of_limits, "nobody keeps the shares of limits"
     granted = iter(shares.lease(call.boot, of_limits) if shares else [])
-    # The slices go back in the order of the asks, whichever register granted them.
+    # The leases go back in the order of the asks, whichever register granted them.
     return [
-        _slice(next(states), now_ns, dead) if ask.kind == "budget" else next(granted)
+        _granted_lease(next(states), now_ns, dead) if ask.kind == "budget" else next(granted)
         for ask in call.asks
     ]
 
@@ -159,9 +159,9 @@ def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
     )
 
 
-def _slice(held: LeaseState, now_ns: int, dead: FindDead) -> Slice:
+def _granted_lease(held: LeaseState, now_ns: int, dead: FindDead) -> GrantedLease:
     ends_in_s = (held.end_ns - now_ns) / _SECOND_NS if held.end_ns < NO_END_NS else FOREVER_S
-    return Slice(
+    return GrantedLease(
         leased=held.leased,
         left=held.left,
         amount=held.amount,

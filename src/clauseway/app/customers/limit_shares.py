@@ -11,7 +11,7 @@ minute, whatever became of who held it: nobody has to find out who is dead.
 from collections.abc import Sequence
 from typing import Final
 
-from clauseway.gateway.budgets.leases import Ask, Slice
+from clauseway.gateway.budgets.leases import Ask, GrantedLease
 from clauseway.storage.customers.leases import granted
 from clauseway.storage.customers.limit_shares import LimitShare, OpenShares, ShareState
 from clauseway.storage.customers.tenants import Limit
@@ -35,7 +35,7 @@ class LimitShares:
     def __init__(self, open_shares: OpenShares) -> None:
         self._open_shares = open_shares
 
-    def lease(self, holder: str, asks: Sequence[Ask]) -> list[Slice]:
+    def lease(self, holder: str, asks: Sequence[Ask]) -> list[GrantedLease]:
         """Grant what a process asks for, as far as the limits reach; one slice for each ask, in
         order."""
         if not asks:
@@ -44,7 +44,7 @@ class LimitShares:
             return [_lease(state, holder, ask) for ask in asks]
 
 
-def _lease(state: ShareState, holder: str, ask: Ask) -> Slice:
+def _lease(state: ShareState, holder: str, ask: Ask) -> GrantedLease:
     of, now_s = (ask.kind, ask.budget), state.now_s
     amount = _amount(state.limits.get(ask.budget), ask.kind)
     # A share counts until its time is over, whether or not its holder is alive.
@@ -68,7 +68,7 @@ def _lease(state: ShareState, holder: str, ask: Ask) -> Slice:
         state.short_s[of] = now_s
     left = free + before.leased - after.leased
     is_short = now_s - state.short_s.get(of, -_RECALL_S) < _RECALL_S
-    return Slice(
+    return GrantedLease(
         leased=after.leased,
         left=max(left, 0),
         amount=amount,

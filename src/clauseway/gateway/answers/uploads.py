@@ -4,7 +4,7 @@
 
 A batch runs one model at one deployment: OpenAI takes one model in a file, Azure one deployment. So
 the file goes to a deployment that may serve every line, with one model; where none may, nothing is
-uploaded and the first lines at fault are named. It is read in slices of the loop's time, so that a
+uploaded and the first lines at fault are named. It is read in turns of the loop's time, so that a
 large file stops nobody. The contents are remembered with the file, for the batch that is made of
 it.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.plan.steps import by_slices
+from clauseway.gateway.plan.steps import between_requests
 from clauseway.gateway.request.batch_contents import Contents, LineGroup, batch_scale
 from clauseway.gateway.request.lifecycle import Prepared
 from clauseway.gateway.request.refusals import Refused
@@ -87,7 +87,7 @@ class BatchUpload:
         """Return the deployments that may serve every line, and the file as it goes to the first;
         None once the request is over. Raises Refused."""
         reading = _Reading(self._upload, self._request.body, self._select, self._scale)
-        selection = await by_slices(reading.work(), is_over)
+        selection = await between_requests(reading.work(), is_over)
         if selection is None:
             return None
         request = msgspec.structs.replace(

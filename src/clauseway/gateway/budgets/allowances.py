@@ -12,7 +12,7 @@ from itertools import count
 from time import monotonic
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
-from clauseway.gateway.budgets.leases import Ask, LeaseServer, Slice
+from clauseway.gateway.budgets.leases import Ask, GrantedLease, LeaseServer
 from clauseway.gateway.budgets.limit_shares import SharedWindow
 from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, Former, shortest
@@ -125,7 +125,7 @@ class KeyAllowance:
         for budget_slice in slices:
             budget_slice.reserved += picodollars
             budget_slice.left -= picodollars
-            if budget_slice.left < budget_slice.low_water and budget_slice.lease_call is None:
+            if budget_slice.left < budget_slice.low_water and budget_slice.lease_task is None:
                 self._allowances.top_up(budget_slice, picodollars)
         return None
 
@@ -309,7 +309,7 @@ class Allowances:
                     budget_slice for budget_slice in slices if budget_slice.left < needed
                 ]:
                     idle = [
-                        budget_slice for budget_slice in short if budget_slice.lease_call is None
+                        budget_slice for budget_slice in short if budget_slice.lease_task is None
                     ]
                     if not all(
                         budget_slice.shortage(needed, monotonic()).may_grow for budget_slice in idle
@@ -368,10 +368,10 @@ class Allowances:
         own = [budget_slice.transfer(picodollars) for budget_slice in slices]
         holds = [_hold(budget_slice.id, picodollars, holder, serial) for budget_slice in slices]
         for budget_slice in slices:
-            assert budget_slice.lease_call is None, "two calls for one budget"
-            budget_slice.lease_call = task
+            assert budget_slice.lease_task is None, "two calls for one budget"
+            budget_slice.lease_task = task
         began_s = monotonic()
-        granted: Sequence[Slice] = ()
+        granted: Sequence[GrantedLease] = ()
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 granted = await self._lease_server.lease(
@@ -381,7 +381,7 @@ class Allowances:
             pass  # the amounts are taken back below
         finally:
             for budget_slice in slices:
-                budget_slice.lease_call = None
+                budget_slice.lease_task = None
         for budget_slice, ask, slice_ in zip(slices, own, granted[::2], strict=False):
             if ask.part == budget_slice.part:
                 budget_slice.granted(slice_, ask, began_s)
@@ -393,12 +393,12 @@ class Allowances:
 
     async def quiet(self, slices: Sequence[BudgetSlice]) -> None:
         """Wait until nobody asks for any of these budgets."""
-        while lease_calls := {
-            budget_slice.lease_call
+        while lease_tasks := {
+            budget_slice.lease_task
             for budget_slice in slices
-            if budget_slice.lease_call is not None
+            if budget_slice.lease_task is not None
         }:
-            await asyncio.wait(lease_calls)
+            await asyncio.wait(lease_tasks)
 
     async def hold(
         self, budgets: Sequence[str], picodollars: int, holder: str, serial: int
@@ -441,7 +441,7 @@ class Allowances:
             calls: list[_Call] = []
             for lease in leased[begin : begin + _SLICES_AT_ONCE]:
                 # Its answer is still awaited: one call at a time.
-                if lease.lease_call is not None:
+                if lease.lease_task is not None:
                     continue
                 if isinstance(lease, BudgetSlice):
                     calls += self._reports(lease, now_s)
@@ -475,8 +475,8 @@ class Allowances:
         """Return every slice and share. Requests that are still open are counted as what they
         reserved."""
         shares = self._shares()
-        while lease_calls := _under_way([*self._slices.values(), *shares]):
-            await asyncio.wait(lease_calls)
+        while lease_tasks := _under_way([*self._slices.values(), *shares]):
+            await asyncio.wait(lease_tasks)
         calls = [_Call(share, None, share.over()) for share in shares if share.leased]
         for budget_slice in self._slices.values():
             budget_slice.turn()
@@ -511,8 +511,8 @@ class Allowances:
         """One call at a time for each budget."""
         task = asyncio.get_running_loop().create_task(self._call(calls))
         for call in calls:
-            assert call.leased.lease_call in (None, task), "two calls for one lease"
-            call.leased.lease_call = task
+            assert call.leased.lease_task in (None, task), "two calls for one lease"
+            call.leased.lease_task = task
         return task
 
     async def _call(self, calls: "list[_Call]") -> None:
@@ -520,7 +520,7 @@ class Allowances:
             await self._give_back(await self._ask_for(calls))
         finally:
             for call in calls:
-                call.leased.lease_call = None
+                call.leased.lease_task = None
 
     async def _give_back(self, recalled: "list[_Leased]") -> None:
         """Give back what is free.
@@ -586,7 +586,7 @@ def _is_idle(leased: _Leased) -> bool:
 
 def _under_way(leased: Iterable[_Leased]) -> set[asyncio.Task[None]]:
     """Return the calls that ask for slices and shares at present."""
-    return {lease.lease_call for lease in leased if lease.lease_call is not None}
+    return {lease.lease_task for lease in leased if lease.lease_task is not None}
 
 
 def _hold(budget: str, picodollars: int, holder: str, serial: int) -> Ask:

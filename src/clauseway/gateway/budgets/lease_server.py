@@ -5,11 +5,11 @@ from pathlib import Path
 
 from clauseway.gateway.budgets.leases import (
     Ask,
+    GrantedLease,
     LeaseServer,
     LeaseSocket,
     LocalLeaseServer,
     NextFrame,
-    Slice,
 )
 
 
@@ -34,7 +34,7 @@ class CurrentLeaseServer:
             LeaseSocket(Path(path), self._boot, self._spool, self._next_frame) if path else None
         )
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         """Raises OSError where the lease server cannot be asked."""
         lease_server: LeaseServer = self._socket or self._alone
         return await lease_server.lease(asks)

@@ -44,7 +44,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["budget", "requests", "tokens"] = "budget"
 
 
-class Slice(msgspec.Struct, frozen=True, kw_only=True):
+class GrantedLease(msgspec.Struct, frozen=True, kw_only=True):
     """A lease as it stands. `leased` is its total; `left` is what no lease holds of the budget's
     `amount`.
 
@@ -64,15 +64,15 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseServer(Protocol):
-    """Grants slices of budgets."""
+    """Grants leases: slices of budgets, and shares of limits."""
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
-        """One slice for each ask, in order. Raises OSError (a timeout is one) where the lease
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
+        """Return one lease for each ask, in order. Raise OSError (a timeout is one) if the lease
         server cannot be asked."""
 
 
 class LocalLeaseServer:
-    """Grants from amounts held in this process, to this process alone: for a gateway that stands by
+    """Grants from amounts in this process, to this process only: for a gateway that stands by
     itself."""
 
     def __init__(
@@ -82,10 +82,10 @@ class LocalLeaseServer:
         self._otherwise = otherwise
         self._held: dict[tuple[str, str, str, int], int] = {}
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         return [self._lease(ask) for ask in asks]
 
-    def _lease(self, ask: Ask) -> Slice:
+    def _lease(self, ask: Ask) -> GrantedLease:
         amount = self._amounts.get(ask.budget, self._otherwise)
         of, name = (ask.kind, ask.budget), (ask.kind, ask.budget, ask.holder, ask.part)
         held = self._held.get(name, 0)
@@ -94,12 +94,12 @@ class LocalLeaseServer:
         if wished < held or wished >= ask.least:
             self._held[name], free = wished, free + held - wished
             held = wished
-        return Slice(leased=held, left=max(free, 0), amount=amount)
+        return GrantedLease(leased=held, left=max(free, 0), amount=amount)
 
 
 class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
     """The call of a process to the lease server's socket: `POST /leases`, answered by a list of
-    `Slice`.
+    `GrantedLease`.
 
     `boot` names its start, in hex; `pid` is how the lease server later finds out that it died;
     `spool` is the journal that says then what it spent, in hex. Whatever it reserves of what the
@@ -117,10 +117,10 @@ class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
 
 # Where a journal is written: its segment, and the number of the next frame.
 NextFrame = Callable[[], tuple[int, int]]
-_SLICES = msgspec.json.Decoder(tuple[Slice, ...])
+_GRANTED_LEASES = msgspec.json.Decoder(tuple[GrantedLease, ...])
 _ANSWER_BYTES = (
     16 << 20
-)  # a slice is some hundred bytes; asks for all budgets of a large plan come at once
+)  # a granted lease is some hundred bytes; asks for all budgets of a large plan come at once
 
 
 def _not_known() -> tuple[int, int]:
@@ -143,7 +143,7 @@ class LeaseSocket:
         self._one_call = asyncio.Lock()
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         """Raises OSError where nobody listens, or what answers is no lease server."""
         segment, frame = self._next_frame()
         call = LeaseCall(
@@ -182,7 +182,7 @@ class LeaseSocket:
 
 async def _post(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
-) -> Sequence[Slice]:
+) -> Sequence[GrantedLease]:
     writer.write(
         b"POST /leases HTTP/1.1\r\nhost: leases\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
     )
@@ -196,7 +196,7 @@ async def _post(
         answer = await reader.readexactly(length)
         if b" 200 " not in head.partition(b"\r\n")[0]:
             raise ConnectionError(f"the lease server answered {head[:200]!r}")
-        return _SLICES.decode(answer)
+        return _GRANTED_LEASES.decode(answer)
     # EOFError: the server ended in the middle of an answer (IncompleteReadError is one).
     except (EOFError, asyncio.LimitOverrunError, StopIteration, msgspec.DecodeError) as error:
         raise ConnectionError(f"the lease server's answer cannot be read: {error}") from error

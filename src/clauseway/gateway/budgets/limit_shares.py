@@ -12,7 +12,7 @@ it for a minute more: what was used of it may be that young.
 import asyncio
 from typing import Final, Literal
 
-from clauseway.gateway.budgets.leases import Ask, Slice
+from clauseway.gateway.budgets.leases import Ask, GrantedLease
 from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.budgets.slices import DENIED_S
 from clauseway.gateway.budgets.windows import Window
@@ -35,7 +35,7 @@ class SharedWindow(Window):
         "denied_least",
         "denied_until_s",
         "ends_s",
-        "lease_call",
+        "lease_task",
         "leased",
         "part",
         "said_s",
@@ -49,7 +49,7 @@ class SharedWindow(Window):
         self.left = self.leased = 0
         self.part = self.serial = 0
         self.denied_least, self.denied_until_s = 0, 0.0
-        self.lease_call: asyncio.Task[None] | None = None
+        self.lease_task: asyncio.Task[None] | None = None
         self.waiting = 0
         self.unheard = False  # the lease server could not be asked the last time
         self.ends_s = self.busy_s = self.said_s = 0.0
@@ -135,7 +135,7 @@ class SharedWindow(Window):
             target=self.leased if target is None else max(min(target, self.limit), least),
         )
 
-    def granted(self, slice_: Slice, ask: Ask, now_s: float) -> None:
+    def granted(self, slice_: GrantedLease, ask: Ask, now_s: float) -> None:
         """Take over an answer to what was asked at `now_s`. A share only becomes larger by it."""
         if ask.over:
             return

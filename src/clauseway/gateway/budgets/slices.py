@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
-from clauseway.gateway.budgets.leases import FOREVER_S, Ask, Slice
+from clauseway.gateway.budgets.leases import FOREVER_S, Ask, GrantedLease
 from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.plan import Budget
 
@@ -57,7 +57,7 @@ class BudgetSlice:
         "gone",
         "id",
         "idle",
-        "lease_call",
+        "lease_task",
         "leased",
         "left",
         "low_water",
@@ -89,7 +89,7 @@ class BudgetSlice:
         # Of the whole budget, as last heard: its amount, and what no lease holds.
         self.amount, self.elsewhere = -1, 0
         self.denied_least, self.denied_until_s = 0, 0.0
-        self.lease_call: asyncio.Task[None] | None = None
+        self.lease_task: asyncio.Task[None] | None = None
         self.waiting = 0
         self.spent_then = 0  # when a slice was last asked for
         self.reported = 0
@@ -226,7 +226,7 @@ class BudgetSlice:
             self.leased += free
             self.left += free
 
-    def granted(self, slice_: Slice, ask: Ask, now_s: float) -> None:
+    def granted(self, slice_: GrantedLease, ask: Ask, now_s: float) -> None:
         """Take over an answer. A lease only becomes larger by it: what was given back stays so."""
         self.amount, self.elsewhere = slice_.amount, slice_.left
         self.unheard = False

@@ -7,7 +7,7 @@ import msgspec
 
 from clauseway.gateway.clouds import usage
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.clouds.usage_reports import Tiered
+from clauseway.gateway.clouds.usage_reports import TierReport
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
 
@@ -39,7 +39,7 @@ def audio_units_in(answer: bytes) -> Units | None:
     return usage.units_of_transcription(report) if report is not None else None
 
 
-_decode_tier: Final = msgspec.json.Decoder(Tiered).decode
+_decode_tier: Final = msgspec.json.Decoder(TierReport).decode
 
 
 _TIERS_OF_MESSAGES: Final = {"standard": "default", "priority": "priority", "batch": "batch"}

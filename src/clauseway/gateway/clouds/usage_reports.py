@@ -177,10 +177,10 @@ class TierOfUsage(msgspec.Struct, frozen=True, gc=False):
     speed: str | None = None
 
 
-class Tiered(msgspec.Struct, frozen=True, gc=False):
+class TierReport(msgspec.Struct, frozen=True, gc=False):
     """An answer, or an event that carries one, with the tier in which it was served."""
 
     service_tier: str | None = None
-    response: "Tiered | None" = None
-    message: "Tiered | None" = None
+    response: "TierReport | None" = None
+    message: "TierReport | None" = None
     usage: TierOfUsage | None = None

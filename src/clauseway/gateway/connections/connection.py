@@ -186,7 +186,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._parse(data)
         except httptools.HttpParserCallbackError as error:
-            # Ours, not the client's: this connection alone is given up.
+            # Ours, not the client's: only this connection is given up.
             self._shared.report_fault(error.__context__ or error)
             self._refuse(errors.INTERNAL, errors.OWN_FAULT)
             return

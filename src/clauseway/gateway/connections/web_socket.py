@@ -2,7 +2,7 @@
 POST, with all its checks, limits and records; its events go out as messages, one request after the
 other. Clouds are asked over POST: nothing of a session lives there.
 
-What wsproto does is framing alone; the handshake is two lines. It takes no compression, because a
+What wsproto does is only framing; the handshake is two lines. It takes no compression, because a
 message may unfold beyond what its limits say.
 """
 

@@ -23,22 +23,22 @@ def with_secrets(auth: Auth, where: str) -> Auth:
     return msgspec.structs.replace(
         auth,
         taken={},
-        **{member: _taken(member, source, where) for member, source in auth.taken.items()},
+        **{member: _taken(member, origin, where) for member, origin in auth.taken.items()},
     )
 
 
-def _taken(member: str, source: str, where: str) -> str:
+def _taken(member: str, origin: str, where: str) -> str:
     if member not in _MEMBERS:
         raise _problem(member, "nothing of an Auth is taken by that name", where)
-    if source.startswith(ENVIRONMENT):
-        secret = os.environ.get(source.removeprefix(ENVIRONMENT))
+    if origin.startswith(ENVIRONMENT):
+        secret = os.environ.get(origin.removeprefix(ENVIRONMENT))
         if secret is None:
-            raise _problem(member, f"{source} is not set", where)
+            raise _problem(member, f"{origin} is not set", where)
         return secret
     try:
-        return Path(source.removeprefix(FILE)).read_text("utf-8").strip()
+        return Path(origin.removeprefix(FILE)).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise _problem(member, f"{source} cannot be read: {error}", where) from None
+        raise _problem(member, f"{origin} cannot be read: {error}", where) from None
 
 
 def _problem(member: str, why: str, where: str) -> InvalidInput:

@@ -1,7 +1,7 @@
-"""Work of some length on the loop that serves requests, in slices: after each one the loop goes on
-with those.
+"""Long work on the loop that serves requests, done in turns: between two turns the loop serves
+requests.
 
-Such work is a generator that yields wherever it may be left; what it came to is what it returns.
+Such work is a generator that yields wherever it may pause, and returns its result.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# Short beside what a cloud takes for its first byte; a step between two yields takes less.
-_SLICE_S = 0.002
+# A turn is short beside the time that a cloud takes for its first byte. A step between two yields
+# takes less.
+_TURN_S = 0.002
 
 
 def whole(work: Generator[None, None, T]) -> T:
-    """All of it at once: where nobody is served yet."""
+    """Do the work at once and return its result: nobody is served yet."""
     while True:
         try:
             next(work)
@@ -26,15 +27,17 @@ def whole(work: Generator[None, None, T]) -> T:
 
 
 def emptied(held: dict[Any, Any]) -> Generator[None, None, None]:
-    """Let go of what a dictionary holds: of very much, that takes as long as making it did."""
+    """Empty a dictionary in steps: emptying a very large one takes as long as filling it did."""
     while held:
         held.popitem()
         yield
 
 
-async def by_slices(work: Generator[None, None, T], superseded: Callable[[], bool]) -> T | None:
-    """Do the work and return its result; None once it is superseded, which is looked at after each
-    slice."""
+async def between_requests(
+    work: Generator[None, None, T], superseded: Callable[[], bool]
+) -> T | None:
+    """Do the work in turns and return its result; None if it is superseded, which is checked after
+    each turn."""
     begun_s = perf_counter()
     while True:
         try:
@@ -43,8 +46,8 @@ async def by_slices(work: Generator[None, None, T], superseded: Callable[[], boo
             result: T = done.value
             return result
         took_s = perf_counter() - begun_s
-        if took_s >= _SLICE_S:
-            # As long as that took, the core is the requests'.
+        if took_s >= _TURN_S:
+            # Leave the core to requests for as long as the turn took.
             await asyncio.sleep(took_s)
             if superseded():
                 work.close()

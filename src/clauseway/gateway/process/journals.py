@@ -4,7 +4,7 @@ A journal may hold hundreds of thousands of requests that nobody has sealed yet.
 first and reads them behind its requests: nothing that it answers depends on them. Until then a dead
 process's reservations stay leased, and its claims stay claimed.
 
-`python -m clauseway.gateway.process.journals JOURNAL INDEX` does that alone, for a journal that no
+`python -m clauseway.gateway.process.journals JOURNAL INDEX` does only that, for a journal that no
 process is to write any more.
 """
 

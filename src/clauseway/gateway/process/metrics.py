@@ -102,7 +102,7 @@ class Figures(Collector):
         for (deployment, product, operation, status), counters in list(by_outcome.items()):
             place = self._place(deployment)
             requests.add_metric((*place, product, operation, str(status)), counters.count)
-            # Durations are told by cloud and operation alone.
+            # Durations are told by cloud and operation only.
             buckets, total = durations.get((place[0], operation), ([0] * BUCKETS, 0))
             summed = [count + more for count, more in zip(buckets, counters.buckets, strict=True)]
             durations[place[0], operation] = (summed, total + counters.duration_us)

@@ -1,6 +1,6 @@
 """The gateway's process: sockets, signals, the plan and its replacement, the drain.
 
-A plan that is replaced (or SIGHUP) is read and checked between requests, in slices of milliseconds,
+A plan that is replaced (or SIGHUP) is read and checked between requests, in turns of milliseconds,
 and takes the place of the one in use whole; one that cannot be used is reported and changes
 nothing. With it come the process's settings: limits and certificates hold from the next connection
 on, and what takes a restart is said. SIGTERM, SIGINT or the death of the parent: no new
@@ -33,7 +33,7 @@ from clauseway.gateway.plan.clock import simulated_clock, system_clock
 from clauseway.gateway.plan.file import Opened, read_pieces
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
-from clauseway.gateway.plan.steps import by_slices, whole
+from clauseway.gateway.plan.steps import between_requests, whole
 from clauseway.gateway.process.control_socket import serve_control
 from clauseway.gateway.process.journal_copy import copy_journal
 from clauseway.gateway.process.journals import SpoolFactory, open_journal, recorded
@@ -143,7 +143,7 @@ class Server:
         _quiet_garbage_collector()
         self._announce(opened, metrics)
         # Behind the requests: nothing that is answered depends on what a dead process left open.
-        self._ending = asyncio.create_task(by_slices(ending, _never))
+        self._ending = asyncio.create_task(between_requests(ending, _never))
         await self._watch()
         if self._reloading is not None:
             self._reloading.cancel()
@@ -350,7 +350,7 @@ class Server:
             return
         shared.turn_to(tables)
         self._follow(opened)
-        await by_slices(self._letting_go(former), self._is_outdated)
+        await between_requests(self._letting_go(former), self._is_outdated)
 
     async def _newest(self) -> Opened:
         """The plan that lies there, or the one that replaces it while it is read: that one is read
@@ -359,7 +359,7 @@ class Server:
         for superseded in (self._is_outdated, _never):
             self._plan_seen = file_identity(path)
             pieces = await asyncio.get_running_loop().run_in_executor(None, read_pieces, path)
-            opened = await by_slices(opening(pieces, str(path)), superseded)
+            opened = await between_requests(opening(pieces, str(path)), superseded)
             if opened is not None:
                 return opened
         raise AssertionError("nothing supersedes the second")

@@ -632,7 +632,7 @@ class Attempt(Receiver):
         shared, target = owner.shared, candidate.target
         duration_us = (monotonic_ns() - self._begin_ns) // 1000
         deployment, ruling = target.label, candidate.ruling
-        # The charge: by the plain price, or as the tier that the cloud reports.
+        # The charge: at the plain price, or at that of the service tier that the cloud reports.
         charge = tokens = 0
         recorded_units: tuple[tuple[int, int], ...] = units
         if units:
@@ -685,8 +685,8 @@ class Attempt(Receiver):
         return charge
 
     def _charge_as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """Return the charge of a report, and the report with the tier that the cloud reports: not
-        always the tier that the client asked for."""
+        """Return the charge of a report, and the report with the service tier that the cloud reports:
+        not always the tier that the client asked for."""
         owner, target, tier = self._owner, self.candidate.target, ""
         if target.tiered or owner.request.needs.tier:
             report = self.stream.report if self.stream is not None else self._answer

@@ -5,7 +5,7 @@ account there, and when can the deployment be asked again? Pure.
     the deployment  busy, broken, no such model there: counts against it, another one is asked
     our account     its key, its rights, its quota: the same, and the client hears it in our words
 
-The status alone does not tell: 404 is a model that is not deployed or an item that expired, 429 a
+The status does not tell by itself: 404 is a model that is not deployed or an item that expired, 429 a
 busy deployment or a request beyond any limit, 400 a bad value or, at some servers, a bad key.
 """
 
@@ -80,7 +80,7 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class Failure(NamedTuple):
-    """Why an attempt brought nothing. `wait_s` is how long the deployment is left alone, 0 not at
+    """Why an attempt brought nothing. `wait_s` is how long the deployment is to rest, 0 not at
     all; `named_duration`: it named that time itself."""
 
     outcome: str

@@ -109,7 +109,7 @@ class InFlight:
 
     def count_body(self, use: Use, count: int, own: int, limits: Limits) -> None:
         """Count bytes of a body, of which `own` are counted already. Raises Refused, unless the
-        body is alone: a large one would wait in vain for more room than there is."""
+        body is the only one: a large one would wait in vain for more room than there is."""
         limit = limits.bytes_in_flight_per_key
         if use.bytes + count > limit and use.bytes > own:
             self._short(_BYTES, f"key {use.key}")

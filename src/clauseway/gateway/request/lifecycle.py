@@ -135,7 +135,7 @@ class Lifecycle(AttemptOwner):
     _waiting_events: list[bytes] | None = None  # until the row of their response is durable
     _status = 0
     _message = ""
-    # The answer is decided, or nobody waits for one: the index or the journal alone may be awaited.
+    # The answer is decided, or nobody waits for one: only the index or the journal may be awaited.
     _decided = False
     _last_bytes = b""
     _over = False

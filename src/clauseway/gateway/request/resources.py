@@ -170,5 +170,5 @@ class Resources:
         return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
     def _estimate(self, resource: Issued) -> Units:
-        """Estimate by the input alone, because no output was ever seen."""
+        """Estimate by the input only, because no output was ever seen."""
         return self._request.operation.estimate(resource.body_bytes, 0)

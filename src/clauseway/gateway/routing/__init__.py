@@ -4,7 +4,7 @@
     routing_tables  a plan compiled to look-ups: keys, stretches of time, models
     choices         what may be done with a model, and the candidates for one request
     targets         a deployment ready to be called, its worst case and its charge
-    tariffs         what usage costs, whom, when and in which tier; unit_rates: what it comes to
+    tariffs         what usage costs, whom, when and in which service tier; unit_rates: what it comes to
     strategies      in which order deployments are asked
     health          which deployments are ejected, waiting or probed
     quotas          what clouds let through, and how quick they are

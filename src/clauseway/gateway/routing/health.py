@@ -71,7 +71,7 @@ class Health:
         return True
 
     def _spares(self, key: int) -> bool:
-        """Return whether it is away for another key alone."""
+        """Return whether it is away for one other key only."""
         return self._failed_key != ANY_KEY and self._failed_key != key and not self.asked_for_pause
 
     def attempted(self, now_s: float, key: int = ANY_KEY) -> None:

@@ -117,7 +117,7 @@ class CallTarget:
         ]
 
     def scale_for(self, request: UnderstoodRequest, buyer: Buyer, event_ns: int) -> RateScale:
-        """Return the highest scale that a request may be charged by, in whatever tier it is served.
+        """Return the highest scale that a request may be charged by, in whatever service tier it is served.
         Only for targets that have varying prices; the others have one scale, `scale`."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:

@@ -38,7 +38,7 @@ def listen(host: str, port: int | None, usual: int) -> socket.socket:
 def listen_together(host: str, port: int | None, usual: int, count: int) -> list[socket.socket]:
     """Return sockets that listen at one port, among which the system spreads connections.
 
-    The first one takes the port for itself alone, as `listen` does; only then it is shared. Raises
+    The first one takes the port for itself, as `listen` does; only then it is shared. Raises
     InvalidInput where the address cannot be had.
     """
     sockets = [listen(host, port, usual)]

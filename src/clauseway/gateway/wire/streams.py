@@ -193,7 +193,7 @@ class EventStream:
         at = block.find(_NAME)
         if at < 0:
             return block
-        # Most blocks name it in their last event alone: those before are not looked at.
+        # Most blocks name it only in their last event: those before are not looked at.
         begin = _begin_of(block, at)
         events = [self._event_without_usage(event) for event in events_in(block[begin:])]
         return block[:begin] + b"".join(events)
@@ -214,7 +214,7 @@ class EventStream:
             return event
         if chunk.usage is not None:
             self.usage, self.report = chunk.usage, data
-            # Asked for by us alone: this event exists for its usage.
+            # Only we asked for it: this event exists for its usage.
             return event if chunk.choices else b""
         if bytes(members["usage"]) != b"null":
             return event
