@@ -584,17 +584,18 @@ class ClientConnection(asyncio.Protocol):
             self.head_lines = b"connection: close\r\n"
         self.chunked = incoming.chunked
         try:
-            routed = self._router.route(incoming, self)
-            if isinstance(routed, bytes):
+            outcome = self._router.route(incoming, self)
+            if isinstance(outcome, bytes):
                 self._release_bytes(incoming)
                 self._closing = self._closing or not incoming.keep_alive
-                self._answer(routed)
+                self._answer(outcome)
             else:
                 # The lifecycle answers for the bytes of the body from here on.
                 if incoming.bytes_in_flight:
-                    routed.in_flight_use = incoming.use
-                    routed.bytes_in_flight, incoming.bytes_in_flight = incoming.bytes_in_flight, 0
-                self._begin(routed)
+                    outcome.in_flight_use = incoming.use
+                    outcome.bytes_in_flight = incoming.bytes_in_flight
+                    incoming.bytes_in_flight = 0
+                self._begin(outcome)
         except Exception as error:
             # Nothing of the request stays: no bytes, no attempt, and nothing that waited behind it.
             self._shared.report_fault(error)
@@ -612,7 +613,7 @@ class ClientConnection(asyncio.Protocol):
             self._shared.wheel.arm(self, lifecycle.due_s)
 
     def request_due(self, due_s: float) -> None:
-        """Sooner than the last time it was asked."""
+        """Have the deadlines checked by `due_s`, if that is sooner than before."""
         if self._lifecycle is not None and due_s < self.due_s:
             self._shared.wheel.arm(self, due_s)
 
@@ -628,15 +629,15 @@ class ClientConnection(asyncio.Protocol):
         self._lifecycle = None
         if not intact:
             self._closing = True
-        self._answered()
+        self._after_answer()
 
     def _answer(self, data: bytes) -> None:
         """Send a whole answer that needed no cloud."""
         self.write(data)
-        self._answered()
+        self._after_answer()
 
-    def _answered(self) -> None:
-        """The connection is free: the next in line, or wait for one."""
+    def _after_answer(self) -> None:
+        """Turn to the next request in line, or wait for one, or close: the answer was sent."""
         if self._transport is None:
             return
         if self._refused:
@@ -658,6 +659,7 @@ class ClientConnection(asyncio.Protocol):
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def _serve_next(self) -> None:
+        """Serve the next request in line, if the connection is free."""
         if self._transport is None or self._lifecycle is not None or self._stuck:
             return
         if not self._waiting:

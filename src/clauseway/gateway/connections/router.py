@@ -126,7 +126,7 @@ class Router:
         incoming.request_line = request_line
         spool = shared.spool
         if spool.failure is not None or spool.full is not None:
-            return _unwritable(shared) is None and customer.role != "auditor"
+            return _journal_problem(shared) is None and customer.role != "auditor"
         return customer.role != "auditor"
 
     def route(self, incoming: Incoming, client: RequestClient) -> Lifecycle | bytes:
@@ -138,7 +138,7 @@ class Router:
                     request_line = _request_line_of(incoming)
                 except UnknownPath as unknown:
                     return self._answer_without_cloud(incoming, unknown.methods, client)
-            return self._operate(incoming, request_line, client)
+            return self._serve_operation(incoming, request_line, client)
         except Refused as refused:
             self._shared.counts.refusals[refused.kind.code] += 1
             explained = self._explain(request_line, refused.kind, str(refused), refused.skipped)
@@ -147,7 +147,7 @@ class Router:
                 incoming.keep_alive = False
                 lines += b"connection: close\r\n"
             answer = error_response(refused.kind, str(refused), param=refused.param, headers=lines)
-            answer = _shaped(answer, request_line, incoming)
+            answer = _in_clients_shape(answer, request_line, incoming)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
@@ -158,8 +158,8 @@ class Router:
         message: str,
         skipped: tuple[Skipped, ...] = (),
     ) -> bytes:
-        """Keep why a request goes no further, where it is known who asks; return the header line
-        that names it."""
+        """Keep the explanation of a refused request, if its customer is known; return the header line
+        that names the request."""
         shared, customer = self._shared, self._project
         number = shared.next_number()
         if request_line is not None and customer is not None:
@@ -215,7 +215,7 @@ class Router:
 
     # -- an operation at a cloud
 
-    def _operate(
+    def _serve_operation(
         self, incoming: Incoming, request_line: RequestLine, client: RequestClient
     ) -> Lifecycle | bytes:
         shared = self._shared
@@ -227,10 +227,10 @@ class Router:
         # limits
         spool = shared.spool
         if spool.failure is not None or spool.full is not None:
-            unwritable = _unwritable(shared)
-            if unwritable is not None:
-                return _shaped(
-                    journal_failed(unwritable, client.head_lines), request_line, incoming
+            journal_problem = _journal_problem(shared)
+            if journal_problem is not None:
+                return _in_clients_shape(
+                    journal_failed(journal_problem, client.head_lines), request_line, incoming
                 )
         shortage: Shortage | None = None
         if customer.allowance is not None:
@@ -239,7 +239,7 @@ class Router:
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._explain(request_line, LIMITED, shortage.message) + client.head_lines
                 lines += customer.allowance.rate_limit_headers(shared.wheel.now_s)
-                return _shaped(shortage_response(shortage, lines), request_line, incoming)
+                return _in_clients_shape(shortage_response(shortage, lines), request_line, incoming)
         if request_line.operation.state is State.LISTS:
             return self._list(incoming, request_line, customer, client, shortage)
         # body, candidates, lifecycle
@@ -336,17 +336,17 @@ class Router:
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
 
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
-        """Return who asks. Raises Refused."""
-        stated = incoming.authorization or incoming.api_key or incoming.other_api_key
+        """Return the customer whose key the head presents. Raises Refused."""
+        presented_key = incoming.authorization or incoming.api_key or incoming.other_api_key
         # Most connections keep to one key: it is looked up again only after a new plan.
         if (
-            stated
-            and stated == self._customer_key
+            presented_key
+            and presented_key == self._customer_key
             and tables is self._customer_tables
             and self._customer is not None
         ):
             return self._customer
-        secret = secret_in(stated) if incoming.authorization else stated
+        secret = secret_in(presented_key) if incoming.authorization else presented_key
         customer = tables.customer(secret) if secret else None
         if customer is None:
             message = (
@@ -356,16 +356,16 @@ class Router:
             )
             raise Refused(errors.NO_KEY, message)
         self._use_key(customer)
-        self._customer_key, self._customer_tables, self._customer = stated, tables, customer
+        self._customer_key, self._customer_tables, self._customer = presented_key, tables, customer
         return customer
 
     def _use_key(self, customer: Customer) -> None:
         """Count the connection as the key's. Raises Refused."""
-        before, shared = self.use, self._shared
-        if before is None or before.label != customer.label:
+        former_use, shared = self.use, self._shared
+        if former_use is None or former_use.label != customer.label:
             self.use = shared.in_flight.use(customer.label, customer.buyer, shared.limits)
-            if before is not None:
-                shared.in_flight.leave_key(before)
+            if former_use is not None:
+                shared.in_flight.leave_key(former_use)
 
     def leave(self) -> None:
         """The connection is gone."""
@@ -375,8 +375,8 @@ class Router:
 
 
 def _request_line_of(incoming: Incoming) -> RequestLine:
-    """Return what a head asks for. Raises UnknownPath, and Refused where the path is offered in the
-    other vendor's shape alone."""
+    """Return the parsed request line of a head. Raise UnknownPath, and Refused if the path is offered
+    only in the other vendor's shape."""
     incoming.url = _path_of(incoming.url)
     request_line = request_line_of(incoming.method, incoming.url)
     if request_line.operation.shape_error is None and _speaks_messages(incoming):
@@ -387,8 +387,8 @@ def _request_line_of(incoming: Incoming) -> RequestLine:
 def _read_body(
     operation: Operation, body: bytes, content_type: bytes
 ) -> tuple[Operation, RequestProperties, Needs]:
-    """Return which operation the body's values make of the one that the path names, what they say
-    and what they need of a deployment. Raises Refused."""
+    """Return the operation that path and body ask for, the body's properties, and the needs that a
+    deployment has to meet. Raises Refused."""
     if operation.decode is None:
         return operation, NOTHING_ASKED, PLAIN
     try:
@@ -402,7 +402,7 @@ def _read_body(
 def _call_of(
     request_line: RequestLine, operation: Operation, content_type: bytes, body: bytes
 ) -> Call:
-    """Return the call that a cloud gets; most are made once for all requests."""
+    """Return the call that is sent to a cloud; most calls are made once for all requests."""
     if content_type == _JSON and request_line.call is not None:
         return request_line.call
     sent_type = b"" if operation.decode is None and not body else content_type or _JSON
@@ -412,23 +412,21 @@ def _call_of(
 
 
 def _refuse_not_offered(incoming: Incoming) -> None:
-    """Refuse a path that is not offered with its reason."""
-    named = incoming.url.partition(b"?")[0].decode(errors="replace")
+    """Refuse a path that is not offered, with the reason. Return if there is none."""
+    path = incoming.url.partition(b"?")[0].decode(errors="replace")
     method = incoming.method.decode(errors="replace")
-    reason = reason_against(named, method, as_messages=_speaks_messages(incoming))
+    reason = reason_against(path, method, as_messages=_speaks_messages(incoming))
     if reason:
-        raise Refused(errors.NOT_IMPLEMENTED, f"{named} is not offered here: {reason}.")
+        raise Refused(errors.NOT_IMPLEMENTED, f"{path} is not offered here: {reason}.")
 
 
 def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
-    takes = ", ".join([name.decode() for name in allowed])
-    message = (
-        f"{path.decode(errors='replace')} takes {takes}, not {method.decode(errors='replace')}."
-    )
-    raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % takes.encode())
+    allowed_names = ", ".join([name.decode() for name in allowed])
+    message = f"{path.decode(errors='replace')} takes {allowed_names}, not {method.decode(errors='replace')}."
+    raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % allowed_names.encode())
 
 
-def _shaped(answer: bytes, request_line: RequestLine | None, incoming: Incoming) -> bytes:
+def _in_clients_shape(answer: bytes, request_line: RequestLine | None, incoming: Incoming) -> bytes:
     """Return a whole answer of our own in the shape that the operation's clients read; where a
     path is no operation, that of the client that names a version of its API."""
     if request_line is None:
@@ -452,8 +450,8 @@ def _hedge_s(value: bytes) -> float:
     return max(int(value) / 1000, _HEDGE_MIN_S)
 
 
-def _unwritable(shared: Shared) -> OSError | None:
-    """Return why a request is refused because it could not be recorded."""
+def _journal_problem(shared: Shared) -> OSError | None:
+    """Return why the journal cannot record a request now; None if it can."""
     spool = shared.spool
     if spool.full is not None and not spool.may_wait_for_room:
         return spool.full

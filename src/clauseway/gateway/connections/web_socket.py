@@ -279,14 +279,15 @@ class WebSocketSession(asyncio.Protocol):
             if len(turn.body) > shared.limits.body_bytes:
                 most = f"A body may have {shared.limits.body_bytes} bytes."
                 raise Refused(errors.BODY_TOO_LARGE, most)
-            routed = self._router.route(incoming, self)
-            if not isinstance(routed, bytes):
+            outcome = self._router.route(incoming, self)
+            if not isinstance(outcome, bytes):
                 # The lifecycle answers for the bytes of the body from here on.
-                routed.in_flight_use, routed.bytes_in_flight = message.use, message.bytes_in_flight
+                outcome.in_flight_use = message.use
+                outcome.bytes_in_flight = message.bytes_in_flight
                 message.bytes_in_flight = 0
-                self._begin(routed)
+                self._begin(outcome)
                 return
-            whole = routed
+            whole = outcome
         except BadBody as error:
             whole = self._refusal(Refused(errors.MALFORMED_BODY, str(error), param=error.param))
         except Refused as refused:

@@ -131,7 +131,7 @@ class Attempt(Receiver):
         try:
             self._begin()
         except Exception as error:
-            self._raised(error)
+            self._end_with_own_fault(error)
 
     def _begin(self) -> None:
         owner, target = self._owner, self.candidate.target
@@ -168,6 +168,7 @@ class Attempt(Receiver):
             self._connect()
 
     def _connect(self) -> None:
+        """Open a connection in a task of its own, and send the request there."""
         self._task = self._owner.shared.loop.create_task(
             self._connect_and_send(self.candidate.target)
         )
@@ -186,7 +187,7 @@ class Attempt(Receiver):
             return
         except Exception as error:
             self._task = None
-            self._raised(error)
+            self._end_with_own_fault(error)
             return
         if self._task is not asyncio.current_task():
             target.endpoint.keep(upstream)  # cancelled in the very moment in which it succeeded
@@ -195,7 +196,7 @@ class Attempt(Receiver):
         try:
             self._send(upstream)
         except Exception as error:
-            self._raised(error)
+            self._end_with_own_fault(error)
 
     def _send(self, upstream: UpstreamConnection) -> None:
         target, request = self.candidate.target, self._owner.request
@@ -224,42 +225,43 @@ class Attempt(Receiver):
             await self._renew(target)
         except Exception as error:
             self._task = None
-            self._raised(error)
+            self._end_with_own_fault(error)
 
     async def _renew(self, target: CallTarget) -> None:
         """Send the same attempt again with a fresh credential, if there is one: the last credential
         was refused."""
         assert target.renew is not None
         # If another request renewed first, the present credential is not the one that was refused.
-        renewed = target.write_head is not self._sent_head_writer or await target.renew()
+        is_renewed = target.write_head is not self._sent_head_writer or await target.renew()
         if self._task is not asyncio.current_task():
             return
         self._task = None
-        if renewed:
+        if is_renewed:
             self.status, self._is_error, self._buffered, self._buffered_bytes = 0, False, None, 0
             self._owner.set_deadline(self)
             self._connect()
         else:
             self._fail(Failure("refused our credential", self.status))
 
-    # -- what comes back
+    # -- the answer
 
     def received(self, data: bytes, complete: bool) -> None:
         try:
-            self._received(data, complete)
+            self._read(data, complete)
         except Exception as error:
-            self._raised(error)
+            self._end_with_own_fault(error)
 
-    def _received(self, data: bytes, complete: bool) -> None:
+    def _read(self, data: bytes, complete: bool) -> None:
+        """Read bytes of the answer; `complete` tells that they are its last."""
         upstream = self._upstream
         assert upstream is not None
         if complete:
             self._upstream = None
         if self.stream is not None:
-            self._stream_received(data, complete)
+            self._read_stream(data, complete)
             return
-        if not self.status and self._head_received(upstream):
-            self._stream_received(data, complete)
+        if not self.status and self._read_head(upstream):
+            self._read_stream(data, complete)
         # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
             self.cancel()
@@ -267,17 +269,17 @@ class Attempt(Receiver):
         elif not complete:
             self._buffer_answer(data)
         elif self._buffered is None:
-            self._whole(data)
+            self._read_whole_answer(data)
         else:
-            self._whole(b"".join((*self._buffered, data)))
+            self._read_whole_answer(b"".join((*self._buffered, data)))
 
-    def _head_received(self, upstream: UpstreamConnection) -> bool:
+    def _read_head(self, upstream: UpstreamConnection) -> bool:
         """Read status and headers; return whether an event stream to pass on follows them."""
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
         self.head, self.limits = upstream.head, upstream.limits
         if upstream.is_encoded:
-            # Nobody asked for it, and what cannot be read cannot be metered.
+            # Nobody asked for an encoding, and an answer that cannot be read cannot be metered.
             self._is_encoded = True
         elif status == 200:
             if upstream.is_event_stream:
@@ -293,6 +295,7 @@ class Attempt(Receiver):
         return False
 
     def _buffer_answer(self, data: bytes) -> None:
+        """Keep bytes of an answer that is read when it is whole; refuse one that is too long."""
         if self._buffered is None:
             self._buffered = []
         self._buffered.append(data)
@@ -302,15 +305,16 @@ class Attempt(Receiver):
         if self._buffered_bytes > limit:
             self.cancel()
             if self._is_error:
-                self._refused(b"".join(self._buffered), is_whole=False)
+                self._handle_refusal(b"".join(self._buffered), is_whole=False)
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
-    def _whole(self, body: bytes) -> None:
+    def _read_whole_answer(self, body: bytes) -> None:
+        """Report an answer that is no stream: an answer, a refusal, or a failure of the cloud."""
         if self.status >= 300:
-            self._refused(body, is_whole=True)
+            self._handle_refusal(body, is_whole=True)
         elif self._is_answer(body):
-            self._answered(body)
+            self._report_answer(body)
         else:
             self._fail(Failure(f"answered {self.status} without an answer", self.status))
 
@@ -321,21 +325,24 @@ class Attempt(Receiver):
         units = self._reported_units = operation.units_in(body)
         return (bool(units) and body.find(b'"error"') < 0) or operation.is_answer(body)
 
-    def _answered(self, body: bytes) -> None:
+    def _report_answer(self, body: bytes) -> None:
+        """Hand a whole answer to the lifecycle, which passes it on."""
         self.candidate.target.health.succeeded()
         self._answer = body
         self._owner.answered(self, body)
 
-    def _refused(self, body: bytes, *, is_whole: bool) -> None:
+    def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
         """Pass on a refusal of the request itself; any other refusal is the attempt's failure."""
         names_resource = self._owner.names_resource and is_whole
         failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
         if failure is None and is_whole:
-            if self.status == _BUSY:  # beyond every limit: it will not be less the next time
+            if (
+                self.status == _BUSY
+            ):  # beyond every limit: the request will not be smaller next time
                 self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
             shape = self._owner.request.operation.shape_error
-            shown = without_our_names(body)
-            self._answered(shown if shape is None else shape(self.status, shown))
+            refusal = without_our_names(body)
+            self._report_answer(refusal if shape is None else shape(self.status, refusal))
             return
         target = self.candidate.target
         if (
@@ -348,7 +355,8 @@ class Attempt(Receiver):
             return
         self._fail(failure or Failure(f"answered {self.status}", self.status))
 
-    def _stream_received(self, data: bytes, complete: bool) -> None:
+    def _read_stream(self, data: bytes, complete: bool) -> None:
+        """Read bytes of a stream, and hand its events to the lifecycle."""
         stream, owner = self.stream, self._owner
         assert stream is not None
         try:
@@ -357,7 +365,7 @@ class Attempt(Receiver):
                 events += stream.close()
         except BadStream as error:
             self.cancel()
-            self._stream_failed(str(error))
+            self._report_broken_stream(str(error))
             return
         # Until content has come, a failure sends the request to another candidate.
         if stream.has_content:
@@ -377,22 +385,23 @@ class Attempt(Receiver):
             self._fail(Failure("reported an error before any content", self.status))
             return
         if complete:
-            if self._is_whole:
+            if self._is_whole_stream:
                 owner.stream_ended(self)
             else:
-                self._stream_failed(
+                self._report_broken_stream(
                     "reported an error"
                     if stream.failed
                     else "ended the stream without its last event"
                 )
 
     @property
-    def _is_whole(self) -> bool:
+    def _is_whole_stream(self) -> bool:
         """Return whether a stream's last event has come: bytes after it would add nothing."""
         stream = self.stream
         return stream is not None and stream.done and stream.has_content and not stream.failed
 
-    def _stream_failed(self, reason: str) -> None:
+    def _report_broken_stream(self, reason: str) -> None:
+        """Report a stream that broke; before any content that is a failed attempt."""
         if self.has_content:
             self._owner.stream_broke(self, reason)
         else:
@@ -400,18 +409,19 @@ class Attempt(Receiver):
 
     def lost(self, reason: str, reused: bool) -> None:
         try:
-            self._lost(reason, reused)
+            self._handle_loss(reason, reused)
         except Exception as error:
-            self._raised(error)
+            self._end_with_own_fault(error)
 
-    def _lost(self, reason: str, reused: bool) -> None:
+    def _handle_loss(self, reason: str, reused: bool) -> None:
+        """End the attempt whose connection was lost, or send it again on another."""
         self._upstream = None
-        if self._is_whole:
+        if self._is_whole_stream:
             self._owner.stream_ended(self)
         elif self.has_content:
             self._owner.stream_broke(self, reason)
         elif self._is_error:
-            self._refused(b"".join(self._buffered or ()), is_whole=False)
+            self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The connection died while it was idle: send the same attempt on a fresh connection.
             self._has_reconnected = True
@@ -434,14 +444,14 @@ class Attempt(Receiver):
         try:
             self._time_out()
         except Exception as error:
-            self._raised(error)
+            self._end_with_own_fault(error)
 
     def _time_out(self) -> None:
         self.cancel()
         if self._is_error:
-            self._refused(b"".join(self._buffered or ()), is_whole=False)
+            self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         # The last event has come; only the end of the connection was waited for.
-        elif self._is_whole:
+        elif self._is_whole_stream:
             self._owner.stream_ended(self)
         elif self.has_content:
             self._owner.stream_broke(self, self._owner.timeout_reason())
@@ -449,6 +459,7 @@ class Attempt(Receiver):
             self._fail(Failure("did not answer in time", self.status))
 
     def _fail(self, failure: Failure) -> None:
+        """Report a failure of the cloud, which counts against the health of its deployment."""
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
         if failure.wait_s:
@@ -459,7 +470,7 @@ class Attempt(Receiver):
             target.health.failed(now_s, failure.outcome, self._owner.customer.label)
         self._owner.attempt_failed(self, failure)
 
-    def _raised(self, error: Exception) -> None:
+    def _end_with_own_fault(self, error: Exception) -> None:
         """End the attempt as it stands, because the gateway itself failed. That counts neither for
         nor against the cloud."""
         self.failed = True

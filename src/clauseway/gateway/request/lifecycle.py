@@ -223,7 +223,7 @@ class Lifecycle(AttemptOwner):
             self._decided = True
             self._status = JOURNAL_FULL.status
             self._message = "The usage journal could not be written."
-            self._answer_unwritten(error)
+            self._answer_write_failed(error)
 
     def _prepare_or_attempt(self) -> None:
         """Begin what the request needs first: a larger share of a limit, its preparation, or its
@@ -239,7 +239,7 @@ class Lifecycle(AttemptOwner):
             self._set_due(self._deadline_s)
             return
         try:
-            self._attempt_next_or_refuse()
+            self._attempt_next_candidate_or_refuse()
         except Exception as error:
             self.end_with_own_fault(error)
 
@@ -298,7 +298,7 @@ class Lifecycle(AttemptOwner):
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         if self._resources is not None:
             self._resources.turn_to(request)
-        self._attempt_next_or_refuse()
+        self._attempt_next_candidate_or_refuse()
 
     def _refuse(self, refused: Refused) -> None:
         """Answer with the refusal that the preparation raised."""
@@ -311,12 +311,12 @@ class Lifecycle(AttemptOwner):
 
     # -- choose
 
-    def _attempt_next_or_refuse(self) -> None:
+    def _attempt_next_candidate_or_refuse(self) -> None:
         """Attempt the next candidate; if there is none, answer so."""
-        if not self._attempt_next():
-            self._answer_none_left()
+        if not self._attempt_next_candidate():
+            self._answer_no_candidate_left()
 
-    def _attempt_next(self) -> bool:
+    def _attempt_next_candidate(self) -> bool:
         """Attempt the best remaining candidate that can be asked now; return False if there is
         none."""
         shared = self.shared
@@ -339,14 +339,14 @@ class Lifecycle(AttemptOwner):
             elif not target.has_room(now_s):
                 self._skip(candidate, "its quota of this minute is used up")
                 self._last_resort = self._last_resort or candidate
-            elif self._attempt_at(candidate):
+            elif self._attempt_candidate(candidate):
                 return True
         # Attempt the last resort only if nothing else was attempted; after an attempt, answer with
         # its failure.
         last_resort, self._last_resort = self._last_resort, None
         if last_resort is None or self._ended_attempts:
             return False
-        return self._attempt_at(last_resort)
+        return self._attempt_candidate(last_resort)
 
     def _skip(self, candidate: Candidate, why: str) -> None:
         """Note for the explanation that a candidate is skipped."""
@@ -355,7 +355,7 @@ class Lifecycle(AttemptOwner):
 
     # -- attempt
 
-    def _attempt_at(self, candidate: Candidate) -> bool:
+    def _attempt_candidate(self, candidate: Candidate) -> bool:
         """Reserve the worst case and begin the attempt, or begin to wait for a larger slice of a
         budget. Return False if a limit or budget is too small: the candidate is skipped."""
         target = candidate.target
@@ -416,8 +416,8 @@ class Lifecycle(AttemptOwner):
             if self._decided:
                 return
             self._task = None
-            if not self._attempt_at(candidate):
-                self._attempt_next_or_refuse()
+            if not self._attempt_candidate(candidate):
+                self._attempt_next_candidate_or_refuse()
         except Exception as error:
             self._task = None
             self.end_with_own_fault(error)
@@ -550,7 +550,7 @@ class Lifecycle(AttemptOwner):
             if self._attempt is not None:
                 self._attempt.pending_resource = None
             self._cancel_attempts()
-            self._answer_unwritten(outcome)
+            self._answer_write_failed(outcome)
         else:
             self._client.write(b"".join(events))
 
@@ -612,7 +612,7 @@ class Lifecycle(AttemptOwner):
                 attempt.record_end(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
             if isinstance(outcome, OSError):
-                self._answer_unwritten(outcome)
+                self._answer_write_failed(outcome)
             else:
                 self._finish_issuing(last_bytes, files)
 
@@ -632,7 +632,7 @@ class Lifecycle(AttemptOwner):
                 return
             for row in rows:
                 self.shared.holds.drop(row.identifier)
-            self._answer_unwritten(outcome)
+            self._answer_write_failed(outcome)
 
         self.shared.issued.add(rows, self._guarded(on_written))
 
@@ -711,12 +711,12 @@ class Lifecycle(AttemptOwner):
     def durable(self, error: OSError | None) -> None:
         """Send the last bytes, or, with an error, say that the journal could not be written."""
         if error is not None:
-            self._answer_unwritten(error)
+            self._answer_write_failed(error)
         elif not self._over:
             self._send_last(self._last_bytes)
 
-    def _answer_unwritten(self, error: OSError) -> None:
-        """Say that something of this request could not be written to disk."""
+    def _answer_write_failed(self, error: OSError) -> None:
+        """Answer that a record or an identifier of this request could not be written to disk."""
         if self._over:
             return  # the client has left
         if self._stream_begun:
@@ -797,9 +797,9 @@ class Lifecycle(AttemptOwner):
             return  # the answer is decided already; this was the losing attempt
         if self.has_candidates_left and not self.shared.retries.take():
             self._note_no_retries()
-            self._answer_none_left()
+            self._answer_no_candidate_left()
         else:
-            self._attempt_next_or_refuse()
+            self._attempt_next_candidate_or_refuse()
 
     def stream_broke(self, attempt: Attempt, reason: str) -> None:
         """End a stream that broke after content was sent: with an error event in the client's
@@ -814,6 +814,7 @@ class Lifecycle(AttemptOwner):
         self._answer(502, _last_of_stream(event, self._client.chunked), message)
 
     def _note_failure(self, attempt: Attempt, failure: Failure) -> None:
+        """Count a failed attempt, and keep it for the explanation and the headers."""
         target = attempt.candidate.target
         if failure.outcome != _SLOWER:  # the losing attempt of a hedge is no failure of its cloud
             self.shared.counts.failed[target.cloud] += 1
@@ -831,6 +832,7 @@ class Lifecycle(AttemptOwner):
         self._ended_attempts = (*self._ended_attempts, ended_attempt)
 
     def _note_no_retries(self) -> None:
+        """Note for the explanation that no further candidate is attempted."""
         why = "no retries are left: too many requests fail at present"
         self._skipped = (*self._skipped, Skipped("", "", why))
 
@@ -841,7 +843,7 @@ class Lifecycle(AttemptOwner):
         answer = shortage_response(shortage, self._header_lines(limit_lines))
         self._answer(shortage_kind(shortage).status, answer, shortage.message)
 
-    def _answer_none_left(self) -> None:
+    def _answer_no_candidate_left(self) -> None:
         """Answer that no candidate can be asked, or that none is left."""
         shortage = self._first_shortage
         # No cloud was asked: the client's own limit is the reason.
@@ -850,14 +852,14 @@ class Lifecycle(AttemptOwner):
             return
         statuses = {ended_attempt.status for ended_attempt in self._ended_attempts}
         retry = retry_lines(self._failure_head or [])
-        # All wait for a `Retry-After` of theirs: pass on the soonest.
+        # Every cloud has named a time until which it is not asked: pass on the soonest.
         if not statuses and self._busy_until_s:
             wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
             self._answer_failure(
                 CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S),
                 b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
             )
-        # All say that they have no such model, and its vendor has retired it: believe them.
+        # Every cloud says that it has no such model, and the vendor has retired it: believe them.
         elif statuses == {404} and self._retirement_message:
             self._answer_failure(UNKNOWN_MODEL)
         elif statuses == {429}:
@@ -868,11 +870,11 @@ class Lifecycle(AttemptOwner):
             self._answer_failure(CLOUDS_FAILED)
 
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
-        """Answer that every attempt failed, or that no candidate can be attempted now, and name
-        each."""
+        """Answer that every attempt failed, or that no candidate can be attempted now; give the
+        reason for each."""
         prefix = "Attempted" if self._ended_attempts else "None was attempted"
-        named = "; ".join(map(str, self._ended_attempts or self._skipped))
-        message = f"No cloud answered this request. {prefix}: {named}."
+        reasons = "; ".join(map(str, self._ended_attempts or self._skipped))
+        message = f"No cloud answered this request. {prefix}: {reasons}."
         if kind is UNKNOWN_MODEL:
             message = f"{self._retirement_message} {message}"
         answer = error_response(kind, message, headers=self._header_lines(headers))
@@ -905,10 +907,10 @@ class Lifecycle(AttemptOwner):
         for attempt in (self._attempt, self._hedge):
             if attempt is not None:
                 attempt.cancel()
-                # It was called off by our fault: no failure of the cloud's.
+                # Our fault ended the attempt: that is no failure of its cloud.
                 attempt.candidate.target.health.cancelled()
                 self._record_own_fault(attempt)
-        # The status has gone out with the head; only an event can still tell of the failure.
+        # The status was sent with the head; only an event can still tell of the failure.
         if self._stream_begun and stream is not None:
             event = stream.broken(INTERNAL, OWN_FAULT)
             answer = _last_of_stream(event, self._client.chunked)
@@ -935,7 +937,7 @@ class Lifecycle(AttemptOwner):
     def set_deadline(self, attempt: Attempt) -> None:
         """Set the attempt's deadline: its own time limit, at most the request's."""
         due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
-        # cheaper than min(); runs for every attempt
+        # Not by min(), which costs more: this runs for every attempt.
         attempt.due_s = due_s = due_s if due_s < self._deadline_s else self._deadline_s
         if self._hedge is not None or self._hedge_due_s < due_s:
             due_s = self._earliest_due_s()
@@ -947,10 +949,12 @@ class Lifecycle(AttemptOwner):
         self._set_due(self._earliest_due_s())
 
     def _earliest_due_s(self) -> float:
+        """Return the earliest of the deadlines of the request, its attempts and its hedge."""
         due_s = self._deadline_s if self._stream_begun else min(self._deadline_s, self._hedge_due_s)
         return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
 
     def _set_due(self, due_s: float) -> None:
+        """Have the deadlines checked by `due_s`."""
         sooner = due_s < self.due_s
         self.due_s = due_s
         if self._unattended:
@@ -995,11 +999,12 @@ class Lifecycle(AttemptOwner):
         ):
             return
         if self.shared.retries.take():
-            self._attempt_next()
+            self._attempt_next_candidate()
         else:
             self._note_no_retries()
 
     def _end_at_deadline(self) -> None:
+        """End the attempts under way, and answer that the request's deadline has passed."""
         if self._task is not None:
             self._task.cancel()
         for attempt in self._attempts_under_way:
@@ -1081,10 +1086,12 @@ class Lifecycle(AttemptOwner):
             self.shared.issued.add((issued,), ignore_outcome)
 
     def client_paused(self) -> None:
+        """Stop reading from the cloud: the client does not take what was sent."""
         if self._attempt is not None:
             self._attempt.pause()
 
     def client_resumed(self) -> None:
+        """Read from the cloud again."""
         if self._attempt is not None:
             self._attempt.resume()
 
