@@ -14,7 +14,7 @@ from clauseway.app.opening.several import each_of, open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
-from clauseway.web.lawyer import QuestionAsked
+from clauseway.web.lawyer import QUESTION_QUERY
 
 OPENED = open_agreements([])
 ASKED = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"}
@@ -57,7 +57,7 @@ def test_a_question_is_answered_in_a_word_beside_its_clause(
 
 def test_its_form_has_a_field_for_every_part_of_a_question(client: TestClient) -> None:
     fields = set(re.findall(r'<(?:select|input)[^>]* name="([^"]+)"', client.get("/lawyer", params=ASKED).text))
-    assert fields == set(QuestionAsked.__struct_fields__)
+    assert fields == set(QUESTION_QUERY)
 
 
 def test_what_it_says_would_change_the_answer_changes_it_so(client: TestClient) -> None:

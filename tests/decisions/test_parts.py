@@ -14,7 +14,7 @@ from clauseway.decisions.reach import Act
 from clauseway.decisions.searches.compare import Box, Combination
 from clauseway.decisions.searches.proof import Within
 from clauseway.exchange.question_files import COLUMNS
-from clauseway.web.lawyer import QuestionAsked
+from clauseway.web.lawyer import QUESTION_QUERY
 from clauseway.wording.names import BEHIND
 from in_process import run
 
@@ -35,7 +35,7 @@ POINTS = {"as_of", "known_at"}
         ("combination", set(Combination.__struct_fields__), NAMES),
         ("library", set(get_type_hints(QuestionParts)) - {"reading"}, NAMES | POINTS),
         ("columns of a file", set(COLUMNS), NAMES | POINTS),
-        ("question on a page", set(QuestionAsked.__struct_fields__) - {"reading", "suppose"}, NAMES | POINTS),
+        ("question on a page", set(QUESTION_QUERY) - {"reading", "suppose"}, NAMES | POINTS),
         ("flags of a question", set(options.QuestionFlags.__struct_fields__), NAMES),
         ("flags of a claim", set(options.ClaimFlags.__struct_fields__), NAMES),
         (

@@ -12,9 +12,7 @@ from clauseway.web.contexts import (
     ClauseShown,
     CloudCounts,
     CountsContext,
-    Door,
     FigureShown,
-    HomeContext,
     LineContext,
     LineShown,
     PlainSentence,
@@ -36,6 +34,7 @@ from clauseway.web.contexts import (
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
+from clauseway.web.overview import Door, HomeContext
 
 
 def cite(amendment: str, term: str, document: str, line: int, source: str, text: str) -> Citation:

@@ -9,7 +9,8 @@ from sample_screens import PATH, TEXT
 from starlette.testclient import TestClient
 
 from clauseway.web import create_app
-from clauseway.web.page_list import PAGES, WebPage
+from clauseway.web.page import WebPage
+from clauseway.web.page_list import PAGES, PageSource
 
 # part of an address · what the sample has · what it has not
 QUERY = {"document": (TEXT.document, "B9.md")}
@@ -23,7 +24,7 @@ PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.pat
 
 
 @PAGES_BY_PATH
-def test_a_page_is_drawn_by_the_template_of_its_name(page: WebPage) -> None:
+def test_a_page_is_drawn_by_the_template_of_its_name(page: WebPage[PageSource]) -> None:
     address = page.path.format(**{part: there for part, (there, _) in PARTS.items()})
     query = {name: QUERY[name][0] for name in page.query if name in QUERY}
     shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(address, params=query)
@@ -31,7 +32,7 @@ def test_a_page_is_drawn_by_the_template_of_its_name(page: WebPage) -> None:
 
 
 @PAGES_BY_PATH
-def test_a_page_with_nothing_to_show_says_so_with_the_parts_of_its_path(page: WebPage) -> None:
+def test_a_page_with_nothing_to_show_says_so_with_the_parts_of_its_path(page: WebPage[PageSource]) -> None:
     named = {part for text in msgspec.structs.astuple(page.absent) for part in re.findall(r"{(\w+)}", text)}
     assert named <= set(re.findall(r"{(\w+)}", page.path))
     absent = {part: nothing for part, (_, nothing) in PARTS.items()}

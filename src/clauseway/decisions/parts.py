@@ -5,9 +5,8 @@ part, `NamesGiven` the same as keywords, `NameLists` several names. A row of `PA
 there is to know of the part. Questions, combinations, claims, tables, files of questions, the
 library and the command line take their parts from here.
 
-Four more places know each part by itself: the look-ups of `DecisionTable` (`look_up`, `verdict`,
-`_for_another`), too often called to go through a list; `wording.names`, which has the words; and
-the lawyer's form, in `web.lawyer` and `app.reports.lawyer_page`.
+Two more places know each part by itself: the look-ups of `DecisionTable` (`look_up`, `verdict`,
+`_for_another`), too often called to go through a list; and `wording.names`, which has the words.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -136,7 +135,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def asked(self, catalog: Catalog, action: str) -> tuple[str, ...]:
         """Return the names that distinct questions about an action hold."""
-        names = self._in_order(catalog) if self.belongs_to(action) else ()
+        names = self.in_order(catalog) if self.belongs_to(action) else ()
         return names or (self.default,)
 
     def allowed(self, catalog: Catalog, action: str) -> tuple[str, ...]:
@@ -144,9 +143,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         too."""
         if self.belongs_to(action) or not self.idle:
             return self.asked(catalog, action)
-        return tuple(dict.fromkeys((self.default, *self._in_order(catalog))))
+        return tuple(dict.fromkeys((self.default, *self.in_order(catalog))))
 
-    def _in_order(self, catalog: Catalog) -> tuple[str, ...]:
+    def in_order(self, catalog: Catalog) -> tuple[str, ...]:
+        """Return the names that a catalog has for the part."""
         names = self.names(catalog)
         return names if isinstance(names, tuple) else tuple(sorted(names))
 

@@ -8,8 +8,11 @@ draws from the ledger's own records. It fetches nothing: one page is one documen
 inside it, so that it works without a network and prints as it looks.
 
     pages      the ASGI application that serves them
-    page_list  the list of pages, the navigation, and the protocol of the pages' source
-    contexts   what pages are filled with; lawyer, finance, auditor, engineer: the screens of these readers
+    page_list  the list of pages, and the navigation
+    overview   the first page; engineer, lawyer, finance, auditor: the screens of these readers. Each has its
+               pages, what they are filled with, and the protocol of the source that fills them
+    contexts   records that several pages are filled with
+    page       a page as a record
     drawing    the templates, and how they write days and counts
     timeline   rights over time to rectangles: pure arithmetic on days
     pictures   rights and forecasts as SVG, and as PNG

@@ -2,10 +2,12 @@
 with its two clocks, the log of the books, and the result of a check."""
 
 from datetime import date
+from typing import Final, Protocol
 
 import msgspec
 
 from clauseway.web.contexts import Alert
+from clauseway.web.page import Absence, WebPage
 
 
 class StatedMonth(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,3 +76,37 @@ class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[tuple[str, str, str], ...]
     remarks: tuple[str, ...]
     command: str
+
+
+class AuditorSource(Protocol):
+    """The source of the auditor's pages."""
+
+    async def auditor(self) -> AuditorContext:
+        """Return the auditor's screen."""
+        ...
+
+    async def check(self, subject: str) -> CheckContext | None:
+        """Return the result of a check: of `books`, or of a month's statement settled again; None
+        where the month is not settled."""
+        ...
+
+
+AUDITOR_PAGES: Final[tuple[WebPage[AuditorSource], ...]] = (
+    WebPage(
+        name="auditor",
+        path="/auditor",
+        screen="/auditor",
+        ask=lambda source, _: source.auditor(),
+    ),
+    WebPage(
+        name="check",
+        path="/auditor/check/{subject}",
+        screen="/auditor",
+        ask=lambda source, given: source.check(given["subject"]),
+        absent=Absence(
+            "There is no statement for {subject} to repeat",
+            "No settlement of that month has been posted.",
+            "Open the auditor's screen: /auditor.",
+        ),
+    ),
+)

@@ -284,26 +284,3 @@ class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
     svg: str = ""
     sentences: tuple[str, ...] = ()
     note: str = ""
-
-
-class Door(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader's screen on the first page: where it is, and the first answer of the day there."""
-
-    reader: str
-    address: str
-    answer: str
-    more: str = ""
-
-
-class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page."""
-
-    title: str
-    as_of: date
-    known_at: str
-    doors: tuple[Door, ...]
-    timeline: Timeline
-    counts: CountsContext
-    gateway_url: str
-    snippets: tuple[Snippet, ...] = ()
-    alerts: tuple[Alert, ...] = ()

@@ -1,10 +1,13 @@
 """The contexts of the engineer's screen: the gateway now, deployments, refusals, keys, budgets, and
 one request from its arrival to its end."""
 
+from typing import Final, Protocol
+
 import msgspec
 
 from clauseway.values import Citation
 from clauseway.web.contexts import Alert, Snippet
+from clauseway.web.page import Absence, WebPage
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,3 +119,38 @@ class EngineerContext(msgspec.Struct, frozen=True, kw_only=True):
     searched: str = ""
     problem: str = ""
     path: RequestPath | None = None
+
+
+class EngineerSource(Protocol):
+    """The source of the engineer's pages."""
+
+    async def engineer(self, request: str) -> EngineerContext:
+        """Return the engineer's screen, with the request of an id that was searched for, or why
+        there is none; an empty `request` searches for nothing."""
+        ...
+
+    async def request(self, named: str) -> RequestPath | None:
+        """Return a request's path; None where neither a gateway nor the journal holds it."""
+        ...
+
+
+ENGINEER_PAGES: Final[tuple[WebPage[EngineerSource], ...]] = (
+    WebPage(
+        name="engineer",
+        path="/engineer",
+        query=("request",),
+        screen="/engineer",
+        ask=lambda source, given: source.engineer(given["request"]),
+    ),
+    WebPage(
+        name="request",
+        path="/engineer/request/{named}",
+        screen="/engineer",
+        ask=lambda source, given: source.request(given["named"]),
+        absent=Absence(
+            "There is no request {named}",
+            "No gateway keeps it, and neither the journal nor the lake of this home holds it.",
+            "Take the id from the answer's header x-clauseway-request-id.",
+        ),
+    ),
+)

@@ -1,9 +1,18 @@
 """The contexts of the finance screen: months by state, balances, what is ahead, and files to take
 away."""
 
+from typing import Final, Protocol
+
 import msgspec
 
-from clauseway.web.contexts import Alert, FigureShown, ForecastContext, StatementContext
+from clauseway.web.contexts import (
+    Alert,
+    FigureShown,
+    ForecastContext,
+    LineContext,
+    StatementContext,
+)
+from clauseway.web.page import Absence, WebPage
 
 
 class OwedShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,3 +77,57 @@ class SentFile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     content: bytes
+
+
+class FinanceSource(Protocol):
+    """The source of the finance pages and their files."""
+
+    async def finance(self) -> FinanceContext:
+        """Return the finance screen."""
+        ...
+
+    async def file(self, document: str, period: str, form: str) -> SentFile | None:
+        """Return a month's statement or ledger in a format; None where there is none."""
+        ...
+
+    async def statement(self, period: str) -> StatementContext | None:
+        """Return the statement of a month (`2026-05`), or None where there is none."""
+        ...
+
+    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+        """Return the evidence behind a line of a month, with one request followed where it is
+        named; None where there is no such line or request."""
+        ...
+
+
+FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
+    WebPage(
+        name="finance",
+        path="/finance",
+        screen="/finance",
+        ask=lambda source, _: source.finance(),
+    ),
+    WebPage(
+        name="statement",
+        screen="/finance",
+        path="/statement/{period}",
+        ask=lambda source, given: source.statement(given["period"]),
+        absent=Absence(
+            "There is no statement for {period}",
+            "No settlement of that month has been posted.",
+            "Settle it: clauseway settle --period {period} --assume …",
+        ),
+    ),
+    WebPage(
+        name="line",
+        screen="/finance",
+        path="/statement/{period}/{line}",
+        query=("request",),
+        ask=lambda source, given: source.line(given["period"], given["line"], given["request"]),
+        absent=Absence(
+            "There is no line {line} in {period}",
+            "No settlement of that month has it, or the request is not in it.",
+            "Take the name from the statement: /statement/{period}.",
+        ),
+    ),
+)

@@ -1,34 +1,46 @@
-"""The contexts of the lawyer's screens: a question asked and answered, an agreement's text.
+"""The lawyer's screens: a question asked and answered, an agreement's text.
 
 A form keeps what was typed: its fields hold text as it came, valid or not.
 """
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
+from clauseway.decisions.parts import BY_NAME
 from clauseway.values import Citation
 from clauseway.web.contexts import OutcomeName, PlainSentence
+from clauseway.web.page import Absence, Given, WebPage
 
 FieldKind = Literal["select", "text"]
 
 
-class QuestionAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """A question as an address puts it, every part as it was typed; empty where it was not."""
+# What the address of a question may say: each part, both days, readings and suppositions.
+QUESTION_QUERY: Final = (*BY_NAME, "as_of", "known_at", "reading", "suppose")
 
-    action: str = ""
-    party: str = ""
-    product: str = ""
-    cloud: str = ""
-    to: str = ""
-    seller: str = ""
-    segment: str = ""
-    region: str = ""
+
+class QuestionAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """A question as an address puts it. `names` holds the name of each part, as it was typed; a
+    part that was not typed is left out, and a day is empty."""
+
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
     as_of: str = ""
     known_at: str = ""
     reading: tuple[str, ...] = ()
     suppose: tuple[str, ...] = ()
+
+    def given(self) -> dict[str, str | tuple[str, ...]]:
+        """Return whatever was typed, by the name that it has in the address."""
+        typed: dict[str, str | tuple[str, ...]] = {
+            **self.names,
+            "as_of": self.as_of,
+            "known_at": self.known_at,
+            "reading": self.reading,
+            "suppose": self.suppose,
+        }
+        return {name: value for name, value in typed.items() if value}
 
 
 class FieldChoice(msgspec.Struct, frozen=True):
@@ -157,3 +169,62 @@ class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
     rescissions: tuple[str, ...] = ()
     groups: tuple[ChangeGroupShown, ...] = ()
     counted: str = ""
+
+
+def _asked(given: Given) -> QuestionAsked:
+    """Return the question of an address, as it was typed."""
+    return QuestionAsked(
+        names={name: given[name] for name in BY_NAME if given[name]},
+        as_of=given["as_of"],
+        known_at=given["known_at"],
+        reading=given.all("reading"),
+        suppose=given.all("suppose"),
+    )
+
+
+class LawyerSource(Protocol):
+    """The source of the lawyer's pages."""
+
+    async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
+        """Return the lawyer's screen with a question answered; of an invalid question, its form
+        with the problems of each field."""
+        ...
+
+    async def compare(self, before: str, after: str) -> CompareContext:
+        """Return two amendments compared; where none are named, the last two."""
+        ...
+
+    async def text(self, document: str, line: str) -> TextContext | None:
+        """Return a document of the agreement, the clause at a line marked; None where there is no
+        such document."""
+        ...
+
+
+LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
+    WebPage(
+        name="lawyer",
+        path="/lawyer",
+        query=QUESTION_QUERY,
+        screen="/lawyer",
+        ask=lambda source, given: source.lawyer(_asked(given)),
+    ),
+    WebPage(
+        name="compare",
+        path="/lawyer/compare",
+        query=("before", "after"),
+        screen="/lawyer",
+        ask=lambda source, given: source.compare(given["before"], given["after"]),
+    ),
+    WebPage(
+        name="text",
+        path="/text",
+        query=("document", "line"),
+        screen="/lawyer",
+        ask=lambda source, given: source.text(given["document"], given["line"]),
+        absent=Absence(
+            "The agreement has no such document",
+            "No text of that name is among its documents.",
+            "Open one from the lawyer's screen: every clause named there leads to its text.",
+        ),
+    ),
+)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from clauseway.web.page_list import FILES, PAGES, WebPage
+from clauseway.web.page import WebPage
+from clauseway.web.page_list import FILES, PAGES, PageSource
 from clauseway.web.sign_in import SIGN_IN, SIGN_OUT
 
 _Node = dict[str, Any]
@@ -72,7 +73,7 @@ def _file() -> _Node:
     return {**described, "parameters": _parameters(names)}
 
 
-def _page(page: WebPage) -> _Node:
+def _page(page: WebPage[PageSource]) -> _Node:
     places = dict.fromkeys(re.findall(r"{(\w+)}", page.path), "path") | dict.fromkeys(
         page.query, "query"
     )

@@ -26,14 +26,13 @@ from clauseway.values import InvalidInput
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.openapi import pages_document
+from clauseway.web.page import Given, WebPage
 from clauseway.web.page_list import (
     FILES,
     FILES_SCREEN,
     PAGES,
     SCREENS,
-    Given,
     PageSource,
-    WebPage,
 )
 from clauseway.web.sign_in import (
     SIGN_IN,
@@ -116,7 +115,7 @@ class _Pages:
         self._source = source
         self._templates = environment()
 
-    def shows(self, page: WebPage) -> Callable[[Request], Awaitable[Response]]:
+    def shows(self, page: WebPage[PageSource]) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a page of the list."""
 
         async def show(request: Request) -> Response:

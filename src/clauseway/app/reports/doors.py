@@ -8,7 +8,8 @@ from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.statements import cents
-from clauseway.web.contexts import CountsContext, Door, Timeline
+from clauseway.web.contexts import CountsContext, Timeline
+from clauseway.web.overview import Door
 from clauseway.wording.names import Wording
 
 _FATES = ("served", "refused")

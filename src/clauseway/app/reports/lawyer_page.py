@@ -2,17 +2,18 @@
 documents of the agreement."""
 
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from urllib.parse import urlencode
 
 import msgspec
 
-from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.agreements.passages import clause_at, documents_by_name, sections_of
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import Opened, each_of, title_of
+from clauseway.catalog import Catalog
 from clauseway.decisions import Question, Reason
 from clauseway.decisions.parts import BY_NAME, PARTS
 from clauseway.decisions.searches.change import WouldChange
@@ -22,7 +23,6 @@ from clauseway.web.lawyer import (
     AnswerShown,
     ChangeShown,
     FieldChoice,
-    FieldKind,
     FormField,
     LawyerContext,
     Passage,
@@ -44,6 +44,30 @@ _ACTIONS = {
     CONTRACT: "contract for compute",
     SHARE: "share revenue",
 }
+
+
+class _PartShown(msgspec.Struct, frozen=True):
+    """A part's field. One with a `hint` is typed, any other chosen from a list, in which the words
+    `nothing` stand for no name."""
+
+    label: str
+    nothing: str = ""
+    hint: str = ""
+
+
+# A part that is not listed here is typed, under its own name.
+_SHOWN = {
+    "party": _PartShown("May"),
+    "action": _PartShown("do"),
+    "product": _PartShown("with", hint="gpt-5.5"),
+    "cloud": _PartShown("on", nothing="no cloud"),
+    "to": _PartShown("to", nothing="nobody"),
+    "segment": _PartShown("for", nothing="anybody"),
+    "seller": _PartShown("sold by", nothing="the party itself"),
+    "region": _PartShown("in region", hint="us-east-2"),
+}
+# The parts in the form's sentence. The others are asked less often.
+_SENTENCE = ("party", "action", "product", "cloud", "to", "segment")
 _OTHER_FLAGS = {
     "--as-of": "as_of",
     "--known-at": "known_at",
@@ -93,16 +117,15 @@ def plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainSe
 def _first_question(opened: Opened, today: date, known_at: KnownAt) -> QuestionAsked:
     for asked in each_of(opened):
         for right in rights_of_interest(asked, known_at):
-            parts = right.question.as_combination() | {"as_of": str(today)}
-            return msgspec.convert(parts, QuestionAsked)
-    return QuestionAsked(action=SERVE, as_of=str(today))
+            return QuestionAsked(names=right.question.as_combination(), as_of=str(today))
+    return QuestionAsked(names={"action": SERVE}, as_of=str(today))
 
 
 # The question and its answer
 
 
 def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerShown:
-    named = {part.name: getattr(asked, part.name) or part.default for part in PARTS}
+    named = {part.name: asked.names.get(part.name) or part.default for part in PARTS}
     supposing, question = opened.asking(
         asked.suppose,
         as_of=asked.as_of or None,
@@ -192,17 +215,16 @@ def _asked_otherwise(pinned: QuestionAsked, change: WouldChange) -> tuple[str, Q
 
 
 def _address(asked: QuestionAsked) -> str:
-    given = {name: value for name, value in msgspec.structs.asdict(asked).items() if value}
-    return f"/lawyer?{urlencode(given, doseq=True)}"
+    return f"/lawyer?{urlencode(asked.given(), doseq=True)}"
 
 
 def _command(asked: QuestionAsked) -> str:
     """Return the command that asks the same."""
     parts = ["clauseway", "decide"]
-    for name, given in msgspec.structs.asdict(asked).items():
+    for name, given in asked.given().items():
         for value in (given,) if isinstance(given, str) else given:
             default = BY_NAME[name].default if name in BY_NAME else ""
-            if value and value != default:
+            if value != default:
                 parts += [f"--{name.replace('_', '-')}", value]
     return shlex.join(parts)
 
@@ -214,20 +236,14 @@ def _form(
     opened: Opened, words: Wording, asked: QuestionAsked, problems: Sequence[Problem]
 ) -> QuestionForm:
     wrong, of_no_field = _by_field(problems)
-    fields = _Fields(_choices(opened, words), asked, wrong)
+    fields = _Fields(opened.catalog, words, asked, wrong)
     sentence = (
-        fields.chosen("party", "May"),
-        fields.chosen("action", "do"),
-        fields.typed("product", "with", "gpt-5.5"),
-        fields.chosen("cloud", "on"),
-        fields.chosen("to", "to"),
-        fields.chosen("segment", "for"),
-        fields.typed("as_of", "as of", "2026-05-01"),
+        *(fields.part(name) for name in _SENTENCE),
+        fields.day("as_of", "as of", "2026-05-01"),
     )
     further = (
-        fields.typed("known_at", "known at", "now, a day or an instant"),
-        fields.chosen("seller", "sold by"),
-        fields.typed("region", "in region", "us-east-2"),
+        fields.day("known_at", "known at", "now, a day or an instant"),
+        *(fields.part(part.name) for part in PARTS if part.name not in _SENTENCE),
         *_readings(opened, asked, wrong),
         *_suppositions(asked, wrong),
     )
@@ -253,68 +269,46 @@ def _by_field(problems: Iterable[Problem]) -> tuple[dict[str, str], list[str]]:
 
 
 class _Fields:
-    """The fields for a question's parts. A problem that a field shows is taken from `wrong`."""
+    """The fields of a question. A problem that a field shows is taken from `wrong`."""
 
     def __init__(
-        self,
-        known: Mapping[str, tuple[FieldChoice, ...]],
-        asked: QuestionAsked,
-        wrong: dict[str, str],
+        self, catalog: Catalog, words: Wording, asked: QuestionAsked, wrong: dict[str, str]
     ) -> None:
-        self._known, self._asked, self._wrong = known, asked, wrong
+        self._catalog, self._words, self._asked, self._wrong = catalog, words, asked, wrong
 
-    def chosen(self, name: str, label: str) -> FormField:
-        """Return a field with a list. Whatever an address names beyond the list stays there."""
-        return self._field(name, label, choices=_with(self._known[name], self._value(name)))
+    def part(self, name: str) -> FormField:
+        """Return the field of a part. A name that an address gives beyond the list stays in it."""
+        part = BY_NAME[name]
+        shown = _SHOWN.get(name, _PartShown(name, hint="a name"))
+        value = self._asked.names.get(name) or part.default
+        names = [each for each in part.in_order(self._catalog) if each != part.default]
+        choices = tuple(FieldChoice(each, self._label(each)) for each in names)
+        if shown.nothing:
+            choices = (FieldChoice(part.default, shown.nothing), *choices)
+        return FormField(
+            id=name,
+            name=name,
+            label=shown.label,
+            value=value,
+            kind="text" if shown.hint else "select",
+            choices=choices if shown.hint else _with(choices, value),
+            problem=self._wrong.pop(name, ""),
+            hint=shown.hint,
+        )
 
-    def typed(self, name: str, label: str, hint: str) -> FormField:
-        return self._field(name, label, kind="text", choices=self._known.get(name, ()), hint=hint)
-
-    def _value(self, name: str) -> str:
-        typed: str = getattr(self._asked, name)
-        return typed or (BY_NAME[name].default if name in BY_NAME else "")
-
-    def _field(
-        self,
-        name: str,
-        label: str,
-        *,
-        choices: tuple[FieldChoice, ...],
-        kind: FieldKind = "select",
-        hint: str = "",
-    ) -> FormField:
+    def day(self, name: str, label: str, hint: str) -> FormField:
         return FormField(
             id=name,
             name=name,
             label=label,
-            value=self._value(name),
-            kind=kind,
-            choices=choices,
+            value=getattr(self._asked, name),
+            kind="text",
             problem=self._wrong.pop(name, ""),
             hint=hint,
         )
 
-
-def _choices(opened: Opened, words: Wording) -> Mapping[str, tuple[FieldChoice, ...]]:
-    catalog = opened.catalog
-
-    def named(names: Collection[str], nothing: str = "") -> tuple[FieldChoice, ...]:
-        choices = [FieldChoice(name, words.name(name)) for name in sorted(names)]
-        return (FieldChoice("", nothing), *choices) if nothing else tuple(choices)
-
-    return {
-        "action": tuple(FieldChoice(action, _ACTIONS.get(action, action)) for action in ACTIONS),
-        "party": named(catalog.parties),
-        "product": named({*catalog.products, *catalog.classes}),
-        "cloud": named(catalog.clouds, "no cloud"),
-        "to": named(catalog.parties, "nobody"),
-        "seller": named(catalog.parties, "the party itself"),
-        "segment": tuple(
-            FieldChoice(name, "anybody" if name == BY_NAME["segment"].default else name)
-            for name in BY_NAME["segment"].asked(catalog, SERVE)
-        ),
-        "region": named(catalog.regions),
-    }
+    def _label(self, name: str) -> str:
+        return _ACTIONS.get(name) or self._words.name(name)
 
 
 def _with(choices: tuple[FieldChoice, ...], value: str) -> tuple[FieldChoice, ...]:

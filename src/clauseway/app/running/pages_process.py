@@ -66,7 +66,6 @@ from clauseway.web.contexts import (
     CloudCounts,
     CountsContext,
     ForecastContext,
-    HomeContext,
     LineContext,
     Snippet,
     StatementContext,
@@ -76,6 +75,7 @@ from clauseway.web.contexts import (
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
+from clauseway.web.overview import HomeContext
 from clauseway.wording.names import Wording
 
 # Comparisons that are kept, each of some kilobytes.

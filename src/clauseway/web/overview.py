@@ -1,0 +1,50 @@
+"""The first page: a door to each reader's screen, rights over time, and the counts."""
+
+from datetime import date
+from typing import Final, Protocol
+
+import msgspec
+
+from clauseway.web.contexts import Alert, CountsContext, Snippet, Timeline
+from clauseway.web.page import WebPage
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """A reader's screen on the first page: where it is, and the first answer of the day there."""
+
+    reader: str
+    address: str
+    answer: str
+    more: str = ""
+
+
+class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The first page."""
+
+    title: str
+    as_of: date
+    known_at: str
+    doors: tuple[Door, ...]
+    timeline: Timeline
+    counts: CountsContext
+    gateway_url: str
+    snippets: tuple[Snippet, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+class OverviewSource(Protocol):
+    """The source of the first page and of its counts."""
+
+    async def home(self) -> HomeContext:
+        """Return everything on the first page."""
+        ...
+
+    async def counts(self) -> CountsContext:
+        """Return the counts alone: asked once a second by every open page, so it should be
+        cheap."""
+        ...
+
+
+OVERVIEW_PAGES: Final[tuple[WebPage[OverviewSource], ...]] = (
+    WebPage(name="home", path="/", ask=lambda source, _: source.home()),
+)
