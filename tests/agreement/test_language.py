@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import UnionType
 from typing import get_args
 
 import msgspec
@@ -11,10 +12,21 @@ import terms_at_hand
 from clauseway import InvalidInput
 from clauseway.agreement.authoring.schema import block_schema
 from clauseway.agreement.language.actions import TERM_ACTIONS
-from clauseway.agreement.language.kinds import KINDS, LIMITS, tables
-from clauseway.agreement.language.names import NOUNS, SCOPES
+from clauseway.agreement.language.kinds import tables
 from clauseway.agreement.language.shares import ShareBase
-from clauseway.agreement.language.terms import AnyTerm, Only, Scope
+from clauseway.agreement.language.terms import (
+    KINDS,
+    LIMITS,
+    NOUNS,
+    SCOPES,
+    AnyTerm,
+    Forbidding,
+    Inoperative,
+    Only,
+    Placed,
+    Scope,
+    Traded,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +38,24 @@ def test_the_document_shows_the_tables() -> None:
 
 def test_every_kind_has_a_record() -> None:
     assert {kind.term for kind in KINDS.values()} == set(get_args(AnyTerm))
+
+
+@pytest.mark.parametrize(
+    ("family", "fields"),
+    [
+        (Forbidding, {"actions", "products", "except_"}),
+        (Traded, {"actions", "products", "sellers", "segments", "regions"}),
+        (Placed, {"actions", "products", "clouds", "sellers", "segments", "regions"}),
+    ],
+)
+def test_a_family_is_every_kind_whose_scope_has_its_fields(family: UnionType, fields: set[str]) -> None:
+    alike = {record for record in (Scope, *get_args(AnyTerm)) if fields <= set(record.__struct_fields__)}
+    assert alike - {Scope} == set(get_args(family)) - {Scope}
+
+
+def test_a_kind_without_an_effect_is_of_no_other_family() -> None:
+    inoperative = {kind for kind in get_args(AnyTerm) if issubclass(kind, Inoperative)}
+    assert inoperative.isdisjoint({*get_args(Forbidding), *get_args(Traded), *get_args(Placed)})
 
 
 # The fields of terms, and of scopes in them, that hold no names of the agreement.

@@ -11,28 +11,19 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement import (
     Agreement,
-    Exclusivity,
     FactRegister,
     InForce,
-    Licence,
-    Ownership,
-    Permission,
-    Precedence,
-    Prohibition,
-    RefusalRight,
-    RevenueShareTerm,
     TermState,
     in_force,
     meaning_of_facts,
 )
 from clauseway.agreement.language.actions import SELL, SERVE
-from clauseway.agreement.language.terms import Inoperative
+from clauseway.agreement.language.terms import Forbidding, Granting
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case, Finding, both, named, not_named, once
 from clauseway.decisions.decision import Decision, Outcome, Receipt, Turn
@@ -175,20 +166,16 @@ def _why_ignored(case: Case, state: TermState, comparison: TermComparison) -> st
     """
     if comparison.outside != NOWHERE:
         return ""
-    term = state.term
-    match term:
-        case Exclusivity() if not stands(case, state, comparison.act):
-            return NOT_GIVEN
-        case Permission() | Licence():
-            return "" if given_by_right(case, term, comparison.act) else NOT_GIVEN
-        case Exclusivity() | Prohibition():
-            if inside(case, term, comparison.act):
-                return INSIDE
-            return CARVED_OUT if carve_out(case, term, comparison.act) else ""
-        case Ownership() | Precedence() | RefusalRight() | RevenueShareTerm() | Inoperative():
-            return ""
-        case _:
-            assert_never(term)
+    term, act = state.term, comparison.act
+    if isinstance(term, Granting):
+        return "" if given_by_right(case, term, act) else NOT_GIVEN
+    if not isinstance(term, Forbidding):
+        return ""
+    if not stands(case, state, act):
+        return NOT_GIVEN
+    if inside(case, term, act):
+        return INSIDE
+    return CARVED_OUT if carve_out(case, term, act) else ""
 
 
 def outcome_of(

@@ -9,23 +9,14 @@ import msgspec
 
 from clauseway.agreement import (
     Agreement,
-    Commitment,
-    Context,
-    Exclusivity,
-    Licence,
     Ownership,
-    Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
-    RevenueShareTerm,
-    Stake,
-    Undertaking,
     in_force,
 )
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.names import uses
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm, Waiting
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.givers import Givers
 from clauseway.decisions.parts import Names
@@ -326,6 +317,8 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 
     def _waits_for(self, term: AnyTerm, readings: Mapping[str, str]) -> str:
         """Return what has to be done before a term lets go; empty of a kind that makes nothing wait."""
+        if not isinstance(term, Waiting):
+            return ""
         words = self.wording
         match term:
             case Precedence():
@@ -345,19 +338,6 @@ class ChangeSentences(msgspec.Struct, frozen=True):
                     f"it was first offered to {words.name(term.holder)} and "
                     f"{words.name(term.holder)} passed"
                 )
-            case (
-                Ownership()
-                | Permission()
-                | Exclusivity()
-                | Prohibition()
-                | Licence()
-                | RevenueShareTerm()
-                | Commitment()
-                | Stake()
-                | Undertaking()
-                | Context()
-            ):
-                return ""
             case _:
                 assert_never(term)
 

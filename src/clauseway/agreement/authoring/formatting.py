@@ -25,9 +25,8 @@ from ruamel.yaml.resolver import VersionedResolver
 
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.facts import FACT_KINDS
-from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.language.shares import Floor, Tier
-from clauseway.agreement.language.terms import Scope, Term
+from clauseway.agreement.language.terms import KINDS, Scope, Term
 from clauseway.agreement.reading.definitions import SECTIONS
 from clauseway.agreement.text.entries import Plain
 from clauseway.agreement.text.mistakes import Mistakes

@@ -25,9 +25,8 @@ from clauseway.agreement.language.definitions import (
     Reading,
 )
 from clauseway.agreement.language.facts import FACT_KINDS, STAGES
-from clauseway.agreement.language.kinds import KINDS
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
-from clauseway.agreement.language.terms import BINDS, UNLESS, Choice
+from clauseway.agreement.language.terms import BINDS, KINDS, UNLESS, Choice
 from clauseway.agreement.reading.amendments import WrittenFields
 from clauseway.agreement.reading.blocks import Cited
 from clauseway.agreement.reading.definitions import (

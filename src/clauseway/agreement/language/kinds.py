@@ -1,164 +1,37 @@
-"""The kinds of term: whom each binds, and for each action the parts that may limit it.
+"""The tables of the kinds of term in docs/terms.md; what no kind says, and how to say it otherwise.
 
-The language is closed. The reader, the schema, `agreement check` and the tables at the end of
-docs/terms.md are made from these records. A part that an action does not take, or that a kind has
-no key for, is refused where it is written. The engine executes everything that is not refused.
+The language is closed. The reader, the schema, `agreement check` and the tables are made from the
+records in `terms.KINDS`. A part that an action does not take, or that a kind has no key for, is
+refused where it is written. The engine executes everything that is not refused.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from clauseway.agreement.language.actions import (
-    CLOUDS,
-    CONTRACT,
-    LICENSE,
     LICENSEES,
     PARTIES,
     REGIONS,
     SEGMENTS,
-    SELLERS,
     TERM_ACTIONS,
     USE,
-    takes,
 )
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.definitions import Event
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.agreement.language.terms import (
-    AnyTerm,
+    KINDS,
+    LIMITS,
+    PLACES,
     Commitment,
-    Context,
-    Exclusivity,
+    Kind,
     Licence,
-    Ownership,
     Permission,
-    Precedence,
-    Prohibition,
     RefusalRight,
-    RevenueShareTerm,
     Scope,
-    Stake,
     Undertaking,
 )
-
-LIMITS = (PARTIES, LICENSEES, CLOUDS, SELLERS, SEGMENTS, REGIONS)
-_PLACES = (CLOUDS, SELLERS, SEGMENTS, REGIONS)
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of term: whom it binds, its effect, the actions it is about, the parts it may name.
-
-    `keys` says where each part is written; `always` are parts that every term of the kind names.
-    """
-
-    term: type[AnyTerm]
-    binds: str
-    effect: str
-    actions: Sequence[str] = ()
-    keys: Mapping[str, str] = msgspec.field(default_factory=dict)
-    always: Sequence[str] = ()
-    # Actions that the kind is never about, with the reason.
-    never: Mapping[str, str] = msgspec.field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Return the kind as an author writes it."""
-        return str(self.term.__struct_config__.tag)
-
-    def refusal(self, action: str, part: str) -> str:
-        """Return why a part cannot limit an action in this kind of term; empty if it can."""
-        if action in self.never:
-            return self.never[action]
-        if missing := next((part for part in self.always if not takes(action, part)), ""):
-            return f"{action} takes no {missing}"
-        if part and part not in self.keys:
-            return f"the kind has no {part}"
-        return f"{action} takes no {part}" if part and not takes(action, part) else ""
-
-
-_OWN_KEYS = {part: part for part in _PLACES}
-
-_KINDS = (
-    Kind(
-        term=Ownership,
-        binds="nobody",
-        effect="The owner may do what no term in force forbids; anybody else needs a grant.",
-    ),
-    Kind(
-        term=Permission,
-        binds="nobody",
-        effect="Grants the act within its scope, where the `grantor` it names (if any) owns "
-        "the product or has a permission in force to `license` it. It yields to an "
-        "exclusivity or prohibition in force, unless `despite` names that term, or `any`. "
-        "`exclusive: true` writes an exclusivity of its scope and days beside it, reserved "
-        "to the party; `sole: true` one reserved to the party and the grantor.",
-        actions=TERM_ACTIONS,
-        keys={PARTIES: "party", **_OWN_KEYS},
-    ),
-    Kind(
-        term=Exclusivity,
-        binds="everyone outside `only`, the owner included",
-        effect="Outside `only` the act is forbidden, but for a carve-out. Inside, nothing is "
-        "forbidden or granted.",
-        actions=TERM_ACTIONS,
-        keys={PARTIES: "only", LICENSEES: "only", **_OWN_KEYS},
-    ),
-    Kind(
-        term=Prohibition,
-        binds="the parties it names, or anyone",
-        effect="The act is forbidden within its scope, but for a carve-out.",
-        actions=TERM_ACTIONS,
-        keys={PARTIES: "parties", **_OWN_KEYS},
-    ),
-    Kind(
-        term=Precedence,
-        binds="the party it names, for its own acts; an owner for what it lets others do, too",
-        effect="Conditional until the product was on the first cloud (for as many days as "
-        "`lead-days` says), or the exception in `unless` applies.",
-        actions=TERM_ACTIONS,
-        keys={PARTIES: "party", **{part: part for part in (SELLERS, SEGMENTS, REGIONS)}},
-        always=(CLOUDS,),
-    ),
-    Kind(
-        term=RefusalRight,
-        binds="the grantor (the owner where none is named), for its own acts; an owner for what "
-        "it lets others do, too; never the holder, nor a licence to it",
-        effect="Conditional until the latest offer of its `subject` (left out: of the product "
-        "itself, by its name) was passed on, or its last day for an answer is over.",
-        actions=TERM_ACTIONS,
-        keys={
-            PARTIES: "grantor",
-            CLOUDS: "except-clouds",
-            **{part: part for part in (SELLERS, SEGMENTS, REGIONS)},
-        },
-        never={USE: f"{USE} is offered by licensing"},
-    ),
-    Kind(
-        term=Licence,
-        binds="nobody",
-        effect="The licensee may use what it covers, and do what it carries, where the "
-        "licensor owns it or may license it on. Whoever was licensed and is no longer is "
-        "refused. `exclusive: true` writes an exclusivity of licensing and use beside it, "
-        "reserved to the licensee; `sole: true` one reserved to the licensee and the "
-        "licensor. A use has no cloud, seller, segment or region: what a licence carries is "
-        "kept to them.",
-        actions=TERM_ACTIONS,
-        keys=dict.fromkeys(_PLACES, "carries"),
-        never=dict.fromkeys((LICENSE, CONTRACT, USE), "a licence carries serving and selling"),
-    ),
-    Kind(
-        term=RevenueShareTerm,
-        binds="the payer",
-        effect="Due, or nothing due; the ledger settles it. A base keeps to sellers, products "
-        "and clouds, by which sales are summed; it takes no regions or segments.",
-    ),
-    Kind(term=Commitment, binds="nobody", effect="None on any answer."),
-    Kind(term=Stake, binds="nobody", effect="None on any answer."),
-    Kind(term=Undertaking, binds="nobody", effect="None on any answer."),
-    Kind(term=Context, binds="nobody", effect="None on any answer."),
-)
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 
 class WayToSay(msgspec.Struct, frozen=True):
@@ -226,7 +99,7 @@ REFUSED: Mapping[type, Mapping[str, WayToSay]] = {
             f"{USE} takes no {part}",
             f"Keep what it carries to them: carries: [{{actions: [sell], {part}: [...]}}].",
         )
-        for part in _PLACES
+        for part in PLACES
     },
     ShareBase: {
         part: WayToSay(
@@ -305,11 +178,6 @@ NO_KINDS: Mapping[str, WayToSay] = {
         ),
     ),
 }
-
-
-def parts_of(term: AnyTerm | Scope) -> list[str]:
-    """Return the parts of an act that the scope of a term or carve-out names."""
-    return [part for part in _PLACES if getattr(term, part, None)]
 
 
 def tables() -> str:

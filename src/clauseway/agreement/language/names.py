@@ -1,36 +1,31 @@
 """The names that a term uses: parties, clouds, products, …, each with its key in the text."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import FieldInfo
 
-from clauseway.agreement.language.terms import ANYONE, AnyTerm, Permission, Prohibition
-
-# The fields of terms and of scopes within them that hold names, with the noun for what they name.
-NOUNS: Mapping[str, str] = {
-    **dict.fromkeys(("party", "parties", "to", "of", "holder", "grantor"), "party"),
-    **dict.fromkeys(("licensor", "licensee", "licensees", "payer", "payee"), "party"),
-    **dict.fromkeys(("sellers", "wholesale_except"), "party"),
-    **dict.fromkeys(("products", "excludes"), "product"),
-    **dict.fromkeys(("clouds", "first", "except_clouds"), "cloud"),
-    "actions": "action",
-    "segments": "segment",
-    "regions": "region",
-}
-# The fields of terms that hold scopes.
-SCOPES = ("only", "except_", "carries", "base")
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    NOUNS,
+    SCOPES,
+    AnyTerm,
+    Permission,
+    Prohibition,
+)
 
 
 class NameUse(NamedTuple):
     """Names in a term: the key they are written under, the noun for what they name, the names.
 
-    `number` counts the scopes under the key from 1, and is 0 of names that stand in no scope.
+    `field` holds the names in the term, or in one of its scopes. `number` counts the scopes under
+    the key from 1, and is 0 of names that stand in no scope.
     """
 
     key: str
+    field: str
     noun: str
     names: Collection[str]
     number: int = 0
@@ -47,6 +42,7 @@ def uses(term: AnyTerm) -> Iterator[NameUse]:
                     if part.name in NOUNS:
                         yield NameUse(
                             key=field.encode_name,
+                            field=part.name,
                             noun=NOUNS[part.name],
                             names=getattr(scope, part.name),
                             number=number,
@@ -56,7 +52,7 @@ def uses(term: AnyTerm) -> Iterator[NameUse]:
             # A permission or prohibition may hold for everyone.
             if isinstance(term, Permission | Prohibition) and field.name in ("party", "parties"):
                 names -= {ANYONE}
-            yield NameUse(field.encode_name, NOUNS[field.name], names)
+            yield NameUse(field.encode_name, field.name, NOUNS[field.name], names)
 
 
 @cache

@@ -9,13 +9,25 @@ what another party serves. `regions` are the regions that the definitions name w
 any other place lies in `elsewhere`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated
 
 import msgspec
 
-from clauseway.agreement.language.actions import CLOUDS, LICENSEES, PARTIES, REGIONS, SELLERS, takes
+from clauseway.agreement.language.actions import (
+    CLOUDS,
+    CONTRACT,
+    LICENSE,
+    LICENSEES,
+    PARTIES,
+    REGIONS,
+    SEGMENTS,
+    SELLERS,
+    TERM_ACTIONS,
+    USE,
+    takes,
+)
 from clauseway.agreement.language.shares import CORRECTION, Floor, PaymentTerm, ShareBase, Tier
 from clauseway.values import Citation
 
@@ -111,11 +123,57 @@ class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", tag_field=
         return str(self.__struct_config__.tag)
 
 
+LIMITS = (PARTIES, LICENSEES, CLOUDS, SELLERS, SEGMENTS, REGIONS)
+PLACES = (CLOUDS, SELLERS, SEGMENTS, REGIONS)
+_OWN_KEYS = {part: part for part in PLACES}
+_TRADE_KEYS = {part: part for part in (SELLERS, SEGMENTS, REGIONS)}
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of term: whom it binds, its effect, the actions it is about, the parts it may name.
+
+    `keys` says where each part is written; `always` are parts that every term of the kind names.
+    """
+
+    term: "type[AnyTerm]"
+    binds: str
+    effect: str
+    actions: Sequence[str] = ()
+    keys: Mapping[str, str] = msgspec.field(default_factory=dict)
+    always: Sequence[str] = ()
+    # The keys of the two parties between whom every term of the kind is, the one that gives first.
+    between: tuple[str, str] | None = None
+    # Actions that the kind is never about, with the reason.
+    never: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the kind as an author writes it."""
+        return str(self.term.__struct_config__.tag)
+
+    def refusal(self, action: str, part: str) -> str:
+        """Return why a part cannot limit an action in this kind of term; empty if it can."""
+        if action in self.never:
+            return self.never[action]
+        if missing := next((part for part in self.always if not takes(action, part)), ""):
+            return f"{action} takes no {missing}"
+        if part and part not in self.keys:
+            return f"the kind has no {part}"
+        return f"{action} takes no {part}" if part and not takes(action, part) else ""
+
+
 class Ownership(Term, frozen=True, kw_only=True, rename="kebab", tag="ownership"):
     """A party owns products: it may do what no term forbids."""
 
     party: str
     products: NAMES
+
+
+_OWNERSHIP = Kind(
+    term=Ownership,
+    binds="nobody",
+    effect="The owner may do what no term in force forbids; anybody else needs a grant.",
+)
 
 
 class Permission(Term, frozen=True, kw_only=True, rename="kebab", tag="permission"):
@@ -143,6 +201,19 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab", tag="permissio
         return not self.despite.isdisjoint((term, ANY_TERM))
 
 
+_PERMISSION = Kind(
+    term=Permission,
+    binds="nobody",
+    effect="Grants the act within its scope, where the `grantor` it names (if any) owns "
+    "the product or has a permission in force to `license` it. It yields to an "
+    "exclusivity or prohibition in force, unless `despite` names that term, or `any`. "
+    "`exclusive: true` writes an exclusivity of its scope and days beside it, reserved "
+    "to the party; `sole: true` one reserved to the party and the grantor.",
+    actions=TERM_ACTIONS,
+    keys={PARTIES: "party", **_OWN_KEYS},
+)
+
+
 class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab", tag="exclusivity"):
     """Within its scope, an act outside `only` is forbidden, to the owner too, except in carve-outs.
 
@@ -163,6 +234,16 @@ class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab", tag="exclusiv
         return action in self.actions and takes(action, self.only.part)
 
 
+_EXCLUSIVITY = Kind(
+    term=Exclusivity,
+    binds="everyone outside `only`, the owner included",
+    effect="Outside `only` the act is forbidden, but for a carve-out. Inside, nothing is "
+    "forbidden or granted.",
+    actions=TERM_ACTIONS,
+    keys={PARTIES: "only", LICENSEES: "only", **_OWN_KEYS},
+)
+
+
 class Prohibition(Term, frozen=True, kw_only=True, rename="kebab", tag="prohibition"):
     """The parties it names, or anyone, may not act within its scope, except in carve-outs."""
 
@@ -174,6 +255,15 @@ class Prohibition(Term, frozen=True, kw_only=True, rename="kebab", tag="prohibit
     segments: NAMES = _NONE
     regions: NAMES = _NONE
     except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
+
+
+_PROHIBITION = Kind(
+    term=Prohibition,
+    binds="the parties it names, or anyone",
+    effect="The act is forbidden within its scope, but for a carve-out.",
+    actions=TERM_ACTIONS,
+    keys={PARTIES: "parties", **_OWN_KEYS},
+)
 
 
 class Precedence(Term, frozen=True, kw_only=True, rename="kebab", tag="precedence"):
@@ -196,6 +286,17 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab", tag="precedenc
     since: date
     unless: Choice | None = None
     lead_days: int = 0
+
+
+_PRECEDENCE = Kind(
+    term=Precedence,
+    binds="the party it names, for its own acts; an owner for what it lets others do, too",
+    effect="Conditional until the product was on the first cloud (for as many days as "
+    "`lead-days` says), or the exception in `unless` applies.",
+    actions=TERM_ACTIONS,
+    keys={PARTIES: "party", **_TRADE_KEYS},
+    always=(CLOUDS,),
+)
 
 
 class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab", tag="refusal-right"):
@@ -221,10 +322,20 @@ class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab", tag="refusal
         return self.subject or product
 
 
-# The kinds that forbid, and may have carve-outs.
-Forbidding = Exclusivity | Prohibition
-# The kinds whose scope may name sellers, segments and regions.
-Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
+_REFUSAL_RIGHT = Kind(
+    term=RefusalRight,
+    binds="the grantor (the owner where none is named), for its own acts; an owner for what "
+    "it lets others do, too; never the holder, nor a licence to it",
+    effect="Conditional until the latest offer of its `subject` (left out: of the product "
+    "itself, by its name) was passed on, or its last day for an answer is over.",
+    actions=TERM_ACTIONS,
+    keys={
+        PARTIES: "grantor",
+        CLOUDS: "except-clouds",
+        **_TRADE_KEYS,
+    },
+    never={USE: f"{USE} is offered by licensing"},
+)
 
 
 class Licence(Term, frozen=True, kw_only=True, rename="kebab", tag="licence"):
@@ -240,6 +351,22 @@ class Licence(Term, frozen=True, kw_only=True, rename="kebab", tag="licence"):
     carries: tuple[Scope, ...] = ()
     exclusive: bool = False
     sole: bool = False
+
+
+_LICENCE = Kind(
+    term=Licence,
+    between=("licensor", "licensee"),
+    binds="nobody",
+    effect="The licensee may use what it covers, and do what it carries, where the "
+    "licensor owns it or may license it on. Whoever was licensed and is no longer is "
+    "refused. `exclusive: true` writes an exclusivity of licensing and use beside it, "
+    "reserved to the licensee; `sole: true` one reserved to the licensee and the "
+    "licensor. A use has no cloud, seller, segment or region: what a licence carries is "
+    "kept to them.",
+    actions=TERM_ACTIONS,
+    keys=dict.fromkeys(PLACES, "carries"),
+    never=dict.fromkeys((LICENSE, CONTRACT, USE), "a licence carries serving and selling"),
+)
 
 
 class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="revenue-share"):
@@ -258,6 +385,15 @@ class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="rev
     late: str = CORRECTION
 
 
+_REVENUE_SHARE_TERM = Kind(
+    term=RevenueShareTerm,
+    between=("payer", "payee"),
+    binds="the payer",
+    effect="Due, or nothing due; the ledger settles it. A base keeps to sellers, products "
+    "and clouds, by which sales are summed; it takes no regions or segments.",
+)
+
+
 class Inoperative(Term, frozen=True, kw_only=True, rename="kebab"):
     """A term that has no effect on what is permitted or due. It is shown and quoted."""
 
@@ -270,6 +406,11 @@ class Commitment(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="co
     about: _SomeText
 
 
+_COMMITMENT = Kind(
+    term=Commitment, between=("party", "to"), binds="nobody", effect="None on any answer."
+)
+
+
 class Stake(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="stake"):
     """A party holds a stake in another. It changes no answer."""
 
@@ -278,10 +419,16 @@ class Stake(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="stake")
     about: _SomeText
 
 
+_STAKE = Kind(term=Stake, between=("holder", "of"), binds="nobody", effect="None on any answer.")
+
+
 class Undertaking(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="undertaking"):
     """Parties undertake to cooperate. It changes no answer."""
 
     parties: _SomeNames
+
+
+_UNDERTAKING = Kind(term=Undertaking, binds="nobody", effect="None on any answer.")
 
 
 class Context(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="context"):
@@ -290,8 +437,19 @@ class Context(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="conte
     parties: NAMES = _NONE
 
 
-# Every kind; `kinds.KINDS` has a record of each. With `assert_never`, mypy reports any code that
-# leaves a kind out.
+_CONTEXT = Kind(term=Context, binds="nobody", effect="None on any answer.")
+
+
+# The families of kinds that have an effect. A kind of a family is treated like the others in it
+# wherever its own effect does not differ.
+Forbidding = Exclusivity | Prohibition
+Granting = Permission | Licence
+Waiting = Precedence | RefusalRight
+# The kinds whose scope may name sellers, segments and regions; and those of them, and inner scopes,
+# that name the clouds of an act.
+Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
+Placed = Scope | Permission | Exclusivity | Prohibition
+# Every kind. With `assert_never`, mypy reports any code that leaves a kind out.
 AnyTerm = (
     Ownership
     | Permission
@@ -311,3 +469,35 @@ AnyTerm = (
 FIRST_SHIPPED_SINCE = "first-shipped-since"
 BINDS = frozenset({FIRST_SHIPPED_SINCE, "every-product"})
 UNLESS = frozenset({"cannot-and-declines", "cannot-or-declines"})
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        _OWNERSHIP,
+        _PERMISSION,
+        _EXCLUSIVITY,
+        _PROHIBITION,
+        _PRECEDENCE,
+        _REFUSAL_RIGHT,
+        _LICENCE,
+        _REVENUE_SHARE_TERM,
+        _COMMITMENT,
+        _STAKE,
+        _UNDERTAKING,
+        _CONTEXT,
+    )
+}
+
+# The fields of terms and of scopes within them that hold names, with the noun for what they name.
+NOUNS: Mapping[str, str] = {
+    **dict.fromkeys(("party", "parties", "to", "of", "holder", "grantor"), "party"),
+    **dict.fromkeys(("licensor", "licensee", "licensees", "payer", "payee"), "party"),
+    **dict.fromkeys(("sellers", "wholesale_except"), "party"),
+    **dict.fromkeys(("products", "excludes"), "product"),
+    **dict.fromkeys(("clouds", "first", "except_clouds"), "cloud"),
+    "actions": "action",
+    "segments": "segment",
+    "regions": "region",
+}
+# The fields of terms that hold scopes.
+SCOPES = ("only", "except_", "carries", "base")

@@ -13,8 +13,8 @@ from difflib import get_close_matches
 import msgspec
 
 from clauseway.agreement.language.agreement import Amendment, Change, Clause
-from clauseway.agreement.language.kinds import KINDS, NO_KINDS
-from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, AnyTerm
+from clauseway.agreement.language.kinds import NO_KINDS
+from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, KINDS, AnyTerm
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_mapping
 from clauseway.agreement.reading.checks import TermPlace, check_change, check_term
 from clauseway.agreement.reading.definitions import Definitions, spelled

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement.language.actions import CLOUDS, TERM_ACTIONS
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
-from clauseway.agreement.language.kinds import KINDS, parts_of
 from clauseway.agreement.language.names import uses
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS, TOTAL
 from clauseway.agreement.language.terms import (
@@ -22,26 +20,25 @@ from clauseway.agreement.language.terms import (
     ANYONE,
     BINDS,
     FIRST_SHIPPED_SINCE,
+    KINDS,
     MILESTONE,
     ONLY,
+    PLACES,
     UNLESS,
     AnyTerm,
     Choice,
-    Commitment,
     Context,
     Exclusivity,
     Forbidding,
-    Inoperative,
     Licence,
-    Ownership,
     Permission,
     Precedence,
     Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
-    Stake,
     Term,
+    Traded,
 )
 from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.entries import YamlValue
@@ -85,6 +82,8 @@ def check_term(term: AnyTerm, place: TermPlace) -> None:
     _check_events(term, place)
     _check_empty(place.entry, term, place)
     _check_two_parties(term, place)
+    _check_scopes(term, place)
+    # Only these kinds have rules of their own.
     match term:
         case Permission():
             _check_permission(term, place)
@@ -100,10 +99,6 @@ def check_term(term: AnyTerm, place: TermPlace) -> None:
             _check_licence(term, place)
         case RevenueShareTerm():
             _check_share(term, place)
-        case Ownership() | Inoperative():
-            pass
-        case _:
-            assert_never(term)
 
 
 # Any term
@@ -160,22 +155,13 @@ def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace) -> None:
 
 def _check_two_parties(term: AnyTerm, place: TermPlace) -> None:
     """Check that a term between two parties names two."""
-    key, sides = "", ("", "")
-    match term:
-        case RevenueShareTerm():
-            key, sides = "payee", (term.payer, term.payee)
-        case Licence():
-            key, sides = "licensee", (term.licensor, term.licensee)
-        case Commitment():
-            key, sides = "to", (term.party, term.to)
-        case Stake():
-            key, sides = "of", (term.holder, term.of)
-    if key and sides[0] == sides[1]:
-        why = (
-            f"{sides[0]} stands on both sides, and nobody owes, grants or promises itself anything"
-        )
-        todo = f"Name another party in {key}:, or delete {term.id}."
-        place.tell(key, f"{term.id} is between {sides[0]} and itself", why, todo)
+    if not (between := KINDS[term.kind].between):
+        return
+    party, other = (getattr(term, key) for key in between)
+    if party == other:
+        why = f"{party} stands on both sides, and nobody owes, grants or promises itself anything"
+        todo = f"Name another party in {between[1]}:, or delete {term.id}."
+        place.tell(between[1], f"{term.id} is between {party} and itself", why, todo)
 
 
 def _check_readings(under: Mapping[str, str], place: TermPlace) -> None:
@@ -282,11 +268,42 @@ def _check_events(term: AnyTerm, place: TermPlace) -> None:
         place.tell(key, f"the share {term.id} cannot pause", why, todo)
 
 
+def _check_scopes(term: AnyTerm, place: TermPlace) -> None:
+    """Check that the parts of a scope can limit its actions, and that each carve-out names some."""
+    if isinstance(term, Traded):
+        _check_taken("actions", term, term.actions, _limits(term), place)
+    if isinstance(term, Forbidding):
+        _check_carve_outs(term, place)
+
+
+def _limits(term: Traded) -> list[str]:
+    """Return the parts that a term limits its actions to, or keeps out of its scope."""
+    parts = _parts_of(term)
+    if isinstance(term, Exclusivity):
+        return [*parts, *(part for part in ONLY if getattr(term.only, part))]
+    if isinstance(term, RefusalRight) and term.except_clouds:
+        return [CLOUDS, *parts]
+    return parts
+
+
+def _parts_of(term: AnyTerm | Scope) -> list[str]:
+    """Return the parts of an act that the scope of a term or carve-out names."""
+    return [part for part in PLACES if getattr(term, part, None)]
+
+
+def _check_carve_outs(term: Forbidding, place: TermPlace) -> None:
+    for number, scope in enumerate(term.except_, start=1):
+        if scope == Scope():
+            problem = f"carve-out {number} of {term.id} names nothing"
+            why = "it would leave nothing of the term"
+            place.tell("except", problem, why, "Write what it is for.")
+        _check_taken("except", term, scope.actions or term.actions, _parts_of(scope), place)
+
+
 # The kinds
 
 
 def _check_permission(term: Permission, place: TermPlace) -> None:
-    _check_taken("actions", term, term.actions, parts_of(term), place)
     if term.party == ANYONE and term.grantor:
         why = "what is left to anyone rests on no grant"
         place.tell("grantor", f"{term.id} has a grantor", why, "Delete grantor:, or name a party.")
@@ -314,25 +331,12 @@ def _check_exclusivity(term: Exclusivity, place: TermPlace) -> None:
     if len(only) != 1:
         why = "only: names clouds, sellers, regions, parties or licensees"
         place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
-    _check_taken("actions", term, term.actions, [*parts_of(term), *only], place)
-    _check_carve_outs(term, place)
 
 
 def _check_prohibition(term: Prohibition, place: TermPlace) -> None:
-    _check_taken("actions", term, term.actions, parts_of(term), place)
-    _check_carve_outs(term, place)
     if not term.parties:
         why, todo = "it binds those it names", f"Name parties, or write [{ANYONE}]."
         place.tell("parties", "'parties' does not fit", why, todo)
-
-
-def _check_carve_outs(term: Forbidding, place: TermPlace) -> None:
-    for number, scope in enumerate(term.except_, start=1):
-        if scope == Scope():
-            problem = f"carve-out {number} of {term.id} names nothing"
-            why = "it would leave nothing of the term"
-            place.tell("except", problem, why, "Write what it is for.")
-        _check_taken("except", term, scope.actions or term.actions, parts_of(scope), place)
 
 
 def _check_precedence(term: Precedence, place: TermPlace) -> None:
@@ -342,7 +346,6 @@ def _check_precedence(term: Precedence, place: TermPlace) -> None:
     if term.lead_days < 0:
         problem, why = f"{term.id} leads by less than nothing", "the first cloud would come last"
         place.tell("lead-days", problem, why, "Write how many days.")
-    _check_taken("actions", term, term.actions, parts_of(term), place)
 
 
 def _check_choice(key: str, choice: Choice, words: frozenset[str], place: TermPlace) -> None:
@@ -367,8 +370,6 @@ def _check_refusal_right(term: RefusalRight, place: TermPlace) -> None:
         why = "whoever holds the right is never bound by it"
         todo = "Name who must offer, or leave grantor: out."
         place.tell("grantor", f"{term.id} binds its own holder", why, todo)
-    apart = [CLOUDS] if term.except_clouds else []
-    _check_taken("actions", term, term.actions, [*apart, *parts_of(term)], place)
 
 
 def _check_licence(term: Licence, place: TermPlace) -> None:
@@ -378,7 +379,7 @@ def _check_licence(term: Licence, place: TermPlace) -> None:
             problem = f"{term.id} carries an empty scope"
             why, todo = "a licence carries what it names", "Write actions: and products:."
             place.tell("carries", problem, why, todo)
-        _check_taken("carries", term, scope.actions, parts_of(scope), place)
+        _check_taken("carries", term, scope.actions, _parts_of(scope), place)
 
 
 def _check_taken(

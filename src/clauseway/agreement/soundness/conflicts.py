@@ -14,6 +14,7 @@ from clauseway.agreement.language.terms import (
     Licence,
     Ownership,
     Permission,
+    Placed,
     Precedence,
     Scope,
 )
@@ -22,7 +23,6 @@ from clauseway.agreement.soundness.lives import (
     Cell,
     Lives,
     PlaceNames,
-    Scoped,
     covers,
     excepting,
 )
@@ -65,7 +65,7 @@ def _nothing_left(lives: Lives, earlier: Exclusivity, later: Exclusivity) -> Cel
     return None
 
 
-def _scopes(term: Exclusivity) -> tuple[Scoped, ...]:
+def _scopes(term: Exclusivity) -> tuple[Placed, ...]:
     """Return the scopes of an exclusivity: its own and its carve-outs."""
     return (term, *term.except_)
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import combinations
-from typing import assert_never
 
 import msgspec
 
@@ -16,14 +15,10 @@ from clauseway.agreement.language.terms import (
     AnyTerm,
     Commitment,
     Context,
-    Exclusivity,
     Forbidding,
-    Licence,
     Ownership,
     Permission,
-    Precedence,
     Prohibition,
-    RefusalRight,
     RevenueShareTerm,
     Stake,
     Term,
@@ -246,18 +241,8 @@ def _content(term: AnyTerm) -> object:
             return term.payer, term.payee, term.base, of_nothing
         case Stake():
             return term.holder, term.of
-        case (
-            Ownership()
-            | Permission()
-            | Exclusivity()
-            | Prohibition()
-            | Precedence()
-            | RefusalRight()
-            | Licence()
-        ):
-            return _fields(term)
         case _:
-            assert_never(term)
+            return _fields(term)
 
 
 def _fields(term: AnyTerm) -> str:

@@ -23,10 +23,8 @@ from clauseway.agreement.language.terms import (
     MILESTONE,
     NAMES,
     AnyTerm,
-    Exclusivity,
     Forbidding,
-    Permission,
-    Prohibition,
+    Placed,
     Scope,
     Term,
 )
@@ -43,7 +41,6 @@ COMBINATIONS_MAX = 256
 K = TypeVar("K", bound=Term)
 # The place and seller of an act, by the keys of scopes.
 WHERE = ("clouds", "sellers", "segments", "regions")
-Scoped = Scope | Permission | Exclusivity | Prohibition
 PlaceNames = Mapping[str, str]
 # An action and an askable product or class.
 Cell = tuple[str, str]
@@ -180,7 +177,7 @@ class Lives:
         }
 
     def places(
-        self, within: Iterable[Scoped], told_by: Iterable[Scoped], but: str
+        self, within: Iterable[Placed], told_by: Iterable[Placed], but: str
     ) -> list[PlaceNames]:
         """Return the places that lie within all of the scopes `within`.
 
@@ -413,7 +410,7 @@ def _without_events(term: AnyTerm) -> AnyTerm:
     return msgspec.structs.replace(freed, until="") if by_event else freed
 
 
-def covers(scope: Scoped, place: PlaceNames, but: str) -> bool:
+def covers(scope: Placed, place: PlaceNames, but: str) -> bool:
     """Return whether a place lies in a scope, ignoring one part of the scope."""
     return all(
         not (named := getattr(scope, key)) or place[key] in named for key in WHERE if key != but

@@ -15,13 +15,14 @@ from clauseway.agreement.language.terms import (
     Licence,
     Ownership,
     Permission,
+    Placed,
     Precedence,
     Prohibition,
     RefusalRight,
     Scope,
 )
 from clauseway.agreement.soundness.conflicts import granted
-from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, Scoped, covers
+from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, covers
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark, scope_named
 from clauseway.values import Interval
 
@@ -155,7 +156,7 @@ def _forbidden_to(
 
     Without `all_too`, leave out each action of which it covers all.
     """
-    told_by: list[Scoped] = [scope, prohibition, *prohibition.except_]
+    told_by: list[Placed] = [scope, prohibition, *prohibition.except_]
     points = list(product(sorted(lives.cells_of(scope)), lives.places((scope,), told_by, "")))
     forbidden = [cell for cell, place in points if _is_forbidden(lives, prohibition, cell, place)]
     for action in dict.fromkeys(action for action, _ in forbidden):
@@ -320,7 +321,7 @@ def despite_nothing(lives: Lives) -> Iterator[Remark]:
             )
 
 
-def _meet(lives: Lives, permission: Permission, term: Exclusivity | Prohibition) -> bool:
+def _meet(lives: Lives, permission: Permission, term: Forbidding) -> bool:
     """Return whether some act lies in the scope of both terms."""
     cells = lives.cells(permission.actions, permission.products)
     if cells.isdisjoint(lives.cells(term.actions, term.products)):

@@ -38,7 +38,17 @@ from clauseway.agreement import (
 from clauseway.agreement.force.fold import standing
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.facts import Answer, Fact
-from clauseway.agreement.language.terms import ANYONE, NAMES, AnyTerm, Inoperative, Only, Traded
+from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    NAMES,
+    AnyTerm,
+    Forbidding,
+    Inoperative,
+    Only,
+    Traded,
+    Waiting,
+)
 from clauseway.catalog import Catalog
 from clauseway.decisions.givers import Givers, giver_of, may_license
 from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, Part
@@ -382,33 +392,13 @@ class ActContexts:
 
 def _inner_names(term: AnyTerm) -> frozenset[str]:
     """Return the names of products and classes in a term's inner scopes."""
-    match term:
-        case Exclusivity() | Prohibition():
-            return frozenset(name for scope in term.except_ for name in scope.products)
-        case Licence():
-            return frozenset(name for scope in term.carries for name in scope.products)
-        case RevenueShareTerm():
-            return term.base.excludes | term.base.products
-        case Ownership() | Permission() | Precedence() | RefusalRight():
-            return frozenset()
-        case Inoperative():
-            return frozenset()
-        case _:
-            assert_never(term)
+    within = (use.names for use in uses(term) if use.number and use.noun == "product")
+    return frozenset(name for names in within for name in names)
 
 
 def _scope_names(term: AnyTerm) -> Iterable[str]:
     """Return the products and classes to index a term by; the empty name if it may bear on any."""
     match term:
-        case (
-            Ownership()
-            | Permission()
-            | Exclusivity()
-            | Prohibition()
-            | Precedence()
-            | RefusalRight()
-        ):
-            return term.products
         case Licence():
             carried = {name for scope in term.carries for name in scope.products or ("",)}
             return term.products | carried
@@ -417,7 +407,7 @@ def _scope_names(term: AnyTerm) -> Iterable[str]:
         case Inoperative():
             return ()
         case _:
-            assert_never(term)
+            return term.products
 
 
 def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ...] | None:
@@ -434,19 +424,9 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
             return () if "" in lineage or term.base.takes_in(lineage, "") else (1,)
         case Ownership():
             return () if action != SHARE and not lineage.isdisjoint(term.products) else None
-        case Exclusivity() | Prohibition():
-            if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
-                return None
-            return _scopes_on(term.except_, looked_at, lineage)
         case Permission() if LICENSE in term.actions and action in (SERVE, SELL, CONTRACT):
             # A right may rest on a permission that lets its grantor or licensor license.
             return None if lineage.isdisjoint(term.products) else ()
-        case Permission() | Precedence() | RefusalRight():
-            return (
-                None
-                if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products)
-                else ()
-            )
         case Licence():
             if action == USE:
                 return None if lineage.isdisjoint(term.products) else ()
@@ -457,7 +437,10 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
         case Inoperative():
             return None
         case _:
-            assert_never(term)
+            if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
+                return None
+            carve_outs = term.except_ if isinstance(term, Forbidding) else ()
+            return _scopes_on(carve_outs, looked_at, lineage)
 
 
 def _scopes_on(
@@ -632,8 +615,8 @@ def _distinctions_of_term(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> 
     distinctions = {(_PARTY, _alone(party)) for party in parties}
     for scope in _places_in(term, bearing):
         distinctions |= {(part, names) for part in SCOPED if (names := _kept(scope, part))}
-    # A party that the term names may host what others sell on its clouds, so these count too.
-    if isinstance(term, _BINDS_HOSTS):
+    # A party that the term binds may host what others sell on its clouds, so these count too.
+    if isinstance(term, Forbidding | Waiting):
         distinctions |= {(_CLOUD, names) for names in map(catalog.own_cloud, parties) if names}
     return frozenset(distinctions)
 
@@ -647,10 +630,6 @@ def _kept(scope: object, part: Part) -> NAMES:
 @cache
 def _alone(name: str) -> NAMES:
     return frozenset({name})
-
-
-# The kinds of term that bind a host by its name.
-_BINDS_HOSTS = (Exclusivity, Prohibition, Precedence, RefusalRight)
 
 
 def _parties_in(term: AnyTerm) -> frozenset[str]:
@@ -677,16 +656,12 @@ def _parties_in(term: AnyTerm) -> frozenset[str]:
 
 def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
     """Yield the clouds, sellers, segments and regions that a term distinguishes from others."""
+    if isinstance(term, Forbidding):
+        yield from (term.except_[index] for index in bearing.within)
     match term:
-        case Permission():
-            yield _places(term, term.clouds)
         case Exclusivity():
             yield _places(term.only, term.only.clouds)
             yield _places(term, term.clouds)
-            yield from (term.except_[index] for index in bearing.within)
-        case Prohibition():
-            yield _places(term, term.clouds)
-            yield from (term.except_[index] for index in bearing.within)
         case Precedence():
             yield _places(term, frozenset({term.first}))
         case RefusalRight():
@@ -703,7 +678,7 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
         case Ownership() | Inoperative():
             pass
         case _:
-            assert_never(term)
+            yield _places(term, term.clouds)
 
 
 def _places(scope: Traded | Only, clouds: NAMES) -> Scope:

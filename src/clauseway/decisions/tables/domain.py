@@ -7,21 +7,13 @@ with the same answers.
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import product as every
-from typing import assert_never
 
 from clauseway.agreement import (
     Agreement,
-    Exclusivity,
-    Licence,
-    Ownership,
-    Permission,
-    Precedence,
-    Prohibition,
-    RefusalRight,
-    RevenueShareTerm,
 )
-from clauseway.agreement.language.actions import ACTIONS, SERVE, SHARE
-from clauseway.agreement.language.terms import AnyTerm, Inoperative
+from clauseway.agreement.language.actions import ACTIONS, SELLERS, SERVE, SHARE
+from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.parts import PARTS
 from clauseway.decisions.question import Question, check_readings
@@ -78,21 +70,8 @@ def names_sellers(agreement: Agreement) -> bool:
 
 
 def _names_sellers(term: AnyTerm) -> bool:
-    match term:
-        case Exclusivity():
-            return bool(term.sellers or term.only.sellers) or any(
-                scope.sellers for scope in term.except_
-            )
-        case Prohibition():
-            return bool(term.sellers) or any(scope.sellers for scope in term.except_)
-        case Permission() | Precedence() | RefusalRight():
-            return bool(term.sellers)
-        case Licence():
-            return any(scope.sellers for scope in term.carries)
-        case Ownership() | RevenueShareTerm() | Inoperative():
-            return False
-        case _:
-            assert_never(term)
+    # The sellers in a base are those whose sales it counts: no act is told apart by them.
+    return any(use.field == SELLERS and use.names for use in uses(term) if use.key != "base")
 
 
 def products_of(catalog: Catalog, action: str) -> list[str]:

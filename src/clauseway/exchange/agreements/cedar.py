@@ -27,7 +27,7 @@ https://docs.cedarpolicy.com/policies/syntax-policy.html
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Unpack
+from typing import Any, Unpack, assert_never
 
 import msgspec
 
@@ -42,7 +42,7 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
 )
-from clauseway.agreement.language.terms import ANYONE, Forbidding, Traded
+from clauseway.agreement.language.terms import ANYONE, AnyTerm, Forbidding, Inoperative, Traded
 from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
@@ -230,23 +230,36 @@ class _Policies:
     def all(self) -> list[str]:
         # The order decides no request: in Cedar a forbid that holds overrides every permit.
         self._ownership()
-        for permission in self.extract.in_force(Permission):
-            self._permission(permission)
-        for licence in self.extract.in_force(Licence):
-            self._licence(licence)
+        # Every share is stated: one that no term in force makes due is not due.
+        self._permit(self.extract.agreement.rules["share"], _stated(["share-revenue"]), [])
+        for term in self.extract.written():
+            self._term(term)
         self._grants()
-        for exclusivity in self.extract.in_force(Exclusivity):
-            self._exclusivity(exclusivity)
-        for prohibition in self.extract.in_force(Prohibition):
-            self._prohibition(prohibition)
         for lost in self.extract.lost():
             self._lost(lost)
-        for refusal in self.extract.in_force(RefusalRight):
-            self._refusal(refusal)
-        for precedence in self.extract.in_force(Precedence):
-            self._precedence(precedence)
-        self._shares()
         return self.written
+
+    def _term(self, term: AnyTerm) -> None:
+        """Write a term in force; ownerships are written together."""
+        match term:
+            case Permission():
+                self._permission(term)
+            case Licence():
+                self._licence(term)
+            case Exclusivity():
+                self._exclusivity(term)
+            case Prohibition():
+                self._prohibition(term)
+            case RefusalRight():
+                self._refusal(term)
+            case Precedence():
+                self._precedence(term)
+            case RevenueShareTerm():
+                self._share(term)
+            case Ownership() | Inoperative():
+                pass
+            case _:
+                assert_never(term)
 
     # Policies that permit
 
@@ -327,21 +340,18 @@ class _Policies:
             self.extract.launch_rule, _now(_SOLD), [own_launch, launched, self._in(scopes)]
         )
 
-    def _shares(self) -> None:
-        # Every share is stated: one that no term in force makes due is not due.
-        self._permit(self.extract.agreement.rules["share"], _stated(["share-revenue"]), [])
-        for term in self.extract.in_force(RevenueShareTerm):
-            when = [
-                f"principal == {_name('Party', term.payer)}",
-                f"context.to == {_quoted(term.payee)}",
-            ]
-            base = term.base
-            # A share may be asked about as a whole, without a product.
-            none = f"resource == {_name('Product', ANY_PRODUCT)}"
-            when += [f"({none} || {self._in(base.products)})"] if base.products else []
-            when += _places(base.clouds | {""}) if base.clouds else []
-            unless = [self._in(base.excludes)] if base.excludes else []
-            self._permit(term.citation, _all(["share-revenue"]), when, unless)
+    def _share(self, term: RevenueShareTerm) -> None:
+        when = [
+            f"principal == {_name('Party', term.payer)}",
+            f"context.to == {_quoted(term.payee)}",
+        ]
+        base = term.base
+        # A share may be asked about as a whole, without a product.
+        none = f"resource == {_name('Product', ANY_PRODUCT)}"
+        when += [f"({none} || {self._in(base.products)})"] if base.products else []
+        when += _places(base.clouds | {""}) if base.clouds else []
+        unless = [self._in(base.excludes)] if base.excludes else []
+        self._permit(term.citation, _all(["share-revenue"]), when, unless)
 
     # Policies that forbid, now and once met
 

@@ -7,7 +7,7 @@ asked.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 import msgspec
 
@@ -22,16 +22,21 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
-    RevenueShareTerm,
     Scope,
     Term,
     TermState,
     Withdrawal,
 )
 from clauseway.agreement.language.actions import CLOUDS, SELL, SERVE, TERM_ACTIONS, takes
-from clauseway.agreement.language.terms import ANYONE, FIRST_SHIPPED_SINCE, AnyTerm, Inoperative
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    FIRST_SHIPPED_SINCE,
+    KINDS,
+    AnyTerm,
+    Inoperative,
+    Waiting,
+)
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.givers import Givers, giver_of
 from clauseway.decisions.rights import LAUNCH_RULE
@@ -75,7 +80,17 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def terms_written(self) -> int:
         """Return the number of terms in force that an export writes."""
-        return sum(state.in_force and _is_written(state.term) for state in self.force.states)
+        terms = (state.term for state in self.force.states if state.in_force)
+        return sum(not isinstance(term, Inoperative) for term in terms)
+
+    def written(self) -> Iterator[AnyTerm]:
+        """Yield the terms in force, kind by kind; first the kinds that make other acts wait.
+
+        Each format has one function that writes a term of any kind, with `assert_never`: mypy names
+        the formats that do not know a kind.
+        """
+        for kind in sorted(KINDS.values(), key=lambda kind: not issubclass(kind.term, Waiting)):
+            yield from self.in_force(kind.term)
 
     def in_force(self, kind: type[TermT]) -> list[TermT]:
         """Return the terms of a kind that are in force, the latest amendment's first.
@@ -394,19 +409,6 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
                 for launch in self.launches(product)
             )
         ]
-
-
-def _is_written(term: AnyTerm) -> bool:
-    """Return whether exports write a term. A kind with an effect belongs into every export."""
-    match term:
-        case Ownership() | Permission() | Licence() | Exclusivity() | Prohibition():
-            return True
-        case Precedence() | RefusalRight() | RevenueShareTerm():
-            return True
-        case Inoperative():
-            return False
-        case _:
-            assert_never(term)
 
 
 def heading(extract: Extract, comment: str, format_: str) -> str:

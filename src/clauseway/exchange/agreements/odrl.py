@@ -32,7 +32,7 @@ know. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import quote
 
 import msgspec
@@ -42,6 +42,7 @@ from clauseway.agreement import (
     Exclusivity,
     Launch,
     Licence,
+    Ownership,
     Permission,
     Precedence,
     Prohibition,
@@ -49,7 +50,7 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
 )
-from clauseway.agreement.language.terms import Forbidding, Traded
+from clauseway.agreement.language.terms import AnyTerm, Forbidding, Inoperative, Traded
 from clauseway.exchange.agreements.extract import Extract, LostLicence
 from clauseway.values import Citation
 
@@ -187,19 +188,12 @@ class _Policy:
 
     def nodes(self) -> list[Node]:
         """Return the policy itself and the duties."""
-        for refusal in self.extract.in_force(RefusalRight):
-            self._refusal(refusal)
-        for precedence in self.extract.in_force(Precedence):
-            self._precedence(precedence)
-        self._permissions()
-        for exclusivity in self.extract.in_force(Exclusivity):
-            self._exclusivity(exclusivity)
-        for prohibition in self.extract.in_force(Prohibition):
-            self._prohibition(prohibition)
+        for term in self.extract.written():
+            self._term(term)
+        self._owners()
+        self._grants()
         for lost in self.extract.lost():
             self._lost(lost)
-        for share in self.extract.in_force(RevenueShareTerm):
-            self._share(share)
         duties, policy = [duty.node for duty in self.duties], self._policy()
         # The terms beside ODRL's own that an evaluator has to know to come to an answer.
         policy["cw:unknownWithoutProfile"] = [
@@ -207,6 +201,30 @@ class _Policy:
             for name in sorted(_profile_terms([*duties, policy], _prefix(self.extract)))
         ]
         return [*duties, policy]
+
+    def _term(self, term: AnyTerm) -> None:
+        """Write a term in force; ownerships are written together. The duties of terms that make
+        acts wait are gathered first."""
+        match term:
+            case Permission():
+                for action in sorted(term.actions & {*_OWNED}):
+                    self._granted(term.citation, term.party, action, term)
+            case Licence():
+                self._licence(term)
+            case Exclusivity():
+                self._exclusivity(term)
+            case Prohibition():
+                self._prohibition(term)
+            case RefusalRight():
+                self._refusal(term)
+            case Precedence():
+                self._precedence(term)
+            case RevenueShareTerm():
+                self._share(term)
+            case Ownership() | Inoperative():
+                pass
+            case _:
+                assert_never(term)
 
     def _policy(self) -> Node:
         extract = self.extract
@@ -228,8 +246,8 @@ class _Policy:
 
     # Permissions
 
-    def _permissions(self) -> None:
-        # The owner may, and others by its consent.
+    def _owners(self) -> None:
+        """Write that an owner may, and others by its consent."""
         for term, taken in self.extract.owned():
             outside = self._not_in(taken)
             for action in _OWNED:
@@ -239,27 +257,26 @@ class _Policy:
                     self._permit_of(
                         term.party, term.citation, OTHERS, action, product, outside, consent
                     )
-        # Terms that permit.
-        for permission in self.extract.in_force(Permission):
-            for action in sorted(permission.actions & {*_OWNED}):
-                self._granted(permission.citation, permission.party, action, permission)
-        # Licences: the use of what is licensed, then the acts that they carry.
-        for licence in self.extract.in_force(Licence):
-            for product in self._taking("use-under-licence", licence.products):
-                for owner, owned in self._owners_of(product):
-                    for gives in self._gives(licence, owner):
-                        use = (
-                            licence.citation,
-                            licence.licensee,
-                            "use-under-licence",
-                            product,
-                            [*owned, *gives],
-                        )
-                        self._rule("permission", *use, licence.licensor)
-            for scope in licence.carries:
-                for action in _sold(scope):
-                    for product in self._taking(action, scope.products or self._owned()):
-                        self._carried(licence, action, product, self._where(scope))
+
+    def _licence(self, licence: Licence) -> None:
+        """Write the use of what is licensed, then the acts that the licence carries."""
+        for product in self._taking("use-under-licence", licence.products):
+            for owner, owned in self._owners_of(product):
+                for gives in self._gives(licence, owner):
+                    use = (
+                        licence.citation,
+                        licence.licensee,
+                        "use-under-licence",
+                        product,
+                        [*owned, *gives],
+                    )
+                    self._rule("permission", *use, licence.licensor)
+        for scope in licence.carries:
+            for action in _sold(scope):
+                for product in self._taking(action, scope.products or self._owned()):
+                    self._carried(licence, action, product, self._where(scope))
+
+    def _grants(self) -> None:
         # Recorded grants, those that are kept to a cloud or region after the others.
         for party in sorted(self.extract.catalog.parties):
             for grant in self.extract.grants(party):

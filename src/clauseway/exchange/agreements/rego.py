@@ -16,12 +16,14 @@ Language: https://www.openpolicyagent.org/docs/policy-language
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
+from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement import (
     Exclusivity,
     Licence,
+    Ownership,
     Permission,
     Precedence,
     Prohibition,
@@ -30,7 +32,7 @@ from clauseway.agreement import (
     Scope,
 )
 from clauseway.agreement.language.actions import LICENSE, USE
-from clauseway.agreement.language.terms import ANY_TERM, ANYONE, Forbidding
+from clauseway.agreement.language.terms import ANY_TERM, ANYONE, AnyTerm, Forbidding, Inoperative
 from clauseway.catalog import ELSEWHERE
 from clauseway.exchange.agreements.extract import Extract, LostLicence, heading
 from clauseway.values import Citation
@@ -313,9 +315,9 @@ def _terms(extract: Extract) -> list[str]:
         outside = [f"not lies_in(product, {_set(taken)})"] if taken else []
         body = [f"lies_in(product, {_set(term.products)})", *outside]
         written.append(_rule(term.citation, f"owner(product) := {_text(term.party)}", body))
-    # What permits: terms, recorded grants, launches, licences while they last and once they ended.
-    for permission in extract.in_force(Permission):
-        written += _permission(extract, permission)
+    for any_term in extract.written():
+        written += _term(extract, any_term)
+    # Recorded grants, launches, and licences once they ended.
     for kept in extract.kept_grants():
         grant = kept.permission
         who = [f"act.party == {_text(grant.party)}", *_scope(grant)]
@@ -323,26 +325,32 @@ def _terms(extract: Extract) -> list[str]:
         written.append(_rule(grant.citation, "granted(act)", who))
     if rule := extract.launch_rule:
         written.append(_rule(rule, "launched_on_its_own_cloud(act)", _LAUNCH))
-    for licence in extract.in_force(Licence):
-        written += _licence("licensed(act)", licence, partial(_given_by, licence.licensor))
     for lost in extract.lost():
         written += _licence("lost(act)", lost.term, partial(_lost_of, extract, lost))
-    # What forbids, and what must come first.
-    for exclusivity in extract.in_force(Exclusivity):
-        written += _exclusivity(exclusivity)
-    for prohibition in extract.in_force(Prohibition):
-        named = (
-            [] if ANYONE in prohibition.parties else [f"act.party in {_set(prohibition.parties)}"]
-        )
-        written += _forbidding(prohibition, prohibition.actions, named)
-    for refusal in extract.in_force(RefusalRight):
-        written.append(_refusal(refusal))
-    for precedence in extract.in_force(Precedence):
-        written += _precedence(extract, precedence)
-    # What is owed.
-    for share in extract.in_force(RevenueShareTerm):
-        written.append(_share(share))
     return written
+
+
+def _term(extract: Extract, term: AnyTerm) -> list[str]:
+    """Return the rules of a term in force; of an ownership, `_terms` writes them."""
+    match term:
+        case Permission():
+            return _permission(extract, term)
+        case Licence():
+            return _licence("licensed(act)", term, partial(_given_by, term.licensor))
+        case Exclusivity():
+            return _exclusivity(term)
+        case Prohibition():
+            return _prohibition(term)
+        case RefusalRight():
+            return [_refusal(term)]
+        case Precedence():
+            return _precedence(extract, term)
+        case RevenueShareTerm():
+            return [_share(term)]
+        case Ownership() | Inoperative():
+            return []
+        case _:
+            assert_never(term)
 
 
 def _permission(extract: Extract, term: Permission) -> list[str]:
@@ -406,6 +414,11 @@ def _exclusivity(term: Exclusivity) -> list[str]:
         term, actions & {LICENSE}, [f"not act.to in {kept}", "act.to != owner(act.product)"]
     )
     return licensing + _forbidding(term, actions & {USE}, [f"not act.party in {kept}"])
+
+
+def _prohibition(term: Prohibition) -> list[str]:
+    named = [] if ANYONE in term.parties else [f"act.party in {_set(term.parties)}"]
+    return _forbidding(term, term.actions, named)
 
 
 def _forbidding(term: Forbidding, actions: frozenset[str], parties: Sequence[str]) -> list[str]:
