@@ -1,7 +1,7 @@
 """The books and the usage behind them in other programs' formats, for a month and a party or for
 all."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,8 +27,7 @@ from clauseway.exchange.focus.invoices import (
     has_months,
 )
 from clauseway.exchange.journals.accounting import entries_of
-from clauseway.exchange.journals.beancount import beancount_text
-from clauseway.exchange.journals.hledger import hledger_text
+from clauseway.exchange.journals.journal_formats import JOURNAL_FORMATS
 from clauseway.exchange.journals.journal_tables import journal_table, lines_table
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.ledger import Entry, statement_of
@@ -41,11 +40,6 @@ from clauseway.storage.books.books import Books
 from clauseway.storage.lake.usage_records import records
 from clauseway.values import Interval, InvalidInput, Problem
 
-# The formats of text in which other programs read the journal.
-JOURNAL_FORMATS: Mapping[str, Callable[[Sequence[Entry], str], str]] = {
-    "beancount": beancount_text,
-    "hledger": hledger_text,
-}
 _TITLE = "Clauseway journal"
 _JOURNAL, _LINES = "journal.parquet", "lines.parquet"
 
@@ -82,7 +76,7 @@ def journal_text(home: Home, part: ExportScope, form: str) -> WrittenExport:
     Raise InvalidInput for a month that is not settled.
     """
     entries = _entries(home, part)
-    return WrittenExport(JOURNAL_FORMATS[form](entries, part.title), len(entries))
+    return WrittenExport(JOURNAL_FORMATS[form].write(entries, part.title), len(entries))
 
 
 def parquet_files(home: Home, part: ExportScope, folder: Path) -> dict[Path, int]:

@@ -23,6 +23,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import cents, statement_context
+from clauseway.exchange.journals.journal_formats import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext
 from clauseway.web.finance import (
@@ -37,20 +38,17 @@ from clauseway.web.finance import (
 from clauseway.wording.names import Wording
 
 _STATEMENT, _LEDGER, _EVIDENCE = "statement", "ledger", "evidence"
-_KINDS = {
+_MEDIA_TYPES = {
     "html": "text/html",
     "pdf": "application/pdf",
     "csv": "text/csv",
     "json": "application/json",
-    "beancount": "text/plain",
-    "hledger": "text/plain",
     "pack": "application/zip",
+    **dict.fromkeys(JOURNAL_FORMATS, "text/plain"),
 }
-_ENDINGS = {"hledger": "journal"}
 # Reads the lake's columns by an engine: loaded where somebody takes a ledger away.
 _JOURNALS = "clauseway.app.books.handing_over"
 _PACKING = "clauseway.app.reports.packing"
-_LEDGERS = ("beancount", "hledger")
 _PDF_LIBRARY = "typst"
 _NEXT = {
     OPEN: "clauseway settle --period {period} --assume …",
@@ -129,7 +127,7 @@ def _downloads(period: str) -> Iterator[FileLink]:
         # PDF is set by a library of an extra.
         if form != "pdf" or find_spec(_PDF_LIBRARY) is not None:
             yield FileLink(form.upper(), f"/download/{_STATEMENT}/{period}/{form}")
-    for form in _LEDGERS:
+    for form in JOURNAL_FORMATS:
         yield FileLink(f"ledger ({form})", f"/download/{_LEDGER}/{period}/{form}")
 
 
@@ -155,7 +153,7 @@ def file_of(home: Home, document: str, period: str, form: str) -> SentFile | Non
         return None
     if document == _STATEMENT and form in FORMATS:
         content = FORMATS[form](settled)
-    elif document == _LEDGER and form in _LEDGERS:
+    elif document == _LEDGER and form in JOURNAL_FORMATS:
         exporting = import_module(_JOURNALS)
         scope = exporting.ExportScope(period=period)
         content = exporting.journal_text(home, scope, form).text.encode()
@@ -163,8 +161,9 @@ def file_of(home: Home, document: str, period: str, form: str) -> SentFile | Non
         content = _packed(home, period)
     else:
         return None
-    name = f"clauseway-{document}-{period}.{_ENDINGS.get(form, form)}"
-    return SentFile(name=name, kind=_KINDS[form], content=content)
+    ending = JOURNAL_FORMATS[form].ending if form in JOURNAL_FORMATS else form
+    name = f"clauseway-{document}-{period}.{ending}"
+    return SentFile(name=name, kind=_MEDIA_TYPES[form], content=content)
 
 
 def _packed(home: Home, period: str) -> bytes:
