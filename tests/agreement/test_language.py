@@ -22,8 +22,8 @@ from clauseway.agreement.language.terms import (
     AnyTerm,
     Forbidding,
     Inoperative,
+    Located,
     Only,
-    Placed,
     Scope,
     Traded,
 )
@@ -45,7 +45,7 @@ def test_every_kind_has_a_record() -> None:
     [
         (Forbidding, {"actions", "products", "except_"}),
         (Traded, {"actions", "products", "sellers", "segments", "regions"}),
-        (Placed, {"actions", "products", "clouds", "sellers", "segments", "regions"}),
+        (Located, {"actions", "products", "clouds", "sellers", "segments", "regions"}),
     ],
 )
 def test_a_family_is_every_kind_whose_scope_has_its_fields(family: UnionType, fields: set[str]) -> None:
@@ -55,7 +55,7 @@ def test_a_family_is_every_kind_whose_scope_has_its_fields(family: UnionType, fi
 
 def test_a_kind_without_an_effect_is_of_no_other_family() -> None:
     inoperative = {kind for kind in get_args(AnyTerm) if issubclass(kind, Inoperative)}
-    assert inoperative.isdisjoint({*get_args(Forbidding), *get_args(Traded), *get_args(Placed)})
+    assert inoperative.isdisjoint({*get_args(Forbidding), *get_args(Traded), *get_args(Located)})
 
 
 # The fields of terms, and of scopes in them, that hold no names of the agreement.

@@ -16,7 +16,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.names import uses
-from clauseway.agreement.language.terms import AnyTerm, Waiting
+from clauseway.agreement.language.terms import AnyTerm, Conditional
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.givers import Givers
 from clauseway.decisions.parts import Names
@@ -317,7 +317,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 
     def _waits_for(self, term: AnyTerm, readings: Mapping[str, str]) -> str:
         """Return what has to be done before a term lets go; empty of a kind that makes nothing wait."""
-        if not isinstance(term, Waiting):
+        if not isinstance(term, Conditional):
             return ""
         words = self.wording
         match term:

@@ -444,11 +444,11 @@ _CONTEXT = Kind(term=Context, binds="nobody", effect="None on any answer.")
 # wherever its own effect does not differ.
 Forbidding = Exclusivity | Prohibition
 Granting = Permission | Licence
-Waiting = Precedence | RefusalRight
+Conditional = Precedence | RefusalRight
 # The kinds whose scope may name sellers, segments and regions; and those of them, and inner scopes,
 # that name the clouds of an act.
 Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
-Placed = Scope | Permission | Exclusivity | Prohibition
+Located = Scope | Permission | Exclusivity | Prohibition
 # Every kind. With `assert_never`, mypy reports any code that leaves a kind out.
 AnyTerm = (
     Ownership

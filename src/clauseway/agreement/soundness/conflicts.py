@@ -12,9 +12,9 @@ from clauseway.agreement.language.terms import (
     AnyTerm,
     Exclusivity,
     Licence,
+    Located,
     Ownership,
     Permission,
-    Placed,
     Precedence,
     Scope,
 )
@@ -65,7 +65,7 @@ def _nothing_left(lives: Lives, earlier: Exclusivity, later: Exclusivity) -> Cel
     return None
 
 
-def _scopes(term: Exclusivity) -> tuple[Placed, ...]:
+def _scopes(term: Exclusivity) -> tuple[Located, ...]:
     """Return the scopes of an exclusivity: its own and its carve-outs."""
     return (term, *term.except_)
 

@@ -35,9 +35,9 @@ from clauseway.agreement.language.terms import (
     Exclusivity,
     Forbidding,
     Licence,
+    Located,
     Ownership,
     Permission,
-    Placed,
     Precedence,
     Prohibition,
     RefusalRight,
@@ -545,7 +545,7 @@ def _forbidden_places(lives: Lives, term: Forbidding, scope: Scope) -> list[Plac
         # Of a sale the party is the seller.
         sale_by_party = term.only.part == PARTIES and term.actions == {SELL}
         part, reserved = SELLERS if sale_by_party else term.only.part, term.only.names
-    told_by: list[Placed] = [term, scope]
+    told_by: list[Located] = [term, scope]
     if part in WHERE:
         told_by.append(Scope(**{part: reserved}))
     places = lives.places((scope, term), told_by, "")
@@ -554,7 +554,7 @@ def _forbidden_places(lives: Lives, term: Forbidding, scope: Scope) -> list[Plac
 
 def _is_excepted(lives: Lives, term: Forbidding) -> bool:
     """Return whether the carve-outs of a term cover all that it would forbid."""
-    told_by: list[Placed] = [term, *term.except_]
+    told_by: list[Located] = [term, *term.except_]
     reserved, part = frozenset[str](), ""
     if isinstance(term, Exclusivity) and term.only.part in WHERE:
         part, reserved = term.only.part, term.only.names

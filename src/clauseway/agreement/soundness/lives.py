@@ -24,7 +24,7 @@ from clauseway.agreement.language.terms import (
     NAMES,
     AnyTerm,
     Forbidding,
-    Placed,
+    Located,
     Scope,
     Term,
 )
@@ -177,7 +177,7 @@ class Lives:
         }
 
     def places(
-        self, within: Iterable[Placed], told_by: Iterable[Placed], but: str
+        self, within: Iterable[Located], told_by: Iterable[Located], but: str
     ) -> list[PlaceNames]:
         """Return the places that lie within all of the scopes `within`.
 
@@ -410,7 +410,7 @@ def _without_events(term: AnyTerm) -> AnyTerm:
     return msgspec.structs.replace(freed, until="") if by_event else freed
 
 
-def covers(scope: Placed, place: PlaceNames, but: str) -> bool:
+def covers(scope: Located, place: PlaceNames, but: str) -> bool:
     """Return whether a place lies in a scope, ignoring one part of the scope."""
     return all(
         not (named := getattr(scope, key)) or place[key] in named for key in WHERE if key != but

@@ -13,9 +13,9 @@ from clauseway.agreement.language.terms import (
     Exclusivity,
     Forbidding,
     Licence,
+    Located,
     Ownership,
     Permission,
-    Placed,
     Precedence,
     Prohibition,
     RefusalRight,
@@ -156,7 +156,7 @@ def _forbidden_to(
 
     Without `all_too`, leave out each action of which it covers all.
     """
-    told_by: list[Placed] = [scope, prohibition, *prohibition.except_]
+    told_by: list[Located] = [scope, prohibition, *prohibition.except_]
     points = list(product(sorted(lives.cells_of(scope)), lives.places((scope,), told_by, "")))
     forbidden = [cell for cell, place in points if _is_forbidden(lives, prohibition, cell, place)]
     for action in dict.fromkeys(action for action, _ in forbidden):

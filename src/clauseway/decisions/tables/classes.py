@@ -43,11 +43,11 @@ from clauseway.agreement.language.terms import (
     ANYONE,
     NAMES,
     AnyTerm,
+    Conditional,
     Forbidding,
     Inoperative,
     Only,
     Traded,
-    Waiting,
 )
 from clauseway.catalog import Catalog
 from clauseway.decisions.givers import Givers, giver_of, may_license
@@ -616,7 +616,7 @@ def _distinctions_of_term(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> 
     for scope in _places_in(term, bearing):
         distinctions |= {(part, names) for part in SCOPED if (names := _kept(scope, part))}
     # A party that the term binds may host what others sell on its clouds, so these count too.
-    if isinstance(term, Forbidding | Waiting):
+    if isinstance(term, Forbidding | Conditional):
         distinctions |= {(_CLOUD, names) for names in map(catalog.own_cloud, parties) if names}
     return frozenset(distinctions)
 

@@ -34,8 +34,8 @@ from clauseway.agreement.language.terms import (
     FIRST_SHIPPED_SINCE,
     KINDS,
     AnyTerm,
+    Conditional,
     Inoperative,
-    Waiting,
 )
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.givers import Givers, giver_of
@@ -89,7 +89,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         Each format has one function that writes a term of any kind, with `assert_never`: mypy names
         the formats that do not know a kind.
         """
-        for kind in sorted(KINDS.values(), key=lambda kind: not issubclass(kind.term, Waiting)):
+        for kind in sorted(KINDS.values(), key=lambda kind: not issubclass(kind.term, Conditional)):
             yield from self.in_force(kind.term)
 
     def in_force(self, kind: type[TermT]) -> list[TermT]:
