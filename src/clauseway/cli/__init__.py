@@ -63,6 +63,7 @@ _EXTRAS = {
     "pyarrow": "settle",
     "pyspark": "spark",
     "typst": "documents",
+    "openpyxl": "documents",
     "vl_convert": "charts",
 }
 # Commands of whoever serves: one extra brings all that they need, `server` or, with the sandbox, `all`.

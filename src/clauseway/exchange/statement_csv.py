@@ -6,7 +6,9 @@ receipt, so that a row that is copied elsewhere still shows where it comes from.
 """
 
 import io
+from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 from clauseway.exchange.cells import CsvWriter
 from clauseway.ledger.dues import Due
@@ -44,9 +46,18 @@ def statement_csv(statement: Statement) -> str:
     written = io.StringIO(newline="")
     writer = CsvWriter(written)
     writer.row(COLUMNS)
-    digest = digest_of(statement)
-    writer.rows(_row(statement, line, digest) for line in statement.lines)
+    writer.rows(
+        [f"{value:f}" if isinstance(value, Decimal) else value for value in row]
+        for row in statement_rows(statement)
+    )
     return written.getvalue()
+
+
+def statement_rows(statement: Statement) -> Iterator[tuple[object, ...]]:
+    """Yield a row of `COLUMNS` for each line; amounts are Decimal, days are dates."""
+    digest = digest_of(statement)
+    for line in statement.lines:
+        yield _row(statement, line, digest)
 
 
 def _is_paid_by(line: StatementLine, due: Due) -> bool:
@@ -68,10 +79,10 @@ def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object
         line.cloud,
         line.seller,
         line.requests,
-        f"{line.base.normalize():f}",
+        line.base.normalize(),
         # The difference from a closed month's line is an amount and has no rate.
-        "" if line.is_change else f"{line.rate.normalize():f}",
-        f"{line.amount:f}",
+        "" if line.is_change else line.rate.normalize(),
+        line.amount,
         next((due.due or "" for due in statement.dues if _is_paid_by(line, due)), ""),
         line.corrects,
         line.restates,

@@ -41,6 +41,7 @@ _STATEMENT, _LEDGER, _EVIDENCE = "statement", "ledger", "evidence"
 _MEDIA_TYPES = {
     "html": "text/html",
     "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "csv": "text/csv",
     "json": "application/json",
     "pack": "application/zip",
@@ -49,7 +50,8 @@ _MEDIA_TYPES = {
 # Reads the lake's columns by an engine: loaded where somebody takes a ledger away.
 _JOURNALS = "clauseway.app.books.handing_over"
 _PACKING = "clauseway.app.reports.packing"
-_PDF_LIBRARY = "typst"
+# The libraries of an extra, by the format that they write.
+_LIBRARIES = {"pdf": "typst", "xlsx": "openpyxl"}
 _NEXT = {
     OPEN: "clauseway settle --period {period} --assume …",
     SETTLED: "clauseway books close --period {period}",
@@ -124,8 +126,7 @@ def _claimed(owed: MonthOwed) -> str:
 
 def _downloads(period: str) -> Iterator[FileLink]:
     for form in FORMATS:
-        # PDF is set by a library of an extra.
-        if form != "pdf" or find_spec(_PDF_LIBRARY) is not None:
+        if form not in _LIBRARIES or find_spec(_LIBRARIES[form]) is not None:
             yield FileLink(form.upper(), f"/download/{_STATEMENT}/{period}/{form}")
     for form in JOURNAL_FORMATS:
         yield FileLink(f"ledger ({form})", f"/download/{_LEDGER}/{period}/{form}")

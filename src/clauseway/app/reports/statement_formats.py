@@ -13,8 +13,9 @@ from clauseway.ledger import Statement
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.web.documents import statement_html
 
-# Brings the extra `documents` along.
+# These two bring the extra `documents` along.
 _PDF = "clauseway.web.pdf"
+_XLSX = "clauseway.exchange.statement_xlsx"
 TERMINAL = "terminal"
 
 
@@ -27,6 +28,11 @@ def as_pdf(statement: Statement) -> bytes:
     return written
 
 
+def as_xlsx(statement: Statement) -> bytes:
+    written: bytes = importlib.import_module(_XLSX).statement_xlsx(statement)
+    return written
+
+
 def as_csv(statement: Statement) -> bytes:
     return statement_csv(statement).encode()
 
@@ -34,6 +40,7 @@ def as_csv(statement: Statement) -> bytes:
 FORMATS: Mapping[str, Callable[[Statement], bytes]] = {
     "html": as_html,
     "pdf": as_pdf,
+    "xlsx": as_xlsx,
     "csv": as_csv,
     "json": canonical_bytes,
 }

@@ -62,7 +62,7 @@ def statements(
     """Print a settled month, for one party or for all. Every line has a name, names its clause, and
     opens.
 
-    The bytes of html, pdf, csv and json depend on the settlement and the party alone: two parties
+    The bytes of html, pdf, xlsx, csv and json depend on the settlement and the party alone: two parties
     with the same inputs hold the same file. Without --format the ending of --out decides; without
     either it is printed for the terminal.
 
@@ -191,7 +191,7 @@ def sign(
 ) -> int:
     """Sign a statement (Ed25519): its JSON, byte for byte. The signatures lie beside the file.
 
-    Prints of the statement (html, pdf, csv) carry the hash that is signed.
+    Prints of the statement (html, pdf, xlsx, csv) carry the hash that is signed.
 
     \b
     The statement, a key, the signature:
