@@ -6,7 +6,7 @@
     agreements      the agreement on a day as Cedar, Rego and ODRL, term by term
     journals        the journal for Beancount, hledger and as Arrow tables
     question_files  files of questions (Parquet, CSV, JSON lines), and the same rows with answers
-    statement_csv   a statement's lines; signatures: the signatures under a statement, beside it
+    statement_csv   a statement's lines; statement_xlsx: as a workbook; signatures: those under a statement
     listings        listing histories as facts; litellm: LiteLLM's configuration
     cells           CSV that carries no formula, for all of them
 

@@ -114,7 +114,10 @@ def _write_table(sheet: Worksheet, heads: Sequence[str], rows: Iterable[Sequence
 
 
 def _write(cell: Cell, value: object) -> None:
-    if isinstance(value, Formula | Decimal | int | date):
+    if isinstance(value, Decimal):
+        cell.value = f"{value:f}"
+        cell.data_type = "n"  # else the library writes the 16 digits of a float
+    elif isinstance(value, Formula | int | date):
         cell.value = value
     elif value not in ("", None):
         cell.value = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", str(value))

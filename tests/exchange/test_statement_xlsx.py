@@ -1,0 +1,118 @@
+"""A statement as a workbook, read by another library than the one that wrote it."""
+
+import io
+from decimal import Decimal as D
+from pathlib import Path
+from zipfile import ZipFile
+
+import msgspec
+import openpyxl
+import pytest
+from python_calamine import CalamineWorkbook
+
+import settled_book
+from clauseway.app.books.settled import statement
+from clauseway.exchange.statement_csv import COLUMNS, statement_rows
+from clauseway.exchange.statement_xlsx import statement_xlsx
+from clauseway.ledger import Statement
+from in_process import run
+
+
+@pytest.fixture(scope="module")
+def may(tmp_path_factory: pytest.TempPathFactory) -> Statement:
+    settled = statement(settled_book.make(tmp_path_factory.mktemp("book") / "home"), "2026-05")
+    assert settled is not None
+    return settled
+
+
+def sheet(workbook: bytes, name: str) -> list[list[object]]:
+    rows = CalamineWorkbook.from_filelike(io.BytesIO(workbook)).get_sheet_by_name(name).to_python()
+    return [list(row) for row in rows]
+
+
+def test_each_line_of_the_statement_is_a_row(may: Statement) -> None:
+    heads, *rows = sheet(statement_xlsx(may), "Lines")
+    assert heads == list(COLUMNS)
+    assert len(rows) == len(may.lines) == 3
+    for row, line in zip(rows, may.lines, strict=True):
+        cells = dict(zip(COLUMNS, row, strict=True))
+        assert (cells["line"], cells["payer"], cells["payee"]) == (line.id, line.payer, line.payee)
+        assert (cells["product"], cells["cloud"], cells["first_day"]) == (line.product, line.cloud, line.days.begin)
+
+
+def test_amounts_stand_in_the_file_with_the_digits_of_the_statement(may: Statement) -> None:
+    """Not as a reader's float shows them: as they are written."""
+    base, amount = D("12345678901234567.891234567"), D("98765432109876543.21")
+    large = msgspec.structs.replace(may.lines[0], base=base, amount=amount)
+    lines = (large, *may.lines[1:])
+    workbook = statement_xlsx(msgspec.structs.replace(may, lines=lines))
+    sheet_of_lines = ZipFile(io.BytesIO(workbook)).read("xl/worksheets/sheet1.xml").decode()
+    for line in lines:
+        assert f"<v>{line.base.normalize():f}</v>" in sheet_of_lines
+        assert f"<v>{line.amount:f}</v>" in sheet_of_lines
+
+
+def test_the_totals_are_the_sum_of_the_lines_by_formulas(may: Statement) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(statement_xlsx(may)))
+    totals = book["Totals"]
+    for row, direction in enumerate(may.directions, start=2):
+        assert (totals.cell(row, 1).value, totals.cell(row, 2).value) == (direction.payer, direction.payee)
+        assert totals.cell(row, 4).value == f"=SUMIFS(Lines!$N:$N,Lines!$C:$C,A{row},Lines!$D:$D,B{row})"
+        # What the formula adds up, by the columns that it names.
+        added = sum(
+            D(str(line[13].value))
+            for line in book["Lines"].iter_rows(min_row=2)
+            if (line[2].value, line[3].value) == (direction.payer, direction.payee)
+        )
+        assert added == direction.total == D(str(totals.cell(row, 3).value))
+    assert [COLUMNS.index(name) for name in ("payer", "payee", "amount_usd")] == [2, 3, 13]
+
+
+# Text that a spreadsheet would run, or that no workbook can hold → as it is read back.
+TEXTS = [
+    ('=HYPERLINK("http://x","y")', '=HYPERLINK("http://x","y")'),
+    ("+1", "+1"),
+    ("@SUM(A1)", "@SUM(A1)"),
+    ("007", "007"),
+    ("2026-05-01", "2026-05-01"),
+    ("a\x00b\x1b", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
+]
+
+
+@pytest.mark.parametrize(("name", "kept"), TEXTS)
+def test_text_stays_text(may: Statement, name: str, kept: str) -> None:
+    line = msgspec.structs.replace(may.lines[0], product=name)
+    workbook = statement_xlsx(msgspec.structs.replace(may, lines=(line,)))
+    assert dict(zip(COLUMNS, sheet(workbook, "Lines")[1], strict=True))["product"] == kept
+    cell = openpyxl.load_workbook(io.BytesIO(workbook))["Lines"].cell(2, COLUMNS.index("product") + 1)
+    assert (cell.data_type, cell.value) == ("s", kept)
+
+
+def test_figures_and_the_receipt_have_their_sheets(may: Statement) -> None:
+    workbook = statement_xlsx(may)
+    assert {row[0] for row in sheet(workbook, "Assumptions")[1:]} == {figure.name for figure in may.assumptions}
+    assert ["receipt", may.receipt] in sheet(workbook, "Receipt")
+
+
+def test_equal_statements_have_equal_bytes_at_any_time(may: Statement, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    first, again = statement_xlsx(may), statement_xlsx(may)
+    assert first == again
+    assert {part.date_time for part in ZipFile(io.BytesIO(first)).infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert b"1980-01-01T00:00:00Z" in ZipFile(io.BytesIO(first)).read("docProps/core.xml")
+
+
+def test_a_month_without_lines_is_heads_alone(may: Statement) -> None:
+    empty = msgspec.structs.replace(may, lines=(), directions=())
+    assert list(statement_rows(empty)) == []
+    assert sheet(statement_xlsx(empty), "Lines") == [list(COLUMNS)]
+
+
+def test_it_is_written_and_downloaded_like_the_other_formats(tmp_path: Path) -> None:
+    home = settled_book.make(tmp_path / "home")
+    out = tmp_path / "may.xlsx"
+    done = run("statement", "--period", "2026-05", "--out", str(out), "--home", str(home.root))
+    assert done.returncode == 0, done.stderr
+    settled = statement(home, "2026-05")
+    assert settled is not None
+    assert out.read_bytes() == statement_xlsx(settled)
