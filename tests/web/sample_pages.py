@@ -3,10 +3,10 @@
 from datetime import date
 
 import msgspec
-from sample_screens import AUDITOR, CHECK, COMPARED, ENGINEER, FINANCE, LAWYER, PATH, TEXT
+from sample_screens import AUDITOR, CHECK, COMPARED, ENGINEER, FINANCE, LAUNCHES, LAWYER, PATH, TEXT
 
 from clauseway.values import Citation
-from clauseway.web.auditor import AuditorContext, CheckContext
+from clauseway.web.auditor import AuditorContext, CheckContext, LaunchesContext
 from clauseway.web.contexts import (
     Alert,
     ClauseShown,
@@ -379,6 +379,9 @@ class SamplePages:
 
     async def auditor(self) -> AuditorContext:
         return AUDITOR
+
+    async def launches(self) -> LaunchesContext | None:
+        return LAUNCHES
 
     async def check(self, subject: str) -> CheckContext | None:
         return CHECK if subject in ("books", STATEMENT.period) else None

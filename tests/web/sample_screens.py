@@ -8,8 +8,12 @@ from clauseway.web.auditor import (
     CheckContext,
     FactShown,
     KeyShown,
+    LaunchesContext,
+    LaunchLane,
+    LaunchPoint,
     LogShown,
     StatedMonth,
+    YearMark,
 )
 from clauseway.web.contexts import FigureShown, ForecastContext
 from clauseway.web.engineer import (
@@ -230,4 +234,61 @@ COMPARED = CompareContext(
         ChangeGroupShown(sentence="OpenAI may now serve <b>gpt-5.5</b>", citation=CLAUSE, place="", combinations="4"),
     ),
     counted="4 combinations are answered otherwise",
+)
+LAUNCHES = LaunchesContext(
+    title="The OpenAI–Microsoft partnership",
+    first="Azure",
+    known_at="2026-06-30",
+    listings="models_dev_openai_listings.csv",
+    breaches=1,
+    lanes=(
+        LaunchLane(
+            product="gpt-5.5",
+            said="Azure first",
+            verdict="Azure first, then AWS and OCI",
+            breach=False,
+            why=("4 days before aws",),
+            points=(
+                LaunchPoint(
+                    x=31.5,
+                    day=date(2026, 4, 24),
+                    cloud="Azure",
+                    is_first=True,
+                    listed=False,
+                    source="P, facts.md:13 available",
+                    why="Available on Azure.",
+                ),
+                LaunchPoint(
+                    x=32.6,
+                    day=date(2026, 4, 28),
+                    cloud="AWS",
+                    is_first=False,
+                    listed=False,
+                    source="P, facts.md:15 preview",
+                    why="",
+                ),
+            ),
+        ),
+        LaunchLane(
+            product="managed-agents",
+            said="breach · Azure later",
+            verdict="breach: AWS first",
+            breach=True,
+            why=("on aws, and nothing is on record on azure",),
+            points=(
+                LaunchPoint(
+                    x=99.0,
+                    day=date(2026, 12, 28),
+                    cloud="AWS",
+                    is_first=False,
+                    listed=True,
+                    source="amazon-bedrock",
+                    why="",
+                ),
+            ),
+        ),
+    ),
+    years=(YearMark(0.0, "2026"),),
+    others=79,
+    command="clauseway agreement listings launches",
 )

@@ -23,6 +23,7 @@ ADDRESSES = (
     "/engineer/request/req_1",
     "/finance",
     "/auditor",
+    "/auditor/launches",
     "/auditor/check/2026-04",
     f"/statement/{STATEMENT.period}",
     f"/statement/{STATEMENT.period}/{LINE.id}",

@@ -1,5 +1,5 @@
-"""The contexts of the auditor's screen: statements and what they rest on, the register of facts
-with its two clocks, the log of the books, and the result of a check."""
+"""The auditor's screens: statements and what they rest on, the register of facts with its two
+clocks, the log of the books, the result of a check, and launches against ship-first."""
 
 from datetime import date
 from typing import Final, Protocol
@@ -78,11 +78,64 @@ class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
+class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence that a product was on a cloud by a day; `cloud` is empty where it was sold directly.
+
+    `x` is its place in percent of the lane. `listed`: a listing shows the latest possible day.
+    """
+
+    x: float
+    day: date
+    cloud: str
+    is_first: bool
+    listed: bool
+    source: str
+    why: str
+
+
+class LaunchLane(msgspec.Struct, frozen=True, kw_only=True):
+    """A product's launches, the earliest first; what they say of ship-first, in two words (`said`)
+    and in a sentence (`verdict`), and why."""
+
+    product: str
+    said: str
+    verdict: str
+    breach: bool
+    why: tuple[str, ...]
+    points: tuple[LaunchPoint, ...]
+
+
+class YearMark(msgspec.Struct, frozen=True):
+    """The first day of a year on the lanes, or the first day of all."""
+
+    x: float
+    label: str
+
+
+class LaunchesContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Launches as lanes, those on other clouds than the `first` one; `others` says how many products
+    were seen on no other cloud."""
+
+    title: str
+    first: str
+    known_at: str
+    listings: str
+    breaches: int
+    lanes: tuple[LaunchLane, ...]
+    years: tuple[YearMark, ...]
+    others: int
+    command: str
+
+
 class AuditorSource(Protocol):
     """The source of the auditor's pages."""
 
     async def auditor(self) -> AuditorContext:
         """Return the auditor's screen."""
+        ...
+
+    async def launches(self) -> LaunchesContext | None:
+        """Return launches against ship-first; None where no agreement puts a cloud first."""
         ...
 
     async def check(self, subject: str) -> CheckContext | None:
@@ -97,6 +150,17 @@ AUDITOR_PAGES: Final[tuple[WebPage[AuditorSource], ...]] = (
         path="/auditor",
         screen="/auditor",
         ask=lambda source, _: source.auditor(),
+    ),
+    WebPage(
+        name="launches",
+        path="/auditor/launches",
+        screen="/auditor",
+        ask=lambda source, _: source.launches(),
+        absent=Absence(
+            "No agreement puts a cloud first",
+            "None of its terms is of kind precedence, so no launch can break it.",
+            "Open the auditor's screen: /auditor.",
+        ),
     ),
     WebPage(
         name="check",

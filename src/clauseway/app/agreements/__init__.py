@@ -10,7 +10,7 @@ briefed on a page.
     briefing      an amendment on a page
     checking      the remarks of a check, and the state of its files, for a watch
     passages      the clause behind a citation, and its document section by section
-    launch_audit  listing histories held against the ship-first clause
+    launch_audit  listing histories held against the ship-first clause; launch_lanes: as a picture
     authoring     a folder to begin with, a schema for the editor, one layout
     exporting     the agreement for other engines
 """

@@ -24,6 +24,7 @@ from urllib.parse import quote
 import msgspec
 import uvicorn
 
+from clauseway.app.agreements.launch_lanes import launches_page
 from clauseway.app.agreements.rights import timeline_of_rights
 from clauseway.app.books.settled import latest_settlements, now, statement
 from clauseway.app.opening.home import Home
@@ -60,7 +61,7 @@ from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_
 from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput, KnownAt, day_of
 from clauseway.web import create_app
-from clauseway.web.auditor import AuditorContext, CheckContext
+from clauseway.web.auditor import AuditorContext, CheckContext, LaunchesContext
 from clauseway.web.contexts import (
     Alert,
     CloudCounts,
@@ -173,6 +174,9 @@ class HomePages:
 
     async def auditor(self) -> AuditorContext:
         return await asyncio.to_thread(self._auditor)
+
+    async def launches(self) -> LaunchesContext | None:
+        return await asyncio.to_thread(lambda: launches_page(self._up_to_now(), now()))
 
     async def check(self, subject: str) -> CheckContext | None:
         if subject != BOOKS:

@@ -1,0 +1,114 @@
+"""Launches against ship-first, as lanes: each product that was seen on another cloud."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from itertools import groupby
+
+from clauseway.agreement.language.terms import Precedence
+from clauseway.app.agreements.launch_audit import AuditRow, EvidenceRow, launch_audit
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.decisions import Order
+from clauseway.values import KnownAt
+from clauseway.web.auditor import LaunchesContext, LaunchLane, LaunchPoint, YearMark
+from clauseway.wording.names import Wording, listed
+
+_VERDICTS = {
+    Order.FIRST: "{first} first, then {cloud}",
+    Order.LATER: "{cloud} first",
+    Order.CANNOT_TELL: "the evidence cannot tell whether {first} was before {cloud}",
+    Order.OUTSIDE: "{cloud}; ship-first is not about it",
+}
+_SHORT = {
+    Order.FIRST: "{first} first",
+    Order.LATER: "{first} later",
+    Order.CANNOT_TELL: "cannot tell",
+    Order.OUTSIDE: "not about it",
+}
+# The strip goes on behind the last evidence, so that its sign lies within.
+_ROOM = timedelta(days=14)
+
+
+def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
+    """Return the page of the first agreement that puts a cloud first; None where none does."""
+    for asked in each_of(opened):
+        amendments = asked.agreement.amendments
+        if any(isinstance(term, Precedence) for each in amendments for term in each.terms):
+            break
+    else:
+        return None
+    audit, words = launch_audit(asked, known_at=str(known_at)), Wording.of([asked])
+    elsewhere = [row for row in audit.rows if row.order is not Order.NOWHERE_ELSE]
+    days = [evidence.day for row in elsewhere for evidence in _evidence([row])]
+    begin = min(days, default=date.min).replace(day=1)
+    end = max(days, default=date.min) + _ROOM
+    products = {row.product for row in audit.rows}
+    lanes = tuple(
+        _lane(product, list(rows), audit.first, words, (begin, end))
+        for product, rows in groupby(elsewhere, key=lambda row: row.product)
+    )
+    years = [date(year, 1, 1) for year in range(begin.year + 1, end.year + 1)] if days else []
+    return LaunchesContext(
+        title=audit.title,
+        first=words.name(audit.first),
+        known_at=str(known_at.to_the_second()),
+        listings=audit.listings,
+        breaches=audit.breaches,
+        lanes=lanes,
+        years=tuple(
+            YearMark(_x(max(day, begin), begin, end), str(day.year))
+            for day in [begin.replace(day=1, month=1), *years]
+            if days and day < end
+        ),
+        others=len(products) - len(lanes),
+        command="clauseway agreement listings launches",
+    )
+
+
+def _lane(
+    product: str, rows: Sequence[AuditRow], first: str, words: Wording, days: tuple[date, date]
+) -> LaunchLane:
+    evidence = sorted(_evidence(rows), key=lambda each: (each.day, each.cloud))
+    return LaunchLane(
+        product=product,
+        said=" · ".join(_said(rows, words.name(first))),
+        verdict=" · ".join(_verdicts(rows, first, words)),
+        breach=any(row.breach for row in rows),
+        why=tuple(dict.fromkeys(reason for row in rows for reason in (row.why, row.why_bound))),
+        points=tuple(
+            LaunchPoint(
+                x=_x(each.day, *days),
+                day=each.day,
+                cloud=words.name(each.cloud),
+                is_first=each.cloud == first,
+                listed=each.listed,
+                source=f"{each.seller}, {each.evidence}",
+                why=each.why,
+            )
+            for each in dict.fromkeys(evidence)
+        ),
+    )
+
+
+def _said(rows: Iterable[AuditRow], first: str) -> Iterator[str]:
+    if any(row.breach for row in rows):
+        yield "breach"
+    yield from dict.fromkeys(_SHORT[row.order].format(first=first) for row in rows)
+
+
+def _verdicts(rows: Sequence[AuditRow], first: str, words: Wording) -> Iterator[str]:
+    """Yield a sentence for each order of shipments, with the clouds of that order."""
+    clouds: dict[tuple[Order, bool], list[str]] = {}
+    for row in rows:
+        clouds.setdefault((row.order, row.breach), []).append(words.name(row.cloud))
+    for (order, breach), names in clouds.items():
+        conjunction = "or" if order is Order.CANNOT_TELL else "and"
+        said = _VERDICTS[order].format(first=words.name(first), cloud=listed(names, conjunction))
+        yield f"breach: {said}" if breach else said
+
+
+def _evidence(rows: Iterable[AuditRow]) -> list[EvidenceRow]:
+    return [each for row in rows for each in (*row.on_first, *row.elsewhere)]
+
+
+def _x(day: date, begin: date, end: date) -> float:
+    return round(100 * (day - begin).days / (end - begin).days, 3)
